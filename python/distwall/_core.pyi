@@ -1,0 +1,120 @@
+"""The wire core: Erlang distribution frames in; verdicts, frames and events out.
+
+Built from ``crates/distwall-wire`` (the logic, no I/O, no clock) and ``crates/distwall-py`` (these bindings).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+Verdict = Literal["accept", "deny", "drop"]
+Direction = Literal["inbound", "outbound"]
+KeyPart = tuple[Literal["exact", "prefix", "any"], str]
+"""One part of a rule's key: the literal text (empty for ``any``)."""
+
+CoreRule = tuple[str, tuple[KeyPart, ...] | None, str | None, Verdict, int]
+"""``(command, key, pattern, verdict, rule_id)``.
+
+``command`` is one of ``COMMANDS``, ``"*"`` or ``"otp_internal"``. ``key`` has one part (``reg_send``, ``monitor``,
+``otp_internal``) or three (``spawn_request``: module, function, arity in decimal); None judges every target.
+``pattern`` names a built-in payload shape (``"is_auth"``) or is None. ``rule_id`` comes back in events and judgements.
+"""
+
+Event = tuple[Direction, str | None, str | None, Verdict, int | None, str, int]
+"""``(direction, command, target, verdict, rule_id, reason, folded)``.
+
+``target`` is printed as Erlang would. ``reason``: ``rule`` (a rule of the policy decided, ``rule_id`` says which), ``default`` (nothing
+spoke), ``otp_internal``, ``third_node``, ``funs``, ``spoofed``, ``stale_target``, ``unasked``, or ``limit:NAME``. ``folded`` counts
+the refusals since the last event that were left out because events are rate-limited (50 a second for each channel).
+"""
+
+COMMANDS: tuple[str, ...]
+"""The 14 commands, in the order of ``erlang:statistics(dist)``."""
+
+DEFAULT_LIMITS: dict[str, int]
+"""Every limit with its default."""
+
+KNOWN_FLAGS: int
+"""The distribution flags that the core understands; all others are masked in the handshake."""
+
+class Policy:
+    """Compiled rules of one peer. Immutable; shared by any number of channels."""
+
+    def __init__(
+        self,
+        rules: Sequence[CoreRule],
+        *,
+        third_nodes: Sequence[str] = (),
+        funs: bool | None = None,
+    ) -> None:
+        """``rules`` go from the strongest to the weakest: the first that matches decides; if none does: deny.
+
+        ``third_nodes`` are globs of nodes whose pids may stand in payloads. ``funs``: may messages carry funs; None: only where
+        ``accept *`` decides. Raises ValueError for an unknown command, key kind, pattern or verdict.
+        """
+
+    def judge(self, command: str, key: tuple[str, ...] | None = None) -> list[tuple[Verdict, int, str | None]]:
+        """The rules that could decide, strongest first, ending with the first that has no pattern.
+
+        Each is ``(verdict, rule_id, pattern)``; empty means that nothing speaks (deny).
+        """
+
+class Counters:
+    """Commands counted per direction, command and verdict; shared by the channels of one peer."""
+
+    def __init__(self) -> None: ...
+    def snapshot(self) -> dict[Direction, dict[str, dict[Verdict, int]]]:
+        """All counts now, all 14 commands in both directions."""
+
+class Budget:
+    """What a peer has made permanent in one incarnation of the guarded node: atoms, funs and exports. Shared by its channels."""
+
+    def __init__(self) -> None: ...
+    def used(self) -> tuple[int, int]:
+        """``(atoms, funs)`` so far, distinct."""
+
+class Channel:
+    """One distribution connection after its handshake, both directions."""
+
+    def __init__(
+        self,
+        *,
+        peer: str,
+        peer_creation: int,
+        guard: str,
+        guard_creation: int,
+        flags: int,
+        policy: Policy,
+        counters: Counters,
+        budget: Budget,
+        limits: Mapping[str, int] | None = None,
+        deny_reason: str = "not_allowed",
+    ) -> None:
+        """``flags`` are the negotiated ones (both sides ANDed). ``limits`` override ``DEFAULT_LIMITS`` by name.
+
+        Raises ValueError for a name that is not a node name or an unknown limit.
+        """
+
+    def receive(
+        self, inbound: bool, data: bytes, now: float
+    ) -> tuple[list[bytes | memoryview], bytes | None, list[Event] | None, str | None]:
+        """Feeds bytes that came from the peer (``inbound``) or from the guarded node; never raises for what they contain.
+
+        Returns ``(forward, back, events, closed)``: buffers to write to the other side, in order; bytes to write back to the side
+        that sent ``data``; refusals; and, where the channel must end, why (``forward`` and ``back`` are then to be written first; a closed channel ignores
+        all further input). ``now`` is a monotonic clock in seconds.
+        """
+
+    def set_policy(self, policy: Policy) -> None:
+        """Judges by ``policy`` from the next command on."""
+
+    def pending(self) -> int:
+        """Bytes held in the core now (incomplete frames and sequences), both directions."""
+
+    def folded(self) -> int:
+        """Refusals not yet reported in any event; resets the count."""
+
+def toml_spans(text: str) -> dict[tuple[str | int, ...], int]:
+    """Where each key's value starts in a TOML text: path (tables by key, arrays by index) to offset in characters.
+
+    Raises ValueError with ``(message, offset)`` as its args if the text is not TOML.
+    """
