@@ -1,0 +1,90 @@
+# distwall: one command for each job, from a fresh clone on. "make help" lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3.11
+# One interpreter for maturin, cargo test and clippy, or each of them would rebuild the bindings.
+export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
+
+# Node tests wait more than they compute, so there are more of them at a time than cores.
+TEST_WORKERS ?= 4
+FUZZ_SECONDS ?= 60
+SOURCES := python tests demo bench
+CORE := $(shell find crates -name target -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print 2>/dev/null) Cargo.toml Cargo.lock
+
+.PHONY: help setup venv core erlang demo test test-rust test-python test-otp check format bench fuzz lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: venv core erlang ## Make .venv with distwall in it, build the core, install Erlang if it is missing
+	@echo "ready: $(BIN)/distwall"
+
+demo: setup ## Three real Erlang nodes, without distwall and with it (about a minute)
+	@$(BIN)/python -m demo
+
+test: test-rust test-python ## All tests: the core's, then pytest with real Erlang nodes
+
+test-rust: venv
+	cargo test --workspace --locked
+
+test-python: setup
+	$(BIN)/pytest --numprocesses $(TEST_WORKERS) --dist worksteal tests
+
+test-otp: setup ## The node tests against OTP 23, 27 and 29 in chroots under .cache/otp (needs root or sudo)
+	scripts/test-otp
+
+check: setup ## Style, types, lints, stubs
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest distwall._core
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+format: venv ## Format the Python and Rust sources
+	$(BIN)/ruff check --fix --select I $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+	cargo fmt --all
+
+bench: setup ## Real nodes: raw, through HAProxy and through distwall; then the core alone (about ten minutes)
+	@command -v haproxy >/dev/null || scripts/need haproxy
+	@$(BIN)/python -m bench
+
+fuzz: ## Run each fuzz target of the core for FUZZ_SECONDS (default 60); needs Rust's nightly toolchain
+	scripts/fuzz $(FUZZ_SECONDS)
+
+lock: ## Pin the dependencies anew from pyproject.toml
+	scripts/lock
+
+clean: ## Remove what the other targets made, except the chroots in .cache
+	rm -rf $(VENV) target .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -not -path './.cache/*' -exec rm -rf {} +
+
+# --- what setup is made of; each part is skipped when nothing changed ---
+
+venv: $(VENV)/.locked
+core: $(VENV)/.core
+erlang:
+	@command -v erl >/dev/null || scripts/need erlang-nox
+
+$(VENV)/.made:
+	@command -v $(PYTHON) >/dev/null || { echo "distwall needs Python 3.11 ($(PYTHON) is not there)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || scripts/need python3-venv
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.locked: requirements.lock $(VENV)/.made
+	$(BIN)/pip install --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@touch $@
+
+$(VENV)/.core: $(CORE) pyproject.toml $(VENV)/.locked
+	@command -v cargo >/dev/null || { echo "distwall's core needs Rust (cargo is not there)" >&2; exit 1; }
+	@command -v cc >/dev/null || scripts/need gcc libc6-dev
+	$(BIN)/maturin develop --release --locked
+	@touch $@
