@@ -1,0 +1,14 @@
+"""Scenes as fixtures."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.nodes.harness import Scene
+
+
+@pytest.fixture
+def direct() -> Iterator[Scene]:
+    """A scene without distwall."""
+    with Scene(None) as scene:
+        yield scene

@@ -1,0 +1,82 @@
+"""Child processes that never outlive the test."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+class Child:
+    """A process with its output in a file. Leaving the ``with`` block kills it; so does the death of this process."""
+
+    def __init__(self, command: Sequence[str | Path], log: Path, *, env: Mapping[str, str], cwd: Path) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=dict(env),
+                cwd=cwd,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it is still there."""
+        return self._process.poll() is None
+
+    def logged(self) -> str:
+        """All that it has written to standard output and error so far."""
+        return self.log.read_text(errors="replace")
+
+    def wait_logged(self, text: str, timeout: float = 20) -> None:
+        """Waits until it has written ``text``."""
+        end = time.monotonic() + timeout
+        while text not in self.logged():
+            if not self.running:
+                raise RuntimeError(f"{self.log.name}: ended with {self._process.returncode}:\n{self.logged()}")
+            if time.monotonic() > end:
+                raise TimeoutError(f"{self.log.name}: no {text!r} after {timeout} s:\n{self.logged()}")
+            time.sleep(0.02)
+
+    def wait(self, timeout: float = 10) -> int:
+        """Waits for its end; returns the exit code (negative: the signal)."""
+        return self._process.wait(timeout)
+
+    def terminate(self, timeout: float = 10) -> int:
+        """Asks it to end (SIGTERM); returns the exit code."""
+        self._process.terminate()
+        return self.wait(timeout)
+
+    def pause(self) -> None:
+        """Stops it where it is (SIGSTOP)."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Lets it go on after :meth:`pause`."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Ends it at once (SIGKILL), and what it started with it."""
+        if self.running:
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait(10)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()

@@ -1,0 +1,124 @@
+"""``distwall run`` as a subprocess, with a policy of the test's own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.nodes.harness.process import Child
+
+COMMAND = Path(sys.executable).with_name("distwall")
+CLUSTER_COOKIE = "cluster-cookie"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One ``[[peers]]`` entry. ``extra`` are further lines of TOML for it."""
+
+    rules: Sequence[str]
+    node: str = "foo@127.0.0.1"
+    cookie: str = "peer-cookie"
+    visible: bool = False
+    extra: str = ""
+
+    def toml(self) -> str:
+        """The entry as TOML."""
+        rules = "".join(f"    {json.dumps(rule, ensure_ascii=False)},\n" for rule in self.rules)
+        return (
+            f"[[peers]]\nnode = {json.dumps(self.node, ensure_ascii=False)}\ncookie = {json.dumps(self.cookie)}\n"
+            f"visible = {json.dumps(self.visible)}\nrules = [\n{rules}]\n{self.extra}\n"
+        )
+
+
+def policy(epmd_port: int, register_port: int, peers: Sequence[Peer], *, guards: Sequence[str], extra: str = "") -> str:
+    """A whole policy file. ``extra`` is TOML put between ``[guard]`` and the peers."""
+    entries = "\n".join(peer.toml() for peer in peers)
+    return f"""[guard]
+nodes = {json.dumps(list(guards), ensure_ascii=False)}
+listen = "127.0.0.2"
+epmd = "127.0.0.2:{epmd_port}"
+register = "127.0.0.1:{register_port}"
+cookie_file = "cluster.cookie"
+
+[audit]
+file = "audit.jsonl"
+
+[control]
+socket = "distwall.sock"
+
+{extra}
+{entries}"""
+
+
+class Wall:
+    """One distwall. :meth:`start` may be called again after :meth:`kill` or :meth:`stop`."""
+
+    def __init__(self, folder: Path, text: str) -> None:
+        self.folder = folder
+        self.config = folder / "distwall.toml"
+        self.config.write_text(text)
+        cookie = folder / "cluster.cookie"
+        cookie.write_text(CLUSTER_COOKIE)
+        cookie.chmod(0o600)
+        self._child: Child | None = None
+
+    @property
+    def process(self) -> Child:
+        """The running process."""
+        assert self._child is not None, "distwall was not started"
+        return self._child
+
+    def start(self) -> None:
+        """Starts it and waits until it serves."""
+        log = self.folder / "distwall.log"
+        log.unlink(missing_ok=True)
+        self._child = Child(
+            [COMMAND, "run", "--config", self.config], log, env=_environment(self.folder), cwd=self.folder
+        )
+        try:
+            self._child.wait_logged("distwall ready")
+        except BaseException:
+            self._child.kill()
+            raise
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        if self._child is not None:
+            self._child.kill()
+
+    def stop(self) -> int:
+        """Asks it to end; returns its exit code."""
+        return self.process.terminate()
+
+    def command(self, *arguments: str) -> str:
+        """Runs another ``distwall`` command on the same policy; returns what it printed."""
+        done = subprocess.run(
+            [COMMAND, *arguments],
+            check=False,
+            cwd=self.folder,
+            env=_environment(self.folder),
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert done.returncode == 0, f"distwall {' '.join(arguments)}: {done.returncode}: {done.stderr}"
+        return done.stdout
+
+    def statistics(self, peer: str) -> Any:
+        """The peer's counters: direction -> command -> verdict -> count."""
+        return json.loads(self.command("stats", peer, "-o", "json"))
+
+    def events(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """The audit events so far (of one kind)."""
+        file = self.folder / "audit.jsonl"
+        lines = file.read_text().splitlines() if file.exists() else []
+        events: list[dict[str, Any]] = [json.loads(line) for line in lines]
+        return [event for event in events if kind is None or event["event"] == kind]
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "DISTWALL_CONFIG": "distwall.toml"}
