@@ -113,8 +113,9 @@ class Channel:
     def folded(self) -> int:
         """Refusals not yet reported in any event; resets the count."""
 
-def toml_spans(text: str) -> dict[tuple[str | int, ...], int]:
-    """Where each key's value starts in a TOML text: path (tables by key, arrays by index) to offset in characters.
+def toml_spans(text: str) -> dict[tuple[str | int, ...], tuple[int, int]]:
+    """Where each key and its value start in a TOML text: path (tables by key, arrays by index) to two offsets in characters.
 
-    Raises ValueError with ``(message, offset)`` as its args if the text is not TOML.
+    An element of an array has no key: both offsets are its own. Raises ValueError with ``(message, offset)`` as its args if
+    the text is not TOML.
     """

@@ -1,0 +1,34 @@
+"""The policy: which nodes are guarded, which peers may connect, and what each of them may do.
+
+A ``Policy`` is loaded from one TOML file (``load``), whole or not at all. It holds the ``Guard`` settings and the
+entries of the peers; ``entry_for`` picks the one ``Entry`` that applies to a peer, and ``compile`` turns the rules that
+concern it into the tables of the core. ``explain`` says what the policy does with one command, and why.
+"""
+
+from distwall.policy.cookie import Cookie
+from distwall.policy.explanation import Explanation, QuestionError, explain, rule_to_json
+from distwall.policy.load import load, loads
+from distwall.policy.model import Address, Audit, Control, Entry, Guard, Policy
+from distwall.policy.problem import Origin, PolicyError, Problem
+from distwall.policy.rules import Filter, Rule
+
+__all__ = [
+    "Address",
+    "Audit",
+    "Control",
+    "Cookie",
+    "Entry",
+    "Explanation",
+    "Filter",
+    "Guard",
+    "Origin",
+    "Policy",
+    "PolicyError",
+    "Problem",
+    "QuestionError",
+    "Rule",
+    "explain",
+    "load",
+    "loads",
+    "rule_to_json",
+]

@@ -1,0 +1,122 @@
+"""What a policy says but can't mean: rules that never decide, calls that fail though they are accepted.
+
+These are warnings: such a policy is safe and in force, but it surprises.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from distwall.policy.model import Entry, Policy
+from distwall.policy.names import Part
+from distwall.policy.problem import Problem
+from distwall.policy.rules import Filter, Rule, rank
+
+_PING = (("monitor", ("net_kernel",), None), ("reg_send", ("net_kernel",), "is_auth"))
+
+
+def warnings(policy: Policy) -> Iterator[Problem]:
+    """The warnings about rules and entries of a policy that has no errors. No warning is given twice."""
+    seen: set[Problem] = set()
+    for problem in _all(policy):
+        if problem not in seen:
+            seen.add(problem)
+            yield problem
+
+
+def _all(policy: Policy) -> Iterator[Problem]:
+    if not policy.entries:
+        origin = policy.rules[0].origin if policy.rules else None
+        if origin is not None:
+            yield Problem(origin, "no peer can connect", "add a [[peers]] entry, or a cookie to [defaults]")
+    yield from _unreachable_entries(policy)
+    yield from _shadowed(policy)
+    for entry in policy.entries:
+        ranked = policy.ranked(entry)
+        yield from _hidden_defaults(policy, entry, ranked)
+        yield from _broken_ping(entry, ranked)
+        yield from _calls_without_monitor(ranked)
+
+
+def decides(
+    ranked: Iterable[Filter], command: str, key: tuple[str, ...] | None, shape: str | None = None
+) -> Filter | None:
+    """The filter that decides; None if nothing speaks."""
+    return next((candidate for candidate in ranked if candidate.matches(command, key, shape)), None)
+
+
+def _unreachable_entries(policy: Policy) -> Iterator[Problem]:
+    for entry in policy.entries:
+        for earlier in policy.entries[: entry.index]:
+            if earlier.node == entry.node and (earlier.guards is None or earlier.guards == entry.guards):
+                what = f"this entry never applies: the one in line {earlier.origin.line} is for {entry.node}, too"
+                yield Problem(entry.origin, what, "merge the two, or tell them apart by `guards`")
+                break
+
+
+def _shadowed(policy: Policy) -> Iterator[Problem]:
+    """Rules that decide nowhere, because where they are attached other rules of the same layer always come first."""
+    by: dict[Rule, Rule] = {}
+    alive: set[Rule] = set()
+    # The defaults among themselves are looked at even where no entry exists.
+    for attached in [*(entry.attached for entry in policy.entries), (policy.defaults,)]:
+        ranked = rank(attached, ())
+        for index, candidate in enumerate(ranked):
+            winner = next((earlier for earlier in ranked[:index] if earlier.covers(candidate)), None)
+            if winner is None:
+                alive.add(candidate.rule)
+            else:
+                by.setdefault(candidate.rule, winner.rule)
+    for rule, stronger in by.items():
+        if rule not in alive:
+            what = f"`{rule.text}` can never decide: `{stronger.text}` in line {stronger.origin.line} comes first"
+            yield Problem(rule.origin, what, "remove one of them")
+
+
+def _hidden_defaults(policy: Policy, entry: Entry, ranked: tuple[Filter, ...]) -> Iterator[Problem]:
+    """Defaults that a broader attached rule silences, where that turns the verdict round."""
+    attached = [candidate for candidate in ranked if candidate.rule.where != "defaults"]
+    for rule in policy.defaults:
+        if rule.command in ("*", "ping"):
+            continue
+        for candidate in rule.filters():
+            winner = next((other for other in attached if other.covers(candidate)), None)
+            if winner and winner.key is None and (winner.rule.verdict == "accept") != (rule.verdict == "accept"):
+                what = (
+                    f"for {entry.node}, `{winner.rule.text}` hides `{rule.text}` of the defaults"
+                    f" (line {rule.origin.line}): defaults speak only where nothing attached does"
+                )
+                yield Problem(winner.rule.origin, what, f"add `{rule.text}` to this list if it should hold")
+
+
+def _broken_ping(entry: Entry, ranked: tuple[Filter, ...]) -> Iterator[Problem]:
+    """`accept ping` that another rule breaks: the peer's ping then says pang and cuts the connection."""
+    accepted = next((f.rule for f in ranked if f.rule.command == "ping" and f.rule.verdict == "accept"), None)
+    if accepted is None:
+        return
+    for command, key, shape in _PING:
+        winner = decides(ranked, command, key, shape)
+        if winner is not None and winner.rule.verdict != "accept" and winner.rule.command != "ping":
+            what = (
+                f"for {entry.node}, `{winner.rule.text}` hides `accept ping` (line {accepted.origin.line}):"
+                " their pings say pang and disconnect"
+            )
+            yield Problem(winner.rule.origin, what, "add `accept ping` to this list if they should get a pong")
+            return
+
+
+def _calls_without_monitor(ranked: tuple[Filter, ...]) -> Iterator[Problem]:
+    """Accepted sends to a name whose monitor is refused: a call monitors first, and fails on that."""
+    for candidate in ranked:
+        if candidate.command != "reg_send" or candidate.rule.verdict != "accept" or candidate.rule.command == "ping":
+            continue
+        key = _example(candidate.key[0]) if candidate.key else None
+        sent = decides(ranked, "reg_send", key)
+        monitored = decides(ranked, "monitor", key)
+        if sent is not candidate or (monitored and (monitored.rule.verdict == "accept" or monitored.key)):
+            continue
+        name = "" if candidate.key is None else f" {candidate.key[0]}"
+        what = f"`{candidate.rule.text}` without `accept monitor{name}`: calls to it fail with noproc"
+        yield Problem(candidate.rule.origin, what, f"add `accept monitor{name}`, unless casts are all that is meant")
+
+
+def _example(part: Part) -> tuple[str, ...] | None:
+    return None if part.kind == "any" else (part.text,)

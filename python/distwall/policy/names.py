@@ -1,0 +1,96 @@
+"""Names: Erlang atoms as rules write them, node names and the globs that select them."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+MAX_ATOM_CHARACTERS = 255
+
+# erl_scan:reserved_word/1 of OTP 25 to 29, `maybe` and `else` included: the quoted spelling is right in all of them.
+RESERVED_WORDS = frozenset(
+    {
+        *("after", "and", "andalso", "band", "begin", "bnot", "bor", "bsl", "bsr", "bxor", "case", "catch", "cond"),
+        *("div", "else", "end", "fun", "if", "let", "maybe", "not", "of", "or", "orelse", "receive", "rem", "try"),
+        *("when", "xor"),
+    }
+)
+_UNQUOTED_ATOM = re.compile(r"[a-z][a-zA-Z0-9_@]*\Z")
+_ESCAPES = {"\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "'": "\\'", "\\": "\\\\"}
+
+PartKind = Literal["exact", "prefix", "any"]
+
+
+def atom(text: str) -> str:
+    """The atom of that text as Erlang prints it: quoted where it must be, control characters escaped."""
+    if _UNQUOTED_ATOM.match(text) and text not in RESERVED_WORDS:
+        return text
+    return "'" + "".join(_ESCAPES.get(c) or (c if c.isprintable() else f"\\x{{{ord(c):X}}}") for c in text) + "'"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a rule's key: an exact text, all texts that begin with one, or any (``_``)."""
+
+    kind: PartKind
+    text: str = ""
+
+    def matches(self, text: str) -> bool:
+        """Whether the part stands for ``text``."""
+        match self.kind:
+            case "exact":
+                return self.text == text
+            case "prefix":
+                return text.startswith(self.text)
+            case "any":
+                return True
+
+    def covers(self, other: "Part") -> bool:
+        """Whether the part stands for all that ``other`` stands for."""
+        if other.kind == "exact":
+            return self.matches(other.text)
+        if other.kind == "prefix":
+            return self.kind != "exact" and self.matches(other.text)
+        return self.kind == "any" or (self.kind == "prefix" and not self.text)
+
+    def __str__(self) -> str:
+        if self.kind == "any":
+            return "_"
+        star = "*" if self.kind == "prefix" else ""
+        # An arity is a number, not an atom.
+        text = self.text if self.text.isdecimal() or (star and not self.text) else atom(self.text)
+        return text + star
+
+
+@lru_cache(maxsize=4096)
+def _glob_pattern(glob: str) -> re.Pattern[str]:
+    return re.compile("".join({"*": ".*", "?": "."}.get(c) or re.escape(c) for c in glob), re.DOTALL)
+
+
+def is_glob(text: str) -> bool:
+    """Whether a node name in the policy selects by pattern: ``*`` stands for any characters, ``?`` for one."""
+    return "*" in text or "?" in text
+
+
+def glob_matches(glob: str, name: str) -> bool:
+    """Whether ``name`` as a whole fits ``glob``."""
+    return _glob_pattern(glob).fullmatch(name) is not None
+
+
+def literal_length(glob: str) -> int:
+    """How many characters of a glob stand for themselves."""
+    return sum(c not in "*?" for c in glob)
+
+
+def node_glob_fault(glob: str) -> str | None:
+    """Why ``glob`` can't select node names; None if it can."""
+    if glob == "*":
+        return None
+    alive, at, host = glob.partition("@")
+    if not (at and alive and host) or "@" in host:
+        return "is not of the form NAME@HOST"
+    if not all(c.isprintable() and not c.isspace() for c in glob):
+        return "holds a space or a control character"
+    if literal_length(glob) > MAX_ATOM_CHARACTERS:
+        return f"is longer than the {MAX_ATOM_CHARACTERS} characters of a node name"
+    return None

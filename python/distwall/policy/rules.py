@@ -1,0 +1,140 @@
+"""Rules, the filters that they stand for, and who decides.
+
+All rules that concern a peer are ranked into one total order, the strongest first; the first filter that matches a
+command decides. Everything about precedence is in ``rank``, so the judge, ``explain`` and the warnings of ``check``
+can't differ.
+"""
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from distwall.policy.grammar import SERVICES, Key, Verdict, parse_key
+from distwall.policy.names import Part
+from distwall.policy.problem import Origin
+
+if TYPE_CHECKING:
+    from distwall._core import CoreRule, KeyPart
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule. ``where`` is ``entry``, ``table NAME`` or ``defaults``; ``id`` numbers the rules of a policy."""
+
+    id: int
+    text: str
+    verdict: Verdict
+    command: str
+    key: Key | None
+    origin: Origin
+    where: str
+
+    def filters(self) -> tuple["Filter", ...]:
+        """What the rule stands for: itself, or the bundle of a service."""
+        if self.command in SERVICES:
+            return tuple(Filter(self, *candidate) for candidate in service(self.command))
+        return (Filter(self, self.command, self.key, None),)
+
+    @property
+    def identity(self) -> tuple[str, Key | None]:
+        """What may stand only once in a list."""
+        return self.command, self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """One command, optional key and optional payload shape, with the verdict of the rule that it comes from."""
+
+    rule: Rule
+    command: str
+    key: Key | None
+    pattern: str | None
+
+    def matches(self, command: str, key: tuple[str, ...] | None = None, shape: str | None = None) -> bool:
+        """Whether the filter speaks of ``command`` on ``key`` with a payload of ``shape`` (None: of no named shape)."""
+        return (
+            (self.command == command or (self.command == "*" and command != "otp_internal"))
+            and (self.key is None or (key is not None and _all_match(self.key, key)))
+            and (self.pattern is None or self.pattern == shape)
+        )
+
+    def covers(self, other: "Filter") -> bool:
+        """Whether the filter speaks of everything that ``other`` speaks of."""
+        if self.pattern is not None and self.pattern != other.pattern:
+            return False
+        if self.command != other.command and (self.command != "*" or other.command == "otp_internal"):
+            return False
+        if self.key is None:
+            return True
+        return other.key is not None and all(a.covers(b) for a, b in zip(self.key, other.key, strict=True))
+
+
+class Specificity(IntEnum):
+    """How closely a filter names what it judges, the closest first."""
+
+    PATTERN = 0
+    KEY = 1
+    PREFIX = 2
+    COMMAND = 4
+    ALL = 5
+
+
+def specificity(candidate: Filter) -> Specificity:
+    """The class of a filter in the order of precedence."""
+    if candidate.pattern is not None:
+        return Specificity.PATTERN
+    if candidate.key is not None:
+        return Specificity.PREFIX if any(part.kind == "prefix" for part in candidate.key) else Specificity.KEY
+    return Specificity.ALL if candidate.command == "*" else Specificity.COMMAND
+
+
+def precision(candidate: Filter) -> tuple[int, ...]:
+    """Orders the filters of a policy layer by specificity alone: the smaller decides.
+
+    A longer prefix is the closer one; with the same prefix, as between exact keys, the one with fewer ``_``.
+    """
+    key = candidate.key or ()
+    prefixed = sum(len(part.text) for part in key if part.kind == "prefix")
+    return specificity(candidate), -prefixed, sum(part.kind == "any" for part in key)
+
+
+def rank(attached: Sequence[Iterable[Rule]], defaults: Iterable[Rule]) -> tuple[Filter, ...]:
+    """All filters that concern a peer, the strongest first.
+
+    ``attached`` holds the lists that are attached to the peer, in the order in which they win among equally specific
+    filters; ``defaults`` speak only where none of those does.
+    """
+    attached_filters = [candidate for rules in attached for rule in rules for candidate in rule.filters()]
+    default_filters = [candidate for rule in defaults for candidate in rule.filters()]
+    # sorted() is stable: equally specific ones stay as they came.
+    return (*sorted(attached_filters, key=precision), *sorted(default_filters, key=precision))
+
+
+def to_core(filters: Iterable[Filter]) -> list["CoreRule"]:
+    """Ranked filters in the form that the core takes."""
+    return [(f.command, _core_key(f.key), f.pattern, f.rule.verdict, f.rule.id) for f in filters]
+
+
+@cache
+def service(name: str) -> tuple[tuple[str, Key | None, str | None], ...]:
+    """The filters of a service: command, key and payload shape of each."""
+    data = tomllib.loads(files("distwall.policy").joinpath("services.toml").read_text(encoding="utf-8"))
+    return tuple(
+        (candidate["command"], parse_key(candidate["command"], candidate["key"]), candidate.get("pattern"))
+        for candidate in data[name]["filters"]
+    )
+
+
+def _all_match(parts: Sequence[Part], key: Sequence[str]) -> bool:
+    return len(parts) == len(key) and all(part.matches(text) for part, text in zip(parts, key, strict=True))
+
+
+def _core_key(key: Key | None) -> "tuple[KeyPart, ...] | None":
+    if key is None:
+        return None
+    # An empty prefix and `_` stand for the same.
+    return tuple(("any", "") if part.kind == "prefix" and not part.text else (part.kind, part.text) for part in key)
