@@ -49,7 +49,7 @@ class Guard:
         """Whether one EPMD listener serves peers and guarded nodes, because both addresses lead to it."""
         if self.epmd.port != self.register.port:
             return False
-        return self.epmd.host == self.register.host or self.epmd.host in ("0.0.0.0", "::")  # noqa: S104: compared, not bound
+        return self.epmd.host == self.register.host or self.epmd.host in ("0.0.0.0", "::")  # noqa: S104
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,12 +64,12 @@ class Part:
 
 @lru_cache(maxsize=4096)
 def _glob_pattern(glob: str) -> re.Pattern[str]:
-    return re.compile("".join({"*": ".*", "?": "."}.get(c) or re.escape(c) for c in glob), re.DOTALL)
+    return re.compile(".*".join(re.escape(part) for part in glob.split("*")), re.DOTALL)
 
 
 def is_glob(text: str) -> bool:
-    """Whether a node name in the policy selects by pattern: ``*`` stands for any characters, ``?`` for one."""
-    return "*" in text or "?" in text
+    """Whether a node name in the policy selects by pattern: ``*`` stands for any characters."""
+    return "*" in text
 
 
 def glob_matches(glob: str, name: str) -> bool:
@@ -79,7 +79,7 @@ def glob_matches(glob: str, name: str) -> bool:
 
 def literal_length(glob: str) -> int:
     """How many characters of a glob stand for themselves."""
-    return sum(c not in "*?" for c in glob)
+    return len(glob) - glob.count("*")
 
 
 def node_glob_fault(glob: str) -> str | None:

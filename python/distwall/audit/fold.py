@@ -1,0 +1,60 @@
+"""Keeps a flood of like events short, and counts exactly what it leaves out.
+
+In each window a source gets a few events through, and all sources together a bounded number. Of the others the last one
+of each kind and reason is kept; it comes out when the window ends, with ``folded`` set to the number of those that it
+stands for. So the number of events plus the sum of their ``folded`` is the number of things that happened.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+Held = tuple[str, dict[str, Any]]
+
+
+class Folder:
+    """One flood gate. Windows start with the first event after the one before has ended."""
+
+    WINDOW = 1.0
+    """Seconds."""
+    PER_SOURCE = 5
+    TOTAL = 50
+    MAX_HELD = 64
+    """Pairs of kind and reason that are kept apart."""
+
+    def __init__(self) -> None:
+        self._ends: float | None = None
+        self._passed: Counter[object] = Counter()
+        self._held: dict[tuple[str, str], Held] = {}
+
+    @property
+    def ends(self) -> float | None:
+        """When the present window ends, on the clock of ``now``; None if there is none."""
+        return self._ends
+
+    def admit(self, kind: str, fields: Mapping[str, Any], now: float) -> list[Held]:
+        """Takes one event; returns what is to be recorded now, in order. ``now``: a monotonic clock in seconds."""
+        out = self.flush(now)
+        if self._ends is None:
+            self._ends = now + self.WINDOW
+        source = fields.get("source")
+        if self._passed[source] < self.PER_SOURCE and self._passed.total() < self.TOTAL:
+            self._passed[source] += 1
+            return [*out, (kind, {**fields, "folded": 0})]
+        reason = str(fields.get("reason", ""))
+        key = (kind, reason)
+        if key not in self._held and len(self._held) >= self.MAX_HELD:
+            key = (kind, "")
+        count = self._held[key][1]["folded"] + 1 if key in self._held else 0
+        self._held[key] = (kind, {**fields, "folded": count})
+        return out
+
+    def flush(self, now: float | None = None) -> list[Held]:
+        """What the window that has ended by ``now`` still owes; None ends the window at once."""
+        if self._ends is None or (now is not None and now < self._ends):
+            return []
+        held = list(self._held.values())
+        self._ends = None
+        self._passed.clear()
+        self._held.clear()
+        return held

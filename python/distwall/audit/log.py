@@ -1,0 +1,144 @@
+"""The audit log: takes events at any rate, writes them in batches from a thread of its own, and says when it can't.
+
+All state belongs to the event loop's thread; the writing thread gets one batch at a time and returns it written or not.
+What waits is bounded. If the file can't be written, or so slowly that the bound is reached, the log is in trouble:
+``trouble`` says why, ``on_trouble`` is told, and writing is tried again every second. Events beyond the bound are lost
+and counted, and the first event after the trouble says how many.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from distwall.audit.event import Event, event, line
+from distwall.audit.file import LogFile
+
+
+def _say(text: str) -> None:
+    print(f"distwall: {text}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+class AuditLog:
+    """The log of one distwall process. ``record`` may be called before a loop runs; writing starts with the loop."""
+
+    BATCH_SECONDS = 0.05
+    RETRY_SECONDS = 1.0
+    MAX_WAITING = 4 << 20
+    """Bytes that may wait to be written."""
+
+    def __init__(self, path: Path, *, say: Callable[[str], None] = _say) -> None:
+        """Opens the file; ``say`` tells the operator of trouble. Raises OSError."""
+        self._file = LogFile(path)
+        self._say = say
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._lost = 0
+        self._writer: ThreadPoolExecutor | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Future[None] | None = None
+        self._listeners: list[Callable[[Event], None]] = []
+        self._closed = False
+        self.trouble: str | None = None
+        """Why events are not being written; None if all is well."""
+        self.on_trouble: Callable[[str], None] | None = None
+        """Called once whenever trouble begins, with the reason."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._file.path
+
+    def subscribe(self, listener: Callable[[Event], None]) -> None:
+        """Calls ``listener`` with each event as it is recorded."""
+        self._listeners.append(listener)
+
+    def record(self, kind: str, **fields: Any) -> None:
+        """Records an event. Never raises and never blocks; the fields are those of ``audit.event``."""
+        made = event(kind, fields)
+        for listener in self._listeners:
+            listener(made)
+        data = line(made)
+        if self._closed or self._size + self._file.waiting + len(data) > self.MAX_WAITING:
+            self._lost += 1
+            if not self._closed:
+                self._trouble(f"more than {self.MAX_WAITING >> 20} MiB of events wait to be written")
+            return
+        self._lines.append(data)
+        self._size += len(data)
+        self._schedule(self.BATCH_SECONDS)
+
+    async def flush(self) -> bool:
+        """Waits until what was recorded is written; false if that did not succeed."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._writing:
+            await asyncio.wait([self._writing])
+        await self._write()
+        return self.trouble is None
+
+    async def close(self) -> None:
+        """Writes what waits and closes the file; events recorded from now on are lost."""
+        if self._closed:
+            return
+        await self.flush()
+        self._closed = True
+        if self._timer:
+            self._timer.cancel()
+        if self._writer:
+            self._writer.shutdown()
+        self._file.close()
+
+    def _schedule(self, delay: float) -> None:
+        if self._timer or self._writing or self._closed:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        self._timer = loop.call_later(delay, self._start)
+
+    def _start(self) -> None:
+        self._timer = None
+        self._writing = asyncio.ensure_future(self._write())
+        self._writing.add_done_callback(self._wrote)
+
+    def _wrote(self, _: asyncio.Future[None]) -> None:
+        self._writing = None
+        if self.trouble:
+            self._schedule(self.RETRY_SECONDS)
+        elif self._lines:
+            self._schedule(self.BATCH_SECONDS)
+
+    async def _write(self) -> None:
+        batch, self._lines, self._size = b"".join(self._lines), [], 0
+        if not batch and not self._file.waiting:
+            self._fine()
+            return
+        if self._writer is None:
+            self._writer = ThreadPoolExecutor(1, thread_name_prefix="distwall-audit")
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._writer, self._file.write, batch)
+        except OSError as error:
+            self._trouble(error.strerror or str(error))
+        else:
+            self._fine()
+
+    def _trouble(self, reason: str) -> None:
+        if self.trouble is None:
+            self.trouble = reason
+            self._say(f"{self.path}: can't write the audit log: {reason}; make room or correct the path")
+            if self.on_trouble:
+                self.on_trouble(reason)
+        self._schedule(self.RETRY_SECONDS)
+
+    def _fine(self) -> None:
+        if self.trouble is None:
+            return
+        lost, self._lost, reason = self._lost, 0, self.trouble
+        self.trouble = None
+        self._say(f"{self.path}: the audit log is written again; {lost} events were lost")
+        self.record("audit_resumed", reason=reason, lost=lost)
