@@ -1,0 +1,270 @@
+//! Python bindings of the wire core: conversions only.
+
+use std::sync::Arc;
+
+use distwall_wire as wire;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyMemoryView, PyTuple};
+use wire::policy::{Part, Pattern, Rule, Subject};
+use wire::{Command, Direction, Event, Output, Segment, Verdict};
+
+mod toml;
+
+const DIRECTIONS: [Direction; 2] = [Direction::Inbound, Direction::Outbound];
+const VERDICTS: [Verdict; 3] = [Verdict::Accept, Verdict::Deny, Verdict::Drop];
+
+fn direction_name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Inbound => "inbound",
+        Direction::Outbound => "outbound",
+    }
+}
+
+fn verdict(name: &str) -> PyResult<Verdict> {
+    VERDICTS
+        .into_iter()
+        .find(|verdict| verdict.name() == name)
+        .ok_or_else(|| PyValueError::new_err(format!("unknown verdict: {name}")))
+}
+
+fn subject(name: &str) -> PyResult<Subject> {
+    match name {
+        "*" => Ok(Subject::All),
+        "otp_internal" => Ok(Subject::OtpInternal),
+        name => Command::named(name)
+            .map(Subject::Command)
+            .ok_or_else(|| PyValueError::new_err(format!("unknown command: {name}"))),
+    }
+}
+
+fn part((kind, text): (String, String)) -> PyResult<Part> {
+    match kind.as_str() {
+        "exact" => Ok(Part::Exact(text.into_bytes().into())),
+        "prefix" => Ok(Part::Prefix(text.into_bytes().into())),
+        "any" => Ok(Part::Any),
+        kind => Err(PyValueError::new_err(format!("unknown kind of key: {kind}"))),
+    }
+}
+
+fn pattern(name: &str) -> PyResult<Pattern> {
+    match name {
+        "is_auth" => Ok(Pattern::IsAuth),
+        name => Err(PyValueError::new_err(format!("unknown pattern: {name}"))),
+    }
+}
+
+fn pattern_name(pattern: Pattern) -> &'static str {
+    match pattern {
+        Pattern::IsAuth => "is_auth",
+    }
+}
+
+type RuleTuple = (String, Option<Vec<(String, String)>>, Option<String>, String, u32);
+
+#[pyclass(frozen)]
+struct Policy(Arc<wire::Policy>);
+
+#[pymethods]
+impl Policy {
+    #[new]
+    #[pyo3(signature = (rules, *, third_nodes=Vec::new(), funs=None))]
+    fn new(rules: Vec<RuleTuple>, third_nodes: Vec<String>, funs: Option<bool>) -> PyResult<Self> {
+        let rules = rules
+            .into_iter()
+            .map(|(command, key, shape, verb, id)| {
+                Ok(Rule {
+                    subject: subject(&command)?,
+                    key: key.unwrap_or_default().into_iter().map(part).collect::<PyResult<_>>()?,
+                    pattern: shape.as_deref().map(pattern).transpose()?,
+                    verdict: verdict(&verb)?,
+                    id,
+                })
+            })
+            .collect::<PyResult<Vec<_>>>()?;
+        Ok(Self(Arc::new(wire::Policy::new(&rules, &third_nodes, funs))))
+    }
+
+    #[pyo3(signature = (command, key=None))]
+    fn judge(
+        &self,
+        command: &str,
+        key: Option<Vec<String>>,
+    ) -> PyResult<Vec<(&'static str, u32, Option<&'static str>)>> {
+        let key: Option<Vec<&[u8]>> = key.as_ref().map(|parts| parts.iter().map(|part| part.as_bytes()).collect());
+        let found = self.0.candidates(subject(command)?, key.as_deref());
+        Ok(found.into_iter().map(|d| (d.verdict.name(), d.id, d.pattern.map(pattern_name))).collect())
+    }
+}
+
+#[pyclass(frozen)]
+struct Counters(Arc<wire::Counters>);
+
+#[pymethods]
+impl Counters {
+    #[new]
+    fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let all = PyDict::new(py);
+        for direction in DIRECTIONS {
+            let commands = PyDict::new(py);
+            for command in Command::ALL {
+                let cells = PyDict::new(py);
+                for verdict in VERDICTS {
+                    cells.set_item(verdict.name(), self.0.get(direction, command, verdict))?;
+                }
+                commands.set_item(command.name(), cells)?;
+            }
+            all.set_item(direction_name(direction), commands)?;
+        }
+        Ok(all)
+    }
+}
+
+#[pyclass(frozen)]
+struct Budget(Arc<wire::Budget>);
+
+#[pymethods]
+impl Budget {
+    #[new]
+    fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    fn used(&self) -> (usize, usize) {
+        self.0.used()
+    }
+}
+
+#[pyclass]
+struct Channel {
+    channel: wire::Channel,
+    output: Output,
+}
+
+#[pymethods]
+impl Channel {
+    #[new]
+    #[pyo3(signature = (*, peer, peer_creation, guard, guard_creation, flags, policy, counters, budget, limits=None, deny_reason="not_allowed"))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        peer: String,
+        peer_creation: u32,
+        guard: String,
+        guard_creation: u32,
+        flags: u64,
+        policy: &Policy,
+        counters: &Counters,
+        budget: &Budget,
+        limits: Option<&Bound<'_, PyAny>>,
+        deny_reason: &str,
+    ) -> PyResult<Self> {
+        for name in [&peer, &guard] {
+            if !name.contains('@') || name.chars().count() > 255 || name.chars().any(char::is_control) {
+                return Err(PyValueError::new_err(format!("not a node name: {name:?}")));
+            }
+        }
+        let mut caps = wire::Limits::default();
+        if let Some(limits) = limits {
+            for item in limits.call_method0("items")?.try_iter()? {
+                let (name, value): (String, u64) = item?.extract()?;
+                if !caps.set(&name, value) {
+                    return Err(PyValueError::new_err(format!("unknown limit: {name}")));
+                }
+            }
+        }
+        let setup = wire::Setup {
+            peer,
+            peer_creation,
+            guard,
+            guard_creation,
+            flags,
+            policy: Arc::clone(&policy.0),
+            counters: Arc::clone(&counters.0),
+            budget: Arc::clone(&budget.0),
+            limits: caps,
+            deny_reason: deny_reason.to_owned(),
+        };
+        Ok(Self { channel: wire::Channel::new(setup), output: Output::default() })
+    }
+
+    fn receive<'py>(
+        &mut self,
+        py: Python<'py>,
+        inbound: bool,
+        data: &Bound<'py, PyBytes>,
+        now: f64,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let direction = if inbound { Direction::Inbound } else { Direction::Outbound };
+        let Self { channel, output } = self;
+        channel.receive(direction, data.as_bytes(), now, output);
+        let forward = PyList::empty(py);
+        for segment in &output.forward {
+            match segment {
+                Segment::Input(range) if range.len() == data.as_bytes().len() => forward.append(data)?,
+                Segment::Input(range) => {
+                    let view = PyMemoryView::from(data.as_any())?;
+                    forward.append(view.get_item(pyo3::types::PySlice::new(
+                        py,
+                        range.start.cast_signed(),
+                        range.end.cast_signed(),
+                        1,
+                    ))?)?;
+                }
+                Segment::Made(range) => {
+                    forward.append(PyBytes::new(py, output.made.get(range.clone()).unwrap_or_default()))?;
+                }
+            }
+        }
+        let back = (!output.back.is_empty()).then(|| PyBytes::new(py, &output.back));
+        let events = (!output.events.is_empty()).then(|| output.events.drain(..).map(event).collect::<Vec<_>>());
+        (forward, back, events, output.closed.take()).into_pyobject(py)
+    }
+
+    fn set_policy(&mut self, policy: &Policy) {
+        self.channel.set_policy(Arc::clone(&policy.0));
+    }
+
+    fn pending(&self) -> u64 {
+        self.channel.pending()
+    }
+
+    fn folded(&mut self) -> u64 {
+        self.channel.folded()
+    }
+}
+
+type EventTuple = (&'static str, &'static str, String, &'static str, Option<u32>, String, u64);
+
+fn event(event: Event) -> EventTuple {
+    (
+        direction_name(event.direction),
+        event.command.name(),
+        event.target,
+        event.verdict.name(),
+        event.rule,
+        event.reason.name(),
+        event.folded,
+    )
+}
+
+#[pymodule]
+fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = m.py();
+    m.add("COMMANDS", PyTuple::new(py, Command::ALL.map(Command::name))?)?;
+    let limits = PyDict::new(py);
+    for (name, value) in wire::Limits::default().iter() {
+        limits.set_item(name, value)?;
+    }
+    m.add("DEFAULT_LIMITS", limits)?;
+    m.add("KNOWN_FLAGS", wire::flags::KNOWN)?;
+    m.add_class::<Policy>()?;
+    m.add_class::<Counters>()?;
+    m.add_class::<Budget>()?;
+    m.add_class::<Channel>()?;
+    m.add_function(wrap_pyfunction!(toml::toml_spans, m)?)?;
+    Ok(())
+}

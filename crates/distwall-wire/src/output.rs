@@ -1,0 +1,67 @@
+//! What one call of [`Channel::receive`](crate::Channel::receive) leaves to do.
+
+use std::ops::Range;
+
+use crate::event::Event;
+
+/// A run of bytes for the other side, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Segment {
+    /// A slice of the input, untouched.
+    Input(Range<usize>),
+    /// A slice of [`Output::made`].
+    Made(Range<usize>),
+}
+
+/// Reused between calls.
+#[derive(Default, Debug)]
+pub struct Output {
+    /// For the other side, in order.
+    pub forward: Vec<Segment>,
+    /// Bytes that are not in the input: rebuilt, made up, or kept from earlier input.
+    pub made: Vec<u8>,
+    /// For the side that sent the input.
+    pub back: Vec<u8>,
+    /// Refusals.
+    pub events: Vec<Event>,
+    /// Why the channel ends, if it does.
+    pub closed: Option<String>,
+}
+
+impl Output {
+    pub(crate) fn clear(&mut self) {
+        self.forward.clear();
+        self.made.clear();
+        self.back.clear();
+        self.events.clear();
+        self.closed = None;
+    }
+
+    pub(crate) fn input(&mut self, range: Range<usize>) {
+        if range.is_empty() {
+            return;
+        }
+        if let Some(Segment::Input(last)) = self.forward.last_mut() {
+            if last.end == range.start {
+                last.end = range.end;
+                return;
+            }
+        }
+        self.forward.push(Segment::Input(range));
+    }
+
+    pub(crate) fn made(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let start = self.made.len();
+        self.made.extend_from_slice(bytes);
+        if let Some(Segment::Made(last)) = self.forward.last_mut() {
+            if last.end == start {
+                last.end = self.made.len();
+                return;
+            }
+        }
+        self.forward.push(Segment::Made(start..self.made.len()));
+    }
+}

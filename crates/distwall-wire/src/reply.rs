@@ -1,0 +1,158 @@
+//! Frames that distwall makes up. They carry plain atoms only, so they disturb no cache.
+
+use crate::flags;
+use crate::term::{tag, Pid, Reference};
+use crate::track::Watched;
+
+/// How frames look on this channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    /// Frames have distribution headers (else: pass-through).
+    pub headers: bool,
+    /// Exit reasons travel as payload.
+    pub payload: bool,
+}
+
+impl Form {
+    /// The form that goes with these flags.
+    #[must_use]
+    pub fn of(negotiated: u64) -> Self {
+        Form {
+            headers: negotiated & (flags::DIST_HDR_ATOM_CACHE | flags::FRAGMENTS) != 0,
+            payload: negotiated & flags::EXIT_PAYLOAD != 0,
+        }
+    }
+}
+
+/// A tick: an empty frame.
+pub const TICK: [u8; 4] = [0; 4];
+
+/// Writes one frame: its length when all of it is there.
+struct Frame<'a> {
+    out: &'a mut Vec<u8>,
+    start: usize,
+    form: Form,
+}
+
+impl<'a> Frame<'a> {
+    fn new(out: &'a mut Vec<u8>, form: Form, arity: u8, op: u8) -> Self {
+        let start = out.len();
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(if form.headers { &[131, 68, 0] } else { &[112, 131] });
+        out.extend_from_slice(&[tag::SMALL_TUPLE, arity, tag::SMALL_INTEGER, op]);
+        Frame { out, start, form }
+    }
+
+    fn atom(&mut self, text: &[u8]) {
+        if text.len() > 255 {
+            self.out.push(tag::ATOM);
+            self.out.extend_from_slice(&(text.len() as u16).to_be_bytes());
+        } else {
+            self.out.extend_from_slice(&[tag::SMALL_ATOM, text.len() as u8]);
+        }
+        self.out.extend_from_slice(text);
+    }
+
+    fn pid(&mut self, node: &[u8], pid: Pid) {
+        self.out.push(tag::PID);
+        self.atom(node);
+        for word in [pid.id, pid.serial, pid.creation] {
+            self.out.extend_from_slice(&word.to_be_bytes());
+        }
+    }
+
+    fn reference(&mut self, node: &[u8], reference: Reference) {
+        self.out.extend_from_slice(&[tag::REFERENCE, 0, reference.length]);
+        self.atom(node);
+        self.out.extend_from_slice(&reference.creation.to_be_bytes());
+        for word in &reference.words[..usize::from(reference.length)] {
+            self.out.extend_from_slice(&word.to_be_bytes());
+        }
+    }
+
+    fn watched(&mut self, node: &[u8], watched: &Watched) {
+        match watched {
+            Watched::Name(name) => self.atom(name),
+            Watched::Process(pid) => self.pid(node, *pid),
+        }
+    }
+
+    fn reason(&mut self, reason: &[u8]) {
+        if self.form.payload && !self.form.headers {
+            self.out.push(131);
+        }
+        self.atom(reason);
+    }
+
+    fn end(self) {
+        let length = (self.out.len() - self.start - 4) as u32;
+        self.out[self.start..self.start + 4].copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+/// One end of a made-up frame: the node's name and a process there.
+#[derive(Clone, Copy)]
+pub struct End<'a> {
+    /// Node.
+    pub node: &'a [u8],
+    /// Process.
+    pub pid: Pid,
+}
+
+/// SPAWN_REPLY with an error.
+pub fn spawn_error(out: &mut Vec<u8>, form: Form, to: End<'_>, reference: Reference, error: &[u8]) {
+    let mut frame = Frame::new(out, form, 5, 31);
+    frame.reference(to.node, reference);
+    frame.pid(to.node, to.pid);
+    frame.out.extend_from_slice(&[tag::SMALL_INTEGER, 0]);
+    frame.atom(error);
+    frame.end();
+}
+
+/// The end of something that was monitored, on `node`.
+pub fn down(out: &mut Vec<u8>, form: Form, node: &[u8], watched: &Watched, to: End<'_>, reference: Reference, reason: &[u8]) {
+    let mut frame = if form.payload { Frame::new(out, form, 4, 28) } else { Frame::new(out, form, 5, 21) };
+    frame.watched(node, watched);
+    frame.pid(to.node, to.pid);
+    frame.reference(to.node, reference);
+    frame.reason(reason);
+    frame.end();
+}
+
+/// The end of a monitor that `from` had set on something of `node`.
+pub fn demonitor(out: &mut Vec<u8>, form: Form, from: End<'_>, node: &[u8], watched: &Watched, reference: Reference) {
+    let mut frame = Frame::new(out, form, 4, 20);
+    frame.pid(from.node, from.pid);
+    frame.watched(node, watched);
+    frame.reference(from.node, reference);
+    frame.end();
+}
+
+/// The exit of a linked process.
+pub fn exit(out: &mut Vec<u8>, form: Form, from: End<'_>, to: End<'_>, reason: &[u8]) {
+    let mut frame = if form.payload { Frame::new(out, form, 3, 24) } else { Frame::new(out, form, 4, 3) };
+    frame.pid(from.node, from.pid);
+    frame.pid(to.node, to.pid);
+    frame.reason(reason);
+    frame.end();
+}
+
+/// The acknowledgement of an unlink.
+pub fn unlink_ack(out: &mut Vec<u8>, form: Form, id: u64, from: End<'_>, to: End<'_>) {
+    let mut frame = Frame::new(out, form, 4, 36);
+    match u8::try_from(id) {
+        Ok(id) => frame.out.extend_from_slice(&[tag::SMALL_INTEGER, id]),
+        Err(_) if id < 1 << 27 => {
+            frame.out.push(tag::INTEGER);
+            frame.out.extend_from_slice(&(id as u32).to_be_bytes());
+        }
+        Err(_) => {
+            let length = 8 - id.leading_zeros() as usize / 8;
+            frame.out.extend_from_slice(&[tag::SMALL_BIG, length as u8, 0]);
+            frame.out.extend_from_slice(&id.to_le_bytes()[..length]);
+        }
+    }
+    frame.pid(from.node, from.pid);
+    frame.pid(to.node, to.pid);
+    frame.end();
+}

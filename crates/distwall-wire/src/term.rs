@@ -1,0 +1,231 @@
+//! Reading single terms in place: atoms, pids, references, small integers.
+//!
+//! Only the encodings that OTP 25 to 29 and its C library send are taken; every other spelling of the same value is a way to
+//! make two readers disagree, and ends the channel.
+
+use std::sync::Arc;
+
+use crate::atoms::{check_text, Atom, AtomView, Caches, Names, Word};
+use crate::header::Ref as HeaderRef;
+use crate::Bad;
+
+/// Term tags.
+pub mod tag {
+    #![allow(missing_docs)]
+    pub const RECORD: u8 = 67;
+    pub const FLOAT: u8 = 70;
+    pub const BIT_BINARY: u8 = 77;
+    pub const ATOM_REF: u8 = 82;
+    pub const PID: u8 = 88;
+    pub const PORT: u8 = 89;
+    pub const REFERENCE: u8 = 90;
+    pub const SMALL_INTEGER: u8 = 97;
+    pub const INTEGER: u8 = 98;
+    pub const SMALL_TUPLE: u8 = 104;
+    pub const LARGE_TUPLE: u8 = 105;
+    pub const NIL: u8 = 106;
+    pub const STRING: u8 = 107;
+    pub const LIST: u8 = 108;
+    pub const BINARY: u8 = 109;
+    pub const SMALL_BIG: u8 = 110;
+    pub const LARGE_BIG: u8 = 111;
+    pub const FUN: u8 = 112;
+    pub const EXPORT: u8 = 113;
+    pub const MAP: u8 = 116;
+    pub const ATOM: u8 = 118;
+    pub const SMALL_ATOM: u8 = 119;
+    pub const V4_PORT: u8 = 120;
+}
+
+/// The data ends inside a term.
+pub const SHORT: Bad = Bad("a term is cut short");
+
+/// A pid without its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pid {
+    /// Number.
+    pub id: u32,
+    /// Serial.
+    pub serial: u32,
+    /// Incarnation of its node.
+    pub creation: u32,
+}
+
+/// A reference without its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reference {
+    /// Incarnation of its node.
+    pub creation: u32,
+    /// How many of the words count.
+    pub length: u8,
+    /// As on the wire, the rest zero.
+    pub words: [u32; 5],
+}
+
+/// The atoms that a message's terms name by position.
+#[derive(Clone, Copy)]
+pub enum Table<'a> {
+    /// None (pass-through frames).
+    Empty,
+    /// A header just read.
+    Header(&'a [HeaderRef], &'a Caches),
+    /// A message that was held.
+    Kept(&'a [(u16, Arc<Atom>)]),
+}
+
+impl<'a> Table<'a> {
+    /// The atom at a position.
+    #[must_use]
+    pub fn get(self, index: u8) -> Option<&'a Atom> {
+        match self {
+            Table::Empty => None,
+            Table::Header(refs, caches) => {
+                refs.get(usize::from(index)).and_then(|entry| caches.sent(entry.slot)).map(|atom| &**atom)
+            }
+            Table::Kept(entries) => entries.get(usize::from(index)).map(|(_, atom)| &**atom),
+        }
+    }
+
+    /// How many positions there are.
+    #[must_use]
+    pub fn len(self) -> usize {
+        match self {
+            Table::Empty => 0,
+            Table::Header(refs, _) => refs.len(),
+            Table::Kept(entries) => entries.len(),
+        }
+    }
+
+    /// Whether no atom can be named by position.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A cursor over the terms of one message.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    /// The bytes.
+    pub data: &'a [u8],
+    /// Where the next term begins.
+    pub pos: usize,
+    /// Atoms by position.
+    pub table: Table<'a>,
+    /// The two nodes.
+    pub names: &'a Names,
+}
+
+impl<'a> Reader<'a> {
+    /// The next byte, not consumed.
+    pub fn peek(&self) -> Result<u8, Bad> {
+        self.data.get(self.pos).copied().ok_or(SHORT)
+    }
+
+    /// Consumes bytes.
+    pub fn take(&mut self, count: usize) -> Result<&'a [u8], Bad> {
+        let end = self.pos.checked_add(count).ok_or(SHORT)?;
+        let bytes = self.data.get(self.pos..end).ok_or(SHORT)?;
+        self.pos = end;
+        Ok(bytes)
+    }
+
+    /// Consumes one byte.
+    pub fn u8(&mut self) -> Result<u8, Bad> {
+        let byte = self.peek()?;
+        self.pos += 1;
+        Ok(byte)
+    }
+
+    /// Consumes two bytes.
+    pub fn u16(&mut self) -> Result<u16, Bad> {
+        let b = self.take(2)?;
+        Ok(u16::from_be_bytes([b[0], b[1]]))
+    }
+
+    /// Consumes four bytes.
+    pub fn u32(&mut self) -> Result<u32, Bad> {
+        let b = self.take(4)?;
+        Ok(u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
+    }
+
+    /// An atom.
+    #[inline]
+    pub fn atom(&mut self) -> Result<AtomView<'a>, Bad> {
+        let length = match self.u8()? {
+            tag::ATOM_REF => {
+                let index = self.u8()?;
+                let atom = self.table.get(index).ok_or(Bad("a term names an atom that its header doesn't have"))?;
+                return Ok(AtomView { text: &atom.text, word: atom.word, inline: false });
+            }
+            tag::SMALL_ATOM => usize::from(self.u8()?),
+            tag::ATOM => usize::from(self.u16()?),
+            _ => return Err(Bad("an atom was expected")),
+        };
+        let text = self.take(length)?;
+        check_text(text)?;
+        Ok(AtomView { text, word: self.names.word(text), inline: true })
+    }
+
+    /// A pid and its node.
+    #[inline]
+    pub fn pid(&mut self) -> Result<(AtomView<'a>, Pid), Bad> {
+        if self.u8()? != tag::PID {
+            return Err(Bad("a pid was expected"));
+        }
+        let node = self.atom()?;
+        let b = self.take(12)?;
+        let word = |i: usize| u32::from_be_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
+        Ok((node, Pid { id: word(0), serial: word(4), creation: word(8) }))
+    }
+
+    /// A reference and its node.
+    pub fn reference(&mut self) -> Result<(AtomView<'a>, Reference), Bad> {
+        if self.u8()? != tag::REFERENCE {
+            return Err(Bad("a reference was expected"));
+        }
+        let length = self.u16()?;
+        if !(1..=5).contains(&length) {
+            return Err(Bad("a reference has no words, or more than five"));
+        }
+        let node = self.atom()?;
+        let creation = self.u32()?;
+        let mut words = [0; 5];
+        for word in words.iter_mut().take(usize::from(length)) {
+            *word = self.u32()?;
+        }
+        if node.word == Word::Guard && words[0] >= 1 << 18 {
+            return Err(Bad("a reference of the guarded node is out of range"));
+        }
+        Ok((node, Reference { creation, length: length as u8, words }))
+    }
+
+    /// An integer that fits into 64 bits and is not negative.
+    pub fn unsigned(&mut self) -> Result<u64, Bad> {
+        const NOT: Bad = Bad("a small integer that is not negative was expected");
+        match self.u8()? {
+            tag::SMALL_INTEGER => Ok(u64::from(self.u8()?)),
+            tag::INTEGER => u64::try_from(self.u32()?.cast_signed()).map_err(|_| NOT),
+            tag::SMALL_BIG => {
+                let length = usize::from(self.u8()?);
+                let sign = self.u8()?;
+                if sign != 0 || !(1..=8).contains(&length) {
+                    return Err(NOT);
+                }
+                let mut bytes = [0; 8];
+                bytes[..length].copy_from_slice(self.take(length)?);
+                Ok(u64::from_le_bytes(bytes))
+            }
+            _ => Err(NOT),
+        }
+    }
+
+    /// The arity of a tuple whose elements come next.
+    pub fn tuple(&mut self) -> Result<u32, Bad> {
+        match self.u8()? {
+            tag::SMALL_TUPLE => Ok(u32::from(self.u8()?)),
+            tag::LARGE_TUPLE => self.u32(),
+            _ => Err(Bad("a tuple was expected")),
+        }
+    }
+}
