@@ -159,7 +159,9 @@ impl Caches {
     pub fn old(&mut self, slot: u16) -> Result<(), Bad> {
         self.stamp(slot)?;
         if self.sender[usize::from(slot)].is_none() {
-            return Err(Bad("a header names an atom cache slot that was never filled"));
+            return Err(Bad(
+                "a header names an atom cache slot that was never filled",
+            ));
         }
         Ok(())
     }
@@ -174,7 +176,10 @@ impl Caches {
             return Ok(());
         }
         let word = names.word(text);
-        self.sender[index] = Some(Arc::new(Atom { text: text.into(), word }));
+        self.sender[index] = Some(Arc::new(Atom {
+            text: text.into(),
+            word,
+        }));
         self.synced[index] = same(&self.receiver[index]);
         Ok(())
     }
@@ -197,7 +202,8 @@ impl Caches {
     /// Whether a header can go on to the receiver as it is.
     #[must_use]
     pub fn in_step(&self, refs: &[Ref]) -> bool {
-        refs.iter().all(|entry| entry.fresh || self.synced[usize::from(entry.slot)])
+        refs.iter()
+            .all(|entry| entry.fresh || self.synced[usize::from(entry.slot)])
     }
 
     /// A header goes on as it is: the receiver learns its new entries.
@@ -214,11 +220,16 @@ impl Caches {
     /// A header is rebuilt: true if the receiver has to be told this atom anew (from now on it knows it).
     pub fn tell(&mut self, slot: u16, atom: &Arc<Atom>) -> bool {
         let index = usize::from(slot);
-        if self.receiver[index].as_ref().is_some_and(|held| held.text == atom.text) {
+        if self.receiver[index]
+            .as_ref()
+            .is_some_and(|held| held.text == atom.text)
+        {
             return false;
         }
         self.receiver[index] = Some(Arc::clone(atom));
-        self.synced[index] = self.sender[index].as_ref().is_some_and(|held| held.text == atom.text);
+        self.synced[index] = self.sender[index]
+            .as_ref()
+            .is_some_and(|held| held.text == atom.text);
         true
     }
 }

@@ -99,7 +99,10 @@ impl Channel {
         Channel {
             track: Track::new(limits.tracked()),
             ends: Ends {
-                names: Names { peer: setup.peer.into_bytes().into(), guard: setup.guard.into_bytes().into() },
+                names: Names {
+                    peer: setup.peer.into_bytes().into(),
+                    guard: setup.guard.into_bytes().into(),
+                },
                 peer_creation: setup.peer_creation,
                 guard_creation: setup.guard_creation,
                 flags: setup.flags,
@@ -127,7 +130,10 @@ impl Channel {
     /// Bytes held now, in both directions.
     #[must_use]
     pub fn pending(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.carry.len() as u64 + lane.sequences.held()).sum()
+        self.lanes
+            .iter()
+            .map(|lane| lane.carry.len() as u64 + lane.sequences.held())
+            .sum()
     }
 
     /// Refusals that no event has told of yet; starts again from 0.
@@ -187,7 +193,9 @@ impl Channel {
         }
         while let Some(head) = data.get(pos..pos + 4) {
             let length = length(head, &self.ends.limits)?;
-            let Some(frame) = data.get(pos + 4..pos + 4 + length) else { break };
+            let Some(frame) = data.get(pos + 4..pos + 4 + length) else {
+                break;
+            };
             *frames += 1;
             let end = pos + 4 + length;
             match self.frame(direction, frame, now, out)? {
@@ -196,12 +204,20 @@ impl Channel {
             }
             pos = end;
         }
-        self.lanes[direction as usize].carry.extend_from_slice(&data[pos..]);
+        self.lanes[direction as usize]
+            .carry
+            .extend_from_slice(&data[pos..]);
         Ok(())
     }
 
     /// One whole frame. Where it isn't forwarded as it is, `self.made` is what takes its place.
-    fn frame(&mut self, direction: Direction, frame: &[u8], now: f64, out: &mut Output) -> Result<Action, Bad> {
+    fn frame(
+        &mut self,
+        direction: Direction,
+        frame: &[u8],
+        now: f64,
+        out: &mut Output,
+    ) -> Result<Action, Bad> {
         if frame.is_empty() {
             return Ok(Action::Forward);
         }
@@ -210,21 +226,48 @@ impl Channel {
         let cached = self.ends.flags & flags::DIST_HDR_ATOM_CACHE != 0;
         let fragments = self.ends.flags & flags::FRAGMENTS != 0;
         let lane = &mut self.lanes[direction as usize];
-        let mut header = |pos| header::read(frame, pos, cached, &mut lane.caches, &self.ends.names, &mut self.refs);
+        let mut header = |pos| {
+            header::read(
+                frame,
+                pos,
+                cached,
+                &mut lane.caches,
+                &self.ends.names,
+                &mut self.refs,
+            )
+        };
         let parts = match frame {
             [112, 131, ..] if !self.ends.form.headers => {
                 self.refs.clear();
-                Parts { body: &frame[2..], sequence: None, versioned: true }
+                Parts {
+                    body: &frame[2..],
+                    sequence: None,
+                    versioned: true,
+                }
             }
-            [131, 68, ..] if self.ends.form.headers => {
-                Parts { body: &frame[header(2)?..], sequence: None, versioned: false }
-            }
+            [131, 68, ..] if self.ends.form.headers => Parts {
+                body: &frame[header(2)?..],
+                sequence: None,
+                versioned: false,
+            },
             [131, 69, ..] if fragments => {
                 let numbers = numbers(frame)?;
-                lane.sequences.check(numbers.0, numbers.1, &self.ends.limits)?;
+                lane.sequences
+                    .check(numbers.0, numbers.1, &self.ends.limits)?;
                 // The numbers come before the count of atoms.
-                let body = header::read(frame, 18, cached, &mut lane.caches, &self.ends.names, &mut self.refs)?;
-                Parts { body: &frame[body..], sequence: Some(numbers), versioned: false }
+                let body = header::read(
+                    frame,
+                    18,
+                    cached,
+                    &mut lane.caches,
+                    &self.ends.names,
+                    &mut self.refs,
+                )?;
+                Parts {
+                    body: &frame[body..],
+                    sequence: Some(numbers),
+                    versioned: false,
+                }
             }
             [131, 70, ..] if fragments => return self.fragment(direction, frame, now, out),
             _ => return Err(Bad("a frame has a form that was not negotiated")),
@@ -244,20 +287,48 @@ impl Channel {
         now: f64,
         out: &mut Output,
     ) -> Result<Action, Bad> {
-        let Channel { ends, policy, budget, track, lanes, scanner, refs, made, counters, reporter, .. } = self;
+        let Channel {
+            ends,
+            policy,
+            budget,
+            track,
+            lanes,
+            scanner,
+            refs,
+            made,
+            counters,
+            reporter,
+            ..
+        } = self;
         let caches = &mut lanes[direction as usize].caches;
-        let table = if parts.versioned { Table::Empty } else { Table::Header(refs, caches) };
+        let table = if parts.versioned {
+            Table::Empty
+        } else {
+            Table::Header(refs, caches)
+        };
         let watch = watch(ends, policy, budget, direction, table);
         let (control, payload) = read(parts.body, parts.versioned, ends, scanner, &watch)?;
-        let message = Message { control: &control, payload };
+        let message = Message {
+            control: &control,
+            payload,
+        };
         let in_step = caches.in_step(refs);
-        let Some(ruling) = rule(direction, &message, ends, policy, track, scanner, &watch, |scanner| {
-            for entry in refs.iter().filter(|entry| entry.fresh || !in_step) {
-                if let Some(atom) = caches.sent(entry.slot) {
-                    scanner.found.atom(&atom.text, &watch);
+        let Some(ruling) = rule(
+            direction,
+            &message,
+            ends,
+            policy,
+            track,
+            scanner,
+            &watch,
+            |scanner| {
+                for entry in refs.iter().filter(|entry| entry.fresh || !in_step) {
+                    if let Some(atom) = caches.sent(entry.slot) {
+                        scanner.found.atom(&atom.text, &watch);
+                    }
                 }
-            }
-        })?
+            },
+        )?
         else {
             settle::outbound(&message, ends, track);
             counters.count(direction, control.command, Verdict::Accept);
@@ -288,23 +359,58 @@ impl Channel {
         now: f64,
         out: &mut Output,
     ) -> Result<Action, Bad> {
-        let Channel { ends, policy, budget, track, lanes, scanner, refs, made, counters, reporter, .. } = self;
+        let Channel {
+            ends,
+            policy,
+            budget,
+            track,
+            lanes,
+            scanner,
+            refs,
+            made,
+            counters,
+            reporter,
+            ..
+        } = self;
         let lane = &mut lanes[direction as usize];
-        let atoms: Vec<_> =
-            refs.iter().filter_map(|entry| lane.caches.sent(entry.slot).map(|atom| (entry.slot, Arc::clone(atom)))).collect();
+        let atoms: Vec<_> = refs
+            .iter()
+            .filter_map(|entry| {
+                lane.caches
+                    .sent(entry.slot)
+                    .map(|atom| (entry.slot, Arc::clone(atom)))
+            })
+            .collect();
         let watch = watch(ends, policy, budget, direction, Table::Kept(&atoms));
-        let mut reader = Reader { data: body, pos: 0, table: watch.table, names: &ends.names };
+        let mut reader = Reader {
+            data: body,
+            pos: 0,
+            table: watch.table,
+            names: &ends.names,
+        };
         let control = control::decode(&mut reader, Dialect { flags: ends.flags }, scanner, &watch)?;
         if !control.payload {
             return Err(Bad("a message without a payload comes in fragments"));
         }
-        let message = Message { control: &control, payload: Some(reader) };
+        let message = Message {
+            control: &control,
+            payload: Some(reader),
+        };
         let spawn = control.command == Command::SpawnRequest;
-        let arguments = if spawn { judge::arguments(reader)? } else { None };
+        let arguments = if spawn {
+            judge::arguments(reader)?
+        } else {
+            None
+        };
         let streamed = (!spawn || arguments.is_some())
             && (direction == Direction::Outbound || judge::passes_unseen(&control, ends, policy)?);
         let bytes = body.len() as u64;
-        let sequence = |mode| Sequence { next: fragments - 1, bytes, atoms: atoms.clone(), mode };
+        let sequence = |mode| Sequence {
+            next: fragments - 1,
+            bytes,
+            atoms: atoms.clone(),
+            mode,
+        };
         if !streamed {
             if !lane.sequences.room(body.len(), &ends.limits) {
                 let ruling = Ruling::deny(Reason::Limit("held_bytes"));
@@ -314,7 +420,13 @@ impl Channel {
                 lane.sequences.open(id, sequence(Mode::Refused));
                 return Ok(Action::Replace);
             }
-            lane.sequences.open(id, sequence(Mode::Held { body: body.to_vec(), cuts: Vec::new() }));
+            lane.sequences.open(
+                id,
+                sequence(Mode::Held {
+                    body: body.to_vec(),
+                    cuts: Vec::new(),
+                }),
+            );
             return Ok(Action::Replace);
         }
         if let (Some(mfa), Some(given)) = (&control.mfa, arguments) {
@@ -333,23 +445,57 @@ impl Channel {
         if direction == Direction::Outbound {
             settle::outbound(&message, ends, track);
         } else {
-            let ruling = Ruling { verdict: Verdict::Accept, rule: None, reason: Reason::Rule, settles: None };
+            let ruling = Ruling {
+                verdict: Verdict::Accept,
+                rule: None,
+                reason: Reason::Rule,
+                settles: None,
+            };
             settle::inbound(&message, track, &ruling);
         }
-        let parts = Parts { body, sequence: Some((id, fragments)), versioned: false };
+        let parts = Parts {
+            body,
+            sequence: Some((id, fragments)),
+            versioned: false,
+        };
         let action = pass(&mut lane.caches, refs, frame, &parts, made);
         lane.sequences.open(id, sequence(Mode::Streamed(streaming)));
         Ok(action)
     }
 
     /// A fragment that isn't the first.
-    fn fragment(&mut self, direction: Direction, frame: &[u8], now: f64, out: &mut Output) -> Result<Action, Bad> {
+    fn fragment(
+        &mut self,
+        direction: Direction,
+        frame: &[u8],
+        now: f64,
+        out: &mut Output,
+    ) -> Result<Action, Bad> {
         let (id, number) = numbers(frame)?;
         let part = &frame[18..];
-        let Channel { ends, policy, budget, track, lanes, scanner, made, counters, reporter, .. } = self;
+        let Channel {
+            ends,
+            policy,
+            budget,
+            track,
+            lanes,
+            scanner,
+            made,
+            counters,
+            reporter,
+            ..
+        } = self;
         let lane = &mut lanes[direction as usize];
-        let mut sequence = lane.sequences.advance(id, number, part.len(), &ends.limits)?;
-        let watch = watch(ends, policy, budget, direction, Table::Kept(&sequence.atoms));
+        let mut sequence = lane
+            .sequences
+            .advance(id, number, part.len(), &ends.limits)?;
+        let watch = watch(
+            ends,
+            policy,
+            budget,
+            direction,
+            Table::Kept(&sequence.atoms),
+        );
         let last = sequence.next == 0;
         match &mut sequence.mode {
             Mode::Refused => {
@@ -373,7 +519,9 @@ impl Channel {
                 body.extend_from_slice(part);
             }
         }
-        let Mode::Held { body, cuts } = &sequence.mode else { return Ok(Action::Replace) };
+        let Mode::Held { body, cuts } = &sequence.mode else {
+            return Ok(Action::Replace);
+        };
         let room = lane.sequences.room(body.len(), &ends.limits);
         if !last && room {
             lane.sequences.open(id, sequence);
@@ -382,21 +530,46 @@ impl Channel {
         let (control, payload, ruling);
         if last {
             (control, payload) = read(body, false, ends, scanner, &watch)?;
-            let message = Message { control: &control, payload };
-            let judged = rule(direction, &message, ends, policy, track, scanner, &watch, |scanner| {
-                for (_, atom) in &sequence.atoms {
-                    scanner.found.atom(&atom.text, &watch);
-                }
-            })?;
-            let accepted = Ruling { verdict: Verdict::Accept, rule: None, reason: Reason::Rule, settles: None };
+            let message = Message {
+                control: &control,
+                payload,
+            };
+            let judged = rule(
+                direction,
+                &message,
+                ends,
+                policy,
+                track,
+                scanner,
+                &watch,
+                |scanner| {
+                    for (_, atom) in &sequence.atoms {
+                        scanner.found.atom(&atom.text, &watch);
+                    }
+                },
+            )?;
+            let accepted = Ruling {
+                verdict: Verdict::Accept,
+                rule: None,
+                reason: Reason::Rule,
+                settles: None,
+            };
             ruling = judged.unwrap_or(accepted);
         } else {
-            let mut reader = Reader { data: body, pos: 0, table: watch.table, names: &ends.names };
+            let mut reader = Reader {
+                data: body,
+                pos: 0,
+                table: watch.table,
+                names: &ends.names,
+            };
             control = control::decode(&mut reader, Dialect { flags: ends.flags }, scanner, &watch)?;
             payload = Some(reader);
             ruling = Ruling::deny(Reason::Limit("held_bytes"));
         }
-        let message = Message { control: &control, payload };
+        let message = Message {
+            control: &control,
+            payload,
+        };
         counters.count(direction, control.command, ruling.verdict);
         if ruling.verdict == Verdict::Accept {
             scanner.found.claim.commit(budget);
@@ -440,13 +613,23 @@ fn length(head: &[u8], limits: &Limits) -> Result<usize, Bad> {
 /// Sequence and fragment number behind `131 69` or `131 70`.
 fn numbers(frame: &[u8]) -> Result<(u64, u64), Bad> {
     let number = |at: usize| {
-        let bytes = frame.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
-        bytes.map(u64::from_be_bytes).ok_or(Bad("a fragment is cut short"))
+        let bytes = frame
+            .get(at..at + 8)
+            .and_then(|bytes| bytes.try_into().ok());
+        bytes
+            .map(u64::from_be_bytes)
+            .ok_or(Bad("a fragment is cut short"))
     };
     Ok((number(2)?, number(10)?))
 }
 
-fn watch<'a>(ends: &'a Ends, policy: &'a Policy, budget: &'a Budget, direction: Direction, table: Table<'a>) -> Watch<'a> {
+fn watch<'a>(
+    ends: &'a Ends,
+    policy: &'a Policy,
+    budget: &'a Budget,
+    direction: Direction,
+    table: Table<'a>,
+) -> Watch<'a> {
     Watch {
         table,
         names: &ends.names,
@@ -464,7 +647,12 @@ fn read<'a>(
     scanner: &mut Scanner,
     watch: &Watch<'a>,
 ) -> Result<(control::Control<'a>, Option<Reader<'a>>), Bad> {
-    let mut reader = Reader { data: body, pos: 0, table: watch.table, names: &ends.names };
+    let mut reader = Reader {
+        data: body,
+        pos: 0,
+        table: watch.table,
+        names: &ends.names,
+    };
     let control = control::decode(&mut reader, Dialect { flags: ends.flags }, scanner, watch)?;
     let mut end = reader.pos;
     let payload = if control.payload {
@@ -491,7 +679,9 @@ fn same_arity(announced: u8, given: u64) -> Result<(), Bad> {
     if u64::from(announced) == given {
         Ok(())
     } else {
-        Err(Bad("a spawn request announces another number of arguments than it brings"))
+        Err(Bad(
+            "a spawn request announces another number of arguments than it brings",
+        ))
     }
 }
 
@@ -520,13 +710,25 @@ fn rule(
 }
 
 /// Lets a frame pass, with its header rebuilt if the receiver lacks an atom of it.
-fn pass(caches: &mut Caches, refs: &[Ref], frame: &[u8], parts: &Parts<'_>, made: &mut Vec<u8>) -> Action {
+fn pass(
+    caches: &mut Caches,
+    refs: &[Ref],
+    frame: &[u8],
+    parts: &Parts<'_>,
+    made: &mut Vec<u8>,
+) -> Action {
     if caches.in_step(refs) {
         caches.pass(refs);
         return Action::Forward;
     }
-    let entries: Vec<_> =
-        refs.iter().filter_map(|entry| caches.sent(entry.slot).map(|atom| (entry.slot, Arc::clone(atom)))).collect();
+    let entries: Vec<_> = refs
+        .iter()
+        .filter_map(|entry| {
+            caches
+                .sent(entry.slot)
+                .map(|atom| (entry.slot, Arc::clone(atom)))
+        })
+        .collect();
     debug_assert!(frame.len() > parts.body.len());
     write_frame(made, |made| {
         match parts.sequence {
@@ -578,19 +780,28 @@ fn write_numbers(made: &mut Vec<u8>, kind: u8, (id, fragment): (u64, u64)) {
 }
 
 /// What a streamed message has shown so far: it can't be refused any more, so the channel ends where it would have been.
-fn streamed_so_far(scanner: &mut Scanner, policy: &Policy, budget: &Budget, direction: Direction) -> Result<(), Bad> {
+fn streamed_so_far(
+    scanner: &mut Scanner,
+    policy: &Policy,
+    budget: &Budget,
+    direction: Direction,
+) -> Result<(), Bad> {
     if direction == Direction::Outbound {
         return Ok(());
     }
     let found = &mut scanner.found;
     if found.third_node {
-        return Err(Bad("a message that has begun carries a pid of a node that third_nodes doesn't name"));
+        return Err(Bad(
+            "a message that has begun carries a pid of a node that third_nodes doesn't name",
+        ));
     }
     if found.funs && !policy.allows_funs(true) {
         return Err(Bad("a message that has begun carries a fun"));
     }
     if found.over.is_some() {
-        return Err(Bad("a message that has begun exceeds the limit new_atoms, new_funs or bigint_bytes"));
+        return Err(Bad(
+            "a message that has begun exceeds the limit new_atoms, new_funs or bigint_bytes",
+        ));
     }
     found.claim.commit(budget);
     Ok(())
@@ -606,7 +817,14 @@ struct Reporter {
 }
 
 impl Reporter {
-    fn report(&mut self, direction: Direction, message: &Message<'_, '_>, ruling: &Ruling, now: f64, out: &mut Output) {
+    fn report(
+        &mut self,
+        direction: Direction,
+        message: &Message<'_, '_>,
+        ruling: &Ruling,
+        now: f64,
+        out: &mut Output,
+    ) {
         const PER_SECOND: u32 = 50;
         if now - self.since >= 1.0 || now < self.since {
             (self.since, self.told) = (now, 0);

@@ -61,7 +61,9 @@ impl Command {
     /// The command of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Command> {
-        Command::ALL.into_iter().find(|command| command.name() == name)
+        Command::ALL
+            .into_iter()
+            .find(|command| command.name() == name)
     }
 }
 
@@ -148,7 +150,9 @@ pub fn decode<'a>(
     }
     let arity = reader.u8()?;
     if reader.u8()? != tag::SMALL_INTEGER {
-        return Err(Bad("the opcode of a control message is not a small integer"));
+        return Err(Bad(
+            "the opcode of a control message is not a small integer",
+        ));
     }
     let op = reader.u8()?;
     let expected = match op {
@@ -192,13 +196,21 @@ pub fn decode<'a>(
             c.payload = true;
         }
         3 | 8 | 13 | 18 | 24..=27 => {
-            c.command = if matches!(op, 3 | 13 | 24 | 25) { Command::Exit } else { Command::Exit2 };
+            c.command = if matches!(op, 3 | 13 | 24 | 25) {
+                Command::Exit
+            } else {
+                Command::Exit2
+            };
             c.from = Some(process(reader)?);
             c.to = Some(Target::Process(process(reader)?));
             c.payload = op >= 24;
         }
         4 | 35 | 36 => {
-            c.command = if op == 36 { Command::UnlinkAck } else { Command::Unlink };
+            c.command = if op == 36 {
+                Command::UnlinkAck
+            } else {
+                Command::Unlink
+            };
             if (op == 4) == (dialect.flags & flags::UNLINK_ID != 0) {
                 return Err(Bad("an unlink of the form that was not negotiated"));
             }
@@ -224,7 +236,11 @@ pub fn decode<'a>(
             c.to = Some(Target::Process(process(reader)?));
         }
         19 | 20 => {
-            c.command = if op == 19 { Command::Monitor } else { Command::Demonitor };
+            c.command = if op == 19 {
+                Command::Monitor
+            } else {
+                Command::Demonitor
+            };
             c.from = Some(process(reader)?);
             c.to = Some(process_or_name(reader)?);
             c.reference = Some(reader.reference()?);
@@ -259,11 +275,23 @@ pub fn decode<'a>(
             }
             let module = reader.atom()?;
             let function = reader.atom()?;
-            let arity = u8::try_from(reader.unsigned()?).map_err(|_| Bad("a spawn request has more than 255 arguments"))?;
-            c.mfa = Some(Mfa { module, function, arity });
+            let arity = u8::try_from(reader.unsigned()?)
+                .map_err(|_| Bad("a spawn request has more than 255 arguments"))?;
+            c.mfa = Some(Mfa {
+                module,
+                function,
+                arity,
+            });
             let options = reader.pos;
             reader.pos = scanner.whole(reader.data, reader.pos, watch)?;
-            (c.linked, c.monitored) = spawn_options(&mut Reader { pos: options, ..*reader }, scanner, watch)?;
+            (c.linked, c.monitored) = spawn_options(
+                &mut Reader {
+                    pos: options,
+                    ..*reader
+                },
+                scanner,
+                watch,
+            )?;
             c.payload = true;
         }
         31 | 32 => {
@@ -313,7 +341,12 @@ fn process_or_name<'a>(reader: &mut Reader<'a>) -> Result<Target<'a>, Bad> {
 }
 
 /// `{37, Flags, From, To [, Token]}`: flags say what `To` is and which signal this is.
-fn altact<'a>(reader: &mut Reader<'a>, dialect: Dialect, arity: u8, c: &mut Control<'a>) -> Result<(), Bad> {
+fn altact<'a>(
+    reader: &mut Reader<'a>,
+    dialect: Dialect,
+    arity: u8,
+    c: &mut Control<'a>,
+) -> Result<(), Bad> {
     const TOKEN: u64 = 2;
     const ALIAS: u64 = 4;
     const NAME: u64 = 8;
@@ -386,7 +419,11 @@ fn trace_token(
 }
 
 /// Whether a list of spawn options has `link`, and `monitor`.
-fn spawn_options(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'_>) -> Result<(bool, bool), Bad> {
+fn spawn_options(
+    reader: &mut Reader<'_>,
+    scanner: &mut Scanner,
+    watch: &Watch<'_>,
+) -> Result<(bool, bool), Bad> {
     let (mut linked, mut monitored) = (false, false);
     if reader.peek()? == tag::LIST {
         reader.pos += 1;
@@ -400,7 +437,10 @@ fn spawn_options(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'
                 }
             } else {
                 // An option that takes a value; its bytes were scanned before, so walk over it without noting anything again.
-                let quiet = Watch { guarded: None, ..*watch };
+                let quiet = Watch {
+                    guarded: None,
+                    ..*watch
+                };
                 reader.pos = scanner.whole(reader.data, reader.pos, &quiet)?;
             }
         }

@@ -34,13 +34,19 @@ pub fn read(
         return Ok(pos);
     }
     if !cached {
-        return Err(Bad("a header names atoms though no atom cache was negotiated"));
+        return Err(Bad(
+            "a header names atoms though no atom cache was negotiated",
+        ));
     }
     let nibbles = frame.get(pos..pos + count / 2 + 1).ok_or(SHORT)?;
     pos += nibbles.len();
     let nibble = |i: usize| nibbles[i / 2] >> (4 * (i & 1)) & 0xf;
     let last = nibble(count);
-    let padding = if count % 2 == 0 { nibbles[count / 2] >> 4 } else { 0 };
+    let padding = if count % 2 == 0 {
+        nibbles[count / 2] >> 4
+    } else {
+        0
+    };
     if last & !1 != 0 || padding != 0 {
         return Err(Bad("unused bits of a header are set"));
     }
@@ -73,8 +79,14 @@ pub fn read(
 
 /// Writes `N`, nibbles and references for these slots and atoms, as new entries only where the receiver needs them.
 pub fn write(out: &mut Vec<u8>, entries: &[(u16, Arc<Atom>)], caches: &mut Caches) {
-    let fresh: Vec<bool> = entries.iter().map(|(slot, atom)| caches.tell(*slot, atom)).collect();
-    let long = entries.iter().zip(&fresh).any(|((_, atom), fresh)| *fresh && atom.text.len() > 255);
+    let fresh: Vec<bool> = entries
+        .iter()
+        .map(|(slot, atom)| caches.tell(*slot, atom))
+        .collect();
+    let long = entries
+        .iter()
+        .zip(&fresh)
+        .any(|((_, atom), fresh)| *fresh && atom.text.len() > 255);
     // A header that was read had at most 255 references.
     out.push(entries.len() as u8);
     if entries.is_empty() {

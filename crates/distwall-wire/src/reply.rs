@@ -38,7 +38,11 @@ impl<'a> Frame<'a> {
     fn new(out: &'a mut Vec<u8>, form: Form, arity: u8, op: u8) -> Self {
         let start = out.len();
         out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(if form.headers { &[131, 68, 0] } else { &[112, 131] });
+        out.extend_from_slice(if form.headers {
+            &[131, 68, 0]
+        } else {
+            &[112, 131]
+        });
         out.extend_from_slice(&[tag::SMALL_TUPLE, arity, tag::SMALL_INTEGER, op]);
         Frame { out, start, form }
     }
@@ -46,9 +50,11 @@ impl<'a> Frame<'a> {
     fn atom(&mut self, text: &[u8]) {
         if text.len() > 255 {
             self.out.push(tag::ATOM);
-            self.out.extend_from_slice(&(text.len() as u16).to_be_bytes());
+            self.out
+                .extend_from_slice(&(text.len() as u16).to_be_bytes());
         } else {
-            self.out.extend_from_slice(&[tag::SMALL_ATOM, text.len() as u8]);
+            self.out
+                .extend_from_slice(&[tag::SMALL_ATOM, text.len() as u8]);
         }
         self.out.extend_from_slice(text);
     }
@@ -62,9 +68,11 @@ impl<'a> Frame<'a> {
     }
 
     fn reference(&mut self, node: &[u8], reference: Reference) {
-        self.out.extend_from_slice(&[tag::REFERENCE, 0, reference.length]);
+        self.out
+            .extend_from_slice(&[tag::REFERENCE, 0, reference.length]);
         self.atom(node);
-        self.out.extend_from_slice(&reference.creation.to_be_bytes());
+        self.out
+            .extend_from_slice(&reference.creation.to_be_bytes());
         for word in &reference.words[..usize::from(reference.length)] {
             self.out.extend_from_slice(&word.to_be_bytes());
         }
@@ -110,8 +118,20 @@ pub fn spawn_error(out: &mut Vec<u8>, form: Form, to: End<'_>, reference: Refere
 }
 
 /// The end of something that was monitored, on `node`.
-pub fn down(out: &mut Vec<u8>, form: Form, node: &[u8], watched: &Watched, to: End<'_>, reference: Reference, reason: &[u8]) {
-    let mut frame = if form.payload { Frame::new(out, form, 4, 28) } else { Frame::new(out, form, 5, 21) };
+pub fn down(
+    out: &mut Vec<u8>,
+    form: Form,
+    node: &[u8],
+    watched: &Watched,
+    to: End<'_>,
+    reference: Reference,
+    reason: &[u8],
+) {
+    let mut frame = if form.payload {
+        Frame::new(out, form, 4, 28)
+    } else {
+        Frame::new(out, form, 5, 21)
+    };
     frame.watched(node, watched);
     frame.pid(to.node, to.pid);
     frame.reference(to.node, reference);
@@ -120,7 +140,14 @@ pub fn down(out: &mut Vec<u8>, form: Form, node: &[u8], watched: &Watched, to: E
 }
 
 /// The end of a monitor that `from` had set on something of `node`.
-pub fn demonitor(out: &mut Vec<u8>, form: Form, from: End<'_>, node: &[u8], watched: &Watched, reference: Reference) {
+pub fn demonitor(
+    out: &mut Vec<u8>,
+    form: Form,
+    from: End<'_>,
+    node: &[u8],
+    watched: &Watched,
+    reference: Reference,
+) {
     let mut frame = Frame::new(out, form, 4, 20);
     frame.pid(from.node, from.pid);
     frame.watched(node, watched);
@@ -130,7 +157,11 @@ pub fn demonitor(out: &mut Vec<u8>, form: Form, from: End<'_>, node: &[u8], watc
 
 /// The exit of a linked process.
 pub fn exit(out: &mut Vec<u8>, form: Form, from: End<'_>, to: End<'_>, reason: &[u8]) {
-    let mut frame = if form.payload { Frame::new(out, form, 3, 24) } else { Frame::new(out, form, 4, 3) };
+    let mut frame = if form.payload {
+        Frame::new(out, form, 3, 24)
+    } else {
+        Frame::new(out, form, 4, 3)
+    };
     frame.pid(from.node, from.pid);
     frame.pid(to.node, to.pid);
     frame.reason(reason);
@@ -148,7 +179,9 @@ pub fn unlink_ack(out: &mut Vec<u8>, form: Form, id: u64, from: End<'_>, to: End
         }
         Err(_) => {
             let length = 8 - id.leading_zeros() as usize / 8;
-            frame.out.extend_from_slice(&[tag::SMALL_BIG, length as u8, 0]);
+            frame
+                .out
+                .extend_from_slice(&[tag::SMALL_BIG, length as u8, 0]);
             frame.out.extend_from_slice(&id.to_le_bytes()[..length]);
         }
     }

@@ -35,12 +35,20 @@ pub fn asker<'a>(mut reader: Reader<'a>) -> Option<Asker<'a>> {
             }
             let (node, pid) = reader.pid().ok()?;
             let (first, last) = call_tag(&mut reader)?;
-            Some(Asker { from: Process { node, pid }, first, last })
+            Some(Asker {
+                from: Process { node, pid },
+                first,
+                last,
+            })
         }
         tag::PID if matches!(label, Some(Word::IoRequest | Word::FileRequest)) => {
             let (node, pid) = reader.pid().ok()?;
             let reference = reader.reference().ok()?;
-            Some(Asker { from: Process { node, pid }, first: reference, last: reference })
+            Some(Asker {
+                from: Process { node, pid },
+                first: reference,
+                last: reference,
+            })
         }
         _ => None,
     }
@@ -58,7 +66,9 @@ fn label(reader: &mut Reader<'_>) -> Option<Option<Word>> {
 
 /// First and last reference of a call's tag: `Ref`, `[alias | Ref]`, `[[alias | A] | Ref]`, `{Ref, Node}`.
 #[allow(clippy::type_complexity)]
-fn call_tag<'a>(reader: &mut Reader<'a>) -> Option<((AtomView<'a>, Reference), (AtomView<'a>, Reference))> {
+fn call_tag<'a>(
+    reader: &mut Reader<'a>,
+) -> Option<((AtomView<'a>, Reference), (AtomView<'a>, Reference))> {
     match reader.peek().ok()? {
         tag::REFERENCE => {
             let reference = reader.reference().ok()?;
@@ -118,7 +128,10 @@ pub fn answer<'a>(mut reader: Reader<'a>) -> Option<Answer<'a>> {
     if !(2..=3).contains(&arity) {
         return None;
     }
-    if matches!(reader.peek().ok()?, tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM) {
+    if matches!(
+        reader.peek().ok()?,
+        tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM
+    ) {
         return match (reader.atom().ok()?.word, arity) {
             (Word::Rex, _) => Some(Answer::Rex),
             (Word::FeaturesReply, 3) => Some(Answer::Features),
@@ -142,20 +155,29 @@ pub fn rex_request<'a>(mut reader: Reader<'a>) -> Option<(Process<'a>, Word)> {
         return None;
     }
     let (node, pid) = reader.pid().ok()?;
-    let word = if reader.peek().ok()? == tag::SMALL_TUPLE { Word::Rex } else { reader.atom().ok()?.word };
+    let word = if reader.peek().ok()? == tag::SMALL_TUPLE {
+        Word::Rex
+    } else {
+        reader.atom().ok()?.word
+    };
     matches!(word, Word::Rex | Word::FeaturesRequest).then_some((Process { node, pid }, word))
 }
 
 /// `{'$gen_call', {Pid, Tag}, {is_auth, Peer}}`, asked by a process of the peer, and nothing behind it.
 #[must_use]
 pub fn is_auth(mut reader: Reader<'_>) -> bool {
-    let Some(asker) = asker(reader) else { return false };
+    let Some(asker) = asker(reader) else {
+        return false;
+    };
     let mut rest = || -> Result<bool, Bad> {
         if reader.tuple()? != 3 || reader.atom()?.word != Word::GenCall || reader.tuple()? != 2 {
             return Ok(false);
         }
         reader.pid()?;
-        if call_tag(&mut reader).is_none() || reader.tuple()? != 2 || reader.atom()?.word != Word::IsAuth {
+        if call_tag(&mut reader).is_none()
+            || reader.tuple()? != 2
+            || reader.atom()?.word != Word::IsAuth
+        {
             return Ok(false);
         }
         Ok(reader.atom()?.word == Word::Peer && reader.pos == reader.data.len())
@@ -165,8 +187,15 @@ pub fn is_auth(mut reader: Reader<'_>) -> bool {
 
 /// Whether a message would make an OTP process run code or change its state, whoever gets it. `name`: the registered name it is
 /// sent to, if it is.
-pub fn otp_internal(mut reader: Reader<'_>, name: Option<&[u8]>, scanner: &mut Scanner, watch: &Watch<'_>) -> bool {
-    let Ok(arity) = reader.tuple() else { return false };
+pub fn otp_internal(
+    mut reader: Reader<'_>,
+    name: Option<&[u8]>,
+    scanner: &mut Scanner,
+    watch: &Watch<'_>,
+) -> bool {
+    let Ok(arity) = reader.tuple() else {
+        return false;
+    };
     if reader.peek() == Ok(tag::PID) {
         // {Pid, {Pid, Tag}, Request} of gen_event; {Pid, {call, M, F, A, GL}} of rex.
         return reader.pid().is_ok()
@@ -176,7 +205,9 @@ pub fn otp_internal(mut reader: Reader<'_>, name: Option<&[u8]>, scanner: &mut S
                 _ => false,
             };
     }
-    let Ok(label) = reader.atom() else { return false };
+    let Ok(label) = reader.atom() else {
+        return false;
+    };
     match (label.word, arity) {
         (Word::System | Word::Exit, 3) | (Word::IoRequest | Word::FileRequest, 4) => true,
         (Word::GenCall, 3) => {
@@ -186,7 +217,9 @@ pub fn otp_internal(mut reader: Reader<'_>, name: Option<&[u8]>, scanner: &mut S
         (Word::GenCast, 2) => tuple_of(reader, SUPERVISOR_CASTS) || tuple_of(reader, REX),
         _ => match (label.text, arity) {
             (b"code_call", 3) => true,
-            (b"remote", 3) => reader.atom().is_ok_and(|atom| atom.text == b"load_compiled"),
+            (b"remote", 3) => reader
+                .atom()
+                .is_ok_and(|atom| atom.text == b"load_compiled"),
             (b"command", 3) => reader.pid().is_ok() && tuple_of(reader, EUNIT),
             (b"stop", 2) => name == Some(b"init"),
             _ => false,
@@ -220,20 +253,35 @@ const GEN_EVENT: Requests = &[
     (b"swap_handler", 5..=5),
     (b"swap_sup_handler", 5..=6),
 ];
-const REX: Requests = &[(b"call", 5..=5), (b"block_call", 5..=5), (b"cast", 5..=5), (b"sbcast", 3..=3), (b"send", 3..=3)];
+const REX: Requests = &[
+    (b"call", 5..=5),
+    (b"block_call", 5..=5),
+    (b"cast", 5..=5),
+    (b"sbcast", 3..=3),
+    (b"send", 3..=3),
+];
 
 const EUNIT: Requests = &[(b"start", 2..=2)];
 
 /// Whether the term at the reader is a tuple that begins with one of these atoms and has as many elements as goes with it.
 fn tuple_of(mut reader: Reader<'_>, requests: Requests) -> bool {
-    let Ok(arity) = reader.tuple() else { return false };
-    let Ok(first) = reader.atom() else { return false };
-    requests.iter().any(|(name, arities)| first.text == *name && arities.contains(&arity))
+    let Ok(arity) = reader.tuple() else {
+        return false;
+    };
+    let Ok(first) = reader.atom() else {
+        return false;
+    };
+    requests
+        .iter()
+        .any(|(name, arities)| first.text == *name && arities.contains(&arity))
 }
 
 /// Passes over a term that has been scanned before.
 fn skip(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'_>) -> bool {
-    let quiet = Watch { guarded: None, ..*watch };
+    let quiet = Watch {
+        guarded: None,
+        ..*watch
+    };
     match scanner.whole(reader.data, reader.pos, &quiet) {
         Ok(end) => {
             reader.pos = end;

@@ -79,9 +79,10 @@ impl<'a> Table<'a> {
     pub fn get(self, index: u8) -> Option<&'a Atom> {
         match self {
             Table::Empty => None,
-            Table::Header(refs, caches) => {
-                refs.get(usize::from(index)).and_then(|entry| caches.sent(entry.slot)).map(|atom| &**atom)
-            }
+            Table::Header(refs, caches) => refs
+                .get(usize::from(index))
+                .and_then(|entry| caches.sent(entry.slot))
+                .map(|atom| &**atom),
             Table::Kept(entries) => entries.get(usize::from(index)).map(|(_, atom)| &**atom),
         }
     }
@@ -155,8 +156,15 @@ impl<'a> Reader<'a> {
         let length = match self.u8()? {
             tag::ATOM_REF => {
                 let index = self.u8()?;
-                let atom = self.table.get(index).ok_or(Bad("a term names an atom that its header doesn't have"))?;
-                return Ok(AtomView { text: &atom.text, word: atom.word, inline: false });
+                let atom = self
+                    .table
+                    .get(index)
+                    .ok_or(Bad("a term names an atom that its header doesn't have"))?;
+                return Ok(AtomView {
+                    text: &atom.text,
+                    word: atom.word,
+                    inline: false,
+                });
             }
             tag::SMALL_ATOM => usize::from(self.u8()?),
             tag::ATOM => usize::from(self.u16()?),
@@ -164,7 +172,11 @@ impl<'a> Reader<'a> {
         };
         let text = self.take(length)?;
         check_text(text)?;
-        Ok(AtomView { text, word: self.names.word(text), inline: true })
+        Ok(AtomView {
+            text,
+            word: self.names.word(text),
+            inline: true,
+        })
     }
 
     /// A pid and its node.
@@ -176,7 +188,14 @@ impl<'a> Reader<'a> {
         let node = self.atom()?;
         let b = self.take(12)?;
         let word = |i: usize| u32::from_be_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
-        Ok((node, Pid { id: word(0), serial: word(4), creation: word(8) }))
+        Ok((
+            node,
+            Pid {
+                id: word(0),
+                serial: word(4),
+                creation: word(8),
+            },
+        ))
     }
 
     /// A reference and its node.
@@ -197,7 +216,14 @@ impl<'a> Reader<'a> {
         if node.word == Word::Guard && words[0] >= 1 << 18 {
             return Err(Bad("a reference of the guarded node is out of range"));
         }
-        Ok((node, Reference { creation, length: length as u8, words }))
+        Ok((
+            node,
+            Reference {
+                creation,
+                length: length as u8,
+                words,
+            },
+        ))
     }
 
     /// An integer that fits into 64 bits and is not negative.

@@ -12,14 +12,26 @@ use crate::track::{Asked, Pair, Track, Watched};
 
 /// Notes the atoms of a control message that don't stand in the frame's header.
 pub fn atoms_of_control(control: &Control<'_>, scanner: &mut Scanner, watch: &Watch<'_>) {
-    let processes = [control.from, control.other].into_iter().flatten().map(|process| process.node);
+    let processes = [control.from, control.other]
+        .into_iter()
+        .flatten()
+        .map(|process| process.node);
     let target = control.to.map(|to| match to {
         Target::Name(name) => name,
         Target::Process(process) => process.node,
         Target::Alias(node, _) => node,
     });
-    let called = control.mfa.into_iter().flat_map(|mfa| [mfa.module, mfa.function]);
-    let others = [control.reference.map(|(node, _)| node), control.name, control.loose].into_iter().flatten();
+    let called = control
+        .mfa
+        .into_iter()
+        .flat_map(|mfa| [mfa.module, mfa.function]);
+    let others = [
+        control.reference.map(|(node, _)| node),
+        control.name,
+        control.loose,
+    ]
+    .into_iter()
+    .flatten();
     for atom in processes.chain(target).chain(called).chain(others) {
         scanner.found.inline(atom, watch);
     }
@@ -51,7 +63,9 @@ pub fn inbound(message: &Message<'_, '_>, track: &mut Track, ruling: &Ruling) {
             }
         }
         Command::Monitor => {
-            if let (Some((_, reference)), Some(from), Some(watched)) = (control.reference, control.from, watched(control)) {
+            if let (Some((_, reference)), Some(from), Some(watched)) =
+                (control.reference, control.from, watched(control))
+            {
                 track.peer_monitor(reference, from.pid, watched);
             }
         }
@@ -60,7 +74,10 @@ pub fn inbound(message: &Message<'_, '_>, track: &mut Track, ruling: &Ruling) {
                 (control.reference, control.to, control.other)
             {
                 if control.linked {
-                    track.link(Pair { peer: spawned.pid, guard: by.pid });
+                    track.link(Pair {
+                        peer: spawned.pid,
+                        guard: by.pid,
+                    });
                 }
                 if control.monitored {
                     track.monitor(reference);
@@ -112,9 +129,14 @@ pub fn outbound(message: &Message<'_, '_>, ends: &Ends, track: &mut Track) {
             }
         }
         Command::SpawnReply => {
-            if let (Some(reference), Some(Target::Process(by)), Some(spawned)) = (reference, control.to, control.other) {
+            if let (Some(reference), Some(Target::Process(by)), Some(spawned)) =
+                (reference, control.to, control.other)
+            {
                 if control.linked {
-                    track.link(Pair { peer: by.pid, guard: spawned.pid });
+                    track.link(Pair {
+                        peer: by.pid,
+                        guard: spawned.pid,
+                    });
                 }
                 if control.monitored {
                     track.peer_monitor(reference, by.pid, Watched::Process(spawned.pid));
@@ -128,7 +150,9 @@ pub fn outbound(message: &Message<'_, '_>, ends: &Ends, track: &mut Track) {
 
 /// The guarded node sends a message: does it ask for an answer?
 fn asked(message: &Message<'_, '_>, ends: &Ends, track: &mut Track) {
-    let Some(payload) = message.payload else { return };
+    let Some(payload) = message.payload else {
+        return;
+    };
     if let Some(asker) = shapes::asker(payload) {
         if ends.is_guards(&asker.from) && asker.first.0.word == Word::Guard {
             track.call(asker.first.1, asker.from.pid);
@@ -152,12 +176,17 @@ pub fn refuse(
     forward: &mut Vec<u8>,
 ) {
     let control = message.control;
-    let Some(from) = control.from.filter(|from| ends.is_peers(from)) else { return };
+    let Some(from) = control.from.filter(|from| ends.is_peers(from)) else {
+        return;
+    };
     if ruling.verdict != Verdict::Deny {
         return;
     }
     let form = ends.form;
-    let peer = |pid: Pid| End { node: &ends.names.peer, pid };
+    let peer = |pid: Pid| End {
+        node: &ends.names.peer,
+        pid,
+    };
     let reference = control.reference.map(|(_, reference)| reference);
     match (control.command, control.to) {
         (Command::SpawnRequest, _) => {
@@ -168,33 +197,83 @@ pub fn refuse(
         (Command::Monitor, _) => {
             if let (Some(reference), Some(watched)) = (reference, watched(control)) {
                 let node = target_node(control).unwrap_or(&ends.names.guard);
-                reply::down(back, form, node, &watched, peer(from.pid), reference, b"noproc");
+                reply::down(
+                    back,
+                    form,
+                    node,
+                    &watched,
+                    peer(from.pid),
+                    reference,
+                    b"noproc",
+                );
             }
         }
         (Command::Link, Some(Target::Process(to))) => {
-            reply::exit(back, form, End { node: to.node.text, pid: to.pid }, peer(from.pid), b"noproc");
+            reply::exit(
+                back,
+                form,
+                End {
+                    node: to.node.text,
+                    pid: to.pid,
+                },
+                peer(from.pid),
+                b"noproc",
+            );
         }
         (Command::Unlink, Some(Target::Process(to))) if control.op == 35 => {
-            let to = End { node: to.node.text, pid: to.pid };
+            let to = End {
+                node: to.node.text,
+                pid: to.pid,
+            };
             reply::unlink_ack(back, form, control.id, to, peer(from.pid));
         }
-        (Command::Send | Command::RegSend | Command::AliasSend, _) => refuse_call(message, ends, track, back, forward),
+        (Command::Send | Command::RegSend | Command::AliasSend, _) => {
+            refuse_call(message, ends, track, back, forward)
+        }
         _ => {}
     }
 }
 
 /// A call whose message is refused, though its monitor went through, fails at once: a DOWN for the caller, and the guarded node
 /// forgets the monitor.
-fn refuse_call(message: &Message<'_, '_>, ends: &Ends, track: &mut Track, back: &mut Vec<u8>, forward: &mut Vec<u8>) {
-    let Some(asker) = message.payload.and_then(shapes::asker) else { return };
+fn refuse_call(
+    message: &Message<'_, '_>,
+    ends: &Ends,
+    track: &mut Track,
+    back: &mut Vec<u8>,
+    forward: &mut Vec<u8>,
+) {
+    let Some(asker) = message.payload.and_then(shapes::asker) else {
+        return;
+    };
     if !ends.is_peers(&asker.from) || asker.last.0.word != Word::Peer {
         return;
     }
     let (caller, reference) = (asker.from.pid, asker.last.1);
-    let Some(watched) = track.watched(reference, caller) else { return };
-    let caller_end = End { node: &ends.names.peer, pid: caller };
-    reply::down(back, ends.form, &ends.names.guard, watched, caller_end, reference, &ends.deny_reason);
-    reply::demonitor(forward, ends.form, caller_end, &ends.names.guard, watched, reference);
+    let Some(watched) = track.watched(reference, caller) else {
+        return;
+    };
+    let caller_end = End {
+        node: &ends.names.peer,
+        pid: caller,
+    };
+    reply::down(
+        back,
+        ends.form,
+        &ends.names.guard,
+        watched,
+        caller_end,
+        reference,
+        &ends.deny_reason,
+    );
+    reply::demonitor(
+        forward,
+        ends.form,
+        caller_end,
+        &ends.names.guard,
+        watched,
+        reference,
+    );
     track.settle(Asked::PeerMonitor(reference, caller));
 }
 
@@ -215,7 +294,19 @@ fn watched(control: &Control<'_>) -> Option<Watched> {
 
 /// Sender and target as a pair of linked processes.
 fn pair(control: &Control<'_>, inbound: bool) -> Option<Pair> {
-    let (Some(from), Some(Target::Process(to))) = (control.from, control.to) else { return None };
+    let (Some(from), Some(Target::Process(to))) = (control.from, control.to) else {
+        return None;
+    };
     let (from, to) = (from.pid, to.pid);
-    Some(if inbound { Pair { peer: from, guard: to } } else { Pair { peer: to, guard: from } })
+    Some(if inbound {
+        Pair {
+            peer: from,
+            guard: to,
+        }
+    } else {
+        Pair {
+            peer: to,
+            guard: from,
+        }
+    })
 }
