@@ -1,0 +1,63 @@
+"""What a bad frame must lead to, and the table that the hygiene tests are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+
+from tests.wire.dist import EMPTY, OTP_25, Message, Op, message
+from tests.wire.etf import Atom, Term
+from tests.wire.wall import Output, Sent, Wall
+
+Outcome = Literal["pass", "close", "stop", "either"]
+"""``pass``: forwarded as it came. ``close``: the channel ends with a reason, and nothing of the frame is forwarded.
+``stop``: closed, or refused with an event; nothing of it is forwarded. ``either``: a VM takes it, no node sends it; it
+passes or is stopped."""
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    sent: Sequence[Sent] | Callable[[Wall], Sequence[Sent]]
+    """What the peer sends; the last item is what the outcome is about, what stands before it must pass."""
+    outcome: Outcome
+    flags: int = OTP_25
+    release: int = 25
+
+    def check(self, wall: Wall) -> Output:
+        sent = list(self.sent(wall) if callable(self.sent) else self.sent)
+        for one in sent[:-1]:
+            before = wall.inbound(one)
+            assert before.closed is None, f"what comes first is refused: {before}"
+            assert not before.events, f"what comes first is refused: {before}"
+        data = sent[-1] if isinstance(sent[-1], bytes) else wall.from_peer.bytes(sent[-1])
+        output = wall.inbound(data)
+        passed = output.closed is None and output.forwarded == data and not output.events
+        stopped = bool(output.closed or output.events) and not output.forwarded.strip(b"\0")
+        match self.outcome:
+            case "pass":
+                assert passed, output
+            case "close":
+                assert stopped, output
+                assert output.closed, output
+                after = wall.inbound(tell(Atom("late")))
+                assert after.forwarded + after.answered == b"", "a closed channel goes on"
+            case "stop":
+                assert stopped, output
+            case "either":
+                assert stopped or output.forward, output
+        return output
+
+
+def table(*cases: Case) -> pytest.MarkDecorator:
+    names = [case.name for case in cases]
+    assert len(set(names)) == len(names), [name for name in names if names.count(name) > 1]
+    return pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in cases])
+
+
+def tell(payload: Term, name: str = "server") -> Message:
+    """A plain message from the peer to a registered name."""
+    return message(Op.REG_SEND, Wall.peer.pid(), EMPTY, Atom(name), payload=payload)

@@ -1,0 +1,505 @@
+"""Control messages: every op in every legal form passes; wrong ops, arities, types and identities are stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.wire.dist import (
+    CATEGORY,
+    EMPTY,
+    OTP_25,
+    OTP_28,
+    PASS_THROUGH,
+    PAYLOAD,
+    Alt,
+    Flag,
+    Message,
+    Op,
+    message,
+    pass_through,
+    plain,
+)
+from tests.wire.etf import As, Atom, BitBinary, Improper, Map, Pid, Raw, Ref, Term
+from tests.wire.expect import Case, table, tell
+from tests.wire.wall import Wall
+
+P, G, T = Wall.peer, Wall.guard, Wall.third
+REASON = Atom("shutdown")
+TOKEN = (1, 17, 3, P.pid(), 2)
+SERVER = Atom("server")
+MFA = (Atom("m"), Atom("f"), 2)
+CALL: Term = [1, [Atom("a"), Atom("b")]]
+OLD_PID = Pid(G.name, 100, 0, G.creation - 1)
+OLD_REF = Ref(G.name, G.creation - 1, (1, 2, 3, 4, 5))
+
+Ask = Callable[[Wall], None]
+
+
+def asks(*asked: Message) -> Ask:
+    """What the guarded node says first, so that the message is an answer to something."""
+
+    def ask(wall: Wall) -> None:
+        output = wall.outbound(*asked)
+        assert output.closed is None
+        assert output.forward == list(asked)
+
+    return ask
+
+
+LINKED = asks(message(Op.LINK, G.pid(), P.pid()))
+MONITORED = asks(message(Op.MONITOR_P, G.pid(), P.pid(), G.ref()))
+MONITORED_NAME = asks(message(Op.MONITOR_P, G.pid(), SERVER, G.ref()))
+SPAWNING = asks(message(Op.SPAWN_REQUEST, G.ref(), G.pid(), G.pid(), MFA, [], payload=CALL))
+UNLINKED = asks(message(Op.LINK, G.pid(), P.pid()), message(Op.UNLINK_ID, 5, G.pid(), P.pid()))
+
+GOOD: dict[str, tuple[Message, Ask | None]] = {
+    "LINK": (message(Op.LINK, P.pid(), G.pid()), None),
+    "SEND": (message(Op.SEND, EMPTY, G.pid(), payload=1), None),
+    "EXIT": (message(Op.EXIT, P.pid(), G.pid(), REASON), LINKED),
+    "REG_SEND": (tell([1, 2]), None),
+    "GROUP_LEADER": (message(Op.GROUP_LEADER, P.pid(), G.pid()), None),
+    "EXIT2": (message(Op.EXIT2, P.pid(), G.pid(), REASON), None),
+    "SEND_TT": (message(Op.SEND_TT, EMPTY, G.pid(), TOKEN, payload=1), None),
+    "EXIT_TT": (message(Op.EXIT_TT, P.pid(), G.pid(), TOKEN, REASON), LINKED),
+    "REG_SEND_TT": (message(Op.REG_SEND_TT, P.pid(), EMPTY, SERVER, TOKEN, payload=1), None),
+    "EXIT2_TT": (message(Op.EXIT2_TT, P.pid(), G.pid(), TOKEN, REASON), None),
+    "MONITOR_P of a pid": (message(Op.MONITOR_P, P.pid(), G.pid(), P.ref()), None),
+    "MONITOR_P of a name": (message(Op.MONITOR_P, P.pid(), SERVER, P.ref()), None),
+    "MONITOR_P with an alias": (message(Op.MONITOR_P, P.pid(), SERVER, P.alias()), None),
+    "MONITOR_P_EXIT of a pid": (message(Op.MONITOR_P_EXIT, P.pid(), G.pid(), G.ref(), REASON), MONITORED),
+    "MONITOR_P_EXIT of a name": (message(Op.MONITOR_P_EXIT, SERVER, G.pid(), G.ref(), REASON), MONITORED_NAME),
+    "SEND_SENDER": (message(Op.SEND_SENDER, P.pid(), G.pid(), payload=1), None),
+    "SEND_SENDER_TT": (message(Op.SEND_SENDER_TT, P.pid(), G.pid(), TOKEN, payload=1), None),
+    "PAYLOAD_EXIT": (message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=REASON), LINKED),
+    "PAYLOAD_EXIT_TT": (message(Op.PAYLOAD_EXIT_TT, P.pid(), G.pid(), TOKEN, payload=REASON), LINKED),
+    "PAYLOAD_EXIT2": (message(Op.PAYLOAD_EXIT2, P.pid(), G.pid(), payload=REASON), None),
+    "PAYLOAD_EXIT2_TT": (message(Op.PAYLOAD_EXIT2_TT, P.pid(), G.pid(), TOKEN, payload=REASON), None),
+    "PAYLOAD_MONITOR_P_EXIT": (
+        message(Op.PAYLOAD_MONITOR_P_EXIT, P.pid(), G.pid(), G.ref(), payload=REASON),
+        MONITORED,
+    ),
+    "PAYLOAD_MONITOR_P_EXIT of a name": (
+        message(Op.PAYLOAD_MONITOR_P_EXIT, SERVER, G.pid(), G.ref(), payload=REASON),
+        MONITORED_NAME,
+    ),
+    "SPAWN_REQUEST": (message(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(1), MFA, [], payload=CALL), None),
+    "SPAWN_REQUEST with options": (
+        message(
+            *(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(1), MFA),
+            [Atom("link"), Atom("monitor"), (Atom("priority"), Atom("high"))],
+            payload=CALL,
+        ),
+        None,
+    ),
+    "SPAWN_REQUEST with a string for arguments": (
+        message(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(1), MFA, [], payload=[1, 2]),
+        None,
+    ),
+    "SPAWN_REQUEST without arguments": (
+        message(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(1), (Atom("m"), Atom("f"), 0), [], payload=[]),
+        None,
+    ),
+    "SPAWN_REQUEST_TT": (message(Op.SPAWN_REQUEST_TT, P.ref(), P.pid(), P.pid(1), MFA, [], TOKEN, payload=CALL), None),
+    "SPAWN_REPLY": (message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, P.pid(7)), SPAWNING),
+    "SPAWN_REPLY with an error": (message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, Atom("badopt")), SPAWNING),
+    "SPAWN_REPLY_TT": (message(Op.SPAWN_REPLY_TT, G.ref(), G.pid(), 0, P.pid(7), TOKEN), SPAWNING),
+    "ALIAS_SEND": (message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=1), None),
+    "ALIAS_SEND_TT": (message(Op.ALIAS_SEND_TT, P.pid(), G.alias(), TOKEN, payload=1), None),
+    "UNLINK_ID_ACK": (message(Op.UNLINK_ID_ACK, 5, P.pid(), G.pid()), UNLINKED),
+}
+
+
+@pytest.mark.parametrize("flags", [OTP_25, OTP_28, PASS_THROUGH], ids=["cached", "otp28", "pass-through"])
+@pytest.mark.parametrize("name", GOOD)
+def test_every_op_passes_and_is_counted(name: str, flags: Flag) -> None:
+    good, ask = GOOD[name]
+    wall = Wall("accept *", flags=flags)
+    if ask:
+        ask(wall)
+    data = wall.from_peer.bytes(good)
+    output = wall.inbound(data)
+    assert (output.closed, output.events, output.forwarded) == (None, [], data)
+    assert wall.counts()["inbound", good.command, "accept"] == 1
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_every_op_passes_towards_the_peer(name: str) -> None:
+    """The same messages with the roles turned: rules do not judge what the guarded node sends."""
+
+    def turned(term: Term) -> Term:
+        match term:
+            case Pid(node, number, serial):
+                return (P if node == G.name else G).pid(number, serial)
+            case Ref(node, _, words):
+                return Ref(*((P.name, P.creation) if node == G.name else (G.name, G.creation)), words)
+            case tuple():
+                return tuple(turned(item) for item in term)
+            case _:
+                return term
+
+    good, ask = GOOD[name]
+    if ask:
+        pytest.skip("an answer, which the guarded node gives to something that was asked")
+    wall = Wall("deny *")
+    turned_message = Message(turned(good.control), good.payload)
+    output = wall.outbound(turned_message)
+    assert output.forward == [turned_message]
+    assert wall.counts() == {("outbound", good.command, "accept"): 1}
+
+
+def test_the_table_is_complete() -> None:
+    covered = {name.split()[0] for name in GOOD}
+    endings = {"UNLINK", "DEMONITOR_P", "UNLINK_ID"}
+    assert covered | endings == {op.name for op in CATEGORY}
+
+
+def test_endings_pass() -> None:
+    wall = Wall("accept *")
+    monitor = message(Op.MONITOR_P, P.pid(), SERVER, P.ref())
+    demonitor = message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref())
+    link, unlink = message(Op.LINK, P.pid(), G.pid()), message(Op.UNLINK_ID, 9, P.pid(), G.pid())
+    output = wall.inbound(monitor, demonitor, link, unlink)
+    assert output.forward == [monitor, demonitor, link, unlink]
+    assert not output.events
+    ack = message(Op.UNLINK_ID_ACK, 9, G.pid(), P.pid())
+    assert wall.outbound(ack).forward == [ack]
+
+
+# === op 37 ===
+
+
+def alt(flags: int, to: Term, *token: Term, payload: Term = 1) -> Message:
+    return message(Op.ALTACT_SIG_SEND, flags, P.pid(), to, *token, payload=payload)
+
+
+@pytest.mark.parametrize(
+    ("sent", "command"),
+    [
+        (alt(Alt.ALIAS, G.alias()), "alias_send"),
+        (alt(Alt.ALIAS | Alt.PRIO, G.alias()), "alias_send"),
+        (alt(Alt.NAME | Alt.PRIO, SERVER), "reg_send"),
+        (alt(Alt.PRIO, G.pid()), "send"),
+        (alt(Alt.EXIT | Alt.PRIO, G.pid(), payload=REASON), "exit2"),
+        (alt(Alt.EXIT | Alt.ALIAS, G.alias(), payload=REASON), "exit2"),
+        (alt(Alt.EXIT | Alt.ALIAS | Alt.PRIO, G.alias(), payload=REASON), "exit2"),
+        (alt(Alt.ALIAS | Alt.TOKEN, G.alias(), TOKEN), "alias_send"),
+        (alt(Alt.NAME | Alt.TOKEN | Alt.PRIO, SERVER, TOKEN), "reg_send"),
+        (alt(Alt.TOKEN | Alt.PRIO, G.pid(), TOKEN), "send"),
+    ],
+)
+def test_altact(sent: Message, command: str) -> None:
+    wall = Wall("accept *", flags=OTP_28, release=28)
+    data = wall.from_peer.bytes(sent)
+    assert wall.inbound(data).forwarded == data
+    assert wall.counts() == {("inbound", command, "accept"): 1}
+    refusing = Wall(f"drop {command}", "accept *", flags=OTP_28, release=28)
+    output = refusing.inbound(sent)
+    assert (output.forward, output.closed, output.reasons) == ([], None, ["rule"])
+    assert output.events[0][1] == command
+
+
+@table(
+    Case("not agreed on", [alt(Alt.ALIAS, G.alias())], "close"),
+    Case("alias and name", [alt(Alt.ALIAS | Alt.NAME, SERVER)], "close", OTP_28),
+    Case("token missing", [alt(Alt.TOKEN, G.pid())], "close", OTP_28),
+    Case("token unannounced", [alt(Alt.PRIO, G.pid(), TOKEN)], "close", OTP_28),
+    Case("unknown flag", [alt(32, G.pid())], "close", OTP_28),
+    Case("flags above a byte", [alt(256 | Alt.PRIO, G.pid())], "close", OTP_28),
+    Case("flags far above", [alt((1 << 64) | Alt.PRIO, G.pid())], "close", OTP_28),
+    Case("flags not a number", [plain((37, Atom("prio"), P.pid(), G.pid()), 1)], "close", OTP_28),
+    Case("negative flags", [plain((37, -1, P.pid(), G.pid()), 1)], "close", OTP_28),
+    Case("an extra element", [plain((37, 2, P.pid(), G.pid(), TOKEN, 0), 1)], "close", OTP_28),
+    Case("pid to an alias", [alt(Alt.ALIAS, G.pid())], "close", OTP_28),
+    Case("name to an alias", [alt(Alt.ALIAS, SERVER)], "close", OTP_28),
+    Case("reference to a pid", [alt(Alt.PRIO, G.alias())], "close", OTP_28),
+    Case("name to a pid", [alt(Alt.PRIO, SERVER)], "close", OTP_28),
+    Case("pid to a name", [alt(Alt.NAME, G.pid())], "close", OTP_28),
+    Case("exit to a name", [alt(Alt.EXIT | Alt.NAME, SERVER)], "stop", OTP_28),
+    Case("no payload", [plain((37, 4, P.pid(), G.alias()))], "close", OTP_28),
+    Case("somebody else's pid", [plain((37, 4, T.pid(), G.alias()), 1)], "stop", OTP_28),
+    Case("somebody else's alias", [alt(Alt.ALIAS, T.alias())], "stop", OTP_28),
+    Case("no flags at all", [alt(0, G.pid())], "either", OTP_28),
+)
+def test_bad_altact(case: Case) -> None:
+    case.check(Wall("accept *", flags=case.flags, release=28))
+
+
+# === what no node sends ===
+
+
+def retired() -> list[Case]:
+    numbers = [0, 5, 9, 10, 11, 14, 15, 17, 38, 39, 127, 128, 255, 256, 65536, 2**31, 2**64, -1, -37]
+    return [
+        *(Case(f"op {number}", [plain((number, P.pid(), G.pid()), 1)], "close") for number in numbers),
+        *(Case(f"op {number} alone", [plain((number,))], "close") for number in (1, 2, 5, 6, 29, 37)),
+    ]
+
+
+@table(
+    *retired(),
+    Case("an empty tuple", [plain(())], "close"),
+    Case("not a tuple", [plain(6, 1)], "close"),
+    Case("a list", [plain([6, P.pid(), EMPTY, SERVER], 1)], "close"),
+    Case("a map", [plain(Map(((6, P.pid()),)), 1)], "close"),
+    Case("an atom for the op", [plain((Atom("link"), P.pid(), G.pid()))], "close"),
+    Case("a float for the op", [plain((1.0, P.pid(), G.pid()))], "close"),
+    Case("a huge tuple", [plain((6, *range(300)), 1)], "close"),
+    Case("a tuple longer than the frame", [plain(Raw(b"i\xff\xff\xff\xff\x61\x01"))], "close"),
+    Case("op in four bytes", [plain((As(98, 6), P.pid(), EMPTY, SERVER), 1)], "either"),
+    Case("op as a big integer", [plain((As(110, 6), P.pid(), EMPTY, SERVER), 1)], "either"),
+    Case("a large tuple", [plain(As(105, (6, P.pid(), EMPTY, SERVER)), 1)], "either"),
+    Case("the old UNLINK", [message(Op.LINK, P.pid(), G.pid()), message(Op.UNLINK, P.pid(), G.pid())], "either"),
+)
+def test_no_such_control(case: Case) -> None:
+    case.check(Wall("accept *"))
+
+
+def with_length(good: Message, length: int) -> Message:
+    assert isinstance(good.control, tuple)
+    return Message((*good.control, 0, 0)[:length], good.payload)
+
+
+ARITIES = [
+    pytest.param(good, ask, delta, id=f"{name} {delta:+}") for name, (good, ask) in GOOD.items() for delta in (-1, 1)
+]
+
+
+@pytest.mark.parametrize(("good", "ask", "delta"), ARITIES)
+def test_wrong_arity(good: Message, ask: Ask | None, delta: int) -> None:
+    wall = Wall("accept *")
+    if ask:
+        ask(wall)
+    assert isinstance(good.control, tuple)
+    bad = with_length(good, len(good.control) + delta)
+    output = wall.inbound(plain(bad.control, bad.payload))
+    assert output.closed
+    assert not output.forwarded
+
+
+WRONG: list[Term] = [Atom("x"), 7, -1, 2**70, [], b"x", (1, 2), G.port(), 1.5, Map(), BitBinary(b"\xf0", 4)]
+TYPES: dict[str, Callable[[Term], bool]] = {
+    "from": lambda term: isinstance(term, Pid),
+    "to": lambda term: isinstance(term, Pid | Ref | Atom),
+    "ref": lambda term: isinstance(term, Ref),
+    "group_leader": lambda term: isinstance(term, Pid),
+    "mfa": lambda _: False,
+    "options": lambda term: isinstance(term, list),
+    "id": lambda term: isinstance(term, int) and 0 < term < 2**64,
+    "flags": lambda term: isinstance(term, int) and 0 <= term < 4,
+    "result": lambda term: isinstance(term, Pid | Atom),
+    "token": lambda _: False,
+}
+
+
+def wrong_types() -> list[object]:
+    found = []
+    for name, (good, ask) in GOOD.items():
+        assert isinstance(good.control, tuple)
+        for index, (field, value) in enumerate(good.args.items()):
+            if field not in TYPES or (field == "from" and "MONITOR_P_EXIT" in name):
+                continue
+            for wrong in WRONG:
+                kind_of_name = (
+                    field == "to" and isinstance(wrong, Atom) and (isinstance(value, Atom) or "MONITOR_P" in name)
+                )
+                if kind_of_name or (field != "to" and TYPES[field](wrong)):
+                    continue
+                bad = (*good.control[: index + 1], wrong, *good.control[index + 2 :])
+                found.append(pytest.param(plain(bad, good.payload), ask, id=f"{name} {field} {wrong!r}"))
+    return found
+
+
+@pytest.mark.parametrize(("bad", "ask"), wrong_types())
+def test_wrong_type(bad: bytes, ask: Ask | None) -> None:
+    wall = Wall("accept *")
+    if ask:
+        ask(wall)
+    output = wall.inbound(bad)
+    assert output.closed
+    assert not output.forwarded
+
+
+def token(*parts: Term) -> Message:
+    return Message((16, P.pid(), EMPTY, SERVER, tuple(parts)), 1)
+
+
+@table(
+    Case("a token", [token(1, 17, 3, P.pid(), 2)], "pass"),
+    Case("any term as the label", [token(1, (Atom("label"), [1]), 3, P.pid(), 2)], "pass"),
+    Case("the guarded node's own pid in it", [token(1, 0, 3, G.pid(), 2)], "pass"),
+    Case("four elements", [token(1, 17, 3, P.pid())], "close"),
+    Case("six elements", [token(1, 17, 3, P.pid(), 2, 0)], "close"),
+    Case("no elements", [token()], "close"),
+    Case("flags an atom", [token(Atom("x"), 17, 3, P.pid(), 2)], "close"),
+    Case("serial an atom", [token(1, 17, Atom("x"), P.pid(), 2)], "close"),
+    Case("from an atom", [token(1, 17, 3, Atom("x"), 2)], "close"),
+    Case("last count an atom", [token(1, 17, 3, P.pid(), Atom("x"))], "close"),
+    Case("flags a big integer", [token(2**70, 17, 3, P.pid(), 2)], "close"),
+    Case("serial a big integer", [token(1, 17, 2**70, P.pid(), 2)], "close"),
+    Case("last count a big integer", [token(1, 17, 3, P.pid(), 2**70)], "close"),
+    Case("a third node's pid: traces go where messages go", [token(1, 17, 3, T.pid(), 2)], "either"),
+    Case("nil", [Message((16, P.pid(), EMPTY, SERVER, []), 1)], "close"),
+)
+def test_trace_token(case: Case) -> None:
+    case.check(Wall("accept *"))
+
+
+# === who and whom ===
+
+
+def replaced(name: str, field: str, value: Term) -> bytes:
+    good = GOOD[name][0]
+    arguments = {key: value if key == field else old for key, old in good.args.items()}
+    return plain((good.op, *arguments.values()), good.payload)
+
+
+FROM_FIELDS = [
+    (name, field)
+    for name, (good, _) in GOOD.items()
+    for field, value in good.args.items()
+    if (field == "from" and isinstance(value, Pid)) or field == "group_leader"
+]
+SPOOFED = {"third": T.pid(), "guarded": G.pid(3), "old incarnation": Pid(P.name, 100, 0, P.creation - 1)}
+
+
+@pytest.mark.parametrize("who", SPOOFED)
+@pytest.mark.parametrize(("name", "field"), FROM_FIELDS)
+def test_spoofed_sender(name: str, field: str, who: str) -> None:
+    if field == "group_leader" and who == "guarded":
+        pytest.skip("a spawned process may get a group leader on its own node")
+    wall = Wall("accept *")
+    if ask := GOOD[name][1]:
+        ask(wall)
+    output = wall.inbound(replaced(name, field, SPOOFED[who]))
+    assert not output.forwarded.strip(b"\0")
+    assert output.closed or output.reasons[0] in ("spoofed", "unasked", "third_node")
+    assert not output.answered, "a spoofed request is answered"
+
+
+TO_FIELDS = [(name, value) for name, (good, _) in GOOD.items() if isinstance(value := good.args.get("to"), Pid | Ref)]
+
+
+@pytest.mark.parametrize(("name", "value"), TO_FIELDS)
+@pytest.mark.parametrize("whom", ["third", "peer", "old incarnation"])
+def test_foreign_or_stale_target(name: str, value: Term, whom: str) -> None:
+    targets: dict[str, tuple[Term, Term]] = {
+        "third": (T.pid(), T.alias()),
+        "peer": (P.pid(3), P.alias(3)),
+        "old incarnation": (OLD_PID, OLD_REF),
+    }
+    wall = Wall("accept *")
+    if ask := GOOD[name][1]:
+        ask(wall)
+    output = wall.inbound(replaced(name, "to", targets[whom][isinstance(value, Ref)]))
+    assert not output.forwarded.strip(b"\0")
+    assert output.closed or output.events
+
+
+@table(
+    Case("SPAWN_REQUEST, reference of a third node", [replaced("SPAWN_REQUEST", "ref", T.ref())], "stop"),
+    Case("SPAWN_REQUEST, reference of the guarded node", [replaced("SPAWN_REQUEST", "ref", G.ref())], "stop"),
+    Case("SPAWN_REQUEST, fewer arguments", [replaced("SPAWN_REQUEST", "mfa", (Atom("m"), Atom("f"), 3))], "close"),
+    Case("SPAWN_REQUEST, more arguments", [replaced("SPAWN_REQUEST", "mfa", (Atom("m"), Atom("f"), 1))], "close"),
+    Case("SPAWN_REQUEST, arity 256", [replaced("SPAWN_REQUEST", "mfa", (Atom("m"), Atom("f"), 256))], "close"),
+    Case("SPAWN_REQUEST, negative arity", [replaced("SPAWN_REQUEST", "mfa", (Atom("m"), Atom("f"), -1))], "close"),
+    Case("SPAWN_REQUEST, arity an atom", [replaced("SPAWN_REQUEST", "mfa", (Atom("m"), Atom("f"), SERVER))], "close"),
+    Case("SPAWN_REQUEST, module a number", [replaced("SPAWN_REQUEST", "mfa", (1, Atom("f"), 2))], "close"),
+    Case("SPAWN_REQUEST, function a number", [replaced("SPAWN_REQUEST", "mfa", (Atom("m"), 1, 2))], "close"),
+    Case("SPAWN_REQUEST, a pair", [replaced("SPAWN_REQUEST", "mfa", (Atom("m"), Atom("f")))], "close"),
+    Case("SPAWN_REQUEST, improper arguments",
+         [Message(GOOD["SPAWN_REQUEST"][0].control, Improper((1, 2), 3))], "close"),
+    Case("SPAWN_REQUEST, arguments not a list", [Message(GOOD["SPAWN_REQUEST"][0].control, (1, 2))], "close"),
+    Case("SPAWN_REQUEST, improper options", [replaced("SPAWN_REQUEST", "options", Improper((1,), 2))], "stop"),
+    Case("SPAWN_REQUEST, unknown option", [replaced("SPAWN_REQUEST", "options", [Atom("new_option")])], "either"),
+    Case("UNLINK_ID 0", [GOOD["LINK"][0], plain((35, 0, P.pid(), G.pid()))], "close"),
+    Case("UNLINK_ID 2^64-1", [GOOD["LINK"][0], plain((35, 2**64 - 1, P.pid(), G.pid()))], "pass"),
+    Case("UNLINK_ID 2^64", [GOOD["LINK"][0], plain((35, 2**64, P.pid(), G.pid()))], "close"),
+    Case("UNLINK_ID below 0", [GOOD["LINK"][0], plain((35, -5, P.pid(), G.pid()))], "close"),
+    Case("MONITOR_P, reference of a third node", [replaced("MONITOR_P of a pid", "ref", T.ref())], "stop"),
+    Case("MONITOR_P, reference of the guarded node", [replaced("MONITOR_P of a pid", "ref", G.ref())], "stop"),
+    Case("MONITOR_P, six words", [replaced("MONITOR_P of a pid", "ref", P.ref(1, 6))], "close"),
+    Case("MONITOR_P, no words", [replaced("MONITOR_P of a pid", "ref", Ref(P.name, P.creation, ()))], "close"),
+    Case("REG_SEND to a pid", [plain((6, P.pid(), EMPTY, G.pid()), 1)], "close"),
+    Case("REG_SEND without a name", [plain((6, P.pid(), EMPTY, EMPTY), 1)], "either"),
+    Case("REG_SEND with a cookie", [plain((6, P.pid(), Atom("secret"), SERVER), 1)], "either"),
+    Case("REG_SEND, another first element", [plain((6, P.pid(), 17, SERVER), 1)], "either"),
+    Case("ALIAS_SEND to a pid", [plain((33, P.pid(), G.pid()), 1)], "close"),
+    Case("SEND_SENDER to a name", [plain((22, P.pid(), SERVER), 1)], "close"),
+    Case("SEND_SENDER to a reference", [plain((22, P.pid(), G.alias()), 1)], "close"),
+    Case("a local pid out of range", [plain((22, P.pid(), G.pid(1 << 28)), 1)], "stop"),
+)  # fmt: skip
+def test_who_and_whom(case: Case) -> None:
+    case.check(Wall("accept *"))
+
+
+@pytest.mark.parametrize("flags", [0, 3, 4, 2**27, -1, 2**64])
+def test_flags_of_a_spawn_reply(flags: int) -> None:
+    wall = Wall("accept *")
+    SPAWNING(wall)
+    output = wall.inbound(plain((31, G.ref(), G.pid(), flags, P.pid(7))))
+    if flags == 0:
+        assert output.forward
+    elif flags != 3:
+        assert output.closed
+        assert not output.forwarded
+
+
+def test_result_of_a_spawn_reply_must_be_the_peers() -> None:
+    for result in (T.pid(), G.pid(9)):
+        wall = Wall("accept *")
+        SPAWNING(wall)
+        output = wall.inbound(plain((31, G.ref(), G.pid(), 0, result)))
+        assert not output.forwarded.strip(b"\0")
+
+
+@pytest.mark.parametrize("op", [Op.SEND, Op.EXIT, Op.EXIT2, Op.MONITOR_P_EXIT])
+def test_plain_forms_pass_beside_payload_forms(op: Op) -> None:
+    """Messages queued before the connection was up go out in the older forms, whatever was agreed on."""
+    name = {Op.MONITOR_P_EXIT: "MONITOR_P_EXIT of a pid"}.get(op, op.name)
+    good, ask = GOOD[name]
+    wall = Wall("accept *", flags=OTP_25)
+    if ask:
+        ask(wall)
+    assert wall.inbound(good).forward == [good]
+
+
+@pytest.mark.parametrize(
+    ("missing", "name"),
+    [
+        (Flag.SEND_SENDER, "SEND_SENDER"),
+        (Flag.EXIT_PAYLOAD, "PAYLOAD_EXIT2"),
+        (Flag.SPAWN, "SPAWN_REQUEST"),
+        (Flag.ALIAS, "ALIAS_SEND"),
+    ],
+)
+def test_ops_of_capabilities_that_were_not_agreed_on(missing: Flag, name: str) -> None:
+    """A VM takes most of them all the same; no node sends them."""
+    wall = Wall("accept *", flags=PASS_THROUGH & ~missing)
+    output = wall.inbound(GOOD[name][0])
+    assert output.closed or output.events or output.forward
+
+
+def test_pass_through_and_headers_agree() -> None:
+    for name, (good, ask) in GOOD.items():
+        walls = [Wall("accept *", flags=OTP_25), Wall("accept *", flags=PASS_THROUGH)]
+        for wall in walls:
+            if ask:
+                ask(wall)
+        outputs = [
+            walls[0].inbound(plain(good.control, good.payload)),
+            walls[1].inbound(pass_through(good.control, good.payload)),
+        ]
+        assert outputs[0].forward == outputs[1].forward == [good], name
+
+
+def test_payloads_belong_to_their_ops() -> None:
+    for name, (good, ask) in GOOD.items():
+        wall = Wall("accept *")
+        if ask:
+            ask(wall)
+        wrong = plain(good.control) if good.op in PAYLOAD else plain(good.control, Atom("extra"))
+        output = wall.inbound(wrong)
+        assert output.closed, name
+        assert not output.forwarded

@@ -1,0 +1,427 @@
+"""Answers to what the guarded node asked for pass under ``deny *``, once; forged ones do not; endings pass."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.wire.dist import EMPTY, OTP_25, OTP_28, Alt, Flag, Message, Op, message
+from tests.wire.etf import Atom, Improper, Map, Pid, Ref, Term, alias
+from tests.wire.wall import Output, Wall
+
+P, G, T = Wall.peer, Wall.guard, Wall.third
+SERVER = Atom("server")
+DOWN = Atom("noproc")
+MFA = (Atom("m"), Atom("f"), 1)
+
+
+def passes(wall: Wall, sent: Message) -> None:
+    output = wall.inbound(sent)
+    assert output.forward == [sent], output
+    assert not output.events
+
+
+def refused(wall: Wall, sent: Message) -> Output:
+    output = wall.inbound(sent)
+    assert not output.forward, output
+    assert output.closed is None
+    assert output.events
+    return output
+
+
+def once(wall: Wall, sent: Message) -> None:
+    passes(wall, sent)
+    refused(wall, sent)
+
+
+def asked(*sent: Message, flags: Flag = OTP_25) -> Wall:
+    wall = Wall("deny *", flags=flags, release=28)
+    assert wall.outbound(*sent).forward == list(sent)
+    return wall
+
+
+def out_call(tag: Term, to: Term = SERVER, request: Term = 1) -> Message:
+    payload = (Atom("$gen_call"), (G.pid(), tag), request)
+    if isinstance(to, Atom):
+        return message(Op.REG_SEND, G.pid(), EMPTY, to, payload=payload)
+    return message(Op.SEND_SENDER, G.pid(), to, payload=payload)
+
+
+def reply(tag: Term, value: Term = 7, *, to: Pid | None = None, sender: Pid | None = None) -> Message:
+    return message(Op.SEND_SENDER, sender or P.pid(), to or G.pid(), payload=(tag, value))
+
+
+def down(ref: Ref, watched: Term, to: Pid | None = None) -> Message:
+    return message(Op.PAYLOAD_MONITOR_P_EXIT, watched, to or G.pid(), ref, payload=DOWN)
+
+
+# === replies to calls ===
+
+TAGS: dict[str, Term] = {
+    "reference": G.ref(),
+    "alias": alias(G.alias()),
+    "alias beside the monitor": Improper((alias(G.alias(5)),), G.alias(6)),
+}
+
+
+@pytest.mark.parametrize("to", [SERVER, P.pid(3)], ids=["name", "pid"])
+@pytest.mark.parametrize("tag", TAGS)
+def test_reply_to_the_pid(tag: str, to: Term) -> None:
+    once(asked(out_call(TAGS[tag], to)), reply(TAGS[tag]))
+
+
+@pytest.mark.parametrize("op", [Op.SEND, Op.SEND_TT, Op.SEND_SENDER_TT])
+def test_reply_in_other_forms(op: Op) -> None:
+    wall = asked(out_call(G.ref()))
+    head: Term = EMPTY if op in (Op.SEND, Op.SEND_TT) else P.pid()
+    token: tuple[Term, ...] = () if op is Op.SEND else ((1, 0, 0, P.pid(), 0),)
+    once(wall, message(op, head, G.pid(), *token, payload=(G.ref(), 1)))
+
+
+@pytest.mark.parametrize(
+    ("tag", "key"), [(alias(G.alias()), G.alias()), (Improper((alias(G.alias(5)),), G.alias(6)), G.alias(5))]
+)
+def test_reply_to_the_alias(tag: Term, key: Ref) -> None:
+    once(asked(out_call(tag)), message(Op.ALIAS_SEND, P.pid(), key, payload=(tag, 7)))
+    answer = message(Op.ALTACT_SIG_SEND, int(Alt.ALIAS), P.pid(), key, payload=(tag, 7))
+    once(asked(out_call(tag), flags=OTP_28), answer)
+
+
+def test_one_answer_in_whatever_form() -> None:
+    wall = asked(out_call(alias(G.alias())))
+    passes(wall, message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=(alias(G.alias()), 7)))
+    refused(wall, reply(alias(G.alias())))
+
+
+def test_answers_in_fragments() -> None:
+    wall = asked(out_call(alias(G.alias())))
+    answer = message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=(alias(G.alias()), b"x" * 3000))
+    outputs = [wall.inbound(one) for one in wall.from_peer.frames(answer, fragment=300)]
+    assert [one for output in outputs for one in output.forward] == [answer]
+    refused(wall, answer)
+
+
+def test_calls_in_fragments() -> None:
+    wall = Wall("deny *")
+    call = out_call(alias(G.alias()), request=b"x" * 3000)
+    frames = wall.from_guard.frames(call, fragment=300)
+    assert [one for each in frames for one in wall.outbound(each).forward] == [call]
+    once(wall, reply(alias(G.alias())))
+
+
+FORGED: dict[str, Message] = {
+    "another reference": reply(G.ref(8)),
+    "another asker": reply(G.ref(), to=G.pid(101)),
+    "the plain reference without tuple": message(Op.SEND_SENDER, P.pid(), G.pid(), payload=G.ref()),
+    "three elements": message(Op.SEND_SENDER, P.pid(), G.pid(), payload=(G.ref(), 1, 2)),
+    "to the name": message(Op.REG_SEND, P.pid(), EMPTY, SERVER, payload=(G.ref(), 1)),
+    "another first element": message(Op.SEND_SENDER, P.pid(), G.pid(), payload=(Atom("system"), G.ref())),
+    "another incarnation's reference": reply(Ref(G.name, G.creation - 1, G.ref().words)),
+    "the peer's reference": reply(Ref(P.name, P.creation, G.ref().words)),
+    "fewer words": reply(G.ref(1, 2)),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_forged_replies(name: str) -> None:
+    wall = asked(out_call(G.ref()))
+    refused(wall, FORGED[name])
+    once(wall, reply(G.ref()))
+
+
+def test_answers_nobody_asked_for() -> None:
+    for sent in (reply(G.ref()), message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=(alias(G.alias()), 1))):
+        refused(Wall("deny *"), sent)
+
+
+def test_a_call_to_an_alias_of_the_peer() -> None:
+    call = message(Op.ALIAS_SEND, G.pid(), P.alias(), payload=(Atom("$gen_call"), (G.pid(), alias(G.alias())), 1))
+    once(asked(call), reply(alias(G.alias())))
+
+
+def test_many_calls_at_once() -> None:
+    wall = asked(*(out_call(G.ref(number)) for number in range(50)))
+    for number in (7, 3, 49, 0):
+        once(wall, reply(G.ref(number)))
+
+
+def test_tracking_is_bounded() -> None:
+    wall = Wall("deny *", limits={"tracked": 10})
+    for number in range(1000):
+        wall.outbound(out_call(G.ref(number)))
+    once(wall, reply(G.ref(999)))
+    refused(wall, reply(G.ref(5)))
+    assert wall.channel.pending() == 0
+
+
+# === rex, io ===
+
+
+def test_answers_of_rex() -> None:
+    wall = asked(message(Op.REG_SEND, G.pid(), EMPTY, Atom("rex"), payload=(G.pid(), Atom("features_request"))))
+    answer = message(Op.SEND_SENDER, P.pid(), G.pid(), payload=(Atom("features_reply"), P.name, [Atom("erpc")]))
+    once(wall, answer)
+    call = (Atom("call"), Atom("m"), Atom("f"), [], G.pid())
+    wall = asked(message(Op.REG_SEND, G.pid(), EMPTY, Atom("rex"), payload=(G.pid(), call)))
+    answer = message(Op.SEND_SENDER, P.pid(), G.pid(), payload=(Atom("rex"), 7))
+    refused(wall, message(Op.SEND_SENDER, P.pid(), G.pid(4), payload=(Atom("rex"), 7)))
+    once(wall, answer)
+
+
+def test_answers_of_rex_are_for_questions_to_rex() -> None:
+    wall = asked(message(Op.REG_SEND, G.pid(), EMPTY, Atom("other"), payload=(G.pid(), Atom("features_request"))))
+    refused(wall, message(Op.SEND_SENDER, P.pid(), G.pid(), payload=(Atom("features_reply"), P.name, [])))
+
+
+# === monitors ===
+
+
+@pytest.mark.parametrize("watched", [P.pid(), SERVER], ids=["pid", "name"])
+def test_down(watched: Term) -> None:
+    monitor = message(Op.MONITOR_P, G.pid(), watched, G.ref())
+    once(asked(monitor), down(G.ref(), watched))
+    old = message(Op.MONITOR_P_EXIT, watched, G.pid(), G.ref(), DOWN)
+    once(asked(monitor), old)
+
+
+def test_forged_down() -> None:
+    wall = asked(message(Op.MONITOR_P, G.pid(), P.pid(), G.ref()))
+    refused(wall, down(G.ref(2), P.pid()))
+    output = wall.inbound(down(G.ref(), T.pid()))
+    assert not output.forward
+    if output.closed is None:
+        passes(wall, down(G.ref(), P.pid()))
+
+
+def test_down_crosses_the_end_of_its_monitor() -> None:
+    """The guarded node may end a monitor while the DOWN is under way: no harm, and no false alarm."""
+    monitor = message(Op.MONITOR_P, G.pid(), P.pid(), G.ref())
+    wall = asked(monitor, message(Op.DEMONITOR_P, G.pid(), P.pid(), G.ref()))
+    output = wall.inbound(down(G.ref(), P.pid()))
+    assert output.closed is None
+
+
+def test_end_of_an_accepted_monitor() -> None:
+    wall = Wall("accept monitor", "deny *")
+    monitor = message(Op.MONITOR_P, P.pid(), SERVER, P.ref())
+    demonitor = message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref())
+    refused(wall, demonitor)
+    passes(wall, monitor)
+    refused(wall, message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref(2)))
+    refused(wall, message(Op.DEMONITOR_P, P.pid(2), SERVER, P.ref()))
+    once(wall, demonitor)
+
+
+def test_a_rule_that_names_the_ending_decides() -> None:
+    wall = Wall("drop demonitor", "accept monitor", "deny *")
+    passes(wall, message(Op.MONITOR_P, P.pid(), SERVER, P.ref()))
+    refused(wall, message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref()))
+
+
+@pytest.mark.parametrize("command", ["monitor_exit", "spawn_reply", "send", "alias_send", "unlink_ack", "exit"])
+def test_a_rule_that_names_the_answer_decides(command: str) -> None:
+    wall = Wall(f"drop {command}", "deny *")
+    wall.outbound(
+        message(Op.MONITOR_P, G.pid(), P.pid(), G.ref()),
+        message(Op.SPAWN_REQUEST, G.ref(2), G.pid(), G.pid(), MFA, [], payload=[1]),
+        out_call(alias(G.alias(3))),
+        message(Op.LINK, G.pid(), P.pid()),
+        message(Op.UNLINK_ID, 3, G.pid(), P.pid(9)),
+    )
+    answers = {
+        "monitor_exit": down(G.ref(), P.pid()),
+        "spawn_reply": message(Op.SPAWN_REPLY, G.ref(2), G.pid(), 0, P.pid(7)),
+        "send": reply(alias(G.alias(3))),
+        "alias_send": message(Op.ALIAS_SEND, P.pid(), G.alias(3), payload=(alias(G.alias(3)), 1)),
+        "unlink_ack": message(Op.UNLINK_ID_ACK, 3, P.pid(9), G.pid()),
+        "exit": message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN),
+    }
+    refused(wall, answers[command])
+
+
+# === spawns ===
+
+
+def spawn(*options: Term, ref: Ref | None = None) -> Message:
+    return message(Op.SPAWN_REQUEST, ref or G.ref(), G.pid(), G.pid(), MFA, list(options), payload=[1])
+
+
+def test_spawn_reply() -> None:
+    once(asked(spawn()), message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, P.pid(7)))
+    once(asked(spawn()), message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, Atom("notsup")))
+    refused(asked(spawn()), message(Op.SPAWN_REPLY, G.ref(2), G.pid(), 0, P.pid(7)))
+    refused(asked(spawn()), message(Op.SPAWN_REPLY, G.ref(), G.pid(4), 0, P.pid(7)))
+    refused(Wall("deny *"), message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, P.pid(7)))
+
+
+def test_spawn_with_monitor() -> None:
+    """As in an erpc call: the result comes as the DOWN's reason, after the reply."""
+    wall = asked(spawn(Atom("monitor")))
+    refused(wall, down(G.ref(), P.pid(7)))
+    passes(wall, message(Op.SPAWN_REPLY, G.ref(), G.pid(), 2, P.pid(7)))
+    once(wall, down(G.ref(), P.pid(7)))
+
+
+def test_spawn_without_monitor_ends_unheard() -> None:
+    wall = asked(spawn())
+    passes(wall, message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, P.pid(7)))
+    refused(wall, down(G.ref(), P.pid(7)))
+
+
+def test_spawn_with_link() -> None:
+    wall = asked(spawn(Atom("link")))
+    exit_signal = message(Op.PAYLOAD_EXIT, P.pid(7), G.pid(), payload=DOWN)
+    refused(wall, exit_signal)
+    passes(wall, message(Op.SPAWN_REPLY, G.ref(), G.pid(), 1, P.pid(7)))
+    once(wall, exit_signal)
+
+
+def test_spawn_that_failed_links_nothing() -> None:
+    wall = asked(spawn(Atom("link"), Atom("monitor")))
+    passes(wall, message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, Atom("badopt")))
+    refused(wall, down(G.ref(), P.pid(7)))
+    refused(wall, message(Op.PAYLOAD_EXIT, P.pid(7), G.pid(), payload=DOWN))
+
+
+def test_accepted_spawn_of_the_peer() -> None:
+    """Links and monitors made by the options of a spawn that was accepted end without a rule, too."""
+    wall = Wall("accept spawn_request m:f/1", "deny *")
+    passes(
+        wall,
+        message(*(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(), MFA), [Atom("link"), Atom("monitor")], payload=[1]),
+    )
+    answer = message(Op.SPAWN_REPLY, P.ref(), P.pid(), 3, G.pid(50))
+    assert wall.outbound(answer).forward == [answer]
+    refused(wall, message(Op.DEMONITOR_P, P.pid(), G.pid(50), P.ref(9)))
+    once(wall, message(Op.DEMONITOR_P, P.pid(), G.pid(50), P.ref()))
+    passes(wall, message(Op.UNLINK_ID, 6, P.pid(), G.pid(50)))
+    assert wall.outbound(message(Op.UNLINK_ID_ACK, 6, G.pid(50), P.pid())).forward
+
+
+def test_exit_through_the_link_of_an_accepted_spawn() -> None:
+    wall = Wall("accept spawn_request m:f/1", "deny *")
+    passes(wall, message(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(), MFA, [Atom("link")], payload=[1]))
+    wall.outbound(message(Op.SPAWN_REPLY, P.ref(), P.pid(), 1, G.pid(50)))
+    refused(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(51), payload=DOWN))
+    once(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(50), payload=DOWN))
+
+
+# === links ===
+
+
+def test_exit_through_a_link_of_the_guarded_node() -> None:
+    wall = asked(message(Op.LINK, G.pid(), P.pid()))
+    refused(wall, message(Op.PAYLOAD_EXIT, P.pid(2), G.pid(), payload=DOWN))
+    refused(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(2), payload=DOWN))
+    refused(wall, message(Op.PAYLOAD_EXIT2, P.pid(), G.pid(), payload=DOWN))
+    once(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
+
+
+@pytest.mark.parametrize(
+    "exit_signal",
+    [
+        message(Op.EXIT, P.pid(), G.pid(), DOWN),
+        message(Op.EXIT_TT, P.pid(), G.pid(), (1, 0, 0, P.pid(), 0), DOWN),
+        message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN),
+        message(Op.PAYLOAD_EXIT_TT, P.pid(), G.pid(), (1, 0, 0, P.pid(), 0), payload=DOWN),
+    ],
+)
+def test_exit_through_an_accepted_link(exit_signal: Message) -> None:
+    wall = Wall("accept link", "deny *")
+    refused(wall, exit_signal)
+    passes(wall, message(Op.LINK, P.pid(), G.pid()))
+    once(wall, exit_signal)
+
+
+def test_no_exit_through_a_refused_link() -> None:
+    wall = Wall("deny *")
+    refused(wall, message(Op.LINK, P.pid(), G.pid()))
+    refused(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
+
+
+def test_unlink_by_the_peer() -> None:
+    wall = Wall("accept link", "deny *")
+    passes(wall, message(Op.LINK, P.pid(), G.pid()))
+    passes(wall, message(Op.UNLINK_ID, 3, P.pid(), G.pid()))
+    assert wall.outbound(message(Op.UNLINK_ID_ACK, 3, G.pid(), P.pid())).forward
+    refused(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
+
+
+def test_unlink_by_the_guarded_node() -> None:
+    wall = asked(message(Op.LINK, G.pid(), P.pid()), message(Op.UNLINK_ID, 3, G.pid(), P.pid()))
+    refused(wall, message(Op.UNLINK_ID_ACK, 4, P.pid(), G.pid()))
+    once(wall, message(Op.UNLINK_ID_ACK, 3, P.pid(), G.pid()))
+    refused(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
+
+
+def test_exit_crosses_the_unlink() -> None:
+    """Until the unlink is acknowledged the link may still break; the guarded node ignores what comes too late."""
+    wall = asked(message(Op.LINK, G.pid(), P.pid()), message(Op.UNLINK_ID, 3, G.pid(), P.pid()))
+    passes(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
+    passes(wall, message(Op.UNLINK_ID_ACK, 3, P.pid(), G.pid()))
+
+
+def test_linked_again_before_the_unlink_is_acknowledged() -> None:
+    link = message(Op.LINK, G.pid(), P.pid())
+    wall = asked(link, message(Op.UNLINK_ID, 3, G.pid(), P.pid()), link)
+    passes(wall, message(Op.UNLINK_ID_ACK, 3, P.pid(), G.pid()))
+    once(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
+
+
+def test_unlink_of_what_the_guarded_node_linked() -> None:
+    wall = asked(message(Op.LINK, G.pid(), P.pid()))
+    passes(wall, message(Op.UNLINK_ID, 12, P.pid(), G.pid()))
+
+
+# === ping ===
+
+
+def test_ping_by_the_guarded_node() -> None:
+    net_kernel = Atom("net_kernel")
+    wall = asked(
+        message(Op.MONITOR_P, G.pid(), net_kernel, G.alias()),
+        out_call(alias(G.alias()), net_kernel, (Atom("is_auth"), G.name)),
+    )
+    once(wall, reply(alias(G.alias()), Atom("yes")))
+
+
+def ping(name: Atom) -> list[Message]:
+    call = (Atom("$gen_call"), (P.pid(), alias(P.alias())), (Atom("is_auth"), name))
+    return [
+        message(Op.MONITOR_P, P.pid(), Atom("net_kernel"), P.alias()),
+        message(Op.REG_SEND, P.pid(), EMPTY, Atom("net_kernel"), payload=call),
+    ]
+
+
+def test_ping_by_the_peer() -> None:
+    wall = Wall("accept ping", "deny *")
+    sent = ping(P.name)
+    assert wall.inbound(*sent).forward == sent
+    passes(wall, message(Op.DEMONITOR_P, P.pid(), Atom("net_kernel"), P.alias()))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        (Atom("is_auth"), T.name),
+        (Atom("is_auth"), G.name),
+        (Atom("is_auth"), P.name, 1),
+        (Atom("is_auth"),),
+        (Atom("spawn"), Atom("m"), Atom("f"), [], P.pid()),
+        Atom("is_auth"),
+        Map(),
+    ],
+)
+def test_what_is_not_a_ping(request_: Term) -> None:
+    wall = Wall("accept ping", "deny *")
+    passes(wall, ping(P.name)[0])
+    call = (Atom("$gen_call"), (P.pid(), alias(P.alias())), request_)
+    output = refused(wall, message(Op.REG_SEND, P.pid(), EMPTY, Atom("net_kernel"), payload=call))
+    assert output.back == [
+        message(Op.PAYLOAD_MONITOR_P_EXIT, Atom("net_kernel"), P.pid(), P.alias(), payload=Atom("not_allowed"))
+    ]
+
+
+def test_ping_to_another_name() -> None:
+    wall = Wall("accept ping", "deny *")
+    call = (Atom("$gen_call"), (P.pid(), alias(P.alias())), (Atom("is_auth"), P.name))
+    refused(wall, message(Op.REG_SEND, P.pid(), EMPTY, Atom("auth"), payload=call))

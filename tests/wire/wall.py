@@ -1,0 +1,165 @@
+"""A core channel between two modelled nodes: messages in, and what each node would see.
+
+:class:`Wall` holds a ``Channel``, for each direction a :class:`~tests.wire.dist.Sender` (the node that sends) and a
+:class:`~tests.wire.dist.Receiver` (the node that gets what the channel lets through, and fails where a VM would).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from distwall import _core
+from tests.wire.dist import OTP_25, Message, Receiver, Sender, Style
+from tests.wire.etf import Atom, Pid, Port, Ref
+
+PEER = "foo@127.0.0.3"
+GUARD = "bar@127.0.0.2"
+THIRD = "baz@127.0.0.4"
+PEER_CREATION = 0x6A000003
+GUARD_CREATION = 0x6A000002
+
+Rule = tuple[str, tuple[_core.KeyPart, ...] | None, str | None, _core.Verdict, int]
+
+
+def key_part(text: str) -> _core.KeyPart:
+    if text == "_":
+        return ("any", "")
+    return ("prefix", text[:-1]) if text.endswith("*") else ("exact", text)
+
+
+def rules(*texts: str) -> list[Rule]:
+    """Core rules from lines such as ``accept spawn_request m:f/1``, strongest first; ids are positions."""
+    made: list[Rule] = []
+    for number, text in enumerate(texts):
+        verdict, command, *key = text.split()
+        assert verdict in ("accept", "deny", "drop")
+        word: _core.Verdict = verdict  # type: ignore[assignment]  # just asserted
+        if command == "ping":
+            net_kernel = (key_part("net_kernel"),)
+            made += [("reg_send", net_kernel, "is_auth", word, number), ("monitor", net_kernel, None, word, number)]
+        elif not key:
+            made.append((command, None, None, word, number))
+        elif command == "spawn_request":
+            module, _, rest = key[0].partition(":")
+            function, _, arity = rest.rpartition("/")
+            made.append((command, (key_part(module), key_part(function), key_part(arity)), None, word, number))
+        else:
+            made.append((command, (key_part(key[0]),), None, word, number))
+    return made
+
+
+@dataclass(frozen=True)
+class End:
+    """One of the two nodes."""
+
+    name: Atom
+    creation: int
+
+    def pid(self, number: int = 100, serial: int = 0) -> Pid:
+        return Pid(self.name, number, serial, self.creation)
+
+    def ref(self, number: int = 1, words: int = 3) -> Ref:
+        return Ref(self.name, self.creation, (number, *range(7, 6 + words)))
+
+    def alias(self, number: int = 1) -> Ref:
+        """A reference of the form that OTP 25 makes aliases of: five words, with the pid inside."""
+        return self.ref(number, 5)
+
+    def port(self, number: int = 5) -> Port:
+        return Port(self.name, number, self.creation)
+
+
+@dataclass
+class Output:
+    forward: list[Message]
+    """What the other node got, made-up messages included."""
+    back: list[Message]
+    """What the sending node got back."""
+    events: list[_core.Event]
+    closed: str | None
+    forwarded: bytes
+    answered: bytes
+
+    @property
+    def reasons(self) -> list[str]:
+        return [event[5] for event in self.events]
+
+
+Sent = Message | bytes
+
+
+class Wall:
+    """``texts`` are the rules (see :func:`rules`). ``now`` may be set at any time."""
+
+    peer = End(Atom(PEER), PEER_CREATION)
+    guard = End(Atom(GUARD), GUARD_CREATION)
+    third = End(Atom(THIRD), 77)
+
+    def __init__(
+        self,
+        *texts: str,
+        flags: int = OTP_25,
+        release: int = 25,
+        limits: Mapping[str, int] | None = None,
+        third_nodes: Sequence[str] = (),
+        funs: bool | None = None,
+        budget: _core.Budget | None = None,
+        deny_reason: str = "not_allowed",
+        slot: Callable[[Atom], int] | None = None,
+    ) -> None:
+        self.flags = flags
+        self.counters = _core.Counters()
+        self.budget = budget or _core.Budget()
+        self.channel = _core.Channel(
+            peer=PEER,
+            peer_creation=PEER_CREATION,
+            guard=GUARD,
+            guard_creation=GUARD_CREATION,
+            flags=int(flags),
+            policy=_core.Policy(rules(*texts), third_nodes=third_nodes, funs=funs),
+            counters=self.counters,
+            budget=self.budget,
+            limits=limits,
+            deny_reason=deny_reason,
+        )
+        options = {"slot": slot} if slot else {}
+        self.from_peer = Sender(flags, **options)
+        self.from_guard = Sender(flags, **options)
+        self.at_guard = Receiver(flags, release=release)
+        self.at_peer = Receiver(flags, release=release)
+        self.now = 1000.0
+
+    def set_rules(self, *texts: str, funs: bool | None = None) -> None:
+        self.channel.set_policy(_core.Policy(rules(*texts), funs=funs))
+
+    def counts(self) -> dict[tuple[str, str, str], int]:
+        """Counters that are not zero, by direction, command and verdict."""
+        return {
+            (direction, command, verdict): count
+            for direction, commands in self.counters.snapshot().items()
+            for command, verdicts in commands.items()
+            for verdict, count in verdicts.items()
+            if count
+        }
+
+    def inbound(self, *sent: Sent, style: Style | Callable[[Atom], Style] = "otp", fragment: int = 65536) -> Output:
+        """What becomes of messages, or raw bytes, that the peer sends (in one piece)."""
+        data = b"".join(
+            one if isinstance(one, bytes) else self.from_peer.bytes(one, style=style, fragment=fragment) for one in sent
+        )
+        return self._receive(True, data)
+
+    def outbound(self, *sent: Sent, style: Style | Callable[[Atom], Style] = "otp", fragment: int = 65536) -> Output:
+        """The same for what the guarded node sends."""
+        data = b"".join(
+            one if isinstance(one, bytes) else self.from_guard.bytes(one, style=style, fragment=fragment)
+            for one in sent
+        )
+        return self._receive(False, data)
+
+    def _receive(self, inbound: bool, data: bytes) -> Output:
+        forward, back, events, closed = self.channel.receive(inbound, data, self.now)
+        forwarded, answered = b"".join(forward), back or b""
+        far, near = (self.at_guard, self.at_peer) if inbound else (self.at_peer, self.at_guard)
+        return Output(far.feed(forwarded), near.feed(answered), events or [], closed, forwarded, answered)
