@@ -4,7 +4,8 @@
 -export([serve/1, pack/1, unpack/1, timed/1, caught/1]).
 -export([collector/0, collector/1, got/1, await/3, do/2, do/3]).
 -export([start_server/1, init/1, handle_call/3, handle_cast/2, handle_info/2]).
--export([until/1, until/2, digest/1, echo/1, flood/3, sink/1, sunk/1]).
+-export([messages/2, realise/1, atoms_of_refused/2]).
+-export([until/1, until/2, flood/3, sink/1, sunk/1, tokens/0, io/0, watch_setnode/0, setnode_flags/0]).
 
 %% --- control ---
 
@@ -112,18 +113,19 @@ await(Pid, Count, Time) ->
     until(fun() -> length(got(Pid)) >= Count end, Time),
     got(Pid).
 
-%% --- a gen_server ---
+%% --- a gen_server; also a supervisor without children, and a gen_event handler ---
 
 start_server(Name) ->
     {ok, Pid} = gen_server:start({local, Name}, ?MODULE, 0, []),
     Pid.
 
+init(supervisor) -> {ok, {#{}, []}};
+init({handler, Name}) -> Name ! ran, {ok, []};
 init(State) -> {ok, State}.
 
 handle_call({add, N}, _From, State) -> {reply, State + N, State + N};
 handle_call(get, _From, State) -> {reply, State, State};
 handle_call({echo, Term}, _From, State) -> {reply, Term, State};
-handle_call({digest, Term}, _From, State) -> {reply, digest(Term), State};
 handle_call({sleep, Time}, _From, State) -> timer:sleep(Time), {reply, slept, State};
 handle_call({crash, Reason}, _From, State) -> {stop, Reason, State}.
 
@@ -132,14 +134,6 @@ handle_cast({add, N}, State) -> {noreply, State + N}.
 handle_info(_Message, State) -> {noreply, State}.
 
 %% --- traffic ---
-
-digest(Term) -> erlang:md5(term_to_binary(Term, [{minor_version, 2}])).
-
-echo(Parent) ->
-    receive
-        {echo, From, Term} -> From ! {echoed, Term}, echo(Parent);
-        stop -> ok
-    end.
 
 %% Counts what arrives until told; for measuring.
 sink(Count) ->
@@ -155,3 +149,97 @@ sunk(Pid) ->
 
 flood(_Target, _Message, 0) -> ok;
 flood(Target, Message, Count) -> Target ! Message, flood(Target, Message, Count - 1).
+
+%% --- things to look at ---
+
+%% A process that tells {Pid, token} which trace token came with it.
+tokens() ->
+    spawn(fun() ->
+        receive {From, token} ->
+            Token = seq_trace:get_token(label),
+            seq_trace:set_token([]),
+            From ! {token, Token}
+        end
+    end).
+
+%% An IO server that keeps what is written to it.
+io() -> spawn(fun() -> io([]) end).
+
+io(Written) ->
+    receive
+        {io_request, From, ReplyAs, {put_chars, _, Chars}} ->
+            From ! {io_reply, ReplyAs, ok},
+            io([unicode:characters_to_list(Chars) | Written]);
+        {'$probe', From, Ref, got} ->
+            From ! {Ref, lists:reverse(Written)},
+            io(Written)
+    end.
+
+%% Keeps the distribution flags that the next handshake of this node ends with.
+watch_setnode() ->
+    Parent = self(),
+    Tracer = spawn(fun() ->
+        register(setnode_flags, self()),
+        erlang:trace(new_processes, true, [call]),
+        erlang:trace_pattern({erlang, setnode, 3}, true, []),
+        Parent ! {self(), ready},
+        setnode_flags(undefined)
+    end),
+    receive {Tracer, ready} -> ok end.
+
+setnode_flags(Flags) ->
+    receive
+        {trace, _, call, {erlang, setnode, [_, _, {Negotiated, _}]}} -> setnode_flags(Negotiated);
+        {'$probe', From, Ref, got} -> From ! {Ref, Flags}, setnode_flags(Flags);
+        _ -> setnode_flags(Flags)
+    end.
+
+setnode_flags() -> got(setnode_flags).
+
+%% --- random messages ---
+
+%% [{open | shut, Skeleton}]: the same for the same seed, on every node. A skeleton holds its atoms as strings: making the
+%% list makes no atom.
+messages(Seed, Count) ->
+    rand:seed(exsss, Seed),
+    [case rand:uniform(2) of
+         1 -> {open, skeleton("open", 3)};
+         2 -> {shut, skeleton("shut", 3)}
+     end || _ <- lists:seq(1, Count)].
+
+skeleton(Side, Depth) ->
+    case rand:uniform(if Depth > 0 -> 8; true -> 4 end) of
+        1 -> {atom, Side ++ "_fresh_" ++ integer_to_list(rand:uniform(1 bsl 40))};
+        2 -> {atom, Side ++ "_cached_" ++ integer_to_list(rand:uniform(300))};
+        3 -> {atom, "common_" ++ integer_to_list(rand:uniform(3000))};
+        4 -> {value, rand:uniform(1 bsl 70)};
+        5 -> {value, binary:copy(<<0>>, rand:uniform(2000))};
+        6 -> {tuple, skeletons(Side, Depth)};
+        7 -> {list, skeletons(Side, Depth)};
+        8 -> {map, [{skeleton(Side, 0), skeleton(Side, Depth - 1)} || _ <- lists:seq(1, rand:uniform(4))]}
+    end.
+
+skeletons(Side, Depth) -> [skeleton(Side, Depth - 1) || _ <- lists:seq(1, rand:uniform(5))].
+
+realise({atom, Text}) -> list_to_atom(Text);
+realise({value, Value}) -> Value;
+realise({tuple, Parts}) -> list_to_tuple([realise(P) || P <- Parts]);
+realise({list, Parts}) -> [realise(P) || P <- Parts];
+realise({map, Pairs}) -> maps:from_list([{realise(K), realise(V)} || {K, V} <- Pairs]).
+
+%% The atoms that only refused messages had and that are on this node all the same.
+atoms_of_refused(Seed, Count) ->
+    Messages = messages(Seed, Count),
+    Accepted = sets:from_list(lists:append([texts(S) || {open, S} <- Messages])),
+    Refused = lists:usort(lists:append([texts(S) || {shut, S} <- Messages])),
+    [T || T <- Refused, not sets:is_element(T, Accepted), exists(T)].
+
+texts({atom, Text}) -> [Text];
+texts({value, _}) -> [];
+texts({map, Pairs}) -> lists:append([texts(K) ++ texts(V) || {K, V} <- Pairs]);
+texts({_, Parts}) -> lists:append([texts(P) || P <- Parts]).
+
+exists(Text) ->
+    try list_to_existing_atom(Text) of _ -> true
+    catch error:badarg -> false
+    end.

@@ -1,0 +1,46 @@
+"""Under ``deny *`` a guarded node can still ask: its own calls, monitors, links and spawns towards a peer work."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.nodes.harness import GUARD, Peer, Scene
+from tests.nodes.programs import PROGRAMS, run
+
+FOO = "foo@127.0.0.1"
+
+
+@pytest.fixture(params=["direct", "distwall"])
+def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
+    with Scene(None if request.param == "direct" else [Peer(["deny *"], visible=True)]) as scene:
+        yield scene
+
+
+def test_its_own_programs_work(scene: Scene) -> None:
+    bar, foo = scene.guard(), scene.peer()
+    for node in (foo, bar):
+        node.eval("probe:start_server(counter), probe:collector(victim), {ok, _} = pg:start(pg)")
+    assert foo.eval(f"net_kernel:connect_node('{GUARD}')") == "true"
+    bar.wait_until(f"nodes() =:= ['{FOO}']")
+    programs = [program for program in PROGRAMS if program.own]
+    assert len(programs) > 30
+    wrong = {program.name: result for program in programs if (result := run(program, bar, foo)) != program.expected}
+    assert wrong == {}
+    # The control: the peer can do nothing of the kind.
+    refused = "true" if scene.direct else "false"
+    assert foo.eval(f"catch erpc:call('{GUARD}', erlang, node, []) =:= '{GUARD}'") == refused
+    assert foo.eval(f"rpc:call('{GUARD}', erlang, node, []) =:= '{GUARD}'") == refused
+
+
+def test_answers_pass_only_once_and_only_when_asked_for(scene: Scene) -> None:
+    """What looks like an answer, and answers nothing, is a send like any other."""
+    bar, foo = scene.guard(), scene.peer()
+    foo.eval("probe:collector(worker)")
+    asker = bar.term("probe:collector(asker)")
+    assert foo.eval(f"net_kernel:connect_node('{GUARD}')") == "true"
+    foo.eval(f"{asker} ! {{make_ref(), unasked}}")
+    bar.eval(f"probe:do(asker, fun() -> {{worker, '{FOO}'}} ! {{'$gen_call', {{self(), tag}}, question}} end)")
+    foo.wait_until("length(probe:got(worker)) =:= 1")
+    foo.eval("[{'$gen_call', {Pid, Tag}, question}] = probe:got(worker), Pid ! {Tag, first}, Pid ! {Tag, second}")
+    got = bar.eval("probe:await(asker, 1, 5000), timer:sleep(200), [A || {_, A} <- probe:got(asker)]")
+    assert got == ("[unasked,first,second]" if scene.direct else "[first]")
