@@ -230,7 +230,7 @@ impl Scanner {
                     }
                 } else if *spans != 0 {
                     let at = pos as u32;
-                    if (self.need - until) % 2 == 0 {
+                    if (self.need - until).is_multiple_of(2) {
                         self.spans.push((at, at));
                     } else if let Some(span) = self.spans.last_mut() {
                         span.1 = at;
