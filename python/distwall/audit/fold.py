@@ -24,7 +24,7 @@ class Folder:
 
     def __init__(self) -> None:
         self._ends: float | None = None
-        self._passed: Counter[object] = Counter()
+        self._passed: Counter[str] = Counter()
         self._held: dict[tuple[str, str], Held] = {}
 
     @property
@@ -37,7 +37,7 @@ class Folder:
         out = self.flush(now)
         if self._ends is None:
             self._ends = now + self.WINDOW
-        source = fields.get("source")
+        source = _host(str(fields.get("source")))
         if self._passed[source] < self.PER_SOURCE and self._passed.total() < self.TOTAL:
             self._passed[source] += 1
             return [*out, (kind, {**fields, "folded": 0})]
@@ -58,3 +58,10 @@ class Folder:
         self._passed.clear()
         self._held.clear()
         return held
+
+
+def _host(source: str) -> str:
+    """A source without its port, which is another one in each connection."""
+    if source.startswith("["):
+        return source.partition("]")[0][1:]
+    return source.partition(":")[0] if source.count(":") == 1 else source

@@ -1,0 +1,81 @@
+"""``distwall peers`` and ``distwall stats``: ask the running firewall."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json, say
+from distwall.control.client import Client, NotRunningError
+
+_VERDICTS = (("accept", "green"), ("deny", "red"), ("drop", "magenta"))
+
+
+def peers(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> None:
+    """List the open channels of the running firewall."""
+    found = _ask(lambda client: client.peers(), config)
+    if output is Output.JSON:
+        print_json(found)
+        return
+    if not found:
+        console().print("no peer is connected")
+        return
+    table = _table("PEER", "GUARD", "FROM", "FOR", "ENTRY")
+    for verdict, style in _VERDICTS:
+        table.add_column(verdict.upper(), justify="right", header_style=style)
+    for peer in found:
+        counts = [_count(peer[verdict], style) for verdict, style in _VERDICTS]
+        columns = [peer["peer"], peer["guard"], peer["source"], _since(peer["since"]), peer["entry"]]
+        table.add_row(*(Text(column) for column in columns), *counts)
+    console().print(table)
+
+
+def stats(
+    peer: Annotated[str | None, typer.Argument(help="Only this peer.", show_default=False)] = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Count what was accepted, denied and dropped."""
+    found = _ask(lambda client: client.statistics(peer), config)
+    if output is Output.JSON:
+        print_json(found)
+        return
+    if not found.get("known", True):
+        say(f"{peer} has not been connected since the start")
+    table = _table("COMMAND")
+    for direction in ("inbound", "outbound"):
+        for verdict, style in _VERDICTS:
+            table.add_column(f"{direction}\n{verdict.upper()}", justify="right", header_style=style)
+    for command, inbound in found["inbound"].items():
+        rows = (inbound, found["outbound"][command])
+        table.add_row(command, *(_count(row[verdict], style) for row in rows for verdict, style in _VERDICTS))
+    console().print(table)
+
+
+def _ask(question: Any, config: Any) -> Any:
+    socket = load_policy(config).control.socket
+    try:
+        return question(Client(socket))
+    except NotRunningError as error:
+        raise CommandError(str(error)) from None
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
+
+
+def _count(number: int, style: str) -> Text:
+    return Text(str(number), style=style if number else "dim")
+
+
+def _since(start: str) -> str:
+    seconds = int((datetime.now(UTC) - datetime.fromisoformat(start)).total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{max(seconds, 0)}s"

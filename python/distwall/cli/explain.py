@@ -1,0 +1,61 @@
+"""``distwall explain``: what the policy does with one command of one peer, and why."""
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json
+from distwall.policy import Explanation, QuestionError, Rule
+from distwall.policy import explain as ask
+
+_STYLES = {"accept": "bold green", "deny": "bold red", "drop": "bold magenta"}
+
+
+def explain(  # noqa: PLR0917
+    peer: Annotated[str, typer.Argument(help="A node name, as in foo@10.0.0.1.", show_default=False)],
+    command: Annotated[str, typer.Argument(help="One of the 14 commands, or otp_internal.", show_default=False)],
+    key: Annotated[
+        str | None, typer.Argument(help="A registered name, or M:F/A for spawn_request.", show_default=False)
+    ] = None,
+    guard: Annotated[str | None, typer.Option(help="The guarded node, where entries differ by it.")] = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Say which rule decides about a command, and why."""
+    policy = load_policy(config)
+    try:
+        explanation = ask(policy, peer, command, key, guard)
+    except QuestionError as error:
+        raise CommandError(str(error), exit_code=2) from None
+    if output is Output.JSON:
+        print_json(explanation.to_json())
+        return
+    for line in _lines(explanation):
+        console().print(line, soft_wrap=True)
+
+
+def _lines(explanation: Explanation) -> list[Text]:
+    asked = " ".join(part for part in (explanation.peer, explanation.command, explanation.key) if part)
+    lines = [Text.assemble((explanation.verdict.upper(), _STYLES[explanation.verdict]), f"  {asked}")]
+    lines.extend(_about("first", rule, f"decides where the payload is {shape}") for rule, shape in explanation.special)
+    if explanation.rule:
+        lines.append(_about("decides", explanation.rule))
+    elif explanation.entry:
+        lines.append(
+            Text.assemble(("  decides  ", "dim"), "no rule speaks of it, and what nothing speaks of is denied")
+        )
+    for loser in explanation.losers:
+        lines.append(_about("loses", loser.rule, loser.why))
+    if explanation.entry:
+        entry = explanation.entry
+        lines.append(Text.assemble(("  entry    ", "dim"), f"{entry.origin}  ", (entry.node, "bold")))
+    lines.extend(Text.assemble(("  note     ", "dim"), note) for note in explanation.notes)
+    return lines
+
+
+def _about(role: str, rule: Rule, why: str = "") -> Text:
+    text = Text.assemble((f"  {role:<9}", "dim"), f"{rule.origin}  ", (rule.text, "bold"), f"  ({rule.where})")
+    if why:
+        text.append(f": {why}")
+    return text

@@ -1,0 +1,98 @@
+"""What the commands share: how they print, fail, and find the policy file."""
+
+import json
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from distwall.policy import Policy, PolicyError, load
+
+CONFIG_VARIABLE = "DISTWALL_CONFIG"
+CONFIG_PLACES = (Path("distwall.toml"), Path("/etc/distwall/distwall.toml"))
+
+# Where output is no terminal, tables are as wide as they need to be.
+_PIPE_WIDTH = 240
+
+
+class Output(StrEnum):
+    """How a command prints its result."""
+
+    HUMAN = "human"
+    JSON = "json"
+
+
+OutputOption = Annotated[Output, typer.Option("-o", "--output", help="Print for humans or as JSON.")]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="The policy file. Default: DISTWALL_CONFIG, ./distwall.toml, /etc/distwall/distwall.toml.",
+    ),
+]
+
+
+class CommandError(Exception):
+    """A command that failed. The text is what the user reads; several lines where there are several problems."""
+
+    def __init__(self, text: str, *, exit_code: int = 1) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console on stdout or stderr."""
+    terminal = (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(stderr=stderr, highlight=False, width=None if terminal else _PIPE_WIDTH)
+
+
+def say(text: str | Text) -> None:
+    """One line on stderr."""
+    console(stderr=True).print(text if isinstance(text, Text) else Text(text), soft_wrap=True)
+
+
+def warn(problem: object) -> None:
+    """One warning on stderr."""
+    say(Text.assemble(("warning", "yellow"), f": {problem}"))
+
+
+def print_json(value: Any) -> None:
+    """A result as JSON on stdout."""
+    typer.echo(json.dumps(value, indent=2))
+
+
+def find_config(config: Path | None) -> Path:
+    """The policy file: as given, else by the environment, else the first of the usual places. Raises CommandError."""
+    if config is None and (named := os.environ.get(CONFIG_VARIABLE)):
+        config = Path(named)
+    if config is not None:
+        return config
+    for place in CONFIG_PLACES:
+        if place.exists():
+            return place
+    raise CommandError(
+        f"no policy file at {' or '.join(str(place) for place in CONFIG_PLACES)}; write one with distwall init,"
+        f" or name it with --config or {CONFIG_VARIABLE}",
+        exit_code=2,
+    )
+
+
+def load_policy(config: Path | None) -> Policy:
+    """The policy. Raises CommandError if there is none, if it can't be read or does not check."""
+    path = find_config(config)
+    try:
+        return load(path)
+    except PolicyError as error:
+        raise CommandError(str(error), exit_code=2) from None
+    except OSError as error:
+        raise CommandError(unreadable(path, error), exit_code=2) from None
+
+
+def unreadable(path: Path, error: OSError) -> str:
+    """Why a policy file can't be read."""
+    return f"{path}: can't read the policy file: {error.strerror}; correct the path or its permissions"

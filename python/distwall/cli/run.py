@@ -1,0 +1,25 @@
+"""``distwall run``: the firewall itself."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from distwall.cli.output import ConfigOption, load_policy, warn
+
+
+def run(
+    config: ConfigOption = None,
+    events: Annotated[
+        bool | None,
+        typer.Option("--events/--no-events", help="Show events on stderr. Default: if it is a terminal."),
+    ] = None,
+) -> None:
+    """Run the firewall until SIGTERM or SIGINT."""
+    # The other commands need neither sockets nor the HTTP server, and start faster without.
+    from distwall.cli.serve import serve  # noqa: PLC0415
+
+    policy = load_policy(config)
+    for warning in policy.warnings:
+        warn(warning)
+    serve(policy, show_events=sys.stderr.isatty() if events is None else events)

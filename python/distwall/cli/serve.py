@@ -1,0 +1,60 @@
+"""Puts the parts of a running firewall together, and takes them apart again."""
+
+import asyncio
+import signal
+
+import uvloop
+
+from distwall.audit import AuditLog, describe
+from distwall.cli.output import CommandError, say
+from distwall.control import Firewall
+from distwall.control.server import ControlServer
+from distwall.gateway import Gateway
+from distwall.policy import Policy
+
+
+def serve(policy: Policy, *, show_events: bool) -> None:
+    """Runs the firewall until SIGTERM or SIGINT. Raises CommandError if it can't start."""
+    uvloop.run(_serve(policy, show_events=show_events))
+
+
+async def _serve(policy: Policy, *, show_events: bool) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        audit = AuditLog(policy.audit.file)
+    except OSError as error:
+        raise CommandError(
+            f"{policy.audit.file}: can't write the audit log: {error.strerror}; correct [audit] file or its permissions"
+        ) from None
+    if show_events:
+        audit.subscribe(lambda event: say(describe(event)))
+    firewall = Firewall(policy, audit)
+    control = ControlServer(firewall, policy.control.socket)
+    gateway = Gateway(firewall)
+    try:
+        # The socket first: where another distwall has it, nothing else has been touched.
+        await control.start()
+        await gateway.start()
+        firewall.notice("start", policy=str(policy.path), guards=list(policy.guard.nodes))
+        say(_ready(policy))
+        await stop.wait()
+        firewall.notice("stop")
+    except OSError as error:
+        raise CommandError(str(error)) from None
+    finally:
+        await gateway.close()
+        await control.close()
+        firewall.close()
+        await audit.close()
+
+
+def _ready(policy: Policy) -> str:
+    guard = policy.guard
+    register = "" if guard.one_epmd else f", register {guard.register}"
+    return (
+        f"distwall ready: epmd {guard.epmd}{register}, guarding {', '.join(guard.nodes)},"
+        f" control {policy.control.socket}, audit {policy.audit.file}"
+    )
