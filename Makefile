@@ -86,5 +86,5 @@ $(VENV)/.locked: requirements.lock $(VENV)/.made
 $(VENV)/.core: $(CORE) pyproject.toml $(VENV)/.locked
 	@command -v cargo >/dev/null || { echo "distwall's core needs Rust (cargo is not there)" >&2; exit 1; }
 	@command -v cc >/dev/null || scripts/need gcc libc6-dev
-	$(BIN)/maturin develop --release --locked
+	PIP_QUIET=1 $(BIN)/maturin develop --release --locked
 	@touch $@

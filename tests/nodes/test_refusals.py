@@ -95,8 +95,7 @@ def test_otp_shapes_do_not_run_code(through: str, name: str, setup: str, attack:
 def test_random_messages_arrive_exactly_and_refused_ones_leave_no_atom() -> None:
     """10,000 messages to an accepted and a refused name, with fresh atoms and such as the connection's cache knows."""
     seed = random.randrange(1 << 32)
-    rules = ["deny *", "accept reg_send open"]
-    with Scene([Peer(rules, extra="limits = { new_atoms = 100000 }")]) as scene:
+    with Scene(["deny *", "accept reg_send open"]) as scene:
         bar, foo = scene.guard(), scene.peer()
         bar.eval("probe:collector(open), probe:collector(shut)")
         assert foo.eval(f"net_kernel:connect_node('{GUARD}')") == "true"

@@ -11,7 +11,7 @@ from tests.nodes.programs import PROGRAMS, run
 
 FOO = "foo@127.0.0.1"
 THROUGH = ("direct", "distwall")
-OPEN = Peer(["accept *"], node="*@127.0.0.1", visible=True, extra="limits = { new_atoms = 100000 }")
+OPEN = Peer(["accept *"], node="*@127.0.0.1", visible=True)
 
 Direction = Literal["inbound", "outbound"]
 

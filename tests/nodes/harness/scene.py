@@ -27,13 +27,14 @@ GUARD = "bar@127.0.0.2"
 class Scene:
     """Nodes, EPMD and distwall; leaving the ``with`` block ends them all.
 
-    ``peers`` is the policy: entries, or the rules of the one entry for ``foo@127.0.0.1``. None: a direct scene.
-    ``extra`` is further TOML of the policy. ``guards`` are the patterns of ``[guard] nodes``.
+    ``peers`` is the policy: entries, the rules of the one entry for ``foo@127.0.0.1``, or the path of a policy file
+    that has the ports 4369 and 4370. None: a direct scene. ``extra`` is further TOML of the policy. ``guards`` are the
+    patterns of ``[guard] nodes``.
     """
 
     def __init__(
         self,
-        peers: Sequence[Peer] | Sequence[str] | None,
+        peers: Sequence[Peer] | Sequence[str] | Path | None,
         *,
         extra: str = "",
         guards: Sequence[str] = (GUARD,),
@@ -52,10 +53,13 @@ class Scene:
                 return
             self.register_port = self._stack.enter_context(ports.lease())
             self._epmd("127.0.0.1")
-            rules = [rule for rule in peers if isinstance(rule, str)]
-            entries = [Peer(rules)] if rules else [entry for entry in peers if isinstance(entry, Peer)]
-            self._cookies = {entry.node: entry.cookie for entry in entries}
-            text = policy(self.epmd_port, self.register_port, entries, guards=guards, extra=extra)
+            if isinstance(peers, Path):
+                text = peers.read_text().replace("4369", str(self.epmd_port)).replace("4370", str(self.register_port))
+            else:
+                rules = [rule for rule in peers if isinstance(rule, str)]
+                entries = [Peer(rules)] if rules else [entry for entry in peers if isinstance(entry, Peer)]
+                self._cookies = {entry.node: entry.cookie for entry in entries}
+                text = policy(self.epmd_port, self.register_port, entries, guards=guards, extra=extra)
             self._wall = Wall(self.folder, text)
             self._stack.callback(self._wall.kill)
             if start:

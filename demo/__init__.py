@@ -1,0 +1,1 @@
+"""``make demo``: the main job of distwall on real Erlang nodes."""
