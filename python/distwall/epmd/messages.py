@@ -1,0 +1,164 @@
+"""EPMD requests and answers on the wire (Erlang Distribution Protocol, "Protocol between client and EPMD").
+
+Requests carry a 16-bit length, answers none. All integers are big-endian.
+"""
+
+import struct
+from dataclasses import dataclass
+
+MAX_NAME = 255
+"""Longest node name (the part before ``@``), in characters."""
+
+MAX_REQUEST = 2048
+"""Longest request in bytes: an ALIVE2_REQ with the longest name in UTF-8 and room for its Extra field."""
+
+ALIVE2_REQ = 120
+PORT2_REQ = 122
+NAMES_REQ = 110
+DUMP_REQ = 100
+KILL_REQ = 107
+STOP_REQ = 115
+
+_ALIVE2_RESP = 121
+_ALIVE2_X_RESP = 118
+_PORT2_RESP = 119
+
+_REFUSED = 1
+
+_ALIVE2_HEAD = struct.Struct(">HBBHHH")
+_PORT2_HEAD = struct.Struct(">BBHBBHHH")
+
+_COMMAND_NAMES = {DUMP_REQ: "dump", KILL_REQ: "kill", STOP_REQ: "stop"}
+
+
+class RequestError(ValueError):
+    """The bytes are no request that a node sends. The text says what is wrong with them."""
+
+
+class BadNameError(RequestError):
+    """The name in a request is no node name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alive2:
+    """ALIVE2_REQ: a node registers itself."""
+
+    name: str
+    port: int
+    node_type: int
+    protocol: int
+    highest: int
+    lowest: int
+    extra: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Port2:
+    """PORT2_REQ: where does the node called ``name`` listen?"""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """NAMES_REQ: which nodes are registered?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A request that distwall never serves; ``command`` is its name, or its number."""
+
+    command: str
+
+
+Request = Alive2 | Port2 | Names | Other
+
+
+def parse(body: bytes) -> Request:
+    """The request in ``body`` (what follows its 16-bit length).
+
+    Raises `RequestError`.
+    """
+    if not body:
+        raise RequestError("empty request")
+    kind = body[0]
+    if kind == ALIVE2_REQ:
+        return _parse_alive2(body)
+    if kind == PORT2_REQ:
+        return Port2(decode_name(body[1:].removesuffix(b"\0")))
+    if kind == NAMES_REQ:
+        if len(body) != 1:
+            raise RequestError("NAMES_REQ with a body")
+        return Names()
+    return Other(_COMMAND_NAMES.get(kind, str(kind)))
+
+
+def _parse_alive2(body: bytes) -> Alive2:
+    end = 1 + _ALIVE2_HEAD.size
+    if len(body) < end:
+        raise RequestError("ALIVE2_REQ too short")
+    port, node_type, protocol, highest, lowest, length = _ALIVE2_HEAD.unpack_from(body, 1)
+    name = body[end : end + length]
+    rest = body[end + length :]
+    if len(name) != length or len(rest) < 2:
+        raise RequestError("ALIVE2_REQ too short for its name")
+    extra = rest[2:]
+    if len(extra) != int.from_bytes(rest[:2]):
+        raise RequestError("ALIVE2_REQ whose length does not fit its fields")
+    if port == 0:
+        raise RequestError("ALIVE2_REQ with port 0")
+    return Alive2(decode_name(name), port, node_type, protocol, highest, lowest, extra)
+
+
+def decode_name(raw: bytes) -> str:
+    """A node name (the part before ``@``) from its UTF-8 bytes.
+
+    Raises `BadNameError` for one that is empty, too long, or holds anything but printable characters, and for ``@``.
+    """
+    try:
+        name = raw.decode()
+    except UnicodeDecodeError:
+        raise BadNameError("name is not UTF-8") from None
+    if not name:
+        raise BadNameError("empty name")
+    if len(name) > MAX_NAME:
+        raise BadNameError("name too long")
+    # isprintable() refuses control, format, surrogate and separator characters; a plain space alone it lets through.
+    if not name.isprintable() or " " in name or "@" in name:
+        raise BadNameError("name with a character that no node name has")
+    return name
+
+
+def alive2_answer(highest: int, creation: int) -> bytes:
+    """ALIVE2_X_RESP (or ALIVE2_RESP for a node older than OTP 23) for a registration that succeeded.
+
+    ``creation`` has 32 bits; an old node gets one of its three legal values.
+    """
+    if highest >= 6:
+        return struct.pack(">BBI", _ALIVE2_X_RESP, 0, creation)
+    return struct.pack(">BBH", _ALIVE2_RESP, 0, creation % 3 + 1)
+
+
+def alive2_refusal(highest: int) -> bytes:
+    """The answer to a registration that is refused."""
+    if highest >= 6:
+        return struct.pack(">BBI", _ALIVE2_X_RESP, _REFUSED, 0)
+    return struct.pack(">BBH", _ALIVE2_RESP, _REFUSED, 0)
+
+
+def port2_answer(node: Alive2, port: int) -> bytes:
+    """PORT2_RESP: ``node`` as it registered, at ``port``."""
+    name = node.name.encode()
+    head = _PORT2_HEAD.pack(_PORT2_RESP, 0, port, node.node_type, node.protocol, node.highest, node.lowest, len(name))
+    return head + name + struct.pack(">H", len(node.extra)) + node.extra
+
+
+def port2_refusal() -> bytes:
+    """PORT2_RESP: no such node."""
+    return bytes((_PORT2_RESP, _REFUSED))
+
+
+def names_answer(epmd_port: int, nodes: list[tuple[str, int]]) -> bytes:
+    """NAMES_RESP. Clients discard it unless ``epmd_port`` is the port they asked at."""
+    lines = "".join(f"name {name} at port {port}\n" for name, port in nodes)
+    return struct.pack(">I", epmd_port) + lines.encode()

@@ -1,0 +1,77 @@
+"""Who is registered, under which name, and which port peers are shown."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from distwall.epmd.messages import Alive2
+
+MAX_REGISTRATIONS = 1024
+"""Registrations held at a time. Only programs of this host can register; this bounds what a runaway one costs."""
+
+
+@dataclass(eq=False, slots=True)
+class Registration:
+    """One registered node. Ends with the connection that made it."""
+
+    node: Alive2
+    host: str
+    """Loopback address of the family that it registered over: where it can be dialled."""
+
+    public_port: int | None
+    """Port at which peers reach it through distwall; None if it is not guarded."""
+
+    creation: int
+    """What EPMD handed out. A node that re-registers ignores it, so never use this for the node's real creation."""
+
+
+class Registry:
+    """All registrations, by name."""
+
+    def __init__(self, is_guarded: Callable[[str], bool], expose: Callable[[str], int], seed: int) -> None:
+        """An empty registry.
+
+        ``is_guarded`` says whether a name (the part before ``@``) is to be guarded; ``expose`` opens distwall's own
+        listener for it and returns the port (OSError if it cannot); ``seed`` is where creations start: elsewhere in
+        every run.
+        """
+        self._is_guarded = is_guarded
+        self._expose = expose
+        self._by_name: dict[str, Registration] = {}
+        self._creations = itertools.count(seed)
+
+    def register(self, node: Alive2, host: str) -> Registration | str:
+        """Registers ``node``, or says why not: ``name_taken``, ``full`` or ``no_port``."""
+        if node.name in self._by_name:
+            return "name_taken"
+        if len(self._by_name) >= MAX_REGISTRATIONS:
+            return "full"
+        public_port = None
+        if self._is_guarded(node.name):
+            try:
+                public_port = self._expose(node.name)
+            except OSError:
+                return "no_port"
+        # 0 to 3 are what nodes older than OTP 23 use; a node that is given one picks its own instead.
+        creation = 4 + next(self._creations) % (2**32 - 4)
+        registration = Registration(node, host, public_port, creation)
+        self._by_name[node.name] = registration
+        return registration
+
+    def unregister(self, registration: Registration) -> None:
+        """Ends ``registration``."""
+        if self._by_name.get(registration.node.name) is registration:
+            del self._by_name[registration.node.name]
+
+    def get(self, name: str) -> Registration | None:
+        """The registration of ``name``, guarded or not."""
+        return self._by_name.get(name)
+
+    def guarded(self, name: str) -> Registration | None:
+        """The registration of ``name`` if it is guarded: only those are ever shown or resolved."""
+        registration = self._by_name.get(name)
+        return registration if registration is not None and registration.public_port is not None else None
+
+    def all_guarded(self) -> list[Registration]:
+        """All registrations that are guarded, oldest first."""
+        return [registration for registration in self._by_name.values() if registration.public_port is not None]

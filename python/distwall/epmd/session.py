@@ -1,0 +1,157 @@
+"""One client connection to EPMD.
+
+A connection carries one request. All but ALIVE2_REQ are answered and closed; an accepted ALIVE2_REQ keeps its
+connection open, and the registration lasts until that ends. What a client may do depends on where it connected
+(`Rights`):
+
+==================  ========  ============  ==============================
+listener, client    register  PORT2, NAMES  port shown
+==================  ========  ============  ==============================
+for peers, any      no        yes           distwall's
+register, local     yes       yes           the node's own
+register, remote    no        no            -
+one for both        if local  yes           distwall's
+==================  ========  ============  ==============================
+
+Whatever the listener, only names that ``[guard] nodes`` matches are shown or resolved. On the register address they
+resolve to the nodes' own ports: who asks there is a program of this host that was told to use distwall's EPMD as its
+own (a guarded node looking up its mate, or a tool such as rabbitmqctl), and mates trust each other. A listener that
+serves both can't tell such a program from an unguarded local node, so there everyone is led through the firewall.
+"""
+
+from dataclasses import dataclass
+
+from distwall.epmd import messages
+from distwall.epmd.messages import Alive2, BadNameError, Names, Other, Port2, Request, RequestError
+from distwall.epmd.registry import Registration, Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What one client may do."""
+
+    register: bool
+    """May register nodes."""
+
+    query: bool
+    """May look nodes up."""
+
+    real_ports: bool
+    """Is shown the nodes' own ports rather than distwall's."""
+
+    @classmethod
+    def at_peers(cls) -> "Rights":
+        """A client of the listener for peers."""
+        return cls(register=False, query=True, real_ports=False)
+
+    @classmethod
+    def at_register(cls, *, local: bool) -> "Rights":
+        """A client of the listener for guarded nodes. ``local``: it runs on this host."""
+        return cls(register=local, query=local, real_ports=local)
+
+    @classmethod
+    def at_both(cls, *, local: bool) -> "Rights":
+        """A client of a listener that serves peers and guarded nodes."""
+        return cls(register=local, query=True, real_ports=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a request."""
+
+    data: bytes
+    """To be sent."""
+
+    registration: Registration | None = None
+    """The registration made: keep the connection open. If None, close it once ``data`` is sent."""
+
+    refused: str | None = None
+    """Why the request was refused, in one word; None if it was served."""
+
+    detail: str = ""
+    """More about the refusal."""
+
+
+class Session:
+    """Reads one request and decides it."""
+
+    def __init__(self, registry: Registry, rights: Rights, *, port: int, host: str) -> None:
+        """``port`` is the port that this EPMD listens on, ``host`` where a client that registers can be dialled."""
+        self._registry = registry
+        self._rights = rights
+        self._port = port
+        self._host = host
+        self._buffer = bytearray()
+        self._registration: Registration | None = None
+        self._answered = False
+
+    def receive(self, data: bytes) -> Answer | None:
+        """Feeds what the client sent. Returns an answer once, when the request is complete or can't be served.
+
+        Never raises for what the bytes contain. Whatever follows the request is ignored.
+        """
+        if self._answered:
+            return None
+        self._buffer += data
+        if len(self._buffer) < 2:
+            return None
+        length = int.from_bytes(self._buffer[:2])
+        if length > messages.MAX_REQUEST:
+            return self._refuse("too_long", f"{length} bytes")
+        if len(self._buffer) < 2 + length:
+            return None
+        try:
+            request = messages.parse(bytes(self._buffer[2 : 2 + length]))
+        except BadNameError as error:
+            return self._refuse("bad_name", str(error))
+        except RequestError as error:
+            return self._refuse("malformed", str(error))
+        self._finish()
+        return self._serve(request)
+
+    def closed(self) -> Registration | None:
+        """The connection ended. Returns the registration that ended with it."""
+        self._finish()
+        registration, self._registration = self._registration, None
+        if registration is not None:
+            self._registry.unregister(registration)
+        return registration
+
+    def _serve(self, request: Request) -> Answer:
+        match request:
+            case Alive2():
+                return self._register(request)
+            case Port2(name) if self._rights.query:
+                registration = self._registry.guarded(name)
+                if registration is None:
+                    return Answer(messages.port2_refusal())
+                return Answer(messages.port2_answer(registration.node, self._shown_port(registration)))
+            case Names() if self._rights.query:
+                shown = [(each.node.name, self._shown_port(each)) for each in self._registry.all_guarded()]
+                return Answer(messages.names_answer(self._port, shown))
+            case Other(command):
+                return self._refuse("command", command)
+            case _:
+                return self._refuse("not_local", "query")
+
+    def _register(self, node: Alive2) -> Answer:
+        if not self._rights.register:
+            return self._refuse("not_local", f"registration of {node.name}")
+        outcome = self._registry.register(node, self._host)
+        if isinstance(outcome, str):
+            return Answer(messages.alive2_refusal(node.highest), refused=outcome, detail=node.name)
+        self._registration = outcome
+        return Answer(messages.alive2_answer(node.highest, outcome.creation), registration=outcome)
+
+    def _shown_port(self, registration: Registration) -> int:
+        if self._rights.real_ports or registration.public_port is None:
+            return registration.node.port
+        return registration.public_port
+
+    def _refuse(self, reason: str, detail: str) -> Answer:
+        self._finish()
+        return Answer(b"", refused=reason, detail=detail)
+
+    def _finish(self) -> None:
+        self._answered = True
+        self._buffer = bytearray()

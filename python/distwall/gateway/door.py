@@ -1,0 +1,88 @@
+"""All handshakes under way: how many, and which of them may reach the guarded node now."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from distwall.handshake import Admission, HalfOpen, Ticket
+from distwall.handshake.admission import Key
+
+if TYPE_CHECKING:
+    from distwall.control import Firewall
+    from distwall.gateway.handshake import Handshake
+    from distwall.gateway.pump import Pump
+
+MAX_PER_SOURCE = 64
+MAX_TOTAL = 512
+"""Unproved handshakes, of one source and in all."""
+
+
+class Door:
+    """What all handshakes share. Drives `distwall.handshake.Admission` with the loop's clock."""
+
+    def __init__(self, firewall: "Firewall") -> None:
+        self.firewall = firewall
+        self.admission = Admission()
+        self.pumps: set[Pump] = set()
+        """Channels whose connections are not both gone."""
+        self.idle = asyncio.Event()
+        """Set when the last channel is gone."""
+        self._loop = asyncio.get_running_loop()
+        self._unproved: HalfOpen[Handshake] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
+        self._open: set[Handshake] = set()
+        self._by_ticket: dict[Ticket, Handshake] = {}
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+
+    def opened(self, handshake: "Handshake") -> None:
+        """A peer has connected."""
+        self._open.add(handshake)
+        for evicted in self._unproved.add(handshake, handshake.source_key):
+            evicted.refuse("flood", "too many unproved connections", peer_fault=True)
+
+    def requested(self, handshake: "Handshake", ticket: Ticket) -> None:
+        """A handshake wants to be relayed."""
+        self._by_ticket[ticket] = handshake
+        self._advance(ticket.key)
+
+    def settled(self, handshake: "Handshake") -> None:
+        """A handshake is proved, or over."""
+        self._open.discard(handshake)
+        self._unproved.remove(handshake, handshake.source_key)
+
+    def finished(self, ticket: Ticket) -> None:
+        """The guarded node holds nothing unproved for a handshake any more."""
+        self._by_ticket.pop(ticket, None)
+        self.admission.finished(ticket)
+        self._advance(ticket.key)
+
+    def pump_gone(self, pump: "Pump") -> None:
+        """Both connections of a channel are gone."""
+        self.pumps.discard(pump)
+        if not self.pumps:
+            self.idle.set()
+
+    def close(self) -> None:
+        """Ends all handshakes."""
+        for handshake in list(self._open):
+            handshake.refuse("stopping", "distwall stops", peer_fault=False)
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _advance(self, key: Key) -> None:
+        """Does what admission says for ``key`` now."""
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        while True:
+            step = self.admission.next(key, self._loop.time())
+            if step.start is not None:
+                self._by_ticket[step.start].relay()
+            elif step.abort is not None:
+                # Its end calls finished(), and that comes back here.
+                self._by_ticket[step.abort].refuse("superseded", "a newer handshake under its name", peer_fault=True)
+                return
+            else:
+                break
+        if step.wake_at is not None:
+            # uvloop's clock has milliseconds: a moment later, so that it is not asked again for the same one.
+            self._timers[key] = self._loop.call_at(step.wake_at + 0.001, self._advance, key)

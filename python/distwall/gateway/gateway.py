@@ -1,0 +1,133 @@
+"""The gateway: all listeners of one distwall, and their beginning and end."""
+
+import asyncio
+import contextlib
+import secrets
+import socket
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from distwall.epmd import Registration, Registry, Rights
+from distwall.gateway.door import Door
+from distwall.gateway.epmd import EpmdConnection, EpmdService
+from distwall.gateway.listener import Listener
+from distwall.gateway.sockets import listen, listen_at_first, raise_descriptor_limit, resolve
+from distwall.policy.names import glob_matches, is_glob
+
+if TYPE_CHECKING:
+    from distwall.control import Firewall
+    from distwall.policy import Address
+
+MAX_PORTS_REMEMBERED = 1024
+"""Names whose listening port is kept for when they register again."""
+
+CLOSE_TIMEOUT = 1.0
+"""Seconds that channels have to write what is pending when distwall stops."""
+
+
+class Gateway:
+    """Listens for nodes that register and for peers that connect, and joins them."""
+
+    def __init__(self, firewall: "Firewall") -> None:
+        """A gateway for the running event loop."""
+        self._firewall = firewall
+        self._policy = firewall.policy
+        self._registry = Registry(self._policy.guards_alive, self._expose, secrets.randbits(32))
+        self._epmd = EpmdService(firewall, self._registry, self._unregistered)
+        self._servers: list[asyncio.Server] = []
+        self._listeners: dict[str, Listener] = {}
+        self._ports: OrderedDict[str, int] = OrderedDict()
+        self._addresses: list[str] = []
+        self._door = Door(firewall)
+
+    async def start(self) -> None:
+        """Listens on the EPMD addresses. Guarded nodes that run already register by themselves within 2 seconds.
+
+        Raises OSError, saying which address can't be had and what to do.
+        """
+        raise_descriptor_limit()
+        guard = self._policy.guard
+        self._addresses = await resolve(guard.listen)
+        bound: list[tuple[socket.socket, Callable[[bool], Rights]]] = []
+        try:
+            if guard.one_epmd:
+                bound += await self._bind(guard.epmd, lambda local: Rights.at_both(local=local), "EPMD")
+            else:
+                bound += await self._bind(guard.epmd, lambda _: Rights.at_peers(), "EPMD for peers")
+                bound += await self._bind(
+                    guard.register, lambda local: Rights.at_register(local=local), "EPMD for guarded nodes"
+                )
+        except OSError:
+            for each, _ in bound:
+                each.close()
+            raise
+        for each, rights in bound:
+            await self._serve(each, rights)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serves until ``stop`` is set, then closes."""
+        await stop.wait()
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends everything: listeners, registrations, handshakes, channels."""
+        for server in self._servers:
+            server.close()
+        self._epmd.close()
+        for listener in self._listeners.values():
+            listener.close()
+        self._listeners.clear()
+        self._door.close()
+        for pump in list(self._door.pumps):
+            pump.end("distwall stops")
+        if self._door.pumps:
+            self._door.idle.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._door.idle.wait(), CLOSE_TIMEOUT)
+        for pump in list(self._door.pumps):
+            pump.abort()
+        await asyncio.sleep(0)
+
+    async def _bind(
+        self, address: "Address", rights: Callable[[bool], Rights], what: str
+    ) -> list[tuple[socket.socket, Callable[[bool], Rights]]]:
+        try:
+            return [(each, rights) for each in listen(await resolve(address.host), address.port)]
+        except OSError as error:
+            raise OSError(error.errno, f"{what}: {error.strerror}") from error
+
+    async def _serve(self, listener: socket.socket, rights: Callable[[bool], Rights]) -> None:
+        port: int = listener.getsockname()[1]
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: EpmdConnection(self._epmd, rights, port), sock=listener)
+        self._servers.append(server)
+
+    def _expose(self, name: str) -> int:
+        """Opens the listener for whoever registers as ``name``, at the port that it had before if possible."""
+        ports = self._policy.guard.ports
+        candidates = [*range(ports[0], ports[1] + 1)] if ports else [0]
+        if name in self._ports:
+            candidates.insert(0, self._ports[name])
+        try:
+            sockets = listen_at_first(self._addresses, candidates)
+        except OSError as error:
+            self._firewall.notice("listen_failed", guard=name, detail=f"{error.strerror}; widen ports in [guard]")
+            raise
+        listener = Listener(self._door, self._registry, name, self._full_name(name), sockets)
+        self._listeners[name] = listener
+        self._ports[name] = listener.port
+        self._ports.move_to_end(name)
+        if len(self._ports) > MAX_PORTS_REMEMBERED:
+            self._ports.popitem(last=False)
+        return listener.port
+
+    def _unregistered(self, registration: Registration) -> None:
+        listener = self._listeners.pop(registration.node.name, None)
+        if listener is not None:
+            listener.close()
+
+    def _full_name(self, name: str) -> str | None:
+        """The full name of the node that registers as ``name``, if the policy leaves no other."""
+        fitting = [node for node in self._policy.guard.nodes if glob_matches(node.partition("@")[0], name)]
+        return fitting[0] if len(fitting) == 1 and not is_glob(fitting[0]) else None

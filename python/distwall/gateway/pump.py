@@ -1,0 +1,233 @@
+"""The data path: one channel's two connections and the core's ``Channel`` between them.
+
+Theory of operation. Each connection is a `Leg`, an asyncio protocol. What a leg receives goes to the core at once;
+what the core lets through is written to the other leg, what it makes up as an answer is written back. Nothing is
+queued here: bytes wait in the transports' write buffers, and those bound what is read:
+
+* A leg whose write buffer is above `HIGH_WATER` stops the reading of the other leg, and of no one else: a peer that
+  doesn't read must not stop its own sending, or two nodes that both have much to send would stop each other for good.
+* Made-up answers are the exception. They go to whoever caused them, so a leg that doesn't read them isn't read: once
+  its write buffer is full and `MAX_UNREAD` bytes of answers were put on top.
+
+Ends are passed on as they come. An end of stream on one leg, once all before it was written, becomes an end of stream
+on the other; when both have ended, or a connection breaks, both are closed after what is pending was written. What
+makes no progress for `LINGER` seconds then is cut. When the core or the policy ends a channel, both legs are closed
+in the same way.
+
+No exception leaves a leg: an error in one channel ends that channel.
+"""
+
+import asyncio
+import enum
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from distwall.control import ChannelHandle
+
+HIGH_WATER = 1 << 20
+"""Bytes in a leg's write buffer above which the other leg is not read. Well above one read (256 KiB in uvloop)."""
+
+LOW_WATER = 1 << 18
+"""Bytes in the write buffer below which reading goes on."""
+
+MAX_UNREAD = 1 << 16
+"""Bytes of made-up answers on top of a full write buffer, above which their leg is not read."""
+
+LINGER = 5.0
+"""Seconds without progress after which a connection that is being closed is cut."""
+
+
+class Hold(enum.IntFlag):
+    """Why a leg isn't read."""
+
+    NONE = 0
+    FULL = 1
+    """The other leg's write buffer is full."""
+    UNREAD = 2
+    """It does not read the answers it causes."""
+
+
+class Leg(asyncio.Protocol):
+    """One connection of a channel, from the moment the handshake is over."""
+
+    other: "Leg"
+
+    def __init__(self, pump: "Pump", transport: asyncio.Transport, *, inbound: bool) -> None:
+        """``inbound``: it is the peer's connection, whose bytes go to the guarded node."""
+        self.transport = transport
+        self.ended = False
+        """It will send no more."""
+        self.lost = False
+        """The connection is gone."""
+        self._pump = pump
+        self._inbound = inbound
+        self._receive = pump.handle.core.receive
+        self._now = pump.now
+        self._hold = Hold.NONE
+        self._full = False
+        self._unread = 0
+        self._eof_written = False
+
+    def data_received(self, data: bytes) -> None:
+        """The hot path: one call into the core for each read, and as few Python steps as may be."""
+        try:
+            forward, back, events, closed = self._receive(self._inbound, data, self._now())
+            if forward:
+                self.other.transport.writelines(forward)
+            if back is not None:
+                self._answer(back)
+            if events is not None:
+                self._pump.handle.record(events)
+            if closed is not None:
+                self._pump.end(closed)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it stays in this channel and fails closed
+            self._pump.fail(error)
+
+    def eof_received(self) -> bool:
+        """The other side will send no more. True: the transport stays open for what it may still receive."""
+        self.ended = True
+        self._pump.leg_ended(self)
+        return True
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """The connection is gone."""
+        self.lost = True
+        self._pump.leg_lost(self)
+
+    def pause_writing(self) -> None:
+        """The write buffer is full."""
+        self._full = True
+        self.other.hold(Hold.FULL)
+
+    def resume_writing(self) -> None:
+        """The write buffer has room again."""
+        self._full = False
+        self._unread = 0
+        self.other.release(Hold.FULL)
+        self.release(Hold.UNREAD)
+
+    def write_eof(self) -> None:
+        """Ends the stream towards this leg, behind what is pending."""
+        if not self._eof_written and not self.transport.is_closing():
+            self._eof_written = True
+            self.transport.write_eof()
+
+    def hold(self, why: Hold) -> None:
+        """Stops reading."""
+        if not self._hold and not self.transport.is_closing():
+            self.transport.pause_reading()
+        self._hold |= why
+
+    def release(self, why: Hold) -> None:
+        """Reads on, unless there is another reason not to."""
+        if why & self._hold:
+            self._hold &= ~why
+            if not self._hold and not self.transport.is_closing():
+                self.transport.resume_reading()
+
+    def _answer(self, data: bytes) -> None:
+        if self._eof_written:
+            return
+        self.transport.write(data)
+        if self._full:
+            self._unread += len(data)
+            if self._unread > MAX_UNREAD:
+                self.hold(Hold.UNREAD)
+
+
+class Pump:
+    """A channel: two legs, the core between them, and its end."""
+
+    handle: "ChannelHandle"
+    """To be set before `start`."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, gone: Callable[["Pump"], None]) -> None:
+        """``gone`` is called once both connections are gone."""
+        self.now = loop.time
+        self._loop = loop
+        self._gone = gone
+        self._legs: tuple[Leg, ...] = ()
+        self._closing = False
+        self._end_reason = ""
+        self._timer: asyncio.TimerHandle | None = None
+        self._pending = 0
+
+    def start(self, peer: asyncio.Transport, guard: asyncio.Transport, peer_data: bytes, guard_data: bytes) -> None:
+        """Takes over both connections. ``peer_data`` and ``guard_data`` were read already, behind the handshake."""
+        peer_leg = Leg(self, peer, inbound=True)
+        guard_leg = Leg(self, guard, inbound=False)
+        peer_leg.other, guard_leg.other = guard_leg, peer_leg
+        self._legs = (peer_leg, guard_leg)
+        try:
+            for leg in self._legs:
+                leg.transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
+                leg.transport.set_protocol(leg)
+        except RuntimeError:
+            # One of them was closed in the meantime.
+            self.end("closed before it began")
+            self._gone(self)
+            return
+        for leg, data in ((peer_leg, peer_data), (guard_leg, guard_data)):
+            if data:
+                leg.data_received(data)
+
+    def end(self, reason: str) -> None:
+        """Ends the channel: what is pending is written, then both connections are closed."""
+        if self._closing:
+            return
+        self._closing = True
+        for leg in self._legs:
+            leg.transport.close()
+        self._watch()
+        self.handle.closed(reason)
+
+    def abort(self) -> None:
+        """Cuts both connections."""
+        for leg in self._legs:
+            leg.transport.abort()
+
+    def fail(self, error: Exception) -> None:
+        """Ends the channel because of a defect in distwall."""
+        self._loop.call_exception_handler({"message": "a channel failed and was closed", "exception": error})
+        self.end(f"internal error: {type(error).__name__}")
+
+    def leg_ended(self, leg: Leg) -> None:
+        """A leg will send no more."""
+        if self._closing:
+            return
+        if leg.other.ended:
+            self.end(self._end_reason)
+            return
+        self._end_reason = self._whose(leg)
+        leg.other.write_eof()
+        self._watch()
+
+    def leg_lost(self, leg: Leg) -> None:
+        """A leg's connection is gone."""
+        self.end(self._end_reason or self._whose(leg))
+        if leg.other.lost:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._gone(self)
+
+    def _whose(self, leg: Leg) -> str:
+        return "peer closed" if leg is self._legs[0] else "guarded node closed"
+
+    def _watch(self) -> None:
+        """Sees to it that an end that has begun is reached."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._pending = self._unwritten()
+        self._timer = self._loop.call_later(LINGER, self._check)
+
+    def _check(self) -> None:
+        if self._unwritten() < self._pending:
+            self._watch()
+        elif not self._closing:
+            self.end(self._end_reason)
+        else:
+            self.abort()
+
+    def _unwritten(self) -> int:
+        return sum([leg.transport.get_write_buffer_size() for leg in self._legs if not leg.lost])

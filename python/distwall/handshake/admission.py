@@ -1,0 +1,208 @@
+"""When may an unproved handshake reach the guarded node?
+
+Before a peer has proved anything, the guarded node has already seen its name: it makes an atom of it, and holds a
+pending connection under it, so whoever holds a handshake open could keep the real bearer of that name out. Hence, for
+every (guarded node, name):
+
+* One unproved handshake is relayed at a time; the others wait. The newest wins: it takes the place of the one that is
+  relayed, once that one has had `GRACE` seconds (enough for a real peer to answer; without it a flood under one name
+  would take the place away from the real peer too, always), or at once if its source has failed less often.
+* A source that keeps failing waits before it is relayed, longer each time up to `MAX_DELAY`. It isn't shut out: the
+  real peer may sit behind the same address.
+* Names that are new to the guarded node are budgeted where a glob lets any name in: each is an atom that is never
+  collected. One that is proved in the end costs nothing.
+
+Sans-I/O: the caller passes the time, starts and aborts handshakes as `Admission.next` says, and reports how they end.
+"""
+
+import itertools
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+GRACE = 0.3
+"""Seconds that a relayed handshake has before a newer one under the same name takes its place."""
+
+FREE_FAILURES = 3
+"""Failures in a row that cost a source nothing: someone is trying out a cookie."""
+
+MAX_DELAY = 1.0
+"""Longest wait of a failing source, in seconds: a real peer behind the same address still fits into its 7 s."""
+
+FORGET_FAILURES = 60.0
+"""Seconds after which a source's failures are forgotten."""
+
+NAMES_PER_SOURCE = 20
+"""New names under globs that one source may show a guarded node without proving them."""
+
+NAMES_TOTAL = 200
+"""The same for all sources together."""
+
+NAME_REFILL = 30.0
+"""Seconds after which one more unproved name is allowed, to each source and in total."""
+
+MAX_REMEMBERED = 4096
+"""Sources and names remembered; the oldest are forgotten."""
+
+Key = tuple[str, str]
+"""The guarded node's listener, and the peer's name."""
+
+
+@dataclass(eq=False, slots=True)
+class Ticket:
+    """One handshake that waits to be relayed, or is."""
+
+    source: str
+    key: Key
+    not_before: float
+    relayed_at: float | None = None
+    paid: bool = False
+    proved: bool = False
+    aborted: bool = False
+
+
+@dataclass(slots=True)
+class _Slot:
+    holder: Ticket | None = None
+    waiting: list[Ticket] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What to do about a (guarded node, name) now."""
+
+    start: Ticket | None = None
+    """Relay this handshake."""
+    abort: Ticket | None = None
+    """Abort this one; call `Admission.next` again when the guarded node has let go of it."""
+    wake_at: float | None = None
+    """Ask again at this time."""
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """A budget that refills by one every `NAME_REFILL` seconds."""
+
+    size: int
+    used: float = 0.0
+    at: float = 0.0
+
+    def take(self, now: float) -> bool:
+        self.used = max(0.0, self.used - (now - self.at) / NAME_REFILL)
+        self.at = now
+        if self.used + 1 > self.size:
+            return False
+        self.used += 1
+        return True
+
+    def give_back(self) -> None:
+        self.used = max(0.0, self.used - 1)
+
+
+class Admission:
+    """Decides, for all guarded nodes, which unproved handshake is relayed when."""
+
+    def __init__(self) -> None:
+        self._serial = itertools.count()
+        self._slots: dict[Key, _Slot] = {}
+        self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._names: OrderedDict[Key, None] = OrderedDict()
+        self._total_names: dict[str, _Bucket] = {}
+        self._source_names: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
+
+    def request(
+        self, source: str, guard: str, name: str, now: float, *, budgeted: bool = False, dynamic: bool = False
+    ) -> Ticket | None:
+        """A handshake of ``name`` wants to be relayed to ``guard``. None: the budget of names is spent.
+
+        Call `next` for the ticket's key. ``budgeted``: a glob let the name in. ``dynamic``: the guarded node will make
+        up the name, a new one each time, so there is none that it could keep another peer from.
+        """
+        key = (guard, f"{name} {next(self._serial)}" if dynamic else name)
+        ticket = Ticket(source, key, now + self._delay(source, now))
+        if budgeted and key not in self._names:
+            if not self._spend(source, guard, now):
+                return None
+            ticket.paid = True
+            if not dynamic:
+                self._names[key] = None
+                if len(self._names) > MAX_REMEMBERED:
+                    self._names.popitem(last=False)
+        self._slots.setdefault(key, _Slot()).waiting.append(ticket)
+        return ticket
+
+    def next(self, key: Key, now: float) -> Next:
+        """Who goes first under ``key``. To be called after `request` and `finished`, and at ``wake_at``."""
+        slot = self._slots.get(key)
+        if slot is None or not slot.waiting:
+            return Next()
+        ready = [ticket for ticket in slot.waiting if ticket.not_before <= now]
+        if not ready:
+            return Next(wake_at=min(ticket.not_before for ticket in slot.waiting))
+        # The least suspect source first, and of those the newest.
+        best = min(reversed(ready), key=lambda ticket: self.failures(ticket.source, now))
+        holder = slot.holder
+        if holder is None:
+            slot.waiting.remove(best)
+            slot.holder = best
+            best.relayed_at = now
+            return Next(start=best)
+        if holder.proved or holder.aborted or holder.relayed_at is None:
+            return Next()
+        release_at = holder.relayed_at + GRACE
+        if now >= release_at or self.failures(best.source, now) < self.failures(holder.source, now):
+            holder.aborted = True
+            return Next(abort=holder)
+        return Next(wake_at=release_at)
+
+    def proved(self, ticket: Ticket) -> None:
+        """The peer proved its cookie: nothing takes its place any more, and neither name nor source is a stranger's."""
+        ticket.proved = True
+        self._failures.pop(ticket.source, None)
+        if ticket.paid:
+            for bucket in (
+                self._total_names.get(ticket.key[0]),
+                self._source_names.get((ticket.source, ticket.key[0])),
+            ):
+                if bucket is not None:
+                    bucket.give_back()
+
+    def finished(self, ticket: Ticket) -> None:
+        """``ticket`` is over, and the guarded node holds nothing unproved under its name. Call `next` for its key."""
+        slot = self._slots.get(ticket.key)
+        if slot is None:
+            return
+        if slot.holder is ticket:
+            slot.holder = None
+        elif ticket in slot.waiting:
+            slot.waiting.remove(ticket)
+        if slot.holder is None and not slot.waiting:
+            del self._slots[ticket.key]
+
+    def failed(self, source: str, now: float) -> None:
+        """A relayed handshake of ``source`` failed by the peer's fault."""
+        self._failures[source] = (self.failures(source, now) + 1, now)
+        self._failures.move_to_end(source)
+        if len(self._failures) > MAX_REMEMBERED:
+            self._failures.popitem(last=False)
+
+    def failures(self, source: str, now: float) -> int:
+        """Failures of ``source`` since it last succeeded."""
+        count, last = self._failures.get(source, (0, now))
+        return count if now - last < FORGET_FAILURES else 0
+
+    def _spend(self, source: str, guard: str, now: float) -> bool:
+        total = self._total_names.setdefault(guard, _Bucket(NAMES_TOTAL))
+        mine = self._source_names.setdefault((source, guard), _Bucket(NAMES_PER_SOURCE))
+        self._source_names.move_to_end((source, guard))
+        if len(self._source_names) > MAX_REMEMBERED:
+            self._source_names.popitem(last=False)
+        if not mine.take(now):
+            return False
+        if not total.take(now):
+            mine.give_back()
+            return False
+        return True
+
+    def _delay(self, source: str, now: float) -> float:
+        excess = self.failures(source, now) - FREE_FAILURES
+        return 0.0 if excess < 0 else min(MAX_DELAY, 0.05 * 2.0 ** min(excess, 10))

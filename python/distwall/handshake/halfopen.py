@@ -1,0 +1,65 @@
+"""A bound on connections that have proved nothing, in which a newcomer always finds a place."""
+
+import ipaddress
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+def source_of(address: str) -> str:
+    """What counts as one source: an IPv4 address, or an IPv6 network of 64 bits, which one host can fill alone."""
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    if ip.ipv4_mapped is not None:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.ip_network((ip, 64), strict=False))
+
+
+class HalfOpen(Generic[T]):
+    """Unproved connections by source.
+
+    When there are too many, the oldest go: those of the same source if it has its share, else those of the source that
+    has most. Refusing newcomers instead would let whoever holds connections open keep all others out.
+    """
+
+    def __init__(self, *, per_source: int, total: int) -> None:
+        self._per_source = per_source
+        self._total = total
+        self._sources: dict[str, OrderedDict[T, None]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, item: T, source: str) -> list[T]:
+        """Counts ``item`` in; returns those that have to go for it, which are counted out already."""
+        mine = self._sources.setdefault(source, OrderedDict())
+        mine[item] = None
+        self._count += 1
+        evicted: list[T] = []
+        if len(mine) > self._per_source:
+            evicted.append(self._pop_oldest(source))
+        elif self._count > self._total:
+            fullest = max(self._sources, key=lambda each: len(self._sources[each]))
+            evicted.append(self._pop_oldest(fullest))
+        return evicted
+
+    def remove(self, item: T, source: str) -> None:
+        """Counts ``item`` out, if it still counts."""
+        mine = self._sources.get(source)
+        if mine is None or item not in mine:
+            return
+        del mine[item]
+        self._count -= 1
+        if not mine:
+            del self._sources[source]
+
+    def _pop_oldest(self, source: str) -> T:
+        item = next(iter(self._sources[source]))
+        self.remove(item, source)
+        return item

@@ -1,0 +1,201 @@
+"""Handshake messages, version 6, on the wire (Erlang Distribution Protocol, "Distribution Handshake").
+
+Every message has a 16-bit length in front while the handshake lasts. Fields behind the defined ones are ignored by
+real nodes, and never forwarded here: what is relayed is encoded anew.
+"""
+
+import hashlib
+import struct
+from dataclasses import dataclass
+
+MAX_NAME = 255
+"""Longest node name, in characters."""
+
+MAX_MESSAGE = 1024
+"""Longest handshake message taken, in bytes: a challenge with the longest name, and room for fields to come."""
+
+PUBLISHED = 1 << 0
+MANDATORY_25_DIGEST = 1 << 26
+NAME_ME = 1 << 33
+
+MANDATORY_25 = 0x1070F94
+"""What MANDATORY_25_DIGEST stands for: a receiver adds all of these."""
+
+SEND_NAME = ord("N")
+SEND_NAME_OLD = ord("n")
+STATUS = ord("s")
+CHALLENGE = ord("N")
+CHALLENGE_REPLY = ord("r")
+CHALLENGE_ACK = ord("a")
+
+_SEND_NAME_HEAD = struct.Struct(">BQIH")
+_CHALLENGE_HEAD = struct.Struct(">BQIIH")
+_REPLY = struct.Struct(">BI16s")
+_ACK = struct.Struct(">B16s")
+_NAMED = b"snamed:"
+
+
+class MessageError(ValueError):
+    """The bytes are no handshake message that a node sends. The text says what is wrong, without quoting secrets."""
+
+
+class BadNameError(MessageError):
+    """The name in a message is no node name."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendName:
+    """The initiator's first message. ``name`` is only a host if NAME_ME is among ``flags``."""
+
+    flags: int
+    creation: int
+    name: str
+
+    def encode(self) -> bytes:
+        """With its length."""
+        name = self.name.encode("latin-1")
+        return framed(_SEND_NAME_HEAD.pack(SEND_NAME, self.flags, self.creation, len(name)) + name)
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """The acceptor's challenge."""
+
+    flags: int
+    challenge: int
+    creation: int
+    name: str
+
+    def encode(self) -> bytes:
+        """With its length."""
+        name = self.name.encode("latin-1")
+        return framed(_CHALLENGE_HEAD.pack(CHALLENGE, self.flags, self.challenge, self.creation, len(name)) + name)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The status that answers NAME_ME: the name that the acceptor gives to the initiator."""
+
+    name: str
+    creation: int
+
+    def encode(self) -> bytes:
+        """With its length."""
+        name = self.name.encode()
+        return framed(_NAMED + struct.pack(">H", len(name)) + name + struct.pack(">I", self.creation))
+
+
+def framed(body: bytes) -> bytes:
+    """``body`` with its 16-bit length."""
+    return len(body).to_bytes(2) + body
+
+
+def status(text: str) -> bytes:
+    """A status message, with its length."""
+    return framed(b"s" + text.encode("ascii"))
+
+
+def challenge_reply(challenge: int, digest: bytes) -> bytes:
+    """The initiator's proof and its own challenge, with the length."""
+    return framed(_REPLY.pack(CHALLENGE_REPLY, challenge, digest))
+
+
+def challenge_ack(digest: bytes) -> bytes:
+    """The acceptor's proof, with the length."""
+    return framed(_ACK.pack(CHALLENGE_ACK, digest))
+
+
+def digest(cookie: bytes, challenge: int) -> bytes:
+    """The proof of ``cookie`` for ``challenge``: MD5 of the cookie's text and the challenge in decimal."""
+    return hashlib.md5(cookie + str(challenge).encode(), usedforsecurity=False).digest()
+
+
+def parse_send_name(body: bytes) -> SendName:
+    """Raises `MessageError`."""
+    if len(body) < _SEND_NAME_HEAD.size:
+        raise MessageError("name message too short")
+    _, flags, creation, length = _SEND_NAME_HEAD.unpack_from(body)
+    raw = _field(body, _SEND_NAME_HEAD.size, length)
+    if flags & NAME_ME:
+        return SendName(flags, creation, decode_host(raw))
+    return SendName(flags, creation, decode_node(raw))
+
+
+def parse_challenge(body: bytes) -> Challenge:
+    """Raises `MessageError`."""
+    if len(body) < _CHALLENGE_HEAD.size:
+        raise MessageError("challenge too short")
+    _, flags, challenge, creation, length = _CHALLENGE_HEAD.unpack_from(body)
+    return Challenge(flags, challenge, creation, decode_node(_field(body, _CHALLENGE_HEAD.size, length)))
+
+
+def parse_status(body: bytes) -> str | Named:
+    """The status text, or the name given. Raises `MessageError`."""
+    if not body.startswith(_NAMED):
+        return body[1:].decode("latin-1")
+    start = len(_NAMED) + 2
+    if len(body) < start:
+        raise MessageError("status too short")
+    length = int.from_bytes(body[start - 2 : start])
+    # This one name is UTF-8, all others are latin-1.
+    try:
+        name = _field(body, start, length).decode()
+    except UnicodeDecodeError:
+        raise BadNameError("name is not UTF-8") from None
+    creation = _field(body, start + length, 4)
+    try:
+        return Named(decode_node(name.encode("latin-1")), int.from_bytes(creation))
+    except UnicodeEncodeError:
+        raise BadNameError("name is not latin-1") from None
+
+
+def parse_challenge_reply(body: bytes) -> tuple[int, bytes]:
+    """``(challenge, digest)``. Raises `MessageError`."""
+    if len(body) != _REPLY.size:
+        raise MessageError("challenge reply of a wrong length")
+    _, challenge, proof = _REPLY.unpack(body)
+    return challenge, proof
+
+
+def parse_challenge_ack(body: bytes) -> bytes:
+    """The digest. Raises `MessageError`."""
+    if len(body) != _ACK.size:
+        raise MessageError("challenge acknowledgement of a wrong length")
+    proof: bytes = _ACK.unpack(body)[1]
+    return proof
+
+
+def decode_node(raw: bytes) -> str:
+    """A full node name from its latin-1 bytes: printable, one ``@``, something on both sides of it.
+
+    Raises `BadNameError`.
+    """
+    name = _decode(raw)
+    alive, at, host = name.partition("@")
+    if not (alive and at and host) or "@" in host:
+        raise BadNameError("a node name is NAME@HOST")
+    return name
+
+
+def decode_host(raw: bytes) -> str:
+    """The host part of a node name from its latin-1 bytes. Raises `BadNameError`."""
+    name = _decode(raw)
+    if not name or "@" in name:
+        raise BadNameError("a node that asks for a name sends its host alone")
+    return name
+
+
+def _decode(raw: bytes) -> str:
+    if len(raw) > MAX_NAME:
+        raise BadNameError("name too long")
+    # Printable ASCII and the printable half of latin-1, less the spaces (32 and 160) and the soft hyphen.
+    if not all(0x21 <= byte <= 0x7E or (byte >= 0xA1 and byte != 0xAD) for byte in raw):
+        raise BadNameError("name with a character that no node name has")
+    return raw.decode("latin-1")
+
+
+def _field(body: bytes, start: int, length: int) -> bytes:
+    value = body[start : start + length]
+    if len(value) != length:
+        raise MessageError("message shorter than its fields")
+    return value
