@@ -43,9 +43,7 @@ fn part((kind, text): (String, String)) -> PyResult<Part> {
         "exact" => Ok(Part::Exact(text.into_bytes().into())),
         "prefix" => Ok(Part::Prefix(text.into_bytes().into())),
         "any" => Ok(Part::Any),
-        kind => Err(PyValueError::new_err(format!(
-            "unknown kind of key: {kind}"
-        ))),
+        kind => Err(PyValueError::new_err(format!("unknown kind of key: {kind}"))),
     }
 }
 
@@ -62,13 +60,7 @@ fn pattern_name(pattern: Pattern) -> &'static str {
     }
 }
 
-type RuleTuple = (
-    String,
-    Option<Vec<(String, String)>>,
-    Option<String>,
-    String,
-    u32,
-);
+type RuleTuple = (String, Option<Vec<(String, String)>>, Option<String>, String, u32);
 
 #[pyclass(frozen)]
 struct Policy(Arc<wire::Policy>);
@@ -83,22 +75,14 @@ impl Policy {
             .map(|(command, key, shape, verb, id)| {
                 Ok(Rule {
                     subject: subject(&command)?,
-                    key: key
-                        .unwrap_or_default()
-                        .into_iter()
-                        .map(part)
-                        .collect::<PyResult<_>>()?,
+                    key: key.unwrap_or_default().into_iter().map(part).collect::<PyResult<_>>()?,
                     pattern: shape.as_deref().map(pattern).transpose()?,
                     verdict: verdict(&verb)?,
                     id,
                 })
             })
             .collect::<PyResult<Vec<_>>>()?;
-        Ok(Self(Arc::new(wire::Policy::new(
-            &rules,
-            &third_nodes,
-            funs,
-        ))))
+        Ok(Self(Arc::new(wire::Policy::new(&rules, &third_nodes, funs))))
     }
 
     #[pyo3(signature = (command, key=None))]
@@ -107,14 +91,9 @@ impl Policy {
         command: &str,
         key: Option<Vec<String>>,
     ) -> PyResult<Vec<(&'static str, u32, Option<&'static str>)>> {
-        let key: Option<Vec<&[u8]>> = key
-            .as_ref()
-            .map(|parts| parts.iter().map(|part| part.as_bytes()).collect());
+        let key: Option<Vec<&[u8]>> = key.as_ref().map(|parts| parts.iter().map(|part| part.as_bytes()).collect());
         let found = self.0.candidates(subject(command)?, key.as_deref());
-        Ok(found
-            .into_iter()
-            .map(|d| (d.verdict.name(), d.id, d.pattern.map(pattern_name)))
-            .collect())
+        Ok(found.into_iter().map(|d| (d.verdict.name(), d.id, d.pattern.map(pattern_name))).collect())
     }
 }
 
@@ -184,10 +163,7 @@ impl Channel {
         deny_reason: &str,
     ) -> PyResult<Self> {
         for name in [&peer, &guard] {
-            if !name.contains('@')
-                || name.chars().count() > 255
-                || name.chars().any(char::is_control)
-            {
+            if !name.contains('@') || name.chars().count() > 255 || name.chars().any(char::is_control) {
                 return Err(PyValueError::new_err(format!("not a node name: {name:?}")));
             }
         }
@@ -212,10 +188,7 @@ impl Channel {
             limits: caps,
             deny_reason: deny_reason.to_owned(),
         };
-        Ok(Self {
-            channel: wire::Channel::new(setup),
-            output: Output::default(),
-        })
+        Ok(Self { channel: wire::Channel::new(setup), output: Output::default() })
     }
 
     fn receive<'py>(
@@ -225,19 +198,13 @@ impl Channel {
         data: &Bound<'py, PyBytes>,
         now: f64,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let direction = if inbound {
-            Direction::Inbound
-        } else {
-            Direction::Outbound
-        };
+        let direction = if inbound { Direction::Inbound } else { Direction::Outbound };
         let Self { channel, output } = self;
         channel.receive(direction, data.as_bytes(), now, output);
         let forward = PyList::empty(py);
         for segment in &output.forward {
             match segment {
-                Segment::Input(range) if range.len() == data.as_bytes().len() => {
-                    forward.append(data)?
-                }
+                Segment::Input(range) if range.len() == data.as_bytes().len() => forward.append(data)?,
                 Segment::Input(range) => {
                     let view = PyMemoryView::from(data.as_any())?;
                     forward.append(view.get_item(pyo3::types::PySlice::new(
@@ -248,16 +215,12 @@ impl Channel {
                     ))?)?;
                 }
                 Segment::Made(range) => {
-                    forward.append(PyBytes::new(
-                        py,
-                        output.made.get(range.clone()).unwrap_or_default(),
-                    ))?;
+                    forward.append(PyBytes::new(py, output.made.get(range.clone()).unwrap_or_default()))?;
                 }
             }
         }
         let back = (!output.back.is_empty()).then(|| PyBytes::new(py, &output.back));
-        let events = (!output.events.is_empty())
-            .then(|| output.events.drain(..).map(event).collect::<Vec<_>>());
+        let events = (!output.events.is_empty()).then(|| output.events.drain(..).map(event).collect::<Vec<_>>());
         (forward, back, events, output.closed.take()).into_pyobject(py)
     }
 
@@ -274,15 +237,7 @@ impl Channel {
     }
 }
 
-type EventTuple = (
-    &'static str,
-    &'static str,
-    String,
-    &'static str,
-    Option<u32>,
-    String,
-    u64,
-);
+type EventTuple = (&'static str, &'static str, String, &'static str, Option<u32>, String, u64);
 
 fn event(event: Event) -> EventTuple {
     (
@@ -299,10 +254,7 @@ fn event(event: Event) -> EventTuple {
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
-    m.add(
-        "COMMANDS",
-        PyTuple::new(py, Command::ALL.map(Command::name))?,
-    )?;
+    m.add("COMMANDS", PyTuple::new(py, Command::ALL.map(Command::name))?)?;
     let limits = PyDict::new(py);
     for (name, value) in wire::Limits::default().iter() {
         limits.set_item(name, value)?;

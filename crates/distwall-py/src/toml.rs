@@ -41,16 +41,10 @@ pub fn toml_spans<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyDic
                 for (key, item) in table.iter() {
                     let path = extended(&path, Step::Key(key.to_owned()));
                     let value = item.span().map(|span| span.start);
-                    let key = table
-                        .key(key)
-                        .and_then(|key| key.span())
-                        .map(|span| span.start);
+                    let key = table.key(key).and_then(|key| key.span()).map(|span| span.start);
                     if let Some(start) = key.or(value) {
                         let value = value.unwrap_or(start);
-                        spans.set_item(
-                            PyTuple::new(py, path.clone())?,
-                            (chars.at(start), chars.at(value)),
-                        )?;
+                        spans.set_item(PyTuple::new(py, path.clone())?, (chars.at(start), chars.at(value)))?;
                     }
                     todo.push((path, Part::Item(item)));
                 }
@@ -100,9 +94,7 @@ struct CharOffsets {
 
 impl CharOffsets {
     fn new(text: &str) -> Self {
-        Self {
-            starts: text.char_indices().map(|(offset, _)| offset).collect(),
-        }
+        Self { starts: text.char_indices().map(|(offset, _)| offset).collect() }
     }
 
     /// The character that stands at, or spans, byte `offset`.

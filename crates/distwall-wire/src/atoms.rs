@@ -126,110 +126,117 @@ pub fn check_text(text: &[u8]) -> Result<(), Bad> {
     }
 }
 
+/// What is known about one slot of the two caches.
+#[derive(Clone, Default)]
+struct Slot {
+    sender: Option<Arc<Atom>>,
+    receiver: Option<Arc<Atom>>,
+    /// The number of the last header that named the slot: real nodes name none twice in one header.
+    stamp: u64,
+    /// Whether both hold the same atom.
+    synced: bool,
+}
+
+impl Slot {
+    fn receiver_has(&self, text: &[u8]) -> bool {
+        self.receiver.as_ref().is_some_and(|atom| *atom.text == *text)
+    }
+}
+
 /// Both caches of one direction.
 pub struct Caches {
-    sender: Vec<Option<Arc<Atom>>>,
-    receiver: Vec<Option<Arc<Atom>>>,
-    /// Where both hold the same atom.
-    synced: Vec<bool>,
-    /// The number of the last header that named a slot: real nodes name none twice in one header.
-    stamps: Vec<u64>,
+    slots: Box<[Slot; SLOTS]>,
     headers: u64,
 }
 
 impl Default for Caches {
     fn default() -> Self {
-        Self {
-            sender: vec![None; SLOTS],
-            receiver: vec![None; SLOTS],
-            synced: vec![false; SLOTS],
-            stamps: vec![0; SLOTS],
-            headers: 0,
-        }
+        let slots = vec![Slot::default(); SLOTS].into_boxed_slice();
+        // A slice of SLOTS elements is an array of SLOTS elements.
+        let slots = slots.try_into().unwrap_or_else(|_| unreachable!());
+        Self { slots, headers: 0 }
     }
 }
 
 impl Caches {
+    fn slot(&mut self, slot: u16) -> &mut Slot {
+        &mut self.slots[usize::from(slot) % SLOTS]
+    }
+
+    fn at(&self, slot: u16) -> &Slot {
+        &self.slots[usize::from(slot) % SLOTS]
+    }
+
     /// A new header begins.
     pub fn begin(&mut self) {
         self.headers += 1;
     }
 
-    /// The sender names a slot that it filled before.
-    pub fn old(&mut self, slot: u16) -> Result<(), Bad> {
-        self.stamp(slot)?;
-        if self.sender[usize::from(slot)].is_none() {
-            return Err(Bad(
-                "a header names an atom cache slot that was never filled",
-            ));
+    /// The sender names a slot that it filled before. Says whether the receiver has the same atom there.
+    pub fn old(&mut self, slot: u16) -> Result<bool, Bad> {
+        let header = self.headers;
+        let slot = self.slot(slot);
+        if slot.stamp == header {
+            return Err(TWICE);
         }
-        Ok(())
+        slot.stamp = header;
+        if slot.sender.is_none() {
+            return Err(Bad("a header names an atom cache slot that was never filled"));
+        }
+        Ok(slot.synced)
     }
 
     /// The sender fills a slot.
     pub fn fill(&mut self, slot: u16, text: &[u8], names: &Names) -> Result<(), Bad> {
         check_text(text)?;
-        self.stamp(slot)?;
-        let index = usize::from(slot);
-        let same = |held: &Option<Arc<Atom>>| held.as_ref().is_some_and(|atom| *atom.text == *text);
-        if same(&self.sender[index]) {
-            return Ok(());
+        let header = self.headers;
+        let slot = self.slot(slot);
+        if slot.stamp == header {
+            return Err(TWICE);
         }
-        let word = names.word(text);
-        self.sender[index] = Some(Arc::new(Atom {
-            text: text.into(),
-            word,
-        }));
-        self.synced[index] = same(&self.receiver[index]);
-        Ok(())
-    }
-
-    fn stamp(&mut self, slot: u16) -> Result<(), Bad> {
-        let stamp = &mut self.stamps[usize::from(slot)];
-        if *stamp == self.headers {
-            return Err(Bad("a header names one atom cache slot twice"));
+        slot.stamp = header;
+        if slot.sender.as_ref().is_none_or(|atom| *atom.text != *text) {
+            slot.synced = slot.receiver_has(text);
+            slot.sender = Some(Arc::new(Atom { text: text.into(), word: names.word(text) }));
         }
-        *stamp = self.headers;
         Ok(())
     }
 
     /// What the sender has in a slot.
     #[must_use]
     pub fn sent(&self, slot: u16) -> Option<&Arc<Atom>> {
-        self.sender[usize::from(slot)].as_ref()
+        self.at(slot).sender.as_ref()
     }
 
-    /// Whether a header can go on to the receiver as it is.
-    #[must_use]
-    pub fn in_step(&self, refs: &[Ref]) -> bool {
+    /// Those atoms of a header that the receiver doesn't have where the sender has them.
+    pub fn untold<'a>(&'a self, refs: &'a [Ref]) -> impl Iterator<Item = &'a Atom> {
         refs.iter()
-            .all(|entry| entry.fresh || self.synced[usize::from(entry.slot)])
+            .map(|entry| self.at(entry.slot))
+            .filter(|slot| !slot.synced)
+            .filter_map(|slot| slot.sender.as_deref())
     }
 
     /// A header goes on as it is: the receiver learns its new entries.
     pub fn pass(&mut self, refs: &[Ref]) {
         for entry in refs.iter().filter(|entry| entry.fresh) {
-            let index = usize::from(entry.slot);
-            if !self.synced[index] {
-                self.receiver[index].clone_from(&self.sender[index]);
-                self.synced[index] = true;
+            let slot = self.slot(entry.slot);
+            if !slot.synced {
+                slot.receiver.clone_from(&slot.sender);
+                slot.synced = true;
             }
         }
     }
 
     /// A header is rebuilt: true if the receiver has to be told this atom anew (from now on it knows it).
     pub fn tell(&mut self, slot: u16, atom: &Arc<Atom>) -> bool {
-        let index = usize::from(slot);
-        if self.receiver[index]
-            .as_ref()
-            .is_some_and(|held| held.text == atom.text)
-        {
+        let slot = self.slot(slot);
+        if slot.receiver_has(&atom.text) {
             return false;
         }
-        self.receiver[index] = Some(Arc::clone(atom));
-        self.synced[index] = self.sender[index]
-            .as_ref()
-            .is_some_and(|held| held.text == atom.text);
+        slot.receiver = Some(Arc::clone(atom));
+        slot.synced = slot.sender.as_ref().is_some_and(|held| held.text == atom.text);
         true
     }
 }
+
+const TWICE: Bad = Bad("a header names one atom cache slot twice");

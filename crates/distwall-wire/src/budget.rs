@@ -76,8 +76,10 @@ impl Claim {
 
     /// Forgets what was noted.
     pub fn clear(&mut self) {
-        self.atoms.clear();
-        self.funs.clear();
+        if !self.atoms.is_empty() || !self.funs.is_empty() {
+            self.atoms.clear();
+            self.funs.clear();
+        }
     }
 }
 

@@ -61,9 +61,7 @@ impl Command {
     /// The command of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Command> {
-        Command::ALL
-            .into_iter()
-            .find(|command| command.name() == name)
+        Command::ALL.into_iter().find(|command| command.name() == name)
     }
 }
 
@@ -99,7 +97,7 @@ pub struct Mfa<'a> {
 }
 
 /// A decoded control message. Fields that an opcode doesn't have are None or 0.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Control<'a> {
     /// Category.
     pub command: Command,
@@ -127,6 +125,31 @@ pub struct Control<'a> {
     pub monitored: bool,
     /// Whether a payload term follows.
     pub payload: bool,
+    /// Whether any of its atoms is written out.
+    pub inline: bool,
+}
+
+impl Control<'_> {
+    /// One to be decoded into.
+    #[must_use]
+    pub fn blank() -> Self {
+        Control {
+            command: Command::Send,
+            op: 0,
+            from: None,
+            to: None,
+            reference: None,
+            id: 0,
+            mfa: None,
+            other: None,
+            name: None,
+            loose: None,
+            linked: false,
+            monitored: false,
+            payload: false,
+            inline: false,
+        }
+    }
 }
 
 /// Capabilities that decide which control messages may come at all.
@@ -136,23 +159,22 @@ pub struct Dialect {
     pub flags: u64,
 }
 
-/// Decodes the control message at the reader, and consumes it. Terms of any shape in it (reasons, labels, spawn options) go
+/// Decodes the control message at the reader into a blank one, and consumes it. Terms of any shape in it (reasons, labels, spawn options) go
 /// through the scanner.
 pub fn decode<'a>(
     reader: &mut Reader<'a>,
+    c: &mut Control<'a>,
     dialect: Dialect,
     scanner: &mut Scanner,
     watch: &Watch<'_>,
-) -> Result<Control<'a>, Bad> {
+) -> Result<(), Bad> {
     const ARITY: Bad = Bad("a control message has the wrong number of elements");
     if reader.u8()? != tag::SMALL_TUPLE {
         return Err(Bad("a control message is not a tuple"));
     }
     let arity = reader.u8()?;
     if reader.u8()? != tag::SMALL_INTEGER {
-        return Err(Bad(
-            "the opcode of a control message is not a small integer",
-        ));
+        return Err(Bad("the opcode of a control message is not a small integer"));
     }
     let op = reader.u8()?;
     let expected = match op {
@@ -167,22 +189,7 @@ pub fn decode<'a>(
     if arity != expected {
         return Err(ARITY);
     }
-    let mut control = Control {
-        command: Command::Send,
-        op,
-        from: None,
-        to: None,
-        reference: None,
-        id: 0,
-        mfa: None,
-        other: None,
-        name: None,
-        loose: None,
-        linked: false,
-        monitored: false,
-        payload: false,
-    };
-    let c = &mut control;
+    c.op = op;
     match op {
         1 => {
             c.command = Command::Link;
@@ -196,21 +203,13 @@ pub fn decode<'a>(
             c.payload = true;
         }
         3 | 8 | 13 | 18 | 24..=27 => {
-            c.command = if matches!(op, 3 | 13 | 24 | 25) {
-                Command::Exit
-            } else {
-                Command::Exit2
-            };
+            c.command = if matches!(op, 3 | 13 | 24 | 25) { Command::Exit } else { Command::Exit2 };
             c.from = Some(process(reader)?);
             c.to = Some(Target::Process(process(reader)?));
             c.payload = op >= 24;
         }
         4 | 35 | 36 => {
-            c.command = if op == 36 {
-                Command::UnlinkAck
-            } else {
-                Command::Unlink
-            };
+            c.command = if op == 36 { Command::UnlinkAck } else { Command::Unlink };
             if (op == 4) == (dialect.flags & flags::UNLINK_ID != 0) {
                 return Err(Bad("an unlink of the form that was not negotiated"));
             }
@@ -236,11 +235,7 @@ pub fn decode<'a>(
             c.to = Some(Target::Process(process(reader)?));
         }
         19 | 20 => {
-            c.command = if op == 19 {
-                Command::Monitor
-            } else {
-                Command::Demonitor
-            };
+            c.command = if op == 19 { Command::Monitor } else { Command::Demonitor };
             c.from = Some(process(reader)?);
             c.to = Some(process_or_name(reader)?);
             c.reference = Some(reader.reference()?);
@@ -275,23 +270,12 @@ pub fn decode<'a>(
             }
             let module = reader.atom()?;
             let function = reader.atom()?;
-            let arity = u8::try_from(reader.unsigned()?)
-                .map_err(|_| Bad("a spawn request has more than 255 arguments"))?;
-            c.mfa = Some(Mfa {
-                module,
-                function,
-                arity,
-            });
+            let arity =
+                u8::try_from(reader.unsigned()?).map_err(|_| Bad("a spawn request has more than 255 arguments"))?;
+            c.mfa = Some(Mfa { module, function, arity });
             let options = reader.pos;
             reader.pos = scanner.whole(reader.data, reader.pos, watch)?;
-            (c.linked, c.monitored) = spawn_options(
-                &mut Reader {
-                    pos: options,
-                    ..*reader
-                },
-                scanner,
-                watch,
-            )?;
+            (c.linked, c.monitored) = spawn_options(&mut Reader { pos: options, ..*reader }, scanner, watch)?;
             c.payload = true;
         }
         31 | 32 => {
@@ -324,7 +308,8 @@ pub fn decode<'a>(
     if matches!(op, 3 | 8 | 13 | 18 | 21) {
         reader.pos = scanner.whole(reader.data, reader.pos, watch)?;
     }
-    Ok(control)
+    c.inline = reader.inline;
+    Ok(())
 }
 
 fn process<'a>(reader: &mut Reader<'a>) -> Result<Process<'a>, Bad> {
@@ -341,12 +326,7 @@ fn process_or_name<'a>(reader: &mut Reader<'a>) -> Result<Target<'a>, Bad> {
 }
 
 /// `{37, Flags, From, To [, Token]}`: flags say what `To` is and which signal this is.
-fn altact<'a>(
-    reader: &mut Reader<'a>,
-    dialect: Dialect,
-    arity: u8,
-    c: &mut Control<'a>,
-) -> Result<(), Bad> {
+fn altact<'a>(reader: &mut Reader<'a>, dialect: Dialect, arity: u8, c: &mut Control<'a>) -> Result<(), Bad> {
     const TOKEN: u64 = 2;
     const ALIAS: u64 = 4;
     const NAME: u64 = 8;
@@ -385,12 +365,7 @@ fn altact<'a>(
 
 /// A sequential trace token. The VM reads its numbers without looking at their types, so their types are checked here. Its pid may
 /// be of any node: a trace goes where the message goes.
-fn trace_token(
-    reader: &mut Reader<'_>,
-    dialect: Dialect,
-    scanner: &mut Scanner,
-    watch: &Watch<'_>,
-) -> Result<(), Bad> {
+fn trace_token(reader: &mut Reader<'_>, dialect: Dialect, scanner: &mut Scanner, watch: &Watch<'_>) -> Result<(), Bad> {
     const BIG_SEQTRACE_LABELS: u64 = 0x10_0000;
     let start = reader.pos;
     let third_node = scanner.found.third_node;
@@ -419,11 +394,7 @@ fn trace_token(
 }
 
 /// Whether a list of spawn options has `link`, and `monitor`.
-fn spawn_options(
-    reader: &mut Reader<'_>,
-    scanner: &mut Scanner,
-    watch: &Watch<'_>,
-) -> Result<(bool, bool), Bad> {
+fn spawn_options(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'_>) -> Result<(bool, bool), Bad> {
     let (mut linked, mut monitored) = (false, false);
     if reader.peek()? == tag::LIST {
         reader.pos += 1;
@@ -437,10 +408,7 @@ fn spawn_options(
                 }
             } else {
                 // An option that takes a value; its bytes were scanned before, so walk over it without noting anything again.
-                let quiet = Watch {
-                    guarded: None,
-                    ..*watch
-                };
+                let quiet = Watch { guarded: None, ..*watch };
                 reader.pos = scanner.whole(reader.data, reader.pos, &quiet)?;
             }
         }

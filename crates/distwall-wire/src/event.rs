@@ -81,10 +81,7 @@ pub fn target(control: &Control<'_>) -> String {
         }
         Some(Target::Alias(_, reference)) => {
             text.push_str("#Ref<0");
-            for word in reference.words[..usize::from(reference.length)]
-                .iter()
-                .rev()
-            {
+            for word in reference.words[..usize::from(reference.length)].iter().rev() {
                 let _ = write!(text, ".{word}");
             }
             text.push('>');
@@ -97,15 +94,13 @@ pub fn target(control: &Control<'_>) -> String {
 /// Prints an atom, quoted where Erlang quotes it; nothing that a terminal would obey gets through.
 fn atom(out: &mut String, text: &[u8]) {
     const RESERVED: [&str; 28] = [
-        "after", "and", "andalso", "band", "begin", "bnot", "bor", "bsl", "bsr", "bxor", "case",
-        "catch", "cond", "div", "else", "end", "fun", "if", "let", "maybe", "not", "of", "or",
-        "orelse", "receive", "rem", "try", "when",
+        "after", "and", "andalso", "band", "begin", "bnot", "bor", "bsl", "bsr", "bxor", "case", "catch", "cond",
+        "div", "else", "end", "fun", "if", "let", "maybe", "not", "of", "or", "orelse", "receive", "rem", "try",
+        "when",
     ];
     let text = String::from_utf8_lossy(text);
     let plain = text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '@')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '@')
         && !RESERVED.contains(&&*text)
         && text != "xor";
     if plain {

@@ -17,6 +17,23 @@ pub struct Ref {
     pub fresh: bool,
 }
 
+/// The references of a header that was read.
+#[derive(Default)]
+pub struct Refs {
+    /// In the order in which terms name them.
+    pub list: Vec<Ref>,
+    /// Whether the header can go on to the receiver as it is.
+    pub in_step: bool,
+}
+
+impl Refs {
+    /// No header was read.
+    pub fn none(&mut self) {
+        self.list.clear();
+        self.in_step = true;
+    }
+}
+
 /// Reads `N`, the nibbles and the references at `pos`; returns where the terms begin. `refs` is filled anew.
 pub fn read(
     frame: &[u8],
@@ -24,29 +41,23 @@ pub fn read(
     cached: bool,
     caches: &mut Caches,
     names: &Names,
-    refs: &mut Vec<Ref>,
+    refs: &mut Refs,
 ) -> Result<usize, Bad> {
     const SHORT: Bad = Bad("a distribution header is cut short");
-    refs.clear();
+    refs.none();
     let count = usize::from(*frame.get(pos).ok_or(SHORT)?);
     pos += 1;
     if count == 0 {
         return Ok(pos);
     }
     if !cached {
-        return Err(Bad(
-            "a header names atoms though no atom cache was negotiated",
-        ));
+        return Err(Bad("a header names atoms though no atom cache was negotiated"));
     }
     let nibbles = frame.get(pos..pos + count / 2 + 1).ok_or(SHORT)?;
     pos += nibbles.len();
     let nibble = |i: usize| nibbles[i / 2] >> (4 * (i & 1)) & 0xf;
     let last = nibble(count);
-    let padding = if count % 2 == 0 {
-        nibbles[count / 2] >> 4
-    } else {
-        0
-    };
+    let padding = if count % 2 == 0 { nibbles[count / 2] >> 4 } else { 0 };
     if last & !1 != 0 || padding != 0 {
         return Err(Bad("unused bits of a header are set"));
     }
@@ -70,23 +81,17 @@ pub fn read(
             caches.fill(slot, frame.get(pos..pos + length).ok_or(SHORT)?, names)?;
             pos += length;
         } else {
-            caches.old(slot)?;
+            refs.in_step &= caches.old(slot)?;
         }
-        refs.push(Ref { slot, fresh });
+        refs.list.push(Ref { slot, fresh });
     }
     Ok(pos)
 }
 
 /// Writes `N`, nibbles and references for these slots and atoms, as new entries only where the receiver needs them.
 pub fn write(out: &mut Vec<u8>, entries: &[(u16, Arc<Atom>)], caches: &mut Caches) {
-    let fresh: Vec<bool> = entries
-        .iter()
-        .map(|(slot, atom)| caches.tell(*slot, atom))
-        .collect();
-    let long = entries
-        .iter()
-        .zip(&fresh)
-        .any(|((_, atom), fresh)| *fresh && atom.text.len() > 255);
+    let fresh: Vec<bool> = entries.iter().map(|(slot, atom)| caches.tell(*slot, atom)).collect();
+    let long = entries.iter().zip(&fresh).any(|((_, atom), fresh)| *fresh && atom.text.len() > 255);
     // A header that was read had at most 255 references.
     out.push(entries.len() as u8);
     if entries.is_empty() {

@@ -37,8 +37,7 @@ impl Ends {
     /// Whether a process is the peer's own, in its present incarnation.
     #[must_use]
     pub fn is_peers(&self, process: &Process<'_>) -> bool {
-        process.node.word == Word::Peer
-            && (self.peer_creation == 0 || process.pid.creation == self.peer_creation)
+        process.node.word == Word::Peer && (self.peer_creation == 0 || process.pid.creation == self.peer_creation)
     }
 
     /// Whether a process is the guarded node's own, in its present incarnation.
@@ -62,15 +61,13 @@ pub struct Ruling {
 }
 
 impl Ruling {
+    /// No rule was asked.
+    pub const PASS: Ruling = Ruling { verdict: Verdict::Accept, rule: None, reason: Reason::Rule, settles: None };
+
     /// A refusal that no rule decided.
     #[must_use]
     pub fn deny(reason: Reason) -> Self {
-        Ruling {
-            verdict: Verdict::Deny,
-            rule: None,
-            reason,
-            settles: None,
-        }
+        Ruling { verdict: Verdict::Deny, rule: None, reason, settles: None }
     }
 }
 
@@ -109,39 +106,26 @@ pub fn judge(
     // What was asked for passes where no rule names its command.
     if !accepted && (decision.is_some() || settles.is_none()) {
         return Ok(match decision {
-            Some(Decision { verdict, id, .. }) => Ruling {
-                verdict,
-                rule: Some(id),
-                reason: Reason::Rule,
-                settles: None,
-            },
+            Some(Decision { verdict, id, .. }) => {
+                Ruling { verdict, rule: Some(id), reason: Reason::Rule, settles: None }
+            }
             None => Ruling::deny(Reason::Default),
         });
     }
     // An answer may carry what `accept *` would let its command carry anyway.
     let star = match settles {
-        Some(_) => decide(control, policy, true, matches)
-            .is_some_and(|d| d.star && d.verdict == Verdict::Accept),
+        Some(_) => decide(control, policy, true, matches).is_some_and(|d| d.star && d.verdict == Verdict::Accept),
         None => decision.is_some_and(|decision| decision.star),
     };
     let rule = decision.map(|decision| decision.id);
     let shaped = decision.is_some_and(|decision| decision.pattern.is_some());
-    let message_to_process = matches!(
-        control.command,
-        Command::Send | Command::RegSend | Command::AliasSend
-    );
-    if let (true, false, false, Some(payload)) = (message_to_process, star, shaped, message.payload)
-    {
+    let message_to_process = matches!(control.command, Command::Send | Command::RegSend | Command::AliasSend);
+    if let (true, false, false, Some(payload)) = (message_to_process, star, shaped, message.payload) {
         if shapes::otp_internal(payload, name, scanner, watch) {
             match policy.decide_internal(name.as_ref().map(std::slice::from_ref)) {
                 Some(decision) if decision.verdict == Verdict::Accept => {}
                 Some(Decision { verdict, id, .. }) => {
-                    return Ok(Ruling {
-                        verdict,
-                        rule: Some(id),
-                        reason: Reason::OtpInternal,
-                        settles: None,
-                    });
+                    return Ok(Ruling { verdict, rule: Some(id), reason: Reason::OtpInternal, settles: None });
                 }
                 None => return Ok(Ruling::deny(Reason::OtpInternal)),
             }
@@ -152,38 +136,25 @@ pub fn judge(
         Ruling::deny(Reason::ThirdNode)
     } else if found.funs && !policy.allows_funs(star) {
         Ruling::deny(Reason::Funs)
-    } else if let Some(limit) = found.over {
-        Ruling::deny(Reason::Limit(limit))
     } else {
-        Ruling {
-            verdict: Verdict::Accept,
-            rule,
-            reason: Reason::Rule,
-            settles,
-        }
+        Ruling { verdict: Verdict::Accept, rule, reason: Reason::Rule, settles }
     })
 }
 
 /// Whether `accept *` decides, whatever the payload will be: then a message needn't be held until it is whole.
-pub fn passes_unseen(control: &Control<'_>, ends: &Ends, policy: &Policy) -> Result<bool, Bad> {
-    if origin(control, ends, policy)?
-        .or(destination(control, ends)?)
-        .is_some()
-    {
+pub fn passes_unseen(message: &Message<'_, '_>, ends: &Ends, policy: &Policy) -> Result<bool, Bad> {
+    let control = message.control;
+    if origin(control, ends, policy)?.or(destination(control, ends)?).is_some() {
         return Ok(false);
     }
     // A rule with a pattern could match: then the payload has to be seen.
-    Ok(decide(control, policy, true, |_| true)
-        .is_some_and(|d| d.star && d.verdict == Verdict::Accept)
+    Ok(decide(control, policy, true, |_| true).is_some_and(|d| d.star && d.verdict == Verdict::Accept)
         && decide(control, policy, false, |_| true)
             .is_none_or(|d| d.verdict == Verdict::Accept || !may_settle(control)))
 }
 
 fn may_settle(control: &Control<'_>) -> bool {
-    !matches!(
-        control.command,
-        Command::RegSend | Command::SpawnRequest | Command::Link | Command::Monitor
-    )
+    !matches!(control.command, Command::RegSend | Command::SpawnRequest | Command::Link | Command::Monitor)
 }
 
 fn decide(
@@ -195,11 +166,7 @@ fn decide(
     let command = control.command;
     if let Some(mfa) = control.mfa {
         let mut digits = [0; 3];
-        let key: Key<'_> = &[
-            mfa.module.text,
-            mfa.function.text,
-            decimal(mfa.arity, &mut digits),
-        ];
+        let key: Key<'_> = &[mfa.module.text, mfa.function.text, decimal(mfa.arity, &mut digits)];
         return policy.decide(command, Some(key), star, matches);
     }
     match control.to {
@@ -218,30 +185,18 @@ fn decimal(value: u8, digits: &mut [u8; 3]) -> &[u8] {
     } else {
         2
     };
-    *digits = [
-        b'0' + value / 100,
-        b'0' + value / 10 % 10,
-        b'0' + value % 10,
-    ];
+    *digits = [b'0' + value / 100, b'0' + value / 10 % 10, b'0' + value % 10];
     &digits[first..]
 }
 
 /// Whether sender, references and processes named are the peer's own. The VM closes the connection over some of these.
 fn origin(control: &Control<'_>, ends: &Ends, policy: &Policy) -> Result<Option<Reason>, Bad> {
-    use Command::{
-        Demonitor, Exit, Exit2, Link, Monitor, MonitorExit, SpawnReply, SpawnRequest, Unlink,
-        UnlinkAck,
-    };
+    use Command::{Demonitor, Exit, Exit2, Link, Monitor, MonitorExit, SpawnReply, SpawnRequest, Unlink, UnlinkAck};
     if let Some(from) = &control.from {
         if !ends.is_peers(from) {
-            let checked = matches!(
-                control.command,
-                Link | Monitor | Demonitor | Exit | Exit2 | Unlink | UnlinkAck
-            );
+            let checked = matches!(control.command, Link | Monitor | Demonitor | Exit | Exit2 | Unlink | UnlinkAck);
             if checked && control.op != 37 && from.node.word != Word::Peer {
-                return Err(Bad(
-                    "the sender of a command is not a process of the connected node",
-                ));
+                return Err(Bad("the sender of a command is not a process of the connected node"));
             }
             return Ok(Some(Reason::Spoofed));
         }
@@ -264,9 +219,7 @@ fn origin(control: &Control<'_>, ends: &Ends, policy: &Policy) -> Result<Option<
             if !ends.is_peers(other) {
                 return Ok(Some(Reason::Spoofed));
             }
-        } else if !matches!(other.node.word, Word::Peer | Word::Guard)
-            && !policy.allows_node(other.node.text)
-        {
+        } else if !matches!(other.node.word, Word::Peer | Word::Guard) && !policy.allows_node(other.node.text) {
             return Ok(Some(Reason::ThirdNode));
         }
     }
@@ -279,18 +232,14 @@ fn destination(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad
     match &control.to {
         Some(Target::Process(process)) if !ends.is_guards(process) => {
             if matches!(control.command, Exit | Unlink | UnlinkAck) {
-                return Err(Bad(
-                    "an exit or unlink aims at a process of another incarnation or node",
-                ));
+                return Err(Bad("an exit or unlink aims at a process of another incarnation or node"));
             }
             Ok(Some(Reason::StaleTarget))
         }
         Some(Target::Process(process)) if process.pid.id >= 1 << 28 => {
             Err(Bad("a pid of the guarded node is out of range"))
         }
-        Some(Target::Alias(node, alias))
-            if node.word != Word::Guard || alias.creation != ends.guard_creation =>
-        {
+        Some(Target::Alias(node, alias)) if node.word != Word::Guard || alias.creation != ends.guard_creation => {
             Ok(Some(Reason::StaleTarget))
         }
         _ => Ok(None),
@@ -310,20 +259,14 @@ fn settles(message: &Message<'_, '_>, track: &Track) -> Result<Option<Asked>, Ba
     let asked = match control.command {
         Command::MonitorExit => {
             if reference.is_some_and(|reference| track.spawning(reference)) {
-                return Err(Bad(
-                    "a spawned process ends before the reply to its spawn request",
-                ));
+                return Err(Bad("a spawned process ends before the reply to its spawn request"));
             }
             reference.map(Asked::Monitor)
         }
-        Command::SpawnReply => reference
-            .zip(to)
-            .map(|(reference, to)| Asked::Spawn(reference, to)),
+        Command::SpawnReply => reference.zip(to).map(|(reference, to)| Asked::Spawn(reference, to)),
         Command::UnlinkAck => pair.map(|pair| Asked::Unlink(control.id, pair)),
         Command::Unlink | Command::Exit => pair.map(Asked::Link),
-        Command::Demonitor => reference
-            .zip(from)
-            .map(|(reference, from)| Asked::PeerMonitor(reference, from)),
+        Command::Demonitor => reference.zip(from).map(|(reference, from)| Asked::PeerMonitor(reference, from)),
         Command::Send => match (message.payload.and_then(shapes::answer), to) {
             (Some(Answer::Tag(node, reference)), Some(to)) if node.word == Word::Guard => {
                 Some(Asked::Call(reference, to))
@@ -333,9 +276,7 @@ fn settles(message: &Message<'_, '_>, track: &Track) -> Result<Option<Asked>, Ba
             _ => None,
         },
         Command::AliasSend => match (message.payload.and_then(shapes::answer), control.to) {
-            (Some(Answer::Tag(_, reference)), Some(Target::Alias(_, alias)))
-                if reference == alias =>
-            {
+            (Some(Answer::Tag(_, reference)), Some(Target::Alias(_, alias))) if reference == alias => {
                 Some(Asked::Alias(alias))
             }
             _ => None,

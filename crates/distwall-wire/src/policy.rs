@@ -131,11 +131,8 @@ impl Policy {
     /// Compiles rules; the strongest comes first. `funs`: may messages carry funs; None: only where `accept *` decides.
     #[must_use]
     pub fn new(rules: &[Rule], third_nodes: &[String], funs: Option<bool>) -> Self {
-        let mut policy = Policy {
-            third_nodes: third_nodes.iter().map(|glob| Glob::new(glob)).collect(),
-            funs,
-            ..Policy::default()
-        };
+        let mut policy =
+            Policy { third_nodes: third_nodes.iter().map(|glob| Glob::new(glob)).collect(), funs, ..Policy::default() };
         for (rank, rule) in rules.iter().enumerate() {
             let decision = Decision {
                 rank: rank as u32,
@@ -145,13 +142,8 @@ impl Policy {
                 star: rule.subject == Subject::All,
             };
             match rule.subject {
-                Subject::All => policy
-                    .commands
-                    .iter_mut()
-                    .for_each(|index| index.add(&rule.key, decision)),
-                Subject::Command(command) => {
-                    policy.commands[command as usize].add(&rule.key, decision)
-                }
+                Subject::All => policy.commands.iter_mut().for_each(|index| index.add(&rule.key, decision)),
+                Subject::Command(command) => policy.commands[command as usize].add(&rule.key, decision),
                 Subject::OtpInternal => policy.otp_internal.add(&rule.key, decision),
             }
         }
@@ -228,36 +220,19 @@ impl Index {
             text.push(SEPARATOR);
             kinds.push(kind);
         }
-        let position = self
-            .shapes
-            .iter()
-            .position(|shape| shape.kinds == kinds)
-            .unwrap_or_else(|| {
-                self.shapes.push(Shape {
-                    kinds,
-                    best: decision.rank,
-                    rules: FxHashMap::default(),
-                });
-                self.shapes.len() - 1
-            });
+        let position = self.shapes.iter().position(|shape| shape.kinds == kinds).unwrap_or_else(|| {
+            self.shapes.push(Shape { kinds, best: decision.rank, rules: FxHashMap::default() });
+            self.shapes.len() - 1
+        });
         text.pop();
-        self.shapes[position]
-            .rules
-            .entry(text.into())
-            .or_default()
-            .push(decision);
+        self.shapes[position].rules.entry(text.into()).or_default().push(decision);
     }
 
     fn finish(&mut self) {
         self.shapes.sort_by_key(|shape| shape.best);
     }
 
-    fn decide(
-        &self,
-        key: Option<Key<'_>>,
-        star: bool,
-        matches: impl FnMut(Pattern) -> bool,
-    ) -> Option<Decision> {
+    fn decide(&self, key: Option<Key<'_>>, star: bool, matches: impl FnMut(Pattern) -> bool) -> Option<Decision> {
         self.decide_from(0, key, star, matches)
     }
 
@@ -270,9 +245,7 @@ impl Index {
         mut matches: impl FnMut(Pattern) -> bool,
     ) -> Option<Decision> {
         let mut speaks = |decision: &&Decision| {
-            decision.rank >= from
-                && (star || !decision.star)
-                && decision.pattern.is_none_or(&mut matches)
+            decision.rank >= from && (star || !decision.star) && decision.pattern.is_none_or(&mut matches)
         };
         let mut best = self.coarse.iter().find(&mut speaks).copied();
         let Some(key) = key else { return best };
@@ -371,20 +344,12 @@ mod tests {
     use super::*;
 
     fn name(text: &str) -> Part {
-        text.strip_suffix('*').map_or_else(
-            || Part::Exact(text.as_bytes().into()),
-            |p| Part::Prefix(p.as_bytes().into()),
-        )
+        text.strip_suffix('*')
+            .map_or_else(|| Part::Exact(text.as_bytes().into()), |p| Part::Prefix(p.as_bytes().into()))
     }
 
     fn rule(subject: Subject, key: Vec<Part>, verdict: Verdict, id: u32) -> Rule {
-        Rule {
-            subject,
-            key,
-            pattern: None,
-            verdict,
-            id,
-        }
+        Rule { subject, key, pattern: None, verdict, id }
     }
 
     #[test]
@@ -400,24 +365,13 @@ mod tests {
             &[],
             None,
         );
-        let decide = |key: &str| {
-            policy
-                .decide(Command::RegSend, Some(&[key.as_bytes()]), true, |_| true)
-                .map(|d| d.id)
-        };
+        let decide = |key: &str| policy.decide(Command::RegSend, Some(&[key.as_bytes()]), true, |_| true).map(|d| d.id);
         assert_eq!(decide("gateway"), Some(1));
         assert_eq!(decide("gate"), Some(2));
         assert_eq!(decide("gat"), Some(3));
         assert_eq!(decide("other"), Some(3));
-        assert_eq!(
-            policy
-                .decide(Command::Send, None, true, |_| true)
-                .map(|d| d.id),
-            Some(3)
-        );
-        assert!(policy
-            .decide(Command::Send, None, false, |_| true)
-            .is_none());
+        assert_eq!(policy.decide(Command::Send, None, true, |_| true).map(|d| d.id), Some(3));
+        assert!(policy.decide(Command::Send, None, false, |_| true).is_none());
     }
 
     #[test]
@@ -432,11 +386,7 @@ mod tests {
             ("foo", "foo", true),
             ("foo", "foobar", false),
         ] {
-            assert_eq!(
-                Glob::new(glob).matches(text.as_bytes()),
-                expected,
-                "{glob} {text}"
-            );
+            assert_eq!(Glob::new(glob).matches(text.as_bytes()), expected, "{glob} {text}");
         }
     }
 }

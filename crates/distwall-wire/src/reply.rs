@@ -38,11 +38,7 @@ impl<'a> Frame<'a> {
     fn new(out: &'a mut Vec<u8>, form: Form, arity: u8, op: u8) -> Self {
         let start = out.len();
         out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(if form.headers {
-            &[131, 68, 0]
-        } else {
-            &[112, 131]
-        });
+        out.extend_from_slice(if form.headers { &[131, 68, 0] } else { &[112, 131] });
         out.extend_from_slice(&[tag::SMALL_TUPLE, arity, tag::SMALL_INTEGER, op]);
         Frame { out, start, form }
     }
@@ -50,11 +46,9 @@ impl<'a> Frame<'a> {
     fn atom(&mut self, text: &[u8]) {
         if text.len() > 255 {
             self.out.push(tag::ATOM);
-            self.out
-                .extend_from_slice(&(text.len() as u16).to_be_bytes());
+            self.out.extend_from_slice(&(text.len() as u16).to_be_bytes());
         } else {
-            self.out
-                .extend_from_slice(&[tag::SMALL_ATOM, text.len() as u8]);
+            self.out.extend_from_slice(&[tag::SMALL_ATOM, text.len() as u8]);
         }
         self.out.extend_from_slice(text);
     }
@@ -68,11 +62,9 @@ impl<'a> Frame<'a> {
     }
 
     fn reference(&mut self, node: &[u8], reference: Reference) {
-        self.out
-            .extend_from_slice(&[tag::REFERENCE, 0, reference.length]);
+        self.out.extend_from_slice(&[tag::REFERENCE, 0, reference.length]);
         self.atom(node);
-        self.out
-            .extend_from_slice(&reference.creation.to_be_bytes());
+        self.out.extend_from_slice(&reference.creation.to_be_bytes());
         for word in &reference.words[..usize::from(reference.length)] {
             self.out.extend_from_slice(&word.to_be_bytes());
         }
@@ -127,11 +119,7 @@ pub fn down(
     reference: Reference,
     reason: &[u8],
 ) {
-    let mut frame = if form.payload {
-        Frame::new(out, form, 4, 28)
-    } else {
-        Frame::new(out, form, 5, 21)
-    };
+    let mut frame = if form.payload { Frame::new(out, form, 4, 28) } else { Frame::new(out, form, 5, 21) };
     frame.watched(node, watched);
     frame.pid(to.node, to.pid);
     frame.reference(to.node, reference);
@@ -140,14 +128,7 @@ pub fn down(
 }
 
 /// The end of a monitor that `from` had set on something of `node`.
-pub fn demonitor(
-    out: &mut Vec<u8>,
-    form: Form,
-    from: End<'_>,
-    node: &[u8],
-    watched: &Watched,
-    reference: Reference,
-) {
+pub fn demonitor(out: &mut Vec<u8>, form: Form, from: End<'_>, node: &[u8], watched: &Watched, reference: Reference) {
     let mut frame = Frame::new(out, form, 4, 20);
     frame.pid(from.node, from.pid);
     frame.watched(node, watched);
@@ -157,11 +138,7 @@ pub fn demonitor(
 
 /// The exit of a linked process.
 pub fn exit(out: &mut Vec<u8>, form: Form, from: End<'_>, to: End<'_>, reason: &[u8]) {
-    let mut frame = if form.payload {
-        Frame::new(out, form, 3, 24)
-    } else {
-        Frame::new(out, form, 4, 3)
-    };
+    let mut frame = if form.payload { Frame::new(out, form, 3, 24) } else { Frame::new(out, form, 4, 3) };
     frame.pid(from.node, from.pid);
     frame.pid(to.node, to.pid);
     frame.reason(reason);
@@ -179,9 +156,7 @@ pub fn unlink_ack(out: &mut Vec<u8>, form: Form, id: u64, from: End<'_>, to: End
         }
         Err(_) => {
             let length = 8 - id.leading_zeros() as usize / 8;
-            frame
-                .out
-                .extend_from_slice(&[tag::SMALL_BIG, length as u8, 0]);
+            frame.out.extend_from_slice(&[tag::SMALL_BIG, length as u8, 0]);
             frame.out.extend_from_slice(&id.to_le_bytes()[..length]);
         }
     }

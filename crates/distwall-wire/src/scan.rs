@@ -75,8 +75,7 @@ impl Found {
 
     fn node(&mut self, node: AtomView<'_>, watch: &Watch<'_>) {
         if let Some((policy, _)) = watch.guarded {
-            if node.word != Word::Peer && node.word != Word::Guard && !policy.allows_node(node.text)
-            {
+            if node.word != Word::Peer && node.word != Word::Guard && !policy.allows_node(node.text) {
                 self.third_node = true;
             }
         }
@@ -143,12 +142,7 @@ impl Scanner {
     }
 
     /// The same for a list that has to be proper: the arguments of a spawn request.
-    pub fn whole_proper(
-        &mut self,
-        data: &[u8],
-        pos: usize,
-        watch: &Watch<'_>,
-    ) -> Result<usize, Bad> {
+    pub fn whole_proper(&mut self, data: &[u8], pos: usize, watch: &Watch<'_>) -> Result<usize, Bad> {
         self.begin(true);
         self.finish(data, pos, watch)
     }
@@ -205,13 +199,7 @@ impl Scanner {
     }
 
     /// Goes on until the term is complete or the data ends; returns where.
-    fn run(
-        &mut self,
-        data: &[u8],
-        mut pos: usize,
-        watch: &Watch<'_>,
-        whole: bool,
-    ) -> Result<usize, Bad> {
+    fn run(&mut self, data: &[u8], mut pos: usize, watch: &Watch<'_>, whole: bool) -> Result<usize, Bad> {
         loop {
             if self.skip > 0 {
                 let step = self.skip.min((data.len() - pos) as u64);
@@ -224,9 +212,7 @@ impl Scanner {
             if let Some(Level { until, spans }) = self.levels.last() {
                 if *spans == PROPER {
                     if self.need - until == 1 && data[pos] != tag::NIL {
-                        return Err(Bad(
-                            "the arguments of a spawn request are not a proper list",
-                        ));
+                        return Err(Bad("the arguments of a spawn request are not a proper list"));
                     }
                 } else if *spans != 0 {
                     let at = pos as u32;
@@ -264,10 +250,7 @@ impl Scanner {
         if self.levels.len() as u64 >= watch.limits.term_depth() {
             return Err(Bad("a term is nested deeper than the limit term_depth").into());
         }
-        self.levels.push(Level {
-            until: self.need,
-            spans,
-        });
+        self.levels.push(Level { until: self.need, spans });
         self.need += children;
         if self.need > MAX_NEED {
             return Err(Bad("a term has more subterms than a message can hold").into());
@@ -277,17 +260,10 @@ impl Scanner {
 
     /// Consumes one token: a leaf, or the head of a container.
     #[inline]
-    fn token(
-        &mut self,
-        data: &[u8],
-        pos: &mut usize,
-        watch: &Watch<'_>,
-        whole: bool,
-    ) -> Result<(), Stop> {
+    fn token(&mut self, data: &[u8], pos: &mut usize, watch: &Watch<'_>, whole: bool) -> Result<(), Stop> {
         let start = *pos;
         let left = data.len() - start;
-        let be32 =
-            |at: usize| u32::from_be_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]);
+        let be32 = |at: usize| u32::from_be_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]);
         macro_rules! fixed {
             ($size:expr) => {
                 if left < $size {
@@ -330,22 +306,14 @@ impl Scanner {
                 if length == 0 {
                     return Err(Bad("a list of no elements is not written as NIL").into());
                 }
-                let spans = if self.proper && self.levels.is_empty() {
-                    PROPER
-                } else {
-                    0
-                };
+                let spans = if self.proper && self.levels.is_empty() { PROPER } else { 0 };
                 return self.open(u64::from(length) + 1, spans, watch);
             }
             tag::MAP => {
                 fixed!(5);
                 let pairs = u64::from(be32(start + 1));
                 let searched = whole && (2..=MAX_KEYS).contains(&pairs);
-                let spans = if searched {
-                    self.spans.len() as u32 + 1
-                } else {
-                    0
-                };
+                let spans = if searched { self.spans.len() as u32 + 1 } else { 0 };
                 return self.open(pairs * 2, spans, watch);
             }
             tag::BINARY => {
@@ -366,9 +334,7 @@ impl Scanner {
                 fixed!(6);
                 let length = be32(start + 1);
                 if length == 0 || !(1..=8).contains(&data[start + 5]) {
-                    return Err(
-                        Bad("a bit string has no bits, or more than 8 in its last byte").into(),
-                    );
+                    return Err(Bad("a bit string has no bits, or more than 8 in its last byte").into());
                 }
                 self.skip = u64::from(length);
             }
@@ -399,12 +365,7 @@ impl Scanner {
 
     /// Tokens that hold atoms: read by a cursor, which says where the data ends too early.
     fn composed(&mut self, data: &[u8], pos: &mut usize, watch: &Watch<'_>) -> Result<(), Stop> {
-        let mut reader = Reader {
-            data,
-            pos: *pos,
-            table: watch.table,
-            names: watch.names,
-        };
+        let mut reader = Reader { pos: *pos, ..Reader::new(data, watch.table, watch.names) };
         let tag = data[*pos];
         let children = match self.read(tag, &mut reader, watch) {
             Ok(children) => children,
@@ -447,8 +408,7 @@ impl Scanner {
                     return Err(Bad("the arity of an export is not a small integer"));
                 }
                 let arity = reader.u8()?;
-                self.found
-                    .fun(&[module.text, function.text, &[arity]], watch);
+                self.found.fun(&[module.text, function.text, &[arity]], watch);
                 self.found.inline(module, watch);
                 self.found.inline(function, watch);
                 Ok(0)
@@ -478,9 +438,7 @@ impl Scanner {
                 reader.pos += 1;
                 let fields = reader.u32()?;
                 if fields > 4096 || reader.u8()? > 1 {
-                    return Err(Bad(
-                        "a native record has flags that nobody knows, or too many fields",
-                    ));
+                    return Err(Bad("a native record has flags that nobody knows, or too many fields"));
                 }
                 let atoms = reader.pos;
                 for _ in 0..fields + 2 {
@@ -503,15 +461,10 @@ impl Scanner {
 fn distinct_keys(data: &[u8], spans: &mut Vec<(u32, u32)>, from: usize) -> Result<(), Bad> {
     let key = |span: &(u32, u32)| data.get(span.0 as usize..span.1 as usize);
     let equal = if spans.len() - from <= 8 {
-        spans[from..]
-            .iter()
-            .enumerate()
-            .any(|(i, a)| spans[from + i + 1..].iter().any(|b| key(a) == key(b)))
+        spans[from..].iter().enumerate().any(|(i, a)| spans[from + i + 1..].iter().any(|b| key(a) == key(b)))
     } else {
         spans[from..].sort_unstable_by(|a, b| key(a).cmp(&key(b)));
-        spans[from..]
-            .windows(2)
-            .any(|pair| key(&pair[0]) == key(&pair[1]))
+        spans[from..].windows(2).any(|pair| key(&pair[0]) == key(&pair[1]))
     };
     spans.truncate(from);
     if equal {

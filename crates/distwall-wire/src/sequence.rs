@@ -56,19 +56,13 @@ impl Sequences {
             return Err(Bad("a fragment has the sequence or fragment number 0"));
         }
         if self.open.contains_key(&id) {
-            return Err(Bad(
-                "a fragmented message begins under a sequence number that is in use",
-            ));
+            return Err(Bad("a fragmented message begins under a sequence number that is in use"));
         }
         if fragments > 1 && self.open.len() as u64 >= limits.open_sequences() {
-            return Err(Bad(
-                "more fragmented messages are open than the limit open_sequences",
-            ));
+            return Err(Bad("more fragmented messages are open than the limit open_sequences"));
         }
         if self.fragments.saturating_add(fragments) > limits.open_fragments() {
-            return Err(Bad(
-                "more fragments are announced than the limit open_fragments",
-            ));
+            return Err(Bad("more fragments are announced than the limit open_fragments"));
         }
         Ok(())
     }
@@ -83,13 +77,7 @@ impl Sequences {
     }
 
     /// Takes a sequence out, to go on with it: its next fragment has come.
-    pub fn advance(
-        &mut self,
-        id: u64,
-        fragment: u64,
-        bytes: usize,
-        limits: &Limits,
-    ) -> Result<Sequence, Bad> {
+    pub fn advance(&mut self, id: u64, fragment: u64, bytes: usize, limits: &Limits) -> Result<Sequence, Bad> {
         let Some(mut sequence) = self.open.remove(&id) else {
             return Err(Bad("a fragment of a message that was not begun"));
         };
@@ -121,13 +109,7 @@ impl Sequences {
             + self
                 .open
                 .values()
-                .map(|s| {
-                    if let Mode::Streamed(scanner) = &s.mode {
-                        scanner.kept()
-                    } else {
-                        0
-                    }
-                })
+                .map(|s| if let Mode::Streamed(scanner) = &s.mode { scanner.kept() } else { 0 })
                 .sum::<usize>() as u64
     }
 }

@@ -35,20 +35,12 @@ pub fn asker<'a>(mut reader: Reader<'a>) -> Option<Asker<'a>> {
             }
             let (node, pid) = reader.pid().ok()?;
             let (first, last) = call_tag(&mut reader)?;
-            Some(Asker {
-                from: Process { node, pid },
-                first,
-                last,
-            })
+            Some(Asker { from: Process { node, pid }, first, last })
         }
         tag::PID if matches!(label, Some(Word::IoRequest | Word::FileRequest)) => {
             let (node, pid) = reader.pid().ok()?;
             let reference = reader.reference().ok()?;
-            Some(Asker {
-                from: Process { node, pid },
-                first: reference,
-                last: reference,
-            })
+            Some(Asker { from: Process { node, pid }, first: reference, last: reference })
         }
         _ => None,
     }
@@ -66,9 +58,7 @@ fn label(reader: &mut Reader<'_>) -> Option<Option<Word>> {
 
 /// First and last reference of a call's tag: `Ref`, `[alias | Ref]`, `[[alias | A] | Ref]`, `{Ref, Node}`.
 #[allow(clippy::type_complexity)]
-fn call_tag<'a>(
-    reader: &mut Reader<'a>,
-) -> Option<((AtomView<'a>, Reference), (AtomView<'a>, Reference))> {
+fn call_tag<'a>(reader: &mut Reader<'a>) -> Option<((AtomView<'a>, Reference), (AtomView<'a>, Reference))> {
     match reader.peek().ok()? {
         tag::REFERENCE => {
             let reference = reader.reference().ok()?;
@@ -128,10 +118,7 @@ pub fn answer<'a>(mut reader: Reader<'a>) -> Option<Answer<'a>> {
     if !(2..=3).contains(&arity) {
         return None;
     }
-    if matches!(
-        reader.peek().ok()?,
-        tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM
-    ) {
+    if matches!(reader.peek().ok()?, tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM) {
         return match (reader.atom().ok()?.word, arity) {
             (Word::Rex, _) => Some(Answer::Rex),
             (Word::FeaturesReply, 3) => Some(Answer::Features),
@@ -155,11 +142,7 @@ pub fn rex_request<'a>(mut reader: Reader<'a>) -> Option<(Process<'a>, Word)> {
         return None;
     }
     let (node, pid) = reader.pid().ok()?;
-    let word = if reader.peek().ok()? == tag::SMALL_TUPLE {
-        Word::Rex
-    } else {
-        reader.atom().ok()?.word
-    };
+    let word = if reader.peek().ok()? == tag::SMALL_TUPLE { Word::Rex } else { reader.atom().ok()?.word };
     matches!(word, Word::Rex | Word::FeaturesRequest).then_some((Process { node, pid }, word))
 }
 
@@ -174,10 +157,7 @@ pub fn is_auth(mut reader: Reader<'_>) -> bool {
             return Ok(false);
         }
         reader.pid()?;
-        if call_tag(&mut reader).is_none()
-            || reader.tuple()? != 2
-            || reader.atom()?.word != Word::IsAuth
-        {
+        if call_tag(&mut reader).is_none() || reader.tuple()? != 2 || reader.atom()?.word != Word::IsAuth {
             return Ok(false);
         }
         Ok(reader.atom()?.word == Word::Peer && reader.pos == reader.data.len())
@@ -187,12 +167,7 @@ pub fn is_auth(mut reader: Reader<'_>) -> bool {
 
 /// Whether a message would make an OTP process run code or change its state, whoever gets it. `name`: the registered name it is
 /// sent to, if it is.
-pub fn otp_internal(
-    mut reader: Reader<'_>,
-    name: Option<&[u8]>,
-    scanner: &mut Scanner,
-    watch: &Watch<'_>,
-) -> bool {
+pub fn otp_internal(mut reader: Reader<'_>, name: Option<&[u8]>, scanner: &mut Scanner, watch: &Watch<'_>) -> bool {
     let Ok(arity) = reader.tuple() else {
         return false;
     };
@@ -217,9 +192,7 @@ pub fn otp_internal(
         (Word::GenCast, 2) => tuple_of(reader, SUPERVISOR_CASTS) || tuple_of(reader, REX),
         _ => match (label.text, arity) {
             (b"code_call", 3) => true,
-            (b"remote", 3) => reader
-                .atom()
-                .is_ok_and(|atom| atom.text == b"load_compiled"),
+            (b"remote", 3) => reader.atom().is_ok_and(|atom| atom.text == b"load_compiled"),
             (b"command", 3) => reader.pid().is_ok() && tuple_of(reader, EUNIT),
             (b"stop", 2) => name == Some(b"init"),
             _ => false,
@@ -253,13 +226,8 @@ const GEN_EVENT: Requests = &[
     (b"swap_handler", 5..=5),
     (b"swap_sup_handler", 5..=6),
 ];
-const REX: Requests = &[
-    (b"call", 5..=5),
-    (b"block_call", 5..=5),
-    (b"cast", 5..=5),
-    (b"sbcast", 3..=3),
-    (b"send", 3..=3),
-];
+const REX: Requests =
+    &[(b"call", 5..=5), (b"block_call", 5..=5), (b"cast", 5..=5), (b"sbcast", 3..=3), (b"send", 3..=3)];
 
 const EUNIT: Requests = &[(b"start", 2..=2)];
 
@@ -271,17 +239,12 @@ fn tuple_of(mut reader: Reader<'_>, requests: Requests) -> bool {
     let Ok(first) = reader.atom() else {
         return false;
     };
-    requests
-        .iter()
-        .any(|(name, arities)| first.text == *name && arities.contains(&arity))
+    requests.iter().any(|(name, arities)| first.text == *name && arities.contains(&arity))
 }
 
 /// Passes over a term that has been scanned before.
 fn skip(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'_>) -> bool {
-    let quiet = Watch {
-        guarded: None,
-        ..*watch
-    };
+    let quiet = Watch { guarded: None, ..*watch };
     match scanner.whole(reader.data, reader.pos, &quiet) {
         Ok(end) => {
             reader.pos = end;

@@ -79,10 +79,9 @@ impl<'a> Table<'a> {
     pub fn get(self, index: u8) -> Option<&'a Atom> {
         match self {
             Table::Empty => None,
-            Table::Header(refs, caches) => refs
-                .get(usize::from(index))
-                .and_then(|entry| caches.sent(entry.slot))
-                .map(|atom| &**atom),
+            Table::Header(refs, caches) => {
+                refs.get(usize::from(index)).and_then(|entry| caches.sent(entry.slot)).map(|atom| &**atom)
+            }
             Table::Kept(entries) => entries.get(usize::from(index)).map(|(_, atom)| &**atom),
         }
     }
@@ -115,9 +114,17 @@ pub struct Reader<'a> {
     pub table: Table<'a>,
     /// The two nodes.
     pub names: &'a Names,
+    /// Whether an atom was written out so far.
+    pub inline: bool,
 }
 
 impl<'a> Reader<'a> {
+    /// A reader at the first of these bytes.
+    #[must_use]
+    pub fn new(data: &'a [u8], table: Table<'a>, names: &'a Names) -> Self {
+        Reader { data, pos: 0, table, names, inline: false }
+    }
+
     /// The next byte, not consumed.
     pub fn peek(&self) -> Result<u8, Bad> {
         self.data.get(self.pos).copied().ok_or(SHORT)
@@ -156,15 +163,8 @@ impl<'a> Reader<'a> {
         let length = match self.u8()? {
             tag::ATOM_REF => {
                 let index = self.u8()?;
-                let atom = self
-                    .table
-                    .get(index)
-                    .ok_or(Bad("a term names an atom that its header doesn't have"))?;
-                return Ok(AtomView {
-                    text: &atom.text,
-                    word: atom.word,
-                    inline: false,
-                });
+                let atom = self.table.get(index).ok_or(Bad("a term names an atom that its header doesn't have"))?;
+                return Ok(AtomView { text: &atom.text, word: atom.word, inline: false });
             }
             tag::SMALL_ATOM => usize::from(self.u8()?),
             tag::ATOM => usize::from(self.u16()?),
@@ -172,11 +172,8 @@ impl<'a> Reader<'a> {
         };
         let text = self.take(length)?;
         check_text(text)?;
-        Ok(AtomView {
-            text,
-            word: self.names.word(text),
-            inline: true,
-        })
+        self.inline = true;
+        Ok(AtomView { text, word: self.names.word(text), inline: true })
     }
 
     /// A pid and its node.
@@ -188,14 +185,7 @@ impl<'a> Reader<'a> {
         let node = self.atom()?;
         let b = self.take(12)?;
         let word = |i: usize| u32::from_be_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
-        Ok((
-            node,
-            Pid {
-                id: word(0),
-                serial: word(4),
-                creation: word(8),
-            },
-        ))
+        Ok((node, Pid { id: word(0), serial: word(4), creation: word(8) }))
     }
 
     /// A reference and its node.
@@ -216,14 +206,7 @@ impl<'a> Reader<'a> {
         if node.word == Word::Guard && words[0] >= 1 << 18 {
             return Err(Bad("a reference of the guarded node is out of range"));
         }
-        Ok((
-            node,
-            Reference {
-                creation,
-                length: length as u8,
-                words,
-            },
-        ))
+        Ok((node, Reference { creation, length: length as u8, words }))
     }
 
     /// An integer that fits into 64 bits and is not negative.

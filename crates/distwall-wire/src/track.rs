@@ -23,11 +23,7 @@ struct Bounded<K, V> {
 
 impl<K, V> Default for Bounded<K, V> {
     fn default() -> Self {
-        Self {
-            entries: HashMap::new(),
-            order: VecDeque::new(),
-            next: 0,
-        }
+        Self { entries: HashMap::new(), order: VecDeque::new(), next: 0 }
     }
 }
 
@@ -40,21 +36,13 @@ impl<K: Hash + Eq + Copy, V> Bounded<K, V> {
             let Some((number, key)) = self.order.pop_front() else {
                 break;
             };
-            if self
-                .entries
-                .get(&key)
-                .is_some_and(|(current, _)| *current == number)
-            {
+            if self.entries.get(&key).is_some_and(|(current, _)| *current == number) {
                 self.entries.remove(&key);
             }
         }
         if self.order.len() > 2 * self.entries.len() + 64 {
             let entries = &self.entries;
-            self.order.retain(|(number, key)| {
-                entries
-                    .get(key)
-                    .is_some_and(|(current, _)| current == number)
-            });
+            self.order.retain(|(number, key)| entries.get(key).is_some_and(|(current, _)| current == number));
         }
     }
 
@@ -125,10 +113,7 @@ impl Track {
     /// An empty one; each table keeps at most `limit` entries.
     #[must_use]
     pub fn new(limit: u64) -> Self {
-        Self {
-            limit,
-            ..Self::default()
-        }
+        Self { limit, ..Self::default() }
     }
 
     /// Whether something opens this.
@@ -143,10 +128,7 @@ impl Track {
             Asked::Rex(pid) => self.rex.get(&(pid, Word::Rex as u8)).is_some(),
             Asked::Features(pid) => self.rex.get(&(pid, Word::FeaturesRequest as u8)).is_some(),
             Asked::Link(pair) => self.links.contains(&pair),
-            Asked::PeerMonitor(reference, pid) => self
-                .peer_monitors
-                .get(&reference)
-                .is_some_and(|(by, _)| *by == pid),
+            Asked::PeerMonitor(reference, pid) => self.peer_monitors.get(&reference).is_some_and(|(by, _)| *by == pid),
         }
     }
 
@@ -215,12 +197,7 @@ impl Track {
     /// Whether the peer may set up one more link, or else one more monitor.
     #[must_use]
     pub fn room(&self, link: bool) -> bool {
-        (if link {
-            self.links.len()
-        } else {
-            self.peer_monitors.len()
-        } as u64)
-            < self.limit
+        (if link { self.links.len() } else { self.peer_monitors.len() } as u64) < self.limit
     }
 
     /// Processes are linked. What doesn't fit is not known, so its ending will need a rule.
@@ -240,10 +217,7 @@ impl Track {
     /// What that monitor of the peer's process watches.
     #[must_use]
     pub fn watched(&self, reference: Reference, by: Pid) -> Option<&Watched> {
-        self.peer_monitors
-            .get(&reference)
-            .filter(|(owner, _)| *owner == by)
-            .map(|(_, watched)| watched)
+        self.peer_monitors.get(&reference).filter(|(owner, _)| *owner == by).map(|(_, watched)| watched)
     }
 }
 
@@ -252,28 +226,18 @@ mod tests {
     use super::*;
 
     fn pid(id: u32) -> Pid {
-        Pid {
-            id,
-            serial: 0,
-            creation: 1,
-        }
+        Pid { id, serial: 0, creation: 1 }
     }
 
     fn reference(word: u32) -> Reference {
-        Reference {
-            creation: 1,
-            length: 1,
-            words: [word, 0, 0, 0, 0],
-        }
+        Reference { creation: 1, length: 1, words: [word, 0, 0, 0, 0] }
     }
 
     #[test]
     fn a_full_table_of_the_guarded_node_forgets_its_oldest_entry() {
         let mut track = Track::new(3);
         (0..5).for_each(|i| track.call(reference(i), pid(i)));
-        let known: Vec<bool> = (0..5)
-            .map(|i| track.knows(Asked::Call(reference(i), pid(i))))
-            .collect();
+        let known: Vec<bool> = (0..5).map(|i| track.knows(Asked::Call(reference(i), pid(i)))).collect();
         assert_eq!(known, [false, false, true, true, true]);
     }
 
@@ -308,9 +272,6 @@ mod tests {
         track.peer_monitor(reference(1), pid(1), Watched::Process(pid(9)));
         assert!(!track.room(false) && track.room(true));
         track.peer_monitor(reference(2), pid(1), Watched::Process(pid(9)));
-        assert!(
-            track.watched(reference(1), pid(1)).is_some()
-                && track.watched(reference(2), pid(1)).is_none()
-        );
+        assert!(track.watched(reference(1), pid(1)).is_some() && track.watched(reference(2), pid(1)).is_none());
     }
 }

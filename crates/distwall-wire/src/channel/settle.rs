@@ -12,42 +12,32 @@ use crate::track::{Asked, Pair, Track, Watched};
 
 /// Notes the atoms of a control message that don't stand in the frame's header.
 pub fn atoms_of_control(control: &Control<'_>, scanner: &mut Scanner, watch: &Watch<'_>) {
-    let processes = [control.from, control.other]
-        .into_iter()
-        .flatten()
-        .map(|process| process.node);
+    if !control.inline {
+        return;
+    }
+    let processes = [control.from, control.other].into_iter().flatten().map(|process| process.node);
     let target = control.to.map(|to| match to {
         Target::Name(name) => name,
         Target::Process(process) => process.node,
         Target::Alias(node, _) => node,
     });
-    let called = control
-        .mfa
-        .into_iter()
-        .flat_map(|mfa| [mfa.module, mfa.function]);
-    let others = [
-        control.reference.map(|(node, _)| node),
-        control.name,
-        control.loose,
-    ]
-    .into_iter()
-    .flatten();
+    let called = control.mfa.into_iter().flat_map(|mfa| [mfa.module, mfa.function]);
+    let others = [control.reference.map(|(node, _)| node), control.name, control.loose].into_iter().flatten();
     for atom in processes.chain(target).chain(called).chain(others) {
         scanner.found.inline(atom, watch);
     }
 }
 
 /// Whether tracking can take what the message sets up.
-pub fn room(message: &Message<'_, '_>, track: &Track) -> bool {
-    match message.control.command {
-        Command::Link | Command::Monitor => track.room(message.control.command == Command::Link),
+pub fn room(control: &Control<'_>, track: &Track) -> bool {
+    match control.command {
+        Command::Link | Command::Monitor => track.room(control.command == Command::Link),
         _ => true,
     }
 }
 
 /// An inbound message was accepted.
-pub fn inbound(message: &Message<'_, '_>, track: &mut Track, ruling: &Ruling) {
-    let control = message.control;
+pub fn inbound(control: &Control<'_>, track: &mut Track, ruling: &Ruling) {
     if let Some(asked) = ruling.settles {
         track.settle(asked);
     }
@@ -74,10 +64,7 @@ pub fn inbound(message: &Message<'_, '_>, track: &mut Track, ruling: &Ruling) {
                 (control.reference, control.to, control.other)
             {
                 if control.linked {
-                    track.link(Pair {
-                        peer: spawned.pid,
-                        guard: by.pid,
-                    });
+                    track.link(Pair { peer: spawned.pid, guard: by.pid });
                 }
                 if control.monitored {
                     track.monitor(reference);
@@ -129,14 +116,10 @@ pub fn outbound(message: &Message<'_, '_>, ends: &Ends, track: &mut Track) {
             }
         }
         Command::SpawnReply => {
-            if let (Some(reference), Some(Target::Process(by)), Some(spawned)) =
-                (reference, control.to, control.other)
+            if let (Some(reference), Some(Target::Process(by)), Some(spawned)) = (reference, control.to, control.other)
             {
                 if control.linked {
-                    track.link(Pair {
-                        peer: by.pid,
-                        guard: spawned.pid,
-                    });
+                    track.link(Pair { peer: by.pid, guard: spawned.pid });
                 }
                 if control.monitored {
                     track.peer_monitor(reference, by.pid, Watched::Process(spawned.pid));
@@ -183,10 +166,7 @@ pub fn refuse(
         return;
     }
     let form = ends.form;
-    let peer = |pid: Pid| End {
-        node: &ends.names.peer,
-        pid,
-    };
+    let peer = |pid: Pid| End { node: &ends.names.peer, pid };
     let reference = control.reference.map(|(_, reference)| reference);
     match (control.command, control.to) {
         (Command::SpawnRequest, _) => {
@@ -197,52 +177,24 @@ pub fn refuse(
         (Command::Monitor, _) => {
             if let (Some(reference), Some(watched)) = (reference, watched(control)) {
                 let node = target_node(control).unwrap_or(&ends.names.guard);
-                reply::down(
-                    back,
-                    form,
-                    node,
-                    &watched,
-                    peer(from.pid),
-                    reference,
-                    b"noproc",
-                );
+                reply::down(back, form, node, &watched, peer(from.pid), reference, b"noproc");
             }
         }
         (Command::Link, Some(Target::Process(to))) => {
-            reply::exit(
-                back,
-                form,
-                End {
-                    node: to.node.text,
-                    pid: to.pid,
-                },
-                peer(from.pid),
-                b"noproc",
-            );
+            reply::exit(back, form, End { node: to.node.text, pid: to.pid }, peer(from.pid), b"noproc");
         }
         (Command::Unlink, Some(Target::Process(to))) if control.op == 35 => {
-            let to = End {
-                node: to.node.text,
-                pid: to.pid,
-            };
+            let to = End { node: to.node.text, pid: to.pid };
             reply::unlink_ack(back, form, control.id, to, peer(from.pid));
         }
-        (Command::Send | Command::RegSend | Command::AliasSend, _) => {
-            refuse_call(message, ends, track, back, forward)
-        }
+        (Command::Send | Command::RegSend | Command::AliasSend, _) => refuse_call(message, ends, track, back, forward),
         _ => {}
     }
 }
 
 /// A call whose message is refused, though its monitor went through, fails at once: a DOWN for the caller, and the guarded node
 /// forgets the monitor.
-fn refuse_call(
-    message: &Message<'_, '_>,
-    ends: &Ends,
-    track: &mut Track,
-    back: &mut Vec<u8>,
-    forward: &mut Vec<u8>,
-) {
+fn refuse_call(message: &Message<'_, '_>, ends: &Ends, track: &mut Track, back: &mut Vec<u8>, forward: &mut Vec<u8>) {
     let Some(asker) = message.payload.and_then(shapes::asker) else {
         return;
     };
@@ -253,27 +205,9 @@ fn refuse_call(
     let Some(watched) = track.watched(reference, caller) else {
         return;
     };
-    let caller_end = End {
-        node: &ends.names.peer,
-        pid: caller,
-    };
-    reply::down(
-        back,
-        ends.form,
-        &ends.names.guard,
-        watched,
-        caller_end,
-        reference,
-        &ends.deny_reason,
-    );
-    reply::demonitor(
-        forward,
-        ends.form,
-        caller_end,
-        &ends.names.guard,
-        watched,
-        reference,
-    );
+    let caller_end = End { node: &ends.names.peer, pid: caller };
+    reply::down(back, ends.form, &ends.names.guard, watched, caller_end, reference, &ends.deny_reason);
+    reply::demonitor(forward, ends.form, caller_end, &ends.names.guard, watched, reference);
     track.settle(Asked::PeerMonitor(reference, caller));
 }
 
@@ -298,15 +232,5 @@ fn pair(control: &Control<'_>, inbound: bool) -> Option<Pair> {
         return None;
     };
     let (from, to) = (from.pid, to.pid);
-    Some(if inbound {
-        Pair {
-            peer: from,
-            guard: to,
-        }
-    } else {
-        Pair {
-            peer: to,
-            guard: from,
-        }
-    })
+    Some(if inbound { Pair { peer: from, guard: to } } else { Pair { peer: to, guard: from } })
 }

@@ -1,0 +1,181 @@
+//! The core alone: how many small commands one CPU core judges in a second, by command.
+//!
+//! Every frame is what OTP sends once its atom cache is warm. The peer's policy has 1,000 filters and ends with `deny *`. Prints a JSON
+//! object: for each case the median, over rounds that alternate between the cases, of commands per second.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use distwall_wire::policy::{Part, Rule, Subject};
+use distwall_wire::{Budget, Channel, Command, Counters, Direction, Limits, Output, Policy, Setup, Verdict};
+
+const PEER: &str = "peer@127.0.0.1";
+const GUARD: &str = "guard@127.0.0.2";
+const FLAGS: u64 = 0x6d_07df_7fbd;
+const ROUND: Duration = Duration::from_millis(150);
+const ROUNDS: usize = 7;
+
+/// One frame in the making: terms name atoms by position, and the header has just those that are named, as OTP does it.
+#[derive(Default)]
+struct Frame {
+    atoms: Vec<&'static str>,
+}
+
+impl Frame {
+    fn atom(&mut self, text: &'static str) -> Vec<u8> {
+        let known = self.atoms.iter().position(|atom| *atom == text);
+        let index = known.unwrap_or_else(|| {
+            self.atoms.push(text);
+            self.atoms.len() - 1
+        });
+        vec![82, index as u8]
+    }
+
+    fn pid(&mut self, node: &'static str) -> Vec<u8> {
+        [&[88], &*self.atom(node), &[0, 0, 0, 80, 0, 0, 0, 0, 0, 0, 0, 7]].concat()
+    }
+
+    fn reference(&mut self, node: &'static str) -> Vec<u8> {
+        [&[90, 0, 3], &*self.atom(node), &[0, 0, 0, 7], &[0, 0, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8]].concat()
+    }
+
+    /// Length, header and terms; each atom has its own slot.
+    fn end(&self, fresh: bool, terms: &[Vec<u8>]) -> Vec<u8> {
+        let count = self.atoms.len();
+        let mut out = vec![131, 68, count as u8];
+        out.resize(3 + count / 2 + 1, 0);
+        for (i, atom) in self.atoms.iter().enumerate() {
+            out[3 + i / 2] |= u8::from(fresh) << 3 << (4 * (i & 1));
+            out.push(atom.as_bytes().iter().fold(7, |slot: u8, byte| slot.wrapping_mul(31) ^ byte));
+            if fresh {
+                out.push(atom.len() as u8);
+                out.extend_from_slice(atom.as_bytes());
+            }
+        }
+        terms.iter().for_each(|term| out.extend_from_slice(term));
+        [&(out.len() as u32).to_be_bytes(), &*out].concat()
+    }
+}
+
+fn tuple(elements: &[Vec<u8>]) -> Vec<u8> {
+    [&[104, elements.len() as u8], &*elements.concat()].concat()
+}
+
+fn op(number: u8) -> Vec<u8> {
+    vec![97, number]
+}
+
+/// A case's name, its frame with new atoms, and the same with atoms that are in the cache.
+type Case = (&'static str, Vec<u8>, Vec<u8>);
+
+fn case(name: &'static str, terms: impl Fn(&mut Frame) -> Vec<Vec<u8>>) -> Case {
+    let mut frame = Frame::default();
+    let terms = terms(&mut frame);
+    (name, frame.end(true, &terms), frame.end(false, &terms))
+}
+
+/// `{tick, 65536, 5}`
+fn short(f: &mut Frame) -> Vec<u8> {
+    tuple(&[f.atom("tick"), vec![98, 0, 1, 0, 0], vec![97, 5]])
+}
+
+fn gen_call(f: &mut Frame) -> Vec<u8> {
+    let tag = [&[108, 0, 0, 0, 1], &*f.atom("alias"), &f.reference(PEER)].concat();
+    tuple(&[f.atom("$gen_call"), tuple(&[f.pid(PEER), tag]), f.atom("get")])
+}
+
+fn reg_send(f: &mut Frame, name: &'static str) -> Vec<u8> {
+    tuple(&[op(6), f.pid(PEER), f.atom(""), f.atom(name)])
+}
+
+fn monitor(f: &mut Frame, number: u8) -> Vec<u8> {
+    tuple(&[op(number), f.pid(PEER), f.atom("gateway"), f.reference(PEER)])
+}
+
+fn spawn(f: &mut Frame) -> Vec<u8> {
+    let mfa = tuple(&[f.atom("my_mod"), f.atom("run"), op(1)]);
+    let options = [&[108, 0, 0, 0, 1], &*f.atom("monitor"), &[106]].concat();
+    tuple(&[op(29), f.reference(PEER), f.pid(PEER), f.pid(PEER), mfa, options])
+}
+
+fn cases() -> Vec<Case> {
+    vec![
+        case("send", |f| vec![tuple(&[op(22), f.pid(PEER), f.pid(GUARD)]), short(f)]),
+        case("reg_send", |f| vec![reg_send(f, "gateway"), short(f)]),
+        case("reg_send, gen_call", |f| vec![reg_send(f, "gateway"), gen_call(f)]),
+        case("reg_send, refused", |f| vec![reg_send(f, "secret"), short(f)]),
+        case("alias_send", |f| vec![tuple(&[op(33), f.pid(PEER), f.reference(GUARD)]), short(f)]),
+        case("monitor", |f| vec![monitor(f, 19)]),
+        case("demonitor", |f| vec![monitor(f, 20)]),
+        case("link", |f| vec![tuple(&[op(1), f.pid(PEER), f.pid(GUARD)])]),
+        case("exit2, refused", |f| vec![tuple(&[op(26), f.pid(PEER), f.pid(GUARD)]), f.atom("kill")]),
+        case("spawn_request", |f| vec![spawn(f), vec![108, 0, 0, 0, 1, 97, 1, 106]]),
+    ]
+}
+
+fn policy() -> Policy {
+    let command = |command, key: &str, verdict| Rule {
+        subject: Subject::Command(command),
+        key: if key.is_empty() { vec![] } else { vec![Part::Exact(key.as_bytes().into())] },
+        pattern: None,
+        verdict,
+        id: 1,
+    };
+    let mut rules: Vec<Rule> =
+        (0..990).map(|i| command(Command::RegSend, &format!("server_{i}"), Verdict::Deny)).collect();
+    for open in [Command::Send, Command::AliasSend, Command::Monitor, Command::Link, Command::SpawnRequest] {
+        rules.push(command(open, "", Verdict::Accept));
+    }
+    rules.push(command(Command::RegSend, "gateway", Verdict::Accept));
+    rules.push(Rule { subject: Subject::All, ..command(Command::Send, "", Verdict::Drop) });
+    Policy::new(&rules, &[], None)
+}
+
+fn channel() -> Channel {
+    Channel::new(Setup {
+        peer: PEER.into(),
+        peer_creation: 7,
+        guard: GUARD.into(),
+        guard_creation: 7,
+        flags: FLAGS,
+        policy: Arc::new(policy()),
+        counters: Arc::new(Counters::default()),
+        budget: Arc::new(Budget::default()),
+        limits: Limits::default(),
+        deny_reason: "not_allowed".into(),
+    })
+}
+
+/// Commands per second over one round.
+fn rate(warm: &[u8], frame: &[u8]) -> f64 {
+    let frames = (64 << 10) / frame.len();
+    let chunk = frame.repeat(frames);
+    let mut channel = channel();
+    let mut out = Output::default();
+    channel.receive(Direction::Inbound, warm, 0.0, &mut out);
+    let start = Instant::now();
+    let mut judged = 0;
+    while start.elapsed() < ROUND {
+        channel.receive(Direction::Inbound, &chunk, start.elapsed().as_secs_f64(), &mut out);
+        assert_eq!(out.closed, None);
+        judged += frames;
+    }
+    judged as f64 / start.elapsed().as_secs_f64()
+}
+
+fn main() {
+    let mut cases: Vec<_> = cases().into_iter().map(|case| (case, Vec::new())).collect();
+    for _ in 0..ROUNDS {
+        for ((_, warm, frame), rates) in &mut cases {
+            rates.push(rate(warm, frame));
+        }
+    }
+    let lines: Vec<String> = cases
+        .iter_mut()
+        .map(|((name, ..), rates)| {
+            rates.sort_by(f64::total_cmp);
+            format!("  \"{name}\": {:.0}", rates[ROUNDS / 2])
+        })
+        .collect();
+    println!("{{\n{}\n}}", lines.join(",\n"));
+}

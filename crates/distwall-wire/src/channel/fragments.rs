@@ -1,0 +1,148 @@
+//! Fragmented messages: see [`sequence`](crate::sequence) for the three ways they go.
+
+use super::emit::{kept, pass, release};
+use super::{numbers, read, same_arity, settle, Action, Channel, Fixed, Parts};
+use crate::control::{self, Command, Control, Dialect};
+use crate::event::Reason;
+use crate::judge::{self, Message, Ruling};
+use crate::output::Output;
+use crate::scan::Scanner;
+use crate::sequence::{Mode, Sequence};
+use crate::term::{Reader, Table};
+use crate::{Bad, Direction};
+
+/// There is no room to hold the message until it can be judged.
+const NO_ROOM: Reason = Reason::Limit("held_bytes");
+
+impl Channel {
+    /// The first fragment of several.
+    pub(super) fn first_fragment(
+        &mut self,
+        direction: Direction,
+        parts: &Parts<'_>,
+        (id, fragments): (u64, u64),
+        now: f64,
+        out: &mut Output,
+    ) -> Result<Action, Bad> {
+        let Channel { fixed, state, lanes, scanner, refs, made, .. } = self;
+        let lane = &mut lanes[direction as usize];
+        let body = parts.body;
+        let atoms = kept(&lane.caches, refs);
+        let watch = fixed.watch(direction, Table::Kept(&atoms));
+        let mut reader = Reader::new(body, watch.table, &fixed.ends.names);
+        let mut control = Control::blank();
+        control::decode(&mut reader, &mut control, Dialect { flags: fixed.ends.flags }, scanner, &watch)?;
+        if !control.payload {
+            return Err(Bad("a message without a payload comes in fragments"));
+        }
+        let message = Message { control: &control, payload: Some(reader) };
+        let arguments = match &control.mfa {
+            Some(mfa) => match judge::arguments(reader)? {
+                Some(given) => same_arity(mfa.arity, given).map(|()| true)?,
+                None => false,
+            },
+            None => true,
+        };
+        let (action, mode);
+        if arguments
+            && (direction == Direction::Outbound || judge::passes_unseen(&message, &fixed.ends, &fixed.policy)?)
+        {
+            let mut streaming = Box::<Scanner>::default();
+            streaming.found = std::mem::take(&mut scanner.found);
+            lane.caches.untold(&refs.list).for_each(|atom| streaming.found.atom(&atom.text, &watch));
+            settle::atoms_of_control(&control, &mut streaming, &watch);
+            streaming.begin(control.command == Command::SpawnRequest);
+            streaming.feed(&body[reader.pos..], &watch)?;
+            fixed.streamed_so_far(&mut streaming, direction)?;
+            fixed.conclude(state, direction, &message, &Ruling::PASS, &mut streaming, now, out, made);
+            action = pass(&mut lane.caches, refs, parts, made);
+            mode = Mode::Streamed(streaming);
+        } else if lane.sequences.room(body.len(), &fixed.ends.limits) {
+            action = Action::Replace;
+            mode = Mode::Held { body: body.to_vec(), cuts: Vec::new() };
+        } else {
+            fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made);
+            action = Action::Replace;
+            mode = Mode::Refused;
+        }
+        let bytes = body.len() as u64;
+        lane.sequences.open(id, Sequence { next: fragments - 1, bytes, atoms, mode });
+        Ok(action)
+    }
+
+    /// A fragment that isn't the first.
+    pub(super) fn fragment(
+        &mut self,
+        direction: Direction,
+        frame: &[u8],
+        now: f64,
+        out: &mut Output,
+    ) -> Result<Action, Bad> {
+        let (id, number) = numbers(frame)?;
+        let part = &frame[18..];
+        let Channel { fixed, state, lanes, scanner, made, .. } = self;
+        let lane = &mut lanes[direction as usize];
+        let Sequence { next, bytes, atoms, mut mode } =
+            lane.sequences.advance(id, number, part.len(), &fixed.ends.limits)?;
+        let watch = fixed.watch(direction, Table::Kept(&atoms));
+        let last = next == 0;
+        let mut action = Action::Replace;
+        match &mut mode {
+            Mode::Refused => {}
+            Mode::Streamed(streaming) => {
+                streaming.feed(part, &watch)?;
+                fixed.streamed_so_far(streaming, direction)?;
+                if last && !streaming.finished() {
+                    return Err(Bad("a message in fragments ends too early"));
+                }
+                action = Action::Forward;
+            }
+            Mode::Held { body, cuts } => {
+                cuts.push(body.len());
+                body.extend_from_slice(part);
+                let mut control = Control::blank();
+                if last {
+                    let parts = Parts { body, sequence: None, versioned: false };
+                    let payload = read(&parts, fixed, &mut control, scanner, &watch)?;
+                    let message = Message { control: &control, payload };
+                    let learned = atoms.iter().map(|(_, atom)| &**atom);
+                    let ruling = fixed.rule(direction, &message, &state.track, scanner, &watch, learned)?;
+                    if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made) {
+                        release(made, id, body, cuts, &atoms, &mut lane.caches);
+                    }
+                } else if !lane.sequences.room(body.len(), &fixed.ends.limits) {
+                    let mut reader = Reader::new(body, watch.table, &fixed.ends.names);
+                    control::decode(&mut reader, &mut control, Dialect { flags: fixed.ends.flags }, scanner, &watch)?;
+                    let message = Message { control: &control, payload: Some(reader) };
+                    fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made);
+                    mode = Mode::Refused;
+                }
+            }
+        }
+        if !last {
+            lane.sequences.open(id, Sequence { next, bytes, atoms, mode });
+        }
+        Ok(action)
+    }
+}
+
+impl Fixed {
+    /// A streamed message can't be refused any more, so the channel ends where it would have been.
+    fn streamed_so_far(&self, scanner: &mut Scanner, direction: Direction) -> Result<(), Bad> {
+        if direction == Direction::Outbound {
+            return Ok(());
+        }
+        let found = &mut scanner.found;
+        if found.third_node {
+            return Err(Bad("a message that has begun carries a pid of a node that third_nodes doesn't name"));
+        }
+        if found.funs && !self.policy.allows_funs(true) {
+            return Err(Bad("a message that has begun carries a fun"));
+        }
+        if found.over.is_some() {
+            return Err(Bad("a message that has begun exceeds the limit new_atoms, new_funs or bigint_bytes"));
+        }
+        found.claim.commit(&self.budget);
+        Ok(())
+    }
+}

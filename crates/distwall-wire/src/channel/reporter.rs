@@ -1,0 +1,45 @@
+//! Events of refusals, rate-limited.
+
+use crate::event::{self, Event};
+use crate::judge::{Message, Ruling};
+use crate::output::Output;
+use crate::Direction;
+
+/// Tells of refusals, at most 50 a second.
+#[derive(Default)]
+pub struct Reporter {
+    /// In the second that began then.
+    since: f64,
+    told: u32,
+    pub folded: u64,
+}
+
+impl Reporter {
+    pub fn report(
+        &mut self,
+        direction: Direction,
+        message: &Message<'_, '_>,
+        ruling: &Ruling,
+        now: f64,
+        out: &mut Output,
+    ) {
+        const PER_SECOND: u32 = 50;
+        if now - self.since >= 1.0 || now < self.since {
+            (self.since, self.told) = (now, 0);
+        }
+        if self.told >= PER_SECOND {
+            self.folded += 1;
+            return;
+        }
+        self.told += 1;
+        out.events.push(Event {
+            direction,
+            command: message.control.command,
+            target: event::target(message.control),
+            verdict: ruling.verdict,
+            rule: ruling.rule,
+            reason: ruling.reason,
+            folded: std::mem::take(&mut self.folded),
+        });
+    }
+}
