@@ -5,7 +5,8 @@
 -export([collector/0, collector/1, got/1, await/3, do/2, do/3]).
 -export([start_server/1, init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export([messages/2, realise/1, atoms_of_refused/2]).
--export([until/1, until/2, flood/3, sink/1, sunk/1, tokens/0, io/0, watch_setnode/0, setnode_flags/0]).
+-export([until/1, until/2, tokens/0, io/0, watch_setnode/0, setnode_flags/0]).
+-export([sink/2, flood/4, echo/0, ping_pong/3]).
 
 %% --- control ---
 
@@ -133,22 +134,45 @@ handle_cast({add, N}, State) -> {noreply, State + N}.
 
 handle_info(_Message, State) -> {noreply, State}.
 
-%% --- traffic ---
+%% --- traffic, for measuring ---
 
-%% Counts what arrives until told; for measuring.
-sink(Count) ->
-    receive
-        {sunk, From, Ref} -> From ! {Ref, Count}, sink(Count);
-        _ -> sink(Count + 1)
-    end.
+%% Takes Count messages under the name sink, then tells the process waiting on the other node.
+sink(Count, Node) ->
+    register(sink, self()),
+    sunk(Count),
+    unregister(sink),
+    {bench, Node} ! sunk.
 
-sunk(Pid) ->
-    Ref = make_ref(),
-    Pid ! {sunk, self(), Ref},
-    receive {Ref, Count} -> Count end.
+sunk(0) -> ok;
+sunk(Count) -> receive _ -> sunk(Count - 1) end.
 
-flood(_Target, _Message, 0) -> ok;
-flood(Target, Message, Count) -> Target ! Message, flood(Target, Message, Count - 1).
+%% Sends Count messages of Size bytes to the sink of Node from so many senders; microseconds until all have arrived.
+flood(Node, Size, Count, Senders) ->
+    Message = binary:copy(<<7>>, Size),
+    register(bench, self()),
+    Start = erlang:monotonic_time(microsecond),
+    [spawn_link(fun() -> send({sink, Node}, Message, Count div Senders) end) || _ <- lists:seq(1, Senders)],
+    receive sunk -> ok end,
+    unregister(bench),
+    erlang:monotonic_time(microsecond) - Start.
+
+send(_Target, _Message, 0) -> ok;
+send(Target, Message, Count) -> Target ! Message, send(Target, Message, Count - 1).
+
+echo() ->
+    receive {From, Message} -> From ! Message, echo() end.
+
+%% Microseconds for Count round trips to the echo of Node, one after the other.
+ping_pong(Node, Size, Count) ->
+    Message = {self(), binary:copy(<<7>>, Size)},
+    Start = erlang:monotonic_time(microsecond),
+    round_trips({echo, Node}, Message, Count),
+    erlang:monotonic_time(microsecond) - Start.
+
+round_trips(_Target, _Message, 0) -> ok;
+round_trips(Target, Message, Count) ->
+    Target ! Message,
+    receive _ -> round_trips(Target, Message, Count - 1) end.
 
 %% --- things to look at ---
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,6 +119,14 @@ class Wall:
         lines = file.read_text().splitlines() if file.exists() else []
         events: list[dict[str, Any]] = [json.loads(line) for line in lines]
         return [event for event in events if kind is None or event["event"] == kind]
+
+    def wait_event(self, kind: str, timeout: float = 5) -> dict[str, Any]:
+        """The first audit event of a kind, once it is there."""
+        end = time.monotonic() + timeout
+        while not (events := self.events(kind)):
+            assert time.monotonic() < end, f"no {kind} event: {self.events()}"
+            time.sleep(0.02)
+        return events[0]
 
 
 def _environment(folder: Path) -> dict[str, str]:

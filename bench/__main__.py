@@ -1,0 +1,49 @@
+"""Runs the benchmark: ``python -m bench [--rounds N] [--seconds S] [--no-core]``."""
+
+import argparse
+import json
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bench import measure, paths, report
+
+TOP = Path(__file__).resolve().parents[1]
+CORE = ["cargo", "run", "--quiet", "--release", "--package", "distwall-wire", "--example", "commands_per_second"]
+
+
+def main() -> None:
+    """Measures, prints, saves."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="measured rounds, of which the median counts (default 7)")
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="length of one measurement on the raw way (default 1)"
+    )
+    parser.add_argument("--no-core", action="store_true", help="leave the core's own benchmark out")
+    options = parser.parse_args()
+
+    console = Console(width=118)
+    facts = report.machine()
+    console.print(
+        f"{facts['cores']} × {facts['cpu']}; OTP {facts['otp']}, HAProxy {facts['haproxy']} (TCP mode, one thread),"
+        f" distwall with {paths.FILTERS:,} filters for the peer"
+    )
+    with ExitStack() as stack:
+        ways = [stack.enter_context(way()) for way in (paths.raw, paths.haproxy, paths.distwall)]
+        with console.status("starting") as status:
+            results = measure.measure(ways, rounds=options.rounds, seconds=options.seconds, progress=status.update)
+    cases = report.summary(results)
+    report.show(console, cases)
+    core: dict[str, Any] | None = None
+    if not options.no_core:
+        core = json.loads(subprocess.run(CORE, cwd=TOP, stdout=subprocess.PIPE, text=True, check=True).stdout)
+        report.show_core(console, core)
+    file = report.save(TOP / "bench" / "results", {"machine": facts, "cases": cases, "core": core})
+    console.print(f"saved: {file.relative_to(TOP)}")
+
+
+if __name__ == "__main__":
+    main()

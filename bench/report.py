@@ -1,0 +1,135 @@
+"""Tables of ratios for people, JSON for comparing later."""
+
+import json
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from bench.measure import Case, Results
+
+THROUGHPUT_GOAL = 0.9
+"""distwall's throughput is to be at least this part of HAProxy's."""
+ROUND_TRIP_GOAL = 2.0
+"""What distwall adds to a round trip is to be at most this many times what HAProxy adds."""
+CORE_GOAL = 5_000_000
+"""Small commands per second that the core alone is to judge on one CPU core."""
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on."""
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    erlang = ["erl", "-noshell", "-eval", 'io:format("~s", [erlang:system_info(otp_release)]), halt().']
+    return {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu": models[0].partition(": ")[2] if models else platform.machine(),
+        "cores": os.cpu_count(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "otp": subprocess.run(erlang, capture_output=True, text=True, check=True).stdout,
+        "haproxy": subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=True).stdout.split()[2],
+        "commit": subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+        ).stdout.strip(),
+    }
+
+
+def summary(results: Results) -> dict[str, Any]:
+    """The medians and the ratios of every case."""
+    return {
+        case.name: _case(case, {way: s.time for way, s in series.items()}, results) for case, series in results.items()
+    }
+
+
+def _case(case: Case, time: dict[str, float], results: Results) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        "cpu_seconds_per_million": {
+            way: round(series.cpu_per_million, 3) for way, series in results[case].items() if way != "raw"
+        },
+        "rounds": {way: [round(one, 3) for one in series.microseconds] for way, series in results[case].items()},
+    }
+    if case.senders:
+        figures["messages_per_second"] = {way: round(1e6 / one) for way, one in time.items()}
+        figures["distwall_to_haproxy"] = round(time["haproxy"] / time["distwall"], 3)
+        figures["distwall_to_raw"] = round(time["raw"] / time["distwall"], 3)
+        figures["haproxy_to_raw"] = round(time["raw"] / time["haproxy"], 3)
+    else:
+        figures["round_trip_us"] = {way: round(one, 2) for way, one in time.items()}
+        added = {way: time[way] - time["raw"] for way in ("haproxy", "distwall")}
+        figures["added_us"] = {way: round(one, 2) for way, one in added.items()}
+        figures["added_distwall_to_haproxy"] = round(added["distwall"] / added["haproxy"], 3)
+    return figures
+
+
+def show(console: Console, cases: dict[str, Any]) -> None:
+    """Prints the tables."""
+    table = Table(title="One way, messages per second", title_justify="left", box=box.SIMPLE_HEAD)
+    for column in ("", "raw", "HAProxy", "distwall", "distwall / raw", "distwall / HAProxy"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, case in cases.items():
+        if rates := case.get("messages_per_second"):
+            ratio = case["distwall_to_haproxy"]
+            table.add_row(
+                name,
+                *(f"{rates[way]:,}" for way in ("raw", "haproxy", "distwall")),
+                f"{case['distwall_to_raw']:.2f}",
+                _judged(ratio, ratio >= THROUGHPUT_GOAL),
+            )
+    console.print(table)
+    table = Table(title="There and back, microseconds", title_justify="left", box=box.SIMPLE_HEAD)
+    for column in ("", "raw", "HAProxy", "distwall", "HAProxy adds", "distwall adds", "distwall / HAProxy"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, case in cases.items():
+        if times := case.get("round_trip_us"):
+            ratio = case["added_distwall_to_haproxy"]
+            table.add_row(
+                name,
+                *(f"{times[way]:.1f}" for way in ("raw", "haproxy", "distwall")),
+                *(f"{case['added_us'][way]:.1f}" for way in ("haproxy", "distwall")),
+                _judged(ratio, ratio <= ROUND_TRIP_GOAL),
+            )
+    console.print(table)
+    table = Table(title="CPU seconds of the proxy for a million", title_justify="left", box=box.SIMPLE_HEAD)
+    for column in ("", "HAProxy", "distwall"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, case in cases.items():
+        cpu = case["cpu_seconds_per_million"]
+        table.add_row(name, f"{cpu['haproxy']:.2f}", f"{cpu['distwall']:.2f}")
+    console.print(table)
+    console.print(
+        f"Goals: throughput at least {THROUGHPUT_GOAL} of HAProxy's; what a round trip takes longer at most"
+        f" {ROUND_TRIP_GOAL} times HAProxy's.",
+        style="dim",
+    )
+
+
+def show_core(console: Console, core: dict[str, Any]) -> None:
+    """Prints the micro-benchmark of the core."""
+    table = Table(
+        title="The core alone, commands per second on one CPU core", title_justify="left", box=box.SIMPLE_HEAD
+    )
+    table.add_column("")
+    table.add_column("", justify="right")
+    for name, rate in core.items():
+        table.add_row(name, Text(f"{rate:,.0f}", "green" if rate >= CORE_GOAL else "yellow"))
+    console.print(table)
+    console.print(f"Goal: {CORE_GOAL:,} small commands per second.", style="dim")
+
+
+def save(folder: Path, report: dict[str, Any]) -> Path:
+    """Writes the report; returns where."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{report['machine']['time'].replace(':', '').replace('+0000', 'Z')}.json"
+    file.write_text(json.dumps(report, indent=2) + "\n")
+    return file
+
+
+def _judged(ratio: float, good: bool) -> Text:
+    return Text(f"{ratio:.2f}", "bold green" if good else "bold red")
