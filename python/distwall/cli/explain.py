@@ -45,8 +45,7 @@ def _lines(explanation: Explanation) -> list[Text]:
         lines.append(
             Text.assemble(("  decides  ", "dim"), "no rule speaks of it, and what nothing speaks of is denied")
         )
-    for loser in explanation.losers:
-        lines.append(_about("loses", loser.rule, loser.why))
+    lines.extend(_about("loses", loser.rule, loser.why) for loser in explanation.losers)
     if explanation.entry:
         entry = explanation.entry
         lines.append(Text.assemble(("  entry    ", "dim"), f"{entry.origin}  ", (entry.node, "bold")))

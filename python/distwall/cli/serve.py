@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from errno import EADDRINUSE
 
 import uvloop
 
@@ -43,7 +44,8 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
         await stop.wait()
         firewall.notice("stop")
     except OSError as error:
-        raise CommandError(str(error)) from None
+        remedy = f"; stop what uses it, or change the address in {policy.path}" if error.errno == EADDRINUSE else ""
+        raise CommandError(f"{error.strerror or error}{remedy}") from None
     finally:
         await gateway.close()
         await control.close()

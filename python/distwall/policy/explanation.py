@@ -1,14 +1,14 @@
 """``explain``: what a policy does with one command of one peer, and why."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distwall._core import COMMANDS
 from distwall.policy.grammar import RuleSyntaxError, Verdict, parse_key, takes_key
 from distwall.policy.model import Entry, Policy
 from distwall.policy.names import atom
-from distwall.policy.rules import Filter, Rule, Specificity, precision, specificity
+from distwall.policy.rules import Filter, Rule, Specificity, decides, precision, specificity
 
 # What tracking lets pass without a rule (DESIGN: "Answers and endings need no rule").
 ANSWERS_AND_ENDINGS = frozenset({"demonitor", "exit", "monitor_exit", "spawn_reply", "unlink", "unlink_ack"})
@@ -96,6 +96,8 @@ def explain(policy: Policy, peer: str, command: str, key: str | None = None, gua
         note = "a node that no [[peers]] entry names can't connect: it gets not_allowed in the handshake"
         return Explanation(peer, command, shown, "deny", "no_entry", None, None, (), (), (note,))
     ranked = policy.ranked(entry)
+    if command == "otp_internal" and (carrier := _carrier(ranked, asked)):
+        return _carried(explain(policy, peer, carrier, key, guard))
     special: list[tuple[Rule, str]] = []
     matching = [f for f in ranked if f.matches(command, asked, f.pattern)]
     winner: Filter | None = None
@@ -119,6 +121,22 @@ def explain(policy: Policy, peer: str, command: str, key: str | None = None, gua
         losers=tuple(losers),
         notes=tuple(_notes(ranked, command, asked, winner)),
     )
+
+
+def _carrier(ranked: tuple[Filter, ...], key: tuple[str, ...] | None) -> str | None:
+    """The command whose rule decides about a message that makes OTP run code, where no `otp_internal` rule is asked.
+
+    These are asked only about what is accepted otherwise, and not where `accept *` accepts it.
+    """
+    command = "send" if key is None else "reg_send"
+    winner = decides(ranked, command, key)
+    asked = winner is not None and winner.rule.verdict == "accept" and winner.command != "*"
+    return None if asked else command
+
+
+def _carried(answer: Explanation) -> Explanation:
+    note = f"otp_internal rules are asked only about what a {answer.command} rule other than `accept *` accepts"
+    return replace(answer, command="otp_internal", notes=(note,))
 
 
 def _asked_key(command: str, key: str | None) -> tuple[str, ...] | None:

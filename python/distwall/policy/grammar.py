@@ -25,6 +25,7 @@ AIMED_COMMANDS = frozenset({"send", "alias_send", "link", "monitor", "exit2", "g
 _WORD = re.compile(r"\S+")
 _ATOM = re.compile(r"[a-zß-öø-ÿ][A-Za-zÀ-ÖØ-öø-ÿ0-9_@]*")
 _DIGITS = re.compile(r"[0-9]+")
+_LATER_TARGET = re.compile(r"to\s+\S")
 _LATER_OPTION = re.compile(r"(mode|until)\s*=")
 _SIMPLE_ESCAPES = {
     "b": "\b", "d": "\x7f", "e": "\x1b", "f": "\f", "n": "\n", "r": "\r", "s": " ", "t": "\t", "v": "\v",
@@ -223,7 +224,7 @@ class _Cursor:
         word = self._peek_word()
         if word == "when":
             self._later("`when` patterns")
-        if word == "to" and command in AIMED_COMMANDS:
+        if command in AIMED_COMMANDS and _LATER_TARGET.match(self.text, self.at):
             self._later("`to` targets")
         if match := _LATER_OPTION.match(self.text, self.at):
             self._later(f"the option `{match[1]}=`")

@@ -3,12 +3,12 @@
 These are warnings: such a policy is safe and in force, but it surprises.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from distwall.policy.model import Entry, Policy
-from distwall.policy.names import Part
-from distwall.policy.problem import Problem
-from distwall.policy.rules import Filter, Rule, rank
+from distwall.policy.names import Part, atom
+from distwall.policy.problem import Origin, Problem
+from distwall.policy.rules import Filter, Rule, decides, rank
 
 _PING = (("monitor", ("net_kernel",), None), ("reg_send", ("net_kernel",), "is_auth"))
 
@@ -24,9 +24,8 @@ def warnings(policy: Policy) -> Iterator[Problem]:
 
 def _all(policy: Policy) -> Iterator[Problem]:
     if not policy.entries:
-        origin = policy.rules[0].origin if policy.rules else None
-        if origin is not None:
-            yield Problem(origin, "no peer can connect", "add a [[peers]] entry, or a cookie to [defaults]")
+        origin = Origin(policy.path, 1, 1)
+        yield Problem(origin, "no peer can connect", "add a [[peers]] entry, or a cookie to [defaults]")
     yield from _unreachable_entries(policy)
     yield from _shadowed(policy)
     for entry in policy.entries:
@@ -34,13 +33,7 @@ def _all(policy: Policy) -> Iterator[Problem]:
         yield from _hidden_defaults(policy, entry, ranked)
         yield from _broken_ping(entry, ranked)
         yield from _calls_without_monitor(ranked)
-
-
-def decides(
-    ranked: Iterable[Filter], command: str, key: tuple[str, ...] | None, shape: str | None = None
-) -> Filter | None:
-    """The filter that decides; None if nothing speaks."""
-    return next((candidate for candidate in ranked if candidate.matches(command, key, shape)), None)
+        yield from _idle_otp_internal(entry, ranked)
 
 
 def _unreachable_entries(policy: Policy) -> Iterator[Problem]:
@@ -116,6 +109,22 @@ def _calls_without_monitor(ranked: tuple[Filter, ...]) -> Iterator[Problem]:
         name = "" if candidate.key is None else f" {candidate.key[0]}"
         what = f"`{candidate.rule.text}` without `accept monitor{name}`: calls to it fail with noproc"
         yield Problem(candidate.rule.origin, what, f"add `accept monitor{name}`, unless casts are all that is meant")
+
+
+def _idle_otp_internal(entry: Entry, ranked: tuple[Filter, ...]) -> Iterator[Problem]:
+    """`otp_internal` rules that are never asked: about what is refused anyway, or what `accept *` accepts."""
+    for candidate in ranked:
+        if candidate.command != "otp_internal":
+            continue
+        key = _example(candidate.key[0]) if candidate.key else None
+        sent = decides(ranked, "reg_send", key) or decides(ranked, "send", None)
+        text = candidate.rule.text
+        if candidate.rule.verdict != "accept" and sent and sent.command == "*" and sent.rule.verdict == "accept":
+            what = f"for {entry.node}, `{text}` is not asked: `{sent.rule.text}` accepts everything"
+            yield Problem(candidate.rule.origin, what, "accept the commands that are meant instead of `*`")
+        elif candidate.rule.verdict == "accept" and key and (sent is None or sent.rule.verdict != "accept"):
+            what = f"for {entry.node}, `{text}` opens nothing: no rule accepts the message itself"
+            yield Problem(candidate.rule.origin, what, f"add `accept reg_send {atom(key[0])}`")
 
 
 def _example(part: Part) -> tuple[str, ...] | None:

@@ -115,14 +115,14 @@ class _Loader:
         )
         if "guard" not in self.source.values:
             table.error(None, "no [guard] table", 'add [guard] with nodes = ["NAME@HOST"] and the cluster\'s cookie')
-        elif not table.values.get("nodes"):
+        elif table.usable and not table.values.get("nodes"):
             table.error("nodes", "no `nodes` to guard", 'write nodes = ["NAME@HOST"]')
         nodes = self._globs(table, "nodes")
         listen = table.string("listen", "127.0.0.1", fault=_host_fault)
         epmd = self._address(table, "epmd", Address(listen, 4369))
         register = self._address(table, "register", Address("127.0.0.1", epmd.port))
         cookie = read_cookie(table, self.env)
-        if "guard" in self.source.values and not any(key in table for key in COOKIE_KEYS):
+        if "guard" in self.source.values and table.usable and not any(key in table for key in COOKIE_KEYS):
             table.error(None, "no cookie of the cluster", "add cookie_file or cookie_env to [guard]")
         return Guard(
             nodes=nodes,

@@ -45,6 +45,7 @@ class Table:
         self.path = path
         self.problems = problems
         self.values: dict[str, Any] = {}
+        self.usable = isinstance(values, dict)
         if not isinstance(values, dict):
             self.error(None, f"{self.name} is {kind(values)}, not a table", f"write it as [{self.name}]")
             return

@@ -114,6 +114,13 @@ def rank(attached: Sequence[Iterable[Rule]], defaults: Iterable[Rule]) -> tuple[
     return (*sorted(attached_filters, key=precision), *sorted(default_filters, key=precision))
 
 
+def decides(
+    ranked: Iterable[Filter], command: str, key: tuple[str, ...] | None, shape: str | None = None
+) -> Filter | None:
+    """The filter that decides about a command; None if nothing speaks."""
+    return next((candidate for candidate in ranked if candidate.matches(command, key, shape)), None)
+
+
 def to_core(filters: Iterable[Filter]) -> list["CoreRule"]:
     """Ranked filters in the form that the core takes."""
     return [(f.command, _core_key(f.key), f.pattern, f.rule.verdict, f.rule.id) for f in filters]

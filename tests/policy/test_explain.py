@@ -1,0 +1,172 @@
+"""`explain`: the deciding rule with its place, what else matched, and why it lost."""
+
+import json
+
+import pytest
+
+from distwall.policy import QuestionError, explain
+from tests.policy.texts import peer, policy, with_rules
+
+
+def test_the_deciding_rule_has_a_place() -> None:
+    made = with_rules(["deny *", "accept reg_send gate"])
+    answer = explain(made, "foo@h", "reg_send", "gate")
+    assert (answer.verdict, answer.reason, answer.key) == ("accept", "rule", "gate")
+    assert answer.rule is not None
+    assert (answer.rule.text, answer.rule.where, answer.rule.origin.line, answer.rule.origin.column) == (
+        "accept reg_send gate",
+        "entry",
+        9,
+        21,
+    )
+    assert answer.entry is made.entries[0]
+
+
+def test_nothing_speaks() -> None:
+    answer = explain(with_rules(["accept send"]), "foo@h", "link")
+    assert (answer.verdict, answer.reason, answer.rule, answer.losers) == ("deny", "default", None, ())
+
+
+def test_no_entry() -> None:
+    answer = explain(with_rules(["accept *"]), "qux@h", "link")
+    assert (answer.verdict, answer.reason, answer.entry) == ("deny", "no_entry", None)
+    assert "not_allowed" in answer.notes[0]
+
+
+def test_why_the_others_lost() -> None:
+    made = with_rules(
+        ["deny *", "accept reg_send ga*", "drop reg_send gat*", "accept reg_send gate", "deny reg_send"],
+        defaults=["deny reg_send gate"],
+        tables=[["drop reg_send gate"], ["deny reg_send _"]],
+    )
+    answer = explain(made, "foo@h", "reg_send", "gate")
+    assert [(loser.rule.text, loser.why) for loser in answer.losers] == [
+        ("drop reg_send gate", "equally specific, and entry comes before table t0"),
+        ("deny reg_send _", "it has more `_`"),
+        ("drop reg_send gat*", "a key is more specific than a prefix"),
+        ("accept reg_send ga*", "a key is more specific than a prefix"),
+        ("deny reg_send", "a key is more specific than a command"),
+        ("deny *", "a key is more specific than `*`"),
+        ("deny reg_send gate", "defaults speak only where nothing attached to the peer does"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rules", "why"),
+    [
+        (["drop reg_send gat*", "deny reg_send ga*"], "its prefix is shorter"),
+        (["deny spawn_request g*:_/_", "drop spawn_request ga*:_/_"], "its prefix is shorter"),
+        (["deny spawn_request ga*:_/_", "drop spawn_request ga*:_/1"], "it has more `_`"),
+        (["drop spawn_request _:f/1", "deny spawn_request gate:_/1"], "equally specific, and written later"),
+    ],
+)
+def test_why_among_alike_ones(rules: list[str], why: str) -> None:
+    command = "spawn_request" if "spawn_request" in rules[0] else "reg_send"
+    answer = explain(with_rules(rules), "foo@h", command, "gate" if command == "reg_send" else "gate:f/1")
+    assert answer.verdict == "drop"
+    assert [loser.why for loser in answer.losers] == [why]
+
+
+def test_rules_for_one_payload_come_first() -> None:
+    answer = explain(with_rules(["deny *", "accept ping"]), "foo@h", "reg_send", "net_kernel")
+    assert answer.verdict == "deny"
+    assert [(rule.text, shape) for rule, shape in answer.special] == [("accept ping", "is_auth")]
+
+
+@pytest.mark.parametrize(
+    ("rules", "command", "key", "words"),
+    [
+        (["accept reg_send gate"], "reg_send", "gate", "`accept otp_internal gate` would let them pass"),
+        (["accept send"], "send", None, "`accept otp_internal` would let them pass"),
+        (["deny *"], "exit", None, "pass without a rule"),
+        (["deny *"], "send", None, "replies to calls of the guarded node pass"),
+        (["accept reg_send gate"], "reg_send", None, "rules with a key are left out"),
+    ],
+)
+def test_notes(rules: list[str], command: str, key: str | None, words: str) -> None:
+    assert any(words in note for note in explain(with_rules(rules), "foo@h", command, key).notes)
+
+
+@pytest.mark.parametrize(
+    ("rules", "command", "key"),
+    [
+        (["accept *"], "reg_send", "gate"),
+        (["accept reg_send gate", "accept otp_internal gate"], "reg_send", "gate"),
+        (["deny exit"], "exit", None),
+        (["deny send"], "send", None),
+    ],
+)
+def test_no_needless_notes(rules: list[str], command: str, key: str | None) -> None:
+    assert explain(with_rules(rules), "foo@h", command, key).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("command", "key", "shown"),
+    [
+        ("reg_send", "'a b'", "'a b'"),
+        ("reg_send", "a b", "'a b'"),
+        ("reg_send", "Elixir.Foo", "'Elixir.Foo'"),
+        ("spawn_request", "Elixir.Foo:bar/01", "'Elixir.Foo':bar/01"),
+        ("spawn_request", "erlang:'/'/2", "erlang:'/'/2"),
+        ("otp_internal", "gate", "gate"),
+    ],
+)
+def test_keys_may_have_lost_their_quotes_to_the_shell(command: str, key: str, shown: str) -> None:
+    assert explain(with_rules([]), "foo@h", command, key).key == shown
+
+
+@pytest.mark.parametrize(
+    ("command", "key", "words"),
+    [
+        ("lnk", None, "unknown command `lnk`"),
+        ("*", None, "unknown command"),
+        ("link", "x", "takes no key"),
+        ("spawn_request", "halt", "is not M:F/A"),
+        ("spawn_request", "erlang:_/1", "stands for many"),
+        ("reg_send", "a*", "stands for many"),
+    ],
+)
+def test_questions_that_cannot_be_asked(command: str, key: str | None, words: str) -> None:
+    with pytest.raises(QuestionError, match=words.replace("*", r"\*")):
+        explain(with_rules([]), "foo@h", command, key)
+
+
+@pytest.mark.parametrize(
+    ("rules", "key", "verdict", "decider"),
+    [
+        (["accept *"], "gate", "accept", "accept *"),
+        (["accept *", "deny otp_internal"], None, "accept", "accept *"),
+        (["deny *", "accept otp_internal gate"], "gate", "deny", "deny *"),
+        (["accept reg_send gate"], "gate", "deny", None),
+        (["accept reg_send gate", "accept otp_internal gate"], "gate", "accept", "accept otp_internal gate"),
+        (
+            ["accept reg_send gate", "accept otp_internal", "drop otp_internal g*"],
+            "gate",
+            "drop",
+            "drop otp_internal g*",
+        ),
+    ],
+)
+def test_messages_that_make_otp_run_code(rules: list[str], key: str | None, verdict: str, decider: str | None) -> None:
+    answer = explain(with_rules(rules), "foo@h", "otp_internal", key)
+    assert (answer.command, answer.verdict, answer.rule.text if answer.rule else None) == (
+        "otp_internal",
+        verdict,
+        decider,
+    )
+
+
+def test_by_guarded_node() -> None:
+    made = policy(peer(rules='["accept *"]', more='guards = ["bar@*"]') + peer("*@*", rules='["drop *"]'))
+    assert explain(made, "foo@h", "link", guard="bar@127.0.0.2").verdict == "accept"
+    assert explain(made, "foo@h", "link", guard="baz@127.0.0.2").verdict == "drop"
+
+
+def test_as_json() -> None:
+    made = with_rules(["deny *", "accept ping"], defaults=["accept reg_send"])
+    shown = json.loads(json.dumps(explain(made, "foo@h", "reg_send", "net_kernel").to_json()))
+    assert shown["verdict"] == "deny"
+    assert shown["rule"] == {"text": "deny *", "where": "entry", "file": "distwall.toml", "line": 9, "column": 11}
+    assert shown["special"][0]["pattern"] == "is_auth"
+    assert shown["lost"][0]["text"] == "accept reg_send"
+    assert shown["entry"] == {"node": "foo@*", "file": "distwall.toml", "line": 7}

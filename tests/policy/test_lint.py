@@ -1,0 +1,127 @@
+"""Warnings: what a policy says but can't mean."""
+
+import pytest
+
+from distwall.policy import Policy
+from tests.policy.texts import GUARD, peer, policy, with_rules
+
+
+def _warnings(made: Policy) -> list[str]:
+    return [f"{w.origin.line}:{w.origin.column} {w.what}" for w in made.warnings]
+
+
+@pytest.mark.parametrize(
+    ("entry", "defaults", "tables"),
+    [
+        (["accept reg_send a", "accept monitor a"], ["deny *", "accept ping"], []),
+        (["deny *", "accept ping", "accept reg_send a", "accept monitor a"], ["deny *", "accept ping"], []),
+        (["accept *"], ["deny *", "accept ping"], []),
+        (["accept reg_send a", "accept monitor"], [], []),
+        (["accept reg_send a", "deny monitor a"], [], []),  # casts only, on purpose
+        (["drop reg_send a*", "accept reg_send abc", "accept monitor _"], [], []),
+        (["accept reg_send ab*", "accept monitor a*"], [], []),
+        (["accept reg_send", "accept monitor"], [], []),
+        (["deny *"], ["deny *", "deny link"], []),
+        (["deny spawn_request m:f/_"], ["accept spawn_request m:_/_"], []),
+        (["deny *"], ["deny *"], [["accept reg_send a", "accept monitor a"]]),
+    ],
+)
+def test_nothing_to_warn_of(entry: list[str], defaults: list[str], tables: list[list[str]]) -> None:
+    assert _warnings(with_rules(entry, defaults, tables)) == []
+
+
+def test_an_attached_deny_hides_ping() -> None:
+    (warning,) = _warnings(with_rules(["accept link", "deny *"], ["deny *", "accept ping"]))
+    assert warning == ("9:26 for foo@*, `deny *` hides `accept ping` (line 5): their pings say pang and disconnect")
+
+
+def test_ping_is_broken_by_half() -> None:
+    (warning,) = _warnings(with_rules(["deny monitor net_kernel", "accept ping"]))
+    assert "`deny monitor net_kernel` hides `accept ping`" in warning
+
+
+@pytest.mark.parametrize(
+    ("entry", "default"),
+    [
+        ("deny *", "accept link"),
+        ("deny reg_send", "accept reg_send a"),
+        ("accept *", "deny spawn_request erlang:halt/_"),
+    ],
+)
+def test_an_attached_rule_turns_a_default_round(entry: str, default: str) -> None:
+    warnings = _warnings(with_rules([entry, "accept monitor a"], [default]))
+    assert any(f"`{entry}` hides `{default}` of the defaults" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("rule", ["accept reg_send a", "accept reg_send a_*", "accept reg_send"])
+def test_calls_fail_without_their_monitor(rule: str) -> None:
+    (warning,) = _warnings(with_rules([rule, "deny *"]))
+    assert (
+        f"`{rule}` without `accept monitor{rule.removeprefix('accept reg_send')}`: calls to it fail with noproc"
+        in warning
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "dead", "by"),
+    [
+        (["deny reg_send _", "accept reg_send a*", "accept monitor a*"], "accept reg_send a*", "deny reg_send _"),
+        (
+            ["deny spawn_request _:_/_", "accept spawn_request m*:f/1"],
+            "accept spawn_request m*:f/1",
+            "deny spawn_request _:_/_",
+        ),
+        (["drop otp_internal _", "accept otp_internal *"], "accept otp_internal *", "drop otp_internal _"),
+    ],
+)
+def test_a_rule_that_never_decides(rules: list[str], dead: str, by: str) -> None:
+    assert any(f"`{dead}` can never decide: `{by}`" in warning for warning in _warnings(with_rules(rules)))
+
+
+def test_a_rule_of_a_table_that_decides_somewhere_is_alive() -> None:
+    tables = '[tables.t]\nrules = ["accept link", "accept send"]\n'
+    first = peer(rules='["deny link"]', more='tables = ["t"]')
+    assert any("`accept link` can never decide" in w for w in _warnings(policy(tables + first)))
+    second = peer("x@*", more='tables = ["t"]')
+    assert _warnings(policy(tables + first + second)) == []
+
+
+def test_a_table_that_no_entry_attaches() -> None:
+    assert _warnings(policy("[tables.t]\n" + peer())) == ["4:9 no entry attaches the table `t`"]
+
+
+def test_an_entry_that_never_applies() -> None:
+    (warning,) = _warnings(policy(peer() + peer(more="visible = true")))
+    assert "this entry never applies: the one in line 5 is for foo@*, too" in warning
+    assert _warnings(policy(peer(more='guards = ["bar@*"]') + peer())) == []
+
+
+def test_a_guard_that_is_none() -> None:
+    assert _warnings(policy(peer(more='guards = ["bar@127.0.0.2", "baz@h"]'))) == ["8:28 `baz@h` is not guarded"]
+
+
+def test_nobody_can_connect() -> None:
+    (warning,) = _warnings(policy("", guard=GUARD))
+    assert "no peer can connect" in warning
+
+
+def test_each_is_given_once() -> None:
+    tables = '[tables.t]\nrules = ["accept reg_send a"]\n'
+    assert len(_warnings(policy(tables + peer(more='tables = ["t"]') + peer("x@*", more='tables = ["t"]')))) == 1
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        (["deny *", "accept otp_internal a"], "`accept otp_internal a` opens nothing"),
+        (["accept *", "deny otp_internal"], "`deny otp_internal` is not asked: `accept *` accepts everything"),
+    ],
+)
+def test_otp_internal_rules_that_are_not_asked(rules: list[str], words: str) -> None:
+    (warning,) = _warnings(with_rules(rules))
+    assert words in warning
+
+
+def test_otp_internal_rules_that_are() -> None:
+    rules = ["accept reg_send a", "accept monitor a", "accept otp_internal a", "deny otp_internal"]
+    assert _warnings(with_rules(rules)) == []
