@@ -48,7 +48,9 @@ def init(
                 "start the guarded node: ERL_EPMD_PORT=4370 erl -name bar@127.0.0.2 -start_epmd false"
                 " -kernel inet_dist_use_interface '{127,0,0,1}'"
             ),
-            f'connect a peer with its own cookie: erl -name foo@127.0.0.1 -setcookie "$(cat {peer_cookie})"',
+            # The address keeps the EPMD that erl starts here from claiming distwall's as well.
+            "connect a peer with its own cookie: ERL_EPMD_ADDRESS=127.0.0.1"
+            f' erl -name foo@127.0.0.1 -setcookie "$(cat {peer_cookie})"',
         ),
         start=1,
     ):
