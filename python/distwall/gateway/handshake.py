@@ -119,6 +119,7 @@ class Handshake:
                     case Refused():
                         self._flush()
                         self._end(event)
+            self._listener.guard = self._machine.guard
             self._flush()
             self._set_timer()
         except Exception as error:  # noqa: BLE001  # stays in this handshake and fails closed
@@ -178,7 +179,6 @@ class Handshake:
             return
         self._flush()
         self._timer.cancel()
-        self._listener.guard = event.guard.name
         self._door.pumps.add(pump)
         self._release()
         pump.start(self._peer, self._guard, event.peer_data, event.guard_data)

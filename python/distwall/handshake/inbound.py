@@ -256,8 +256,8 @@ class Inbound(Generic[E]):
         if given.name in (self._matched, self._identity.name):
             raise _RefusedError("own_name", "the guarded node's own name", peer_fault=True)
         known, self.guard = self.guard, given.name
-        if known != given.name and self._find_entry(self._matched) is not self._entry:
-            raise _RefusedError("unknown_node", f"the entry is not for {given.name}", peer_fault=True)
+        if known != given.name:
+            self._find_entry_again()
         self._challenge_from_guard = given.challenge
         self._challenge = Challenge(self._masked(given.flags), self._new_challenge(), given.creation, given.name)
         self._to_peer += self._challenge.encode()
@@ -292,6 +292,14 @@ class Inbound(Generic[E]):
         if isinstance(found, Denied):
             self._deny(found.reason, found.detail)
         return found
+
+    def _find_entry_again(self) -> None:
+        """Now that the guarded node's full name is known, another entry may be the one for the peer and it."""
+        found = self._find_entry(self._matched)
+        if found.visible != self._entry.visible:
+            # The guarded node was shown the other visibility already. The caller knows its name next time.
+            raise _RefusedError("guard_unknown", f"{self.guard} was not known yet", peer_fault=False)
+        self._entry = found
 
     def _deny(self, reason: str, detail: str) -> NoReturn:
         """Refuses a peer for its name, and tells it so if it has got no status yet."""

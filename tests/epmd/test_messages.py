@@ -1,0 +1,76 @@
+"""EPMD's wire format."""
+
+import contextlib
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distwall.epmd import messages
+from distwall.epmd.messages import Alive2, BadNameError, Names, Other, Port2, RequestError, parse
+
+
+def alive2(
+    name: bytes = b"bar", *, port: int = 40000, highest: int = 6, extra: bytes = b"", node_type: int = 77
+) -> bytes:
+    head = struct.pack(">BHBBHHH", 120, port, node_type, 0, highest, 5, len(name))
+    return head + name + struct.pack(">H", len(extra)) + extra
+
+
+BAR = Alive2("bar", 40000, 77, 0, 6, 5, b"")
+
+
+def test_requests() -> None:
+    assert parse(alive2()) == BAR
+    assert parse(alive2(extra=b"xyz")) == Alive2("bar", 40000, 77, 0, 6, 5, b"xyz")
+    assert parse(b"zbar") == Port2("bar")
+    assert parse(b"zbar\0") == Port2("bar"), "some clients send a trailing NUL"
+    assert parse(b"n") == Names()
+    assert [parse(each) for each in (b"d", b"k", b"sbar", b"\xff")] == [
+        Other("dump"),
+        Other("kill"),
+        Other("stop"),
+        Other("255"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"n?", b"x", alive2()[:-1], alive2() + b"\0", alive2(port=0), alive2()[:12], alive2(extra=b"xyz")[:-1]],
+)
+def test_malformed_requests(body: bytes) -> None:
+    with pytest.raises(RequestError):
+        parse(body)
+
+
+@pytest.mark.parametrize("name", ["bar", "rabbitmqcli-4711-rabbit", "a" * 255, "größe", "узел"])
+def test_names(name: str) -> None:
+    assert parse(b"z" + name.encode()) == Port2(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"", b"a" * 256, b"a b", b"a@b", b"a\nb", b"\x7f", b"a\0b", b"\xff", "a\u202eb".encode(), "a\u2028b".encode()],
+)
+def test_what_is_no_name(name: bytes) -> None:
+    with pytest.raises(BadNameError):
+        parse(b"z" + name)
+    with pytest.raises(BadNameError):
+        parse(alive2(name))
+
+
+def test_answers() -> None:
+    assert messages.alive2_answer(6, 0x01020304) == bytes.fromhex("76 00 01020304")
+    assert messages.alive2_answer(5, 0x01020304) == bytes.fromhex("79 00 0002"), "one of the old creations, 1 to 3"
+    assert messages.alive2_refusal(6) == bytes.fromhex("76 01 00000000")
+    assert messages.alive2_refusal(5) == bytes.fromhex("79 01 0000")
+    assert messages.port2_refusal() == bytes.fromhex("77 01")
+    assert messages.port2_answer(BAR, 9100) == bytes.fromhex("77 00 238c 4d 00 0006 0005 0003 626172 0000")
+    assert messages.names_answer(4369, [("bar", 9100)]) == b"\x00\x00\x11\x11name bar at port 9100\n"
+
+
+@given(st.binary(max_size=80) | st.builds(lambda head, rest: head + rest, st.sampled_from([b"x", b"z"]), st.binary()))
+def test_garbage_is_a_request_or_refused(body: bytes) -> None:
+    with contextlib.suppress(RequestError):
+        parse(body)

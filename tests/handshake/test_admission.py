@@ -1,0 +1,173 @@
+"""Which unproved handshake reaches the guarded node when."""
+
+from distwall.handshake import Admission, Ticket
+from distwall.handshake.admission import (
+    FORGET_FAILURES,
+    FREE_FAILURES,
+    GRACE,
+    MAX_DELAY,
+    NAME_REFILL,
+    NAMES_PER_SOURCE,
+    NAMES_TOTAL,
+)
+
+KEY = ("bar", "foo@h")
+
+
+def ask(admission: Admission, now: float, source: str = "peer", name: str = "foo@h", **options: bool) -> Ticket:
+    ticket = admission.request(source, "bar", name, now, **options)
+    assert ticket is not None
+    return ticket
+
+
+def fail(admission: Admission, source: str, times: int, now: float = 0.0) -> None:
+    for _ in range(times):
+        admission.failed(source, now)
+
+
+def test_one_at_a_time_and_then_the_next() -> None:
+    admission = Admission()
+    first = ask(admission, 0.0)
+    assert admission.next(KEY, 0.0).start is first
+    second = ask(admission, 0.1)
+    assert admission.next(KEY, 0.1).wake_at == GRACE
+    admission.finished(first)
+    assert admission.next(KEY, 0.2).start is second
+    admission.finished(second)
+    assert admission._slots == {}
+
+
+def test_names_and_guarded_nodes_do_not_wait_for_each_other() -> None:
+    admission = Admission()
+    assert admission.next(KEY, 0.0).start is None
+    for name in ("foo@h", "goo@h"):
+        ticket = ask(admission, 0.0, name=name)
+        assert admission.next(("bar", name), 0.0).start is ticket
+    other = admission.request("peer", "baz", "foo@h", 0.0)
+    assert admission.next(("baz", "foo@h"), 0.0).start is other
+
+
+def test_the_newest_takes_the_place_of_one_that_had_its_time() -> None:
+    admission = Admission()
+    held = ask(admission, 0.0, "stranger")
+    admission.next(KEY, 0.0)
+    old, new = ask(admission, 0.1), ask(admission, 0.2)
+    assert admission.next(KEY, 0.2).wake_at == GRACE
+    assert admission.next(KEY, GRACE).abort is held
+    assert admission.next(KEY, GRACE).abort is None, "once is enough"
+    admission.finished(held)
+    assert admission.next(KEY, GRACE).start is new
+    admission.finished(old)
+    admission.finished(new)
+    assert admission._slots == {}
+
+
+def test_a_source_that_failed_less_does_not_wait() -> None:
+    admission = Admission()
+    fail(admission, "stranger", 1)
+    held = ask(admission, 0.0, "stranger")
+    admission.next(KEY, 0.0)
+    peer = ask(admission, 0.01, "peer")
+    ask(admission, 0.02, "stranger")
+    assert admission.next(KEY, 0.02).abort is held
+    admission.finished(held)
+    assert admission.next(KEY, 0.02).start is peer, "the newer one is more suspect"
+
+
+def test_a_proved_handshake_is_left_alone() -> None:
+    admission = Admission()
+    held = ask(admission, 0.0)
+    admission.next(KEY, 0.0)
+    admission.proved(held)
+    waiting = ask(admission, 0.1)
+    step = admission.next(KEY, 10.0)
+    assert (step.start, step.abort, step.wake_at) == (None, None, None)
+    admission.finished(held)
+    assert admission.next(KEY, 10.0).start is waiting
+
+
+def test_failing_sources_wait_longer_and_longer() -> None:
+    admission = Admission()
+    fail(admission, "stranger", FREE_FAILURES - 1)
+    assert ask(admission, 0.0, "stranger").not_before == 0.0
+    waits = []
+    for _ in range(30):
+        fail(admission, "stranger", 1)
+        waits.append(ask(admission, 0.0, "stranger").not_before)
+    assert waits == sorted(waits)
+    assert 0.0 < waits[0] < waits[1] < waits[-1] == MAX_DELAY
+    assert ask(admission, 0.0, "peer").not_before == 0.0
+    assert ask(admission, FORGET_FAILURES, "stranger").not_before == FORGET_FAILURES, "forgiven"
+
+
+def test_a_delayed_handshake_is_started_when_its_time_comes() -> None:
+    admission = Admission()
+    fail(admission, "stranger", 50)
+    ticket = ask(admission, 0.0, "stranger")
+    assert admission.next(KEY, 0.0).wake_at == MAX_DELAY
+    assert admission.next(KEY, MAX_DELAY).start is ticket
+
+
+def test_success_clears_a_source() -> None:
+    admission = Admission()
+    fail(admission, "peer", 50)
+    admission.proved(ask(admission, 0.0))
+    assert ask(admission, 0.0).not_before == 0.0
+
+
+def test_the_real_peer_gets_in_beside_a_flood_from_its_own_address() -> None:
+    """Twenty strangers at a time, under the peer's name and from its address, each holding on as long as it can."""
+    admission = Admission()
+    now, started_at = 0.0, None
+    strangers = [ask(admission, now) for _ in range(20)]
+    held = admission.next(KEY, now).start
+    peer = ask(admission, 0.1)
+    while started_at is None and now < 7.0:
+        now += 0.01
+        step = admission.next(KEY, now)
+        if step.start is peer:
+            started_at = now
+        elif step.start is not None:
+            held = step.start
+        elif step.abort is not None:
+            assert step.abort is held
+            admission.failed("peer", now)
+            admission.finished(step.abort)
+            strangers.append(ask(admission, now + 0.005))
+    assert started_at is not None
+    assert started_at < 2.0
+
+
+def test_new_names_are_budgeted_per_source_and_in_all() -> None:
+    admission = Admission()
+    for number in range(NAMES_PER_SOURCE):
+        ask(admission, 0.0, "stranger", f"n{number}@h", budgeted=True)
+    assert admission.request("stranger", "bar", "one-more@h", 0.0, budgeted=True) is None
+    ask(admission, 0.0, "stranger", "n0@h", budgeted=True)  # known already: no new atom
+    ask(admission, 0.0, "stranger", "exact@h")
+    assert admission.request("stranger", "baz", "n0@h", 0.0, budgeted=True), "another guarded node"
+    ask(admission, 0.0, "peer", "foo@h", budgeted=True)
+    ask(admission, NAME_REFILL, "stranger", "one-more@h", budgeted=True)
+    assert admission.request("stranger", "bar", "two-more@h", NAME_REFILL, budgeted=True) is None
+
+    admission = Admission()
+    for number in range(NAMES_TOTAL):
+        ask(admission, 0.0, f"stranger{number // NAMES_PER_SOURCE}", f"n{number}@h", budgeted=True)
+    assert admission.request("peer", "bar", "foo@h", 0.0, budgeted=True) is None
+
+
+def test_proved_names_cost_nothing() -> None:
+    admission = Admission()
+    for number in range(5 * NAMES_TOTAL):
+        ticket = ask(admission, 0.0, name=f"cli{number}@h", budgeted=True)
+        admission.next(ticket.key, 0.0)
+        admission.proved(ticket)
+        admission.finished(ticket)
+
+
+def test_names_that_the_guarded_node_makes_up_are_new_each_time_and_never_wait() -> None:
+    admission = Admission()
+    for _ in range(NAMES_PER_SOURCE):
+        ticket = ask(admission, 0.0, "stranger", "undefined@h", budgeted=True, dynamic=True)
+        assert admission.next(ticket.key, 0.0).start is ticket
+    assert admission.request("stranger", "bar", "undefined@h", 0.0, budgeted=True, dynamic=True) is None
