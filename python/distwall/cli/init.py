@@ -49,8 +49,10 @@ def init(
                 " -kernel inet_dist_use_interface '{127,0,0,1}'"
             ),
             # The address keeps the EPMD that erl starts here from claiming distwall's as well.
-            "connect a peer with its own cookie: ERL_EPMD_ADDRESS=127.0.0.1"
-            f' erl -name foo@127.0.0.1 -setcookie "$(cat {peer_cookie})"',
+            (
+                "connect a peer with its own cookie: ERL_EPMD_ADDRESS=127.0.0.1"
+                f' erl -name foo@127.0.0.1 -setcookie "$(cat {peer_cookie})"'
+            ),
         ),
         start=1,
     ):
