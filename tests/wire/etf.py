@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -282,6 +283,8 @@ def _put_as(out: bytearray, tag: int, term: Term, atom: AtomEncoder) -> None:
 
 # === decoding ===
 
+sys.setrecursionlimit(max(sys.getrecursionlimit(), 300_000))  # terms may nest; frames of Python are on the heap
+
 
 class Reader:
     """Decodes terms one after the other from ``data``.
@@ -469,7 +472,7 @@ class Reader:
         count = self.number("I")
         if 2 * count > len(self.data) - self.position:
             raise Undecodable("more pairs than bytes")
-        pairs = tuple((self.term(), self.term()) for _ in range(count))
+        pairs = tuple([(self.term(), self.term()) for _ in range(count)])  # a generator would recurse in C
         keys = {repr(key) for key, _ in pairs}
         if len(keys) < count:
             raise Undecodable("a key twice")

@@ -191,7 +191,7 @@ def test_gen_call_whose_monitor_was_refused_too() -> None:
         gen_call(Atom("tag"), SERVER),
         Message((6, P.pid(), EMPTY, SERVER), (Atom("$gen_call"), (P.pid(2), alias(P.alias())), 1)),
         Message((6, P.pid(), EMPTY, SERVER), (Atom("$gen_call"), (P.pid(), alias(P.alias())))),
-        Message((6, P.pid(), EMPTY, SERVER), (Atom("$gen_cast"), (P.pid(), alias(P.alias())), 1)),
+        Message((6, P.pid(), EMPTY, SERVER), (Atom("$gen_cast"), (P.pid(), alias(P.alias())))),
     ],
     ids=["no monitor", "multi_call of OTP 25", "a third node's", "no reference", "another asker", "a pair", "a cast"],
 )

@@ -180,7 +180,7 @@ def test_fragments(case: Case, rules: str) -> None:
     if case.outcome == "pass" and case.name not in ("a message in between", "a tick in between"):
         assert [each for one in outputs for each in one.forward] == Wall("accept *").at_guard.feed(data)
     elif case.outcome == "close":
-        assert outputs[-1].closed
+        assert any(each.closed for each in outputs)
 
 
 def test_fragments_without_cache_or_agreement() -> None:
@@ -207,9 +207,9 @@ def test_a_slot_that_changes_while_a_sequence_is_held() -> None:
     """The held message's header names an atom whose slot means another one when the message goes out."""
     slots = {"server": 1, "first": 2, "second": 2, P.name: 3, "": 4}
     wall = Wall("accept reg_send server", "deny *", funs=False, slot=slots.__getitem__)
-    held = tell([Atom("first"), 1.5, 2.5, 3.5])
+    held = tell([Atom("first"), *[1.5] * 20])
     other = message(Op.REG_SEND, P.pid(1), Atom(""), Atom("server"), payload=Atom("second"))
-    pieces = wall.from_peer.frames(held, fragment=len(CONTROL) + 4)
+    pieces = wall.from_peer.frames(held, fragment=70)
     assert len(pieces) > 2
     between = [wall.from_peer.bytes(other) for _ in range(2)]
     output = wall.inbound(pieces[0], between[0], *pieces[1:-1], between[1], pieces[-1])

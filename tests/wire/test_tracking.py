@@ -6,7 +6,7 @@ import pytest
 
 from tests.wire.dist import EMPTY, OTP_25, OTP_28, Alt, Flag, Message, Op, message
 from tests.wire.etf import Atom, Improper, Map, Pid, Ref, Term, alias
-from tests.wire.wall import Output, Wall
+from tests.wire.wall import Wall
 
 P, G, T = Wall.peer, Wall.guard, Wall.third
 SERVER = Atom("server")
@@ -20,12 +20,11 @@ def passes(wall: Wall, sent: Message) -> None:
     assert not output.events
 
 
-def refused(wall: Wall, sent: Message) -> Output:
+def refused(wall: Wall, sent: Message) -> None:
     output = wall.inbound(sent)
     assert not output.forward, output
     assert output.closed is None
     assert output.events
-    return output
 
 
 def once(wall: Wall, sent: Message) -> None:
@@ -160,7 +159,7 @@ def test_answers_of_rex() -> None:
     wall = asked(message(Op.REG_SEND, G.pid(), EMPTY, Atom("rex"), payload=(G.pid(), Atom("features_request"))))
     answer = message(Op.SEND_SENDER, P.pid(), G.pid(), payload=(Atom("features_reply"), P.name, [Atom("erpc")]))
     once(wall, answer)
-    call = (Atom("call"), Atom("m"), Atom("f"), [], G.pid())
+    call: Term = (Atom("call"), Atom("m"), Atom("f"), [], G.pid())
     wall = asked(message(Op.REG_SEND, G.pid(), EMPTY, Atom("rex"), payload=(G.pid(), call)))
     answer = message(Op.SEND_SENDER, P.pid(), G.pid(), payload=(Atom("rex"), 7))
     refused(wall, message(Op.SEND_SENDER, P.pid(), G.pid(4), payload=(Atom("rex"), 7)))
@@ -256,9 +255,15 @@ def test_spawn_reply() -> None:
 def test_spawn_with_monitor() -> None:
     """As in an erpc call: the result comes as the DOWN's reason, after the reply."""
     wall = asked(spawn(Atom("monitor")))
-    refused(wall, down(G.ref(), P.pid(7)))
     passes(wall, message(Op.SPAWN_REPLY, G.ref(), G.pid(), 2, P.pid(7)))
     once(wall, down(G.ref(), P.pid(7)))
+
+
+def test_no_down_before_the_spawn_reply() -> None:
+    """A VM closes the connection for it."""
+    output = asked(spawn(Atom("monitor"))).inbound(down(G.ref(), P.pid(7)))
+    assert output.closed
+    assert not output.forwarded
 
 
 def test_spawn_without_monitor_ends_unheard() -> None:
@@ -415,7 +420,8 @@ def test_what_is_not_a_ping(request_: Term) -> None:
     wall = Wall("accept ping", "deny *")
     passes(wall, ping(P.name)[0])
     call = (Atom("$gen_call"), (P.pid(), alias(P.alias())), request_)
-    output = refused(wall, message(Op.REG_SEND, P.pid(), EMPTY, Atom("net_kernel"), payload=call))
+    output = wall.inbound(message(Op.REG_SEND, P.pid(), EMPTY, Atom("net_kernel"), payload=call))
+    assert output.forward == [message(Op.DEMONITOR_P, P.pid(), Atom("net_kernel"), P.alias())]
     assert output.back == [
         message(Op.PAYLOAD_MONITOR_P_EXIT, Atom("net_kernel"), P.pid(), P.alias(), payload=Atom("not_allowed"))
     ]

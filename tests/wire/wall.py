@@ -19,8 +19,6 @@ THIRD = "baz@127.0.0.4"
 PEER_CREATION = 0x6A000003
 GUARD_CREATION = 0x6A000002
 
-Rule = tuple[str, tuple[_core.KeyPart, ...] | None, str | None, _core.Verdict, int]
-
 
 def key_part(text: str) -> _core.KeyPart:
     if text == "_":
@@ -28,9 +26,9 @@ def key_part(text: str) -> _core.KeyPart:
     return ("prefix", text[:-1]) if text.endswith("*") else ("exact", text)
 
 
-def rules(*texts: str) -> list[Rule]:
+def rules(*texts: str) -> list[_core.CoreRule]:
     """Core rules from lines such as ``accept spawn_request m:f/1``, strongest first; ids are positions."""
-    made: list[Rule] = []
+    made: list[_core.CoreRule] = []
     for number, text in enumerate(texts):
         verdict, command, *key = text.split()
         assert verdict in ("accept", "deny", "drop")
