@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from distwall._core import COMMANDS
 from distwall.policy import Policy
-from distwall.policy.lint import decides
+from distwall.policy.rules import decides
 from tests.policy.judge import Question, Written, judge
 from tests.policy.texts import with_rules
 

@@ -14,7 +14,7 @@ _KIND_STYLES = {
     "handshake_refused": "bold red",
     "epmd_refused": "bold red",
 }
-_SHOWN_APART = frozenset({"time", "event", "peer", "guard", "folded"})
+_SHOWN_APART = frozenset({"time", "event", "peer", "guard", "folded", "flags"})
 
 
 def describe(event: Event) -> Text:
@@ -55,9 +55,9 @@ def _other(text: Text, event: Event) -> None:
     if event.get("guard"):
         text.append(f" → {_safe(event['guard'])}" if event.get("peer") else f"  {_safe(event['guard'])}")
     for key, value in event.items():
-        if key not in _SHOWN_APART and value not in (None, ""):
+        if key not in _SHOWN_APART and value not in (None, "", False):
             text.append(f"  {_safe(key)} ", "dim")
-            text.append(_safe(value))
+            text.append(_safe(", ".join(map(str, value)) if isinstance(value, list) else value))
 
 
 _REASONS = {

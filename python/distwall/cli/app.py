@@ -66,7 +66,7 @@ def _usage(error: TyperException) -> int:
         typer.echo(error.format_message(), err=True)
         return error.exit_code
     command = context.command_path if context else "distwall"
-    message = error.format_message().strip().rstrip(".")
+    message = error.format_message().replace("Value error, ", "").strip().rstrip(".")
     return _fail(f"{message[:1].lower()}{message[1:]}; see {command} --help", error.exit_code)
 
 

@@ -35,14 +35,15 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
     firewall = Firewall(policy, audit)
     control = ControlServer(firewall, policy.control.socket)
     gateway = Gateway(firewall)
+    started = False
     try:
         # The socket first: where another distwall has it, nothing else has been touched.
         await control.start()
         await gateway.start()
         firewall.notice("start", policy=str(policy.path), guards=list(policy.guard.nodes))
+        started = True
         say(_ready(policy))
         await stop.wait()
-        firewall.notice("stop")
     except OSError as error:
         remedy = f"; stop what uses it, or change the address in {policy.path}" if error.errno == EADDRINUSE else ""
         raise CommandError(f"{error.strerror or error}{remedy}") from None
@@ -50,6 +51,8 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
         await gateway.close()
         await control.close()
         firewall.close()
+        if started:
+            firewall.notice("stop")
         await audit.close()
 
 

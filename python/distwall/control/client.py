@@ -1,5 +1,6 @@
 """Asks a running distwall over its Unix socket."""
 
+import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,8 +15,8 @@ class NotRunningError(Exception):
 class Client:
     """The functions of the HTTP API."""
 
-    def __init__(self, socket: Path) -> None:
-        self.socket = socket
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def peers(self) -> list[dict[str, Any]]:
         """The open channels. Raises NotRunningError."""
@@ -26,16 +27,24 @@ class Client:
         path = "/v1/statistics" if peer is None else f"/v1/statistics/{quote(peer, safe='')}"
         return self._get(path)  # type: ignore[no-any-return]
 
+    def _probe(self) -> None:
+        """Tells a socket that nobody listens on from one that gives no sense."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(self.path))
+            except OSError as error:
+                what = f"{self.path}: no distwall answers: {error.strerror or error}"
+                raise NotRunningError(f"{what}; start it with distwall run") from None
+
     def _get(self, path: str) -> Any:
-        transport = httpx.HTTPTransport(uds=str(self.socket))
+        self._probe()
+        transport = httpx.HTTPTransport(uds=str(self.path))
         try:
             with httpx.Client(transport=transport, base_url="http://distwall", timeout=10) as client:
                 response = client.get(path)
                 response.raise_for_status()
                 return response.json()
-        except httpx.ConnectError as error:
-            raise NotRunningError(f"{self.socket}: no distwall answers ({error}); start it with distwall run") from None
         except (httpx.HTTPError, ValueError) as error:
             raise NotRunningError(
-                f"{self.socket}: no usable answer ({error}); is it a distwall that listens there?"
+                f"{self.path}: no usable answer ({error}); is it a distwall that listens there?"
             ) from None

@@ -70,7 +70,11 @@ def bind(path: Path) -> socket.socket:
         os.fchmod(sock.fileno(), stat.S_IRUSR | stat.S_IWUSR)
         if path.exists() or path.is_symlink():
             _remove_stale(path)
-        sock.bind(str(path))
+        try:
+            sock.bind(str(path))
+        except OSError as error:
+            what = f"{path}: can't make the control socket: {error.strerror}"
+            raise OSError(error.errno, f"{what}; set [control] socket to another path") from None
         path.chmod(stat.S_IRUSR | stat.S_IWUSR)
         sock.listen(64)
     except BaseException:

@@ -1,0 +1,149 @@
+"""The audit log: batches, trouble, and what is said about it."""
+
+import asyncio
+import json
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distwall.audit import AuditLog, Event
+from tests.audit.until import until
+
+
+def _run(coroutine: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(coroutine, 20))
+
+
+def _lines(path: Path) -> list[Event]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+class FullDisk:
+    """Makes the files at one path unwritable while it is on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.on = False
+        self._write = os.write
+        monkeypatch.setattr("distwall.audit.file.os.write", self._limited)
+
+    def _limited(self, fd: int, data: bytes) -> int:
+        if self.on:
+            raise OSError(28, "No space left on device")
+        return self._write(fd, data)
+
+
+def test_events_reach_the_file_by_themselves(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = AuditLog(tmp_path / "log")
+        log.record("start", guards=["bar@h"])
+        log.record("stop")
+        await until(lambda: len(_lines(tmp_path / "log")) == 2)
+        await log.close()
+
+    _run(scenario())
+    assert [event["event"] for event in _lines(tmp_path / "log")] == ["start", "stop"]
+
+
+def test_events_before_the_loop_are_kept_and_close_writes_what_waits(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "log")
+    log.record("one")
+
+    async def scenario() -> None:
+        log.record("two")
+        await log.close()
+        await log.close()
+        log.record("lost")
+
+    _run(scenario())
+    assert [event["event"] for event in _lines(tmp_path / "log")] == ["one", "two"]
+
+
+def test_order_holds_under_load(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = AuditLog(tmp_path / "log")
+        for number in range(3000):
+            log.record("x", number=number)
+            if number % 500 == 0:
+                await asyncio.sleep(0.06)
+            if number % 700 == 0:
+                await log.flush()
+        await log.close()
+
+    _run(scenario())
+    assert [event["number"] for event in _lines(tmp_path / "log")] == list(range(3000))
+
+
+def test_listeners_see_events_at_once(tmp_path: Path) -> None:
+    seen: list[Event] = []
+    log = AuditLog(tmp_path / "log")
+    log.subscribe(seen.append)
+    log.record("x", peer="foo@h")
+    assert seen[0]["peer"] == "foo@h"
+
+
+def test_a_full_disk_is_told_once_and_nothing_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    troubles: list[str] = []
+    disk = FullDisk(monkeypatch)
+    monkeypatch.setattr(AuditLog, "RETRY_SECONDS", 0.02)
+
+    async def scenario() -> None:
+        log = AuditLog(tmp_path / "log", say=said.append)
+        log.on_trouble = troubles.append
+        disk.on = True
+        log.record("one")
+        assert not await log.flush()
+        log.record("two")
+        assert not await log.flush()
+        assert log.trouble == "No space left on device"
+        disk.on = False
+        await until(lambda: log.trouble is None)
+        await log.close()
+
+    _run(scenario())
+    assert troubles == ["No space left on device"]
+    assert len(said) == 2
+    assert "can't write the audit log: No space left on device; make room" in said[0]
+    assert "written again; 0 events were lost" in said[1]
+    events = _lines(tmp_path / "log")
+    assert [event["event"] for event in events] == ["one", "two", "audit_resumed"]
+    assert events[-1]["lost"] == 0
+
+
+def test_what_waits_is_bounded_and_the_lost_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    disk = FullDisk(monkeypatch)
+    monkeypatch.setattr(AuditLog, "MAX_WAITING", 1000)
+    monkeypatch.setattr(AuditLog, "RETRY_SECONDS", 0.02)
+
+    async def scenario() -> None:
+        log = AuditLog(tmp_path / "log", say=said.append)
+        disk.on = True
+        for number in range(100):
+            log.record("x", number=number)
+        assert log.trouble is not None
+        disk.on = False
+        await until(lambda: log.trouble is None)
+        await log.close()
+
+    _run(scenario())
+    events = _lines(tmp_path / "log")
+    kept = [event["number"] for event in events if event["event"] == "x"]
+    assert kept == list(range(len(kept)))
+    assert events[-1]["event"] == "audit_resumed"
+    assert len(kept) + events[-1]["lost"] == 100
+
+
+def test_closing_while_the_disk_is_full_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = FullDisk(monkeypatch)
+
+    async def scenario() -> None:
+        log = AuditLog(tmp_path / "log", say=lambda _: None)
+        disk.on = True
+        log.record("one")
+        await log.close()
+
+    _run(scenario())

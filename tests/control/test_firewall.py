@@ -1,0 +1,256 @@
+"""The firewall object: channels, counters, budgets and the event stream."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distwall._core import COMMANDS, KNOWN_FLAGS
+from distwall.audit import AuditLog, Event
+from distwall.control import ChannelHandle, Firewall, RefusedChannelError
+from distwall.control.tally import Tally
+from distwall.policy import Policy
+from tests.audit.until import until
+from tests.policy.texts import peer, policy, with_rules
+
+
+class Scene:
+    """A firewall whose events are kept in a list."""
+
+    def __init__(self, tmp_path: Path, made: Policy) -> None:
+        self.events: list[Event] = []
+        self.audit = AuditLog(tmp_path / "audit.jsonl", say=lambda _: None)
+        self.audit.subscribe(self.events.append)
+        self.policy = made
+        self.firewall = Firewall(made, self.audit)
+
+    def open(
+        self,
+        name: str = "foo@h",
+        guard: str = "bar@127.0.0.2",
+        creation: int = 7,
+        close: Callable[[str], None] = lambda _: None,
+    ) -> ChannelHandle:
+        entry = self.policy.entry_for(name, guard)
+        assert entry is not None
+        return self.firewall.open_channel(
+            peer=name,
+            peer_creation=3,
+            guard=guard,
+            guard_creation=creation,
+            flags=KNOWN_FLAGS,
+            entry=entry,
+            source="127.0.0.1",
+            close=close,
+        )
+
+    def kinds(self) -> list[str]:
+        return [event["event"] for event in self.events]
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path, with_rules(["accept link", "deny *"]))
+
+
+def test_a_channel_comes_and_goes(scene: Scene) -> None:
+    handle = scene.open()
+    (info,) = scene.firewall.peers()
+    assert (info.peer, info.guard, info.entry, info.source, info.visible) == (
+        "foo@h",
+        "bar@127.0.0.2",
+        "foo@*",
+        "127.0.0.1",
+        False,
+    )
+    assert info.since.endswith("Z")
+    handle.closed("peer closed")
+    handle.closed("again")
+    assert scene.firewall.peers() == []
+    assert scene.kinds() == ["connect", "disconnect"]
+    assert scene.events[1]["reason"] == "peer closed"
+    assert scene.events[1]["folded"] == 0
+
+
+def test_channels_are_listed_in_order(scene: Scene) -> None:
+    for name in ("foo@z", "foo@a"):
+        scene.open(name)
+    assert [info.peer for info in scene.firewall.peers()] == ["foo@a", "foo@z"]
+    json.dumps([info.to_json() for info in scene.firewall.peers()])
+
+
+def test_a_refused_command_names_its_rule(scene: Scene) -> None:
+    handle = scene.open()
+    deny = scene.policy.rules[1]
+    handle.record(
+        [
+            ("inbound", "spawn_request", "erlang:halt/1", "deny", deny.id, "rule", 4),
+            ("inbound", "send", None, "deny", None, "spoofed", 0),
+        ]
+    )
+    assert scene.events[1] == {
+        "time": scene.events[1]["time"],
+        "event": "refused",
+        "peer": "foo@h",
+        "guard": "bar@127.0.0.2",
+        "direction": "inbound",
+        "command": "spawn_request",
+        "target": "erlang:halt/1",
+        "verdict": "deny",
+        "rule": {"text": "deny *", "where": "entry", "file": "distwall.toml", "line": 9, "column": 26},
+        "reason": "rule",
+        "folded": 4,
+    }
+    assert (scene.events[2]["rule"], scene.events[2]["reason"]) == (None, "spoofed")
+
+
+def test_statistics_have_the_shape_of_the_vms(scene: Scene) -> None:
+    for statistics in (scene.firewall.statistics(), scene.firewall.statistics("never@seen")):
+        assert list(statistics) == ["inbound", "outbound"]
+        assert tuple(statistics["inbound"]) == COMMANDS
+        assert statistics["inbound"]["link"] == {"accept": 0, "deny": 0, "drop": 0}
+
+
+def test_counters_outlive_connections(scene: Scene) -> None:
+    handle = scene.open()
+    handle.closed("")
+    assert scene.firewall.knows("foo@h")
+    assert not scene.firewall.knows("never@seen")
+
+
+class FakeCounters:
+    """Counters that count what a test says."""
+
+    def __init__(self) -> None:
+        self.links = 0
+
+    def snapshot(self) -> dict[str, dict[str, dict[str, int]]]:
+        return {"inbound": {"link": {"accept": self.links}}}
+
+
+def test_the_oldest_names_are_forgotten_but_not_their_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distwall.control.tally.Counters", FakeCounters)
+    monkeypatch.setattr(Tally, "MAX_NAMES", 2)
+    tally = Tally()
+    for number, name in enumerate("abc"):
+        counters: Any = tally.of(name, {"a"})
+        counters.links = 10**number
+    assert [name for name in "abc" if name in tally] == ["a", "c"]
+    assert tally.statistics()["inbound"]["link"]["accept"] == 111
+    assert tally.statistics("b")["inbound"]["link"]["accept"] == 0
+    assert tally.statistics("c")["inbound"]["link"]["accept"] == 100
+    kept: Any = tally.of("c", {})
+    assert kept.links == 100
+    tally.of("d", {"a", "c"})
+    assert [name for name in "acd" if name in tally] == ["a", "c", "d"]  # those in use stay, whatever the bound
+
+
+def test_budgets_belong_to_an_entry_and_an_incarnation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    budgets: list[object] = []
+
+    class FakeChannel:
+        def __init__(self, *, budget: object, **_: object) -> None:
+            budgets.append(budget)
+
+    monkeypatch.setattr("distwall.control.firewall.Channel", FakeChannel)
+    scene = Scene(tmp_path, policy(peer("foo@*") + peer("qux@*")))
+    scene.open("foo@a")
+    scene.open("foo@b")
+    scene.open("qux@a")
+    scene.open("foo@a", creation=8)
+    scene.open("foo@a", guard="baz@127.0.0.2")
+    first, again, other_entry, restarted, other_guard = budgets
+    assert first is again
+    assert len({id(b) for b in (first, other_entry, restarted, other_guard)}) == 4
+
+
+def test_limits_and_compiled_rules_reach_the_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {}
+
+    class FakeChannel:
+        def __init__(self, **arguments: Any) -> None:
+            given.update(arguments)
+
+    monkeypatch.setattr("distwall.control.firewall.Channel", FakeChannel)
+    scene = Scene(tmp_path, policy(peer(more="limits = { new_atoms = 5 }")))
+    scene.open()
+    assert given["limits"] == {"new_atoms": 5}
+    assert given["policy"] is scene.policy.compile(scene.policy.entries[0])
+
+
+def test_a_flood_of_refusals_is_folded(scene: Scene) -> None:
+    async def scenario() -> None:
+        for _ in range(30):
+            scene.firewall.refused(source="10.0.0.1", peer="x@h", guard=None, reason="bad_cookie")
+        scene.firewall.refused(source="10.0.0.1", peer=None, guard=None, reason="kill", kind="epmd_refused")
+        scene.firewall.close()
+        await scene.audit.close()
+
+    asyncio.run(scenario())
+    assert set(scene.kinds()) == {"handshake_refused", "epmd_refused"}
+    assert sum(1 + event["folded"] for event in scene.events) == 31
+    assert len(scene.events) == 7
+
+
+def test_the_folded_come_out_by_themselves(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distwall.audit.fold.Folder.WINDOW", 0.05)
+
+    async def scenario() -> None:
+        for _ in range(20):
+            scene.firewall.notice("epmd_refused", source="10.0.0.1", reason="kill")
+        await until(lambda: sum(1 + event["folded"] for event in scene.events) == 20)
+        await scene.audit.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))
+    assert len(scene.events) == 6
+
+
+def test_notices_are_events(scene: Scene) -> None:
+    scene.firewall.notice("register", guard="bar", port=4711)
+    assert (scene.events[0]["event"], scene.events[0]["port"]) == ("register", 4711)
+
+
+class TestFullDisk:
+    def _scene(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_full: str) -> Scene:
+        def fail(_fd: int, _data: bytes) -> int:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("distwall.audit.file.os.write", fail)
+        return Scene(tmp_path, policy(f'[audit]\non_full = "{on_full}"\n' + peer()))
+
+    def test_deny_closes_what_is_open_and_opens_no_more(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        scene = self._scene(tmp_path, monkeypatch, "deny")
+        reasons: list[str] = []
+
+        async def scenario() -> None:
+            handles: list[ChannelHandle] = []
+
+            def close(reason: str) -> None:
+                reasons.append(reason)
+                handles[0].closed(reason)
+
+            handles.append(scene.open(close=close))
+            await scene.audit.flush()
+            with pytest.raises(RefusedChannelError, match="the audit log can't be written"):
+                scene.open()
+
+        asyncio.run(scenario())
+        assert reasons == ["the audit log can't be written: No space left on device"]
+        assert scene.firewall.peers() == []
+
+    def test_continue_goes_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        scene = self._scene(tmp_path, monkeypatch, "continue")
+        reasons: list[str] = []
+
+        async def scenario() -> None:
+            scene.open(close=reasons.append)
+            await scene.audit.flush()
+            assert scene.audit.trouble
+            scene.open()
+
+        asyncio.run(scenario())
+        assert reasons == []
+        assert len(scene.firewall.peers()) == 2
