@@ -1,0 +1,242 @@
+"""A distwall in this process, its event loop in a thread of its own; the test plays both nodes on blocking sockets."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from distwall.audit import AuditLog
+from distwall.control import Firewall
+from distwall.gateway import Gateway
+from distwall.policy import loads
+from tests.nodes.harness import ports
+from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer, policy
+from tests.wire.dist import OTP_25, Flag
+from tests.wire.hostile import Handshake, Node, digest, epmd_port, epmd_registered
+
+GUARD = "bar@127.0.0.2"
+PEER = "foo@127.0.0.1"
+PEER_COOKIE = b"peer-cookie"
+FLAGS = int(OTP_25)
+WAIT = 5.0
+
+
+class Gate:
+    """The running gateway."""
+
+    def __init__(self, folder: Path, text: str, epmd: int, register: int) -> None:
+        self.peers_epmd = ("127.0.0.2", epmd)
+        self.register_epmd = ("127.0.0.1", register)
+        self.text = text
+        self._sockets: list[socket.socket] = []
+        self.seen: list[dict[str, Any]] = []
+        self._new_event = threading.Condition()
+        (folder / "cluster.cookie").write_text(CLUSTER_COOKIE)
+        (folder / "cluster.cookie").chmod(0o600)
+        self._policy = loads(text, folder / "distwall.toml", {})
+        self._ready = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            uvloop.run(self._serve())
+        except BaseException as error:  # noqa: BLE001  # raised in the test
+            self._error = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(lambda _, context: self.errors.append(context))
+        self.errors: list[dict[str, Any]] = []
+        self._stop = asyncio.Event()
+        audit = AuditLog(self._policy.audit.file)
+        audit.subscribe(self._note)
+        self.firewall = Firewall(self._policy, audit)
+        self.gateway = Gateway(self.firewall)
+        try:
+            await self.gateway.start()
+            self._ready.set()
+            await self.gateway.run(self._stop)
+        finally:
+            self.firewall.close()
+            await audit.close()
+
+    def start(self) -> None:
+        self._thread.start()
+        self._ready.wait(WAIT)
+        if self._error is not None:
+            self._thread.join(WAIT)
+            raise self._error
+
+    def stop(self) -> None:
+        for each in self._sockets:
+            each.close()
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(WAIT)
+        assert not self._thread.is_alive()
+        assert self._error is None
+        assert self.errors == []
+
+    def _note(self, event: dict[str, Any]) -> None:
+        with self._new_event:
+            self.seen.append(event)
+            self._new_event.notify_all()
+
+    def wait_event(self, kind: str, timeout: float = WAIT, **fields: Any) -> dict[str, Any]:
+        """Waits for an event with these fields."""
+        found: list[dict[str, Any]] = []
+
+        def there() -> bool:
+            found[:] = [
+                event
+                for event in self.seen
+                if event["event"] == kind and all(event.get(key) == value for key, value in fields.items())
+            ]
+            return bool(found)
+
+        with self._new_event:
+            assert self._new_event.wait_for(there, timeout), f"no {kind} {fields} among {self.seen}"
+        return found[0]
+
+    def port(self, name: str = "bar") -> int:
+        """Distwall's port for a guarded node."""
+        port = epmd_port(name, self.peers_epmd)
+        assert port is not None
+        return port
+
+    def dial(self, name: str = "bar", source: str = "127.0.0.1") -> "Raw":
+        """A connection to a guarded node, as a peer makes it, before anything was said."""
+        return self.own(socket.create_connection(("127.0.0.2", self.port(name)), WAIT, (source, 0)))
+
+    def own(self, sock: socket.socket) -> "Raw":
+        """A socket that is closed at the end of the test."""
+        self._sockets.append(sock)
+        return Raw(sock)
+
+
+@contextmanager
+def running(
+    folder: Path, peers: Sequence[Peer], *, guards: Sequence[str] = (GUARD,), one_epmd: bool = False, extra: str = ""
+) -> Iterator[Gate]:
+    """A gateway with this policy; ``extra`` are further lines of ``[guard]``."""
+    with ExitStack() as stack:
+        epmd = stack.enter_context(ports.lease())
+        register = stack.enter_context(ports.lease())
+        text = policy(epmd, register, peers, guards=guards).replace("[guard]\n", f"[guard]\n{extra}\n")
+        if one_epmd:
+            text = text.replace(f"127.0.0.1:{register}", f"127.0.0.2:{epmd}")
+        gate = Gate(folder, text, epmd, register)
+        gate.start()
+        stack.callback(gate.stop)
+        yield gate
+
+
+@dataclass
+class Raw(Handshake):
+    """One socket, and the steps of the handshake on it."""
+
+    def __post_init__(self) -> None:
+        self.sock.settimeout(WAIT)
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def is_closed(self) -> bool:
+        """Waits for the other side to close, and drops what it sent before."""
+        try:
+            while self.sock.recv(1 << 16):
+                pass
+        except ConnectionError:
+            return True
+        except TimeoutError:
+            return False
+        return True
+
+    def is_silent(self, seconds: float = 0.1) -> bool:
+        """Nothing comes, and the connection stays open."""
+        self.sock.settimeout(seconds)
+        try:
+            return self.sock.recv(1, socket.MSG_PEEK) is None
+        except TimeoutError:
+            return True
+        finally:
+            self.sock.settimeout(WAIT)
+
+    def prove(self, cookie: bytes, challenge: int) -> None:
+        """Answers a challenge, with one's own: 99."""
+        self.send_reply(99, digest(cookie, challenge))
+
+
+@dataclass
+class FakeGuard:
+    """A guarded node that is registered and does what the test says."""
+
+    gate: Gate
+    name: str = GUARD
+    creation: int = 0x0A0B0C0D
+    flags: int = FLAGS
+    node: Node = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.node = Node(self.name, CLUSTER_COOKIE.encode(), self.flags, self.creation)
+
+    @contextmanager
+    def registered(self) -> Iterator["FakeGuard"]:
+        with socket.create_server(("127.0.0.1", 0), backlog=512) as self.server:
+            self.server.settimeout(WAIT)
+            alive = self.name.partition("@")[0]
+            with epmd_registered(alive, self.server.getsockname()[1], self.gate.register_epmd):
+                yield self
+
+    def accept(self) -> Raw:
+        sock, _ = self.server.accept()
+        return self.gate.own(sock)
+
+    def is_left_alone(self, seconds: float = 0.1) -> bool:
+        """Nobody dials."""
+        self.server.settimeout(seconds)
+        try:
+            self.server.accept()
+        except TimeoutError:
+            return True
+        finally:
+            self.server.settimeout(WAIT)
+        return False
+
+
+def join(
+    gate: Gate, guard: FakeGuard, name: str = PEER, *, cookie: bytes = PEER_COOKIE, flags: int = FLAGS
+) -> tuple[Raw, Raw]:
+    """A whole handshake. Returns the peer's and the guarded node's socket, to be used for frames."""
+    peer = gate.dial(guard.name.partition("@")[0])
+    peer.send_name(name, flags, 5)
+    inner = guard.accept()
+    inner.receive_name()
+    inner.send_status("ok")
+    assert peer.receive_status() == b"ok"
+    finish(gate, guard, peer, inner, cookie)
+    return peer, inner
+
+
+def finish(gate: Gate, guard: FakeGuard, peer: Raw, inner: Raw, cookie: bytes = PEER_COOKIE) -> None:
+    """The handshake from the challenge on."""
+    inner.send_challenge(guard.name, guard.flags, guard.creation, 4711)
+    _, challenge, creation, name = peer.receive_challenge()
+    assert (creation, name) == (guard.creation, guard.name)
+    peer.prove(cookie, challenge)
+    theirs, proof = inner.receive_reply()
+    assert proof == digest(CLUSTER_COOKIE.encode(), 4711)
+    inner.send_ack(digest(CLUSTER_COOKIE.encode(), theirs))
+    assert peer.receive_ack() == digest(cookie, 99)
+
+
+def hidden(flags: int) -> int:
+    return flags & ~int(Flag.PUBLISHED)

@@ -1,0 +1,216 @@
+"""The data path: bytes in both directions, back-pressure, ends."""
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distwall import _core
+from distwall.gateway import pump
+from tests.gateway.gate import FLAGS, PEER, FakeGuard, Gate, Raw, hidden, join, running
+from tests.nodes.harness.wall import Peer
+from tests.wire.dist import EMPTY, Op, Receiver, Sender, message
+from tests.wire.etf import Atom, Pid, Ref
+
+TICK = bytes(4)
+BIG = 32 << 20
+"""More than the buffers of all sockets on the way, and of distwall, take."""
+
+
+class Sides:
+    """A channel: both sockets, and what each node would send."""
+
+    def __init__(self, gate: Gate, guard: FakeGuard) -> None:
+        self.peer, self.inner = join(gate, guard)
+        self.flags = hidden(FLAGS) & _core.KNOWN_FLAGS
+        self.from_peer = Sender(self.flags)
+        self.at_guard = Receiver(self.flags)
+        self.at_peer = Receiver(self.flags)
+
+    def send(self, name: str, payload: Any) -> bytes:
+        """A registered send of the peer, as bytes."""
+        sender = Pid(Atom(PEER), 100, 0, 5)
+        return self.from_peer.bytes(message(Op.REG_SEND, sender, EMPTY, Atom(name), payload=payload))
+
+    def monitor(self, number: int) -> bytes:
+        ref = Ref(Atom(PEER), 5, (number, 1, 2))
+        return self.from_peer.bytes(message(Op.MONITOR_P, Pid(Atom(PEER), 100, 0, 5), Atom("victim"), ref))
+
+
+@pytest.fixture
+def sides(gate: Gate, guard: FakeGuard) -> Sides:
+    return Sides(gate, guard)
+
+
+def read(raw: Raw, count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count and (part := raw.sock.recv(1 << 20)):
+        data += part
+    return bytes(data)
+
+
+def write_until_stuck(raw: Raw, data: bytes) -> int:
+    """Writes ``data`` over and over until nothing goes any more; returns the bytes written."""
+    raw.sock.settimeout(0.5)
+    written = 0
+    view = memoryview(data)
+    try:
+        while written < BIG:
+            written += raw.sock.send(view[written % len(data) :])
+    except TimeoutError:
+        pass
+    finally:
+        raw.sock.settimeout(5)
+    return written
+
+
+def test_messages_go_both_ways(sides: Sides) -> None:
+    data = sides.send("victim", [Atom("hello"), 1, b"x" * 1000])
+    for byte in data:
+        sides.peer.sock.sendall(bytes([byte]))
+    (got,) = sides.at_guard.feed(read(sides.inner, len(data)))
+    assert got.payload == [Atom("hello"), 1, b"x" * 1000]
+    sides.inner.sock.sendall(TICK)
+    assert sides.peer.sock.recv(10) == TICK
+
+
+def test_end_of_stream_of_the_peer(gate: Gate, sides: Sides) -> None:
+    sides.peer.sock.sendall(TICK * 3)
+    sides.peer.sock.shutdown(socket.SHUT_WR)
+    assert read(sides.inner, 100) == TICK * 3, "all before the end, then the end"
+    sides.inner.sock.sendall(TICK)
+    sides.inner.close()
+    assert read(sides.peer, 100) == TICK, "what the guarded node sent before it closed in turn"
+    assert gate.wait_event("disconnect")["reason"] == "peer closed"
+
+
+def test_end_of_stream_of_the_guarded_node(gate: Gate, sides: Sides) -> None:
+    sides.inner.sock.sendall(TICK)
+    sides.inner.close()
+    assert read(sides.peer, 100) == TICK
+    sides.peer.close()
+    assert gate.wait_event("disconnect")["reason"] == "guarded node closed"
+
+
+@pytest.mark.parametrize("who", ["peer", "inner"])
+def test_resets(gate: Gate, sides: Sides, who: str) -> None:
+    one, other = (sides.peer, sides.inner) if who == "peer" else (sides.inner, sides.peer)
+    one.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    one.close()
+    assert read(other, 100) == b""
+    assert gate.wait_event("disconnect")["reason"] == ("peer closed" if who == "peer" else "guarded node closed")
+
+
+def test_what_is_pending_is_written_before_the_end(sides: Sides) -> None:
+    data = sides.send("victim", b"x" * (4 << 20))
+
+    def write() -> None:
+        sides.peer.sock.sendall(data)
+        sides.peer.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    time.sleep(0.1)
+    assert len(read(sides.inner, len(data) + 100)) == len(data)
+    writer.join()
+
+
+def test_one_end_is_not_the_other(gate: Gate, sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A side that doesn't close in turn is cut in the end."""
+    monkeypatch.setattr(pump, "LINGER", 0.2)
+    sides.peer.sock.shutdown(socket.SHUT_WR)
+    assert read(sides.inner, 1) == b""
+    sides.inner.sock.sendall(TICK)
+    assert sides.peer.sock.recv(10) == TICK
+    assert sides.peer.is_closed()
+    assert gate.wait_event("disconnect")["reason"] == "peer closed"
+
+
+def test_a_violation_closes_both_sides(gate: Gate, sides: Sides) -> None:
+    good = sides.send("victim", Atom("last"))
+    sides.peer.sock.sendall(good + struct.pack(">I", 0x7FFFFFFF))
+    assert read(sides.inner, len(good) + 1) == good, "what was accepted before is delivered"
+    assert sides.peer.is_closed()
+    assert gate.wait_event("disconnect")["reason"]
+
+
+def test_one_channel_does_not_end_another(gate: Gate, guard: FakeGuard, sides: Sides) -> None:
+    other_peer, other_inner = join(gate, guard, "cli1@127.0.0.1", cookie=b"cli-cookie")
+    sides.peer.sock.sendall(b"\xff" * 100)
+    assert sides.peer.is_closed()
+    other_peer.sock.sendall(TICK)
+    assert other_inner.sock.recv(10) == TICK
+
+
+def test_a_defect_ends_its_own_channel_only(
+    gate: Gate, guard: FakeGuard, sides: Sides, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other_peer, other_inner = join(gate, guard, "cli1@127.0.0.1", cookie=b"cli-cookie")
+    (leg,) = [each._legs[0] for each in gate.gateway._door.pumps if each.handle.peer == PEER]
+    monkeypatch.setattr(leg, "_receive", lambda *_: 1 // 0)
+    sides.peer.sock.sendall(TICK)
+    assert sides.peer.is_closed()
+    assert sides.inner.is_closed()
+    assert gate.wait_event("disconnect")["reason"] == "internal error: ZeroDivisionError"
+    other_peer.sock.sendall(TICK)
+    assert other_inner.sock.recv(10) == TICK
+    assert isinstance(gate.errors.pop()["exception"], ZeroDivisionError)
+
+
+# === back-pressure ===
+
+
+def test_a_side_that_does_not_read_stops_the_other_and_only_that(sides: Sides) -> None:
+    data = sides.send("victim", b"x" * 60_000)
+    written = write_until_stuck(sides.peer, data)
+    assert written < BIG
+    for _ in range(3):
+        sides.inner.sock.sendall(TICK)
+        assert read(sides.peer, 4) == TICK, "the other direction goes on"
+    whole = written - written % len(data)
+    got = sides.at_guard.feed(read(sides.inner, written - 100_000)[:whole])
+    assert got, "and all of it arrives"
+    sides.peer.sock.settimeout(5)
+    sides.peer.sock.sendall(data[written % len(data) :])
+
+
+def test_both_directions_full_at_once_and_then_read(sides: Sides) -> None:
+    """Two nodes that both have much to send before they read do not stop each other for good."""
+    data = sides.send("victim", b"x" * 60_000)
+    back = Sender(sides.flags).bytes(
+        message(Op.REG_SEND, Pid(Atom("bar@127.0.0.2"), 9, 0, 0x0A0B0C0D), EMPTY, Atom("x"), payload=b"y" * 60_000)
+    )
+    out, inn = write_until_stuck(sides.peer, data), write_until_stuck(sides.inner, back)
+    assert len(read(sides.inner, out)) == out
+    assert len(read(sides.peer, inn)) == inn
+
+
+@pytest.fixture
+def denying(tmp_path: Path) -> Iterator[Sides]:
+    with running(tmp_path, [Peer(["deny *"])]) as gate, FakeGuard(gate).registered() as guard:
+        yield Sides(gate, guard)
+
+
+def test_a_peer_that_does_not_read_its_refusals_is_not_read(denying: Sides) -> None:
+    data = b"".join(denying.monitor(number) for number in range(1000))
+    written = write_until_stuck(denying.peer, data)
+    assert written < BIG
+    answers = denying.at_peer.feed(read(denying.peer, 1 << 20))
+    assert answers[0].op is Op.PAYLOAD_MONITOR_P_EXIT
+    assert write_until_stuck(denying.peer, data[written % len(data) :] + data) > 0, "once it reads, it is read"
+
+
+def test_answers_and_forwarded_bytes_share_the_way_back(denying: Sides) -> None:
+    denying.peer.sock.sendall(denying.monitor(1))
+    denying.inner.sock.sendall(TICK)
+    received = b""
+    messages: list[Any] = []
+    while not messages or TICK not in received:
+        received += (part := denying.peer.sock.recv(1000))
+        messages += denying.at_peer.feed(part)
+    assert messages[0].op is Op.PAYLOAD_MONITOR_P_EXIT
