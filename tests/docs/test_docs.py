@@ -1,0 +1,59 @@
+"""What README and docs show: policies load, rules parse, lists are complete, links lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from distwall._core import COMMANDS, DEFAULT_LIMITS
+from distwall.policy import loads
+from distwall.policy.grammar import parse_rule
+
+TOP = Path(__file__).resolve().parents[2]
+PAGES = [*TOP.glob("*.md"), *(TOP / "docs").glob("*.md")]
+GUARD = '[guard]\nnodes = ["bar@127.0.0.2"]\ncookie = "cluster"\n'
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """``(page, text)`` of the code blocks in a language."""
+    return [
+        (page.name, text)
+        for page in PAGES
+        for text in re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    ]
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("toml"))
+def test_policies_load(page: str, text: str, tmp_path: Path) -> None:
+    for cookie in set(re.findall(r'cookie_file\s*=\s*"(.*?)"', text)):
+        (tmp_path / cookie).write_text(f"cookie-of-{cookie}")
+        (tmp_path / cookie).chmod(0o600)
+    whole = text if "[guard]" in text else GUARD + text
+    loads(whole, tmp_path / "distwall.toml", {})
+
+
+@pytest.mark.parametrize(
+    ("page", "rule"), [(page, rule) for page, text in blocks("rules") for rule in text.splitlines()]
+)
+def test_rules_parse(page: str, rule: str) -> None:
+    parse_rule(rule)
+
+
+def test_the_rules_page_knows_every_command() -> None:
+    page = (TOP / "docs" / "rules.md").read_text()
+    assert [command for command in COMMANDS if f"`{command}`" not in page] == []
+
+
+def test_the_limits_page_has_every_limit_with_its_default() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|.*?\| (\d+) \|", (TOP / "docs" / "limits.md").read_text(), re.MULTILINE)
+    assert {name: int(value) for name, value in rows} == DEFAULT_LIMITS
+
+
+def test_links_lead_somewhere() -> None:
+    broken = [
+        (page.name, target)
+        for page in PAGES
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+        if not (page.parent / target).exists()
+    ]
+    assert broken == []
