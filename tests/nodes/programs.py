@@ -27,6 +27,12 @@ def run(program: Program, here: Node, there: Node) -> str:
         return str(error)
 
 
+def same_release(one: Node, other: Node) -> bool:
+    """Whether both run the same OTP release: between two, the programs that carry a fun or compiled code fail."""
+    release = "erlang:system_info(otp_release)"
+    return one.eval(release) == other.eval(release)
+
+
 # Values of every kind that the external term format has; pids, references, ports and functions are of either node.
 _TERMS = """
     [0, 255, 256, -1, 2147483647, -2147483648, 1 bsl 60, -(1 bsl 64), 1 bsl 2000, 0.0, -0.1, 1.0e308, '', a,

@@ -7,13 +7,14 @@ from typing import Literal
 import pytest
 
 from tests.nodes.harness import GUARD, Node, Peer, Scene
-from tests.nodes.programs import PROGRAMS, run
+from tests.nodes.programs import PROGRAMS, run, same_release
 
 FOO = "foo@127.0.0.1"
 THROUGH = ("direct", "distwall")
 OPEN = Peer(["accept *"], node="*@127.0.0.1", visible=True)
 
 Direction = Literal["inbound", "outbound"]
+DIRECTIONS: tuple[Direction, ...] = ("inbound", "outbound")
 
 
 @dataclass
@@ -45,18 +46,28 @@ def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
         yield scene
 
 
-def test_programs_give_the_same_results(scene: Scene) -> None:
-    pair = meet(scene)
-    wrong = {
-        (direction, program.name): result
-        for direction in ("inbound", "outbound")
-        for program in PROGRAMS
-        if (result := run(program, *pair.ends(direction))) != program.expected
-    }
-    assert wrong == {}
+def test_programs_give_the_same_results() -> None:
+    results: dict[str, dict[tuple[str, str], str]] = {}
+    for through, peers in (("direct", None), ("distwall", [OPEN])):
+        with Scene(peers) as scene:
+            pair = meet(scene)
+            results[through] = {
+                (direction, program.name): run(program, *pair.ends(direction))
+                for direction in DIRECTIONS
+                for program in PROGRAMS
+            }
+            if same_release(pair.foo, pair.bar):
+                wrong = {
+                    (direction, program.name): result
+                    for direction in DIRECTIONS
+                    for program in PROGRAMS
+                    if (result := results[through][direction, program.name]) != program.expected
+                }
+                assert wrong == {}, through
+    assert results["distwall"] == results["direct"]
 
 
-@pytest.mark.parametrize("direction", ["inbound", "outbound"])
+@pytest.mark.parametrize("direction", DIRECTIONS)
 def test_small_messages_overtake_a_large_one(scene: Scene, direction: Direction) -> None:
     """64 MB go over in fragments, and calls are answered in between."""
     sender, receiver = meet(scene).ends(direction)
@@ -84,7 +95,7 @@ def test_small_messages_overtake_a_large_one(scene: Scene, direction: Direction)
     assert small > 1, f"small ones before the large one: {order}"
 
 
-@pytest.mark.parametrize("direction", ["inbound", "outbound"])
+@pytest.mark.parametrize("direction", DIRECTIONS)
 def test_more_atoms_than_the_cache_has_slots(scene: Scene, direction: Direction) -> None:
     sender, receiver = meet(scene).ends(direction)
     atoms = '[list_to_atom("atom_" ++ integer_to_list(N)) || N <- lists:seq(1, 5000)]'
