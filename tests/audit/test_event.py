@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distwall.audit.event import MAX_TEXT, event, line
@@ -47,6 +47,7 @@ def test_a_line_is_printable_ascii() -> None:
     assert json.loads(data)["a"] == '\x00\x1b[31m\x7f\x85\u2028\n"\\é'
 
 
+@settings(deadline=None)
 @given(st.recursive(st.none() | st.integers() | st.text() | st.binary(), lambda inner: st.lists(inner, max_size=3)))
 def test_any_value_is_one_line_of_json(value: Any) -> None:
     data = line(event("x", {"value": value}))

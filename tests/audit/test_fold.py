@@ -1,6 +1,6 @@
 """Floods are kept short, and no count is lost."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distwall.audit.fold import Folder, Held
@@ -50,6 +50,7 @@ def test_all_together_are_bounded() -> None:
     assert len(folder.flush(2.0)) <= Folder.MAX_HELD + 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 0.6), st.integers(0, 200), st.integers(0, 80)), max_size=400))
 def test_events_and_folded_counts_add_up(steps: list[tuple[float, int, int]]) -> None:
     folder, now, out = Folder(), 0.0, []

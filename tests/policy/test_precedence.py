@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distwall._core import COMMANDS
 from distwall.policy import Policy
-from distwall.policy.rules import decides
 from tests.policy.judge import Question, Written, judge
 from tests.policy.texts import with_rules
 
@@ -18,7 +17,7 @@ NAMES = ["a", "ab", "abc", "b", "net_kernel"]
 def _decider(policy: Policy, command: str, key: tuple[str, ...] | None = None, shape: str | None = None) -> str | None:
     """The text of the rule that decides for the first entry, by all three ways to find out, which must agree."""
     entry = policy.entries[0]
-    found = decides(policy.ranked(entry), command, key, shape)
+    found = policy.ranked(entry).decides(command, key, shape)
     for verdict, rule_id, pattern in policy.compile(entry).judge(command, key):
         if pattern is None or pattern == shape:
             assert found is not None
@@ -161,6 +160,7 @@ questions: st.SearchStrategy[Question] = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(cases(), st.lists(questions, min_size=1, max_size=12))
 def test_the_judges_agree(case: Case, asked: list[Question]) -> None:
     policy = case.policy()

@@ -7,6 +7,8 @@ import typer
 
 from distwall.cli.output import ConfigOption, load_policy, warn
 
+_MAX_WARNINGS = 10
+
 
 def run(
     config: ConfigOption = None,
@@ -20,6 +22,8 @@ def run(
     from distwall.cli.serve import serve  # noqa: PLC0415
 
     policy = load_policy(config)
-    for warning in policy.warnings:
+    for warning in policy.warnings[:_MAX_WARNINGS]:
         warn(warning)
+    if (more := len(policy.warnings) - _MAX_WARNINGS) > 0:
+        warn(f"and {more} more; distwall check {policy.path} shows all")
     serve(policy, show_events=sys.stderr.isatty() if events is None else events)

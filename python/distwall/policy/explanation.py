@@ -8,7 +8,8 @@ from distwall._core import COMMANDS
 from distwall.policy.grammar import RuleSyntaxError, Verdict, parse_key, takes_key
 from distwall.policy.model import Entry, Policy
 from distwall.policy.names import atom
-from distwall.policy.rules import Filter, Rule, Specificity, decides, precision, specificity
+from distwall.policy.ranking import Ranking
+from distwall.policy.rules import Filter, Rule, Specificity, precision, specificity
 
 # What tracking lets pass without a rule (DESIGN: "Answers and endings need no rule").
 ANSWERS_AND_ENDINGS = frozenset({"demonitor", "exit", "monitor_exit", "spawn_reply", "unlink", "unlink_ack"})
@@ -123,13 +124,13 @@ def explain(policy: Policy, peer: str, command: str, key: str | None = None, gua
     )
 
 
-def _carrier(ranked: tuple[Filter, ...], key: tuple[str, ...] | None) -> str | None:
+def _carrier(ranked: Ranking, key: tuple[str, ...] | None) -> str | None:
     """The command whose rule decides about a message that makes OTP run code, where no `otp_internal` rule is asked.
 
     These are asked only about what is accepted otherwise, and not where `accept *` accepts it.
     """
     command = "send" if key is None else "reg_send"
-    winner = decides(ranked, command, key)
+    winner = ranked.decides(command, key)
     asked = winner is not None and winner.rule.verdict == "accept" and winner.command != "*"
     return None if asked else command
 
@@ -181,7 +182,7 @@ def _why_lost(winner: Filter, loser: Filter) -> str:
     return "equally specific, and written later"
 
 
-def _notes(ranked: tuple[Filter, ...], command: str, key: tuple[str, ...] | None, winner: Filter | None) -> list[str]:
+def _notes(ranked: Ranking, command: str, key: tuple[str, ...] | None, winner: Filter | None) -> list[str]:
     notes = []
     if key is None and takes_key(command) and any(f.key and f.command == command for f in ranked):
         notes.append("rules with a key are left out: give a KEY to ask about one target")
@@ -197,7 +198,7 @@ def _notes(ranked: tuple[Filter, ...], command: str, key: tuple[str, ...] | None
         notes.append("replies to calls of the guarded node pass without a rule")
     if command in _MESSAGES and winner and winner.rule.verdict == "accept" and winner.command != "*":
         name = f" {_shown(key)}" if key else ""
-        opened = next((f for f in ranked if f.matches("otp_internal", key)), None)
+        opened = ranked.decides("otp_internal", key)
         if opened is None or opened.rule.verdict != "accept":
             notes.append(
                 "messages that make an OTP process run code are refused all the same;"

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from distwall.policy.model import Entry, Policy
 from distwall.policy.names import Part, atom
 from distwall.policy.problem import Origin, Problem
-from distwall.policy.rules import Filter, Rule, decides, rank
+from distwall.policy.ranking import Ranking, rank
+from distwall.policy.rules import Rule
 
 _PING = (("monitor", ("net_kernel",), None), ("reg_send", ("net_kernel",), "is_auth"))
 
@@ -52,9 +53,9 @@ def _shadowed(policy: Policy) -> Iterator[Problem]:
     # The defaults among themselves are looked at even where no entry exists.
     for attached in [*(entry.attached for entry in policy.entries), (policy.defaults,)]:
         ranked = rank(attached, ())
-        for index, candidate in enumerate(ranked):
-            winner = next((earlier for earlier in ranked[:index] if earlier.covers(candidate)), None)
-            if winner is None:
+        for candidate in ranked:
+            winner = ranked.covering(candidate)
+            if winner is None or winner is candidate:
                 alive.add(candidate.rule)
             else:
                 by.setdefault(candidate.rule, winner.rule)
@@ -64,15 +65,16 @@ def _shadowed(policy: Policy) -> Iterator[Problem]:
             yield Problem(rule.origin, what, "remove one of them")
 
 
-def _hidden_defaults(policy: Policy, entry: Entry, ranked: tuple[Filter, ...]) -> Iterator[Problem]:
+def _hidden_defaults(policy: Policy, entry: Entry, ranked: Ranking) -> Iterator[Problem]:
     """Defaults that a broader attached rule silences, where that turns the verdict round."""
-    attached = [candidate for candidate in ranked if candidate.rule.where != "defaults"]
     for rule in policy.defaults:
         if rule.command in ("*", "ping"):
             continue
         for candidate in rule.filters():
-            winner = next((other for other in attached if other.covers(candidate)), None)
-            if winner and winner.key is None and (winner.rule.verdict == "accept") != (rule.verdict == "accept"):
+            winner = ranked.covering(candidate)
+            if winner is None or winner.key is not None or winner.rule.where == "defaults":
+                continue
+            if (winner.rule.verdict == "accept") != (rule.verdict == "accept"):
                 what = (
                     f"for {entry.node}, `{winner.rule.text}` hides `{rule.text}` of the defaults"
                     f" (line {rule.origin.line}): defaults speak only where nothing attached does"
@@ -80,13 +82,13 @@ def _hidden_defaults(policy: Policy, entry: Entry, ranked: tuple[Filter, ...]) -
                 yield Problem(winner.rule.origin, what, f"add `{rule.text}` to this list if it should hold")
 
 
-def _broken_ping(entry: Entry, ranked: tuple[Filter, ...]) -> Iterator[Problem]:
+def _broken_ping(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
     """`accept ping` that another rule breaks: the peer's ping then says pang and cuts the connection."""
     accepted = next((f.rule for f in ranked if f.rule.command == "ping" and f.rule.verdict == "accept"), None)
     if accepted is None:
         return
     for command, key, shape in _PING:
-        winner = decides(ranked, command, key, shape)
+        winner = ranked.decides(command, key, shape)
         if winner is not None and winner.rule.verdict != "accept" and winner.rule.command != "ping":
             what = (
                 f"for {entry.node}, `{winner.rule.text}` hides `accept ping` (line {accepted.origin.line}):"
@@ -96,14 +98,14 @@ def _broken_ping(entry: Entry, ranked: tuple[Filter, ...]) -> Iterator[Problem]:
             return
 
 
-def _calls_without_monitor(ranked: tuple[Filter, ...]) -> Iterator[Problem]:
+def _calls_without_monitor(ranked: Ranking) -> Iterator[Problem]:
     """Accepted sends to a name whose monitor is refused: a call monitors first, and fails on that."""
     for candidate in ranked:
         if candidate.command != "reg_send" or candidate.rule.verdict != "accept" or candidate.rule.command == "ping":
             continue
         key = _example(candidate.key[0]) if candidate.key else None
-        sent = decides(ranked, "reg_send", key)
-        monitored = decides(ranked, "monitor", key)
+        sent = ranked.decides("reg_send", key)
+        monitored = ranked.decides("monitor", key)
         if sent is not candidate or (monitored and (monitored.rule.verdict == "accept" or monitored.key)):
             continue
         name = "" if candidate.key is None else f" {candidate.key[0]}"
@@ -111,13 +113,13 @@ def _calls_without_monitor(ranked: tuple[Filter, ...]) -> Iterator[Problem]:
         yield Problem(candidate.rule.origin, what, f"add `accept monitor{name}`, unless casts are all that is meant")
 
 
-def _idle_otp_internal(entry: Entry, ranked: tuple[Filter, ...]) -> Iterator[Problem]:
+def _idle_otp_internal(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
     """`otp_internal` rules that are never asked: about what is refused anyway, or what `accept *` accepts."""
     for candidate in ranked:
         if candidate.command != "otp_internal":
             continue
         key = _example(candidate.key[0]) if candidate.key else None
-        sent = decides(ranked, "reg_send", key) or decides(ranked, "send", None)
+        sent = ranked.decides("reg_send", key) or ranked.decides("send", None)
         text = candidate.rule.text
         if candidate.rule.verdict != "accept" and sent and sent.command == "*" and sent.rule.verdict == "accept":
             what = f"for {entry.node}, `{text}` is not asked: `{sent.rule.text}` accepts everything"

@@ -9,7 +9,8 @@ from distwall import _core
 from distwall.policy.cookie import Cookie
 from distwall.policy.names import glob_matches, is_glob, literal_length
 from distwall.policy.problem import Origin, Problem
-from distwall.policy.rules import Filter, Rule, rank, to_core
+from distwall.policy.ranking import Ranking, rank
+from distwall.policy.rules import Rule, to_core
 
 OnFull = Literal["deny", "continue"]
 
@@ -117,7 +118,7 @@ class Policy:
     rules: tuple[Rule, ...]
     """All rules of the file, by their ids."""
     warnings: tuple[Problem, ...] = ()
-    _ranked: dict[int, tuple[Filter, ...]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _ranked: dict[int, Ranking] = field(default_factory=dict, init=False, repr=False, compare=False)
     _compiled: dict[int, "_core.Policy"] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def guards(self, node: str) -> bool:
@@ -140,7 +141,7 @@ class Policy:
         # max() takes the first of equals.
         return max(fitting, key=lambda e: (not is_glob(e.node), literal_length(e.node)), default=None)
 
-    def ranked(self, entry: Entry) -> tuple[Filter, ...]:
+    def ranked(self, entry: Entry) -> Ranking:
         """All filters that concern an entry's peers, the strongest first."""
         if entry.index not in self._ranked:
             self._ranked[entry.index] = rank(entry.attached, self.defaults)

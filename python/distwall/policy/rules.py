@@ -1,9 +1,4 @@
-"""Rules, the filters that they stand for, and who decides.
-
-All rules that concern a peer are ranked into one total order, the strongest first; the first filter that matches a
-command decides. Everything about precedence is in ``rank``, so the judge, ``explain`` and the warnings of ``check``
-can't differ.
-"""
+"""Rules, the filters that they stand for, and how specific these are."""
 
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -100,25 +95,6 @@ def precision(candidate: Filter) -> tuple[int, ...]:
     key = candidate.key or ()
     prefixed = sum(len(part.text) for part in key if part.kind == "prefix")
     return specificity(candidate), -prefixed, sum(part.kind == "any" for part in key)
-
-
-def rank(attached: Sequence[Iterable[Rule]], defaults: Iterable[Rule]) -> tuple[Filter, ...]:
-    """All filters that concern a peer, the strongest first.
-
-    ``attached`` holds the lists that are attached to the peer, in the order in which they win among equally specific
-    filters; ``defaults`` speak only where none of those does.
-    """
-    attached_filters = [candidate for rules in attached for rule in rules for candidate in rule.filters()]
-    default_filters = [candidate for rule in defaults for candidate in rule.filters()]
-    # sorted() is stable: equally specific ones stay as they came.
-    return (*sorted(attached_filters, key=precision), *sorted(default_filters, key=precision))
-
-
-def decides(
-    ranked: Iterable[Filter], command: str, key: tuple[str, ...] | None, shape: str | None = None
-) -> Filter | None:
-    """The filter that decides about a command; None if nothing speaks."""
-    return next((candidate for candidate in ranked if candidate.matches(command, key, shape)), None)
 
 
 def to_core(filters: Iterable[Filter]) -> list["CoreRule"]:
