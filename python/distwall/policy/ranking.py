@@ -40,8 +40,8 @@ class Ranking:
         return next((c for c in self._near(command, key) if c.matches(command, key, shape)), None)
 
     def covering(self, other: Filter) -> Filter | None:
-        """The strongest filter that speaks of all that ``other`` does; if it is another one, ``other`` never
-        decides.""" return next((c for c in self._near(other.command, _exact(other)) if c.covers(other)), None)
+        """The strongest filter that speaks of all that ``other`` does; if another one, ``other`` never decides."""
+        return next((c for c in self._near(other.command, _exact(other)) if c.covers(other)), None)
 
     def _near(self, command: str, key: tuple[str, ...] | None) -> Iterator[Filter]:
         """In order, the filters that may speak of ``command`` on ``key``; all that do are among them."""
