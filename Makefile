@@ -43,7 +43,7 @@ check: setup ## Style, types, lints, stubs
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest distwall._core
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist scripts/stubtest-allowlist distwall._core
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 

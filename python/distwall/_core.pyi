@@ -4,14 +4,16 @@ Built from ``crates/distwall-wire`` (the logic, no I/O, no clock) and ``crates/d
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, Self, TypeAlias, final
 
-Verdict = Literal["accept", "deny", "drop"]
-Direction = Literal["inbound", "outbound"]
-KeyPart = tuple[Literal["exact", "prefix", "any"], str]
+__all__ = ["COMMANDS", "DEFAULT_LIMITS", "KNOWN_FLAGS", "Budget", "Channel", "Counters", "Policy", "toml_spans"]
+
+Verdict: TypeAlias = Literal["accept", "deny", "drop"]
+Direction: TypeAlias = Literal["inbound", "outbound"]
+KeyPart: TypeAlias = tuple[Literal["exact", "prefix", "any"], str]
 """One part of a rule's key: the literal text (empty for ``any``)."""
 
-CoreRule = tuple[str, tuple[KeyPart, ...] | None, str | None, Verdict, int]
+CoreRule: TypeAlias = tuple[str, tuple[KeyPart, ...] | None, str | None, Verdict, int]
 """``(command, key, pattern, verdict, rule_id)``.
 
 ``command`` is one of ``COMMANDS``, ``"*"`` or ``"otp_internal"``. ``key`` has one part (``reg_send``, ``monitor``,
@@ -19,12 +21,13 @@ CoreRule = tuple[str, tuple[KeyPart, ...] | None, str | None, Verdict, int]
 ``pattern`` names a built-in payload shape (``"is_auth"``) or is None. ``rule_id`` comes back in events and judgements.
 """
 
-Event = tuple[Direction, str | None, str | None, Verdict, int | None, str, int]
+Event: TypeAlias = tuple[Direction, str | None, str | None, Verdict, int | None, str, int]
 """``(direction, command, target, verdict, rule_id, reason, folded)``.
 
-``target`` is printed as Erlang would. ``reason``: ``rule`` (a rule of the policy decided, ``rule_id`` says which), ``default`` (nothing
-spoke), ``otp_internal``, ``third_node``, ``funs``, ``spoofed``, ``stale_target``, ``unasked``, or ``limit:NAME``. ``folded`` counts
-the refusals since the last event that were left out because events are rate-limited (50 a second for each channel).
+``target`` is printed as Erlang would. ``reason``: ``rule`` (a rule of the policy decided, ``rule_id`` says which),
+``default`` (nothing spoke), ``otp_internal``, ``third_node``, ``funs``, ``spoofed``, ``stale_target``, ``unasked``, or
+``limit:NAME``. ``folded`` counts the refusals since the last event that were left out because events are rate-limited
+(50 a second for each channel).
 """
 
 COMMANDS: tuple[str, ...]
@@ -36,20 +39,21 @@ DEFAULT_LIMITS: dict[str, int]
 KNOWN_FLAGS: int
 """The distribution flags that the core understands; all others are masked in the handshake."""
 
+@final
 class Policy:
     """Compiled rules of one peer. Immutable; shared by any number of channels."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         rules: Sequence[CoreRule],
         *,
-        third_nodes: Sequence[str] = (),
+        third_nodes: Sequence[str] = ...,
         funs: bool | None = None,
-    ) -> None:
+    ) -> Self:
         """``rules`` go from the strongest to the weakest: the first that matches decides; if none does: deny.
 
-        ``third_nodes`` are globs of nodes whose pids may stand in payloads. ``funs``: may messages carry funs; None: only where
-        ``accept *`` decides. Raises ValueError for an unknown command, key kind, pattern or verdict.
+        ``third_nodes`` are globs of nodes whose pids may stand in payloads. ``funs``: may messages carry funs; None:
+        only where ``accept *`` decides. Raises ValueError for an unknown command, key kind, pattern or verdict.
         """
 
     def judge(self, command: str, key: tuple[str, ...] | None = None) -> list[tuple[Verdict, int, str | None]]:
@@ -58,25 +62,28 @@ class Policy:
         Each is ``(verdict, rule_id, pattern)``; empty means that nothing speaks (deny).
         """
 
+@final
 class Counters:
     """Commands counted per direction, command and verdict; shared by the channels of one peer."""
 
-    def __init__(self) -> None: ...
+    def __new__(cls) -> Self: ...
     def snapshot(self) -> dict[Direction, dict[str, dict[Verdict, int]]]:
         """All counts now, all 14 commands in both directions."""
 
+@final
 class Budget:
-    """What a peer has made permanent in one incarnation of the guarded node: atoms, funs and exports. Shared by its channels."""
+    """Atoms, funs and exports that a peer has added to one incarnation of the guarded node; shared by its channels."""
 
-    def __init__(self) -> None: ...
+    def __new__(cls) -> Self: ...
     def used(self) -> tuple[int, int]:
         """``(atoms, funs)`` so far, distinct."""
 
+@final
 class Channel:
     """One distribution connection after its handshake, both directions."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         peer: str,
         peer_creation: int,
@@ -88,7 +95,7 @@ class Channel:
         budget: Budget,
         limits: Mapping[str, int] | None = None,
         deny_reason: str = "not_allowed",
-    ) -> None:
+    ) -> Self:
         """``flags`` are the negotiated ones (both sides ANDed). ``limits`` override ``DEFAULT_LIMITS`` by name.
 
         Raises ValueError for a name that is not a node name or an unknown limit.
@@ -97,11 +104,11 @@ class Channel:
     def receive(
         self, inbound: bool, data: bytes, now: float
     ) -> tuple[list[bytes | memoryview], bytes | None, list[Event] | None, str | None]:
-        """Feeds bytes that came from the peer (``inbound``) or from the guarded node; never raises for what they contain.
+        """Feeds bytes of the peer (``inbound``) or of the guarded node; never raises for what they contain.
 
-        Returns ``(forward, back, events, closed)``: buffers to write to the other side, in order; bytes to write back to the side
-        that sent ``data``; refusals; and, where the channel must end, why (``forward`` and ``back`` are then to be written first; a closed channel ignores
-        all further input). ``now`` is a monotonic clock in seconds.
+        Returns ``(forward, back, events, closed)``: buffers to write to the other side, in order; bytes to write back
+        to the side that sent ``data``; refusals; and, where the channel must end, why (``forward`` and ``back`` are
+        then to be written first; a closed channel ignores all further input). ``now`` is a monotonic clock in seconds.
         """
 
     def set_policy(self, policy: Policy) -> None:
@@ -114,8 +121,8 @@ class Channel:
         """Refusals not yet reported in any event; resets the count."""
 
 def toml_spans(text: str) -> dict[tuple[str | int, ...], tuple[int, int]]:
-    """Where each key and its value start in a TOML text: path (tables by key, arrays by index) to two offsets in characters.
+    """Where each key and its value start in a TOML text, as two offsets in characters.
 
-    An element of an array has no key: both offsets are its own. Raises ValueError with ``(message, offset)`` as its args if
-    the text is not TOML.
+    They are found by path: tables by key, arrays by index. An element of an array has no key: both offsets are its own.
+    Raises ValueError with ``(message, offset)`` as its args if the text is not TOML.
     """
