@@ -56,7 +56,6 @@ def test_an_accepted_name_is_not_remote_code_execution(through: str) -> None:
         target = f"{{target, '{GUARD}'}}"
         assert foo.eval(f"gen_server:call({target}, {{add, 4}})") == "4"
         milliseconds, got = foo.timed(f"sys:replace_state({target}, fun erlang:'-'/1, 1000)")
-        assert got == ("-4" if runs else got)
         assert runs or (got.startswith("{exit,{") and milliseconds < 3000), got
         assert bar.eval("gen_server:call(target, get)") == ("-4" if runs else "4")
         assert foo.eval(f"gen_server:call({target}, {{add, 1}})") == ("-3" if runs else "5")
