@@ -122,6 +122,9 @@ const MAX_NEED: u64 = u32::MAX as u64;
 /// Maps with more keys than this are not searched for equal keys (the VM does that as well).
 const MAX_KEYS: u64 = 1 << 16;
 
+/// Were two spellings of one term let through, two readers could take them for two terms: equal keys of a map, for one.
+const NOT_SHORTEST: Bad = Bad("a number is not written in the shortest form");
+
 enum Stop {
     /// The token at the cursor is not complete.
     Short,
@@ -284,6 +287,9 @@ impl Scanner {
             }
             tag::INTEGER => {
                 fixed!(5);
+                if be32(start + 1) < 256 {
+                    return Err(NOT_SHORTEST.into());
+                }
             }
             tag::NIL => {
                 fixed!(1);
@@ -339,12 +345,22 @@ impl Scanner {
                 self.skip = u64::from(length);
             }
             tag::SMALL_BIG => {
-                fixed!(3);
-                self.big(u64::from(data[start + 1]), data[start + 2], watch)?;
+                let length = data.get(start + 1).map_or(1, |length| usize::from(*length));
+                fixed!(3 + length);
+                // The C library writes integers of four bytes so where a VM would not.
+                if length < 4 || data[start + 2 + length] == 0 {
+                    return Err(NOT_SHORTEST.into());
+                }
+                self.big(length as u64, data[start + 2], watch)?;
             }
             tag::LARGE_BIG => {
                 fixed!(6);
-                self.big(u64::from(be32(start + 1)), data[start + 5], watch)?;
+                let length = be32(start + 1);
+                if length < 256 {
+                    return Err(NOT_SHORTEST.into());
+                }
+                self.big(u64::from(length), data[start + 5], watch)?;
+                self.skip = u64::from(length);
             }
             _ => return self.composed(data, pos, watch),
         }
@@ -353,13 +369,12 @@ impl Scanner {
     }
 
     fn big(&mut self, length: u64, sign: u8, watch: &Watch<'_>) -> Result<(), Bad> {
-        if length == 0 || sign > 1 {
-            return Err(Bad("a big integer has no digits, or no sign"));
+        if sign > 1 {
+            return Err(Bad("a big integer has no sign"));
         }
         if length > watch.limits.bigint_bytes() {
             self.found.over.get_or_insert("bigint_bytes");
         }
-        self.skip = length;
         Ok(())
     }
 
@@ -446,9 +461,17 @@ impl Scanner {
                 }
                 // Noted only when all of them are there: a token cut in two is read again.
                 reader.pos = atoms;
-                for _ in 0..fields + 2 {
+                let mut names = Vec::with_capacity(fields as usize);
+                for i in 0..fields + 2 {
                     let atom = reader.atom()?;
                     self.found.inline(atom, watch);
+                    if i >= 2 {
+                        names.push(atom.text);
+                    }
+                }
+                names.sort_unstable();
+                if names.windows(2).any(|pair| pair[0] == pair[1]) {
+                    return Err(Bad("a native record has the same field twice"));
                 }
                 Ok(u64::from(fields))
             }

@@ -167,7 +167,10 @@ impl<'a> Reader<'a> {
                 return Ok(AtomView { text: &atom.text, word: atom.word, inline: false });
             }
             tag::SMALL_ATOM => usize::from(self.u8()?),
-            tag::ATOM => usize::from(self.u16()?),
+            tag::ATOM => match usize::from(self.u16()?) {
+                0..=255 => return Err(Bad("an atom is not written in the shortest form")),
+                length => length,
+            },
             _ => return Err(Bad("an atom was expected")),
         };
         let text = self.take(length)?;

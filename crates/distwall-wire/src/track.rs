@@ -7,7 +7,7 @@
 //! Every table is bounded. One of the guarded node's that is full forgets its oldest entry (whose answer will then need a rule); one
 //! of the peer's that is full takes no more (so a peer can't make distwall forget).
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
 use crate::atoms::Word;
@@ -82,7 +82,8 @@ pub struct Track {
     unlinks: Bounded<(u64, Pair), ()>,
     calls: Bounded<Reference, Pid>,
     rex: Bounded<(Pid, u8), u32>,
-    links: HashSet<Pair>,
+    /// Links, each with the id of the guarded node's unlink that is under way.
+    links: HashMap<Pair, Option<u64>>,
     peer_monitors: HashMap<Reference, (Pid, Watched)>,
 }
 
@@ -127,7 +128,7 @@ impl Track {
             Asked::Alias(reference) => self.calls.get(&reference).is_some(),
             Asked::Rex(pid) => self.rex.get(&(pid, Word::Rex as u8)).is_some(),
             Asked::Features(pid) => self.rex.get(&(pid, Word::FeaturesRequest as u8)).is_some(),
-            Asked::Link(pair) => self.links.contains(&pair),
+            Asked::Link(pair) => self.links.contains_key(&pair),
             Asked::PeerMonitor(reference, pid) => self.peer_monitors.get(&reference).is_some_and(|(by, _)| *by == pid),
         }
     }
@@ -139,7 +140,10 @@ impl Track {
             Asked::Spawn(reference, _) => self.spawns.remove(&reference),
             Asked::Unlink(id, pair) => {
                 self.unlinks.remove(&(id, pair));
-                self.links.remove(&pair);
+                // A link that was made again since then stays.
+                if self.links.get(&pair) == Some(&Some(id)) {
+                    self.links.remove(&pair);
+                }
             }
             Asked::Call(reference, _) | Asked::Alias(reference) => self.calls.remove(&reference),
             Asked::Rex(pid) => self.answered(pid, Word::Rex),
@@ -180,6 +184,9 @@ impl Track {
     /// The guarded node unlinks.
     pub fn unlink(&mut self, id: u64, pair: Pair) {
         self.unlinks.insert((id, pair), (), self.limit);
+        if let Some(link) = self.links.get_mut(&pair) {
+            *link = Some(id);
+        }
     }
 
     /// The guarded node asks something whose answer carries this reference.
@@ -202,8 +209,8 @@ impl Track {
 
     /// Processes are linked. What doesn't fit is not known, so its ending will need a rule.
     pub fn link(&mut self, pair: Pair) {
-        if self.room(true) {
-            self.links.insert(pair);
+        if self.room(true) || self.links.contains_key(&pair) {
+            self.links.insert(pair, None);
         }
     }
 
