@@ -55,7 +55,10 @@ def _running(config: Path, *args: str) -> Iterator[tuple[subprocess.Popen[str], 
         yield process, said
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
 
 
 def _ask(*args: str | Path) -> tuple[int, str, str]:
@@ -77,7 +80,7 @@ def test_it_gets_ready_answers_and_ends(tmp_path: Path, number: signal.Signals) 
         assert (code, error) == (0, "foo@h has not been connected since the start\n")
         assert [line.split()[0] for line in out.splitlines()[2:4]] == ["alias_send", "demonitor"]
         process.send_signal(number)
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
     events = [json.loads(line)["event"] for line in (tmp_path / "distwall-audit.jsonl").read_text().splitlines()]
     assert (events[0], events[-1]) == ("start", "stop")
     assert not (tmp_path / "distwall.sock").exists()
@@ -140,6 +143,32 @@ def test_places_that_cannot_be_had(tmp_path: Path) -> None:
     code, _, error = _ask("run", "--config", _policy(tmp_path, more='[control]\nsocket = "none/sock"'))
     assert code == 1
     assert "none/sock: can't make the control socket: No such file or directory" in error
+
+
+def test_a_full_disk_is_said_at_once(tmp_path: Path) -> None:
+    with _running(_policy(tmp_path, more='[audit]\nfile = "/dev/full"')) as (process, said):
+        assert process.stderr is not None
+        told = said + process.stderr.readline()
+        assert "distwall: /dev/full: can't write the audit log: No space left on device; make room" in told
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def test_it_goes_on_when_nobody_reads_its_messages(tmp_path: Path) -> None:
+    config = _policy(tmp_path)
+    with _running(config, "--events") as (process, _):
+        assert process.stderr is not None
+        process.stderr.close()
+        with socket.create_connection(("127.0.0.1", _port(config))) as client:
+            client.sendall(b"\x00\x01k")  # EPMD's "kill": refused, which is an event
+            client.recv(16)
+        assert _ask("peers", "--config", config)[0] == 0
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def _port(config: Path) -> int:
+    return int(config.read_text().partition('epmd = "127.0.0.1:')[2].partition('"')[0])
 
 
 def test_a_policy_that_does_not_check(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ and counted, and the first event after the trouble says how many.
 """
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,8 @@ from distwall.audit.file import LogFile
 
 
 def _say(text: str) -> None:
-    print(f"distwall: {text}", file=sys.stderr, flush=True)  # noqa: T201
+    with contextlib.suppress(OSError):
+        print(f"distwall: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 class AuditLog:

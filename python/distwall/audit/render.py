@@ -55,7 +55,7 @@ def _other(text: Text, event: Event) -> None:
     if event.get("guard"):
         text.append(f" → {_safe(event['guard'])}" if event.get("peer") else f"  {_safe(event['guard'])}")
     for key, value in event.items():
-        if key not in _SHOWN_APART and value not in (None, "", False):
+        if key not in _SHOWN_APART and value is not None and value is not False and value != "":
             text.append(f"  {_safe(key)} ", "dim")
             text.append(_safe(", ".join(map(str, value)) if isinstance(value, list) else value))
 

@@ -45,10 +45,17 @@ class CommandError(Exception):
         self.exit_code = exit_code
 
 
+class _ErrorConsole(Console):
+    def on_broken_pipe(self) -> None:
+        """Goes on in silence: nobody reads messages any more, and that is no reason to end."""
+        self.quiet = True
+
+
 def console(*, stderr: bool = False) -> Console:
     """A console on stdout or stderr."""
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(stderr=stderr, highlight=False, width=None if terminal else _PIPE_WIDTH)
+    make = _ErrorConsole if stderr else Console
+    return make(stderr=stderr, highlight=False, width=None if terminal else _PIPE_WIDTH)
 
 
 def say(text: str | Text) -> None:

@@ -6,8 +6,9 @@ from errno import EADDRINUSE
 
 import uvloop
 
-from distwall.audit import AuditLog, describe
+from distwall.audit import AuditLog
 from distwall.cli.output import CommandError, say
+from distwall.cli.show import EventPrinter
 from distwall.control import Firewall
 from distwall.control.server import ControlServer
 from distwall.gateway import Gateway
@@ -30,8 +31,9 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
         raise CommandError(
             f"{policy.audit.file}: can't write the audit log: {error.strerror}; correct [audit] file or its permissions"
         ) from None
-    if show_events:
-        audit.subscribe(lambda event: say(describe(event)))
+    printer = EventPrinter() if show_events else None
+    if printer:
+        audit.subscribe(printer.show)
     firewall = Firewall(policy, audit)
     control = ControlServer(firewall, policy.control.socket)
     gateway = Gateway(firewall)
@@ -54,6 +56,8 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
         if started:
             firewall.notice("stop")
         await audit.close()
+        if printer:
+            printer.close()
 
 
 def _ready(policy: Policy) -> str:

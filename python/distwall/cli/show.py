@@ -1,0 +1,44 @@
+"""Shows events on stderr from a thread of its own: a terminal that is stopped, or gone, must not stop the firewall."""
+
+import contextlib
+import queue
+import threading
+
+from rich.text import Text
+
+from distwall.audit import Event, describe
+from distwall.cli.output import console
+
+
+class EventPrinter:
+    """Prints events in the order in which they come; what is too much for the terminal is counted and left out."""
+
+    MAX_WAITING = 1000
+
+    def __init__(self) -> None:
+        self._events: queue.Queue[Event | None] = queue.Queue(self.MAX_WAITING)
+        self._skipped = 0
+        self._console = console(stderr=True)
+        self._thread = threading.Thread(target=self._print_all, name="distwall-events", daemon=True)
+        self._thread.start()
+
+    def show(self, event: Event) -> None:
+        """Shows an event soon, or never. Does not block."""
+        try:
+            self._events.put_nowait(event)
+        except queue.Full:
+            self._skipped += 1
+
+    def close(self) -> None:
+        """Waits a moment for what is still to be shown."""
+        with contextlib.suppress(queue.Full):
+            self._events.put_nowait(None)
+        self._thread.join(timeout=1)
+
+    def _print_all(self) -> None:
+        while (event := self._events.get()) is not None:
+            skipped, self._skipped = self._skipped, 0
+            with contextlib.suppress(OSError):
+                self._console.print(describe(event), soft_wrap=True)
+                if skipped:
+                    self._console.print(Text(f"{skipped} events were not shown", "yellow"))
