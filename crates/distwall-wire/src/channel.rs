@@ -303,8 +303,8 @@ impl Fixed {
         settle::atoms_of_control(message.control, scanner, watch);
         atoms.for_each(|atom| scanner.found.atom(&atom.text, watch));
         Ok(match scanner.found.over {
-            Some(limit) => Ruling::deny(Reason::Limit(limit)),
-            None if !settle::room(message.control, track) => Ruling::deny(Reason::Limit("tracked")),
+            Some(limit) => ruling.unfit(Reason::Limit(limit)),
+            None if !settle::room(message.control, track) => ruling.unfit(Reason::Limit("tracked")),
             None => ruling,
         })
     }

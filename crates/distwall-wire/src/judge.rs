@@ -56,7 +56,7 @@ pub struct Ruling {
     pub rule: Option<u32>,
     /// Why, if it is refused.
     pub reason: Reason,
-    /// What it answers or ends, if that was known.
+    /// What it answers or ends, if that was known; for a refusal: only where its contents are the reason.
     pub settles: Option<Asked>,
 }
 
@@ -68,6 +68,12 @@ impl Ruling {
     #[must_use]
     pub fn deny(reason: Reason) -> Self {
         Ruling { verdict: Verdict::Deny, rule: None, reason, settles: None }
+    }
+
+    /// The refusal of what would pass if it didn't carry what it does.
+    #[must_use]
+    pub fn unfit(&self, reason: Reason) -> Self {
+        Ruling { verdict: Verdict::Deny, rule: None, reason, settles: self.settles }
     }
 }
 
@@ -132,12 +138,13 @@ pub fn judge(
         }
     }
     let found = &scanner.found;
+    let accepted = Ruling { verdict: Verdict::Accept, rule, reason: Reason::Rule, settles };
     Ok(if found.third_node {
-        Ruling::deny(Reason::ThirdNode)
+        accepted.unfit(Reason::ThirdNode)
     } else if found.funs && !policy.allows_funs(star) {
-        Ruling::deny(Reason::Funs)
+        accepted.unfit(Reason::Funs)
     } else {
-        Ruling { verdict: Verdict::Accept, rule, reason: Reason::Rule, settles }
+        accepted
     })
 }
 

@@ -194,6 +194,12 @@ impl Track {
         self.calls.insert(reference, by, self.limit);
     }
 
+    /// The process that waits for an answer with this reference.
+    #[must_use]
+    pub fn caller(&self, reference: Reference) -> Option<Pid> {
+        self.calls.get(&reference).copied()
+    }
+
     /// The guarded node asks rex something.
     pub fn rex(&mut self, by: Pid, word: Word) {
         let key = (by, word as u8);

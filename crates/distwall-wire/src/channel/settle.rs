@@ -165,6 +165,9 @@ pub fn refuse(
     if ruling.verdict != Verdict::Deny {
         return;
     }
+    if let Some(asked) = ruling.settles {
+        return fail_asker(control, asked, ends, track, forward);
+    }
     let form = ends.form;
     let peer = |pid: Pid| End { node: &ends.names.peer, pid };
     let reference = control.reference.map(|(_, reference)| reference);
@@ -190,6 +193,30 @@ pub fn refuse(
         (Command::Send | Command::RegSend | Command::AliasSend, _) => refuse_call(message, ends, track, back, forward),
         _ => {}
     }
+}
+
+/// The answer or ending that the guarded node waits for may not reach it for what it carries. A linked process gets its exit without
+/// that; an asker whose question came with a monitor sees that one end, so that it fails at once rather than waits for ever.
+fn fail_asker(control: &Control<'_>, asked: Asked, ends: &Ends, track: &mut Track, forward: &mut Vec<u8>) {
+    let (reference, asker) = match (asked, control.to) {
+        (Asked::Monitor(reference), Some(Target::Process(to))) => (reference, Some(to.pid)),
+        (Asked::Call(reference, asker), _) => (reference, Some(asker)),
+        (Asked::Alias(reference), _) => (reference, track.caller(reference)),
+        (Asked::Link(pair), _) if control.command == Command::Exit => {
+            let (from, to) =
+                (End { node: &ends.names.peer, pid: pair.peer }, End { node: &ends.names.guard, pid: pair.guard });
+            reply::exit(forward, ends.form, from, to, &ends.deny_reason);
+            return track.settle(asked);
+        }
+        _ => return,
+    };
+    let watched = control.name.map(|name| Watched::Name(name.text.into()));
+    let Some(watched) = watched.or(control.from.map(|from| Watched::Process(from.pid))) else { return };
+    let (Some(asker), true) = (asker, track.knows(Asked::Monitor(reference))) else { return };
+    let asker = End { node: &ends.names.guard, pid: asker };
+    reply::down(forward, ends.form, &ends.names.peer, &watched, asker, reference, &ends.deny_reason);
+    track.settle(Asked::Monitor(reference));
+    track.settle(Asked::Alias(reference));
 }
 
 /// A call whose message is refused, though its monitor went through, fails at once: a DOWN for the caller, and the guarded node
