@@ -124,16 +124,19 @@ class Gate:
 
 @contextmanager
 def running(
-    folder: Path, peers: Sequence[Peer], *, guards: Sequence[str] = (GUARD,), one_epmd: bool = False, extra: str = ""
+    folder: Path, peers: Sequence[Peer], *, guards: Sequence[str] = (GUARD,), register: str = "", extra: str = ""
 ) -> Iterator[Gate]:
-    """A gateway with this policy; ``extra`` are further lines of ``[guard]``."""
+    """A gateway with this policy. ``register`` is another address to register at, ``both``: that of peers' EPMD.
+
+    ``extra`` are further lines of ``[guard]``.
+    """
     with ExitStack() as stack:
         epmd = stack.enter_context(ports.lease())
-        register = stack.enter_context(ports.lease())
-        text = policy(epmd, register, peers, guards=guards).replace("[guard]\n", f"[guard]\n{extra}\n")
-        if one_epmd:
-            text = text.replace(f"127.0.0.1:{register}", f"127.0.0.2:{epmd}")
-        gate = Gate(folder, text, epmd, register)
+        port = stack.enter_context(ports.lease())
+        text = policy(epmd, port, peers, guards=guards).replace("[guard]\n", f"[guard]\n{extra}\n")
+        if register:
+            text = text.replace(f"127.0.0.1:{port}", f"127.0.0.2:{epmd}" if register == "both" else register)
+        gate = Gate(folder, text, epmd, port)
         gate.start()
         stack.callback(gate.stop)
         yield gate

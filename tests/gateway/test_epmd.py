@@ -85,7 +85,7 @@ def test_a_flood_does_not_keep_others_out(gate: Gate, guard: FakeGuard) -> None:
 
 
 def test_one_listener_for_both(tmp_path: Path) -> None:
-    with running(tmp_path, [Peer(["accept *"])], one_epmd=True) as gate:
+    with running(tmp_path, [Peer(["accept *"])], register="both") as gate:
         gate.register_epmd = gate.peers_epmd
         with FakeGuard(gate).registered() as guard:
             assert gate.port() != guard.server.getsockname()[1], "everyone is led through the firewall"

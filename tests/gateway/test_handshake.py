@@ -5,16 +5,18 @@ import struct
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from distwall import _core
-from distwall.control import RefusedChannelError
+from distwall.control import ChannelHandle, RefusedChannelError
 from distwall.gateway import door, handshake
 from distwall.handshake import admission
 from tests.gateway.gate import FLAGS, GUARD, PEER, FakeGuard, Gate, Raw, finish, hidden, join, running
+from tests.nodes.harness import ports
 from tests.nodes.harness.wall import Peer
-from tests.wire.hostile import HandshakeFailed, Node, digest
+from tests.wire.hostile import HandshakeFailed, Node, digest, epmd_registered
 
 STRANGER = "127.0.0.66"
 
@@ -314,6 +316,40 @@ def test_names_under_a_glob_are_budgeted(gate: Gate, guard: FakeGuard, monkeypat
     assert gate.wait_event("handshake_refused", reason="name_budget")
     assert guard.is_left_alone()
     join(gate, guard, "cli-mine@127.0.0.1", cookie=b"cli-cookie")
+
+
+def test_a_channel_that_is_closed_while_it_is_opened(
+    gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_channel = gate.firewall.open_channel
+
+    def close_at_once(**arguments: Any) -> ChannelHandle:
+        handle = open_channel(**arguments)
+        handle.close("changed its mind")
+        return handle
+
+    monkeypatch.setattr(gate.firewall, "open_channel", close_at_once)
+    peer, inner = join(gate, guard)
+    assert peer.is_closed()
+    assert inner.is_closed()
+    assert gate.wait_event("disconnect")["reason"] == "changed its mind"
+    assert gate.firewall.peers() == []
+
+
+def test_over_ipv6(tmp_path: Path) -> None:
+    """The guarded node is dialled over the family that it registered over."""
+    with ports.lease() as port:
+        try:
+            server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        except OSError:
+            pytest.skip("no IPv6 here")
+        with server, running(tmp_path, [Peer(["accept *"])], register=f"[::1]:{port}") as gate:
+            server.settimeout(5)
+            with epmd_registered("bar", server.getsockname()[1], ("::1", port)):
+                peer = gate.dial()
+                peer.send_name(PEER, FLAGS, 5)
+                inner = gate.own(server.accept()[0])
+                assert inner.receive_name()[2] == PEER
 
 
 def test_no_channel_no_acknowledgement(gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch) -> None:

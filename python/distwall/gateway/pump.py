@@ -155,6 +155,13 @@ class Pump:
 
     def start(self, peer: asyncio.Transport, guard: asyncio.Transport, peer_data: bytes, guard_data: bytes) -> None:
         """Takes over both connections. ``peer_data`` and ``guard_data`` were read already, behind the handshake."""
+        if self._closing:
+            # The firewall ended it while it was opened.
+            peer.close()
+            guard.close()
+            self.handle.closed(self._end_reason)
+            self._gone(self)
+            return
         peer_leg = Leg(self, peer, inbound=True)
         guard_leg = Leg(self, guard, inbound=False)
         peer_leg.other, guard_leg.other = guard_leg, peer_leg
@@ -177,6 +184,9 @@ class Pump:
         if self._closing:
             return
         self._closing = True
+        self._end_reason = reason
+        if not self._legs:
+            return
         for leg in self._legs:
             leg.transport.close()
         self._watch()
