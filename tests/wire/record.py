@@ -1,10 +1,11 @@
 """Records what two real nodes say to each other: one folder of ``tests/cases`` for each scene of ``scenes.erl``.
 
-    python -m tests.wire.record [--erl ERL] [--peer-erl ERL] [--clear FLAGS] [--prefix NAME] [SCENE...]
+    python -m tests.wire.record [--chroot DIR] [--peer-chroot DIR] [--clear FLAGS] [--prefix NAME] [SCENE...]
 
 The dialling node is ``x@127.0.0.5``; ``y@127.0.0.6`` really listens on 127.0.0.7, and the relay stands where it
 should. No EPMD takes part: both nodes are told one fixed port for all nodes. The relay passes the handshake on (without
-the flags that ``--clear`` names) and writes down all that follows: nothing but test data.
+the flags that ``--clear`` names) and writes down all that follows: nothing but test data. Other releases of OTP run in
+the chroots that ``scripts/otp-chroot`` makes. The scene ``erl_call`` is a C node.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import selectors
-import shlex
+import shutil
 import socket
 import struct
 import subprocess
@@ -25,24 +26,55 @@ from pathlib import Path
 from tests.wire.captures import CASES, Capture, Speaker
 from tests.wire.dist import Receiver
 
-HERE = Path(__file__).resolve().parent
+SCENES = Path(__file__).resolve().parent / "scenes.erl"
 COOKIE = "recorded"
 DIALLER, ACCEPTOR = "x@127.0.0.5", "y@127.0.0.6"
 LISTENS = "127.0.0.7"
 PORT = 47123
 
 
-def erl(command: str, name: str, interface: str, beams: Path, evaluate: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [
-            *shlex.split(command),
-            *("-noinput", "-name", name, "-setcookie", COOKIE, "-start_epmd", "false", "-erl_epmd_port", str(PORT)),
-            *("-kernel", "inet_dist_use_interface", "{" + interface.replace(".", ",") + "}"),
-            *("-kernel", "prevent_overlapping_partitions", "false", "-pa", str(beams), "-eval", evaluate),
-        ],
-        env={**os.environ, "ERL_CRASH_DUMP_SECONDS": "0"},
-        stdin=subprocess.DEVNULL,
-    )
+@dataclass
+class Otp:
+    """An installation of Erlang: the host's, or the one in a chroot."""
+
+    root: Path | None
+    folder: Path = field(init=False)
+    """Where the compiled scenes are, as seen from inside."""
+    release: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        outside = Path(tempfile.mkdtemp(dir=self.root / "tmp" if self.root else None))
+        self.folder = Path("/") / outside.relative_to(self.root) if self.root else outside
+        shutil.copy(SCENES, outside)
+        subprocess.run([*self.enter(), "erlc", "-o", self.folder, self.folder / SCENES.name], check=True)
+        self.release = self.evaluate('io:format("~s", [erlang:system_info(otp_release)])')
+
+    def enter(self) -> list[str | Path]:
+        return ["chroot", self.root, "env", "HOME=/root"] if self.root else []
+
+    def evaluate(self, code: str) -> str:
+        command = [*self.enter(), "erl", "-noinput", "-boot", "start_clean", "-pa", self.folder]
+        return subprocess.run(
+            [*command, "-eval", f"{code}, halt()."], check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    def erl_call(self) -> subprocess.Popen[bytes]:
+        """A C node that calls the acceptor."""
+        call = 'lists reverse [[1,2,300,-5,100000000000,{a,"text",[x,y]},1.5]]'
+        command = ["erl_call", "-address", f"127.0.0.6:{PORT}", "-h", "c1", "-c", COOKIE, "-a", call]
+        return subprocess.Popen([*self.enter(), *command], stdin=subprocess.DEVNULL)
+
+    def start(self, name: str, interface: str, code: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [
+                *(*self.enter(), "erl", "-noinput", "-name", name, "-setcookie", COOKIE, "-pa", self.folder),
+                *("-start_epmd", "false", "-erl_epmd_port", str(PORT), "-eval", code),
+                *("-kernel", "inet_dist_use_interface", "{" + interface.replace(".", ",") + "}"),
+                *("-kernel", "prevent_overlapping_partitions", "false"),
+            ],
+            env={**os.environ, "ERL_CRASH_DUMP_SECONDS": "0"},
+            stdin=subprocess.DEVNULL,
+        )
 
 
 def wait_for_listener(host: str) -> None:
@@ -109,18 +141,17 @@ class Relay:
         return exactly(int.from_bytes(exactly(2), "big"))
 
 
-def record(scene: str, prefix: str, erls: tuple[str, str], clear: int, beams: Path) -> None:
-    releases = [release(command) for command in erls]
-    acceptor = erl(erls[1], ACCEPTOR, LISTENS, beams, "ok.")
+def record(scene: str, prefix: str, nodes: tuple[Otp, Otp], clear: int) -> None:
+    acceptor = nodes[1].start(ACCEPTOR, LISTENS, "ok.")
     dialler = None
     try:
         wait_for_listener(LISTENS)
-        with socket.create_server(("127.0.0.6", PORT), reuse_port=False) as server:
+        with socket.create_server(("127.0.0.6", PORT)) as server:
             call = f"R = (catch scenes:run({scene}, '{ACCEPTOR}')), R =:= ok orelse io:format(\"~p~n\", [R]), halt()."
-            dialler = erl(erls[0], DIALLER, "127.0.0.5", beams, call)
+            dialler = nodes[0].erl_call() if scene == "erl_call" else nodes[0].start(DIALLER, "127.0.0.5", call)
             relay = Relay(clear)
             relay.run(server, dialler)
-        speakers = [Speaker(*greeting, otp) for greeting, otp in zip(relay.greetings, releases, strict=True)]
+        speakers = [Speaker(*said, node.release) for said, node in zip(relay.greetings, nodes, strict=True)]
         flags = speakers[0].flags & speakers[1].flags & ~clear
         capture = Capture(scene, speakers[0], speakers[1], flags, whole_frames(relay.chunks, flags))
         capture.save(CASES / f"{prefix}{scene}")
@@ -128,7 +159,7 @@ def record(scene: str, prefix: str, erls: tuple[str, str], clear: int, beams: Pa
         sys.stdout.write(f"{prefix}{scene}: {len(capture.chunks)} chunks, {size} bytes\n")
     finally:
         for node in (dialler, acceptor):
-            if node:
+            if node is not None:
                 node.kill()
                 node.wait()
 
@@ -150,34 +181,19 @@ def whole_frames(chunks: list[tuple[int, bytes]], flags: int) -> list[tuple[int,
     return [(who, data) for who, data in chunks if data]
 
 
-def release(command: str) -> str:
-    code = 'io:format("~s", [erlang:system_info(otp_release)]), halt().'
-    return subprocess.run(
-        [*shlex.split(command), "-noinput", "-boot", "start_clean", "-eval", code],
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("scenes", nargs="*")
-    parser.add_argument("--erl", default="erl", help="command of the dialling node")
-    parser.add_argument("--peer-erl", default="erl", help="command of the accepting node")
+    parser.add_argument("--chroot", type=Path, help="where the dialling node runs")
+    parser.add_argument("--peer-chroot", type=Path, help="where the accepting node runs")
     parser.add_argument("--clear", type=lambda text: int(text, 16), default=0, help="flags to clear, in hexadecimal")
     parser.add_argument("--prefix", default="", help="of the folders' names")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["erlc", "-o", folder, str(HERE / "scenes.erl")], check=True)
-        scenes = options.scenes or subprocess.run(
-            ["erl", "-noinput", "-boot", "start_clean", "-pa", folder, "-eval",
-             'io:format("~s", [lists:join(" ", [atom_to_list(N) || N <- scenes:names()])]), halt().'],
-            check=True, capture_output=True, text=True,
-        ).stdout.split()  # fmt: skip
-        for scene in scenes:
-            record(scene, options.prefix, (options.erl, options.peer_erl), options.clear, Path(folder))
+    nodes = (Otp(options.chroot), Otp(options.peer_chroot))
+    names = nodes[0].evaluate('io:format("~s", [lists:join(" ", [atom_to_list(N) || N <- scenes:names()])])')
+    for scene in options.scenes or names.split():
+        record(scene, options.prefix, nodes, options.clear)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

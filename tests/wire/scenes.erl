@@ -4,11 +4,14 @@
 -module(scenes).
 
 -export([run/2, names/0]).
--export([init/1, handle_call/3, handle_cast/2, handle_info/2, start_server/1, fail/1, park/0, echo/1, twice/1]).
+-export([init/1, handle_call/3, handle_cast/2, handle_info/2, start_server/1, start_park/0]).
+-export([fail/1, park/0, echo/1, twice/1]).
 
 names() ->
     [ping, gen_server, sys, erpc, rpc, spawn, spawn_request, links, exits, monitors, aliases, names, group, pg,
-     fragments, terms, atoms, long_atoms, many_atoms, io, trace, queued, group_leader, gen_event, supervisor, code].
+     fragments, terms, atoms, long_atoms, many_atoms, io, trace, queued, group_leader, gen_event, supervisor, code]
+        ++ [Name || erlang:function_exported(erlang, exit, 3), Name <- [priority]]
+        ++ [Name || code:ensure_loaded(records) =:= {module, records}, Name <- [records]].
 
 run(Scene, Peer) ->
     {ok, _} = timer:apply_after(20000, erlang, halt, ["the scene hangs"]),
@@ -159,18 +162,18 @@ scene(monitors, Peer) ->
     [demonitor(monitor(process, P2)) || _ <- lists:seq(1, 20)];
 scene(aliases, Peer) ->
     P = spawn(Peer, ?MODULE, echo, [self()]),
-    A1 = alias(),
+    A1 = erlang:alias(),
     P ! {A1, hello},
     receive {P, hello} -> ok end,
-    unalias(A1),
+    erlang:unalias(A1),
     P ! {A1, nobody_hears},
-    A2 = monitor(process, P, [{alias, reply_demonitor}]),
+    A2 = erlang:monitor(process, P, [{alias, reply_demonitor}]),
     P ! {A2, once},
     receive {P, once} -> ok end,
-    A3 = monitor(process, P, [{alias, explicit_unalias}]),
+    A3 = erlang:monitor(process, P, [{alias, explicit_unalias}]),
     P ! {A3, <<0:3>>},
     receive {P, <<0:3>>} -> ok end,
-    A4 = alias([reply]),
+    A4 = erlang:alias([reply]),
     P ! {A4, 1}, P ! {A4, 2},
     receive {P, 1} -> ok end,
     exit(P, kill);
@@ -233,7 +236,7 @@ scene(terms, Peer) ->
              <<>>, <<"bytes">>, <<1:1>>, <<255, 1:7>>, binary:copy(<<1>>, 300), {}, {1}, list_to_tuple(lists:seq(1, 300)),
              [], "string", "строка", [1, 2 | 3], [[]], lists:seq(1, 1000), lists:seq(1, 255), [256],
              #{}, #{a => 1, "b" => #{c => [x]}}, maps:from_list([{I, I * I} || I <- lists:seq(1, 100)]),
-             self(), P, Port, make_ref(), alias(), fun lists:map/2, fun(Y) -> Y + X end, fun() -> ok end,
+             self(), P, Port, make_ref(), erlang:alias(), fun lists:map/2, fun(Y) -> Y + X end, fun() -> ok end,
              fun(A, B) -> {A, B, [P, X]} end, make_fun(10), os:timestamp(), calendar:local_time(),
              nested(200), {'EXIT', {badarith, [{m, f, 1, [{file, "m.erl"}, {line, 1}]}]}}],
     [begin P ! {self(), T}, receive {P, T} -> ok end end || T <- Terms],
@@ -277,15 +280,44 @@ scene(trace, Peer) ->
     {ok, _} = gen_server:call({counter, Peer}, {add, 1}),
     seq_trace:set_token(label, {any, [term]}),
     {ok, _} = gen_server:call({counter, Peer}, {add, 1}),
-    A = alias(),
+    A = erlang:alias(),
     P ! {A, by_alias},
     receive {P, by_alias} -> ok end,
     4 = erpc:call(Peer, erlang, '+', [2, 2]),
     {Q, R} = spawn_monitor(Peer, ?MODULE, fail, [traced]),
     receive {'DOWN', R, process, Q, _} -> ok end,
     link(P),
+    seq_trace:set_token(send, true),
     exit(P, traced_exit),
+    Q2 = spawn(Peer, ?MODULE, park, []),
+    Local = spawn(fun() -> link(Q2), receive stop -> exit(traced_too) end end),
+    timer:sleep(50),
+    seq_trace:set_token(send, true),
+    Local ! stop,
     seq_trace:set_token([]);
+scene(priority, Peer) ->
+    P = spawn(Peer, ?MODULE, echo, [self()]),
+    A = erlang:alias([priority]),
+    P ! {A, plain},
+    receive {P, plain} -> ok end,
+    P ! {priority, A, urgent},
+    receive {P, urgent} -> ok end,
+    Q = erpc:call(Peer, ?MODULE, start_park, []),
+    apply(erlang, exit, [Q, soon, [priority]]),
+    seq_trace:set_token(send, true),
+    P ! {priority, A, traced},
+    receive {P, traced} -> ok end,
+    seq_trace:set_token([]),
+    apply(erlang, exit, [P, killed, [priority]]);
+scene(records, Peer) ->
+    P = spawn(Peer, ?MODULE, echo, [self()]),
+    Make = fun(Name, Fields, Exported) ->
+                   apply(records, create, [?MODULE, Name, Fields, #{is_exported => Exported}])
+           end,
+    Point = Make(point, [{x, 1}, {y, [2]}], true),
+    Terms = [Point, Make(empty, [], false), [Make(other, [{p, Point}, {'é', #{k => Point}}], true) | tail]],
+    [begin P ! {self(), T}, receive {P, T} -> ok end end || T <- [Terms | Terms]],
+    exit(P, kill);
 scene(queued, Peer) ->
     %% Before the connection is up: all of it waits, and goes out in older forms.
     {nobody, Peer} ! hello,
@@ -364,9 +396,12 @@ handle_info(_, Sum) -> {noreply, Sum}.
 
 fail(Reason) -> exit(Reason).
 
+start_park() -> spawn(?MODULE, park, []).
+
 echo(Owner) ->
     receive
-        {To, Term} -> To ! {self(), Term}, echo(Owner)
+        {To, Term} -> To ! {self(), Term}, echo(Owner);
+        {priority, To, Term} -> apply(erlang, send, [To, {self(), Term}, [priority]]), echo(Owner)
     end.
 
 park() ->

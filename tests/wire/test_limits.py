@@ -1,0 +1,371 @@
+"""Limits, budgets and garbage: memory stays bounded, nothing raises, nothing takes long."""
+
+from __future__ import annotations
+
+import random
+import struct
+import time
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from distwall import _core
+from tests.wire.dist import EMPTY, NO_CACHE, OTP_25, OTP_29, PASS_THROUGH, Flag, Message, Op, frame, message, plain
+from tests.wire.etf import Atom, Export, Fun, Raw, Ref, Term, encode
+from tests.wire.expect import tell
+from tests.wire.mixture import RULES, Mixture
+from tests.wire.wall import GUARD, GUARD_CREATION, PEER, PEER_CREATION, Wall
+from tests.wire.wall import rules as core_rules
+
+P, G, T = Wall.peer, Wall.guard, Wall.third
+
+
+def stopped(wall: Wall, data: bytes | Message) -> str:
+    """Why it was refused, or the channel closed."""
+    output = wall.inbound(data)
+    assert not output.forwarded.strip(b"\0")
+    assert output.closed or output.events
+    return output.closed or output.reasons[0]
+
+
+def test_limits_have_defaults_and_names() -> None:
+    assert all(value > 0 for value in _core.DEFAULT_LIMITS.values())
+    with pytest.raises(ValueError, match="no_such_limit"):
+        Wall("accept *", limits={"no_such_limit": 1})
+
+
+def test_names_of_nodes_are_checked() -> None:
+    for name in ("", "foo", "@", "foo@", "@host", "a@b@c", "x" * 300 + "@host"):
+        with pytest.raises(ValueError, match="name"):
+            _core.Channel(
+                peer=name,
+                peer_creation=1,
+                guard=GUARD,
+                guard_creation=GUARD_CREATION,
+                flags=int(OTP_25),
+                policy=_core.Policy([]),
+                counters=_core.Counters(),
+                budget=_core.Budget(),
+            )
+
+
+# === sizes ===
+
+
+def test_frame_size() -> None:
+    wall = Wall("accept *", limits={"frame_size": 1000})
+    small = tell(b"x" * 800)
+    assert wall.inbound(small).forward == [small]
+    assert "frame_size" in stopped(wall, struct.pack(">I", 1001))
+
+
+def test_a_long_frame_is_refused_before_it_comes() -> None:
+    limit = _core.DEFAULT_LIMITS["frame_size"]
+    wall = Wall("accept *")
+    assert wall.inbound(struct.pack(">I", limit)).closed is None
+    assert Wall("accept *").inbound(struct.pack(">I", limit + 1)).closed
+
+
+@pytest.mark.parametrize("rules", [("accept *",), ("accept reg_send", "deny *")])
+def test_message_size(rules: tuple[str, ...]) -> None:
+    wall = Wall(*rules, limits={"message_size": 5000})
+    fine, long = tell(b"x" * 4000), tell(b"x" * 6000)
+    assert [one for each in wall.from_peer.frames(fine, fragment=500) for one in wall.inbound(each).forward] == [fine]
+    outputs = [wall.inbound(one) for one in wall.from_peer.frames(long, fragment=500)]
+    assert any(output.closed or output.events for output in outputs)
+    assert not any(output.forward for output in outputs)
+
+
+def test_open_sequences() -> None:
+    wall = Wall("accept *", limits={"open_sequences": 10})
+    frames = [wall.from_peer.frames(tell(b"x" * 300), fragment=100) for _ in range(11)]
+    for number in range(10):
+        assert wall.inbound(frames[number][0]).closed is None
+    assert "open_sequences" in stopped(wall, frames[10][0])
+
+
+def test_open_fragments() -> None:
+    """The receiver allocates for each fragment that is announced."""
+    wall = Wall("accept *", limits={"open_fragments": 100})
+    e = frame(b"\x83E" + struct.pack(">QQ", 8, 101) + b"\0" + encode(tell(1).control))
+    assert stopped(wall, e)
+
+
+def test_held_bytes() -> None:
+    wall = Wall("accept reg_send", "deny *", limits={"held_bytes": 10_000})
+    for frames in (wall.from_peer.frames(tell(b"x" * 9000), fragment=1000) for _ in range(3)):
+        for one in frames[:-1]:
+            output = wall.inbound(one)
+            assert wall.channel.pending() <= 12_000
+            if output.closed:
+                assert "held_bytes" in output.closed
+                return
+            if output.events:
+                assert output.reasons == ["limit:held_bytes"]
+                return
+    pytest.fail("holds without end")
+
+
+def test_pending_is_what_waits() -> None:
+    wall = Wall("accept *")
+    data = wall.from_peer.bytes(tell(b"x" * 5000))
+    wall.inbound(data[:3000])
+    assert 2000 <= wall.channel.pending() <= 3100
+    wall.inbound(data[3000:])
+    assert wall.channel.pending() == 0
+
+
+def test_term_depth() -> None:
+    limit = _core.DEFAULT_LIMITS["term_depth"]
+    deep = Raw(b"h\1" * (limit + 10) + b"j")
+    assert "term_depth" in stopped(Wall("accept *"), tell(deep))
+    wall = Wall("accept *", limits={"term_depth": 10})
+    fine = tell(Raw(b"h\1" * 8 + b"j"))
+    assert wall.inbound(fine).forward
+    assert stopped(wall, tell(Raw(b"h\1" * 11 + b"j")))
+
+
+def test_bigint_bytes() -> None:
+    wall = Wall("accept *", limits={"bigint_bytes": 100})
+    fine = tell(1 << 799)
+    assert wall.inbound(fine).forward == [fine]
+    assert "bigint_bytes" in stopped(wall, tell(1 << 900))
+
+
+# === what stays in a VM for good ===
+
+
+def test_atoms_of_accepted_messages_are_counted_once() -> None:
+    wall = Wall("accept *")
+    for style in ("otp", "inline", "new"):
+        wall.inbound(tell([Atom("one"), Atom("two")], "name"), style=style)
+    first = wall.budget.used()[0]
+    assert 3 <= first <= 6
+    wall.inbound(tell(Atom("three"), "name"))
+    assert wall.budget.used()[0] == first + 1
+
+
+def test_atoms_of_refused_messages_are_not_counted() -> None:
+    wall = Wall("drop *")
+    for number in range(100):
+        wall.inbound(tell(Atom(f"refused_{number}"), f"name_{number}"))
+    assert wall.budget.used() == (0, 0)
+
+
+@pytest.mark.parametrize("flags", [OTP_25, NO_CACHE, PASS_THROUGH], ids=["cached", "headers", "pass-through"])
+@pytest.mark.parametrize("style", ["otp", "inline"])
+def test_new_atoms(flags: Flag, style: str) -> None:
+    """Atoms in headers, inline, in names of nodes and in fragments: all of them count."""
+    budget = _core.Budget()
+    limit = 200
+    reached = 0
+    for round_ in range(5):
+        wall = Wall("accept *", flags=flags, limits={"new_atoms": limit}, budget=budget, third_nodes=["*"])
+        for number in range(100):
+            unique = f"{round_}_{number}"
+            term: Term = [Atom(f"a_{unique}"), Ref(Atom(f"n_{unique}@host"), 1, (1, 2, 3))]
+            fragment = 40 if number % 2 else 65536
+            frames = wall.from_peer.frames(
+                tell(term, f"name_{unique}"), style="inline" if style == "inline" else "otp", fragment=fragment
+            )
+            outputs = [wall.inbound(one) for one in frames]
+            reached += sum(len(output.forward) for output in outputs)
+            if any(output.closed for output in outputs):
+                break
+            if any(output.events for output in outputs):
+                assert all("limit:new_atoms" in output.reasons for output in outputs if output.events)
+        assert len(wall.at_guard.atoms) <= limit + 10
+    assert reached <= 70
+    assert budget.used()[0] <= limit + 5
+
+
+def test_known_atoms_still_pass_when_the_budget_is_spent() -> None:
+    wall = Wall("accept *", limits={"new_atoms": 20})
+    known = tell(Atom("known"))
+    assert wall.inbound(known).forward
+    for number in range(40):
+        if wall.inbound(tell(Atom(f"new_{number}"))).closed:
+            return  # the other legal way to end it
+    assert wall.inbound(known).forward == [known]
+
+
+@pytest.mark.parametrize("kind", ["export", "fun"])
+def test_new_funs(kind: str) -> None:
+    wall = Wall("accept *", limits={"new_funs": 50})
+
+    def term(number: int) -> Term:
+        if kind == "export":
+            return Export(Atom("m"), Atom("f"), number) if number < 256 else Export(Atom(f"m{number}"), Atom("f"), 0)
+        return Fun(Atom("m"), 1, number.to_bytes(16, "big"), 1, 1, 1, P.pid())
+
+    passed = 0
+    for number in range(200):
+        output = wall.inbound(tell(term(number)))
+        passed += len(output.forward)
+        if output.closed:
+            break
+    assert 40 <= passed <= 50
+    assert wall.budget.used()[1] <= 50
+
+
+def test_the_budget_is_shared() -> None:
+    budget = _core.Budget()
+    one, two = (Wall("accept *", budget=budget) for _ in range(2))
+    one.inbound(tell(Atom("an_atom"), "name"))
+    used = budget.used()
+    two.inbound(tell(Atom("an_atom"), "name"))
+    assert budget.used() == used
+
+
+# === tracking and events ===
+
+
+def test_a_flood_of_monitors_is_bounded() -> None:
+    wall = Wall("accept *", limits={"tracked": 100})
+    for number in range(300):
+        wall.inbound(message(Op.MONITOR_P, P.pid(), Atom("server"), P.ref(number)))
+        wall.inbound(message(Op.LINK, P.pid(number), G.pid()))
+    assert wall.channel.pending() == 0
+
+
+def test_events_are_folded() -> None:
+    wall = Wall("drop *")
+    wall.inbound(tell(1, "warm_up"))
+    events = [event for _ in range(1000) for event in wall.inbound(tell(1, "flood")).events]
+    assert len(events) <= 100
+    told = len(events) + sum(event[6] for event in events)
+    assert told + wall.channel.folded() == 1000
+    assert wall.channel.folded() == 0
+    wall.now += 10
+    assert len(wall.inbound(tell(1, "flood")).events) == 1
+    assert wall.counts() == {("inbound", "reg_send", "drop"): 1002}
+
+
+# === garbage ===
+
+
+def feed(data: bytes, flags: int, rules: tuple[str, ...]) -> None:
+    for inbound in (True, False):
+        channel = _core.Channel(
+            peer=PEER,
+            peer_creation=PEER_CREATION,
+            guard=GUARD,
+            guard_creation=GUARD_CREATION,
+            flags=int(flags),
+            policy=_core.Policy(core_rules(*rules)),
+            counters=_core.Counters(),
+            budget=_core.Budget(),
+        )
+        channel.receive(inbound, data, 0.0)
+        assert channel.pending() <= len(data)
+        channel.receive(inbound, b"", 1.0)
+
+
+FLAGS = st.sampled_from([OTP_25, OTP_29, NO_CACHE, PASS_THROUGH])
+POLICIES = st.sampled_from([("accept *",), ("deny *",), ("accept reg_send", "deny *")])
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.binary(max_size=400), FLAGS, POLICIES)
+@example(b"\0\0\0\1", OTP_25, ("accept *",))
+@example(b"", OTP_25, ("accept *",))
+def test_garbage(data: bytes, flags: int, rules: tuple[str, ...]) -> None:
+    feed(data, flags, rules)
+
+
+@settings(max_examples=500, deadline=None, derandomize=True)
+@given(st.lists(st.binary(max_size=80), max_size=6), FLAGS, POLICIES)
+def test_garbage_in_frames(bodies: list[bytes], flags: int, rules: tuple[str, ...]) -> None:
+    lead = b"p\x83" if flags == PASS_THROUGH else b"\x83D\0"
+    feed(b"".join(frame(lead + body) for body in bodies), flags, rules)
+
+
+@settings(max_examples=500, deadline=None, derandomize=True)
+@given(st.binary(max_size=80), FLAGS, POLICIES)
+def test_garbage_for_payload(payload: bytes, flags: int, rules: tuple[str, ...]) -> None:
+    control = encode(tell(1).control)
+    body = b"p\x83" + control + b"\x83" if flags == PASS_THROUGH else b"\x83D\0" + control
+    feed(frame(body + payload), flags, rules)
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_damaged_traffic(seed: int) -> None:
+    """Real-looking traffic with bytes changed, cut out, doubled: what is forwarded still decodes."""
+    choose = random.Random(seed)
+    flags = (OTP_25, NO_CACHE, PASS_THROUGH)[seed % 3]
+    texts = RULES["all but" if seed % 2 else "allowed one by one"]
+    mixture = Mixture(Wall(*texts, flags=flags), seed)
+    mixture.run(40)
+    wall = Wall(*texts, flags=flags)
+    for inbound, data in mixture.given:
+        damaged = bytearray(data)
+        if choose.random() < 0.05:
+            at = choose.randrange(len(damaged) + 1)
+            match choose.randrange(3):
+                case 0:
+                    damaged[at : at + 1] = choose.randbytes(1)
+                case 1:
+                    del damaged[at : at + choose.randrange(1, 5)]
+                case _:
+                    damaged[at:at] = damaged[at : at + choose.randrange(40)]
+        output = (wall.inbound if inbound else wall.outbound)(bytes(damaged))
+        if output.closed:
+            break
+
+
+HARD: dict[str, Term] = {
+    "deep tuples": Raw(b"h\1" * 60_000 + b"j"),
+    "deep lists": Raw(b"l\0\0\0\1" * 60_000 + b"j" * 60_001),
+    "deep maps": Raw(b"t\0\0\0\1a\1" * 60_000 + b"j"),
+    "maps in keys": Raw(b"t\0\0\0\2" * 20_000 + b"a\1a\2" * 40_000),
+    "many maps": [Raw(b"t\0\0\0\2a\1a\1a\2a\1")] * 100_000,
+    "many keys": Raw(b"t" + struct.pack(">I", 60_000) + b"".join(b"b" + struct.pack(">i", n) + b"j" for n in range(60_000))),
+    "many keys of one prefix": Raw(
+        b"t" + struct.pack(">I", 5000) + b"".join(b"m\0\0\2\0" + b"x" * 508 + struct.pack(">I", n) + b"j" for n in range(5000))
+    ),
+    "many atoms": [Atom(f"atom_{number}") for number in range(50_000)],
+    "many funs": [Export(Atom("m"), Atom("f"), number % 256) for number in range(50_000)],
+    "many pids": [P.pid(number) for number in range(50_000)],
+    "a long string of tags": Raw(b"l\0\4\0\0" + b"j" * 0x40001),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HARD)
+@pytest.mark.parametrize("rules", [("accept *",), ("accept reg_send", "deny *"), ("deny *",)])
+def test_hard_terms_take_no_time(name: str, rules: tuple[str, ...]) -> None:
+    wall = Wall(*rules, flags=NO_CACHE)
+    data = wall.from_peer.bytes(tell(HARD[name]), fragment=1 << 30)
+    started = time.perf_counter()
+    wall.channel.receive(True, data, 0.0)
+    assert time.perf_counter() - started < 1.0
+    wall = Wall(*rules, flags=NO_CACHE)
+    started = time.perf_counter()
+    for one in wall.from_peer.frames(tell(HARD[name]), fragment=50):
+        if wall.channel.receive(True, one, 0.0)[3]:
+            break
+    assert time.perf_counter() - started < 5.0
+
+
+def test_one_byte_at_a_time_takes_no_time() -> None:
+    data = plain(tell(1).control, b"x" * 300_000)
+    wall = Wall("accept *")
+    started = time.perf_counter()
+    for position in range(0, len(data), 10):
+        wall.channel.receive(True, data[position : position + 10], 0.0)
+    assert time.perf_counter() - started < 2.0
+    assert wall.counts() == {("inbound", "reg_send", "accept"): 1}
+
+
+def test_many_empty_fragments() -> None:
+    wall = Wall("accept reg_send", "deny *")
+    control = encode((6, P.pid(), EMPTY, Atom("server")))
+    data = frame(b"\x83E" + struct.pack(">QQ", 8, 60_000) + b"\0" + control)
+    data += b"".join(frame(b"\x83F" + struct.pack(">QQ", 8, left)) for left in range(59_999, 1, -1))
+    data += frame(b"\x83F" + struct.pack(">QQ", 8, 1) + b"j")
+    started = time.perf_counter()
+    forward = wall.channel.receive(True, data, 0.0)[0]
+    assert time.perf_counter() - started < 1.0
+    assert len(forward) <= 120_000
+    assert wall.channel.pending() == 0
+    assert T.name not in wall.at_guard.atoms
