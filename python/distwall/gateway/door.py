@@ -26,6 +26,9 @@ class Door:
         """Channels whose connections are not both gone."""
         self.idle = asyncio.Event()
         """Set when the last channel is gone."""
+        self.connections: set[asyncio.Transport] = set()
+        """All connections that no pump has taken over."""
+        self._closed = False
         self._loop = asyncio.get_running_loop()
         self._unproved: HalfOpen[Handshake] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
         self._open: set[Handshake] = set()
@@ -61,9 +64,13 @@ class Door:
             self.idle.set()
 
     def close(self) -> None:
-        """Ends all handshakes."""
+        """Ends all handshakes, for good."""
+        self._closed = True
         for handshake in list(self._open):
             handshake.refuse("stopping", "distwall stops", peer_fault=False)
+        # Also those that are over, but whose guarded node has not let go yet: uvloop waits for them when it closes.
+        for connection in list(self.connections):
+            connection.abort()
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
@@ -73,7 +80,7 @@ class Door:
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()
-        while True:
+        while not self._closed:
             step = self.admission.next(key, self._loop.time())
             if step.start is not None:
                 self._by_ticket[step.start].relay()
@@ -82,7 +89,7 @@ class Door:
                 self._by_ticket[step.abort].refuse("superseded", "a newer handshake under its name", peer_fault=True)
                 return
             else:
-                break
-        if step.wake_at is not None:
-            # uvloop's clock has milliseconds: a moment later, so that it is not asked again for the same one.
-            self._timers[key] = self._loop.call_at(step.wake_at + 0.001, self._advance, key)
+                if step.wake_at is not None:
+                    # uvloop's clock has milliseconds: a moment later, or it might be asked too early.
+                    self._timers[key] = self._loop.call_at(step.wake_at + 0.001, self._advance, key)
+                return

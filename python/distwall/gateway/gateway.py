@@ -87,6 +87,8 @@ class Gateway:
                 await asyncio.wait_for(self._door.idle.wait(), CLOSE_TIMEOUT)
         for pump in list(self._door.pumps):
             pump.abort()
+        # What was cut is gone a turn of the loop later.
+        await asyncio.sleep(0)
         await asyncio.sleep(0)
 
     async def _bind(

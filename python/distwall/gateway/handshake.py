@@ -99,7 +99,7 @@ class Handshake:
             self._react(self._machine.guard_closed("the guarded node is not registered any more"))
             return
         try:
-            await self._loop.create_connection(lambda: GuardConnection(self), *address)
+            await self._loop.create_connection(lambda: GuardConnection(self._door, self), *address)
         except OSError as error:
             detail = f"cannot reach the guarded node at {printed(*address)}: {error.strerror or error}"
             self._react(self._machine.guard_closed(detail))
@@ -179,6 +179,7 @@ class Handshake:
             return
         self._flush()
         self._timer.cancel()
+        self._door.connections -= {self._peer, self._guard}
         self._door.pumps.add(pump)
         self._release()
         pump.start(self._peer, self._guard, event.peer_data, event.guard_data)
@@ -255,6 +256,7 @@ class Handshake:
 class PeerConnection(asyncio.Protocol):
     """The peer's connection, until a pump takes it over."""
 
+    _transport: asyncio.Transport
     _handshake: Handshake
 
     def __init__(self, door: "Door", listener: "Listener") -> None:
@@ -263,7 +265,9 @@ class PeerConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A peer has connected."""
-        self._handshake = Handshake(self._door, self._listener, cast("asyncio.Transport", transport))
+        self._transport = cast("asyncio.Transport", transport)
+        self._door.connections.add(self._transport)
+        self._handshake = Handshake(self._door, self._listener, self._transport)
         self._door.opened(self._handshake)
 
     def data_received(self, data: bytes) -> None:
@@ -272,18 +276,24 @@ class PeerConnection(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         """The peer is gone. An end of stream comes here too: asyncio closes the transport for it."""
+        self._door.connections.discard(self._transport)
         self._handshake.peer_closed()
 
 
 class GuardConnection(asyncio.Protocol):
     """The connection to the guarded node, until a pump takes it over."""
 
-    def __init__(self, handshake: Handshake) -> None:
+    _transport: asyncio.Transport
+
+    def __init__(self, door: "Door", handshake: Handshake) -> None:
+        self._door = door
         self._handshake = handshake
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The guarded node has accepted."""
-        self._handshake.guard_connected(cast("asyncio.Transport", transport))
+        self._transport = cast("asyncio.Transport", transport)
+        self._door.connections.add(self._transport)
+        self._handshake.guard_connected(self._transport)
 
     def data_received(self, data: bytes) -> None:
         """Some of the handshake."""
@@ -291,4 +301,5 @@ class GuardConnection(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         """The guarded node is gone. An end of stream comes here too: asyncio closes the transport for it."""
+        self._door.connections.discard(self._transport)
         self._handshake.guard_lost()
