@@ -10,7 +10,7 @@ import struct
 
 import pytest
 
-from tests.wire.dist import EMPTY, OTP_25, OTP_29, PASS_THROUGH, Flag, Message, Op, message, plain
+from tests.wire.dist import EMPTY, OTP_25, OTP_29, PASS_THROUGH, Closed, Flag, Message, Op, message, plain
 from tests.wire.etf import (
     As,
     Atom,
@@ -61,7 +61,7 @@ def wrong_size(term: Fun, size: int) -> Raw:
 GOOD: dict[str, Term] = {
     "small integer": 255,
     "integer": -(2**31),
-    "integer in four bytes": As(98, 7),
+    "integer in four bytes": As(98, 256),
     "big integer": 2**64,
     "negative big integer": -(2**100),
     "long big integer": 2**4000,
@@ -72,17 +72,14 @@ GOOD: dict[str, Term] = {
     "empty atom": EMPTY,
     "latin-1 atom": Atom("é"),
     "255 wide characters": Atom("𝄞" * 255),
-    "short atom with a long length": As(118, A),
     "empty binary": b"",
     "binary": b"x" * 3000,
     "bitstring": BitBinary(b"\xf0", 4),
-    "bitstring of eight bits": Raw(b"M\0\0\0\1\x08x"),
     "empty tuple": (),
     "tuple": (1, A, (2,)),
     "tuple of 300": tuple(range(300)),
     "nil": [],
     "string": [1, 2, 3],
-    "string as a list": As(108, [1, 2]),
     "list": [A, 1.5, [b"x"]],
     "long list": [*range(1000)],
     "improper list": Improper((1, 2), 3),
@@ -94,7 +91,6 @@ GOOD: dict[str, Term] = {
     "guarded node's pid": G.pid(),
     "own port": P.port(),
     "long port": Port(P.name, 1 << 40, P.creation),
-    "port with a long form": As(120, P.port()),
     "reference": P.ref(),
     "reference of one word": P.ref(1, 1),
     "reference of five words": P.alias(),
@@ -104,7 +100,7 @@ GOOD: dict[str, Term] = {
     "fun": fun(),
     "fun without variables": fun(free=()),
     "fun of 255 variables": fun(free=tuple(range(255))),
-    "fun with old parts in four bytes": fun(old_index=As(98, 1), old_uniq=-(2**31)),
+    "fun with old parts in four bytes": fun(old_index=1000, old_uniq=-(2**31)),
     "fun of the guarded node": fun(pid=G.pid()),
     "fun in a fun": fun(free=(fun(),)),
     "fun whose size is wrong": [wrong_size(fun(free=(BitBinary(b"\xf0", 4), SELF)), 77), A],
@@ -121,6 +117,12 @@ BAD: dict[str, Term] = {
     "compressed": Raw(b"P\0\0\0\5\x78\x9c\x4b\x4c\x4a\x06\0\x02\x4d\x01\x27"),
     "position behind the header": Raw(b"R\xc8"),
     "old float": As(99, 1.5),
+    "small integer in four bytes": As(98, 7),
+    "small integer as a big one": As(110, 7),
+    "big integer with a zero in front": Raw(b"n\x05\0\1\1\1\1\0"),
+    "short big integer in the long form": As(111, 2**64),
+    "short atom in the long form": As(118, A),
+    "atom of 200 characters in the long form": As(118, Atom("x" * 200)),
     "latin-1 atom": As(100, A),
     "small latin-1 atom": As(115, A),
     "old reference": As(101, Ref(P.name, 1, (5,))),
@@ -154,7 +156,6 @@ BAD: dict[str, Term] = {
     "map with a key in two forms": Map(((1, 1), (As(98, 1), 2))),
     "map with an atom in two forms": Map(((A, 1), (As(118, A), 2))),
     "map with a tuple twice": Map((((1, [A]), 1), (5, 1), ((1, [A]), 2))),
-    "map with a string in two forms": Map((([1, 2], 1), (As(108, [1, 2]), 2))),
     "map in a map with a key twice": Map(((A, Map(((1, 1), (1, 2)))),)),
     "many keys and one twice": Map((*((number, 0) for number in range(500)), (250, 1))),
     "atom of 256 characters": Raw(b"v\1\0" + b"x" * 256),
@@ -209,6 +210,20 @@ def forwarded(outputs: list[Output]) -> list[Message]:
     return [one for output in outputs for one in output.forward]
 
 
+ODD: dict[str, Term] = {
+    "string as a list": As(108, [1, 2]),
+    "small tuple with a large head": As(105, (1, 2)),
+    "integer as a big one": As(110, 2**31 - 1),
+    "port in the long form": As(120, P.port()),
+    "bitstring of eight bits": Raw(b"M\0\0\0\1\x08x"),
+    "reference of no node": Ref(EMPTY, 1, (1,)),
+    "fun with a small part in four bytes": fun(old_index=As(98, 1)),
+    "list of nothing": Raw(b"l\0\0\0\0j"),
+    "empty string": Raw(b"k\0\0"),
+    "map with a string in two forms": Map((([1, 2], 1), (As(108, [1, 2]), 2))),
+}
+"""What some libraries write and no node does, or what a VM only closes the connection for: it passes or is stopped."""
+
 SHAPES = ["whole", "fragments", "pass-through", "held", "held fragments", "outbound"]
 
 
@@ -244,12 +259,25 @@ def test_good_terms_pass(name: str, shape: str) -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", BAD)
 def test_bad_terms_close(name: str, shape: str) -> None:
+    if shape == "fragments" and ("twice" in name or "two forms" in name):
+        return  # keys of what streams through are left to the VM, which closes
     for wrap in (True, False):
         outputs, _, _ = run(shape, BAD[name], wrap)
         ended = [index for index, each in enumerate(outputs) if each.closed]
         assert ended, f"{name} passes"
         assert not forwarded(outputs)
         assert not any(each.forwarded.strip(b"\0") for each in outputs[ended[0] :])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", ODD)
+def test_odd_terms_do_no_harm(name: str, shape: str) -> None:
+    try:
+        outputs, data, _ = run(shape, ODD[name], True)
+    except Closed:
+        return
+    passed = b"".join(each.forwarded for each in outputs).strip(b"\0")
+    assert passed == data.strip(b"\0") or any(each.closed or each.events for each in outputs) or "held" in shape
 
 
 def test_records_of_otp_29() -> None:
