@@ -124,7 +124,7 @@ def test_every_op_passes_and_is_counted(name: str, flags: Flag) -> None:
     assert wall.counts()["inbound", good.command, "accept"] == 1
 
 
-@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("name", [name for name, (_, ask) in GOOD.items() if not ask])
 def test_every_op_passes_towards_the_peer(name: str) -> None:
     """The same messages with the roles turned: rules do not judge what the guarded node sends."""
 
@@ -139,9 +139,7 @@ def test_every_op_passes_towards_the_peer(name: str) -> None:
             case _:
                 return term
 
-    good, ask = GOOD[name]
-    if ask:
-        pytest.skip("an answer, which the guarded node gives to something that was asked")
+    good, _ = GOOD[name]
     wall = Wall("deny *")
     turned_message = Message(turned(good.control), good.payload)
     output = wall.outbound(turned_message)
