@@ -4,6 +4,7 @@ In the code ``Peer`` is the other node's name; there a gen_server ``counter``, a
 default ``pg`` scope run, as they do here.
 """
 
+import re
 from dataclasses import dataclass
 
 from tests.nodes.harness import ErlangError, Node
@@ -20,11 +21,15 @@ class Program:
 
 
 def run(program: Program, here: Node, there: Node) -> str:
-    """What the program results in, as Erlang prints it; a failure is ``{Class,Reason}``."""
+    """What the program results in, as Erlang prints it; a failure is ``{Class,Reason}``.
+
+    Pids and references, which differ from run to run, are left out.
+    """
     try:
-        return here.eval(f"Peer = '{there.name}', {program.code}")
+        result = here.eval(f"Peer = '{there.name}', {program.code}")
     except ErlangError as error:
-        return str(error)
+        result = str(error)
+    return re.sub(r"(#Ref)?<[0-9.]+>", "<>", result)
 
 
 def same_release(one: Node, other: Node) -> bool:
