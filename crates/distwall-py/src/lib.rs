@@ -214,6 +214,7 @@ impl Channel {
                         1,
                     ))?)?;
                 }
+                Segment::Carried => forward.append(PyBytes::new(py, &output.carried))?,
                 Segment::Made(range) => {
                     forward.append(PyBytes::new(py, output.made.get(range.clone()).unwrap_or_default()))?;
                 }

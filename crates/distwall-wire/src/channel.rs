@@ -193,7 +193,7 @@ impl Channel {
             }
             *frames += 1;
             match self.frame(direction, &carry[4..], now, out)? {
-                Action::Forward => out.made(&carry),
+                Action::Forward => out.carried(&mut carry),
                 Action::Replace => out.made(&self.made),
             }
             carry.clear();

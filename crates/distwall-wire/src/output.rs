@@ -11,6 +11,8 @@ pub enum Segment {
     Input(Range<usize>),
     /// A slice of [`Output::made`].
     Made(Range<usize>),
+    /// All of [`Output::carried`].
+    Carried,
 }
 
 /// Reused between calls.
@@ -18,8 +20,10 @@ pub enum Segment {
 pub struct Output {
     /// For the other side, in order.
     pub forward: Vec<Segment>,
-    /// Bytes that are not in the input: rebuilt, made up, or kept from earlier input.
+    /// Bytes that are not in the input: rebuilt or made up.
     pub made: Vec<u8>,
+    /// The frame that earlier input began and this one completed.
+    pub carried: Vec<u8>,
     /// For the side that sent the input.
     pub back: Vec<u8>,
     /// Refusals.
@@ -31,8 +35,11 @@ pub struct Output {
 impl Output {
     pub(crate) fn clear(&mut self) {
         self.forward.clear();
-        self.made.clear();
-        self.back.clear();
+        for bytes in [&mut self.made, &mut self.carried, &mut self.back] {
+            bytes.clear();
+            // What one large message needed is not kept for good.
+            bytes.shrink_to(1 << 18);
+        }
         self.events.clear();
         self.closed = None;
     }
@@ -48,6 +55,12 @@ impl Output {
             }
         }
         self.forward.push(Segment::Input(range));
+    }
+
+    /// Takes the frame over; `frame` gets the memory of the last one.
+    pub(crate) fn carried(&mut self, frame: &mut Vec<u8>) {
+        std::mem::swap(&mut self.carried, frame);
+        self.forward.push(Segment::Carried);
     }
 
     pub(crate) fn made(&mut self, bytes: &[u8]) {
