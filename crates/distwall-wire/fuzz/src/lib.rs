@@ -1,0 +1,171 @@
+//! What all targets share: channels to fuzz, and what must hold whatever goes in.
+//!
+//! A [`Trial`] is a channel under some policy, with the two nodes' views of it: a second channel that accepts everything
+//! (`after`) gets what the first lets through, and must neither close, nor refuse, nor change anything: the stream that a
+//! node gets always decodes. Memory stays within the limits.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use distwall_wire::policy::{Part, Rule, Subject};
+use distwall_wire::{Budget, Channel, Command, Counters, Direction, Limits, Output, Policy, Segment, Setup, Verdict};
+
+/// The peer's name and incarnation.
+pub const PEER: (&str, u32) = ("foo@127.0.0.3", 0x6A00_0003);
+/// The guarded node's.
+pub const GUARD: (&str, u32) = ("bar@127.0.0.2", 0x6A00_0002);
+
+const OTP_29: u64 = 0x6d_07df_7fbd;
+const HEADER_CACHE: u64 = 0x2000;
+const FRAGMENTS: u64 = 0x80_0000;
+const EXIT_PAYLOAD: u64 = 0x40_0000;
+
+/// Flags by number.
+#[must_use]
+pub fn flags(choice: u8) -> u64 {
+    match choice % 4 {
+        0 => OTP_29,
+        1 => OTP_29 & !HEADER_CACHE,
+        2 => OTP_29 & !(HEADER_CACHE | FRAGMENTS),
+        _ => OTP_29 & !(HEADER_CACHE | FRAGMENTS | EXIT_PAYLOAD),
+    }
+}
+
+fn rule(subject: Subject, key: &[&str], verdict: Verdict) -> Rule {
+    let key = key.iter().map(|text| Part::Exact(text.as_bytes().into())).collect();
+    Rule { subject, key, pattern: None, verdict, id: 0 }
+}
+
+/// Policies by number.
+#[must_use]
+pub fn policy(choice: u8) -> Policy {
+    let accept = |command| rule(Subject::Command(command), &[], Verdict::Accept);
+    let all = |verdict| rule(Subject::All, &[], verdict);
+    let everything = ["*".to_owned()];
+    match choice % 4 {
+        0 => Policy::new(&[all(Verdict::Accept)], &everything, Some(true)),
+        1 => Policy::new(&[all(Verdict::Deny)], &[], None),
+        2 => Policy::new(
+            &[
+                rule(Subject::Command(Command::RegSend), &["server"], Verdict::Accept),
+                accept(Command::Monitor),
+                accept(Command::Send),
+                accept(Command::Link),
+                all(Verdict::Deny),
+            ],
+            &[],
+            None,
+        ),
+        _ => Policy::new(
+            &[
+                rule(Subject::Command(Command::RegSend), &["server"], Verdict::Deny),
+                rule(Subject::Command(Command::SpawnRequest), &["m", "f", "1"], Verdict::Deny),
+                all(Verdict::Accept),
+            ],
+            &everything,
+            None,
+        ),
+    }
+}
+
+fn channel(flags: u64, policy: Policy, limits: Limits) -> Channel {
+    Channel::new(Setup {
+        peer: PEER.0.into(),
+        peer_creation: PEER.1,
+        guard: GUARD.0.into(),
+        guard_creation: GUARD.1,
+        flags,
+        policy: Arc::new(policy),
+        counters: Arc::new(Counters::default()),
+        budget: Arc::new(Budget::default()),
+        limits,
+        deny_reason: "not_allowed".into(),
+    })
+}
+
+/// Everything one channel did.
+#[derive(Default, PartialEq, Eq, Debug)]
+pub struct Done {
+    /// Towards the peer (1) and the guarded node (0), as [`Direction`] numbers what goes there.
+    pub out: [Vec<u8>; 2],
+    /// Refusals.
+    pub events: usize,
+    /// Why it ended.
+    pub closed: Option<String>,
+}
+
+/// A channel and what it did.
+pub struct Trial {
+    channel: Channel,
+    after: Channel,
+    seen: Output,
+    output: Output,
+    /// So far.
+    pub done: Done,
+}
+
+impl Trial {
+    /// A new one; `limits` small enough that a fuzzer can reach them.
+    #[must_use]
+    pub fn new(config: u8) -> Self {
+        let mut limits = Limits::default();
+        for (name, value) in [
+            ("frame_size", 1 << 20),
+            ("message_size", 1 << 20),
+            ("held_bytes", 1 << 18),
+            ("open_sequences", 8),
+            ("open_fragments", 1000),
+            ("tracked", 16),
+        ] {
+            assert!(limits.set(name, value), "no such limit: {name}");
+        }
+        let flags = flags(config);
+        Trial {
+            channel: channel(flags, policy(config / 4), limits),
+            after: channel(flags, policy(0), Limits::default()),
+            seen: Output::default(),
+            output: Output::default(),
+            done: Done::default(),
+        }
+    }
+
+    /// Feeds a piece; false when the channel is closed.
+    pub fn feed(&mut self, inbound: bool, data: &[u8]) -> bool {
+        let direction = if inbound { Direction::Inbound } else { Direction::Outbound };
+        self.channel.receive(direction, data, 0.0, &mut self.output);
+        let mut forward = Vec::new();
+        for segment in &self.output.forward {
+            forward.extend_from_slice(match segment {
+                Segment::Input(range) => &data[range.clone()],
+                Segment::Made(range) => &self.output.made[range.clone()],
+                Segment::Carried => &self.output.carried,
+                Segment::Carried => &self.output.carried,
+            });
+        }
+        let back = std::mem::take(&mut self.output.back);
+        self.check(direction, &forward);
+        self.check(if inbound { Direction::Outbound } else { Direction::Inbound }, &back);
+        self.done.out[direction as usize].extend_from_slice(&forward);
+        self.done.out[1 - direction as usize].extend_from_slice(&back);
+        self.done.events += self.output.events.iter().map(|event| 1 + event.folded as usize).sum::<usize>();
+        if self.output.closed.is_some() {
+            self.done.closed = self.output.closed.take();
+            assert_eq!(self.channel.pending(), 0, "a closed channel holds bytes");
+            return false;
+        }
+        assert!(self.channel.pending() <= 2 * ((1 << 18) + (1 << 20) + 4), "holds too much");
+        true
+    }
+
+    fn check(&mut self, direction: Direction, data: &[u8]) {
+        self.after.receive(direction, data, 0.0, &mut self.seen);
+        assert_eq!(self.seen.closed, None, "a node would close the connection");
+    }
+
+    /// Ends the trial: what was not reported must be counted as folded.
+    #[must_use]
+    pub fn finish(mut self) -> Done {
+        self.done.events += self.channel.folded() as usize;
+        self.done
+    }
+}
