@@ -393,13 +393,15 @@ fn trace_token(reader: &mut Reader<'_>, dialect: Dialect, scanner: &mut Scanner,
     Ok(())
 }
 
-/// Whether a list of spawn options has `link`, and `monitor`.
+/// Whether a list of spawn options has `link`, and `monitor`. One that makes the VM allocate more than the limit `spawn_heap` is
+/// noted.
 fn spawn_options(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'_>) -> Result<(bool, bool), Bad> {
     let (mut linked, mut monitored) = (false, false);
     if reader.peek()? == tag::LIST {
         reader.pos += 1;
         let length = reader.u32()?;
         for _ in 0..length {
+            let option = *reader;
             if matches!(reader.peek()?, tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM) {
                 match reader.atom()?.word {
                     Word::Link => linked = true,
@@ -411,7 +413,21 @@ fn spawn_options(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'
                 let quiet = Watch { guarded: None, ..*watch };
                 reader.pos = scanner.whole(reader.data, reader.pos, &quiet)?;
             }
+            if watch.guarded.is_some() && heap(option).is_some_and(|words| words > watch.limits.spawn_heap()) {
+                scanner.found.over.get_or_insert("spawn_heap");
+            }
         }
     }
     Ok((linked, monitored))
+}
+
+/// The words that `{min_heap_size, Words}` or `{min_bin_vheap_size, Words}` asks for. More than there are end the VM.
+fn heap(mut option: Reader<'_>) -> Option<u64> {
+    let sized =
+        option.tuple().ok()? == 2 && matches!(option.atom().ok()?.text, b"min_heap_size" | b"min_bin_vheap_size");
+    if sized {
+        option.unsigned().ok()
+    } else {
+        None
+    }
 }

@@ -6,12 +6,13 @@
 use crate::atoms::{Names, Word};
 use crate::control::{Command, Control, Process, Target};
 use crate::event::Reason;
+use crate::internal::{otp_internal, Address};
 use crate::limits::Limits;
 use crate::policy::{Decision, Key, Pattern, Policy, Verdict};
 use crate::reply::Form;
 use crate::scan::{Scanner, Watch};
 use crate::shapes::{self, Answer};
-use crate::term::{tag, Reader};
+use crate::term::{tag, Pid, Reader};
 use crate::track::{Asked, Pair, Track};
 use crate::Bad;
 
@@ -99,8 +100,10 @@ pub fn judge(
         return Ok(Ruling::deny(reason));
     }
     let settles = settles(message, track)?;
-    let name = match control.to {
+    let name: Option<&[u8]> = match control.to {
         Some(Target::Name(name)) => Some(name.text),
+        // The first process of every node.
+        Some(Target::Process(Process { pid: Pid { id: 0, serial: 0, .. }, .. })) => Some(b"init"),
         _ => None,
     };
     let matches = |pattern| match (pattern, message.payload) {
@@ -127,7 +130,8 @@ pub fn judge(
     let shaped = decision.is_some_and(|decision| decision.pattern.is_some());
     let message_to_process = matches!(control.command, Command::Send | Command::RegSend | Command::AliasSend);
     if let (true, false, false, Some(payload)) = (message_to_process, star, shaped, message.payload) {
-        if shapes::otp_internal(payload, name, scanner, watch) {
+        let to = Address { name, answer: settles.is_some() };
+        if otp_internal(payload, to, scanner, watch) {
             match policy.decide_internal(name.as_ref().map(std::slice::from_ref)) {
                 Some(decision) if decision.verdict == Verdict::Accept => {}
                 Some(Decision { verdict, id, .. }) => {
@@ -243,9 +247,6 @@ fn destination(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad
             }
             Ok(Some(Reason::StaleTarget))
         }
-        Some(Target::Process(process)) if process.pid.id >= 1 << 28 => {
-            Err(Bad("a pid of the guarded node is out of range"))
-        }
         Some(Target::Alias(node, alias)) if node.word != Word::Guard || alias.creation != ends.guard_creation => {
             Ok(Some(Reason::StaleTarget))
         }
@@ -270,7 +271,13 @@ fn settles(message: &Message<'_, '_>, track: &Track) -> Result<Option<Asked>, Ba
             }
             reference.map(Asked::Monitor)
         }
-        Command::SpawnReply => reference.zip(to).map(|(reference, to)| Asked::Spawn(reference, to)),
+        Command::SpawnReply => {
+            // The VM would link its process to whatever the reply says.
+            if reference.is_some_and(|reference| track.brings_more(reference, control.linked, control.monitored)) {
+                return Err(Bad("a spawn reply brings a link or a monitor that was not asked for"));
+            }
+            reference.zip(to).map(|(reference, to)| Asked::Spawn(reference, to))
+        }
         Command::UnlinkAck => pair.map(|pair| Asked::Unlink(control.id, pair)),
         Command::Unlink | Command::Exit => pair.map(Asked::Link),
         Command::Demonitor => reference.zip(from).map(|(reference, from)| Asked::PeerMonitor(reference, from)),

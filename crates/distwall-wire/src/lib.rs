@@ -12,8 +12,8 @@
 //!    ([`atoms`]): what the sender believes the receiver knows, and what the receiver really has.
 //! 3. [`control`] decodes the control message into one of the 14 commands.
 //! 4. [`scan`] walks over the terms without building them: what a VM would choke on ends here.
-//! 5. [`judge`] asks the [`policy`], the [`track`]ing of what was asked for, and the [`shapes`] of messages that no name
-//!    opens by itself, for a verdict.
+//! 5. [`judge`] asks the [`policy`], the [`track`]ing of what was asked for, and the [`shapes`][internal] of messages that no
+//!    name opens by itself, for a verdict.
 //! 6. An accepted frame leaves as it came, as a slice of the input, unless its header names an atom that the receiver
 //!    doesn't have; a refused one leaves nothing behind, and [`reply`] makes up what its sender is told.
 //!
@@ -29,6 +29,7 @@ pub mod counters;
 pub mod event;
 pub mod flags;
 pub mod header;
+pub mod internal;
 pub mod judge;
 pub mod limits;
 pub mod output;

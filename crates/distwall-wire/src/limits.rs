@@ -40,6 +40,8 @@ limits! {
     term_depth = 65_536,
     /// Bytes of one big integer (printing and arithmetic are quadratic).
     bigint_bytes = 4096,
+    /// Words that a spawn request may reserve (`min_heap_size`, `min_bin_vheap_size`); the VM ends where it can't have them.
+    spawn_heap = 1 << 24,
     /// Entries of one kind that tracking keeps (links, monitors, calls, ...).
     tracked = 65_536,
 }

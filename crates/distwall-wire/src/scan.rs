@@ -436,6 +436,7 @@ impl Scanner {
                     return Err(Bad("a fun has more than 255 free variables"));
                 }
                 let module = reader.atom()?;
+                let numbers = reader.pos;
                 for _ in 0..2 {
                     match reader.u8()? {
                         tag::SMALL_INTEGER => reader.take(1)?,
@@ -443,8 +444,10 @@ impl Scanner {
                         _ => return Err(Bad("an index of a fun is not a small integer")),
                     };
                 }
+                // All of these: which ones make a fun another one differs between releases.
+                let numbers = &reader.data[numbers..reader.pos];
                 let (node, _) = reader.pid()?;
-                self.found.fun(&[module.text, &head[5..25]], watch);
+                self.found.fun(&[module.text, &head[4..25], numbers], watch);
                 self.found.inline(module, watch);
                 self.found.node(node, watch);
                 Ok(u64::from(free))

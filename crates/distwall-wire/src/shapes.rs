@@ -5,7 +5,6 @@
 
 use crate::atoms::{AtomView, Word};
 use crate::control::Process;
-use crate::scan::{Scanner, Watch};
 use crate::term::{tag, Reader, Reference};
 use crate::Bad;
 
@@ -58,7 +57,7 @@ fn label(reader: &mut Reader<'_>) -> Option<Option<Word>> {
 
 /// First and last reference of a call's tag: `Ref`, `[alias | Ref]`, `[[alias | A] | Ref]`, `{Ref, Node}`.
 #[allow(clippy::type_complexity)]
-fn call_tag<'a>(reader: &mut Reader<'a>) -> Option<((AtomView<'a>, Reference), (AtomView<'a>, Reference))> {
+pub fn call_tag<'a>(reader: &mut Reader<'a>) -> Option<((AtomView<'a>, Reference), (AtomView<'a>, Reference))> {
     match reader.peek().ok()? {
         tag::REFERENCE => {
             let reference = reader.reference().ok()?;
@@ -162,94 +161,7 @@ pub fn is_auth(mut reader: Reader<'_>) -> bool {
         }
         Ok(reader.atom()?.word == Word::Peer && reader.pos == reader.data.len())
     };
-    asker.from.node.word == Word::Peer && rest() == Ok(true)
-}
-
-/// Whether a message would make an OTP process run code or change its state, whoever gets it. `name`: the registered name it is
-/// sent to, if it is.
-pub fn otp_internal(mut reader: Reader<'_>, name: Option<&[u8]>, scanner: &mut Scanner, watch: &Watch<'_>) -> bool {
-    let Ok(arity) = reader.tuple() else {
-        return false;
-    };
-    if reader.peek() == Ok(tag::PID) {
-        // {Pid, {Pid, Tag}, Request} of gen_event; {Pid, {call, M, F, A, GL}} of rex.
-        return reader.pid().is_ok()
-            && match arity {
-                3 => skip(&mut reader, scanner, watch) && tuple_of(reader, GEN_EVENT),
-                2 => tuple_of(reader, REX),
-                _ => false,
-            };
-    }
-    let Ok(label) = reader.atom() else {
-        return false;
-    };
-    match (label.word, arity) {
-        (Word::System | Word::Exit, 3) | (Word::IoRequest | Word::FileRequest, 4) => true,
-        (Word::GenCall, 3) => {
-            skip(&mut reader, scanner, watch)
-                && (tuple_of(reader, SERVERS) || tuple_of(reader, REX) || name == Some(b"auth"))
-        }
-        (Word::GenCast, 2) => tuple_of(reader, SUPERVISOR_CASTS) || tuple_of(reader, REX),
-        _ => match (label.text, arity) {
-            (b"code_call", 3) => true,
-            (b"remote", 3) => reader.atom().is_ok_and(|atom| atom.text == b"load_compiled"),
-            (b"command", 3) => reader.pid().is_ok() && tuple_of(reader, EUNIT),
-            (b"stop", 2) => name == Some(b"init"),
-            _ => false,
-        },
-    }
-}
-
-type Requests = &'static [(&'static [u8], std::ops::RangeInclusive<u32>)];
-
-/// Requests that start, stop or replace children, run a function later, or install one.
-const SERVERS: Requests = &[
-    (b"start_child", 2..=2),
-    (b"terminate_child", 2..=2),
-    (b"restart_child", 2..=2),
-    (b"delete_child", 2..=2),
-    (b"apply_once", 2..=2),
-    (b"apply_after", 2..=2),
-    (b"apply_interval", 2..=2),
-    (b"apply_repeatedly", 2..=2),
-    (b"spawn", 5..=5),
-    (b"spawn_link", 5..=5),
-    (b"spawn_opt", 7..=7),
-    (b"registrar", 2..=2),
-    (b"dict_insert", 3..=3),
-];
-const SUPERVISOR_CASTS: Requests = &[(b"try_again_restart", 2..=3)];
-const GEN_EVENT: Requests = &[
-    (b"add_handler", 3..=3),
-    (b"add_sup_handler", 3..=4),
-    (b"delete_handler", 3..=3),
-    (b"swap_handler", 5..=5),
-    (b"swap_sup_handler", 5..=6),
-];
-const REX: Requests =
-    &[(b"call", 5..=5), (b"block_call", 5..=5), (b"cast", 5..=5), (b"sbcast", 3..=3), (b"send", 3..=3)];
-
-const EUNIT: Requests = &[(b"start", 2..=2)];
-
-/// Whether the term at the reader is a tuple that begins with one of these atoms and has as many elements as goes with it.
-fn tuple_of(mut reader: Reader<'_>, requests: Requests) -> bool {
-    let Ok(arity) = reader.tuple() else {
-        return false;
-    };
-    let Ok(first) = reader.atom() else {
-        return false;
-    };
-    requests.iter().any(|(name, arities)| first.text == *name && arities.contains(&arity))
-}
-
-/// Passes over a term that has been scanned before.
-fn skip(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'_>) -> bool {
-    let quiet = Watch { guarded: None, ..*watch };
-    match scanner.whole(reader.data, reader.pos, &quiet) {
-        Ok(end) => {
-            reader.pos = end;
-            true
-        }
-        Err(_) => false,
-    }
+    // The answer goes to the alias, if there is one: that has to be the peer's too.
+    let own = [asker.from.node, asker.first.0, asker.last.0].iter().all(|node| node.word == Word::Peer);
+    own && rest() == Ok(true)
 }

@@ -188,6 +188,9 @@ impl<'a> Reader<'a> {
         let node = self.atom()?;
         let b = self.take(12)?;
         let word = |i: usize| u32::from_be_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
+        if node.word == Word::Guard && word(0) >= 1 << 28 {
+            return Err(Bad("a pid of the guarded node is out of range"));
+        }
         Ok((node, Pid { id: word(0), serial: word(4), creation: word(8) }))
     }
 

@@ -73,12 +73,20 @@ pub enum Watched {
     Process(Pid),
 }
 
+/// A spawn request of the guarded node.
+#[derive(Clone, Copy)]
+struct Spawn {
+    by: Pid,
+    linked: bool,
+    monitored: bool,
+}
+
 /// All that is known about one channel.
 #[derive(Default)]
 pub struct Track {
     limit: u64,
     monitors: Bounded<Reference, ()>,
-    spawns: Bounded<Reference, Pid>,
+    spawns: Bounded<Reference, Spawn>,
     unlinks: Bounded<(u64, Pair), ()>,
     calls: Bounded<Reference, Pid>,
     rex: Bounded<(Pid, u8), u32>,
@@ -122,7 +130,7 @@ impl Track {
     pub fn knows(&self, asked: Asked) -> bool {
         match asked {
             Asked::Monitor(reference) => self.monitors.get(&reference).is_some(),
-            Asked::Spawn(reference, pid) => self.spawns.get(&reference) == Some(&pid),
+            Asked::Spawn(reference, pid) => self.spawns.get(&reference).is_some_and(|spawn| spawn.by == pid),
             Asked::Unlink(id, pair) => self.unlinks.get(&(id, pair)).is_some(),
             Asked::Call(reference, pid) => self.calls.get(&reference) == Some(&pid),
             Asked::Alias(reference) => self.calls.get(&reference).is_some(),
@@ -170,9 +178,15 @@ impl Track {
         self.monitors.insert(reference, (), self.limit);
     }
 
-    /// The guarded node asks for a spawn.
-    pub fn spawn(&mut self, reference: Reference, by: Pid) {
-        self.spawns.insert(reference, by, self.limit);
+    /// The guarded node asks for a spawn, with a link or a monitor or neither.
+    pub fn spawn(&mut self, reference: Reference, by: Pid, linked: bool, monitored: bool) {
+        self.spawns.insert(reference, Spawn { by, linked, monitored }, self.limit);
+    }
+
+    /// Whether a reply to that spawn request brings a link or a monitor for which it didn't ask.
+    #[must_use]
+    pub fn brings_more(&self, reference: Reference, linked: bool, monitored: bool) -> bool {
+        self.spawns.get(&reference).is_some_and(|asked| linked && !asked.linked || monitored && !asked.monitored)
     }
 
     /// Whether a spawn request of the guarded node is not answered yet.

@@ -112,7 +112,7 @@ pub fn outbound(message: &Message<'_, '_>, ends: &Ends, track: &mut Track) {
         }
         Command::SpawnRequest => {
             if let (Some(reference), Some(from)) = (reference, control.from) {
-                track.spawn(reference, from.pid);
+                track.spawn(reference, from.pid, control.linked, control.monitored);
             }
         }
         Command::SpawnReply => {
