@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import statistics
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.measure import Case, Results
+from bench.measure import Case, Results, Series
 
 THROUGHPUT_GOAL = 0.9
 """distwall's throughput is to be at least this part of HAProxy's."""
@@ -43,26 +44,26 @@ def machine() -> dict[str, Any]:
 
 def summary(results: Results) -> dict[str, Any]:
     """The medians and the ratios of every case."""
-    return {
-        case.name: _case(case, {way: s.time for way, s in series.items()}, results) for case, series in results.items()
-    }
+    return {case.name: _case(case, series) for case, series in results.items()}
 
 
-def _case(case: Case, time: dict[str, float], results: Results) -> dict[str, Any]:
+def _case(case: Case, series: dict[str, Series]) -> dict[str, Any]:
     figures: dict[str, Any] = {
-        "cpu_seconds_per_million": {
-            way: round(series.cpu_per_million, 3) for way, series in results[case].items() if way != "raw"
-        },
-        "rounds": {way: [round(one, 3) for one in series.microseconds] for way, series in results[case].items()},
+        "cpu_seconds_per_million": {way: round(s.cpu_per_million, 3) for way, s in series.items() if way != "raw"},
+        "rounds": {way: [round(one, 3) for one in s.microseconds] for way, s in series.items()},
     }
     if case.senders:
-        figures["messages_per_second"] = {way: round(1e6 / one) for way, one in time.items()}
-        figures["distwall_to_haproxy"] = round(time["haproxy"] / time["distwall"], 3)
-        figures["distwall_to_raw"] = round(time["raw"] / time["distwall"], 3)
-        figures["haproxy_to_raw"] = round(time["raw"] / time["haproxy"], 3)
+        figures["messages_per_second"] = {way: round(1e6 / s.time) for way, s in series.items()}
+        for one, other in (("distwall", "haproxy"), ("distwall", "raw"), ("haproxy", "raw")):
+            # Of the same round: machines are not the same from one minute to the next.
+            pairs = zip(series[one].microseconds, series[other].microseconds, strict=True)
+            figures[f"{one}_to_{other}"] = round(statistics.median(theirs / its for its, theirs in pairs), 3)
     else:
-        figures["round_trip_us"] = {way: round(one, 2) for way, one in time.items()}
-        added = {way: time[way] - time["raw"] for way in ("haproxy", "distwall")}
+        figures["round_trip_us"] = {way: round(s.time, 2) for way, s in series.items()}
+        added = {}
+        for way in ("haproxy", "distwall"):
+            pairs = zip(series[way].microseconds, series["raw"].microseconds, strict=True)
+            added[way] = statistics.median(its - raw for its, raw in pairs)
         figures["added_us"] = {way: round(one, 2) for way, one in added.items()}
         figures["added_distwall_to_haproxy"] = round(added["distwall"] / added["haproxy"], 3)
     return figures
@@ -105,7 +106,7 @@ def show(console: Console, cases: dict[str, Any]) -> None:
     console.print(table)
     console.print(
         f"Goals: throughput at least {THROUGHPUT_GOAL} of HAProxy's; what a round trip takes longer at most"
-        f" {ROUND_TRIP_GOAL} times HAProxy's.",
+        f" {ROUND_TRIP_GOAL} times HAProxy's. Figures are medians of the rounds; ratios too, each within its round.",
         style="dim",
     )
 
