@@ -15,7 +15,7 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 TEST_WORKERS ?= 4
 FUZZ_SECONDS ?= 60
 SOURCES := python tests demo bench
-CORE := $(shell find crates -name target -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print 2>/dev/null) Cargo.toml Cargo.lock
+CORE := $(shell find crates \( -name target -o -name fuzz \) -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print 2>/dev/null) Cargo.toml Cargo.lock
 
 .PHONY: help setup venv core erlang demo test test-rust test-python test-otp check format bench fuzz lock clean
 
@@ -63,7 +63,7 @@ lock: ## Pin the dependencies anew from pyproject.toml
 	scripts/lock
 
 clean: ## Remove what the other targets made, except the chroots in .cache
-	rm -rf $(VENV) target .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) target crates/distwall-wire/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './.cache/*' -exec rm -rf {} +
 
 # --- what setup is made of; each part is skipped when nothing changed ---
