@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distwall.control.client import Client
 from tests.nodes.harness.process import Child
 
 COMMAND = Path(sys.executable).with_name("distwall")
@@ -95,23 +95,9 @@ class Wall:
         """Asks it to end; returns its exit code."""
         return self.process.terminate()
 
-    def command(self, *arguments: str) -> str:
-        """Runs another ``distwall`` command on the same policy; returns what it printed."""
-        done = subprocess.run(
-            [COMMAND, *arguments],
-            check=False,
-            cwd=self.folder,
-            env=_environment(self.folder),
-            capture_output=True,
-            text=True,
-            timeout=30,
-        )
-        assert done.returncode == 0, f"distwall {' '.join(arguments)}: {done.returncode}: {done.stderr}"
-        return done.stdout
-
-    def statistics(self, peer: str) -> Any:
+    def statistics(self, peer: str) -> dict[str, Any]:
         """The peer's counters: direction -> command -> verdict -> count."""
-        return json.loads(self.command("stats", peer, "-o", "json"))
+        return Client(self.folder / "distwall.sock").statistics(peer)
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """The audit events so far (of one kind)."""
