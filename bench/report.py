@@ -36,10 +36,16 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "otp": subprocess.run(erlang, capture_output=True, text=True, check=True).stdout,
         "haproxy": subprocess.run(["haproxy", "-v"], capture_output=True, text=True, check=True).stdout.split()[2],
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-        ).stdout.strip(),
+        "commit": _commit(),
     }
+
+
+def _commit() -> str | None:
+    try:
+        done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
 
 
 def summary(results: Results) -> dict[str, Any]:
