@@ -78,6 +78,9 @@ class Budget:
     def used(self) -> tuple[int, int]:
         """``(atoms, funs)`` so far, distinct."""
 
+    def name(self, name: str, limit: int) -> bool:
+        """Spends the atom that a peer's name is. False if that would be more than ``limit`` atoms."""
+
 @final
 class Channel:
     """One distribution connection after its handshake, both directions."""

@@ -156,12 +156,13 @@ def test_new_names_are_budgeted_per_source_and_in_all() -> None:
     assert admission.request("peer", "bar", "foo@h", 0.0, budgeted=True) is None
 
 
-def test_proved_names_cost_nothing() -> None:
+def test_names_that_get_a_channel_cost_nothing() -> None:
     admission = Admission()
     for number in range(5 * NAMES_TOTAL):
         ticket = ask(admission, 0.0, name=f"cli{number}@h", budgeted=True)
         admission.next(ticket.key, 0.0)
         admission.proved(ticket)
+        admission.established(ticket)
         admission.finished(ticket)
 
 

@@ -129,14 +129,14 @@ BIG = first(8, 3), following(8, 2, b""), following(8, 1)
 
 
 @table(
-    Case("one fragment", [first(8, 1, PAYLOAD)], "pass"),
+    Case("one fragment", [first(8, 1, PAYLOAD)], "either"),
     Case("two fragments", [first(8, 2), following(8, 1)], "pass"),
     Case("nothing of the payload in the first", [first(8, 2, b""), following(8, 1, PAYLOAD)], "pass"),
     Case("an empty fragment", list(BIG), "pass"),
     Case("all in the first", [first(8, 2, PAYLOAD), following(8, 1, b"")], "pass"),
     Case("a message in between", [BIG[0], BIG[1], plain(HELLO.control, HELLO.payload)], "pass"),
     Case("another sequence in between", [first(8, 2), first(16, 2), following(8, 1), following(16, 1)], "pass"),
-    Case("the sequence id again", [first(8, 2), following(8, 1), first(8, 1, PAYLOAD)], "pass"),
+    Case("the sequence id again", [first(8, 2), following(8, 1), first(8, 2)], "pass"),
     Case("the longest sequence id", [first(2**64 - 1, 2), following(2**64 - 1, 1)], "pass"),
     Case("a tick in between", [first(8, 2), TICK], "pass"),
     Case("fragment id 0", [first(8, 0, PAYLOAD)], "close"),

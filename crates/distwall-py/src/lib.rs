@@ -137,6 +137,10 @@ impl Budget {
     fn used(&self) -> (usize, usize) {
         self.0.used()
     }
+
+    fn name(&self, name: &str, limit: u64) -> bool {
+        self.0.name(name.as_bytes(), limit)
+    }
 }
 
 #[pyclass]

@@ -38,6 +38,14 @@ impl Budget {
         (spent.atoms.len(), spent.funs.len())
     }
 
+    /// Spends one atom that no message brings: a peer's name. False if that goes over the limit.
+    pub fn name(&self, text: &[u8], limit: u64) -> bool {
+        let mut claim = Claim::default();
+        let fits = claim.atom(self, text, limit);
+        claim.commit(self);
+        fits
+    }
+
     pub(crate) fn spent(&self) -> MutexGuard<'_, Spent> {
         // Nothing that holds this lock can panic half-way through a change.
         self.spent.lock().unwrap_or_else(PoisonError::into_inner)

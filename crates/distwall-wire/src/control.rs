@@ -312,6 +312,37 @@ pub fn decode<'a>(
     Ok(())
 }
 
+/// Whether a control message that was decoded here holds nothing that some VM might not be able to decode.
+#[must_use]
+pub fn is_plain(mut reader: Reader<'_>, end: usize) -> bool {
+    let mut plain = || -> Result<bool, Bad> {
+        while reader.pos < end {
+            match reader.peek()? {
+                tag::SMALL_INTEGER | tag::SMALL_TUPLE => reader.take(2).map(|_| ())?,
+                tag::INTEGER | tag::LIST => reader.take(5).map(|_| ())?,
+                tag::NIL => reader.pos += 1,
+                tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM => reader.atom().map(|_| ())?,
+                tag::PID => {
+                    let (node, pid) = reader.pid()?;
+                    // What OTP 25 has; later releases have more.
+                    if node.word == Word::Guard && (pid.id >> 15 != 0 || pid.serial >> 13 != 0) {
+                        return Ok(false);
+                    }
+                }
+                tag::REFERENCE => {
+                    let (node, reference) = reader.reference()?;
+                    if node.word == Word::Guard && reference.length != 3 {
+                        return Ok(false);
+                    }
+                }
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
+    };
+    plain() == Ok(true)
+}
+
 fn process<'a>(reader: &mut Reader<'a>) -> Result<Process<'a>, Bad> {
     let (node, pid) = reader.pid()?;
     Ok(Process { node, pid })

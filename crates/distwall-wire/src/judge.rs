@@ -41,6 +41,12 @@ impl Ends {
         process.node.word == Word::Peer && (self.peer_creation == 0 || process.pid.creation == self.peer_creation)
     }
 
+    /// The peer's name and incarnation.
+    #[must_use]
+    pub fn peer(&self) -> (&[u8], u32) {
+        (&self.names.peer, self.peer_creation)
+    }
+
     /// Whether a process is the guarded node's own, in its present incarnation.
     #[must_use]
     pub fn is_guards(&self, process: &Process<'_>) -> bool {

@@ -44,21 +44,11 @@ impl<'a> Frame<'a> {
     }
 
     fn atom(&mut self, text: &[u8]) {
-        if text.len() > 255 {
-            self.out.push(tag::ATOM);
-            self.out.extend_from_slice(&(text.len() as u16).to_be_bytes());
-        } else {
-            self.out.extend_from_slice(&[tag::SMALL_ATOM, text.len() as u8]);
-        }
-        self.out.extend_from_slice(text);
+        put_atom(self.out, text);
     }
 
     fn pid(&mut self, node: &[u8], pid: Pid) {
-        self.out.push(tag::PID);
-        self.atom(node);
-        for word in [pid.id, pid.serial, pid.creation] {
-            self.out.extend_from_slice(&word.to_be_bytes());
-        }
+        put_pid(self.out, node, pid);
     }
 
     fn reference(&mut self, node: &[u8], reference: Reference) {
@@ -87,6 +77,26 @@ impl<'a> Frame<'a> {
     fn end(self) {
         let length = (self.out.len() - self.start - 4) as u32;
         self.out[self.start..self.start + 4].copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+/// Writes an atom out.
+pub fn put_atom(out: &mut Vec<u8>, text: &[u8]) {
+    if text.len() > 255 {
+        out.push(tag::ATOM);
+        out.extend_from_slice(&(text.len() as u16).to_be_bytes());
+    } else {
+        out.extend_from_slice(&[tag::SMALL_ATOM, text.len() as u8]);
+    }
+    out.extend_from_slice(text);
+}
+
+/// Writes a pid with its node's name.
+pub fn put_pid(out: &mut Vec<u8>, node: &[u8], pid: Pid) {
+    out.push(tag::PID);
+    put_atom(out, node);
+    for word in [pid.id, pid.serial, pid.creation] {
+        out.extend_from_slice(&word.to_be_bytes());
     }
 }
 

@@ -109,6 +109,8 @@ pub struct Scanner {
     /// Bytes of a binary, string or big integer still to pass over.
     skip: u64,
     carry: Vec<u8>,
+    /// How long `carry` has to get before it is worth another look.
+    again: usize,
     /// Where each key of the open maps lies.
     spans: Vec<(u32, u32)>,
     /// Whether the term has to be a proper list (if it is one at all).
@@ -164,27 +166,33 @@ impl Scanner {
         self.levels.clear();
         self.skip = 0;
         self.carry.clear();
+        self.again = 0;
         self.spans.clear();
         self.proper = proper;
     }
 
-    /// Walks over the next part; bytes behind the end of the term are an error.
-    pub fn feed(&mut self, part: &[u8], watch: &Watch<'_>) -> Result<(), Bad> {
+    /// Walks over the next part (the `last` one?); bytes behind the end of the term are an error.
+    pub fn feed(&mut self, part: &[u8], last: bool, watch: &Watch<'_>) -> Result<(), Bad> {
         if self.carry.is_empty() {
             let end = self.run(part, 0, watch, false)?;
-            self.rest(&part[end..])
-        } else {
-            let mut joined = std::mem::take(&mut self.carry);
-            joined.extend_from_slice(part);
-            let end = self.run(&joined, 0, watch, false)?;
-            self.rest(&joined[end..])
+            return self.rest(&part[end..]);
         }
+        self.carry.extend_from_slice(part);
+        // A long token is read again only when twice as much of it is there, or many small parts would cost their square.
+        if self.carry.len() < self.again && !last {
+            return Ok(());
+        }
+        let joined = std::mem::take(&mut self.carry);
+        let end = self.run(&joined, 0, watch, false)?;
+        self.rest(&joined[end..])
     }
 
     fn rest(&mut self, tail: &[u8]) -> Result<(), Bad> {
+        const LONG: usize = 4096;
         if self.finished() && !tail.is_empty() {
             return Err(Bad("bytes follow the end of a message"));
         }
+        self.again = if tail.len() > LONG { 2 * tail.len() } else { 0 };
         self.carry.extend_from_slice(tail);
         Ok(())
     }
@@ -198,7 +206,7 @@ impl Scanner {
     /// Bytes kept between parts.
     #[must_use]
     pub fn kept(&self) -> usize {
-        self.carry.len()
+        self.carry.len() + self.levels.capacity() * size_of::<Level>()
     }
 
     /// Goes on until the term is complete or the data ends; returns where.

@@ -46,7 +46,26 @@ pub struct Sequences {
     open: HashMap<u64, Sequence>,
     /// Fragments announced and not seen yet.
     fragments: u64,
+    /// Bytes that wait to be judged.
     held: u64,
+    /// Bytes that it takes to follow them: their atoms, and how deep their scanners are.
+    kept: u64,
+}
+
+impl Sequence {
+    fn held(&self) -> u64 {
+        if let Mode::Held { body, .. } = &self.mode {
+            body.len() as u64
+        } else {
+            0
+        }
+    }
+
+    fn kept(&self) -> u64 {
+        let atoms: usize = self.atoms.iter().map(|(_, atom)| atom.text.len() + 64).sum();
+        let scanner = if let Mode::Streamed(scanner) = &self.mode { scanner.kept() } else { 0 };
+        (atoms + scanner) as u64
+    }
 }
 
 impl Sequences {
@@ -67,13 +86,16 @@ impl Sequences {
         Ok(())
     }
 
-    /// Opens a sequence.
-    pub fn open(&mut self, id: u64, sequence: Sequence) {
+    /// Opens a sequence. Fails if what distwall has to keep for all of them, messages that wait apart, is more than they may hold.
+    pub fn open(&mut self, id: u64, sequence: Sequence, limits: &Limits) -> Result<(), Bad> {
         self.fragments += sequence.next;
-        if let Mode::Held { body, .. } = &sequence.mode {
-            self.held += body.len() as u64;
-        }
+        self.held += sequence.held();
+        self.kept += sequence.kept();
         self.open.insert(id, sequence);
+        if self.kept > limits.held_bytes() {
+            return Err(Bad("fragmented messages cost more to follow than the limit held_bytes"));
+        }
+        Ok(())
     }
 
     /// Takes a sequence out, to go on with it: its next fragment has come.
@@ -88,9 +110,9 @@ impl Sequences {
         if sequence.bytes > limits.message_size() {
             return Err(Bad("a message is longer than the limit message_size"));
         }
-        if let Mode::Held { body, .. } = &sequence.mode {
-            self.held -= body.len() as u64;
-        }
+        // Before its bytes change.
+        self.held -= sequence.held();
+        self.kept -= sequence.kept();
         self.fragments -= sequence.next;
         sequence.next -= 1;
         Ok(sequence)
@@ -105,11 +127,6 @@ impl Sequences {
     /// Bytes held now.
     #[must_use]
     pub fn held(&self) -> u64 {
-        self.held
-            + self
-                .open
-                .values()
-                .map(|s| if let Mode::Streamed(scanner) = &s.mode { scanner.kept() } else { 0 })
-                .sum::<usize>() as u64
+        self.held + self.kept
     }
 }

@@ -209,7 +209,8 @@ impl<'a> Reader<'a> {
         for word in words.iter_mut().take(usize::from(length)) {
             *word = self.u32()?;
         }
-        if node.word == Word::Guard && words[0] >= 1 << 18 {
+        // Nodes make them of three words, and of five where a process is in them.
+        if node.word == Word::Guard && (words[0] >= 1 << 18 || !matches!(length, 3 | 5)) {
             return Err(Bad("a reference of the guarded node is out of range"));
         }
         Ok((node, Reference { creation, length: length as u8, words }))

@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from distwall._core import Budget, Channel
+from distwall._core import DEFAULT_LIMITS, Budget, Channel
 from distwall.audit import AuditLog, Folder
 from distwall.control.tally import Statistics, Tally
 from distwall.policy import Entry, Policy, rule_to_json
+from distwall.policy.names import is_glob
 
 if TYPE_CHECKING:
     from distwall._core import Event
@@ -138,10 +139,15 @@ class Firewall:
     ) -> ChannelHandle:
         """A channel for a handshake that succeeded. ``close`` is called, with the reason, when it must end.
 
-        Raises RefusedChannelError while nothing may pass because it couldn't be recorded.
+        Raises RefusedChannelError while nothing may pass because it couldn't be recorded, and where the entry has no
+        room for one more name.
         """
         if self.audit.trouble is not None and self.policy.audit.on_full == "deny":
             raise RefusedChannelError("the audit log can't be written")
+        budget = self._budget(entry, guard, guard_creation)
+        if is_glob(entry.node) and not budget.name(peer, entry.limits.get("new_atoms", DEFAULT_LIMITS["new_atoms"])):
+            # With a cookie for any name, each name is an atom of the guarded node.
+            raise RefusedChannelError("limit:new_atoms")
         core = Channel(
             peer=peer,
             peer_creation=peer_creation,
@@ -150,7 +156,7 @@ class Firewall:
             flags=flags,
             policy=self.policy.compile(entry),
             counters=self._tally.of(peer, self._connected),
-            budget=self._budget(entry, guard, guard_creation),
+            budget=budget,
             limits=entry.limits,
         )
         handle = ChannelHandle(self, core, peer=peer, guard=guard, entry=entry, source=source, close=close)

@@ -177,6 +177,8 @@ class Handshake:
         pump = self._open_channel(event)
         if pump is None or self._guard is None:
             return
+        if self.ticket is not None:
+            self._door.admission.established(self.ticket)
         self._flush()
         self._timer.cancel()
         self._door.connections -= {self._peer, self._guard}

@@ -10,7 +10,7 @@ every (guarded node, name):
 * A source that keeps failing waits before it is relayed, longer each time up to `MAX_DELAY`. It isn't shut out: the
   real peer may sit behind the same address.
 * Names that are new to the guarded node are budgeted where a glob lets any name in: each is an atom that is never
-  collected. One that is proved in the end costs nothing.
+  collected. One that gets a channel in the end costs nothing here: the channel's entry pays for it.
 
 Sans-I/O: the caller passes the time, starts and aborts handshakes as `Admission.next` says, and reports how they end.
 """
@@ -158,6 +158,9 @@ class Admission:
         """The peer proved its cookie: nothing takes its place any more, and neither name nor source is a stranger's."""
         ticket.proved = True
         self._failures.pop(ticket.source, None)
+
+    def established(self, ticket: Ticket) -> None:
+        """A channel was opened for the peer, which has its own budget of names: this one costs nothing here."""
         if ticket.paid:
             for bucket in (
                 self._total_names.get(ticket.key[0]),

@@ -1,21 +1,28 @@
 //! Frames on their way out: as they came, with a rebuilt header, or released after they were held.
+//!
+//! A VM hangs up on a control message that it can't decode, unless that came in fragments: then it dies (OTP 25 to 29, also
+//! where there is only one fragment). What one release can decode and another can't (pids got wider with OTP 26, equal keys of
+//! a map, ...) isn't all known here. So a message in one fragment leaves as a whole one, and in front of one in several
+//! fragments, unless its control message is as plain as they nearly always are, goes a [`rehearsal`].
 
 use std::sync::Arc;
 
 use super::{Action, Parts};
 use crate::atoms::{Atom, Caches};
 use crate::header::{self, Refs};
+use crate::reply::{put_atom, put_pid};
+use crate::term::{tag, Pid};
 
 /// Lets a frame pass, with its header rebuilt if the receiver lacks an atom of it.
 pub fn pass(caches: &mut Caches, refs: &Refs, parts: &Parts<'_>, made: &mut Vec<u8>) -> Action {
-    if refs.in_step {
+    if refs.in_step && !matches!(parts.sequence, Some((_, 1))) {
         caches.pass(&refs.list);
         return Action::Forward;
     }
     let atoms = kept(caches, refs);
     write_frame(made, |made| {
         match parts.sequence {
-            None => made.extend_from_slice(&[131, 68]),
+            None | Some((_, 1)) => made.extend_from_slice(&[131, 68]),
             Some(numbers) => write_numbers(made, 69, numbers),
         }
         header::write(made, &atoms, caches);
@@ -27,6 +34,26 @@ pub fn pass(caches: &mut Caches, refs: &Refs, parts: &Parts<'_>, made: &mut Vec<
 /// The atoms of a header, to outlive what the next header does to the cache.
 pub fn kept(caches: &Caches, refs: &Refs) -> Vec<(u16, Arc<Atom>)> {
     refs.list.iter().filter_map(|entry| caches.sent(entry.slot).map(|atom| (entry.slot, Arc::clone(atom)))).collect()
+}
+
+/// Writes a whole message that carries a control message as a term, to a name that no process can have: if the receiver can't
+/// decode it, it hangs up here.
+pub fn rehearsal(
+    made: &mut Vec<u8>,
+    control: &[u8],
+    (node, creation): (&[u8], u32),
+    atoms: &[(u16, Arc<Atom>)],
+    caches: &mut Caches,
+) {
+    write_frame(made, |made| {
+        made.extend_from_slice(&[131, 68]);
+        header::write(made, atoms, caches);
+        made.extend_from_slice(&[tag::SMALL_TUPLE, 4, tag::SMALL_INTEGER, 6]);
+        put_pid(made, node, Pid { id: 1, serial: 0, creation });
+        made.extend_from_slice(control);
+        put_atom(made, b"undefined");
+        made.push(tag::NIL);
+    });
 }
 
 /// Writes a held message as the fragments in which it came.

@@ -1,6 +1,6 @@
 //! Fragmented messages: see [`sequence`](crate::sequence) for the three ways they go.
 
-use super::emit::{kept, pass, release};
+use super::emit::{kept, pass, rehearsal, release};
 use super::{numbers, read, same_arity, settle, Action, Channel, Fixed, Parts};
 use crate::control::{self, Command, Control, Dialect};
 use crate::event::Reason;
@@ -52,9 +52,14 @@ impl Channel {
             lane.caches.untold(&refs.list).for_each(|atom| streaming.found.atom(&atom.text, &watch));
             settle::atoms_of_control(&control, &mut streaming, &watch);
             streaming.begin(control.command == Command::SpawnRequest);
-            streaming.feed(&body[reader.pos..], &watch)?;
+            streaming.feed(&body[reader.pos..], false, &watch)?;
             fixed.streamed_so_far(&mut streaming, direction)?;
             fixed.conclude(state, direction, &message, &Ruling::PASS, &mut streaming, now, out, made);
+            if direction == Direction::Inbound && !control::is_plain(Reader { pos: 0, ..reader }, reader.pos) {
+                let mut first = Vec::new();
+                rehearsal(&mut first, &body[..reader.pos], fixed.ends.peer(), &atoms, &mut lane.caches);
+                out.made(&first);
+            }
             action = pass(&mut lane.caches, refs, parts, made);
             mode = Mode::Streamed(streaming);
         } else if lane.sequences.room(body.len(), &fixed.ends.limits) {
@@ -66,7 +71,7 @@ impl Channel {
             mode = Mode::Refused;
         }
         let bytes = body.len() as u64;
-        lane.sequences.open(id, Sequence { next: fragments - 1, bytes, atoms, mode });
+        lane.sequences.open(id, Sequence { next: fragments - 1, bytes, atoms, mode }, &fixed.ends.limits)?;
         Ok(action)
     }
 
@@ -90,7 +95,7 @@ impl Channel {
         match &mut mode {
             Mode::Refused => {}
             Mode::Streamed(streaming) => {
-                streaming.feed(part, &watch)?;
+                streaming.feed(part, last, &watch)?;
                 fixed.streamed_so_far(streaming, direction)?;
                 if last && !streaming.finished() {
                     return Err(Bad("a message in fragments ends too early"));
@@ -108,6 +113,11 @@ impl Channel {
                     let learned = atoms.iter().map(|(_, atom)| &**atom);
                     let ruling = fixed.rule(direction, &message, &state.track, scanner, &watch, learned)?;
                     if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made) {
+                        let end = message.payload.map_or(0, |payload| payload.pos);
+                        let start = Reader::new(body, watch.table, &fixed.ends.names);
+                        if !control::is_plain(start, end) {
+                            rehearsal(made, &body[..end], fixed.ends.peer(), &atoms, &mut lane.caches);
+                        }
                         release(made, id, body, cuts, &atoms, &mut lane.caches);
                     }
                 } else if !lane.sequences.room(body.len(), &fixed.ends.limits) {
@@ -120,7 +130,7 @@ impl Channel {
             }
         }
         if !last {
-            lane.sequences.open(id, Sequence { next, bytes, atoms, mode });
+            lane.sequences.open(id, Sequence { next, bytes, atoms, mode }, &fixed.ends.limits)?;
         }
         Ok(action)
     }
