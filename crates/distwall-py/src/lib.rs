@@ -218,7 +218,10 @@ impl Channel {
                         1,
                     ))?)?;
                 }
-                Segment::Carried => forward.append(PyBytes::new(py, &output.carried))?,
+                Segment::Kept(index, range) => {
+                    let kept = output.kept.get(*index).and_then(|kept| kept.get(range.clone()));
+                    forward.append(PyBytes::new(py, kept.unwrap_or_default()))?;
+                }
                 Segment::Made(range) => {
                     forward.append(PyBytes::new(py, output.made.get(range.clone()).unwrap_or_default()))?;
                 }

@@ -193,12 +193,12 @@ impl Channel {
             }
             *frames += 1;
             match self.frame(direction, &carry[4..], now, out)? {
-                Action::Forward => out.carried(&mut carry),
+                Action::Forward => {
+                    let length = carry.len();
+                    out.keep(carry);
+                    out.slice(0..length);
+                }
                 Action::Replace => out.made(&self.made),
-            }
-            carry.clear();
-            if carry.capacity() <= 1 << 17 {
-                self.lanes[direction as usize].carry = carry;
             }
         }
         while let Some(head) = data.get(pos..pos + 4) {

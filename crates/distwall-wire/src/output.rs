@@ -11,8 +11,8 @@ pub enum Segment {
     Input(Range<usize>),
     /// A slice of [`Output::made`].
     Made(Range<usize>),
-    /// All of [`Output::carried`].
-    Carried,
+    /// A slice of one of [`Output::kept`].
+    Kept(usize, Range<usize>),
 }
 
 /// Reused between calls.
@@ -22,8 +22,8 @@ pub struct Output {
     pub forward: Vec<Segment>,
     /// Bytes that are not in the input: rebuilt or made up.
     pub made: Vec<u8>,
-    /// The frame that earlier input began and this one completed.
-    pub carried: Vec<u8>,
+    /// What earlier input began and this one completed: a frame, or a message that was held.
+    pub kept: Vec<Vec<u8>>,
     /// For the side that sent the input.
     pub back: Vec<u8>,
     /// Refusals.
@@ -35,7 +35,8 @@ pub struct Output {
 impl Output {
     pub(crate) fn clear(&mut self) {
         self.forward.clear();
-        for bytes in [&mut self.made, &mut self.carried, &mut self.back] {
+        self.kept.clear();
+        for bytes in [&mut self.made, &mut self.back] {
             bytes.clear();
             // What one large message needed is not kept for good.
             bytes.shrink_to(1 << 18);
@@ -57,10 +58,14 @@ impl Output {
         self.forward.push(Segment::Input(range));
     }
 
-    /// Takes the frame over; `frame` gets the memory of the last one.
-    pub(crate) fn carried(&mut self, frame: &mut Vec<u8>) {
-        std::mem::swap(&mut self.carried, frame);
-        self.forward.push(Segment::Carried);
+    /// Takes bytes over, without copying them, so that slices of them can be forwarded: [`Output::slice`].
+    pub(crate) fn keep(&mut self, bytes: Vec<u8>) {
+        self.kept.push(bytes);
+    }
+
+    /// A slice of what was last taken over.
+    pub(crate) fn slice(&mut self, range: Range<usize>) {
+        self.forward.push(Segment::Kept(self.kept.len() - 1, range));
     }
 
     pub(crate) fn made(&mut self, bytes: &[u8]) {

@@ -138,8 +138,7 @@ impl Trial {
             forward.extend_from_slice(match segment {
                 Segment::Input(range) => &data[range.clone()],
                 Segment::Made(range) => &self.output.made[range.clone()],
-                Segment::Carried => &self.output.carried,
-                Segment::Carried => &self.output.carried,
+                Segment::Kept(index, range) => &self.output.kept[*index][range.clone()],
             });
         }
         let back = std::mem::take(&mut self.output.back);

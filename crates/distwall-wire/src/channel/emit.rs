@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::{Action, Parts};
 use crate::atoms::{Atom, Caches};
 use crate::header::{self, Refs};
+use crate::output::Output;
 use crate::reply::{put_atom, put_pid};
 use crate::term::{tag, Pid};
 
@@ -56,28 +57,34 @@ pub fn rehearsal(
     });
 }
 
-/// Writes a held message as the fragments in which it came.
+/// Forwards a held message as the fragments in which it came.
 pub fn release(
-    made: &mut Vec<u8>,
+    out: &mut Output,
     id: u64,
-    body: &[u8],
+    body: Vec<u8>,
     cuts: &[usize],
     atoms: &[(u16, Arc<Atom>)],
     caches: &mut Caches,
 ) {
     let fragments = cuts.len() as u64 + 1;
-    let first = cuts.first().copied().unwrap_or(body.len());
-    write_frame(made, |made| {
-        write_numbers(made, 69, (id, fragments));
-        header::write(made, atoms, caches);
-        made.extend_from_slice(&body[..first]);
-    });
-    for (i, start) in cuts.iter().enumerate() {
-        let end = cuts.get(i + 1).copied().unwrap_or(body.len());
-        write_frame(made, |made| {
-            write_numbers(made, 70, (id, fragments - 1 - i as u64));
-            made.extend_from_slice(&body[*start..end]);
-        });
+    let ends = cuts.iter().copied().chain([body.len()]);
+    out.keep(body);
+    let mut start = 0;
+    let mut head = Vec::new();
+    for (left, end) in (1..=fragments).rev().zip(ends) {
+        head.clear();
+        head.extend_from_slice(&[0; 4]);
+        if left == fragments {
+            write_numbers(&mut head, 69, (id, left));
+            header::write(&mut head, atoms, caches);
+        } else {
+            write_numbers(&mut head, 70, (id, left));
+        }
+        let length = (head.len() - 4 + end - start) as u32;
+        head[..4].copy_from_slice(&length.to_be_bytes());
+        out.made(&head);
+        out.slice(start..end);
+        start = end;
     }
 }
 

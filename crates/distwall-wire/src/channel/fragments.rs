@@ -64,7 +64,10 @@ impl Channel {
             mode = Mode::Streamed(streaming);
         } else if lane.sequences.room(body.len(), &fixed.ends.limits) {
             action = Action::Replace;
-            mode = Mode::Held { body: body.to_vec(), cuts: Vec::new() };
+            // Room for as much as has come once more: most fragmented messages have few fragments.
+            let mut held = Vec::with_capacity(2 * body.len());
+            held.extend_from_slice(body);
+            mode = Mode::Held { body: held, cuts: Vec::new() };
         } else {
             fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made);
             action = Action::Replace;
@@ -117,8 +120,10 @@ impl Channel {
                         let start = Reader::new(body, watch.table, &fixed.ends.names);
                         if !control::is_plain(start, end) {
                             rehearsal(made, &body[..end], fixed.ends.peer(), &atoms, &mut lane.caches);
+                            out.made(made);
+                            made.clear();
                         }
-                        release(made, id, body, cuts, &atoms, &mut lane.caches);
+                        release(out, id, std::mem::take(body), cuts, &atoms, &mut lane.caches);
                     }
                 } else if !lane.sequences.room(body.len(), &fixed.ends.limits) {
                     let mut reader = Reader::new(body, watch.table, &fixed.ends.names);
