@@ -1,0 +1,143 @@
+"""Ways round the policy: what may be sent to one open server makes no other process do anything."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.attacks.ground import SERVER, Ground
+from tests.wire.dist import EMPTY, Op, message
+from tests.wire.etf import Atom, Ref, Term, alias
+from tests.wire.hostile import Connection
+
+ONE, WIDE, NONE, PING = (f"{name}@127.0.0.1" for name in ("one", "wide", "none", "ping"))
+ENTRIES = {
+    ONE: SERVER,
+    WIDE: ["deny *", "accept send", "accept reg_send", "accept monitor", "accept alias_send"],
+    NONE: ["deny *"],
+    PING: ["deny *", "accept ping"],
+}
+
+CALL, GET = Atom("$gen_call"), Atom("get")
+RUN = (Atom("call"), Atom("erlang"), Atom("send"), [Atom("victim"), Atom("ran")], Atom("user"))
+HANDLER = (Atom("add_handler"), Atom("probe"), (Atom("handler"), Atom("victim")))
+ECHO = (Atom("echo"), (Atom("cast"), 1))
+
+
+def theirs(connection: Connection) -> Ref:
+    """A reference as the guarded node makes them."""
+    return Ref(connection.peer, connection.peer_creation, (1, 2, 3))
+
+
+@pytest.fixture(scope="module")
+def ground() -> Iterator[Ground]:
+    with Ground(ENTRIES) as ground:
+        ground.bar.eval("probe:start_server(target), probe:collector(victim)")
+        ground.bar.eval("{ok, _} = gen_event:start({local, events}), ok")
+        yield ground
+
+
+Detour = tuple[str, str, Callable[[Connection], Term]]
+
+DETOURS: dict[str, Detour] = {
+    "a call whose answer goes to a name": (ONE, "target", lambda _: (CALL, (Atom("victim"), Atom("$gen_cast")), ECHO)),
+    "a call whose answer stops init": (ONE, "target", lambda _: (CALL, (Atom("init"), Atom("stop")), GET)),
+    "a call whose answer stops init, by pid": (ONE, "target", lambda c: (CALL, (c.their_pid(0), Atom("stop")), GET)),
+    "a call whose answer goes to an alias": (
+        ONE,
+        "target",
+        lambda c: (CALL, (c.pid(), alias(theirs(c))), GET),
+    ),
+    "an event handler, behind a number": (WIDE, "events", lambda c: (1, (c.pid(), c.ref()), HANDLER)),
+    "an event handler, behind an atom": (WIDE, "events", lambda c: (Atom("x"), (c.pid(), c.ref()), HANDLER)),
+    "an event handler, as a gen call": (WIDE, "events", lambda c: (CALL, (c.pid(), c.ref()), HANDLER)),
+    "a question to events whose answer goes to a name": (
+        WIDE,
+        "events",
+        lambda _: (1, (Atom("victim"), 1), Atom("which_handlers")),
+    ),
+    "rex, behind a number": (WIDE, "rex", lambda _: (1, RUN)),
+    "rex, behind an atom": (WIDE, "rex", lambda _: (Atom("x"), RUN)),
+    "net_kernel passes it on": (
+        WIDE,
+        "net_kernel",
+        lambda c: (c.pid(), Atom("registered_send"), Atom("victim"), Atom("ran")),
+    ),
+    "an agent's function": (WIDE, "target", lambda c: (CALL, (c.pid(), c.ref()), (GET, RUN[1:4]))),
+    "the cookie": (WIDE, "auth", lambda c: (CALL, (c.pid(), c.ref()), Atom("get_our_cookie"))),
+}
+
+
+@pytest.mark.parametrize("name", DETOURS)
+def test_detours_lead_nowhere(ground: Ground, name: str) -> None:
+    """A message to a process that is open makes that process act on another one."""
+    who, to, payload = DETOURS[name]
+    with ground.connect(who) as peer:
+        peer.reg_send(to, payload(peer))
+        assert peer.receive() == []
+    assert ground.bar.eval("probe:got(victim)") == "[]"
+    assert ground.alive()
+    assert ground.told("otp_internal")
+
+
+def test_without_distwall_a_call_halts_the_node() -> None:
+    """One call to a harmless gen_server, which answers ``{stop, 0}`` to init."""
+    with Ground(None) as direct:
+        direct.bar.eval("probe:start_server(target)")
+        with direct.connect(ONE) as peer:
+            peer.reg_send("target", (CALL, (Atom("init"), Atom("stop")), GET))
+            assert peer.is_closed(10)
+
+
+def test_init_is_known_by_its_pid(ground: Ground) -> None:
+    """Whoever may send to pids sends init its order to stop: its pid is the same everywhere."""
+    with ground.connect(WIDE) as peer:
+        peer.send(message(Op.SEND_SENDER, peer.pid(), peer.their_pid(0), payload=(Atom("stop"), Atom("stop"))))
+        assert peer.receive(0.5) == []
+    assert ground.alive()
+
+
+def test_calls_in_every_form_still_work(ground: Ground) -> None:
+    """The other side of it: ordinary calls are none of these."""
+    with ground.connect(ONE) as peer:
+        assert peer.call("target", (Atom("echo"), 7)) == 7
+
+
+def test_a_ping_answers_its_asker_alone(ground: Ground) -> None:
+    """``accept ping`` with a tag whose alias is the guarded node's."""
+    with ground.connect(PING) as peer:
+        request = (Atom("is_auth"), peer.name)
+        peer.reg_send("net_kernel", (CALL, (peer.pid(), alias(theirs(peer))), request))
+        assert peer.receive() == []
+        assert peer.call("net_kernel", request) == "yes"
+
+
+def test_a_spawn_reply_links_nothing_that_was_not_asked_for(ground: Ground) -> None:
+    """The guarded node asks for a spawn with a monitor; the reply claims a link, through which an exit would kill."""
+    spawn = f"erlang:spawn_request('{NONE}', erlang, node, [], [monitor])"
+    with ground.connect(NONE) as peer:
+        ground.bar.eval(f"register(asker, spawn(fun() -> {spawn}, receive stop -> ok end end))")
+        asked = peer.wait_for(Op.SPAWN_REQUEST).args
+        peer.send(message(Op.SPAWN_REPLY, asked["ref"], asked["from"], 3, peer.pid(77)))
+        assert peer.is_closed(5)
+    assert ground.bar.eval("is_pid(whereis(asker))") == "true"
+
+
+@pytest.mark.parametrize("option", ["min_heap_size", "min_bin_vheap_size"])
+def test_a_spawn_takes_no_more_heap_than_there_is(option: str) -> None:
+    """One harmless function may be spawned; its options ask for 2^50 words, over which a VM aborts."""
+    with Ground({ONE: ["deny *", "accept spawn_request erlang:node/0"]}) as ground, ground.connect(ONE) as peer:
+        assert peer.spawn("erlang", "node", [], options=[(Atom(option), 1 << 50)]) == "not_allowed"
+        assert ground.alive()
+        assert ground.told("limit:spawn_heap")
+        assert peer.spawn("erlang", "node", [], options=[(Atom(option), 1 << 16)]) != "not_allowed"
+
+
+def test_what_was_cached_by_refused_messages_opens_nothing(ground: Ground) -> None:
+    """A slot is defined as the open name by an accepted message and redefined by a refused one, then used again."""
+    with ground.connect(ONE) as peer:
+        slots = {"target": 5, "victim": 5}
+        peer.sender.slot = lambda atom: slots.get(atom, 100 + sum(atom.encode()) % 900)
+        for name in ("target", "victim", "target", "victim", "victim"):
+            peer.send(message(Op.REG_SEND, peer.pid(), EMPTY, Atom(name), payload=Atom("ran")))
+        assert peer.call("target", (Atom("echo"), 1)) == 1
+    assert ground.bar.eval("probe:got(victim)") == "[]"
