@@ -1,6 +1,5 @@
 """The handshake and the data path with real nodes: what only a real net_kernel decides."""
 
-import json
 import socket
 import struct
 import threading
@@ -64,7 +63,7 @@ def test_nodes_that_ask_for_a_name(scene: Scene) -> None:
     assert name != "'undefined@127.0.0.1'"
     assert bar.eval("nodes(hidden)") == f"[{name}]"
     assert shell.eval(f"rpc:call('{GUARD}', erlang, node, [])") == f"'{GUARD}'"
-    assert [peer["peer"] for peer in json.loads(scene.wall.command("peers", "-o", "json"))] == [name.strip("'")]
+    assert scene.wall.wait_event("connect")["peer"] == name.strip("'")
 
 
 @pytest.mark.parametrize("step", ["silent", "named", "challenged", "wrong"])
