@@ -93,9 +93,9 @@ def test_warnings_and_events_on_request(tmp_path: Path) -> None:
         process.terminate()
         assert process.stderr is not None
         # Events are shown from a thread, so the first may come behind the line that says ready.
-        said += process.stderr.read()
-        assert "  start  policy " in said
-        assert "  stop" in said
+        heard = said + process.stderr.read()
+        assert "  start  policy " in heard
+        assert "  stop" in heard
 
 
 def test_a_second_one_on_the_same_socket_leaves_the_first_alone(tmp_path: Path) -> None:
