@@ -23,6 +23,9 @@ POLICY = Path(__file__).with_name("distwall.toml")
 COOKIES = {"foo@127.0.0.1": "the cookie of foo", "baz@127.0.0.1": "the cookie of baz"}
 ATTACK = f"erpc:cast('{GUARD}', fun Halt() -> erpc:multicast(nodes(), Halt), erlang:halt(1) end)"
 
+ATTEMPTS = 4
+"""How often the line is tried: bar may be gone before what it sent to foo has left it, and foo lives."""
+
 console = Console(width=118)
 failures: list[str] = []
 
@@ -54,11 +57,17 @@ def shell(node: Node, line: str, *, show: str | None = None) -> str:
     return value
 
 
-def show_nodes(nodes: list[Node], alive: bool) -> None:
-    """One row for each node: does it live?"""
-    end = time.monotonic() + (1.5 if alive else 10)
+def wait_for_halt(nodes: list[Node], seconds: float) -> None:
+    """Gives nodes the time to halt."""
+    end = time.monotonic() + seconds
     while time.monotonic() < end and any(node.running for node in nodes):
         time.sleep(0.05)
+
+
+def show_nodes(nodes: list[Node], alive: bool) -> None:
+    """One row for each node: does it live?"""
+    if alive:
+        wait_for_halt(nodes, 1.5)
     table = Table(box=box.SIMPLE, show_header=False, padding=(0, 2))
     for node in nodes:
         state = Text("alive", "bold green") if node.running else Text("halted", "bold red")
@@ -71,11 +80,15 @@ def without() -> None:
     """The scene as it is today."""
     console.print(Rule("[bold]1  Without distwall[/bold]", style="red"))
     console.print("\nbar and baz are a cluster. foo, not connected to either, has the cookie. One line on foo:\n")
-    with Scene(None) as scene:
-        nodes = start(scene)
-        nodes[0].begin(ATTACK)
-        console.print(Text.assemble(("  foo> ", "bold cyan"), (f"{ATTACK}.", "bold")))
-        show_nodes(nodes, alive=False)
+    console.print(Text.assemble(("  foo> ", "bold cyan"), (f"{ATTACK}.", "bold")))
+    for attempt in range(ATTEMPTS):
+        with Scene(None) as scene:
+            nodes = start(scene)
+            nodes[0].begin(ATTACK)
+            wait_for_halt(nodes, 10)
+            if attempt == ATTEMPTS - 1 or not any(node.running for node in nodes):
+                show_nodes(nodes, alive=False)
+                return
 
 
 def guarded() -> None:
