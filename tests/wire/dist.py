@@ -443,6 +443,8 @@ class Receiver:
         (count,) = reader.take(1)
         if not count:
             return [], reader.position
+        if not self.flags & Flag.DIST_HDR_ATOM_CACHE:
+            raise VmCrash("there is no cache")
         flags = reader.take(count // 2 + 1)
         nibbles = [flags[index // 2] >> (4 * (index % 2)) & 15 for index in range(count + 1)]
         atoms = []
@@ -469,7 +471,9 @@ class Receiver:
         return self._message(terms)
 
     def _first(self, body: bytes) -> Iterator[Message]:
-        sequence, left = struct.unpack(">QQ", body[2:18].ljust(16, b"\0"))
+        if len(body) < 18:
+            raise Closed("cut off")
+        sequence, left = struct.unpack(">QQ", body[2:18])
         if left == 0 or left > MAX_FRAGMENTS or (sequence == 0 and left > 1):
             raise VmCrash("fragment id")
         if sequence in self.open:
@@ -510,6 +514,8 @@ class Receiver:
     def _message(self, terms: Sequence[Term]) -> Message:
         if not terms or not isinstance(terms[0], tuple) or not terms[0]:
             raise Closed("control is not a tuple")
+        if len(terms) == 1 and terms[0][0] in PAYLOAD:
+            raise Closed("no payload")
         return Message(terms[0], terms[1] if len(terms) > 1 else NOTHING)
 
 

@@ -430,8 +430,12 @@ class Reader:
                 return self._fun()
             case 113:
                 module, function, arity = self.term(), self.term(), self.nested()
-                if not isinstance(module, Atom) or not isinstance(function, Atom) or not isinstance(arity, int):
+                if not isinstance(module, Atom) or not isinstance(function, Atom):
                     raise Undecodable("an export of something else")
+                if not isinstance(arity, int) or not 0 <= arity < 1 << 59:
+                    raise Undecodable("the arity of an export")
+                if arity > 255 and self.release == 27:
+                    raise VmCrash("the arity of an export")
                 return Export(module, function, arity)
             case 116:
                 return self._map()
@@ -464,7 +468,9 @@ class Reader:
             raise Undecodable("free variables of a fun")
         module = self.atom()
         old_index, old_uniq, pid = self.nested(), self.nested(), self.nested()
-        if not isinstance(old_index, int) or not isinstance(old_uniq, int) or not isinstance(pid, Pid):
+        if not isinstance(old_index, int) or not isinstance(old_uniq, int):
+            raise Undecodable("parts of a fun")
+        if not isinstance(pid, Pid) and self.release > 25:
             raise Undecodable("parts of a fun")
         return Fun(module, arity, uniq, index, old_index, old_uniq, pid, tuple(self.terms(count)))
 

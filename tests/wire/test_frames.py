@@ -97,7 +97,7 @@ def test_frame(case: Case) -> None:
     Case("an empty slot", [header(b"\0", b"\5", terms=using(0))], "close"),
     Case("an empty slot of another segment",
          [header(b"\x08", entry(5, b"n"), terms=using(0)), header(b"\1", b"\5", terms=using(0))], "close"),
-    Case("no cache, yet a new atom", [header(b"\x08", entry(5, b"new"), terms=using(0))], "either", NO_CACHE),
+    Case("no cache, yet a new atom", [header(b"\x08", entry(5, b"new"), terms=using(0))], "close", NO_CACHE),
     Case("slot 2047", [header(b"\x0f", entry(255, b"new"), terms=using(0))], "either"),
     Case("the same slot twice", [header(b"\x88\0", entry(5, b"a") + entry(5, b"b"), 2, using(1))], "either"),
     Case("an unused atom", [header(b"\x08", entry(5, b"never_used"))], "either"),

@@ -208,8 +208,8 @@ def test_headers_of_odd_and_even_counts() -> None:
 def test_atoms_of_one_slot() -> None:
     """The second one in a message goes inline; in the next message it takes the slot over."""
     sender, receiver = Sender(slot=lambda _: 7), Receiver()
-    both = Message((6, Atom("one"), Atom("two")))
-    other = Message((6, Atom("two"), Atom("one")))
+    both = Message((1, Atom("one"), Atom("two")))
+    other = Message((1, Atom("two"), Atom("one")))
     for one in (both, other, both):
         assert receiver.feed(sender.bytes(one)) == [one]
     assert b"w\x03two" in sender.bytes(both)

@@ -185,7 +185,10 @@ BAD: dict[str, Term] = {
     "export with a number for the function": Export(Atom("m"), 1, 0),
     "exports nested": Export(Atom("m"), Atom("f"), SELF),
     "20,000 exports nested": Raw(b"qw\1mw\1f" * 20000 + b"a\0"),
-    "funs nested by index": Raw((b"p\0\0\0\x22\1" + bytes(16) + b"\0\0\0\1\0\0\0\0w\1m") * 20000),
+    "20,000 funs nested by index": Raw(
+        (b"p\0\0\0\x40\1" + bytes(16) + b"\0\0\0\1\0\0\0\0w\1m") * 20000 + b"a\1" + (b"a\1" + encode(P.pid())) * 20000
+    ),
+    "funs nested without end": Raw((b"p\0\0\0\x22\1" + bytes(16) + b"\0\0\0\1\0\0\0\0w\1m") * 20000),
     "fun with a list for the old index": fun(old_index=[A]),
     "fun with a big old index": fun(old_index=2**40),
     "fun with a fun for the old uniq": fun(old_uniq=fun()),
