@@ -129,7 +129,7 @@ def test_refused_by_rule() -> None:
 
 def test_priority_sends() -> None:
     flags = OTP_25 | Flag.ALTACT_SIG
-    for alt, to in ((Alt.PRIO, G.pid()), (Alt.ALIAS, G.alias()), (Alt.NAME, A("server"))):
+    for alt, to in ((Alt.PRIO, G.pid()), (Alt.ALIAS, G.alias()), (Alt.PRIO | Alt.NAME, A("server"))):
         sent = message(Op.ALTACT_SIG_SEND, int(alt), P.pid(), to, payload=INTERNAL["sys"])
         assert Wall(*SENDS, flags=flags).inbound(sent).reasons == ["otp_internal"]
 
