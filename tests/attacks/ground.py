@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Self
 
 from tests.nodes.harness import GUARD, Node, Peer, Scene
@@ -25,10 +26,13 @@ class Ground:
     """One scene with its guarded node.
 
     ``entries`` are rules by peer; None: no distwall. ``extra`` is TOML for each entry, ``audit`` what stands in
-    ``[audit]`` instead of the file's name.
+    ``[audit]`` instead of the file's name; ``otp``
+    as for a node.
     """
 
-    def __init__(self, entries: Mapping[str, Sequence[str]] | None, *, extra: str = "", audit: str = "") -> None:
+    def __init__(
+        self, entries: Mapping[str, Sequence[str]] | None, *, extra: str = "", audit: str = "", otp: Path | None = None
+    ) -> None:
         peers = None if entries is None else [Peer(rules, node=name, extra=extra) for name, rules in entries.items()]
         self.scene = Scene(peers, start=not audit)
         if audit:
@@ -36,7 +40,7 @@ class Ground:
             config.write_text(config.read_text().replace('file = "audit.jsonl"', audit))
             self.scene.wall.start()
         try:
-            self.bar: Node = self.scene.guard()
+            self.bar: Node = self.scene.guard(otp=otp)
         except BaseException:
             self.scene.close()
             raise

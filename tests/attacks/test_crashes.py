@@ -1,15 +1,17 @@
 """Bytes that end a VM, from a peer with a valid cookie that may do anything: distwall hangs up, the guarded node lives.
 
-Those in ``BITES`` are tried on a node without distwall as well. Not tried there, for time or memory: 2^28 fragments (10 GiB), more atoms or exports than a VM's tables hold.
+Those in ``BITES`` are tried on a node without distwall as well. Not tried there, for time or memory: 2^28 fragments
+(10 GiB), more atoms or exports than a VM's tables hold.
 """
 
 import struct
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.attacks.ground import OPEN, WITNESS, Ground
-from tests.wire.dist import EMPTY, frame, plain
+from tests.wire.dist import EMPTY, OTP_29, Flag, frame, plain
 from tests.wire.etf import Atom, Map, Pid, Port, Raw, Ref, Term, encode
 from tests.wire.hostile import Connection
 
@@ -67,6 +69,30 @@ HELD_OFF: dict[str, Attack] = BITES | {
     "a frame of 2 GiB": lambda _: b"\x7f\xff\xff\xfb",
     "a list of 2^32 elements": lambda c: plain((6, c.pid(), EMPTY, Atom("target")), Raw(b"l\xff\xff\xff\xff")),
 }
+
+
+LATEST = Path(__file__).parents[2] / ".cache" / "otp" / "forky"
+FLAGS_29 = int(OTP_29 & ~Flag.PUBLISHED)
+
+BITES_29: dict[str, Attack] = {
+    "label with a key twice, two fragments": BITES["label with a key twice, two fragments"],
+    "an ordinary message as a priority one": lambda c: (
+        first(7, 2, encode((37, 8, c.pid(), Atom("target"))) + TWICE[:2]) + following(7, 1, TWICE[2:])
+    ),
+}
+
+
+@pytest.mark.skipif(not (LATEST / ".complete").exists(), reason="no OTP 29: scripts/otp-chroot forky")
+@pytest.mark.parametrize("through", ["direct", "distwall"])
+@pytest.mark.parametrize("name", BITES_29)
+def test_what_ends_the_latest_release(name: str, through: str) -> None:
+    """The same for OTP 29, which dies of other things as well; without distwall and behind it."""
+    with Ground(None if through == "direct" else {OPEN: ["accept *"]}, otp=LATEST) as ground:
+        ground.bar.eval("probe:start_server(target)")
+        with ground.connect(flags=FLAGS_29, release=29) as peer:
+            peer.send_raw(BITES_29[name](peer))
+            assert peer.is_closed(5)
+        assert ground.alive() == (through == "distwall")
 
 
 @pytest.fixture(scope="module")

@@ -356,8 +356,10 @@ fn process_or_name<'a>(reader: &mut Reader<'a>) -> Result<Target<'a>, Bad> {
     }
 }
 
-/// `{37, Flags, From, To [, Token]}`: flags say what `To` is and which signal this is.
+/// `{37, Flags, From, To [, Token]}`: flags say what `To` is and which signal this is. Nodes use it for what is urgent or aims at
+/// an alias only; OTP 29 dies of other messages of this kind where they come in fragments and can't be decoded.
 fn altact<'a>(reader: &mut Reader<'a>, dialect: Dialect, arity: u8, c: &mut Control<'a>) -> Result<(), Bad> {
+    const PRIO: u64 = 1;
     const TOKEN: u64 = 2;
     const ALIAS: u64 = 4;
     const NAME: u64 = 8;
@@ -369,8 +371,9 @@ fn altact<'a>(reader: &mut Reader<'a>, dialect: Dialect, arity: u8, c: &mut Cont
         return Err(Bad("an ALTACT_SIG_SEND has flags that nobody knows"));
     }
     let flags = reader.unsigned()?;
-    if flags > 31 || flags & (ALIAS | NAME) == ALIAS | NAME {
-        return Err(Bad("an ALTACT_SIG_SEND has flags that nobody knows"));
+    let to_name = flags & NAME != 0;
+    if flags > 31 || flags & (PRIO | ALIAS) == 0 || to_name && flags & (ALIAS | EXIT) != 0 {
+        return Err(Bad("an ALTACT_SIG_SEND has flags that no node sends"));
     }
     if arity != if flags & TOKEN == 0 { 4 } else { 5 } {
         return Err(Bad("a control message has the wrong number of elements"));

@@ -52,8 +52,15 @@ pub fn otp_internal(mut reader: Reader<'_>, to: Address<'_>, scanner: &mut Scann
             _ if text == b"command" && reader.pid().is_ok() && tuple_of(reader, EUNIT) => true,
             _ => {
                 let call = word == Word::GenCall || matches!(text, b"$gen_sync_event" | b"$gen_sync_all_state_event");
-                let misled = misleads(reader);
-                skip(&mut reader, scanner, watch)
+                let (misled, end) = misleads(reader);
+                let passed = match end {
+                    Some(end) => {
+                        reader.pos = end;
+                        true
+                    }
+                    None => skip(&mut reader, scanner, watch),
+                };
+                passed
                     && (tuple_of(reader, GEN_EVENT)
                         || misled && (call || asks_event_manager(reader))
                         || word == Word::GenCall && (serves(reader) || to.name == Some(b"auth")))
@@ -67,19 +74,26 @@ pub fn otp_internal(mut reader: Reader<'_>, to: Address<'_>, scanner: &mut Scann
     }
 }
 
-/// Whether the answer to this From would go to a process of the guarded node, or to a name.
-fn misleads(mut reader: Reader<'_>) -> bool {
+/// Whether the answer to this From would go to a process of the guarded node, or to a name; and where it ends, if it was read
+/// to its end.
+fn misleads(mut reader: Reader<'_>) -> (bool, Option<usize>) {
     let mut asker = || {
         if reader.tuple().ok()? != 2 || reader.pid().ok()?.0.word == Word::Guard {
             return None;
         }
         // Only a tag of this form sends the answer elsewhere than to the pid.
-        if reader.peek().ok()? == tag::LIST && call_tag(&mut reader)?.0 .0.word == Word::Guard {
+        let list = reader.peek().ok()? == tag::LIST;
+        let tag = call_tag(&mut reader);
+        if list && tag?.0 .0.word == Word::Guard {
             return None;
         }
-        Some(())
+        Some(tag.is_some())
     };
-    asker().is_none()
+    match asker() {
+        Some(true) => (false, Some(reader.pos)),
+        Some(false) => (false, None),
+        None => (true, None),
+    }
 }
 
 type Requests = &'static [(&'static [u8], RangeInclusive<u32>)];
@@ -157,6 +171,19 @@ fn runs(mut reader: Reader<'_>, names: &[&[u8]]) -> bool {
 
 /// Passes over a term that has been scanned before.
 fn skip(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'_>) -> bool {
+    // What stands there mostly.
+    match reader.peek() {
+        Ok(tag::ATOM_REF | tag::SMALL_INTEGER) => return reader.take(2).is_ok(),
+        Ok(tag::INTEGER) => return reader.take(5).is_ok(),
+        Ok(tag::NIL) => return reader.take(1).is_ok(),
+        Ok(tag::BINARY) => {
+            let length = reader.take(5).map(|head| u32::from_be_bytes([head[1], head[2], head[3], head[4]]));
+            return length.is_ok_and(|length| reader.take(length as usize).is_ok());
+        }
+        Ok(tag::PID) => return reader.pid().is_ok(),
+        Ok(tag::REFERENCE) => return reader.reference().is_ok(),
+        _ => {}
+    }
     let quiet = Watch { guarded: None, ..*watch };
     match scanner.whole(reader.data, reader.pos, &quiet) {
         Ok(end) => {
