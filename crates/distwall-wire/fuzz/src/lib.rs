@@ -157,8 +157,17 @@ impl Trial {
     }
 
     fn check(&mut self, direction: Direction, data: &[u8]) {
-        self.after.receive(direction, data, 0.0, &mut self.seen);
-        assert_eq!(self.seen.closed, None, "a node would close the connection");
+        let mut rest = data;
+        while let [a, b, c, d, tail @ ..] = rest {
+            let (body, behind) = tail.split_at(u32::from_be_bytes([*a, *b, *c, *d]) as usize);
+            rest = behind;
+            let made = without_rehearsal(body);
+            let body = made.as_deref().unwrap_or(body);
+            let frame = [&(body.len() as u32).to_be_bytes(), body].concat();
+            self.after.receive(direction, &frame, 0.0, &mut self.seen);
+            assert_eq!(self.seen.closed, None, "a node would close the connection");
+        }
+        assert!(rest.is_empty(), "a part of a frame was forwarded");
     }
 
     /// Ends the trial: what was not reported must be counted as folded.
@@ -167,4 +176,32 @@ impl Trial {
         self.done.events += self.channel.folded() as usize;
         self.done
     }
+}
+
+/// In front of some fragments the channel sends `{6, Pid, Control, undefined}`, for a node to decode the control message where
+/// that only costs the connection. No node sends such a thing: here it is made an ordinary message, with the same header.
+fn without_rehearsal(body: &[u8]) -> Option<Vec<u8>> {
+    let [131, 68, count, refs @ ..] = body else { return None };
+    let count = usize::from(*count);
+    let mut pos = 0;
+    if count > 0 {
+        pos = count / 2 + 1;
+        let nibble = |index: usize| refs[index / 2] >> (4 * (index % 2)) & 15;
+        let long = nibble(count) & 1 == 1;
+        for index in 0..count {
+            pos += 1;
+            if nibble(index) & 8 != 0 {
+                let length = usize::from(refs[pos]);
+                pos += if long { 2 + (length << 8 | usize::from(refs[pos + 1])) } else { 1 + length };
+            }
+        }
+    }
+    let [104, 4, 97, 6, 88, node @ ..] = &refs[pos..] else { return None };
+    let node = match node {
+        [82, ..] => 2,
+        [119, length, ..] => 2 + usize::from(*length),
+        _ => return None,
+    };
+    pos += 5 + node + 12;
+    (refs[pos] == 104).then(|| [&body[..3 + pos], &[119, 0, 119, 9], b"undefined", &[106]].concat())
 }
