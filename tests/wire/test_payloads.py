@@ -30,6 +30,8 @@ INTERNAL: dict[str, Term] = {
     "supervisor restart_child": call((A("restart_child"), A("x"))),
     "supervisor delete_child": call((A("delete_child"), A("x"))),
     "gen_event add_handler": (P.pid(), (P.pid(), P.ref()), (A("add_handler"), A("m"), [])),
+    "gen_event, asked by what looks like cover": (A("remote"), 1, (A("add_handler"), A("m"), [])),
+    "gen_event, asked by what looks like eunit": (A("command"), P.pid(), (A("add_handler"), A("m"), [])),
     "gen_event delete_handler": (P.pid(), (P.pid(), P.ref()), (A("delete_handler"), A("m"), [])),
     "rex call": (P.pid(), (A("call"), A("m"), A("f"), [], P.pid())),
     "rex gen call": call((A("call"), A("m"), A("f"), [], P.pid())),

@@ -48,22 +48,28 @@ pub fn otp_internal(mut reader: Reader<'_>, to: Address<'_>, scanner: &mut Scann
         3 => match word {
             Word::System | Word::Exit => true,
             _ if text == b"code_call" => true,
-            _ if text == b"remote" && reader.atom().is_ok_and(|atom| atom.text == b"load_compiled") => true,
-            _ if text == b"command" && reader.pid().is_ok() && tuple_of(reader, EUNIT) => true,
+            _ if text == b"remote" && loads_compiled(reader) => true,
+            _ if text == b"command" && starts_job(reader) => true,
             _ => {
                 let call = word == Word::GenCall || matches!(text, b"$gen_sync_event" | b"$gen_sync_all_state_event");
                 let (misled, end) = misleads(reader);
-                let passed = match end {
-                    Some(end) => {
-                        reader.pos = end;
-                        true
-                    }
-                    None => skip(&mut reader, scanner, watch),
-                };
-                passed
+                if call && misled || word == Word::GenCall && to.name == Some(b"auth") {
+                    return true;
+                }
+                match end {
+                    Some(end) => reader.pos = end,
+                    None if skip(&mut reader, scanner, watch) => {}
+                    None => return false,
+                }
+                // Every request below is a tuple or an atom.
+                let request = matches!(
+                    reader.peek(),
+                    Ok(tag::SMALL_TUPLE | tag::LARGE_TUPLE | tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM)
+                );
+                request
                     && (tuple_of(reader, GEN_EVENT)
-                        || misled && (call || asks_event_manager(reader))
-                        || word == Word::GenCall && (serves(reader) || to.name == Some(b"auth")))
+                        || misled && asks_event_manager(reader)
+                        || word == Word::GenCall && serves(reader))
             }
         },
         _ => {
@@ -72,6 +78,16 @@ pub fn otp_internal(mut reader: Reader<'_>, to: Address<'_>, scanner: &mut Scann
                 || reader.atom().is_ok_and(|atom| atom.text == b"registered_send")
         }
     }
+}
+
+/// `load_compiled` of cover.
+fn loads_compiled(mut reader: Reader<'_>) -> bool {
+    reader.atom().is_ok_and(|atom| atom.text == b"load_compiled")
+}
+
+/// `Pid, {start, _}` of eunit.
+fn starts_job(mut reader: Reader<'_>) -> bool {
+    reader.pid().is_ok() && tuple_of(reader, EUNIT)
 }
 
 /// Whether the answer to this From would go to a process of the guarded node, or to a name; and where it ends, if it was read

@@ -287,6 +287,7 @@ fn settles(message: &Message<'_, '_>, track: &Track) -> Result<Option<Asked>, Ba
         Command::UnlinkAck => pair.map(|pair| Asked::Unlink(control.id, pair)),
         Command::Unlink | Command::Exit => pair.map(Asked::Link),
         Command::Demonitor => reference.zip(from).map(|(reference, from)| Asked::PeerMonitor(reference, from)),
+        Command::Send | Command::AliasSend if !track.awaits_messages() => None,
         Command::Send => match (message.payload.and_then(shapes::answer), to) {
             (Some(Answer::Tag(node, reference)), Some(to)) if node.word == Word::Guard => {
                 Some(Asked::Call(reference, to))

@@ -141,6 +141,12 @@ impl Track {
         }
     }
 
+    /// Whether any answer that comes as a message is waited for.
+    #[must_use]
+    pub fn awaits_messages(&self) -> bool {
+        !self.calls.entries.is_empty() || !self.rex.entries.is_empty()
+    }
+
     /// What was asked for has been given: it opens nothing more.
     pub fn settle(&mut self, asked: Asked) {
         match asked {
