@@ -95,6 +95,14 @@ def test_small_messages_overtake_a_large_one(scene: Scene, direction: Direction)
     assert small > 1, f"small ones before the large one: {order}"
 
 
+def test_a_large_message_may_open_the_connection(scene: Scene) -> None:
+    """What is sent before the connection is up comes in one frame, not in fragments."""
+    bar, foo = scene.guard(), scene.peer(cookie=None if scene.direct else OPEN.cookie)
+    bar.eval("probe:collector(victim)")
+    foo.eval(f"{{victim, '{GUARD}'}} ! binary:copy(<<1>>, 64 * 1024 * 1024), ok", timeout=30)
+    bar.wait_until("[byte_size(M) || M <- probe:got(victim)] =:= [64 * 1024 * 1024]", 30)
+
+
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_more_atoms_than_the_cache_has_slots(scene: Scene, direction: Direction) -> None:
     sender, receiver = meet(scene).ends(direction)

@@ -26,8 +26,8 @@ limits! {
     new_atoms = 100_000,
     /// Distinct funs and exports, likewise.
     new_funs = 10_000,
-    /// Bytes of one frame.
-    frame_size = 64 << 20,
+    /// Bytes of one frame. Nodes cut what is larger than 64 KiB into fragments, but not what was sent before the connection was up.
+    frame_size = 128 << 20,
     /// Bytes of one message over all its fragments.
     message_size = 256 << 20,
     /// Bytes of one channel and direction that wait for the rest of their message before they can be judged.
