@@ -25,7 +25,7 @@ Event: TypeAlias = tuple[Direction, str | None, str | None, Verdict, int | None,
 """``(direction, command, target, verdict, rule_id, reason, folded)``.
 
 ``target`` is printed as Erlang would. ``reason``: ``rule`` (a rule of the policy decided, ``rule_id`` says which),
-``default`` (nothing spoke), ``otp_internal``, ``third_node``, ``funs``, ``spoofed``, ``stale_target``, ``unasked``, or
+``default`` (nothing spoke), ``otp_internal``, ``third_node``, ``funs``, ``spoofed``, ``stale_target``, or
 ``limit:NAME``. ``folded`` counts the refusals since the last event that were left out because events are rate-limited
 (50 a second for each channel).
 """
