@@ -67,7 +67,6 @@ _REASONS = {
     "funs": "carries a fun",
     "spoofed": "not from a process of the peer",
     "stale_target": "for an earlier incarnation of the guarded node",
-    "unasked": "answers nothing that was asked",
 }
 
 
