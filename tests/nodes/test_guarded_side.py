@@ -50,3 +50,14 @@ def test_answers_pass_only_once_and_only_when_asked_for(scene: Scene) -> None:
     foo.eval("[{'$gen_call', {Pid, Tag}, question}] = probe:got(worker), Pid ! {Tag, first}, Pid ! {Tag, second}")
     got = bar.eval("probe:await(asker, 1, 5000), timer:sleep(200), [A || {_, A} <- probe:got(asker)]")
     assert got == ("[unasked,first,second]" if scene.direct else "[first]")
+
+
+def test_an_answer_that_may_not_pass_ends_the_call_at_once() -> None:
+    """Its own call is answered with a fun, which the peer may not send: it fails rather than waits for ever."""
+    with Scene([Peer(["deny *"])]) as scene:
+        bar, foo = scene.guard(), scene.peer()
+        assert foo.eval(f"net_kernel:connect_node('{GUARD}')") == "true"
+        milliseconds, got = bar.timed(f"catch erpc:call('{FOO}', erlang, make_fun, [erlang, node, 0])", 20)
+        assert "not_allowed" in got
+        assert milliseconds < 2000
+        assert scene.wall.wait_event("refused")["reason"] == "funs"
