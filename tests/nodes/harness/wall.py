@@ -106,13 +106,15 @@ class Wall:
         events: list[dict[str, Any]] = [json.loads(line) for line in lines]
         return [event for event in events if kind is None or event["event"] == kind]
 
-    def wait_event(self, kind: str, timeout: float = 5) -> dict[str, Any]:
-        """The first audit event of a kind, once it is there."""
+    def wait_event(self, kind: str, timeout: float = 5, **fields: str) -> dict[str, Any]:
+        """The first audit event of a kind that has these fields, once it is there: the log is written in batches."""
         end = time.monotonic() + timeout
-        while not (events := self.events(kind)):
-            assert time.monotonic() < end, f"no {kind} event: {self.events()}"
+        while True:
+            for event in self.events(kind):
+                if fields.items() <= event.items():
+                    return event
+            assert time.monotonic() < end, f"no {kind} event with {fields}: {self.events()}"
             time.sleep(0.02)
-        return events[0]
 
 
 def _environment(folder: Path) -> dict[str, str]:
