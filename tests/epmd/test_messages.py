@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distwall.epmd import messages
-from distwall.epmd.messages import Alive2, BadNameError, Names, Other, Port2, RequestError, parse
+from distwall.epmd.messages import Alive2, BadNameError, Names, Other, Port2, Reach, RequestError, parse
 
 
 def alive2(
@@ -26,6 +26,7 @@ def test_requests() -> None:
     assert parse(alive2(extra=b"xyz")) == Alive2("bar", 40000, 77, 0, 6, 5, b"xyz")
     assert parse(b"zbar") == Port2("bar")
     assert parse(b"zbar\0") == Port2("bar"), "some clients send a trailing NUL"
+    assert parse(b"zfoo@10.0.0.7") == parse(b"zfoo@10.0.0.7\0") == Reach("foo@10.0.0.7")
     assert parse(b"n") == Names()
     assert [parse(each) for each in (b"d", b"k", b"sbar", b"\xff")] == [
         Other("dump"),
@@ -51,13 +52,33 @@ def test_names(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [b"", b"a" * 256, b"a b", b"a@b", b"a\nb", b"\x7f", b"a\0b", b"\xff", "a\u202eb".encode(), "a\u2028b".encode()],
+    [
+        b"",
+        b"a" * 256,
+        b"a b",
+        b"a@b@c",
+        b"@b",
+        b"a@",
+        b"a@b c",
+        b"a" * 200 + b"@" + b"b" * 55,
+        b"a\nb",
+        b"\x7f",
+        b"a\0b",
+        b"\xff",
+        "a\u202eb".encode(),
+        "a\u2028b".encode(),
+    ],
 )
 def test_what_is_no_name(name: bytes) -> None:
     with pytest.raises(BadNameError):
         parse(b"z" + name)
     with pytest.raises(BadNameError):
         parse(alive2(name))
+
+
+def test_a_full_name_does_not_register() -> None:
+    with pytest.raises(BadNameError):
+        parse(alive2(b"a@b"))
 
 
 def test_answers() -> None:
@@ -67,6 +88,7 @@ def test_answers() -> None:
     assert messages.alive2_refusal(5) == bytes.fromhex("79 01 0000")
     assert messages.port2_refusal() == bytes.fromhex("77 01")
     assert messages.port2_answer(BAR, 9100) == bytes.fromhex("77 00 238c 4d 00 0006 0005 0003 626172 0000")
+    assert messages.reach_answer("foo@h", 9100) == bytes.fromhex("77 00 238c 4d 00 0006 0006 0003 666f6f 0000")
     assert messages.names_answer(4369, [("bar", 9100)]) == b"\x00\x00\x11\x11name bar at port 9100\n"
 
 

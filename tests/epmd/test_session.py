@@ -31,8 +31,15 @@ def registry(seed: int = 0) -> Registry:
     return Registry(lambda name: name.startswith("bar"), expose, seed)
 
 
-def session(nodes: Registry, rights: Rights) -> Session:
-    return Session(nodes, rights, port=4369, host="127.0.0.1")
+def outgoing(node: str, host: str) -> int | None:
+    return {("foo@10.0.0.7", "127.0.0.1"): 7000, ("foo@10.0.0.7", "::1"): 7001, ("bar@mate", "::1"): 7002}.get(
+        (node, host)
+    )
+
+
+def session(nodes: Registry, rights: Rights, host: str = "127.0.0.1") -> Session:
+    is_mate = {"bar@mate", "baz@mate", "helper@mate"}.__contains__
+    return Session(nodes, rights, port=4369, host=host, outgoing=outgoing, is_mate=is_mate)
 
 
 def framed(body: bytes) -> bytes:
@@ -112,6 +119,41 @@ def test_remote_clients_of_the_register_address_get_nothing() -> None:
     assert ask(nodes, REMOTE, b"n").refused == "not_local"
 
 
+@pytest.mark.parametrize("rights", [REGISTER, BOTH])
+def test_the_way_out(rights: Rights) -> None:
+    nodes = registry()
+    answer = ask(nodes, rights, b"zfoo@10.0.0.7")
+    assert port(answer) == 7000
+    assert (answer.refused, answer.data[-7:]) == (None, b"\0\3foo\0\0")
+    other_family = session(nodes, rights, "::1").receive(framed(b"zfoo@10.0.0.7"))
+    assert other_family is not None
+    assert port(other_family) == 7001
+    assert ask(nodes, rights, b"zfoo@10.0.0.8") == Answer(b"w\x01")
+
+
+@pytest.mark.parametrize("rights", [REGISTER, BOTH])
+def test_a_mate_is_reached_directly(rights: Rights) -> None:
+    nodes = registry()
+    assert port(ask(nodes, rights, b"zbar@mate")) is None, "not registered"
+    register(nodes)
+    register(nodes, b"helper")
+    assert port(ask(nodes, rights, b"zbar@mate")) == 40000
+    assert port(ask(nodes, rights, b"zbar@elsewhere")) is None, "of another host"
+    assert port(ask(nodes, rights, b"zhelper@mate")) is None, "not guarded"
+    other_family = session(nodes, rights, "::1").receive(framed(b"zbar@mate"))
+    assert other_family is not None
+    assert port(other_family) == 7002, "it does not listen where the client dials"
+
+
+@pytest.mark.parametrize("rights", [PEERS, REMOTE, BOTH_REMOTE])
+@pytest.mark.parametrize("body", [b"zfoo@10.0.0.7", b"zbar@mate"])
+def test_only_local_programs_are_shown_the_way_out(rights: Rights, body: bytes) -> None:
+    nodes = registry()
+    register(nodes)
+    answer = ask(nodes, rights, body)
+    assert (answer.refused, answer.data) == ("bad_name", b"")
+
+
 @pytest.mark.parametrize("rights", [PEERS, REGISTER, BOTH])
 @pytest.mark.parametrize(("body", "name"), [(b"k", "kill"), (b"d", "dump"), (b"sbar", "stop"), (b"?", "63")])
 def test_commands_are_refused(rights: Rights, body: bytes, name: str) -> None:
@@ -186,7 +228,7 @@ def test_bad_requests(data: bytes, reason: str) -> None:
     assert (answer.refused, answer.data, answer.registration) == (reason, b"", None)
 
 
-@pytest.mark.parametrize("body", [alive2(), b"zbar", b"n", b"k"])
+@pytest.mark.parametrize("body", [alive2(), b"zbar", b"zfoo@10.0.0.7", b"n", b"k"])
 def test_requests_in_pieces(body: bytes) -> None:
     data = framed(body)
     whole = session(registry(), BOTH).receive(data)

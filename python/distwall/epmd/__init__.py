@@ -6,6 +6,6 @@ connection, and its **rights** say what that client may do and which port it is 
 """
 
 from distwall.epmd.registry import Registration, Registry
-from distwall.epmd.session import Answer, Rights, Session
+from distwall.epmd.session import Answer, IsMate, Outgoing, Rights, Session
 
-__all__ = ["Answer", "Registration", "Registry", "Rights", "Session"]
+__all__ = ["Answer", "IsMate", "Outgoing", "Registration", "Registry", "Rights", "Session"]

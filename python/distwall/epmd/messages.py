@@ -25,6 +25,9 @@ _PORT2_RESP = 119
 
 _REFUSED = 1
 
+_VISIBLE_NODE = 77
+_VERSION = 6
+
 _ALIVE2_HEAD = struct.Struct(">HBBHHH")
 _PORT2_HEAD = struct.Struct(">BBHBBHHH")
 
@@ -60,6 +63,13 @@ class Port2:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """PORT2_REQ for a full node name, as `distwall_epmd` asks: where is the way out to the node called ``node``?"""
+
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
 class Names:
     """NAMES_REQ: which nodes are registered?"""
 
@@ -71,7 +81,7 @@ class Other:
     command: str
 
 
-Request = Alive2 | Port2 | Names | Other
+Request = Alive2 | Port2 | Reach | Names | Other
 
 
 def parse(body: bytes) -> Request:
@@ -85,7 +95,8 @@ def parse(body: bytes) -> Request:
     if kind == ALIVE2_REQ:
         return _parse_alive2(body)
     if kind == PORT2_REQ:
-        return Port2(decode_name(body[1:].removesuffix(b"\0")))
+        raw = body[1:].removesuffix(b"\0")
+        return Reach(_decode_full_name(raw)) if b"@" in raw else Port2(decode_name(raw))
     if kind == NAMES_REQ:
         if len(body) != 1:
             raise RequestError("NAMES_REQ with a body")
@@ -129,6 +140,15 @@ def decode_name(raw: bytes) -> str:
     return name
 
 
+def _decode_full_name(raw: bytes) -> str:
+    if raw.count(b"@") != 1:
+        raise BadNameError("name with more than one @")
+    alive, host = (decode_name(part) for part in raw.split(b"@"))
+    if len(alive) + 1 + len(host) > MAX_NAME:
+        raise BadNameError("name too long")
+    return f"{alive}@{host}"
+
+
 def alive2_answer(highest: int, creation: int) -> bytes:
     """ALIVE2_X_RESP (or ALIVE2_RESP for a node older than OTP 23) for a registration that succeeded.
 
@@ -151,6 +171,12 @@ def port2_answer(node: Alive2, port: int) -> bytes:
     name = node.name.encode()
     head = _PORT2_HEAD.pack(_PORT2_RESP, 0, port, node.node_type, node.protocol, node.highest, node.lowest, len(name))
     return head + name + struct.pack(">H", len(node.extra)) + node.extra
+
+
+def reach_answer(node: str, port: int) -> bytes:
+    """PORT2_RESP: the way to ``node`` begins at ``port``."""
+    alive = node.partition("@")[0]
+    return port2_answer(Alive2(alive, port, _VISIBLE_NODE, 0, _VERSION, _VERSION, b""), port)
 
 
 def port2_refusal() -> bytes:

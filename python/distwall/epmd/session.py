@@ -4,26 +4,40 @@ A connection carries one request. All but ALIVE2_REQ are answered and closed; an
 connection open, and the registration lasts until that ends. What a client may do depends on where it connected
 (`Rights`):
 
-==================  ========  ============  ==============================
-listener, client    register  PORT2, NAMES  port shown
-==================  ========  ============  ==============================
-for peers, any      no        yes           distwall's
-register, local     yes       yes           the node's own
-register, remote    no        no            -
-one for both        if local  yes           distwall's
-==================  ========  ============  ==============================
+==================  ===============  ============  ==============
+listener, client    register, reach  PORT2, NAMES  port shown
+==================  ===============  ============  ==============
+for peers, any      no               yes           distwall's
+register, local     yes              yes           the node's own
+register, remote    no               no            -
+one for both        if local         yes           distwall's
+==================  ===============  ============  ==============
 
 Whatever the listener, only names that ``[guard] nodes`` matches are shown or resolved. On the register address they
 resolve to the nodes' own ports: who asks there is a program of this host that was told to use distwall's EPMD as its
 own (a guarded node looking up its mate, or a tool such as rabbitmqctl), and mates trust each other. A listener that
 serves both can't tell such a program from an unguarded local node, so there everyone is led through the firewall.
+
+A guarded node that wants to reach another (``distwall_epmd`` asks for it) says the full name, with ``@``. It gets a
+port on loopback: its mate's own, or the one of distwall's way out to that one node. These requests are told from the
+others by their ``@``, so they are refused wherever a node can't register.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from distwall.epmd import messages
-from distwall.epmd.messages import Alive2, BadNameError, Names, Other, Port2, Request, RequestError
+from distwall.epmd.messages import Alive2, BadNameError, Names, Other, Port2, Reach, Request, RequestError
 from distwall.epmd.registry import Registration, Registry
+
+Outgoing = Callable[[str, str], int | None]
+"""``(node, host)`` -> the port at loopback address ``host`` that leads to ``node``; None: it may not be reached."""
+
+
+IsMate = Callable[[str], bool]
+"""Whether a full name is the one of a guarded node of this host, if such a node runs: what registers is only the part
+before ``@``, which nodes of other hosts may share.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +45,7 @@ class Rights:
     """What one client may do."""
 
     register: bool
-    """May register nodes."""
+    """May register nodes, and ask for the way out to others."""
 
     query: bool
     """May look nodes up."""
@@ -75,12 +89,27 @@ class Answer:
 class Session:
     """Reads one request and decides it."""
 
-    def __init__(self, registry: Registry, rights: Rights, *, port: int, host: str) -> None:
-        """``port`` is the port that this EPMD listens on, ``host`` where a client that registers can be dialled."""
+    def __init__(
+        self,
+        registry: Registry,
+        rights: Rights,
+        *,
+        port: int,
+        host: str,
+        outgoing: Outgoing = lambda _node, _host: None,
+        is_mate: IsMate = lambda _: False,
+    ) -> None:
+        """A client of the EPMD at ``port``.
+
+        ``host`` is the loopback address of its family: where it can be dialled if it registers, and where it dials
+        what it wants to reach.
+        """
         self._registry = registry
         self._rights = rights
         self._port = port
         self._host = host
+        self._outgoing = outgoing
+        self._is_mate = is_mate
         self._buffer = bytearray()
         self._registration: Registration | None = None
         self._answered = False
@@ -126,6 +155,8 @@ class Session:
                 if registration is None:
                     return Answer(messages.port2_refusal())
                 return Answer(messages.port2_answer(registration.node, self._shown_port(registration)))
+            case Reach(node):
+                return self._reach(node)
             case Names() if self._rights.query:
                 shown = [(each.node.name, self._shown_port(each)) for each in self._registry.all_guarded()]
                 return Answer(messages.names_answer(self._port, shown))
@@ -142,6 +173,16 @@ class Session:
             return Answer(messages.alive2_refusal(node.highest), refused=outcome, detail=node.name)
         self._registration = outcome
         return Answer(messages.alive2_answer(node.highest, outcome.creation), registration=outcome)
+
+    def _reach(self, node: str) -> Answer:
+        if not self._rights.register:
+            return self._refuse("bad_name", "full node name where only guarded nodes may ask for one")
+        mate = self._registry.guarded(node.partition("@")[0]) if self._is_mate(node) else None
+        if mate is not None and mate.host == self._host:
+            port: int | None = mate.node.port
+        else:
+            port = self._outgoing(node, self._host)
+        return Answer(messages.port2_refusal() if port is None else messages.reach_answer(node, port))
 
     def _shown_port(self, registration: Registration) -> int:
         if self._rights.real_ports or registration.public_port is None:

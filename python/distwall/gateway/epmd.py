@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from distwall.epmd import Registration, Registry, Rights, Session
+from distwall.epmd import Outgoing, Registration, Registry, Rights, Session
+from distwall.gateway.mates import Mates
 from distwall.gateway.sockets import is_local, source_address
 from distwall.handshake.halfopen import HalfOpen, source_of
 
@@ -22,9 +23,17 @@ MAX_TOTAL = 512
 class EpmdService:
     """Everything that the EPMD listeners share."""
 
-    def __init__(self, firewall: "Firewall", registry: Registry, gone: Callable[[Registration], None]) -> None:
-        """``gone`` is called when a registration has ended."""
+    def __init__(
+        self,
+        firewall: "Firewall",
+        registry: Registry,
+        gone: Callable[[Registration], None],
+        outgoing: Outgoing = lambda _node, _host: None,
+    ) -> None:
+        """``gone`` is called when a registration has ended; ``outgoing`` knows the way out to other nodes."""
         self.firewall = firewall
+        self.outgoing = outgoing
+        self.is_mate = Mates(firewall.policy)
         self.registry = registry
         self.gone = gone
         self.waiting: HalfOpen[EpmdConnection] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
@@ -57,7 +66,14 @@ class EpmdConnection(asyncio.Protocol):
         rights = self._rights(is_local(transport))
         # A node registers over loopback, of the family that it listens on.
         host = "::1" if ":" in self._source else "127.0.0.1"
-        self._session = Session(self._service.registry, rights, port=self._port, host=host)
+        self._session = Session(
+            self._service.registry,
+            rights,
+            port=self._port,
+            host=host,
+            outgoing=self._service.outgoing,
+            is_mate=self._service.is_mate,
+        )
         self._timer = asyncio.get_running_loop().call_later(REQUEST_TIMEOUT, self._expired)
         self._service.open.add(self)
         for evicted in self._service.waiting.add(self, source_of(self._source)):
