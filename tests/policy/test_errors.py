@@ -60,15 +60,15 @@ def _errors(text: str, env: dict[str, str] | None = None) -> list[tuple[int, int
         (HEAD + '[[peers]]\nnode = "foo@*"\ncookie = "a\\nb"\n', 6, 10, "holds a control character"),
         (HEAD + '[[peers]]\nnode = "foo@*"\ncookie = "€"\n', 6, 10, "outside Latin-1"),
         (HEAD + '[[peers]]\nnode = "foo@*"\ncookie = 3\n', 6, 10, "`cookie` is an integer, not a string"),
-        (HEAD + '[[peers]]\nnode = "foo@*"\ncookie_env = "NO"\n', 6, 14, "variable NO is not set"),
+        (HEAD + '[[peers]]\nnode = "foo@*"\ncookie_env = "NO"\n', 6, 14, "variable that `cookie_env` names is not set"),
         (
             HEAD + '[[peers]]\nnode = "foo@*"\ncookie_file = "no"\n',
             6,
             15,
-            "can't read the cookie file no: No such file",
+            "can't read the cookie file named here, in .: No such file",
         ),
         (HEAD + ENTRY + 'cookie = "x"\n', 6, 1, "`cookie_env` beside `cookie`; keep one of them"),
-        (HEAD + '[defaults]\ncookie_env = "NO"\n', 5, 14, "variable NO is not set"),
+        (HEAD + '[defaults]\ncookie_env = "NO"\n', 5, 14, "variable that `cookie_env` names is not set"),
         # entries
         (HEAD + '[[peers]]\ncookie_env = "FOO"\n', 4, 1, "an entry without `node`"),
         (HEAD + '[[peers]]\nnode = "foo"\ncookie_env = "FOO"\n', 5, 8, "`node` is not of the form NAME@HOST"),

@@ -1,7 +1,10 @@
 """Cookies: the secrets that nodes prove to each other in the handshake. They are never shown and never logged."""
 
 import hmac
+from pathlib import Path
 from typing import final
+
+from distwall.policy.problem import Origin
 
 MAX_COOKIE_CHARACTERS = 255
 
@@ -10,11 +13,16 @@ MAX_COOKIE_CHARACTERS = 255
 class Cookie:
     """One cookie. Only ``reveal`` gives it away; comparisons take the same time wherever the two differ."""
 
-    __slots__ = ("_secret",)
+    __slots__ = ("_secret", "file", "origin")
 
-    def __init__(self, secret: bytes) -> None:
-        """``secret``: the characters of the atom, one byte each (Latin-1), as the handshake's digest takes them."""
+    def __init__(self, secret: bytes, *, origin: Origin | None = None, file: Path | None = None) -> None:
+        """``secret``: the characters of the atom, one byte each (Latin-1), as the handshake's digest takes them.
+
+        ``origin``: where the policy names it. ``file``: the file that holds it, which may be the policy; None: none does.
+        """
         self._secret = secret
+        self.origin = origin
+        self.file = file
 
     def reveal(self) -> bytes:
         """The characters of the cookie, one byte each."""
