@@ -1,15 +1,19 @@
 """The distribution handshake that distwall terminates on both sides, interleaved; no sockets, no clock.
 
-The nouns: a **leg** is one of the two connections, towards the peer and towards the guarded node; a **message** is
-one step of the handshake (`distwall.handshake.messages`); `Inbound` is the state machine of a connection that a peer
-opened; an **event** is what it reports; **admission** (`distwall.handshake.admission`) decides when an unproved
-handshake may reach the guarded node at all.
+The nouns: the **initiator** is whoever dialled distwall, the **acceptor** whom distwall dials; one of them is the peer,
+the other the guarded node. A **leg** is the connection to either; a **message** is one step of the handshake
+(`distwall.handshake.messages`); a `Relay` is the state machine: `Inbound` for a connection that a peer opened,
+`Outbound` for one that a guarded node did. An **event** is what it reports; **admission**
+(`distwall.handshake.admission`) decides when an unproved handshake may reach the guarded node at all.
 """
 
 from distwall.handshake.admission import Admission, Ticket
+from distwall.handshake.events import Denied, Established, Event, Identity, NameReceived, Proved, Refused
 from distwall.handshake.halfopen import HalfOpen
 from distwall.handshake.inbound import Inbound
-from distwall.handshake.states import Denied, Established, Event, Identity, NameReceived, Proved, Refused, State, Turn
+from distwall.handshake.outbound import Outbound
+from distwall.handshake.relay import Relay
+from distwall.handshake.states import State, Turn
 
 __all__ = [
     "Admission",
@@ -20,8 +24,10 @@ __all__ = [
     "Identity",
     "Inbound",
     "NameReceived",
+    "Outbound",
     "Proved",
     "Refused",
+    "Relay",
     "State",
     "Ticket",
     "Turn",

@@ -1,7 +1,7 @@
 """Handshake messages, version 6, on the wire (Erlang Distribution Protocol, "Distribution Handshake").
 
-Every message has a 16-bit length in front while the handshake lasts. Fields behind the defined ones are ignored by
-real nodes, and never forwarded here: what is relayed is encoded anew.
+Here a message comes without the length in front of it, which `distwall.handshake.leg` adds and takes away. Fields
+behind the defined ones are ignored by real nodes, and never forwarded here: what is relayed is encoded anew.
 """
 
 import hashlib
@@ -52,9 +52,9 @@ class SendName:
     name: str
 
     def encode(self) -> bytes:
-        """With its length."""
+        """On the wire."""
         name = self.name.encode("latin-1")
-        return framed(_SEND_NAME_HEAD.pack(SEND_NAME, self.flags, self.creation, len(name)) + name)
+        return _SEND_NAME_HEAD.pack(SEND_NAME, self.flags, self.creation, len(name)) + name
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +67,9 @@ class Challenge:
     name: str
 
     def encode(self) -> bytes:
-        """With its length."""
+        """On the wire."""
         name = self.name.encode("latin-1")
-        return framed(_CHALLENGE_HEAD.pack(CHALLENGE, self.flags, self.challenge, self.creation, len(name)) + name)
+        return _CHALLENGE_HEAD.pack(CHALLENGE, self.flags, self.challenge, self.creation, len(name)) + name
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,29 +80,24 @@ class Named:
     creation: int
 
     def encode(self) -> bytes:
-        """With its length."""
+        """On the wire."""
         name = self.name.encode()
-        return framed(_NAMED + struct.pack(">H", len(name)) + name + struct.pack(">I", self.creation))
-
-
-def framed(body: bytes) -> bytes:
-    """``body`` with its 16-bit length."""
-    return len(body).to_bytes(2) + body
+        return _NAMED + struct.pack(">H", len(name)) + name + struct.pack(">I", self.creation)
 
 
 def status(text: str) -> bytes:
-    """A status message, with its length."""
-    return framed(b"s" + text.encode("ascii"))
+    """A status message."""
+    return b"s" + text.encode("ascii")
 
 
 def challenge_reply(challenge: int, digest: bytes) -> bytes:
-    """The initiator's proof and its own challenge, with the length."""
-    return framed(_REPLY.pack(CHALLENGE_REPLY, challenge, digest))
+    """The initiator's proof and its own challenge."""
+    return _REPLY.pack(CHALLENGE_REPLY, challenge, digest)
 
 
 def challenge_ack(digest: bytes) -> bytes:
-    """The acceptor's proof, with the length."""
-    return framed(_ACK.pack(CHALLENGE_ACK, digest))
+    """The acceptor's proof."""
+    return _ACK.pack(CHALLENGE_ACK, digest)
 
 
 def digest(cookie: bytes, challenge: int) -> bytes:

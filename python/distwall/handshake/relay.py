@@ -1,0 +1,343 @@
+"""A handshake that passes through distwall, whoever began it.
+
+Theory of operation. Two handshakes run interleaved: distwall is the acceptor (B) towards whoever dialled it, here the
+**initiator**, and the initiator (A) towards whom it dials, here the **acceptor**. It never has to guess what the
+acceptor would say, because it asks:
+
+====================================  =================================================================
+the initiator sends its name          looked up; the caller admits it (`NameReceived`), then dials
+the acceptor is dialled               gets the initiator's name, creation and masked flags
+the acceptor sends its status         relayed; after ``alive`` the initiator's ``true`` or ``false`` too
+the acceptor sends its challenge      the initiator gets a fresh challenge with the acceptor's name,
+                                      creation and masked flags
+the initiator proves its cookie       only now is the acceptor's challenge answered (`Proved`)
+the acceptor proves its cookie        the initiator gets distwall's proof (`Established`)
+====================================  =================================================================
+
+Simultaneous connects, ``alive`` and dynamic names are thus decided by the acceptor's own net_kernel. A wrong cookie
+never makes it replace a live connection, and neither side learns anything about the other's cookie.
+
+`distwall.handshake.states.TABLE` says who has the turn in each state and what it may send; anything else refuses the
+handshake. Two kinds of bytes may come early, because what follows the last message of a side belongs to the channel:
+the initiator's behind its proof, the acceptor's behind its acknowledgement.
+
+One of the two is the peer and the other the guarded node. What depends on which is which is in `Inbound` and
+`Outbound`: who may send what name, and who answers to it.
+
+Invariant: for any bytes on either leg the machine reports events; it never raises.
+"""
+
+import abc
+import hmac
+import secrets
+from collections.abc import Callable
+from typing import ClassVar, Generic, NoReturn
+
+from distwall.handshake import messages
+from distwall.handshake.events import (
+    Denied,
+    E,
+    Established,
+    Event,
+    Identity,
+    NameReceived,
+    Proved,
+    Refused,
+    Secret,
+)
+from distwall.handshake.leg import Leg
+from distwall.handshake.messages import Challenge, MessageError, Named, SendName
+from distwall.handshake.parties import PEER, Party
+from distwall.handshake.states import TABLE, UNPROVED, State, Turn
+
+MAX_EARLY = 1 << 20
+"""Most bytes kept of what the initiator sends behind its proof, before it was acknowledged. Real nodes send none."""
+
+
+def random_challenge() -> int:
+    """32 bits that nobody can guess."""
+    return secrets.randbits(32)
+
+
+class _RefusedError(Exception):
+    """Ends the handshake from within a message's handler."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.reason)
+        self.refused = refused
+
+
+class Relay(abc.ABC, Generic[E]):
+    """One handshake, as acceptor towards the initiator and as initiator towards the acceptor.
+
+    Feed it with ``initiator_received``, ``acceptor_received``, ``dialled`` and the ``..._closed`` calls; each returns
+    the events that it caused. Send what ``data_to_initiator`` and ``data_to_acceptor`` return after every call.
+    """
+
+    initiator: ClassVar[Party]
+    """Which of the two has dialled."""
+    acceptor: ClassVar[Party]
+    """Which of the two gets dialled."""
+
+    _entry: E
+    _sent_name: SendName  # as the acceptor gets it
+    _initiator_identity: Identity
+    _challenge: Challenge  # as the initiator gets it
+
+    def __init__(
+        self,
+        *,
+        guard_cookie: Secret,
+        known_flags: int,
+        initiator_framing: int,
+        acceptor_framing: int,
+        challenge: Callable[[], int],
+        peer: str = "",
+        guard: str | None = None,
+    ) -> None:
+        """A handshake that waits for the initiator's name.
+
+        ``known_flags`` are the capabilities that the core understands; all others are masked. The framings are bytes
+        of the length of a message: 4 on a leg inside TLS, else 2. ``challenge`` makes random 32-bit numbers.
+        """
+        self.state = State.NAME
+        self.guard = guard
+        """The guarded node's full name, once known. Only claimed, until it has proved its cookie."""
+        self._peer = peer
+        self._guard_cookie = guard_cookie
+        self._known_flags = known_flags & ~messages.NAME_ME
+        self._new_challenge = challenge
+        self._initiator_leg = Leg(initiator_framing)
+        self._acceptor_leg = Leg(acceptor_framing)
+        self._challenge_from_acceptor = 0
+        self._challenge_from_initiator = 0
+        self._challenge_to_acceptor = 0
+
+    @abc.abstractmethod
+    def _admit(self, sent: SendName) -> E:
+        """The entry for the initiator's name; notes who is who. Refuses names that may not connect."""
+
+    @abc.abstractmethod
+    def _check_acceptor(self, name: str) -> None:
+        """Refuses an acceptor whose name is not the one that the initiator wants to reach."""
+
+    @property
+    def turn(self) -> Turn:
+        """Who has to act next."""
+        return TABLE[self.state].turn
+
+    @property
+    def peer(self) -> str | None:
+        """The peer's name, as the policy matches it, once known. Only claimed, until it has proved its cookie."""
+        return self._peer or None
+
+    @property
+    def acceptor_framing(self) -> int:
+        """Bytes of the length of the acceptor's messages. To be set before `dialled`, where dialling shows it."""
+        return self._acceptor_leg.framing
+
+    @acceptor_framing.setter
+    def acceptor_framing(self, framing: int) -> None:
+        self._acceptor_leg.framing = framing
+
+    def data_to_initiator(self) -> bytes:
+        """What is due to the initiator now; forgets it."""
+        return self._initiator_leg.due()
+
+    def data_to_acceptor(self) -> bytes:
+        """What is due to the acceptor now; forgets it."""
+        return self._acceptor_leg.due()
+
+    def initiator_received(self, data: bytes) -> list[Event[E]]:
+        """Feeds bytes from the initiator."""
+        return self._receive(Turn.INITIATOR, self._initiator_leg, data)
+
+    def acceptor_received(self, data: bytes) -> list[Event[E]]:
+        """Feeds bytes from the acceptor."""
+        return self._receive(Turn.ACCEPTOR, self._acceptor_leg, data)
+
+    def dialled(self) -> None:
+        """The acceptor, dialled after `NameReceived`, has accepted the connection."""
+        if self.state is State.ADMISSION:
+            self._acceptor_leg.send(self._sent_name.encode())
+            self._advance(State.STATUS)
+
+    def initiator_closed(self) -> list[Event[E]]:
+        """The initiator's connection ended."""
+        # The guarded node was told of a peer that then proved nothing.
+        peer_fault = self.initiator is PEER and self.state in UNPROVED
+        return self._end(Refused(self.initiator.closed, self._where(), peer_fault))
+
+    def acceptor_closed(self, detail: str = "") -> list[Event[E]]:
+        """The acceptor's connection ended, or could not be made (``detail`` says why)."""
+        if self.state is State.ACK and not detail:
+            detail = self.acceptor.hung_up_on_proof
+        return self._end(Refused(self.acceptor.closed, detail or self._where(), peer_fault=False))
+
+    def refuse(self, reason: str, detail: str = "", *, peer_fault: bool = False, tell: bool = False) -> list[Event[E]]:
+        """Ends the handshake from outside. ``tell``: an initiator that has got no status yet gets ``not_allowed``."""
+        if tell and self.state is State.ADMISSION:
+            self._initiator_leg.send(messages.status("not_allowed"))
+        return self._end(Refused(reason, detail or self._where(), peer_fault))
+
+    def _receive(self, sender: Turn, leg: Leg, data: bytes) -> list[Event[E]]:
+        if self.turn is Turn.NOBODY:
+            return []
+        leg.receive(data)
+        events: list[Event[E]] = []
+        party = self.initiator if sender is Turn.INITIATOR else self.acceptor
+        try:
+            while self.turn is sender and (message := leg.next_message()) is not None:
+                events += self._handle(party, message)
+            if leg.unread and self.turn is not sender and not self._may_be_early(sender, leg.unread):
+                self._fail(party, "out_of_order", f"bytes of {party.noun} {self._where()}")
+        except _RefusedError as refuse:
+            events += self._end(refuse.refused)
+        except MessageError as error:
+            reason = "bad_name" if isinstance(error, messages.BadNameError) else "malformed"
+            events += self._end(Refused(reason, f"{error} {self._where()}", party is PEER))
+        return events
+
+    def _may_be_early(self, sender: Turn, size: int) -> bool:
+        if self.turn is Turn.NOBODY:
+            return True
+        return sender is Turn.INITIATOR and self.state is State.ACK and size <= MAX_EARLY
+
+    def _handle(self, sender: Party, message: bytes) -> list[Event[E]]:
+        if self.state is State.NAME and message[0] == messages.SEND_NAME_OLD:
+            # Only OTP 23 and 24 send it, and only where EPMD said that the other side is older still: ours does not.
+            self._deny("old_handshake", "handshake version 5: OTP 25 or later is needed")
+        if message[0] != TABLE[self.state].message:
+            self._fail(sender, "out_of_order", f"message {message[0]} {self._where()}")
+        match self.state:
+            case State.NAME:
+                return self._on_name(messages.parse_send_name(message))
+            case State.STATUS:
+                return self._on_status(messages.parse_status(message))
+            case State.ALIVE:
+                return self._on_alive_reply(message[1:])
+            case State.CHALLENGE:
+                return self._on_challenge(messages.parse_challenge(message))
+            case State.PROOF:
+                return self._on_proof(*messages.parse_challenge_reply(message))
+            case _:
+                return self._on_ack(messages.parse_challenge_ack(message))
+
+    def _on_name(self, sent: SendName) -> list[Event[E]]:
+        self._entry = self._admit(sent)
+        self._sent_name = SendName(self._masked(sent.flags, sent.flags), sent.creation, sent.name)
+        self._initiator_identity = Identity(sent.name, sent.creation)
+        self._advance(State.ADMISSION)
+        return [NameReceived(self._peer, self._dynamic, self._entry)]
+
+    def _on_status(self, status: str | Named) -> list[Event[E]]:
+        if isinstance(status, Named):
+            if not self._dynamic or status.name.partition("@")[2] != self._sent_name.name:
+                self._fail(self.acceptor, self.acceptor.misbehaved, "the node gave a name that was not asked for")
+            self._initiator_identity = Identity(status.name, status.creation)
+            self._initiator_leg.send(status.encode())
+            self._advance(State.CHALLENGE)
+            return []
+        if status in ("nok", "not_allowed"):
+            self._initiator_leg.send(messages.status(status))
+            detail = f"{self.acceptor.noun} answered {status}"
+            return self._end(Refused(self.acceptor.refused, detail, peer_fault=False))
+        if self._dynamic or status not in ("ok", "ok_simultaneous", "alive"):
+            self._fail(self.acceptor, self.acceptor.misbehaved, "unknown status")
+        self._initiator_leg.send(messages.status(status))
+        self._advance(State.ALIVE if status == "alive" else State.CHALLENGE)
+        return []
+
+    def _on_alive_reply(self, reply: bytes) -> list[Event[E]]:
+        if reply not in (b"true", b"false"):
+            self._fail(self.initiator, "malformed", "neither true nor false")
+        self._acceptor_leg.send(messages.status(reply.decode()))
+        if reply == b"false":
+            detail = f"{self.initiator.noun} keeps the connection it has"
+            return self._end(Refused(self.initiator.declined, detail, peer_fault=False))
+        self._advance(State.CHALLENGE)
+        return []
+
+    def _on_challenge(self, given: Challenge) -> list[Event[E]]:
+        self._check_acceptor(given.name)
+        self._challenge_from_acceptor = given.challenge
+        flags = self._masked(given.flags, self._sent_name.flags)
+        self._challenge = Challenge(flags, self._new_challenge(), given.creation, given.name)
+        self._initiator_leg.send(self._challenge.encode())
+        self._advance(State.PROOF)
+        return []
+
+    def _on_proof(self, challenge: int, proof: bytes) -> list[Event[E]]:
+        self._check_proof(self.initiator, proof, self._challenge.challenge)
+        self._challenge_from_initiator = challenge
+        self._challenge_to_acceptor = self._new_challenge()
+        answer = self._digest(self.acceptor, self._challenge_from_acceptor)
+        self._acceptor_leg.send(messages.challenge_reply(self._challenge_to_acceptor, answer))
+        self._advance(State.ACK)
+        return [Proved()]
+
+    def _on_ack(self, proof: bytes) -> list[Event[E]]:
+        self._check_proof(self.acceptor, proof, self._challenge_to_acceptor)
+        self._initiator_leg.send(messages.challenge_ack(self._digest(self.initiator, self._challenge_from_initiator)))
+        self._advance(State.ESTABLISHED)
+        flags = self._sent_name.flags & self._challenge.flags & ~messages.NAME_ME
+        sides = [
+            (self._initiator_identity, self._initiator_leg.rest()),
+            (Identity(self._challenge.name, self._challenge.creation), self._acceptor_leg.rest()),
+        ]
+        (peer, peer_data), (guard, guard_data) = sides if self.initiator is PEER else reversed(sides)
+        return [Established(peer, guard, flags, self._entry, peer_data, guard_data)]
+
+    @property
+    def _dynamic(self) -> bool:
+        """The initiator asks for a name."""
+        return bool(self._sent_name.flags & messages.NAME_ME)
+
+    def _digest(self, party: Party, challenge: int) -> bytes:
+        """The proof of the cookie that distwall shares with ``party``."""
+        cookie = self._entry.cookie if party is PEER else self._guard_cookie
+        return messages.digest(cookie.reveal(), challenge)
+
+    def _check_proof(self, party: Party, proof: bytes, challenge: int) -> None:
+        if not hmac.compare_digest(proof, self._digest(party, challenge)):
+            self._fail(party, party.wrong_cookie, party.wrong_cookie_detail)
+
+    def _found(self, found: E | Denied) -> E:
+        """An entry that was looked up, or the end."""
+        if isinstance(found, Denied):
+            self._deny(found.reason, found.detail)
+        return found
+
+    def _deny(self, reason: str, detail: str) -> NoReturn:
+        """Refuses an initiator for what it asks for, and tells it so if it has got no status yet."""
+        if self.state is State.NAME:
+            self._initiator_leg.send(messages.status("not_allowed"))
+        self._fail(self.initiator, reason, detail)
+
+    def _fail(self, party: Party, reason: str, detail: str) -> NoReturn:
+        """Refuses for what ``party`` did."""
+        raise _RefusedError(Refused(reason, detail, peer_fault=party is PEER))
+
+    def _masked(self, flags: int, asked: int) -> int:
+        """What of a side's ``flags`` the other is shown: masked alike on both legs, so that both negotiate the same.
+
+        ``asked``: those of the initiator. A node that is asked for a name repeats the request.
+        """
+        if flags & messages.MANDATORY_25_DIGEST:
+            flags |= messages.MANDATORY_25
+        flags &= self._known_flags | asked & messages.NAME_ME
+        return flags if self._entry.visible else flags & ~messages.PUBLISHED
+
+    def _advance(self, state: State) -> None:
+        if state not in TABLE[self.state].leads_to:
+            raise RuntimeError(f"no way from {self.state} to {state}")
+        self.state = state
+
+    def _end(self, refused: Refused) -> list[Event[E]]:
+        if self.turn is Turn.NOBODY:
+            return []
+        self.state = State.CLOSED
+        return [refused]
+
+    def _where(self) -> str:
+        return f"in state {self.state.name.lower()}"
