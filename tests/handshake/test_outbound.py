@@ -256,6 +256,12 @@ def test_who_was_dialled_may_hang_up(state: State) -> None:
     assert event == Refused("peer_closed", f"in state {state.name.lower()}", peer_fault=False)
 
 
+@pytest.mark.parametrize("state", [State.NAME, State.STATUS, State.ALIVE, State.CHALLENGE, State.PROOF, State.ACK])
+def test_the_guarded_node_may_hang_up(state: State) -> None:
+    (event,) = OutPlay().reach(state).machine.initiator_closed()
+    assert event == Refused("guard_closed", f"in state {state.name.lower()}", peer_fault=False)
+
+
 def test_a_peer_that_can_not_be_dialled() -> None:
     play = OutPlay()
     play.machine.initiator_received(send_name(GUARD))

@@ -189,7 +189,7 @@ class Relay(abc.ABC, Generic[E]):
         try:
             while self.turn is sender and (message := leg.next_message()) is not None:
                 events += self._handle(party, message)
-            if leg.unread and self.turn is not sender and not self._may_be_early(sender, leg.unread):
+            if leg.unread and self.turn is not sender and not self._may_be_early(leg.unread):
                 self._fail(party, "out_of_order", f"bytes of {party.noun} {self._where()}")
         except _RefusedError as refuse:
             events += self._end(refuse.refused)
@@ -198,10 +198,9 @@ class Relay(abc.ABC, Generic[E]):
             events += self._end(Refused(reason, f"{error} {self._where()}", party is PEER))
         return events
 
-    def _may_be_early(self, sender: Turn, size: int) -> bool:
-        if self.turn is Turn.NOBODY:
-            return True
-        return sender is Turn.INITIATOR and self.state is State.ACK and size <= MAX_EARLY
+    def _may_be_early(self, size: int) -> bool:
+        """Whether ``size`` bytes of a side that has not the turn may be the channel's."""
+        return self.turn is Turn.NOBODY or (self.state is State.ACK and size <= MAX_EARLY)
 
     def _handle(self, sender: Party, message: bytes) -> list[Event[E]]:
         if self.state is State.NAME and message[0] == messages.SEND_NAME_OLD:
