@@ -72,6 +72,13 @@ venv: $(VENV)/.locked
 core: $(VENV)/.core
 erlang:
 	@command -v erl >/dev/null || scripts/need erlang-nox
+	@$(MAKE) $(EBIN)/distwall_epmd.beam
+
+EBIN := python/distwall/erlang/ebin
+$(EBIN)/distwall_epmd.beam: python/distwall/erlang/distwall_epmd.erl python/distwall/erlang/boot/heart.erl
+	mkdir -p $(EBIN)/boot
+	erlc -Werror -o $(EBIN)/boot python/distwall/erlang/boot/heart.erl
+	erlc -Werror -o $(EBIN) $<
 
 $(VENV)/.made:
 	@command -v $(PYTHON) >/dev/null || { echo "distwall needs Python 3.11 ($(PYTHON) is not there)" >&2; exit 1; }

@@ -1,0 +1,288 @@
+%% The -epmd_module of a guarded node: it registers with distwall, listens on loopback only, and reaches other nodes
+%% through distwall only. Works on OTP 25 to 29. `distwall exec` gives a program the flags for it:
+%%
+%%   -epmd_module distwall_epmd -pa DIR -start_epmd false
+%%   -distwall_register PORT     the EPMD that distwall serves on loopback for guarded nodes
+%%   -distwall_peer_epmd PORT    where other hosts run EPMD
+%%   -pa BOOT -distwall_boot BOOT    has this module loaded early, see boot/heart.erl
+%%
+%% What it can't make sure of is an error: the node then does not become distributed.
+-module(distwall_epmd).
+
+-export([start_link/0, register_node/2, register_node/3, listen_port_please/2]).
+-export([address_please/3, port_please/2, port_please/3, names/0, names/1]).
+
+%% Milliseconds. A lookup is done twice for each connection, which altogether has 7 seconds.
+-define(CONNECT_TIMEOUT, 1000).
+-define(ANSWER_TIMEOUT, 1500).
+
+%% Bytes of what another host's EPMD may say.
+-define(MAX_NAMES, 1 bsl 20).
+
+-define(PORT2_REQ, 122).
+-define(PORT2_RESP, 119).
+-define(NAMES_REQ, 110).
+-define(DIST_VERSION, 6).
+
+%% ---- what net_kernel and the carriers call ----
+
+%% Called before the node listens. OTP 25 reads its listen options right after this, before listen_port_please/2.
+start_link() ->
+    try
+        Family = family(),
+        check_flags(),
+        bind_to_loopback(Family),
+        leave_boot_folder(),
+        erl_epmd:start_link()
+    catch
+        throw:{refused, Format, Args} -> refuse(Format, Args)
+    end.
+
+register_node(Name, Port) ->
+    register_node(Name, Port, inet).
+
+%% OTP 25 says inet_tcp or inet6_tcp, newer ones inet or inet6.
+register_node(Name, Port, Driver) ->
+    Family = case Driver of
+        inet_tcp -> inet;
+        inet6_tcp -> inet6;
+        _ -> Driver
+    end,
+    case [Address || Address <- listening_at(Port), not is_loopback(Address)] of
+        [] ->
+            case erl_epmd:register_node(Name, Port, Family) of
+                {ok, Creation} when Creation >= 0 ->
+                    {ok, Creation};
+                Error ->
+                    refuse("can't register ~ts with distwall at ~ts: ~tp; is it running, and the name free?",
+                           [to_list(Name), print(loopback(Family), register_port()), Error])
+            end;
+        Others ->
+            refuse("the node would listen on ~ts, past distwall; remove what overrides inet_dist_use_interface",
+                   [lists:join(", ", [print(Address, Port) || Address <- Others])])
+    end.
+
+listen_port_please(Name, Host) ->
+    erl_epmd:listen_port_please(Name, Host).
+
+%% Where to dial for a node: a port of distwall's own that stands for it, or its mate's on this host. An error for one
+%% that the policy does not let this node reach.
+address_please(Name, Host, Family) ->
+    Loopback = loopback(Family),
+    case port2(Loopback, register_port(), to_list(Name) ++ "@" ++ to_list(Host)) of
+        {port, Port} -> {ok, Loopback, Port, ?DIST_VERSION};
+        noport -> {error, nxdomain};
+        {error, _} = Error -> Error
+    end.
+
+port_please(Name, Host) ->
+    port_please(Name, Host, infinity).
+
+port_please(Name, Host, _Timeout) ->
+    case epmd_of(Host) of
+        {ok, Address, EpmdPort} ->
+            case port2(Address, EpmdPort, to_list(Name)) of
+                {port, Port} -> {port, Port, ?DIST_VERSION};
+                noport -> noport;
+                {error, _} = Error -> Error
+            end;
+        {error, _} ->
+            noport
+    end.
+
+names() ->
+    {ok, Host} = inet:gethostname(),
+    names(Host).
+
+%% Of this host: what is registered with distwall. Of another one: what its EPMD says.
+names(Host) ->
+    case epmd_of(Host) of
+        {ok, Address, EpmdPort} ->
+            case ask(Address, EpmdPort, <<?NAMES_REQ>>, fun receive_all/1) of
+                {ok, <<EpmdPort:32, Lines/binary>>} -> {ok, parse_names(Lines)};
+                {ok, _} -> {error, address};
+                {error, _} -> {error, address}
+            end;
+        {error, _} = Error ->
+            Error
+    end.
+
+%% ---- before the node listens ----
+
+%% The address family of the carriers, which net_kernel takes from -proto_dist just so.
+family() ->
+    Carriers = case init:get_argument(proto_dist) of
+        {ok, [Given]} -> Given;
+        _ -> ["inet_tcp"]
+    end,
+    case lists:usort([family(Carrier) || Carrier <- Carriers]) of
+        [Family] -> Family;
+        _ -> throw({refused, "-proto_dist names carriers of both address families; name one", []})
+    end.
+
+family("inet_tcp") -> inet;
+family("inet_tls") -> inet;
+family("inet6_tcp") -> inet6;
+family("inet6_tls") -> inet6;
+family(Carrier) ->
+    throw({refused, "-proto_dist ~ts: distwall knows inet_tcp, inet6_tcp, inet_tls and inet6_tls", [Carrier]}).
+
+check_flags() ->
+    Register = integer_to_list(register_port()),
+    case init:get_argument(epmd_port) of
+        {ok, [[Register | _] | _]} ->
+            ok;
+        Other ->
+            Port = case Other of {ok, [[Given | _] | _]} -> Given; _ -> "4369" end,
+            throw({refused, "the node would register at EPMD port ~ts, and distwall's is ~ts; don't set ERL_EPMD_PORT",
+                   [Port, Register]})
+    end.
+
+bind_to_loopback(Family) ->
+    application:set_env(kernel, inet_dist_use_interface, loopback(Family), [{persistent, true}]),
+    [case application:get_env(kernel, Key) of
+         {ok, Options} when is_list(Options) ->
+             Kept = [Option || Option <- Options, keeps_address(Option)],
+             application:set_env(kernel, Key, Kept, [{persistent, true}]);
+         _ ->
+             ok
+     end || Key <- [inet_dist_listen_options, inet_dist_connect_options]],
+    ok.
+
+%% Whether a socket option leaves alone what a socket is bound to.
+keeps_address({Name, _}) ->
+    not lists:member(Name, [ip, ifaddr, fd, bind_to_device, netns, tcp_module, inet_backend, family]);
+keeps_address(Option) ->
+    not lists:member(Option, [inet, inet6, local]).
+
+%% What stands there is of use once, see boot/heart.erl.
+leave_boot_folder() ->
+    case init:get_argument(distwall_boot) of
+        {ok, [[Dir | _] | _]} -> code:del_path(Dir);
+        _ -> ok
+    end.
+
+%% The addresses where this VM's sockets are bound at Port.
+listening_at(Port) ->
+    Ports = [inet:sockname(Each) || Each <- erlang:ports(), erlang:port_info(Each, name) =:= {name, "tcp_inet"}],
+    Sockets = try [socket:sockname(Each) || Each <- socket:which_sockets(tcp)] catch _:_ -> [] end,
+    Found = [Address || {ok, {Address, At}} <- Ports, At =:= Port]
+        ++ [Address || {ok, #{addr := Address, port := At}} <- Sockets, At =:= Port],
+    case Found of
+        [] -> [unknown];
+        _ -> Found
+    end.
+
+is_loopback({127, _, _, _}) -> true;
+is_loopback({0, 0, 0, 0, 0, 0, 0, 1}) -> true;
+is_loopback(_) -> false.
+
+%% ---- asking EPMD ----
+
+register_port() ->
+    port_argument(distwall_register, fun() -> port_argument(epmd_port, fun() -> 4369 end) end).
+
+peer_epmd_port() ->
+    port_argument(distwall_peer_epmd, fun register_port/0).
+
+port_argument(Flag, Default) ->
+    case init:get_argument(Flag) of
+        {ok, [[Port | _] | _]} -> list_to_integer(Port);
+        _ -> Default()
+    end.
+
+loopback(inet) -> {127, 0, 0, 1};
+loopback(inet6) -> {0, 0, 0, 0, 0, 0, 0, 1}.
+
+%% Which EPMD knows the nodes of a host.
+epmd_of(Host) ->
+    Family = family(),
+    case inet:getaddr(Host, Family) of
+        {ok, Address} ->
+            case is_loopback(Address) orelse is_own(Address) of
+                true -> {ok, loopback(Family), register_port()};
+                false -> {ok, Address, peer_epmd_port()}
+            end;
+        {error, _} = Error ->
+            Error
+    end.
+
+is_own(Address) ->
+    case inet:getifaddrs() of
+        {ok, Interfaces} -> lists:any(fun({_, Options}) -> lists:member({addr, Address}, Options) end, Interfaces);
+        _ -> false
+    end.
+
+port2(Address, EpmdPort, Name) ->
+    case ask(Address, EpmdPort, <<?PORT2_REQ, (unicode:characters_to_binary(Name))/binary>>, fun receive_port/1) of
+        {ok, <<?PORT2_RESP, 0, Port:16>>} -> {port, Port};
+        {ok, <<?PORT2_RESP, _>>} -> noport;
+        {ok, _} -> {error, address};
+        {error, _} = Error -> Error
+    end.
+
+receive_port(Socket) ->
+    case gen_tcp:recv(Socket, 2, ?ANSWER_TIMEOUT) of
+        {ok, <<?PORT2_RESP, 0>> = Head} ->
+            case gen_tcp:recv(Socket, 2, ?ANSWER_TIMEOUT) of
+                {ok, Port} -> {ok, <<Head/binary, Port/binary>>};
+                Error -> Error
+            end;
+        Other ->
+            Other
+    end.
+
+receive_all(Socket) ->
+    receive_all(Socket, <<>>).
+
+receive_all(_, Data) when byte_size(Data) > ?MAX_NAMES ->
+    {error, emsgsize};
+receive_all(Socket, Data) ->
+    case gen_tcp:recv(Socket, 0, ?ANSWER_TIMEOUT) of
+        {ok, More} -> receive_all(Socket, <<Data/binary, More/binary>>);
+        {error, closed} -> {ok, Data};
+        {error, _} = Error -> Error
+    end.
+
+ask(Address, EpmdPort, Request, Receive) ->
+    Family = case tuple_size(Address) of 4 -> inet; 8 -> inet6 end,
+    case gen_tcp:connect(Address, EpmdPort, [Family, binary, {active, false}], ?CONNECT_TIMEOUT) of
+        {ok, Socket} ->
+            try
+                case gen_tcp:send(Socket, [<<(byte_size(Request)):16>>, Request]) of
+                    ok -> Receive(Socket);
+                    Error -> Error
+                end
+            after
+                gen_tcp:close(Socket)
+            end;
+        {error, _} = Error ->
+            Error
+    end.
+
+parse_names(Lines) ->
+    lists:append([parse_name(Line) || Line <- string:lexemes(to_list(Lines), "\n")]).
+
+parse_name(Line) ->
+    parse_words(string:lexemes(Line, " ")).
+
+parse_words(["name", Name, "at", "port", Port]) ->
+    try [{Name, list_to_integer(Port)}] catch error:badarg -> [] end;
+parse_words(_) ->
+    [].
+
+%% ---- texts ----
+
+refuse(Format, Args) ->
+    Text = lists:flatten(io_lib:format("distwall: " ++ Format, Args)),
+    logger:error("~ts", [Text]),
+    {error, Text}.
+
+print(unknown, Port) -> io_lib:format("an unknown address, port ~w", [Port]);
+print(Address, Port) when tuple_size(Address) =:= 8 -> io_lib:format("[~ts]:~w", [inet:ntoa(Address), Port]);
+print(Address, Port) -> io_lib:format("~ts:~w", [inet:ntoa(Address), Port]).
+
+to_list(Atom) when is_atom(Atom) -> atom_to_list(Atom);
+to_list(Address) when is_tuple(Address) -> inet:ntoa(Address);
+to_list(Binary) when is_binary(Binary) -> unicode:characters_to_list(Binary);
+to_list(List) -> List.
