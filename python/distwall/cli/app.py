@@ -13,6 +13,7 @@ from distwall.cli.check import check
 from distwall.cli.explain import explain
 from distwall.cli.init import init
 from distwall.cli.output import CommandError, console
+from distwall.cli.redirect import app as redirect
 from distwall.cli.run import run
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 for command in (init, check, explain, run, peers, stats):
     app.command()(command)
+app.add_typer(redirect)
 
 
 def _version(wanted: bool) -> None:

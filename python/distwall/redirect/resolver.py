@@ -1,0 +1,95 @@
+"""The name service, asked in threads, with limits: it may be slow, or gone, and what is asked comes from peers."""
+
+import asyncio
+import ipaddress
+import socket
+from collections import OrderedDict
+from collections.abc import Coroutine
+from typing import Any
+
+TIMEOUT = 2.0
+"""Seconds to wait for one answer: a node waits 7 for its connection."""
+
+KEPT = 30.0
+"""Seconds for which an answer holds."""
+
+MAX_KEPT = 1024
+"""Answers held."""
+
+MAX_AT_ONCE = 3
+"""Questions that are in threads at a time: the event loop has four, and others ask as well."""
+
+MAX_WAITING = 64
+"""Questions under way, those that wait for a thread included; more are not asked."""
+
+Answer = frozenset[str]
+
+
+class Resolver:
+    """Asks, remembers what it was told, and never raises: no answer is an empty one."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._threads = asyncio.Semaphore(MAX_AT_ONCE)
+        self._kept: OrderedDict[tuple[str, str], tuple[float, Answer]] = OrderedDict()
+        self._asked: dict[tuple[str, str], asyncio.Task[Answer]] = {}
+
+    async def addresses(self, host: str) -> Answer:
+        """The IP addresses of ``host``."""
+        return await self._answer(("addresses", host), self._addresses(host))
+
+    async def names(self, address: str) -> Answer:
+        """What the name service calls an IP address; whoever runs that part of it says what it likes."""
+        return await self._answer(("names", address), self._names(address))
+
+    def close(self) -> None:
+        """Waits for nothing any more."""
+        for task in list(self._asked.values()):
+            task.cancel()
+
+    async def _answer(self, key: tuple[str, str], question: Coroutine[Any, Any, Answer]) -> Answer:
+        """Asks once for all who want to know the same at the same time."""
+        now = self._loop.time()
+        kept = self._kept.get(key)
+        if kept is not None and now - kept[0] < KEPT:
+            question.close()
+            return kept[1]
+        task = self._asked.get(key)
+        if task is not None or len(self._asked) >= MAX_WAITING:
+            question.close()
+            if task is None:
+                return frozenset()
+        else:
+            task = self._asked[key] = self._loop.create_task(self._bounded(key, question))
+            task.add_done_callback(lambda _: self._asked.pop(key, None))
+        # Not wait_for: a question can't be taken back, and the thread is busy with it until it is answered.
+        done, _ = await asyncio.wait([task], timeout=TIMEOUT)
+        return task.result() if done and not task.cancelled() else frozenset()
+
+    async def _bounded(self, key: tuple[str, str], question: Coroutine[Any, Any, Answer]) -> Answer:
+        async with self._threads:
+            try:
+                answer = await question
+            except (OSError, UnicodeError):
+                # Unknown; or no host name at all, which the codec for host names finds.
+                answer = frozenset()
+        if answer:
+            self._kept[key] = (self._loop.time(), answer)
+            self._kept.move_to_end(key)
+            if len(self._kept) > MAX_KEPT:
+                self._kept.popitem(last=False)
+        return answer
+
+    async def _addresses(self, host: str) -> Answer:
+        found = await self._loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return frozenset(str(ipaddress.ip_address(str(address[0]).partition("%")[0])) for *_, address in found)
+
+    async def _names(self, address: str) -> Answer:
+        name, _ = await self._loop.getnameinfo((address, 0), socket.NI_NAMEREQD)
+        name = name.rstrip(".")
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return frozenset({name, name.partition(".")[0]} - {""})
+        # An address is no name, whatever the name service says.
+        return frozenset()

@@ -1,0 +1,130 @@
+"""Stock nodes, EPMD and distwall on two hosts.
+
+On host ``a``, ``bar`` is the guarded node. It runs as another user than distwall, with stock flags only: its EPMD is
+distwall's register port, and nothing on it knows of distwall. On host ``b`` are a stock epmd and the peers.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from tests.nodes.harness import Node
+from tests.nodes.harness.process import Child
+from tests.nodes.harness.wall import CLUSTER_COOKIE, COMMAND, Peer, Wall
+from tests.redirect.space import A4, Host, Pair
+
+C = TypeVar("C", bound=Child)
+
+USER = "nobody"
+UID, GID = 65534, 65534
+EPMD, REGISTER, LISTENER = 4369, 4370, 4371
+
+# The node gives up its rights before it is a node: nothing in it has ever run as root.
+_ERL = """#!/bin/sh
+exec setpriv --reuid {uid} --regid {gid} --clear-groups --pdeathsig KILL {erl} "$@"
+"""
+
+
+class Ground:
+    """The two hosts with distwall on ``a``; leaving the ``with`` block ends everything."""
+
+    def __init__(self, pair: Pair, entries: Sequence[Peer], *, guards: Sequence[str], extra: str = "") -> None:
+        """``entries`` are the policy's peers, ``guards`` the names of guarded nodes, ``extra`` is TOML for [guard]."""
+        self.pair = pair
+        self._stack = ExitStack()
+        self.folder = Path(tempfile.mkdtemp(prefix="distwall-redirect-"))
+        self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+        self.folder.chmod(0o755)
+        self._as_user = self.folder / "bin"
+        self._as_user.mkdir()
+        erl = self._as_user / "erl"
+        erl.write_text(_ERL.format(uid=UID, gid=GID, erl=shutil.which("erl")))
+        erl.chmod(0o755)
+        self.home = self.folder / "home"
+        self.home.mkdir()
+        os.chown(self.home, UID, GID)
+        self.wall = Wall(self.folder, _policy(entries, guards, extra))
+        try:
+            self._run(pair.b, self._epmd)
+            self._stack.callback(pair.a.run, self.wall.kill)
+            pair.a.run(self.wall.start)
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def guard(self, name: str, *, flags: Sequence[str] = ()) -> Node:
+        """Starts a guarded node on ``a``, as its own user."""
+        env = {"PATH": f"{self._as_user}:{os.environ['PATH']}", "HOME": str(self.home)}
+
+        def start() -> Node:
+            return Node(name, cookie=CLUSTER_COOKIE, folder=self.folder, epmd_port=REGISTER, flags=flags, env=env)
+
+        return self._run(self.pair.a, start)
+
+    def peer(self, name: str, cookie: str, *, flags: Sequence[str] = ()) -> Node:
+        """Starts a peer on ``b``."""
+
+        def start() -> Node:
+            return Node(name, cookie=cookie, folder=self.folder, epmd_port=EPMD, flags=flags)
+
+        return self._run(self.pair.b, start)
+
+    def _epmd(self) -> Child:
+        return Child(["epmd"], self.folder / "epmd.log", env={"PATH": os.environ["PATH"]}, cwd=self.folder)
+
+    def distwall(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Runs a ``distwall`` command on ``a``; returns the completed process."""
+
+        def run() -> "subprocess.CompletedProcess[str]":
+            return subprocess.run(
+                [COMMAND, *arguments], cwd=self.folder, capture_output=True, text=True, check=False, timeout=30
+            )
+
+        return self.pair.a.run(run)
+
+    def close(self) -> None:
+        """Ends all nodes and distwall."""
+        self._stack.close()
+
+    def _run(self, host: Host, start: Callable[[], C]) -> C:
+        child = host.run(start)
+        self._stack.callback(host.run, child.kill)
+        return child
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _policy(entries: Sequence[Peer], guards: Sequence[str], extra: str) -> str:
+    peers = "\n".join(entry.toml() for entry in entries)
+    return f"""[guard]
+nodes = {json.dumps(list(guards))}
+listen = "{A4}"
+epmd = "{A4}:{EPMD}"
+register = "127.0.0.1:{REGISTER}"
+cookie_file = "cluster.cookie"
+{extra}
+
+[guard.redirect]
+user = "{USER}"
+port = {LISTENER}
+
+[audit]
+file = "audit.jsonl"
+
+[control]
+socket = "distwall.sock"
+
+{peers}"""
