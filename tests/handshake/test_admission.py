@@ -2,10 +2,14 @@
 
 from distwall.handshake import Admission, Ticket
 from distwall.handshake.admission import (
+    FAILURES_PER_NAME,
+    FAILURES_PER_SOURCE,
     FORGET_FAILURES,
     FREE_FAILURES,
     GRACE,
     MAX_DELAY,
+    MAX_REMEMBERED,
+    MAX_SHUT_OUT,
     NAME_REFILL,
     NAMES_PER_SOURCE,
     NAMES_TOTAL,
@@ -136,6 +140,98 @@ def test_the_real_peer_gets_in_beside_a_flood_from_its_own_address() -> None:
             strangers.append(ask(admission, now + 0.005))
     assert started_at is not None
     assert started_at < 2.0
+
+
+# === shut out ===
+
+
+def guess(admission: Admission, now: float, source: str = "stranger", name: str = "foo@h") -> bool:
+    """Tries a wrong cookie, if admission lets it."""
+    if admission.is_shut_out(source, now) or admission.is_shut_out(source, now, name):
+        return False
+    admission.failed(source, now, name)
+    return True
+
+
+def test_a_source_has_so_many_guesses_a_minute_at_a_name() -> None:
+    admission = Admission()
+    assert [guess(admission, 0.0) for _ in range(FAILURES_PER_NAME)] == [True] * FAILURES_PER_NAME
+    assert not guess(admission, 0.0)
+    minutes = 10
+    guesses = sum(guess(admission, tick / 10) for tick in range(600 * minutes))
+    assert abs(guesses - minutes * FAILURES_PER_NAME) <= 1, "however often it tries"
+
+
+def test_no_other_source_and_no_other_name_is_shut_out() -> None:
+    """A node with a wrong cookie tries again and again; another node runs on its host."""
+    admission = Admission()
+    for tick in range(3600):
+        guess(admission, tick / 10, "host", "misconfigured@host")
+        assert not admission.is_shut_out("host", tick / 10)
+        assert not admission.is_shut_out("host", tick / 10, "foo@host")
+        assert not admission.is_shut_out("peer", tick / 10, "misconfigured@host")
+    guess(admission, 360.0, "host", "misconfigured@host")
+    assert admission.is_shut_out("host", 360.0, "misconfigured@host")
+
+
+def test_whoever_mends_its_cookie_gets_in_within_seconds_and_is_forgiven() -> None:
+    admission = Admission()
+    for tick in range(601):
+        guess(admission, tick / 10)
+    assert admission.is_shut_out("stranger", 60.0, "foo@h")
+    now = 60.0 + 60.0 / FAILURES_PER_NAME
+    assert not admission.is_shut_out("stranger", now, "foo@h")
+    admission.proved(ask(admission, now, "stranger"))
+    assert [guess(admission, now) for _ in range(FAILURES_PER_NAME)] == [True] * FAILURES_PER_NAME
+
+
+def test_a_peer_with_one_cookie_gains_no_guesses_at_another() -> None:
+    admission = Admission()
+    guesses = 0
+    for tick in range(600):
+        guesses += guess(admission, tick / 10, "client", "admin@h")
+        admission.proved(ask(admission, tick / 10, "client", "client@h"))
+    assert guesses <= 2 * FAILURES_PER_NAME
+
+
+def test_a_source_that_fails_under_many_names_or_none_is_shut_out_altogether() -> None:
+    for names in (["a@h", *(f"n{number}@h" for number in range(50))], [None]):
+        admission = Admission()
+        for number in range(FAILURES_PER_SOURCE):
+            assert not admission.is_shut_out("stranger", 0.0)
+            admission.failed("stranger", 0.0, names[number % len(names)])
+        assert admission.is_shut_out("stranger", 0.0)
+        assert admission.is_shut_out("stranger", 0.0, "fresh@h")
+        assert not admission.is_shut_out("peer", 0.0)
+        assert not admission.is_shut_out("stranger", 1.0)
+
+
+def test_a_health_check_shuts_nobody_out() -> None:
+    admission = Admission()
+    for second in range(3600):
+        admission.failed("host", float(second))
+        assert not admission.is_shut_out("host", float(second), "foo@host")
+
+
+def test_nobody_is_shut_out_for_longer_than_a_minute() -> None:
+    """Also after many failures at once, of handshakes that were under way together."""
+    for name in ("foo@h", None):
+        admission = Admission()
+        for _ in range(5 * FAILURES_PER_SOURCE):
+            admission.failed("stranger", 0.0, name)
+        assert admission.is_shut_out("stranger", MAX_SHUT_OUT - 1, name)
+        assert not admission.is_shut_out("stranger", MAX_SHUT_OUT, name)
+
+
+def test_what_is_remembered_of_sources_is_bounded() -> None:
+    admission = Admission()
+    for number in range(MAX_REMEMBERED + 100):
+        admission.failed(f"stranger{number}", 0.0, "foo@h")
+    assert len(admission._failures) == MAX_REMEMBERED
+    assert len(admission._by_source._buckets) == len(admission._by_name._buckets) == MAX_REMEMBERED
+
+
+# === names ===
 
 
 def test_new_names_are_budgeted_per_source_and_in_all() -> None:

@@ -7,8 +7,13 @@ every (guarded node, name):
 * One unproved handshake is relayed at a time; the others wait. The newest wins: it takes the place of the one that is
   relayed, once that one has had `GRACE` seconds (enough for a real peer to answer; without it a flood under one name
   would take the place away from the real peer too, always), or at once if its source has failed less often.
-* A source that keeps failing waits before it is relayed, longer each time up to `MAX_DELAY`. It isn't shut out: the
-  real peer may sit behind the same address.
+* A source that keeps failing waits before it is relayed, longer each time up to `MAX_DELAY`.
+* A source has budgets of failures: `FAILURES_PER_NAME` a minute under each name, and `FAILURES_PER_SOURCE` in all. Once
+  one is spent, the source is shut out, of that name or altogether (`Admission.is_shut_out`). But the real peer may sit
+  behind the same address. So what is refused meanwhile costs nothing, and budgets refill steadily: a source that goes
+  on failing may try again every few seconds, one that stops is let in again within a minute. A node with a wrong
+  cookie that tries and tries keeps out no other node of its host. And success forgives what was done under that name
+  only: a peer that has one cookie gains no guesses at another's.
 * Names that are new to the guarded node are budgeted where a glob lets any name in: each is an atom that is never
   collected. One that gets a channel in the end costs nothing here: the channel's entry pays for it.
 
@@ -17,6 +22,7 @@ Sans-I/O: the caller passes the time, starts and aborts handshakes as `Admission
 
 import itertools
 from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 GRACE = 0.3
@@ -30,6 +36,17 @@ MAX_DELAY = 1.0
 
 FORGET_FAILURES = 60.0
 """Seconds after which a source's failures are forgotten."""
+
+FAILURES_PER_NAME = 30
+"""Failures a minute under one name, after which a source is shut out of it: the rate at which it can guess a cookie."""
+
+FAILURES_PER_SOURCE = 300
+"""Failures a minute under all names, or before any, after which a source is shut out. Well above what health checks
+that connect and hang up come to."""
+
+MAX_SHUT_OUT = 60.0
+"""Longest time, in seconds, that a source stays shut out after its last failure. It takes more failures than the budget
+has, from handshakes that were under way together."""
 
 NAMES_PER_SOURCE = 20
 """New names under globs that one source may show a guarded node without proving them."""
@@ -52,6 +69,7 @@ class Ticket:
     """One handshake that waits to be relayed, or is."""
 
     source: str
+    name: str
     key: Key
     not_before: float
     relayed_at: float | None = None
@@ -80,22 +98,64 @@ class Next:
 
 @dataclass(slots=True)
 class _Bucket:
-    """A budget that refills by one every `NAME_REFILL` seconds."""
+    """A budget that refills steadily."""
 
     size: int
+    refill: float
+    """Seconds after which it has one more."""
     used: float = 0.0
     at: float = 0.0
 
     def take(self, now: float) -> bool:
-        self.used = max(0.0, self.used - (now - self.at) / NAME_REFILL)
-        self.at = now
-        if self.used + 1 > self.size:
+        """Takes one, if it has one."""
+        if self.is_spent(now):
             return False
         self.used += 1
         return True
 
+    def charge(self, now: float, debt: float) -> None:
+        """Takes one even if it has none; it owes no more than ``debt`` then."""
+        self._settle(now)
+        self.used = min(self.used + 1, self.size + debt)
+
+    def is_spent(self, now: float) -> bool:
+        """Whether it has none left."""
+        self._settle(now)
+        return self.used + 1 > self.size
+
     def give_back(self) -> None:
+        """Puts one back."""
         self.used = max(0.0, self.used - 1)
+
+    def _settle(self, now: float) -> None:
+        self.used = max(0.0, self.used - (now - self.at) / self.refill)
+        self.at = now
+
+
+class _Failures:
+    """Budgets of failures by key, ``per_minute`` each."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._refill = 60.0 / per_minute
+        self._buckets: OrderedDict[Hashable, _Bucket] = OrderedDict()
+
+    def count(self, key: Hashable, now: float) -> None:
+        """One more failure of ``key``."""
+        bucket = self._buckets.setdefault(key, _Bucket(self._per_minute, self._refill, at=now))
+        bucket.charge(now, MAX_SHUT_OUT / self._refill - 1)
+        self._buckets.move_to_end(key)
+        if len(self._buckets) > MAX_REMEMBERED:
+            self._buckets.popitem(last=False)
+
+    def are_too_many(self, key: Hashable, now: float) -> bool:
+        """Whether ``key`` has spent its budget."""
+        bucket = self._buckets.get(key)
+        return bucket is not None and bucket.is_spent(now)
+
+    def forgive(self, key: Hashable) -> None:
+        """Forgets the failures of ``key``."""
+        self._buckets.pop(key, None)
 
 
 class Admission:
@@ -105,6 +165,8 @@ class Admission:
         self._serial = itertools.count()
         self._slots: dict[Key, _Slot] = {}
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._by_source = _Failures(FAILURES_PER_SOURCE)
+        self._by_name = _Failures(FAILURES_PER_NAME)
         self._names: OrderedDict[Key, None] = OrderedDict()
         self._total_names: dict[str, _Bucket] = {}
         self._source_names: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
@@ -118,7 +180,7 @@ class Admission:
         up the name, a new one each time, so there is none that it could keep another peer from.
         """
         key = (guard, f"{name} {next(self._serial)}" if dynamic else name)
-        ticket = Ticket(source, key, now + self._delay(source, now))
+        ticket = Ticket(source, name, key, now + self._delay(source, now))
         if budgeted and key not in self._names:
             if not self._spend(source, guard, now):
                 return None
@@ -158,6 +220,7 @@ class Admission:
         """The peer proved its cookie: nothing takes its place any more, and neither name nor source is a stranger's."""
         ticket.proved = True
         self._failures.pop(ticket.source, None)
+        self._by_name.forgive((ticket.source, ticket.name))
 
     def established(self, ticket: Ticket) -> None:
         """A channel was opened for the peer, which has its own budget of names: this one costs nothing here."""
@@ -181,8 +244,21 @@ class Admission:
         if slot.holder is None and not slot.waiting:
             del self._slots[ticket.key]
 
-    def failed(self, source: str, now: float) -> None:
-        """A relayed handshake of ``source`` failed by the peer's fault."""
+    def is_shut_out(self, source: str, now: float, name: str | None = None) -> bool:
+        """Whether a handshake of ``source`` is to be refused at once, because too many before it have failed.
+
+        To be asked when a connection is accepted, and again, with ``name``, when it has sent its name. A refusal for
+        this reason is no failure, and is not to be reported to `failed`.
+        """
+        if name is not None and self._by_name.are_too_many((source, name), now):
+            return True
+        return self._by_source.are_too_many(source, now)
+
+    def failed(self, source: str, now: float, name: str | None = None) -> None:
+        """A handshake of ``source`` failed by the peer's fault; under ``name``, if it was relayed."""
+        self._by_source.count(source, now)
+        if name is not None:
+            self._by_name.count((source, name), now)
         self._failures[source] = (self.failures(source, now) + 1, now)
         self._failures.move_to_end(source)
         if len(self._failures) > MAX_REMEMBERED:
@@ -194,8 +270,8 @@ class Admission:
         return count if now - last < FORGET_FAILURES else 0
 
     def _spend(self, source: str, guard: str, now: float) -> bool:
-        total = self._total_names.setdefault(guard, _Bucket(NAMES_TOTAL))
-        mine = self._source_names.setdefault((source, guard), _Bucket(NAMES_PER_SOURCE))
+        total = self._total_names.setdefault(guard, _Bucket(NAMES_TOTAL, NAME_REFILL))
+        mine = self._source_names.setdefault((source, guard), _Bucket(NAMES_PER_SOURCE, NAME_REFILL))
         self._source_names.move_to_end((source, guard))
         if len(self._source_names) > MAX_REMEMBERED:
             self._source_names.popitem(last=False)
