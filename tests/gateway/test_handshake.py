@@ -11,7 +11,7 @@ import pytest
 
 from distwall import _core
 from distwall.control import ChannelHandle, RefusedChannelError
-from distwall.gateway import door, handshake
+from distwall.gateway import door, handshake, inbound
 from distwall.handshake import admission
 from tests.gateway.gate import FLAGS, GUARD, PEER, FakeGuard, Gate, Raw, finish, hidden, join, running
 from tests.nodes.harness import ports
@@ -190,7 +190,7 @@ def test_silent_and_slow_strangers_are_cut(gate: Gate, guard: FakeGuard, monkeyp
 def test_a_peer_that_never_answers_is_cut(
     gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch, status: str
 ) -> None:
-    monkeypatch.setattr(handshake, "PEER_TIMEOUT", 0.2)
+    monkeypatch.setattr(inbound, "PEER_TIMEOUT", 0.2)
     peer, inner = relayed(gate, guard)
     inner.send_status(status)
     if status == "ok":

@@ -32,6 +32,10 @@ class PeerInfo:
     """The ``node`` of the entry that applies."""
     visible: bool
     source: str
+    opened_by: str
+    """Who dialled: ``peer`` or ``guard``."""
+    certificate: str | None
+    """The names in the certificate that the peer has shown."""
     since: str
     """When the channel was opened: RFC 3339, UTC."""
     accept: int
@@ -56,6 +60,8 @@ class ChannelHandle:
         guard: str,
         entry: Entry,
         source: str,
+        opened_by: str,
+        certificate: str | None,
         close: Callable[[str], None],
     ) -> None:
         self.core = core
@@ -63,6 +69,8 @@ class ChannelHandle:
         self.guard = guard
         self.entry = entry
         self.source = source
+        self.opened_by = opened_by
+        self.certificate = certificate
         self.since = datetime.now(UTC)
         self._firewall = firewall
         self._started = time.monotonic()
@@ -135,6 +143,8 @@ class Firewall:
         flags: int,
         entry: Entry,
         source: str,
+        opened_by: str = "peer",
+        certificate: str | None = None,
         close: Callable[[str], None],
     ) -> ChannelHandle:
         """A channel for a handshake that succeeded. ``close`` is called, with the reason, when it must end.
@@ -159,11 +169,29 @@ class Firewall:
             budget=budget,
             limits=entry.limits,
         )
-        handle = ChannelHandle(self, core, peer=peer, guard=guard, entry=entry, source=source, close=close)
+        handle = ChannelHandle(
+            self,
+            core,
+            peer=peer,
+            guard=guard,
+            entry=entry,
+            source=source,
+            opened_by=opened_by,
+            certificate=certificate,
+            close=close,
+        )
         self._channels.add(handle)
         self._connected[peer] += 1
         self.audit.record(
-            "connect", peer=peer, guard=guard, source=source, entry=entry.node, visible=entry.visible, flags=hex(flags)
+            "connect",
+            peer=peer,
+            guard=guard,
+            source=source,
+            opened_by=opened_by,
+            certificate=certificate,
+            entry=entry.node,
+            visible=entry.visible,
+            flags=hex(flags),
         )
         return handle
 
@@ -182,10 +210,19 @@ class Firewall:
         guard: str | None,
         reason: str,
         detail: str = "",
+        opened_by: str | None = "peer",
         kind: str = "handshake_refused",
     ) -> None:
         """A handshake or an EPMD request (``kind="epmd_refused"``) was refused. A flood of these is folded."""
-        self._fold(kind, source=source, peer=peer, guard=guard, reason=reason, detail=detail)
+        self._fold(
+            kind,
+            source=source,
+            peer=peer,
+            guard=guard,
+            opened_by=opened_by,
+            reason=reason,
+            detail=detail,
+        )
 
     def notice(self, kind: str, **fields: Any) -> None:
         """Something happened that is worth recording: a listener is up, a node has registered, ..."""
@@ -228,6 +265,8 @@ class Firewall:
             entry=handle.entry.node,
             visible=handle.entry.visible,
             source=handle.source,
+            opened_by=handle.opened_by,
+            certificate=handle.certificate,
             since=handle.since.isoformat(timespec="seconds").removesuffix("+00:00") + "Z",
             accept=sum(verdicts["accept"] for verdicts in inbound),
             deny=sum(verdicts["deny"] for verdicts in inbound),

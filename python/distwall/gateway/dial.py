@@ -1,17 +1,157 @@
-"""Dials: the way from distwall to a peer or to a guarded node."""
+"""Dials: the way from distwall to a guarded node or to a peer, which over TLS has to be who the policy says."""
 
 import asyncio
 import contextlib
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from cryptography import x509
 
 from distwall.epmd.client import ANSWER_SIZE, parse_port2_answer, port2_request
+from distwall.gateway.sockets import peer_certificate, printed, resolve
+from distwall.gateway.target import Target
+from distwall.policy import Entry, Policy
+from distwall.tls.contexts import explain
+from distwall.tls.names import describe, matches
+
+if TYPE_CHECKING:
+    from distwall.gateway.tls import Credentials
+
+Factory = Callable[[], asyncio.Protocol]
+
+ADDRESS_TIMEOUT = 3.0
+"""Seconds for one of a peer's addresses: EPMD, connecting and TLS. The node that waits gives up after 7."""
 
 
-async def ask_epmd(address: str, port: int, name: str) -> int | None:
+class DialError(Exception):
+    """There is no connection to be had."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        """``reason`` in one word, for the event; ``detail`` for people."""
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Dialler:
+    """Reaches guarded nodes and peers as the policy says."""
+
+    def __init__(self, policy: Policy, credentials: "Credentials") -> None:
+        self._policy = policy
+        self._credentials = credentials
+        self._loop = asyncio.get_running_loop()
+        self.own: list[str] = []
+        """Addresses where peers reach distwall: it dials peers from these, so that their `from` can name it."""
+
+    @property
+    def guard_framing(self) -> int:
+        """Bytes of the length field of handshake messages that guarded nodes speak."""
+        return 4 if self._policy.guard.inside else 2
+
+    @property
+    def has_verifier(self) -> bool:
+        """Whether the policy names a function of its own that looks at certificates."""
+        return self._credentials.verifier is not None
+
+    async def verify(self, certificate: x509.Certificate | None, node: str) -> str | None:
+        """Why the policy's own function refuses a certificate; None if it doesn't."""
+        if self._credentials.verifier is None:
+            return None
+        if certificate is None:
+            return "no certificate, and the policy has a verify_peer"
+        return await self._credentials.verifier.fault(certificate, node)
+
+    async def dial_guard(self, address: tuple[str, int], factory: Factory) -> asyncio.Transport:
+        """Connects to a guarded node. Raises DialError."""
+        context = self._credentials.guard_client()
+        try:
+            async with asyncio.timeout(ADDRESS_TIMEOUT):
+                return await self._connect(*address, factory, context, "")
+        except (TimeoutError, OSError) as error:
+            detail = f"cannot reach the guarded node at {printed(*address)}: {_text(error)}"
+            raise DialError("guard_closed", detail) from None
+
+    async def dial_peer(self, target: Target, entry: Entry, factory: Factory) -> asyncio.Transport:
+        """Connects to a peer, at the first of its addresses that answers. Raises DialError."""
+        if target.address is None:
+            try:
+                async with asyncio.timeout(ADDRESS_TIMEOUT):
+                    addresses = await resolve(target.host)
+            except (TimeoutError, OSError) as error:
+                raise DialError("unreachable", f"no address of {target.host}: {_text(error)}") from None
+        else:
+            addresses = [target.address]
+        admitted = [address for address in addresses if entry.admits(address)]
+        if not admitted:
+            raise DialError("source", f"its entry does not let it be at {', '.join(addresses)}")
+        failure = DialError("unreachable", f"{target.host} has no address")
+        for address in admitted:
+            try:
+                async with asyncio.timeout(ADDRESS_TIMEOUT):
+                    return await self._dial_peer_at(address, target, entry, factory)
+            except TimeoutError:
+                failure = DialError("unreachable", f"{address}: no answer in time")
+            except ssl.SSLError as error:
+                failure = DialError("tls", f"{address}: {explain(error)}")
+            except (OSError, ValueError) as error:
+                failure = DialError("unreachable", f"{address}: {_text(error)}")
+        raise failure
+
+    async def _dial_peer_at(self, address: str, target: Target, entry: Entry, factory: Factory) -> asyncio.Transport:
+        port = target.port
+        if port is None:
+            port = await ask_epmd(address, self._policy.guard.peer_epmd_port, target.alive, own=self._own_for(address))
+        if port is None:
+            raise OSError(0, f"its EPMD does not know {target.alive}")
+        context = self._credentials.peer_client(check_hostname=not entry.certificate) if entry.tls else None
+        own = self._own_for(address)
+        transport = await self._connect(address, port, factory, context, target.host, own=own)
+        if context is not None and (fault := await self._certificate_fault(transport, target, entry)):
+            transport.abort()
+            raise DialError("certificate", fault)
+        return transport
+
+    async def _certificate_fault(self, transport: asyncio.Transport, target: Target, entry: Entry) -> str | None:
+        certificate = peer_certificate(transport)
+        if certificate is None:
+            return "no certificate"
+        if entry.certificate and not matches(entry.certificate, certificate, target.node):
+            return f"its entry does not let it use the one of {describe(certificate)}"
+        return await self.verify(certificate, target.node)
+
+    async def _connect(
+        self,
+        address: str,
+        port: int,
+        factory: Factory,
+        context: ssl.SSLContext | None,
+        host: str,
+        *,
+        own: tuple[str, int] | None = None,
+    ) -> asyncio.Transport:
+        transport, _ = await self._loop.create_connection(
+            factory, address, port, ssl=context, server_hostname=host if context else None, local_addr=own
+        )
+        return cast("asyncio.Transport", transport)
+
+    def _own_for(self, address: str) -> tuple[str, int] | None:
+        """From where ``address`` is dialled; None: as the system chooses."""
+        return next(
+            ((own, 0) for own in self.own if (":" in own) == (":" in address) and own not in ("0.0.0.0", "::")),  # noqa: S104
+            None,
+        )
+
+
+async def ask_epmd(address: str, port: int, name: str, *, own: tuple[str, int] | None = None) -> int | None:
     """Where the node ``name`` (the part before ``@``) listens, by the EPMD at ``address``; None if it doesn't know.
 
-    Raises OSError if there is no EPMD, ValueError if what is there doesn't speak its protocol.
+    ``own`` is the local address to ask from. Raises OSError if there is no EPMD, ValueError if what is there doesn't speak its protocol.
     """
-    reader, writer = await asyncio.open_connection(address, port, limit=ANSWER_SIZE)
+    try:
+        reader, writer = await asyncio.open_connection(address, port, limit=ANSWER_SIZE, local_addr=own)
+    except OSError as error:
+        raise OSError(error.errno, f"no EPMD at {printed(address, port)}: {_text(error)}") from None
     try:
         writer.write(port2_request(name))
         answer = b""
@@ -22,3 +162,9 @@ async def ask_epmd(address: str, port: int, name: str) -> int | None:
     finally:
         writer.close()
     return parse_port2_answer(answer)
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -1,19 +1,26 @@
 """All handshakes under way: how many, and which of them may reach the guarded node now."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from distwall.handshake import Admission, HalfOpen, Ticket
 from distwall.handshake.admission import Key
 
 if TYPE_CHECKING:
     from distwall.control import Firewall
-    from distwall.gateway.handshake import Handshake
+    from distwall.gateway.inbound import InboundHandshake
     from distwall.gateway.pump import Pump
 
 MAX_PER_SOURCE = 64
 MAX_TOTAL = 512
-"""Unproved handshakes, of one source and in all."""
+"""Unproved connections, of one source and in all."""
+
+
+class Unproved(Protocol):
+    """A connection that has proved nothing yet."""
+
+    def refuse(self, reason: str, detail: str, *, peer_fault: bool) -> None:
+        """Ends it, and says why on the event stream."""
 
 
 class Door:
@@ -30,26 +37,30 @@ class Door:
         """All connections that no pump has taken over."""
         self._closed = False
         self._loop = asyncio.get_running_loop()
-        self._unproved: HalfOpen[Handshake] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
-        self._open: set[Handshake] = set()
-        self._by_ticket: dict[Ticket, Handshake] = {}
+        self._half_open: HalfOpen[Unproved] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
+        self._open: set[Unproved] = set()
+        self._by_ticket: dict[Ticket, InboundHandshake] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
 
-    def opened(self, handshake: "Handshake") -> None:
-        """A peer has connected."""
-        self._open.add(handshake)
-        for evicted in self._unproved.add(handshake, handshake.source_key):
+    def unproved(self, connection: Unproved, source: str) -> None:
+        """Somebody has connected who has proved nothing. Too many of them: the oldest go."""
+        self._open.add(connection)
+        for evicted in self._half_open.add(connection, source):
             evicted.refuse("flood", "too many unproved connections", peer_fault=True)
 
-    def requested(self, handshake: "Handshake", ticket: Ticket) -> None:
+    def requested(self, handshake: "InboundHandshake", ticket: Ticket) -> None:
         """A handshake wants to be relayed."""
         self._by_ticket[ticket] = handshake
         self._advance(ticket.key)
 
-    def settled(self, handshake: "Handshake") -> None:
-        """A handshake is proved, or over."""
-        self._open.discard(handshake)
-        self._unproved.remove(handshake, handshake.source_key)
+    def settled(self, connection: Unproved, source: str) -> None:
+        """A connection is proved, or over."""
+        self._open.discard(connection)
+        self._half_open.remove(connection, source)
+
+    def failed(self, source: str) -> None:
+        """A peer at ``source`` has failed by its own fault."""
+        self.admission.failed(source, self._loop.time())
 
     def finished(self, ticket: Ticket) -> None:
         """The guarded node holds nothing unproved for a handshake any more."""
@@ -66,11 +77,11 @@ class Door:
     def close(self) -> None:
         """Ends all handshakes, for good."""
         self._closed = True
-        for handshake in list(self._open):
-            handshake.refuse("stopping", "distwall stops", peer_fault=False)
+        for connection in list(self._open):
+            connection.refuse("stopping", "distwall stops", peer_fault=False)
         # Also those that are over, but whose guarded node has not let go yet: uvloop waits for them when it closes.
-        for connection in list(self.connections):
-            connection.abort()
+        for transport in list(self.connections):
+            transport.abort()
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

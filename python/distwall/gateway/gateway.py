@@ -9,10 +9,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from distwall.epmd import Registration, Registry, Rights
+from distwall.gateway.dial import Dialler
 from distwall.gateway.door import Door
+from distwall.gateway.egress import Egress
 from distwall.gateway.epmd import EpmdConnection, EpmdService
 from distwall.gateway.listener import Listener
 from distwall.gateway.sockets import listen, listen_at_first, raise_descriptor_limit, resolve
+from distwall.gateway.tls import Credentials
 from distwall.policy.names import glob_matches, is_glob
 
 if TYPE_CHECKING:
@@ -34,12 +37,15 @@ class Gateway:
         self._firewall = firewall
         self._policy = firewall.policy
         self._registry = Registry(self._policy.guards_alive, self._expose, secrets.randbits(32))
-        self._epmd = EpmdService(firewall, self._registry, self._unregistered)
         self._servers: list[asyncio.Server] = []
         self._listeners: dict[str, Listener] = {}
         self._ports: OrderedDict[str, int] = OrderedDict()
         self._addresses: list[str] = []
         self._door = Door(firewall)
+        self._credentials = Credentials(self._policy, firewall.notice)
+        self._dialler = Dialler(self._policy, self._credentials)
+        self._egress = Egress(self._door, self._dialler, self._credentials)
+        self._epmd = EpmdService(firewall, self._registry, self._unregistered, self._egress.port_for)
 
     async def start(self) -> None:
         """Listens on the EPMD addresses. Guarded nodes that run already register by themselves within 2 seconds.
@@ -48,7 +54,7 @@ class Gateway:
         """
         raise_descriptor_limit()
         guard = self._policy.guard
-        self._addresses = await resolve(guard.listen)
+        self._addresses = self._dialler.own = await resolve(guard.listen)
         bound: list[tuple[socket.socket, Callable[[bool], Rights]]] = []
         try:
             if guard.one_epmd:
@@ -64,6 +70,7 @@ class Gateway:
             raise
         for each, rights in bound:
             await self._serve(each, rights)
+        self._credentials.watch()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until ``stop`` is set, then closes."""
@@ -78,6 +85,8 @@ class Gateway:
         for listener in self._listeners.values():
             listener.close()
         self._listeners.clear()
+        self._egress.close()
+        self._credentials.close()
         self._door.close()
         for pump in list(self._door.pumps):
             pump.end("distwall stops")
@@ -116,7 +125,9 @@ class Gateway:
         except OSError as error:
             self._firewall.notice("listen_failed", guard=name, detail=f"{error.strerror}; widen ports in [guard]")
             raise
-        listener = Listener(self._door, self._registry, name, self._full_name(name), sockets)
+        listener = Listener(
+            self._door, self._registry, self._dialler, self._credentials, name, self._full_name(name), sockets
+        )
         self._listeners[name] = listener
         self._ports[name] = listener.port
         self._ports.move_to_end(name)

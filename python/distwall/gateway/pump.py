@@ -11,7 +11,7 @@ queued here: bytes wait in the transports' write buffers, and those bound what i
 
 Ends are passed on as they come. An end of stream on one leg, once all before it was written, becomes an end of stream
 on the other; when both have ended, or a connection breaks, both are closed after what is pending was written. What
-makes no progress for `LINGER` seconds then is cut. When the core or the policy ends a channel, both legs are closed
+makes no progress for `LINGER` seconds then is cut. A TLS connection has no end of stream of its own: it is closed. When the core or the policy ends a channel, both legs are closed
 in the same way.
 
 No exception leaves a leg: an error in one channel ends that channel.
@@ -21,6 +21,8 @@ import asyncio
 import enum
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from distwall.gateway.sockets import can_half_close
 
 if TYPE_CHECKING:
     from distwall.control import ChannelHandle
@@ -68,6 +70,7 @@ class Leg(asyncio.Protocol):
         self._full = False
         self._unread = 0
         self._eof_written = False
+        self._half_closes = can_half_close(transport)
 
     def data_received(self, data: bytes) -> None:
         """The hot path: one call into the core for each read, and as few Python steps as may be."""
@@ -88,7 +91,7 @@ class Leg(asyncio.Protocol):
         """The other side will send no more. True: the transport stays open for what it may still receive."""
         self.ended = True
         self._pump.leg_ended(self)
-        return True
+        return self._half_closes
 
     def connection_lost(self, _: Exception | None) -> None:
         """The connection is gone."""
@@ -111,7 +114,10 @@ class Leg(asyncio.Protocol):
         """Ends the stream towards this leg, behind what is pending."""
         if not self._eof_written and not self.transport.is_closing():
             self._eof_written = True
-            self.transport.write_eof()
+            if self._half_closes:
+                self.transport.write_eof()
+            else:
+                self.transport.close()
 
     def hold(self, why: Hold) -> None:
         """Stops reading."""

@@ -6,6 +6,8 @@ import ipaddress
 import resource
 import socket
 
+from cryptography import x509
+
 BACKLOG = 1024
 """Connections that the kernel keeps while they are not accepted yet."""
 
@@ -106,3 +108,20 @@ def raise_descriptor_limit() -> None:
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def framing(transport: asyncio.BaseTransport) -> int:
+    """Bytes of the length field of handshake messages: 4 over TLS, 2 over plain TCP (Erlang Distribution Protocol, over TLS: as OTP does)."""
+    return 2 if transport.get_extra_info("ssl_object") is None else 4
+
+
+def can_half_close(transport: asyncio.WriteTransport) -> bool:
+    """Whether one direction of the connection can end before the other: TLS can't do that here."""
+    return transport.get_extra_info("ssl_object") is None
+
+
+def peer_certificate(transport: asyncio.BaseTransport) -> x509.Certificate | None:
+    """The certificate that the other side has shown; None if it has none, or the connection is a plain one."""
+    tls = transport.get_extra_info("ssl_object")
+    der = tls.getpeercert(binary_form=True) if tls is not None else None
+    return x509.load_der_x509_certificate(der) if der else None

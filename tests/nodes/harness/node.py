@@ -46,17 +46,20 @@ class Node(Child):
         env: Mapping[str, str] | None = None,
         flags: Sequence[str] = (),
         otp: Path | None = None,
+        launcher: Sequence[str | Path] = (),
     ) -> None:
         """Starts ``name`` (with its host) and waits until it answers.
 
-        ``flags`` are added to erl's command line. ``otp`` is the root of a chroot with another OTP release.
+        ``flags`` are added to erl's command line. ``otp`` is the root of a chroot with another OTP release. ``launcher``
+        is a command that starts the one behind it.
         """
         self.name = name
         beam = _probe_for(otp)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             bootstrap = _BOOTSTRAP.format(port=listener.getsockname()[1])
-            command: list[str | Path] = ["chroot", otp] if otp else []
-            command += ["erl", *_CALM, "-noshell", "-noinput", "-start_epmd", "false", "-name", name]
+            command: list[str | Path] = [*launcher, *(["chroot", otp] if otp else [])]
+            naming = [] if {"-name", "-sname"} & {*flags} else ["-name", name]
+            command += ["erl", *_CALM, "-noshell", "-noinput", "-start_epmd", "false", *naming]
             command += ["-setcookie", cookie, *flags, "-eval", bootstrap]
             environment = {
                 "PATH": os.environ["PATH"],

@@ -19,7 +19,7 @@ from typing import Self
 from tests.nodes.harness import ports
 from tests.nodes.harness.node import Node
 from tests.nodes.harness.process import Child
-from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer, Wall, policy
+from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer, Wall, launcher, policy
 
 GUARD = "bar@127.0.0.2"
 
@@ -110,9 +110,11 @@ class Scene:
         flags: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         otp: Path | None = None,
+        launched: bool = False,
     ) -> Node:
-        """Starts a guarded node."""
-        interface = [] if self.direct else ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]
+        """Starts a guarded node. ``launched``: by ``distwall exec``, so that it can dial peers."""
+        launched = launched and not self.direct
+        interface = [] if self.direct or launched else ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]
         otp = otp or _otp("DISTWALL_GUARD_OTP")
         node = Node(
             name,
@@ -122,6 +124,7 @@ class Scene:
             flags=[*interface, *flags],
             env=env,
             otp=otp,
+            launcher=launcher(self.wall.config) if launched else (),
         )
         return self._stack.enter_context(node)
 

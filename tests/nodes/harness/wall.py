@@ -16,6 +16,11 @@ COMMAND = Path(sys.executable).with_name("distwall")
 CLUSTER_COOKIE = "cluster-cookie"
 
 
+def launcher(config: Path) -> list[str | Path]:
+    """The command that starts a guarded node: ``distwall exec``."""
+    return [COMMAND, "exec", "--config", config, "--"]
+
+
 @dataclass(frozen=True)
 class Peer:
     """One ``[[peers]]`` entry. ``extra`` are further lines of TOML for it."""

@@ -1,0 +1,162 @@
+"""Connections that peers open to guarded nodes: `distwall.handshake.Inbound` on sockets."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from distwall import _core
+from distwall.gateway.dial import DialError
+from distwall.gateway.handshake import Caller, Dialled, Handshake
+from distwall.gateway.sockets import framing, peer_certificate
+from distwall.handshake import Denied, Event, Inbound, NameReceived, Refused, State, Ticket, Turn
+from distwall.policy import Entry
+from distwall.policy.names import is_glob
+from distwall.tls.names import describe, matches
+
+if TYPE_CHECKING:
+    from distwall.gateway.dial import Dialler
+    from distwall.gateway.door import Door
+    from distwall.gateway.listener import Listener
+
+PEER_TIMEOUT = 2.0
+"""Seconds that a peer has for its answer while the guarded node holds a pending connection for it."""
+
+
+class InboundHandshake(Handshake):
+    """One handshake that a peer began."""
+
+    def __init__(self, door: "Door", listener: "Listener", dialler: "Dialler", peer: asyncio.Transport) -> None:
+        super().__init__(door, peer)
+        self.ticket: Ticket | None = None
+        self._listener = listener
+        self._dialler = dialler
+        self._certificate = peer_certificate(peer)
+        self._encrypted = framing(peer) == 4  # noqa: PLR2004
+        self.machine: Inbound[Entry] = Inbound(
+            lookup=self._lookup,
+            is_guard=self._is_guard,
+            guard_cookie=self._policy.guard.cookie,
+            known_flags=_core.KNOWN_FLAGS,
+            guard=listener.guard,
+            initiator_framing=framing(peer),
+            acceptor_framing=dialler.guard_framing,
+        )
+
+    @property
+    def opened_by(self) -> str:
+        """See `Handshake`."""
+        return "peer"
+
+    @property
+    def certificate(self) -> x509.Certificate | None:
+        """See `Handshake`."""
+        return self._certificate
+
+    def relay(self) -> None:
+        """It is this handshake's turn: dials the guarded node."""
+        self._start(self._dial())
+
+    async def _dial(self) -> None:
+        address = self._listener.guard_address()
+        if address is None:
+            self._react(self.machine.acceptor_closed("the guarded node is not registered any more"))
+            return
+        try:
+            transport = await self._dialler.dial_guard(address, lambda: Dialled(self._door, self))
+        except DialError as error:
+            self._react(self.machine.acceptor_closed(error.detail))
+        else:
+            self.acceptor_connected(transport)
+
+    def _react(self, events: list[Event[Entry]]) -> None:
+        super()._react(events)
+        self._listener.guard = self.machine.guard
+
+    def _named(self, event: NameReceived[Entry]) -> None:
+        if event.entry.tls and self._dialler.has_verifier:
+            self._start(self._verify(event))
+        else:
+            self._request(event)
+
+    async def _verify(self, event: NameReceived[Entry]) -> None:
+        """Asks the policy's own ``verify_peer`` before the guarded node hears of the peer."""
+        if fault := await self._dialler.verify(self._certificate, event.name):
+            self._react(self.machine.refuse("certificate", fault, peer_fault=True, tell=True))
+        else:
+            self._request(event)
+
+    def _request(self, event: NameReceived[Entry]) -> None:
+        self.ticket = self._door.admission.request(
+            self.source_key,
+            self._listener.name,
+            event.name,
+            self._loop.time(),
+            budgeted=is_glob(event.entry.node),
+            dynamic=event.dynamic,
+        )
+        if self.ticket is None:
+            detail = "too many names that were never proved"
+            self._react(self.machine.refuse("name_budget", detail, peer_fault=True, tell=True))
+            return
+        self._door.requested(self, self.ticket)
+
+    def _proved(self) -> None:
+        super()._proved()
+        if self.ticket is not None:
+            self._door.admission.proved(self.ticket)
+
+    def _established(self) -> None:
+        if self.ticket is not None:
+            self._door.admission.established(self.ticket)
+
+    def _failed(self, refused: Refused) -> None:
+        if refused.peer_fault and self.ticket is not None and self.ticket.relayed_at is not None:
+            self._door.failed(self.source_key)
+
+    def _release(self) -> None:
+        if not self._released:
+            self._released = True
+            if self.ticket is not None:
+                self._door.finished(self.ticket)
+
+    def _sides(self, acceptor: asyncio.Transport) -> tuple[asyncio.Transport, asyncio.Transport]:
+        return self._initiator, acceptor
+
+    @property
+    def _peers_turn(self) -> Turn:
+        return Turn.INITIATOR
+
+    def _deadline(self, state: State, now: float) -> float:
+        deadline = super()._deadline(state, now)
+        return min(deadline, now + PEER_TIMEOUT) if self.machine.turn is Turn.INITIATOR else deadline
+
+    def _lookup(self, peer: str, guard: str | None) -> Entry | Denied:
+        entry = self._policy.entry_for(peer, guard)
+        if entry is None:
+            return Denied("unknown_node", "no [[peers]] entry names it")
+        if not entry.admits(self.source):
+            return Denied("source", "its entry does not let it come from there")
+        if entry.tls and not self._encrypted:
+            return Denied("plain_tcp", "its entry asks for TLS")
+        if entry.certificate:
+            if self._certificate is None:
+                return Denied("no_certificate", "its entry asks for a certificate")
+            if not matches(entry.certificate, self._certificate, peer):
+                return Denied("certificate", f"its entry does not let it use the one of {describe(self._certificate)}")
+        return entry
+
+    def _is_guard(self, name: str) -> bool:
+        return name.partition("@")[0] == self._listener.name and self._policy.guards(name)
+
+
+class PeerCaller(Caller):
+    """A peer's connection."""
+
+    def __init__(self, door: "Door", listener: "Listener", dialler: "Dialler") -> None:
+        super().__init__(door)
+        self._listener = listener
+        self._dialler = dialler
+
+    def _begin(self, transport: asyncio.Transport) -> Handshake:
+        return InboundHandshake(self._door, self._listener, self._dialler, transport)

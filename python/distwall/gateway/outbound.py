@@ -1,0 +1,102 @@
+"""Connections that guarded nodes open to peers: `distwall.handshake.Outbound` on sockets.
+
+The guarded node is known only by what it says until it proves the cluster's cookie, and by then the peer was dialled
+and told its name: whoever may connect to loopback can cause that much. The peer's challenge is answered after the proof.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from distwall import _core
+from distwall.gateway.dial import DialError
+from distwall.gateway.handshake import Caller, Dialled, Handshake
+from distwall.gateway.sockets import framing, peer_certificate, source_address
+from distwall.handshake import Denied, NameReceived, Outbound, Turn
+from distwall.policy import Entry, Policy
+
+if TYPE_CHECKING:
+    from distwall.gateway.dial import Dialler
+    from distwall.gateway.door import Door
+    from distwall.gateway.target import Target
+
+
+class OutboundHandshake(Handshake):
+    """One handshake that a guarded node began."""
+
+    def __init__(self, door: "Door", dialler: "Dialler", target: "Target", guard: asyncio.Transport) -> None:
+        super().__init__(door, guard)
+        self.source = target.address or target.host
+        # Not one of the strangers on loopback: they must not crowd it out.
+        self.source_key = f"to {target.node}"
+        self._dialler = dialler
+        self._target = target
+        self._certificate: x509.Certificate | None = None
+        self.machine: Outbound[Entry] = Outbound(
+            target=target.node,
+            lookup=self._lookup,
+            is_guard=self._policy.guards,
+            guard_cookie=self._policy.guard.cookie,
+            known_flags=_core.KNOWN_FLAGS,
+            initiator_framing=framing(guard),
+        )
+
+    @property
+    def opened_by(self) -> str:
+        """See `Handshake`."""
+        return "guard"
+
+    @property
+    def certificate(self) -> x509.Certificate | None:
+        """See `Handshake`."""
+        return self._certificate
+
+    def _named(self, event: NameReceived[Entry]) -> None:
+        self._start(self._dial(event.entry))
+
+    async def _dial(self, entry: Entry) -> None:
+        try:
+            transport = await self._dialler.dial_peer(self._target, entry, lambda: Dialled(self._door, self))
+        except DialError as error:
+            self._react(self.machine.refuse(error.reason, error.detail))
+            return
+        self.source = source_address(transport)
+        self._certificate = peer_certificate(transport)
+        self.machine.acceptor_framing = framing(transport)
+        self.acceptor_connected(transport)
+
+    def _sides(self, acceptor: asyncio.Transport) -> tuple[asyncio.Transport, asyncio.Transport]:
+        return acceptor, self._initiator
+
+    @property
+    def _peers_turn(self) -> Turn:
+        return Turn.ACCEPTOR
+
+    def _lookup(self, guard: str) -> Entry | Denied:
+        return outgoing_entry(self._policy, self._target.node, guard)
+
+
+def outgoing_entry(policy: Policy, target: str, guard: str | None) -> Entry | Denied:
+    """The entry by which a guarded node (None: whichever) may dial ``target``."""
+    entry = policy.entry_for(target, guard)
+    if entry is None:
+        return Denied("unknown_node", "no [[peers]] entry names it")
+    if entry.cookie == policy.guard.cookie and not entry.tls:
+        # Whoever answers at its address would get what it takes to guess the cluster's cookie offline.
+        return Denied(
+            "cluster_cookie", "its entry has the cluster's cookie, which is not shown to whoever answers there"
+        )
+    return entry
+
+
+class GuardCaller(Caller):
+    """A guarded node's connection."""
+
+    def __init__(self, door: "Door", dialler: "Dialler", target: "Target") -> None:
+        super().__init__(door)
+        self._dialler = dialler
+        self._target = target
+
+    def _begin(self, transport: asyncio.Transport) -> Handshake:
+        return OutboundHandshake(self._door, self._dialler, self._target, transport)
