@@ -53,7 +53,6 @@ def _errors(text: str, env: dict[str, str] | None = None) -> list[tuple[int, int
         (HEAD + "ports = 9100\n", 4, 9, "`ports` is an integer, not a string"),
         (HEAD + "peer_epmd_port = 70000\n", 4, 18, "a number from 1 to 65535"),
         (HEAD + "peer_epmd_port = true\n", 4, 18, "`peer_epmd_port` is a boolean"),
-        (HEAD + "[guard.tls]\n", 4, 8, "does not have `tls` yet"),
         # cookies
         (HEAD + '[[peers]]\nnode = "foo@*"\n', 4, 1, "an entry without a cookie"),
         (HEAD + '[[peers]]\nnode = "foo@*"\ncookie = ""\n', 6, 10, "the cookie is empty"),
@@ -77,8 +76,6 @@ def _errors(text: str, env: dict[str, str] | None = None) -> list[tuple[int, int
         (HEAD + ENTRY + "visble = true\n", 7, 1, "unknown key `visble`; did you mean `visible`?"),
         (HEAD + ENTRY + 'visible = "yes"\n', 7, 11, "write true or false"),
         (HEAD + ENTRY + "funs = 1\n", 7, 8, "write true or false"),
-        (HEAD + ENTRY + 'tls = "required"\n', 7, 1, "does not have `tls` yet"),
-        (HEAD + ENTRY + 'certificate = "*"\n', 7, 1, "does not have `certificate` yet"),
         (HEAD + ENTRY + 'mode = "audit"\n', 7, 1, "does not have `mode` yet"),
         (HEAD + ENTRY + "rules_out = []\n", 7, 1, "does not have `rules_out` yet"),
         (HEAD + ENTRY + 'from = ["10.0.0.1/8"]\n', 7, 9, "did you mean 10.0.0.0/8?"),

@@ -8,7 +8,7 @@ concern it into the tables of the core. ``explain`` says what the policy does wi
 from distwall.policy.cookie import Cookie
 from distwall.policy.explanation import Explanation, QuestionError, explain, rule_to_json
 from distwall.policy.load import load, loads
-from distwall.policy.model import Address, Audit, Control, Entry, Guard, Policy
+from distwall.policy.model import Address, Audit, Control, Entry, Guard, InsideTls, Policy, Redirect, Tls
 from distwall.policy.problem import Origin, PolicyError, Problem
 from distwall.policy.rules import Filter, Rule
 
@@ -21,12 +21,15 @@ __all__ = [
     "Explanation",
     "Filter",
     "Guard",
+    "InsideTls",
     "Origin",
     "Policy",
     "PolicyError",
     "Problem",
     "QuestionError",
+    "Redirect",
     "Rule",
+    "Tls",
     "explain",
     "load",
     "loads",

@@ -12,17 +12,19 @@ from distwall._core import DEFAULT_LIMITS
 from distwall.policy.cookie import Cookie
 from distwall.policy.grammar import RuleSyntaxError, parse_rule
 from distwall.policy.lint import warnings
-from distwall.policy.model import Address, Audit, Control, Entry, Guard, OnFull, Policy
+from distwall.policy.model import Address, Audit, Control, Entry, Guard, InsideTls, OnFull, Policy, Redirect
 from distwall.policy.names import glob_matches, is_glob, node_glob_fault
 from distwall.policy.problem import Origin, PolicyError, Problem
-from distwall.policy.reader import Problems, Table
+from distwall.policy.reader import Problems, Table, path_fault
 from distwall.policy.rules import Rule
 from distwall.policy.secrets import COOKIE_KEYS, cookie_origin, expand, read_cookie
 from distwall.policy.source import Source
+from distwall.policy.tls import FILE_KEYS, TLS_KEYS, entry_certificate, entry_tls, read_inside_tls, read_tls
 
 # sun_path of unix(7), its closing NUL included.
 _MAX_SOCKET_PATH = 108
 _MAX_LIMIT = 2**63 - 1
+_MADE_UP_PORTS = (64000, 64999)
 _NO_COOKIE = Cookie(b"")
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s]+)):([0-9]{1,5})")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
@@ -83,7 +85,8 @@ class _Loader:
             self._entry(index, table, guard, defaults_cookie, has_defaults_cookie) for index, table in enumerate(peers)
         ]
         if defaults_cookie is not None:
-            entries.append(_defaults_entry(len(entries), defaults_cookie, cookie_origin(defaults_table)))
+            origin = cookie_origin(defaults_table)
+            entries.append(_defaults_entry(len(entries), defaults_cookie, origin, tls=guard.tls is not None))
             self._warn_of_cluster_cookie(defaults_table, defaults_cookie, guard, visible=False)
         control = self._control()
         audit = self._audit()
@@ -110,8 +113,7 @@ class _Loader:
     def _guard(self) -> Guard:
         table = self._table(
             ("guard",),
-            {"nodes", "listen", "epmd", "register", "ports", "peer_epmd_port", *COOKIE_KEYS},
-            later={"tls"},
+            {"nodes", "listen", "epmd", "register", "ports", "peer_epmd_port", "tls", "redirect", *COOKIE_KEYS},
         )
         if "guard" not in self.source.values:
             table.error(None, "no [guard] table", 'add [guard] with nodes = ["NAME@HOST"] and the cluster\'s cookie')
@@ -132,6 +134,25 @@ class _Loader:
             ports=self._ports(table),
             cookie=cookie or _NO_COOKIE,
             peer_epmd_port=table.integer("peer_epmd_port", epmd.port, low=1, high=65535),
+            tls=read_tls(self._table(("guard", "tls"), TLS_KEYS), self.env) if "tls" in table else None,
+            inside=self._inside(table),
+            redirect=self._redirect() if "redirect" in table else None,
+        )
+
+    def _inside(self, guard: Table) -> InsideTls | None:
+        tls = guard.values.get("tls")
+        if not isinstance(tls, dict) or "inside" not in tls:
+            return None
+        return read_inside_tls(self._table(("guard", "tls", "inside"), set(FILE_KEYS)), self.env)
+
+    def _redirect(self) -> Redirect | None:
+        table = self._table(("guard", "redirect"), {"user", "port", "ports"})
+        if table.usable and "user" not in table:
+            table.error(None, "no `user` whose connections are redirected", 'write user = "NAME" of the nodes\' user')
+        return Redirect(
+            user=table.string("user", "", fault=path_fault),
+            port=table.integer("port", 4371, low=1, high=65535),
+            ports=self._ports(table, _MADE_UP_PORTS) or _MADE_UP_PORTS,
         )
 
     def _tables(self, top: Table) -> None:
@@ -151,8 +172,9 @@ class _Loader:
         if not isinstance(peers, list):
             top.key_error("peers", "`peers` is one table", "write each entry as [[peers]]")
             return []
-        known = {"node", "visible", "tables", "rules", "limits", "third_nodes", "funs", "from", "guards", *COOKIE_KEYS}
-        later = {"tls", "certificate", "rules_out", "mode", "until"}
+        known = {"node", "visible", "tables", "rules", "limits", "third_nodes", "funs", "from", "guards"}
+        known |= {"tls", "certificate", *COOKIE_KEYS}
+        later = {"rules_out", "mode", "until"}
         return [self._table(("peers", index), known, later) for index in range(len(peers))]
 
     def _entry(
@@ -184,6 +206,8 @@ class _Loader:
             attached=(own_rules, *(self.tables[name] for name in tables)),
             third_nodes=self._globs(table, "third_nodes") if "third_nodes" in table else default_third_nodes,
             funs=table.boolean("funs", False) if "funs" in table else None,
+            tls=(tls := entry_tls(table, guard)),
+            certificate=entry_certificate(table, tls=tls),
             origin=table.at("node") if "node" in table else table.origin,
         )
 
@@ -281,20 +305,20 @@ class _Loader:
             return default
         return Address(match[1] or match[2], int(match[3]))
 
-    def _ports(self, table: Table) -> tuple[int, int] | None:
+    def _ports(self, table: Table, default: tuple[int, int] | None = None) -> tuple[int, int] | None:
         text = table.string("ports", "")
         if "ports" not in table or not isinstance(table.values["ports"], str):
-            return None
+            return default
         match = _PORTS.fullmatch(text)
         low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not 1 <= low <= high <= 65535:
             table.error("ports", f"`{text}` is not a range of ports", "write FIRST-LAST, as in 9100-9199")
-            return None
+            return default
         return low, high
 
     def _control(self) -> Control:
         table = self._table(("control",), {"socket"}, later={"http", "node", "cookie", "cookie_env", "cookie_file"})
-        socket = expand(table.string("socket", "distwall.sock", fault=_path_fault), self.source.path, self.env)
+        socket = expand(table.string("socket", "distwall.sock", fault=path_fault), self.source.path, self.env)
         if len(os.fsencode(socket)) >= _MAX_SOCKET_PATH:
             table.error(
                 "socket", f"the path of the socket is too long: {socket}", "use a shorter one, as in /run/distwall.sock"
@@ -307,7 +331,7 @@ class _Loader:
         choices: dict[str, OnFull] = {"deny": "deny", "continue": "continue"}
         if on_full not in choices:
             table.error("on_full", f"`{on_full}` is no way to go on", 'write on_full = "deny" or on_full = "continue"')
-        file = expand(table.string("file", "distwall-audit.jsonl", fault=_path_fault), self.source.path, self.env)
+        file = expand(table.string("file", "distwall-audit.jsonl", fault=path_fault), self.source.path, self.env)
         return Audit(file, choices.get(on_full, "deny"))
 
     def _warn_of_cluster_cookie(self, table: Table, cookie: Cookie, guard: Guard, *, visible: bool) -> None:
@@ -319,7 +343,7 @@ class _Loader:
             )
 
 
-def _defaults_entry(index: int, cookie: Cookie, origin: Origin) -> Entry:
+def _defaults_entry(index: int, cookie: Cookie, origin: Origin, *, tls: bool) -> Entry:
     """What peers that no entry names get where [defaults] has a cookie: the defaults, and nothing attached."""
     return Entry(
         index=index,
@@ -333,6 +357,8 @@ def _defaults_entry(index: int, cookie: Cookie, origin: Origin) -> Entry:
         attached=(),
         third_nodes=(),
         funs=None,
+        tls=tls,
+        certificate=(),
         origin=origin,
     )
 
@@ -345,9 +371,3 @@ def _host_fault(text: str) -> str | None:
     except ValueError:
         return f"is `{text}`, not an IP address or a host name"
     return None
-
-
-def _path_fault(text: str) -> str | None:
-    if not text:
-        return "is empty"
-    return "holds a NUL character" if "\0" in text else None

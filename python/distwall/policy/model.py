@@ -13,6 +13,7 @@ from distwall.policy.ranking import Ranking, rank
 from distwall.policy.rules import Rule, to_core
 
 OnFull = Literal["deny", "continue"]
+ClientCertificates = Literal["required", "optional"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,42 @@ class Address:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """The ``[guard.tls]`` table: distwall's own certificate towards peers, and whose certificates it trusts."""
+
+    cert: Path
+    """The certificate, then what it needs of the chain."""
+    key: Path
+    ca: Path
+    """Certificates whose holders, or whose holders' certificates, are trusted."""
+    clients: ClientCertificates
+    """Whether a peer that dials over TLS has to have a certificate."""
+    verify_peer: str | None
+    """The policy's own look at certificates, ``module:function``."""
+
+
+@dataclass(frozen=True, slots=True)
+class InsideTls:
+    """The ``[guard.tls.inside]`` table: the guarded nodes speak TLS to distwall."""
+
+    cert: Path
+    key: Path
+    ca: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """The ``[guard.redirect]`` table: the packet filter brings what the guarded nodes dial to distwall."""
+
+    user: str
+    """Who runs the guarded nodes."""
+    port: int
+    """Where distwall takes what is redirected."""
+    ports: tuple[int, int]
+    """The range of the ports, first and last, that distwall makes up for peers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +81,11 @@ class Guard:
     """The cluster's cookie."""
     peer_epmd_port: int
     """Where remote hosts run EPMD."""
+    tls: Tls | None
+    """None: peers speak plain TCP."""
+    inside: InsideTls | None
+    """None: guarded nodes speak plain TCP."""
+    redirect: Redirect | None
 
     @property
     def one_epmd(self) -> bool:
@@ -73,6 +115,10 @@ class Entry:
     """The entry's own rules, then those of its tables in order."""
     third_nodes: tuple[str, ...]
     funs: bool | None
+    tls: bool
+    """Whether its peers have to speak TLS."""
+    certificate: tuple[str, ...]
+    """Globs, one of which a name in the peer's certificate has to match; empty: any certificate will do."""
     origin: Origin
 
     def admits(self, source: str) -> bool:

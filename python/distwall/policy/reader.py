@@ -126,6 +126,13 @@ class Table:
         return value
 
 
+def path_fault(text: str) -> str | None:
+    """Why ``text`` can't be a path; None if it can."""
+    if not text:
+        return "is empty"
+    return "holds a NUL character" if "\0" in text else None
+
+
 def kind(value: object) -> str:
     """What a TOML value is, in words."""
     match value:
