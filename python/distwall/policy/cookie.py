@@ -18,7 +18,7 @@ class Cookie:
     def __init__(self, secret: bytes, *, origin: Origin | None = None, file: Path | None = None) -> None:
         """``secret``: the characters of the atom, one byte each (Latin-1), as the handshake's digest takes them.
 
-        ``origin``: where the policy names it. ``file``: the file that holds it, which may be the policy; None: none does.
+        ``origin``: where the policy names it. ``file``: the file that holds it, perhaps the policy; None: none.
         """
         self._secret = secret
         self.origin = origin

@@ -1,0 +1,54 @@
+"""The doctor: finds what would get round the firewall, and says how to mend it.
+
+``examine`` looks at a policy and at this host (``Host``), and gives a list of ``Finding``; the checks are in
+``checks``. Nothing is changed, and no finding shows a cookie.
+"""
+
+from pathlib import Path
+
+from distwall.doctor.checks import cookies, epmds, exposed, files, running, service, wire
+from distwall.doctor.finding import Finding
+from distwall.doctor.host import Host
+from distwall.policy import Policy
+
+__all__ = ["Finding", "Host", "examine", "examine_without_policy"]
+
+
+def examine(policy: Policy, host: Host | None = None) -> list[Finding]:
+    """Everything found, the problems first."""
+    host = host or Host()
+    guarded = host.guarded(policy)
+    found = [
+        *service.running(policy),
+        *exposed.check(policy, host),
+        *epmds.check(policy, host),
+        *running.outgoing(policy, host),
+        *running.mesh(policy, host),
+        *running.cookie_argument(guarded),
+        *cookies.weak(policy),
+        *cookies.shared(policy),
+        *files.secrets(policy, host),
+        *files.policy_of(policy, host),
+        *wire.certificates(policy),
+        *wire.plain(policy, host),
+        *running.release(guarded),
+        *service.as_root(policy, host),
+    ]
+    return _sorted(found)
+
+
+def examine_without_policy(path: Path | None, host: Host | None = None) -> list[Finding]:
+    """What can be told where no policy checks. Which nodes are guarded is not known then: all are looked at."""
+    host = host or Host()
+    return _sorted(
+        [
+            *(files.policy_file(path) if path else ()),
+            *running.cookie_argument(host.nodes),
+            *running.release(host.nodes),
+        ]
+    )
+
+
+def _sorted(found: list[Finding]) -> list[Finding]:
+    # Where one check says the same twice, as of a file that two entries name, once is enough.
+    return sorted(dict.fromkeys(found), key=lambda finding: finding.severity)

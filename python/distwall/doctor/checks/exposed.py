@@ -1,0 +1,75 @@
+"""Guarded nodes that can be reached without distwall: their own port at another address than loopback."""
+
+from collections.abc import Iterator
+
+from distwall.doctor.erlang import Node
+from distwall.doctor.finding import Finding, problem, warning
+from distwall.doctor.host import Host
+from distwall.doctor.sockets import Listener, answers, endpoint
+from distwall.policy import Policy
+
+_REMEDY = "start it with -kernel inet_dist_use_interface '{127,0,0,1}'"
+
+
+def check(policy: Policy, host: Host) -> Iterator[Finding]:
+    """Looks at the listening sockets, and tries each of the host's addresses."""
+    owners: dict[int, Node] = {inode: node for node in host.nodes for inode in node.process.sockets}
+    settled: set[int] = set()
+    for alive, port in host.registered(policy).items():
+        if not policy.guards_alive(alive):
+            continue
+        owner = next(
+            (owners[each.inode] for each in host.listeners if each.port == port and each.inode in owners), None
+        )
+        if owner:
+            settled.add(owner.pid)
+        yield from _reachable(alive, port, owner, host)
+    for node in host.guarded(policy):
+        if node.pid not in settled:
+            yield from _unsure(node, host)
+
+
+def _reachable(alive: str, port: int, owner: Node | None, host: Host) -> Iterator[Finding]:
+    inside = {each.inode for each in host.listeners if each.port == port and each.loopback}
+    open_at = []
+    for address in host.outside:
+        listener = host.listener_at(address, port)
+        if listener is None:
+            # Nobody listens, so what answers is a forwarding to the node.
+            mine = True
+        elif owner:
+            mine = listener.inode in owner.process.sockets
+        else:
+            mine = listener.inode in inside or not inside
+        if mine and answers(address, port):
+            open_at.append(endpoint(address, port))
+    who = f" ({owner.where})" if owner else ""
+    if open_at:
+        what = f"{alive} can be reached without distwall"
+        yield problem("exposed", what, f"{', '.join(open_at)}{who}", _REMEDY)
+        return
+    # A packet filter may keep this host's own connections away, and let others in.
+    for listener in host.listeners:
+        if listener.port == port and not listener.loopback and _is_of(listener, owner, inside):
+            what = f"{alive} listens on more than loopback, though nothing answers there from this host"
+            yield problem("exposed", what, f"{listener}{who}", _REMEDY)
+            return
+
+
+def _is_of(listener: Listener, owner: Node | None, inside: set[int]) -> bool:
+    return listener.inode in owner.process.sockets if owner else not inside
+
+
+def _unsure(node: Node, host: Host) -> Iterator[Finding]:
+    """A node whose port isn't known: not registered here, or registered with an EPMD that hides it."""
+    if node.on_loopback:
+        return
+    name = node.name or "a guarded node"
+    own = [each for each in host.listeners if each.inode in node.process.sockets]
+    outside = [str(each) for each in own if not each.loopback]
+    if outside:
+        what = f"{name} listens on more than loopback; if one of these is its distribution, that goes round distwall"
+        yield warning("exposed", what, f"{', '.join(outside)} ({node.where})", _REMEDY)
+    elif not own:
+        what = f"{name} was not told to listen on loopback only"
+        yield warning("exposed", what, node.where, _REMEDY)

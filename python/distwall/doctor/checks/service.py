@@ -1,0 +1,29 @@
+"""distwall itself: whether it runs, and as whom."""
+
+from collections.abc import Iterator
+
+from distwall.control.client import Client, NotRunningError
+from distwall.doctor.finding import Finding, problem, warning
+from distwall.doctor.host import Host
+from distwall.policy import Policy
+
+_FIRST_FREE_PORT = 1024
+
+
+def running(policy: Policy) -> Iterator[Finding]:
+    """Whether a distwall answers on the control socket."""
+    try:
+        Client(policy.control.socket).peers()
+    except NotRunningError as error:
+        what, _, remedy = str(error).partition("; ")
+        yield problem("not_running", what.removeprefix(f"{policy.control.socket}: "), policy.control.socket, remedy)
+
+
+def as_root(policy: Policy, host: Host) -> Iterator[Finding]:
+    """Whether it has rights that it does not need."""
+    service = host.service(policy.control.socket)
+    guard = policy.guard
+    ports = {guard.epmd.port, guard.register.port, *(guard.ports or ())}
+    if service and service.uid == 0 and min(ports) >= _FIRST_FREE_PORT:
+        what = "distwall runs as root, and needs no rights of root's"
+        yield warning("root", what, f"pid {service.pid}", "run it as a user of its own, who can read the cookies")

@@ -1,0 +1,62 @@
+"""What can be read or changed on the way: connections without TLS, and certificates that run out."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from distwall.doctor.finding import Finding, problem, warning
+from distwall.doctor.host import Host
+from distwall.doctor.sockets import is_loopback, resolve
+from distwall.policy import Entry, Policy
+from distwall.policy.names import is_glob
+
+SOON = timedelta(days=30)
+
+
+def plain(policy: Policy, host: Host) -> Iterator[Finding]:
+    """Entries whose peers speak without TLS over a network."""
+    open_listener = any(not is_loopback(address) for address in host.served_host(policy.guard.listen))
+    for entry in policy.entries:
+        if entry.tls:
+            continue
+        if entry.sources:
+            inbound = open_listener and not all(network.is_loopback for network in entry.sources)
+        else:
+            inbound = open_listener
+        if inbound or _is_remote(entry):
+            what = f"{entry.node} speaks without TLS: who is on the way can read and change everything"
+            yield warning("plain", what, entry.origin, "add [guard.tls], or use a tunnel")
+
+
+def _is_remote(entry: Entry) -> bool:
+    """Whether guarded nodes reach the entry's node over a network."""
+    host = entry.node.partition("@")[2]
+    return not is_glob(host) and any(not is_loopback(address) for address in resolve(host))
+
+
+def certificates(policy: Policy, now: datetime | None = None) -> Iterator[Finding]:
+    """Certificates of the policy that have expired, or will within a month."""
+    now = now or datetime.now(UTC)
+    for tls in (policy.guard.tls, policy.guard.inside):
+        if tls:
+            for path in dict.fromkeys((tls.cert, tls.ca)):
+                yield from _expiring(path, now)
+
+
+def _expiring(path: Path, now: datetime) -> Iterator[Finding]:
+    # Only who uses TLS pays for the import.
+    from cryptography import x509  # noqa: PLC0415
+
+    try:
+        found = x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError):
+        # The policy would not have checked, or the file has changed since.
+        yield problem("certificate", "no certificate can be read", path, "put a certificate there")
+        return
+    for certificate in found:
+        end = certificate.not_valid_after_utc
+        name = certificate.subject.rfc4514_string() or "without a subject"
+        if end <= now:
+            yield problem("certificate", f"the certificate {name} expired on {end:%Y-%m-%d}", path, "renew it")
+        elif end - now < SOON:
+            yield warning("certificate", f"the certificate {name} expires on {end:%Y-%m-%d}", path, "renew it")

@@ -1,0 +1,111 @@
+"""The host as the checks see it: read once, so that all of them speak of the same moment."""
+
+import socket
+import struct
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from distwall.doctor import epmd
+from distwall.doctor.erlang import Node, nodes
+from distwall.doctor.processes import Process, processes
+from distwall.doctor.sockets import Listener, is_loopback, listeners, local_addresses, resolve
+from distwall.policy import Address, Policy
+
+_CREDENTIALS = struct.Struct("3i")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The process that listens on the control socket."""
+
+    pid: int
+    uid: int
+
+
+class Host:
+    """Addresses, listening sockets, Erlang nodes and the running distwall."""
+
+    @cached_property
+    def addresses(self) -> list[str]:
+        """The IP addresses of this host."""
+        return local_addresses()
+
+    @property
+    def outside(self) -> list[str]:
+        """Those that others can reach."""
+        return [address for address in self.addresses if not is_loopback(address)]
+
+    @cached_property
+    def listeners(self) -> list[Listener]:
+        """All listening TCP sockets."""
+        return listeners()
+
+    @cached_property
+    def processes(self) -> list[Process]:
+        """All processes."""
+        return processes()
+
+    @cached_property
+    def nodes(self) -> list[Node]:
+        """All Erlang VMs."""
+        return nodes(self.processes)
+
+    def guarded(self, policy: Policy) -> list[Node]:
+        """The guarded nodes that run, as far as their command lines or their ports tell."""
+        ports = {port for alive, port in self.registered(policy).items() if policy.guards_alive(alive)}
+        registered = {listener.inode for listener in self.listeners if listener.port in ports}
+        return [
+            node
+            for node in self.nodes
+            if (node.name and _is_guarded(policy, node.name)) or not registered.isdisjoint(node.process.sockets)
+        ]
+
+    def registered(self, policy: Policy) -> dict[str, int]:
+        """The nodes at the register EPMD and their own ports; none where it hides these or does not answer."""
+        if policy.guard.one_epmd:
+            return {}
+        for address in resolve(policy.guard.register.host):
+            if (known := epmd.names(address, policy.guard.register.port)) is not None:
+                return known
+        return {}
+
+    def listener_at(self, address: str, port: int) -> Listener | None:
+        """The socket that answers at an address: the one bound to it, else one bound to all."""
+        fitting = [listener for listener in self.listeners if listener.port == port and listener.covers(address)]
+        family = ":" in address
+        return min(fitting, key=lambda each: (each.wildcard, (":" in each.address) != family), default=None)
+
+    def sockets_of(self, pid: int) -> frozenset[int]:
+        """The inodes of a process's sockets; none if they may not be read."""
+        return next((process.sockets for process in self.processes if process.pid == pid), frozenset())
+
+    def owner_of(self, inode: int) -> int | None:
+        """The process that holds a socket, as far as may be read."""
+        return next((process.pid for process in self.processes if inode in process.sockets), None)
+
+    def served(self, address: Address) -> set[str]:
+        """The local addresses at which a listener of the policy answers."""
+        return self.served_host(address.host)
+
+    def served_host(self, host: str) -> set[str]:
+        """The local addresses that a host of the policy stands for."""
+        resolved = resolve(host)
+        if "0.0.0.0" in resolved:  # noqa: S104
+            return {each for each in self.addresses if ":" not in each}
+        return set(self.addresses) if "::" in resolved else resolved
+
+    def service(self, control: Path) -> Service | None:
+        """The distwall that listens on the control socket; None: nobody does, or only others may ask."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            try:
+                probe.connect(str(control))
+                raw = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            except OSError:
+                return None
+        pid, uid, _ = _CREDENTIALS.unpack(raw)
+        return Service(pid, uid)
+
+
+def _is_guarded(policy: Policy, name: str) -> bool:
+    return policy.guards(name) if "@" in name else policy.guards_alive(name)

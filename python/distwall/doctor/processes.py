@@ -1,0 +1,85 @@
+"""Processes as /proc shows them. What may not be read is left empty: other users' processes show little."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of this network namespace."""
+
+    pid: int
+
+    @property
+    def folder(self) -> Path:
+        """Its folder in /proc."""
+        return _PROC / str(self.pid)
+
+    @cached_property
+    def arguments(self) -> list[str]:
+        """Its command line."""
+        with suppress(OSError):
+            return self._text("cmdline").split("\0")[:-1]
+        return []
+
+    @cached_property
+    def executable(self) -> str:
+        """The path of its program, as the process itself sees it."""
+        with suppress(OSError):
+            return str((self.folder / "exe").readlink())
+        return ""
+
+    @cached_property
+    def uid(self) -> int | None:
+        """The user as whom it runs."""
+        with suppress(OSError):
+            return self.folder.stat().st_uid
+        return None
+
+    @cached_property
+    def sockets(self) -> frozenset[int]:
+        """The inodes of its sockets."""
+        found = set()
+        with suppress(OSError):
+            for descriptor in (self.folder / "fd").iterdir():
+                with suppress(OSError):
+                    kind, _, inode = str(descriptor.readlink()).partition(":[")
+                    if kind == "socket":
+                        found.add(int(inode.rstrip("]")))
+        return frozenset(found)
+
+    def read(self, path: str) -> str | None:
+        """A file as the process sees it, a relative path from its working folder; None if that can't be read."""
+        base = self.folder / "root" if path.startswith("/") else self.folder / "cwd"
+        try:
+            return (base / path.lstrip("/")).read_text(errors="replace")
+        except OSError:
+            return None
+
+    def names_in(self, path: str) -> list[str]:
+        """The names in a folder, as the process sees it."""
+        try:
+            return sorted(each.name for each in (self.folder / "root" / path.lstrip("/")).iterdir())
+        except OSError:
+            return []
+
+    def _text(self, name: str) -> str:
+        return (self.folder / name).read_text(errors="replace")
+
+
+def processes() -> list[Process]:
+    """The processes of this network namespace, and those of which that can't be told."""
+    here = _network(_PROC / "thread-self")
+    entries = (entry for entry in _PROC.iterdir() if entry.name.isdecimal())
+    return [Process(pid) for pid in sorted(int(entry.name) for entry in entries if _network(entry) in (here, None))]
+
+
+def _network(folder: Path) -> str | None:
+    try:
+        return str((folder / "ns/net").readlink())
+    except OSError:
+        return None

@@ -1,0 +1,206 @@
+"""What is open on a host with real nodes: the doctor finds it, and nothing where there is nothing."""
+
+import os
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from distwall.doctor import Host
+from tests.doctor.ground import ENTRY, GUARD, OUTSIDE, SOUND, Ground
+
+EPMD = ("-epmd_module", "distwall_epmd")
+LOOPBACK = ("-kernel", "inet_dist_use_interface", "{127,0,0,1}")
+VISIBLE = ENTRY + "visible = true\n"
+
+
+def test_a_sound_setup_has_no_finding(ground: Ground) -> None:
+    ground.run()
+    node = ground.node()
+    found = ground.found()
+    assert [finding.check for finding in found] == ["root"]
+    assert node.pid in [each.pid for each in Host().guarded(ground.policy)]
+
+
+class TestExposed:
+    def test_at_all_addresses(self, ground: Ground) -> None:
+        ground.run()
+        node = ground.node(flags=EPMD)
+        (finding,) = ground.found("exposed")
+        assert finding.severity == "problem"
+        assert finding.what == "bar can be reached without distwall"
+        assert finding.where.startswith(f"{OUTSIDE}:")
+        assert finding.where.endswith(f"(pid {node.pid})")
+        assert "inet_dist_use_interface" in finding.remedy
+
+    def test_behind_a_packet_filter(self, ground: Ground) -> None:
+        ground.run()
+        ground.node(flags=(*EPMD, "-kernel", "inet_dist_listen_min", "9111", "inet_dist_listen_max", "9111"))
+        subprocess.run(["nft", "add table inet t"], check=True)
+        subprocess.run(["nft", "add chain inet t i { type filter hook input priority 0; }"], check=True)
+        subprocess.run(["nft", "add rule inet t i ip daddr != 127.0.0.0/8 tcp dport 9111 reject"], check=True)
+        subprocess.run(["nft", "add rule inet t i ip6 daddr != ::1 tcp dport 9111 reject"], check=True)
+        (finding,) = ground.found("exposed")
+        assert "listens on more than loopback, though nothing answers" in finding.what
+
+    def test_forwarded_to_loopback(self, ground: Ground) -> None:
+        ground.run()
+        ground.node(flags=(*SOUND[:3], "inet_dist_listen_min", "9111", "inet_dist_listen_max", "9111", *SOUND[3:]))
+        assert ground.found("exposed") == []
+        subprocess.run(["nft", "add table ip t"], check=True)
+        subprocess.run(["nft", "add chain ip t o { type nat hook output priority -100; }"], check=True)
+        rule = f"add rule ip t o ip daddr {OUTSIDE} tcp dport 9111 dnat to 127.0.0.1:9111"
+        subprocess.run(["nft", rule], check=True)
+        (finding,) = ground.found("exposed")
+        assert finding.where.startswith(f"{OUTSIDE}:9111")
+
+    def test_another_program_at_the_same_port_elsewhere_is_none(self, ground: Ground) -> None:
+        ground.run()
+        ground.node(flags=(*SOUND[:3], "inet_dist_listen_min", "9111", "inet_dist_listen_max", "9111", *SOUND[3:]))
+        with socket.create_server((OUTSIDE, 9111)):
+            assert ground.found("exposed") == []
+
+    @pytest.mark.parametrize("told", [True, False])
+    def test_where_distwall_hides_the_port(self, ground: Ground, told: bool) -> None:
+        ground.write(guard=GUARD.replace("4370", "4369") + 'epmd = "0.0.0.0:4369"\n')
+        ground.run()
+        ground.node(flags=SOUND if told else EPMD, port=4369)
+        assert [finding.severity for finding in ground.found("exposed")] == ([] if told else ["warning"])
+        assert ground.found("epmd") == []
+
+    def test_not_told_and_not_registered(self, ground: Ground) -> None:
+        ground.epmd(4371, address="127.0.0.1")
+        ground.run()
+        node = ground.node(flags=EPMD, port=4371)
+        (finding,) = ground.found("exposed")
+        assert finding.severity == "warning"
+        assert "if one of these is its distribution" in finding.what
+        assert str(node.pid) in finding.where
+        node.kill()
+        ground.node(flags=SOUND, port=4371)
+        assert ground.found("exposed") == []
+
+
+def _answer_names(server: socket.socket) -> None:
+    """One NAMES_REQ, as an EPMD that knows nobody."""
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(3)
+        connection.sendall((4370).to_bytes(4))
+
+
+class TestEpmds:
+    def test_one_that_hands_out_a_guarded_nodes_own_port(self, ground: Ground) -> None:
+        epmd = ground.epmd()
+        ground.write(guard=GUARD + 'epmd = "127.0.0.2:4368"\n')
+        ground.run()
+        ground.node(port=4369)
+        (finding,) = ground.found("epmd")
+        assert (finding.severity, finding.what) == ("problem", "another EPMD hands out the own port of bar")
+        assert f"{OUTSIDE}:4369" in finding.where
+        assert f"(pid {epmd.pid})" in finding.where
+        assert "ERL_EPMD_PORT=4370" in finding.remedy
+
+    def test_one_without_guarded_nodes_at_an_outside_address(self, ground: Ground) -> None:
+        ground.write(guard=GUARD + 'epmd = "127.0.0.2:4368"\n')
+        ground.epmd()
+        ground.run()
+        (finding,) = ground.found("epmd")
+        assert finding.severity == "warning"
+        assert "ERL_EPMD_ADDRESS" in finding.remedy
+
+    def test_one_on_loopback(self, ground: Ground) -> None:
+        ground.run()
+        ground.epmd(address="127.0.0.1")
+        ground.node("foo@127.0.0.1", port=4369, flags=LOOPBACK)
+        (finding,) = ground.found("epmd")
+        assert finding.severity == "warning"
+        assert finding.where.startswith("127.0.0.1:4369")
+        assert "127.0.0.2:4369" not in finding.where
+
+    def test_one_in_distwalls_place(self, ground: Ground) -> None:
+        ground.epmd(4370, address="127.0.0.1")
+        (finding,) = ground.found("epmd")
+        assert "holds an address of distwall's" in finding.what
+        assert "127.0.0.1:4370" in finding.where
+
+    def test_one_that_takes_registrations_over_ipv6(self, ground: Ground) -> None:
+        ground.run()
+        with socket.create_server(("::1", 4370), family=socket.AF_INET6) as server:
+            answer = threading.Thread(target=_answer_names, args=(server,), daemon=True)
+            answer.start()
+            (finding,) = ground.found("epmd")
+            answer.join()
+        assert finding.severity == "problem"
+        assert finding.what == "another EPMD takes registrations at the port of the guarded nodes"
+        assert finding.where == f"[::1]:4370 (pid {os.getpid()})"
+
+    def test_something_else_at_the_port_is_none(self, ground: Ground) -> None:
+        ground.run()
+        with socket.create_server((OUTSIDE, 4369)):
+            assert ground.found("epmd") == []
+
+
+class TestNodes:
+    def test_the_mesh_of_visible_peers(self, ground: Ground) -> None:
+        ground.write(VISIBLE)
+        ground.run()
+        node = ground.node()
+        (finding,) = ground.found("mesh")
+        assert finding.where == f"pid {node.pid}"
+        assert "-connect_all false" in finding.remedy
+        ground.write(VISIBLE.replace("accept ping", "accept *"))
+        assert ground.found("mesh") == []
+
+    @pytest.mark.parametrize(
+        "flags", [("-connect_all", "false"), ("-kernel", "connect_all", "false"), ("-config", "sys")]
+    )
+    def test_no_mesh(self, ground: Ground, flags: tuple[str, ...]) -> None:
+        (ground.folder / "sys.config").write_text("[{kernel, [{connect_all , false},\n {logger_level, error}]}].\n")
+        ground.write(VISIBLE)
+        ground.run()
+        ground.node(flags=(*SOUND, *flags))
+        assert ground.found("mesh") == []
+
+    def test_outgoing_connections(self, ground: Ground) -> None:
+        ground.run()
+        node = ground.node(flags=LOOPBACK)
+        (finding,) = ground.found("outgoing")
+        assert finding.where == f"pid {node.pid}"
+        assert "distwall exec" in finding.remedy
+        ground.write("")
+        assert ground.found("outgoing") == []
+
+    def test_a_cookie_on_the_command_line(self, ground: Ground) -> None:
+        ground.run()
+        node = ground.node(flags=(*SOUND, "-setcookie", "QWERZUIOPASDFGHJKLYX"))
+        (finding,) = ground.found("cookie_argument")
+        assert finding.where == f"pid {node.pid}"
+
+    def test_the_interface_in_a_config_file(self, ground: Ground) -> None:
+        (ground.folder / "sys.config").write_text("[{kernel,[{inet_dist_use_interface,{127,0,0,1}}]}].")
+        ground.epmd(4371, address="127.0.0.1")
+        ground.run()
+        ground.node(flags=(*EPMD, "-config", "sys"), port=4371)
+        assert ground.found("exposed") == []
+
+    def test_nodes_that_are_not_guarded(self, ground: Ground) -> None:
+        ground.write(VISIBLE)
+        ground.run()
+        ground.epmd(4371, address="127.0.0.1")
+        ground.node("other@127.0.0.1", flags=("-setcookie", "secret"), port=4371)
+        assert {finding.check for finding in ground.found()} == {"root"}
+
+
+class TestService:
+    def test_not_running(self, ground: Ground) -> None:
+        (finding,) = ground.found("not_running")
+        assert finding.what == "no distwall answers: No such file or directory"
+        assert finding.where == str(ground.folder / "distwall.sock")
+        assert finding.remedy == "start it with distwall run"
+
+    def test_as_a_user_of_its_own(self, ground: Ground) -> None:
+        ground.own_all(4242)
+        ground.run(uid=4242)
+        assert ground.found() == []
