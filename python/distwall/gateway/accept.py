@@ -44,16 +44,19 @@ class Acceptor:
         factory: Factory,
         *,
         context: Callable[[], ssl.SSLContext] | None,
-        guard: str,
+        guard: str | None,
     ) -> None:
-        """``factory`` makes the protocol of a connection that is open, and over TLS encrypted. ``context`` is asked
-        for each TLS connection; None: there is no TLS. ``guard`` is what refusals name.
+        """Accepts at ``sockets``, which listen already.
+
+        ``factory`` makes the protocol of a connection that is open, and over TLS encrypted. ``context`` is asked for
+        each TLS connection; None: there is no TLS. ``guard`` is whom peers want to reach here; None: it is guarded
+        nodes that connect.
         """
-        self._door = door
+        self.door = door
+        self.factory = factory
+        self.context = context
+        self.guard = guard
         self._sockets = sockets
-        self._factory = factory
-        self._context = context
-        self._guard = guard
         self._loop = asyncio.get_running_loop()
         self._tasks = [self._loop.create_task(self._accept(each)) for each in sockets]
 
@@ -72,32 +75,30 @@ class Acceptor:
                 # Out of descriptors, or the connection is gone again.
                 await asyncio.sleep(RETRY)
                 continue
-            Opening(self._door, connection, plain(address[0]), self._factory, self._context, self._guard)
+            source = plain(address[0])
+            if self.guard is not None and self.door.is_shut_out(source_of(source)):
+                connection.close()
+                self.door.firewall.refused(
+                    source=source, peer=None, guard=self.guard, reason="shut_out", detail="too many failures before it"
+                )
+                continue
+            Opening(self, connection, source)
 
 
 class Opening:
     """A connection that was accepted and is not open yet."""
 
-    def __init__(
-        self,
-        door: "Door",
-        connection: socket.socket,
-        source: str,
-        factory: Factory,
-        context: Callable[[], ssl.SSLContext] | None,
-        guard: str,
-    ) -> None:
-        self._door = door
+    def __init__(self, acceptor: Acceptor, connection: socket.socket, source: str) -> None:
+        self._acceptor = acceptor
+        self._door = acceptor.door
         self._connection = connection
         self._source = source
-        self._factory = factory
-        self._context = context
-        self._guard = guard
+        self._key = source_of(source) if acceptor.guard else "guarded nodes"
         self._loop = asyncio.get_running_loop()
         self._taken = False
         """A transport has the connection, and closes it."""
         self._task = self._loop.create_task(self._open())
-        door.unproved(self, source_of(source))
+        self._door.unproved(self, self._key)
 
     def refuse(self, reason: str, detail: str, *, peer_fault: bool) -> None:
         """Cuts the connection, and says why on the event stream."""
@@ -105,31 +106,37 @@ class Opening:
         if not self._taken:
             # The task may not even have begun.
             self._connection.close()
-        self._door.settled(self, source_of(self._source))
+        self._door.settled(self, self._key)
         self._report(reason, detail, peer_fault=peer_fault)
 
     async def _open(self) -> None:
         try:
             async with asyncio.timeout(OPENING_TIMEOUT):
-                encrypted = self._context is not None and await self._first_byte() == TLS_HANDSHAKE_RECORD
-                context = self._context() if encrypted and self._context else None
+                context = await self._tls_context()
                 self._taken = True
                 if context is None:
                     # Its protocol counts it from here on, and at once.
-                    self._door.settled(self, source_of(self._source))
-                await self._loop.connect_accepted_socket(self._factory, self._connection, ssl=context)
+                    self._door.settled(self, self._key)
+                await self._loop.connect_accepted_socket(self._acceptor.factory, self._connection, ssl=context)
         except TimeoutError:
             self._failed("timeout", "nothing that a node begins with, in time")
         except ssl.SSLError as error:
             self._failed("tls", explain(error))
         except OSError as error:
-            self._failed("peer_closed", error.strerror or str(error))
+            # A health check does just this.
+            self._failed("peer_closed", error.strerror or str(error), peer_fault=False)
         finally:
-            self._door.settled(self, source_of(self._source))
+            self._door.settled(self, self._key)
 
-    def _failed(self, reason: str, detail: str) -> None:
+    def _failed(self, reason: str, detail: str, *, peer_fault: bool = True) -> None:
         self._connection.close()
-        self._report(reason, detail, peer_fault=True)
+        self._report(reason, detail, peer_fault=peer_fault)
+
+    async def _tls_context(self) -> ssl.SSLContext | None:
+        """The context for this connection; None if it is a plain one."""
+        if self._acceptor.context is None or await self._first_byte() != TLS_HANDSHAKE_RECORD:
+            return None
+        return self._acceptor.context()
 
     async def _first_byte(self) -> int:
         """The first byte, which stays where it is. Raises OSError if none comes."""
@@ -147,9 +154,13 @@ class Opening:
                 self._loop.remove_reader(self._connection)
 
     def _report(self, reason: str, detail: str, *, peer_fault: bool) -> None:
-        if peer_fault:
-            self._door.failed(source_of(self._source))
-        self._door.firewall.refused(source=self._source, peer=None, guard=self._guard, reason=reason, detail=detail)
+        guard = self._acceptor.guard
+        if peer_fault and guard is not None:
+            self._door.failed(self._key)
+        opened_by = "guard" if guard is None else "peer"
+        self._door.firewall.refused(
+            source=self._source, peer=None, guard=guard, reason=reason, detail=detail, opened_by=opened_by
+        )
 
 
 def _set(future: "asyncio.Future[None]") -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 
@@ -38,8 +38,8 @@ class Dialler:
     """Reaches guarded nodes and peers as the policy says."""
 
     def __init__(self, policy: Policy, credentials: "Credentials") -> None:
+        self.credentials = credentials
         self._policy = policy
-        self._credentials = credentials
         self._loop = asyncio.get_running_loop()
         self.own: list[str] = []
         """Addresses where peers reach distwall: it dials peers from these, so that their `from` can name it."""
@@ -52,19 +52,19 @@ class Dialler:
     @property
     def has_verifier(self) -> bool:
         """Whether the policy names a function of its own that looks at certificates."""
-        return self._credentials.verifier is not None
+        return self.credentials.verifier is not None
 
     async def verify(self, certificate: x509.Certificate | None, node: str) -> str | None:
         """Why the policy's own function refuses a certificate; None if it doesn't."""
-        if self._credentials.verifier is None:
+        if self.credentials.verifier is None:
             return None
         if certificate is None:
             return "no certificate, and the policy has a verify_peer"
-        return await self._credentials.verifier.fault(certificate, node)
+        return await self.credentials.verifier.fault(certificate, node)
 
     async def dial_guard(self, address: tuple[str, int], factory: Factory) -> asyncio.Transport:
         """Connects to a guarded node. Raises DialError."""
-        context = self._credentials.guard_client()
+        context = self.credentials.guard_client()
         try:
             async with asyncio.timeout(ADDRESS_TIMEOUT):
                 return await self._connect(*address, factory, context, "")
@@ -104,7 +104,7 @@ class Dialler:
             port = await ask_epmd(address, self._policy.guard.peer_epmd_port, target.alive, own=self._own_for(address))
         if port is None:
             raise OSError(0, f"its EPMD does not know {target.alive}")
-        context = self._credentials.peer_client(check_hostname=not entry.certificate) if entry.tls else None
+        context = self.credentials.peer_client(check_hostname=not entry.certificate) if entry.tls else None
         own = self._own_for(address)
         transport = await self._connect(address, port, factory, context, target.host, own=own)
         if context is not None and (fault := await self._certificate_fault(transport, target, entry)):
@@ -133,7 +133,7 @@ class Dialler:
         transport, _ = await self._loop.create_connection(
             factory, address, port, ssl=context, server_hostname=host if context else None, local_addr=own
         )
-        return cast("asyncio.Transport", transport)
+        return transport
 
     def _own_for(self, address: str) -> tuple[str, int] | None:
         """From where ``address`` is dialled; None: as the system chooses."""
@@ -146,7 +146,8 @@ class Dialler:
 async def ask_epmd(address: str, port: int, name: str, *, own: tuple[str, int] | None = None) -> int | None:
     """Where the node ``name`` (the part before ``@``) listens, by the EPMD at ``address``; None if it doesn't know.
 
-    ``own`` is the local address to ask from. Raises OSError if there is no EPMD, ValueError if what is there doesn't speak its protocol.
+    ``own`` is the local address to ask from. Raises OSError if there is no EPMD, ValueError if what is there doesn't
+    speak its protocol.
     """
     try:
         reader, writer = await asyncio.open_connection(address, port, limit=ANSWER_SIZE, local_addr=own)

@@ -58,9 +58,13 @@ class Door:
         self._open.discard(connection)
         self._half_open.remove(connection, source)
 
-    def failed(self, source: str) -> None:
-        """A peer at ``source`` has failed by its own fault."""
-        self.admission.failed(source, self._loop.time())
+    def failed(self, source: str, name: str | None = None) -> None:
+        """A peer at ``source`` has failed by its own fault; under ``name``, if it was relayed."""
+        self.admission.failed(source, self._loop.time(), name)
+
+    def is_shut_out(self, source: str, name: str | None = None) -> bool:
+        """Whether too many of the source's handshakes have failed lately."""
+        return self.admission.is_shut_out(source, self._loop.time(), name)
 
     def finished(self, ticket: Ticket) -> None:
         """The guarded node holds nothing unproved for a handshake any more."""

@@ -18,7 +18,6 @@ from distwall.handshake import Denied
 if TYPE_CHECKING:
     from distwall.gateway.dial import Dialler
     from distwall.gateway.door import Door
-    from distwall.gateway.tls import Credentials
 
 IDLE = 60.0
 """Seconds that a listener stays open after it was last asked for: a node dials within milliseconds."""
@@ -30,10 +29,9 @@ MAX_LISTENERS = 1024
 class Egress:
     """The listeners for all targets of all guarded nodes."""
 
-    def __init__(self, door: "Door", dialler: "Dialler", credentials: "Credentials") -> None:
+    def __init__(self, door: "Door", dialler: "Dialler") -> None:
         self._door = door
         self._dialler = dialler
-        self._credentials = credentials
         self._loop = asyncio.get_running_loop()
         self._ways: OrderedDict[tuple[str, str], _Way] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
@@ -51,7 +49,7 @@ class Egress:
             except OSError as error:
                 self._refused(node, "no_port", error.strerror or str(error))
                 return None
-            way = self._ways[node, host] = _Way(self._door, self._dialler, self._credentials, Target(node), sockets)
+            way = self._ways[node, host] = _Way(self._door, self._dialler, Target(node), sockets)
             if len(self._ways) > MAX_LISTENERS:
                 self._ways.popitem(last=False)[1].close()
         way.asked_at = self._loop.time()
@@ -89,18 +87,15 @@ class Egress:
 class _Way:
     """The listener for one target."""
 
-    def __init__(
-        self,
-        door: "Door",
-        dialler: "Dialler",
-        credentials: "Credentials",
-        target: Target,
-        sockets: list[socket.socket],
-    ) -> None:
+    def __init__(self, door: "Door", dialler: "Dialler", target: Target, sockets: list[socket.socket]) -> None:
         self.asked_at = 0.0
         self.port: int = sockets[0].getsockname()[1]
         self._acceptor = Acceptor(
-            door, sockets, lambda: GuardCaller(door, dialler, target), context=credentials.for_guards, guard=target.node
+            door,
+            sockets,
+            lambda: GuardCaller(door, dialler, target),
+            context=dialler.credentials.for_guards,
+            guard=None,
         )
 
     def close(self) -> None:

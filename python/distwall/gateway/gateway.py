@@ -14,6 +14,7 @@ from distwall.gateway.door import Door
 from distwall.gateway.egress import Egress
 from distwall.gateway.epmd import EpmdConnection, EpmdService
 from distwall.gateway.listener import Listener
+from distwall.gateway.redirect import RedirectListener
 from distwall.gateway.sockets import listen, listen_at_first, raise_descriptor_limit, resolve
 from distwall.gateway.tls import Credentials
 from distwall.policy.names import glob_matches, is_glob
@@ -44,8 +45,14 @@ class Gateway:
         self._door = Door(firewall)
         self._credentials = Credentials(self._policy, firewall.notice)
         self._dialler = Dialler(self._policy, self._credentials)
-        self._egress = Egress(self._door, self._dialler, self._credentials)
+        self._egress = Egress(self._door, self._dialler)
         self._epmd = EpmdService(firewall, self._registry, self._unregistered, self._egress.port_for)
+        redirect = self._policy.guard.redirect
+        self._redirect = (
+            RedirectListener(self._door, self._dialler, self._credentials, self._registry, redirect)
+            if redirect
+            else None
+        )
 
     async def start(self) -> None:
         """Listens on the EPMD addresses. Guarded nodes that run already register by themselves within 2 seconds.
@@ -64,6 +71,8 @@ class Gateway:
                 bound += await self._bind(
                     guard.register, lambda local: Rights.at_register(local=local), "EPMD for guarded nodes"
                 )
+            if self._redirect:
+                self._redirect.start()
         except OSError:
             for each, _ in bound:
                 each.close()
@@ -86,6 +95,8 @@ class Gateway:
             listener.close()
         self._listeners.clear()
         self._egress.close()
+        if self._redirect:
+            self._redirect.close()
         self._credentials.close()
         self._door.close()
         for pump in list(self._door.pumps):
@@ -126,7 +137,7 @@ class Gateway:
             self._firewall.notice("listen_failed", guard=name, detail=f"{error.strerror}; widen ports in [guard]")
             raise
         listener = Listener(
-            self._door, self._registry, self._dialler, self._credentials, name, self._full_name(name), sockets
+            self._door, self._registry, self._dialler, name, guard=self._full_name(name), sockets=sockets
         )
         self._listeners[name] = listener
         self._ports[name] = listener.port

@@ -113,13 +113,13 @@ class Handshake(abc.ABC):
         """The initiator has proved its cookie."""
         self._door.settled(self, self.source_key)
 
-    def _established(self) -> None:
+    def _established(self) -> None:  # noqa: B027  # nothing more to do, by default
         """A channel was opened."""
 
-    def _failed(self, refused: Refused) -> None:
+    def _failed(self, refused: Refused) -> None:  # noqa: B027  # nothing more to do, by default
         """The handshake has failed."""
 
-    def _release(self) -> None:
+    def _release(self) -> None:  # noqa: B027  # nothing more to do, by default
         """The acceptor holds nothing for this handshake any more. May be called again."""
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:

@@ -32,7 +32,7 @@ class InboundHandshake(Handshake):
         self._listener = listener
         self._dialler = dialler
         self._certificate = peer_certificate(peer)
-        self._encrypted = framing(peer) == 4  # noqa: PLR2004
+        self._encrypted = framing(peer) == 4
         self.machine: Inbound[Entry] = Inbound(
             lookup=self._lookup,
             is_guard=self._is_guard,
@@ -74,7 +74,9 @@ class InboundHandshake(Handshake):
         self._listener.guard = self.machine.guard
 
     def _named(self, event: NameReceived[Entry]) -> None:
-        if event.entry.tls and self._dialler.has_verifier:
+        if self._door.is_shut_out(self.source_key, event.name):
+            self._react(self.machine.refuse("shut_out", "too many failures before it", tell=True))
+        elif event.entry.tls and self._dialler.has_verifier:
             self._start(self._verify(event))
         else:
             self._request(event)
@@ -111,8 +113,9 @@ class InboundHandshake(Handshake):
             self._door.admission.established(self.ticket)
 
     def _failed(self, refused: Refused) -> None:
-        if refused.peer_fault and self.ticket is not None and self.ticket.relayed_at is not None:
-            self._door.failed(self.source_key)
+        if refused.peer_fault:
+            relayed = self.ticket is not None and self.ticket.relayed_at is not None
+            self._door.failed(self.source_key, self.machine.peer if relayed else None)
 
     def _release(self) -> None:
         if not self._released:

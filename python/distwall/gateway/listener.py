@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from distwall.epmd import Registry
     from distwall.gateway.dial import Dialler
     from distwall.gateway.door import Door
-    from distwall.gateway.tls import Credentials
 
 
 class Listener:
@@ -21,8 +20,8 @@ class Listener:
         door: "Door",
         registry: "Registry",
         dialler: "Dialler",
-        credentials: "Credentials",
         name: str,
+        *,
         guard: str | None,
         sockets: list[socket.socket],
     ) -> None:
@@ -36,7 +35,11 @@ class Listener:
         self.port: int = sockets[0].getsockname()[1]
         self._registry = registry
         self._acceptor = Acceptor(
-            door, sockets, lambda: PeerCaller(door, self, dialler), context=credentials.for_peers, guard=guard or name
+            door,
+            sockets,
+            lambda: PeerCaller(door, self, dialler),
+            context=dialler.credentials.for_peers,
+            guard=guard or name,
         )
 
     def guard_address(self) -> tuple[str, int] | None:

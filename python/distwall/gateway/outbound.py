@@ -1,7 +1,7 @@
 """Connections that guarded nodes open to peers: `distwall.handshake.Outbound` on sockets.
 
 The guarded node is known only by what it says until it proves the cluster's cookie, and by then the peer was dialled
-and told its name: whoever may connect to loopback can cause that much. The peer's challenge is answered after the proof.
+and told its name: who may connect to loopback can cause that much. The peer's challenge is answered after the proof.
 """
 
 import asyncio

@@ -11,8 +11,8 @@ queued here: bytes wait in the transports' write buffers, and those bound what i
 
 Ends are passed on as they come. An end of stream on one leg, once all before it was written, becomes an end of stream
 on the other; when both have ended, or a connection breaks, both are closed after what is pending was written. What
-makes no progress for `LINGER` seconds then is cut. A TLS connection has no end of stream of its own: it is closed. When the core or the policy ends a channel, both legs are closed
-in the same way.
+makes no progress for `LINGER` seconds then is cut. A TLS connection has no end of stream of its own: it is closed.
+When the core or the policy ends a channel, both legs are closed in the same way.
 
 No exception leaves a leg: an error in one channel ends that channel.
 """

@@ -111,7 +111,7 @@ def raise_descriptor_limit() -> None:
 
 
 def framing(transport: asyncio.BaseTransport) -> int:
-    """Bytes of the length field of handshake messages: 4 over TLS, 2 over plain TCP (Erlang Distribution Protocol, over TLS: as OTP does)."""
+    """Bytes of the length field of handshake messages: 2, but 4 over TLS."""
     return 2 if transport.get_extra_info("ssl_object") is None else 4
 
 

@@ -50,14 +50,16 @@ class Node(Child):
     ) -> None:
         """Starts ``name`` (with its host) and waits until it answers.
 
-        ``flags`` are added to erl's command line. ``otp`` is the root of a chroot with another OTP release. ``launcher``
-        is a command that starts the one behind it.
+        ``flags`` are added to erl's command line. ``otp`` is the root of a chroot with another OTP release.
+        ``launcher`` is a command that starts the one behind it.
         """
         self.name = name
         beam = _probe_for(otp)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             bootstrap = _BOOTSTRAP.format(port=listener.getsockname()[1])
-            command: list[str | Path] = [*launcher, *(["chroot", otp] if otp else [])]
+            command: list[str | Path] = [*launcher]
+            if otp:
+                command += ["chroot", otp]
             naming = [] if {"-name", "-sname"} & {*flags} else ["-name", name]
             command += ["erl", *_CALM, "-noshell", "-noinput", "-start_epmd", "false", *naming]
             command += ["-setcookie", cookie, *flags, "-eval", bootstrap]
