@@ -105,7 +105,7 @@ class Place:
 
     def run(self) -> Child:
         """Starts distwall, which shows its events."""
-        command = [COMMAND, "run", "--config", self.config, "--events"]
+        command: list[str | Path] = [COMMAND, "run", "--config", self.config, "--events"]
         wall = Child(command, self.folder / "distwall.log", env=self.environment, cwd=self.folder)
         self._stack.enter_context(wall)
         wall.wait_logged("distwall ready")
@@ -170,7 +170,7 @@ def test_of_a_distwall_that_runs(place: Place) -> None:
     shown["audit"] = (place.folder / "distwall-audit.jsonl").read_text()
     assert {what: leaks(text) for what, text in shown.items() if leaks(text)} == {}
     reasons = {json.loads(line).get("reason") for line in shown["audit"].splitlines()}
-    assert {"bad_cookie", "bad_guard_cookie"} <= reasons, "both sides were tried with a wrong cookie"
+    assert {"bad_cookie", "guard_closed"} <= reasons, "both sides were tried with a wrong cookie"
     assert "foo@127.0.0.1" in shown["peers"]
     assert "bad_cookie" in shown["log"]
 
