@@ -1,0 +1,138 @@
+"""The certificates in force, as contexts of `ssl`.
+
+Theory of operation. A context is made whole from the three files or not at all, and connections that are open keep the
+one they began with. Files are replaced in many ways (written in place, renamed over, or through a symbolic link to a
+folder, as Kubernetes does), so what is compared is which file is behind the name, when it changed and its size; a state
+of the files that can't be used is looked at once, and again only when it changes.
+
+Sessions are not resumed with tickets: the holder of one has proved its certificate some time ago, and maybe to a
+context with other CAs. TLS 1.2 can resume from the server's memory too, which Python's `ssl` can't switch off. Such a
+session is known only to the context that made it, and brings its certificate with it.
+"""
+
+import ssl
+from pathlib import Path
+
+from distwall.policy import InsideTls, Tls
+from distwall.policy.credentials import context, faults
+
+# What OTP 25 and newer speak with TLS 1.2; those of TLS 1.3 are not chosen here. All of them have forward secrecy.
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+_FileState = tuple[int, ...] | None
+
+
+class Contexts:
+    """Contexts for one kind of the other side: peers (``Tls``), or guarded nodes (``InsideTls``)."""
+
+    def __init__(self, settings: Tls | InsideTls) -> None:
+        """Raises OSError and ValueError for files that can't be used."""
+        self.settings = settings
+        self.files = [str(settings.cert), str(settings.key), str(settings.ca)]
+        self._seen: list[_FileState] = []
+        self.reload()
+
+    def server(self) -> ssl.SSLContext:
+        """For whoever dials distwall."""
+        return self._server
+
+    def client(self, *, check_hostname: bool) -> ssl.SSLContext:
+        """For dialling; ``check_hostname``: the certificate has to be for the host that was asked for."""
+        return self._checking if check_hostname else self._client
+
+    def changed(self) -> bool:
+        """Whether the files are others than those last looked at."""
+        return _signature(self.files) != self._seen
+
+    def reload(self) -> None:
+        """Makes new contexts from the files. Raises OSError and ValueError, and keeps the old ones then."""
+        # Before they are read: what changes meanwhile is seen as a change later.
+        self._seen = _signature(self.files)
+        if fatal := [fault.what for fault in faults(self.settings) if fault.fatal]:
+            raise ValueError("; ".join(fatal))
+        server = _made(self.settings, ssl.PROTOCOL_TLS_SERVER)
+        server.verify_mode = _demand(self.settings)
+        server.num_tickets = 0
+        server.options |= ssl.OP_NO_TICKET
+        client, checking = (_made(self.settings, ssl.PROTOCOL_TLS_CLIENT) for _ in range(2))
+        client.check_hostname = False
+        self._server, self._client, self._checking = server, client, checking
+
+
+def explain(error: ssl.SSLError) -> str:
+    """Why a TLS handshake failed, for people."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        text = _VERIFICATION.get(error.verify_code) or error.verify_message or "not valid"
+        return f"its certificate {text}" if error.verify_code in _VERIFICATION else f"its certificate: {text}"
+    reason = error.reason or str(error)
+    if reason in _REASONS:
+        return _REASONS[reason]
+    words = reason.lower().replace("_", " ")
+    _, alert, name = words.partition("alert ")
+    return f"it refused the connection: {name}" if alert else words
+
+
+_VERIFICATION = {
+    # Of openssl/x509_vfy.h.
+    2: "is signed by an unknown CA",
+    9: "is not valid yet",
+    10: "has expired",
+    18: "is self-signed, and not among those of `ca`",
+    19: "is signed by an unknown CA",
+    20: "is signed by an unknown CA",
+    21: "is signed by an unknown CA",
+    23: "is revoked",
+    26: "is not for this use (extendedKeyUsage)",
+    62: "is for another host",
+    64: "is for another address",
+    66: "has a key that is too weak",
+    67: "is signed by a CA whose key is too weak",
+    68: "is signed with a digest that is too weak",
+    79: "is signed by one that is no CA",
+}
+
+_REASONS = {
+    "PEER_DID_NOT_RETURN_A_CERTIFICATE": "it has no certificate",
+    "WRONG_VERSION_NUMBER": "it does not speak TLS, or an old version",
+    "UNSUPPORTED_PROTOCOL": "it speaks only versions older than TLS 1.2",
+    "NO_PROTOCOLS_AVAILABLE": "it speaks only versions older than TLS 1.2",
+    "HTTP_REQUEST": "it speaks HTTP",
+    "NO_SHARED_CIPHER": "no cipher that both sides know",
+    "NO_SUITABLE_SIGNATURE_ALGORITHM": "no signature algorithm that both sides know",
+    "EXCESSIVE_MESSAGE_SIZE": "its certificates are too large",
+    "UNEXPECTED_EOF_WHILE_READING": "it hung up in the middle",
+    "TLSV1_ALERT_UNKNOWN_CA": "it does not know the CA of distwall's certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "it finds that distwall's certificate has expired",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "it does not accept distwall's certificate",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "it does not accept distwall's certificate",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "it does not accept distwall's certificate for this use",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "it refused the handshake, maybe because of distwall's certificate",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it asks for a certificate",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "it speaks none of TLS 1.2 and 1.3",
+}
+
+
+def _made(settings: Tls | InsideTls, protocol: int) -> ssl.SSLContext:
+    made = context(settings, protocol)
+    made.set_ciphers(CIPHERS)
+    # Whoever is in `ca` is trusted, be it the last of its chain or not.
+    made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return made
+
+
+def _demand(settings: Tls | InsideTls) -> ssl.VerifyMode:
+    """Guarded nodes prove the cluster's cookie, and OTP's examples give the side that dials no certificate."""
+    required = isinstance(settings, Tls) and settings.clients == "required"
+    return ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
+
+
+def _signature(files: list[str]) -> list[_FileState]:
+    found: list[_FileState] = []
+    for file in files:
+        try:
+            status = Path(file).stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size))
+    return found
