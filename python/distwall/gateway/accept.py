@@ -52,10 +52,10 @@ class Acceptor:
         each TLS connection; None: there is no TLS. ``guard`` is whom peers want to reach here; None: it is guarded
         nodes that connect.
         """
-        self.door = door
-        self.factory = factory
-        self.context = context
-        self.guard = guard
+        self._door = door
+        self._factory = factory
+        self._context = context
+        self._guard = guard
         self._sockets = sockets
         self._loop = asyncio.get_running_loop()
         self._tasks = [self._loop.create_task(self._accept(each)) for each in sockets]
@@ -76,24 +76,36 @@ class Acceptor:
                 await asyncio.sleep(RETRY)
                 continue
             source = plain(address[0])
-            if self.guard is not None and self.door.is_shut_out(source_of(source)):
+            if self._guard is not None and self._door.is_shut_out(source_of(source)):
                 connection.close()
-                self.door.firewall.refused(
-                    source=source, peer=None, guard=self.guard, reason="shut_out", detail="too many failures before it"
+                self._door.firewall.refused(
+                    source=source, peer=None, guard=self._guard, reason="shut_out", detail="too many failures before it"
                 )
                 continue
-            Opening(self, connection, source)
+            Opening(self._door, connection, source, self._factory, context=self._context, guard=self._guard)
 
 
 class Opening:
     """A connection that was accepted and is not open yet."""
 
-    def __init__(self, acceptor: Acceptor, connection: socket.socket, source: str) -> None:
-        self._acceptor = acceptor
-        self._door = acceptor.door
+    def __init__(
+        self,
+        door: "Door",
+        connection: socket.socket,
+        source: str,
+        factory: Factory,
+        *,
+        context: Callable[[], ssl.SSLContext] | None,
+        guard: str | None,
+    ) -> None:
+        """``source`` is where it came from; the rest: see `Acceptor`."""
+        self._door = door
         self._connection = connection
         self._source = source
-        self._key = source_of(source) if acceptor.guard else "guarded nodes"
+        self._factory = factory
+        self._context = context
+        self._guard = guard
+        self._key = source_of(source) if guard else "guarded nodes"
         self._loop = asyncio.get_running_loop()
         self._taken = False
         """A transport has the connection, and closes it."""
@@ -117,7 +129,7 @@ class Opening:
                 if context is None:
                     # Its protocol counts it from here on, and at once.
                     self._door.settled(self, self._key)
-                await self._loop.connect_accepted_socket(self._acceptor.factory, self._connection, ssl=context)
+                await self._loop.connect_accepted_socket(self._factory, self._connection, ssl=context)
         except TimeoutError:
             self._failed("timeout", "nothing that a node begins with, in time")
         except ssl.SSLError as error:
@@ -134,9 +146,9 @@ class Opening:
 
     async def _tls_context(self) -> ssl.SSLContext | None:
         """The context for this connection; None if it is a plain one."""
-        if self._acceptor.context is None or await self._first_byte() != TLS_HANDSHAKE_RECORD:
+        if self._context is None or await self._first_byte() != TLS_HANDSHAKE_RECORD:
             return None
-        return self._acceptor.context()
+        return self._context()
 
     async def _first_byte(self) -> int:
         """The first byte, which stays where it is. Raises OSError if none comes."""
@@ -154,12 +166,11 @@ class Opening:
                 self._loop.remove_reader(self._connection)
 
     def _report(self, reason: str, detail: str, *, peer_fault: bool) -> None:
-        guard = self._acceptor.guard
-        if peer_fault and guard is not None:
+        if peer_fault and self._guard is not None:
             self._door.failed(self._key)
-        opened_by = "guard" if guard is None else "peer"
+        opened_by = "guard" if self._guard is None else "peer"
         self._door.firewall.refused(
-            source=self._source, peer=None, guard=guard, reason=reason, detail=detail, opened_by=opened_by
+            source=self._source, peer=None, guard=self._guard, reason=reason, detail=detail, opened_by=opened_by
         )
 
 

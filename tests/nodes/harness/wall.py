@@ -111,11 +111,14 @@ class Wall:
         events: list[dict[str, Any]] = [json.loads(line) for line in lines]
         return [event for event in events if kind is None or event["event"] == kind]
 
-    def wait_event(self, kind: str, timeout: float = 5, **fields: str) -> dict[str, Any]:
-        """The first audit event of a kind that has these fields, once it is there: the log is written in batches."""
+    def wait_event(self, kind: str, timeout: float = 5, *, behind: int = 0, **fields: str) -> dict[str, Any]:
+        """The first audit event of a kind that has these fields, once it is there: the log is written in batches.
+
+        ``behind`` is how many events of that kind are left out, from the start.
+        """
         end = time.monotonic() + timeout
         while True:
-            for event in self.events(kind):
+            for event in self.events(kind)[behind:]:
                 if fields.items() <= event.items():
                     return event
             assert time.monotonic() < end, f"no {kind} event with {fields}: {self.events()}"
