@@ -27,30 +27,27 @@ UID, GID = 65534, 65534
 EPMD, REGISTER, LISTENER = 4369, 4370, 4371
 
 # The node gives up its rights before it is a node: nothing in it has ever run as root.
-_ERL = """#!/bin/sh
-exec setpriv --reuid {uid} --regid {gid} --clear-groups --pdeathsig KILL {erl} "$@"
-"""
+_AS_USER = ["setpriv", "--reuid", str(UID), "--regid", str(GID), "--clear-groups", "--pdeathsig", "KILL"]
 
 
 class Ground:
     """The two hosts with distwall on ``a``; leaving the ``with`` block ends everything."""
 
-    def __init__(self, pair: Pair, entries: Sequence[Peer], *, guards: Sequence[str], extra: str = "") -> None:
-        """``entries`` are the policy's peers, ``guards`` the names of guarded nodes, ``extra`` is TOML for [guard]."""
+    def __init__(self, pair: Pair, entries: Sequence[Peer], *, guards: Sequence[str], peer_epmd: int = EPMD) -> None:
+        """``entries`` are the policy's peers, ``guards`` the names of guarded nodes.
+
+        ``peer_epmd`` is the port of EPMD on ``b``.
+        """
         self.pair = pair
+        self._peer_epmd = peer_epmd
         self._stack = ExitStack()
         self.folder = Path(tempfile.mkdtemp(prefix="distwall-redirect-"))
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self.folder.chmod(0o755)
-        self._as_user = self.folder / "bin"
-        self._as_user.mkdir()
-        erl = self._as_user / "erl"
-        erl.write_text(_ERL.format(uid=UID, gid=GID, erl=shutil.which("erl")))
-        erl.chmod(0o755)
         self.home = self.folder / "home"
         self.home.mkdir()
         os.chown(self.home, UID, GID)
-        self.wall = Wall(self.folder, _policy(entries, guards, extra))
+        self.wall = Wall(self.folder, _policy(entries, guards, peer_epmd))
         try:
             self._run(pair.b, self._epmd)
             self._stack.callback(pair.a.run, self.wall.kill)
@@ -61,10 +58,17 @@ class Ground:
 
     def guard(self, name: str, *, flags: Sequence[str] = ()) -> Node:
         """Starts a guarded node on ``a``, as its own user."""
-        env = {"PATH": f"{self._as_user}:{os.environ['PATH']}", "HOME": str(self.home)}
 
         def start() -> Node:
-            return Node(name, cookie=CLUSTER_COOKIE, folder=self.folder, epmd_port=REGISTER, flags=flags, env=env)
+            return Node(
+                name,
+                cookie=CLUSTER_COOKIE,
+                folder=self.folder,
+                epmd_port=REGISTER,
+                env={"HOME": str(self.home)},
+                flags=flags,
+                launcher=_AS_USER,
+            )
 
         return self._run(self.pair.a, start)
 
@@ -72,12 +76,18 @@ class Ground:
         """Starts a peer on ``b``."""
 
         def start() -> Node:
-            return Node(name, cookie=cookie, folder=self.folder, epmd_port=EPMD, flags=flags)
+            return Node(name, cookie=cookie, folder=self.folder, epmd_port=self._peer_epmd, flags=flags)
 
         return self._run(self.pair.b, start)
 
     def _epmd(self) -> Child:
-        return Child(["epmd"], self.folder / "epmd.log", env={"PATH": os.environ["PATH"]}, cwd=self.folder)
+        command = ["epmd", "-port", str(self._peer_epmd)]
+        return Child(command, self.folder / "epmd.log", env={"PATH": os.environ["PATH"]}, cwd=self.folder)
+
+    def redirect(self, what: str = "install") -> None:
+        """``distwall redirect install``, or ``remove``."""
+        done = self.distwall("redirect", what)
+        assert done.returncode == 0, done.stderr
 
     def distwall(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Runs a ``distwall`` command on ``a``; returns the completed process."""
@@ -107,7 +117,7 @@ class Ground:
         self.close()
 
 
-def _policy(entries: Sequence[Peer], guards: Sequence[str], extra: str) -> str:
+def _policy(entries: Sequence[Peer], guards: Sequence[str], peer_epmd: int) -> str:
     peers = "\n".join(entry.toml() for entry in entries)
     return f"""[guard]
 nodes = {json.dumps(list(guards))}
@@ -115,7 +125,7 @@ listen = "{A4}"
 epmd = "{A4}:{EPMD}"
 register = "127.0.0.1:{REGISTER}"
 cookie_file = "cluster.cookie"
-{extra}
+peer_epmd_port = {peer_epmd}
 
 [guard.redirect]
 user = "{USER}"

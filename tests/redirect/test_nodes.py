@@ -1,0 +1,194 @@
+"""Transparent mode between real nodes on two hosts. The guarded node knows nothing of distwall but an EPMD port."""
+
+import json
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.nodes.harness.node import ErlangError, Node
+from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer
+from tests.redirect.nodes import EPMD, LISTENER, REGISTER, UID, Ground
+from tests.redirect.space import A4, B4, Pair
+
+BAR, BAZ = f"bar@{A4}", f"baz@{A4}"
+FOO, EVIL, TRAP, STRANGER = f"foo@{B4}", f"evil@{B4}", f"trap@{B4}", f"stranger@{B4}"
+COOKIE = "foo-cookie"
+LOOPBACK = ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]
+ATTACK = "erpc:call('{}', erlang, node, [], 5000)"
+
+# Counts the connections that reach a host's programs from elsewhere.
+COUNTER = (
+    "table inet watch { chain c { type filter hook input priority 0; iif lo accept; tcp flags & (syn | ack) == syn"
+    " counter; }; }"
+)
+
+
+def ping(node: Node, other: str) -> str:
+    return node.eval(f"net_adm:ping('{other}')", timeout=30)
+
+
+def attack(node: Node, guard: str) -> str:
+    """What ``node`` gets when it tries to run code on the guarded node."""
+    try:
+        return node.eval(ATTACK.format(guard))
+    except ErlangError as error:
+        return str(error)
+
+
+def arrived(pair: Pair) -> int:
+    """How many connections have reached ``b``."""
+    rules = json.loads(pair.b.shell("nft -j list table inet watch"))["nftables"]
+    parts = [part for rule in rules if "rule" in rule for part in rule["rule"]["expr"]]
+    return int(next(part["counter"]["packets"] for part in parts if "counter" in part))
+
+
+def part(node: Node, other: str) -> None:
+    node.eval(f"erlang:disconnect_node('{other}')")
+    node.wait_until(f"not lists:member('{other}', nodes(connected))")
+
+
+@pytest.fixture(scope="module")
+def ground(tools: None) -> Iterator[Ground]:
+    """The rules are installed; ``foo`` and ``evil`` may be reached, and may ping."""
+    entries = [Peer(["accept ping"], node, COOKIE) for node in (FOO, EVIL, TRAP)]
+    with Pair() as pair, Ground(pair, entries, guards=[BAR, BAZ]) as ground:
+        ground.redirect()
+        pair.b.shell("nft -f -", text=COUNTER)
+        yield ground
+
+
+@pytest.fixture(scope="module")
+def bar(ground: Ground) -> Node:
+    return ground.guard(BAR, flags=LOOPBACK)
+
+
+@pytest.fixture(scope="module")
+def foo(ground: Ground) -> Node:
+    return ground.peer(FOO, COOKIE)
+
+
+def test_a_guarded_node_reaches_a_peer_through_distwall(ground: Ground, bar: Node, foo: Node) -> None:
+    assert ping(bar, FOO) == "pong"
+    assert ground.wall.wait_event("connect", peer=FOO, guard=BAR)["opened_by"] == "guard"
+    channels = json.loads(ground.distwall("peers", "-o", "json").stdout)
+    assert [(each["peer"], each["guard"], each["source"]) for each in channels] == [(FOO, BAR, B4)]
+    assert bar.eval("nodes(hidden)") == f"['{FOO}']"
+
+    # The connection carries no more than the policy lets it, though bar has opened it.
+    assert ping(foo, BAR) == "pong"
+    assert "not_allowed" in attack(foo, BAR)
+    ground.wall.wait_event("refused", peer=FOO, guard=BAR, command="spawn_request")
+    # bar itself may ask foo for anything.
+    assert attack(bar, FOO) == f"'{FOO}'"
+
+
+@pytest.fixture(scope="module")
+def stranger(ground: Ground) -> Node:
+    return ground.peer(STRANGER, CLUSTER_COOKIE)
+
+
+def test_nothing_is_dialled_for_a_peer_without_an_entry(ground: Ground, bar: Node, stranger: Node) -> None:
+    before = arrived(ground.pair)
+    assert ping(bar, STRANGER) == "pang"
+    event = ground.wall.wait_event("handshake_refused", peer=STRANGER, reason="unknown_node")
+    assert event["opened_by"] == "guard"
+    assert event["source"] == B4
+    assert arrived(ground.pair) == before
+
+
+def registered(pair: Pair, alive: str) -> int:
+    """Where a node on ``b`` listens."""
+
+    def ask() -> bytes:
+        with socket.create_connection(("127.0.0.1", EPMD)) as epmd:
+            epmd.sendall(struct.pack(">HB", 1 + len(alive), 122) + alive.encode())
+            return epmd.recv(4)
+
+    return int.from_bytes(pair.b.run(ask)[2:4])
+
+
+@contextmanager
+def registration(pair: Pair, alive: str, port: int) -> Iterator[None]:
+    """On ``b``, EPMD believes that ``alive`` listens at ``port``."""
+    request = struct.pack(">BHBBHHH", 120, port, 77, 0, 6, 6, len(alive)) + alive.encode() + b"\0\0"
+    with pair.b.run(socket.create_connection, ("127.0.0.1", EPMD)) as epmd:
+        epmd.sendall(struct.pack(">H", len(request)) + request)
+        assert epmd.recv(2)[1] == 0
+        yield
+
+
+def test_a_host_that_answers_under_another_name(ground: Ground, bar: Node) -> None:
+    evil = ground.peer(EVIL, COOKIE)
+    assert ping(bar, EVIL) == "pong"  # under its own name, it may
+    part(bar, EVIL)
+    with registration(ground.pair, "trap", registered(ground.pair, "evil")):
+        assert ping(bar, TRAP) == "pang"
+    ground.wall.wait_event("handshake_refused", peer=TRAP, guard=BAR, reason="bad_peer", opened_by="guard")
+    assert evil.eval("nodes(connected)") == "[]"
+
+
+def test_an_epmd_that_names_a_port_where_nobody_listens(ground: Ground, bar: Node) -> None:
+    with registration(ground.pair, "trap", 1):
+        assert ping(bar, TRAP) == "pang"
+    ground.wall.wait_event("handshake_refused", peer=TRAP, reason="unreachable")
+
+
+def test_names_of_a_host(ground: Ground, bar: Node, foo: Node, stranger: Node) -> None:
+    names = bar.eval("net_adm:names({10,231,7,2})")
+    port = int(names.partition('{"foo",')[2].partition("}")[0])
+    assert port in range(64000, 65000)
+    assert port != registered(ground.pair, "foo")
+    assert "stranger" not in names
+
+
+def test_guarded_nodes_of_one_host_reach_each_other(ground: Ground, bar: Node) -> None:
+    baz = ground.guard(BAZ, flags=LOOPBACK)
+    assert ping(bar, BAZ) == "pong"
+    assert attack(baz, BAR) == f"'{BAR}'"  # mates trust each other
+    assert baz.eval("nodes()") == f"['{BAR}']"
+    assert "baz" in bar.eval("net_adm:names({10,231,7,1})")
+    big = "erpc:call('{}', erlang, byte_size, [binary:copy(<<1>>, 20000000)])"
+    assert bar.number(big.format(BAZ), timeout=60) == 20000000
+    baz.stop()
+    bar.wait_until("nodes() =:= []")
+
+
+def test_what_was_not_redirected_is_refused(ground: Ground) -> None:
+    for address in ("127.0.0.1", "::1"):
+        with ground.pair.a.connect(address, LISTENER, user=UID) as connection:
+            assert connection.recv(10) == b""
+        ground.wall.wait_event("handshake_refused", source=address, reason="not_redirected")
+
+
+def test_a_port_that_stands_for_nothing(ground: Ground) -> None:
+    before = arrived(ground.pair)
+    with ground.pair.a.connect(B4, 64999, user=UID) as connection:
+        assert connection.recv(10) == b""
+    ground.wall.wait_event("handshake_refused", source=B4, reason="unknown_port")
+    assert arrived(ground.pair) == before
+
+
+@pytest.mark.parametrize("text", [b"\0\1\xff", b"\xff\xff", b"\0\1\x7a", b"\0\0", b"\0\3\x7a@@", b"\0\1d"])
+def test_what_no_node_asks(ground: Ground, text: bytes) -> None:
+    before = arrived(ground.pair)
+    with ground.pair.a.connect(B4, REGISTER, user=UID) as connection:
+        for byte in text:
+            connection.sendall(bytes((byte,)))
+        assert connection.recv(10) == b""
+    ground.wall.wait_event("epmd_refused", source=B4, reason="malformed")
+    assert arrived(ground.pair) == before
+
+
+def test_other_connections_are_left_alone(ground: Ground) -> None:
+    """Of the user, other ports; of everybody else, all."""
+    pair = ground.pair
+    for port, user in ((8080, UID), (REGISTER, 0), (64000, 0), (REGISTER, UID + 1)):
+        with pair.b.listen(B4, port) as server, pair.a.connect(B4, port, user=user) as client:
+            connection, source = server.accept()
+            assert source[:2] == client.getsockname()[:2]
+            connection.sendall(b"untouched")
+            assert client.recv(100) == b"untouched"
+            connection.close()
