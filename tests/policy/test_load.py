@@ -199,11 +199,12 @@ class TestCookies:
         path.chmod(0o600)
         assert load(path, ENV).warnings == ()
 
-    def test_the_clusters_own_given_to_hidden_peers_is_warned_of(self) -> None:
+    def test_the_clusters_own_given_to_peers_is_warned_of(self) -> None:
         text = '[[peers]]\nnode = "a@h"\ncookie_env = "CLUSTER"\n'
         (warning,) = policy(text).warnings
         assert "know the cookie of the cluster" in str(warning)
-        assert policy(text + "visible = true\n").warnings == ()
+        (warning,) = policy(text + "visible = true\n").warnings
+        assert "guarded nodes can't dial them without TLS" in str(warning)
 
     def test_comparison_and_secrecy(self) -> None:
         assert Cookie(b"a") == Cookie(b"a")

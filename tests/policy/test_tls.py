@@ -123,7 +123,12 @@ def test_defaults_with_a_cookie_ask_for_tls_too(folder: Path) -> None:
         (TLS + peer(more='certificate = "{peer}"'), 9, 15, "use {node}, {name} and {host} only"),
         (TLS + peer(more='certificate = "{node"'), 9, 15, "use {node}, {name} and {host} only"),
         (TLS + peer(more='certificate = "{{node}}"'), 9, 15, "use {node}, {name} and {host} only"),
-        (TLS + peer(more='certificate = "DNS:bücher.example"'), 9, 15, "no DNS name can; write host names as xn--"),
+        (TLS + peer(more='certificate = "DNS:bücher.example"'), 9, 15, "no DNS name can; write a host name (IDNs"),
+        (TLS + peer(more='certificate = "DNS:{node}"'), 9, 15, "{name} and {host} may stand in it"),
+        (TLS + peer(more='certificate = "IP:10.0.0.0/8"'), 9, 15, "no IP name can; write an address, 10.0.*"),
+        (TLS + peer(more='certificate = "IP:{name}"'), 9, 15, "no IP name can"),
+        (TLS + peer(more='certificate = "URI:spiffe://x/a b"'), 9, 15, "no URI name can; write other characters as"),
+        ('[guard.redirect]\nuser = "x"\nports = "4000-5000"\n', 3, 9, "EPMD's port 4369 is one of those"),
     ],
 )  # fmt: skip
 def test_each_error_has_its_place(folder: Path, text: str, line: int, column: int, words: str) -> None:
@@ -193,3 +198,32 @@ def test_a_key_that_others_can_read(folder: Path) -> None:
     (folder / "wall.key").chmod(0o644)
     (warning,) = _warnings(folder, TLS + peer("foo@h"))
     assert warning.startswith("3:7 every user can read the key ")
+
+
+def test_names_that_certificates_are_not_bound_to(folder: Path) -> None:
+    (warning,) = _warnings(folder, TLS + peer())
+    assert warning.startswith("6:8 every certificate of `ca` will do for every name that fits foo@*; bind each")
+    (warning,) = _warnings(folder, TLS + '[defaults]\ncookie_env = "FOO"\n')
+    assert "every name that fits *;" in warning
+    for more in ('certificate = "{host}"', 'tls = "off"'):
+        assert _warnings(folder, TLS + peer(more=more)) == []
+    (folder / "checks.py").touch()
+    assert _warnings(folder, TLS + 'verify_peer = "checks:peer"\n' + peer()) == []
+
+
+def test_peers_with_the_cookie_of_the_cluster(folder: Path) -> None:
+    def warned(more: str, head: str = TLS) -> list[str]:
+        text = peer("mate@h", more=more).replace("FOO", "CLUSTER")
+        return [warning.partition(" ")[2] for warning in _warnings(folder, head + text)]
+
+    assert warned("visible = true") == []
+    (hidden,) = warned("")
+    assert hidden == (
+        "these peers know the cookie of the cluster; give them one of their own, or they can go round distwall"
+    )
+    (visible,) = warned("visible = true", "")
+    assert visible.startswith("guarded nodes can't dial them without TLS, since these peers know the cookie of the")
+    assert visible.endswith("; add [guard.tls], or give them a cookie of their own")
+    (hidden,) = warned('tls = "off"')
+    assert hidden.startswith("guarded nodes can't dial them without TLS, since these peers know")
+    assert hidden.endswith("or they can go round distwall")

@@ -43,7 +43,7 @@ def peer(tmp_path: Path, ca: CA) -> Tls:
 def shake(
     server: ssl.SSLContext, client: ssl.SSLContext, host: str | None = None, session: ssl.SSLSession | None = None
 ) -> Shake:
-    """Connects two contexts in memory: the server's and the client's end. Raises the server's error, else the client's."""
+    """The server's and the client's end of a connection in memory. Raises the server's error, else the client's."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     one = server.wrap_bio(to_server, to_client, server_side=True)
     other = client.wrap_bio(to_client, to_server, server_hostname=host, session=session)

@@ -6,7 +6,7 @@ These are warnings: such a policy is safe and in force, but it surprises.
 from collections.abc import Iterator
 
 from distwall.policy.model import Entry, Policy
-from distwall.policy.names import Part, atom
+from distwall.policy.names import Part, atom, is_glob
 from distwall.policy.problem import Origin, Problem
 from distwall.policy.ranking import Ranking, rank
 from distwall.policy.rules import Rule
@@ -29,6 +29,7 @@ def _all(policy: Policy) -> Iterator[Problem]:
         yield Problem(origin, "no peer can connect", "add a [[peers]] entry, or a cookie to [defaults]")
     yield from _unreachable_entries(policy)
     yield from _shadowed(policy)
+    yield from _unbound_names(policy)
     for entry in policy.entries:
         ranked = policy.ranked(entry)
         yield from _hidden_defaults(policy, entry, ranked)
@@ -44,6 +45,16 @@ def _unreachable_entries(policy: Policy) -> Iterator[Problem]:
                 what = f"this entry never applies: the one in line {earlier.origin.line} is for {entry.node}, too"
                 yield Problem(entry.origin, what, "merge the two, or tell them apart by `guards`")
                 break
+
+
+def _unbound_names(policy: Policy) -> Iterator[Problem]:
+    """Entries for many names, each of which whoever has a certificate of the CA and the entry's cookie can take."""
+    if policy.guard.tls is None or policy.guard.tls.verify_peer:
+        return
+    for entry in policy.entries:
+        if entry.tls and is_glob(entry.node) and not entry.certificate:
+            what = f"every certificate of `ca` will do for every name that fits {entry.node}"
+            yield Problem(entry.origin, what, 'bind each to its name, as in certificate = "{host}"')
 
 
 def _shadowed(policy: Policy) -> Iterator[Problem]:

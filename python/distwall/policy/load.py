@@ -87,7 +87,9 @@ class _Loader:
         if defaults_cookie is not None:
             origin = cookie_origin(defaults_table)
             entries.append(_defaults_entry(len(entries), defaults_cookie, origin, tls=guard.tls is not None))
-            self._warn_of_cluster_cookie(defaults_table, defaults_cookie, guard, visible=False)
+            self._warn_of_cluster_cookie(
+                defaults_table, defaults_cookie, guard, visible=False, tls=guard.tls is not None
+            )
         control = self._control()
         audit = self._audit()
         for name in self.tables.keys() - self.attached:
@@ -136,7 +138,7 @@ class _Loader:
             peer_epmd_port=table.integer("peer_epmd_port", epmd.port, low=1, high=65535),
             tls=read_tls(self._table(("guard", "tls"), TLS_KEYS), self.env) if "tls" in table else None,
             inside=self._inside(table),
-            redirect=self._redirect() if "redirect" in table else None,
+            redirect=self._redirect(register) if "redirect" in table else None,
         )
 
     def _inside(self, guard: Table) -> InsideTls | None:
@@ -145,14 +147,18 @@ class _Loader:
             return None
         return read_inside_tls(self._table(("guard", "tls", "inside"), set(FILE_KEYS)), self.env)
 
-    def _redirect(self) -> Redirect | None:
+    def _redirect(self, register: Address) -> Redirect:
         table = self._table(("guard", "redirect"), {"user", "port", "ports"})
         if table.usable and "user" not in table:
             table.error(None, "no `user` whose connections are redirected", 'write user = "NAME" of the nodes\' user')
+        low, high = self._ports(table, _MADE_UP_PORTS) or _MADE_UP_PORTS
+        if low <= register.port <= high:
+            key = "ports" if "ports" in table else None
+            table.error(key, f"EPMD's port {register.port} is one of those that stand for peers", "write other `ports`")
         return Redirect(
             user=table.string("user", "", fault=path_fault),
             port=table.integer("port", 4371, low=1, high=65535),
-            ports=self._ports(table, _MADE_UP_PORTS) or _MADE_UP_PORTS,
+            ports=(low, high),
         )
 
     def _tables(self, top: Table) -> None:
@@ -189,8 +195,9 @@ class _Loader:
                 None, "an entry without a cookie", "add cookie_file, cookie_env or cookie here or to [defaults]"
             )
         visible = table.boolean("visible", False)
+        tls = entry_tls(table, guard)
         if own and cookie:
-            self._warn_of_cluster_cookie(table, cookie, guard, visible=visible)
+            self._warn_of_cluster_cookie(table, cookie, guard, visible=visible, tls=tls)
         own_rules = self._rules(table, "entry")
         tables = self._attached(table)
         default_third_nodes = tuple(dict.fromkeys(self.visible)) if visible else ()
@@ -206,7 +213,7 @@ class _Loader:
             attached=(own_rules, *(self.tables[name] for name in tables)),
             third_nodes=self._globs(table, "third_nodes") if "third_nodes" in table else default_third_nodes,
             funs=table.boolean("funs", False) if "funs" in table else None,
-            tls=(tls := entry_tls(table, guard)),
+            tls=tls,
             certificate=entry_certificate(table, tls=tls),
             origin=table.at("node") if "node" in table else table.origin,
         )
@@ -334,13 +341,20 @@ class _Loader:
         file = expand(table.string("file", "distwall-audit.jsonl", fault=path_fault), self.source.path, self.env)
         return Audit(file, choices.get(on_full, "deny"))
 
-    def _warn_of_cluster_cookie(self, table: Table, cookie: Cookie, guard: Guard, *, visible: bool) -> None:
-        if cookie == guard.cookie and not visible:
-            self.problems.warn(
-                cookie_origin(table),
-                "these peers know the cookie of the cluster",
-                "give them one of their own, or they can go round distwall",
-            )
+    def _warn_of_cluster_cookie(self, table: Table, cookie: Cookie, guard: Guard, *, visible: bool, tls: bool) -> None:
+        if cookie != guard.cookie or (visible and tls):
+            return
+        dial = (
+            "" if tls else "guarded nodes can't dial them without TLS, since these peers know the cookie of the cluster"
+        )
+        if visible:
+            self.problems.warn(cookie_origin(table), dial, "add [guard.tls], or give them a cookie of their own")
+            return
+        self.problems.warn(
+            cookie_origin(table),
+            dial or "these peers know the cookie of the cluster",
+            "give them one of their own, or they can go round distwall",
+        )
 
 
 def _defaults_entry(index: int, cookie: Cookie, origin: Origin, *, tls: bool) -> Entry:

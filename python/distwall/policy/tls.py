@@ -19,6 +19,15 @@ CERTIFICATE_TYPES = ("DNS", "URI", "IP", "CN")
 _Settings = TypeVar("_Settings", Tls, InsideTls)
 _FUNCTION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
 _PLACEHOLDER = re.compile(r"\{(?:node|name|host)\}")
+_FORMS = {
+    "DNS": (
+        re.compile(r"(?:[A-Za-z0-9_.*-]|\{name\}|\{host\})+"),
+        "write a host name (IDNs as xn--...); {name} and {host} may stand in it",
+    ),
+    "IP": (re.compile(r"(?:[0-9A-Fa-f:.*]|\{host\})+"), "write an address, 10.0.*, or {host}"),
+    "URI": (re.compile(r"[!-~]+"), "write other characters as %XX"),
+}
+"""What globs of a type may hold, and what to do."""
 _CLIENTS: dict[str, ClientCertificates] = {"required": "required", "optional": "optional"}
 
 
@@ -85,9 +94,8 @@ def certificate_glob_fault(glob: str) -> tuple[str, str] | None:
     bare = _PLACEHOLDER.sub("", glob)
     if "{" in bare or "}" in bare:
         return "holds a brace of no placeholder", "use {node}, {name} and {host} only"
-    if typed and prefix in ("DNS", "URI", "IP") and any(c.isspace() or c > "~" for c in rest):
-        remedy = "write host names as xn--..., and URIs with percent escapes"
-        return f"holds what no {prefix} name can", remedy
+    if typed and (form := _FORMS.get(prefix)) and not form[0].fullmatch(rest):
+        return f"holds what no {prefix} name can", form[1]
     return None
 
 
