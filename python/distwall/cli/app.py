@@ -10,6 +10,9 @@ from typer.exceptions import Abort, TyperException
 from distwall import __version__
 from distwall.cli.ask import peers, stats
 from distwall.cli.check import check
+from distwall.cli.doctor import doctor
+from distwall.cli.erlang_path import erlang_path
+from distwall.cli.exec import exec_
 from distwall.cli.explain import explain
 from distwall.cli.init import init
 from distwall.cli.output import CommandError, console
@@ -25,8 +28,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (init, check, explain, run, peers, stats):
+for command in (init, check, explain, run, peers, stats, doctor, erlang_path):
     app.command()(command)
+app.command("exec")(exec_)
 app.add_typer(redirect)
 
 

@@ -30,6 +30,10 @@ from distwall.epmd import messages
 from distwall.epmd.messages import Alive2, BadNameError, Names, Other, Port2, Reach, Request, RequestError
 from distwall.epmd.registry import Registration, Registry
 
+SELF = "distwall@distwall"
+"""What `distwall exec` asks the way to: distwall says that it begins right here, and any other EPMD that it knows none.
+"""
+
 Outgoing = Callable[[str, str], int | None]
 """``(node, host)`` -> the port at loopback address ``host`` that leads to ``node``; None: it may not be reached."""
 
@@ -177,6 +181,8 @@ class Session:
     def _reach(self, node: str) -> Answer:
         if not self._rights.register:
             return self._refuse("bad_name", "full node name where only guarded nodes may ask for one")
+        if node == SELF:
+            return Answer(messages.reach_answer(node, self._port))
         mate = self._registry.guarded(node.partition("@")[0]) if self._is_mate(node) else None
         if mate is not None and mate.host == self._host:
             port: int | None = mate.node.port

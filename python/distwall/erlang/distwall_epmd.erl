@@ -4,6 +4,7 @@
 %%   -epmd_module distwall_epmd -pa DIR -start_epmd false
 %%   -distwall_register PORT     the EPMD that distwall serves on loopback for guarded nodes
 %%   -distwall_peer_epmd PORT    where other hosts run EPMD
+%%   -distwall_tls true|false    whether distwall speaks TLS with guarded nodes
 %%   -pa BOOT -distwall_boot BOOT    has this module loaded early, see boot/heart.erl
 %%
 %% What it can't make sure of is an error: the node then does not become distributed.
@@ -31,6 +32,7 @@ start_link() ->
     try
         Family = family(),
         check_flags(),
+        check_tls(),
         bind_to_loopback(Family),
         leave_boot_folder(),
         erl_epmd:start_link()
@@ -138,6 +140,15 @@ check_flags() ->
                    [Port, Register]})
     end.
 
+check_tls() ->
+    case {init:get_argument(proto_dist), init:get_argument(distwall_tls)} of
+        {{ok, [Carriers]}, {ok, [["false"] | _]}} ->
+            [throw({refused, "-proto_dist ~ts, but the policy has no [guard.tls.inside]", [Carrier]})
+             || Carrier <- Carriers, lists:suffix("_tls", Carrier)];
+        _ ->
+            ok
+    end.
+
 bind_to_loopback(Family) ->
     application:set_env(kernel, inet_dist_use_interface, loopback(Family), [{persistent, true}]),
     [case application:get_env(kernel, Key) of
@@ -158,7 +169,14 @@ keeps_address(Option) ->
 %% What stands there is of use once, see boot/heart.erl.
 leave_boot_folder() ->
     case init:get_argument(distwall_boot) of
-        {ok, [[Dir | _] | _]} -> code:del_path(Dir);
+        {ok, [[Dir | _] | _]} -> leave(Dir);
+        _ -> ok
+    end.
+
+%% In embedded mode a folder that was named twice is there twice.
+leave(Dir) ->
+    case code:del_path(Dir) of
+        true -> leave(Dir);
         _ -> ok
     end.
 

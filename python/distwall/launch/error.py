@@ -1,0 +1,5 @@
+"""Why a program is not started."""
+
+
+class NotGuardedError(Exception):
+    """A program would not be guarded. The text is one line: what, where, what to do."""

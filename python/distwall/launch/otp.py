@@ -1,0 +1,33 @@
+"""Which OTP release a program runs on, as far as files tell."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+OLDEST_OTP = 25
+_ERTS_OF_OLDEST = 13
+"""The runtime's version counts by one with each release of OTP since then."""
+
+
+def otp_of(program: str, environment: Mapping[str, str]) -> int | None:
+    """The OTP release that ``program`` brings, else the one of the ``erl`` that it would find; None if unknown.
+
+    Releases and installations of Erlang both have ``releases/start_erl.data``, with the runtime's version first.
+    """
+    for name in (program, "erl"):
+        found = shutil.which(name, path=environment.get("PATH"))
+        if found is None:
+            continue
+        for folder in (Path(found), Path(found).resolve()):
+            release = _read(folder.parent.parent / "releases" / "start_erl.data")
+            if release is not None:
+                return release
+    return None
+
+
+def _read(file: Path) -> int | None:
+    try:
+        version = file.read_text(encoding="utf-8").split()[0]
+        return int(version.partition(".")[0]) - _ERTS_OF_OLDEST + OLDEST_OTP
+    except (OSError, ValueError, IndexError):
+        return None

@@ -1,0 +1,64 @@
+"""What a policy file says about where distwall is, read without its cookies.
+
+``distwall exec`` runs as the user of the guarded program, who need not be able to read the peers' cookies.
+"""
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distwall.launch.error import NotGuardedError
+
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s]+)):([0-9]{1,5})")
+_STOCK_EPMD_PORT = 4369
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where distwall stands."""
+
+    path: Path
+    """The policy file."""
+    register_host: str
+    register_port: int
+    peer_epmd_port: int
+    """Where other hosts run EPMD."""
+    inside_tls: bool
+    """Whether guarded nodes may speak distribution over TLS."""
+
+
+def read_settings(path: Path) -> Settings:
+    """What ``path`` says in ``[guard]``.
+
+    Raises OSError if it can't be read, and NotGuardedError if it makes no sense; ``distwall check`` says more.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise NotGuardedError(f"{path}: {error}; see distwall check {path}") from None
+    guard = values.get("guard")
+    if not isinstance(guard, dict) or not guard.get("nodes"):
+        raise NotGuardedError(f"{path}: no [guard] table with nodes; see distwall check {path}")
+    _, epmd_port = _address(path, guard, "epmd", ("", _STOCK_EPMD_PORT))
+    register_host, register_port = _address(path, guard, "register", ("127.0.0.1", epmd_port))
+    peer_epmd_port = guard.get("peer_epmd_port", epmd_port)
+    if not isinstance(peer_epmd_port, int):
+        raise _wrong(path, "peer_epmd_port")
+    tls = guard.get("tls")
+    inside_tls = isinstance(tls, dict) and "inside" in tls
+    return Settings(path, register_host, register_port, peer_epmd_port, inside_tls)
+
+
+def _address(path: Path, guard: dict[str, Any], key: str, default: tuple[str, int]) -> tuple[str, int]:
+    if key not in guard:
+        return default
+    match = _ADDRESS.fullmatch(guard[key]) if isinstance(guard[key], str) else None
+    if match is None:
+        raise _wrong(path, key)
+    return match[1] or match[2], int(match[3])
+
+
+def _wrong(path: Path, key: str) -> NotGuardedError:
+    return NotGuardedError(f"{path}: [guard] {key} is wrong; see distwall check {path}")

@@ -1,0 +1,101 @@
+"""What would lead a program past distwall."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from distwall.launch import NotGuardedError, Settings
+from distwall.launch.conflicts import refuse_conflicts, wants_ipv6
+
+SETTINGS = Settings(Path("distwall.toml"), "127.0.0.1", 4370, 4369, inside_tls=False)
+PATH = {"PATH": os.environ["PATH"]}
+
+
+def check(*flags: str, **environment: str) -> None:
+    refuse_conflicts(["erl", *flags], {**PATH, **environment}, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "-epmd_module erl_epmd",
+        "-no_epmd",
+        "-erl_epmd_port 9100",
+        "-epmd_port 4369",
+        "-start_epmd true",
+        "-proto_dist inet_epmd",
+        "-proto_dist inet_tls",
+        "-proto_dist inet_tcp inet6_tcp",
+        "-kernel inet_dist_use_interface {0,0,0,0}",
+        "-kernel inet_dist_use_interface {10,0,0,1}",
+        "-kernel logger_level error inet_dist_use_interface {0,0,0,0,0,0,0,0}",
+        '-kernel inet_dist_use_interface \\"0.0.0.0\\"',
+        "-kernel epmd_module x",
+        "-kernel erl_epmd_node_listen_port 9100",
+    ],
+)
+def test_conflicts(flags: str, tmp_path: Path) -> None:
+    command_line = flags.replace("\\", "")
+    with pytest.raises(NotGuardedError, match=r"^the command line: -[^\n]*; ") as refusal:
+        check(*command_line.split())
+    assert command_line in str(refusal.value)
+    for variable in ("ERL_FLAGS", "ERL_AFLAGS", "ERL_ZFLAGS", "ELIXIR_ERL_OPTIONS", "RABBITMQ_SERVER_ERL_ARGS"):
+        with pytest.raises(NotGuardedError, match=rf"^{variable}: -[^\n]*; "):
+            check(**{variable: flags})
+    file = tmp_path / "vm.args"
+    file.write_text(f"-name bar@127.0.0.2\n{flags}\n")
+    with pytest.raises(NotGuardedError, match=rf"^{file}: -[^\n]*; "):
+        check("-args_file", str(file))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "-epmd_module distwall_epmd",
+        "-epmd_port 4370",
+        "-start_epmd false",
+        "-proto_dist inet6_tcp",
+        "-kernel inet_dist_use_interface {127,0,0,1} logger_level error",
+        "-kernel inet_dist_use_interface {0,0,0,0,0,0,0,1}",
+        "-name bar@127.0.0.2 -setcookie x -hidden",
+    ],
+)
+def test_what_is_fine(flags: str) -> None:
+    check(*flags.split(), ERL_EPMD_PORT="4370", ERL_FLAGS=flags)
+
+
+def test_another_epmd_port() -> None:
+    with pytest.raises(NotGuardedError, match=r"ERL_EPMD_PORT is 4369, and \[guard\] register .* 4370; unset it"):
+        check(ERL_EPMD_PORT="4369")
+
+
+def test_tls_inside() -> None:
+    settings = Settings(Path("distwall.toml"), "127.0.0.1", 4370, 4369, inside_tls=True)
+    refuse_conflicts(["erl", "-proto_dist", "inet_tls"], PATH, settings)
+
+
+def installation(folder: Path, version: str) -> Path:
+    (folder / "bin").mkdir(parents=True)
+    (folder / "releases").mkdir()
+    (folder / "releases" / "start_erl.data").write_text(version)
+    program = folder / "bin" / "demo"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.parametrize(("version", "fine"), [("12.3.2 24", False), ("11.1.8 0.1.0", False), ("13.1 0.1.0", True)])
+def test_old_releases(tmp_path: Path, version: str, fine: bool) -> None:
+    program = installation(tmp_path / "demo", version)
+    if fine:
+        refuse_conflicts([str(program)], PATH, SETTINGS)
+        return
+    with pytest.raises(NotGuardedError, match=r"is OTP 2[34]; guarded nodes need OTP 25 or newer"):
+        refuse_conflicts([str(program)], PATH, SETTINGS)
+
+
+def test_which_address_family() -> None:
+    assert not wants_ipv6(["erl"], {})
+    assert not wants_ipv6(["erl", "-proto_dist", "inet_tls"], {})
+    assert wants_ipv6(["erl"], {"ERL_FLAGS": "-proto_dist inet6_tls"})
