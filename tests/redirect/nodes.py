@@ -33,10 +33,18 @@ _AS_USER = ["setpriv", "--reuid", str(UID), "--regid", str(GID), "--clear-groups
 class Ground:
     """The two hosts with distwall on ``a``; leaving the ``with`` block ends everything."""
 
-    def __init__(self, pair: Pair, entries: Sequence[Peer], *, guards: Sequence[str], peer_epmd: int = EPMD) -> None:
+    def __init__(
+        self,
+        pair: Pair,
+        entries: Sequence[Peer],
+        *,
+        guards: Sequence[str],
+        register: str = "127.0.0.1",
+        peer_epmd: int = EPMD,
+    ) -> None:
         """``entries`` are the policy's peers, ``guards`` the names of guarded nodes.
 
-        ``peer_epmd`` is the port of EPMD on ``b``.
+        ``register`` is where those register, ``peer_epmd`` the port of EPMD on ``b``.
         """
         self.pair = pair
         self._peer_epmd = peer_epmd
@@ -47,7 +55,7 @@ class Ground:
         self.home = self.folder / "home"
         self.home.mkdir()
         os.chown(self.home, UID, GID)
-        self.wall = Wall(self.folder, _policy(entries, guards, peer_epmd))
+        self.wall = Wall(self.folder, _policy(entries, guards, register, peer_epmd))
         try:
             self._run(pair.b, self._epmd)
             self._stack.callback(pair.a.run, self.wall.kill)
@@ -117,13 +125,13 @@ class Ground:
         self.close()
 
 
-def _policy(entries: Sequence[Peer], guards: Sequence[str], peer_epmd: int) -> str:
+def _policy(entries: Sequence[Peer], guards: Sequence[str], register: str, peer_epmd: int) -> str:
     peers = "\n".join(entry.toml() for entry in entries)
     return f"""[guard]
 nodes = {json.dumps(list(guards))}
 listen = "{A4}"
 epmd = "{A4}:{EPMD}"
-register = "127.0.0.1:{REGISTER}"
+register = "{register}:{REGISTER}"
 cookie_file = "cluster.cookie"
 peer_epmd_port = {peer_epmd}
 

@@ -1,0 +1,84 @@
+"""Transparent mode put in place and taken away; names and addresses of all kinds."""
+
+from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer
+from tests.redirect.nodes import REGISTER, Ground
+from tests.redirect.space import A4, A6, B4, B6, Pair
+from tests.redirect.test_nodes import COOKIE, LOOPBACK, attack, part, ping
+
+BAR, FOO = f"bar@{A4}", f"foo@{B4}"
+
+
+def test_without_the_rules_it_goes_round(pair: Pair) -> None:
+    """The attack that the rules stop works before they are installed, and again after they are removed."""
+    # The peer's EPMD is where a stock node with bar's settings looks for it.
+    with Ground(pair, [Peer(["accept ping"], FOO, COOKIE)], guards=[BAR], peer_epmd=REGISTER) as ground:
+        bar, foo = ground.guard(BAR, flags=LOOPBACK), ground.peer(FOO, COOKIE)
+
+        def connect(cookie: str) -> str:
+            foo.eval(f"erlang:set_cookie('{BAR}', '{cookie}')")
+            return ping(bar, FOO)
+
+        def goes_round() -> None:
+            assert connect(CLUSTER_COOKIE) == "pong"
+            assert attack(foo, BAR) == f"'{BAR}'"
+            part(bar, FOO)
+
+        goes_round()
+        assert ground.wall.events("connect") == []
+
+        ground.redirect("install")
+        ground.redirect("install")
+        assert pair.a.shell("nft list tables") == "table inet distwall_redirect\n"
+        assert connect(CLUSTER_COOKIE) == "pang"
+        ground.wall.wait_event("handshake_refused", peer=FOO, guard=BAR, opened_by="guard")
+        assert connect(COOKIE) == "pong"
+        assert "not_allowed" in attack(foo, BAR)
+        ground.wall.wait_event("connect", peer=FOO, guard=BAR)
+        part(bar, FOO)
+
+        ground.redirect("remove")
+        assert pair.a.shell("nft list ruleset") == ""
+        goes_round()
+        assert len(ground.wall.events("connect")) == 1
+
+
+def test_distwall_goes_and_comes_back(pair: Pair) -> None:
+    """Without distwall, nothing gets out."""
+    with Ground(pair, [Peer(["accept ping"], FOO, COOKIE)], guards=[BAR]) as ground:
+        ground.redirect()
+        bar, foo = ground.guard(BAR, flags=LOOPBACK), ground.peer(FOO, COOKIE)
+        assert ping(bar, FOO) == "pong"
+        pair.a.run(ground.wall.kill)
+        bar.wait_until("nodes(connected) =:= []")
+        assert ping(bar, FOO) == "pang"
+        pair.a.run(ground.wall.start)
+        assert ping(bar, FOO) == "pong"
+        assert "not_allowed" in attack(foo, BAR)
+
+
+def test_host_names(tools: None) -> None:
+    names = {"a.test": A4, "b.test": B4, "b": B4}
+    entries = [Peer(["accept ping"], "foo@b.test", COOKIE), Peer(["accept ping"], "shop*@*.test", COOKIE)]
+    with Pair(names) as pair, Ground(pair, entries, guards=["bar@a.test"]) as ground:
+        ground.redirect()
+        bar = ground.guard("bar@a.test", flags=LOOPBACK)
+        for name in ("foo@b.test", "shop7@b.test"):
+            ground.peer(name, COOKIE)
+            assert ping(bar, name) == "pong"
+            ground.wall.wait_event("connect", peer=name, guard="bar@a.test", source=B4)
+        ground.peer("other@b.test", COOKIE)
+        assert ping(bar, "other@b.test") == "pang"
+        ground.wall.wait_event("handshake_refused", peer=f"other@{B4}", reason="unknown_node")
+
+
+def test_ipv6(tools: None) -> None:
+    names = {"a.test": A6, "b.test": B6}
+    ipv6 = ["-proto_dist", "inet6_tcp"]
+    entry = Peer(["accept ping"], "foo@b.test", COOKIE)
+    with Pair(names) as pair, Ground(pair, [entry], guards=["bar@a.test"], register="[::1]") as ground:
+        ground.redirect()
+        bar = ground.guard("bar@a.test", flags=[*ipv6, "-kernel", "inet_dist_use_interface", "{0,0,0,0,0,0,0,1}"])
+        foo = ground.peer("foo@b.test", COOKIE, flags=ipv6)
+        assert ping(bar, "foo@b.test") == "pong"
+        ground.wall.wait_event("connect", peer="foo@b.test", guard="bar@a.test", source=B6)
+        assert "not_allowed" in attack(foo, "bar@a.test")
