@@ -139,6 +139,20 @@ class Ground:
         assert child.running, child.logged()
         return child
 
+    def guarded(self, *flags: str) -> Child:
+        """Starts bar as users should: by ``distwall exec``."""
+        start: list[str | Path] = [COMMAND, "exec", "--config", self.folder / "distwall.toml", "--", "erl"]
+        child = Child(
+            [*start, "-noshell", "-noinput", "-name", "bar@127.0.0.2", "+S", "1:1", *flags],
+            self.folder / "bar.log",
+            env=self._environment,
+            cwd=self.folder,
+        )
+        self._stack.enter_context(child)
+        until(lambda: not child.running or "bar" in (names("127.0.0.1", 4370) or {}))
+        assert child.running, child.logged()
+        return child
+
     def found(self, check: str | None = None) -> list[Finding]:
         """What the doctor finds (by one check)."""
         return [finding for finding in examine(self.policy, Host()) if check in (None, finding.check)]

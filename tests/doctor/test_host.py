@@ -8,6 +8,10 @@ import threading
 import pytest
 
 from distwall.doctor import Host
+from distwall.doctor.checks import redirect
+from distwall.policy.model import Redirect
+from distwall.redirect.nft import install
+from distwall.redirect.ruleset import ruleset
 from tests.doctor.ground import ENTRY, GUARD, OUTSIDE, SOUND, Ground
 
 EPMD = ("-epmd_module", "distwall_epmd")
@@ -16,10 +20,10 @@ VISIBLE = ENTRY + "visible = true\n"
 
 
 def test_a_sound_setup_has_no_finding(ground: Ground) -> None:
-    ground.run()
-    node = ground.node()
-    found = ground.found()
-    assert [finding.check for finding in found] == ["root"]
+    ground.own_all(4242)
+    ground.run(uid=4242)
+    node = ground.guarded()
+    assert ground.found() == []
     assert node.pid in [each.pid for each in Host().guarded(ground.policy)]
 
 
@@ -65,14 +69,14 @@ class TestExposed:
     def test_where_distwall_hides_the_port(self, ground: Ground, told: bool) -> None:
         ground.write(guard=GUARD.replace("4370", "4369") + 'epmd = "0.0.0.0:4369"\n')
         ground.run()
-        ground.node(flags=SOUND if told else EPMD, port=4369)
+        ground.node(flags=SOUND if told else (), port=4369)
         assert [finding.severity for finding in ground.found("exposed")] == ([] if told else ["warning"])
         assert ground.found("epmd") == []
 
     def test_not_told_and_not_registered(self, ground: Ground) -> None:
         ground.epmd(4371, address="127.0.0.1")
         ground.run()
-        node = ground.node(flags=EPMD, port=4371)
+        node = ground.node(flags=(), port=4371)
         (finding,) = ground.found("exposed")
         assert finding.severity == "warning"
         assert "if one of these is its distribution" in finding.what
@@ -191,6 +195,41 @@ class TestNodes:
         ground.epmd(4371, address="127.0.0.1")
         ground.node("other@127.0.0.1", flags=("-setcookie", "secret"), port=4371)
         assert {finding.check for finding in ground.found()} == {"root"}
+
+
+class TestRedirect:
+    GUARD = f'{GUARD}redirect = {{ user = "nobody" }}\n'
+
+    def test_not_installed(self, ground: Ground) -> None:
+        ground.write(guard=self.GUARD)
+        (finding,) = ground.found("redirect")
+        assert finding.what == "no rules redirect what guarded nodes dial"
+        install(ruleset(Redirect("nobody", 4371, (64000, 64999)), 4370))
+        assert ground.found("redirect") == []
+
+    def test_another_user(self, ground: Ground) -> None:
+        install(ruleset(Redirect("nobody", 4371, (64000, 64999)), 4370))
+        ground.write(guard=self.GUARD)
+        ground.run()
+        node = ground.node(flags=LOOPBACK)
+        (finding,) = ground.found("redirect")
+        assert finding.what == "bar@127.0.0.2 runs as root, whose connections are not redirected"
+        assert finding.where == f"pid {node.pid}"
+        assert ground.found("outgoing") == []
+
+    def test_distwalls_own_user(self, ground: Ground) -> None:
+        install(ruleset(Redirect("root", 4371, (64000, 64999)), 4370))
+        ground.write(guard=self.GUARD.replace("nobody", "root"))
+        with socket.socket(socket.AF_UNIX) as control:
+            control.bind(str(ground.folder / "distwall.sock"))
+            control.listen()
+            (finding,) = (found for found in redirect.check(ground.policy, Host()))
+        assert finding.what == "distwall runs as root, too: what it dials comes back to it"
+
+    def test_no_such_user(self, ground: Ground) -> None:
+        ground.write(guard=self.GUARD.replace("nobody", "no-such-user"))
+        (finding,) = ground.found("redirect")
+        assert "there is no user 'no-such-user' here" in finding.what
 
 
 class TestService:

@@ -101,10 +101,17 @@ class TestSharedCookies:
         assert finding.what.startswith("foo@* has the cookie of the cluster")
         assert finding.where == f"{folder}/distwall.toml:6:8"
 
-    def test_a_mate_with_the_clusters_is_fine(self, folder: Path) -> None:
+    def test_a_mate_with_the_clusters(self, folder: Path) -> None:
         mate = entry(cookie='cookie_file = "cluster.cookie"', more='visible = true\nrules = ["accept *"]')
-        assert list(cookies.shared(policy(folder, mate))) == []
-        assert list(cookies.shared(policy(folder, mate.replace("accept *", "deny *")))) != []
+        (finding,) = cookies.shared(policy(folder, mate))
+        assert finding.severity == "warning"
+        assert "distwalls" in finding.remedy
+        (finding,) = cookies.shared(policy(folder, mate.replace("accept *", "deny *")))
+        assert finding.severity == "problem"
+
+    def test_mates_may_share_one_of_their_own(self, folder: Path) -> None:
+        more = 'visible = true\nrules = ["accept *"]'
+        assert list(cookies.shared(policy(folder, entry(more=more) + entry("baz@*", more=more)))) == []
 
     def test_two_entries_with_one(self, folder: Path) -> None:
         (finding,) = cookies.shared(policy(folder, entry() + entry("baz@*")))

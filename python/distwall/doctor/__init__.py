@@ -6,7 +6,7 @@
 
 from pathlib import Path
 
-from distwall.doctor.checks import cookies, epmds, exposed, files, running, service, wire
+from distwall.doctor.checks import cookies, epmds, exposed, files, redirect, running, service, wire
 from distwall.doctor.finding import Finding
 from distwall.doctor.host import Host
 from distwall.policy import Policy
@@ -23,6 +23,7 @@ def examine(policy: Policy, host: Host | None = None) -> list[Finding]:
         *exposed.check(policy, host),
         *epmds.check(policy, host),
         *running.outgoing(policy, host),
+        *redirect.check(policy, host),
         *running.mesh(policy, host),
         *running.cookie_argument(guarded),
         *cookies.weak(policy),

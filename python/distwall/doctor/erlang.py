@@ -7,6 +7,9 @@ from functools import cached_property
 from distwall.doctor.processes import Process
 from distwall.doctor.sockets import is_loopback
 
+EPMD_MODULE = "distwall_epmd"
+"""What keeps a guarded node on loopback, and leads its connections to distwall."""
+
 _ERTS = re.compile(r"/erts-(\d+)\.")
 # erts 13 came with OTP 25, and both have counted on together ever since. Before, they did not.
 _OTP_OF_ERTS = 12

@@ -72,10 +72,15 @@ def shared(policy: Policy) -> Iterator[Finding]:
     holders: dict[Cookie, list[Entry]] = {}
     for entry in policy.entries:
         if entry.cookie != cluster:
-            holders.setdefault(entry.cookie, []).append(entry)
-        elif not (entry.visible and trusted(policy, entry)):
-            what = f"{entry.node} has the cookie of the cluster: it need not go through distwall"
+            # Hosts of one cluster may share the cookie between their distwalls: they trust each other anyway.
+            if not (entry.visible and trusted(policy, entry)):
+                holders.setdefault(entry.cookie, []).append(entry)
+            continue
+        what = f"{entry.node} has the cookie of the cluster: it need not go through distwall"
+        if not trusted(policy, entry):
             yield problem("shared_cookie", what, entry.origin, "give it a cookie of its own")
+        elif not entry.tls:
+            yield warning("shared_cookie", what, entry.origin, "let distwalls have a cookie that no node has")
     for entries in holders.values():
         nodes = list(dict.fromkeys(entry.node for entry in entries))
         if len(nodes) > 1:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from distwall.doctor.erlang import Node
+from distwall.doctor.erlang import EPMD_MODULE, Node
 from distwall.doctor.finding import Finding, problem, warning
 from distwall.doctor.host import Host
 from distwall.doctor.sockets import Listener, answers, endpoint
 from distwall.policy import Policy
 
-_REMEDY = "start it with -kernel inet_dist_use_interface '{127,0,0,1}'"
+_REMEDY = "start it with distwall exec, or with -kernel inet_dist_use_interface '{127,0,0,1}'"
 
 
 def check(policy: Policy, host: Host) -> Iterator[Finding]:
@@ -62,7 +62,8 @@ def _is_of(listener: Listener, owner: Node | None, inside: set[int]) -> bool:
 
 def _unsure(node: Node, host: Host) -> Iterator[Finding]:
     """A node whose port isn't known: not registered here, or registered with an EPMD that hides it."""
-    if node.on_loopback:
+    # distwall_epmd sees to it by itself.
+    if node.on_loopback or node.epmd_module == EPMD_MODULE:
         return
     name = node.name or "a guarded node"
     own = [each for each in host.listeners if each.inode in node.process.sockets]

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 from distwall.doctor.checks.cookies import trusted
-from distwall.doctor.erlang import Node
+from distwall.doctor.erlang import EPMD_MODULE, Node
 from distwall.doctor.finding import Finding, problem, warning
 from distwall.doctor.host import Host
 from distwall.policy import Policy
 
-EPMD_MODULE = "distwall_epmd"
 OLDEST_OTP, NEWEST_OTP = 25, 29
 
 
