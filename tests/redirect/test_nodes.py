@@ -182,6 +182,18 @@ def test_what_no_node_asks(ground: Ground, text: bytes) -> None:
     assert arrived(ground.pair) == before
 
 
+def test_nobody_else_on_this_host_can_play_epmd(ground: Ground, bar: Node) -> None:
+    for port, request, answer in ((REGISTER, b"\0\4\x7afoo", b"\x77\1"), (64999, b"", b"")):
+        with ground.pair.a.listen(A4, port) as server:
+            server.settimeout(0.2)
+            with ground.pair.a.connect(A4, port, user=UID) as client:
+                client.sendall(request)
+                assert client.recv(10) == answer
+            with pytest.raises(TimeoutError):
+                server.accept()
+    assert ping(bar, f"foo@{A4}") == "pang"
+
+
 def test_other_connections_are_left_alone(ground: Ground) -> None:
     """Of the user, other ports; of everybody else, all."""
     pair = ground.pair

@@ -5,7 +5,7 @@ from tests.redirect.nodes import REGISTER, Ground
 from tests.redirect.space import A4, A6, B4, B6, Pair
 from tests.redirect.test_nodes import COOKIE, LOOPBACK, attack, part, ping
 
-BAR, FOO = f"bar@{A4}", f"foo@{B4}"
+BAR, BAZ, FOO = f"bar@{A4}", f"baz@{A4}", f"foo@{B4}"
 
 
 def test_without_the_rules_it_goes_round(pair: Pair) -> None:
@@ -44,15 +44,17 @@ def test_without_the_rules_it_goes_round(pair: Pair) -> None:
 
 def test_distwall_goes_and_comes_back(pair: Pair) -> None:
     """Without distwall, nothing gets out."""
-    with Ground(pair, [Peer(["accept ping"], FOO, COOKIE)], guards=[BAR]) as ground:
+    with Ground(pair, [Peer(["accept ping"], FOO, COOKIE)], guards=[BAR, BAZ]) as ground:
         ground.redirect()
         bar, foo = ground.guard(BAR, flags=LOOPBACK), ground.peer(FOO, COOKIE)
-        assert ping(bar, FOO) == "pong"
-        pair.a.run(ground.wall.kill)
+        ground.guard(BAZ, flags=LOOPBACK)
+        assert [ping(bar, FOO), ping(bar, BAZ)] == ["pong", "pong"]
+        assert pair.a.run(ground.wall.stop) == 0
         bar.wait_until("nodes(connected) =:= []")
-        assert ping(bar, FOO) == "pang"
+        assert [ping(bar, FOO), ping(bar, BAZ)] == ["pang", "pang"]
         pair.a.run(ground.wall.start)
         assert ping(bar, FOO) == "pong"
+        bar.wait_until(f"net_adm:ping('{BAZ}') =:= pong")  # once it has registered again
         assert "not_allowed" in attack(foo, BAR)
 
 

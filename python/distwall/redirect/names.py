@@ -7,7 +7,9 @@ it, what the name service calls the address, long and short. Every one of these 
 A name that is found is no proof of anything: the peer still has to call itself so, and to know the entry's cookie.
 """
 
+import asyncio
 import ipaddress
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from distwall.handshake import Denied
@@ -30,12 +32,13 @@ async def name_at(policy: "Policy", resolver: "Resolver", alive: str, address: s
     if any(is_glob(_host(entry.node)) for entry in named):
         hosts |= await resolver.names(address)
     styles = _styles(policy)
-    found: dict[str, Entry] = {}
+    named_so: dict[str, Entry] = {}
     for host in sorted(hosts):
-        node = f"{alive}@{host}"
-        entry = policy.entry_for(node)
-        if entry is not None and _is_long(host) in styles and await _stands_for(resolver, host, address):
-            found[node] = entry
+        entry = policy.entry_for(f"{alive}@{host}")
+        if entry is not None and _is_long(host) in styles:
+            named_so[host] = entry
+    there = await _standing_for(resolver, named_so, address)
+    found = {f"{alive}@{host}": entry for host, entry in named_so.items() if host in there}
     if not found:
         return Denied("unknown_node", f"no [[peers]] entry names {alive} at {address}")
     admitted = {node: entry for node, entry in found.items() if _admits(policy, node, address)}
@@ -51,21 +54,11 @@ async def name_at(policy: "Policy", resolver: "Resolver", alive: str, address: s
 async def may_name(policy: "Policy", resolver: "Resolver", address: str) -> bool:
     """Whether some entry could name a node at ``address``, and lets it be there."""
     address = str(ipaddress.ip_address(address.partition("%")[0]))
-    for entry in policy.entries:
-        host = _host(entry.node)
-        if not entry.admits(address):
-            continue
-        if not is_glob(host):
-            if await _stands_for(resolver, host, address):
-                return True
-        elif any(
-            [
-                glob_matches(host, each) and await _stands_for(resolver, each, address)
-                for each in (address, *await resolver.names(address))
-            ]
-        ):
-            return True
-    return False
+    hosts = {_host(entry.node) for entry in policy.entries if entry.admits(address)}
+    exact = {host for host in hosts if not is_glob(host)}
+    called = {address, *(await resolver.names(address))} if hosts > exact else set()
+    globbed = {each for each in called if any(glob_matches(host, each) for host in hosts)}
+    return bool(await _standing_for(resolver, exact | globbed, address))
 
 
 def _alive(node: str) -> str:
@@ -99,6 +92,13 @@ def _styles(policy: "Policy") -> set[bool]:
         host = _host(guard)
         styles |= {True, False} if is_glob(host) and not _is_long(host) else {_is_long(host)}
     return styles
+
+
+async def _standing_for(resolver: "Resolver", hosts: Iterable[str], address: str) -> set[str]:
+    """Those of ``hosts`` that stand for ``address``. All are asked for at once: the node that waits is impatient."""
+    asked = list(hosts)
+    answers = await asyncio.gather(*(_stands_for(resolver, host, address) for host in asked))
+    return {host for host, stands in zip(asked, answers, strict=True) if stands}
 
 
 async def _stands_for(resolver: "Resolver", host: str, address: str) -> bool:

@@ -19,7 +19,7 @@ MAX_KEPT = 1024
 MAX_AT_ONCE = 3
 """Questions that are in threads at a time: the event loop has four, and others ask as well."""
 
-MAX_WAITING = 64
+MAX_WAITING = 1024
 """Questions under way, those that wait for a thread included; more are not asked."""
 
 Answer = frozenset[str]

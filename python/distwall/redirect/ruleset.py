@@ -32,7 +32,7 @@ table {table} {{
         meta skuid != {uid} accept
         ip daddr 127.0.0.1 accept
         ip6 daddr ::1 accept
-        tcp dport {{ {ports} }} counter redirect to :{port}
+        tcp dport {{ {epmd}, {first}-{last} }} counter redirect to :{port}
     }}
 }}
 """
@@ -63,9 +63,6 @@ def ruleset(redirect: "Redirect", epmd_port: int) -> str:
     ``epmd_port`` is where guarded nodes take EPMD to be: the port of ``[guard] register``. Raises UnknownUserError.
     """
     first, last = redirect.ports
-    ports = f"{first}-{last}" if last > first else f"{first}"
-    # Overlapping elements are an error of nft's.
-    inside = first <= epmd_port <= last
     return _RULESET.format(
         removal=REMOVAL,
         table=TABLE,
@@ -74,6 +71,5 @@ def ruleset(redirect: "Redirect", epmd_port: int) -> str:
         epmd=epmd_port,
         first=first,
         last=last,
-        ports=ports if inside else f"{epmd_port}, {ports}",
         port=redirect.port,
     )
