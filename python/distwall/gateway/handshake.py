@@ -6,8 +6,8 @@ and `distwall.gateway.outbound` say who is who, how the acceptor is reached, and
 
 import abc
 import asyncio
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, cast
 
 from cryptography import x509
 
@@ -122,13 +122,13 @@ class Handshake(abc.ABC):
     def _release(self) -> None:  # noqa: B027  # nothing more to do, by default
         """The acceptor holds nothing for this handshake any more. May be called again."""
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, work: Callable[[], Awaitable[None]]) -> None:
         """Does something that takes time; it is given up with the handshake."""
         self._task = self._loop.create_task(self._guarded(work))
 
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         except Exception as error:  # noqa: BLE001  # stays in this handshake and fails closed
             self._fail(error)
 

@@ -1,6 +1,7 @@
 """Connections that peers open to guarded nodes: `distwall.handshake.Inbound` on sockets."""
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -55,7 +56,7 @@ class InboundHandshake(Handshake):
 
     def relay(self) -> None:
         """It is this handshake's turn: dials the guarded node."""
-        self._start(self._dial())
+        self._start(self._dial)
 
     async def _dial(self) -> None:
         address = self._listener.guard_address()
@@ -77,7 +78,7 @@ class InboundHandshake(Handshake):
         if self._door.is_shut_out(self.source_key, event.name):
             self._react(self.machine.refuse("shut_out", "too many failures before it", tell=True))
         elif event.entry.tls and self._dialler.has_verifier:
-            self._start(self._verify(event))
+            self._start(partial(self._verify, event))
         else:
             self._request(event)
 

@@ -5,6 +5,7 @@ and told its name: who may connect to loopback can cause that much. The peer's c
 """
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -53,7 +54,7 @@ class OutboundHandshake(Handshake):
         return self._certificate
 
     def _named(self, event: NameReceived[Entry]) -> None:
-        self._start(self._dial(event.entry))
+        self._start(partial(self._dial, event.entry))
 
     async def _dial(self, entry: Entry) -> None:
         try:
