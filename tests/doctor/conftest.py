@@ -1,5 +1,6 @@
 """The grounds of the doctor's tests."""
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +10,14 @@ from tests.doctor.ground import Ground, own_network
 
 
 @pytest.fixture
-def ground(tmp_path: Path) -> Iterator[Ground]:
-    """A network of its own, and a folder with a sound policy."""
+def ground() -> Iterator[Ground]:
+    """A network of its own, and a folder with a sound policy: one that other users can reach, unlike ``tmp_path``."""
     try:
-        with own_network(), Ground(tmp_path) as made:
+        with (
+            own_network(),
+            tempfile.TemporaryDirectory(prefix="distwall-", ignore_cleanup_errors=True) as folder,
+            Ground(Path(folder)) as made,
+        ):
             yield made
     except PermissionError as error:
         pytest.skip(str(error))

@@ -91,17 +91,15 @@ class Ground:
         return load(self.folder / "distwall.toml", {"HOME": str(self.folder)})
 
     def own_all(self, uid: int) -> None:
-        """Gives all files to a user, who can then reach the folder."""
+        """Gives all files to a user."""
         for path in (self.folder, *self.folder.iterdir()):
             os.chown(path, uid, uid)
-        for folder in self.folder.parents:
-            folder.chmod(folder.stat().st_mode | 0o011)
 
     def run(self, *, uid: int = 0) -> Child:
         """Starts distwall."""
         as_user = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid else []
-        if subprocess.run([*as_user, "test", "-x", COMMAND], check=False, timeout=10).returncode:
-            pytest.skip("other users can't run the distwall that is tested")
+        if uid and subprocess.run([*as_user, COMMAND, "--version"], check=False, timeout=10).returncode:
+            pytest.skip("other users can't run the distwall that is tested: its folders are not theirs to enter")
         child = Child(
             [*as_user, COMMAND, "run", "--config", self.folder / "distwall.toml"],
             self.folder / "distwall.log",
