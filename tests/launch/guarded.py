@@ -57,6 +57,8 @@ def program(scene: Scene, command: Sequence[str | Path], env: Mapping[str, str] 
         "ERL_CRASH_DUMP_SECONDS": "0",
         **(env or {}),
     }
+    if GUARD_OTP and command[0] == "chroot":
+        _copy_modules(GUARD_OTP)
     log = scene.folder / f"{Path(command[0]).name}.log"
     return Child(exec_command(scene, command), log, env=environment, cwd=scene.folder)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.launch import guarded
-from tests.nodes.harness import GUARD, Scene
+from tests.nodes.harness import GUARD, Scene, ports
 from tests.nodes.harness.wall import Peer
 
 EVERYTHING = [Peer(["accept *"])]
@@ -112,6 +112,50 @@ def test_short_names() -> None:
         assert bar.eval("node()") == f"bar@{host}"
         assert bar.eval(f"net_adm:ping('{baz.eval('node()')}')") == "pong"
         assert bar.eval(f"net_adm:ping('stranger@{host}')") == "pang"
+
+
+IPV6_POLICY = """[guard]
+nodes = ["bar@::1"]
+listen = "::1"
+epmd = "[::1]:PORT"
+register = "[::1]:4370"
+cookie_file = "cluster.cookie"
+
+[audit]
+file = "audit.jsonl"
+
+[control]
+socket = "distwall.sock"
+
+[[peers]]
+node = "foo@::1"
+cookie = "peer-cookie"
+rules = ["accept *"]
+"""
+
+
+def test_ipv6(tmp_path: Path) -> None:
+    policy = tmp_path / "distwall.toml"
+    inet6 = ["-proto_dist", "inet6_tcp"]
+    # The stock epmd of the scene is at ::1 as well, whatever its -address says.
+    with ports.lease() as epmd:
+        policy.write_text(IPV6_POLICY.replace("PORT", str(epmd)))
+        with Scene(policy) as scene:
+            assert "give the node -proto_dist inet6_tcp" in refusal(scene, "erl")
+            with guarded.node(scene, "bar@::1", flags=inet6) as bar:
+                # It dials, and listens nowhere: at ::1 it would register with distwall, which does not let it.
+                foo = scene.peer(
+                    "foo@::1",
+                    cookie="peer-cookie",
+                    flags=[*inet6, "-dist_listen", "false"],
+                    env={"ERL_EPMD_PORT": str(epmd)},
+                )
+                assert foo.eval("net_adm:ping('bar@::1')") == "pong"
+                assert bar.eval("nodes(hidden)") == "['foo@::1']"
+                port = scene.wall.wait_event("register")["port"]
+                assert f"{{{{0,0,0,0,0,0,0,1}},{port}}}" in bar.eval(ADDRESSES)
+                assert bar.eval("net_adm:ping('stranger@::1')") == "pang"
+                assert bar.eval("net_adm:names()") == f'{{ok,[{{"bar",{port}}}]}}'
 
 
 def test_distribution_that_starts_later(scene: Scene) -> None:
