@@ -5,9 +5,13 @@ one they began with. Files are replaced in many ways (written in place, renamed 
 folder, as Kubernetes does), so what is compared is which file is behind the name, when it changed and its size; a state
 of the files that can't be used is looked at once, and again only when it changes.
 
-Sessions are not resumed with tickets: the holder of one has proved its certificate some time ago, and maybe to a
-context with other CAs. TLS 1.2 can resume from the server's memory too, which Python's `ssl` can't switch off. Such a
-session is known only to the context that made it, and brings its certificate with it.
+Sessions are not resumed: whoever does that proved its certificate some time ago, and it may have expired since.
+Tickets are off; TLS 1.2 can resume from the server's memory, too, which Python's `ssl` can't switch off, so such a
+connection is refused. Nodes don't try.
+
+Nodes that speak TLS 1.2, which up to OTP 27 distribution does unless it is told otherwise, ask for new keys after 2**28
+records, and hang up if they can't have them. So peers may renegotiate. Who they are is not asked again: it is the same
+connection.
 """
 
 import ssl
@@ -18,6 +22,9 @@ from distwall.policy.credentials import context, faults
 
 # What OTP 25 and newer speak with TLS 1.2; those of TLS 1.3 are not chosen here. All of them have forward secrecy.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+# SSL_OP_ALLOW_CLIENT_RENEGOTIATION of OpenSSL 3, for which Python's `ssl` has no name. Before, it was always allowed.
+_ALLOW_CLIENT_RENEGOTIATION = 0x100
 
 _FileState = tuple[int, ...] | None
 
@@ -53,10 +60,20 @@ class Contexts:
         server = _made(self.settings, ssl.PROTOCOL_TLS_SERVER)
         server.verify_mode = _demand(self.settings)
         server.num_tickets = 0
-        server.options |= ssl.OP_NO_TICKET
+        server.options |= ssl.OP_NO_TICKET | _ALLOW_CLIENT_RENEGOTIATION
+        server.sslobject_class = _Unresumed
         client, checking = (_made(self.settings, ssl.PROTOCOL_TLS_CLIENT) for _ in range(2))
         client.check_hostname = False
         self._server, self._client, self._checking = server, client, checking
+
+
+class _Unresumed(ssl.SSLObject):
+    """The server's end of a connection that begins with a proof of the client's certificate."""
+
+    def do_handshake(self) -> None:
+        super().do_handshake()
+        if self.session_reused:
+            raise ssl.SSLError(ssl.SSL_ERROR_SSL, "it resumes an older session, which is not allowed")
 
 
 def explain(error: ssl.SSLError) -> str:
@@ -64,7 +81,7 @@ def explain(error: ssl.SSLError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         text = _VERIFICATION.get(error.verify_code) or error.verify_message or "not valid"
         return f"its certificate {text}" if error.verify_code in _VERIFICATION else f"its certificate: {text}"
-    reason = error.reason or str(error)
+    reason = getattr(error, "reason", None) or error.strerror or str(error)
     if reason in _REASONS:
         return _REASONS[reason]
     words = reason.lower().replace("_", " ")
@@ -106,7 +123,7 @@ _REASONS = {
     "SSLV3_ALERT_BAD_CERTIFICATE": "it does not accept distwall's certificate",
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "it does not accept distwall's certificate",
     "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "it does not accept distwall's certificate for this use",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": "it refused the handshake, maybe because of distwall's certificate",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "it refused the handshake: distwall's certificate is for another host, maybe",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it asks for a certificate",
     "TLSV1_ALERT_PROTOCOL_VERSION": "it speaks none of TLS 1.2 and 1.3",
 }
