@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from distwall.epmd import Answer, Registry, Rights, Session
 from distwall.epmd.messages import MAX_REQUEST
 from distwall.epmd.registry import MAX_REGISTRATIONS
+from distwall.epmd.session import SELF
 from tests.epmd.test_messages import alive2
 
 PEERS = Rights.at_peers()
@@ -39,7 +40,15 @@ def outgoing(node: str, host: str) -> int | None:
 
 def session(nodes: Registry, rights: Rights, host: str = "127.0.0.1") -> Session:
     is_mate = {"bar@mate", "baz@mate", "helper@mate"}.__contains__
-    return Session(nodes, rights, port=4369, host=host, outgoing=outgoing, is_mate=is_mate)
+    return Session(
+        nodes,
+        rights,
+        port=4369,
+        host=host,
+        outgoing=outgoing,
+        is_mate=is_mate,
+        is_visible=lambda name: name != "bar_secret",
+    )
 
 
 def framed(body: bytes) -> bytes:
@@ -90,6 +99,19 @@ def test_who_is_shown_which_port() -> None:
         assert names(ask(nodes, rights, b"n")) == f"name bar at port {shown}\n"
 
 
+@pytest.mark.parametrize(
+    ("rights", "shown"), [(PEERS, False), (REGISTER, True), (BOTH, True), (BOTH_REMOTE, False), (REMOTE, False)]
+)
+def test_who_is_shown_a_node_that_it_may_not_connect_to(rights: Rights, shown: bool) -> None:
+    nodes = registry()
+    register(nodes, b"bar_secret")
+    answer = ask(nodes, rights, b"zbar_secret")
+    assert (port(answer) is not None) == shown
+    assert ("bar_secret" in ask(nodes, rights, b"n").data.decode()) == shown
+    if rights in (PEERS, BOTH_REMOTE):
+        assert (answer.data, answer.refused, answer.detail) == (b"w\x01", "source", "asked for bar_secret")
+
+
 def test_a_node_is_shown_as_it_registered() -> None:
     nodes = registry()
     session(nodes, REGISTER).receive(framed(alive2(node_type=72, highest=6, extra=b"x")))
@@ -129,6 +151,11 @@ def test_the_way_out(rights: Rights) -> None:
     assert other_family is not None
     assert port(other_family) == 7001
     assert ask(nodes, rights, b"zfoo@10.0.0.8") == Answer(b"w\x01")
+
+
+@pytest.mark.parametrize("rights", [REGISTER, BOTH])
+def test_distwall_is_known_by_what_it_says_of_itself(rights: Rights) -> None:
+    assert port(ask(registry(), rights, b"z" + SELF.encode())) == 4369
 
 
 @pytest.mark.parametrize("rights", [REGISTER, BOTH])

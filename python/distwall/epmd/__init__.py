@@ -5,7 +5,8 @@ port, and lives as long as the connection that made it; the **registry** holds t
 connection, and its **rights** say what that client may do and which port it is shown.
 """
 
+from distwall.epmd.rate import Rate
 from distwall.epmd.registry import Registration, Registry
 from distwall.epmd.session import Answer, IsMate, Outgoing, Rights, Session
 
-__all__ = ["Answer", "IsMate", "Outgoing", "Registration", "Registry", "Rights", "Session"]
+__all__ = ["Answer", "IsMate", "Outgoing", "Rate", "Registration", "Registry", "Rights", "Session"]

@@ -1,6 +1,7 @@
 """The other side of EPMD: where does a peer listen?
 
-One PORT2_REQ; the answer (PORT2_RESP) is a kind, a result, and if that is 0 the port and more that is of no interest here.
+One PORT2_REQ; the answer (PORT2_RESP) is a kind, a result, and if that is 0 the port and more that is of no interest
+here.
 """
 
 import struct

@@ -4,16 +4,18 @@ A connection carries one request. All but ALIVE2_REQ are answered and closed; an
 connection open, and the registration lasts until that ends. What a client may do depends on where it connected
 (`Rights`):
 
-==================  ===============  ============  ==============
-listener, client    register, reach  PORT2, NAMES  port shown
-==================  ===============  ============  ==============
-for peers, any      no               yes           distwall's
-register, local     yes              yes           the node's own
-register, remote    no               no            -
-one for both        if local         yes           distwall's
-==================  ===============  ============  ==============
+===================  ===============  ============  ==============  ===========
+listener, client     register, reach  PORT2, NAMES  port shown      of nodes
+===================  ===============  ============  ==============  ===========
+for peers, any       no               yes           distwall's      visible
+register, local      yes              yes           the node's own  all guarded
+register, remote     no               no            -               -
+one for both, local  yes              yes           distwall's      all guarded
+one for both, other  no               yes           distwall's      visible
+===================  ===============  ============  ==============  ===========
 
-Whatever the listener, only names that ``[guard] nodes`` matches are shown or resolved. On the register address they
+Whatever the listener, only names that ``[guard] nodes`` matches are shown or resolved, and to a client of another host
+only those that the policy would let it connect to from where it is. On the register address they
 resolve to the nodes' own ports: who asks there is a program of this host that was told to use distwall's EPMD as its
 own (a guarded node looking up its mate, or a tool such as rabbitmqctl), and mates trust each other. A listener that
 serves both can't tell such a program from an unguarded local node, so there everyone is led through the firewall.
@@ -43,6 +45,9 @@ IsMate = Callable[[str], bool]
 before ``@``, which nodes of other hosts may share.
 """
 
+IsVisible = Callable[[str], bool]
+"""Whether the policy may let this client connect to the guarded node that registered under a name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rights:
@@ -57,20 +62,23 @@ class Rights:
     real_ports: bool
     """Is shown the nodes' own ports rather than distwall's."""
 
+    every_node: bool
+    """Is shown all guarded nodes, not only those that the policy may let it connect to."""
+
     @classmethod
     def at_peers(cls) -> "Rights":
         """A client of the listener for peers."""
-        return cls(register=False, query=True, real_ports=False)
+        return cls(register=False, query=True, real_ports=False, every_node=False)
 
     @classmethod
     def at_register(cls, *, local: bool) -> "Rights":
         """A client of the listener for guarded nodes. ``local``: it runs on this host."""
-        return cls(register=local, query=local, real_ports=local)
+        return cls(register=local, query=local, real_ports=local, every_node=local)
 
     @classmethod
     def at_both(cls, *, local: bool) -> "Rights":
         """A client of a listener that serves peers and guarded nodes."""
-        return cls(register=local, query=True, real_ports=False)
+        return cls(register=local, query=True, real_ports=False, every_node=local)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,7 @@ class Session:
         host: str,
         outgoing: Outgoing = lambda _node, _host: None,
         is_mate: IsMate = lambda _: False,
+        is_visible: IsVisible = lambda _: True,
     ) -> None:
         """A client of the EPMD at ``port``.
 
@@ -114,6 +123,7 @@ class Session:
         self._host = host
         self._outgoing = outgoing
         self._is_mate = is_mate
+        self._is_visible = is_visible
         self._buffer = bytearray()
         self._registration: Registration | None = None
         self._answered = False
@@ -158,11 +168,17 @@ class Session:
                 registration = self._registry.guarded(name)
                 if registration is None:
                     return Answer(messages.port2_refusal())
+                if not self._shows(registration):
+                    return Answer(messages.port2_refusal(), refused="source", detail=f"asked for {name}")
                 return Answer(messages.port2_answer(registration.node, self._shown_port(registration)))
             case Reach(node):
                 return self._reach(node)
             case Names() if self._rights.query:
-                shown = [(each.node.name, self._shown_port(each)) for each in self._registry.all_guarded()]
+                shown = [
+                    (each.node.name, self._shown_port(each))
+                    for each in self._registry.all_guarded()
+                    if self._shows(each)
+                ]
                 return Answer(messages.names_answer(self._port, shown))
             case Other(command):
                 return self._refuse("command", command)
@@ -189,6 +205,9 @@ class Session:
         else:
             port = self._outgoing(node, self._host)
         return Answer(messages.port2_refusal() if port is None else messages.reach_answer(node, port))
+
+    def _shows(self, registration: Registration) -> bool:
+        return self._rights.every_node or self._is_visible(registration.node.name)
 
     def _shown_port(self, registration: Registration) -> int:
         if self._rights.real_ports or registration.public_port is None:

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from distwall.epmd import Outgoing, Registration, Registry, Rights, Session
+from distwall.epmd import Outgoing, Rate, Registration, Registry, Rights, Session
 from distwall.gateway.mates import Mates
 from distwall.gateway.sockets import is_local, source_address
+from distwall.gateway.visible import visible_to
 from distwall.handshake.halfopen import HalfOpen, source_of
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class EpmdService:
         self.gone = gone
         self.waiting: HalfOpen[EpmdConnection] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
         self.open: set[EpmdConnection] = set()
+        self.rate = Rate()
 
     def close(self) -> None:
         """Cuts all connections; registrations end with them."""
@@ -73,9 +75,15 @@ class EpmdConnection(asyncio.Protocol):
             host=host,
             outgoing=self._service.outgoing,
             is_mate=self._service.is_mate,
+            is_visible=visible_to(self._service.firewall.policy, self._source),
         )
-        self._timer = asyncio.get_running_loop().call_later(REQUEST_TIMEOUT, self._expired)
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(REQUEST_TIMEOUT, self._expired)
         self._service.open.add(self)
+        # Who may register runs on this host, and may take as much of distwall's time in other ways.
+        if not rights.register and not self._service.rate.admits(source_of(self._source), self._loop.time()):
+            self.refuse("flood", "too many requests")
+            return
         for evicted in self._service.waiting.add(self, source_of(self._source)):
             evicted.refuse("flood", "too many connections without a request")
 

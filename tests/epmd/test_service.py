@@ -1,0 +1,57 @@
+"""Who learns what of EPMD, and how often, on sockets."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from distwall.epmd import rate
+from tests.gateway.gate import GUARD, FakeGuard, Gate, running
+from tests.nodes.harness.wall import Peer
+from tests.wire.hostile import epmd, epmd_names, epmd_port, epmd_registered
+
+GUARDS = [GUARD, "baz@127.0.0.2"]
+PEERS = [
+    Peer(["accept *"], extra=f'guards = ["{GUARD}"]\nfrom = ["127.0.0.0/8"]'),
+    Peer(["accept *"], node="far@10.0.0.7", extra='guards = ["baz@127.0.0.2"]\nfrom = ["10.0.0.0/8"]'),
+]
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    with running(tmp_path, PEERS, guards=GUARDS) as gate:
+        yield gate
+
+
+def test_a_source_is_shown_the_nodes_that_it_may_connect_to(gate: Gate) -> None:
+    with FakeGuard(gate).registered(), epmd_registered("baz", 4000, gate.register_epmd):
+        assert epmd_names(gate.peers_epmd).startswith("name bar at port ")
+        assert epmd_names(gate.peers_epmd).count("\n") == 1
+        assert epmd_names(gate.register_epmd).count("\n") == 2
+        assert gate.port()
+        assert epmd_port("baz", gate.peers_epmd) is None
+        event = gate.wait_event("epmd_refused", reason="source")
+        assert (event["source"], event["detail"]) == ("127.0.0.1", "asked for baz")
+        assert epmd_port("baz", gate.register_epmd) == 4000
+
+
+def test_a_source_that_asks_too_often(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate, "BURST", 10.0)
+    monkeypatch.setattr(rate, "PER_SECOND", 0.0)
+    with FakeGuard(gate).registered():
+        for _ in range(10):
+            assert epmd(b"n", gate.peers_epmd)
+        for _ in range(40):
+            with contextlib.suppress(ConnectionError):
+                assert epmd(b"n", gate.peers_epmd) == b""
+        assert gate.wait_event("epmd_refused", reason="flood")["detail"] == "too many requests"
+        for _ in range(40):
+            assert epmd(b"n", gate.register_epmd), "programs of this host go on"
+    refused = [event for event in gate.seen if event["event"] == "epmd_refused"]
+    assert len(refused) < 40, "folded"
+
+
+def test_only_guarded_nodes_reach_out(gate: Gate) -> None:
+    assert epmd(b"z" + b"far@10.0.0.7", gate.peers_epmd) == b""
+    assert gate.wait_event("epmd_refused", reason="bad_name")
