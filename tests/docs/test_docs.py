@@ -8,10 +8,12 @@ import pytest
 from distwall._core import COMMANDS, DEFAULT_LIMITS
 from distwall.policy import loads
 from distwall.policy.grammar import parse_rule
+from tests.tls.certificates import make_ca
 
 TOP = Path(__file__).resolve().parents[2]
 PAGES = [*TOP.glob("*.md"), *(TOP / "docs").glob("*.md")]
 GUARD = '[guard]\nnodes = ["bar@127.0.0.2"]\ncookie = "cluster"\n'
+TLS = '[guard.tls]\ncert = "wall.pem"\nkey = "wall.key"\nca = "ca.pem"\n'
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
@@ -29,6 +31,14 @@ def test_policies_load(page: str, text: str, tmp_path: Path) -> None:
         (tmp_path / cookie).write_text(f"cookie-of-{cookie}")
         (tmp_path / cookie).chmod(0o600)
     whole = text if "[guard]" in text else GUARD + text
+    if "certificate" in text and "[guard.tls]" not in text:
+        whole = whole.replace("[[peers]]", TLS + "[[peers]]", 1)
+    for name in re.findall(r'^ca\s*=\s*"(.*?)\.pem"', whole, re.MULTILINE):
+        make_ca(tmp_path, name)
+    for name in re.findall(r'^cert\s*=\s*"(.*?)\.pem"', whole, re.MULTILINE):
+        make_ca(tmp_path, "any").issue(tmp_path, name, cn=name)
+    for module in re.findall(r'^verify_peer\s*=\s*"(.*?):', whole, re.MULTILINE):
+        (tmp_path / f"{module}.py").touch()
     loads(whole, tmp_path / "distwall.toml", {})
 
 
