@@ -9,6 +9,7 @@ from distwall.handshake.admission import Key
 if TYPE_CHECKING:
     from distwall.control import Firewall
     from distwall.gateway.inbound import InboundHandshake
+    from distwall.gateway.outbound import OutboundHandshake
     from distwall.gateway.pump import Pump
 
 MAX_PER_SOURCE = 64
@@ -35,6 +36,8 @@ class Door:
         """Set when the last channel is gone."""
         self.connections: set[asyncio.Transport] = set()
         """All connections that no pump has taken over."""
+        self.outgoing: set[OutboundHandshake] = set()
+        """Handshakes that guarded nodes began, from their name on."""
         self._closed = False
         self._loop = asyncio.get_running_loop()
         self._half_open: HalfOpen[Unproved] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
@@ -57,6 +60,10 @@ class Door:
         """A connection is proved, or over."""
         self._open.discard(connection)
         self._half_open.remove(connection, source)
+
+    def is_dialled(self, peer: str | None) -> bool:
+        """Whether a guarded node is just connecting to ``peer``."""
+        return any(handshake.machine.peer == peer for handshake in self.outgoing)
 
     def failed(self, source: str, name: str | None = None) -> None:
         """A peer at ``source`` has failed by its own fault; under ``name``, if it was relayed."""

@@ -114,7 +114,9 @@ class InboundHandshake(Handshake):
             self._door.admission.established(self.ticket)
 
     def _failed(self, refused: Refused) -> None:
-        if refused.peer_fault:
+        # Of two nodes that connect to each other at once, one gives up its own attempt.
+        gave_way = refused.reason == "peer_closed" and self._door.is_dialled(self.machine.peer)
+        if refused.peer_fault and not gave_way:
             relayed = self.ticket is not None and self.ticket.relayed_at is not None
             self._door.failed(self.source_key, self.machine.peer if relayed else None)
 

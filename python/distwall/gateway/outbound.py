@@ -14,7 +14,7 @@ from distwall import _core
 from distwall.gateway.dial import DialError
 from distwall.gateway.handshake import Caller, Dialled, Handshake
 from distwall.gateway.sockets import framing, peer_certificate, source_address
-from distwall.handshake import Denied, NameReceived, Outbound, Turn
+from distwall.handshake import Denied, NameReceived, Outbound, Refused, Turn
 from distwall.policy import Entry, Policy
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class OutboundHandshake(Handshake):
         return self._certificate
 
     def _named(self, event: NameReceived[Entry]) -> None:
+        self._door.outgoing.add(self)
         self._start(partial(self._dial, event.entry))
 
     async def _dial(self, entry: Entry) -> None:
@@ -66,6 +67,12 @@ class OutboundHandshake(Handshake):
         self._certificate = peer_certificate(transport)
         self.machine.acceptor_framing = framing(transport)
         self.acceptor_connected(transport)
+
+    def _established(self) -> None:
+        self._door.outgoing.discard(self)
+
+    def _failed(self, _: Refused) -> None:
+        self._door.outgoing.discard(self)
 
     def _sides(self, acceptor: asyncio.Transport) -> tuple[asyncio.Transport, asyncio.Transport]:
         return acceptor, self._initiator

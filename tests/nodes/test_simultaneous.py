@@ -1,0 +1,145 @@
+"""Both sides connect to each other at the same moment, over and over."""
+
+import socket
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.nodes.harness import Node, Peer, Pending, Scene, Wall
+from tests.nodes.harness.hosts import Hosts
+from tests.wire import hostile
+from tests.wire.hostile import epmd_port, epmd_registered
+
+ROUNDS = 100
+AHEAD = 0.02
+"""Seconds between telling both nodes when to connect, and that moment."""
+
+# Of two attempts, that of the node with the greater name survives: the guarded node's over one, and over the other not.
+SMALLER, GREATER = "aaa@127.0.0.1", "foo@127.0.0.1"
+
+# Waits for the moment, the last bit of it without sleeping; {Result, MicrosecondsThatItTook}.
+CONNECT = """
+    Wait = fun Wait() ->
+        case {at} - os:system_time(microsecond) of
+            Left when Left > 3000 -> timer:sleep((Left - 2000) div 1000), Wait();
+            Left when Left > 0 -> Wait();
+            _ -> ok
+        end
+    end,
+    Wait(), Start = erlang:monotonic_time(microsecond),
+    Result = net_kernel:connect_node('{node}'),
+    {{Result, erlang:monotonic_time(microsecond) - Start}}
+"""
+
+
+def connect_at(node: Node, other: Node, at: float) -> Pending:
+    return node.begin(CONNECT.format(at=int(at * 1_000_000), node=other.name))
+
+
+def rounds(one: Node, other: Node, count: int = ROUNDS) -> float:
+    """Lets both connect to each other ``count`` times; the median of the seconds until both were connected."""
+    seconds = []
+    for number in range(count):
+        at = time.time() + AHEAD
+        # At the same moment every other time, else one of them up to 2.5 ms before the other.
+        offset = (number // 2 % 11 - 5) * 0.0005 if number % 2 else 0.0
+        pending = [connect_at(one, other, at), connect_at(other, one, at + offset)]
+        answers = [each.result() for each in pending]
+        assert [answer.startswith("{true,") for answer in answers] == [True, True], f"round {number}: {answers}"
+        seconds.append(max(int(answer[6:-1]) for answer in answers) / 1_000_000)
+        assert_connected(one, other)
+        one.eval(f"erlang:disconnect_node('{other.name}')")
+        for node in (one, other):
+            node.wait_until("nodes(connected) =:= []")
+    return statistics.median(seconds)
+
+
+def assert_connected(one: Node, other: Node) -> None:
+    """No side is left with half a connection, or with two: both use the one that there is, at once."""
+    for node, mate in ((one, other), (other, one)):
+        milliseconds, answer = node.timed(f"net_adm:ping('{mate.name}')")
+        assert answer == "pong"
+        assert milliseconds < 1000
+        assert node.eval("{nodes(connected), length(erlang:system_info(dist_ctrl))}") == f"{{['{mate.name}'],1}}"
+
+
+def assert_one_channel_a_round(wall: Wall, count: int = ROUNDS) -> None:
+    """Never two at a time."""
+    wall.wait_event("disconnect", behind=count - 1)
+    kinds = [event["event"] for event in wall.events() if event["event"] in ("connect", "disconnect")]
+    assert kinds == ["connect", "disconnect"] * count
+
+
+@contextmanager
+def pair(peer: str, *, visible: bool, direct: bool) -> Iterator[tuple[Scene, Node, Node]]:
+    """The scene, its guarded node, its peer."""
+    entry = Peer(["accept *"], node="*@127.0.0.1", visible=visible)
+    with Scene(None if direct else [entry]) as scene:
+        flags = ["-hidden"] if direct and not visible else []
+        yield scene, scene.guard(launched=True), scene.peer(peer, cookie=None if direct else entry.cookie, flags=flags)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("peer", [SMALLER, GREATER])
+@pytest.mark.parametrize("visible", [True, False], ids=["visible", "hidden"])
+def test_both_end_up_with_one_channel_as_soon_as_without_distwall(peer: str, visible: bool) -> None:
+    with pair(peer, visible=visible, direct=True) as (_, bar, foo):
+        direct = rounds(bar, foo, 20)
+    with pair(peer, visible=visible, direct=False) as (scene, bar, foo):
+        guarded = rounds(bar, foo)
+        assert_one_channel_a_round(scene.wall)
+        refused = {event["reason"] for event in scene.wall.events("handshake_refused")}
+    assert guarded < direct + 0.05
+    # Attempts that met the other side's, and nothing else.
+    assert refused <= {"guard_refused", "guard_closed", "peer_refused", "peer_closed"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("visible", [True, False], ids=["visible", "hidden"])
+def test_two_guarded_nodes_behind_two_distwalls(visible: bool) -> None:
+    a, b = "a@127.0.1.1", "b@127.0.1.2"
+    with Hosts() as hosts:
+        nodes, walls = [], []
+        for name, other in ((a, b), (b, a)):
+            entry = Peer(["accept *"], node=other, visible=visible)
+            host = hosts.guarded(name.partition("@")[2], [name], [entry])
+            walls.append(host.wall)
+            nodes.append(host.guard(name))
+        one, other = nodes
+        assert rounds(one, other) < 0.1
+        for wall in walls:
+            assert_one_channel_a_round(wall)
+            refused = {event["reason"] for event in wall.events("handshake_refused")}
+            assert refused <= {"guard_refused", "guard_closed", "peer_refused", "peer_closed"}
+
+
+def test_a_peer_that_gives_way_does_not_count_as_a_failing_one() -> None:
+    """Else after a few times it would have to wait, and with it all that comes from its address."""
+    peer = hostile.Node(SMALLER, b"peer-cookie")
+    with (
+        Scene([Peer(["accept *"], node=peer.name)]) as scene,
+        socket.create_server(("127.0.0.1", 0)) as server,
+        epmd_registered("aaa", server.getsockname()[1], ("127.0.0.1", scene.epmd_port)),
+    ):
+        server.settimeout(10)
+        bar = scene.guard(launched=True)
+        port = epmd_port("bar", ("127.0.0.2", scene.epmd_port))
+        assert port is not None
+        for number in range(8):
+            pending = bar.begin(f"net_kernel:connect_node('{peer.name}')")
+            theirs, _ = server.accept()
+            theirs.recv(1, socket.MSG_PEEK)
+            # So that it gives way while the guarded node has its name, but has not answered yet.
+            bar.pause()
+            with socket.create_connection(("127.0.0.2", port)) as mine:
+                hostile.Handshake(mine).send_name(peer.name, peer.flags, peer.creation)
+                time.sleep(0.02)
+            event = scene.wall.wait_event("handshake_refused", behind=number, reason="peer_closed")
+            bar.resume()
+            assert event["detail"] == "in state status", "it had to wait"
+            with peer.accept(theirs, status="ok_simultaneous"):
+                assert pending.result() == "true"
+            bar.wait_until("nodes(connected) =:= []")
