@@ -120,14 +120,26 @@ class Ground:
         until(lambda: names("127.0.0.1", port) is not None)
         return child
 
-    def node(self, name: str = "bar@127.0.0.2", *, flags: Sequence[str] = SOUND, port: int = 4370) -> Child:
+    def node(
+        self, name: str = "bar@127.0.0.2", *, flags: Sequence[str] = SOUND, port: int = 4370, named: bool = True
+    ) -> Child:
         """Starts a node and waits until EPMD knows it."""
         if "distwall_epmd" in flags and not (self.folder / "distwall_epmd.beam").exists():
             (self.folder / "distwall_epmd.erl").write_text(_EPMD_MODULE)
             subprocess.run(["erlc", "distwall_epmd.erl"], cwd=self.folder, check=True, timeout=30)
         alive = name.partition("@")[0]
         child = Child(
-            ["erl", "-noshell", "-noinput", "-name", name, "-start_epmd", "false", "+S", "1:1", *flags],
+            [
+                "erl",
+                "-noshell",
+                "-noinput",
+                *(["-name", name] if named else []),
+                "-start_epmd",
+                "false",
+                "+S",
+                "1:1",
+                *flags,
+            ],
             self.folder / f"{alive}.log",
             env={**self._environment, "ERL_EPMD_PORT": str(port)},
             cwd=self.folder,

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from distwall.doctor import Host
+from distwall.doctor import Host, examine
 from distwall.doctor.checks import redirect
 from distwall.policy.model import Redirect
 from distwall.redirect.nft import install
@@ -91,6 +91,18 @@ def _answer_names(server: socket.socket) -> None:
     with connection:
         connection.recv(3)
         connection.sendall((4370).to_bytes(4))
+
+
+class TestWhichNodes:
+    def test_by_their_port(self, ground: Ground) -> None:
+        """Nodes that got their name while they ran."""
+        ground.run()
+        start = "net_kernel:start(['bar@127.0.0.2', longnames])"
+        node = ground.node("bar@127.0.0.2", flags=(*LOOPBACK, "-eval", start), named=False)
+        (guarded,) = Host().guarded(ground.policy)
+        assert (guarded.pid, guarded.name) == (node.pid, "bar")
+        (finding,) = ground.found("outgoing")
+        assert finding.what == "connections that bar opens go round distwall"
 
 
 class TestEpmds:
@@ -237,6 +249,17 @@ class TestService:
         assert finding.what == "no distwall answers: No such file or directory"
         assert finding.where == str(ground.folder / "distwall.sock")
         assert finding.remedy == "start it with distwall run"
+
+    def test_seen_by_another_user(self, ground: Ground) -> None:
+        ground.run()
+        ground.guarded()
+        policy = ground.policy
+        os.seteuid(65534)
+        try:
+            found = examine(policy, Host())
+        finally:
+            os.seteuid(0)
+        assert [(finding.severity, finding.check) for finding in found] == [("warning", "not_running")]
 
     def test_as_a_user_of_its_own(self, ground: Ground) -> None:
         ground.own_all(4242)

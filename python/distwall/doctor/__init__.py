@@ -19,7 +19,7 @@ def examine(policy: Policy, host: Host | None = None) -> list[Finding]:
     host = host or Host()
     guarded = host.guarded(policy)
     found = [
-        *service.running(policy),
+        *service.running(policy, host),
         *exposed.check(policy, host),
         *epmds.check(policy, host),
         *running.outgoing(policy, host),

@@ -23,15 +23,17 @@ class Node:
         self.process = process
         self.pid = process.pid
         self.flags = _flags(process.arguments)
+        self.registered_as: str | None = None
+        """The name under which EPMD knows its port."""
 
     @property
     def name(self) -> str | None:
-        """Its name as given on the command line: whole, or without host; None: it has none there."""
+        """Its name as given on the command line, whole or without host; else as registered; None: it is not known."""
         for flag in ("name", "sname"):
             for values in self.flags.get(flag, []):
                 if values:
                     return values[0]
-        return None
+        return self.registered_as
 
     @property
     def where(self) -> str:

@@ -5,6 +5,7 @@ import struct
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from distwall.doctor import epmd
 from distwall.doctor.erlang import Node, nodes
@@ -53,13 +54,15 @@ class Host:
 
     def guarded(self, policy: Policy) -> list[Node]:
         """The guarded nodes that run, as far as their command lines or their ports tell."""
-        ports = {port for alive, port in self.registered(policy).items() if policy.guards_alive(alive)}
-        registered = {listener.inode for listener in self.listeners if listener.port in ports}
-        return [
-            node
-            for node in self.nodes
-            if (node.name and _is_guarded(policy, node.name)) or not registered.isdisjoint(node.process.sockets)
-        ]
+        names = {port: alive for alive, port in self.registered(policy).items() if policy.guards_alive(alive)}
+        for listener in self.listeners:
+            if listener.port in names and (node := self.node_with(listener)):
+                node.registered_as = names[listener.port]
+        return [node for node in self.nodes if node.name and _is_guarded(policy, node.name)]
+
+    def node_with(self, listener: Listener) -> Node | None:
+        """The Erlang node that a socket belongs to, as far as may be read."""
+        return next((node for node in self.nodes if listener.inode in node.process.sockets), None)
 
     def registered(self, policy: Policy) -> dict[str, int]:
         """The nodes at the register EPMD and their own ports; none where it hides these or does not answer."""
@@ -95,16 +98,23 @@ class Host:
             return {each for each in self.addresses if ":" not in each}
         return set(self.addresses) if "::" in resolved else resolved
 
-    def service(self, control: Path) -> Service | None:
-        """The distwall that listens on the control socket; None: nobody does, or only others may ask."""
+    def service(self, control: Path) -> Service | Literal["hidden"] | None:
+        """The distwall that listens on the control socket; None: nobody does; hidden: only others may ask."""
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(str(control))
                 raw = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            except PermissionError:
+                return "hidden"
             except OSError:
                 return None
         pid, uid, _ = _CREDENTIALS.unpack(raw)
         return Service(pid, uid)
+
+    def service_uid(self, control: Path) -> int | None:
+        """The user as whom distwall runs, as far as may be known."""
+        service = self.service(control)
+        return service.uid if isinstance(service, Service) else None
 
 
 def _is_guarded(policy: Policy, name: str) -> bool:

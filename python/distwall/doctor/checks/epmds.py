@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Literal
 
 from distwall.doctor import epmd
 from distwall.doctor.finding import Finding, problem, warning
@@ -39,7 +40,7 @@ def _strays(policy: Policy, host: Host) -> list[_Stray]:
         for address in dict.fromkeys([*host.addresses, *bound]):
             listener = host.listener_at(address, port)
             at_ours = (address, port) in ours
-            if service and _is_of(listener, service, host, at_ours=at_ours):
+            if _is_distwalls(listener, service, host, at_ours=at_ours):
                 continue
             names = epmd.names(address, port)
             if names is None:
@@ -52,9 +53,13 @@ def _strays(policy: Policy, host: Host) -> list[_Stray]:
     return list(found.values())
 
 
-def _is_of(listener: Listener | None, service: Service, host: Host, *, at_ours: bool) -> bool:
+def _is_distwalls(
+    listener: Listener | None, service: Service | Literal["hidden"] | None, host: Host, *, at_ours: bool
+) -> bool:
     """Whether distwall itself listens there, as far as can be told."""
-    if listener is None:
+    if service == "hidden":
+        return at_ours
+    if listener is None or service is None:
         return False
     sockets = host.sockets_of(service.pid)
     if sockets:

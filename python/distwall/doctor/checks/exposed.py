@@ -13,18 +13,16 @@ _REMEDY = "start it with distwall exec, or with -kernel inet_dist_use_interface 
 
 def check(policy: Policy, host: Host) -> Iterator[Finding]:
     """Looks at the listening sockets, and tries each of the host's addresses."""
-    owners: dict[int, Node] = {inode: node for node in host.nodes for inode in node.process.sockets}
+    guarded = host.guarded(policy)
     settled: set[int] = set()
     for alive, port in host.registered(policy).items():
         if not policy.guards_alive(alive):
             continue
-        owner = next(
-            (owners[each.inode] for each in host.listeners if each.port == port and each.inode in owners), None
-        )
+        owner = next((node for each in host.listeners if each.port == port and (node := host.node_with(each))), None)
         if owner:
             settled.add(owner.pid)
         yield from _reachable(alive, port, owner, host)
-    for node in host.guarded(policy):
+    for node in guarded:
         if node.pid not in settled:
             yield from _unsure(node, host)
 

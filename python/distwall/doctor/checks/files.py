@@ -58,9 +58,9 @@ def _changeable(
 
 def _owners(policy: Policy, host: Host) -> frozenset[int]:
     """Who may own such files: root, whoever asks or runs distwall, and the users of the guarded nodes."""
-    service = host.service(policy.control.socket)
-    users = {0, os.geteuid(), *([service.uid] if service else [])}
-    return frozenset(users | {node.process.uid for node in host.guarded(policy) if node.process.uid is not None})
+    service = host.service_uid(policy.control.socket)
+    users = {0, os.geteuid(), service, *(node.process.uid for node in host.guarded(policy))}
+    return frozenset(uid for uid in users if uid is not None)
 
 
 def _keys(policy: Policy) -> list[Path]:

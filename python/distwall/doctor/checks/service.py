@@ -4,14 +4,18 @@ from collections.abc import Iterator
 
 from distwall.control.client import Client, NotRunningError
 from distwall.doctor.finding import Finding, problem, warning
-from distwall.doctor.host import Host
+from distwall.doctor.host import Host, Service
 from distwall.policy import Policy
 
 _FIRST_FREE_PORT = 1024
 
 
-def running(policy: Policy) -> Iterator[Finding]:
+def running(policy: Policy, host: Host) -> Iterator[Finding]:
     """Whether a distwall answers on the control socket."""
+    if host.service(policy.control.socket) == "hidden":
+        what = "whether distwall runs, and what it holds, can't be seen"
+        yield warning("not_running", what, policy.control.socket, "run distwall doctor as root, or as distwall's user")
+        return
     try:
         Client(policy.control.socket).peers()
     except NotRunningError as error:
@@ -24,6 +28,6 @@ def as_root(policy: Policy, host: Host) -> Iterator[Finding]:
     service = host.service(policy.control.socket)
     guard = policy.guard
     ports = {guard.epmd.port, guard.register.port, *(guard.ports or ())}
-    if service and service.uid == 0 and min(ports) >= _FIRST_FREE_PORT:
+    if isinstance(service, Service) and service.uid == 0 and min(ports) >= _FIRST_FREE_PORT:
         what = "distwall runs as root, and needs no rights of root's"
         yield warning("root", what, f"pid {service.pid}", "run it as a user of its own, who can read the cookies")
