@@ -1,5 +1,7 @@
 """What a policy says of TLS: what it means, and errors with their places."""
 
+import os
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -173,6 +175,30 @@ def test_files_that_were_half_written(folder: Path, name: str) -> None:
     for size in range(0, len(whole) - 1, 37):
         (folder / name).write_bytes(whole[:size])
         assert len(_errors(folder, TLS)) == 1
+
+
+def test_a_fifo_is_not_waited_for(folder: Path) -> None:
+    (folder / "wall.key").unlink()
+    os.mkfifo(folder / "wall.key")
+    (error,) = _errors(folder, TLS)
+    assert "it is no regular file" in error[2]
+
+
+def test_a_key_that_openssl_finds_too_weak(folder: Path) -> None:
+    command = "openssl req -x509 -newkey rsa:1024 -noenc -keyout wall.key -out wall.pem -subj /CN=weak"
+    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    (folder / "wall.key").chmod(0o600)
+    (error,) = _errors(folder, TLS)
+    assert error[:2] == (2, 8)
+    assert "OpenSSL does not take the certificate in" in error[2]
+    assert "ee key too small; make a new one" in error[2]
+
+
+@pytest.mark.parametrize("key", ["rsa:2048", "ed25519"])
+def test_other_keys(folder: Path, key: str) -> None:
+    command = f"openssl req -x509 -newkey {key} -noenc -keyout wall.key -out wall.pem -subj /CN=wall"
+    subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
+    assert _warnings(folder, TLS + peer("foo@h")) == []
 
 
 def test_certificates_out_of_their_time_are_worth_a_warning(folder: Path) -> None:

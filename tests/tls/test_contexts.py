@@ -208,6 +208,26 @@ def shake_client(server: ssl.SSLContext, client: ssl.SSLContext, host: str) -> N
     other.do_handshake()
 
 
+def test_the_host_may_be_the_common_name_where_there_is_no_san(tmp_path: Path, tls: Tls, peer: Tls, ca: CA) -> None:
+    """As OTP does it."""
+    client = Contexts(peer).client(check_hostname=True)
+    cert, key = ca.issue(tmp_path, "named", cn="wall.example")
+    shake(Contexts(replace(tls, cert=cert, key=key)).server(), client, "wall.example")
+    cert, key = ca.issue(tmp_path, "named", cn="wall.example", dns=["other.example"])
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shake_client(Contexts(replace(tls, cert=cert, key=key)).server(), client, "wall.example")
+
+
+def test_wildcards_are_for_one_label(tmp_path: Path, tls: Tls, peer: Tls, ca: CA) -> None:
+    client = Contexts(peer).client(check_hostname=True)
+    cert, key = ca.issue(tmp_path, "wild", dns=["*.nodes.example"])
+    server = Contexts(replace(tls, cert=cert, key=key)).server()
+    shake(server, client, "wall.nodes.example")
+    for host in ("a.wall.nodes.example", "nodes.example", "127.0.0.2"):
+        with pytest.raises(ssl.SSLCertVerificationError):
+            shake_client(server, client, host)
+
+
 def test_a_server_without_trust_is_refused(tmp_path: Path, tls: Tls, peer: Tls) -> None:
     cert, key = make_ca(tmp_path, "other").issue(tmp_path, "mallory", dns=["wall.example"])
     server = Contexts(replace(tls, cert=cert, key=key, ca=tmp_path / "other.pem")).server()

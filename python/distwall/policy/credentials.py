@@ -80,28 +80,28 @@ def _refused_by_openssl(settings: Tls | InsideTls) -> Iterator[Fault]:
         yield Fault("cert", what, "make a new one, as in docs/tls.md")
 
 
-def _read(path: Path) -> bytes:
-    """The bytes of a file. Raises ValueError, saying why not."""
+def _read(path: Path) -> tuple[bytes, os.stat_result]:
+    """The bytes of a file, and whose it is. Raises ValueError, saying why not."""
     try:
         # Opening a FIFO would wait for its writer.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise ValueError(error.strerror) from None
-    mode = os.fstat(fd).st_mode
-    if not stat.S_ISREG(mode):
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
         os.close(fd)
-        raise ValueError("it is a directory" if stat.S_ISDIR(mode) else "it is no regular file")
+        raise ValueError("it is a directory" if stat.S_ISDIR(status.st_mode) else "it is no regular file")
     with os.fdopen(fd, "rb") as file:
         data = file.read(MAX_FILE + 1)
     if len(data) > MAX_FILE:
         raise ValueError(f"it has more than {MAX_FILE} bytes")
-    return data
+    return data, status
 
 
 def _certificates(name: Literal["cert", "ca"], path: Path, found: list[Fault]) -> list[x509.Certificate]:
     what = "certificate" if name == "cert" else "CA certificates"
     try:
-        data = _read(path)
+        data, _ = _read(path)
     except ValueError as error:
         found.append(Fault(name, f"can't read the {what} in {path}: {error}", "correct the path or its permissions"))
         return []
@@ -114,7 +114,7 @@ def _certificates(name: Literal["cert", "ca"], path: Path, found: list[Fault]) -
 
 def _key(path: Path, found: list[Fault]) -> PrivateKeyTypes | None:
     try:
-        data = _read(path)
+        data, status = _read(path)
     except ValueError as error:
         found.append(Fault("key", f"can't read the key in {path}: {error}", "correct the path or its permissions"))
         return None
@@ -128,7 +128,7 @@ def _key(path: Path, found: list[Fault]) -> PrivateKeyTypes | None:
             Fault("key", f"{path} is not a PEM file of a private key", "write -----BEGIN PRIVATE KEY----- ...")
         )
         return None
-    if who := readers(path.stat()):
+    if who := readers(status):
         found.append(Fault("key", f"{who} can read the key {path}", f"run chmod 600 {path}", fatal=False))
     return key
 
