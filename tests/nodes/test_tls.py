@@ -1,0 +1,57 @@
+"""Distribution over TLS between peers and distwall, whoever dials; the guarded node speaks plain TCP."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.nodes.harness import GUARD, Node, Peer
+from tests.nodes.tls import TlsScene, talk
+
+VERSIONS = {"tlsv1.2": "foo12@127.0.0.1", "tlsv1.3": "foo13@127.0.0.1"}
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[TlsScene]:
+    peers = [Peer(["accept *"], node=node, extra='certificate = "{host}"') for node in VERSIONS.values()]
+    with TlsScene(peers) as scene:
+        yield scene
+
+
+@pytest.fixture(scope="module")
+def bar(scene: TlsScene) -> Node:
+    return scene.guard(launched=True)
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def foo(request: pytest.FixtureRequest, scene: TlsScene, bar: Node) -> Iterator[Node]:
+    name = VERSIONS[request.param]
+    identity = scene.pki.host(name, "127.0.0.1")
+    with scene.peer(name, flags=scene.pki.flags(identity, version=request.param)) as node:
+        yield node
+
+
+def _apart(bar: Node, foo: Node) -> None:
+    for here, there in ((bar, foo), (foo, bar)):
+        here.eval(f"erlang:disconnect_node('{there.name}')")
+        here.wait_until("nodes(connected) =:= []")
+
+
+def test_the_peer_dials(scene: TlsScene, bar: Node, foo: Node) -> None:
+    _apart(bar, foo)
+    talk(foo, bar)
+    event = scene.wall.wait_event("connect", peer=foo.name, opened_by="peer")
+    assert "DNS:127.0.0.1" in event["certificate"]
+
+
+def test_the_guarded_node_dials(scene: TlsScene, bar: Node, foo: Node) -> None:
+    _apart(bar, foo)
+    talk(bar, foo)
+    event = scene.wall.wait_event("connect", peer=foo.name, opened_by="guard")
+    assert "DNS:127.0.0.1" in event["certificate"]
+
+
+def test_they_connect_again_after_a_disconnect(bar: Node, foo: Node) -> None:
+    for one, other in ((foo, bar), (bar, foo)) * 3:
+        assert one.eval(f"net_kernel:connect_node('{other.name}')") == "true"
+        assert one.eval(f"erlang:disconnect_node('{other.name}')") == "true"
+        other.wait_until("nodes(connected) =:= []")
