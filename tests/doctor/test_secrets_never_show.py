@@ -114,8 +114,9 @@ class Place:
     def node(self, name: str, cookie: str, *, guarded: bool = False) -> Node:
         """Starts a node."""
         port = self.register_port if guarded else self.epmd_port
-        inside = ("-kernel", "inet_dist_use_interface", "{127,0,0,1}") if guarded else ()
-        return self._stack.enter_context(Node(name, cookie=cookie, folder=self.folder, epmd_port=port, flags=inside))
+        launcher: tuple[str | Path, ...] = (COMMAND, "exec", "--config", self.config, "--") if guarded else ()
+        node = Node(name, cookie=cookie, folder=self.folder, epmd_port=port, launcher=launcher)
+        return self._stack.enter_context(node)
 
     def epmd(self) -> None:
         """Starts the peers' EPMD."""
@@ -135,12 +136,13 @@ def test_of_a_distwall_that_runs(place: Place) -> None:
     place.epmd()
     wall = place.run()
     place.node("bar@127.0.0.2", CLUSTER, guarded=True)
-    place.node("bad@127.0.0.2", WRONG, guarded=True)
+    bad = place.node("bad@127.0.0.2", WRONG, guarded=True)
     foo = place.node("foo@127.0.0.1", FOO)
     inline = place.node("inline@127.0.0.1", WRONG)
     env = place.node("env@127.0.0.1", BY_ENV)
     assert foo.eval("net_adm:ping('bar@127.0.0.2')") == "pong"
     assert foo.eval("net_adm:ping('bad@127.0.0.2')") == "pang"
+    assert bad.eval("net_adm:ping('foo@127.0.0.1')") == "pang"
     assert inline.eval("net_adm:ping('bar@127.0.0.2')") == "pang"
     assert env.eval("net_kernel:connect_node('bar@127.0.0.2')") == "true"
     env.eval("{bar, 'bar@127.0.0.2'} ! hello")
@@ -159,6 +161,9 @@ def test_of_a_distwall_that_runs(place: Place) -> None:
             ("doctor", "-o", "json"),
             ("run",),
             ("--help",),
+            ("exec", "--", "erl", "-setcookie", FOO, "-no_epmd"),
+            ("exec", "--", "erl", "-setcookie", FOO, "-epmd_module", "erl_epmd"),
+            ("exec", "--", f"no-such-program-of-{os.getpid()}", "-setcookie", FOO),
         )
     }
     shown |= {f"GET {path}": text for path, text in _api(place.folder / "distwall.sock")}
@@ -170,7 +175,7 @@ def test_of_a_distwall_that_runs(place: Place) -> None:
     shown["audit"] = (place.folder / "distwall-audit.jsonl").read_text()
     assert {what: leaks(text) for what, text in shown.items() if leaks(text)} == {}
     reasons = {json.loads(line).get("reason") for line in shown["audit"].splitlines()}
-    assert {"bad_cookie", "guard_closed"} <= reasons, "both sides were tried with a wrong cookie"
+    assert {"bad_cookie", "guard_closed", "bad_guard_cookie"} <= reasons, "wrong cookies were tried everywhere"
     assert "foo@127.0.0.1" in shown["peers"]
     assert "bad_cookie" in shown["log"]
 
