@@ -27,7 +27,7 @@ UID, GID = 65534, 65534
 EPMD, REGISTER, LISTENER = 4369, 4370, 4371
 
 # The node gives up its rights before it is a node: nothing in it has ever run as root.
-_AS_USER = ["setpriv", "--reuid", str(UID), "--regid", str(GID), "--clear-groups", "--pdeathsig", "KILL"]
+AS_USER = ["setpriv", "--reuid", str(UID), "--regid", str(GID), "--clear-groups", "--pdeathsig", "KILL"]
 
 
 class Ground:
@@ -75,7 +75,7 @@ class Ground:
                 epmd_port=REGISTER,
                 env={"HOME": str(self.home)},
                 flags=flags,
-                launcher=_AS_USER,
+                launcher=AS_USER,
             )
 
         return self._run(self.pair.a, start)

@@ -1,11 +1,10 @@
 """EPMD for connections that the packet filter redirects: what the EPMD of another host says, as far as entries allow.
 
-Nothing is asked there that no entry names. What is answered is never a node's own port: that of a peer would lead round
-distwall, and that of a guarded node of this host is on loopback, where its mates don't look for it.
+Nothing is asked there that no entry names. Where a node listens is never answered, but a port that is made up: a peer's
+own would lead round distwall, and a guarded node's is on loopback, where its mates don't look for it.
 """
 
 import asyncio
-import contextlib
 import errno
 import socket
 from typing import TYPE_CHECKING
@@ -100,11 +99,8 @@ class RedirectedEpmd:
                 self._refused(address, node, "unreachable", _text(error))
                 return messages.port2_refusal()
             stand = Stand(node, real)
-        port = self._ports.port_for(address, stand, self._loop.time())
-        if port is None:
-            self._refused(address, stand.node, "no_port", "all made-up ports are in use; widen [guard.redirect] ports")
-            return messages.port2_refusal()
-        return messages.reach_answer(stand.node, port)
+        port = self._made_up(stand, address)
+        return messages.port2_refusal() if port is None else messages.reach_answer(stand.node, port)
 
     async def _real_port(self, alive: str, address: str) -> int:
         """Where a peer listens. Raises OSError and ValueError if its EPMD doesn't say."""
@@ -116,23 +112,35 @@ class RedirectedEpmd:
 
     async def _names(self, address: str) -> list[tuple[str, int]]:
         """The answer to NAMES_REQ: mates, and nodes that an entry names."""
-        stands = [self._mate(each.node.name, address) for each in self._registry.all_guarded()]
-        found: list[tuple[str, int]] = []
+        stands: dict[str, Stand] = {}
         if await may_name(self._firewall.policy, self._resolver, address):
-            with contextlib.suppress(OSError):
-                async with asyncio.timeout(EPMD_TIMEOUT):
-                    found = await ask_names(address, self._firewall.policy.guard.peer_epmd_port)
+            for alive, real in (await self._real_names(address))[:MAX_NAMES]:
+                node = await self._named(alive, address)
+                if not isinstance(node, Denied):
+                    stands[alive] = Stand(node, real)
         elif not is_own(address):
             self._refused(address, None, "unknown_node", f"no [[peers]] entry names a node at {address}")
-        for alive, real in found[:MAX_NAMES]:
-            node = await self._named(alive, address)
-            stands.append(None if isinstance(node, Denied) else Stand(node, real))
-        ports = {
-            stand.node.partition("@")[0]: self._ports.port_for(address, stand, self._loop.time())
-            for stand in reversed(stands)  # a mate comes before a peer of the same name
-            if stand is not None
-        }
+        for registration in self._registry.all_guarded():
+            alive = registration.node.name
+            mate = self._mate(alive, address)
+            if mate is not None:
+                stands[alive] = mate
+        ports = {alive: self._made_up(stand, address) for alive, stand in stands.items()}
         return [(alive, port) for alive, port in ports.items() if port is not None]
+
+    async def _real_names(self, address: str) -> list[tuple[str, int]]:
+        try:
+            async with asyncio.timeout(EPMD_TIMEOUT):
+                return await ask_names(address, self._firewall.policy.guard.peer_epmd_port)
+        except OSError:
+            # A node is told the same: there are none.
+            return []
+
+    def _made_up(self, stand: Stand, address: str) -> int | None:
+        port = self._ports.port_for(address, stand, self._loop.time())
+        if port is None:
+            self._refused(address, stand.node, "no_port", "all made-up ports are in use; widen [guard.redirect] ports")
+        return port
 
     def _mate(self, alive: str, address: str) -> Stand | None:
         """The guarded node of this host that registered as ``alive``, if ``address`` is one of this host's."""

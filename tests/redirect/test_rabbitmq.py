@@ -1,0 +1,80 @@
+"""RabbitMQ as its packages start it, with nothing but EPMD's port set: broker, rabbitmqctl, and what they dial."""
+
+import os
+import subprocess
+
+import pytest
+
+from tests.nodes.harness.process import Child
+from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer
+from tests.nodes.test_exec_rabbitmq import SCRIPTS, installed  # noqa: F401  # a fixture
+from tests.redirect.nodes import AS_USER, GID, REGISTER, UID, Ground
+from tests.redirect.space import A4, B4, Pair
+from tests.redirect.test_nodes import attack
+
+DIST, AMQP = 25672, 5672
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("installed", "tools")
+def test_rabbitmq() -> None:
+    entry = Peer(["deny *", "accept ping"], "foo@b", "foo-cookie")
+    with Pair({"a": A4, "b": B4}) as pair, Ground(pair, [entry], guards=["rabbit@a"]) as ground:
+        ground.redirect()
+        cookie = ground.home / ".erlang.cookie"
+        cookie.write_text(CLUSTER_COOKIE)
+        cookie.chmod(0o400)
+        os.chown(cookie, UID, GID)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "HOME": str(ground.home),
+            "ERL_EPMD_PORT": str(REGISTER),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_MNESIA_BASE": str(ground.home / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(ground.home / "log"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(ground.home / "plugins"),
+            "RABBITMQ_NODENAME": "rabbit@a",
+            "RABBITMQ_NODE_IP_ADDRESS": A4,
+            "RABBITMQ_NODE_PORT": str(AMQP),
+            "RABBITMQ_DIST_PORT": str(DIST),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        }
+
+        def server() -> Child:
+            command = [*AS_USER, str(SCRIPTS / "rabbitmq-server")]
+            return Child(command, ground.folder / "rabbit.log", env=environment, cwd=ground.home)
+
+        def run(program: str, *arguments: str) -> str:
+            def start() -> "subprocess.CompletedProcess[str]":
+                command = [*AS_USER, str(SCRIPTS / program), *arguments]
+                return subprocess.run(
+                    command, env=environment, cwd=ground.home, capture_output=True, text=True, check=False, timeout=90
+                )
+
+            done = pair.a.run(start)
+            assert done.returncode == 0, done.stdout + done.stderr
+            return done.stdout
+
+        def ctl(*arguments: str) -> str:
+            return run("rabbitmqctl", *arguments)
+
+        foo = ground.peer("foo@b", "foo-cookie", flags=["-sname", "foo@b"])
+        broker = pair.a.run(server)
+        try:
+            broker.wait_logged("completed with", timeout=60)
+            assert ground.wall.wait_event("register", guard="rabbit")["port"] == DIST
+            # It asks EPMD where it listens itself, so it shows and checks a port that distwall makes up.
+            assert "port: 64000, protocol: clustering" in ctl("status")
+            run("rabbitmq-diagnostics", "check_port_connectivity")
+            ctl("add_user", "somebody", "secret")
+            assert "somebody" in ctl("list_users")
+            assert ctl("eval", "net_adm:ping('stranger@b').") == "pang\n"
+            ground.wall.wait_event("handshake_refused", reason="unknown_node", opened_by="guard")
+            assert ctl("eval", "net_adm:ping('foo@b').") == "pong\n"
+            ground.wall.wait_event("connect", peer="foo@b", guard="rabbit@a", opened_by="guard")
+            assert "not_allowed" in attack(foo, "rabbit@a")
+            ctl("shutdown")
+            assert broker.wait(30) == 0
+        finally:
+            pair.a.run(broker.kill)
