@@ -3,6 +3,7 @@
 import os
 import stat
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -155,3 +156,20 @@ class TestSilence:
     def test_in_errors_of_syntax(self, line: str, tmp_path: Path) -> None:
         error = _error(tmp_path, line)
         assert not [SECRET[at : at + 6] for at in range(len(SECRET) - 5) if SECRET[at : at + 6] in error]
+
+    def test_in_errors_about_damaged_files(self) -> None:
+        whole = f'{GUARD}[[peers]]\nnode = "a@h"\ncookie = "{SECRET}"\nlimits = {{ new_atoms = 1 }}\n[audit]\n'
+        random = Random(20261123)
+        errors = []
+        for _ in range(3000):
+            text = list(whole)
+            for _ in range(random.randint(1, 3)):
+                at = random.randrange(len(text))
+                text[at : at + random.randint(0, 1)] = random.choice([*"\"'\n=[]{}.#\\\0\x01 ,é", ""])
+            try:
+                loads("".join(text), Path("distwall.toml"), ENV)
+            except PolicyError as error:
+                errors.append(str(error))
+        assert len(errors) > 1000
+        pieces = [SECRET[at : at + 6] for at in range(len(SECRET) - 5)]
+        assert [error for error in errors if any(piece in error for piece in pieces)] == []
