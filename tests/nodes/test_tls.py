@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.nodes.harness import GUARD, Node, Peer
+from tests.nodes.harness import Node, Peer
 from tests.nodes.tls import TlsScene, talk
 
 VERSIONS = {"tlsv1.2": "foo12@127.0.0.1", "tlsv1.3": "foo13@127.0.0.1"}
