@@ -64,10 +64,9 @@ def test_names_of_nobody_are_refused_before_anything_is_dialled(gate: Gate, guar
 
 
 def test_sources(tmp_path: Path) -> None:
-    with (
-        running(tmp_path, [Peer(["accept *"], extra='from = ["127.0.0.64/26"]')]) as gate,
-        FakeGuard(gate).registered() as guard,
-    ):
+    # The other entry is why EPMD tells 127.0.0.1 where the guarded node is.
+    peers = [Peer(["accept *"], extra='from = ["127.0.0.64/26"]'), Peer(["accept *"], node="other@127.0.0.1")]
+    with running(tmp_path, peers) as gate, FakeGuard(gate).registered() as guard:
         outside = gate.dial(source="127.0.0.1")
         outside.send_name(PEER, FLAGS, 5)
         assert outside.receive_status() == b"not_allowed"
