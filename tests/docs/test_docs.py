@@ -37,8 +37,8 @@ def test_policies_load(page: str, text: str, tmp_path: Path) -> None:
         make_ca(tmp_path, name)
     for name in re.findall(r'^cert\s*=\s*"(.*?)\.pem"', whole, re.MULTILINE):
         make_ca(tmp_path, "any").issue(tmp_path, name, cn=name)
-    for module in re.findall(r'^verify_peer\s*=\s*"(.*?):', whole, re.MULTILINE):
-        (tmp_path / f"{module}.py").touch()
+    for module, function in re.findall(r'^verify_peer\s*=\s*"(.*?):(.*?)"', whole, re.MULTILINE):
+        (tmp_path / f"{module}.py").write_text(f"def {function}(certificate, node): ...")
     loads(whole, tmp_path / "distwall.toml", {})
 
 

@@ -38,7 +38,7 @@ def _warnings(folder: Path, text: str) -> list[str]:
 
 
 def test_everything_that_can_be_said(folder: Path) -> None:
-    (folder / "checks.py").touch()
+    (folder / "checks.py").write_text("def peer(certificate, node): ...")
     more = 'client_certificates = "optional"\nverify_peer = "checks:peer"\n'
     inside = '[guard.tls.inside]\ncert = "~/wall.pem"\nkey = "wall.key"\nca = "ca.pem"\n'
     redirect = '[guard.redirect]\nuser = "rabbitmq"\nport = 5000\nports = "6000-6010"\n'
@@ -140,6 +140,35 @@ def test_each_error_has_its_place(folder: Path, text: str, line: int, column: in
     assert len(errors) == (2 if "cas =" in text else 1)
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("def peer(c, n): ...", None),
+        ("async def peer(c, n): ...", None),
+        ("if True:\n    peer = print", None),
+        ("from other import peer", None),
+        ("from other import x as peer", None),
+        ("from other import *", None),
+        ("def per(c, n): ...", "no `peer` in "),
+        ("from other import peer as x", "no `peer` in "),
+        ("print(peer)", "no `peer` in "),
+        ("\ndef peer(:", "checks.py:2 is not Python: "),
+        ("\0", "is not Python: "),
+        ("raise SystemExit\n", "no `peer` in "),
+    ],
+)
+def test_functions_are_looked_for_without_running_anything(folder: Path, code: str, words: str | None) -> None:
+    (folder / "checks.py").write_text(code)
+    text = TLS + 'verify_peer = "checks:peer"\n'
+    if words is None:
+        assert _load(folder, text).guard.tls
+        return
+    (error,) = _errors(folder, text)
+    assert error[:2] == (5, 15)
+    assert words in error[2]
+    assert error[2].endswith("; write def peer(certificate, node) there")
+
+
 def test_a_key_of_another_certificate(folder: Path) -> None:
     make_ca(folder, "other").issue(folder, "other", dns=["other.example"])
     (error,) = _errors(folder, TLS.replace("wall.key", "other.key"))
@@ -233,7 +262,7 @@ def test_names_that_certificates_are_not_bound_to(folder: Path) -> None:
     assert "every name that fits *;" in warning
     for more in ('certificate = "{host}"', 'tls = "off"'):
         assert _warnings(folder, TLS + peer(more=more)) == []
-    (folder / "checks.py").touch()
+    (folder / "checks.py").write_text("def peer(certificate, node): ...")
     assert _warnings(folder, TLS + 'verify_peer = "checks:peer"\n' + peer()) == []
 
 

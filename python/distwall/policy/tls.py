@@ -1,5 +1,6 @@
 """Reads what a policy says of TLS: ``[guard.tls]`` and what is in it, and ``tls`` and ``certificate`` of entries."""
 
+import ast
 import re
 from collections.abc import Mapping
 from importlib.machinery import PathFinder
@@ -111,10 +112,39 @@ def _verify_peer(table: Table) -> str | None:
         return None
     module = match[1].partition(".")[0]
     folder = table.source.path.parent
-    # Found, not imported: to check a policy runs no code of it.
-    if PathFinder.find_spec(module, [str(folder)]) is None and PathFinder.find_spec(module) is None:
+    file = folder / f"{match[1]}.py"
+    # Found and read, not run: to check a policy runs no code of it.
+    if file.is_file():
+        if fault := _function_fault(file, match[2]):
+            table.error("verify_peer", fault, f"write def {match[2]}(certificate, node) there")
+    elif PathFinder.find_spec(module, [str(folder)]) is None and PathFinder.find_spec(module) is None:
         table.error("verify_peer", f"no module `{module}`", f"write it as {folder / module}.py")
     return text
+
+
+def _function_fault(file: Path, function: str) -> str | None:
+    """Why the function can't be had from a module's file, as far as can be told without running it."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except OSError as error:
+        return f"can't read {file}: {error.strerror}"
+    except (SyntaxError, ValueError) as error:
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
+        return f"{file}{line} is not Python: {error.args[0]}"
+    # Anywhere in the file: it may be made in an `if`, or imported.
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names = {name}
+            case ast.Name(id=name, ctx=ast.Store()):
+                names = {name}
+            case ast.alias(name=name, asname=asname):
+                names = {asname or name}
+            case _:
+                continue
+        if names & {function, "*"}:
+            return None
+    return f"no `{function}` in {file}"
 
 
 def _files(table: Table, env: Mapping[str, str]) -> tuple[Path, Path, Path]:
