@@ -88,7 +88,8 @@ class Host:
 
     def listen(self, address: str, port: int) -> socket.socket:
         """Listens on this host."""
-        listener = self.run(socket.create_server, (address, port))
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        listener = self.run(socket.create_server, (address, port), family=family)
         listener.settimeout(10)
         return listener
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer
 from tests.redirect.nodes import USER, Ground
-from tests.redirect.space import A4, B4, Pair
+from tests.redirect.space import A4, B4, B6, Pair
 from tests.redirect.test_nodes import COOKIE, LOOPBACK, attack, part, ping
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "redirect.md"
@@ -28,7 +28,10 @@ def test_a_node_that_chooses_its_port_needs_the_filter(pair: Pair) -> None:
         assert ping(rogue, FOO) == "pang"
         rogue.kill()
 
-        # Others get through all the same.
+        # Everything else gets through all the same, what the kernel sends by itself included: it looks for neighbours.
+        pair.a.shell("ip neigh flush all")
+        with pair.b.listen(B6, 8080), pair.a.connect(B6, 8080):
+            pass
         foo.eval(f"erlang:set_cookie('{BAR}', '{COOKIE}')")
         bar = ground.guard(BAR, flags=LOOPBACK)
         assert ping(bar, FOO) == "pong"

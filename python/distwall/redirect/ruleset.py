@@ -29,10 +29,8 @@ _RULESET = """\
 table {table} {{
     chain output {{
         type nat hook output priority -100; policy accept;
-        meta skuid != {uid} accept
-        ip daddr 127.0.0.1 accept
-        ip6 daddr ::1 accept
-        tcp dport {{ {epmd}, {first}-{last} }} counter redirect to :{port}
+        meta skuid {uid} ip daddr != 127.0.0.1 tcp dport {{ {epmd}, {first}-{last} }} counter redirect to :{port}
+        meta skuid {uid} ip6 daddr != ::1 tcp dport {{ {epmd}, {first}-{last} }} counter redirect to :{port}
     }}
 }}
 """
