@@ -4,6 +4,7 @@ import time
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -132,23 +133,46 @@ def test_a_san_of_other_names_hides_the_common_name(ca: CA) -> None:
     assert names_of(ca.make(KEY, cn="foo", names=[x509.RFC822Name("foo@h")])) == Names()
 
 
-def test_a_san_that_can_not_be_read_has_no_name(ca: CA) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    garbage = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"\x30\x03\x82\x01\xff")
-    certificate = (
+def _with_extension(ca: CA, extension: x509.UnrecognizedExtension, *, dns: str | None = None) -> x509.Certificate:
+    builder = (
         x509.CertificateBuilder()
         .subject_name(ca.subject)
         .issuer_name(ca.subject)
-        .public_key(key.public_key())
+        .public_key(KEY)
         .serial_number(1)
         .not_valid_before(ca.certificate.not_valid_before_utc)
         .not_valid_after(ca.certificate.not_valid_after_utc)
-        .add_extension(garbage, critical=False)
-        .sign(ca.key, ca.certificate.signature_hash_algorithm)  # type: ignore[arg-type]
+        .add_extension(extension, critical=False)
     )
+    if dns:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(dns)]), critical=False)
+    return builder.sign(ca.key, hashes.SHA256())
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"\x30\x03\x82\x01\xff",
+        b"\x30\x02\xa3\x00",
+        b"\x30\x03\x87\x01\x00",
+        b"\x30\x0a\x87\x08\x0a\0\0\0\xff\0\0\0",
+        b"",
+        b"\x05\x00",
+    ],
+)
+def test_a_san_that_can_not_be_read_has_no_name(ca: CA, value: bytes) -> None:
+    certificate = _with_extension(ca, x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, value))
     assert names_of(certificate) == Names()
     assert not matches(["*"], certificate, "foo@h")
     assert describe(certificate) == "no name that counts (serial 1)"
+
+
+def test_two_sans_have_no_name(ca: CA) -> None:
+    other = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.99"), b"\x30\x03\x82\x01h")
+    der = _with_extension(ca, other, dns="foo.example").public_bytes(serialization.Encoding.DER)
+    certificate = x509.load_der_x509_certificate(der.replace(b"\x55\x1d\x63", b"\x55\x1d\x11"))
+    assert names_of(certificate) == Names()
+    assert not matches(["*"], certificate, "foo@h")
 
 
 def test_many_names(ca: CA) -> None:

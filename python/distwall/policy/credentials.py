@@ -167,7 +167,7 @@ def _unfit(path: Path, certificate: x509.Certificate) -> Iterator[Fault]:
     """A use of its own that the certificate rules out."""
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
         return
     if ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usage:
         return

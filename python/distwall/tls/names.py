@@ -9,7 +9,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
@@ -31,6 +31,10 @@ _PLACEHOLDER = re.compile(r"\{(node|name|host)\}")
 # name: a/b would be two steps of a path, and a.b two labels.
 _ALIVE = re.compile(r"[0-9A-Za-z_-]+")
 _HOST = re.compile(r"[0-9A-Za-z_.:-]+")
+
+
+_UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""What `cryptography` raises for extensions that OpenSSL has let pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ def names_of(certificate: x509.Certificate) -> Names:
             # Of certificates that were made a little wrong; OpenSSL has taken them.
             warnings.simplefilter("ignore", CryptographyDeprecationWarning)
             return _names_of(certificate)
-    except ValueError:
+    except _UNREADABLE:
         return Names()
 
 
@@ -95,7 +99,10 @@ def _names_of(certificate: x509.Certificate) -> Names:
     return Names(
         dns=_counting(_DNS, san.get_values_for_type(x509.DNSName)),
         uri=_counting(_URI, san.get_values_for_type(x509.UniformResourceIdentifier)),
-        ip=tuple(str(ip) for ip in san.get_values_for_type(x509.IPAddress)),
+        # Networks are names of CAs only.
+        ip=tuple(
+            str(ip) for ip in san.get_values_for_type(x509.IPAddress) if isinstance(ip, IPv4Address | IPv6Address)
+        ),
     )
 
 
