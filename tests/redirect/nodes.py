@@ -41,10 +41,14 @@ class Ground:
         guards: Sequence[str],
         register: str = "127.0.0.1",
         peer_epmd: int = EPMD,
+        start_epmd: bool = True,
+        redirect: str = "",
+        tables: str = "",
     ) -> None:
         """``entries`` are the policy's peers, ``guards`` the names of guarded nodes.
 
-        ``register`` is where those register, ``peer_epmd`` the port of EPMD on ``b``.
+        ``register`` is where those register, ``peer_epmd`` the port of EPMD on ``b``, if that is started.
+        ``redirect`` is further TOML of [guard.redirect], ``tables`` of the policy.
         """
         self.pair = pair
         self._peer_epmd = peer_epmd
@@ -55,9 +59,10 @@ class Ground:
         self.home = self.folder / "home"
         self.home.mkdir()
         os.chown(self.home, UID, GID)
-        self.wall = Wall(self.folder, _policy(entries, guards, register, peer_epmd))
+        self.wall = Wall(self.folder, _policy(entries, guards, register, peer_epmd, redirect + tables))
         try:
-            self._run(pair.b, self._epmd)
+            if start_epmd:
+                self._run(pair.b, self._epmd)
             self._stack.callback(pair.a.run, self.wall.kill)
             pair.a.run(self.wall.start)
         except BaseException:
@@ -125,7 +130,7 @@ class Ground:
         self.close()
 
 
-def _policy(entries: Sequence[Peer], guards: Sequence[str], register: str, peer_epmd: int) -> str:
+def _policy(entries: Sequence[Peer], guards: Sequence[str], register: str, peer_epmd: int, tables: str) -> str:
     peers = "\n".join(entry.toml() for entry in entries)
     return f"""[guard]
 nodes = {json.dumps(list(guards))}
@@ -138,7 +143,7 @@ peer_epmd_port = {peer_epmd}
 [guard.redirect]
 user = "{USER}"
 port = {LISTENER}
-
+{tables}
 [audit]
 file = "audit.jsonl"
 

@@ -77,12 +77,15 @@ class Host:
         """Connects from this host, for the user of that number."""
 
         def connect() -> socket.socket:
-            # Of this thread alone. A socket belongs to whom the thread acts for when it makes it.
+            # Of this thread alone. A socket is for ever of the user for whom the thread acts when it makes it.
             _libc.setfsuid(user)
             try:
-                return socket.create_connection((address, port), 10)
+                client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
             finally:
                 _libc.setfsuid(0)
+            client.settimeout(10)
+            client.connect((address, port))
+            return client
 
         return self.run(connect)
 
