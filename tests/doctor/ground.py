@@ -103,7 +103,7 @@ class Ground:
         child = Child(
             [*as_user, COMMAND, "run", "--config", self.folder / "distwall.toml"],
             self.folder / "distwall.log",
-            env=self._environment,
+            env=self.environment,
             cwd=self.folder,
         )
         self._stack.enter_context(child)
@@ -114,7 +114,7 @@ class Ground:
         """Starts a stock EPMD."""
         where = ["-address", address] if address else []
         child = Child(
-            ["epmd", *where, "-port", str(port)], self.folder / "epmd.log", env=self._environment, cwd=self.folder
+            ["epmd", *where, "-port", str(port)], self.folder / "epmd.log", env=self.environment, cwd=self.folder
         )
         self._stack.enter_context(child)
         until(lambda: names("127.0.0.1", port) is not None)
@@ -141,7 +141,7 @@ class Ground:
                 *flags,
             ],
             self.folder / f"{alive}.log",
-            env={**self._environment, "ERL_EPMD_PORT": str(port)},
+            env={**self.environment, "ERL_EPMD_PORT": str(port)},
             cwd=self.folder,
         )
         self._stack.enter_context(child)
@@ -155,7 +155,7 @@ class Ground:
         child = Child(
             [*start, "-noshell", "-noinput", "-name", "bar@127.0.0.2", "+S", "1:1", *flags],
             self.folder / "bar.log",
-            env=self._environment,
+            env=self.environment,
             cwd=self.folder,
         )
         self._stack.enter_context(child)
@@ -171,7 +171,7 @@ class Ground:
         """The command: its exit code, and what it printed to stdout and stderr."""
         done = subprocess.run(
             [COMMAND, "doctor", "--config", self.folder / "distwall.toml", *args],
-            env=self._environment,
+            env=self.environment,
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -186,7 +186,8 @@ class Ground:
         return code, json.loads(out)
 
     @property
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """Of all processes: the folder is home."""
         return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8"}
 
     def __enter__(self) -> Self:

@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,8 @@ from distwall.doctor.checks import redirect
 from distwall.policy.model import Redirect
 from distwall.redirect.nft import install
 from distwall.redirect.ruleset import ruleset
-from tests.doctor.ground import ENTRY, GUARD, OUTSIDE, SOUND, Ground
+from tests.doctor.ground import COMMAND, ENTRY, GUARD, OUTSIDE, SOUND, Ground, until
+from tests.nodes.harness.process import Child
 
 EPMD = ("-epmd_module", "distwall_epmd")
 LOOPBACK = ("-kernel", "inet_dist_use_interface", "{127,0,0,1}")
@@ -187,6 +189,22 @@ class TestNodes:
         ground.write("")
         assert ground.found("outgoing") == []
 
+    def test_registered_elsewhere(self, ground: Ground) -> None:
+        ground.epmd(4371, address="127.0.0.1")
+        ground.run()
+        node = ground.node(port=4371)
+        (finding,) = ground.found("unregistered")
+        assert (finding.severity, finding.where) == ("problem", f"pid {node.pid}")
+        assert "ERL_EPMD_PORT=4370" in finding.remedy
+
+    def test_that_do_not_listen(self, ground: Ground) -> None:
+        ground.run()
+        ground.guarded()
+        flags = ["-noshell", "-name", "bar@127.0.0.2", "-dist_listen", "false"]
+        with Child(["erl", *flags], ground.folder / "mute.log", env=ground.environment, cwd=ground.folder) as mute:
+            until(lambda: mute.pid in [node.pid for node in Host().guarded(ground.policy)])
+            assert ground.found("unregistered") == []
+
     def test_a_cookie_on_the_command_line(self, ground: Ground) -> None:
         ground.run()
         node = ground.node(flags=(*SOUND, "-setcookie", "QWERZUIOPASDFGHJKLYX"))
@@ -206,6 +224,29 @@ class TestNodes:
         ground.epmd(4371, address="127.0.0.1")
         ground.node("other@127.0.0.1", flags=("-setcookie", "secret"), port=4371)
         assert {finding.check for finding in ground.found()} == {"root"}
+
+
+@pytest.mark.slow
+def test_a_rabbitmq_by_exec_is_sound(ground: Ground) -> None:
+    server = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+    if not server.exists():
+        pytest.skip("RabbitMQ is not installed")
+    ground.write(guard=GUARD.replace("bar@127.0.0.2", "rabbit@localhost"))
+    ground.run()
+    folder = ground.folder
+    environment = {
+        **ground.environment,
+        "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+        "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(folder / "log"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "plugins"),
+        "RABBITMQ_NODENAME": "rabbit@localhost",
+    }
+    command: list[str | Path] = [COMMAND, "exec", "--config", folder / "distwall.toml", "--", server]
+    with Child(command, folder / "rabbit.log", env=environment, cwd=folder) as rabbit:
+        rabbit.wait_logged("Starting broker... completed", timeout=60)
+        assert [finding.check for finding in ground.found()] == ["root"]
+        assert [node.name for node in Host().guarded(ground.policy)] == ["rabbit"]
 
 
 class TestRedirect:
@@ -265,3 +306,20 @@ class TestService:
         ground.own_all(4242)
         ground.run(uid=4242)
         assert ground.found() == []
+
+
+def test_nodes_in_other_network_namespaces_are_left_alone(ground: Ground) -> None:
+    ground.run()
+    ground.guarded()
+    flags = ["-noshell", "-name", "bar@127.0.0.2", "-setcookie", "x", "-dist_listen", "false"]
+    command = ["unshare", "--net", "erl", *flags]
+    with Child(command, ground.folder / "far.log", env=ground.environment, cwd=ground.folder) as far:
+        until(lambda: "beam" in Path(f"/proc/{far.pid}/cmdline").read_text())
+        policy = ground.policy
+        for uid in (0, 65534):
+            os.seteuid(uid)
+            try:
+                found = {finding.check for finding in examine(policy, Host())}
+            finally:
+                os.seteuid(0)
+            assert found <= {"root", "not_running"}

@@ -22,6 +22,7 @@ def examine(policy: Policy, host: Host | None = None) -> list[Finding]:
         *service.running(policy, host),
         *exposed.check(policy, host),
         *epmds.check(policy, host),
+        *running.unregistered(policy, host),
         *running.outgoing(policy, host),
         *redirect.check(policy, host),
         *running.mesh(policy, host),

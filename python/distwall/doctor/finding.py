@@ -1,5 +1,6 @@
 """What the doctor found."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -22,6 +23,13 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         """The finding as JSON."""
         return asdict(self)
+
+
+def listed(items: Iterable[object], most: int = 5) -> str:
+    """Some things in a row, and how many more there are."""
+    texts = [str(item) for item in items]
+    more = len(texts) - most
+    return ", ".join(texts) if more <= 0 else f"{', '.join(texts[:most])} and {more} more"
 
 
 def problem(check: str, what: str, where: object, remedy: str) -> Finding:

@@ -66,12 +66,14 @@ class Host:
 
     def registered(self, policy: Policy) -> dict[str, int]:
         """The nodes at the register EPMD and their own ports; none where it hides these or does not answer."""
-        if policy.guard.one_epmd:
-            return {}
+        return {} if policy.guard.one_epmd else self.known(policy) or {}
+
+    def known(self, policy: Policy) -> dict[str, int] | None:
+        """What the register EPMD lists; None if it does not answer."""
         for address in resolve(policy.guard.register.host):
-            if (known := epmd.names(address, policy.guard.register.port)) is not None:
-                return known
-        return {}
+            if (listed := epmd.names(address, policy.guard.register.port)) is not None:
+                return listed
+        return None
 
     def listener_at(self, address: str, port: int) -> Listener | None:
         """The socket that answers at an address: the one bound to it, else one bound to all."""

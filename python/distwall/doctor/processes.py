@@ -72,14 +72,15 @@ class Process:
 
 
 def processes() -> list[Process]:
-    """The processes of this network namespace, and those of which that can't be told."""
+    """The processes of this network namespace."""
     here = _network(_PROC / "thread-self")
     entries = (entry for entry in _PROC.iterdir() if entry.name.isdecimal())
-    return [Process(pid) for pid in sorted(int(entry.name) for entry in entries if _network(entry) in (here, None))]
+    return [Process(pid) for pid in sorted(int(entry.name) for entry in entries if _network(entry) == here)]
 
 
-def _network(folder: Path) -> str | None:
+def _network(folder: Path) -> int | None:
+    """What tells the network namespace of a process from others: unlike ns/net, all users may look at it."""
     try:
-        return str((folder / "ns/net").readlink())
+        return (folder / "net/tcp").stat().st_ino
     except OSError:
         return None

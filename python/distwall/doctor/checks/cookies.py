@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from distwall._core import COMMANDS
-from distwall.doctor.finding import Finding, problem, warning
+from distwall.doctor.finding import Finding, listed, problem, warning
 from distwall.policy import Cookie, Entry, Policy
 
 MIN_CHARACTERS = 16
@@ -84,8 +84,8 @@ def shared(policy: Policy) -> Iterator[Finding]:
     for entries in holders.values():
         nodes = list(dict.fromkeys(entry.node for entry in entries))
         if len(nodes) > 1:
-            what = f"{', '.join(nodes)} share a cookie: each can say that it is the other"
-            where = ", ".join(str(entry.origin) for entry in entries)
+            what = f"entries share a cookie, so that each can say that it is the other: {listed(nodes)}"
+            where = listed(entry.origin for entry in entries)
             yield warning("shared_cookie", what, where, "give each a cookie of its own")
 
 

@@ -32,6 +32,20 @@ def outgoing(policy: Policy, host: Host) -> Iterator[Finding]:
             yield problem("outgoing", what, node.where, "start it with distwall exec, or use [guard.redirect]")
 
 
+def unregistered(policy: Policy, host: Host) -> Iterator[Finding]:
+    """Nodes that this distwall does not know of."""
+    known = host.known(policy)
+    if known is None:
+        return
+    for node in host.guarded(policy):
+        if _name(node).partition("@")[0] not in known and node.flags.get("dist_listen") != [["false"]]:
+            what = f"{_name(node)} runs, and is not registered with distwall"
+            remedy = (
+                f"start it with distwall exec, or with ERL_EPMD_PORT={policy.guard.register.port} -start_epmd false"
+            )
+            yield problem("unregistered", what, node.where, remedy)
+
+
 def cookie_argument(nodes: list[Node]) -> Iterator[Finding]:
     """Nodes whose command line holds their cookie."""
     for node in nodes:

@@ -1,12 +1,13 @@
 """What can be read or changed on the way: connections without TLS, and certificates that run out."""
 
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from distwall.doctor.finding import Finding, problem, warning
+from distwall.doctor.finding import Finding, listed, problem, warning
 from distwall.doctor.host import Host
-from distwall.doctor.sockets import is_loopback, resolve
+from distwall.doctor.sockets import is_loopback
 from distwall.policy import Entry, Policy
 from distwall.policy.names import is_glob
 
@@ -16,22 +17,29 @@ SOON = timedelta(days=30)
 def plain(policy: Policy, host: Host) -> Iterator[Finding]:
     """Entries whose peers speak without TLS over a network."""
     open_listener = any(not is_loopback(address) for address in host.served_host(policy.guard.listen))
-    for entry in policy.entries:
-        if entry.tls:
-            continue
-        if entry.sources:
-            inbound = open_listener and not all(network.is_loopback for network in entry.sources)
-        else:
-            inbound = open_listener
-        if inbound or _is_remote(entry):
-            what = f"{entry.node} speaks without TLS: who is on the way can read and change everything"
-            yield warning("plain", what, entry.origin, "add [guard.tls], or use a tunnel")
+    entries = [
+        entry for entry in policy.entries if not entry.tls and (_comes(entry, open_listener) or _is_remote(entry))
+    ]
+    if entries:
+        nodes = dict.fromkeys(entry.node for entry in entries)
+        what = f"without TLS, who is on the way can read and change everything: {listed(nodes)}"
+        yield warning("plain", what, listed(entry.origin for entry in entries), "add [guard.tls], or use a tunnel")
+
+
+def _comes(entry: Entry, open_listener: bool) -> bool:
+    """Whether peers of the entry may come over a network."""
+    return open_listener and not (entry.sources and all(network.is_loopback for network in entry.sources))
 
 
 def _is_remote(entry: Entry) -> bool:
-    """Whether guarded nodes reach the entry's node over a network."""
+    """Whether guarded nodes reach the entry's node over a network. Names are not resolved: that may take long."""
     host = entry.node.partition("@")[2]
-    return not is_glob(host) and any(not is_loopback(address) for address in resolve(host))
+    if not host or is_glob(host):
+        return False
+    try:
+        return not is_loopback(host)
+    except ValueError:
+        return host not in ("localhost", socket.gethostname(), socket.gethostname().partition(".")[0])
 
 
 def certificates(policy: Policy, now: datetime | None = None) -> Iterator[Finding]:
