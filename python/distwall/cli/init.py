@@ -40,14 +40,13 @@ def init(
         f"put the cookie of your cluster in {file.parent / cluster_cookie}, and " if made_cluster_cookie else ""
     )
     elsewhere = file != Path("distwall.toml")
+    config = f" --config {file}" if elsewhere else ""
+    with_cookie = f' -setcookie "$(cat {file.parent / cluster_cookie})"' if made_cluster_cookie else ""
     for number, step in enumerate(
         (
             f"{cookie_step}name your nodes in {file}; then: distwall check{f' {file}' if elsewhere else ''}",
-            f"distwall run{f' --config {file}' if elsewhere else ''}",
-            (
-                "start the guarded node: ERL_EPMD_PORT=4370 erl -name bar@127.0.0.2 -start_epmd false"
-                " -kernel inet_dist_use_interface '{127,0,0,1}'"
-            ),
+            f"distwall run{config}",
+            f"start the guarded node: distwall exec{config} -- erl -name bar@127.0.0.2{with_cookie}",
             # The address keeps the EPMD that erl starts here from claiming distwall's as well.
             (
                 "connect a peer with its own cookie: ERL_EPMD_ADDRESS=127.0.0.1"

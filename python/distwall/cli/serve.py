@@ -36,7 +36,12 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
         audit.subscribe(printer.show)
     firewall = Firewall(policy, audit)
     control = ControlServer(firewall, policy.control.socket)
-    gateway = Gateway(firewall)
+    try:
+        gateway = Gateway(firewall)
+    except (OSError, ValueError) as error:
+        # Certificates, or the policy's own function that looks at them.
+        await audit.close()
+        raise CommandError(f"{policy.path}: [guard.tls]: {error}", exit_code=2) from None
     started = False
     try:
         # The socket first: where another distwall has it, nothing else has been touched.

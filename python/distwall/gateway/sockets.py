@@ -121,7 +121,13 @@ def can_half_close(transport: asyncio.WriteTransport) -> bool:
 
 
 def peer_certificate(transport: asyncio.BaseTransport) -> x509.Certificate | None:
-    """The certificate that the other side has shown; None if it has none, or the connection is a plain one."""
+    """The certificate that the other side has shown.
+
+    None if it has none, if the connection is a plain one, or if the certificate can't be read, though OpenSSL can.
+    """
     tls = transport.get_extra_info("ssl_object")
     der = tls.getpeercert(binary_form=True) if tls is not None else None
-    return x509.load_der_x509_certificate(der) if der else None
+    try:
+        return x509.load_der_x509_certificate(der) if der else None
+    except ValueError:
+        return None
