@@ -10,7 +10,7 @@ import pytest
 
 from tests.launch import guarded
 from tests.nodes.harness import GUARD, Scene, ports
-from tests.nodes.harness.wall import Peer
+from tests.nodes.harness.wall import Peer, launcher
 
 EVERYTHING = [Peer(["accept *"])]
 # What sys.config and vm.args may say and exec can't see. distwall_epmd has the last word.
@@ -185,7 +185,7 @@ def test_a_name_that_is_taken(scene: Scene) -> None:
 
 def refusal(scene: Scene, *command: str, **environment: str) -> str:
     result = subprocess.run(
-        guarded.exec_command(scene, command),
+        [*launcher(scene.wall.config), *command],
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
