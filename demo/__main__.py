@@ -41,7 +41,7 @@ def expect(fact: bool, what: str) -> None:
 
 def start(scene: Scene) -> list[Node]:
     """``[foo, bar, baz]``: bar and baz are a cluster, foo is on its own."""
-    bar = scene.guard(flags=AWAKE)
+    bar = scene.guard(flags=AWAKE, launched=True)
     foo, baz = (scene.peer(name, cookie=None if scene.direct else cookie) for name, cookie in COOKIES.items())
     bar.eval("probe:start_server(node_b_gateway)")
     expect(baz.eval(f"net_adm:ping('{GUARD}')") == "pong", "baz reaches bar")
@@ -119,6 +119,17 @@ def guarded() -> None:
         expect(got == "42", "the allowed call works")
         expect(shell(foo, f"net_adm:ping('{GUARD}')") == "pong", "ping works")
         expect(shell(bar, "erpc:call('foo@127.0.0.1', erlang, node, [])") == "'foo@127.0.0.1'", "bar's own calls work")
+        console.print(
+            "\nWhat bar dials goes through distwall as well. It dials foo, which may do no more over that connection:\n"
+        )
+        got = shell(bar, "erlang:disconnect_node('foo@127.0.0.1'), net_kernel:connect_node('foo@127.0.0.1')")
+        expect(got == "true", "bar dials foo")
+        got = shell(foo, f"erpc:call('{GUARD}', erlang, halt, [1])")
+        expect(got == "{error,{erpc,not_allowed}}", "erpc:call is refused there, too")
+        got = shell(bar, "net_adm:ping('lure@127.0.0.9')")
+        expect(got == "pang", "bar reaches nobody that the policy does not name")
+        dialled = scene.wall.wait_event("handshake_refused", peer="lure@127.0.0.9")
+        expect(dialled["reason"] == "unknown_node", "the log says that no entry names it")
         console.print()
         console.print(Rule("[bold]3  What distwall counted and recorded[/bold]", style="blue"))
         console.print()
