@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from distwall.launch import erlang_folder
 from tests.nodes.harness.process import Child
 
 TOP = Path(__file__).resolve().parents[3]
@@ -60,6 +61,7 @@ class Node(Child):
             command: list[str | Path] = [*launcher]
             if otp:
                 command += ["chroot", otp]
+                _copy_modules(otp)
             naming = [] if {"-name", "-sname"} & {*flags} else ["-name", name]
             command += ["erl", *_CALM, "-noshell", "-noinput", "-start_epmd", "false", *naming]
             command += ["-setcookie", cookie, *flags, "-eval", bootstrap]
@@ -177,6 +179,14 @@ class Pending:
         if not ok:
             raise ErlangError(printed)
         return printed
+
+
+def _copy_modules(otp: Path) -> None:
+    """Makes distwall's Erlang modules visible in a chroot, at the same place."""
+    for beam in erlang_folder().rglob("*.beam"):
+        copy = otp / beam.relative_to("/")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(beam.read_bytes())
 
 
 def _probe_for(otp: Path | None) -> bytes:
