@@ -1,17 +1,20 @@
 """Scenes in which distribution runs over TLS: certificates, nodes with them, and sockets that speak it."""
 
+import contextlib
 import os
 import shutil
 import socket
 import ssl
 import struct
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from tests.gateway.gate import FLAGS, PEER, FakeGuard, Gate, Raw, finish, running
 from tests.nodes.harness import GUARD, Node, Peer, Scene
 from tests.tls.certificates import CA, make_ca
 from tests.wire.hostile import Handshake, read_exactly
@@ -181,3 +184,73 @@ def talk(one: Node, other: Node) -> None:
             erpc:call('{there.name}', probe, await, [P, 20000, 20000]) =:= lists:seq(1, 20000)
         """
         assert here.eval(small, 30) == "true"
+
+
+@dataclass
+class RawTls(TlsHandshake, Raw):
+    """`Raw` over TLS."""
+
+    def hang_up(self) -> None:
+        """Ends the stream as nodes do, and doesn't wait for the answer."""
+        assert isinstance(self.sock, ssl.SSLSocket)
+        self.sock.settimeout(0.01)
+        with contextlib.suppress(OSError):
+            self.sock.unwrap()
+        self.sock.close()
+
+
+class TlsGate:
+    """A distwall in this process that has a certificate, and sockets for both its sides."""
+
+    def __init__(self, gate: Gate, pki: Pki, identity: Identity) -> None:
+        self.gate = gate
+        self.pki = pki
+        self.identity = identity
+        self.peer = pki.host("peer", "127.0.0.1")
+
+    def connect(self, *, source: str = "127.0.0.1", receive_buffer: int = 0) -> socket.socket:
+        """A connection to distwall's port for ``bar``, before TLS."""
+        sock = socket.socket()
+        if receive_buffer:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        sock.settimeout(10)
+        sock.bind((source, 0))
+        sock.connect(("127.0.0.2", self.gate.port()))
+        return sock
+
+    def dial(self, context: ssl.SSLContext | None = None, **how: Any) -> RawTls:
+        """A connection over TLS, before anything was said."""
+        sock = wrap(self.connect(**how), context or self.peer.context())
+        self.gate.own(sock)
+        return RawTls(sock)
+
+    def join(self, guard: FakeGuard, context: ssl.SSLContext | None = None, **how: Any) -> tuple[RawTls, Raw]:
+        """A whole handshake. Returns the peer's and the guarded node's socket, to be used for frames."""
+        peer = self.dial(context, **how)
+        peer.send_name(PEER, FLAGS, 5)
+        inner = guard.accept()
+        inner.receive_name()
+        inner.send_status("ok")
+        assert peer.receive_status() == b"ok"
+        finish(self.gate, guard, peer, inner)
+        return peer, inner
+
+    def is_empty(self, seconds: float = 3) -> bool:
+        """Whether nothing is left of any handshake or channel, within some time."""
+        door = self.gate.gateway._door
+        end = time.monotonic() + seconds
+        while any((door._open, door._by_ticket, door.connections, door.outgoing, door.pumps)):
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.02)
+        return True
+
+
+@contextmanager
+def tls_gate(folder: Path, peers: Sequence[Peer], extra: str = "") -> Iterator[TlsGate]:
+    """A distwall in this process that has a certificate. ``extra`` are further settings of it, each behind a comma."""
+    pki = Pki(folder)
+    identity = pki.host("wall", HOST)
+    table = f'tls = {{ cert = "{identity.cert}", key = "{identity.key}", ca = "{identity.ca}"{extra} }}'
+    with running(folder, peers, extra=table) as gate:
+        yield TlsGate(gate, pki, identity)

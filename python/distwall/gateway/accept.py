@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from distwall.gateway.sockets import plain
+from distwall.gateway.tls import CLOSE_TIMEOUT
 from distwall.handshake.halfopen import source_of
 from distwall.tls.contexts import explain
 
@@ -129,7 +130,12 @@ class Opening:
                 if context is None:
                     # Its protocol counts it from here on, and at once.
                     self._door.settled(self, self._key)
-                await self._loop.connect_accepted_socket(self._factory, self._connection, ssl=context)
+                await self._loop.connect_accepted_socket(
+                    self._factory,
+                    self._connection,
+                    ssl=context,
+                    ssl_shutdown_timeout=CLOSE_TIMEOUT if context else None,
+                )
         except TimeoutError:
             self._failed("timeout", "nothing that a node begins with, in time")
         except ssl.SSLError as error:

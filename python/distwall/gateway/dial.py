@@ -11,6 +11,7 @@ from cryptography import x509
 from distwall.epmd.client import ANSWER_SIZE, parse_port2_answer, port2_request
 from distwall.gateway.sockets import peer_certificate, printed, resolve
 from distwall.gateway.target import Target
+from distwall.gateway.tls import CLOSE_TIMEOUT
 from distwall.policy import Entry, Policy
 from distwall.tls.contexts import explain
 from distwall.tls.names import describe, matches
@@ -107,9 +108,13 @@ class Dialler:
         context = self.credentials.peer_client(check_hostname=not entry.certificate) if entry.tls else None
         own = self._own_for(address)
         transport = await self._connect(address, port, factory, context, target.host, own=own)
-        if context is not None and (fault := await self._certificate_fault(transport, target, entry)):
+        try:
+            if context is not None and (fault := await self._certificate_fault(transport, target, entry)):
+                raise DialError("certificate", fault)
+        except BaseException:
+            # Also if it is given up meanwhile.
             transport.abort()
-            raise DialError("certificate", fault)
+            raise
         return transport
 
     async def _certificate_fault(self, transport: asyncio.Transport, target: Target, entry: Entry) -> str | None:
@@ -131,7 +136,13 @@ class Dialler:
         own: tuple[str, int] | None = None,
     ) -> asyncio.Transport:
         transport, _ = await self._loop.create_connection(
-            factory, address, port, ssl=context, server_hostname=host if context else None, local_addr=own
+            factory,
+            address,
+            port,
+            ssl=context,
+            server_hostname=host if context else None,
+            local_addr=own,
+            ssl_shutdown_timeout=CLOSE_TIMEOUT if context else None,
         )
         return transport
 
@@ -168,4 +179,6 @@ async def ask_epmd(address: str, port: int, name: str, *, own: tuple[str, int] |
 def _text(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ssl.SSLError):
+        return explain(error)
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -15,6 +15,10 @@ from distwall.tls import Contexts, Verifier
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+CLOSE_TIMEOUT = 60.0
+"""Seconds that a TLS connection has at most, once it is being closed, to write what is pending. Whoever closes one that
+makes no progress cuts it sooner."""
+
 CHECK_EVERY = 5.0
 """Seconds between two looks at the files."""
 

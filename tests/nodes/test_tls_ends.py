@@ -1,0 +1,119 @@
+"""How channels over TLS end: nothing that was sent before is lost, and nobody waits for somebody who is gone."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from distwall.gateway import pump
+from tests.gateway.gate import PEER, FakeGuard, Raw
+from tests.nodes.harness.wall import Peer
+from tests.nodes.tls import TlsGate, tls_gate
+from tests.wire.dist import EMPTY, Op, Sender, message
+from tests.wire.etf import Atom, Pid
+
+CHUNK = 1 << 16
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[TlsGate]:
+    with tls_gate(tmp_path, [Peer(["accept *"])]) as gate:
+        yield gate
+        assert gate.is_empty()
+
+
+@pytest.fixture
+def guard(gate: TlsGate) -> Iterator[FakeGuard]:
+    with FakeGuard(gate.gate).registered() as guard:
+        guard.server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        yield guard
+
+
+def _frames(count: int, name: str, flags: int) -> bytes:
+    payload = message(Op.REG_SEND, Pid(Atom(name), 100, 0, 5), EMPTY, Atom("victim"), payload=b"x" * 50000)
+    return Sender(flags).bytes(payload) * count
+
+
+def _read_slowly(raw: Raw, pause: float, size: int = CHUNK) -> int:
+    total = 0
+    while part := raw.sock.recv(size):
+        total += len(part)
+        time.sleep(pause)
+    return total
+
+
+@pytest.mark.parametrize("count", range(102, 107))
+@pytest.mark.parametrize("farewell", ["close_notify", "end of stream"])
+def test_all_that_a_peer_sent_before_it_closed_arrives(
+    gate: TlsGate, guard: FakeGuard, farewell: str, count: int
+) -> None:
+    peer, inner = gate.join(guard)
+    data = _frames(count, PEER, guard.flags)
+
+    def write() -> None:
+        peer.sock.sendall(data)
+        if farewell == "close_notify":
+            peer.hang_up()
+        else:
+            peer.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    time.sleep(0.3)
+    assert _read_slowly(inner, 0.004) == len(data)
+    writer.join()
+    assert gate.gate.wait_event("disconnect")["reason"] == "peer closed"
+    inner.close()
+
+
+def test_all_that_a_guarded_node_sent_before_it_closed_arrives(gate: TlsGate, guard: FakeGuard) -> None:
+    peer, inner = gate.join(guard)
+    data = _frames(200, guard.name, guard.flags)
+
+    def write() -> None:
+        inner.sock.sendall(data)
+        inner.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    time.sleep(0.3)
+    assert _read_slowly(peer, 0.004) == len(data)
+    writer.join()
+    peer.close()
+    assert gate.gate.wait_event("disconnect")["reason"] == "guarded node closed"
+
+
+def test_a_slow_reader_gets_all_before_the_end(
+    gate: TlsGate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as something goes, however slowly, nothing is cut."""
+    monkeypatch.setattr(pump, "LINGER", 0.3)
+    peer, inner = gate.join(guard, receive_buffer=1 << 15)
+    data = _frames(50, guard.name, guard.flags)
+
+    def write() -> None:
+        inner.sock.sendall(data)
+        inner.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert _read_slowly(peer, 0.05, 1 << 14) == len(data)
+    writer.join()
+    peer.close()
+
+
+@pytest.mark.parametrize("who", ["peer", "guarded node"])
+def test_who_never_closes_in_turn_is_cut(
+    gate: TlsGate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    monkeypatch.setattr(pump, "LINGER", 0.3)
+    peer, inner = gate.join(guard)
+    if who == "peer":
+        inner.close()
+    else:
+        peer.hang_up()
+    assert gate.is_empty()
+    assert (peer if who == "peer" else inner).is_closed()
