@@ -20,7 +20,6 @@ def node(
     env: Mapping[str, str] | None = None,
 ) -> Node:
     """Starts an ``erl`` guarded, and waits until it answers. Leaving its ``with`` block ends it."""
-    _copy_modules()
     return Node(
         name,
         cookie=CLUSTER_COOKIE,

@@ -1,0 +1,20 @@
+"""Nodes started by `distwall exec` that speak TLS with distwall."""
+
+from tests.launch import guarded
+from tests.nodes.harness import GUARD
+from tests.nodes.harness.wall import Peer
+from tests.nodes.tls import HOST, TlsScene
+
+FOO = "foo@127.0.0.1"
+
+
+def test_tls_inside() -> None:
+    with TlsScene([Peer(["accept *"], extra='tls = "off"')], inside=["127.0.0.1", HOST]) as scene:
+        tls = scene.pki.flags(scene.pki.host("bar", HOST), otp="DISTWALL_GUARD_OTP")
+        with guarded.node(scene, flags=tls) as bar:
+            foo = scene.peer()
+            assert foo.eval(f"net_adm:ping('{GUARD}')") == "pong"
+            assert foo.eval(f"erpc:call('{GUARD}', init, get_argument, [proto_dist])") == '{ok,[["inet_tls"]]}'
+            foo.eval(f"erlang:disconnect_node('{GUARD}')")
+            bar.wait_until("nodes(hidden) =:= []")
+            assert bar.eval(f"net_adm:ping('{FOO}')") == "pong"
