@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.redirect.space import Pair
+from tests.redirect.space import Host, Pair
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -25,6 +25,10 @@ def tools() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (shutil.which("nft") and shutil.which("ip")):
             subprocess.run([TOP / "scripts" / "need", "nftables", "iproute2"], check=True)
+    try:
+        Host({}).close()
+    except PermissionError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

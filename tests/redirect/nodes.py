@@ -71,6 +71,10 @@ class Ground:
 
     def guard(self, name: str, *, flags: Sequence[str] = ()) -> Node:
         """Starts a guarded node on ``a``, as its own user."""
+        # Only root can enter a chroot, so this comes first, and the node finds itself in it.
+        root = os.environ.get("DISTWALL_GUARD_OTP")
+        launcher = ["chroot", root, *AS_USER] if root else AS_USER
+        env = {"HOME": "/tmp" if root else str(self.home)}
 
         def start() -> Node:
             return Node(
@@ -78,18 +82,20 @@ class Ground:
                 cookie=CLUSTER_COOKIE,
                 folder=self.folder,
                 epmd_port=REGISTER,
-                env={"HOME": str(self.home)},
+                env=env,
                 flags=flags,
-                launcher=AS_USER,
+                launcher=launcher,
             )
 
         return self._run(self.pair.a, start)
 
     def peer(self, name: str, cookie: str, *, flags: Sequence[str] = ()) -> Node:
         """Starts a peer on ``b``."""
+        root = os.environ.get("DISTWALL_PEER_OTP")
+        otp = Path(root) if root else None
 
         def start() -> Node:
-            return Node(name, cookie=cookie, folder=self.folder, epmd_port=self._peer_epmd, flags=flags)
+            return Node(name, cookie=cookie, folder=self.folder, epmd_port=self._peer_epmd, flags=flags, otp=otp)
 
         return self._run(self.pair.b, start)
 

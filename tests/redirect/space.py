@@ -105,8 +105,11 @@ class Host:
         if _libc.unshare(_CLONE_NEWNET | _CLONE_NEWNS):
             raise OSError(ctypes.get_errno(), f"can't make a network namespace: {os.strerror(ctypes.get_errno())}")
         subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-        for name in files:
-            subprocess.run(["mount", "--bind", folder / name, Path("/etc") / name], check=True)
+        # Nodes of other releases find themselves in a chroot.
+        roots = {"/", os.environ.get("DISTWALL_GUARD_OTP"), os.environ.get("DISTWALL_PEER_OTP")}
+        for place in (Path(root) / "etc" / name for root in roots if root for name in files):
+            place.touch()
+            subprocess.run(["mount", "--bind", folder / place.name, place], check=True)
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
