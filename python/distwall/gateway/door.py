@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from distwall.handshake import Admission, HalfOpen, Ticket
+from distwall.handshake import Admission, HalfOpen, Proofs, Ticket
 from distwall.handshake.admission import Key
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Door:
     def __init__(self, firewall: "Firewall") -> None:
         self.firewall = firewall
         self.admission = Admission()
+        self.proofs = Proofs()
         self.pumps: set[Pump] = set()
         """Channels whose connections are not both gone."""
         self.idle = asyncio.Event()

@@ -155,6 +155,7 @@ class Handshake(abc.ABC):
     def _fail(self, error: Exception) -> None:
         """Ends the handshake because of a defect in distwall."""
         self._loop.call_exception_handler({"message": "a handshake failed and was closed", "exception": error})
+        self.machine.refuse("internal_error")
         self._end(Refused("internal_error", type(error).__name__, peer_fault=False))
 
     def _flush(self) -> None:

@@ -39,6 +39,7 @@ class InboundHandshake(Handshake):
             is_guard=self._is_guard,
             guard_cookie=self._policy.guard.cookie,
             known_flags=_core.KNOWN_FLAGS,
+            proofs=door.proofs,
             guard=listener.guard,
             initiator_framing=framing(peer),
             acceptor_framing=dialler.guard_framing,

@@ -40,6 +40,7 @@ class OutboundHandshake(Handshake):
             is_guard=self._policy.guards,
             guard_cookie=self._policy.guard.cookie,
             known_flags=_core.KNOWN_FLAGS,
+            proofs=door.proofs,
             initiator_framing=framing(guard),
         )
 

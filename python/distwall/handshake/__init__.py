@@ -3,8 +3,9 @@
 The nouns: the **initiator** is whoever dialled distwall, the **acceptor** whom distwall dials; one of them is the peer,
 the other the guarded node. A **leg** is the connection to either; a **message** is one step of the handshake
 (`distwall.handshake.messages`); a `Relay` is the state machine: `Inbound` for a connection that a peer opened,
-`Outbound` for one that a guarded node did. An **event** is what it reports; **admission**
-(`distwall.handshake.admission`) decides when an unproved handshake may reach the guarded node at all.
+`Outbound` for one that a guarded node did. An **event** is what it reports; **proofs** are those that distwall waits
+for; **admission** (`distwall.handshake.admission`) decides when an unproved handshake may reach the
+guarded node at all.
 """
 
 from distwall.handshake.admission import Admission, Ticket
@@ -12,6 +13,7 @@ from distwall.handshake.events import Denied, Established, Event, Identity, Name
 from distwall.handshake.halfopen import HalfOpen
 from distwall.handshake.inbound import Inbound
 from distwall.handshake.outbound import Outbound
+from distwall.handshake.proofs import Proofs
 from distwall.handshake.relay import Relay
 from distwall.handshake.states import State, Turn
 
@@ -25,6 +27,7 @@ __all__ = [
     "Inbound",
     "NameReceived",
     "Outbound",
+    "Proofs",
     "Proved",
     "Refused",
     "Relay",

@@ -6,6 +6,7 @@ from distwall.handshake import messages
 from distwall.handshake.events import Denied, E, Secret
 from distwall.handshake.messages import SendName
 from distwall.handshake.parties import GUARD, PEER
+from distwall.handshake.proofs import Proofs
 from distwall.handshake.relay import Relay, random_challenge
 
 
@@ -26,6 +27,7 @@ class Inbound(Relay[E]):
         acceptor_framing: int = 2,
         guard: str | None = None,
         challenge: Callable[[], int] = random_challenge,
+        proofs: Proofs | None = None,
     ) -> None:
         """A handshake that waits for the peer's name.
 
@@ -40,6 +42,7 @@ class Inbound(Relay[E]):
             initiator_framing=initiator_framing,
             acceptor_framing=acceptor_framing,
             challenge=challenge,
+            proofs=proofs,
             guard=guard,
         )
         self._lookup = lookup

@@ -10,6 +10,7 @@ from distwall.handshake import messages
 from distwall.handshake.events import Denied, E, Secret
 from distwall.handshake.messages import SendName
 from distwall.handshake.parties import GUARD, PEER
+from distwall.handshake.proofs import Proofs
 from distwall.handshake.relay import Relay, random_challenge
 
 
@@ -30,6 +31,7 @@ class Outbound(Relay[E]):
         initiator_framing: int = 2,
         acceptor_framing: int = 2,
         challenge: Callable[[], int] = random_challenge,
+        proofs: Proofs | None = None,
     ) -> None:
         """A handshake that waits for the guarded node's name.
 
@@ -43,6 +45,7 @@ class Outbound(Relay[E]):
             initiator_framing=initiator_framing,
             acceptor_framing=acceptor_framing,
             challenge=challenge,
+            proofs=proofs,
             peer=target,
         )
         self._lookup = lookup

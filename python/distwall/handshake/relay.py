@@ -48,6 +48,7 @@ from distwall.handshake.events import (
 from distwall.handshake.leg import Leg
 from distwall.handshake.messages import Challenge, MessageError, Named, SendName
 from distwall.handshake.parties import PEER, Party
+from distwall.handshake.proofs import Proofs
 from distwall.handshake.states import TABLE, UNPROVED, State, Turn
 
 MAX_EARLY = 1 << 20
@@ -92,6 +93,7 @@ class Relay(abc.ABC, Generic[E]):
         initiator_framing: int,
         acceptor_framing: int,
         challenge: Callable[[], int],
+        proofs: Proofs | None,
         peer: str = "",
         guard: str | None = None,
     ) -> None:
@@ -99,6 +101,7 @@ class Relay(abc.ABC, Generic[E]):
 
         ``known_flags`` are the capabilities that the core understands; all others are masked. The framings are bytes
         of the length of a message: 4 on a leg inside TLS, else 2. ``challenge`` makes random 32-bit numbers.
+        ``proofs`` is shared with the handshakes that this one must not be used against; None: with none.
         """
         self.state = State.NAME
         self.guard = guard
@@ -107,11 +110,12 @@ class Relay(abc.ABC, Generic[E]):
         self._guard_cookie = guard_cookie
         self._known_flags = known_flags & ~messages.NAME_ME
         self._new_challenge = challenge
+        self._proofs = Proofs() if proofs is None else proofs
+        self._awaited: bytes | None = None
         self._initiator_leg = Leg(initiator_framing)
         self._acceptor_leg = Leg(acceptor_framing)
         self._challenge_from_acceptor = 0
         self._challenge_from_initiator = 0
-        self._challenge_to_acceptor = 0
 
     @abc.abstractmethod
     def _admit(self, sent: SendName) -> E:
@@ -262,22 +266,25 @@ class Relay(abc.ABC, Generic[E]):
         self._challenge_from_acceptor = given.challenge
         flags = self._masked(given.flags, self._sent_name.flags)
         self._challenge = Challenge(flags, self._new_challenge(), given.creation, given.name)
+        self._await(self._digest(self.initiator, self._challenge.challenge))
         self._initiator_leg.send(self._challenge.encode())
         self._advance(State.PROOF)
         return []
 
     def _on_proof(self, challenge: int, proof: bytes) -> list[Event[E]]:
-        self._check_proof(self.initiator, proof, self._challenge.challenge)
+        self._check_proof(self.initiator, proof)
         self._challenge_from_initiator = challenge
-        self._challenge_to_acceptor = self._new_challenge()
-        answer = self._digest(self.acceptor, self._challenge_from_acceptor)
-        self._acceptor_leg.send(messages.challenge_reply(self._challenge_to_acceptor, answer))
+        answer = self._proof_for(self.acceptor, self._challenge_from_acceptor)
+        own = self._new_challenge()
+        self._await(self._digest(self.acceptor, own))
+        self._acceptor_leg.send(messages.challenge_reply(own, answer))
         self._advance(State.ACK)
         return [Proved()]
 
     def _on_ack(self, proof: bytes) -> list[Event[E]]:
-        self._check_proof(self.acceptor, proof, self._challenge_to_acceptor)
-        self._initiator_leg.send(messages.challenge_ack(self._digest(self.initiator, self._challenge_from_initiator)))
+        self._check_proof(self.acceptor, proof)
+        answer = self._proof_for(self.initiator, self._challenge_from_initiator)
+        self._initiator_leg.send(messages.challenge_ack(answer))
         self._advance(State.ESTABLISHED)
         flags = self._sent_name.flags & self._challenge.flags & ~messages.NAME_ME
         sides = [
@@ -297,9 +304,27 @@ class Relay(abc.ABC, Generic[E]):
         cookie = self._entry.cookie if party is PEER else self._guard_cookie
         return messages.digest(cookie.reveal(), challenge)
 
-    def _check_proof(self, party: Party, proof: bytes, challenge: int) -> None:
-        if not hmac.compare_digest(proof, self._digest(party, challenge)):
+    def _proof_for(self, party: Party, challenge: int) -> bytes:
+        """The proof that ``party`` has asked for, unless distwall has asked for the same one."""
+        proof = self._digest(party, challenge)
+        if self._proofs.is_awaited(proof):
+            self._fail(party, "reflected", f"{party.noun} asks for a proof that distwall itself has asked for")
+        return proof
+
+    def _await(self, proof: bytes) -> None:
+        """A challenge goes out whose answer is ``proof``."""
+        self._proofs.expect(proof)
+        self._awaited = proof
+
+    def _await_no_more(self) -> None:
+        if self._awaited is not None:
+            self._proofs.forget(self._awaited)
+            self._awaited = None
+
+    def _check_proof(self, party: Party, proof: bytes) -> None:
+        if self._awaited is None or not hmac.compare_digest(proof, self._awaited):
             self._fail(party, party.wrong_cookie, party.wrong_cookie_detail)
+        self._await_no_more()
 
     def _found(self, found: E | Denied) -> E:
         """An entry that was looked up, or the end."""
@@ -336,6 +361,7 @@ class Relay(abc.ABC, Generic[E]):
         if self.turn is Turn.NOBODY:
             return []
         self.state = State.CLOSED
+        self._await_no_more()
         return [refused]
 
     def _where(self) -> str:

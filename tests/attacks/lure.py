@@ -1,0 +1,90 @@
+"""Whoever answers where a guarded node looks for a peer; and a guarded node that is made to look there."""
+
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.gateway.gate import FLAGS, GUARD, PEER, WAIT, Gate, Raw, running
+from tests.nodes.harness import Peer, ports
+from tests.nodes.harness.wall import CLUSTER_COOKIE
+from tests.wire.hostile import epmd, read_exactly
+
+
+@dataclass
+class Lure:
+    """An EPMD that says of every node that it is at one port, and a socket that listens there."""
+
+    gate: Gate
+    epmd: socket.socket
+    server: socket.socket
+
+    def accept(self) -> Raw:
+        """The next connection that distwall opens."""
+        sock, _ = self.server.accept()
+        return self.gate.own(sock)
+
+    def lured(self, name: str = PEER, *, guard: str = GUARD) -> tuple[Raw, Raw]:
+        """A guarded node dials ``name``: its connection, and the one that comes out here, both after the name."""
+        inner = dial_out(self.gate, name, guard=guard)
+        outer = self.accept()
+        outer.receive_name()
+        return inner, outer
+
+    def serve(self) -> None:
+        """Answers questions until the socket is closed."""
+        port = self.server.getsockname()[1]
+        while True:
+            try:
+                sock, _ = self.epmd.accept()
+            except OSError:
+                return
+            with sock, suppress(OSError):
+                read_exactly(sock, int.from_bytes(read_exactly(sock, 2)))
+                sock.sendall(b"w\0" + port.to_bytes(2) + bytes((77, 0, 0, 6, 0, 6, 0, 0, 0, 0)))
+
+
+@contextmanager
+def luring(folder: Path, peers: Sequence[Peer], *, extra: str = "") -> Iterator[Lure]:
+    """A gateway with these entries, whose guarded nodes find the lure wherever a peer's host is 127.0.0.1."""
+    with ExitStack() as stack:
+        port = stack.enter_context(ports.lease())
+        gate = stack.enter_context(running(folder, peers, extra=f"peer_epmd_port = {port}\n{extra}"))
+        epmd_socket = stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
+        server.settimeout(WAIT)
+        here = Lure(gate, epmd_socket, server)
+        thread = threading.Thread(target=here.serve)
+        thread.start()
+        stack.callback(thread.join, WAIT)
+        stack.callback(epmd_socket.shutdown, socket.SHUT_RDWR)
+        yield here
+
+
+def way_out(gate: Gate, name: str = PEER) -> int | None:
+    """The port where a guarded node reaches ``name``, as its ``distwall_epmd`` asks for it."""
+    answer = epmd(b"z" + name.encode(), gate.register_epmd)
+    return int.from_bytes(answer[2:4]) if answer[:2] == b"w\0" else None
+
+
+def dial_out(gate: Gate, name: str = PEER, *, guard: str = GUARD) -> Raw:
+    """A guarded node dials ``name`` and says its own."""
+    port = way_out(gate, name)
+    assert port is not None
+    inner = gate.own(socket.create_connection(("127.0.0.1", port), WAIT))
+    inner.send_name(guard, FLAGS, 5)
+    return inner
+
+
+def answered(inner: Raw, outer: Raw, challenge: int, *, name: str = PEER) -> tuple[int, bytes]:
+    """Whoever answers puts ``challenge``, and the guarded node proves the cluster's cookie.
+
+    What comes out: distwall's own challenge and its proof. Raises ConnectionError if it hangs up instead.
+    """
+    outer.send_status("ok")
+    outer.send_challenge(name, FLAGS, 7, challenge)
+    assert inner.receive_status() == b"ok"
+    inner.prove(CLUSTER_COOKIE.encode(), inner.receive_challenge()[1])
+    return outer.receive_reply()

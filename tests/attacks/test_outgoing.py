@@ -1,0 +1,61 @@
+"""Whoever answers where a guarded node dials, and knows no cookie: what it is told is of no use against distwall."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.lure import answered, luring
+from tests.gateway.gate import FLAGS, GUARD, PEER, PEER_COOKIE, FakeGuard
+from tests.nodes.harness import Peer
+from tests.wire.hostile import digest
+
+MATE = "mate@127.0.0.1"
+
+
+@pytest.mark.parametrize("name", [PEER, MATE])
+def test_a_challenge_of_distwalls_own_is_not_answered_by_it(tmp_path: Path, name: str) -> None:
+    """Reflection: it dials in under a name with the same cookie, and has distwall itself prove that cookie."""
+    entries = [Peer(["accept *"]), Peer(["accept *"], node=MATE)]
+    with luring(tmp_path, entries) as here, FakeGuard(here.gate).registered() as guard:
+        dialling = here.gate.dial()
+        dialling.send_name(name, FLAGS, 5)
+        node = guard.accept()
+        node.receive_name()
+        node.send_status("ok")
+        node.send_challenge(GUARD, FLAGS, 7, 4711)
+        assert dialling.receive_status() == b"ok"
+        challenge = dialling.receive_challenge()[1]
+        with pytest.raises(ConnectionError):
+            answered(*here.lured(), challenge)
+        here.gate.wait_event("handshake_refused", reason="reflected", peer=PEER, opened_by="guard")
+
+
+def test_two_dials_do_not_prove_it_to_each_other(tmp_path: Path) -> None:
+    """The challenge that distwall puts to it on one connection, it puts to distwall on the other."""
+    with luring(tmp_path, [Peer(["accept *"])]) as here:
+        one, two = here.lured(), here.lured()
+        theirs, proof = answered(*one, 1)
+        assert proof == digest(PEER_COOKIE, 1)
+        with pytest.raises(ConnectionError):
+            answered(*two, theirs)
+
+
+def test_a_guarded_name_that_was_taken_proves_nothing_to_another(tmp_path: Path) -> None:
+    """Who has registered as a guarded node and knows a peer's cookie, but not the cluster's, dials out as one."""
+    with luring(tmp_path, [Peer(["accept *"])]) as here, FakeGuard(here.gate).registered() as squatter:
+        inner, outer = here.lured()
+        outer.send_status("ok")
+        outer.send_challenge(PEER, FLAGS, 7, 1)
+        assert inner.receive_status() == b"ok"
+        challenge = inner.receive_challenge()[1]
+        peer = here.gate.dial()
+        peer.send_name(PEER, FLAGS, 5)
+        taken = squatter.accept()
+        taken.receive_name()
+        taken.send_status("ok")
+        taken.send_challenge(GUARD, FLAGS, 7, challenge)
+        assert peer.receive_status() == b"ok"
+        peer.prove(PEER_COOKIE, peer.receive_challenge()[1])
+        with pytest.raises(ConnectionError):
+            taken.receive_reply()
+        here.gate.wait_event("handshake_refused", reason="reflected")
