@@ -22,12 +22,13 @@ def peers(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> N
     if not found:
         console().print("no peer is connected")
         return
-    table = _table("PEER", "GUARD", "FROM", "FOR", "ENTRY")
+    table = _table("PEER", "GUARD", "AT", "OPENED BY", "TLS", "FOR", "ENTRY")
     for verdict, style in _VERDICTS:
         table.add_column(verdict.upper(), justify="right", header_style=style)
     for peer in found:
         counts = [_count(peer[verdict], style) for verdict, style in _VERDICTS]
-        columns = [peer["peer"], peer["guard"], peer["source"], _since(peer["since"]), peer["entry"]]
+        about = ("peer", "guard", "source", "opened_by")
+        columns = [*(peer[key] for key in about), "yes" if peer["tls"] else "no", _since(peer["since"]), peer["entry"]]
         table.add_row(*(Text(column) for column in columns), *counts)
     console().print(table)
 

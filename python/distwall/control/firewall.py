@@ -34,6 +34,7 @@ class PeerInfo:
     source: str
     opened_by: str
     """Who dialled: ``peer`` or ``guard``."""
+    tls: bool
     certificate: str | None
     """The names in the certificate that the peer has shown."""
     since: str
@@ -61,6 +62,7 @@ class ChannelHandle:
         entry: Entry,
         source: str,
         opened_by: str,
+        tls: bool,
         certificate: str | None,
         close: Callable[[str], None],
     ) -> None:
@@ -70,6 +72,7 @@ class ChannelHandle:
         self.entry = entry
         self.source = source
         self.opened_by = opened_by
+        self.tls = tls
         self.certificate = certificate
         self.since = datetime.now(UTC)
         self._firewall = firewall
@@ -144,6 +147,7 @@ class Firewall:
         entry: Entry,
         source: str,
         opened_by: str = "peer",
+        tls: bool = False,
         certificate: str | None = None,
         close: Callable[[str], None],
     ) -> ChannelHandle:
@@ -177,6 +181,7 @@ class Firewall:
             entry=entry,
             source=source,
             opened_by=opened_by,
+            tls=tls,
             certificate=certificate,
             close=close,
         )
@@ -188,6 +193,7 @@ class Firewall:
             guard=guard,
             source=source,
             opened_by=opened_by,
+            tls=tls,
             certificate=certificate,
             entry=entry.node,
             visible=entry.visible,
@@ -266,6 +272,7 @@ class Firewall:
             visible=handle.entry.visible,
             source=handle.source,
             opened_by=handle.opened_by,
+            tls=handle.tls,
             certificate=handle.certificate,
             since=handle.since.isoformat(timespec="seconds").removesuffix("+00:00") + "Z",
             accept=sum(verdicts["accept"] for verdicts in inbound),

@@ -6,6 +6,7 @@ and `distwall.gateway.outbound` say who is who, how the acceptor is reached, and
 
 import abc
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
@@ -13,10 +14,11 @@ from cryptography import x509
 
 from distwall.control import RefusedChannelError
 from distwall.gateway.pump import Pump
-from distwall.gateway.sockets import can_half_close, source_address
+from distwall.gateway.sockets import is_encrypted, source_address
 from distwall.handshake import Established, Event, NameReceived, Proved, Refused, Relay, State, Turn
 from distwall.handshake.halfopen import source_of
 from distwall.policy import Entry, Policy
+from distwall.tls.contexts import explain
 from distwall.tls.names import describe
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ ACK_TIMEOUT = 7.0
 """Seconds that the acceptor has for its acknowledgement."""
 
 RELEASE_TIMEOUT = 1.0
-"""Seconds that the acceptor has to hang up on an end of stream, before the connection to it is cut."""
+"""Seconds to hang up on an end of stream, before the connection is cut."""
 
 
 class Handshake(abc.ABC):
@@ -78,9 +80,12 @@ class Handshake(abc.ABC):
         """Bytes of the acceptor."""
         self._react(self.machine.acceptor_received(data))
 
-    def acceptor_lost(self) -> None:
-        """The connection to the acceptor is gone: it holds nothing for this handshake any more."""
-        self._react(self.machine.acceptor_closed())
+    def acceptor_lost(self, detail: str = "") -> None:
+        """The connection to the acceptor is gone: it holds nothing for this handshake any more.
+
+        ``detail`` says why, if that is known.
+        """
+        self._react(self.machine.acceptor_closed(detail))
         self._release()
 
     def refuse(self, reason: str, detail: str, *, peer_fault: bool) -> None:
@@ -167,6 +172,8 @@ class Handshake(abc.ABC):
 
     def _open_channel(self, event: Established[Entry]) -> Pump | None:
         """Opens the channel; the initiator gets its acknowledgement only if that works."""
+        if self._acceptor is None:
+            return None
         pump = Pump(self._loop, self._door.pump_gone)
         try:
             handle = self._door.firewall.open_channel(
@@ -178,6 +185,7 @@ class Handshake(abc.ABC):
                 entry=event.entry,
                 source=self.source,
                 opened_by=self.opened_by,
+                tls=is_encrypted(self._sides(self._acceptor)[0]),
                 certificate=None if self.certificate is None else describe(self.certificate),
                 close=pump.end,
             )
@@ -207,6 +215,9 @@ class Handshake(abc.ABC):
         self._timer.cancel()
         self._door.settled(self, self.source_key)
         self._initiator.close()
+        if is_encrypted(self._initiator):
+            # TLS waits for an answer to its farewell.
+            self._loop.call_later(RELEASE_TIMEOUT, self._initiator.abort)
         self._failed(refused)
         self._let_go()
         self._door.firewall.refused(
@@ -229,10 +240,10 @@ class Handshake(abc.ABC):
         else:
             # It hangs up on an end of stream. Only then is it sure that the next connection under the same name
             # does not meet this one's remains.
-            if can_half_close(self._acceptor):
-                self._acceptor.write_eof()
-            else:
+            if is_encrypted(self._acceptor):
                 self._acceptor.close()
+            else:
+                self._acceptor.write_eof()
             self._loop.call_later(RELEASE_TIMEOUT, self._acceptor.abort)
 
     def _set_timer(self) -> None:
@@ -300,7 +311,8 @@ class Dialled(asyncio.Protocol):
         """Some of the handshake."""
         self._handshake.acceptor_received(data)
 
-    def connection_lost(self, _: Exception | None) -> None:
+    def connection_lost(self, error: Exception | None) -> None:
         """It is gone. An end of stream comes here too: asyncio closes the transport for it."""
         self._door.connections.discard(self._transport)
-        self._handshake.acceptor_lost()
+        # By TLS 1.3 the acceptor looks at distwall's certificate when the connection is open already.
+        self._handshake.acceptor_lost(explain(error) if isinstance(error, ssl.SSLError) else "")

@@ -9,7 +9,7 @@ from cryptography import x509
 from distwall import _core
 from distwall.gateway.dial import DialError
 from distwall.gateway.handshake import Caller, Dialled, Handshake
-from distwall.gateway.sockets import framing, peer_certificate
+from distwall.gateway.sockets import framing, is_encrypted, peer_certificate
 from distwall.handshake import Denied, Event, Inbound, NameReceived, Refused, State, Ticket, Turn
 from distwall.policy import Entry
 from distwall.policy.names import is_glob
@@ -33,7 +33,7 @@ class InboundHandshake(Handshake):
         self._listener = listener
         self._dialler = dialler
         self._certificate = peer_certificate(peer)
-        self._encrypted = framing(peer) == 4
+        self._encrypted = is_encrypted(peer)
         self.machine: Inbound[Entry] = Inbound(
             lookup=self._lookup,
             is_guard=self._is_guard,

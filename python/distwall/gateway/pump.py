@@ -19,10 +19,12 @@ No exception leaves a leg: an error in one channel ends that channel.
 
 import asyncio
 import enum
+import socket
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
-from distwall.gateway.sockets import can_half_close
+from distwall.gateway.sockets import is_encrypted
 
 if TYPE_CHECKING:
     from distwall.control import ChannelHandle
@@ -38,6 +40,17 @@ MAX_UNREAD = 1 << 16
 
 LINGER = 5.0
 """Seconds without progress after which a connection that is being closed is cut."""
+
+
+# Where struct tcp_info of Linux has tcpi_bytes_acked, 64 bits.
+_BYTES_ACKED = 120
+
+
+class TlsTransport(Protocol):
+    """What a TLS connection can do besides."""
+
+    def set_read_buffer_limits(self, high: int | None = None) -> None:
+        """``high``: how much is read ahead, in bytes, while reading is paused."""
 
 
 class Hold(enum.IntFlag):
@@ -70,7 +83,7 @@ class Leg(asyncio.Protocol):
         self._full = False
         self._unread = 0
         self._eof_written = False
-        self._half_closes = can_half_close(transport)
+        self._tls = cast("TlsTransport", transport) if is_encrypted(transport) else None
 
     def data_received(self, data: bytes) -> None:
         """The hot path: one call into the core for each read, and as few Python steps as may be."""
@@ -91,7 +104,7 @@ class Leg(asyncio.Protocol):
         """The other side will send no more. True: the transport stays open for what it may still receive."""
         self.ended = True
         self._pump.leg_ended(self)
-        return self._half_closes
+        return self._tls is None
 
     def connection_lost(self, _: Exception | None) -> None:
         """The connection is gone."""
@@ -114,15 +127,24 @@ class Leg(asyncio.Protocol):
         """Ends the stream towards this leg, behind what is pending."""
         if not self._eof_written and not self.transport.is_closing():
             self._eof_written = True
-            if self._half_closes:
+            if self._tls is None:
                 self.transport.write_eof()
             else:
                 self.transport.close()
+
+    def unwritten(self) -> int:
+        """Gets less when something of what is pending was written; how much there is, it doesn't say."""
+        size = self.transport.get_write_buffer_size()
+        # A TLS transport doesn't count what the connection below has taken off it.
+        return size if self._tls is None else size - _acknowledged(self.transport)
 
     def hold(self, why: Hold) -> None:
         """Stops reading."""
         if not self._hold and not self.transport.is_closing():
             self.transport.pause_reading()
+            if self._tls is not None:
+                # Nor may TLS read ahead: once it sees the end of stream, it drops what it holds back.
+                self._tls.set_read_buffer_limits(high=0)
         self._hold |= why
 
     def release(self, why: Hold) -> None:
@@ -131,6 +153,8 @@ class Leg(asyncio.Protocol):
             self._hold &= ~why
             if not self._hold and not self.transport.is_closing():
                 self.transport.resume_reading()
+                if self._tls is not None:
+                    self._tls.set_read_buffer_limits()
 
     def _answer(self, data: bytes) -> None:
         if self._eof_written:
@@ -176,7 +200,11 @@ class Pump:
             for leg in self._legs:
                 leg.transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
                 leg.transport.set_protocol(leg)
+            # A TLS connection that is gone lets its protocol be changed, but says no more.
+            gone = any(leg.transport.is_closing() for leg in self._legs)
         except RuntimeError:
+            gone = True
+        if gone:
             # One of them was closed in the meantime.
             self.end("closed before it began")
             self._gone(self)
@@ -246,4 +274,10 @@ class Pump:
             self.abort()
 
     def _unwritten(self) -> int:
-        return sum([leg.transport.get_write_buffer_size() for leg in self._legs if not leg.lost])
+        return sum([leg.unwritten() for leg in self._legs if not leg.lost])
+
+
+def _acknowledged(transport: asyncio.Transport) -> int:
+    """How many bytes the other side's system has got."""
+    info = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED + 8)
+    return int.from_bytes(info[_BYTES_ACKED:], sys.byteorder)

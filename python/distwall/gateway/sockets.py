@@ -110,14 +110,14 @@ def raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def is_encrypted(transport: asyncio.BaseTransport) -> bool:
+    """Whether this is a TLS connection. These have no end of stream of their own: both directions end at once."""
+    return transport.get_extra_info("ssl_object") is not None
+
+
 def framing(transport: asyncio.BaseTransport) -> int:
     """Bytes of the length field of handshake messages: 2, but 4 over TLS."""
-    return 2 if transport.get_extra_info("ssl_object") is None else 4
-
-
-def can_half_close(transport: asyncio.WriteTransport) -> bool:
-    """Whether one direction of the connection can end before the other: TLS can't do that here."""
-    return transport.get_extra_info("ssl_object") is None
+    return 4 if is_encrypted(transport) else 2
 
 
 def peer_certificate(transport: asyncio.BaseTransport) -> x509.Certificate | None:
