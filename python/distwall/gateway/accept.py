@@ -142,7 +142,8 @@ class Opening:
             self._failed("tls", explain(error))
         except OSError as error:
             # A health check does just this.
-            self._failed("peer_closed", error.strerror or str(error), peer_fault=False)
+            detail = error.strerror or str(error) or "in the middle of the TLS handshake"
+            self._failed("peer_closed", detail, peer_fault=False)
         finally:
             self._door.settled(self, self._key)
 

@@ -92,7 +92,8 @@ class Dialler:
                 async with asyncio.timeout(ADDRESS_TIMEOUT):
                     return await self._dial_peer_at(address, target, entry, factory)
             except TimeoutError:
-                failure = DialError("unreachable", f"{address}: no answer in time")
+                hint = "; a node without TLS gives none" if entry.tls else ""
+                failure = DialError("unreachable", f"{address}: no answer in time{hint}")
             except ssl.SSLError as error:
                 failure = DialError("tls", f"{address}: {explain(error)}")
             except (OSError, ValueError) as error:
@@ -181,4 +182,5 @@ def _text(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, ssl.SSLError):
         return explain(error)
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    # What asyncio makes of the end of a stream in the TLS handshake has no text.
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or "it hung up"
