@@ -39,7 +39,7 @@ class Ground:
         entries: Sequence[Peer],
         *,
         guards: Sequence[str],
-        register: str = "127.0.0.1",
+        register: str = f"127.0.0.1:{REGISTER}",
         peer_epmd: int = EPMD,
         start_epmd: bool = True,
         redirect: str = "",
@@ -52,6 +52,7 @@ class Ground:
         """
         self.pair = pair
         self._peer_epmd = peer_epmd
+        self._guard_epmd = int(register.rpartition(":")[2])
         self._stack = ExitStack()
         self.folder = Path(tempfile.mkdtemp(prefix="distwall-redirect-"))
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
@@ -81,7 +82,7 @@ class Ground:
                 name,
                 cookie=CLUSTER_COOKIE,
                 folder=self.folder,
-                epmd_port=REGISTER,
+                epmd_port=self._guard_epmd,
                 env=env,
                 flags=flags,
                 launcher=launcher,
@@ -142,7 +143,7 @@ def _policy(entries: Sequence[Peer], guards: Sequence[str], register: str, peer_
 nodes = {json.dumps(list(guards))}
 listen = "{A4}"
 epmd = "{A4}:{EPMD}"
-register = "{register}:{REGISTER}"
+register = "{register}"
 cookie_file = "cluster.cookie"
 peer_epmd_port = {peer_epmd}
 

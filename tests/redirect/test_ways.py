@@ -1,7 +1,7 @@
 """Transparent mode put in place and taken away; names and addresses of all kinds."""
 
 from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer
-from tests.redirect.nodes import REGISTER, Ground
+from tests.redirect.nodes import EPMD, REGISTER, Ground
 from tests.redirect.space import A4, A6, B4, B6, Pair
 from tests.redirect.test_nodes import COOKIE, LOOPBACK, attack, part, ping
 
@@ -58,6 +58,19 @@ def test_distwall_goes_and_comes_back(pair: Pair) -> None:
         assert "not_allowed" in attack(foo, BAR)
 
 
+def test_nodes_that_know_only_the_usual_port_of_epmd(pair: Pair) -> None:
+    entry = Peer(["accept ping"], FOO, COOKIE)
+    with Ground(pair, [entry], guards=[BAR, BAZ], register=f"127.0.0.1:{EPMD}") as ground:
+        ground.redirect()
+        bar, foo = ground.guard(BAR, flags=LOOPBACK), ground.peer(FOO, COOKIE)
+        ground.guard(BAZ, flags=LOOPBACK)
+        assert [ping(bar, FOO), ping(bar, BAZ)] == ["pong", "pong"]
+        part(bar, FOO)
+        assert ping(foo, BAR) == "pong"
+        for who in ("guard", "peer"):
+            ground.wall.wait_event("connect", peer=FOO, guard=BAR, opened_by=who)
+
+
 def test_host_names(tools: None) -> None:
     names = {"a.test": A4, "b.test": B4, "b": B4}
     entries = [Peer(["accept ping"], "foo@b.test", COOKIE), Peer(["accept ping"], "shop*@*.test", COOKIE)]
@@ -77,7 +90,7 @@ def test_ipv6(tools: None) -> None:
     names = {"a.test": A6, "b.test": B6}
     ipv6 = ["-proto_dist", "inet6_tcp"]
     entry = Peer(["accept ping"], "foo@b.test", COOKIE)
-    with Pair(names) as pair, Ground(pair, [entry], guards=["bar@a.test"], register="[::1]") as ground:
+    with Pair(names) as pair, Ground(pair, [entry], guards=["bar@a.test"], register=f"[::1]:{REGISTER}") as ground:
         ground.redirect()
         bar = ground.guard("bar@a.test", flags=[*ipv6, "-kernel", "inet_dist_use_interface", "{0,0,0,0,0,0,0,1}"])
         foo = ground.peer("foo@b.test", COOKIE, flags=ipv6)
