@@ -65,7 +65,10 @@ def test_no_command_shows_the_help(capsys: Captured) -> None:
     assert "Commands:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["init", "check", "explain", "run", "peers", "stats"])
+COMMANDS = ["init", "check", "explain", "run", "exec", "redirect", "peers", "stats", "doctor", "erlang-path"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command: str, capsys: Captured) -> None:
     assert _run(command, "--help") == 0
     assert "Usage: distwall " + command in capsys.readouterr().out

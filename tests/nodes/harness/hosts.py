@@ -4,7 +4,6 @@ All of them use one EPMD port towards each other, as hosts do; where guarded nod
 here, so that port is another one for each host.
 """
 
-import json
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from typing import Self
 from tests.nodes.harness import ports
 from tests.nodes.harness.node import Node
 from tests.nodes.harness.process import Child
-from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer, Wall, launcher
+from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer, Wall, launcher, policy
 
 
 class Host:
@@ -27,25 +26,8 @@ class Host:
         self._hosts = hosts
         folder = hosts.folder / address
         folder.mkdir()
-        entries = "\n".join(peer.toml() for peer in peers)
-        self.wall = Wall(
-            folder,
-            f"""[guard]
-nodes = {json.dumps(list(nodes))}
-listen = "{address}"
-epmd = "{address}:{hosts.epmd_port}"
-register = "127.0.0.1:{self.register_port}"
-cookie_file = "cluster.cookie"
-
-[audit]
-file = "audit.jsonl"
-
-[control]
-socket = "distwall.sock"
-
-{extra}
-{entries}""",
-        )
+        text = policy(hosts.epmd_port, self.register_port, peers, guards=nodes, listen=address, extra=extra)
+        self.wall = Wall(folder, text)
         hosts.stack.callback(self.wall.kill)
         self.wall.start()
 

@@ -40,13 +40,21 @@ class Peer:
         )
 
 
-def policy(epmd_port: int, register_port: int, peers: Sequence[Peer], *, guards: Sequence[str], extra: str = "") -> str:
+def policy(
+    epmd_port: int,
+    register_port: int,
+    peers: Sequence[Peer],
+    *,
+    guards: Sequence[str],
+    listen: str = "127.0.0.2",
+    extra: str = "",
+) -> str:
     """A whole policy file. ``extra`` is TOML put between ``[guard]`` and the peers."""
     entries = "\n".join(peer.toml() for peer in peers)
     return f"""[guard]
 nodes = {json.dumps(list(guards), ensure_ascii=False)}
-listen = "127.0.0.2"
-epmd = "127.0.0.2:{epmd_port}"
+listen = "{listen}"
+epmd = "{listen}:{epmd_port}"
 register = "127.0.0.1:{register_port}"
 cookie_file = "cluster.cookie"
 
