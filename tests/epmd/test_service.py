@@ -1,6 +1,9 @@
 """Who learns what of EPMD, and how often, on sockets."""
 
 import contextlib
+import socket
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,3 +58,28 @@ def test_a_source_that_asks_too_often(gate: Gate, monkeypatch: pytest.MonkeyPatc
 def test_only_guarded_nodes_reach_out(gate: Gate) -> None:
     assert epmd(b"z" + b"far@10.0.0.7", gate.peers_epmd) == b""
     assert gate.wait_event("epmd_refused", reason="bad_name")
+
+
+@pytest.mark.parametrize(("address", "exposed"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_a_node_that_peers_reach_past_distwall_is_reported(gate: Gate, address: str, exposed: bool) -> None:
+    with listening_elsewhere(address) as port, epmd_registered("bar", port, gate.register_epmd):
+        if exposed:
+            event = gate.wait_event("exposed")
+            assert event["guard"] == "bar"
+            assert event["detail"] == f"peers reach it at 0.0.0.0:{port}, past distwall; start it by distwall exec"
+        else:
+            time.sleep(0.2)
+            assert not [event for event in gate.seen if event["event"] == "exposed"]
+
+
+@contextlib.contextmanager
+def listening_elsewhere(address: str) -> Iterator[int]:
+    """A port where another process than distwall's, which is this one here, listens."""
+    with socket.create_server((address, 0)) as listener:
+        port = listener.getsockname()[1]
+        holder = subprocess.Popen(["sleep", "60"], pass_fds=[listener.fileno()])
+    try:
+        yield port
+    finally:
+        holder.kill()
+        holder.wait()

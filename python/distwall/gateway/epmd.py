@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from distwall.epmd import Outgoing, Rate, Registration, Registry, Rights, Session
+from distwall.gateway.exposed import exposed_at
 from distwall.gateway.mates import Mates
 from distwall.gateway.sockets import is_local, source_address
 from distwall.gateway.visible import visible_to
@@ -40,9 +41,24 @@ class EpmdService:
         self.waiting: HalfOpen[EpmdConnection] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
         self.open: set[EpmdConnection] = set()
         self.rate = Rate()
+        self._loop = asyncio.get_running_loop()
+        self._looks: set[asyncio.Task[None]] = set()
+
+    def look_at(self, guard: str, port: int) -> None:
+        """Reports it if the guarded node that listens at ``port`` can be reached past distwall."""
+        task = self._loop.create_task(self._look_at(guard, port))
+        self._looks.add(task)
+        task.add_done_callback(self._looks.discard)
+
+    async def _look_at(self, guard: str, port: int) -> None:
+        if addresses := await asyncio.to_thread(exposed_at, port):
+            detail = f"peers reach it at {', '.join(addresses)}, past distwall; start it by distwall exec"
+            self.firewall.notice("exposed", guard=guard, detail=detail)
 
     def close(self) -> None:
         """Cuts all connections; registrations end with them."""
+        for task in self._looks:
+            task.cancel()
         for connection in list(self.open):
             connection.abort()
 
@@ -104,6 +120,8 @@ class EpmdConnection(asyncio.Protocol):
         self._service.firewall.notice(
             "register", guard=node.name, port=node.port, listening=answer.registration.public_port
         )
+        if answer.registration.public_port is not None:
+            self._service.look_at(node.name, node.port)
 
     def connection_lost(self, _: Exception | None) -> None:
         """The client is gone, and with it its registration."""
