@@ -70,7 +70,7 @@ class Dialler:
             async with asyncio.timeout(ADDRESS_TIMEOUT):
                 return await self._connect(*address, factory, context, "")
         except (TimeoutError, OSError) as error:
-            detail = f"cannot reach the guarded node at {printed(*address)}: {_text(error)}"
+            detail = f"cannot reach the guarded node at {printed(*address)}: {_text(error, tls=context is not None)}"
             raise DialError("guard_closed", detail) from None
 
     async def dial_peer(self, target: Target, entry: Entry, factory: Factory) -> asyncio.Transport:
@@ -91,13 +91,10 @@ class Dialler:
             try:
                 async with asyncio.timeout(ADDRESS_TIMEOUT):
                     return await self._dial_peer_at(address, target, entry, factory)
-            except TimeoutError:
-                hint = "; a node without TLS gives none" if entry.tls else ""
-                failure = DialError("unreachable", f"{address}: no answer in time{hint}")
             except ssl.SSLError as error:
                 failure = DialError("tls", f"{address}: {explain(error)}")
             except (OSError, ValueError) as error:
-                failure = DialError("unreachable", f"{address}: {_text(error)}")
+                failure = DialError("unreachable", f"{address}: {_text(error, tls=entry.tls)}")
         raise failure
 
     async def _dial_peer_at(self, address: str, target: Target, entry: Entry, factory: Factory) -> asyncio.Transport:
@@ -177,9 +174,10 @@ async def ask_epmd(address: str, port: int, name: str, *, own: tuple[str, int] |
     return parse_port2_answer(answer)
 
 
-def _text(error: Exception) -> str:
+def _text(error: Exception, *, tls: bool = False) -> str:
+    """What went wrong. ``tls``: it may have been TLS."""
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "no answer in time; a node without TLS gives none" if tls else "no answer in time"
     if isinstance(error, ssl.SSLError):
         return explain(error)
     # What asyncio makes of the end of a stream in the TLS handshake has no text.
