@@ -109,30 +109,26 @@ def killed_guard(stage: Stage) -> None:
 
 
 def monitored_node(stage: Stage) -> None:
-    """monitor_node/2 tells once for each time that it was asked for; so does a link, or a monitor of a process."""
+    """monitor_node/2 tells once for each time that it was asked for; a link and a monitor of a process tell, too."""
     bar, foo = stage.bar(), stage.foo()
     for watcher, other in ((bar, foo), (foo, bar)):
         for ender, left in ((bar, foo), (foo, bar)):
-            stage.see(
-                watcher,
-                f"net_adm:ping('{other.name}')",
-                f"""process_flag(trap_exit, true), Peer = '{other.name}',
+            stage.see(watcher, f"net_adm:ping('{other.name}')")
+            watching = watcher.begin(f"""
+                process_flag(trap_exit, true), Peer = '{other.name}',
                 monitor_node(Peer, true), monitor_node(Peer, true), monitor_node(Peer, false),
                 P = spawn_link(Peer, timer, sleep, [infinity]), Ref = monitor(process, {{counter, Peer}}),
-                probe:collector(waiting), whereis(waiting) ! here,
-                spawn(fun() -> probe:until(fun() -> false end, 200),
-                    case '{ender.name}' =:= node() of
-                        true -> erlang:disconnect_node('{left.name}');
-                        false -> {{waiting, Peer}} ! x, spawn(Peer, erlang, disconnect_node, [node()])
-                    end
-                end),
+                gen_server:call({{counter, Peer}}, get), register(watching, self()),
                 Got = [receive
                     {{nodedown, Peer}} -> nodedown;
                     {{'EXIT', P, R}} -> {{exit, R}};
                     {{'DOWN', Ref, process, {{counter, Peer}}, R}} -> {{down, R}}
                 after 5000 -> lost end || _ <- [1, 2, 3]],
-                unregister(waiting), {{lists:sort(Got), receive More -> More after 100 -> none end}}""",
-            )
+                unregister(watching), {{lists:sort(Got), receive More -> More after 100 -> none end}}
+            """)
+            watcher.wait_until("whereis(watching) =/= undefined")
+            stage.see(ender, f"erlang:disconnect_node('{left.name}')")
+            stage.seen.append(watching.result())
             apart(bar, foo)
 
 

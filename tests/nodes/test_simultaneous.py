@@ -5,6 +5,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -116,6 +117,13 @@ def test_two_guarded_nodes_behind_two_distwalls(visible: bool) -> None:
             assert refused <= {"guard_refused", "guard_closed", "peer_refused", "peer_closed"}
 
 
+def wait_stopped(pid: int) -> None:
+    """Waits until SIGSTOP has reached all threads."""
+    tasks = Path(f"/proc/{pid}/task")
+    while any(task.joinpath("stat").read_text().rpartition(")")[2].split()[0] != "T" for task in tasks.iterdir()):
+        time.sleep(0.001)
+
+
 def test_a_peer_that_gives_way_does_not_count_as_a_failing_one() -> None:
     """Else after a few times it would have to wait, and with it all that comes from its address."""
     peer = hostile.Node(SMALLER, b"peer-cookie")
@@ -134,6 +142,7 @@ def test_a_peer_that_gives_way_does_not_count_as_a_failing_one() -> None:
             theirs.recv(1, socket.MSG_PEEK)
             # So that it gives way while the guarded node has its name, but has not answered yet.
             bar.pause()
+            wait_stopped(bar.pid)
             with socket.create_connection(("127.0.0.2", port)) as mine:
                 hostile.Handshake(mine).send_name(peer.name, peer.flags, peer.creation)
                 time.sleep(0.2)
