@@ -12,6 +12,11 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "redirect.md"
 BAR, FOO = f"bar@{A4}", f"foo@{B4}"
 
 
+def blocks(language: str) -> list[str]:
+    """The blocks of code on the page."""
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+
+
 def test_a_node_that_chooses_its_port_needs_the_filter(pair: Pair) -> None:
     with Ground(pair, [Peer(["accept ping"], FOO, COOKIE)], guards=[BAR]) as ground:
         ground.redirect()
@@ -23,7 +28,7 @@ def test_a_node_that_chooses_its_port_needs_the_filter(pair: Pair) -> None:
         assert attack(foo, BAR) == f"'{BAR}'"
         part(rogue, FOO)
 
-        (rules,) = re.findall(r"^```nft\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+        (rules,) = blocks("nft")
         pair.a.shell("nft -f -", text=rules.replace("rabbitmq", USER))
         assert ping(rogue, FOO) == "pang"
         rogue.kill()

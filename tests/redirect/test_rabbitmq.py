@@ -10,6 +10,7 @@ from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer
 from tests.nodes.test_exec_rabbitmq import SCRIPTS, installed  # noqa: F401  # a fixture
 from tests.redirect.nodes import AS_USER, GID, REGISTER, UID, Ground
 from tests.redirect.space import A4, B4, Pair
+from tests.redirect.test_docs import blocks
 from tests.redirect.test_nodes import attack
 
 DIST, AMQP = 25672, 5672
@@ -25,12 +26,15 @@ def test_rabbitmq() -> None:
         cookie.write_text(CLUSTER_COOKIE)
         cookie.chmod(0o400)
         os.chown(cookie, UID, GID)
+        # As docs/redirect.md has it.
+        conf = ground.home / "rabbitmq-env.conf"
+        settings = next(text for text in blocks("sh") if "SERVER_ADDITIONAL_ERL_ARGS" in text)
+        conf.write_text(settings.replace("4370", str(REGISTER)))
         environment = {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
             "HOME": str(ground.home),
-            "ERL_EPMD_PORT": str(REGISTER),
-            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_CONF_ENV_FILE": str(conf),
             "RABBITMQ_MNESIA_BASE": str(ground.home / "mnesia"),
             "RABBITMQ_LOG_BASE": str(ground.home / "log"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(ground.home / "plugins"),
@@ -38,7 +42,6 @@ def test_rabbitmq() -> None:
             "RABBITMQ_NODE_IP_ADDRESS": A4,
             "RABBITMQ_NODE_PORT": str(AMQP),
             "RABBITMQ_DIST_PORT": str(DIST),
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         }
 
         def server() -> Child:
