@@ -1,4 +1,4 @@
-"""The three ways from ``foo`` to ``bar`` that are compared, each with two nodes of its own."""
+"""The ways from ``foo`` to ``bar`` that are compared, each with two nodes of its own."""
 
 import os
 from collections.abc import Iterator
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.nodes.harness import GUARD, Child, Node, Peer, Scene
 from tests.nodes.harness.ports import lease
+from tests.nodes.tls import Pki, TlsScene
 
 FILTERS = 1000
 _HAPROXY = """global
@@ -72,6 +73,27 @@ def distwall() -> Iterator[Way]:
     others += [f"accept spawn_request module_{number}:function/1" for number in range(FILTERS // 2 - len(opened))]
     with Scene([Peer([*others, *opened])]) as scene:
         bar, foo = scene.guard(), scene.peer()
+        yield _connected("distwall", foo, bar, scene.wall.process)
+
+
+@contextmanager
+def otp_tls() -> Iterator[Way]:
+    """OTP's own TLS from node to node."""
+    with Scene(None) as scene:
+        pki = Pki(scene.folder)
+        bar, foo = (
+            make(flags=pki.flags(pki.host(host, host)))
+            for make, host in ((scene.guard, GUARD.partition("@")[2]), (scene.peer, "127.0.0.1"))
+        )
+        yield _connected("otp", foo, bar, None)
+
+
+@contextmanager
+def distwall_tls() -> Iterator[Way]:
+    """TLS from the peer to distwall, which judges as in `distwall`; plain TCP on loopback behind it."""
+    with TlsScene([Peer(["accept reg_send sink", "accept reg_send echo", "deny *"])]) as scene:
+        bar = scene.guard()
+        foo = scene.peer(flags=scene.pki.flags(scene.pki.host("foo", "127.0.0.1")))
         yield _connected("distwall", foo, bar, scene.wall.process)
 
 

@@ -117,6 +117,27 @@ def show(console: Console, cases: dict[str, Any]) -> None:
     )
 
 
+def show_tls(console: Console, results: Results) -> None:
+    """Prints how TLS through distwall compares with OTP's own from node to node."""
+    table = Table(title="Over TLS", title_justify="left", box=box.SIMPLE_HEAD)
+    for column in ("", "OTP", "distwall", "distwall / OTP", "distwall's CPU"):
+        table.add_column(column, justify="right" if column else "left")
+    for case, series in results.items():
+        otp, wall = series["otp"], series["distwall"]
+        pairs = zip(wall.microseconds, otp.microseconds, strict=True)
+        if case.senders:
+            figures = [f"{1e6 / one.time:,.0f} /s" for one in (otp, wall)]
+            ratio = statistics.median(theirs / its for its, theirs in pairs)
+        else:
+            figures = [f"{one.time:.1f} µs" for one in (otp, wall)]
+            ratio = statistics.median(its / theirs for its, theirs in pairs)
+        table.add_row(case.name, *figures, f"{ratio:.2f}", f"{wall.cpu_per_million:.2f}")
+    console.print(table)
+    console.print(
+        "CPU: seconds of distwall's process for a million. Figures and ratios: medians of the rounds.", style="dim"
+    )
+
+
 def show_core(console: Console, core: dict[str, Any]) -> None:
     """Prints the micro-benchmark of the core."""
     table = Table(
