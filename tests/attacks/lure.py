@@ -26,6 +26,17 @@ class Lure:
         sock, _ = self.server.accept()
         return self.gate.own(sock)
 
+    def was_left_alone(self, seconds: float = 0.1) -> bool:
+        """Nobody dials."""
+        self.server.settimeout(seconds)
+        try:
+            self.server.accept()
+        except TimeoutError:
+            return True
+        finally:
+            self.server.settimeout(WAIT)
+        return False
+
     def lured(self, name: str = PEER, *, guard: str = GUARD) -> tuple[Raw, Raw]:
         """A guarded node dials ``name``: its connection, and the one that comes out here, both after the name."""
         inner = dial_out(self.gate, name, guard=guard)
@@ -47,11 +58,11 @@ class Lure:
 
 
 @contextmanager
-def luring(folder: Path, peers: Sequence[Peer], *, extra: str = "") -> Iterator[Lure]:
+def luring(folder: Path, peers: Sequence[Peer], *, guards: Sequence[str] = (GUARD,)) -> Iterator[Lure]:
     """A gateway with these entries, whose guarded nodes find the lure wherever a peer's host is 127.0.0.1."""
     with ExitStack() as stack:
         port = stack.enter_context(ports.lease())
-        gate = stack.enter_context(running(folder, peers, extra=f"peer_epmd_port = {port}\n{extra}"))
+        gate = stack.enter_context(running(folder, peers, guards=guards, extra=f"peer_epmd_port = {port}"))
         epmd_socket = stack.enter_context(socket.create_server(("127.0.0.1", port)))
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
         server.settimeout(WAIT)

@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from distwall.gateway.mates import Mates
 from distwall.handshake import Admission, HalfOpen, Proofs, Ticket
 from distwall.handshake.admission import Key
 
@@ -31,6 +32,7 @@ class Door:
         self.firewall = firewall
         self.admission = Admission()
         self.proofs = Proofs()
+        self.is_mate = Mates(firewall.policy)
         self.pumps: set[Pump] = set()
         """Channels whose connections are not both gone."""
         self.idle = asyncio.Event()

@@ -34,6 +34,7 @@ class InboundHandshake(Handshake):
         self._dialler = dialler
         self._certificate = peer_certificate(peer)
         self._encrypted = is_encrypted(peer)
+        self._verified = False
         self.machine: Inbound[Entry] = Inbound(
             lookup=self._lookup,
             is_guard=self._is_guard,
@@ -73,7 +74,8 @@ class InboundHandshake(Handshake):
 
     def _react(self, events: list[Event[Entry]]) -> None:
         super()._react(events)
-        self._listener.guard = self.machine.guard
+        if self.machine.guard is not None:
+            self._listener.guard = self.machine.guard
 
     def _named(self, event: NameReceived[Entry]) -> None:
         if self._door.is_shut_out(self.source_key, event.name):
@@ -88,6 +90,7 @@ class InboundHandshake(Handshake):
         if fault := await self._dialler.verify(self._certificate, event.name):
             self._react(self.machine.refuse("certificate", fault, peer_fault=True, tell=True))
         else:
+            self._verified = True
             self._request(event)
 
     def _request(self, event: NameReceived[Entry]) -> None:
@@ -142,6 +145,8 @@ class InboundHandshake(Handshake):
         entry = self._policy.entry_for(peer, guard)
         if entry is None:
             return Denied("unknown_node", "no [[peers]] entry names it")
+        if is_glob(entry.node) and self._door.is_mate(peer):
+            return Denied("own_name", "the name of a guarded node of this host, and its entry is a glob")
         if not entry.admits(self.source):
             return Denied("source", "its entry does not let it come from there")
         if entry.tls and not self._encrypted:
@@ -151,6 +156,9 @@ class InboundHandshake(Handshake):
                 return Denied("no_certificate", "its entry asks for a certificate")
             if not matches(entry.certificate, self._certificate, peer):
                 return Denied("certificate", f"its entry does not let it use the one of {describe(self._certificate)}")
+        if self.machine.state is not State.NAME and entry.tls and self._dialler.has_verifier and not self._verified:
+            # The entry that was found for its name alone did not ask for it. Next time the guarded node is known.
+            return Denied("guard_unknown", f"{guard} was not known yet, nor that verify_peer is to be asked")
         return entry
 
     def _is_guard(self, name: str) -> bool:

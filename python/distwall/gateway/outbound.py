@@ -13,9 +13,10 @@ from cryptography import x509
 from distwall import _core
 from distwall.gateway.dial import DialError
 from distwall.gateway.handshake import Caller, Dialled, Handshake
-from distwall.gateway.sockets import framing, peer_certificate, source_address
+from distwall.gateway.sockets import framing, is_encrypted, peer_certificate, source_address
 from distwall.handshake import Denied, NameReceived, Outbound, Refused, Turn
 from distwall.policy import Entry, Policy
+from distwall.policy.names import is_glob
 
 if TYPE_CHECKING:
     from distwall.gateway.dial import Dialler
@@ -34,6 +35,7 @@ class OutboundHandshake(Handshake):
         self._dialler = dialler
         self._target = target
         self._certificate: x509.Certificate | None = None
+        self._plain = not is_encrypted(guard)
         self.machine: Outbound[Entry] = Outbound(
             target=target.node,
             lookup=self._lookup,
@@ -83,7 +85,12 @@ class OutboundHandshake(Handshake):
         return Turn.ACCEPTOR
 
     def _lookup(self, guard: str) -> Entry | Denied:
-        return outgoing_entry(self._policy, self._target.node, guard)
+        if self._plain and self._policy.guard.inside:
+            return Denied("plain_tcp", "[guard.tls.inside] asks for TLS")
+        found = outgoing_entry(self._policy, self._target.node, guard)
+        if isinstance(found, Entry) and is_glob(found.node) and self._door.is_mate(self._target.node):
+            return Denied("own_name", "the name of a guarded node of this host, and its entry is a glob")
+        return found
 
 
 def outgoing_entry(policy: Policy, target: str, guard: str | None) -> Entry | Denied:

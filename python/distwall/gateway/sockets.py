@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import resource
 import socket
@@ -19,7 +20,12 @@ async def resolve(host: str) -> list[str]:
     """
     with contextlib.suppress(ValueError):
         return [str(ipaddress.ip_address(host))]
-    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(
+            host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except UnicodeError:
+        raise OSError(errno.EINVAL, "it is no host name") from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

@@ -122,10 +122,13 @@ class Entry:
     origin: Origin
 
     def admits(self, source: str) -> bool:
-        """Whether a peer may connect from the IP address ``source``."""
+        """Whether a peer may connect from the IP address ``source``. What is no address is nowhere."""
         if not self.sources:
             return True
-        address = ip_address(source.partition("%")[0])
+        try:
+            address = ip_address(source.partition("%")[0])
+        except ValueError:
+            return False
         if isinstance(address, IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
         return any(address in network for network in self.sources)

@@ -1,0 +1,95 @@
+"""Names and addresses that are not what they seem."""
+
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.lure import answered, dial_out, luring, way_out
+from tests.gateway.gate import FLAGS, GUARD, PEER, FakeGuard, join, running
+from tests.nodes.harness import Peer
+
+MATE = "baz@127.0.0.2"
+ANY = Peer(["accept *"], node="*@*")
+
+
+def test_a_glob_lets_nobody_be_a_guarded_node(tmp_path: Path) -> None:
+    """Its mates would take a peer that bears a guarded node's name for that one, and send it what is meant for it."""
+    with (
+        running(tmp_path, [ANY], guards=[GUARD, MATE]) as gate,
+        FakeGuard(gate).registered() as guard,
+        FakeGuard(gate, MATE).registered(),
+    ):
+        peer = gate.dial()
+        peer.send_name(MATE, FLAGS, 5)
+        assert peer.receive_status() == b"not_allowed"
+        gate.wait_event("handshake_refused", reason="own_name", peer=MATE)
+        assert guard.is_left_alone()
+        join(gate, guard, "baz@127.0.0.3")
+
+
+def test_nor_does_it_lead_a_guarded_node_to_one(tmp_path: Path) -> None:
+    """A mate that is not there now, and whoever answers in its place."""
+    with luring(tmp_path, [ANY]) as here:
+        inner = dial_out(here.gate, "bar@127.0.0.2", guard="bar@127.0.0.2")
+        assert inner.is_closed()
+    with luring(tmp_path, [ANY], guards=[GUARD, "mate@127.0.0.1"]) as here:
+        assert dial_out(here.gate, "mate@127.0.0.1").is_closed()
+        here.gate.wait_event("handshake_refused", reason="own_name", opened_by="guard")
+        assert here.was_left_alone()
+        answered(*here.lured("other@127.0.0.1"), 1, name="other@127.0.0.1")
+
+
+def test_an_entry_that_names_it_does(tmp_path: Path) -> None:
+    """Where the policy leads mates through distwall, it says so."""
+    entry = Peer(["accept *"], node=MATE)
+    with (
+        running(tmp_path, [entry, ANY], guards=[GUARD, MATE]) as gate,
+        FakeGuard(gate).registered() as guard,
+    ):
+        join(gate, guard, MATE)
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [
+        ("a..b", "unreachable"),
+        ("x" * 64, "unreachable"),
+        ("é" * 64, "unreachable"),
+        ("..", "unreachable"),
+        # Other spellings of 127.0.0.1, whose EPMD knows every node here: what counts is where they lead.
+        ("127.1", "source"),
+        ("2130706433", "source"),
+        ("0177.0.0.1", "source"),
+        ("0x7f.0.0.1", "source"),
+        ("::ffff:127.0.0.1", "source"),
+        ("::ffff:7f00:1", "source"),
+    ],
+)
+def test_hosts_that_are_none_or_somewhere_else(tmp_path: Path, host: str, reason: str) -> None:
+    """A guarded node dials them where a glob stands for every host, but only some addresses are admitted."""
+    entry = Peer(["accept *"], node="*@*", extra='from = ["10.0.0.0/8", "0.0.0.0/32", "::/96"]')
+    with luring(tmp_path, [entry]) as here:
+        assert dial_out(here.gate, f"foo@{host}").is_closed()
+        here.gate.wait_event("handshake_refused", reason=reason, opened_by="guard")
+        assert here.was_left_alone()
+
+
+def test_who_is_gone_before_it_was_asked_who_it_is(tmp_path: Path) -> None:
+    """A connection that is reset at once has no address any more; what it has sent is there all the same."""
+    entry = Peer(["accept *"], extra='from = ["127.0.0.1"]')
+    name = struct.pack(">HcQIH", 15 + len(PEER), b"N", FLAGS, 5, len(PEER)) + PEER.encode()
+    with running(tmp_path, [entry]) as gate, FakeGuard(gate).registered() as guard:
+        for request in (b"", b"\0\1n", b"\0\4zbar", name):
+            for address in (gate.peers_epmd, gate.register_epmd, ("127.0.0.2", gate.port())):
+                for _ in range(20):
+                    with socket.create_connection(address) as sock:
+                        sock.sendall(request)
+                        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert gate.port()
+        assert way_out(gate) is not None
+        while not guard.is_left_alone():
+            pass
+        join(gate, guard)
+        assert gate.errors == []
