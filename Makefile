@@ -63,7 +63,7 @@ lock: ## Pin the dependencies anew from pyproject.toml
 	scripts/lock
 
 clean: ## Remove what the other targets made, except the chroots in .cache
-	rm -rf $(VENV) target crates/distwall-wire/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(EBIN) target crates/distwall-wire/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './.cache/*' -exec rm -rf {} +
 
 # --- what setup is made of; each part is skipped when nothing changed ---
@@ -77,8 +77,8 @@ erlang:
 EBIN := python/distwall/erlang/ebin
 $(EBIN)/distwall_epmd.beam: python/distwall/erlang/distwall_epmd.erl python/distwall/erlang/boot/heart.erl
 	mkdir -p $(EBIN)/boot
-	erlc -Werror -o $(EBIN)/boot python/distwall/erlang/boot/heart.erl
-	erlc -Werror -o $(EBIN) $<
+	erlc -Werror +deterministic -o $(EBIN)/boot python/distwall/erlang/boot/heart.erl
+	erlc -Werror +deterministic -o $(EBIN) $<
 
 $(VENV)/.made:
 	@command -v $(PYTHON) >/dev/null || { echo "distwall needs Python 3.11 ($(PYTHON) is not there)" >&2; exit 1; }
