@@ -15,6 +15,7 @@ from distwall.gateway.dial import ask_epmd
 from distwall.gateway.outbound import outgoing_entry
 from distwall.handshake import Denied
 from distwall.redirect.names import may_name, name_at
+from distwall.redirect.own import is_own
 from distwall.redirect.ports import MadeUpPorts, Stand
 from distwall.redirect.remote import ask_names
 from distwall.redirect.resolver import Resolver
@@ -162,16 +163,6 @@ class RedirectedEpmd:
         self._firewall.refused(
             source=source, peer=peer, guard=None, reason=reason, detail=detail, opened_by="guard", kind=kind
         )
-
-
-def is_own(address: str) -> bool:
-    """Whether an IP address is one of this host's: one that a socket can be bound to."""
-    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((address, 0))
-        except OSError:
-            return False
-        return True
 
 
 def _text(error: Exception) -> str:
