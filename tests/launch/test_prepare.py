@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,25 @@ def test_the_environment() -> None:
         assert first.endswith(" -a 1")
         assert last.startswith("-z 2 -epmd_module distwall_epmd ")
         assert prepare(["erl"], environment, settings(port)) == environment, "a guarded program starts another one"
+
+
+def test_cookies_of_peers_stay_outside(tmp_path: Path) -> None:
+    """Whoever may look at the program, its environment in /proc included, learns no other cookie than its own."""
+    policy = tmp_path / "distwall.toml"
+    policy.write_text(
+        '[guard]\nnodes = ["bar@127.0.0.2"]\ncookie_env = "CLUSTER"\n[defaults]\ncookie_env = "DEFAULT"\n'
+        '[[peers]]\ncookie_env = "FOO"\n[[peers]]\ncookie_env = "CLUSTER"\n[[peers]]\ncookie_env = [1]\n'
+    )
+    read = read_settings(policy)
+    assert read.secrets == {"FOO", "DEFAULT"}
+    with epmd() as port:
+        given = {"PATH": "/usr/bin", "CLUSTER": "1", "FOO": "2", "DEFAULT": "3"}
+        environment = prepare(["erl"], given, replace(read, register_port=port))
+    assert {name: environment.get(name) for name in ("CLUSTER", "FOO", "DEFAULT")} == {
+        "CLUSTER": "1",
+        "FOO": None,
+        "DEFAULT": None,
+    }
 
 
 def test_distwall_is_not_there() -> None:

@@ -10,7 +10,7 @@ FIRST, LAST = "ERL_AFLAGS", "ERL_ZFLAGS"
 
 
 def guarded_environment(environment: Mapping[str, str], settings: Settings, modules: Path) -> dict[str, str]:
-    """``environment`` with what a guarded node needs; the flags that were there stay.
+    """``environment`` with what a guarded node needs, without cookies of peers; the flags that were there stay.
 
     ``modules`` is the folder with the compiled modules.
     """
@@ -23,7 +23,8 @@ def guarded_environment(environment: Mapping[str, str], settings: Settings, modu
             *("-distwall_tls", "true" if settings.inside_tls else "false"),
         ]
     )
-    guarded = {**environment, "ERL_EPMD_PORT": str(settings.register_port)}
+    kept = {name: value for name, value in environment.items() if name not in settings.secrets}
+    guarded = {**kept, "ERL_EPMD_PORT": str(settings.register_port)}
     if environment.get(FIRST, "").startswith(flags):
         return guarded
     guarded[FIRST] = f"{flags} {environment.get(FIRST, '')}".rstrip()

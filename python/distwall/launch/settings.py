@@ -27,6 +27,8 @@ class Settings:
     """Where other hosts run EPMD."""
     inside_tls: bool
     """Whether guarded nodes may speak distribution over TLS."""
+    secrets: frozenset[str] = frozenset()
+    """Environment variables that hold cookies of peers (``cookie_env``), which are no business of the program's."""
 
 
 def read_settings(path: Path) -> Settings:
@@ -48,7 +50,15 @@ def read_settings(path: Path) -> Settings:
         raise _wrong(path, "peer_epmd_port")
     tls = guard.get("tls")
     inside_tls = isinstance(tls, dict) and "inside" in tls
-    return Settings(path, register_host, register_port, peer_epmd_port, inside_tls)
+    return Settings(path, register_host, register_port, peer_epmd_port, inside_tls, _secrets(values))
+
+
+def _secrets(values: dict[str, Any]) -> frozenset[str]:
+    """The cluster's own is not among them: a release may take its cookie from there."""
+    peers = values.get("peers")
+    tables = [values.get("defaults"), *(peers if isinstance(peers, list) else [])]
+    names = [table.get("cookie_env") for table in tables if isinstance(table, dict)]
+    return frozenset(name for name in names if isinstance(name, str) and name != values["guard"].get("cookie_env"))
 
 
 def _address(path: Path, guard: dict[str, Any], key: str, default: tuple[str, int]) -> tuple[str, int]:
