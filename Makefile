@@ -17,7 +17,7 @@ FUZZ_SECONDS ?= 60
 SOURCES := python tests demo bench
 CORE := $(shell find crates \( -name target -o -name fuzz \) -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print 2>/dev/null) Cargo.toml Cargo.lock
 
-.PHONY: help setup venv core erlang demo test test-rust test-python test-otp check format bench fuzz lock clean
+.PHONY: help setup venv core erlang tools demo test test-rust test-python test-otp check format bench fuzz lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ test: test-rust test-python ## All tests: the core's, then pytest with real Erla
 test-rust: venv
 	cargo test --workspace --locked
 
-test-python: setup
+test-python: setup tools
 	$(BIN)/pytest --numprocesses $(TEST_WORKERS) --dist worksteal tests
 
 test-otp: setup ## The node tests against OTP 23, 27 and 29 in chroots under .cache/otp (needs root or sudo)
@@ -73,6 +73,10 @@ core: $(VENV)/.core
 erlang:
 	@command -v erl >/dev/null || scripts/need erlang-nox
 	@$(MAKE) $(EBIN)/distwall_epmd.beam
+
+# What tests run besides erl; they install it by themselves, too, but while others wait.
+tools:
+	@scripts/need elixir iproute2 nftables rabbitmq-server
 
 EBIN := python/distwall/erlang/ebin
 $(EBIN)/distwall_epmd.beam: python/distwall/erlang/distwall_epmd.erl python/distwall/erlang/boot/heart.erl
