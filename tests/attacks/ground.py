@@ -10,7 +10,7 @@ from tests.nodes.harness import GUARD, Node, Peer, Scene
 from tests.nodes.harness.wall import CLUSTER_COOKIE
 from tests.wire import hostile
 from tests.wire.dist import OTP_25, Flag
-from tests.wire.hostile import Connection, epmd_port
+from tests.wire.hostile import Connection, epmd_port, epmd_registered
 
 HIDDEN = int(OTP_25 & ~Flag.PUBLISHED)
 COOKIE = "peer-cookie"
@@ -27,12 +27,19 @@ class Ground:
 
     ``entries`` are rules by peer; None: no distwall. ``extra`` is TOML for each entry, ``audit`` what stands in
     ``[audit]`` instead of the file's name; ``otp``
-    as for a node.
+    as for a node. ``opened_by`` says who opens the connections of the peers: ``peer`` or ``guard``.
     """
 
     def __init__(
-        self, entries: Mapping[str, Sequence[str]] | None, *, extra: str = "", audit: str = "", otp: Path | None = None
+        self,
+        entries: Mapping[str, Sequence[str]] | None,
+        *,
+        extra: str = "",
+        audit: str = "",
+        otp: Path | None = None,
+        opened_by: str = "peer",
     ) -> None:
+        self._lures = opened_by == "guard"
         peers = None if entries is None else [Peer(rules, node=name, extra=extra) for name, rules in entries.items()]
         self.scene = Scene(peers, start=not audit)
         if audit:
@@ -40,7 +47,7 @@ class Ground:
             config.write_text(config.read_text().replace('file = "audit.jsonl"', audit))
             self.scene.wall.start()
         try:
-            self.bar: Node = self.scene.guard(otp=otp)
+            self.bar: Node = self.scene.guard(otp=otp, launched=self._lures)
         except BaseException:
             self.scene.close()
             raise
@@ -55,7 +62,18 @@ class Ground:
     def connect(self, name: str = OPEN, *, flags: int = HIDDEN, release: int = 25) -> Connection:
         """A raw peer that has proved its cookie."""
         cookie = CLUSTER_COOKIE if self.scene.direct else COOKIE
-        return hostile.Node(name, cookie.encode(), flags, release=release).connect(self.address)
+        node = hostile.Node(name, cookie.encode(), flags, release=release)
+        return self._dialled(node) if self._lures else node.connect(self.address)
+
+    def _dialled(self, node: hostile.Node) -> Connection:
+        """Has the guarded node dial ``node``."""
+        self.bar.wait_until(f"not lists:member('{node.name}', nodes(connected))")
+        alive = node.name.partition("@")[0]
+        with node.listen() as listener, epmd_registered(alive, listener.port, ("127.0.0.1", self.scene.epmd_port)):
+            pending = self.bar.begin(f"net_kernel:connect_node('{node.name}')")
+            connection = listener.accept()
+            assert pending.result() == "true"
+        return connection
 
     def alive(self) -> bool:
         """Whether the guarded node still runs and answers."""

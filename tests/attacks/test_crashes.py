@@ -95,9 +95,9 @@ def test_what_ends_the_latest_release(name: str, through: str) -> None:
         assert ground.alive() == (through == "distwall")
 
 
-@pytest.fixture(scope="module")
-def ground() -> Iterator[Ground]:
-    with Ground({OPEN: ["accept *"], WITNESS: ["accept *"]}) as ground:
+@pytest.fixture(scope="module", params=["peer", "guard"])
+def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    with Ground({OPEN: ["accept *"], WITNESS: ["accept *"]}, opened_by=request.param) as ground:
         ground.bar.eval("probe:start_server(target)")
         yield ground
 
@@ -127,10 +127,11 @@ def test_without_distwall_it_dies(name: str) -> None:
         pytest.fail("it lives")
 
 
-def test_atoms_run_out_before_the_vm_does() -> None:
+@pytest.mark.parametrize("opened_by", ["peer", "guard"])
+def test_atoms_run_out_before_the_vm_does(opened_by: str) -> None:
     """New atoms in every place that holds atoms, thousands of them: those beyond the limit are refused."""
     limits = "limits = { new_atoms = 500, new_funs = 50 }"
-    with Ground({OPEN: ["accept *"]}, extra=limits) as ground, ground.connect() as peer:
+    with Ground({OPEN: ["accept *"]}, extra=limits, opened_by=opened_by) as ground, ground.connect() as peer:
         ground.bar.eval("probe:start_server(target)")
         before = ground.bar.number("erlang:system_info(atom_count)")
         for i in range(60):

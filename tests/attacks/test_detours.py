@@ -28,9 +28,9 @@ def theirs(connection: Connection) -> Ref:
     return Ref(connection.peer, connection.peer_creation, (1, 2, 3))
 
 
-@pytest.fixture(scope="module")
-def ground() -> Iterator[Ground]:
-    with Ground(ENTRIES) as ground:
+@pytest.fixture(scope="module", params=["peer", "guard"])
+def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    with Ground(ENTRIES, opened_by=request.param) as ground:
         ground.bar.eval("probe:start_server(target), probe:collector(victim)")
         ground.bar.eval("{ok, _} = gen_event:start({local, events}), ok")
         yield ground
