@@ -95,6 +95,20 @@ def test_old_releases(tmp_path: Path, version: str, fine: bool) -> None:
         refuse_conflicts([str(program)], PATH, SETTINGS)
 
 
+@pytest.mark.parametrize(("program", "fine"), [("erl", False), ("iex", False), ("start-shop", True)])
+def test_the_installation_that_a_program_finds(tmp_path: Path, program: str, fine: bool) -> None:
+    old = installation(tmp_path / "otp", "12.3.2 24").parent
+    (old / "erl").symlink_to("demo")
+    (tmp_path / "iex").write_text("#!/bin/sh\n")
+    (tmp_path / "iex").chmod(0o755)
+    environment = {"PATH": f"{old}:{tmp_path}"}
+    if fine:
+        refuse_conflicts([program], environment, SETTINGS)
+        return
+    with pytest.raises(NotGuardedError, match=rf"^{program} is OTP 24"):
+        refuse_conflicts([program], environment, SETTINGS)
+
+
 def test_which_address_family() -> None:
     assert not wants_ipv6(["erl"], {})
     assert not wants_ipv6(["erl", "-proto_dist", "inet_tls"], {})

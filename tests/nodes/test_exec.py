@@ -88,6 +88,15 @@ def test_others_are_out_of_reach_at_once(scene: Scene) -> None:
             assert milliseconds < 1000
 
 
+def test_it_does_not_wait_long_for_a_distwall_that_hangs(scene: Scene) -> None:
+    with guarded.node(scene) as bar:
+        scene.wall.process.pause()
+        milliseconds, answer = bar.timed("net_adm:ping('foo@127.0.0.1')")
+        scene.wall.process.resume()
+        assert answer == "pang"
+        assert milliseconds < 3000
+
+
 def test_mates_reach_each_other_directly() -> None:
     with (
         Scene(EVERYTHING, guards=[GUARD, "baz@127.0.0.2"]) as scene,
@@ -156,6 +165,23 @@ def test_ipv6(tmp_path: Path) -> None:
                 assert f"{{{{0,0,0,0,0,0,0,1}},{port}}}" in bar.eval(ADDRESSES)
                 assert bar.eval("net_adm:ping('stranger@::1')") == "pang"
                 assert bar.eval("net_adm:names()") == f'{{ok,[{{"bar",{port}}}]}}'
+
+
+def test_nodes_of_both_families(tmp_path: Path) -> None:
+    """`register` where both find it; others are refused there."""
+    policy = tmp_path / "distwall.toml"
+    with ports.lease() as epmd:
+        text = IPV6_POLICY.replace("PORT", str(epmd)).replace('register = "[::1]', 'register = "[::]')
+        policy.write_text(text.replace('"bar@::1"', '"bar@::1", "baz@127.0.0.2"'))
+        with (
+            Scene(policy) as scene,
+            guarded.node(scene, "bar@::1", flags=["-proto_dist", "inet6_tcp"]) as bar,
+            guarded.node(scene, "baz@127.0.0.2") as baz,
+        ):
+            ports_of = {name: scene.wall.wait_event("register", guard=name)["port"] for name in ("bar", "baz")}
+            assert f"{{{{0,0,0,0,0,0,0,1}},{ports_of['bar']}}}" in bar.eval(ADDRESSES)
+            assert f"{{{{127,0,0,1}},{ports_of['baz']}}}" in baz.eval(ADDRESSES)
+            assert bar.eval("net_adm:ping('baz@127.0.0.2')") == "pang", "of the other family"
 
 
 def test_distribution_that_starts_later(scene: Scene) -> None:

@@ -30,6 +30,7 @@
 %% Called before the node listens. OTP 25 reads its listen options right after this, before listen_port_please/2.
 start_link() ->
     try
+        check_otp(),
         Family = family(),
         check_flags(),
         check_tls(),
@@ -110,6 +111,12 @@ names(Host) ->
     end.
 
 %% ---- before the node listens ----
+
+check_otp() ->
+    case erlang:system_info(otp_release) of
+        Release when length(Release) > 2; Release >= "25" -> ok;
+        Release -> throw({refused, "guarded nodes need OTP 25 or newer; this is ~ts", [Release]})
+    end.
 
 %% The address family of the carriers, which net_kernel takes from -proto_dist just so.
 family() ->

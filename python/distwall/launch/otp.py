@@ -9,12 +9,15 @@ _ERTS_OF_OLDEST = 13
 """The runtime's version counts by one with each release of OTP since then."""
 
 
+_RUN_BY_ERL = frozenset({"iex", "elixir", "mix", "escript", "rebar3", "rabbitmq-server", "rabbitmqctl", "ejabberdctl"})
+
+
 def otp_of(program: str, environment: Mapping[str, str]) -> int | None:
-    """The OTP release that ``program`` brings, else the one of the ``erl`` that it would find; None if unknown.
+    """The OTP release that ``program`` brings, or of the ``erl`` that it is known to look for; None if unknown.
 
     Releases and installations of Erlang both have ``releases/start_erl.data``, with the runtime's version first.
     """
-    for name in (program, "erl"):
+    for name in (program, "erl") if Path(program).name in _RUN_BY_ERL else (program,):
         found = shutil.which(name, path=environment.get("PATH"))
         if found is None:
             continue
