@@ -207,6 +207,8 @@ class TlsGate:
         self.pki = pki
         self.identity = identity
         self.peer = pki.host("peer", "127.0.0.1")
+        self.port = 0
+        """Distwall's port for ``bar``; 0: it was not asked for yet. EPMD doesn't like to be asked all the time."""
 
     def connect(self, *, source: str = "127.0.0.1", receive_buffer: int = 0) -> socket.socket:
         """A connection to distwall's port for ``bar``, before TLS."""
@@ -215,7 +217,8 @@ class TlsGate:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.settimeout(10)
         sock.bind((source, 0))
-        sock.connect(("127.0.0.2", self.gate.port()))
+        self.port = self.port or self.gate.port()
+        sock.connect((HOST, self.port))
         return sock
 
     def dial(self, context: ssl.SSLContext | None = None, **how: Any) -> RawTls:

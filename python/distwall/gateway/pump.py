@@ -278,6 +278,12 @@ class Pump:
 
 
 def _acknowledged(transport: asyncio.Transport) -> int:
-    """How many bytes the other side's system has got."""
-    info = transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED + 8)
+    """How many bytes the other side's system has got; 0 if the connection is gone."""
+    connection = transport.get_extra_info("socket")
+    if connection is None:
+        return 0
+    try:
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED + 8)
+    except OSError:
+        return 0
     return int.from_bytes(info[_BYTES_ACKED:], sys.byteorder)
