@@ -167,10 +167,11 @@ def _no_answer_to_the_farewell(gate: TlsGate) -> None:
 
 def _renegotiation(gate: TlsGate) -> None:
     """It asks for new keys over and over, before it has a name."""
-    command = ["openssl", "s_client", "-connect", f"127.0.0.2:{gate.port}", "-tls1_2", "-quiet", "-no_ign_eof"]
+    command = ["openssl", "s_client", "-connect", f"127.0.0.2:{gate.port}", "-tls1_2"]
     command += ["-cert", str(gate.peer.cert), "-key", str(gate.peer.key)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as client:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
         assert client.stdin is not None
+        assert client.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             for _ in range(20):
                 client.stdin.write(b"R\n")
@@ -178,6 +179,7 @@ def _renegotiation(gate: TlsGate) -> None:
                 time.sleep(0.05)
         with contextlib.suppress(BrokenPipeError):
             client.stdin.close()
+        assert client.stdout.read().count(b"RENEGOTIATING") > 1
         client.wait(10)
     gate.gate.wait_event("handshake_refused", reason="timeout")
 

@@ -212,12 +212,12 @@ class TlsGate:
 
     def connect(self, *, source: str = "127.0.0.1", receive_buffer: int = 0) -> socket.socket:
         """A connection to distwall's port for ``bar``, before TLS."""
+        self.port = self.port or self.gate.port()
         sock = socket.socket()
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.settimeout(10)
         sock.bind((source, 0))
-        self.port = self.port or self.gate.port()
         sock.connect((HOST, self.port))
         return sock
 
