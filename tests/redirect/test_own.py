@@ -2,7 +2,7 @@
 
 import pytest
 
-from distwall.redirect.own import is_own
+from distwall.gateway.own import is_own
 from tests.redirect.space import A4, A6, B4, B6, LINK, Pair
 
 

@@ -58,8 +58,8 @@ class Acceptor:
         self._context = context
         self._guard = guard
         self._sockets = sockets
-        self._loop = asyncio.get_running_loop()
-        self._tasks = [self._loop.create_task(self._accept(each)) for each in sockets]
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(accept(each, self._accepted)) for each in sockets]
 
     def close(self) -> None:
         """Accepts no more. Connections that were accepted stay."""
@@ -68,22 +68,31 @@ class Acceptor:
         for each in self._sockets:
             each.close()
 
-    async def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                connection, address = await self._loop.sock_accept(listener)
-            except OSError:
-                # Out of descriptors, or the connection is gone again.
-                await asyncio.sleep(RETRY)
-                continue
-            source = plain(address[0])
-            if self._guard is not None and self._door.is_shut_out(source_of(source)):
-                connection.close()
-                self._door.firewall.refused(
-                    source=source, peer=None, guard=self._guard, reason="shut_out", detail="too many failures before it"
-                )
-                continue
-            Opening(self._door, connection, source, self._factory, context=self._context, guard=self._guard)
+    def _accepted(self, connection: socket.socket, source: str) -> None:
+        if self._guard is not None and self._door.is_shut_out(source_of(source)):
+            connection.close()
+            self._door.firewall.refused(
+                source=source, peer=None, guard=self._guard, reason="shut_out", detail="too many failures before it"
+            )
+            return
+        Opening(self._door, connection, source, self._factory, context=self._context, guard=self._guard)
+
+
+async def accept(listener: socket.socket, accepted: Callable[[socket.socket, str], None]) -> None:
+    """Accepts at ``listener`` until it is cancelled; ``accepted`` is told each connection and its IP address."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            connection, address = await loop.sock_accept(listener)
+        except OSError:
+            # Out of descriptors, or the connection is gone again.
+            await asyncio.sleep(RETRY)
+            continue
+        try:
+            accepted(connection, plain(address[0]))
+        except Exception as error:  # noqa: BLE001  # stays with this connection and fails closed
+            connection.close()
+            loop.call_exception_handler({"message": "a connection failed and was closed", "exception": error})
 
 
 class Opening:

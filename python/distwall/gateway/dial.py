@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -100,11 +101,11 @@ class Dialler:
     async def _dial_peer_at(self, address: str, target: Target, entry: Entry, factory: Factory) -> asyncio.Transport:
         port = target.port
         if port is None:
-            port = await ask_epmd(address, self._policy.guard.peer_epmd_port, target.alive, own=self._own_for(address))
+            port = await self.ask_epmd(address, target.alive)
         if port is None:
             raise OSError(0, f"its EPMD does not know {target.alive}")
         context = self.credentials.peer_client(check_hostname=not entry.certificate) if entry.tls else None
-        own = self._own_for(address)
+        own = source_for(address, self.own)
         transport = await self._connect(address, port, factory, context, target.host, own=own)
         try:
             if context is not None and (fault := await self._certificate_fault(transport, target, entry)):
@@ -144,15 +145,25 @@ class Dialler:
         )
         return transport
 
-    def _own_for(self, address: str) -> tuple[str, int] | None:
-        """From where ``address`` is dialled; None: as the system chooses."""
-        return next(
-            ((own, 0) for own in self.own if (":" in own) == (":" in address) and own not in ("0.0.0.0", "::")),  # noqa: S104
-            None,
-        )
+    async def ask_epmd(self, address: str, alive: str) -> int | None:
+        """Where the peer of that name, the part before ``@``, listens; None if its EPMD doesn't know it.
+
+        Raises OSError if there is no EPMD, ValueError if what is there doesn't speak its protocol.
+        """
+        return await _ask_epmd(address, self._policy.guard.peer_epmd_port, alive, own=source_for(address, self.own))
 
 
-async def ask_epmd(address: str, port: int, name: str, *, own: tuple[str, int] | None = None) -> int | None:
+def source_for(address: str, own: list[str]) -> tuple[str, int] | None:
+    """From which of the addresses ``own`` to dial ``address``; None: as the system chooses."""
+    there = ip_address(address)
+    for each in map(ip_address, own):
+        # From loopback, only loopback can be reached.
+        if each.version == there.version and not each.is_unspecified and (there.is_loopback or not each.is_loopback):
+            return str(each), 0
+    return None
+
+
+async def _ask_epmd(address: str, port: int, name: str, *, own: tuple[str, int] | None = None) -> int | None:
     """Where the node ``name`` (the part before ``@``) listens, by the EPMD at ``address``; None if it doesn't know.
 
     ``own`` is the local address to ask from. Raises OSError if there is no EPMD, ValueError if what is there doesn't

@@ -4,6 +4,7 @@ import ipaddress
 import socket
 from typing import TYPE_CHECKING
 
+from distwall.gateway.own import is_own
 from distwall.policy.names import is_glob
 
 if TYPE_CHECKING:
@@ -33,15 +34,8 @@ class Mates:
 
 
 def _is_own(host: str) -> bool:
-    """Whether ``host`` is an IP address of this host: one that a socket can be bound to."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         return False
-    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind((host, 0))
-        except OSError:
-            return False
-    return not address.is_unspecified
+    return not address.is_unspecified and is_own(host)

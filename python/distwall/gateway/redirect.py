@@ -17,7 +17,7 @@ import struct
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from distwall.gateway.accept import RETRY, Opening
+from distwall.gateway.accept import Opening, accept
 from distwall.gateway.outbound import GuardCaller
 from distwall.gateway.redirect_epmd import RedirectedEpmd
 from distwall.gateway.sockets import listen, plain, printed
@@ -64,7 +64,7 @@ class RedirectListener:
         self._epmd_port = door.firewall.policy.guard.register.port
         self._loop = asyncio.get_running_loop()
         self._ports = MadeUpPorts(redirect.ports)
-        self._epmd = RedirectedEpmd(door.firewall, registry, self._ports)
+        self._epmd = RedirectedEpmd(door.firewall, dialler, registry, self._ports)
         self._questions: HalfOpen[asyncio.Task[None]] = HalfOpen(per_source=MAX_QUESTIONS, total=MAX_QUESTIONS)
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -81,7 +81,7 @@ class RedirectListener:
                 self.close()
                 raise
         for each in self._sockets:
-            self._start(self._accept(each))
+            self._start(accept(each, self._accepted))
 
     def close(self) -> None:
         """Listens no more, gives up what is being asked, and parts mates. Connections to peers stay."""
@@ -109,20 +109,6 @@ class RedirectListener:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-    async def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                connection, address = await self._loop.sock_accept(listener)
-            except OSError:
-                # Out of descriptors, or the connection is gone again.
-                await asyncio.sleep(RETRY)
-                continue
-            try:
-                self._accepted(connection, plain(address[0]))
-            except Exception as error:  # noqa: BLE001  # stays with this connection and fails closed
-                connection.close()
-                self._loop.call_exception_handler({"message": "a redirected connection failed", "exception": error})
 
     def _accepted(self, connection: socket.socket, source: str) -> None:
         original = original_destination(connection)

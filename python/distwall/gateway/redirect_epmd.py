@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from distwall.epmd import messages
 from distwall.epmd.messages import Names, Port2, Request, RequestError
-from distwall.gateway.dial import ask_epmd
 from distwall.gateway.outbound import outgoing_entry
+from distwall.gateway.own import is_own
 from distwall.handshake import Denied
 from distwall.redirect.names import may_name, name_at
-from distwall.redirect.own import is_own
 from distwall.redirect.ports import MadeUpPorts, Stand
 from distwall.redirect.remote import ask_names
 from distwall.redirect.resolver import Resolver
@@ -23,6 +22,7 @@ from distwall.redirect.resolver import Resolver
 if TYPE_CHECKING:
     from distwall.control import Firewall
     from distwall.epmd import Registry
+    from distwall.gateway.dial import Dialler
 
 REQUEST_TIMEOUT = 5.0
 """Seconds in which a node has to send its whole request: it sends at once."""
@@ -37,9 +37,10 @@ MAX_NAMES = 64
 class RedirectedEpmd:
     """Answers one request on each connection."""
 
-    def __init__(self, firewall: "Firewall", registry: "Registry", ports: MadeUpPorts) -> None:
+    def __init__(self, firewall: "Firewall", dialler: "Dialler", registry: "Registry", ports: MadeUpPorts) -> None:
         """``ports`` is where the ports come from that are answered."""
         self._firewall = firewall
+        self._dialler = dialler
         self._registry = registry
         self._ports = ports
         self._resolver = Resolver()
@@ -106,7 +107,7 @@ class RedirectedEpmd:
     async def _real_port(self, alive: str, address: str) -> int:
         """Where a peer listens. Raises OSError and ValueError if its EPMD doesn't say."""
         async with asyncio.timeout(EPMD_TIMEOUT):
-            port = await ask_epmd(address, self._firewall.policy.guard.peer_epmd_port, alive)
+            port = await self._dialler.ask_epmd(address, alive)
         if port is None:
             raise OSError(0, f"its EPMD does not know {alive}")
         return port
