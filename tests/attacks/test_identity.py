@@ -9,6 +9,7 @@ import pytest
 from tests.attacks.lure import answered, dial_out, luring, way_out
 from tests.gateway.gate import FLAGS, GUARD, PEER, FakeGuard, join, running
 from tests.nodes.harness import Peer
+from tests.nodes.tls import Pki, TlsGate
 
 MATE = "baz@127.0.0.2"
 ANY = Peer(["accept *"], node="*@*")
@@ -93,3 +94,26 @@ def test_who_is_gone_before_it_was_asked_who_it_is(tmp_path: Path) -> None:
             pass
         join(gate, guard)
         assert gate.errors == []
+
+
+def test_verify_peer_is_asked_whichever_entry_applies_in_the_end(tmp_path: Path) -> None:
+    """Until the guarded node has said its full name, the peer's entry may be another one, which asks for less."""
+    (tmp_path / "nobody.py").write_text("def peer(certificate, node):\n    return False\n")
+    wall = (pki := Pki(tmp_path)).host("wall", "127.0.0.2")
+    settings = f'cert = "{wall.cert}", key = "{wall.key}", ca = "{wall.ca}", verify_peer = "nobody:peer"'
+    entries = [
+        Peer(["accept *"], extra='tls = "off"\nguards = ["bar@127.0.0.9"]'),
+        Peer(["accept *"], extra='guards = ["bar@127.0.0.2"]'),
+    ]
+    with (
+        running(tmp_path, entries, guards=["bar@127.*"], extra=f"tls = {{ {settings} }}") as gate,
+        FakeGuard(gate).registered() as guard,
+    ):
+        here = TlsGate(gate, pki, wall)
+        with pytest.raises(ConnectionError):
+            here.join(guard)
+        gate.wait_event("handshake_refused", reason="guard_unknown")
+        again = here.dial()
+        again.send_name(PEER, FLAGS, 5)
+        assert again.receive_status() == b"not_allowed"
+        gate.wait_event("handshake_refused", reason="certificate", detail="verify_peer nobody:peer says no")
