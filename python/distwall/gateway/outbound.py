@@ -14,7 +14,7 @@ from distwall import _core
 from distwall.gateway.dial import DialError
 from distwall.gateway.handshake import Caller, Dialled, Handshake
 from distwall.gateway.sockets import framing, is_encrypted, peer_certificate, source_address
-from distwall.handshake import Denied, NameReceived, Outbound, Refused, Turn
+from distwall.handshake import Denied, NameReceived, Outbound, Refused, State, Turn
 from distwall.policy import Entry, Policy
 from distwall.policy.names import is_glob
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from distwall.gateway.dial import Dialler
     from distwall.gateway.door import Door
     from distwall.gateway.target import Target
+
+HEAD_START = 0.5
+"""Seconds by which distwall gives a peer up before the guarded node would, so that the log says who was slow."""
 
 
 class OutboundHandshake(Handshake):
@@ -83,6 +86,9 @@ class OutboundHandshake(Handshake):
     @property
     def _peers_turn(self) -> Turn:
         return Turn.ACCEPTOR
+
+    def _deadline(self, state: State, now: float) -> float:
+        return super()._deadline(state, now) - HEAD_START
 
     def _lookup(self, guard: str) -> Entry | Denied:
         if self._plain and self._policy.guard.inside:
