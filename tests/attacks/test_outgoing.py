@@ -1,11 +1,14 @@
 """Whoever answers where a guarded node dials, and knows no cookie: what it is told is of no use against distwall."""
 
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from distwall.gateway.door import MAX_TOTAL
 from tests.attacks.lure import answered, luring
-from tests.gateway.gate import FLAGS, GUARD, PEER, PEER_COOKIE, FakeGuard
+from tests.gateway.gate import FLAGS, GUARD, PEER, PEER_COOKIE, WAIT, FakeGuard
 from tests.nodes.harness import Peer
 from tests.wire.hostile import digest
 
@@ -59,3 +62,16 @@ def test_a_guarded_name_that_was_taken_proves_nothing_to_another(tmp_path: Path)
         with pytest.raises(ConnectionError):
             taken.receive_reply()
         here.gate.wait_event("handshake_refused", reason="reflected")
+
+
+def test_strangers_do_not_crowd_out_what_a_guarded_node_opens(tmp_path: Path) -> None:
+    """More of them than distwall lets wait, each from an address of its own, while it waits for a peer far away."""
+    with luring(tmp_path, [Peer(["accept *"])]) as here, FakeGuard(here.gate).registered():
+        inner, outer = here.lured()
+        port = here.gate.port()
+        with ExitStack() as stack:
+            for number in range(MAX_TOTAL + 20):
+                source = f"127.1.{number // 250}.{number % 250 + 1}"
+                stack.enter_context(socket.create_connection(("127.0.0.2", port), WAIT, (source, 0)))
+            here.gate.wait_event("handshake_refused", reason="flood")
+            answered(inner, outer, 1)

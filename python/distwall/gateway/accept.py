@@ -16,6 +16,7 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from distwall.gateway.door import OUTGOING
 from distwall.gateway.sockets import plain
 from distwall.gateway.tls import CLOSE_TIMEOUT
 from distwall.handshake.halfopen import source_of
@@ -115,7 +116,7 @@ class Opening:
         self._factory = factory
         self._context = context
         self._guard = guard
-        self._key = source_of(source) if guard else "guarded nodes"
+        self._key = source_of(source) if guard else f"{OUTGOING}whomever"
         self._loop = asyncio.get_running_loop()
         self._taken = False
         """A transport has the connection, and closes it."""

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 MAX_PER_SOURCE = 64
 MAX_TOTAL = 512
-"""Unproved connections, of one source and in all."""
+"""Unproved connections, of one source and in all; those that guarded nodes open are counted by themselves."""
+
+OUTGOING = "to "
+"""What the source of a connection begins with that a guarded node opened: strangers must not crowd it out."""
 
 
 class Unproved(Protocol):
@@ -43,7 +46,8 @@ class Door:
         """Handshakes that guarded nodes began, from their name on."""
         self._closed = False
         self._loop = asyncio.get_running_loop()
-        self._half_open: HalfOpen[Unproved] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
+        self._strangers: HalfOpen[Unproved] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
+        self._guarded: HalfOpen[Unproved] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
         self._open: set[Unproved] = set()
         self._by_ticket: dict[Ticket, InboundHandshake] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
@@ -51,7 +55,7 @@ class Door:
     def unproved(self, connection: Unproved, source: str) -> None:
         """Somebody has connected who has proved nothing. Too many of them: the oldest go."""
         self._open.add(connection)
-        for evicted in self._half_open.add(connection, source):
+        for evicted in self._pool(source).add(connection, source):
             evicted.refuse("flood", "too many unproved connections", peer_fault=True)
 
     def requested(self, handshake: "InboundHandshake", ticket: Ticket) -> None:
@@ -62,7 +66,7 @@ class Door:
     def settled(self, connection: Unproved, source: str) -> None:
         """A connection is proved, or over."""
         self._open.discard(connection)
-        self._half_open.remove(connection, source)
+        self._pool(source).remove(connection, source)
 
     def is_dialled(self, peer: str | None) -> bool:
         """Whether a guarded node is just connecting to ``peer``."""
@@ -99,6 +103,9 @@ class Door:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+
+    def _pool(self, source: str) -> HalfOpen[Unproved]:
+        return self._guarded if source.startswith(OUTGOING) else self._strangers
 
     def _advance(self, key: Key) -> None:
         """Does what admission says for ``key`` now."""

@@ -12,6 +12,7 @@ from cryptography import x509
 
 from distwall import _core
 from distwall.gateway.dial import DialError
+from distwall.gateway.door import OUTGOING
 from distwall.gateway.handshake import Caller, Dialled, Handshake
 from distwall.gateway.sockets import framing, is_encrypted, peer_certificate, source_address
 from distwall.handshake import Denied, NameReceived, Outbound, Refused, State, Turn
@@ -33,8 +34,7 @@ class OutboundHandshake(Handshake):
     def __init__(self, door: "Door", dialler: "Dialler", target: "Target", guard: asyncio.Transport) -> None:
         super().__init__(door, guard)
         self.source = target.address or target.host
-        # Not one of the strangers on loopback: they must not crowd it out.
-        self.source_key = f"to {target.node}"
+        self.source_key = OUTGOING + target.node
         self._dialler = dialler
         self._target = target
         self._certificate: x509.Certificate | None = None
