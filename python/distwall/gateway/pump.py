@@ -11,7 +11,8 @@ queued here: bytes wait in the transports' write buffers, and those bound what i
 
 Ends are passed on as they come. An end of stream on one leg, once all before it was written, becomes an end of stream
 on the other; when both have ended, or a connection breaks, both are closed after what is pending was written. What
-makes no progress for `LINGER` seconds then is cut. A TLS connection has no end of stream of its own: it is closed.
+makes no progress for `LINGER` seconds then is cut. A TLS connection has no end of stream of its own: it is closed, and
+hung up on as soon as the other side's system has got everything.
 When the core or the policy ends a channel, both legs are closed in the same way.
 
 No exception leaves a leg: an error in one channel ends that channel.
@@ -19,9 +20,12 @@ No exception leaves a leg: an error in one channel ends that channel.
 
 import asyncio
 import enum
+import fcntl
 import socket
 import sys
+import termios
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from distwall.gateway.sockets import is_encrypted
@@ -41,6 +45,9 @@ MAX_UNREAD = 1 << 16
 LINGER = 5.0
 """Seconds without progress after which a connection that is being closed is cut."""
 
+
+FAREWELL = 0.2
+"""Seconds after which it is looked whether a TLS connection that is being closed has all that was written."""
 
 # Where struct tcp_info of Linux has tcpi_bytes_acked, 64 bits.
 _BYTES_ACKED = 120
@@ -130,7 +137,27 @@ class Leg(asyncio.Protocol):
             if self._tls is None:
                 self.transport.write_eof()
             else:
-                self.transport.close()
+                self.close()
+
+    def close(self) -> None:
+        """Closes the connection, behind what is pending."""
+        self.transport.close()
+        if self._tls is not None and not self.lost:
+            self._hang_up(None)
+
+    def _hang_up(self, before: int | None) -> None:
+        """Ends a TLS connection once the other side's system has all, its farewell included.
+
+        By itself TLS waits for the other side's farewell. Nodes (seen with OTP 25, TLS 1.3) sometimes overlook ours
+        when it comes right behind the handshake, and wait for the end of the stream.
+        """
+        if self.lost:
+            return
+        now = _acknowledged(self.transport)
+        if now == before and not _unacknowledged(self.transport):
+            self.transport.abort()
+        else:
+            self._pump.later(FAREWELL, partial(self._hang_up, now))
 
     def unwritten(self) -> int:
         """Gets less when something of what is pending was written; how much there is, it doesn't say."""
@@ -175,6 +202,7 @@ class Pump:
     def __init__(self, loop: asyncio.AbstractEventLoop, gone: Callable[["Pump"], None]) -> None:
         """``gone`` is called once both connections are gone."""
         self.now = loop.time
+        self.later = loop.call_later
         self._loop = loop
         self._gone = gone
         self._legs: tuple[Leg, ...] = ()
@@ -222,7 +250,7 @@ class Pump:
         if not self._legs:
             return
         for leg in self._legs:
-            leg.transport.close()
+            leg.close()
         self._watch()
         self.handle.closed(reason)
 
@@ -287,3 +315,16 @@ def _acknowledged(transport: asyncio.Transport) -> int:
     except OSError:
         return 0
     return int.from_bytes(info[_BYTES_ACKED:], sys.byteorder)
+
+
+def _unacknowledged(transport: asyncio.Transport) -> int:
+    """How many bytes this side's system still has; 0 if the connection is gone."""
+    connection = transport.get_extra_info("socket")
+    if connection is None:
+        return 0
+    try:
+        # SIOCOUTQ by another name.
+        count = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return 0
+    return int.from_bytes(count, sys.byteorder)
