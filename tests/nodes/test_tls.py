@@ -13,6 +13,7 @@ VERSIONS = {"tlsv1.2": "foo12@127.0.0.1", "tlsv1.3": "foo13@127.0.0.1"}
 @pytest.fixture(scope="module")
 def scene() -> Iterator[TlsScene]:
     peers = [Peer(["accept *"], node=node, extra='certificate = "{host}"') for node in VERSIONS.values()]
+    peers.append(Peer(["accept *"], "gone@*", "gone-cookie", extra='certificate = "{host}"'))
     with TlsScene(peers) as scene:
         yield scene
 
@@ -55,3 +56,18 @@ def test_they_connect_again_after_a_disconnect(bar: Node, foo: Node) -> None:
         assert one.eval(f"net_kernel:connect_node('{other.name}')") == "true"
         assert one.eval(f"erlang:disconnect_node('{other.name}')") == "true"
         other.wait_until("nodes(connected) =:= []")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_peer_that_is_killed_is_gone_at_once(scene: TlsScene, bar: Node, version: str) -> None:
+    name = f"gone@127.0.0.{2 + [*VERSIONS].index(version)}"
+    identity = scene.pki.host(name, name.partition("@")[2])
+    with scene.peer(name, cookie="gone-cookie", flags=scene.pki.flags(identity, version=version)) as node:
+        assert node.eval(f"net_kernel:connect_node('{bar.name}')") == "true"
+        assert bar.eval(f"erlang:monitor_node('{name}', true), nodes(hidden)") != "[]"
+        waiting = bar.begin(
+            f"erlang:monitor_node('{name}', true), receive {{nodedown, N}} -> N after 10000 -> late end"
+        )
+        node.kill()
+        assert waiting.result() == f"'{name}'"
+    assert scene.wall.wait_event("disconnect", peer=name)["reason"] == "peer closed"
