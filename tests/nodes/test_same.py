@@ -85,7 +85,7 @@ def reconnects(stage: Stage) -> None:
 def killed_peer(stage: Stage) -> None:
     """A peer that is killed, and comes back."""
     bar, foo = stage.bar(), stage.foo()
-    for round_ in (1, 2, 3):
+    for round_ in (1, 2):
         stage.see(bar, f"net_adm:ping('{FOO}')", f"erlang:monitor_node('{FOO}', true)")
         foo.kill()
         apart(bar)
@@ -97,7 +97,7 @@ def killed_peer(stage: Stage) -> None:
 def killed_guard(stage: Stage) -> None:
     """A guarded node that is killed, and comes back: as another incarnation, which dials again."""
     bar, foo = stage.bar(), stage.foo()
-    for round_ in (1, 2, 3):
+    for round_ in (1, 2):
         stage.see(bar, f"net_adm:ping('{FOO}')")
         connected(foo)
         stage.see(foo, f"erpc:call('{GUARD}', erlang, node, [])")
