@@ -117,3 +117,14 @@ def test_who_never_closes_in_turn_is_cut(
         peer.hang_up()
     assert gate.is_empty()
     assert (peer if who == "peer" else inner).is_closed()
+
+
+def test_who_overlooks_the_farewell_is_hung_up_on(gate: TlsGate, guard: FakeGuard) -> None:
+    """As a node does that gets it just behind the handshake: it waits for the end of the stream."""
+    peer, inner = gate.join(guard)
+    began = time.monotonic()
+    inner.close()
+    with socket.socket(fileno=peer.sock.detach()) as raw:
+        raw.settimeout(5)
+        assert Raw(raw).is_closed()
+    assert time.monotonic() - began < pump.LINGER / 2
