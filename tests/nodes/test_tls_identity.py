@@ -219,6 +219,22 @@ def test_a_peer_that_is_dialled_and_speaks_plain_tcp(scene: TlsScene, bar: Node)
     assert (event["reason"], event["detail"]) == ("unreachable", "127.0.0.1: it hung up")
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_peer_that_does_not_accept_distwalls_certificate(
+    scene: TlsScene, bar: Node, identities: dict[str, Identity], version: str
+) -> None:
+    """The log says that it is the certificate, also where TLS 1.3 has the peer look at it when all seems well."""
+    before = len(scene.wall.events("handshake_refused"))
+    context = identities["good"].context(VERSIONS[version], server=True)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(scene.folder / "other" / "ca.pem")
+    with _lure(scene, FOO, context) as told:
+        assert bar.eval(f"net_kernel:connect_node('{FOO}')") == "false"
+    assert told == []
+    event = scene.wall.wait_event("handshake_refused", behind=before, peer=FOO)
+    assert event["detail"].endswith("it does not know the CA of distwall's certificate")
+
+
 def test_the_guarded_node_is_well_after_all_that(scene: TlsScene, bar: Node, identities: dict[str, Identity]) -> None:
     foo = scene.peer(FOO, flags=scene.pki.flags(identities["good"]))
     assert foo.eval(f"net_adm:ping('{GUARD}')") == "pong"
