@@ -1,13 +1,16 @@
 """Whoever answers where a guarded node dials, and knows no cookie: what it is told is of no use against distwall."""
 
 import socket
+import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from distwall.gateway.door import MAX_TOTAL
-from tests.attacks.lure import answered, luring
+from tests.attacks.lure import answered, dial_out, luring
 from tests.gateway.gate import FLAGS, GUARD, PEER, PEER_COOKIE, WAIT, FakeGuard
 from tests.nodes.harness import Peer
 from tests.wire.hostile import digest
@@ -75,3 +78,30 @@ def test_strangers_do_not_crowd_out_what_a_guarded_node_opens(tmp_path: Path) ->
                 stack.enter_context(socket.create_connection(("127.0.0.2", port), WAIT, (source, 0)))
             here.gate.wait_event("handshake_refused", reason="flood")
             answered(inner, outer, 1)
+            # They are accepted in order, and by now all of them.
+            last = here.gate.dial()
+            last.send(b"?")
+            assert last.is_closed()
+
+
+def test_names_whose_servers_do_not_answer_hold_up_no_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may choose a host, as where a glob stands for every one, chooses hosts of his own name servers."""
+    over = threading.Event()
+    system = socket.getaddrinfo
+
+    def slow(host: str, *args: Any, **kwargs: Any) -> Any:
+        if host.endswith("evil.example"):
+            over.wait(WAIT)
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return system(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    with luring(tmp_path, [Peer(["accept *"], node="*@*")]) as here:
+        for number in range(20):
+            dial_out(here.gate, f"x@host{number}.evil.example")
+        begun = time.monotonic()
+        here.lured("foo@localhost")
+        assert time.monotonic() - begun < 2
+        here.gate.end()
+        assert time.monotonic() - begun < WAIT
+    over.set()

@@ -6,8 +6,11 @@ import errno
 import ipaddress
 import resource
 import socket
+from functools import partial
 
 from cryptography import x509
+
+from distwall.gateway.lookup import looked_up
 
 BACKLOG = 1024
 """Connections that the kernel keeps while they are not accepted yet."""
@@ -21,8 +24,8 @@ async def resolve(host: str) -> list[str]:
     with contextlib.suppress(ValueError):
         return [str(ipaddress.ip_address(host))]
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        found = await looked_up(
+            partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         )
     except UnicodeError:
         raise OSError(errno.EINVAL, "it is no host name") from None

@@ -1,0 +1,52 @@
+"""Questions to the name service, each in a thread of its own.
+
+The event loop lends two threads to such questions. Two names whose servers do not answer, which takes 20 s to find out,
+would hold up all others, and the end of distwall as well.
+"""
+
+import asyncio
+import errno
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+MAX_AT_ONCE = 256
+"""Questions under way, those that nobody waits for any more included: a thread that asks can't be ended."""
+
+_running = threading.BoundedSemaphore(MAX_AT_ONCE)
+
+
+async def looked_up(question: Callable[[], T]) -> T:
+    """The answer to ``question``, which may take its time. Raises what it raises, and OSError if too much is asked."""
+    if not _running.acquire(blocking=False):
+        raise OSError(errno.EAGAIN, f"the name service hangs in {MAX_AT_ONCE} questions")
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+    try:
+        threading.Thread(target=_ask, args=(loop, answer, question), name="lookup", daemon=True).start()
+    except RuntimeError as error:
+        _running.release()
+        raise OSError(errno.EAGAIN, f"the name service can't be asked: {error}") from None
+    return await answer
+
+
+def _ask(loop: asyncio.AbstractEventLoop, answer: "asyncio.Future[T]", question: Callable[[], T]) -> None:
+    try:
+        deliver = partial(answer.set_result, question())
+    except Exception as error:  # noqa: BLE001  # raised where it is waited for
+        deliver = partial(answer.set_exception, error)
+    finally:
+        _running.release()
+    try:
+        loop.call_soon_threadsafe(_unless_given_up, answer, deliver)
+    except RuntimeError:
+        # The loop is closed: distwall has ended.
+        return
+
+
+def _unless_given_up(answer: "asyncio.Future[Any]", deliver: Callable[[], None]) -> None:
+    if not answer.done():
+        deliver()
