@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from distwall.gateway.door import MAX_TOTAL
+from tests.attacks.ground import COOKIE, HIDDEN, OPEN, Ground
 from tests.attacks.lure import answered, dial_out, luring
 from tests.gateway.gate import FLAGS, GUARD, PEER, PEER_COOKIE, WAIT, FakeGuard
 from tests.nodes.harness import Peer
+from tests.wire import hostile
+from tests.wire.etf import Atom
 from tests.wire.hostile import digest
 
 MATE = "mate@127.0.0.1"
@@ -105,3 +108,17 @@ def test_names_whose_servers_do_not_answer_hold_up_no_others(tmp_path: Path, mon
         here.gate.end()
         assert time.monotonic() - begun < WAIT
     over.set()
+
+
+def test_who_opens_the_connection_does_not_renew_a_budget() -> None:
+    """New atoms count for the peer's entry, over all of its channels, whichever way they were opened."""
+    with Ground({OPEN: ["accept *"]}, extra="limits = { new_atoms = 10 }", opened_by="guard") as ground:
+        ground.bar.eval("probe:collector(victim)")
+        for round_ in range(4):
+            direct = hostile.Node(OPEN, COOKIE.encode(), HIDDEN)
+            with ground.connect() if round_ % 2 else direct.connect(ground.address) as peer:
+                for number in range(10):
+                    peer.reg_send("victim", Atom(f"attack_{round_}_{number}"))
+                peer.receive()
+        assert 5 <= ground.bar.number("length(probe:got(victim))") <= 10
+        assert ground.told("limit:new_atoms")
