@@ -92,7 +92,7 @@ def test_a_slow_reader_gets_all_before_the_end(
     """As long as something goes, however slowly, nothing is cut."""
     monkeypatch.setattr(pump, "LINGER", 0.3)
     peer, inner = gate.join(guard, receive_buffer=1 << 15)
-    data = _frames(50, guard.name, guard.flags)
+    data = _frames(20, guard.name, guard.flags)
 
     def write() -> None:
         inner.sock.sendall(data)
