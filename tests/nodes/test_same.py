@@ -147,6 +147,7 @@ def never(stage: Stage) -> None:
         f"net_adm:ping('{FOO}')",
         f"net_kernel:connect_node('{FOO}')",
     )
+    connected(bar, foo)
     stage.both(bar, foo)
     stage.see(foo, "probe:got(victim)")
 
