@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.launch import guarded
+from tests.launch.terminal import terminal
 from tests.nodes.harness import GUARD, Child, Peer, Scene
 from tests.nodes.harness.wall import CLUSTER_COOKIE, launcher
-from tests.nodes.test_exec_elixir import terminal
 
 pytestmark = pytest.mark.skipif(not shutil.which("iex"), reason="Elixir is not installed")
 
