@@ -84,7 +84,7 @@ class TestWeakCookies:
         assert len(list(cookies.weak(policy(folder, text)))) == 1
 
     @pytest.mark.parametrize(
-        "cookie", [CLUSTER, FOO, BAZ, "0123456789abcdef0d93", os.urandom(16).hex(), "p4§µ ... öäü-1Zq"]
+        "cookie", [CLUSTER, FOO, BAZ, "0123456789abcdef0d93", "6634704401569b83116cc481f1b2a2e0", "p4§µ ... öäü-1Zq"]
     )
     def test_good_ones(self, cookie: str) -> None:
         assert cookies.weakness(Cookie(cookie.encode("latin-1"))) is None
