@@ -1,9 +1,10 @@
 """Whoever answers where a guarded node dials, and knows no cookie: what it is told is of no use against distwall."""
 
 import socket
+import struct
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ import pytest
 
 from distwall.gateway.door import MAX_TOTAL
 from tests.attacks.ground import COOKIE, HIDDEN, OPEN, Ground
-from tests.attacks.lure import answered, dial_out, luring
+from tests.attacks.lure import answered, dial_out, luring, way_out
 from tests.gateway.gate import FLAGS, GUARD, PEER, PEER_COOKIE, WAIT, FakeGuard
 from tests.nodes.harness import Peer
 from tests.wire import hostile
 from tests.wire.etf import Atom
-from tests.wire.hostile import digest
+from tests.wire.hostile import Handshake, digest
 
 MATE = "mate@127.0.0.1"
 
@@ -108,6 +109,28 @@ def test_names_whose_servers_do_not_answer_hold_up_no_others(tmp_path: Path, mon
         here.gate.end()
         assert time.monotonic() - begun < WAIT
     over.set()
+
+
+def test_who_hangs_up_while_distwall_dials_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Over and over, at the moment when the connection to the other side is being made."""
+    with luring(tmp_path, [Peer(["accept *"])]) as here, FakeGuard(here.gate).registered() as guard:
+        ports = {GUARD: way_out(here.gate), PEER: here.gate.port()}
+        for number in range(100):
+            name = (GUARD, PEER)[number % 2]
+            host = "127.0.0.1" if name == GUARD else "127.0.0.2"
+            with socket.create_connection((host, ports[name] or 0), WAIT) as sock:
+                Handshake(sock).send_name(name, FLAGS, 5)
+                time.sleep(number % 10 * 0.0002)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        guard.server.settimeout(0.5)
+        with suppress(TimeoutError):
+            while True:
+                guard.accept().close()
+        door = here.gate.gateway._door
+        end = time.monotonic() + 2 * WAIT
+        while any((door._open, door._by_ticket, door.connections, door.outgoing, door.pumps, door.proofs)):
+            assert time.monotonic() < end
+            time.sleep(0.02)
 
 
 def test_who_opens_the_connection_does_not_renew_a_budget() -> None:

@@ -47,6 +47,8 @@ class Handshake(abc.ABC):
         self.source = source_address(initiator)
         """The peer's address, or where it is looked for."""
         self.source_key = source_of(self.source)
+        self.dialled: set[asyncio.Transport] = set()
+        """Connections that were made to the acceptor, and are not gone as far as is known."""
         self._door = door
         self._policy: Policy = door.firewall.policy
         self._loop = asyncio.get_running_loop()
@@ -134,6 +136,10 @@ class Handshake(abc.ABC):
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
+        except asyncio.CancelledError:
+            # Given up when the connection had just been made: uvloop closes it, and tells nobody.
+            self._door.connections -= self.dialled
+            raise
         except Exception as error:  # noqa: BLE001  # stays in this handshake and fails closed
             self._fail(error)
 
@@ -306,6 +312,7 @@ class Dialled(asyncio.Protocol):
         """It was accepted. The handshake is told by whoever dials, once it knows that this is the right one."""
         self._transport = cast("asyncio.Transport", transport)
         self._door.connections.add(self._transport)
+        self._handshake.dialled.add(self._transport)
 
     def data_received(self, data: bytes) -> None:
         """Some of the handshake."""
@@ -314,5 +321,6 @@ class Dialled(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """It is gone. An end of stream comes here too: asyncio closes the transport for it."""
         self._door.connections.discard(self._transport)
+        self._handshake.dialled.discard(self._transport)
         # By TLS 1.3 the acceptor looks at distwall's certificate when the connection is open already.
         self._handshake.acceptor_lost(explain(error) if isinstance(error, ssl.SSLError) else "")
