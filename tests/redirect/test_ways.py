@@ -66,6 +66,7 @@ def test_nodes_that_know_only_the_usual_port_of_epmd(pair: Pair) -> None:
         ground.guard(BAZ, flags=LOOPBACK)
         assert [ping(bar, FOO), ping(bar, BAZ)] == ["pong", "pong"]
         part(bar, FOO)
+        foo.wait_until("nodes(connected) =:= []")
         assert ping(foo, BAR) == "pong"
         for who in ("guard", "peer"):
             ground.wall.wait_event("connect", peer=FOO, guard=BAR, opened_by=who)
