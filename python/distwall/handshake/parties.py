@@ -40,6 +40,6 @@ GUARD = Party(
     declined="guard_declined",
     misbehaved="bad_guard",
     wrong_cookie="bad_guard_cookie",
-    wrong_cookie_detail="the guarded node's cookie is not [guard] cookie",
+    wrong_cookie_detail="the guarded node's cookie is not that of [guard]: it needs none of its own for this peer",
     hung_up_on_proof="the guarded node hung up on distwall's proof: is the cookie of [guard] the cluster's?",
 )
