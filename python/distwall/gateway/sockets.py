@@ -10,7 +10,7 @@ from functools import partial
 
 from cryptography import x509
 
-from distwall.gateway.lookup import looked_up
+from distwall.lookup import looked_up
 
 BACKLOG = 1024
 """Connections that the kernel keeps while they are not accepted yet."""

@@ -5,7 +5,10 @@ import ipaddress
 import socket
 from collections import OrderedDict
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
+
+from distwall.lookup import looked_up
 
 TIMEOUT = 2.0
 """Seconds to wait for one answer: a node waits 7 for its connection."""
@@ -16,8 +19,8 @@ KEPT = 30.0
 MAX_KEPT = 1024
 """Answers held."""
 
-MAX_AT_ONCE = 3
-"""Questions that are in threads at a time: the event loop has four, and others ask as well."""
+MAX_AT_ONCE = 64
+"""Questions that are in threads at a time: dialling needs some of those that there are, too."""
 
 MAX_WAITING = 1024
 """Questions under way, those that wait for a thread included; more are not asked."""
@@ -81,11 +84,11 @@ class Resolver:
         return answer
 
     async def _addresses(self, host: str) -> Answer:
-        found = await self._loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = await looked_up(partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM))
         return frozenset(str(ipaddress.ip_address(str(address[0]).partition("%")[0])) for *_, address in found)
 
     async def _names(self, address: str) -> Answer:
-        name, _ = await self._loop.getnameinfo((address, 0), socket.NI_NAMEREQD)
+        name, _ = await looked_up(partial(socket.getnameinfo, (address, 0), socket.NI_NAMEREQD))
         name = name.rstrip(".")
         try:
             ipaddress.ip_address(name)
