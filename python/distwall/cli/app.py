@@ -28,9 +28,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (init, check, explain, run, peers, stats, doctor, erlang_path):
-    app.command()(command)
-app.command("exec")(exec_)
+for command in (init, check, explain, run, exec_, peers, stats, doctor, erlang_path):
+    app.command(command.__name__.strip("_").replace("_", "-"))(command)
 app.add_typer(redirect)
 
 
