@@ -4,8 +4,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from distwall.launch import erlang_folder
 from tests.nodes.harness import GUARD, Child, Node, Scene
+from tests.nodes.harness.node import copy_modules
 from tests.nodes.harness.wall import CLUSTER_COOKIE, launcher
 
 GUARD_OTP = Path(os.environ["DISTWALL_GUARD_OTP"]) if os.environ.get("DISTWALL_GUARD_OTP") else None
@@ -34,7 +34,8 @@ def node(
 
 def program(scene: Scene, command: Sequence[str | Path], env: Mapping[str, str] | None = None) -> Child:
     """Starts any program guarded."""
-    _copy_modules()
+    if GUARD_OTP:
+        copy_modules(GUARD_OTP)
     log = scene.folder / f"{Path(command[0]).name}.log"
     command = [*launcher(scene.wall.config), *command]
     return Child(command, log, env={**environment(scene), **(env or {})}, cwd=scene.folder)
@@ -49,13 +50,3 @@ def environment(scene: Scene) -> dict[str, str]:
         "ERL_CRASH_DUMP": "/dev/null",
         "ERL_CRASH_DUMP_SECONDS": "0",
     }
-
-
-def _copy_modules() -> None:
-    """Makes the modules visible in the chroot, at the same place."""
-    if GUARD_OTP is None:
-        return
-    for beam in erlang_folder().rglob("*.beam"):
-        copy = GUARD_OTP / beam.relative_to("/")
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(beam.read_bytes())

@@ -61,7 +61,7 @@ class Node(Child):
             command: list[str | Path] = [*launcher]
             if otp:
                 command += ["chroot", otp]
-                _copy_modules(otp)
+                copy_modules(otp)
             naming = [] if {"-name", "-sname"} & {*flags} else ["-name", name]
             command += ["erl", *_CALM, "-noshell", "-noinput", "-start_epmd", "false", *naming]
             command += ["-setcookie", cookie, *flags, "-eval", bootstrap]
@@ -181,7 +181,7 @@ class Pending:
         return printed
 
 
-def _copy_modules(otp: Path) -> None:
+def copy_modules(otp: Path) -> None:
     """Makes distwall's Erlang modules visible in a chroot, at the same place."""
     for beam in erlang_folder().rglob("*.beam"):
         copy = otp / beam.relative_to("/")
