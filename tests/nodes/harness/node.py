@@ -186,7 +186,10 @@ def copy_modules(otp: Path) -> None:
     for beam in erlang_folder().rglob("*.beam"):
         copy = otp / beam.relative_to("/")
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(beam.read_bytes())
+        # At once: nodes of other tests read it at the same time.
+        part = copy.with_suffix(f".{os.getpid()}")
+        part.write_bytes(beam.read_bytes())
+        part.rename(copy)
 
 
 def _probe_for(otp: Path | None) -> bytes:
