@@ -200,7 +200,7 @@ class TestNodes:
     def test_that_do_not_listen(self, ground: Ground) -> None:
         ground.run()
         ground.guarded()
-        flags = ["-noshell", "-name", "bar@127.0.0.2", "-dist_listen", "false"]
+        flags = ["-noshell", "-start_epmd", "false", "-name", "bar@127.0.0.2", "-dist_listen", "false"]
         with Child(["erl", *flags], ground.folder / "mute.log", env=ground.environment, cwd=ground.folder) as mute:
             until(lambda: mute.pid in [node.pid for node in Host().guarded(ground.policy)])
             assert ground.found("unregistered") == []
@@ -311,7 +311,7 @@ class TestService:
 def test_nodes_in_other_network_namespaces_are_left_alone(ground: Ground) -> None:
     ground.run()
     ground.guarded()
-    flags = ["-noshell", "-name", "bar@127.0.0.2", "-setcookie", "x", "-dist_listen", "false"]
+    flags = ["-noshell", "-start_epmd", "false", "-name", "bar@127.0.0.2", "-setcookie", "x", "-dist_listen", "false"]
     command = ["unshare", "--net", "erl", *flags]
     with Child(command, ground.folder / "far.log", env=ground.environment, cwd=ground.folder) as far:
         until(lambda: "beam" in Path(f"/proc/{far.pid}/cmdline").read_text())
