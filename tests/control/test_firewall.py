@@ -185,7 +185,7 @@ def test_a_flood_of_refusals_is_folded(scene: Scene) -> None:
     async def scenario() -> None:
         for _ in range(30):
             scene.firewall.refused(source="10.0.0.1", peer="x@h", guard=None, reason="bad_cookie")
-        scene.firewall.refused(source="10.0.0.1", peer=None, guard=None, reason="kill", kind="epmd_refused")
+        scene.firewall.notice("epmd_refused", source="10.0.0.1", reason="kill")
         scene.firewall.close()
         await scene.audit.close()
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from distwall._core import DEFAULT_LIMITS, Budget, Channel
 from distwall.audit import AuditLog, Folder
@@ -16,6 +16,10 @@ from distwall.policy.names import is_glob
 
 if TYPE_CHECKING:
     from distwall._core import Event
+
+
+Side = Literal["peer", "guard"]
+"""Of a connection: who dialled distwall."""
 
 
 class RefusedChannelError(Exception):
@@ -32,8 +36,7 @@ class PeerInfo:
     """The ``node`` of the entry that applies."""
     visible: bool
     source: str
-    opened_by: str
-    """Who dialled: ``peer`` or ``guard``."""
+    opened_by: Side
     tls: bool
     certificate: str | None
     """The names in the certificate that the peer has shown."""
@@ -61,7 +64,7 @@ class ChannelHandle:
         guard: str,
         entry: Entry,
         source: str,
-        opened_by: str,
+        opened_by: Side,
         tls: bool,
         certificate: str | None,
         close: Callable[[str], None],
@@ -146,7 +149,7 @@ class Firewall:
         flags: int,
         entry: Entry,
         source: str,
-        opened_by: str = "peer",
+        opened_by: Side = "peer",
         tls: bool = False,
         certificate: str | None = None,
         close: Callable[[str], None],
@@ -216,12 +219,11 @@ class Firewall:
         guard: str | None,
         reason: str,
         detail: str = "",
-        opened_by: str | None = "peer",
-        kind: str = "handshake_refused",
+        opened_by: Side = "peer",
     ) -> None:
-        """A handshake or an EPMD request (``kind="epmd_refused"``) was refused. A flood of these is folded."""
+        """A handshake was refused. A flood of these is folded."""
         self._fold(
-            kind,
+            "handshake_refused",
             source=source,
             peer=peer,
             guard=guard,
@@ -231,7 +233,7 @@ class Firewall:
         )
 
     def notice(self, kind: str, **fields: Any) -> None:
-        """Something happened that is worth recording: a listener is up, a node has registered, ..."""
+        """Something happened that is worth recording. A flood of refusals (``..._refused``) is folded."""
         if kind.endswith("_refused"):
             self._fold(kind, **fields)
         else:

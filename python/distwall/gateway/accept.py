@@ -16,7 +16,7 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from distwall.gateway.door import OUTGOING
+from distwall.control import Side
 from distwall.gateway.sockets import plain
 from distwall.gateway.tls import CLOSE_TIMEOUT
 from distwall.handshake.halfopen import source_of
@@ -116,12 +116,17 @@ class Opening:
         self._factory = factory
         self._context = context
         self._guard = guard
-        self._key = source_of(source) if guard else f"{OUTGOING}whomever"
+        self._key = source_of(source)
         self._loop = asyncio.get_running_loop()
         self._taken = False
         """A transport has the connection, and closes it."""
         self._task = self._loop.create_task(self._open())
         self._door.unproved(self, self._key)
+
+    @property
+    def opened_by(self) -> Side:
+        """Who dialled."""
+        return "guard" if self._guard is None else "peer"
 
     def refuse(self, reason: str, detail: str, *, peer_fault: bool) -> None:
         """Cuts the connection, and says why on the event stream."""
@@ -183,11 +188,10 @@ class Opening:
                 self._loop.remove_reader(self._connection)
 
     def _report(self, reason: str, detail: str, *, peer_fault: bool) -> None:
-        if peer_fault and self._guard is not None:
+        if peer_fault and self.opened_by == "peer":
             self._door.failed(self._key)
-        opened_by = "guard" if self._guard is None else "peer"
         self._door.firewall.refused(
-            source=self._source, peer=None, guard=self._guard, reason=reason, detail=detail, opened_by=opened_by
+            source=self._source, peer=None, guard=self._guard, reason=reason, detail=detail, opened_by=self.opened_by
         )
 
 

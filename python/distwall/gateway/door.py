@@ -3,6 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from distwall.control import Side
 from distwall.gateway.mates import Mates
 from distwall.handshake import Admission, HalfOpen, Proofs, Ticket
 from distwall.handshake.admission import Key
@@ -17,12 +18,13 @@ MAX_PER_SOURCE = 64
 MAX_TOTAL = 512
 """Unproved connections, of one source and in all; those that guarded nodes open are counted by themselves."""
 
-OUTGOING = "to "
-"""What the source of a connection begins with that a guarded node opened: strangers must not crowd it out."""
-
 
 class Unproved(Protocol):
     """A connection that has proved nothing yet."""
+
+    @property
+    def opened_by(self) -> Side:
+        """Who dialled."""
 
     def refuse(self, reason: str, detail: str, *, peer_fault: bool) -> None:
         """Ends it, and says why on the event stream."""
@@ -46,8 +48,10 @@ class Door:
         """Handshakes that guarded nodes began, from their name on."""
         self._closed = False
         self._loop = asyncio.get_running_loop()
-        self._strangers: HalfOpen[Unproved] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
-        self._guarded: HalfOpen[Unproved] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
+        # Strangers must not crowd out what guarded nodes open.
+        self._half_open: dict[Side, HalfOpen[Unproved]] = {
+            side: HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL) for side in ("peer", "guard")
+        }
         self._open: set[Unproved] = set()
         self._by_ticket: dict[Ticket, InboundHandshake] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
@@ -55,7 +59,7 @@ class Door:
     def unproved(self, connection: Unproved, source: str) -> None:
         """Somebody has connected who has proved nothing. Too many of them: the oldest go."""
         self._open.add(connection)
-        for evicted in self._pool(source).add(connection, source):
+        for evicted in self._half_open[connection.opened_by].add(connection, source):
             evicted.refuse("flood", "too many unproved connections", peer_fault=True)
 
     def requested(self, handshake: "InboundHandshake", ticket: Ticket) -> None:
@@ -66,7 +70,7 @@ class Door:
     def settled(self, connection: Unproved, source: str) -> None:
         """A connection is proved, or over."""
         self._open.discard(connection)
-        self._pool(source).remove(connection, source)
+        self._half_open[connection.opened_by].remove(connection, source)
 
     def is_dialled(self, peer: str | None) -> bool:
         """Whether a guarded node is just connecting to ``peer``."""
@@ -103,9 +107,6 @@ class Door:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-
-    def _pool(self, source: str) -> HalfOpen[Unproved]:
-        return self._guarded if source.startswith(OUTGOING) else self._strangers
 
     def _advance(self, key: Key) -> None:
         """Does what admission says for ``key`` now."""

@@ -10,10 +10,9 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from distwall.gateway.accept import Acceptor
-from distwall.gateway.outbound import GuardCaller, outgoing_entry
+from distwall.gateway.outbound import GuardCaller
 from distwall.gateway.sockets import listen
 from distwall.gateway.target import Target
-from distwall.handshake import Denied
 
 if TYPE_CHECKING:
     from distwall.gateway.dial import Dialler
@@ -38,9 +37,9 @@ class Egress:
 
     def port_for(self, node: str, host: str) -> int | None:
         """The port at ``host``, a loopback address, that leads to the peer ``node``; None if nobody may go there."""
-        denied = outgoing_entry(self._door.firewall.policy, node, None)
-        if isinstance(denied, Denied):
-            self._refused(node, denied.reason, denied.detail)
+        # Whether this guarded node may, and how, is asked once it has said its name.
+        if self._door.firewall.policy.entry_for(node) is None:
+            self._refused(node, "unknown_node", "no [[peers]] entry names it")
             return None
         way = self._ways.get((node, host))
         if way is None:

@@ -146,9 +146,7 @@ class EpmdConnection(asyncio.Protocol):
         self._transport.abort()
 
     def _report(self, reason: str, detail: str) -> None:
-        self._service.firewall.refused(
-            source=self._source, peer=None, guard=None, reason=reason, detail=detail, kind="epmd_refused"
-        )
+        self._service.firewall.notice("epmd_refused", source=self._source, reason=reason, detail=detail)
 
     def _settled(self) -> None:
         self._timer.cancel()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from cryptography import x509
 
-from distwall.control import RefusedChannelError
+from distwall.control import RefusedChannelError, Side
 from distwall.gateway.pump import Pump
 from distwall.gateway.sockets import is_encrypted, source_address
 from distwall.handshake import Established, Event, NameReceived, Proved, Refused, Relay, State, Turn
@@ -96,8 +96,8 @@ class Handshake(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def opened_by(self) -> str:
-        """Who dialled: ``peer`` or ``guard``."""
+    def opened_by(self) -> Side:
+        """Who dialled."""
 
     @property
     @abc.abstractmethod
@@ -176,10 +176,8 @@ class Handshake(abc.ABC):
         if to_acceptor and self._acceptor is not None and not self._acceptor.is_closing():
             self._acceptor.write(to_acceptor)
 
-    def _open_channel(self, event: Established[Entry]) -> Pump | None:
+    def _open_channel(self, event: Established[Entry], peer: asyncio.Transport) -> Pump | None:
         """Opens the channel; the initiator gets its acknowledgement only if that works."""
-        if self._acceptor is None:
-            return None
         pump = Pump(self._loop, self._door.pump_gone)
         try:
             handle = self._door.firewall.open_channel(
@@ -191,7 +189,7 @@ class Handshake(abc.ABC):
                 entry=event.entry,
                 source=self.source,
                 opened_by=self.opened_by,
-                tls=is_encrypted(self._sides(self._acceptor)[0]),
+                tls=is_encrypted(peer),
                 certificate=None if self.certificate is None else describe(self.certificate),
                 close=pump.end,
             )
@@ -202,16 +200,17 @@ class Handshake(abc.ABC):
         return pump
 
     def _establish(self, event: Established[Entry]) -> None:
-        pump = self._open_channel(event)
-        if pump is None or self._acceptor is None:
+        acceptor = cast("asyncio.Transport", self._acceptor)
+        peer, guard = self._sides(acceptor)
+        pump = self._open_channel(event, peer)
+        if pump is None:
             return
         self._established()
         self._flush()
         self._timer.cancel()
-        self._door.connections -= {self._initiator, self._acceptor}
+        self._door.connections -= {self._initiator, acceptor}
         self._door.pumps.add(pump)
         self._release()
-        peer, guard = self._sides(self._acceptor)
         pump.start(peer, guard, event.peer_data, event.guard_data)
 
     def _end(self, refused: Refused) -> None:

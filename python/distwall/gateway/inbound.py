@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from distwall import _core
+from distwall.control import Side
 from distwall.gateway.dial import DialError
 from distwall.gateway.handshake import Caller, Dialled, Handshake
 from distwall.gateway.sockets import framing, is_encrypted, peer_certificate
@@ -47,7 +48,7 @@ class InboundHandshake(Handshake):
         )
 
     @property
-    def opened_by(self) -> str:
+    def opened_by(self) -> Side:
         """See `Handshake`."""
         return "peer"
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from distwall import _core
+from distwall.control import Side
 from distwall.gateway.dial import DialError
-from distwall.gateway.door import OUTGOING
 from distwall.gateway.handshake import Caller, Dialled, Handshake
 from distwall.gateway.sockets import framing, is_encrypted, peer_certificate, source_address
 from distwall.handshake import Denied, NameReceived, Outbound, Refused, State, Turn
-from distwall.policy import Entry, Policy
+from distwall.policy import Entry
 from distwall.policy.names import is_glob
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ class OutboundHandshake(Handshake):
     def __init__(self, door: "Door", dialler: "Dialler", target: "Target", guard: asyncio.Transport) -> None:
         super().__init__(door, guard)
         self.source = target.address or target.host
-        self.source_key = OUTGOING + target.node
+        # A guarded node's dials to one peer must not crowd out those to others.
+        self.source_key = target.node
         self._dialler = dialler
         self._target = target
         self._certificate: x509.Certificate | None = None
@@ -50,7 +51,7 @@ class OutboundHandshake(Handshake):
         )
 
     @property
-    def opened_by(self) -> str:
+    def opened_by(self) -> Side:
         """See `Handshake`."""
         return "guard"
 
@@ -93,23 +94,16 @@ class OutboundHandshake(Handshake):
     def _lookup(self, guard: str) -> Entry | Denied:
         if self._plain and self._policy.guard.inside:
             return Denied("plain_tcp", "[guard.tls.inside] asks for TLS")
-        found = outgoing_entry(self._policy, self._target.node, guard)
-        if isinstance(found, Entry) and is_glob(found.node) and self._door.is_mate(self._target.node):
+        entry = self._policy.entry_for(self._target.node, guard)
+        if entry is None:
+            return Denied("unknown_node", "no [[peers]] entry names it")
+        if entry.cookie == self._policy.guard.cookie and not entry.tls:
+            # Whoever answers at its address would get what it takes to guess the cluster's cookie offline.
+            detail = "its entry has the cluster's cookie, which is not shown to whoever answers there"
+            return Denied("cluster_cookie", detail)
+        if is_glob(entry.node) and self._door.is_mate(self._target.node):
             return Denied("own_name", "the name of a guarded node of this host, and its entry is a glob")
-        return found
-
-
-def outgoing_entry(policy: Policy, target: str, guard: str | None) -> Entry | Denied:
-    """The entry by which a guarded node (None: whichever) may dial ``target``."""
-    entry = policy.entry_for(target, guard)
-    if entry is None:
-        return Denied("unknown_node", "no [[peers]] entry names it")
-    if entry.cookie == policy.guard.cookie and not entry.tls:
-        # Whoever answers at its address would get what it takes to guess the cluster's cookie offline.
-        return Denied(
-            "cluster_cookie", "its entry has the cluster's cookie, which is not shown to whoever answers there"
-        )
-    return entry
+        return entry
 
 
 class GuardCaller(Caller):

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from distwall.epmd import messages
 from distwall.epmd.messages import Names, Port2, Request, RequestError
-from distwall.gateway.outbound import outgoing_entry
 from distwall.gateway.own import is_own
 from distwall.handshake import Denied
 from distwall.redirect.names import may_name, name_at
@@ -67,9 +66,9 @@ class RedirectedEpmd:
             async with asyncio.timeout(REQUEST_TIMEOUT):
                 await self._loop.sock_sendall(connection, answer)
         except RequestError as error:
-            self._refused(address, None, "malformed", str(error), kind="epmd_refused")
+            self._firewall.notice("epmd_refused", source=address, reason="malformed", detail=str(error))
         except TimeoutError:
-            self._refused(address, None, "timeout", "no request in time", kind="epmd_refused")
+            self._firewall.notice("epmd_refused", source=address, reason="timeout", detail="no request in time")
         except OSError:
             # It hung up.
             pass
@@ -91,7 +90,7 @@ class RedirectedEpmd:
         """The answer to PORT2_REQ."""
         stand = self._mate(alive, address)
         if stand is None:
-            node = await self._named(alive, address)
+            node = await name_at(self._firewall.policy, self._resolver, alive, address)
             if isinstance(node, Denied):
                 self._refused(address, f"{alive}@{address}", node.reason, node.detail)
                 return messages.port2_refusal()
@@ -117,7 +116,7 @@ class RedirectedEpmd:
         stands: dict[str, Stand] = {}
         if await may_name(self._firewall.policy, self._resolver, address):
             for alive, real in (await self._real_names(address))[:MAX_NAMES]:
-                node = await self._named(alive, address)
+                node = await name_at(self._firewall.policy, self._resolver, alive, address)
                 if not isinstance(node, Denied):
                     stands[alive] = Stand(node, real)
         elif not is_own(address):
@@ -149,21 +148,8 @@ class RedirectedEpmd:
         mate = self._registry.guarded(alive)
         return Stand(f"{alive}@{address}", mate.node.port, mate=True) if mate is not None and is_own(address) else None
 
-    async def _named(self, alive: str, address: str) -> str | Denied:
-        """The full name of a node that a guarded node may dial."""
-        policy = self._firewall.policy
-        node = await name_at(policy, self._resolver, alive, address)
-        if isinstance(node, Denied):
-            return node
-        entry = outgoing_entry(policy, node, None)
-        return entry if isinstance(entry, Denied) else node
-
-    def _refused(
-        self, source: str, peer: str | None, reason: str, detail: str, *, kind: str = "handshake_refused"
-    ) -> None:
-        self._firewall.refused(
-            source=source, peer=peer, guard=None, reason=reason, detail=detail, opened_by="guard", kind=kind
-        )
+    def _refused(self, source: str, peer: str | None, reason: str, detail: str) -> None:
+        self._firewall.refused(source=source, peer=peer, guard=None, reason=reason, detail=detail, opened_by="guard")
 
 
 def _text(error: Exception) -> str:
