@@ -1,13 +1,18 @@
 """A guarded node behind distwall and raw peers with valid cookies, for attacks; and the same node without distwall."""
 
+import socket
+import ssl
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from tests.nodes.harness import GUARD, Node, Peer, Scene
-from tests.nodes.harness.wall import CLUSTER_COOKIE
+from tests.nodes.harness import Node, Peer, Scene
+from tests.nodes.harness.wall import CLUSTER_COOKIE, Wall
+from tests.nodes.tls import TlsHandshake, TlsScene
+from tests.redirect.nodes import Ground as Hosts
+from tests.redirect.space import A4, B4, Pair, need_hosts
 from tests.wire import hostile
 from tests.wire.dist import OTP_25, Flag
 from tests.wire.hostile import Connection, epmd_port, epmd_registered
@@ -22,12 +27,16 @@ SERVER = ["deny *", "accept reg_send target", "accept monitor target"]
 """One gen_server is open to calls: the narrowest useful policy."""
 
 
+WAYS = ["peer", "guard", "guard over TLS", "guard through the redirect"]
+"""Who opens the connections of the peers, and how."""
+
+
 class Ground:
     """One scene with its guarded node.
 
     ``entries`` are rules by peer; None: no distwall. ``extra`` is TOML for each entry, ``audit`` what stands in
-    ``[audit]`` instead of the file's name; ``otp``
-    as for a node. ``opened_by`` says who opens the connections of the peers: ``peer`` or ``guard``.
+    ``[audit]`` instead of the file's name; ``otp`` as for a node. ``way`` is one of the first three `WAYS`; see
+    `ground` for all of them.
     """
 
     def __init__(
@@ -37,11 +46,17 @@ class Ground:
         extra: str = "",
         audit: str = "",
         otp: Path | None = None,
-        opened_by: str = "peer",
+        way: str = "peer",
     ) -> None:
-        self._lures = opened_by == "guard"
+        self._lures = way != "peer"
+        self._context: ssl.SSLContext | None = None
         peers = None if entries is None else [Peer(rules, node=name, extra=extra) for name, rules in entries.items()]
-        self.scene = Scene(peers, start=not audit)
+        if way == "guard over TLS" and peers:
+            scene = TlsScene(peers)
+            self._context = scene.pki.host("peers", "127.0.0.1").context(server=True)
+            self.scene: Scene = scene
+        else:
+            self.scene = Scene(peers, start=not audit)
         if audit:
             config = self.scene.wall.config
             config.write_text(config.read_text().replace('file = "audit.jsonl"', audit))
@@ -51,6 +66,11 @@ class Ground:
         except BaseException:
             self.scene.close()
             raise
+
+    @property
+    def wall(self) -> Wall:
+        """Its distwall."""
+        return self.scene.wall
 
     @property
     def address(self) -> tuple[str, int]:
@@ -67,24 +87,31 @@ class Ground:
 
     def _dialled(self, node: hostile.Node) -> Connection:
         """Has the guarded node dial ``node``."""
-        self.bar.wait_until(f"not lists:member('{node.name}', nodes(connected))")
         alive = node.name.partition("@")[0]
         with node.listen() as listener, epmd_registered(alive, listener.port, ("127.0.0.1", self.scene.epmd_port)):
-            pending = self.bar.begin(f"net_kernel:connect_node('{node.name}')")
-            connection = listener.accept()
-            assert pending.result() == "true"
+            return self._answering(node, listener.server)
+
+    def _answering(self, node: hostile.Node, server: socket.socket) -> Connection:
+        self.bar.wait_until(f"not lists:member('{node.name}', nodes(connected))")
+        pending = self.bar.begin(f"net_kernel:connect_node('{node.name}')")
+        sock, _ = server.accept()
+        if self._context is None:
+            connection = node.accept(sock)
+        else:
+            connection = node.accept(self._context.wrap_socket(sock, server_side=True), steps=TlsHandshake)
+        assert pending.result() == "true"
         return connection
 
     def alive(self) -> bool:
         """Whether the guarded node still runs and answers."""
         with suppress(OSError, RuntimeError, TimeoutError):
-            return self.bar.eval(f"node() =:= '{GUARD}'") == "true"
+            return self.bar.eval(f"node() =:= '{self.bar.name}'") == "true"
         return False
 
     def reasons(self) -> list[str]:
         """Why distwall closed channels, and refused commands and handshakes, so far."""
         kinds = ("disconnect", "refused", "handshake_refused")
-        events = [event for kind in kinds for event in self.scene.wall.events(kind)]
+        events = [event for kind in kinds for event in self.wall.events(kind)]
         return [f"{event['reason']} {event.get('detail', '')}" for event in events]
 
     def told(self, reason: str, timeout: float = 3) -> bool:
@@ -105,3 +132,55 @@ class Ground:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Redirected(Ground):
+    """The same on two hosts: the guarded node is one that knows nothing of distwall, on a host with a redirect.
+
+    Peers have their names at that host, whatever host they are named at.
+    """
+
+    def __init__(self, entries: Mapping[str, Sequence[str]], *, extra: str = "") -> None:
+        need_hosts()
+        self._context = None
+        self._stack = ExitStack()
+        try:
+            self._pair = self._stack.enter_context(Pair())
+            peers = [Peer(rules, node=_there(name), extra=extra) for name, rules in entries.items()]
+            self._hosts = self._stack.enter_context(Hosts(self._pair, peers, guards=[f"bar@{A4}"]))
+            self._hosts.redirect()
+            self.bar = self._hosts.guard(f"bar@{A4}", flags=["-kernel", "inet_dist_use_interface", "{127,0,0,1}"])
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def wall(self) -> Wall:
+        """Its distwall."""
+        return self._hosts.wall
+
+    def connect(self, name: str = OPEN, *, flags: int = HIDDEN, release: int = 25) -> Connection:
+        """A raw peer that the guarded node has dialled."""
+        node = hostile.Node(_there(name), COOKIE.encode(), flags, release=release)
+        with self._pair.b.listen(B4, 0) as server, ExitStack() as stack:
+            registered = epmd_registered(name.partition("@")[0], server.getsockname()[1])
+            # A socket is on the host where it was made.
+            self._pair.b.run(registered.__enter__)
+            stack.push(registered.__exit__)
+            return self._answering(node, server)
+
+    def close(self) -> None:
+        """Ends everything."""
+        self._stack.close()
+
+
+def _there(name: str) -> str:
+    return f"{name.partition('@')[0]}@{B4}"
+
+
+@contextmanager
+def ground(entries: Mapping[str, Sequence[str]], *, extra: str = "", way: str) -> Iterator[Ground]:
+    """A `Ground` whose connections are opened in one of the `WAYS`."""
+    made = Redirected(entries, extra=extra) if way == WAYS[-1] else Ground(entries, extra=extra, way=way)
+    with made:
+        yield made

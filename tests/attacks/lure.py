@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.gateway.gate import FLAGS, GUARD, PEER, WAIT, Gate, Raw, running
+from tests.gateway.gate import FLAGS, GUARD, PEER, WAIT, Gate, Raw, is_left_alone, running
 from tests.nodes.harness import Peer, ports
 from tests.nodes.harness.wall import CLUSTER_COOKIE
 from tests.wire.hostile import epmd, read_exactly
@@ -26,16 +26,9 @@ class Lure:
         sock, _ = self.server.accept()
         return self.gate.own(sock)
 
-    def was_left_alone(self, seconds: float = 0.1) -> bool:
+    def was_left_alone(self) -> bool:
         """Nobody dials."""
-        self.server.settimeout(seconds)
-        try:
-            self.server.accept()
-        except TimeoutError:
-            return True
-        finally:
-            self.server.settimeout(WAIT)
-        return False
+        return is_left_alone(self.server)
 
     def lured(self, name: str = PEER, *, guard: str = GUARD) -> tuple[Raw, Raw]:
         """A guarded node dials ``name``: its connection, and the one that comes out here, both after the name."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.attacks.ground import SERVER, Ground
+from tests.attacks.ground import SERVER, WAYS, Ground, ground
 from tests.wire.dist import EMPTY, Op, message
 from tests.wire.etf import Atom, Ref, Term, alias
 from tests.wire.hostile import Connection
@@ -28,12 +28,12 @@ def theirs(connection: Connection) -> Ref:
     return Ref(connection.peer, connection.peer_creation, (1, 2, 3))
 
 
-@pytest.fixture(scope="module", params=["peer", "guard"])
-def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
-    with Ground(ENTRIES, opened_by=request.param) as ground:
-        ground.bar.eval("probe:start_server(target), probe:collector(victim)")
-        ground.bar.eval("{ok, _} = gen_event:start({local, events}), ok")
-        yield ground
+@pytest.fixture(scope="module", params=WAYS)
+def here(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    with ground(ENTRIES, way=request.param) as here:
+        here.bar.eval("probe:start_server(target), probe:collector(victim)")
+        here.bar.eval("{ok, _} = gen_event:start({local, events}), ok")
+        yield here
 
 
 Detour = tuple[str, str, Callable[[Connection], Term]]
@@ -68,15 +68,15 @@ DETOURS: dict[str, Detour] = {
 
 
 @pytest.mark.parametrize("name", DETOURS)
-def test_detours_lead_nowhere(ground: Ground, name: str) -> None:
+def test_detours_lead_nowhere(here: Ground, name: str) -> None:
     """A message to a process that is open makes that process act on another one."""
     who, to, payload = DETOURS[name]
-    with ground.connect(who) as peer:
+    with here.connect(who) as peer:
         peer.reg_send(to, payload(peer))
         assert peer.receive() == []
-    assert ground.bar.eval("probe:got(victim)") == "[]"
-    assert ground.alive()
-    assert ground.told("otp_internal")
+    assert here.bar.eval("probe:got(victim)") == "[]"
+    assert here.alive()
+    assert here.told("otp_internal")
 
 
 def test_without_distwall_a_call_halts_the_node() -> None:
@@ -88,56 +88,56 @@ def test_without_distwall_a_call_halts_the_node() -> None:
             assert peer.is_closed(10)
 
 
-def test_init_is_known_by_its_pid(ground: Ground) -> None:
+def test_init_is_known_by_its_pid(here: Ground) -> None:
     """Whoever may send to pids sends init its order to stop: its pid is the same everywhere."""
-    with ground.connect(WIDE) as peer:
+    with here.connect(WIDE) as peer:
         peer.send(message(Op.SEND_SENDER, peer.pid(), peer.their_pid(0), payload=(Atom("stop"), Atom("stop"))))
         assert peer.receive(0.5) == []
-    assert ground.alive()
+    assert here.alive()
 
 
-def test_calls_in_every_form_still_work(ground: Ground) -> None:
+def test_calls_in_every_form_still_work(here: Ground) -> None:
     """The other side of it: ordinary calls are none of these."""
-    with ground.connect(ONE) as peer:
+    with here.connect(ONE) as peer:
         assert peer.call("target", (Atom("echo"), 7)) == 7
 
 
-def test_a_ping_answers_its_asker_alone(ground: Ground) -> None:
+def test_a_ping_answers_its_asker_alone(here: Ground) -> None:
     """``accept ping`` with a tag whose alias is the guarded node's."""
-    with ground.connect(PING) as peer:
+    with here.connect(PING) as peer:
         request = (Atom("is_auth"), peer.name)
         peer.reg_send("net_kernel", (CALL, (peer.pid(), alias(theirs(peer))), request))
         assert peer.receive() == []
         assert peer.call("net_kernel", request) == "yes"
 
 
-def test_a_spawn_reply_links_nothing_that_was_not_asked_for(ground: Ground) -> None:
+def test_a_spawn_reply_links_nothing_that_was_not_asked_for(here: Ground) -> None:
     """The guarded node asks for a spawn with a monitor; the reply claims a link, through which an exit would kill."""
-    spawn = f"erlang:spawn_request('{NONE}', erlang, node, [], [monitor])"
-    with ground.connect(NONE) as peer:
-        ground.bar.eval(f"register(asker, spawn(fun() -> {spawn}, receive stop -> ok end end))")
+    with here.connect(NONE) as peer:
+        spawn = f"erlang:spawn_request('{peer.name}', erlang, node, [], [monitor])"
+        here.bar.eval(f"register(asker, spawn(fun() -> {spawn}, receive stop -> ok end end))")
         asked = peer.wait_for(Op.SPAWN_REQUEST).args
         peer.send(message(Op.SPAWN_REPLY, asked["ref"], asked["from"], 3, peer.pid(77)))
         assert peer.is_closed(5)
-    assert ground.bar.eval("is_pid(whereis(asker))") == "true"
+    assert here.bar.eval("is_pid(whereis(asker))") == "true"
 
 
 @pytest.mark.parametrize("option", ["min_heap_size", "min_bin_vheap_size"])
 def test_a_spawn_takes_no_more_heap_than_there_is(option: str) -> None:
     """One harmless function may be spawned; its options ask for 2^50 words, over which a VM aborts."""
-    with Ground({ONE: ["deny *", "accept spawn_request erlang:node/0"]}) as ground, ground.connect(ONE) as peer:
+    with Ground({ONE: ["deny *", "accept spawn_request erlang:node/0"]}) as here, here.connect(ONE) as peer:
         assert peer.spawn("erlang", "node", [], options=[(Atom(option), 1 << 50)]) == "not_allowed"
-        assert ground.alive()
-        assert ground.told("limit:spawn_heap")
+        assert here.alive()
+        assert here.told("limit:spawn_heap")
         assert peer.spawn("erlang", "node", [], options=[(Atom(option), 1 << 16)]) != "not_allowed"
 
 
-def test_what_was_cached_by_refused_messages_opens_nothing(ground: Ground) -> None:
+def test_what_was_cached_by_refused_messages_opens_nothing(here: Ground) -> None:
     """A slot is defined as the open name by an accepted message and redefined by a refused one, then used again."""
-    with ground.connect(ONE) as peer:
+    with here.connect(ONE) as peer:
         slots = {"target": 5, "victim": 5}
         peer.sender.slot = lambda atom: slots.get(atom, 100 + sum(atom.encode()) % 900)
         for name in ("target", "victim", "target", "victim", "victim"):
             peer.send(message(Op.REG_SEND, peer.pid(), EMPTY, Atom(name), payload=Atom("ran")))
         assert peer.call("target", (Atom("echo"), 1)) == 1
-    assert ground.bar.eval("probe:got(victim)") == "[]"
+    assert here.bar.eval("probe:got(victim)") == "[]"

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.lure import answered, dial_out, luring, way_out
-from tests.gateway.gate import FLAGS, GUARD, PEER, WAIT, FakeGuard, join, running
+from tests.gateway.gate import FLAGS, GUARD, PEER, PEER_COOKIE, WAIT, FakeGuard, join, running
 from tests.nodes.harness import Peer
+from tests.nodes.harness.wall import CLUSTER_COOKIE
 from tests.nodes.tls import Pki, TlsGate
+from tests.wire.hostile import digest
 
 MATE = "baz@127.0.0.2"
 ANY = Peer(["accept *"], node="*@*")
@@ -41,6 +43,20 @@ def test_nor_does_it_lead_a_guarded_node_to_one(tmp_path: Path) -> None:
         here.gate.wait_event("handshake_refused", reason="own_name", opened_by="guard")
         assert here.was_left_alone()
         answered(*here.lured("other@127.0.0.1"), 1, name="other@127.0.0.1")
+
+
+def test_the_entry_for_the_guarded_node_that_dials_decides(tmp_path: Path) -> None:
+    """The first entry has the cluster's cookie, which is not shown to anybody; it is about another guarded node."""
+    mate = "mate@127.0.0.2"
+    entries = [
+        Peer(["accept *"], cookie=CLUSTER_COOKIE, extra=f'guards = ["{mate}"]'),
+        Peer(["accept *"], extra=f'guards = ["{GUARD}"]'),
+    ]
+    with luring(tmp_path, entries, guards=[GUARD, mate]) as here:
+        assert answered(*here.lured(), 1)[1] == digest(PEER_COOKIE, 1)
+        assert dial_out(here.gate, guard=mate).is_closed()
+        here.gate.wait_event("handshake_refused", reason="cluster_cookie", guard=mate)
+        assert here.was_left_alone()
 
 
 def test_an_entry_that_names_it_does(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_who_hangs_up_while_distwall_dials_leaves_nothing_behind(tmp_path: Path)
 
 def test_who_opens_the_connection_does_not_renew_a_budget() -> None:
     """New atoms count for the peer's entry, over all of its channels, whichever way they were opened."""
-    with Ground({OPEN: ["accept *"]}, extra="limits = { new_atoms = 10 }", opened_by="guard") as ground:
+    with Ground({OPEN: ["accept *"]}, extra="limits = { new_atoms = 10 }", way="guard") as ground:
         ground.bar.eval("probe:collector(victim)")
         for round_ in range(4):
             direct = hostile.Node(OPEN, COOKIE.encode(), HIDDEN)

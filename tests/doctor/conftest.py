@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.doctor.ground import Ground, own_network
+from tests.nodes.harness.packages import need
 
 
 @pytest.fixture
 def ground() -> Iterator[Ground]:
     """A network of its own, and a folder with a sound policy: one that other users can reach, unlike ``tmp_path``."""
+    # Here, where there is a network.
+    need("rabbitmq-server", "nftables")
     try:
         with (
             own_network(),

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -253,8 +252,6 @@ def test_of_cookie_files_that_hold_something_else(place: Place, content: str) ->
 def test_of_a_cookie_file_that_may_not_be_read(place: Place) -> None:
     prefix: tuple[str, ...] = ()
     if not os.geteuid():
-        if shutil.which("setpriv") is None:
-            pytest.skip("needs setpriv")
         prefix = ("setpriv", "--inh-caps=-all", "--bounding-set=-all")
         os.chown(place.folder / "foo.cookie", 4242, 4242)
     else:

@@ -211,14 +211,19 @@ class FakeGuard:
 
     def is_left_alone(self, seconds: float = 0.1) -> bool:
         """Nobody dials."""
-        self.server.settimeout(seconds)
-        try:
-            self.server.accept()
-        except TimeoutError:
-            return True
-        finally:
-            self.server.settimeout(WAIT)
-        return False
+        return is_left_alone(self.server, seconds)
+
+
+def is_left_alone(server: socket.socket, seconds: float = 0.1) -> bool:
+    """Nobody connects to a listening socket."""
+    server.settimeout(seconds)
+    try:
+        server.accept()
+    except TimeoutError:
+        return True
+    finally:
+        server.settimeout(WAIT)
+    return False
 
 
 def join(

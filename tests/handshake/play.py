@@ -3,6 +3,7 @@
 What the ends say is framed with 2 bytes here, as outside TLS.
 """
 
+import abc
 import struct
 from dataclasses import dataclass, field
 
@@ -108,7 +109,7 @@ def parsed_challenge(data: bytes) -> messages.Challenge:
 
 
 @dataclass
-class Play:
+class Play(abc.ABC):
     """One handshake: what distwall sent to either side, and what it reported. See `InPlay` and `OutPlay`."""
 
     entry: Entry | Denied = field(default_factory=Entry)
@@ -125,12 +126,13 @@ class Play:
         if not self.random:
             self.machine._new_challenge = lambda: next(challenges)
 
+    @abc.abstractmethod
     def make(self) -> Relay[Entry]:
-        raise NotImplementedError
+        """The machine that is played with."""
 
+    @abc.abstractmethod
     def script(self) -> list[tuple[State, bytes]]:
         """A handshake with all possible messages: in which state comes what."""
-        raise NotImplementedError
 
     def initiator(self, data: bytes, *, size: int = 0) -> "Play":
         """The initiator sends, in pieces of ``size`` bytes (0: whole). Dials at once where a name was let in."""

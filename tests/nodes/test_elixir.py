@@ -1,7 +1,6 @@
 """Two Elixir nodes, one of them guarded, do what two do without distwall; and what the policy refuses ends at once."""
 
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -13,9 +12,15 @@ import pytest
 from tests.launch import guarded
 from tests.launch.terminal import terminal
 from tests.nodes.harness import GUARD, Child, Peer, Scene
+from tests.nodes.harness.packages import need
 from tests.nodes.harness.wall import CLUSTER_COOKIE, launcher
 
-pytestmark = pytest.mark.skipif(not shutil.which("iex"), reason="Elixir is not installed")
+
+@pytest.fixture(scope="module", autouse=True)
+def installed() -> None:
+    """The system's Elixir."""
+    need("elixir")
+
 
 FOO = "foo@127.0.0.1"
 COOKIE = "peer-cookie"

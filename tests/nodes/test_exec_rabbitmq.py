@@ -1,41 +1,21 @@
 """RabbitMQ started by `distwall exec`, with its own scripts: broker and rabbitmqctl."""
 
 import socket
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.launch import guarded
 from tests.nodes.harness import Scene, ports
-from tests.nodes.harness.node import TOP
+from tests.nodes.harness.packages import need
 from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer
 
 SCRIPTS = Path("/usr/lib/rabbitmq/bin")
-NO_SERVICES = Path("/usr/sbin/policy-rc.d")
-
-
-@pytest.fixture(scope="module")
-def installed() -> None:
-    """RabbitMQ from the system's packages, without its service running."""
-    if (SCRIPTS / "rabbitmq-server").exists():
-        return
-    mine = not NO_SERVICES.exists()
-    try:
-        if mine:
-            NO_SERVICES.write_text("#!/bin/sh\nexit 101\n")
-            NO_SERVICES.chmod(0o755)
-        subprocess.run([TOP / "scripts" / "need", "rabbitmq-server"], check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        pytest.skip(f"rabbitmq-server can't be installed: {error}")
-    finally:
-        if mine:
-            NO_SERVICES.unlink(missing_ok=True)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("installed")
 def test_rabbitmq() -> None:
+    need("rabbitmq-server")
     host = socket.gethostname().partition(".")[0]
     node = f"rabbit@{host}"
     peers = [Peer(["deny *", "accept ping"], node=f"foo@{host}")]

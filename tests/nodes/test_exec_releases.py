@@ -11,6 +11,7 @@ import pytest
 
 from tests.launch import guarded
 from tests.nodes.harness import GUARD, Child, Scene
+from tests.nodes.harness.packages import need
 from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer
 
 EVERYTHING = [Peer(["accept *"])]
@@ -124,8 +125,7 @@ end
 @pytest.fixture(scope="module")
 def elixir_release() -> Iterator[Path]:
     """The start script of a `mix release`, as mix makes it."""
-    if not shutil.which("mix"):
-        pytest.skip("Elixir is not installed")
+    need("elixir")
     with tempfile.TemporaryDirectory(prefix="distwall-mix-") as folder:
         project = Path(folder)
         (project / "mix.exs").write_text(MIX_EXS)
@@ -159,8 +159,7 @@ def test_an_elixir_release(scene: Scene, elixir_release: Path) -> None:
 
 @pytest.mark.parametrize("program", ["iex", "elixir"])
 def test_iex_and_elixir(scene: Scene, program: str) -> None:
-    if not shutil.which(program):
-        pytest.skip("Elixir is not installed")
+    need("elixir")
     script = "IO.inspect({System.argv(), Node.ping(:'stranger@127.0.0.1')}); Process.sleep(:infinity)"
     command = [program, "--name", GUARD, "--cookie", CLUSTER_COOKIE, "-e", script, "a", "b"]
     with guarded.program(scene, command) as running:

@@ -6,7 +6,6 @@ most hosts: guarded nodes of either family register with one distwall.
 
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,10 +15,9 @@ from typing import TypeVar
 import pytest
 
 from tests.nodes.harness import Child, Node, Peer, Wall
-from tests.nodes.harness.node import TOP
 from tests.nodes.harness.wall import CLUSTER_COOKIE, launcher
 from tests.nodes.programs import PROGRAMS, run
-from tests.redirect.space import A4, A6, B4, B6, Host, Pair
+from tests.redirect.space import A4, A6, B4, B6, Host, Pair, need_hosts
 
 C = TypeVar("C", bound=Child)
 INET6 = ["-proto_dist", "inet6_tcp"]
@@ -104,14 +102,7 @@ def ready(node: Node) -> Node:
 
 @pytest.fixture(scope="module")
 def hosts() -> None:
-    if os.geteuid() != 0:
-        pytest.skip("network namespaces need root")
-    if not shutil.which("ip"):
-        subprocess.run([TOP / "scripts" / "need", "iproute2"], check=True)
-    try:
-        Host({}).close()
-    except PermissionError as error:
-        pytest.skip(str(error))
+    need_hosts()
 
 
 @pytest.fixture

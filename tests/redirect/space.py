@@ -19,6 +19,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
+import pytest
+
+from tests.nodes.harness.packages import need
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -29,6 +33,17 @@ LINK = "dw0"
 _CLONE_NEWNS = 0x00020000
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def need_hosts() -> None:
+    """Installs what hosts are made with, and skips the test where the system allows nobody to make them."""
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    need("iproute2", "nftables")
+    try:
+        Host({}).close()
+    except PermissionError as error:
+        pytest.skip(str(error))
 
 
 class Host:

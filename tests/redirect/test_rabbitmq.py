@@ -5,9 +5,10 @@ import subprocess
 
 import pytest
 
+from tests.nodes.harness.packages import need
 from tests.nodes.harness.process import Child
 from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer
-from tests.nodes.test_exec_rabbitmq import SCRIPTS, installed  # noqa: F401  # a fixture
+from tests.nodes.test_exec_rabbitmq import SCRIPTS
 from tests.redirect.nodes import AS_USER, GID, REGISTER, UID, Ground
 from tests.redirect.space import A4, B4, Pair
 from tests.redirect.test_docs import blocks
@@ -17,8 +18,9 @@ DIST, AMQP = 25672, 5672
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("installed", "tools")
+@pytest.mark.usefixtures("tools")
 def test_rabbitmq() -> None:
+    need("rabbitmq-server")
     entry = Peer(["deny *", "accept ping"], "foo@b", "foo-cookie")
     with Pair({"a": A4, "b": B4}) as pair, Ground(pair, [entry], guards=["rabbit@a"]) as ground:
         ground.redirect()

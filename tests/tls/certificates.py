@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -55,7 +56,11 @@ class CA:
         ),
         names: Sequence[x509.GeneralName] = (),
     ) -> x509.Certificate:
-        """A certificate for ``public_key``; see `issue`. ``names`` are further ones of the SAN."""
+        """A certificate for ``public_key``.
+
+        The names are those of the SAN, which is left out if there are none, ``names`` further ones; ``cn`` is the
+        subject's. ``usages``: of the extendedKeyUsage; None: it has none.
+        """
         now = datetime.now(UTC)
         san = [
             *(x509.DNSName(each) for each in dns),
@@ -83,38 +88,10 @@ class CA:
             builder = builder.add_extension(x509.SubjectAlternativeName(san), critical=cn is None)
         return builder.sign(self.key, hashes.SHA256())
 
-    def issue(
-        self,
-        folder: Path,
-        name: str,
-        *,
-        dns: Sequence[str] = (),
-        uri: Sequence[str] = (),
-        ip: Sequence[str] = (),
-        cn: str | Sequence[str] | None = None,
-        not_before: datetime | None = None,
-        not_after: datetime | None = None,
-        usages: Sequence[x509.ObjectIdentifier] | None = (
-            ExtendedKeyUsageOID.SERVER_AUTH,
-            ExtendedKeyUsageOID.CLIENT_AUTH,
-        ),
-    ) -> tuple[Path, Path]:
-        """Files of a certificate and its key, ``name.pem`` and ``name.key``.
-
-        The names are those of the SAN, which is left out if there are none; ``cn`` is the subject's. ``usages``: of the
-        extendedKeyUsage; None: it has none.
-        """
+    def issue(self, folder: Path, name: str, **about: Any) -> tuple[Path, Path]:
+        """Files of a certificate and its key, ``name.pem`` and ``name.key``; ``about`` is what `make` takes."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self.make(
-            key.public_key(),
-            dns=dns,
-            uri=uri,
-            ip=ip,
-            cn=cn,
-            not_before=not_before,
-            not_after=not_after,
-            usages=usages,
-        )
+        certificate = self.make(key.public_key(), **about)
         return write(folder, name, certificate, key)
 
 

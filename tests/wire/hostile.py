@@ -189,10 +189,10 @@ class Node:
             server.settimeout(TIMEOUT)
             yield Listener(self, server)
 
-    def accept(self, sock: socket.socket, *, status: str = "ok") -> Connection:
-        """Does the acceptor's part of a handshake on an accepted socket."""
+    def accept(self, sock: socket.socket, *, status: str = "ok", steps: type[Handshake] = Handshake) -> Connection:
+        """Does the acceptor's part of a handshake on an accepted socket; ``steps`` knows how messages are framed."""
         sock.settimeout(TIMEOUT)
-        step = Handshake(sock)
+        step = steps(sock)
         flags, peer_creation, peer = step.receive_name()
         step.send_status(status)
         challenge = secrets.randbits(32)
