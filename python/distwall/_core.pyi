@@ -13,12 +13,17 @@ Direction: TypeAlias = Literal["inbound", "outbound"]
 KeyPart: TypeAlias = tuple[Literal["exact", "prefix", "any"], str]
 """One part of a rule's key: the literal text (empty for ``any``)."""
 
-CoreRule: TypeAlias = tuple[str, tuple[KeyPart, ...] | None, str | None, Verdict, int]
-"""``(command, key, pattern, verdict, rule_id)``.
+Scope: TypeAlias = Literal["exposed", "spawned", "linked", "any"]
+"""How the target of a command became known to its sender."""
 
-``command`` is one of ``COMMANDS``, ``"*"`` or ``"otp_internal"``. ``key`` has one part (``reg_send``, ``monitor``,
-``otp_internal``) or three (``spawn_request``: module, function, arity in decimal); None judges every target.
-``pattern`` names a built-in payload shape (``"is_auth"``) or is None. ``rule_id`` comes back in events and judgements.
+CoreRule: TypeAlias = tuple[str, tuple[KeyPart, ...] | None, Scope | None, bytes | None, Verdict, int, bool, int]
+"""``(command, key, scope, pattern, verdict, layer, audit, rule_id)``.
+
+``command`` is one of ``COMMANDS``, ``"*"``, ``"otp_internal"`` or ``"call"``. ``key`` has one part (``reg_send``,
+``monitor``, ``otp_internal``) or three (``spawn_request``, ``call``: module, function, arity in decimal); None judges
+every target. ``pattern`` is a compiled pattern of the payload. ``layer`` is 0 for granted tables, 1 for what is
+attached, 2 for defaults. ``audit``: what the rule refuses passes and is recorded. ``rule_id`` comes back in events and
+judgements.
 """
 
 Event: TypeAlias = tuple[Direction, str | None, str | None, Verdict, int | None, str, int]
@@ -56,10 +61,12 @@ class Policy:
         only where ``accept *`` decides. Raises ValueError for an unknown command, key kind, pattern or verdict.
         """
 
-    def judge(self, command: str, key: tuple[str, ...] | None = None) -> list[tuple[Verdict, int, str | None]]:
-        """The rules that could decide, strongest first, ending with the first that has no pattern.
+    def judge(
+        self, command: str, key: tuple[str, ...] | None = None
+    ) -> list[tuple[Verdict, int, Scope | None, bytes | None]]:
+        """The rules that could decide, strongest first, ending with the first that has neither scope nor pattern.
 
-        Each is ``(verdict, rule_id, pattern)``; empty means that nothing speaks (deny).
+        Each is ``(verdict, rule_id, scope, pattern)``; empty means that nothing speaks (deny).
         """
 
 @final
@@ -98,8 +105,13 @@ class Channel:
         budget: Budget,
         limits: Mapping[str, int] | None = None,
         deny_reason: str = "not_allowed",
+        policy_out: Policy | None = None,
+        shadow: Policy | None = None,
+        audit: bool = False,
     ) -> Self:
         """``flags`` are the negotiated ones (both sides ANDed). ``limits`` override ``DEFAULT_LIMITS`` by name.
+
+        ``policy_out``, ``shadow``, ``audit``: see :meth:`set_policy`.
 
         Raises ValueError for a name that is not a node name or an unknown limit.
         """
@@ -114,8 +126,14 @@ class Channel:
         then to be written first; a closed channel ignores all further input). ``now`` is a monotonic clock in seconds.
         """
 
-    def set_policy(self, policy: Policy) -> None:
-        """Judges by ``policy`` from the next command on."""
+    def set_policy(
+        self, policy: Policy, *, policy_out: Policy | None = None, shadow: Policy | None = None, audit: bool = False
+    ) -> None:
+        """Judges by ``policy`` from the next command on.
+
+        ``policy_out`` judges what the guarded node sends (None: it passes). ``shadow`` is a candidate for ``policy``:
+        where it would decide otherwise is told by events, and no more. ``audit``: what rules refuse passes and is told.
+        """
 
     def pending(self) -> int:
         """Bytes held in the core now (incomplete frames and sequences), both directions."""

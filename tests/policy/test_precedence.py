@@ -18,8 +18,8 @@ def _decider(policy: Policy, command: str, key: tuple[str, ...] | None = None, s
     """The text of the rule that decides for the first entry, by all three ways to find out, which must agree."""
     entry = policy.entries[0]
     found = policy.ranked(entry).decides(command, key, shape)
-    for verdict, rule_id, pattern in policy.compile(entry).judge(command, key):
-        if pattern is None or pattern == shape:
+    for verdict, rule_id, _scope, pattern in policy.compile(entry).judge(command, key):
+        if pattern is None or pattern.decode() == shape:
             assert found is not None
             assert (policy.rule(rule_id), verdict) == (found.rule, found.rule.verdict)
             break

@@ -35,15 +35,19 @@ def rules(*texts: str) -> list[_core.CoreRule]:
         word: _core.Verdict = verdict  # type: ignore[assignment]  # just asserted
         if command == "ping":
             net_kernel = (key_part("net_kernel"),)
-            made += [("reg_send", net_kernel, "is_auth", word, number), ("monitor", net_kernel, None, word, number)]
+            made += [
+                ("reg_send", net_kernel, None, b"is_auth", word, 1, False, number),
+                ("monitor", net_kernel, None, None, word, 1, False, number),
+            ]
         elif not key:
-            made.append((command, None, None, word, number))
+            made.append((command, None, None, None, word, 1, False, number))
         elif command == "spawn_request":
             module, _, rest = key[0].partition(":")
             function, _, arity = rest.rpartition("/")
-            made.append((command, (key_part(module), key_part(function), key_part(arity)), None, word, number))
+            parts = (key_part(module), key_part(function), key_part(arity))
+            made.append((command, parts, None, None, word, 1, False, number))
         else:
-            made.append((command, (key_part(key[0]),), None, word, number))
+            made.append((command, (key_part(key[0]),), None, None, word, 1, False, number))
     return made
 
 

@@ -6,7 +6,7 @@ use distwall_wire as wire;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMemoryView, PyTuple};
-use wire::policy::{Part, Pattern, Rule, Subject};
+use wire::policy::{Part, Pattern, Policies, Rule, Scope, Subject};
 use wire::{Command, Direction, Event, Output, Segment, Verdict};
 
 mod toml;
@@ -32,6 +32,7 @@ fn subject(name: &str) -> PyResult<Subject> {
     match name {
         "*" => Ok(Subject::All),
         "otp_internal" => Ok(Subject::OtpInternal),
+        "call" => Ok(Subject::Call),
         name => Command::named(name)
             .map(Subject::Command)
             .ok_or_else(|| PyValueError::new_err(format!("unknown command: {name}"))),
@@ -47,20 +48,29 @@ fn part((kind, text): (String, String)) -> PyResult<Part> {
     }
 }
 
-fn pattern(name: &str) -> PyResult<Pattern> {
-    match name {
-        "is_auth" => Ok(Pattern::IsAuth),
-        name => Err(PyValueError::new_err(format!("unknown pattern: {name}"))),
+fn scope(name: &str) -> PyResult<Scope> {
+    Scope::ALL
+        .into_iter()
+        .find(|scope| scope.name() == name)
+        .ok_or_else(|| PyValueError::new_err(format!("unknown scope: {name}")))
+}
+
+fn pattern(code: &[u8]) -> PyResult<Pattern> {
+    match code {
+        b"is_auth" => Ok(Pattern::IsAuth),
+        _ => Err(PyValueError::new_err("not a compiled pattern")),
     }
 }
 
-fn pattern_name(pattern: Pattern) -> &'static str {
+fn pattern_code(pattern: Pattern) -> &'static [u8] {
     match pattern {
-        Pattern::IsAuth => "is_auth",
+        Pattern::IsAuth => b"is_auth",
     }
 }
 
-type RuleTuple = (String, Option<Vec<(String, String)>>, Option<String>, String, u32);
+type RuleTuple<'py> =
+    (String, Option<Vec<(String, String)>>, Option<String>, Option<Bound<'py, PyBytes>>, String, u8, bool, u32);
+type Candidate<'py> = (&'static str, u32, Option<&'static str>, Option<Bound<'py, PyBytes>>);
 
 #[pyclass(frozen)]
 struct Policy(Arc<wire::Policy>);
@@ -69,15 +79,18 @@ struct Policy(Arc<wire::Policy>);
 impl Policy {
     #[new]
     #[pyo3(signature = (rules, *, third_nodes=Vec::new(), funs=None))]
-    fn new(rules: Vec<RuleTuple>, third_nodes: Vec<String>, funs: Option<bool>) -> PyResult<Self> {
+    fn new(rules: Vec<RuleTuple<'_>>, third_nodes: Vec<String>, funs: Option<bool>) -> PyResult<Self> {
         let rules = rules
             .into_iter()
-            .map(|(command, key, shape, verb, id)| {
+            .map(|(command, key, to, shape, verb, layer, audit, id)| {
                 Ok(Rule {
                     subject: subject(&command)?,
                     key: key.unwrap_or_default().into_iter().map(part).collect::<PyResult<_>>()?,
-                    pattern: shape.as_deref().map(pattern).transpose()?,
+                    scope: to.as_deref().map(scope).transpose()?,
+                    pattern: shape.map(|shape| pattern(shape.as_bytes())).transpose()?,
                     verdict: verdict(&verb)?,
+                    layer,
+                    audit,
                     id,
                 })
             })
@@ -86,14 +99,16 @@ impl Policy {
     }
 
     #[pyo3(signature = (command, key=None))]
-    fn judge(
-        &self,
-        command: &str,
-        key: Option<Vec<String>>,
-    ) -> PyResult<Vec<(&'static str, u32, Option<&'static str>)>> {
+    fn judge<'py>(&self, py: Python<'py>, command: &str, key: Option<Vec<String>>) -> PyResult<Vec<Candidate<'py>>> {
         let key: Option<Vec<&[u8]>> = key.as_ref().map(|parts| parts.iter().map(|part| part.as_bytes()).collect());
         let found = self.0.candidates(subject(command)?, key.as_deref());
-        Ok(found.into_iter().map(|d| (d.verdict.name(), d.id, d.pattern.map(pattern_name))).collect())
+        Ok(found
+            .into_iter()
+            .map(|d| {
+                let pattern = d.pattern.map(|pattern| PyBytes::new(py, pattern_code(pattern)));
+                (d.verdict.name(), d.id, d.scope.map(Scope::name), pattern)
+            })
+            .collect())
     }
 }
 
@@ -143,6 +158,11 @@ impl Budget {
     }
 }
 
+fn policies(inbound: &Policy, outbound: Option<&Policy>, shadow: Option<&Policy>, audit: bool) -> Policies {
+    let shared = |policy: &Policy| Arc::clone(&policy.0);
+    Policies { inbound: shared(inbound), outbound: outbound.map(shared), shadow: shadow.map(shared), audit }
+}
+
 #[pyclass]
 struct Channel {
     channel: wire::Channel,
@@ -152,7 +172,7 @@ struct Channel {
 #[pymethods]
 impl Channel {
     #[new]
-    #[pyo3(signature = (*, peer, peer_creation, guard, guard_creation, flags, policy, counters, budget, limits=None, deny_reason="not_allowed"))]
+    #[pyo3(signature = (*, peer, peer_creation, guard, guard_creation, flags, policy, counters, budget, limits=None, deny_reason="not_allowed", policy_out=None, shadow=None, audit=false))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         peer: String,
@@ -165,6 +185,9 @@ impl Channel {
         budget: &Budget,
         limits: Option<&Bound<'_, PyAny>>,
         deny_reason: &str,
+        policy_out: Option<&Policy>,
+        shadow: Option<&Policy>,
+        audit: bool,
     ) -> PyResult<Self> {
         for name in [&peer, &guard] {
             if !name.contains('@') || name.chars().count() > 255 || name.chars().any(char::is_control) {
@@ -186,7 +209,7 @@ impl Channel {
             guard,
             guard_creation,
             flags,
-            policy: Arc::clone(&policy.0),
+            policies: policies(policy, policy_out, shadow, audit),
             counters: Arc::clone(&counters.0),
             budget: Arc::clone(&budget.0),
             limits: caps,
@@ -232,8 +255,9 @@ impl Channel {
         (forward, back, events, output.closed.take()).into_pyobject(py)
     }
 
-    fn set_policy(&mut self, policy: &Policy) {
-        self.channel.set_policy(Arc::clone(&policy.0));
+    #[pyo3(signature = (policy, *, policy_out=None, shadow=None, audit=false))]
+    fn set_policy(&mut self, policy: &Policy, policy_out: Option<&Policy>, shadow: Option<&Policy>, audit: bool) {
+        self.channel.set_policies(policies(policy, policy_out, shadow, audit));
     }
 
     fn pending(&self) -> u64 {

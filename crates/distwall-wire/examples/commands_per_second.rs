@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use distwall_wire::policy::{Part, Rule, Subject};
+use distwall_wire::policy::{Part, Policies, Rule, Subject};
 use distwall_wire::{Budget, Channel, Command, Counters, Direction, Limits, Output, Policy, Setup, Verdict};
 
 const PEER: &str = "peer@127.0.0.1";
@@ -117,8 +117,11 @@ fn policy() -> Policy {
     let command = |command, key: &str, verdict| Rule {
         subject: Subject::Command(command),
         key: if key.is_empty() { vec![] } else { vec![Part::Exact(key.as_bytes().into())] },
+        scope: None,
         pattern: None,
         verdict,
+        layer: 1,
+        audit: false,
         id: 1,
     };
     let mut rules: Vec<Rule> =
@@ -138,7 +141,7 @@ fn channel() -> Channel {
         guard: GUARD.into(),
         guard_creation: 7,
         flags: FLAGS,
-        policy: Arc::new(policy()),
+        policies: Policies { inbound: Arc::new(policy()), outbound: None, shadow: None, audit: false },
         counters: Arc::new(Counters::default()),
         budget: Arc::new(Budget::default()),
         limits: Limits::default(),

@@ -12,7 +12,7 @@ use crate::header::{self, Refs};
 use crate::judge::{self, Ends, Message, Ruling};
 use crate::limits::Limits;
 use crate::output::Output;
-use crate::policy::{Policy, Verdict};
+use crate::policy::{Policies, Verdict};
 use crate::reply::{Form, TICK};
 use crate::scan::{Scanner, Watch};
 use crate::sequence::Sequences;
@@ -39,8 +39,8 @@ pub struct Setup {
     pub guard_creation: u32,
     /// The negotiated flags.
     pub flags: u64,
-    /// The peer's rules.
-    pub policy: Arc<Policy>,
+    /// The rules.
+    pub policies: Policies,
     /// Where commands are counted.
     pub counters: Arc<Counters>,
     /// Where new atoms and funs are counted.
@@ -77,7 +77,7 @@ pub struct Channel {
 /// What a verdict is made from and doesn't change.
 struct Fixed {
     ends: Ends,
-    policy: Arc<Policy>,
+    policies: Policies,
     counters: Arc<Counters>,
     budget: Arc<Budget>,
 }
@@ -123,7 +123,7 @@ impl Channel {
                     limits,
                     deny_reason: setup.deny_reason.into_bytes().into(),
                 },
-                policy: setup.policy,
+                policies: setup.policies,
                 counters: setup.counters,
                 budget: setup.budget,
             },
@@ -136,8 +136,8 @@ impl Channel {
     }
 
     /// Judges by these rules from the next command on.
-    pub fn set_policy(&mut self, policy: Arc<Policy>) {
-        self.fixed.policy = policy;
+    pub fn set_policies(&mut self, policies: Policies) {
+        self.fixed.policies = policies;
     }
 
     /// Bytes held now, in both directions.
@@ -279,7 +279,7 @@ impl Fixed {
             names: &self.ends.names,
             records: self.ends.flags & flags::NATIVE_RECORDS != 0,
             limits: &self.ends.limits,
-            guarded: (direction == Direction::Inbound).then_some((&self.policy, &self.budget)),
+            guarded: (direction == Direction::Inbound).then_some((&self.policies.inbound, &self.budget)),
         }
     }
 
@@ -296,7 +296,7 @@ impl Fixed {
         if direction == Direction::Outbound {
             return Ok(Ruling::PASS);
         }
-        let ruling = judge::judge(message, &self.ends, &self.policy, track, scanner, watch)?;
+        let ruling = judge::judge(message, &self.ends, &self.policies.inbound, track, scanner, watch)?;
         if ruling.verdict != Verdict::Accept {
             return Ok(ruling);
         }

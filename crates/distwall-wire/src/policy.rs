@@ -7,6 +7,8 @@
 //! ...); within a shape one hash lookup finds the candidates. The work for a command is bounded by the number of shapes, which
 //! doesn't grow with the number of rules, and shapes whose best rule is weaker than what was found already are not looked at.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 use crate::control::Command;
@@ -52,6 +54,35 @@ pub enum Part {
     Any,
 }
 
+/// How the target of a command became known to its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Its pid or alias went to the sender inside a message, or as the result of a spawn.
+    Exposed,
+    /// The sender's node spawned it.
+    Spawned,
+    /// It is linked with a process of the sender's node.
+    Linked,
+    /// However that was.
+    Any,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Scope; 4] = [Scope::Exposed, Scope::Spawned, Scope::Linked, Scope::Any];
+
+    /// As users write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Scope::Exposed => "exposed",
+            Scope::Spawned => "spawned",
+            Scope::Linked => "linked",
+            Scope::Any => "any",
+        }
+    }
+}
+
 /// What a rule is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
@@ -61,6 +92,8 @@ pub enum Subject {
     Command(Command),
     /// Messages that make OTP processes run code, whoever they are sent to.
     OtpInternal,
+    /// Functions that a peer has called, however the call arrives.
+    Call,
 }
 
 /// One rule, as it is compiled.
@@ -70,10 +103,16 @@ pub struct Rule {
     pub subject: Subject,
     /// Empty: whatever the target.
     pub key: Vec<Part>,
+    /// Which processes and aliases.
+    pub scope: Option<Scope>,
     /// Shape of the payload.
     pub pattern: Option<Pattern>,
     /// Verdict.
     pub verdict: Verdict,
+    /// 0: granted for a while; 1: attached to the peer; 2: of the defaults.
+    pub layer: u8,
+    /// Whether what it refuses passes and is recorded.
+    pub audit: bool,
     /// The user's number for it.
     pub id: u32,
 }
@@ -87,10 +126,16 @@ pub struct Decision {
     pub verdict: Verdict,
     /// The user's number for it.
     pub id: u32,
+    /// Holds only for these targets.
+    pub scope: Option<Scope>,
     /// Holds only for payloads of that shape.
     pub pattern: Option<Pattern>,
     /// Whether it is a rule for `*`.
     pub star: bool,
+    /// As in [`Rule`].
+    pub layer: u8,
+    /// As in [`Rule`].
+    pub audit: bool,
 }
 
 /// The texts that rules' keys are compared with: one for names, three for module, function and arity.
@@ -123,8 +168,22 @@ struct Index {
 pub struct Policy {
     commands: [Index; Command::ALL.len()],
     otp_internal: Index,
+    calls: Index,
     third_nodes: Vec<Glob>,
     funs: Option<bool>,
+}
+
+/// All that one channel is judged by.
+#[derive(Clone)]
+pub struct Policies {
+    /// What the peer sends.
+    pub inbound: Arc<Policy>,
+    /// What the guarded node sends; None: it passes.
+    pub outbound: Option<Arc<Policy>>,
+    /// A candidate: where it would decide otherwise about what the peer sends is told, and no more.
+    pub shadow: Option<Arc<Policy>>,
+    /// Whether what rules refuse passes and is recorded.
+    pub audit: bool,
 }
 
 impl Policy {
@@ -138,17 +197,22 @@ impl Policy {
                 rank: rank as u32,
                 verdict: rule.verdict,
                 id: rule.id,
+                scope: rule.scope,
                 pattern: rule.pattern,
                 star: rule.subject == Subject::All,
+                layer: rule.layer,
+                audit: rule.audit,
             };
             match rule.subject {
                 Subject::All => policy.commands.iter_mut().for_each(|index| index.add(&rule.key, decision)),
                 Subject::Command(command) => policy.commands[command as usize].add(&rule.key, decision),
                 Subject::OtpInternal => policy.otp_internal.add(&rule.key, decision),
+                Subject::Call => policy.calls.add(&rule.key, decision),
             }
         }
         policy.commands.iter_mut().for_each(Index::finish);
         policy.otp_internal.finish();
+        policy.calls.finish();
         policy
     }
 
@@ -169,19 +233,20 @@ impl Policy {
         self.otp_internal.decide(key, false, |_| true)
     }
 
-    /// All rules that could decide, strongest first, up to the first without a pattern.
+    /// All rules that could decide, strongest first, up to the first that asks for neither a scope nor a pattern.
     #[must_use]
     pub fn candidates(&self, subject: Subject, key: Option<Key<'_>>) -> Vec<Decision> {
         let index = match subject {
             Subject::Command(command) => &self.commands[command as usize],
             Subject::OtpInternal => &self.otp_internal,
+            Subject::Call => &self.calls,
             Subject::All => return Vec::new(),
         };
         let mut found = Vec::new();
         let mut passed = 0;
         while let Some(decision) = index.decide_from(passed, key, true, |_| true) {
             found.push(decision);
-            if decision.pattern.is_none() {
+            if decision.pattern.is_none() && matches!(decision.scope, None | Some(Scope::Any)) {
                 break;
             }
             passed = decision.rank + 1;
@@ -349,7 +414,7 @@ mod tests {
     }
 
     fn rule(subject: Subject, key: Vec<Part>, verdict: Verdict, id: u32) -> Rule {
-        Rule { subject, key, pattern: None, verdict, id }
+        Rule { subject, key, scope: None, pattern: None, verdict, layer: 1, audit: false, id }
     }
 
     #[test]

@@ -99,7 +99,19 @@ def precision(candidate: Filter) -> tuple[int, ...]:
 
 def to_core(filters: Iterable[Filter]) -> list["CoreRule"]:
     """Ranked filters in the form that the core takes."""
-    return [(f.command, _core_key(f.key), f.pattern, f.rule.verdict, f.rule.id) for f in filters]
+    return [
+        (
+            f.command,
+            _core_key(f.key),
+            None,
+            None if f.pattern is None else f.pattern.encode(),
+            f.rule.verdict,
+            2 if f.rule.where == "defaults" else 1,
+            False,
+            f.rule.id,
+        )
+        for f in filters
+    ]
 
 
 @cache

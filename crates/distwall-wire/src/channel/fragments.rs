@@ -45,7 +45,8 @@ impl Channel {
         };
         let (action, mode);
         if arguments
-            && (direction == Direction::Outbound || judge::passes_unseen(&message, &fixed.ends, &fixed.policy)?)
+            && (direction == Direction::Outbound
+                || judge::passes_unseen(&message, &fixed.ends, &fixed.policies.inbound)?)
         {
             let mut streaming = Box::<Scanner>::default();
             streaming.found = std::mem::take(&mut scanner.found);
@@ -151,7 +152,7 @@ impl Fixed {
         if found.third_node {
             return Err(Bad("a message that has begun carries a pid of a node that third_nodes doesn't name"));
         }
-        if found.funs && !self.policy.allows_funs(true) {
+        if found.funs && !self.policies.inbound.allows_funs(true) {
             return Err(Bad("a message that has begun carries a fun"));
         }
         if found.over.is_some() {
