@@ -1,0 +1,123 @@
+"""Temporary access: tables granted to a node for a while (break-glass).
+
+Theory of operation. A grant ends at the earlier of two times: so many seconds on the monotonic clock after it was
+given, and a moment of the wall clock. A wall clock that is set back can't prolong it, nor can a machine that slept (a
+monotonic clock may stand still then). Only the wall clock outlives a restart; a grant that a later process finds to
+have been given in the future, or to have more time left than it was given, has expired: somebody has turned the
+clock.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+MAX_SECONDS = 30 * 24 * 3600
+"""Longer access is not temporary: it belongs in the policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One table, granted to one node. Times of the wall clock are seconds since 1970."""
+
+    node: str
+    table: str
+    guard: str | None
+    """The one guarded node whose channels it is about; None: all."""
+    seconds: float
+    reason: str
+    actor: str
+    """Who gave it."""
+    given: float
+    until: float
+    deadline: float
+    """On the monotonic clock of this process, in seconds."""
+
+    def has_expired(self, wall: float, monotonic: float) -> bool:
+        """Whether it is over, by either clock."""
+        return wall >= self.until or monotonic >= self.deadline
+
+    def left(self, wall: float, monotonic: float) -> float:
+        """Seconds until it is over; 0 if it is."""
+        return max(0.0, min(self.until - wall, self.deadline - monotonic))
+
+    def to_json(self) -> dict[str, object]:
+        """The grant as JSON."""
+        return {
+            "node": self.node,
+            "table": self.table,
+            "guard": self.guard,
+            "seconds": self.seconds,
+            "reason": self.reason,
+            "actor": self.actor,
+            "given": rfc3339(self.given),
+            "until": rfc3339(self.until),
+        }
+
+
+class Grants:
+    """The grants in force. Clocks are arguments."""
+
+    def __init__(self) -> None:
+        self._grants: dict[tuple[str, str, str | None], Grant] = {}
+
+    def __iter__(self) -> Iterator[Grant]:
+        return iter(sorted(self._grants.values(), key=lambda grant: (grant.node, grant.table, grant.guard or "")))
+
+    def give(
+        self,
+        node: str,
+        table: str,
+        *,
+        guard: str | None,
+        seconds: float,
+        reason: str,
+        actor: str,
+        wall: float,
+        monotonic: float,
+    ) -> Grant:
+        """Gives a grant; one of the same table to the same node is renewed: it ends when the new one does."""
+        grant = Grant(
+            node, table, guard, seconds, reason, actor, given=wall, until=wall + seconds, deadline=monotonic + seconds
+        )
+        self._grants[node, table, guard] = grant
+        return grant
+
+    def get(self, node: str, table: str, guard: str | None) -> Grant | None:
+        """The grant of that table to that node, if there is one."""
+        return self._grants.get((node, table, guard))
+
+    def put_back(self, grant: Grant) -> None:
+        """Restores a grant that another took the place of."""
+        self._grants[grant.node, grant.table, grant.guard] = grant
+
+    def take_back(self, node: str, table: str, guard: str | None) -> Grant | None:
+        """Ends a grant before its time; the grant, or None if there is none."""
+        return self._grants.pop((node, table, guard), None)
+
+    def restore(self, grant: Grant, wall: float, monotonic: float) -> bool:
+        """Takes up a grant that an earlier process gave; false if it is over."""
+        left = grant.until - wall
+        if left <= 0 or left > grant.seconds or wall < grant.given:
+            return False
+        self.put_back(replace(grant, deadline=monotonic + left))
+        return True
+
+    def expire(self, wall: float, monotonic: float) -> list[Grant]:
+        """Ends those whose time is over; returns them."""
+        over = [grant for grant in self if grant.has_expired(wall, monotonic)]
+        for grant in over:
+            del self._grants[grant.node, grant.table, grant.guard]
+        return over
+
+    def next_end(self, wall: float, monotonic: float) -> float | None:
+        """Seconds until the next one is over; None if there is none."""
+        return min((grant.left(wall, monotonic) for grant in self), default=None)
+
+    def tables_for(self, node: str, guard: str) -> list[str]:
+        """The tables granted to a node at a guarded node."""
+        return [grant.table for grant in self if grant.node == node and grant.guard in (None, guard)]
+
+
+def rfc3339(seconds: float) -> str:
+    """A moment of the wall clock as text."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"

@@ -1,0 +1,62 @@
+"""Grants: two clocks, renewals, and what a restart makes of them."""
+
+import pytest
+
+from distwall.control.grants import Grant, Grants
+
+
+def give(
+    grants: Grants, seconds: float = 60, *, wall: float = 1000, monotonic: float = 50, table: str = "ops"
+) -> Grant:
+    return grants.give(
+        "foo@h", table, guard=None, seconds=seconds, reason="fix", actor="root", wall=wall, monotonic=monotonic
+    )
+
+
+@pytest.mark.parametrize(
+    ("wall", "monotonic", "over"),
+    [
+        (1059, 109, False),
+        (1060, 109, True),
+        (1059, 110, True),
+        # The wall clock was set back, or the machine slept.
+        (10, 110, True),
+        (1060, 51, True),
+        (10, 109, False),
+    ],
+)
+def test_the_earlier_of_two_clocks_ends_it(wall: float, monotonic: float, over: bool) -> None:
+    grants = Grants()
+    give(grants)
+    assert [grant.table for grant in grants.expire(wall, monotonic)] == (["ops"] if over else [])
+    assert grants.tables_for("foo@h", "bar@h") == ([] if over else ["ops"])
+
+
+def test_a_renewal_takes_its_place() -> None:
+    grants = Grants()
+    give(grants)
+    give(grants, wall=1050, monotonic=100)
+    assert not grants.expire(1109, 159)
+    assert grants.next_end(1109, 159) == 1
+    assert len(grants.expire(1110, 160)) == 1
+
+
+@pytest.mark.parametrize(
+    ("wall", "left"),
+    [(1030, 30), (1000, 60), (1059.5, 0.5), (1060, None), (5000, None), (999, None), (0, None)],
+    ids=["in the middle", "at once", "nearly over", "over", "long over", "clock set back", "clock lost"],
+)
+def test_a_restart_leaves_what_is_left(wall: float, left: float | None) -> None:
+    saved = give(Grants())
+    grants = Grants()
+    assert grants.restore(saved, wall, 7) == (left is not None)
+    assert grants.next_end(wall, 7) == left
+
+
+def test_it_is_about_one_node_at_one_guarded_node() -> None:
+    grants = Grants()
+    grants.give("foo@h", "ops", guard="bar@h", seconds=60, reason="", actor="root", wall=0, monotonic=0)
+    assert grants.tables_for("foo@h", "bar@h") == ["ops"]
+    assert grants.tables_for("foo@h", "baz@h") == grants.tables_for("other@h", "bar@h") == []
+    assert grants.take_back("foo@h", "ops", None) is None
+    assert grants.take_back("foo@h", "ops", "bar@h") is not None
