@@ -9,7 +9,7 @@ import uvloop
 from distwall.audit import AuditLog
 from distwall.cli.output import CommandError, say
 from distwall.cli.show import EventPrinter
-from distwall.control import Firewall
+from distwall.control import Firewall, StateFile, UnsafeStateError
 from distwall.control.server import ControlServer
 from distwall.gateway import Gateway
 from distwall.policy import Policy
@@ -34,7 +34,11 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
     printer = EventPrinter() if show_events else None
     if printer:
         audit.subscribe(printer.show)
-    firewall = Firewall(policy, audit)
+    try:
+        firewall = Firewall(policy, audit, StateFile(policy.control.state))
+    except UnsafeStateError as error:
+        await audit.close()
+        raise CommandError(str(error)) from None
     control = ControlServer(firewall, policy.control.socket)
     try:
         gateway = Gateway(firewall)
@@ -46,6 +50,7 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
     try:
         # The socket first: where another distwall has it, nothing else has been touched.
         await control.start()
+        firewall.start()
         await gateway.start()
         firewall.notice("start", policy=str(policy.path), guards=list(policy.guard.nodes))
         started = True

@@ -1,5 +1,26 @@
-"""Control: the one ``Firewall`` object that knows the policy, the open channels and the counters, and its HTTP API."""
+"""Control: the one ``Firewall`` object that knows the rules in force, the open channels and the counters.
 
-from distwall.control.firewall import ChannelHandle, Firewall, PeerInfo, RefusedChannelError, Side
+``Rulebook`` puts together the policy file, what was set at run time (``RunTime``) and what is granted (``Grants``).
+``Firewall`` has the functions of the runtime API; HTTP, Erlang and the command line are thin fronts on it.
+"""
 
-__all__ = ["ChannelHandle", "Firewall", "PeerInfo", "RefusedChannelError", "Side"]
+from distwall.control.channel import ChannelHandle, PeerInfo, RefusedChannelError, Side
+from distwall.control.errors import BadCallError, ControlError, NotFoundError, UnsafeStateError
+from distwall.control.firewall import Firewall, Key
+from distwall.control.grants import Grant
+from distwall.control.state import StateFile
+
+__all__ = [
+    "BadCallError",
+    "ChannelHandle",
+    "ControlError",
+    "Firewall",
+    "Grant",
+    "Key",
+    "NotFoundError",
+    "PeerInfo",
+    "RefusedChannelError",
+    "Side",
+    "StateFile",
+    "UnsafeStateError",
+]

@@ -1,310 +1,450 @@
-"""The firewall: everything that outlives a channel, and what the gateway and the fronts talk to."""
+"""The runtime API: rules, tables, grants and handlers, changed while distwall runs."""
 
 import asyncio
+import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
-from distwall._core import DEFAULT_LIMITS, Budget, Channel
-from distwall.audit import AuditLog, Folder
-from distwall.control.tally import Statistics, Tally
-from distwall.policy import Entry, Policy, rule_to_json
-from distwall.policy.names import is_glob
+from distwall._core import COMMANDS
+from distwall.audit import AuditLog
+from distwall.control.channel import PeerInfo
+from distwall.control.channels import Channels, disturbs
+from distwall.control.diff import difference
+from distwall.control.errors import BadCallError, ControlError, NotFoundError
+from distwall.control.grants import MAX_SECONDS, Grant
+from distwall.control.runtime import Kind, Setting
+from distwall.control.state import StateFile
+from distwall.control.tally import Statistics
+from distwall.control.threads import in_its_thread
+from distwall.policy import Explanation, Policy, QuestionError, explain
+from distwall.policy.grammar import VERDICTS, Verdict
+from distwall.policy.names import atom
 
-if TYPE_CHECKING:
-    from distwall._core import Event
+Key = str | tuple[str, str, int | str] | None
+"""Whom a filter is about: text as rules write it; module, function and arity, each of which may be ``_``; or None, as
+``"_"``: all."""
 
+HANDLED = ("alias_send", "group_leader", "reg_send", "send", "spawn_request")
+"""The commands that can have a handler."""
 
-Side = Literal["peer", "guard"]
-"""Of a connection: who dialled distwall."""
-
-
-class RefusedChannelError(Exception):
-    """No channel may be opened now; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class PeerInfo:
-    """One open channel, as ``peers`` shows it."""
-
-    peer: str
-    guard: str
-    entry: str
-    """The ``node`` of the entry that applies."""
-    visible: bool
-    source: str
-    opened_by: Side
-    tls: bool
-    certificate: str | None
-    """The names in the certificate that the peer has shown."""
-    since: str
-    """When the channel was opened: RFC 3339, UTC."""
-    accept: int
-    """Commands of the peer, over all its channels and reconnects."""
-    deny: int
-    drop: int
-
-    def to_json(self) -> dict[str, Any]:
-        """The channel as JSON."""
-        return asdict(self)
+CLOCK_CHECK = 1.0
+"""Seconds between two looks at the wall clock while anything is granted."""
 
 
-class ChannelHandle:
-    """One open channel: the core's ``Channel``, and where its refusals and its end are told."""
+class Firewall(Channels):
+    """One distwall: its channels, and the API that changes how they are judged.
 
-    def __init__(
-        self,
-        firewall: "Firewall",
-        core: Channel,
-        *,
-        peer: str,
-        guard: str,
-        entry: Entry,
-        source: str,
-        opened_by: Side,
-        tls: bool,
-        certificate: str | None,
-        close: Callable[[str], None],
-    ) -> None:
-        self.core = core
-        self.peer = peer
-        self.guard = guard
-        self.entry = entry
-        self.source = source
-        self.opened_by = opened_by
-        self.tls = tls
-        self.certificate = certificate
-        self.since = datetime.now(UTC)
-        self._firewall = firewall
-        self._started = time.monotonic()
-        self._close = close
-        self._open = True
-
-    def record(self, events: Iterable["Event"]) -> None:
-        """Puts refusals of the core on the event stream."""
-        for direction, command, target, verdict, rule_id, reason, folded in events:
-            self._firewall.audit.record(
-                "refused",
-                peer=self.peer,
-                guard=self.guard,
-                direction=direction,
-                command=command,
-                target=target,
-                verdict=verdict,
-                rule=None if rule_id is None else rule_to_json(self._firewall.policy.rule(rule_id)),
-                reason=reason,
-                folded=folded,
-            )
-
-    def close(self, reason: str) -> None:
-        """Asks the gateway to end the channel."""
-        if self._open:
-            self._close(reason)
-
-    def closed(self, reason: str) -> None:
-        """The channel has ended. Only the first call counts."""
-        if not self._open:
-            return
-        self._open = False
-        self._firewall.forget(self)
-        self._firewall.audit.record(
-            "disconnect",
-            peer=self.peer,
-            guard=self.guard,
-            source=self.source,
-            reason=reason,
-            seconds=round(time.monotonic() - self._started, 3),
-            folded=self.core.folded(),
-        )
-
-
-class Firewall:
-    """One distwall: its policy, its open channels, and what is counted and recorded.
-
-    Not thread-safe: it belongs to the event loop's thread.
+    The API may be called from any thread and any task; it speaks of nodes whether they are connected or not. ``guard``
+    narrows a call to the channels of one guarded node, ``actor`` is who calls, for the audit log, ``persist`` makes a
+    setting outlive this process. Calls raise ControlError, and then have changed nothing.
     """
 
-    def __init__(self, policy: Policy, audit: AuditLog) -> None:
-        self.policy = policy
-        self.audit = audit
-        self._channels: set[ChannelHandle] = set()
-        self._connected: Counter[str] = Counter()
-        self._tally = Tally()
-        # Per entry and name of the guarded node, the incarnation that the budget is for: atoms die with their VM.
-        self._budgets: dict[tuple[int, str], tuple[int, Budget]] = {}
-        self._folder = Folder()
-        self._fold_timer: asyncio.TimerHandle | None = None
-        audit.on_trouble = self._audit_trouble
+    def __init__(self, policy: Policy, audit: AuditLog, state: StateFile | None = None) -> None:
+        """``state`` keeps what is to outlive the process; None: nothing does. Raises UnsafeStateError."""
+        super().__init__(policy, audit)
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.thread = threading.get_ident()
+        self._state = state
+        self._grant_timer: asyncio.TimerHandle | None = None
+        if state is not None:
+            self._restore(state)
 
-    def open_channel(
-        self,
-        *,
-        peer: str,
-        peer_creation: int,
-        guard: str,
-        guard_creation: int,
-        flags: int,
-        entry: Entry,
-        source: str,
-        opened_by: Side = "peer",
-        tls: bool = False,
-        certificate: str | None = None,
-        close: Callable[[str], None],
-    ) -> ChannelHandle:
-        """A channel for a handshake that succeeded. ``close`` is called, with the reason, when it must end.
-
-        Raises RefusedChannelError while nothing may pass because it couldn't be recorded, and where the entry has no
-        room for one more name.
-        """
-        if self.audit.trouble is not None and self.policy.audit.on_full == "deny":
-            raise RefusedChannelError("the audit log can't be written")
-        budget = self._budget(entry, guard, guard_creation)
-        if is_glob(entry.node) and not budget.name(peer, entry.limits.get("new_atoms", DEFAULT_LIMITS["new_atoms"])):
-            # With a cookie for any name, each name is an atom of the guarded node.
-            raise RefusedChannelError("limit:new_atoms")
-        core = Channel(
-            peer=peer,
-            peer_creation=peer_creation,
-            guard=guard,
-            guard_creation=guard_creation,
-            flags=flags,
-            policy=self.policy.compile(entry),
-            counters=self._tally.of(peer, self._connected),
-            budget=budget,
-            limits=entry.limits,
-        )
-        handle = ChannelHandle(
-            self,
-            core,
-            peer=peer,
-            guard=guard,
-            entry=entry,
-            source=source,
-            opened_by=opened_by,
-            tls=tls,
-            certificate=certificate,
-            close=close,
-        )
-        self._channels.add(handle)
-        self._connected[peer] += 1
-        self.audit.record(
-            "connect",
-            peer=peer,
-            guard=guard,
-            source=source,
-            opened_by=opened_by,
-            tls=tls,
-            certificate=certificate,
-            entry=entry.node,
-            visible=entry.visible,
-            flags=hex(flags),
-        )
-        return handle
-
-    def forget(self, handle: ChannelHandle) -> None:
-        """A channel has ended (the handle calls this)."""
-        self._channels.discard(handle)
-        self._connected[handle.peer] -= 1
-        if not self._connected[handle.peer]:
-            del self._connected[handle.peer]
-
-    def refused(
-        self,
-        *,
-        source: str,
-        peer: str | None,
-        guard: str | None,
-        reason: str,
-        detail: str = "",
-        opened_by: Side = "peer",
-    ) -> None:
-        """A handshake was refused. A flood of these is folded."""
-        self._fold(
-            "handshake_refused",
-            source=source,
-            peer=peer,
-            guard=guard,
-            opened_by=opened_by,
-            reason=reason,
-            detail=detail,
-        )
-
-    def notice(self, kind: str, **fields: Any) -> None:
-        """Something happened that is worth recording. A flood of refusals (``..._refused``) is folded."""
-        if kind.endswith("_refused"):
-            self._fold(kind, **fields)
-        else:
-            self.audit.record(kind, **fields)
-
-    def peers(self) -> list[PeerInfo]:
-        """The open channels, by peer and guarded node."""
-        return [self._info(handle) for handle in sorted(self._channels, key=lambda h: (h.peer, h.guard, h.since))]
-
-    def statistics(self, peer: str | None = None) -> Statistics:
-        """Commands counted by direction, command and verdict since the start: all 14, for one peer or for all."""
-        return self._tally.statistics(peer)
-
-    def knows(self, peer: str) -> bool:
-        """Whether the peer has been connected since the start (and was not forgotten among very many)."""
-        return peer in self._tally
+    def start(self) -> None:
+        """The running event loop is this object's home from now on."""
+        self.loop = asyncio.get_running_loop()
+        self.thread = threading.get_ident()
+        self._watch_grants()
 
     def close(self) -> None:
         """Records what is still held back. The channels are the gateway's to close."""
-        if self._fold_timer:
-            self._fold_timer.cancel()
-            self._fold_timer = None
-        self._record_folded(None)
+        if self._grant_timer:
+            self._grant_timer.cancel()
+            self._grant_timer = None
+        super().close()
 
-    def _budget(self, entry: Entry, guard: str, creation: int) -> Budget:
-        known = self._budgets.get((entry.index, guard))
-        if known is None or known[0] != creation:
-            known = (creation, Budget())
-            self._budgets[entry.index, guard] = known
-        return known[1]
+    @in_its_thread
+    def peers(self, guard: str | None = None) -> list[PeerInfo]:
+        """The open channels, by peer and guarded node."""
+        channels = [handle for handle in self._channels if guard in (None, handle.guard)]
+        return [self._info(handle) for handle in sorted(channels, key=lambda h: (h.peer, h.guard, h.since))]
 
-    def _info(self, handle: ChannelHandle) -> PeerInfo:
-        inbound = self._tally.statistics(handle.peer)["inbound"].values()
-        return PeerInfo(
-            peer=handle.peer,
-            guard=handle.guard,
-            entry=handle.entry.node,
-            visible=handle.entry.visible,
-            source=handle.source,
-            opened_by=handle.opened_by,
-            tls=handle.tls,
-            certificate=handle.certificate,
-            since=handle.since.isoformat(timespec="seconds").removesuffix("+00:00") + "Z",
-            accept=sum(verdicts["accept"] for verdicts in inbound),
-            deny=sum(verdicts["deny"] for verdicts in inbound),
-            drop=sum(verdicts["drop"] for verdicts in inbound),
-        )
+    @in_its_thread
+    def statistics(self, node: str | None = None) -> Statistics:
+        """Commands counted by direction, command and verdict since the start: all 14, for one peer or for all."""
+        return self._tally.statistics(node)
 
-    def _fold(self, kind: str, **fields: Any) -> None:
-        for admitted, admitted_fields in self._folder.admit(kind, fields, time.monotonic()):
-            self.audit.record(admitted, **admitted_fields)
-        if self._fold_timer is None and self._folder.ends is not None:
-            try:
-                loop = asyncio.get_running_loop()
-            except RuntimeError:
-                return
-            self._fold_timer = loop.call_later(self._folder.WINDOW, self._fold_window_ended)
+    @in_its_thread
+    def explain(self, node: str, command: str, key: Key = None, *, guard: str | None = None) -> Explanation:
+        """Which rule decides about a command of a peer, and why."""
+        entry = self.policy.entry_for(node, guard)
+        ranked = None if entry is None else self.rulebook.ranked(entry, node, guard)
+        try:
+            return explain(self.policy, node, command, _key_text(key) or None, guard, ranked=ranked)
+        except QuestionError as error:
+            raise BadCallError(str(error)) from None
 
-    def _fold_window_ended(self) -> None:
-        self._fold_timer = None
-        self._record_folded(time.monotonic())
-        if self._folder.ends is not None:
-            # Another window has begun since the timer was set.
-            self._fold_timer = asyncio.get_running_loop().call_later(self._folder.WINDOW, self._fold_window_ended)
+    @in_its_thread
+    def test_filter(self, node: str, command: str, key: Key = None, *, guard: str | None = None) -> Verdict:
+        """What becomes of such a command of a peer now. A node that no entry names can't even connect: ``deny``."""
+        return self.explain(node, command, key, guard=guard).verdict
 
-    def _record_folded(self, now: float | None) -> None:
-        for kind, fields in self._folder.flush(now):
-            self.audit.record(kind, **fields)
+    @in_its_thread
+    def set_filter(
+        self,
+        node: str,
+        command: str,
+        verdict: str,
+        *,
+        guard: str | None = None,
+        actor: str = "",
+        persist: bool = False,
+    ) -> Verdict:
+        """Sets the verdict on a command of a peer, where no rule with a key decides; returns the one before."""
+        return self.add_filter(node, command, None, verdict, guard=guard, actor=actor, persist=persist)
 
-    def _audit_trouble(self, reason: str) -> None:
-        if self.policy.audit.on_full == "continue":
+    @in_its_thread
+    def add_filter(
+        self,
+        node: str,
+        command: str,
+        key: Key,
+        verdict: str,
+        *,
+        guard: str | None = None,
+        actor: str = "",
+        persist: bool = False,
+    ) -> Verdict:
+        """Sets the verdict on a command of a peer with that key; returns the one before."""
+        before = self._verdict(node, command, key, guard)
+        setting = self._filter("filter", command, key, verdict, node=node, guard=guard, actor=actor, persist=persist)
+        self._set(setting)
+        return before
+
+    @in_its_thread
+    def del_filter(
+        self, node: str, command: str, key: Key = None, *, guard: str | None = None, actor: str = ""
+    ) -> Verdict:
+        """Removes what `set_filter` and `add_filter` have set; returns the verdict that held. Files are not touched."""
+        before = self._verdict(node, command, key, guard)
+        self._unset(self._filter("filter", command, key, "deny", node=node, guard=guard), actor)
+        return before
+
+    @in_its_thread
+    def set_default_filter(
+        self,
+        command: str,
+        key: Key,
+        verdict: str,
+        *,
+        guard: str | None = None,
+        actor: str = "",
+        persist: bool = False,
+    ) -> Verdict:
+        """Sets the verdict where nothing that is attached to a peer speaks; returns the default before."""
+        setting = self._filter("default_filter", command, key, verdict, node=None, guard=guard, actor=actor)
+        before = self._default(setting)
+        self._set(replace(setting, persist=persist))
+        return before
+
+    @in_its_thread
+    def set_handler(
+        self,
+        node: str,
+        command: str,
+        module: str | None,
+        *,
+        guard: str | None = None,
+        actor: str = "",
+        persist: bool = False,
+    ) -> str | None:
+        """Has a module handle a command of a peer; None: no more. Returns the one before, or None."""
+        if command not in HANDLED:
+            raise BadCallError(f"no handlers for `{command}`; there are handlers for {', '.join(HANDLED)}")
+        return self._module("handler", node, module, guard=guard, actor=actor, persist=persist, command=command)
+
+    @in_its_thread
+    def filter(
+        self,
+        node: str,
+        module: str | None,
+        *,
+        guard: str | None = None,
+        actor: str = "",
+        persist: bool = False,
+    ) -> str | None:
+        """Has a module decide about what a peer's filters accept; None: no more. Returns the one before, or None."""
+        return self._module("module_filter", node, module, guard=guard, actor=actor, persist=persist)
+
+    @in_its_thread
+    def attach(
+        self, node: str, table: str, *, guard: str | None = None, actor: str = "", persist: bool = False
+    ) -> None:
+        """Attaches a table to a peer, behind those that are attached. A change of the table reaches all its peers."""
+        self.rulebook.table(table)
+        self._set(self._setting("attach", actor, persist, node=_node(node), guard=guard, name=table))
+
+    @in_its_thread
+    def detach(
+        self, node: str, table: str, *, guard: str | None = None, actor: str = "", persist: bool = False
+    ) -> None:
+        """Detaches a table from a peer, whether the file or `attach` has attached it."""
+        self.rulebook.table(table)
+        self._set(self._setting("detach", actor, persist, node=_node(node), guard=guard, name=table))
+
+    @in_its_thread
+    def set_table(self, table: str, rules: Sequence[str] | None, *, actor: str = "", persist: bool = False) -> None:
+        """Sets all rules of a table, a new one or one of the file's; None: as the file has it again."""
+        setting = self._setting("table", actor, persist, name=table, rules=tuple(rules or ()))
+        if rules is None:
+            self._unset(setting, actor)
             return
+        made = [self.rulebook.parse(text, f"table {table}") for text in setting.rules]
+        for index, rule in enumerate(made):
+            if any(rule.identity == earlier.identity for earlier in made[:index]):
+                raise BadCallError(f"`{rule.text}` judges the same as a rule before it; keep one of them")
+        self._set(setting)
+
+    @in_its_thread
+    def grant(
+        self, node: str, table: str, seconds: float, reason: str, *, guard: str | None = None, actor: str = ""
+    ) -> Grant:
+        """Grants a table to a peer for a while, above all else that is attached to it; again: renews it.
+
+        Grants outlive a restart, so one that can't be saved isn't given.
+        """
+        self.rulebook.table(table)
+        if not 0 < seconds <= MAX_SECONDS:
+            raise BadCallError(f"{seconds:g} seconds; grant more than 0 and at most {MAX_SECONDS} seconds")
+        if not reason.strip():
+            raise BadCallError("a grant without a reason; say why, for the audit log")
+        grants = self.rulebook.grants
+        before = grants.get(_node(node), table, guard)
+        given = grants.give(
+            node,
+            table,
+            guard=guard,
+            seconds=seconds,
+            reason=reason,
+            actor=actor,
+            wall=time.time(),
+            monotonic=time.monotonic(),
+        )
+        try:
+            self._save()
+        except ControlError:
+            grants.take_back(node, table, guard)
+            if before is not None:
+                grants.put_back(before)
+            raise
+        self._refresh()
+        self._watch_grants()
+        self.record("grant", renewed=before is not None, **given.to_json())
+        return given
+
+    @in_its_thread
+    def revoke(self, node: str, table: str, *, guard: str | None = None, actor: str = "") -> None:
+        """Ends a grant before its time."""
+        ended = self.rulebook.grants.take_back(node, table, guard)
+        if ended is None:
+            raise NotFoundError(f"no grant of `{table}` to {node}; see distwall grants")
+        self._refresh()
+        self.record("grant_revoked", by=actor, **ended.to_json())
+        self._save()
+
+    @in_its_thread
+    def grants(self) -> list[Grant]:
+        """The grants in force."""
+        self._expire()
+        return list(self.rulebook.grants)
+
+    @in_its_thread
+    def settings(self) -> list[Setting]:
+        """What was set at run time, oldest first."""
+        return list(self.rulebook.run_time)
+
+    @in_its_thread
+    def disconnect(self, node: str, *, guard: str | None = None, actor: str = "") -> int:
+        """Ends the channels of a peer; returns how many. It may connect again."""
+        ended = [handle for handle in self._channels if handle.peer == node and guard in (None, handle.guard)]
+        if not ended:
+            raise NotFoundError(f"{node} is not connected; see distwall peers")
+        for handle in ended:
+            handle.close(f"disconnected by {actor or 'the operator'}")
+        return len(ended)
+
+    @in_its_thread
+    def apply(self, policy: Policy, *, actor: str = "") -> list[str]:
+        """Puts another policy file in force, at once for all channels; returns what changes.
+
+        Channels whose peers could not have connected so are closed. Raises ControlError for a change that takes a
+        restart.
+        """
+        for name in ("guard", "control", "audit"):
+            if getattr(policy, name) != getattr(self.policy, name):
+                raise ControlError(f"{policy.path}: [{name}] has changed; restart distwall to change where it stands")
+        changes = difference(self.policy, policy)
+        rulebook = self.rulebook
+        before, rulebook.policy = rulebook.policy, policy
+        rulebook.changed()
+        try:
+            # What was set at run time or is granted may name a table that the new file doesn't have.
+            for entry in policy.entries:
+                rulebook.lists(entry, entry.node, None)
+            for handle in self._channels:
+                if entry_now := policy.entry_for(handle.peer, handle.guard):
+                    rulebook.judgement(entry_now, handle.peer, handle.guard)
+        except ControlError:
+            rulebook.policy = before
+            rulebook.changed()
+            raise
         for handle in list(self._channels):
-            handle.close(f"the audit log can't be written: {reason}")
+            now = policy.entry_for(handle.peer, handle.guard)
+            why = "no entry names it any more" if now is None else disturbs(handle.entry, now, handle.source)
+            if now is None or why is not None:
+                handle.close(f"the policy has changed: {why}")
+            else:
+                handle.entry = now
+        self._refresh()
+        if changes:
+            self.record("policy_changed", actor=actor, policy=str(policy.path), changes=changes)
+        return changes
+
+    def _setting(self, kind: Kind, actor: str, persist: bool, **about: Any) -> Setting:
+        return Setting(kind, actor, round(time.time(), 3), persist, **about)
+
+    def _filter(
+        self,
+        kind: Kind,
+        command: str,
+        key: Key,
+        verdict: str,
+        *,
+        node: str | None,
+        guard: str | None,
+        actor: str = "",
+        persist: bool = False,
+    ) -> Setting:
+        if verdict not in VERDICTS:
+            raise BadCallError(f"unknown verdict `{verdict}`; write accept, deny or drop")
+        text = " ".join(filter(None, ("*" if command == "_" else command, _key_text(key))))
+        about = None if node is None else _node(node)
+        made = self.rulebook.parse(f"{VERDICTS[verdict]} {text}", "run time")
+        for known in self.rulebook.run_time:
+            if (known.kind, known.node, known.guard) != (kind, about, guard) or known.rule is None:
+                continue
+            # The same may be spelled in other ways.
+            if self.rulebook.parse(f"{known.verdict} {known.rule}", "run time").identity == made.identity:
+                text = known.rule
+        return self._setting(kind, actor, persist, node=about, guard=guard, rule=text, verdict=VERDICTS[verdict])
+
+    def _module(self, kind: Kind, node: str, module: str | None, **about: Any) -> str | None:
+        actor, persist = about.pop("actor"), about.pop("persist")
+        setting = self._setting(kind, actor, persist, node=_node(node), name=module, **about)
+        known = next((s for s in self.rulebook.run_time if s.about == setting.about), None)
+        if module is None:
+            self._unset(setting, actor)
+        else:
+            self._set(setting)
+        return None if known is None else known.name
+
+    def _verdict(self, node: str, command: str, key: Key, guard: str | None) -> Verdict:
+        """What `test_filter` says; of ``*``, what is said of a command that no rule names."""
+        if command in ("_", "*"):
+            entry = self.policy.entry_for(_node(node), guard)
+            found = None if entry is None else self.rulebook.ranked(entry, node, guard).decides("*")
+            return "deny" if found is None else found.rule.verdict
+        if command not in COMMANDS and command not in ("call", "otp_internal"):
+            return "deny"
+        return self.test_filter(node, command, key, guard=guard)
+
+    def _default(self, setting: Setting) -> Verdict:
+        known = next((s for s in self.rulebook.run_time if s.about == setting.about), None)
+        if known is not None and known.verdict is not None:
+            return known.verdict
+        same = self.rulebook.parse(f"deny {setting.rule}", "run time").identity
+        return next((rule.verdict for rule in self.policy.defaults if rule.identity == same), "deny")
+
+    def _set(self, setting: Setting) -> None:
+        run_time = self.rulebook.run_time
+        before = run_time.put(setting)
+        try:
+            if setting.persist or (before is not None and before.persist):
+                self._save()
+            self._refresh()
+        except ControlError:
+            run_time.put_back(setting.about, before)
+            self._refresh()
+            raise
+        self.record("setting", actor=setting.actor, set=str(setting), persist=setting.persist)
+
+    def _unset(self, setting: Setting, actor: str) -> None:
+        before = self.rulebook.run_time.remove(setting.about)
+        if before is None:
+            return
+        try:
+            if before.persist:
+                self._save()
+            self._refresh()
+        except ControlError:
+            self.rulebook.run_time.put_back(setting.about, before)
+            self._refresh()
+            raise
+        self.record("setting", actor=actor, unset=str(before), persist=before.persist)
+
+    def _save(self) -> None:
+        if self._state is not None:
+            self._state.save(self.rulebook.run_time.persistent(), self.rulebook.grants)
+
+    def _restore(self, state: StateFile) -> None:
+        settings, grants = state.load()
+        for setting in settings:
+            self.rulebook.run_time.put(setting)
+        wall, monotonic = time.time(), time.monotonic()
+        for grant in grants:
+            if not self.rulebook.grants.restore(grant, wall, monotonic):
+                self.record("grant_expired", **grant.to_json())
+
+    def _expire(self) -> None:
+        over = self.rulebook.grants.expire(time.time(), time.monotonic())
+        if not over:
+            return
+        self._refresh()
+        for grant in over:
+            self.record("grant_expired", **grant.to_json())
+        try:
+            self._save()
+        except ControlError as error:
+            # It will be found to have expired by whoever reads it.
+            self.record("state_trouble", detail=str(error))
+
+    def _watch_grants(self) -> None:
+        """Ends grants in time. The wall clock may be turned meanwhile, so it is looked at again and again."""
+        if self._grant_timer is not None:
+            self._grant_timer.cancel()
+            self._grant_timer = None
+        if self.loop is None:
+            return
+        self._expire()
+        left = self.rulebook.grants.next_end(time.time(), time.monotonic())
+        if left is not None:
+            self._grant_timer = self.loop.call_later(min(left + 0.002, CLOCK_CHECK), self._watch_grants)
+
+
+def _node(name: str) -> str:
+    alive, at, host = name.partition("@")
+    if not (alive and at and host) or "@" in host or "*" in name or not name.isprintable():
+        raise BadCallError(f"`{name}` is not the name of a node; write NAME@HOST")
+    return name
+
+
+def _key_text(key: Key) -> str:
+    """A key as rules write it; empty for all."""
+    if key is None or key == "_":
+        return ""
+    if isinstance(key, str):
+        return key
+    module, function, arity = ("_" if part == "_" else part for part in key)
+    names = [name if name == "_" else atom(str(name)) for name in (module, function)]
+    return f"{names[0]}:{names[1]}/{arity}"

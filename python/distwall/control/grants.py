@@ -113,7 +113,7 @@ class Grants:
         """Seconds until the next one is over; None if there is none."""
         return min((grant.left(wall, monotonic) for grant in self), default=None)
 
-    def tables_for(self, node: str, guard: str) -> list[str]:
+    def tables_for(self, node: str, guard: str | None) -> list[str]:
         """The tables granted to a node at a guarded node."""
         return [grant.table for grant in self if grant.node == node and grant.guard in (None, guard)]
 

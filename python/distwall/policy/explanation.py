@@ -85,10 +85,18 @@ def rule_to_json(rule: Rule) -> dict[str, Any]:
     }
 
 
-def explain(policy: Policy, peer: str, command: str, key: str | None = None, guard: str | None = None) -> Explanation:
+def explain(
+    policy: Policy,
+    peer: str,
+    command: str,
+    key: str | None = None,
+    guard: str | None = None,
+    *,
+    ranked: Ranking | None = None,
+) -> Explanation:
     """What ``policy`` does with ``command`` on ``key`` (as Erlang writes it) from ``peer``, at ``guard`` (None: any).
 
-    Raises QuestionError.
+    ``ranked``: the filters that concern the peer; None: those of the file. Raises QuestionError.
     """
     asked = _asked_key(command, key)
     shown = None if asked is None else _shown(asked)
@@ -96,9 +104,9 @@ def explain(policy: Policy, peer: str, command: str, key: str | None = None, gua
     if entry is None:
         note = "a node that no [[peers]] entry names can't connect: it gets not_allowed in the handshake"
         return Explanation(peer, command, shown, "deny", "no_entry", None, None, (), (), (note,))
-    ranked = policy.ranked(entry)
+    ranked = ranked or policy.ranked(entry)
     if command == "otp_internal" and (carrier := _carrier(ranked, asked)):
-        return _carried(explain(policy, peer, carrier, key, guard))
+        return _carried(explain(policy, peer, carrier, key, guard, ranked=ranked))
     special: list[tuple[Rule, str]] = []
     matching = [f for f in ranked if f.matches(command, asked, f.pattern)]
     winner: Filter | None = None

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -10,13 +11,13 @@ from typing import Any
 
 from distwall._core import DEFAULT_LIMITS
 from distwall.policy.cookie import Cookie
-from distwall.policy.grammar import RuleSyntaxError, parse_rule
+from distwall.policy.grammar import RuleSyntaxError
 from distwall.policy.lint import warnings
 from distwall.policy.model import Address, Audit, Control, Entry, Guard, InsideTls, OnFull, Policy, Redirect
 from distwall.policy.names import glob_matches, is_glob, node_glob_fault
 from distwall.policy.problem import Origin, PolicyError, Problem
 from distwall.policy.reader import Problems, Table, path_fault
-from distwall.policy.rules import Rule
+from distwall.policy.rules import Rule, make_rule
 from distwall.policy.secrets import COOKIE_KEYS, cookie_origin, expand, read_cookie
 from distwall.policy.source import Source
 from distwall.policy.tls import FILE_KEYS, TLS_KEYS, entry_certificate, entry_tls, read_inside_tls, read_tls
@@ -100,11 +101,10 @@ class _Loader:
             )
         if self.problems.errors:
             raise PolicyError(tuple(self.problems.errors))
-        policy = Policy(self.source.path, guard, tuple(entries), defaults, control, audit, tuple(self.rules))
-        found = sorted([*self.problems.warnings, *warnings(policy)])
-        return Policy(
-            self.source.path, guard, tuple(entries), defaults, control, audit, tuple(self.rules), tuple(found)
+        policy = Policy(
+            self.source.path, guard, tuple(entries), defaults, self.tables, control, audit, tuple(self.rules)
         )
+        return replace(policy, warnings=tuple(sorted([*self.problems.warnings, *warnings(policy)])))
 
     def _table(self, path: tuple[str | int, ...], known: set[str], later: set[str] | None = None) -> Table:
         values: Any = self.source.values
@@ -224,22 +224,17 @@ class _Loader:
         for index, text in table.strings("rules"):
             path = (*table.path, "rules", index)
             try:
-                statement = parse_rule(text)
+                made = make_rule(len(self.rules), text, self.source.within(path, len(text) - len(text.lstrip())), where)
             except RuleSyntaxError as error:
                 self.problems.error(self.source.within(path, error.index), error.what, error.remedy)
                 continue
-            start = len(text) - len(text.lstrip())
-            origin = self.source.within(path, start)
-            rule = Rule(
-                len(self.rules), text.strip(), statement.verdict, statement.command, statement.key, origin, where
-            )
-            if earlier := first.get(rule.identity):
-                what = f"`{rule.text}` judges the same as `{earlier.text}` in line {earlier.origin.line}"
-                self.problems.error(origin, what, "keep one of them")
+            if earlier := first.get(made.identity):
+                what = f"`{made.text}` judges the same as `{earlier.text}` in line {earlier.origin.line}"
+                self.problems.error(made.origin, what, "keep one of them")
                 continue
-            first[rule.identity] = rule
-            self.rules.append(rule)
-            rules.append(rule)
+            first[made.identity] = made
+            self.rules.append(made)
+            rules.append(made)
         return tuple(rules)
 
     def _attached(self, table: Table) -> tuple[str, ...]:
@@ -324,13 +319,14 @@ class _Loader:
         return low, high
 
     def _control(self) -> Control:
-        table = self._table(("control",), {"socket"}, later={"http", "node", "cookie", "cookie_env", "cookie_file"})
+        table = self._table(("control",), {"socket", "state"}, later={"http", "node", "cookie", "cookie_env", "cookie_file"})
         socket = expand(table.string("socket", "distwall.sock", fault=path_fault), self.source.path, self.env)
         if len(os.fsencode(socket)) >= _MAX_SOCKET_PATH:
             table.error(
                 "socket", f"the path of the socket is too long: {socket}", "use a shorter one, as in /run/distwall.sock"
             )
-        return Control(socket)
+        state = expand(table.string("state", "distwall-state.json", fault=path_fault), self.source.path, self.env)
+        return Control(socket, state)
 
     def _audit(self) -> Audit:
         table = self._table(("audit",), {"file", "on_full"}, later={"nats"})

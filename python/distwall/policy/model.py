@@ -140,9 +140,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """The ``[control]`` table: the Unix socket of the HTTP API."""
+    """The ``[control]`` table: the Unix socket of the HTTP API, and the file that keeps what is set at run time."""
 
     socket: Path
+    state: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,8 @@ class Policy:
     entries: tuple[Entry, ...]
     """The ``[[peers]]`` in the order of the file, then the entry of ``[defaults]`` if that has a cookie."""
     defaults: tuple[Rule, ...]
+    tables: dict[str, tuple[Rule, ...]]
+    """``[tables.NAME]`` by name."""
     control: Control
     audit: Audit
     rules: tuple[Rule, ...]

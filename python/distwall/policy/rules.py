@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from distwall.policy.grammar import SERVICES, Key, Verdict, parse_key
+from distwall.policy.grammar import SERVICES, Key, Verdict, parse_key, parse_rule
 from distwall.policy.names import Part
 from distwall.policy.problem import Origin
 
@@ -38,6 +38,12 @@ class Rule:
     def identity(self) -> tuple[str, Key | None]:
         """What may stand only once in a list."""
         return self.command, self.key
+
+
+def make_rule(rule_id: int, text: str, origin: Origin, where: str) -> Rule:
+    """The rule of that text. Raises RuleSyntaxError."""
+    statement = parse_rule(text)
+    return Rule(rule_id, text.strip(), statement.verdict, statement.command, statement.key, origin, where)
 
 
 @dataclass(frozen=True, slots=True)

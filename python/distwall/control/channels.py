@@ -1,0 +1,231 @@
+"""The open channels, and what outlives them: counters, budgets, the event stream. What the gateway talks to."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from distwall._core import DEFAULT_LIMITS, Budget, Channel
+from distwall.audit import AuditLog, Folder
+from distwall.control.channel import ChannelHandle, PeerInfo, RefusedChannelError, Side
+from distwall.control.rulebook import Rulebook
+from distwall.control.tally import Tally
+from distwall.policy import Entry, Policy
+from distwall.policy.names import is_glob
+
+
+class Channels:
+    """All channels of one distwall. Belongs to the event loop's thread."""
+
+    def __init__(self, policy: Policy, audit: AuditLog) -> None:
+        self.audit = audit
+        self.rulebook = Rulebook(policy)
+        self._channels: set[ChannelHandle] = set()
+        self._connected: Counter[str] = Counter()
+        self._tally = Tally()
+        # Per entry and name of the guarded node, the incarnation that the budget is for: atoms die with their VM.
+        self._budgets: dict[tuple[str, tuple[str, ...] | None, str], tuple[int, Budget]] = {}
+        self._folder = Folder()
+        self._fold_timer: asyncio.TimerHandle | None = None
+        audit.on_trouble = self._audit_trouble
+
+    @property
+    def policy(self) -> Policy:
+        """The policy file in force."""
+        return self.rulebook.policy
+
+    def open_channel(
+        self,
+        *,
+        peer: str,
+        peer_creation: int,
+        guard: str,
+        guard_creation: int,
+        flags: int,
+        entry: Entry,
+        source: str,
+        opened_by: Side = "peer",
+        tls: bool = False,
+        certificate: str | None = None,
+        close: Callable[[str], None],
+    ) -> ChannelHandle:
+        """A channel for a handshake that succeeded. ``close`` is called, with the reason, when it must end.
+
+        Raises RefusedChannelError while nothing may pass because it couldn't be recorded, and where the entry has no
+        room for one more name.
+        """
+        if self.audit.trouble is not None and self.policy.audit.on_full == "deny":
+            raise RefusedChannelError("the audit log can't be written")
+        now = self.policy.entry_for(peer, guard)
+        if now is None or disturbs(entry, now, source):
+            # It began under a policy that was replaced in the meantime.
+            raise RefusedChannelError("the policy has changed")
+        entry = now
+        judgement = self.rulebook.judgement(entry, peer, guard)
+        budget = self._budget(entry, guard, guard_creation)
+        if is_glob(entry.node) and not budget.name(peer, entry.limits.get("new_atoms", DEFAULT_LIMITS["new_atoms"])):
+            # With a cookie for any name, each name is an atom of the guarded node.
+            raise RefusedChannelError("limit:new_atoms")
+        core = Channel(
+            peer=peer,
+            peer_creation=peer_creation,
+            guard=guard,
+            guard_creation=guard_creation,
+            flags=flags,
+            policy=judgement.core,
+            counters=self._tally.of(peer, self._connected),
+            budget=budget,
+            limits=entry.limits,
+        )
+        handle = ChannelHandle(
+            self,
+            core,
+            judgement,
+            peer=peer,
+            guard=guard,
+            entry=entry,
+            source=source,
+            opened_by=opened_by,
+            tls=tls,
+            certificate=certificate,
+            close=close,
+        )
+        self._channels.add(handle)
+        self._connected[peer] += 1
+        self.audit.record(
+            "connect",
+            peer=peer,
+            guard=guard,
+            source=source,
+            opened_by=opened_by,
+            tls=tls,
+            certificate=certificate,
+            entry=entry.node,
+            visible=entry.visible,
+            flags=hex(flags),
+        )
+        return handle
+
+    def record(self, kind: str, **fields: Any) -> None:
+        """Puts an event on the stream."""
+        self.audit.record(kind, **fields)
+
+    def forget(self, handle: ChannelHandle) -> None:
+        """A channel has ended (the handle calls this)."""
+        self._channels.discard(handle)
+        self._connected[handle.peer] -= 1
+        if not self._connected[handle.peer]:
+            del self._connected[handle.peer]
+
+    def refused(
+        self,
+        *,
+        source: str,
+        peer: str | None,
+        guard: str | None,
+        reason: str,
+        detail: str = "",
+        opened_by: Side = "peer",
+    ) -> None:
+        """A handshake was refused. A flood of these is folded."""
+        self._fold(
+            "handshake_refused",
+            source=source,
+            peer=peer,
+            guard=guard,
+            opened_by=opened_by,
+            reason=reason,
+            detail=detail,
+        )
+
+    def notice(self, kind: str, **fields: Any) -> None:
+        """Something happened that is worth recording. A flood of refusals (``..._refused``) is folded."""
+        if kind.endswith("_refused"):
+            self._fold(kind, **fields)
+        else:
+            self.audit.record(kind, **fields)
+
+    def knows(self, peer: str) -> bool:
+        """Whether the peer has been connected since the start (and was not forgotten among very many)."""
+        return peer in self._tally
+
+    def close(self) -> None:
+        """Records what is still held back. The channels are the gateway's to close."""
+        if self._fold_timer:
+            self._fold_timer.cancel()
+            self._fold_timer = None
+        self._record_folded(None)
+
+    def _refresh(self) -> None:
+        """After a change: every channel judges by what holds now, from its next command on."""
+        self.rulebook.changed()
+        for handle in self._channels:
+            handle.judge_by(self.rulebook.judgement(handle.entry, handle.peer, handle.guard))
+
+    def _budget(self, entry: Entry, guard: str, creation: int) -> Budget:
+        key = (entry.node, entry.guards, guard)
+        known = self._budgets.get(key)
+        if known is None or known[0] != creation:
+            known = (creation, Budget())
+            self._budgets[key] = known
+        return known[1]
+
+    def _info(self, handle: ChannelHandle) -> PeerInfo:
+        inbound = self._tally.statistics(handle.peer)["inbound"].values()
+        return PeerInfo(
+            peer=handle.peer,
+            guard=handle.guard,
+            entry=handle.entry.node,
+            visible=handle.entry.visible,
+            source=handle.source,
+            opened_by=handle.opened_by,
+            tls=handle.tls,
+            certificate=handle.certificate,
+            since=handle.since.isoformat(timespec="seconds").removesuffix("+00:00") + "Z",
+            accept=sum(verdicts["accept"] for verdicts in inbound),
+            deny=sum(verdicts["deny"] for verdicts in inbound),
+            drop=sum(verdicts["drop"] for verdicts in inbound),
+        )
+
+    def _fold(self, kind: str, **fields: Any) -> None:
+        for admitted, admitted_fields in self._folder.admit(kind, fields, time.monotonic()):
+            self.audit.record(admitted, **admitted_fields)
+        if self._fold_timer is None and self._folder.ends is not None:
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                return
+            self._fold_timer = loop.call_later(self._folder.WINDOW, self._fold_window_ended)
+
+    def _fold_window_ended(self) -> None:
+        self._fold_timer = None
+        self._record_folded(time.monotonic())
+        if self._folder.ends is not None:
+            # Another window has begun since the timer was set.
+            self._fold_timer = asyncio.get_running_loop().call_later(self._folder.WINDOW, self._fold_window_ended)
+
+    def _record_folded(self, now: float | None) -> None:
+        for kind, fields in self._folder.flush(now):
+            self.audit.record(kind, **fields)
+
+    def _audit_trouble(self, reason: str) -> None:
+        if self.policy.audit.on_full == "continue":
+            return
+        for handle in list(self._channels):
+            handle.close(f"the audit log can't be written: {reason}")
+
+
+def disturbs(old: Entry, new: Entry, source: str) -> str | None:
+    """Why a channel that was opened under ``old`` can't go on under ``new``; None if it can."""
+    if old is new:
+        return None
+    if old.cookie != new.cookie:
+        return "its cookie is another one"
+    if old.visible != new.visible:
+        return f"`visible` is {str(new.visible).lower()} now"
+    if old.tls != new.tls or old.certificate != new.certificate:
+        return "what is asked of its certificate is something else"
+    if not new.admits(source):
+        return "it may not come from there any more"
+    return None

@@ -1,0 +1,43 @@
+"""The runtime API may be called from any thread: calls are carried to the event loop's thread, and waited for."""
+
+import asyncio
+import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Home(Protocol):
+    """Where an object's state lives."""
+
+    loop: asyncio.AbstractEventLoop | None
+    """The loop whose thread alone touches it; None: whoever calls first is the only one."""
+    thread: int
+
+
+S = TypeVar("S", bound=Home)
+
+
+def in_its_thread(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Makes a method callable from any thread. In the loop's own thread it runs at once, so tasks need no lock."""
+
+    @functools.wraps(function)
+    def call(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
+        if self.loop is None or threading.get_ident() == self.thread:
+            return function(self, *args, **kwargs)
+        done: Future[R] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(function(self, *args, **kwargs))
+            except BaseException as error:  # noqa: BLE001  # whoever called gets it
+                done.set_exception(error)
+
+        self.loop.call_soon_threadsafe(run)
+        return done.result()
+
+    return cast("Callable[Concatenate[S, P], R]", call)
