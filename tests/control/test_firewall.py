@@ -10,7 +10,7 @@ import pytest
 
 from distwall._core import COMMANDS, KNOWN_FLAGS
 from distwall.audit import AuditLog, Event
-from distwall.control import ChannelHandle, Firewall, RefusedChannelError
+from distwall.control import ChannelHandle, Firewall, RefusedChannelError, StateFile
 from distwall.control.tally import Tally
 from distwall.policy import Policy
 from tests.audit.until import until
@@ -20,12 +20,12 @@ from tests.policy.texts import peer, policy, with_rules
 class Scene:
     """A firewall whose events are kept in a list."""
 
-    def __init__(self, tmp_path: Path, made: Policy) -> None:
+    def __init__(self, tmp_path: Path, made: Policy, state: StateFile | None = None) -> None:
         self.events: list[Event] = []
         self.audit = AuditLog(tmp_path / "audit.jsonl", say=lambda _: None)
         self.audit.subscribe(self.events.append)
         self.policy = made
-        self.firewall = Firewall(made, self.audit)
+        self.firewall = Firewall(made, self.audit, state)
 
     def open(
         self,
@@ -155,7 +155,7 @@ def test_budgets_belong_to_an_entry_and_an_incarnation(tmp_path: Path, monkeypat
         def __init__(self, *, budget: object, **_: object) -> None:
             budgets.append(budget)
 
-    monkeypatch.setattr("distwall.control.firewall.Channel", FakeChannel)
+    monkeypatch.setattr("distwall.control.channels.Channel", FakeChannel)
     scene = Scene(tmp_path, policy(peer("foo@*") + peer("qux@*")))
     scene.open("foo@a")
     scene.open("foo@b")
@@ -174,11 +174,12 @@ def test_limits_and_compiled_rules_reach_the_channel(tmp_path: Path, monkeypatch
         def __init__(self, **arguments: Any) -> None:
             given.update(arguments)
 
-    monkeypatch.setattr("distwall.control.firewall.Channel", FakeChannel)
+    monkeypatch.setattr("distwall.control.channels.Channel", FakeChannel)
     scene = Scene(tmp_path, policy(peer(more="limits = { new_atoms = 5 }")))
     scene.open()
     assert given["limits"] == {"new_atoms": 5}
-    assert given["policy"] is scene.policy.compile(scene.policy.entries[0])
+    entry = scene.policy.entries[0]
+    assert given["policy"] is scene.firewall.rulebook.judgement(entry, "foo@h", "bar@127.0.0.2").core
 
 
 def test_a_flood_of_refusals_is_folded(scene: Scene) -> None:

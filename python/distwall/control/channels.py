@@ -57,11 +57,12 @@ class Channels:
         """
         if self.audit.trouble is not None and self.policy.audit.on_full == "deny":
             raise RefusedChannelError("the audit log can't be written")
-        now = self.policy.entry_for(peer, guard)
-        if now is None or disturbs(entry, now, source):
-            # It began under a policy that was replaced in the meantime.
-            raise RefusedChannelError("the policy has changed")
-        entry = now
+        if not any(entry is current for current in self.policy.entries):
+            # The handshake began under a policy that was replaced in the meantime.
+            now = self.policy.entry_for(peer, guard)
+            if now is None or disturbs(entry, now, source):
+                raise RefusedChannelError("the policy has changed")
+            entry = now
         judgement = self.rulebook.judgement(entry, peer, guard)
         budget = self._budget(entry, guard, guard_creation)
         if is_glob(entry.node) and not budget.name(peer, entry.limits.get("new_atoms", DEFAULT_LIMITS["new_atoms"])):

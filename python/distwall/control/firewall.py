@@ -289,12 +289,7 @@ class Firewall(Channels):
         before, rulebook.policy = rulebook.policy, policy
         rulebook.changed()
         try:
-            # What was set at run time or is granted may name a table that the new file doesn't have.
-            for entry in policy.entries:
-                rulebook.lists(entry, entry.node, None)
-            for handle in self._channels:
-                if entry_now := policy.entry_for(handle.peer, handle.guard):
-                    rulebook.judgement(entry_now, handle.peer, handle.guard)
+            rulebook.check()
         except ControlError:
             rulebook.policy = before
             rulebook.changed()
@@ -384,6 +379,7 @@ class Firewall(Channels):
         if before is None:
             return
         try:
+            self.rulebook.check()
             if before.persist:
                 self._save()
             self._refresh()

@@ -88,6 +88,14 @@ class Rulebook:
         set_now = {s.name for s in self.run_time.concerning("table", None, None) if s.name is not None}
         return set_now | self.policy.tables.keys()
 
+    def check(self) -> None:
+        """Raises NotFoundError if something that was set at run time or is granted names a table that isn't there."""
+        known = self.tables()
+        uses = [(s.node, s.name) for s in self.run_time if s.kind in ("attach", "detach")]
+        for node, name in [*uses, *((grant.node, grant.table) for grant in self.grants)]:
+            if name not in known:
+                raise NotFoundError(f"the table `{name}` is in use for {node}; detach or revoke it first")
+
     def attached_tables(self, entry: Entry, node: str, guard: str | None) -> list[str]:
         """The tables attached to a peer, in order: its entry's, then those that were attached at run time."""
         names = list(entry.tables)
@@ -119,14 +127,14 @@ class Rulebook:
         key = self._key(entry, node, guard)
         if key not in self._ranked:
             lists = self.lists(entry, node, guard)
-            self._ranked[key] = rank(lists.attached, [rule for each in lists.defaults for rule in each])
+            self._ranked[key] = rank(lists.attached, lists.defaults, lists.granted)
         return self._ranked[key]
 
     def judgement(self, entry: Entry, node: str, guard: str | None) -> Judgement:
         """What channels of a peer judge by."""
         key = self._key(entry, node, guard)
         if key not in self._judgements:
-            rules = to_core(self.ranked(entry, node, guard))
+            rules = to_core(self.ranked(entry, node, guard).layers)
             core = _core.Policy(rules, third_nodes=entry.third_nodes, funs=entry.funs)
             policy, made = self.policy, self._made
             self._judgements[key] = Judgement(core, lambda i: made[i] if i >= RUN_TIME_IDS else policy.rule(i))

@@ -13,6 +13,7 @@ from distwall.policy.rules import Filter, Rule, Specificity, precision, specific
 
 # What tracking lets pass without a rule (DESIGN: "Answers and endings need no rule").
 ANSWERS_AND_ENDINGS = frozenset({"demonitor", "exit", "monitor_exit", "spawn_reply", "unlink", "unlink_ack"})
+DEFAULTS = frozenset({"defaults", "run-time defaults"})
 _MESSAGES = frozenset({"reg_send", "send", "alias_send"})
 _FUNCTION = re.compile(r"(.+?):(.+)/([0-9]+)", re.DOTALL)
 _CLASSES = {
@@ -177,8 +178,7 @@ def _shown(key: tuple[str, ...]) -> str:
 
 
 def _why_lost(winner: Filter, loser: Filter) -> str:
-    winner_default = winner.rule.where == "defaults"
-    if not winner_default and loser.rule.where == "defaults":
+    if winner.rule.where not in DEFAULTS and loser.rule.where in DEFAULTS:
         return "defaults speak only where nothing attached to the peer does"
     ours, theirs = specificity(winner), specificity(loser)
     if ours != theirs:

@@ -319,7 +319,9 @@ class _Loader:
         return low, high
 
     def _control(self) -> Control:
-        table = self._table(("control",), {"socket", "state"}, later={"http", "node", "cookie", "cookie_env", "cookie_file"})
+        table = self._table(
+            ("control",), {"socket", "state"}, later={"http", "node", "cookie", "cookie_env", "cookie_file"}
+        )
         socket = expand(table.string("socket", "distwall.sock", fault=path_fault), self.source.path, self.env)
         if len(os.fsencode(socket)) >= _MAX_SOCKET_PATH:
             table.error(

@@ -196,13 +196,13 @@ class Policy:
     def ranked(self, entry: Entry) -> Ranking:
         """All filters that concern an entry's peers, the strongest first."""
         if entry.index not in self._ranked:
-            self._ranked[entry.index] = rank(entry.attached, self.defaults)
+            self._ranked[entry.index] = rank(entry.attached, [self.defaults])
         return self._ranked[entry.index]
 
     def compile(self, entry: Entry) -> "_core.Policy":
         """The rules of an entry's peers in the form that channels judge by."""
         if entry.index not in self._compiled:
-            rules = to_core(self.ranked(entry))
+            rules = to_core(self.ranked(entry).layers)
             self._compiled[entry.index] = _core.Policy(rules, third_nodes=entry.third_nodes, funs=entry.funs)
         return self._compiled[entry.index]
 

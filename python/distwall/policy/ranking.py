@@ -21,8 +21,10 @@ class Ranking:
     more the longer the list is; only the others, the broad ones, have to be looked through.
     """
 
-    def __init__(self, filters: Iterable[Filter]) -> None:
-        self.filters = tuple(filters)
+    def __init__(self, *layers: Sequence[Filter]) -> None:
+        """``layers``: granted, attached, defaults; each ranked in itself, and stronger than the next."""
+        self.layers = layers
+        self.filters = tuple(candidate for layer in layers for candidate in layer)
         self._narrow: defaultdict[_Narrow, list[int]] = defaultdict(list)
         self._broad: defaultdict[str, list[int]] = defaultdict(list)
         for index, candidate in enumerate(self.filters):
@@ -53,16 +55,23 @@ class Ranking:
         return (self.filters[index] for index in merge(*found))
 
 
-def rank(attached: Sequence[Iterable[Rule]], defaults: Iterable[Rule]) -> Ranking:
+def rank(
+    attached: Sequence[Iterable[Rule]],
+    defaults: Sequence[Iterable[Rule]],
+    granted: Sequence[Iterable[Rule]] = (),
+) -> Ranking:
     """All filters that concern a peer.
 
     ``attached`` holds the lists that are attached to the peer, in the order in which they win among equally specific
-    filters; ``defaults`` speak only where none of those does.
+    filters; ``defaults`` speak only where none of those does; ``granted`` lists speak before all others.
     """
-    attached_filters = [candidate for rules in attached for rule in rules for candidate in rule.filters()]
-    default_filters = [candidate for rule in defaults for candidate in rule.filters()]
+    return Ranking(*(_ranked(lists) for lists in (granted, attached, defaults)))
+
+
+def _ranked(lists: Sequence[Iterable[Rule]]) -> list[Filter]:
+    filters = [candidate for rules in lists for rule in rules for candidate in rule.filters()]
     # sorted() is stable: equally specific ones stay as they came.
-    return Ranking([*sorted(attached_filters, key=precision), *sorted(default_filters, key=precision)])
+    return sorted(filters, key=precision)
 
 
 def _exact(candidate: Filter) -> tuple[str, ...] | None:

@@ -103,8 +103,8 @@ def precision(candidate: Filter) -> tuple[int, ...]:
     return specificity(candidate), -prefixed, sum(part.kind == "any" for part in key)
 
 
-def to_core(filters: Iterable[Filter]) -> list["CoreRule"]:
-    """Ranked filters in the form that the core takes."""
+def to_core(layers: Iterable[Iterable[Filter]]) -> list["CoreRule"]:
+    """Ranked filters in the form that the core takes: those of granted tables, what is attached, the defaults."""
     return [
         (
             f.command,
@@ -112,10 +112,11 @@ def to_core(filters: Iterable[Filter]) -> list["CoreRule"]:
             None,
             None if f.pattern is None else f.pattern.encode(),
             f.rule.verdict,
-            2 if f.rule.where == "defaults" else 1,
+            layer,
             False,
             f.rule.id,
         )
+        for layer, filters in enumerate(layers)
         for f in filters
     ]
 

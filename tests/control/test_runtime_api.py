@@ -1,0 +1,318 @@
+"""The runtime API: what each function returns and changes, for nodes connected or not, and what it leaves alone."""
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distwall.control import BadCallError, ControlError, NotFoundError, StateFile, UnsafeStateError
+from distwall.control.firewall import Key
+from tests.control.test_firewall import Scene
+from tests.policy.texts import peer, policy
+
+FOO = "foo@h"
+TABLES = '[tables.ops]\nrules = ["accept exit2", "accept reg_send ops"]\n'
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path, policy(TABLES + peer(rules=str(["deny *", "accept link", "accept reg_send open"]))))
+
+
+def judged(scene: Scene, command: str, key: tuple[str, ...] | None = None, *, node: str = FOO) -> str:
+    """What the core is given to judge an open channel by, and what the API says: they must agree."""
+    (handle,) = [h for h in scene.firewall._channels if h.peer == node]
+    found = handle._judgement.core.judge(command, key)
+    verdict = found[0][0] if found else "deny"
+    text: Key = None if key is None else f"{key[0]}:{key[1]}/{key[2]}" if len(key) == 3 else key[0]
+    assert scene.firewall.test_filter(node, command, text) == verdict
+    return verdict
+
+
+class TestFilters:
+    def test_the_guide_of_the_proposal(self, scene: Scene) -> None:
+        """Set, add, delete, test, as the proposal writes them."""
+        firewall = scene.firewall
+        scene.open()
+        assert firewall.set_filter(FOO, "link", "reject") == "accept"
+        assert judged(scene, "link") == "deny"
+        assert firewall.add_filter(FOO, "reg_send", "my_secret_process", "accept") == "deny"
+        assert judged(scene, "reg_send", ("my_secret_process",)) == "accept"
+        assert firewall.test_filter(FOO, "reg_send", "my_secret_process") == "accept"
+        assert firewall.add_filter(FOO, "reg_send", "my_secret_process", "reject") == "accept"
+        assert firewall.test_filter(FOO, "reg_send", "my_secret_process") == "deny"
+        assert firewall.add_filter(FOO, "spawn_request", ("my_mod", "my_fun", 0), "accept") == "deny"
+        assert judged(scene, "spawn_request", ("my_mod", "my_fun", "0")) == "accept"
+        assert judged(scene, "spawn_request", ("my_mod", "my_fun", "1")) == "deny"
+        assert firewall.del_filter(FOO, "spawn_request", ("my_mod", "my_fun", 0)) == "accept"
+        assert judged(scene, "spawn_request", ("my_mod", "my_fun", "0")) == "deny"
+        assert firewall.del_filter(FOO, "link") == "deny"
+        assert judged(scene, "link") == "accept"
+
+    def test_what_the_file_says_is_not_deleted(self, scene: Scene) -> None:
+        assert scene.firewall.del_filter(FOO, "reg_send", "open") == "accept"
+        assert scene.firewall.test_filter(FOO, "reg_send", "open") == "accept"
+
+    def test_a_key_decides_before_a_command(self, scene: Scene) -> None:
+        """A rule of the file with a key is more specific than what is set for the command."""
+        assert scene.firewall.set_filter(FOO, "reg_send", "drop") == "deny"
+        assert scene.firewall.test_filter(FOO, "reg_send", "open") == "accept"
+        assert scene.firewall.test_filter(FOO, "reg_send", "other") == "drop"
+
+    def test_run_time_comes_before_the_file_among_equals(self, scene: Scene) -> None:
+        assert scene.firewall.add_filter(FOO, "reg_send", "open", "drop") == "accept"
+        assert scene.firewall.test_filter(FOO, "reg_send", "open") == "drop"
+
+    def test_all_commands(self, scene: Scene) -> None:
+        assert scene.firewall.set_filter(FOO, "_", "accept") == "deny"
+        assert scene.firewall.test_filter(FOO, "exit2") == "accept"
+        assert scene.firewall.set_filter(FOO, "_", "drop") == "accept"
+
+    def test_another_spelling_is_the_same(self, scene: Scene) -> None:
+        scene.firewall.add_filter(FOO, "reg_send", "'name'", "accept")
+        scene.firewall.add_filter(FOO, "reg_send", "name", "drop")
+        scene.firewall.del_filter(FOO, "reg_send", "'name'")
+        assert scene.firewall.test_filter(FOO, "reg_send", "name") == "deny"
+        assert scene.firewall.settings() == []
+
+    def test_before_a_node_connects_and_after_it_has_gone(self, scene: Scene) -> None:
+        scene.firewall.set_filter(FOO, "exit2", "accept")
+        handle = scene.open()
+        assert judged(scene, "exit2") == "accept"
+        handle.closed("peer closed")
+        assert scene.firewall.set_filter(FOO, "exit2", "drop") == "accept"
+        scene.open()
+        assert judged(scene, "exit2") == "drop"
+
+    def test_one_guarded_node_alone(self, scene: Scene) -> None:
+        """Where one distwall guards several, what is set for one holds there only."""
+        firewall = scene.firewall
+        firewall.set_filter(FOO, "exit2", "accept", guard="bar@127.0.0.2")
+        assert firewall.test_filter(FOO, "exit2", guard="bar@127.0.0.2") == "accept"
+        assert firewall.test_filter(FOO, "exit2", guard="baz@127.0.0.2") == "deny"
+        assert firewall.test_filter(FOO, "exit2") == "deny"
+
+    def test_others_are_judged_as_before(self, scene: Scene) -> None:
+        scene.open(FOO)
+        scene.open("foo@other")
+        scene.firewall.set_filter(FOO, "exit2", "accept")
+        assert (judged(scene, "exit2"), judged(scene, "exit2", node="foo@other")) == ("accept", "deny")
+
+    @pytest.mark.parametrize(
+        ("call", "message"),
+        [
+            (lambda f: f.set_filter(FOO, "links", "deny"), "unknown command `links`"),
+            (lambda f: f.set_filter(FOO, "link", "refuse"), "unknown verdict `refuse`"),
+            (lambda f: f.set_filter("foo", "link", "deny"), "`foo` is not the name of a node"),
+            (lambda f: f.set_filter("foo@*", "link", "deny"), "is not the name of a node"),
+            (lambda f: f.add_filter(FOO, "link", "x", "deny"), "takes no key"),
+            (lambda f: f.add_filter(FOO, "reg_send", "Var", "deny"), "is a variable"),
+            (lambda f: f.add_filter(FOO, "spawn_request", ("m", "f", 256), "deny"), "arity"),
+            (lambda f: f.add_filter(FOO, "spawn_request", "m", "deny"), "no `:`"),
+            (lambda f: f.test_filter(FOO, "nothing"), "unknown command"),
+            (lambda f: f.attach(FOO, "nope"), "no table `nope`"),
+            (lambda f: f.set_table("t", ["accept nothing"]), "unknown command"),
+            (lambda f: f.set_table("t", ["deny link", "accept link"]), "judges the same"),
+            (lambda f: f.grant(FOO, "nope", 1, "x"), "no table"),
+            (lambda f: f.grant(FOO, "ops", 0, "x"), "0 seconds"),
+            (lambda f: f.grant(FOO, "ops", 1e9, "x"), "at most"),
+            (lambda f: f.grant(FOO, "ops", float("nan"), "x"), "seconds"),
+            (lambda f: f.grant(FOO, "ops", 1, " "), "without a reason"),
+            (lambda f: f.revoke(FOO, "ops"), "no grant"),
+            (lambda f: f.disconnect(FOO), "not connected"),
+            (lambda f: f.set_handler(FOO, "link", "m"), "no handlers for `link`"),
+        ],
+    )
+    def test_what_makes_no_sense_changes_nothing(self, scene: Scene, call: Any, message: str) -> None:
+        with pytest.raises(ControlError, match=message) as caught:
+            call(scene.firewall)
+        assert "\n" not in str(caught.value)
+        assert (scene.firewall.settings(), scene.firewall.grants()) == ([], [])
+        assert "setting" not in scene.kinds()
+
+
+class TestDefaults:
+    def test_they_speak_where_nothing_attached_does(self, tmp_path: Path) -> None:
+        scene = Scene(tmp_path, policy(peer(rules=str(["accept link"]))))
+        scene.open()
+        assert scene.firewall.set_default_filter("_", "_", "drop") == "deny"
+        assert scene.firewall.set_default_filter("spawn_request", ("auth", "authenticate", 1), "accept") == "deny"
+        assert judged(scene, "exit2") == "drop"
+        assert judged(scene, "link") == "accept"
+        assert judged(scene, "spawn_request", ("auth", "authenticate", "1")) == "accept"
+        assert scene.firewall.set_default_filter("_", "_", "deny") == "drop"
+
+    def test_run_time_comes_before_the_file(self, tmp_path: Path) -> None:
+        scene = Scene(tmp_path, policy('[defaults]\nrules = ["accept exit2"]\n' + peer(rules=str(["accept link"]))))
+        assert scene.firewall.set_default_filter("exit2", None, "drop") == "accept"
+        assert scene.firewall.test_filter(FOO, "exit2") == "drop"
+
+
+class TestTables:
+    def test_a_change_reaches_all_that_it_is_attached_to(self, scene: Scene) -> None:
+        for node in (FOO, "foo@other", "foo@third"):
+            scene.open(node)
+        scene.firewall.attach(FOO, "ops")
+        scene.firewall.attach("foo@other", "ops")
+        assert [judged(scene, "exit2", node=n) for n in (FOO, "foo@other", "foo@third")] == ["accept", "accept", "deny"]
+        scene.firewall.set_table("ops", ["accept unlink"])
+        assert judged(scene, "exit2") == judged(scene, "exit2", node="foo@other") == "deny"
+        assert judged(scene, "unlink") == "accept"
+        scene.firewall.set_table("ops", None)
+        assert judged(scene, "exit2") == "accept"
+        scene.firewall.detach(FOO, "ops")
+        assert (judged(scene, "exit2"), judged(scene, "exit2", node="foo@other")) == ("deny", "accept")
+
+    def test_a_table_of_the_entry_can_be_detached_and_attached_again(self, tmp_path: Path) -> None:
+        scene = Scene(tmp_path, policy(TABLES + peer(rules=str(["deny *"]), more='tables = ["ops"]')))
+        scene.open()
+        assert judged(scene, "exit2") == "accept"
+        scene.firewall.detach(FOO, "ops")
+        assert judged(scene, "exit2") == "deny"
+        scene.firewall.attach(FOO, "ops")
+        assert judged(scene, "exit2") == "accept"
+
+    def test_a_new_table(self, scene: Scene) -> None:
+        scene.firewall.set_table("fresh", ["accept reg_send fresh"])
+        scene.firewall.attach(FOO, "fresh")
+        assert scene.firewall.test_filter(FOO, "reg_send", "fresh") == "accept"
+        with pytest.raises(NotFoundError, match="in use for foo@h"):
+            scene.firewall.set_table("fresh", None)
+
+
+class Clocks:
+    """Clocks that a test turns."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.wall, self.monotonic = 1_800_000_000.0, 100.0
+        monkeypatch.setattr("time.time", lambda: self.wall)
+        monkeypatch.setattr("time.monotonic", lambda: self.monotonic)
+
+    def pass_by(self, seconds: float) -> None:
+        self.wall += seconds
+        self.monotonic += seconds
+
+
+@pytest.fixture
+def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
+    return Clocks(monkeypatch)
+
+
+class TestGrants:
+    def test_it_is_a_layer_above_all_else(self, scene: Scene, clocks: Clocks) -> None:
+        """Even a rule of the entry that names the same key is overruled, until it ends."""
+        scene.firewall.add_filter(FOO, "reg_send", "ops", "drop")
+        scene.open()
+        scene.firewall.grant(FOO, "ops", 900, "a fix", actor="ann")
+        assert judged(scene, "reg_send", ("ops",)) == "accept"
+        assert judged(scene, "reg_send", ("open",)) == "accept"
+        clocks.pass_by(899)
+        assert [grant.table for grant in scene.firewall.grants()] == ["ops"]
+        clocks.pass_by(1)
+        assert scene.firewall.grants() == []
+        assert judged(scene, "reg_send", ("ops",)) == "drop"
+        assert judged(scene, "exit2") == "deny"
+        kinds = scene.kinds()
+        assert [kind for kind in kinds if kind.startswith("grant")] == ["grant", "grant_expired"]
+        given = scene.events[kinds.index("grant")]
+        assert (given["actor"], given["reason"], given["node"], given["table"]) == ("ann", "a fix", FOO, "ops")
+
+    def test_what_changes_meanwhile_stays_changed(self, scene: Scene, clocks: Clocks) -> None:
+        scene.firewall.grant(FOO, "ops", 900, "a fix")
+        scene.firewall.set_filter(FOO, "exit2", "drop")
+        assert scene.firewall.test_filter(FOO, "exit2") == "accept"
+        clocks.pass_by(900)
+        scene.firewall.grants()
+        assert scene.firewall.test_filter(FOO, "exit2") == "drop"
+
+    def test_revoked(self, scene: Scene, clocks: Clocks) -> None:
+        clocks.pass_by(1)
+        scene.firewall.grant(FOO, "ops", 900, "a fix")
+        scene.firewall.revoke(FOO, "ops", actor="bob")
+        assert scene.firewall.test_filter(FOO, "exit2") == "deny"
+        assert scene.events[-1]["by"] == "bob"
+
+    def test_a_clock_set_back_prolongs_nothing(self, scene: Scene, clocks: Clocks) -> None:
+        scene.firewall.grant(FOO, "ops", 900, "a fix")
+        clocks.wall -= 10_000
+        clocks.monotonic += 900
+        assert scene.firewall.grants() == []
+
+
+class TestRestart:
+    """What outlives the process, and that nothing else does."""
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        return tmp_path / "state.json"
+
+    def scene(self, tmp_path: Path, path: Path) -> Scene:
+        made = policy(TABLES + peer(rules=str(["deny *"])))
+        return Scene(tmp_path, made, state=StateFile(path))
+
+    def test_settings_and_grants(self, tmp_path: Path, path: Path, clocks: Clocks) -> None:
+        before = self.scene(tmp_path, path)
+        before.firewall.set_filter(FOO, "link", "accept", persist=True)
+        before.firewall.set_filter(FOO, "unlink", "accept")
+        before.firewall.set_table("mine", ["accept monitor"], persist=True)
+        before.firewall.attach(FOO, "mine", persist=True)
+        before.firewall.grant(FOO, "ops", 900, "a fix")
+        clocks.wall += 600
+        clocks.monotonic = 5
+        after = self.scene(tmp_path, path)
+        verdicts = [after.firewall.test_filter(FOO, c) for c in ("link", "unlink", "monitor", "exit2")]
+        assert verdicts == ["accept", "deny", "accept", "accept"]
+        clocks.pass_by(300)
+        assert after.firewall.grants() == []
+        assert after.firewall.test_filter(FOO, "exit2") == "deny"
+
+    def test_a_grant_that_ended_meanwhile(self, tmp_path: Path, path: Path, clocks: Clocks) -> None:
+        self.scene(tmp_path, path).firewall.grant(FOO, "ops", 900, "a fix")
+        clocks.pass_by(1000)
+        after = self.scene(tmp_path, path)
+        assert after.firewall.test_filter(FOO, "exit2") == "deny"
+
+    def test_what_is_deleted_stays_deleted(self, tmp_path: Path, path: Path) -> None:
+        before = self.scene(tmp_path, path)
+        before.firewall.set_filter(FOO, "link", "accept", persist=True)
+        before.firewall.del_filter(FOO, "link")
+        assert self.scene(tmp_path, path).firewall.test_filter(FOO, "link") == "deny"
+
+    def test_what_cannot_be_saved_does_not_hold(self, tmp_path: Path, path: Path) -> None:
+        scene = self.scene(tmp_path, path)
+        path.with_name("state.json.new").mkdir()
+        for call in (
+            lambda: scene.firewall.set_filter(FOO, "link", "accept", persist=True),
+            lambda: scene.firewall.grant(FOO, "ops", 900, "a fix"),
+        ):
+            with pytest.raises(UnsafeStateError, match="can't save"):
+                call()
+        assert scene.firewall.test_filter(FOO, "link") == scene.firewall.test_filter(FOO, "exit2") == "deny"
+        assert (scene.firewall.settings(), scene.firewall.grants()) == ([], [])
+
+
+def test_from_many_threads_and_tasks(scene: Scene) -> None:
+    """Everybody sets and unsets the same; in the end each is as if alone, and the loop's thread did it all."""
+    firewall = scene.firewall
+    names = [f"name{i}" for i in range(8)]
+
+    def work(name: str) -> None:
+        for _ in range(20):
+            assert firewall.add_filter(FOO, "reg_send", name, "accept") == "deny"
+            assert firewall.test_filter(FOO, "reg_send", name) == "accept"
+            assert firewall.del_filter(FOO, "reg_send", name) == "accept"
+        with pytest.raises(BadCallError):
+            firewall.set_filter(FOO, "nothing", "deny")
+
+    async def main() -> None:
+        firewall.start()
+        scene.open()
+        await asyncio.gather(*(asyncio.to_thread(work, name) for name in names))
+        work("here")
+        firewall.close()
+
+    asyncio.run(main())
+    assert threading.get_ident() == firewall.thread
+    assert firewall.settings() == []
