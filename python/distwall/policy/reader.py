@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from difflib import get_close_matches
 from typing import Any
 
+from distwall.policy.names import node_glob_fault
 from distwall.policy.problem import Origin, Problem
 from distwall.policy.source import Source, TomlPath
 
@@ -71,6 +72,13 @@ class Table:
     def __contains__(self, key: str) -> bool:
         return key in self.values
 
+    def table(self, *steps: str | int, known: Collection[str], later: Collection[str] = ()) -> "Table":
+        """The table found by going ``steps`` from here; an empty one if it is not there."""
+        values: Any = self.values
+        for step in steps:
+            values = values.get(step, {}) if isinstance(values, dict) else values[step]
+        return Table(self.source, (*self.path, *steps), values, self.problems, known=known, later=later)
+
     def error(self, key: str | None, what: str, remedy: str, *, index: int | None = None) -> None:
         """Notes a problem with the value of ``key``, or with one element of it; None: with the table itself."""
         self.problems.error(self.at(key, index), what, remedy)
@@ -113,6 +121,17 @@ class Table:
             if not isinstance(element, str):
                 self.error(key, f"{kind(element)} where `{key}` needs strings", "put it in quotes", index=index)
         return [(index, element) for index, element in enumerate(value) if isinstance(element, str)]
+
+    def globs(self, key: str) -> tuple[str, ...]:
+        """Globs of node names."""
+        globs = []
+        for index, glob in self.strings(key):
+            if fault := node_glob_fault(glob):
+                self.error(
+                    key, f"`{glob}` {fault}", "write a node name or a glob, as in bar@127.0.0.2 or bar@*", index=index
+                )
+            globs.append(glob)
+        return tuple(globs)
 
     def integer(self, key: str, default: int, *, low: int, high: int) -> int:
         """A whole number from ``low`` to ``high``."""
