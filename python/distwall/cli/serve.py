@@ -10,6 +10,7 @@ from distwall.audit import AuditLog
 from distwall.cli.output import CommandError, say
 from distwall.cli.show import EventPrinter
 from distwall.control import Firewall, StateFile, UnsafeStateError
+from distwall.control.reload import Reloader
 from distwall.control.server import ControlServer
 from distwall.gateway import Gateway
 from distwall.policy import Policy
@@ -46,12 +47,15 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
         # Certificates, or the policy's own function that looks at them.
         await audit.close()
         raise CommandError(f"{policy.path}: [guard.tls]: {error}", exit_code=2) from None
+    reloader = Reloader(firewall, policy.text)
     started = False
     try:
         # The socket first: where another distwall has it, nothing else has been touched.
         await control.start()
         firewall.start()
         await gateway.start()
+        reloader.start()
+        loop.add_signal_handler(signal.SIGHUP, reloader.reload, "SIGHUP")
         firewall.notice("start", policy=str(policy.path), guards=list(policy.guard.nodes))
         started = True
         say(_ready(policy))
@@ -60,6 +64,7 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
         remedy = f"; stop what uses it, or change the address in {policy.path}" if error.errno == EADDRINUSE else ""
         raise CommandError(f"{error.strerror or error}{remedy}") from None
     finally:
+        await reloader.close()
         await gateway.close()
         await control.close()
         firewall.close()
