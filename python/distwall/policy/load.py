@@ -56,5 +56,7 @@ def _read(source: Source, env: Mapping[str, str]) -> Policy:
     lists.warn_of_idle_tables(top)
     if problems.errors:
         raise PolicyError(tuple(problems.errors))
-    policy = Policy(source.path, source.text, guard, entries, defaults, lists.tables, control, audit, tuple(lists.rules))
+    policy = Policy(
+        source.path, source.text, guard, entries, defaults, lists.tables, control, audit, tuple(lists.rules)
+    )
     return replace(policy, warnings=tuple(sorted([*problems.warnings, *warnings(policy)])))
