@@ -6,7 +6,17 @@ Built from ``crates/distwall-wire`` (the logic, no I/O, no clock) and ``crates/d
 from collections.abc import Mapping, Sequence
 from typing import Literal, Self, TypeAlias, final
 
-__all__ = ["COMMANDS", "DEFAULT_LIMITS", "KNOWN_FLAGS", "Budget", "Channel", "Counters", "Policy", "toml_spans"]
+__all__ = [
+    "COMMANDS",
+    "DEFAULT_LIMITS",
+    "KNOWN_FLAGS",
+    "Budget",
+    "Channel",
+    "Counters",
+    "Pattern",
+    "Policy",
+    "toml_spans",
+]
 
 Verdict: TypeAlias = Literal["accept", "deny", "drop"]
 Direction: TypeAlias = Literal["inbound", "outbound"]
@@ -140,6 +150,22 @@ class Channel:
 
     def folded(self) -> int:
         """Refusals not yet reported in any event; resets the count."""
+
+@final
+class Pattern:
+    """A compiled pattern (as in ``CoreRule``), to be matched against single terms."""
+
+    def __new__(cls, code: bytes) -> Self:
+        """Raises ValueError for bytes that are no compiled pattern, or that are one beyond its limits.
+
+        These are 64 KiB, 64 levels, 64 variables, and 64 keys in one map.
+        """
+
+    def matches(self, etf: bytes, *, peer: str, guard: str, outbound: bool = False) -> bool:
+        """Whether a term that ``peer`` sends to ``guard`` matches (``outbound``: that ``guard`` sends to ``peer``).
+
+        ``etf`` is its external format without 131. Raises ValueError for bytes that would end a channel.
+        """
 
 def toml_spans(text: str) -> dict[tuple[str | int, ...], tuple[int, int]]:
     """Where each key and its value start in a TOML text, as two offsets in characters.

@@ -9,6 +9,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyMemoryView, PyTuple};
 use wire::policy::{Part, Pattern, Policies, Rule, Scope, Subject};
 use wire::{Command, Direction, Event, Output, Segment, Verdict};
 
+mod pattern;
 mod toml;
 
 const DIRECTIONS: [Direction; 2] = [Direction::Inbound, Direction::Outbound];
@@ -297,6 +298,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<Counters>()?;
     m.add_class::<Budget>()?;
     m.add_class::<Channel>()?;
+    m.add_class::<pattern::Pattern>()?;
     m.add_function(wrap_pyfunction!(toml::toml_spans, m)?)?;
     Ok(())
 }

@@ -1,0 +1,33 @@
+//! Patterns matched against single terms, for `explain` and tests.
+
+use distwall_wire::atoms::{Names, Word};
+use distwall_wire::scan::{Scanner, Watch};
+use distwall_wire::term::{Reader, Table};
+use distwall_wire::{pattern, Limits};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+#[pyclass(frozen)]
+pub struct Pattern(pattern::Pattern);
+
+#[pymethods]
+impl Pattern {
+    #[new]
+    fn new(code: &[u8]) -> PyResult<Self> {
+        pattern::Pattern::parse(code).map(Self).map_err(PyValueError::new_err)
+    }
+
+    #[pyo3(signature = (etf, *, peer, guard, outbound=false))]
+    fn matches(&self, etf: &[u8], peer: &str, guard: &str, outbound: bool) -> PyResult<bool> {
+        let names = Names { peer: peer.as_bytes().into(), guard: guard.as_bytes().into() };
+        let watch =
+            Watch { table: Table::Empty, names: &names, records: true, limits: &Limits::default(), guarded: None };
+        let bad = |why| PyValueError::new_err(why);
+        let end = Scanner::default().whole(etf, 0, &watch).map_err(|error| bad(error.0))?;
+        if end != etf.len() {
+            return Err(bad("bytes follow the end of the term"));
+        }
+        let sender = if outbound { Word::Guard } else { Word::Peer };
+        Ok(self.0.matches(Reader::new(etf, Table::Empty, &names), sender))
+    }
+}

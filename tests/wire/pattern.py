@@ -1,0 +1,347 @@
+"""Patterns of rules, as a reference model for tests: what they match, and how they are written for the core.
+
+A pattern is a tuple of patterns or one of the classes below. A term is brought into a normal form first, in which equal
+values are equal Python values however they were spelled; the matcher works on that and shares nothing with the core.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.wire.etf import (
+    As,
+    Atom,
+    BitBinary,
+    Export,
+    Fun,
+    Improper,
+    Map,
+    Pid,
+    Port,
+    Record,
+    Ref,
+    Term,
+    encode,
+)
+
+Pattern = object
+Normal = tuple[object, ...]
+
+GUARDS = (
+    *("integer", "float", "number", "atom", "boolean", "pid", "reference", "port", "binary", "bitstring", "list"),
+    *("tuple", "map", "function", "string", "from", "node", "peer_pid", "record"),
+)
+
+
+@dataclass(frozen=True)
+class Any:
+    """``_``"""
+
+
+@dataclass(frozen=True)
+class Var:
+    number: int
+
+
+@dataclass(frozen=True)
+class Is:
+    guard: str
+
+
+@dataclass(frozen=True)
+class Seq:
+    """``[Elements | Tail]``"""
+
+    elements: tuple[Pattern, ...]
+    tail: Pattern
+
+
+@dataclass(frozen=True)
+class Keys:
+    """``#{Key := Value}``"""
+
+    pairs: tuple[tuple[Pattern, Pattern], ...]
+
+
+@dataclass(frozen=True)
+class Lit:
+    term: Term
+
+
+@dataclass(frozen=True)
+class Starts:
+    """``<<"abc", _/binary>>``"""
+
+    prefix: bytes
+
+
+@dataclass(frozen=True)
+class GuardPid:
+    id: int
+    serial: int
+
+
+@dataclass(frozen=True)
+class GuardRef:
+    words: tuple[int, ...]
+
+
+# === as the core reads it ===
+
+
+def canonical(term: Term) -> Term:
+    match term:
+        case Atom():
+            return term
+        case tuple():
+            return tuple(canonical(item) for item in term)
+        case []:
+            return term
+        case list():
+            return As(108, [canonical(item) for item in term])
+        case Improper(elements, tail):
+            return Improper(tuple(canonical(item) for item in elements), canonical(tail))
+        case Map(pairs):
+            written = [(canonical(key), canonical(value)) for key, value in pairs]
+            return Map(tuple(sorted(written, key=lambda pair: encode(pair[0]))))
+        case _:
+            return term
+
+
+def compiled(pattern: Pattern) -> bytes:
+    match pattern:
+        case Any():
+            return b"\0"
+        case Var(number):
+            return bytes([1, number])
+        case Is(guard):
+            return bytes([2, GUARDS.index(guard)])
+        case tuple():
+            return struct.pack(">BI", 3, len(pattern)) + b"".join(map(compiled, pattern))
+        case Seq(elements, tail):
+            return struct.pack(">BI", 4, len(elements)) + b"".join(map(compiled, (*elements, tail)))
+        case Keys(pairs):
+            return struct.pack(">BI", 5, len(pairs)) + b"".join(compiled(part) for pair in pairs for part in pair)
+        case Lit(term):
+            data = encode(canonical(term))
+            return struct.pack(">BI", 6, len(data)) + data
+        case Starts(prefix):
+            return struct.pack(">BI", 7, len(prefix)) + prefix
+        case GuardPid(number, serial):
+            return struct.pack(">BII", 8, number, serial)
+        case GuardRef(words):
+            return struct.pack(f">BB{len(words)}I", 9, len(words), *words)
+        case _:
+            raise TypeError(f"not a pattern: {pattern!r}")
+
+
+# === what it matches ===
+
+
+def normal(term: Term) -> Normal:
+    match term:
+        case Atom():
+            return ("atom", str(term))
+        case int():
+            return ("integer", term)
+        case float():
+            return ("float", struct.pack(">d", term))
+        case bytes():
+            return ("bits", term, 8)
+        case BitBinary(data, bits):
+            return ("bits", data[:-1] + bytes([data[-1] & (0xFF00 >> bits) & 0xFF]), bits)
+        case tuple():
+            return ("tuple", *map(normal, term))
+        case list():
+            return ("list", tuple(map(normal, term)), None)
+        case Improper(elements, tail):
+            kind, *rest = behind = normal(tail)
+            front = tuple(map(normal, elements))
+            return ("list", front + rest[0], rest[1]) if kind == "list" else ("list", front, behind)  # type: ignore[operator]
+        case Map(pairs):
+            return ("map", frozenset((normal(key), normal(value)) for key, value in pairs))
+        case Pid(node, number, serial, creation):
+            return ("pid", str(node), number, serial, creation)
+        case Port(node, number, creation):
+            return ("port", str(node), number, creation)
+        case Ref(node, creation, words):
+            return ("reference", str(node), creation, words + (0,) * (5 - len(words)))
+        case Export(module, function, arity):
+            return ("export", module, function, arity)
+        case Fun():
+            free = tuple(map(normal, term.free))
+            return ("fun", term.module, term.arity, term.uniq, term.index, term.old_index, term.old_uniq, free)
+        case Record(module, name, exported, fields):
+            return ("record", module, name, exported, tuple((field, normal(value)) for field, value in fields))
+        case _:
+            raise TypeError(f"not a term: {term!r}")
+
+
+@dataclass
+class Trial:
+    sender: str
+    guard: str
+
+    def __post_init__(self) -> None:
+        self.bound: dict[int, Normal] = {}
+
+    def matches(self, pattern: Pattern, value: Normal) -> bool:
+        match pattern, value:
+            case Any(), _:
+                return True
+            case Var(number), _:
+                return self.bound.setdefault(number, value) == value
+            case Is(guard), _:
+                return self.holds(guard, value)
+            case Lit(term), _:
+                return normal(term) == value
+            case tuple(), ("tuple", *items):
+                return len(items) == len(pattern) and all(map(self.matches, pattern, items))  # type: ignore[arg-type]
+            case Seq(elements, tail), ("list", tuple(items), end):
+                count = len(elements)
+                if len(items) < count or not all(map(self.matches, elements, items)):
+                    return False
+                rest = end if len(items) == count and end is not None else ("list", items[count:], end)
+                return self.matches(tail, rest)  # type: ignore[arg-type]
+            case Seq((), tail), _:
+                return self.matches(tail, value)
+            case Keys(pairs), ("map", entries):
+                return all(self.has(key, wanted, entries) for key, wanted in pairs)  # type: ignore[arg-type]
+            case Starts(prefix), ("bits", bytes(data), 8):
+                return data.startswith(prefix)
+            case GuardPid(number, serial), ("pid", self.guard, *numbers):
+                return numbers[:2] == [number, serial]
+            case GuardRef(words), ("reference", self.guard, _, tuple(found)):
+                return tuple(found) == words + (0,) * (5 - len(words))
+            case _:
+                return False
+
+    def has(self, key: Pattern, wanted: Pattern, entries: frozenset[tuple[Normal, Normal]]) -> bool:
+        found = [value for known, value in entries if Trial(self.sender, self.guard).matches(key, known)]
+        return bool(found) and self.matches(wanted, found[0])
+
+    def holds(self, guard: str, value: Normal) -> bool:
+        kind = value[0]
+        match guard:
+            case "number":
+                return kind in ("integer", "float")
+            case "boolean":
+                return value in (("atom", "true"), ("atom", "false"))
+            case "binary":
+                return kind == "bits" and value[2] == 8
+            case "bitstring":
+                return kind == "bits"
+            case "function":
+                return kind in ("fun", "export")
+            case "string":
+                return kind == "list" and value[2] is None and all(map(character, value[1]))  # type: ignore[call-overload]
+            case "node":
+                return value == ("atom", self.sender)
+            case "peer_pid":
+                return kind == "pid" and value[1] == self.sender
+            case "from":
+                return kind == "tuple" and len(value) == 3 and self.asks(*value[1:])  # type: ignore[arg-type]
+            case _:
+                return kind == guard
+
+    def asks(self, pid: Normal, tag: Normal) -> bool:
+        def alias(value: object) -> bool:
+            match value:
+                case ("list", (("atom", "alias"),), ("reference", self.sender, *_)):
+                    return True
+                case _:
+                    return False
+
+        match tag:
+            case ("reference", self.sender, *_) | ("tuple", ("reference", self.sender, *_), ("atom", _)):
+                fine = True
+            case ("list", (inner,), ("reference", self.sender, *_)):
+                fine = alias(tag) or alias(inner)
+            case _:
+                fine = False
+        return fine and pid[:2] == ("pid", self.sender)
+
+
+def character(value: Normal) -> bool:
+    return value[0] == "integer" and 0 <= value[1] <= 0x10FFFF  # type: ignore[operator]
+
+
+def matches(pattern: Pattern, term: Term, sender: str, guard: str) -> bool:
+    return Trial(sender, guard).matches(pattern, normal(term))
+
+
+# === as Erlang reads it ===
+
+
+class Erlang:
+    """One pattern as the head of a clause: guards become variables that the clause's guard speaks of."""
+
+    def __init__(self, pattern: Pattern) -> None:
+        self.guards: list[str] = []
+        self.head = self.write(pattern)
+
+    @property
+    def clause(self) -> str:
+        return self.head + (" when " + ", ".join(self.guards) if self.guards else "")
+
+    def held(self, guard: str) -> str:
+        name = f"G{len(self.guards)}"
+        self.guards.append(guard.replace("$", name))
+        return name
+
+    def write(self, pattern: Pattern) -> str:
+        match pattern:
+            case Any():
+                return "_"
+            case Var(number):
+                return f"V{number}"
+            case Is(guard):
+                return self.held(f"is_{guard}($)")
+            case tuple():
+                return "{" + ", ".join(map(self.write, pattern)) + "}"
+            case Seq((), tail):
+                return self.write(tail)
+            case Seq(elements, tail):
+                return "[" + ", ".join(map(self.write, elements)) + " | " + self.write(tail) + "]"
+            case Keys(pairs):
+                return "#{" + ", ".join(f"{expression(key.term)} := {self.write(value)}" for key, value in pairs) + "}"  # type: ignore[attr-defined]
+            case Starts(prefix):
+                return "<<" + ", ".join([*map(str, prefix), "_/binary"]) + ">>"
+            case Lit(term):
+                return self.held(f"$ =:= {expression(term)}")
+            case _:
+                raise TypeError(f"not one that Erlang has: {pattern!r}")
+
+
+def expression(term: Term) -> str:
+    match term:
+        case Atom():
+            return "'" + term.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        case int():
+            return str(term)
+        case float():
+            return f"{term:.20e}"
+        case bytes():
+            return "<<" + ", ".join(map(str, term)) + ">>"
+        case BitBinary(data, bits):
+            return "<<" + ", ".join([*map(str, data[:-1]), f"{data[-1] >> (8 - bits)}:{bits}"]) + ">>"
+        case tuple():
+            return "{" + ", ".join(map(expression, term)) + "}"
+        case list():
+            return "[" + ", ".join(map(expression, term)) + "]"
+        case Improper(elements, tail):
+            return "[" + ", ".join(map(expression, elements)) + " | " + expression(tail) + "]"
+        case Map(pairs):
+            return "#{" + ", ".join(f"{expression(key)} => {expression(value)}" for key, value in pairs) + "}"
+        case _:
+            raise TypeError(f"not one that can be written: {term!r}")
+
+
+def nested(patterns: Sequence[Pattern]) -> Pattern:
+    """Tuples in tuples, the first of the patterns outermost."""
+    *outer, inner = patterns
+    for pattern in reversed(outer):
+        inner = (pattern, inner)
+    return inner

@@ -1,0 +1,334 @@
+"""Patterns on terms: the core agrees with the reference matcher and with Erlang, however a term is spelled."""
+
+from __future__ import annotations
+
+import random
+import struct
+import subprocess
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distwall import _core
+from tests.wire import pattern as model
+from tests.wire.etf import As, Atom, BitBinary, Export, Fun, Improper, Map, Raw, Record, Term, alias, encode
+from tests.wire.pattern import Any, Erlang, GuardPid, GuardRef, Is, Keys, Lit, Pattern, Seq, Starts, Var, compiled
+from tests.wire.wall import GUARD, PEER, Wall
+
+P, G, T = Wall.peer, Wall.guard, Wall.third
+A, B = Atom("a"), Atom("b")
+FUN = Fun(Atom("m"), 1, bytes(16), 3, 3, 99, P.pid(), (1, A))
+
+
+def core(pattern: Pattern, data: bytes, outbound: bool = False) -> bool:
+    return _core.Pattern(compiled(pattern)).matches(data, peer=PEER, guard=GUARD, outbound=outbound)
+
+
+def spelled(term: Term, dice: random.Random) -> Term:
+    """The same value in other ways that the core takes: maps in another order, lists in parts, integers as big ones."""
+    match term:
+        case Atom() | bytes():
+            return term
+        case int() if 1 << 24 <= abs(term) < 1 << 31 and dice.random() < 0.5:
+            return As(110, term)
+        case tuple():
+            return tuple(spelled(item, dice) for item in term)
+        case list():
+            return parts([spelled(item, dice) for item in term], term, [], dice)
+        case Improper(elements, tail):
+            return parts([spelled(item, dice) for item in elements], elements, spelled(tail, dice), dice)
+        case Map(pairs):
+            return Map(tuple((spelled(k, dice), spelled(v, dice)) for k, v in dice.sample(pairs, len(pairs))))
+        case Fun():
+            free = tuple(spelled(item, dice) for item in term.free)
+            return Fun(term.module, term.arity, term.uniq, term.index, term.old_index, term.old_uniq, G.pid(), free)
+        case _:
+            return term
+
+
+def parts(items: list[Term], originals: object, tail: Term, dice: random.Random) -> Term:
+    if not items:
+        return dice.choice([[], Raw(b"k\0\0")]) if tail == [] else tail
+    cut = dice.randint(0, len(items))
+    if tail == [] and all(type(item) is int and 0 <= item < 256 for item in items[cut:]):
+        tail, items = list(items[cut:]), items[:cut]
+    elif 0 < cut < len(items):
+        tail, items = Improper(tuple(items[cut:]), tail), items[:cut]
+    return Improper(tuple(items), tail) if items else tail
+
+
+ATOMS = st.sampled_from([A, B, Atom("true"), Atom(""), Atom("alias"), Atom("ж" * 130), Atom(PEER), Atom(GUARD)])
+INTEGERS = st.one_of(
+    st.integers(-3, 3),
+    st.integers(-(2**70), 2**70),
+    st.sampled_from([255, 256, -1, 2**24, -(2**24), 2**31 - 1, 2**31, -(2**31), 2**56, 2**63, -(2**63), 2**80]),
+)
+FLOATS = st.floats(allow_nan=False, allow_infinity=False).filter(lambda value: str(value) != "-0.0")
+WHOLE: list[Term] = [
+    *(P.pid(), P.pid(101), G.pid(), T.pid(), P.ref(), P.ref(1, 1), G.ref(), G.alias(), P.port(), FUN),
+    *((P.pid(), alias(P.alias())), (P.pid(), alias(G.alias())), (P.pid(), Improper((alias(P.ref()),), P.ref(2)))),
+    *((P.pid(), (P.ref(), A)), (P.pid(), P.ref()), (G.pid(), G.ref()), Export(Atom("m"), Atom("f"), 2)),
+    *(Record(Atom("m"), Atom("r"), True, ((A, 1),)), 2**3000),
+]
+
+
+@st.composite
+def scalars(draw: st.DrawFn) -> Term:
+    """What can be written into a pattern."""
+    return draw(st.one_of(ATOMS, INTEGERS, FLOATS, st.binary(max_size=4), st.just(BitBinary(b"a\xf0", 4))))
+
+
+@st.composite
+def leaves(draw: st.DrawFn) -> Term:
+    return draw(st.one_of(scalars(), st.sampled_from(WHOLE)))
+
+
+def terms(inmost: st.SearchStrategy[Term]) -> st.SearchStrategy[Term]:
+    def containers(inner: st.SearchStrategy[Term]) -> st.SearchStrategy[Term]:
+        lists = st.lists(inner, max_size=4)
+        proper = lists.filter(bool)
+        # The reference's idea of equal keys, or a term would have one twice.
+        maps = st.lists(st.tuples(inner, inner), max_size=4, unique_by=lambda pair: model.normal(pair[0]))
+        return st.one_of(
+            lists,
+            lists.map(tuple),
+            st.tuples(proper, scalars()).map(lambda both: Improper(tuple(both[0]), both[1])),
+            maps.map(lambda pairs: Map(tuple(pairs))),
+        )
+
+    return st.recursive(inmost, containers, max_leaves=12)
+
+
+TERMS = terms(leaves())
+WRITABLE = terms(scalars())
+
+
+@st.composite
+def derived(draw: st.DrawFn, term: Term, writable: bool = False) -> Pattern:
+    """A pattern that might well match the term."""
+
+    def inner(part: Term) -> Pattern:
+        return draw(derived(part, writable))
+
+    guards = [g for g in model.GUARDS if not writable or g not in ("string", "from", "node", "peer_pid", "record")]
+    choice = draw(st.integers(0, 11))
+    if choice == 0:
+        return Any()
+    if choice <= 2:
+        return Var(draw(st.integers(0, 3)))
+    if choice == 3:
+        return Is(draw(st.sampled_from(guards)))
+    if choice == 4:
+        fitting = [guard for guard in guards if model.matches(Is(guard), term, PEER, GUARD)]
+        return Is(draw(st.sampled_from(fitting))) if fitting else Any()
+    if choice == 5:
+        return Lit(draw(scalars()))
+    match term:
+        case Atom() | int() | float() | BitBinary():
+            return Lit(term)
+        case bytes():
+            return Starts(term[: draw(st.integers(0, 4))]) if draw(st.booleans()) else Lit(term)
+        case tuple():
+            return tuple(inner(part) for part in term)
+        case list() | Improper():
+            elements, tail = (term, []) if isinstance(term, list) else (list(term.elements), term.tail)
+            count = draw(st.integers(0, len(elements)))
+            rest = Improper(tuple(elements[count:]), tail) if elements[count:] else tail
+            behind = Lit([]) if model.normal(rest) == ("list", (), None) else draw(st.sampled_from([Any(), Var(0)]))
+            return Seq(tuple(inner(part) for part in elements[:count]), behind)
+        case Map(pairs):
+            some = [pair for pair in pairs if plain(pair[0]) and draw(st.booleans())]
+            return Keys(tuple((Lit(key), inner(value)) for key, value in some))
+        case _:
+            return draw(st.sampled_from([Any(), GuardPid(100, 0), GuardRef(G.ref().words), Is("peer_pid")]))
+
+
+def plain(term: Term) -> bool:
+    """Whether it can be a literal."""
+    try:
+        model.expression(term)
+    except TypeError:
+        return False
+    return True
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data(), TERMS, st.booleans(), st.integers(0, 1 << 30))
+def test_the_core_agrees_with_the_reference(data: st.DataObject, term: Term, outbound: bool, seed: int) -> None:
+    pattern = data.draw(derived(term))
+    expected = model.matches(pattern, term, GUARD if outbound else PEER, GUARD)
+    dice = random.Random(seed)
+    assert core(pattern, encode(term), outbound) == expected
+    assert core(pattern, encode(spelled(term, dice)), outbound) == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(TERMS, TERMS, st.integers(0, 1 << 30))
+def test_variables_compare_by_value(one: Term, other: Term, seed: int) -> None:
+    dice = random.Random(seed)
+    twice = (Var(0), Var(0))
+    assert core(twice, encode((spelled(one, dice), spelled(one, dice))))
+    assert core(twice, encode((one, other))) == (model.normal(one) == model.normal(other))
+    assert core((Seq((Any(),), Var(5)), Var(5)), encode(([A, one], spelled([one], dice))))
+
+
+@settings(max_examples=300, deadline=None)
+@given(WRITABLE, st.integers(0, 1 << 30))
+def test_a_literal_matches_itself_however_spelled(term: Term, seed: int) -> None:
+    dice = random.Random(seed)
+    assert core(Lit(term), encode(spelled(term, dice)))
+    assert core(Keys(((Lit(term), Is("pid")),)), encode(Map(((G.pid(), 1), (spelled(term, dice), P.pid())))))
+
+
+PROGRAM = """
+Eval = fun(Text) ->
+    {ok, Tokens, _} = erl_scan:string(Text), {ok, Parsed} = erl_parse:parse_exprs(Tokens),
+    {value, Value, _} = erl_eval:exprs(Parsed, []), Value end,
+Loop = fun Loop() -> case io:get_line("") of
+    eof -> halt();
+    Line -> io:format("~p~n", [try Eval(string:trim(Line)) catch C:R -> {C, R} end]), Loop() end end,
+Loop().
+"""
+
+
+def erlang(cases: list[tuple[Pattern, Term]]) -> list[bool]:
+    """What a real node says, in one run."""
+    lines = []
+    for pattern, term in cases:
+        data = ",".join(map(str, b"\x83" + encode(term)))
+        lines.append(f"case binary_to_term(<<{data}>>) of {Erlang(pattern).clause} -> true; _ -> false end.")
+    text = "".join(line + "\n" for line in lines)
+    run = subprocess.run(
+        ["erl", "-noinput", "-noshell", "+fnu", "-eval", f"io:setopts([{{encoding, unicode}}]), {PROGRAM}"],
+        input=text.encode(),
+        capture_output=True,
+        timeout=300,
+        check=True,
+    )
+    answers = run.stdout.decode().split("\n")[:-1]
+    assert len(answers) == len(cases)
+    for answer, line in zip(answers, lines, strict=True):
+        assert answer in ("true", "false"), f"{line}: {answer}"
+    return [answer == "true" for answer in answers]
+
+
+def test_erlang_agrees() -> None:
+    cases: list[tuple[Pattern, Term]] = []
+
+    @settings(max_examples=600, deadline=None, database=None, derandomize=True)
+    @given(st.data(), WRITABLE)
+    def collect(data: st.DataObject, term: Term) -> None:
+        cases.append((data.draw(derived(term, writable=True)), term))
+
+    collect()
+    answers = erlang(cases)
+    assert 100 < sum(answers) < len(cases) - 50
+    for (pattern, term), answer in zip(cases, answers, strict=True):
+        assert core(pattern, encode(term)) == answer, (pattern, term)
+
+
+GEN_CALL = (Lit(Atom("$gen_call")), Is("from"), (Lit(Atom("add")), Is("integer")))
+
+
+@pytest.mark.parametrize(
+    ("who", "tag", "asked", "expected"),
+    [
+        (P.pid(), alias(P.alias()), (Atom("add"), 1), True),
+        (P.pid(), P.ref(), (Atom("add"), 2**80), True),
+        (P.pid(), alias(P.alias()), (Atom("add"), 1.0), False),
+        (P.pid(), alias(P.alias()), (Atom("add"), 1, 1), False),
+        (P.pid(), alias(G.alias()), (Atom("add"), 1), False),
+        (P.pid(), Improper((alias(G.ref()),), P.ref()), (Atom("add"), 1), False),
+        (P.pid(), A, (Atom("add"), 1), False),
+        (G.pid(), alias(P.alias()), (Atom("add"), 1), False),
+        (T.pid(), T.ref(), (Atom("add"), 1), False),
+    ],
+)
+def test_gen_calls(who: Term, tag: Term, asked: Term, expected: bool) -> None:
+    assert core(GEN_CALL, encode((Atom("$gen_call"), (who, tag), asked))) == expected
+
+
+def test_processes_of_the_guarded_node() -> None:
+    for one, other in (
+        (GuardPid(100, 0), G.pid),
+        (GuardRef(G.ref().words), G.ref),
+        (GuardRef(G.alias().words), G.alias),
+    ):
+        assert core(one, encode(other()))
+        assert not core(one, encode(other(2)))
+    assert not core(GuardPid(100, 0), encode(P.pid()))
+    assert not core(GuardRef(P.ref().words), encode(P.ref()))
+    assert core(Keys(((GuardPid(100, 0), Lit(A)),)), encode(Map(((P.pid(), B), (G.pid(), A)))))
+
+
+BAD = {
+    "nothing": b"",
+    "two patterns": b"\0\0",
+    "unknown code": b"\x0a",
+    "unknown guard": bytes([2, 19]),
+    "variable 64": bytes([1, 64]),
+    "65 levels": b"\3\0\0\0\1" * 65 + b"\0",
+    "65 levels of a literal": compiled(Lit(model.nested([A] * 66))),
+    "more than 64 KiB": compiled((Any(),) * (64 << 10)),
+    "endless tuple": struct.pack(">BI", 3, 0xFFFFFFFF),
+    "tuple cut short": compiled((Any(), Any()))[:-1],
+    "literal cut short": struct.pack(">BI", 6, 10) + encode(A),
+    "literal with something behind it": struct.pack(">BI", 6, 4) + encode(1) * 2,
+    "literal of a pid": struct.pack(">BI", 6, len(encode(P.pid()))) + encode(P.pid()),
+    "literal of a string": struct.pack(">BI", 6, len(encode([1]))) + encode([1]),
+    "key with a variable": compiled(Keys((((Var(0),), Any()),))),
+    "65 keys": compiled(Keys(tuple((Lit(n), Any()) for n in range(65)))),
+    "reference of six words": compiled(GuardRef((1,) * 6)),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_patterns(name: str) -> None:
+    with pytest.raises(ValueError, match="pattern"):
+        _core.Pattern(BAD[name])
+
+
+def test_what_is_no_term() -> None:
+    for data in (b"", encode(A)[:-1], encode(A) * 2, b"\xff"):
+        with pytest.raises(ValueError, match="term"):
+            core(Any(), data)
+
+
+def test_the_limits_are_reached() -> None:
+    assert core(model.nested([Any()] * 65), encode(model.nested([A] * 65)))
+    assert core(Keys(tuple((Lit(n), Any()) for n in range(64))), encode(Map(tuple((n, n) for n in range(100)))))
+    assert core(tuple(Var(n) for n in range(64)), encode((A,) * 64))
+
+
+TAILS = b"l\0\0\0\1a\1"
+MAPS = b"t\0\0\0\2a\1a\2a\2" * 60_000
+NUMBERS = 500_000
+CLOSE = 50_000
+HOSTILE: dict[str, tuple[Pattern, bytes]] = {
+    "lists in tails": (Seq((Any(),) * 5000, Is("string")), TAILS * 60_000 + b"j"),
+    "lists in tails, twice": ((Var(0), Var(0)), b"h\2" + TAILS * 60_000 + b"j" + TAILS * 59_999 + b"k\0\1\1"),
+    "maps in maps, twice": ((Var(0), Var(0)), b"h\2" + MAPS + b"a\1" + MAPS + b"b\0\0\1\0"),
+    "one large term and many small ones": (
+        (Var(0),) * 1001,
+        struct.pack(">BI", 105, 1001) + TAILS * 60_000 + b"j" + b"a\1" * 1000,
+    ),
+    "many keys": (
+        Keys(((Lit(7), Any()),)),
+        struct.pack(">BI", 116, NUMBERS) + b"".join(struct.pack(">BI", 98, 1000 + n) + b"j" for n in range(NUMBERS)),
+    ),
+    "many keys that are nearly right": (
+        Keys(tuple((Lit((A, (A, (A, n)))), Any()) for n in range(64))),
+        struct.pack(">BI", 116, CLOSE) + b"".join(encode((A, (A, (A, 100 + n)))) + b"j" for n in range(CLOSE)),
+    ),
+}
+"""What would cost its square if anything were looked at twice."""
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_terms_cost_no_more_than_their_size(name: str) -> None:
+    pattern, data = HOSTILE[name]
+    begun = time.process_time()
+    core(pattern, data)
+    assert time.process_time() - begun < 3
