@@ -23,6 +23,7 @@
 
 pub mod atoms;
 pub mod budget;
+pub mod calls;
 pub mod channel;
 pub mod control;
 pub mod counters;
