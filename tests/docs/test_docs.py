@@ -8,6 +8,7 @@ import pytest
 from distwall._core import COMMANDS, DEFAULT_LIMITS
 from distwall.policy import loads
 from distwall.policy.grammar import parse_rule
+from tests.attacks.corpus.page import page
 from tests.tls.certificates import make_ca
 
 TOP = Path(__file__).resolve().parents[2]
@@ -52,6 +53,11 @@ def test_rules_parse(page: str, rule: str) -> None:
 def test_the_rules_page_knows_every_command() -> None:
     page = (TOP / "docs" / "rules.md").read_text()
     assert [command for command in COMMANDS if f"`{command}`" not in page] == []
+
+
+def test_the_attacks_page_is_that_of_the_corpus() -> None:
+    """``python -m tests.attacks.corpus`` writes it."""
+    assert (TOP / "docs" / "attacks.md").read_text() == page()
 
 
 def test_the_limits_page_has_every_limit_with_its_default() -> None:

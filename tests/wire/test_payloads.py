@@ -41,6 +41,10 @@ INTERNAL: dict[str, Term] = {
     "timer apply_interval": call((A("apply_interval"), (1, 2, P.pid(), MFA))),
     "net_kernel spawn": call((A("spawn"), A("m"), A("f"), [], P.pid())),
     "net_kernel spawn_link": call((A("spawn_link"), A("m"), A("f"), [], P.pid())),
+    "an old refusal, over which auth crashes": (P.pid(), A("badcookie"), A("x"), 1),
+    "logger add_handler": call((A("add_handler"), A("x"), A("m"), Map())),
+    "logger add_filter": call((A("add_filter"), A("primary"), (A("x"), (FUN, 1)))),
+    "logger change_config": call((A("change_config"), A("update"), A("primary"), Map())),
     "code server": (A("code_call"), P.pid(), (A("load_binary"), A("m"), [109], b"")),
 }
 LOOKALIKES: dict[str, Term] = {
@@ -115,6 +119,34 @@ def test_how_the_labels_are_written_does_not_matter(name: str) -> None:
 def test_what_only_looks_like_it(name: str, way: str) -> None:
     sent = sends(LOOKALIKES[name])[way]
     assert Wall(*SENDS).inbound(sent).forward == [sent]
+
+
+OWN = ("application_controller", "auth", "code_server", "erl_prim_loader", "file_server_2", "init", "logger")
+
+
+@pytest.mark.parametrize("name", [*OWN, "net_kernel"])
+def test_whatever_is_sent_to_processes_that_have_the_node_in_hand(name: str) -> None:
+    payloads = (
+        A("x"),
+        1,
+        (1, 2),
+        (1, 2, 3),
+        call((A("delete"), b"x")),
+        call(A("x")),
+        (A("$gen_cast"), 1),
+        (1, 2, 3, 4),
+    )
+    for payload in payloads:
+        assert Wall("accept reg_send", "deny *").inbound(tell(payload, name)).reasons == ["otp_internal"]
+        sent = tell(payload, name)
+        assert Wall("accept reg_send", f"accept otp_internal {name}", "deny *").inbound(sent).forward == [sent]
+
+
+def test_a_ping_is_not_among_it() -> None:
+    sent = tell(call((A("is_auth"), P.name)), "net_kernel")
+    assert Wall("accept reg_send net_kernel", "deny *").inbound(sent).forward == [sent]
+    for name in OWN:
+        assert Wall("accept reg_send", "deny *").inbound(tell(sent.payload, name)).reasons == ["otp_internal"]
 
 
 def test_accepted_for_one_name_only() -> None:

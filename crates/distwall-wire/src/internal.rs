@@ -24,9 +24,17 @@ pub struct Address<'a> {
 
 /// Whether a message is of such a shape.
 pub fn otp_internal(mut reader: Reader<'_>, to: Address<'_>, scanner: &mut Scanner, watch: &Watch<'_>) -> bool {
+    if to.name.is_some_and(|name| OWN.contains(&name)) {
+        return true;
+    }
+    // What it can be asked for but a ping.
+    let net_kernel = to.name == Some(b"net_kernel");
     let Ok(arity) = reader.tuple() else {
-        return false;
+        return net_kernel;
     };
+    if net_kernel && arity != 3 {
+        return true;
+    }
     if !(2..=4).contains(&arity) {
         return false;
     }
@@ -41,25 +49,28 @@ pub fn otp_internal(mut reader: Reader<'_>, to: Address<'_>, scanner: &mut Scann
     match arity {
         2 => match word {
             Word::GenCast => tuple_of(reader, SUPERVISOR_CASTS) || tuple_of(reader, REX) || runs(reader, AGENT_CASTS),
-            _ if text == b"stop" && to.name == Some(b"init") => true,
             // {From, {call, M, F, A, GroupLeader}} of rex.
             _ => !to.answer && tuple_of(reader, REX),
         },
         3 => match word {
             Word::System | Word::Exit => true,
+            _ if net_kernel && word != Word::GenCall => true,
             _ if text == b"code_call" => true,
             _ if text == b"remote" && loads_compiled(reader) => true,
             _ if text == b"command" && starts_job(reader) => true,
             _ => {
                 let call = word == Word::GenCall || matches!(text, b"$gen_sync_event" | b"$gen_sync_all_state_event");
                 let (misled, end) = misleads(reader);
-                if call && misled || word == Word::GenCall && to.name == Some(b"auth") {
+                if call && misled {
                     return true;
                 }
                 match end {
                     Some(end) => reader.pos = end,
                     None if skip(&mut reader, scanner, watch) => {}
                     None => return false,
+                }
+                if net_kernel {
+                    return !tuple_of(reader, PING);
                 }
                 // Every request below is a tuple or an atom.
                 let request = matches!(
@@ -74,8 +85,8 @@ pub fn otp_internal(mut reader: Reader<'_>, to: Address<'_>, scanner: &mut Scann
         },
         _ => {
             matches!(word, Word::IoRequest | Word::FileRequest)
-                // {From, registered_send, To, Message}: net_kernel sends it on.
-                || reader.atom().is_ok_and(|atom| atom.text == b"registered_send")
+                // {From, registered_send, To, Message}: net_kernel sends it on. auth crashes over the other, and the VM with it.
+                || reader.atom().is_ok_and(|atom| matches!(atom.text, b"registered_send" | b"badcookie"))
         }
     }
 }
@@ -112,7 +123,14 @@ fn misleads(mut reader: Reader<'_>) -> (bool, Option<usize>) {
     }
 }
 
+/// Processes that have the node itself in hand: its cookie, its code, its files, its applications, its log. Their requests look
+/// like those of any server, and nothing that a peer could want of them is harmless.
+const OWN: &[&[u8]] =
+    &[b"application_controller", b"auth", b"code_server", b"erl_prim_loader", b"file_server_2", b"init", b"logger"];
+
 type Requests = &'static [(&'static [u8], RangeInclusive<u32>)];
+
+const PING: Requests = &[(b"is_auth", 2..=2)];
 
 /// Requests that start, stop or replace children, run a function later, install one, or give away the cookie.
 const SERVERS: Requests = &[
@@ -133,6 +151,9 @@ const SERVERS: Requests = &[
     (b"load_application", 2..=2),
     (b"start_application", 3..=3),
     (b"set_our_cookie", 2..=2),
+    (b"add_handler", 4..=4),
+    (b"add_filter", 3..=3),
+    (b"change_config", 4..=5),
 ];
 const SUPERVISOR_CASTS: Requests = &[(b"try_again_restart", 2..=3)];
 const GEN_EVENT: Requests = &[

@@ -4,6 +4,7 @@
 -export([serve/1, pack/1, unpack/1, timed/1, caught/1]).
 -export([collector/0, collector/1, got/1, await/3, do/2, do/3]).
 -export([start_server/1, init/1, handle_call/3, handle_cast/2, handle_info/2]).
+-export([adding_handler/1, log/2]).
 -export([messages/2, realise/1, atoms_of_refused/2]).
 -export([until/1, until/2, tokens/0, io/0, watch_setnode/0, setnode_flags/0]).
 -export([sink/2, flood/4, echo/0, ping_pong/3]).
@@ -122,6 +123,7 @@ start_server(Name) ->
 
 init(supervisor) -> {ok, {#{}, []}};
 init({handler, Name}) -> Name ! ran, {ok, []};
+init({handler, Name, Message}) -> Name ! Message, {ok, []};
 init(State) -> {ok, State}.
 
 handle_call({add, N}, _From, State) -> {reply, State + N, State + N};
@@ -133,6 +135,10 @@ handle_call({crash, Reason}, _From, State) -> {stop, Reason, State}.
 handle_cast({add, N}, State) -> {noreply, State + N}.
 
 handle_info(_Message, State) -> {noreply, State}.
+
+%% A log handler, too.
+adding_handler(#{to := Name, mark := Message} = Config) -> Name ! Message, {ok, Config}.
+log(_Event, _Config) -> ok.
 
 %% --- traffic, for measuring ---
 

@@ -49,7 +49,7 @@ class Node(Child):
         otp: Path | None = None,
         launcher: Sequence[str | Path] = (),
     ) -> None:
-        """Starts ``name`` (with its host) and waits until it answers.
+        """Starts ``name`` (with its host; without one it isn't distributed) and waits until it answers.
 
         ``flags`` are added to erl's command line. ``otp`` is the root of a chroot with another OTP release.
         ``launcher`` is a command that starts the one behind it.
@@ -62,7 +62,7 @@ class Node(Child):
             if otp:
                 command += ["chroot", otp]
                 copy_modules(otp)
-            naming = [] if {"-name", "-sname"} & {*flags} else ["-name", name]
+            naming = ["-name", name] if "@" in name and not {"-name", "-sname"} & {*flags} else []
             command += ["erl", *_CALM, "-noshell", "-noinput", "-start_epmd", "false", *naming]
             command += ["-setcookie", cookie, *flags, "-eval", bootstrap]
             environment = {

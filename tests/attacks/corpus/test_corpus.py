@@ -1,0 +1,170 @@
+"""Every attack of the corpus, without distwall and through it."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import pytest
+
+from tests.attacks.corpus import ATTACKS
+from tests.attacks.corpus.attack import Attack, Prey
+from tests.attacks.corpus.stage import THIRD, Entry, Stage
+from tests.nodes.harness import GUARD
+from tests.wire.dist import Message
+from tests.wire.etf import Atom
+from tests.wire.hostile import Connection
+
+PADDING = 100_000
+"""Bytes: what carries them is sent in two fragments."""
+
+ALLOWED = f"gen_server:call({{bystander, '{GUARD}'}}, {{echo, allowed}})"
+"""What every policy allows."""
+
+AS_IT_IS, IN_FRAGMENTS, BY_PID, DIALLED = "as it is", "in fragments", "by pid", "dialled"
+
+
+def ways(attack: Attack) -> Iterator[str]:
+    """How an attack is tried through distwall. ``dialled``: on a connection that the guarded node opened."""
+    yield AS_IT_IS
+    yield DIALLED
+    if attack.padded:
+        yield IN_FRAGMENTS
+    if attack.by_pid is not None:
+        yield BY_PID
+
+
+def entry(attack: Attack, way: str) -> Entry:
+    rules = attack.by_pid if way == BY_PID and attack.by_pid is not None else attack.policy
+    return Entry(tuple(rules), attack.settings)
+
+
+TRIES = [(name, way) for name, attack in ATTACKS.items() for way in ways(attack)]
+ENTRIES = list(dict.fromkeys(entry(ATTACKS[name], way) for name, way in TRIES))
+# Those that want the same name of the hostile node are run one after the other.
+TRIES.sort(key=lambda one: (ENTRIES.index(entry(ATTACKS[one[0]], one[1])), one[1] == DIALLED))
+
+
+def peer(one: Entry, attack: Attack) -> str:
+    """Who runs attacks under this policy: real nodes and raw frames each under a name of their own."""
+    return f"{'raw' if attack.frames else 'erl'}{ENTRIES.index(one)}"
+
+
+PEERS = {peer(entry(ATTACKS[name], way), ATTACKS[name]): entry(ATTACKS[name], way) for name, way in TRIES}
+
+
+@pytest.fixture(scope="module")
+def direct() -> Iterator[Stage]:
+    with Stage(None) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def walled() -> Iterator[Stage]:
+    with Stage(PEERS) as stage:
+        yield stage
+
+
+class Run:
+    """One attack on one stage, in one way."""
+
+    def __init__(self, stage: Stage, name: str, way: str) -> None:
+        self.stage, self.attack, self.way = stage, ATTACKS[name], way
+        self.peer = peer(entry(self.attack, way), self.attack)
+        self.padding = PADDING if way == IN_FRAGMENTS else 0
+        self.id = f"{name} {way}"
+        path = stage.scene.folder / self.id.replace(" ", "-")
+        self.variables = (
+            f"G = '{GUARD}', Third = '{THIRD}', Peer = '{self.peer}@127.0.0.1', Path = \"{path}\","
+            f'Mark = {{ran, <<"{self.id}">>, binary:copy(<<0>>, {self.padding})}}, '
+        )
+        self.mark = (Atom("ran"), self.id.encode(), bytes(self.padding))
+
+    def guard(self, code: str) -> str:
+        """Evaluates on the guarded node."""
+        return self.stage.bar.eval(self.variables + code)
+
+    def by_node(self) -> str:
+        """Runs it from the hostile node; returns what that node sees."""
+        self.stage.become(self.peer, dialled=self.way == DIALLED)
+        to = f"{{{self.attack.to}, G}}"
+        if self.way == BY_PID:
+            to = self.stage.bar.term(f"whereis({self.attack.to})")
+        known = self.stage.bar.term(self.variables + self.attack.knows)
+        return self.stage.do(f"{self.variables} To = {to}, Known = {known}, {self.attack.erlang}")
+
+    def by_frames(self, connection: Connection) -> None:
+        """Runs it over a raw connection."""
+        assert self.attack.frames is not None
+        prey = Prey(
+            pid=self.stage.pid(connection, self.attack.to),
+            third=self.stage.third_pid(),
+            mark=self.mark,
+            ask=self.guard,
+        )
+        sent = self.attack.frames(connection, prey)
+        if isinstance(sent, bytes):
+            connection.send_raw(sent)
+        else:
+            connection.send(*([sent] if isinstance(sent, Message) else sent))
+
+    def worked(self, timeout: int = 0) -> bool:
+        """Whether the effect is there, or comes within so many milliseconds."""
+        node = {"guard": self.stage.bar, "third": self.stage.third, "foe": self.stage.foe}[self.attack.on]
+        return node.eval(f"{self.variables} probe:until(fun() -> {self.attack.effect} end, {timeout})") == "true"
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_it_works_without_distwall(direct: Stage, name: str) -> None:
+    """The attack is one."""
+    run = Run(direct, name, AS_IT_IS)
+    run.guard(run.attack.setup)
+    try:
+        if run.attack.frames:
+            with direct.connection(run.peer) as connection, suppress(ConnectionError):
+                run.by_frames(connection)
+                connection.receive()
+                assert direct.dies() if run.attack.kills else run.worked(5000)
+        else:
+            run.by_node()
+            assert direct.dies() if run.attack.kills else run.worked(5000)
+    finally:
+        direct.revive()
+        run.guard(run.attack.cleanup)
+
+
+@pytest.mark.parametrize(("name", "way"), TRIES)
+def test_distwall_stops_it(walled: Stage, name: str, way: str) -> None:
+    """It fails in the right way, without effect; what is allowed works as before."""
+    run = Run(walled, name, way)
+    attack = run.attack
+    run.guard(attack.setup)
+    behind = len(walled.events())
+    reason = attack.by_pid_reason or attack.reason if way == BY_PID else attack.reason
+    try:
+        if attack.frames:
+            with walled.connection(run.peer, dialled=way == DIALLED) as connection:
+                run.by_frames(connection)
+                if attack.closes:
+                    assert connection.is_closed(5)
+                else:
+                    assert connection.call("bystander", (Atom("echo"), 1)) == 1
+        else:
+            seen = run.by_node()
+            assert like(seen, attack.sees), seen
+            assert walled.do(ALLOWED) == "allowed"
+        assert walled.alive()
+        assert walled.told("disconnect" if attack.closes else "refused", run.peer, reason, behind=behind)
+        assert attack.kills or not run.worked()
+    finally:
+        walled.revive()
+        run.guard(attack.cleanup)
+
+
+def test_nothing_has_happened_since(walled: Stage) -> None:
+    """Nor did any of it work a little later."""
+    assert walled.bar.eval("[M || {ran, _, _} = M <- probe:got(victim)]") == "[]"
+    assert walled.third.eval("[M || {ran, _, _} = M <- probe:got(victim)]") == "[]"
+
+
+def like(seen: str, wanted: str) -> bool:
+    """Whether what was seen is what was wanted, up to where that ends in ``...``."""
+    return seen.startswith(wanted[:-3]) if wanted.endswith("...") else seen == wanted
