@@ -149,7 +149,7 @@ class Mixture:
 
     def accepted(self, side: Side, process: Pid) -> Message:
         payload = self.term(f"accepted_{self.number}")
-        to = side.other.pid(self.random.randrange(5))
+        to = side.other.pid(self.random.randrange(1, 6))
         name = Atom(f"ok_{self.random.randrange(30)}")
         ref = side.end.ref(self.number)
         match self.random.randrange(6):
@@ -167,7 +167,7 @@ class Mixture:
         own = Atom(f"refused_{self.number}")
         side.refused_atoms.add(own)
         payload = self.term(own)
-        to = side.other.pid(self.random.randrange(5))
+        to = side.other.pid(self.random.randrange(1, 6))
         ref = side.end.ref(self.number)
         match self.random.randrange(6):
             case 0:
