@@ -72,7 +72,7 @@ venv: $(VENV)/.locked
 core: $(VENV)/.core
 erlang:
 	@command -v erl >/dev/null || scripts/need erlang-nox
-	@$(MAKE) $(EBIN)/distwall_epmd.beam
+	@$(MAKE) $(EBIN)/distwall_epmd.beam $(EBIN)/distwall.beam
 
 # What tests run besides erl; they install it by themselves, too, but while others wait.
 tools:
@@ -82,6 +82,10 @@ EBIN := python/distwall/erlang/ebin
 $(EBIN)/distwall_epmd.beam: python/distwall/erlang/distwall_epmd.erl python/distwall/erlang/boot/heart.erl
 	mkdir -p $(EBIN)/boot
 	erlc -Werror +deterministic -o $(EBIN)/boot python/distwall/erlang/boot/heart.erl
+	erlc -Werror +deterministic -o $(EBIN) $<
+
+$(EBIN)/distwall.beam: python/distwall/erlang/distwall.erl
+	mkdir -p $(EBIN)
 	erlc -Werror +deterministic -o $(EBIN) $<
 
 $(VENV)/.made:

@@ -138,7 +138,7 @@ class TestDefaults:
         scene = Scene(tmp_path, policy(peer(rules=str(["accept link"]))))
         scene.open()
         assert scene.firewall.set_default_filter("_", "_", "drop") == "deny"
-        assert scene.firewall.set_default_filter("spawn_request", ("auth", "authenticate", 1), "accept") == "deny"
+        assert scene.firewall.set_default_filter("spawn_request", ("auth", "authenticate", 1), "accept") == "drop"
         assert judged(scene, "exit2") == "drop"
         assert judged(scene, "link") == "accept"
         assert judged(scene, "spawn_request", ("auth", "authenticate", "1")) == "accept"

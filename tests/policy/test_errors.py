@@ -112,7 +112,12 @@ def _errors(text: str, env: dict[str, str] | None = None) -> list[tuple[int, int
         (HEAD + '[audit]\non_full = "stop"\n', 5, 11, "`stop` is no way to go on"),
         (HEAD + '[audit]\nfile = ""\n', 5, 8, "`file` is empty"),
         (HEAD + '[control]\nhttp = "127.0.0.1:4380"\n', 5, 1, "does not have `http` yet"),
-        (HEAD + '[control]\nnode = "distwall@127.0.0.1"\n', 5, 1, "does not have `node` yet"),
+        (HEAD + '[control]\nnode = "distwall"\n', 5, 8, "is not of the form NAME@HOST"),
+        (HEAD + '[control]\nnode = "distwall@*"\n', 5, 8, "is a glob"),
+        (HEAD + '[control]\nnode = "bar@h"\n', 5, 8, "is a guarded node"),
+        (HEAD + '[control]\ncookie = "operators"\n', 5, 1, "`cookie` without `node`"),
+        (HEAD + '[control]\nnode = "wall@h"\ncookie = "cluster-secret"\n', 6, 10, "is that of the cluster"),
+        (HEAD + '[control]\nnode = "foo@h"\n' + ENTRY.replace("foo@*", "foo@h"), 5, 8, "is a peer"),
         (HEAD + f'[control]\nsocket = "/{"x" * 107}"\n', 5, 10, "too long"),
     ],
 )

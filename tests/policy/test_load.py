@@ -8,6 +8,7 @@ import pytest
 
 from distwall._core import DEFAULT_LIMITS
 from distwall.policy import Address, Cookie, PolicyError, load, loads
+from distwall.policy.model import Control
 from tests.policy.texts import ENV, GUARD, PATH, peer, policy
 
 FULL = """
@@ -44,6 +45,8 @@ on_full = "continue"
 
 [control]
 socket = "/run/distwall.sock"
+node = "distwall@127.0.0.1"
+cookie_env = "OPERATORS"
 """
 
 
@@ -80,6 +83,14 @@ def test_everything_that_can_be_said() -> None:
     assert made.audit.file == Path("/etc/distwall/log/audit.jsonl")
     assert made.audit.on_full == "continue"
     assert made.control.socket == Path("/run/distwall.sock")
+    assert made.control.node == "distwall@127.0.0.1"
+    assert made.control.cookie == Cookie(b"operators-secret")
+
+
+def test_nobody_connects_by_the_name_of_distwalls_own_node() -> None:
+    made = policy('[control]\nnode = "distwall@h"\n' + peer(node="*"))
+    assert made.entry_for("foo@h") is not None
+    assert made.entry_for("distwall@h") is None
 
 
 def test_what_is_not_said_has_safe_defaults() -> None:
@@ -94,7 +105,7 @@ def test_what_is_not_said_has_safe_defaults() -> None:
     (entry,) = made.entries
     assert (entry.visible, entry.funs, entry.third_nodes, entry.guards, entry.sources) == (False, None, (), None, ())
     assert (made.audit.file, made.audit.on_full) == (Path("distwall-audit.jsonl"), "deny")
-    assert made.control.socket == Path("distwall.sock")
+    assert made.control == Control(Path("distwall.sock"), Path("distwall-state.json"), None, None)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 from distwall.policy import Policy, loads
 
 PATH = Path("distwall.toml")
-ENV = {"CLUSTER": "cluster-secret", "FOO": "foo-secret"}
+ENV = {"CLUSTER": "cluster-secret", "FOO": "foo-secret", "OPERATORS": "operators-secret"}
 GUARD = '[guard]\nnodes = ["bar@127.0.0.2"]\ncookie_env = "CLUSTER"\n'
 
 

@@ -21,6 +21,7 @@ from distwall.control.threads import in_its_thread
 from distwall.policy import Explanation, Policy, QuestionError, explain
 from distwall.policy.grammar import VERDICTS, Verdict
 from distwall.policy.names import atom
+from distwall.policy.ranking import rank
 
 Key = str | tuple[str, str, int | str] | None
 """Whom a filter is about: text as rules write it; module, function and arity, each of which may be ``_``; or None, as
@@ -355,11 +356,11 @@ class Firewall(Channels):
         return self.test_filter(node, command, key, guard=guard)
 
     def _default(self, setting: Setting) -> Verdict:
-        known = next((s for s in self.rulebook.run_time if s.about == setting.about), None)
-        if known is not None and known.verdict is not None:
-            return known.verdict
-        same = self.rulebook.parse(f"deny {setting.rule}", "run time").identity
-        return next((rule.verdict for rule in self.policy.defaults if rule.identity == same), "deny")
+        """What the defaults say of all that a setting is about."""
+        ranked = rank([], self.rulebook.defaults(setting.guard))
+        made = self.rulebook.parse(f"deny {setting.rule}", "run time")
+        found = next((ranked.covering(each) for each in made.filters()), None)
+        return "deny" if found is None else found.rule.verdict
 
     def _set(self, setting: Setting) -> None:
         run_time = self.rulebook.run_time

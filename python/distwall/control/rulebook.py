@@ -116,11 +116,13 @@ class Rulebook:
                 entry.attached[0],
                 *(self.table(name) for name in self.attached_tables(entry, node, guard)),
             ),
-            defaults=(
-                self._rules(self.run_time.concerning("default_filter", None, guard), "run-time defaults"),
-                self.policy.defaults,
-            ),
+            defaults=self.defaults(guard),
         )
+
+    def defaults(self, guard: str | None) -> tuple[tuple[Rule, ...], ...]:
+        """The rules that speak where none that concerns a peer does."""
+        set_now = self.run_time.concerning("default_filter", None, guard)
+        return self._rules(set_now, "run-time defaults"), self.policy.defaults
 
     def ranked(self, entry: Entry, node: str, guard: str | None) -> Ranking:
         """All filters that concern a peer, the strongest first."""

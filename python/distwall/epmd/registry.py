@@ -39,10 +39,12 @@ class Registry:
         self._expose = expose
         self._by_name: dict[str, Registration] = {}
         self._creations = itertools.count(seed)
+        self.own: Alive2 | None = None
+        """distwall's own node: nobody else registers its name, and who may register is shown it."""
 
     def register(self, node: Alive2, host: str) -> Registration | str:
         """Registers ``node``, or says why not: ``name_taken``, ``full`` or ``no_port``."""
-        if node.name in self._by_name:
+        if node.name in self._by_name or self._is_own(node.name):
             return "name_taken"
         if len(self._by_name) >= MAX_REGISTRATIONS:
             return "full"
@@ -72,6 +74,13 @@ class Registry:
         registration = self._by_name.get(name)
         return registration if registration is not None and registration.public_port is not None else None
 
+    def own_node(self, name: str) -> Alive2 | None:
+        """distwall's own node, if it has that name."""
+        return self.own if self._is_own(name) else None
+
     def all_guarded(self) -> list[Registration]:
         """All registrations that are guarded, oldest first."""
         return [registration for registration in self._by_name.values() if registration.public_port is not None]
+
+    def _is_own(self, name: str) -> bool:
+        return self.own is not None and self.own.name == name

@@ -20,6 +20,9 @@ resolve to the nodes' own ports: who asks there is a program of this host that w
 own (a guarded node looking up its mate, or a tool such as rabbitmqctl), and mates trust each other. A listener that
 serves both can't tell such a program from an unguarded local node, so there everyone is led through the firewall.
 
+Who may register is also shown where distwall's own node listens (``[control] node``), if it asks for it; lists don't
+have it, and peers are told that there is no such node.
+
 A guarded node that wants to reach another (``distwall_epmd`` asks for it) says the full name, with ``@``. It gets a
 port on loopback: its mate's own, or the one of distwall's way out to that one node. These requests are told from the
 others by their ``@``, so they are refused wherever a node can't register.
@@ -164,6 +167,8 @@ class Session:
         match request:
             case Alive2():
                 return self._register(request)
+            case Port2(name) if self._rights.register and (own := self._registry.own_node(name)):
+                return Answer(messages.port2_answer(own, own.port))
             case Port2(name) if self._rights.query:
                 registration = self._registry.guarded(name)
                 if registration is None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from distwall.epmd import Registration, Registry, Rights
+from distwall.gateway.control import ControlNode
 from distwall.gateway.dial import Dialler
 from distwall.gateway.door import Door
 from distwall.gateway.egress import Egress
@@ -46,7 +47,9 @@ class Gateway:
         self._credentials = Credentials(self._policy, firewall.notice)
         self._dialler = Dialler(self._policy, self._credentials)
         self._egress = Egress(self._door, self._dialler)
-        self._epmd = EpmdService(firewall, self._registry, self._unregistered, self._egress.port_for)
+        node = self._policy.control.node
+        self._control = ControlNode(self._door, self._credentials, node) if node else None
+        self._epmd = EpmdService(firewall, self._registry, self._unregistered, self._port_for)
         redirect = self._policy.guard.redirect
         self._redirect = (
             RedirectListener(self._door, self._dialler, self._credentials, self._registry, redirect)
@@ -73,6 +76,9 @@ class Gateway:
                 )
             if self._redirect:
                 self._redirect.start()
+            if self._control:
+                self._control.start(await self._loopback(guard.register.host))
+                self._registry.own = self._control.alive
         except OSError:
             for each, _ in bound:
                 each.close()
@@ -97,6 +103,8 @@ class Gateway:
         self._egress.close()
         if self._redirect:
             self._redirect.close()
+        if self._control:
+            self._control.close()
         self._credentials.close()
         self._door.close()
         for pump in list(self._door.pumps):
@@ -124,6 +132,19 @@ class Gateway:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: EpmdConnection(self._epmd, rights, port), sock=listener)
         self._servers.append(server)
+
+    async def _loopback(self, register: str) -> list[str]:
+        """The loopback addresses of the families in which nodes can register at the address ``register``."""
+        addresses = await resolve(register)
+        v6 = any(":" in each for each in addresses)
+        v4 = any(":" not in each for each in addresses) or "::" in addresses
+        return [*(["127.0.0.1"] if v4 else []), *(["::1"] if v6 else [])]
+
+    def _port_for(self, node: str, host: str) -> int | None:
+        """The port at the loopback address ``host`` where the way of a guarded node to ``node`` begins."""
+        if self._control and node == self._control.own.name:
+            return self._control.port_at(host)
+        return self._egress.port_for(node, host)
 
     def _expose(self, name: str) -> int:
         """Opens the listener for whoever registers as ``name``, at the port that it had before if possible."""

@@ -21,6 +21,7 @@ def guarded_environment(environment: Mapping[str, str], settings: Settings, modu
             *("-distwall_register", str(settings.register_port)),
             *("-distwall_peer_epmd", str(settings.peer_epmd_port)),
             *("-distwall_tls", "true" if settings.inside_tls else "false"),
+            *(("-distwall_control", _quoted(settings.control_node)) if settings.control_node else ()),
         ]
     )
     kept = {name: value for name, value in environment.items() if name not in settings.secrets}
@@ -32,6 +33,6 @@ def guarded_environment(environment: Mapping[str, str], settings: Settings, modu
     return guarded
 
 
-def _quoted(path: Path) -> str:
-    """A path as the emulator's own reading of its variables takes it: a backslash before what would end a word."""
-    return "".join(f"\\{character}" if character in "\\'\" \t\n" else character for character in str(path))
+def _quoted(text: Path | str) -> str:
+    """A text as the emulator's own reading of its variables takes it: a backslash before what would end a word."""
+    return "".join(f"\\{character}" if character in "\\'\" \t\n" else character for character in str(text))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distwall.launch.error import NotGuardedError
+from distwall.policy.names import node_fault
 
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s]+)):([0-9]{1,5})")
 _STOCK_EPMD_PORT = 4369
@@ -27,8 +28,10 @@ class Settings:
     """Where other hosts run EPMD."""
     inside_tls: bool
     """Whether guarded nodes may speak distribution over TLS."""
+    control_node: str | None = None
+    """distwall's own node."""
     secrets: frozenset[str] = frozenset()
-    """Environment variables that hold cookies of peers (``cookie_env``), which are no business of the program's."""
+    """Environment variables that hold cookies of others (``cookie_env``), which are no business of the program's."""
 
 
 def read_settings(path: Path) -> Settings:
@@ -50,13 +53,23 @@ def read_settings(path: Path) -> Settings:
         raise _wrong(path, "peer_epmd_port")
     tls = guard.get("tls")
     inside_tls = isinstance(tls, dict) and "inside" in tls
-    return Settings(path, register_host, register_port, peer_epmd_port, inside_tls, _secrets(values))
+    return Settings(
+        path, register_host, register_port, peer_epmd_port, inside_tls, _control_node(path, values), _secrets(values)
+    )
+
+
+def _control_node(path: Path, values: dict[str, Any]) -> str | None:
+    control = values.get("control")
+    node = control.get("node") if isinstance(control, dict) else None
+    if node is not None and (not isinstance(node, str) or node_fault(node)):
+        raise NotGuardedError(f"{path}: [control] node is wrong; see distwall check {path}")
+    return node
 
 
 def _secrets(values: dict[str, Any]) -> frozenset[str]:
     """The cluster's own is not among them: a release may take its cookie from there."""
     peers = values.get("peers")
-    tables = [values.get("defaults"), *(peers if isinstance(peers, list) else [])]
+    tables = [values.get("defaults"), values.get("control"), *(peers if isinstance(peers, list) else [])]
     names = [table.get("cookie_env") for table in tables if isinstance(table, dict)]
     return frozenset(name for name in names if isinstance(name, str) and name != values["guard"].get("cookie_env"))
 

@@ -51,7 +51,7 @@ def _read(source: Source, env: Mapping[str, str]) -> Policy:
     defaults = lists.read(defaults_table, "defaults")
     lists.read_tables(top)
     entries = read_entries(top, defaults_table, guard, lists, env)
-    control = read_control(top, env)
+    control = read_control(top, guard, entries, env)
     audit = read_audit(top, env)
     lists.warn_of_idle_tables(top)
     if problems.errors:

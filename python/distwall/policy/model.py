@@ -140,10 +140,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """The ``[control]`` table: the Unix socket of the HTTP API, and the file that keeps what is set at run time."""
+    """The ``[control]`` table: the Unix socket of the HTTP API, what is set at run time, and distwall's own node."""
 
     socket: Path
     state: Path
+    """The file that keeps what is set at run time."""
+    node: str | None
+    """The full name of distwall's own node; None: there is none."""
+    cookie: Cookie | None
+    """What operators prove to it; None: only guarded nodes may connect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,8 +192,11 @@ class Policy:
         """The one entry that applies to peer ``node`` at guarded node ``guard`` (None: whichever it is).
 
         The exact name, else the glob with the longest literal part, else the first. A peer that asked for a name is
-        ``undefined@HOST``. None: the peer may not connect.
+        ``undefined@HOST``. None: the peer may not connect. The name of distwall's own node is nobody else's: whoever
+        had it could answer in its place.
         """
+        if node == self.control.node:
+            return None
         fitting = [
             entry for entry in self.entries if (guard is None or entry.is_for(guard)) and glob_matches(entry.node, node)
         ]

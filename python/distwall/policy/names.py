@@ -94,3 +94,10 @@ def node_glob_fault(glob: str) -> str | None:
     if literal_length(glob) > MAX_ATOM_CHARACTERS:
         return f"is longer than the {MAX_ATOM_CHARACTERS} characters of a node name"
     return None
+
+
+def node_fault(name: str) -> str | None:
+    """Why ``name`` can't be the name of one node; None if it can."""
+    if is_glob(name):
+        return "is a glob, not the name of one node"
+    return node_glob_fault(name)
