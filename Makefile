@@ -17,7 +17,7 @@ FUZZ_SECONDS ?= 60
 SOURCES := python tests demo bench
 CORE := $(shell find crates \( -name target -o -name fuzz \) -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print 2>/dev/null) Cargo.toml Cargo.lock
 
-.PHONY: help setup venv core erlang tools demo test test-rust test-python test-otp check format bench fuzz lock clean
+.PHONY: help setup venv core erlang tools demo test test-rust test-python test-otp check format bench fuzz events lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ bench: setup ## Real nodes: raw, through HAProxy and through distwall; then the 
 
 fuzz: ## Run each fuzz target of the core for FUZZ_SECONDS (default 60); needs Rust's nightly toolchain
 	scripts/fuzz $(FUZZ_SECONDS)
+
+events: setup ## Write the reference of events from its schema
+	$(BIN)/python -m distwall.audit.reference docs
 
 lock: ## Pin the dependencies anew from pyproject.toml
 	scripts/lock

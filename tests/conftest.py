@@ -1,8 +1,14 @@
 """What all tests share."""
 
 import os
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
 
 import pytest
+
+from distwall.audit.event import Event, event
+from distwall.audit.schema import validate
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,3 +27,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items += mine + fast[:room]
         del fast[:room]
     items += fast
+
+
+@pytest.fixture(autouse=True)
+def only_known_events(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever is recorded in the test's own process has to be of the schema."""
+    wrong: list[str] = []
+
+    def checked(kind: str, fields: Mapping[str, Any], seq: int | None, now: datetime | None = None) -> Event:
+        made = event(kind, fields, seq, now)
+        try:
+            validate(made)
+        except ValueError as error:
+            wrong.append(f"{made}\n{error}")
+        return made
+
+    monkeypatch.setattr("distwall.audit.log.event", checked)
+    yield
+    assert not wrong, "not of the schema (python/distwall/audit/schema.py):\n" + "\n".join(wrong)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from distwall.audit.file import LogFile
+from distwall.audit.file import InUseError, LogFile
 
 
 def test_appends_and_is_private(tmp_path: Path) -> None:
@@ -27,6 +27,35 @@ def test_ends_a_line_that_was_left_open(tmp_path: Path) -> None:
     file.write(b"a\n")
     file.close()
     assert path.read_bytes() == b'{"half":\na\n'
+
+
+def test_a_begun_line_is_ended_where_it_was_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log"
+    file = LogFile(path)
+    write = os.write
+
+    def halfway(fd: int, data: bytes) -> int:
+        if len(data) > 3:
+            return write(fd, data[:2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", halfway)
+        with pytest.raises(OSError, match="No space"):
+            file.write(b"{{{{\n")
+    path.rename(tmp_path / "log.1")
+    file.write(b"b\n")
+    file.close()
+    assert (tmp_path / "log.1").read_bytes() == b"{{{{\n"
+    assert path.read_bytes() == b"b\n"
+
+
+def test_one_writer_at_a_time(tmp_path: Path) -> None:
+    file = LogFile(tmp_path / "log")
+    with pytest.raises(InUseError, match="in use by another distwall"):
+        LogFile(tmp_path / "log")
+    file.close()
+    LogFile(tmp_path / "log").close()
 
 
 @pytest.mark.parametrize("again", [True, False])

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ class Scene:
 
     def __init__(self, tmp_path: Path, made: Policy, state: StateFile | None = None) -> None:
         self.events: list[Event] = []
-        self.audit = AuditLog(tmp_path / "audit.jsonl", say=lambda _: None)
+        # A log of its own: there may be another scene of the same test that was not closed.
+        self.audit = AuditLog(Path(tempfile.mkdtemp(dir=tmp_path), "audit.jsonl"), say=lambda _: None)
         self.audit.subscribe(self.events.append)
         self.policy = made
         self.firewall = Firewall(made, self.audit, state)
@@ -92,6 +94,8 @@ def test_a_refused_command_names_its_rule(scene: Scene) -> None:
         ]
     )
     assert scene.events[1] == {
+        "v": 1,
+        "seq": 2,
         "time": scene.events[1]["time"],
         "event": "refused",
         "peer": "foo@h",
@@ -210,7 +214,7 @@ def test_the_folded_come_out_by_themselves(scene: Scene, monkeypatch: pytest.Mon
 
 
 def test_notices_are_events(scene: Scene) -> None:
-    scene.firewall.notice("register", guard="bar", port=4711)
+    scene.firewall.notice("register", guard="bar", port=4711, listening=None)
     assert (scene.events[0]["event"], scene.events[0]["port"]) == ("register", 4711)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from distwall._core import COMMANDS, DEFAULT_LIMITS
+from distwall.audit import reference
 from distwall.policy import loads
 from distwall.policy.grammar import parse_rule
 from tests.attacks.corpus.page import page
@@ -73,3 +74,9 @@ def test_links_lead_somewhere() -> None:
         if not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_the_reference_of_events_is_current() -> None:
+    """`make events` writes it."""
+    assert (TOP / "docs" / "events.md").read_text() == reference.page()
+    assert (TOP / "docs" / "events.schema.json").read_text() == reference.schema_file()

@@ -1,8 +1,9 @@
 """The event stream: what distwall refused and what happened to it, as JSON lines in a file.
 
-Whoever has something to say calls ``AuditLog.record``; ``event`` turns it into one line that is safe whatever a peer
-put into a name, ``file`` brings lines to the disk, ``fold`` keeps a flood of refusals short without losing count, and
-``render`` shows an event to a human.
+Whoever has something to say calls ``AuditLog.record``; ``event`` makes of it something that is safe whatever a peer put
+into a name (``schema`` says what there is), ``chain`` seals it in one line, ``file`` brings lines to the disk, anchored
+by ``head``; ``recover`` says how a log goes on, and ``verify`` whether it is as it was written. ``fold`` keeps a flood
+of refusals short without losing count, and ``render`` shows an event to a human.
 """
 
 from distwall.audit.event import Event

@@ -1,9 +1,4 @@
-"""Events and their JSON lines.
-
-Every event has ``time`` (RFC 3339, UTC, milliseconds) and ``event`` (its kind). A refused command has ``peer``,
-``guard``, ``direction``, ``command``, ``target``, ``verdict``, ``rule`` (``text``, ``where``, ``file``, ``line``,
-``column``; null where none decided), ``reason`` and ``folded``: how many refusals since the event before were left out.
-"""
+"""Events as they are made: safe whatever a peer put into a name. `schema` says what each kind has."""
 
 import json
 from collections.abc import Mapping
@@ -12,24 +7,32 @@ from typing import Any
 
 Event = dict[str, Any]
 
+VERSION = 1
+"""Of the schema. Kinds and fields may be added without a new one."""
+
 MAX_TEXT = 4096
 """Characters of one string in an event; what is longer is cut and marked with an ellipsis."""
 
+MAX_ITEMS = 1000
+"""Elements of one list in an event."""
 
-def event(kind: str, fields: Mapping[str, Any], now: datetime | None = None) -> Event:
-    """An event of that kind, made ready for JSON."""
+
+def event(kind: str, fields: Mapping[str, Any], seq: int | None, now: datetime | None = None) -> Event:
+    """An event of that kind, made ready for JSON. ``seq`` is its number in the log; None: the log has lost it."""
     time = (now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
     return {
+        "v": VERSION,
+        "seq": seq,
         "time": time.removesuffix("+00:00") + "Z",
         "event": kind,
         **{key: _plain(value) for key, value in fields.items()},
     }
 
 
-def line(event: Event) -> bytes:
-    """One line of ASCII JSON: no control character, and nothing that some decoder might stumble over."""
-    text = json.dumps(event, ensure_ascii=True, separators=(",", ":"), allow_nan=False, default=str)
-    return text.replace("\x7f", "\\u007f").encode("ascii") + b"\n"
+def text(event: Event) -> bytes:
+    """The event as ASCII JSON on one line: no control character, and nothing that some decoder might stumble over."""
+    made = json.dumps(event, ensure_ascii=True, separators=(",", ":"), allow_nan=False, default=str)
+    return made.replace("\x7f", "\\u007f").encode("ascii")
 
 
 def _plain(value: Any) -> Any:
@@ -41,7 +44,8 @@ def _plain(value: Any) -> Any:
         case Mapping():
             return {_text(str(key)): _plain(item) for key, item in value.items()}
         case list() | tuple():
-            return [_plain(item) for item in value]
+            cut = ["…"] if len(value) > MAX_ITEMS else []
+            return [_plain(item) for item in value[:MAX_ITEMS]] + cut
         case _:
             return value
 

@@ -11,11 +11,13 @@ import contextlib
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from distwall.audit.event import Event, event, line
-from distwall.audit.file import LogFile
+from distwall.audit.chain import Link, Seal
+from distwall.audit.event import Event, event, text
+from distwall.audit.file import LogFile, Rotation
 
 
 def _say(text: str) -> None:
@@ -31,9 +33,21 @@ class AuditLog:
     MAX_WAITING = 4 << 20
     """Bytes that may wait to be written."""
 
-    def __init__(self, path: Path, *, say: Callable[[str], None] = _say) -> None:
-        """Opens the file; ``say`` tells the operator of trouble. Raises OSError."""
-        self._file = LogFile(path)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        key: bytes | None = None,
+        rotation: Rotation | None = None,
+        say: Callable[[str], None] = _say,
+    ) -> None:
+        """Opens the file, whose lines are sealed with ``key``; ``say`` tells the operator of trouble.
+
+        Raises OSError.
+        """
+        self._seal = Seal(key)
+        self._file = LogFile(path, self._seal, rotation)
+        self._end = self._file.end
         self._say = say
         self._lines: list[bytes] = []
         self._size = 0
@@ -47,29 +61,45 @@ class AuditLog:
         """Why events are not being written; None if all is well."""
         self.on_trouble: Callable[[str], None] | None = None
         """Called once whenever trouble begins, with the reason."""
+        if recovery := self._file.recovery:
+            say(f"{path}: {recovery.detail}; see distwall audit verify")
+            self.record("audit_recovered", **asdict(recovery))
 
     @property
     def path(self) -> Path:
         """The file."""
         return self._file.path
 
+    @property
+    def end(self) -> Link:
+        """The last event that was taken: its number, and its hash."""
+        return self._end
+
     def subscribe(self, listener: Callable[[Event], None]) -> None:
         """Calls ``listener`` with each event as it is recorded."""
         self._listeners.append(listener)
 
+    def unsubscribe(self, listener: Callable[[Event], None]) -> None:
+        """Calls it no more."""
+        self._listeners.remove(listener)
+
     def record(self, kind: str, **fields: Any) -> None:
         """Records an event. Never raises and never blocks; the fields are those of ``audit.event``."""
-        made = event(kind, fields)
-        for listener in self._listeners:
-            listener(made)
-        data = line(made)
-        if self._closed or self._size + self._file.waiting + len(data) > self.MAX_WAITING:
+        made = event(kind, fields, self._end.seq + 1)
+        line, end = self._seal.line(text(made), self._end)
+        full = self._size + self._file.waiting + len(line) > self.MAX_WAITING
+        if full or self._closed:
+            # The next event that the log takes has its number.
+            made["seq"] = None
             self._lost += 1
-            if not self._closed:
-                self._trouble(f"more than {self.MAX_WAITING >> 20} MiB of events wait to be written")
-            return
-        self._lines.append(data)
-        self._size += len(data)
+        else:
+            self._end = end
+            self._lines.append(line)
+            self._size += len(line)
+        for listener in list(self._listeners):
+            listener(made)
+        if full and not self._closed:
+            self._trouble(f"more than {self.MAX_WAITING >> 20} MiB of events wait to be written")
         self._schedule(self.BATCH_SECONDS)
 
     async def flush(self) -> bool:
@@ -117,13 +147,13 @@ class AuditLog:
 
     async def _write(self) -> None:
         batch, self._lines, self._size = b"".join(self._lines), [], 0
-        if not batch and not self._file.waiting:
+        if not batch and not self._file.unfinished:
             self._fine()
             return
         if self._writer is None:
             self._writer = ThreadPoolExecutor(1, thread_name_prefix="distwall-audit")
         try:
-            await asyncio.get_running_loop().run_in_executor(self._writer, self._file.write, batch)
+            await asyncio.get_running_loop().run_in_executor(self._writer, self._file.write, batch, self._end)
         except OSError as error:
             self._trouble(error.strerror or str(error))
         else:

@@ -1,0 +1,110 @@
+"""The anchor beside the log, ``FILE.head``: how far the log goes, so that a cut end is found.
+
+It is one block of 512 bytes that is overwritten in place: it needs no new room on a full disk, and a disk writes a
+block whole or not at all. Who holds it open for writing has it locked, so two processes never write one log.
+"""
+
+import fcntl
+import hmac
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from distwall.audit.chain import GENESIS, START, Link, Seal
+
+SIZE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """From where to where the log goes."""
+
+    seq: int = 0
+    """The last line that is safe on the disk; 0: none was ever written."""
+    hash: str = GENESIS
+    first: int = 1
+    """The first line that is still kept."""
+    first_prev: str = GENESIS
+    """The hash of the line before that one."""
+
+    @property
+    def end(self) -> Link:
+        """The last line."""
+        return Link(self.seq, self.hash) if self.seq else START
+
+
+class HeadFile:
+    """The anchor of a log that is written."""
+
+    def __init__(self, log: Path, seal: Seal) -> None:
+        """Opens or makes it, and locks it. Raises OSError; BlockingIOError if another process has it."""
+        self.path = head_path(log)
+        self._seal = seal
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._fd)
+            raise
+        data = os.pread(self._fd, SIZE + 1, 0)
+        self.found = decode(data, seal)
+        """What it said when it was opened; None: nothing that can be read."""
+        self.is_new = not data
+
+    def write(self, head: Head) -> None:
+        """Says how far the log goes, durably. Raises OSError."""
+        os.pwrite(self._fd, encode(head, self._seal), 0)
+        os.fdatasync(self._fd)
+
+    def close(self) -> None:
+        """Lets go of it."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def head_path(log: Path) -> Path:
+    """Where the anchor of a log is."""
+    return log.with_name(log.name + ".head")
+
+
+def encode(head: Head, seal: Seal) -> bytes:
+    """The block for a head."""
+    body = json.dumps({"v": 1, **asdict(head)}, separators=(",", ":")).encode()[:-1]
+    data = body + b',"check":"%s"}' % seal.digest(body).encode()
+    return data + b" " * (SIZE - len(data) - 1) + b"\n"
+
+
+def decode(data: bytes, seal: Seal) -> Head | None:
+    """Reads a block; None if it is none, or not sealed with this key."""
+    try:
+        values: dict[str, Any] = json.loads(data)
+        seq, last, first, first_prev = (values[name] for name in ("seq", "hash", "first", "first_prev"))
+    except (ValueError, KeyError, TypeError):
+        return None
+    if type(seq) is not int or type(first) is not int or min(seq, first) < 0:
+        return None
+    if not isinstance(last, str) or not isinstance(first_prev, str) or {len(last), len(first_prev)} != {len(GENESIS)}:
+        return None
+    head = Head(seq, last, first, first_prev)
+    return head if hmac.compare_digest(encode(head, seal), data) else None
+
+
+def read(log: Path, seal: Seal) -> Head | None:
+    """The anchor of a log that somebody else may write. None if it says nothing that can be read. Raises OSError."""
+    with head_path(log).open("rb") as file:
+        return decode(file.read(SIZE + 1), seal)
+
+
+def is_written(log: Path) -> bool:
+    """Whether a process has the log open for writing."""
+    try:
+        with head_path(log).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,0 +1,107 @@
+"""What a log was left like by the process that wrote it last, and where the chain goes on.
+
+A process that was killed, or a machine that lost power, may leave half a line, and lines that the anchor does not yet
+speak of. Both are ordinary, and noted in the first line that comes next (`audit_recovered`): the chain goes on behind
+the last whole line, and the noted number of bytes between the two is no line. Anything else means that somebody was
+here; that is noted, too, and the chain goes on where the anchor says, so that the break stays to be seen.
+"""
+
+import hashlib
+import mmap
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+from distwall.audit.chain import START, Line, Link, Seal, parse
+from distwall.audit.head import Head
+
+Reason = Literal["torn", "unanchored", "cut", "altered", "no_anchor", "unreadable"]
+
+HARMLESS = frozenset({"torn", "unanchored"})
+"""The reasons that a killed process has; all others are tampering, or a mishap that can't be told from it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What was found wrong with the end of a log."""
+
+    reason: Reason
+    detail: str
+    torn_bytes: int = 0
+    """So many bytes behind the last whole line are no line, the line end that was put behind them included."""
+    torn_sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """How a log goes on."""
+
+    end: Link
+    """What the next line follows."""
+    first: Line | None
+    """The file's first line; None if it has none that can be read."""
+    open_line: bool
+    """The last line has no line end."""
+    recovery: Recovery | None
+
+
+def examine(fd: int, head: Head | None, *, head_is_new: bool, seal: Seal) -> Left:
+    """Looks at the file ``fd`` of a log with that anchor; None: its anchor can't be read, or is new."""
+    size = os.fstat(fd).st_size
+    if size == 0:
+        if head is None and not head_is_new:
+            return Left(START, None, False, Recovery("no_anchor", "FILE.head can't be read, and the log is empty"))
+        return Left(START if head is None else head.end, None, False, None)
+    with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as data:
+        first = parse(data[: data.find(b"\n") + 1])
+        last, end = _last(data, size, seal)
+        torn = data[end:]
+    if first is not None and not first.fits(seal):
+        first = None
+    open_line = torn[-1:] not in (b"\n", b"") or end > size
+    # Whoever goes on ends an open line first.
+    noted = torn + b"\n" if torn and open_line else torn
+    about = (len(noted), hashlib.sha256(noted).hexdigest()) if noted else (0, None)
+    return _judge(first, last, head, about, open_line=open_line)
+
+
+def _last(data: mmap.mmap, size: int, seal: Seal) -> tuple[Line | None, int]:
+    """The last line that is whole and sealed, and where it ends: behind the file's end if its line end is missing."""
+    end = size
+    if data[size - 1 : size] != b"\n":
+        start = data.rfind(b"\n") + 1
+        line = parse(data[start:size] + b"\n")
+        if line is not None and line.fits(seal):
+            return line, size + 1
+        end = start
+    while end:
+        start = data.rfind(b"\n", 0, end - 1) + 1
+        line = parse(data[start:end])
+        if line is not None and line.fits(seal):
+            return line, end
+        end = start
+    return None, 0
+
+
+def _judge(
+    first: Line | None, last: Line | None, head: Head | None, torn: tuple[int, str | None], *, open_line: bool
+) -> Left:
+    if last is None:
+        what = Recovery("unreadable", "no line of the log can be read, or it was made with another key", *torn)
+        return Left(START if head is None else head.end, first, open_line, what)
+    if head is None:
+        return Left(
+            last.link, first, open_line, Recovery("no_anchor", "FILE.head is not there or can't be read", *torn)
+        )
+    if last.seq < head.seq:
+        what = Recovery("cut", f"the log ends with line {last.seq}, and had {head.seq}", *torn)
+        return Left(head.end, first, open_line, what)
+    if last.seq == head.seq and last.hash != head.hash:
+        what = Recovery("altered", f"line {last.seq} is not the one that was written", *torn)
+        return Left(head.end, first, open_line, what)
+    if torn[0]:
+        return Left(last.link, first, open_line, Recovery("torn", "the last line was cut off", *torn))
+    if last.seq > head.seq:
+        what = Recovery("unanchored", f"{last.seq - head.seq} lines were written and not yet anchored")
+        return Left(last.link, first, open_line, what)
+    return Left(last.link, first, open_line, None)

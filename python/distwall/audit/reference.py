@@ -1,0 +1,74 @@
+"""Writes ``docs/events.md`` and ``docs/events.schema.json`` from the schema (``make events``)."""
+
+import json
+import sys
+from pathlib import Path
+
+from distwall.audit.event import VERSION
+from distwall.audit.schema import KINDS, Base, RuleRef, json_schema
+
+_HEAD = f"""# Events
+
+<!-- Made from python/distwall/audit/schema.py by `make events`; do not edit. -->
+
+What distwall does and refuses is told as events: one JSON object a line, in the [audit log](audit.md) and on the live
+stream. This is version {VERSION} of the schema, the `v` of every event; [events.schema.json](events.schema.json) is the
+same for programs. Kinds and fields may be added within a version: pass over what you don't know.
+
+Messages are never in an event, nor are cookies and tokens. Names are whatever a peer made of them: a string of more
+than 4096 characters is cut and ends in an ellipsis, and a line is ASCII without control characters.
+
+## In every event
+
+"""
+
+
+def page() -> str:
+    """The page on events."""
+    parts = [_HEAD, _table(Base, skip=()), "\n`rule`, where an event has one:\n\n", _table(RuleRef, skip=())]
+    for kind in KINDS:
+        name = kind.model_fields["event"].annotation.__args__[0]  # type: ignore[union-attr]
+        parts.append(f"\n## {name}\n\n{(kind.__doc__ or '').strip()}\n")
+        if table := _table(kind, skip=("event", *Base.model_fields)):
+            parts.append("\n" + table)
+    return "".join(parts)
+
+
+def schema_file() -> str:
+    """The JSON Schema, as text."""
+    return json.dumps(json_schema(), indent=1) + "\n"
+
+
+def _table(model: type[Base | RuleRef], skip: tuple[str, ...]) -> str:
+    rows = [
+        f"| `{name}` | {_type(model, name)} | {' '.join((field.description or '').replace('``', '`').split())} |\n"
+        for name, field in model.model_fields.items()
+        if name not in skip
+    ]
+    return "".join(["| field | type | |\n| --- | --- | --- |\n", *rows]) if rows else ""
+
+
+def _type(model: type[Base | RuleRef], name: str) -> str:
+    return _words(model.model_json_schema()["properties"][name])
+
+
+def _words(schema: dict[str, object]) -> str:
+    match schema:
+        case {"anyOf": list(options)}:
+            return " or ".join(_words(option) for option in options)
+        case {"enum": list(values)}:
+            return " or ".join(f"`{value}`" for value in values)
+        case {"const": value}:
+            return f"`{value}`"
+        case {"$ref": _}:
+            return "rule"
+        case {"type": "array", "items": dict(items)}:
+            return f"list of {_words(items)}s"
+        case _:
+            return str(schema.get("type", "any"))
+
+
+if __name__ == "__main__":
+    docs = Path(sys.argv[1])
+    (docs / "events.md").write_text(page())
+    (docs / "events.schema.json").write_text(schema_file())

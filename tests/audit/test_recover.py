@@ -1,0 +1,151 @@
+"""How a log goes on after whatever has happened to it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from distwall.audit.chain import Seal, parse
+from distwall.audit.head import Head, HeadFile
+from distwall.audit.verify import log_files, verify
+from tests.audit.logs import lines, write
+
+
+def recovered(path: Path) -> list[tuple[str, int]]:
+    """What was noted, and how many bytes were no line."""
+    found = [line.event() for line in map(parse, lines(path)) if line and line.kind == "audit_recovered"]
+    return [(event["reason"], event["torn_bytes"]) for event in found]
+
+
+def findings(path: Path) -> list[str]:
+    return [finding.what for finding in verify(log_files(path), log=path).findings]
+
+
+def test_an_ordinary_end_needs_no_word(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    write(path, ["x"])
+    write(path, ["x"])
+    assert recovered(path) == []
+    assert [line.seq for line in map(parse, lines(path)) if line] == [1, 2]
+
+
+@pytest.mark.parametrize("torn", [b'{"v":1,', b"\0\0\0", b'{"half":"line"}\n\n\0', b"\n"])
+def test_what_is_torn_stays_and_is_noted(tmp_path: Path, torn: bytes) -> None:
+    path = tmp_path / "log"
+    write(path, ["x"] * 3)
+    path.write_bytes(path.read_bytes() + torn)
+    write(path, ["x"])
+    assert torn in path.read_bytes()
+    assert recovered(path) == [("torn", len(torn) + (not torn.endswith(b"\n")))]
+    assert findings(path) == []
+    write(path, ["x"])
+    assert len(recovered(path)) == 1
+    path.write_bytes(path.read_bytes().replace(torn, b"?" + torn, 1))
+    assert findings(path) != []
+
+
+def test_only_the_line_end_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    write(path, ["x"] * 3)
+    path.write_bytes(path.read_bytes()[:-1])
+    write(path, ["x"])
+    assert recovered(path) == []
+    assert findings(path) == []
+    assert len(lines(path)) == 4
+
+
+def test_lines_that_were_not_anchored(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    write(path, ["x"] * 3)
+    third = parse(lines(path)[1])
+    assert third is not None
+    head = HeadFile(path, Seal())
+    head.write(Head(2, third.hash))
+    head.close()
+    assert "distwall was killed before it could anchor" in findings(path)[0]
+    write(path, ["x"])
+    assert recovered(path) == [("unanchored", 0)]
+    assert findings(path) == []
+
+
+def test_a_cut_end_stays_missing(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    write(path, ["x"] * 5)
+    path.write_bytes(b"".join(lines(path)[:3]))
+    write(path, ["x"])
+    assert recovered(path) == [("cut", 0)]
+    assert findings(path) == [
+        "distwall found the log like this when it started: the log ends with line 3, and had 5",
+        "lines 4 to 5 are missing before it",
+    ]
+
+
+def test_a_log_that_is_gone_stays_missing(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    write(path, ["x"] * 5)
+    path.unlink()
+    write(path, ["x"])
+    assert findings(path) == ["lines 1 to 5 are missing before it"]
+
+
+def test_another_last_line_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    write(path, ["x"] * 2)
+    first, _ = lines(path)
+    before = parse(first)
+    assert before is not None
+    made, _ = Seal().line(b'{"v":1,"seq":2,"time":"","event":"y"}', before.link)
+    path.write_bytes(first + made)
+    write(path, ["x"])
+    assert recovered(path) == [("altered", 0)]
+    assert len(findings(path)) == 2
+
+
+def test_a_log_of_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"a log of\nanother kind\n")
+    write(path, ["x"])
+    assert recovered(path) == [("unreadable", 22)]
+    assert path.read_bytes().startswith(b"a log of\nanother kind\n")
+    assert findings(path) == [
+        "distwall found the log like this when it started: no line of the log can be read,"
+        " or it was made with another key"
+    ]
+
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from distwall.audit import AuditLog
+
+async def main():
+    log = AuditLog(Path(sys.argv[1]), say=lambda _: None)
+    log.BATCH_SECONDS = 0
+    print("writing", flush=True)
+    number = 0
+    while True:
+        log.record("x", number=number, text="x" * (number % 300))
+        number += 1
+        if number % 50 == 0:
+            await asyncio.sleep(0)
+
+asyncio.run(main())
+"""
+
+
+def test_killed_again_and_again(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    for _ in range(6):
+        with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            size = path.stat().st_size
+            while path.stat().st_size < size + 20_000:
+                assert process.poll() is None
+            process.kill()
+    write(path, ["stop"])
+    assert findings(path) == []
+    seqs = [line.seq for line in map(parse, lines(path)) if line]
+    assert seqs == list(range(1, len(seqs) + 1))
+    assert {reason for reason, _ in recovered(path)} <= {"torn", "unanchored"}
