@@ -108,10 +108,8 @@ def test_a_log_of_something_else(tmp_path: Path) -> None:
     write(path, ["x"])
     assert recovered(path) == [("unreadable", 22)]
     assert path.read_bytes().startswith(b"a log of\nanother kind\n")
-    assert findings(path) == [
-        "distwall found the log like this when it started: no line of the log can be read,"
-        " or it was made with another key"
-    ]
+    (finding,) = findings(path)
+    assert finding.endswith("no line of the log can be read, or it was made with another key")
 
 
 WRITER = """

@@ -104,8 +104,8 @@ def test_a_second_one_on_the_same_socket_leaves_the_first_alone(tmp_path: Path) 
         code, _, error = _ask("run", "--config", config)
         assert code == 1
         assert error == (
-            f"distwall: {tmp_path}/distwall.sock is in use by another distwall;"
-            " stop that one, or set [control] socket to another path\n"
+            f"distwall: {tmp_path}/distwall-audit.jsonl is in use by another distwall;"
+            " stop that one, or set [audit] file to another path\n"
         )
         assert _ask("peers", "--config", config)[0] == 0
 

@@ -7,8 +7,9 @@ of refusals short without losing count, and ``render`` shows an event to a human
 """
 
 from distwall.audit.event import Event
+from distwall.audit.file import InUseError, Rotation
 from distwall.audit.fold import Folder
 from distwall.audit.log import AuditLog
 from distwall.audit.render import describe
 
-__all__ = ["AuditLog", "Event", "Folder", "describe"]
+__all__ = ["AuditLog", "Event", "Folder", "InUseError", "Rotation", "describe"]

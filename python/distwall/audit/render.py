@@ -14,7 +14,7 @@ _KIND_STYLES = {
     "handshake_refused": "bold red",
     "epmd_refused": "bold red",
 }
-_SHOWN_APART = frozenset({"time", "event", "peer", "guard", "folded", "flags"})
+_SHOWN_APART = frozenset({"v", "seq", "time", "event", "peer", "guard", "folded", "flags"})
 
 
 def describe(event: Event) -> Text:

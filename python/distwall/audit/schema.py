@@ -223,6 +223,46 @@ class PolicyChanged(Base):
     """What changes, in lines with ``+`` and ``-``. Of cookies, only that they have changed."""
 
 
+class PolicyRefused(Base):
+    """A policy can't be put in force; the one before stays."""
+
+    event: Literal["policy_refused"]
+    actor: str
+    policy: str
+    """The file."""
+    problems: list[str]
+    """What is wrong with it; at most 20."""
+
+
+class PolicyOnTrial(Base):
+    """Another policy is in force, and goes away by itself unless somebody confirms it."""
+
+    event: Literal["policy_on_trial"]
+    actor: str
+    revision: str
+    """A short name for the text of the policy."""
+    confirm_within: float
+    """Seconds."""
+
+
+class PolicyConfirmed(Base):
+    """The policy that was on trial stays."""
+
+    event: Literal["policy_confirmed"]
+    actor: str
+    revision: str
+
+
+class PolicyRolledBack(Base):
+    """The policy before the trial is in force again."""
+
+    event: Literal["policy_rolled_back"]
+    actor: str
+    revision: str
+    """The one that is in force now."""
+    reason: str
+
+
 class _Grant(Base):
     node: str
     """The peer."""
@@ -346,6 +386,10 @@ KINDS: tuple[type[Base], ...] = (
     CertificateRefused,
     Setting,
     PolicyChanged,
+    PolicyRefused,
+    PolicyOnTrial,
+    PolicyConfirmed,
+    PolicyRolledBack,
     GrantGiven,
     GrantRevoked,
     GrantExpired,

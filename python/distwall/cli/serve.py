@@ -6,7 +6,7 @@ from errno import EADDRINUSE
 
 import uvloop
 
-from distwall.audit import AuditLog
+from distwall.audit import AuditLog, InUseError
 from distwall.cli.output import CommandError, say
 from distwall.cli.show import EventPrinter
 from distwall.control import Firewall, StateFile, UnsafeStateError
@@ -28,6 +28,8 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
         loop.add_signal_handler(number, stop.set)
     try:
         audit = AuditLog(policy.audit.file)
+    except InUseError as error:
+        raise CommandError(str(error)) from None
     except OSError as error:
         raise CommandError(
             f"{policy.audit.file}: can't write the audit log: {error.strerror}; correct [audit] file or its permissions"
@@ -50,7 +52,6 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
     reloader = Reloader(firewall, policy.text)
     started = False
     try:
-        # The socket first: where another distwall has it, nothing else has been touched.
         await control.start()
         firewall.start()
         await gateway.start()

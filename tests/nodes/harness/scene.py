@@ -61,6 +61,7 @@ class Scene:
                 self._cookies = {entry.node: entry.cookie for entry in entries}
                 text = policy(self.epmd_port, self.register_port, entries, guards=guards, extra=extra)
             self._wall = Wall(self.folder, text)
+            self._stack.callback(self._wall.check_log)
             self._stack.callback(self._wall.kill)
             if start:
                 self._wall.start()

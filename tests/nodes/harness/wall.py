@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -9,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distwall.audit.chain import parse
+from distwall.audit.schema import validate
+from distwall.audit.verify import log_files, verify
 from distwall.control.client import Client
 from tests.nodes.harness.process import Child
 
@@ -118,6 +122,22 @@ class Wall:
         lines = file.read_text().splitlines() if file.exists() else []
         events: list[dict[str, Any]] = [json.loads(line) for line in lines]
         return [event for event in events if kind is None or event["event"] == kind]
+
+    def check_log(self) -> None:
+        """Whatever has happened: the log is whole, of the schema, and holds no secret."""
+        path = self.folder / "audit.jsonl"
+        if not path.exists():
+            return
+        ends = ("was killed before it could anchor", "the last line is cut off")
+        findings = [str(finding) for finding in verify(log_files(path), log=path).findings]
+        assert [finding for finding in findings if not any(end in finding for end in ends)] == []
+        for file in log_files(path):
+            for data in file.read_bytes().splitlines(keepends=True):
+                if line := parse(data):
+                    validate(line.event())
+        secrets = re.findall(r'^cookie = "(.{8,})"$', self.config.read_text(), re.MULTILINE)
+        text = b"".join(file.read_bytes() for file in log_files(path)).decode("ascii")
+        assert [secret for secret in (CLUSTER_COOKIE, *secrets) if secret in text] == []
 
     def wait_event(self, kind: str, timeout: float = 5, *, behind: int = 0, **fields: str) -> dict[str, Any]:
         """The first audit event of a kind that has these fields, once it is there: the log is written in batches.
