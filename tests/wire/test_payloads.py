@@ -1,172 +1,18 @@
-"""What a message carries: shapes that OTP processes obey, pids of third nodes, funs; and rules that change."""
+"""What a message carries: pids of third nodes, funs; and rules that change."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.wire.dist import EMPTY, NO_CACHE, OTP_25, PASS_THROUGH, Alt, Flag, Message, Op, Style, message
-from tests.wire.etf import Atom, Export, Fun, Improper, Map, Pid, Port, Record, Ref, Term, alias
+from tests.wire.dist import EMPTY, NO_CACHE, OTP_25, PASS_THROUGH, Flag, Message, Op, message
+from tests.wire.etf import Atom, Export, Fun, Improper, Map, Pid, Port, Record, Ref, Term
 from tests.wire.expect import tell
 from tests.wire.wall import Output, Wall
 
 P, G, T = Wall.peer, Wall.guard, Wall.third
 A = Atom
 
-
-def call(request: Term) -> Term:
-    return (A("$gen_call"), (P.pid(), alias(P.alias())), request)
-
-
 FUN = Fun(A("m"), 1, bytes(16), 1, 1, 1, P.pid())
-MFA = (A("m"), A("f"), [1])
-
-INTERNAL: dict[str, Term] = {
-    "sys": (A("system"), (P.pid(), alias(P.alias())), A("get_state")),
-    "sys replace_state": (A("system"), (P.pid(), P.ref()), (A("replace_state"), FUN)),
-    "EXIT": (A("EXIT"), G.pid(), A("kill")),
-    "io_request": (A("io_request"), P.pid(), P.ref(), (A("put_chars"), A("unicode"), A("m"), A("f"), [])),
-    "supervisor start_child": call((A("start_child"), Map())),
-    "supervisor terminate_child": call((A("terminate_child"), A("x"))),
-    "supervisor restart_child": call((A("restart_child"), A("x"))),
-    "supervisor delete_child": call((A("delete_child"), A("x"))),
-    "gen_event add_handler": (P.pid(), (P.pid(), P.ref()), (A("add_handler"), A("m"), [])),
-    "gen_event, asked by what looks like cover": (A("remote"), 1, (A("add_handler"), A("m"), [])),
-    "gen_event, asked by what looks like eunit": (A("command"), P.pid(), (A("add_handler"), A("m"), [])),
-    "gen_event delete_handler": (P.pid(), (P.pid(), P.ref()), (A("delete_handler"), A("m"), [])),
-    "rex call": (P.pid(), (A("call"), A("m"), A("f"), [], P.pid())),
-    "rex gen call": call((A("call"), A("m"), A("f"), [], P.pid())),
-    "rex block_call": call((A("block_call"), A("m"), A("f"), [], P.pid())),
-    "rex cast": (A("$gen_cast"), (A("cast"), A("m"), A("f"), [], P.pid())),
-    "timer apply_once": call((A("apply_once"), (1, 2, MFA))),
-    "timer apply_interval": call((A("apply_interval"), (1, 2, P.pid(), MFA))),
-    "net_kernel spawn": call((A("spawn"), A("m"), A("f"), [], P.pid())),
-    "net_kernel spawn_link": call((A("spawn_link"), A("m"), A("f"), [], P.pid())),
-    "an old refusal, over which auth crashes": (P.pid(), A("badcookie"), A("x"), 1),
-    "logger add_handler": call((A("add_handler"), A("x"), A("m"), Map())),
-    "logger add_filter": call((A("add_filter"), A("primary"), (A("x"), (FUN, 1)))),
-    "logger change_config": call((A("change_config"), A("update"), A("primary"), Map())),
-    "code server": (A("code_call"), P.pid(), (A("load_binary"), A("m"), [109], b"")),
-}
-LOOKALIKES: dict[str, Term] = {
-    "a tagged pair": (A("system"), 1),
-    "four elements": (A("system"), 1, 2, 3),
-    "another label": (A("systems"), 1, 2),
-    "gen call": call((A("add"), 1)),
-    "gen call of a child": call((A("child"), 1)),
-    "start_child with three": call((A("start_child"), 1, 2)),
-    "cast": (A("$gen_cast"), (A("add"), 1)),
-    "cast of an atom": (A("$gen_cast"), A("start_child")),
-    "inside a list": [(A("system"), (P.pid(), P.ref()), 1)],
-    "inside a tuple": (A("data"), (A("system"), (P.pid(), P.ref()), 1)),
-    "inside a map": Map(((A("EXIT"), (A("EXIT"), 1, 2)),)),
-    "an empty tuple": (),
-    "an atom": A("system"),
-    "a long tuple": tuple(range(300)),
-    "a pid and an atom": (P.pid(), A("features_request")),
-    "DOWN": (A("DOWN"), P.ref(), A("process"), P.pid(), A("x")),
-}
-
-
-def sends(payload: Term) -> dict[str, Message]:
-    """The ways to send it."""
-    return {
-        "name": tell(payload),
-        "pid": message(Op.SEND_SENDER, P.pid(), G.pid(), payload=payload),
-        "pid, plainly": message(Op.SEND, EMPTY, G.pid(), payload=payload),
-        "alias": message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=payload),
-        "name, traced": message(Op.REG_SEND_TT, P.pid(), EMPTY, A("server"), (1, 1, 1, P.pid(), 1), payload=payload),
-    }
-
-
-WAYS = list(sends(1))
-SENDS = ("accept reg_send server", "accept send", "accept alias_send", "deny *")
-
-
-@pytest.mark.parametrize("flags", [OTP_25, PASS_THROUGH], ids=["cached", "pass-through"])
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", INTERNAL)
-def test_what_otp_processes_obey(name: str, way: str, flags: Flag) -> None:
-    sent = sends(INTERNAL[name])[way]
-    output = Wall(*SENDS, flags=flags, funs=True).inbound(sent)
-    assert output.forward == []
-    assert output.reasons == ["otp_internal"]
-    for more in ("accept otp_internal", "accept *"):
-        rules = (*SENDS[:-1], more, "deny *") if "internal" in more else (more,)
-        assert Wall(*rules, flags=flags, funs=True).inbound(sent).forward == [sent]
-
-
-@pytest.mark.parametrize("fragment", [60, 90, 200])
-@pytest.mark.parametrize("name", INTERNAL)
-def test_what_otp_processes_obey_in_fragments(name: str, fragment: int) -> None:
-    """However it is cut: nothing of it has gone out when it is recognized."""
-    wall = Wall(*SENDS, funs=True)
-    shape = INTERNAL[name]
-    outputs = [wall.inbound(one) for one in wall.from_peer.frames(tell(shape), fragment=fragment, sequence=8)]
-    assert not any(output.forward for output in outputs)
-    assert [reason for output in outputs for reason in output.reasons] == ["otp_internal"]
-    assert wall.at_guard.done()
-
-
-@pytest.mark.parametrize("name", INTERNAL)
-def test_how_the_labels_are_written_does_not_matter(name: str) -> None:
-    styles: tuple[Style, ...] = ("new", "inline", "otp")
-    for style in styles:
-        assert Wall(*SENDS, funs=True).inbound(tell(INTERNAL[name]), style=style).reasons == ["otp_internal"]
-
-
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", LOOKALIKES)
-def test_what_only_looks_like_it(name: str, way: str) -> None:
-    sent = sends(LOOKALIKES[name])[way]
-    assert Wall(*SENDS).inbound(sent).forward == [sent]
-
-
-OWN = ("application_controller", "auth", "code_server", "erl_prim_loader", "file_server_2", "init", "logger")
-
-
-@pytest.mark.parametrize("name", [*OWN, "net_kernel"])
-def test_whatever_is_sent_to_processes_that_have_the_node_in_hand(name: str) -> None:
-    payloads = (
-        A("x"),
-        1,
-        (1, 2),
-        (1, 2, 3),
-        call((A("delete"), b"x")),
-        call(A("x")),
-        (A("$gen_cast"), 1),
-        (1, 2, 3, 4),
-    )
-    for payload in payloads:
-        assert Wall("accept reg_send", "deny *").inbound(tell(payload, name)).reasons == ["otp_internal"]
-        sent = tell(payload, name)
-        assert Wall("accept reg_send", f"accept otp_internal {name}", "deny *").inbound(sent).forward == [sent]
-
-
-def test_a_ping_is_not_among_it() -> None:
-    sent = tell(call((A("is_auth"), P.name)), "net_kernel")
-    assert Wall("accept reg_send net_kernel", "deny *").inbound(sent).forward == [sent]
-    for name in OWN:
-        assert Wall("accept reg_send", "deny *").inbound(tell(sent.payload, name)).reasons == ["otp_internal"]
-
-
-def test_accepted_for_one_name_only() -> None:
-    rules = ("accept reg_send", "accept otp_internal server", "deny *")
-    shape = INTERNAL["sys"]
-    assert Wall(*rules).inbound(tell(shape, "server")).forward
-    assert Wall(*rules).inbound(tell(shape, "other")).reasons == ["otp_internal"]
-
-
-def test_refused_by_rule() -> None:
-    output = Wall("drop otp_internal", "accept reg_send", "deny *").inbound(tell(INTERNAL["sys"]))
-    assert output.events[0][3:6] == ("drop", 0, "otp_internal")
-
-
-def test_priority_sends() -> None:
-    flags = OTP_25 | Flag.ALTACT_SIG
-    for alt, to in ((Alt.PRIO, G.pid()), (Alt.ALIAS, G.alias()), (Alt.PRIO | Alt.NAME, A("server"))):
-        sent = message(Op.ALTACT_SIG_SEND, int(alt), P.pid(), to, payload=INTERNAL["sys"])
-        assert Wall(*SENDS, flags=flags).inbound(sent).reasons == ["otp_internal"]
-
 
 # === third nodes ===
 

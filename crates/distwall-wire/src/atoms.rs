@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::header::Ref;
+use crate::internal;
 use crate::Bad;
 
 /// Slots of a cache (8 segments of 256).
@@ -53,6 +54,12 @@ pub enum Word {
     Link,
     /// `monitor`
     Monitor,
+    /// `net_kernel`
+    NetKernel,
+    /// A name that OTP or Elixir registers for a process of its own.
+    OtpName,
+    /// The first word of a request that some process of OTP obeys.
+    Request,
 }
 
 /// The names of the two nodes, by which atoms are told apart.
@@ -85,9 +92,10 @@ impl Names {
             b"is_auth" => Word::IsAuth,
             b"link" => Word::Link,
             b"monitor" => Word::Monitor,
+            b"net_kernel" => Word::NetKernel,
             text if text == &*self.peer => Word::Peer,
             text if text == &*self.guard => Word::Guard,
-            _ => Word::Other,
+            text => internal::word(text),
         }
     }
 }

@@ -1,117 +1,276 @@
 //! `otp_internal`: messages that make an OTP process run code or change its state, whoever they are sent to.
 //!
-//! OTP's own processes match on the part of a message that they need and on no more, so the shapes here are as wide as
-//! theirs: `gen_event` and `rex` take any term where a caller's pid belongs. And a server's *answer* is a message too:
-//! `{Tag, Reply}` to whatever the question's `{To, Tag}` names. A question whose answer would go to a process of the
-//! guarded node makes the server send what its asker chose (`{stop, _}` to init, `{'$gen_cast', _}` to anyone), so it is
-//! one of these shapes as well. Source: `gen`, `sys`, `gen_event`, `supervisor`, `rpc`, `net_kernel`, `init` of OTP 25 to 29.
+//! # Theory of operation
+//!
+//! There are two ways to tell such a message. The *name* it is sent to ([`names`]): what OTP registers for itself is no
+//! application's, so any message to it counts; `net_kernel` may be pinged. And its *shape* ([`requests`]), as a process can be met by its pid as well, and as
+//! behaviours (supervisors, event managers, agents, ...) have whatever name their user gives them.
+//!
+//! OTP's own processes match on the part of a message that they need and on no more, so the shapes here are as wide as theirs:
+//! `gen_event` and `rex` take any term where a caller's pid belongs. Ordinary traffic must pass, though. So what only a server
+//! with a name of its own obeys is looked for in messages to pids and aliases alone.
+//!
+//! A server's *answer* is a message too: `{Tag, Reply}` to whatever the question's `{To, Tag}` names. A question whose answer
+//! would go to a process of the receiving node makes the server send what its asker chose (`{stop, _}` to init,
+//! `{'$gen_cast', _}` to anyone), so it is one of these shapes as well.
+//!
+//! What no filter of messages can tell: a server that ends at a message it doesn't know, met by its pid.
 
-use std::ops::RangeInclusive;
+use std::sync::LazyLock;
 
-use crate::atoms::Word;
+use rustc_hash::FxHashMap;
+
+use crate::atoms::{AtomView, Word};
 use crate::scan::{Scanner, Watch};
 use crate::shapes::call_tag;
 use crate::term::{tag, Reader};
+
+use requests::{labelled, Form, Kind, Reach};
+
+mod names;
+mod requests;
 
 /// Whom a message is for, and what is known about it.
 #[derive(Clone, Copy)]
 pub struct Address<'a> {
     /// The registered name it is sent to, if it is.
-    pub name: Option<&'a [u8]>,
+    pub name: Option<AtomView<'a>>,
     /// It answers what its receiver asked, so its receiver doesn't take it for a request.
     pub answer: bool,
+    /// Which of the two nodes receives it.
+    pub receiver: Word,
 }
 
-/// Whether a message is of such a shape.
+/// What an atom means here: [`Word::OtpName`], [`Word::Request`] or nothing.
+#[must_use]
+pub fn word(text: &[u8]) -> Word {
+    static WORDS: LazyLock<FxHashMap<&'static [u8], Word>> = LazyLock::new(|| {
+        let names = names::all().map(|name| (name.as_bytes(), Word::OtpName));
+        names.chain(requests::labels().map(|label| (label.as_bytes(), Word::Request))).collect()
+    });
+    match WORDS.get(text) {
+        Some(word) => *word,
+        None if names::made(text) => Word::OtpName,
+        None => Word::Other,
+    }
+}
+
+/// Whether a message is of such a shape, or goes to such a name.
 pub fn otp_internal(mut reader: Reader<'_>, to: Address<'_>, scanner: &mut Scanner, watch: &Watch<'_>) -> bool {
-    if to.name.is_some_and(|name| OWN.contains(&name)) {
+    if to.name.is_some_and(|name| name.word == Word::OtpName) {
         return true;
     }
-    // What it can be asked for but a ping.
-    let net_kernel = to.name == Some(b"net_kernel");
-    let Ok(arity) = reader.tuple() else {
-        return net_kernel;
+    let mut look = Look { to, scanner, watch };
+    if to.name.is_some_and(|name| name.word == Word::NetKernel) {
+        return !look.asks_who(reader);
+    }
+    let Ok(arity @ 2..=9) = reader.tuple() else {
+        return false;
     };
-    if net_kernel && arity != 3 {
-        return true;
-    }
-    if !(2..=4).contains(&arity) {
+    let start = reader;
+    let first = if is_atom(&reader) { reader.atom().ok() } else { None };
+    if let Some(label) = first {
+        if look.obeyed(Form::Plain, &Head { label, rest: Some((reader, arity - 1)) }) {
+            return true;
+        }
+    } else if !look.skip(&mut reader) {
         return false;
     }
-    let atom = matches!(reader.peek(), Ok(tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM));
-    let label = if atom {
-        reader.atom().ok()
-    } else {
-        skip(&mut reader, scanner, watch);
-        None
-    };
-    let (word, text) = label.map_or((Word::Other, &b""[..]), |label| (label.word, label.text));
+    let word = first.map_or(Word::Other, |label| label.word);
     match arity {
-        2 => match word {
-            Word::GenCast => tuple_of(reader, SUPERVISOR_CASTS) || tuple_of(reader, REX) || runs(reader, AGENT_CASTS),
-            // {From, {call, M, F, A, GroupLeader}} of rex.
-            _ => !to.answer && tuple_of(reader, REX),
-        },
-        3 => match word {
-            Word::System | Word::Exit => true,
-            _ if net_kernel && word != Word::GenCall => true,
-            _ if text == b"code_call" => true,
-            _ if text == b"remote" && loads_compiled(reader) => true,
-            _ if text == b"command" && starts_job(reader) => true,
-            _ => {
-                let call = word == Word::GenCall || matches!(text, b"$gen_sync_event" | b"$gen_sync_all_state_event");
-                let (misled, end) = misleads(reader);
-                if call && misled {
-                    return true;
-                }
-                match end {
-                    Some(end) => reader.pos = end,
-                    None if skip(&mut reader, scanner, watch) => {}
-                    None => return false,
-                }
-                if net_kernel {
-                    return !tuple_of(reader, PING);
-                }
-                // Every request below is a tuple or an atom.
-                let request = matches!(
-                    reader.peek(),
-                    Ok(tag::SMALL_TUPLE | tag::LARGE_TUPLE | tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM)
-                );
-                request
-                    && (tuple_of(reader, GEN_EVENT)
-                        || misled && asks_event_manager(reader)
-                        || word == Word::GenCall && serves(reader))
+        2 if word == Word::GenCast => look.head(reader).is_some_and(|head| look.obeyed(Form::Cast, &head)),
+        2 => look.head(reader).is_some_and(|head| {
+            !to.answer && look.obeyed(Form::Ask, &head)
+                || look.obeyed(Form::AskOwn, &head) && look.fits(Kind::Own, start)
+        }),
+        3 if matches!(word, Word::System | Word::Exit) => true,
+        3 => look.triple(reader, first),
+        4 if matches!(word, Word::IoRequest | Word::FileRequest) => true,
+        4 => look.second(reader, 2) || look.all(start, 4, TASK_BEFORE_1_14),
+        5 => look.all(start, 5, TASK),
+        _ => false,
+    }
+}
+
+/// What a task of Elixir waits for: who owns it, and what it is to run.
+const TASK: &[Kind] = &[Kind::Pid, Kind::Any, Kind::Any, Kind::List, Kind::Mfa];
+const TASK_BEFORE_1_14: &[Kind] = &[Kind::Pid, Kind::Any, Kind::List, Kind::Mfa];
+
+/// What an event manager answers without running anything.
+const EVENT_CALLS: [(&[u8], u32); 2] = [(b"sync_notify", 1), (b"call", 2)];
+const EVENT_QUESTIONS: [&[u8]; 3] = [b"which_handlers", b"get_modules", b"stop"];
+
+/// A tuple's first element and how many follow it; or an atom that stands alone.
+struct Head<'a> {
+    label: AtomView<'a>,
+    rest: Option<(Reader<'a>, u32)>,
+}
+
+struct Look<'l, 'w> {
+    to: Address<'l>,
+    scanner: &'l mut Scanner,
+    watch: &'l Watch<'w>,
+}
+
+impl Look<'_, '_> {
+    /// `{'$gen_call', From, {is_auth, _}}`, all that net_kernel can be asked without harm.
+    fn asks_who(&mut self, mut reader: Reader<'_>) -> bool {
+        if reader.tuple() != Ok(3) || reader.atom().map(|atom| atom.word) != Ok(Word::GenCall) {
+            return false;
+        }
+        let (misled, _) = misleads(reader, self.to.receiver);
+        let request = self.skip(&mut reader).then(|| self.head(reader)).flatten();
+        !misled && request.is_some_and(|head| head.label.word == Word::IsAuth && head.rest.is_some_and(|(_, n)| n == 1))
+    }
+
+    /// A message of three elements, read up to its second one.
+    fn triple(&mut self, mut reader: Reader<'_>, first: Option<AtomView<'_>>) -> bool {
+        if self.second(reader, 1) {
+            return true;
+        }
+        let gen_call = first.is_some_and(|label| label.word == Word::GenCall);
+        let call = gen_call
+            || first.is_some_and(|label| matches!(label.text, b"$gen_sync_event" | b"$gen_sync_all_state_event"));
+        let (misled, end) = misleads(reader, self.to.receiver);
+        if call && misled {
+            return true;
+        }
+        match end {
+            Some(end) => reader.pos = end,
+            None if self.skip(&mut reader) => {}
+            None => return false,
+        }
+        self.head(reader).is_some_and(|head| {
+            self.obeyed(Form::Event, &head)
+                || gen_call && self.obeyed(Form::Call, &head)
+                || misled && asks_event_manager(&head)
+        })
+    }
+
+    /// Whether the second element of a message says what is asked for; `left` more follow it.
+    fn second(&mut self, mut reader: Reader<'_>, left: u32) -> bool {
+        if !is_atom(&reader) {
+            return false;
+        }
+        let Ok(label) = reader.atom() else { return false };
+        self.obeyed(Form::Second, &Head { label, rest: Some((reader, left)) })
+    }
+
+    fn head<'a>(&self, mut reader: Reader<'a>) -> Option<Head<'a>> {
+        match reader.peek().ok()? {
+            tag::SMALL_TUPLE => {
+                let left = reader.tuple().ok()?.checked_sub(1)?;
+                let label = is_atom(&reader).then(|| reader.atom().ok())??;
+                Some(Head { label, rest: Some((reader, left)) })
             }
-        },
-        _ => {
-            matches!(word, Word::IoRequest | Word::FileRequest)
-                // {From, registered_send, To, Message}: net_kernel sends it on. auth crashes over the other, and the VM with it.
-                || reader.atom().is_ok_and(|atom| matches!(atom.text, b"registered_send" | b"badcookie"))
+            tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM => Some(Head { label: reader.atom().ok()?, rest: None }),
+            _ => None,
+        }
+    }
+
+    /// Whether some process obeys a request that stands there and begins so.
+    #[inline]
+    fn obeyed(&mut self, form: Form, head: &Head<'_>) -> bool {
+        head.label.word == Word::Request && self.looked_up(form, head)
+    }
+
+    fn looked_up(&mut self, form: Form, head: &Head<'_>) -> bool {
+        let named = self.to.name.is_some();
+        labelled(head.label.text).iter().any(|request| {
+            request.form == form
+                && !(named && request.reach == Reach::Unnamed)
+                && match (request.rest, head.rest) {
+                    (None, None) => true,
+                    (Some(kinds), Some((reader, left))) => self.all(reader, left, kinds),
+                    _ => false,
+                }
+        })
+    }
+
+    /// Whether the next `left` terms are of these kinds.
+    fn all(&mut self, mut reader: Reader<'_>, left: u32, kinds: &[Kind]) -> bool {
+        let open = kinds.last() == Some(&Kind::More);
+        let count = kinds.len() as u32 - u32::from(open);
+        if left < count || left > count && !open {
+            return false;
+        }
+        kinds[..count as usize].iter().enumerate().all(|(i, kind)| {
+            let last = i as u32 + 1 == count;
+            self.fits(*kind, reader) && (last || self.skip(&mut reader))
+        })
+    }
+
+    fn fits(&self, kind: Kind, mut reader: Reader<'_>) -> bool {
+        let Ok(tag) = reader.peek() else { return false };
+        let atom = matches!(tag, tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM);
+        let list = matches!(tag, tag::LIST | tag::STRING);
+        match kind {
+            Kind::Any | Kind::More => true,
+            Kind::Atom => atom,
+            Kind::Node => atom && reader.atom().is_ok_and(|atom| atom.text.contains(&b'@')),
+            Kind::OneOf(words) => is_one_of(reader, words),
+            Kind::Tagged(words) => reader.tuple().is_ok() && is_one_of(reader, words),
+            Kind::Pid => tag == tag::PID,
+            Kind::Own => {
+                let node = match tag {
+                    tag::PID => reader.pid().map(|(node, _)| node),
+                    tag::PORT | tag::V4_PORT => {
+                        reader.pos += 1;
+                        reader.atom()
+                    }
+                    _ => return false,
+                };
+                node.is_ok_and(|node| node.word == self.to.receiver)
+            }
+            Kind::Fun => matches!(tag, tag::FUN | tag::EXPORT),
+            Kind::Mfa => is_mfa(reader),
+            Kind::Run => matches!(tag, tag::FUN | tag::EXPORT) || is_mfa(reader),
+            Kind::List => list || tag == tag::NIL,
+            Kind::Text => list || tag == tag::BINARY,
+            Kind::Binary => tag == tag::BINARY,
+            Kind::Map => tag == tag::MAP,
+            Kind::Int => matches!(tag, tag::SMALL_INTEGER | tag::INTEGER | tag::SMALL_BIG | tag::LARGE_BIG),
+            Kind::Tuple => matches!(tag, tag::SMALL_TUPLE | tag::LARGE_TUPLE),
+        }
+    }
+
+    /// Passes over a term that has been scanned before.
+    fn skip(&mut self, reader: &mut Reader<'_>) -> bool {
+        // What stands there mostly.
+        match reader.peek() {
+            Ok(tag::ATOM_REF | tag::SMALL_INTEGER) => return reader.take(2).is_ok(),
+            Ok(tag::INTEGER) => return reader.take(5).is_ok(),
+            Ok(tag::NIL) => return reader.take(1).is_ok(),
+            Ok(tag::BINARY) => {
+                let length = reader.take(5).map(|head| u32::from_be_bytes([head[1], head[2], head[3], head[4]]));
+                return length.is_ok_and(|length| reader.take(length as usize).is_ok());
+            }
+            Ok(tag::PID) => return reader.pid().is_ok(),
+            Ok(tag::REFERENCE) => return reader.reference().is_ok(),
+            _ => {}
+        }
+        let quiet = Watch { guarded: None, ..*self.watch };
+        match self.scanner.whole(reader.data, reader.pos, &quiet) {
+            Ok(end) => {
+                reader.pos = end;
+                true
+            }
+            Err(_) => false,
         }
     }
 }
 
-/// `load_compiled` of cover.
-fn loads_compiled(mut reader: Reader<'_>) -> bool {
-    reader.atom().is_ok_and(|atom| atom.text == b"load_compiled")
-}
-
-/// `Pid, {start, _}` of eunit.
-fn starts_job(mut reader: Reader<'_>) -> bool {
-    reader.pid().is_ok() && tuple_of(reader, EUNIT)
-}
-
-/// Whether the answer to this From would go to a process of the guarded node, or to a name; and where it ends, if it was read
+/// Whether the answer to this From would go to a process of the receiving node, or to a name; and where it ends, if it was read
 /// to its end.
-fn misleads(mut reader: Reader<'_>) -> (bool, Option<usize>) {
+fn misleads(mut reader: Reader<'_>, receiver: Word) -> (bool, Option<usize>) {
     let mut asker = || {
-        if reader.tuple().ok()? != 2 || reader.pid().ok()?.0.word == Word::Guard {
+        if reader.tuple().ok()? != 2 || reader.pid().ok()?.0.word == receiver {
             return None;
         }
         // Only a tag of this form sends the answer elsewhere than to the pid.
         let list = reader.peek().ok()? == tag::LIST;
         let tag = call_tag(&mut reader);
-        if list && tag?.0 .0.word == Word::Guard {
+        if list && tag?.0 .0.word == receiver {
             return None;
         }
         Some(tag.is_some())
@@ -123,110 +282,25 @@ fn misleads(mut reader: Reader<'_>) -> (bool, Option<usize>) {
     }
 }
 
-/// Processes that have the node itself in hand: its cookie, its code, its files, its applications, its log. Their requests look
-/// like those of any server, and nothing that a peer could want of them is harmless.
-const OWN: &[&[u8]] =
-    &[b"application_controller", b"auth", b"code_server", b"erl_prim_loader", b"file_server_2", b"init", b"logger"];
-
-type Requests = &'static [(&'static [u8], RangeInclusive<u32>)];
-
-const PING: Requests = &[(b"is_auth", 2..=2)];
-
-/// Requests that start, stop or replace children, run a function later, install one, or give away the cookie.
-const SERVERS: Requests = &[
-    (b"start_child", 2..=2),
-    (b"terminate_child", 2..=2),
-    (b"restart_child", 2..=2),
-    (b"delete_child", 2..=2),
-    (b"start_task", 4..=4),
-    (b"apply_once", 2..=2),
-    (b"apply_after", 2..=2),
-    (b"apply_interval", 2..=2),
-    (b"apply_repeatedly", 2..=2),
-    (b"spawn", 5..=5),
-    (b"spawn_link", 5..=5),
-    (b"spawn_opt", 7..=7),
-    (b"registrar", 2..=2),
-    (b"dict_insert", 3..=3),
-    (b"load_application", 2..=2),
-    (b"start_application", 3..=3),
-    (b"set_our_cookie", 2..=2),
-    (b"add_handler", 4..=4),
-    (b"add_filter", 3..=3),
-    (b"change_config", 4..=5),
-];
-const SUPERVISOR_CASTS: Requests = &[(b"try_again_restart", 2..=3)];
-const GEN_EVENT: Requests = &[
-    (b"add_handler", 3..=3),
-    (b"add_sup_handler", 3..=4),
-    (b"delete_handler", 3..=3),
-    (b"swap_handler", 5..=5),
-    (b"swap_sup_handler", 5..=6),
-];
-/// What an event manager answers without running anything.
-const GEN_EVENT_CALLS: Requests = &[(b"sync_notify", 2..=2), (b"call", 3..=3)];
-const GEN_EVENT_QUESTIONS: [&[u8]; 3] = [b"which_handlers", b"get_modules", b"stop"];
-const REX: Requests =
-    &[(b"call", 5..=5), (b"block_call", 5..=5), (b"cast", 5..=5), (b"sbcast", 3..=3), (b"send", 3..=3)];
-const EUNIT: Requests = &[(b"start", 2..=2)];
-/// Requests of an Elixir agent; it runs their `{Module, Function, Arguments}`.
-const AGENT: &[&[u8]] = &[b"get", b"get_and_update", b"update"];
-const AGENT_CASTS: &[&[u8]] = &[b"cast"];
-
-/// Whether a gen call's request is one that no name opens by itself.
-fn serves(mut reader: Reader<'_>) -> bool {
-    tuple_of(reader, SERVERS)
-        || tuple_of(reader, REX)
-        || runs(reader, AGENT)
-        || reader.atom().is_ok_and(|atom| atom.text == b"get_our_cookie")
-}
-
-fn asks_event_manager(mut reader: Reader<'_>) -> bool {
-    tuple_of(reader, GEN_EVENT_CALLS) || reader.atom().is_ok_and(|atom| GEN_EVENT_QUESTIONS.contains(&atom.text))
-}
-
-/// Whether the term at the reader is a tuple that begins with one of these atoms and has as many elements as goes with it.
-fn tuple_of(mut reader: Reader<'_>, requests: Requests) -> bool {
-    let Ok(arity) = reader.tuple() else {
-        return false;
-    };
-    let Ok(first) = reader.atom() else {
-        return false;
-    };
-    requests.iter().any(|(name, arities)| first.text == *name && arities.contains(&arity))
-}
-
-/// Whether the term at the reader is `{Name, {Module, Function, Arguments}}` with one of these names.
-fn runs(mut reader: Reader<'_>, names: &[&[u8]]) -> bool {
-    let mut shape = || {
-        let named = reader.tuple().ok()? == 2 && names.contains(&reader.atom().ok()?.text);
-        let called = named && reader.tuple().ok()? == 3 && reader.atom().is_ok() && reader.atom().is_ok();
-        (called && matches!(reader.peek().ok()?, tag::NIL | tag::LIST | tag::STRING)).then_some(())
-    };
-    shape().is_some()
-}
-
-/// Passes over a term that has been scanned before.
-fn skip(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'_>) -> bool {
-    // What stands there mostly.
-    match reader.peek() {
-        Ok(tag::ATOM_REF | tag::SMALL_INTEGER) => return reader.take(2).is_ok(),
-        Ok(tag::INTEGER) => return reader.take(5).is_ok(),
-        Ok(tag::NIL) => return reader.take(1).is_ok(),
-        Ok(tag::BINARY) => {
-            let length = reader.take(5).map(|head| u32::from_be_bytes([head[1], head[2], head[3], head[4]]));
-            return length.is_ok_and(|length| reader.take(length as usize).is_ok());
-        }
-        Ok(tag::PID) => return reader.pid().is_ok(),
-        Ok(tag::REFERENCE) => return reader.reference().is_ok(),
-        _ => {}
+fn asks_event_manager(head: &Head<'_>) -> bool {
+    match head.rest {
+        Some((_, left)) => EVENT_CALLS.contains(&(head.label.text, left)),
+        None => EVENT_QUESTIONS.contains(&head.label.text),
     }
-    let quiet = Watch { guarded: None, ..*watch };
-    match scanner.whole(reader.data, reader.pos, &quiet) {
-        Ok(end) => {
-            reader.pos = end;
-            true
-        }
-        Err(_) => false,
-    }
+}
+
+fn is_atom(reader: &Reader<'_>) -> bool {
+    matches!(reader.peek(), Ok(tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM))
+}
+
+fn is_one_of(mut reader: Reader<'_>, words: &[&str]) -> bool {
+    reader.atom().is_ok_and(|atom| words.iter().any(|word| word.as_bytes() == atom.text))
+}
+
+/// `{Module, Function, Arguments}`
+fn is_mfa(mut reader: Reader<'_>) -> bool {
+    reader.tuple() == Ok(3)
+        && reader.atom().is_ok()
+        && reader.atom().is_ok()
+        && matches!(reader.peek(), Ok(tag::NIL | tag::LIST | tag::STRING))
 }

@@ -3,7 +3,7 @@
 //! In this order: is the sender who it says it is, is the target here, was it asked for, what do the rules say, does the message
 //! make an OTP process run code, does it carry what the policy lets no message carry, is there room for what it leaves behind.
 
-use crate::atoms::{Names, Word};
+use crate::atoms::{AtomView, Names, Word};
 use crate::control::{Command, Control, Process, Target};
 use crate::event::Reason;
 use crate::internal::{otp_internal, Address};
@@ -106,10 +106,12 @@ pub fn judge(
         return Ok(Ruling::deny(reason));
     }
     let settles = settles(message, track)?;
-    let name: Option<&[u8]> = match control.to {
-        Some(Target::Name(name)) => Some(name.text),
+    let name: Option<AtomView<'_>> = match control.to {
+        Some(Target::Name(name)) => Some(name),
         // The first process of every node.
-        Some(Target::Process(Process { pid: Pid { id: 0, serial: 0, .. }, .. })) => Some(b"init"),
+        Some(Target::Process(Process { pid: Pid { id: 0, serial: 0, .. }, .. })) => {
+            Some(AtomView { text: b"init", word: Word::OtpName, inline: false })
+        }
         _ => None,
     };
     let matches = |pattern| match (pattern, message.payload) {
@@ -136,9 +138,10 @@ pub fn judge(
     let shaped = decision.is_some_and(|decision| decision.pattern.is_some());
     let message_to_process = matches!(control.command, Command::Send | Command::RegSend | Command::AliasSend);
     if let (true, false, false, Some(payload)) = (message_to_process, star, shaped, message.payload) {
-        let to = Address { name, answer: settles.is_some() };
+        let to = Address { name, answer: settles.is_some(), receiver: Word::Guard };
         if otp_internal(payload, to, scanner, watch) {
-            match policy.decide_internal(name.as_ref().map(std::slice::from_ref)) {
+            let key = name.map(|name| [name.text]);
+            match policy.decide_internal(key.as_ref().map(<[_; 1]>::as_slice)) {
                 Some(decision) if decision.verdict == Verdict::Accept => {}
                 Some(Decision { verdict, id, .. }) => {
                     return Ok(Ruling { verdict, rule: Some(id), reason: Reason::OtpInternal, settles: None });
