@@ -1,12 +1,13 @@
 """Checks funs before they may run: ``funs = "checked"``.
 
-Theory of operation. A fun that was typed in a shell has no code of its own: it is a fun of `erl_eval`, and carries the syntax
-tree that is to be evaluated, the values of its variables, and two functions that the evaluator asks about each call. So what
-it would call can be read from it. It passes only if every call in it is one that the policy accepts, wherever in the tree it
-stands; whatever is decided only when it runs (a call of a variable, ``apply`` with a variable, a function that is looked up by
-name) is refused, as is every form that this module doesn't know. The two functions are taken out of it: with others in their
-place the tree would mean something else. A fun inside the fun, among its variables, or anywhere else in the message has to
-stand the same check; ``fun M:F/A`` and the funs of other modules run code that is there already, and are judged as calls of it.
+Theory of operation. A fun that was typed in a shell has no code of its own: it is a fun of `erl_eval`, and carries
+the syntax tree that is to be evaluated, the values of its variables, and two functions that the evaluator asks about
+each call. So what it would call can be read from it. It passes only if every call in it is one that the policy
+accepts, wherever in the tree it stands; whatever is decided only when it runs (a call of a variable, ``apply`` with a
+variable, a function that is looked up by name) is refused, as is every form that this module doesn't know. The two
+functions are taken out of it: with others in their place the tree would mean something else. A fun inside the fun,
+among its variables, or anywhere else in the message has to stand the same check; ``fun M:F/A`` and the funs of other
+modules run code that is there already, and are judged as calls of it.
 
 Source: the abstract format of OTP 25 to 29 (erts user's guide), and the environment of the funs of ``erl_eval``.
 """
@@ -22,8 +23,8 @@ the function: only a rule for all functions of the module accepts it."""
 
 NONE = Atom("none")
 
-# Functions that run what they are given: module, function, arity, and which argument holds it: a fun, or where the module
-# stands (function and arguments behind it).
+# Functions that run what they are given: module, function, arity, and which argument is the fun, or is the module (the
+# function and its arguments stand behind it).
 _RUNS_FUN = {
     ("erlang", "apply", 2): 0,
     ("erlang", "spawn", 1): 0,
@@ -70,7 +71,19 @@ _HARMLESS = frozenset({("timer", "sleep"), ("timer", "now_diff"), ("timer", "sec
 # Guards hold nothing else, and these change nothing.
 _GUARD_BIFS = frozenset(
     {
-        *("abs", "binary_part", "bit_size", "byte_size", "ceil", "element", "float", "floor", "hd", "is_atom", "is_binary"),
+        *(
+            "abs",
+            "binary_part",
+            "bit_size",
+            "byte_size",
+            "ceil",
+            "element",
+            "float",
+            "floor",
+            "hd",
+            "is_atom",
+            "is_binary",
+        ),
         *("is_bitstring", "is_boolean", "is_float", "is_function", "is_integer", "is_list", "is_map", "is_map_key"),
         *("is_number", "is_pid", "is_port", "is_record", "is_reference", "is_tuple", "length", "map_get", "map_size"),
         *("max", "min", "node", "round", "self", "size", "tl", "trunc", "tuple_size"),
@@ -78,10 +91,22 @@ _GUARD_BIFS = frozenset(
 )
 
 # Forms whose parts are forms, lists of forms, or plain values that mean nothing by themselves.
-_PLAIN = frozenset({"atom", "integer", "float", "char", "string", "nil", "var"})
+_PLAIN = {"atom": Atom, "integer": int, "float": float, "char": int, "string": list, "var": Atom}
 _COMPOUND = frozenset(
     {
-        *("match", "tuple", "cons", "map", "map_field_assoc", "map_field_exact", "bin", "block", "if", "case", "receive"),
+        *(
+            "match",
+            "tuple",
+            "cons",
+            "map",
+            "map_field_assoc",
+            "map_field_exact",
+            "bin",
+            "block",
+            "if",
+            "case",
+            "receive",
+        ),
         *("try", "catch", "lc", "bc", "mc", "generate", "generate_strict", "b_generate", "b_generate_strict"),
         *("m_generate", "m_generate_strict", "zip", "maybe", "maybe_match", "maybe_else", "else", "op", "clause"),
     }
@@ -101,7 +126,7 @@ class _Scope:
 
 
 def checked(term: Term, accepts: Accepts) -> Term:
-    """The term with all funs in it made fit to run. Raises RefusedFunError; the term is as deep as `etf.decode` lets it be."""
+    """The term (no deeper than `etf.decode` lets it be) with all funs in it made fit to run. Raises RefusedFunError."""
     return _Checker(accepts).term(term)
 
 
@@ -169,8 +194,12 @@ class _Checker:
 
     def form(self, form: Term, scope: _Scope) -> None:
         match form:
-            case (Atom() as kind, _, _) | (Atom() as kind, _) if kind in _PLAIN:
+            case (Atom("nil"), _):
                 return
+            case (Atom() as kind, _, value) if isinstance(value, _PLAIN.get(kind, ())):
+                # A fun in the place of a value would be one, and so would one in a string.
+                if isinstance(value, list) and not all(isinstance(character, int) for character in value):
+                    raise RefusedFunError("a string that holds something else")
             case (Atom("call"), _, function, list() as arguments):
                 self.applied(function, arguments, scope)
             case (Atom("fun"), _, (Atom("clauses"), list() as clauses)):
@@ -240,6 +269,8 @@ class _Checker:
                     return  # checked with all other arguments
                 case (Atom("var"), _, Atom() as variable) if variable in scope.funs:
                     return
+                case _:
+                    pass
             raise RefusedFunError(f"{key[0]}:{key[1]}/{key[2]} of what is known only when it runs")
         at = _RUNS_MFA[key]
         self.call(*_literal_mfa(arguments[at], arguments[at + 1], _length(arguments[at + 2])))
@@ -252,12 +283,15 @@ def _literal_mfa(module: Term, function: Term, arity: Term) -> tuple[str, str, i
         match term:
             case (Atom("atom") | Atom("integer"), _, value):
                 return value
-        return term
+            case _:
+                return term
 
     found = (literal(module), literal(function), literal(arity))
     match found:
         case (Atom() as m, Atom() as f, int() as a):
             return str(m), str(f), a
+        case _:
+            pass
     raise RefusedFunError("a function that is known only when it runs")
 
 
