@@ -162,7 +162,7 @@ FORGED: dict[str, Callable[[list[Term]], None]] = {
     "a fun in the place of an integer": lambda parts: parts.__setitem__(5, _body((Atom("integer"), 1, CMD))),
     "a fun in a string": lambda parts: parts.__setitem__(5, _body((Atom("string"), 1, [CMD]))),
     "a fun in the place of a variable": lambda parts: parts.__setitem__(5, _body((Atom("var"), 1, CMD))),
-    "too short": lambda parts: parts.pop(),
+    "too short": lambda parts: parts.__delitem__(-1),
     "too long": lambda parts: parts.extend([Atom("a"), Atom("b")]),
 }
 
