@@ -61,6 +61,7 @@ class Gate:
         audit.subscribe(self._note)
         self.firewall = Firewall(self._policy, audit)
         self.gateway = Gateway(self.firewall)
+        self.firewall.start()
         try:
             await self.gateway.start()
             self._ready.set()

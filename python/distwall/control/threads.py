@@ -4,8 +4,13 @@ import asyncio
 import functools
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
+
+from distwall.control.errors import ControlError
+
+TIMEOUT = 30.0
+"""Seconds after which a call that was not begun is given up."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,12 +37,19 @@ def in_its_thread(function: Callable[Concatenate[S, P], R]) -> Callable[Concaten
         done: Future[R] = Future()
 
         def run() -> None:
+            if not done.set_running_or_notify_cancel():
+                return
             try:
                 done.set_result(function(self, *args, **kwargs))
             except BaseException as error:  # noqa: BLE001  # whoever called gets it
                 done.set_exception(error)
 
-        self.loop.call_soon_threadsafe(run)
+        try:
+            self.loop.call_soon_threadsafe(run)
+        except RuntimeError:
+            raise ControlError("distwall has ended; nothing changed") from None
+        if not wait([done], TIMEOUT).done and done.cancel():
+            raise ControlError(f"distwall did not come to it within {TIMEOUT:g} s; nothing changed")
         return done.result()
 
     return cast("Callable[Concatenate[S, P], R]", call)

@@ -8,6 +8,7 @@
 -export([messages/2, realise/1, atoms_of_refused/2]).
 -export([until/1, until/2, tokens/0, io/0, watch_setnode/0, setnode_flags/0]).
 -export([sink/2, flood/4, echo/0, ping_pong/3]).
+-export([number/3, stop_numbering/0, counter/1, counted/1]).
 
 %% --- control ---
 
@@ -164,6 +165,42 @@ flood(Node, Size, Count, Senders) ->
 
 send(_Target, _Message, 0) -> ok;
 send(Target, Message, Count) -> Target ! Message, send(Target, Message, Count - 1).
+
+%% Sends numbered messages to two names of a node, two of them to the open one for each to the shut one, until told to stop.
+number(Node, Open, Shut) -> register(numbering, spawn(fun() -> number({Open, Node}, {Shut, Node}, 1, node()) end)).
+
+number(Open, Shut, N, Name) ->
+    Open ! {Name, N},
+    Shut ! {Name, N},
+    Open ! {Name, N + 1},
+    receive {stop, From} -> From ! {sent, N + 1}
+    after 0 -> number(Open, Shut, N + 2, Name)
+    end.
+
+%% How many messages the open name was sent.
+stop_numbering() ->
+    numbering ! {stop, self()},
+    receive {sent, N} -> N end.
+
+%% Takes numbered messages, and keeps where one was not the one behind the last from the same node.
+counter(Name) -> register(Name, spawn(fun() -> count(#{}, []) end)).
+
+count(Seen, Gaps) ->
+    receive
+        {total, From} -> From ! {total, lists:sort(maps:to_list(Seen)), Gaps}, count(Seen, Gaps);
+        {Node, N} ->
+            case Seen of
+                #{Node := Last} when Last + 1 =:= N -> count(Seen#{Node := N}, Gaps);
+                #{Node := Last} -> count(Seen#{Node := N}, [{Node, Last, N} | Gaps]);
+                #{} when N =:= 1 -> count(Seen#{Node => N}, Gaps);
+                #{} -> count(Seen#{Node => N}, [{Node, 0, N} | Gaps])
+            end
+    end.
+
+%% The last number from each node, and the gaps.
+counted(Name) ->
+    Name ! {total, self()},
+    receive {total, Seen, Gaps} -> {Seen, Gaps} end.
 
 echo() ->
     receive {From, Message} -> From ! Message, echo() end.
