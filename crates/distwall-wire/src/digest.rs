@@ -39,7 +39,8 @@ enum Open {
 pub fn digest(key: &RandomState, value: Value<'_>) -> Result<u64, Bad> {
     let mut walk = Walk { reader: value.reader, key, hasher: key.build_hasher(), open: Vec::new() };
     match value.rest {
-        Rest::Term => walk.token()?,
+        // A tail is a term of its own.
+        Rest::Term | Rest::List(0) => walk.token()?,
         Rest::List(left) => walk.list(left),
         Rest::Text(length) => walk.text(length)?,
     }
