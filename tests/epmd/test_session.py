@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distwall.epmd import Answer, Registry, Rights, Session
-from distwall.epmd.messages import MAX_REQUEST
+from distwall.epmd.messages import MAX_REQUEST, Alive2
 from distwall.epmd.registry import MAX_REGISTRATIONS
 from distwall.epmd.session import SELF
 from tests.epmd.test_messages import alive2
@@ -290,3 +290,15 @@ def test_garbage_never_raises(pieces: Iterable[bytes], rights: Rights) -> None:
     answers = [answer for piece in pieces if (answer := one.receive(piece)) is not None]
     assert len(answers) <= 1
     one.closed()
+
+
+def test_distwalls_own_node_is_shown_to_who_may_register() -> None:
+    nodes = registry()
+    nodes.own = Alive2("distwall", 5555, 72, 0, 6, 6, b"")
+    found = b"w\0" + struct.pack(">HBBHHH", 5555, 72, 0, 6, 6, 8) + b"distwall\0\0"
+    assert [ask(nodes, rights, b"zdistwall").data for rights in (REGISTER, BOTH)] == [found] * 2
+    assert [ask(nodes, rights, b"zdistwall").data for rights in (PEERS, BOTH_REMOTE)] == [b"w\1"] * 2
+    assert ask(nodes, REMOTE, b"zdistwall").data == b""
+    assert [ask(nodes, rights, b"n").data[4:] for rights in (REGISTER, PEERS, BOTH)] == [b""] * 3
+    taken = ask(nodes, REGISTER, alive2("distwall"))
+    assert (taken.refused, taken.registration) == ("name_taken", None)

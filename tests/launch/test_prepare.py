@@ -11,6 +11,7 @@ import pytest
 
 from distwall.epmd import Registry, Rights, Session
 from distwall.launch import NotGuardedError, Settings, erlang_folder, prepare, read_settings
+from distwall.launch.environment import guarded_environment
 from distwall.launch.ready import refuse_unless_ready
 
 
@@ -64,6 +65,19 @@ def test_settings(tmp_path: Path, text: str, found: tuple[str, int, int, bool]) 
     file = tmp_path / "distwall.toml"
     file.write_text(text + '[[peers]]\nnode = "foo@10.0.0.7"\ncookie_file = "/not/readable/by/us"\n')
     assert read_settings(file) == Settings(file, *found[:3], inside_tls=found[3])
+
+
+def test_distwalls_own_node(tmp_path: Path) -> None:
+    file = tmp_path / "distwall.toml"
+    file.write_text(POLICY + '[control]\nnode = "distwall@127.0.0.1"\ncookie_env = "OPERATORS"\n')
+    found = read_settings(file)
+    assert found.control_node == "distwall@127.0.0.1"
+    environment = guarded_environment({"OPERATORS": "secret"}, found, Path("/ebin"))
+    assert "-distwall_control distwall@127.0.0.1" in environment["ERL_AFLAGS"]
+    assert "OPERATORS" not in environment
+    file.write_text(POLICY + '[control]\nnode = "distwall"\n')
+    with pytest.raises(NotGuardedError, match=r"\[control\] node is wrong"):
+        read_settings(file)
 
 
 @pytest.mark.parametrize("text", ["x", "", "[guard]\n", POLICY + "register = 4370\n", POLICY + 'register = "x"\n'])
