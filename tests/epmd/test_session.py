@@ -300,5 +300,5 @@ def test_distwalls_own_node_is_shown_to_who_may_register() -> None:
     assert [ask(nodes, rights, b"zdistwall").data for rights in (PEERS, BOTH_REMOTE)] == [b"w\1"] * 2
     assert ask(nodes, REMOTE, b"zdistwall").data == b""
     assert [ask(nodes, rights, b"n").data[4:] for rights in (REGISTER, PEERS, BOTH)] == [b""] * 3
-    taken = ask(nodes, REGISTER, alive2("distwall"))
+    taken = ask(nodes, REGISTER, alive2(b"distwall"))
     assert (taken.refused, taken.registration) == ("name_taken", None)

@@ -62,7 +62,7 @@ def failure(node: Node, call: str) -> str:
 def test_is_there_for_guarded_nodes(scene: Scene, bar: Node) -> None:
     assert bar.eval(f"net_adm:ping('{CONTROL}')") == "pong"
     assert bar.eval("{nodes(), nodes(hidden)}") == f"{{[],['{CONTROL}']}}"
-    scene.wall.wait_event("control_connect", node=GUARD, role="guard")
+    scene.wall.wait_event("caller_connect", node=GUARD, role="guard")
     with pytest.raises(ErlangError, match="noproc"):
         bar.eval(f"gen_server:call({{nobody, '{CONTROL}'}}, hi)")
     with pytest.raises(ErlangError, match="notsup"):
@@ -363,7 +363,7 @@ def test_operators_need_their_own_cookie(scene: Scene, bar: Node) -> None:
                 scene.wall.wait_event("unregister")
             other = operator(scene, stack, name=name, cookie=cookie)
             assert "can't be reached" in failure(other, "distwall:peers()")
-            scene.wall.wait_event("control_refused", node=name, reason="bad_cookie")
+            scene.wall.wait_event("caller_refused", node=name, reason="bad_cookie")
 
 
 def test_without_a_cookie_there_are_no_operators() -> None:
@@ -372,7 +372,7 @@ def test_without_a_cookie_there_are_no_operators() -> None:
         for cookie in (CLUSTER_COOKIE, ""):
             ops = operator(scene, stack, name=f"ops{len(cookie)}@127.0.0.1", cookie=cookie or "nocookie")
             assert "can't be reached" in failure(ops, "distwall:peers()")
-            scene.wall.wait_event("control_refused", node=ops.name, reason="not_guarded")
+            scene.wall.wait_event("caller_refused", node=ops.name, reason="not_guarded")
 
 
 def test_peers_know_nothing_of_it(scene: Scene, bar: Node) -> None:
@@ -444,7 +444,7 @@ PING = frame(bytes.fromhex("70 83") + b"\x68\x01\x61\x05")
 def test_what_no_node_sends_ends_the_connection(scene: Scene, bar: Node, hostile: Connection, data: bytes) -> None:
     hostile.send_raw(data)
     assert hostile.is_closed()
-    scene.wall.wait_event("control_refused", node=GUARD, reason="malformed")
+    scene.wall.wait_event("caller_refused", node=GUARD, reason="malformed")
     assert bar.eval("distwall:peers()") == "[]"
 
 
@@ -474,7 +474,7 @@ def test_a_node_that_ticks_fast_stays_connected(scene: Scene) -> None:
         bar.eval("distwall:peers()")
         bar.eval("timer:sleep(5000)")
         assert bar.eval("nodes(hidden)") == f"['{CONTROL}']"
-        assert len(scene.wall.events("control_connect")) == 1
+        assert len(scene.wall.events("caller_connect")) == 1
 
 
 def test_a_flood_of_calls_holds_up_nobody(scene: Scene, bar: Node) -> None:
@@ -499,7 +499,7 @@ def test_big_tables(scene: Scene, bar: Node) -> None:
     assert bar.eval(f"distwall:attach('{FOO}', big)", timeout=60) == "ok"
     too_big = '[binary:copy(<<" ">>, 1000) || _ <- lists:seq(1, 1500)]'
     assert "is lost; distwall's log may say why" in failure(bar, f"distwall:set_table(big, {too_big})")
-    scene.wall.wait_event("control_refused", node=GUARD, reason="malformed")
+    scene.wall.wait_event("caller_refused", node=GUARD, reason="malformed")
     assert bar.eval(f"distwall:test_filter('{FOO}', reg_send, gate3000)") == "accept"
 
 

@@ -332,6 +332,48 @@ class ControlRefused(Base):
     folded: Folded
 
 
+class CallerConnect(Base):
+    """A node has connected to distwall's own, to call the runtime API from Erlang."""
+
+    event: Literal["caller_connect"]
+    node: str
+    """The name that it proved."""
+    role: Literal["guard", "operator"]
+    """Whether it is a guarded node, which may touch its own channels, or an operator's, which may touch all."""
+
+
+class CallerDisconnect(Base):
+    """A node that could call the runtime API is gone."""
+
+    event: Literal["caller_disconnect"]
+    node: str
+    reason: str
+    """``closed``, or why distwall hung up."""
+
+
+class CallerRefused(Base):
+    """A node could not connect to distwall's own, or was cut off for what it sent."""
+
+    event: Literal["caller_refused"]
+    source: str
+    node: str | None
+    """The name that it claimed, if it came so far."""
+    reason: str
+    """``bad_cookie``, ``not_guarded`` (and [control] has no cookie), ``malformed``, ``timeout``, ``flood``, ..."""
+    detail: str
+    folded: Folded
+
+
+class CallFailed(Base):
+    """distwall itself has failed at a call of the runtime API from Erlang; nothing else is affected."""
+
+    event: Literal["call_failed"]
+    node: str
+    """The caller."""
+    function: str
+    detail: str
+
+
 class TokensChanged(Base):
     """The file of tokens has changed."""
 
@@ -396,6 +438,10 @@ KINDS: tuple[type[Base], ...] = (
     StateTrouble,
     ControlCall,
     ControlRefused,
+    CallerConnect,
+    CallerDisconnect,
+    CallerRefused,
+    CallFailed,
     TokensChanged,
     AuditResumed,
     AuditRecovered,

@@ -18,10 +18,10 @@ from distwall.control.runtime import Kind, Setting
 from distwall.control.state import StateFile
 from distwall.control.tally import Statistics
 from distwall.control.threads import in_its_thread
-from distwall.policy import Explanation, Policy, QuestionError, explain
+from distwall.policy import Explanation, Policy, QuestionError, Rule, explain
 from distwall.policy.grammar import VERDICTS, Verdict
 from distwall.policy.names import atom
-from distwall.policy.ranking import rank
+from distwall.policy.ranking import Ranking, rank
 
 Key = str | tuple[str, str, int | str] | None
 """Whom a filter is about: text as rules write it; module, function and arity, each of which may be ``_``; or None, as
@@ -324,7 +324,7 @@ class Firewall(Channels):
     ) -> Setting:
         if verdict not in VERDICTS:
             raise BadCallError(f"unknown verdict `{verdict}`; write accept, deny or drop")
-        text = " ".join(filter(None, ("*" if command == "_" else command, _key_text(key))))
+        text = _rule_text(command, key)
         about = None if node is None else _node(node)
         made = self.rulebook.parse(f"{VERDICTS[verdict]} {text}", "run time")
         for known in self.rulebook.run_time:
@@ -346,21 +346,18 @@ class Firewall(Channels):
         return None if known is None else known.name
 
     def _verdict(self, node: str, command: str, key: Key, guard: str | None) -> Verdict:
-        """What `test_filter` says; of ``*``, what is said of a command that no rule names."""
-        if command in ("_", "*"):
-            entry = self.policy.entry_for(_node(node), guard)
-            found = None if entry is None else self.rulebook.ranked(entry, node, guard).decides("*")
-            return "deny" if found is None else found.rule.verdict
-        if command not in COMMANDS and command not in ("call", "otp_internal"):
-            return "deny"
-        return self.test_filter(node, command, key, guard=guard)
+        """What `test_filter` says; of many keys or all commands, what is said where no rule names one of them."""
+        made = self.rulebook.parse(f"deny {_rule_text(command, key)}", "run time")
+        one = made.key is None or all(part.kind == "exact" for part in made.key)
+        if one and made.command in (*COMMANDS, "otp_internal"):
+            return self.test_filter(node, command, key, guard=guard)
+        entry = self.policy.entry_for(_node(node), guard)
+        return "deny" if entry is None else _said(self.rulebook.ranked(entry, node, guard), made)
 
     def _default(self, setting: Setting) -> Verdict:
         """What the defaults say of all that a setting is about."""
-        ranked = rank([], self.rulebook.defaults(setting.guard))
         made = self.rulebook.parse(f"deny {setting.rule}", "run time")
-        found = next((ranked.covering(each) for each in made.filters()), None)
-        return "deny" if found is None else found.rule.verdict
+        return _said(rank([], self.rulebook.defaults(setting.guard)), made)
 
     def _set(self, setting: Setting) -> None:
         run_time = self.rulebook.run_time
@@ -434,6 +431,17 @@ def _node(name: str) -> str:
     if not (alive and at and host) or "@" in host or "*" in name or not name.isprintable():
         raise BadCallError(f"`{name}` is not the name of a node; write NAME@HOST")
     return name
+
+
+def _said(ranked: Ranking, rule: Rule) -> Verdict:
+    """The verdict on all that a rule speaks of."""
+    found = next((ranked.covering(each) for each in rule.filters()), None)
+    return "deny" if found is None else found.rule.verdict
+
+
+def _rule_text(command: str, key: Key) -> str:
+    """A rule as the grammar writes it, without its verdict."""
+    return " ".join(filter(None, ("*" if command == "_" else command, _key_text(key))))
 
 
 def _key_text(key: Key) -> str:

@@ -175,7 +175,7 @@ class ControlConnection(asyncio.Protocol):
             self._next.cancel()
         if self._caller is not None:
             self._node.left(self._caller.name, self)
-            self._door.firewall.notice("control_disconnect", node=self._caller.name)
+            self._door.firewall.notice("caller_disconnect", node=self._caller.name, reason="closed")
         elif refused := self._handshake.refuse("closed", "it hung up in the middle of the handshake"):
             self._refused(refused)
 
@@ -190,7 +190,7 @@ class ControlConnection(asyncio.Protocol):
             self._next.cancel()
         if self._caller is not None:
             self._node.left(self._caller.name, self)
-            self._door.firewall.notice("control_disconnect", node=self._caller.name, reason=reason)
+            self._door.firewall.notice("caller_disconnect", node=self._caller.name, reason=reason)
             self._caller = None
         self._transport.abort()
 
@@ -200,7 +200,7 @@ class ControlConnection(asyncio.Protocol):
     def _refused(self, refused: Refused) -> None:
         self._settled()
         self._door.firewall.notice(
-            "control_refused",
+            "caller_refused",
             source=self._source,
             node=self._handshake.name,
             reason=refused.reason,
@@ -220,7 +220,7 @@ class ControlConnection(asyncio.Protocol):
         self._settled()
         guarded = self._door.firewall.policy.guards(name)
         caller = self._caller = Caller(name, name if guarded else None)
-        self._door.firewall.notice("control_connect", node=name, role="guard" if guarded else "operator")
+        self._door.firewall.notice("caller_connect", node=name, role="guard" if guarded else "operator")
         self._write(self._handshake.due())
         self._conversation = Conversation(
             self._node.own, accepted.caller, lambda request: self._node.calls.answer(caller, request)
@@ -263,7 +263,7 @@ class ControlConnection(asyncio.Protocol):
         if conversation.fault is not None:
             name = None if self._caller is None else self._caller.name
             self._door.firewall.notice(
-                "control_refused", source=self._source, node=name, reason="malformed", detail=conversation.fault
+                "caller_refused", source=self._source, node=name, reason="malformed", detail=conversation.fault
             )
             self.hang_up(conversation.fault)
             return

@@ -55,7 +55,7 @@ class Calls:
             return _error("refused", 0, str(error))
         except Exception as error:  # noqa: BLE001  # stays in this request
             self._firewall.notice(
-                "control_failed", caller=caller.name, function=name, detail=f"{type(error).__name__}: {error}"
+                "call_failed", node=caller.name, function=name[:255], detail=f"{type(error).__name__}: {error}"
             )
             return _error("internal", 0, "distwall has failed at this; its log says more")
 
