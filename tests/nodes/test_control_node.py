@@ -74,72 +74,17 @@ def test_is_there_for_guarded_nodes(scene: Scene, bar: Node) -> None:
 
 # === the guide of the proposal, as one would type it ===
 
-GUIDE = f"""
-distwall:set_filter('{FOO}', link, reject).
-accept
-distwall:set_filter('{FOO}', reg_send, reject).
-accept
-distwall:set_filter('{FOO}', group_leader, reject).
-accept
-distwall:set_filter('{FOO}', monitor, reject).
-accept
-distwall:set_filter('{FOO}', send, reject).
-accept
-distwall:set_filter('{FOO}', spawn_request, reject).
-accept
-distwall:set_filter('{FOO}', alias_send, reject).
-accept
-distwall:add_filter('{FOO}', reg_send, my_secret_process, reject).
-deny
-distwall:add_filter('{FOO}', reg_send, my_public_process, accept).
-deny
-distwall:add_filter('{FOO}', spawn_request, {{my_mod, my_fun, 0}}, accept).
-deny
-distwall:add_filter('{FOO}', spawn_request, {{my_mod, my_fun, 1}}, reject).
-deny
-distwall:test_filter('{FOO}', reg_send, my_public_process).
-accept
-distwall:test_filter('{FOO}', spawn_request, {{my_mod, my_fun, 0}}).
-accept
-distwall:del_filter('{FOO}', reg_send, my_secret_process).
-deny
-distwall:del_filter('{FOO}', reg_send, my_public_process).
-accept
-distwall:del_filter('{FOO}', spawn_request, {{my_mod, my_fun, 0}}).
-accept
-distwall:del_filter('{FOO}', spawn_request, {{my_mod, my_fun, 1}}).
-deny
-distwall:test_filter('{FOO}', reg_send, my_public_process).
-deny
-distwall:del_filter('{FOO}', reg_send, '_').
-deny
-distwall:test_filter('{FOO}', reg_send, my_secret_process).
-accept
-distwall:add_filter('{FOO}', reg_send, my_secret_process, reject).
-accept
-distwall:test_filter('{FOO}', reg_send, my_secret_process).
-deny
-distwall:set_default_filter('_', '_', drop).
-deny
-distwall:set_default_filter(spawn_request, {{my_dist_auth_module, authenticate, 1}}, accept).
-drop
-distwall:set_handler('{FOO}', reg_send, my_dist_handler).
-undefined
-distwall:set_handler('{FOO}', group_leader, my_dist_handler).
-undefined
-distwall:set_handler('{FOO}', send, my_dist_handler).
-undefined
-distwall:set_handler('{FOO}', spawn_request, my_dist_handler).
-undefined
-distwall:set_handler('{FOO}', alias_send, my_dist_handler).
-undefined
-distwall:set_handler('{FOO}', alias_send, undefined).
-my_dist_handler
-distwall:filter('{FOO}', some_module).
-undefined
-distwall:filter('{FOO}', undefined).
-some_module
-"""
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "erlang.md"
+SESSION = re.compile(r"^\d+> (.*)\n(.*)$", re.MULTILINE)
+HANDLERS = [
+    *(
+        (f"distwall:set_handler('{FOO}', {command}, my_dist_handler).", "undefined")
+        for command in ("reg_send", "group_leader", "send", "spawn_request", "alias_send")
+    ),
+    (f"distwall:set_handler('{FOO}', alias_send, undefined).", "my_dist_handler"),
+    (f"distwall:filter('{FOO}', some_module).", "undefined"),
+    (f"distwall:filter('{FOO}', undefined).", "some_module"),
+]
 
 
 def shell(scene: Scene, lines: list[str], name: str = GUARD) -> list[str]:
@@ -161,10 +106,12 @@ def shell(scene: Scene, lines: list[str], name: str = GUARD) -> list[str]:
 
 @pytest.mark.skipif(guarded.GUARD_OTP is not None, reason="the shell of this host's OTP")
 def test_the_guide_line_by_line(scene: Scene) -> None:
-    lines = GUIDE.strip().splitlines()
-    assert list(zip(lines[::2], shell(scene, lines[::2]), strict=True)) == list(
-        zip(lines[::2], lines[1::2], strict=True)
-    )
+    """As the page has it."""
+    blocks = re.findall(r"^```erl\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    guide = [pair for block in blocks for pair in SESSION.findall(block)] + HANDLERS
+    assert len(guide) > 30
+    lines = [line for line, _ in guide]
+    assert list(zip(lines, shell(scene, lines), strict=True)) == guide
 
 
 def test_statistics_have_the_shape_of_erlang_statistics_dist(scene: Scene, bar: Node) -> None:
