@@ -20,8 +20,8 @@ __all__ = [
 
 Verdict: TypeAlias = Literal["accept", "deny", "drop"]
 Direction: TypeAlias = Literal["inbound", "outbound"]
-KeyPart: TypeAlias = tuple[Literal["exact", "prefix", "any"], str]
-"""One part of a rule's key: the literal text (empty for ``any``)."""
+KeyPart: TypeAlias = tuple[Literal["exact", "prefix", "any", "pid", "ref"], str]
+"""One part of a rule's key: the literal text (empty for ``any``); of a process or an alias as Erlang prints it."""
 
 Scope: TypeAlias = Literal["exposed", "spawned", "linked", "any"]
 """How the target of a command became known to its sender."""
@@ -30,18 +30,20 @@ CoreRule: TypeAlias = tuple[str, tuple[KeyPart, ...] | None, Scope | None, bytes
 """``(command, key, scope, pattern, verdict, layer, audit, rule_id)``.
 
 ``command`` is one of ``COMMANDS``, ``"*"``, ``"otp_internal"`` or ``"call"``. ``key`` has one part (``reg_send``,
-``monitor``, ``otp_internal``) or three (``spawn_request``, ``call``: module, function, arity in decimal); None judges
-every target. ``pattern`` is a compiled pattern of the payload. ``layer`` is 0 for granted tables, 1 for what is
-attached, 2 for defaults. ``audit``: what the rule refuses passes and is recorded. ``rule_id`` comes back in events and
-judgements.
+``monitor``, ``otp_internal``: a name; commands that aim at a process: a ``pid`` or ``ref``) or three
+(``spawn_request``, ``call``: module, function, arity in decimal); None judges every target. ``pattern`` is a compiled
+pattern of the payload. ``layer`` is 0 for granted tables, 1 for what is attached, 2 for defaults. ``audit``: what the
+rule refuses passes and is recorded. ``rule_id`` comes back in events and judgements.
 """
 
 Event: TypeAlias = tuple[Direction, str | None, str | None, Verdict, int | None, str, int]
 """``(direction, command, target, verdict, rule_id, reason, folded)``.
 
-``target`` is printed as Erlang would. ``reason``: ``rule`` (a rule of the policy decided, ``rule_id`` says which),
-``default`` (nothing spoke), ``otp_internal``, ``third_node``, ``funs``, ``spoofed``, ``stale_target``, or
-``limit:NAME``. ``folded`` counts the refusals since the last event that were left out because events are rate-limited
+``target`` is printed as Erlang would; a process that is known by a registered name as ``NAME <0.1.0>``. ``reason``:
+``rule`` (a rule of the policy decided, ``rule_id`` says which), ``default`` (nothing spoke), ``otp_internal``,
+``third_node``, ``funs``, ``spoofed``, ``stale_target``, or ``limit:NAME``. Behind ``audit:``: it passed all the same.
+``shadow:VERDICT``: no refusal; the candidate for the policy would decide so (``rule_id`` is the candidate's).
+``folded`` counts the refusals since the last event that were left out because events are rate-limited
 (50 a second for each channel).
 """
 
@@ -147,6 +149,9 @@ class Channel:
 
     def pending(self) -> int:
         """Bytes held in the core now (incomplete frames and sequences), both directions."""
+
+    def shadow_differences(self) -> int:
+        """Commands so far about which ``shadow`` would have decided otherwise."""
 
     def folded(self) -> int:
         """Refusals not yet reported in any event; resets the count."""

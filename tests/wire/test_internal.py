@@ -302,8 +302,10 @@ def test_net_kernel_may_be_pinged() -> None:
 def test_the_first_process_of_a_node_is_init() -> None:
     for payload in (A("hello"), written("{stop, stop}")):
         sent = message(Op.SEND_SENDER, P.pid(), G.pid(0), payload=payload)
-        assert Wall(*SENDS).inbound(sent).reasons == ["otp_internal"]
-        assert Wall("accept otp_internal init", *SENDS).inbound(sent).forward == [sent]
+        # It is judged by its name as well.
+        assert Wall(*SENDS).inbound(sent).reasons == ["rule"]
+        assert Wall("accept reg_send init", *SENDS).inbound(sent).reasons == ["otp_internal"]
+        assert Wall("accept reg_send init", "accept otp_internal init", *SENDS).inbound(sent).forward == [sent]
 
 
 # === however it is sent, whatever the rule ===

@@ -26,29 +26,60 @@ def key_part(text: str) -> _core.KeyPart:
     return ("prefix", text[:-1]) if text.endswith("*") else ("exact", text)
 
 
+PING = (
+    bytes.fromhex("0300000003 060000000b 7709")
+    + b"$gen_call\x02\x0f"
+    + (bytes.fromhex("0300000002 0600000009 7707") + b"is_auth\x02\x10")
+)
+"""``{'$gen_call', from(), {is_auth, node()}}``"""
+
+
 def rules(*texts: str) -> list[_core.CoreRule]:
-    """Core rules from lines such as ``accept spawn_request m:f/1``, strongest first; ids are positions."""
+    """Core rules, strongest first; ids are positions.
+
+    Lines such as ``accept spawn_request m:f/1``, ``accept send to exposed``, ``deny send <0.7.0>``,
+    ``accept reg_send x when 020f`` (a compiled pattern, in hex), ``deny link audit``, ``accept * layer=2``.
+    """
     made: list[_core.CoreRule] = []
     for number, text in enumerate(texts):
-        verdict, command, *key = text.split()
+        verdict, command, *rest = text.split()
         assert verdict in ("accept", "deny", "drop")
         word: _core.Verdict = verdict  # type: ignore[assignment]  # just asserted
+        key: tuple[_core.KeyPart, ...] | None = None
+        scope: _core.Scope | None = None
+        pattern: bytes | None = None
+        layer, audit = 1, False
+        while rest:
+            match rest.pop(0):
+                case "to":
+                    scope = rest.pop(0)  # type: ignore[assignment]  # the core checks it
+                case "when":
+                    pattern = bytes.fromhex(rest.pop(0))
+                case "audit":
+                    audit = True
+                case option if option.startswith("layer="):
+                    layer = int(option.removeprefix("layer="))
+                case process if process.startswith(("<", "#")):
+                    key = (("pid" if process.startswith("<") else "ref", process),)
+                case mfa if command in ("spawn_request", "call"):
+                    module, _, tail = mfa.partition(":")
+                    function, _, arity = tail.rpartition("/")
+                    key = (key_part(module), key_part(function), key_part(arity))
+                case name:
+                    key = (key_part(name),)
         if command == "ping":
             net_kernel = (key_part("net_kernel"),)
             made += [
-                ("reg_send", net_kernel, None, b"is_auth", word, 1, False, number),
-                ("monitor", net_kernel, None, None, word, 1, False, number),
+                ("reg_send", net_kernel, None, PING, word, layer, audit, number),
+                ("monitor", net_kernel, None, None, word, layer, audit, number),
             ]
-        elif not key:
-            made.append((command, None, None, None, word, 1, False, number))
-        elif command == "spawn_request":
-            module, _, rest = key[0].partition(":")
-            function, _, arity = rest.rpartition("/")
-            parts = (key_part(module), key_part(function), key_part(arity))
-            made.append((command, parts, None, None, word, 1, False, number))
         else:
-            made.append((command, (key_part(key[0]),), None, None, word, 1, False, number))
+            made.append((command, key, scope, pattern, word, layer, audit, number))
     return made
+
+
+def policy(texts: Sequence[str] | None) -> _core.Policy | None:
+    return None if texts is None else _core.Policy(rules(*texts))
 
 
 @dataclass(frozen=True)
@@ -92,7 +123,10 @@ Sent = Message | bytes
 
 
 class Wall:
-    """``texts`` are the rules (see :func:`rules`). ``now`` may be set at any time."""
+    """``texts`` are the rules (see :func:`rules`), ``out`` those of the guarded node, ``shadow`` a candidate.
+
+    ``now`` may be set at any time.
+    """
 
     peer = End(Atom(PEER), PEER_CREATION)
     guard = End(Atom(GUARD), GUARD_CREATION)
@@ -109,6 +143,9 @@ class Wall:
         budget: _core.Budget | None = None,
         deny_reason: str = "not_allowed",
         slot: Callable[[Atom], int] | None = None,
+        out: Sequence[str] | None = None,
+        shadow: Sequence[str] | None = None,
+        audit: bool = False,
     ) -> None:
         self.flags = flags
         self.counters = _core.Counters()
@@ -124,6 +161,9 @@ class Wall:
             budget=self.budget,
             limits=limits,
             deny_reason=deny_reason,
+            policy_out=policy(out),
+            shadow=policy(shadow),
+            audit=audit,
         )
         options = {"slot": slot} if slot else {}
         self.from_peer = Sender(flags, **options)
@@ -132,8 +172,8 @@ class Wall:
         self.at_peer = Receiver(flags, release=release)
         self.now = 1000.0
 
-    def set_rules(self, *texts: str, funs: bool | None = None) -> None:
-        self.channel.set_policy(_core.Policy(rules(*texts), funs=funs))
+    def set_rules(self, *texts: str, funs: bool | None = None, out: Sequence[str] | None = None) -> None:
+        self.channel.set_policy(_core.Policy(rules(*texts), funs=funs), policy_out=policy(out))
 
     def counts(self) -> dict[tuple[str, str, str], int]:
         """Counters that are not zero, by direction, command and verdict."""

@@ -6,7 +6,8 @@ use distwall_wire as wire;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMemoryView, PyTuple};
-use wire::policy::{Part, Pattern, Policies, Rule, Scope, Subject};
+use wire::pattern::Pattern;
+use wire::policy::{Part, Policies, Rule, Scope, Subject, PROCESS};
 use wire::{Command, Direction, Event, Output, Segment, Verdict};
 
 mod pattern;
@@ -40,9 +41,15 @@ fn subject(name: &str) -> PyResult<Subject> {
     }
 }
 
+fn key(parts: Vec<(String, String)>) -> PyResult<Vec<Part>> {
+    let process = parts.iter().any(|(kind, _)| matches!(kind.as_str(), "pid" | "ref"));
+    let front = process.then(|| Part::Exact(PROCESS[0].into()));
+    front.into_iter().map(Ok).chain(parts.into_iter().map(part)).collect()
+}
+
 fn part((kind, text): (String, String)) -> PyResult<Part> {
     match kind.as_str() {
-        "exact" => Ok(Part::Exact(text.into_bytes().into())),
+        "exact" | "pid" | "ref" => Ok(Part::Exact(text.into_bytes().into())),
         "prefix" => Ok(Part::Prefix(text.into_bytes().into())),
         "any" => Ok(Part::Any),
         kind => Err(PyValueError::new_err(format!("unknown kind of key: {kind}"))),
@@ -56,37 +63,34 @@ fn scope(name: &str) -> PyResult<Scope> {
         .ok_or_else(|| PyValueError::new_err(format!("unknown scope: {name}")))
 }
 
-fn pattern(code: &[u8]) -> PyResult<Pattern> {
-    match code {
-        b"is_auth" => Ok(Pattern::IsAuth),
-        _ => Err(PyValueError::new_err("not a compiled pattern")),
-    }
-}
-
-fn pattern_code(pattern: Pattern) -> &'static [u8] {
-    match pattern {
-        Pattern::IsAuth => b"is_auth",
-    }
+fn pattern(code: &[u8]) -> PyResult<Arc<Pattern>> {
+    // {'$gen_call', from(), {is_auth, node()}}
+    const IS_AUTH: &[u8] =
+        b"\x03\0\0\0\x03\x06\0\0\0\x0bw\x09$gen_call\x02\x0f\x03\0\0\0\x02\x06\0\0\0\x09w\x07is_auth\x02\x10";
+    let code = if code == b"is_auth" { IS_AUTH } else { code };
+    Pattern::parse(code).map(Arc::new).map_err(PyValueError::new_err)
 }
 
 type RuleTuple<'py> =
     (String, Option<Vec<(String, String)>>, Option<String>, Option<Bound<'py, PyBytes>>, String, u8, bool, u32);
 type Candidate<'py> = (&'static str, u32, Option<&'static str>, Option<Bound<'py, PyBytes>>);
 
+/// The compiled rules, and the patterns of all rules as they came.
 #[pyclass(frozen)]
-struct Policy(Arc<wire::Policy>);
+struct Policy(Arc<wire::Policy>, Vec<Option<Box<[u8]>>>);
 
 #[pymethods]
 impl Policy {
     #[new]
     #[pyo3(signature = (rules, *, third_nodes=Vec::new(), funs=None))]
     fn new(rules: Vec<RuleTuple<'_>>, third_nodes: Vec<String>, funs: Option<bool>) -> PyResult<Self> {
+        let patterns = rules.iter().map(|rule| rule.3.as_ref().map(|code| code.as_bytes().into())).collect();
         let rules = rules
             .into_iter()
-            .map(|(command, key, to, shape, verb, layer, audit, id)| {
+            .map(|(command, parts, to, shape, verb, layer, audit, id)| {
                 Ok(Rule {
                     subject: subject(&command)?,
-                    key: key.unwrap_or_default().into_iter().map(part).collect::<PyResult<_>>()?,
+                    key: key(parts.unwrap_or_default())?,
                     scope: to.as_deref().map(scope).transpose()?,
                     pattern: shape.map(|shape| pattern(shape.as_bytes())).transpose()?,
                     verdict: verdict(&verb)?,
@@ -96,17 +100,23 @@ impl Policy {
                 })
             })
             .collect::<PyResult<Vec<_>>>()?;
-        Ok(Self(Arc::new(wire::Policy::new(&rules, &third_nodes, funs))))
+        Ok(Self(Arc::new(wire::Policy::new(&rules, &third_nodes, funs)), patterns))
     }
 
     #[pyo3(signature = (command, key=None))]
     fn judge<'py>(&self, py: Python<'py>, command: &str, key: Option<Vec<String>>) -> PyResult<Vec<Candidate<'py>>> {
-        let key: Option<Vec<&[u8]>> = key.as_ref().map(|parts| parts.iter().map(|part| part.as_bytes()).collect());
+        // Pids and aliases are told from names as they are printed.
+        let process = |text: &String| text.starts_with("<0.") || text.starts_with("#Ref<0.");
+        let key: Option<Vec<&[u8]>> = key.as_ref().map(|parts| {
+            let front = PROCESS.into_iter().filter(|_| parts.len() == 1 && parts.iter().all(process));
+            front.chain(parts.iter().map(|part| part.as_bytes())).collect()
+        });
         let found = self.0.candidates(subject(command)?, key.as_deref());
         Ok(found
             .into_iter()
             .map(|d| {
-                let pattern = d.pattern.map(|pattern| PyBytes::new(py, pattern_code(pattern)));
+                let code = self.1.get(d.rank as usize).and_then(Option::as_deref);
+                let pattern = code.map(|code| PyBytes::new(py, code));
                 (d.verdict.name(), d.id, d.scope.map(Scope::name), pattern)
             })
             .collect())
@@ -265,6 +275,10 @@ impl Channel {
         self.channel.pending()
     }
 
+    fn shadow_differences(&self) -> u64 {
+        self.channel.shadow_differences()
+    }
+
     fn folded(&mut self) -> u64 {
         self.channel.folded()
     }
@@ -279,7 +293,7 @@ fn event(event: Event) -> EventTuple {
         event.target,
         event.verdict.name(),
         event.rule,
-        event.reason.name(),
+        if event.audit { format!("audit:{}", event.reason.name()) } else { event.reason.name() },
         event.folded,
     )
 }

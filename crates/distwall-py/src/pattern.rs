@@ -20,8 +20,14 @@ impl Pattern {
     #[pyo3(signature = (etf, *, peer, guard, outbound=false))]
     fn matches(&self, etf: &[u8], peer: &str, guard: &str, outbound: bool) -> PyResult<bool> {
         let names = Names { peer: peer.as_bytes().into(), guard: guard.as_bytes().into() };
-        let watch =
-            Watch { table: Table::Empty, names: &names, records: true, limits: &Limits::default(), guarded: None };
+        let watch = Watch {
+            table: Table::Empty,
+            names: &names,
+            records: true,
+            limits: &Limits::default(),
+            guarded: None,
+            discloses: None,
+        };
         let bad = |why| PyValueError::new_err(why);
         let end = Scanner::default().whole(etf, 0, &watch).map_err(|error| bad(error.0))?;
         if end != etf.len() {

@@ -9,12 +9,12 @@ use crate::counters::Counters;
 use crate::event::Reason;
 use crate::flags;
 use crate::header::{self, Refs};
-use crate::judge::{self, Ends, Message, Ruling};
+use crate::judge::{self, Court, Ends, Message, Refusal, Ruling};
 use crate::limits::Limits;
 use crate::output::Output;
 use crate::policy::{Policies, Verdict};
 use crate::reply::{Form, TICK};
-use crate::scan::{Scanner, Watch};
+use crate::scan::{Guarded, Scanner, Watch};
 use crate::sequence::Sequences;
 use crate::term::{Reader, Table};
 use crate::track::Track;
@@ -86,6 +86,7 @@ struct Fixed {
 struct State {
     track: Track,
     reporter: Reporter,
+    shadow_differences: u64,
 }
 
 /// What becomes of a frame.
@@ -112,7 +113,11 @@ impl Channel {
     pub fn new(setup: Setup) -> Self {
         let limits = setup.limits;
         Channel {
-            state: State { track: Track::new(limits.tracked()), reporter: Reporter::default() },
+            state: State {
+                track: Track::new(limits.tracked(), limits.tracked_age()),
+                reporter: Reporter::default(),
+                shadow_differences: 0,
+            },
             fixed: Fixed {
                 ends: Ends {
                     names: Names { peer: setup.peer.into_bytes().into(), guard: setup.guard.into_bytes().into() },
@@ -151,12 +156,19 @@ impl Channel {
         std::mem::take(&mut self.state.reporter.folded)
     }
 
+    /// Commands about which the candidate for the policy would have decided otherwise.
+    #[must_use]
+    pub fn shadow_differences(&self) -> u64 {
+        self.state.shadow_differences
+    }
+
     /// Feeds bytes that one side sent; `now` is in seconds, from any start. What is to be done stands in `out` afterwards.
     pub fn receive(&mut self, direction: Direction, data: &[u8], now: f64, out: &mut Output) {
         out.clear();
         if self.closed {
             return;
         }
+        self.state.track.tick(now);
         let mut frames = 0;
         if let Err(bad) = self.frames(direction, data, now, out, &mut frames) {
             self.closed = true;
@@ -279,11 +291,44 @@ impl Fixed {
             names: &self.ends.names,
             records: self.ends.flags & flags::NATIVE_RECORDS != 0,
             limits: &self.ends.limits,
-            guarded: (direction == Direction::Inbound).then_some((&self.policies.inbound, &self.budget)),
+            guarded: (direction == Direction::Inbound).then_some(Guarded {
+                policy: &self.policies.inbound,
+                shadow: self.policies.shadow.as_deref(),
+                budget: &self.budget,
+            }),
+            discloses: Some(direction.word()),
         }
     }
 
-    /// The verdict on a whole message; outbound ones pass. `atoms`: those of its header that the receiver would learn.
+    /// By what messages of that direction are judged; None: they pass.
+    fn court<'a>(&'a self, direction: Direction, track: &'a Track) -> Option<Court<'a>> {
+        let policy = self.policies.of(direction)?;
+        Some(Court { direction, ends: &self.ends, policy, track, audit: self.policies.audit, shadow: false })
+    }
+
+    /// What the candidate would do, if that is something else.
+    fn differs(
+        &self,
+        court: &Court<'_>,
+        message: &Message<'_, '_>,
+        ruling: &Ruling,
+        scanner: &mut Scanner,
+        watch: &Watch<'_>,
+    ) -> Result<Option<Refusal>, Bad> {
+        let Some(policy) = self.policies.shadow.as_deref().filter(|_| court.direction == Direction::Inbound) else {
+            return Ok(None);
+        };
+        let other = Court { policy, audit: false, shadow: true, ..*court }.judge(message, scanner, watch)?;
+        let verdict = other.meant();
+        let candidate = Refusal {
+            verdict,
+            rule: other.waived.map_or(other.rule, |refusal| refusal.rule),
+            reason: Reason::Shadow(verdict),
+        };
+        Ok((verdict != ruling.meant()).then_some(candidate))
+    }
+
+    /// The verdict on a whole message. `atoms`: those of its header that the receiver would learn.
     fn rule<'a>(
         &self,
         direction: Direction,
@@ -293,11 +338,12 @@ impl Fixed {
         watch: &Watch<'_>,
         atoms: impl Iterator<Item = &'a Atom>,
     ) -> Result<Ruling, Bad> {
-        if direction == Direction::Outbound {
-            return Ok(Ruling::PASS);
-        }
-        let ruling = judge::judge(message, &self.ends, &self.policies.inbound, track, scanner, watch)?;
-        if ruling.verdict != Verdict::Accept {
+        let Some(court) = self.court(direction, track) else {
+            return Ok(Ruling::pass(judge::settles(message, track, direction)?));
+        };
+        let mut ruling = court.judge(message, scanner, watch)?;
+        ruling.differs = self.differs(&court, message, &ruling, scanner, watch)?;
+        if ruling.verdict != Verdict::Accept || direction == Direction::Outbound {
             return Ok(ruling);
         }
         settle::atoms_of_control(message.control, scanner, watch);
@@ -323,18 +369,36 @@ impl Fixed {
         made: &mut Vec<u8>,
     ) -> bool {
         self.counters.count(direction, message.control.command, ruling.verdict);
-        if ruling.verdict != Verdict::Accept {
-            settle::refuse(message, &self.ends, &mut state.track, ruling, &mut out.back, made);
-            state.reporter.report(direction, message, ruling, now, out);
+        let refused = ruling.verdict != Verdict::Accept;
+        let told = if refused { Some(ruling.refusal()) } else { ruling.waived };
+        if told.is_some() || ruling.differs.is_some() {
+            let name = judge::names(&state.track, direction, message.control).next();
+            if let Some(refusal) = told {
+                state.reporter.report(direction, message, &refusal, !refused, name, now, out);
+            }
+            if let Some(candidate) = ruling.differs {
+                state.shadow_differences += 1;
+                state.reporter.report(direction, message, &candidate, false, name, now, out);
+            }
+        }
+        if refused {
+            settle::refuse(message, direction, &self.ends, &mut state.track, ruling, &mut out.back, made);
             return false;
         }
-        if direction == Direction::Outbound {
-            settle::outbound(message, &self.ends, &mut state.track);
-        } else {
-            scanner.found.claim.commit(&self.budget);
-            settle::inbound(message.control, &mut state.track, ruling);
-        }
+        scanner.found.claim.commit(&self.budget);
+        settle::passed(message, direction, &self.ends, &mut state.track, ruling);
+        state.disclose(direction, scanner);
         true
+    }
+}
+
+impl State {
+    /// What the sender let the other node know.
+    fn disclose(&mut self, direction: Direction, scanner: &mut Scanner) {
+        let found = &mut scanner.found;
+        self.track.expose(direction, &found.pids, &found.references);
+        found.pids.clear();
+        found.references.clear();
     }
 }
 

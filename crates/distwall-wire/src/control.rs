@@ -274,7 +274,7 @@ pub fn decode<'a>(
                 u8::try_from(reader.unsigned()?).map_err(|_| Bad("a spawn request has more than 255 arguments"))?;
             c.mfa = Some(Mfa { module, function, arity });
             let options = reader.pos;
-            reader.pos = scanner.whole(reader.data, reader.pos, watch)?;
+            reader.pos = scanner.whole(reader.data, reader.pos, &watch.aside())?;
             (c.linked, c.monitored) = spawn_options(&mut Reader { pos: options, ..*reader }, scanner, watch)?;
             c.payload = true;
         }
@@ -402,9 +402,9 @@ fn altact<'a>(reader: &mut Reader<'a>, dialect: Dialect, arity: u8, c: &mut Cont
 fn trace_token(reader: &mut Reader<'_>, dialect: Dialect, scanner: &mut Scanner, watch: &Watch<'_>) -> Result<(), Bad> {
     const BIG_SEQTRACE_LABELS: u64 = 0x10_0000;
     let start = reader.pos;
-    let third_node = scanner.found.third_node;
+    let watch = &watch.aside();
+    let third_nodes = (scanner.found.third_node, scanner.found.shadow_third_node);
     let end = scanner.whole(reader.data, start, watch)?;
-    scanner.found.third_node = third_node;
     if reader.tuple()? != 5 {
         return Err(Bad("a trace token is not a tuple of five"));
     }
@@ -418,8 +418,8 @@ fn trace_token(reader: &mut Reader<'_>, dialect: Dialect, scanner: &mut Scanner,
         number(reader)?;
     } else {
         reader.pos = scanner.whole(reader.data, reader.pos, watch)?;
-        scanner.found.third_node = third_node;
     }
+    (scanner.found.third_node, scanner.found.shadow_third_node) = third_nodes;
     number(reader)?;
     reader.pid()?;
     number(reader)?;
@@ -444,8 +444,7 @@ fn spawn_options(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'
                 }
             } else {
                 // An option that takes a value; its bytes were scanned before, so walk over it without noting anything again.
-                let quiet = Watch { guarded: None, ..*watch };
-                reader.pos = scanner.whole(reader.data, reader.pos, &quiet)?;
+                reader.pos = scanner.whole(reader.data, reader.pos, &watch.quiet())?;
             }
             if watch.guarded.is_some() && heap(option).is_some_and(|words| words > watch.limits.spawn_heap()) {
                 scanner.found.over.get_or_insert("spawn_heap");

@@ -25,6 +25,8 @@ pub enum Reason {
     StaleTarget,
     /// A limit was exceeded.
     Limit(&'static str),
+    /// It was not: the candidate for the policy would decide so.
+    Shadow(Verdict),
 }
 
 impl Reason {
@@ -40,11 +42,12 @@ impl Reason {
             Reason::Spoofed => "spoofed".into(),
             Reason::StaleTarget => "stale_target".into(),
             Reason::Limit(name) => format!("limit:{name}"),
+            Reason::Shadow(verdict) => format!("shadow:{}", verdict.name()),
         }
     }
 }
 
-/// One refusal.
+/// One refusal, or what would have been one.
 #[derive(Clone, Debug)]
 pub struct Event {
     /// Who sent it.
@@ -59,14 +62,20 @@ pub struct Event {
     pub rule: Option<u32>,
     /// Why.
     pub reason: Reason,
+    /// Whether it passed all the same.
+    pub audit: bool,
     /// Refusals since the last event that were not told.
     pub folded: u64,
 }
 
-/// What a command aims at: a name, a pid, a reference, or `M:F/A`.
+/// What a command aims at: a name, a pid (behind the name that it is known by), a reference, or `M:F/A`.
 #[must_use]
-pub fn target(control: &Control<'_>) -> String {
+pub fn target(control: &Control<'_>, name: Option<&[u8]>) -> String {
     let mut text = String::new();
+    if let Some(name) = name {
+        atom(&mut text, name);
+        text.push(' ');
+    }
     if let Some(mfa) = control.mfa {
         atom(&mut text, mfa.module.text);
         text.push(':');

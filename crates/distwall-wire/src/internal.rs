@@ -249,8 +249,7 @@ impl Look<'_, '_> {
             Ok(tag::REFERENCE) => return reader.reference().is_ok(),
             _ => {}
         }
-        let quiet = Watch { guarded: None, ..*self.watch };
-        match self.scanner.whole(reader.data, reader.pos, &quiet) {
+        match self.scanner.whole(reader.data, reader.pos, &self.watch.quiet()) {
             Ok(end) => {
                 reader.pos = end;
                 true

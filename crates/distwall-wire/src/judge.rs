@@ -1,20 +1,25 @@
-//! The verdict on one inbound command.
+//! The verdict on one command.
 //!
-//! In this order: is the sender who it says it is, is the target here, was it asked for, what do the rules say, does the message
-//! make an OTP process run code, does it carry what the policy lets no message carry, is there room for what it leaves behind.
+//! In this order: is the sender who it says it is, is the target here, was it asked for, what do the rules say, and what of the
+//! names of the process that it is for, does the message make an OTP process run code, does it carry what the policy lets no
+//! message carry, is there room for what it leaves behind.
+//!
+//! What the guarded node sends is judged in the same way where there are rules for it; but that it is who it says, and what it
+//! leaves behind in the peer, is not looked at.
 
 use crate::atoms::{AtomView, Names, Word};
 use crate::control::{Command, Control, Process, Target};
-use crate::event::Reason;
+use crate::event::{self, Reason};
 use crate::internal::{otp_internal, Address};
 use crate::limits::Limits;
-use crate::policy::{Decision, Key, Pattern, Policy, Verdict};
-use crate::reply::Form;
+use crate::pattern::Pattern;
+use crate::policy::{Decision, Policy, Scope, Verdict, PROCESS};
+use crate::reply::{End, Form};
 use crate::scan::{Scanner, Watch};
 use crate::shapes::{self, Answer};
 use crate::term::{tag, Pid, Reader};
 use crate::track::{Asked, Pair, Track};
-use crate::Bad;
+use crate::{Bad, Direction};
 
 /// The two ends of a channel and what they agreed on. Doesn't change.
 pub struct Ends {
@@ -35,10 +40,29 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// Whether a process is the peer's own, in its present incarnation.
+    /// Whether a process is of the node that sends in that direction, in its present incarnation.
     #[must_use]
-    pub fn is_peers(&self, process: &Process<'_>) -> bool {
-        process.node.word == Word::Peer && (self.peer_creation == 0 || process.pid.creation == self.peer_creation)
+    pub fn is_of(&self, side: Direction, process: &Process<'_>) -> bool {
+        process.node.word == side.word()
+            && match side {
+                Direction::Inbound => self.peer_creation == 0 || process.pid.creation == self.peer_creation,
+                Direction::Outbound => process.pid.creation == self.guard_creation,
+            }
+    }
+
+    /// The name of the node that sends in that direction.
+    #[must_use]
+    pub fn name(&self, side: Direction) -> &[u8] {
+        match side {
+            Direction::Inbound => &self.names.peer,
+            Direction::Outbound => &self.names.guard,
+        }
+    }
+
+    /// A process of the node that sends in that direction.
+    #[must_use]
+    pub fn end(&self, side: Direction, pid: Pid) -> End<'_> {
+        End { node: self.name(side), pid }
     }
 
     /// The peer's name and incarnation.
@@ -46,11 +70,29 @@ impl Ends {
     pub fn peer(&self) -> (&[u8], u32) {
         (&self.names.peer, self.peer_creation)
     }
+}
 
-    /// Whether a process is the guarded node's own, in its present incarnation.
-    #[must_use]
-    pub fn is_guards(&self, process: &Process<'_>) -> bool {
-        process.node.word == Word::Guard && process.pid.creation == self.guard_creation
+/// A refusal, or what the candidate would do: what, by which rule (if one decided), why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Deny or drop.
+    pub verdict: Verdict,
+    /// The rule that decided, if one did.
+    pub rule: Option<u32>,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Refusal {
+    fn deny(reason: Reason) -> Self {
+        Refusal { verdict: Verdict::Deny, rule: None, reason }
+    }
+
+    fn by(decision: Option<&Decision>, reason: Reason) -> Self {
+        match decision {
+            Some(decision) => Refusal { verdict: decision.verdict, rule: Some(decision.id), reason },
+            None => Refusal::deny(if reason == Reason::Rule { Reason::Default } else { reason }),
+        }
     }
 }
 
@@ -65,22 +107,46 @@ pub struct Ruling {
     pub reason: Reason,
     /// What it answers or ends, if that was known; for a refusal: only where its contents are the reason.
     pub settles: Option<Asked>,
+    /// It passes because refusals are recorded only: this one.
+    pub waived: Option<Refusal>,
+    /// What the candidate for the policy would do, if that is something else.
+    pub differs: Option<Refusal>,
 }
 
 impl Ruling {
     /// No rule was asked.
-    pub const PASS: Ruling = Ruling { verdict: Verdict::Accept, rule: None, reason: Reason::Rule, settles: None };
+    #[must_use]
+    pub fn pass(settles: Option<Asked>) -> Self {
+        Ruling { verdict: Verdict::Accept, rule: None, reason: Reason::Rule, settles, waived: None, differs: None }
+    }
 
     /// A refusal that no rule decided.
     #[must_use]
     pub fn deny(reason: Reason) -> Self {
-        Ruling { verdict: Verdict::Deny, rule: None, reason, settles: None }
+        Ruling::refused(Refusal::deny(reason), None)
+    }
+
+    fn refused(refusal: Refusal, settles: Option<Asked>) -> Self {
+        let Refusal { verdict, rule, reason } = refusal;
+        Ruling { verdict, rule, reason, settles, waived: None, differs: None }
+    }
+
+    /// It as a refusal.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        Refusal { verdict: self.verdict, rule: self.rule, reason: self.reason }
+    }
+
+    /// What the rules say, whether or not that is carried out.
+    #[must_use]
+    pub fn meant(&self) -> Verdict {
+        self.waived.map_or(self.verdict, |refusal| refusal.verdict)
     }
 
     /// The refusal of what would pass if it didn't carry what it does.
     #[must_use]
     pub fn unfit(&self, reason: Reason) -> Self {
-        Ruling { verdict: Verdict::Deny, rule: None, reason, settles: self.settles }
+        Ruling::refused(Refusal::deny(reason), self.settles)
     }
 }
 
@@ -92,109 +158,264 @@ pub struct Message<'a, 'b> {
     pub payload: Option<Reader<'a>>,
 }
 
-/// Decides on a whole message whose payload has been scanned (`scanner.found` tells what is in it).
-pub fn judge(
-    message: &Message<'_, '_>,
-    ends: &Ends,
-    policy: &Policy,
-    track: &Track,
-    scanner: &mut Scanner,
-    watch: &Watch<'_>,
-) -> Result<Ruling, Bad> {
-    let control = message.control;
-    if let Some(reason) = origin(control, ends, policy)?.or(destination(control, ends)?) {
-        return Ok(Ruling::deny(reason));
+/// By what a command is judged.
+#[derive(Clone, Copy)]
+pub struct Court<'a> {
+    /// Which way it goes.
+    pub direction: Direction,
+    /// From where to where.
+    pub ends: &'a Ends,
+    /// The rules.
+    pub policy: &'a Policy,
+    /// What was asked for and disclosed.
+    pub track: &'a Track,
+    /// Whether what rules refuse passes and is recorded.
+    pub audit: bool,
+    /// Whether the rules are the candidate's.
+    pub shadow: bool,
+}
+
+impl Court<'_> {
+    /// Decides on a whole message whose payload has been scanned (`scanner.found` tells what is in it).
+    pub fn judge(&self, message: &Message<'_, '_>, scanner: &mut Scanner, watch: &Watch<'_>) -> Result<Ruling, Bad> {
+        let Court { policy, direction, .. } = *self;
+        let control = message.control;
+        if let Some(reason) = self.misdirected(control)? {
+            return Ok(Ruling::deny(reason));
+        }
+        let settles = settles(message, self.track, direction)?;
+        let decision = self.decide(message, settles.is_none(), false);
+        let accepted = decision.is_some_and(|decision| decision.verdict == Verdict::Accept);
+        let mut waived = None;
+        // Whether a refusal stands; else it is recorded.
+        let mut stands = |refusal: Refusal, audit: bool| {
+            let waive = self.audit || audit;
+            if waive {
+                waived.get_or_insert(refusal);
+            }
+            !waive
+        };
+        let audit = decision.is_some_and(|decision| decision.audit);
+        // What was asked for passes where no rule names its command.
+        if !accepted && (decision.is_some() || settles.is_none()) {
+            let refusal = Refusal::by(decision, Reason::Rule);
+            if stands(refusal, audit) {
+                return Ok(Ruling::refused(refusal, None));
+            }
+        }
+        if settles.is_none() {
+            if let Some((refusal, audit)) = self.refused_by_name(message, decision) {
+                if stands(refusal, audit) {
+                    return Ok(Ruling::refused(refusal, None));
+                }
+            }
+        }
+        // An answer may carry what `accept *` would let its command carry anyway.
+        let star = match settles {
+            Some(_) => self.decide(message, true, false).is_some_and(Decision::opens_all),
+            None => decision.is_some_and(Decision::opens_all),
+        };
+        let shaped = accepted && decision.is_some_and(|decision| decision.pattern.is_some());
+        if let (true, false, false, Some(payload)) = (is_message(control), star, shaped, message.payload) {
+            if let Some((refusal, own)) = self.refused_as_internal(control, payload, settles.is_some(), scanner, watch)
+            {
+                if stands(refusal, audit || own) {
+                    return Ok(Ruling::refused(refusal, None));
+                }
+            }
+        }
+        if direction == Direction::Inbound {
+            let found = &scanner.found;
+            let third_node = if self.shadow { found.shadow_third_node } else { found.third_node };
+            let carried = if third_node || self.leads_third(control) {
+                Some(Reason::ThirdNode)
+            } else if found.funs > 0 && !policy.allows_funs(star) {
+                Some(Reason::Funs)
+            } else {
+                None
+            };
+            if let Some(reason) = carried {
+                if stands(Refusal::deny(reason), audit) {
+                    return Ok(Ruling::refused(Refusal::deny(reason), settles));
+                }
+            }
+        }
+        let rule = decision.map(|decision| decision.id);
+        Ok(Ruling { verdict: Verdict::Accept, rule, reason: Reason::Rule, settles, waived, differs: None })
     }
-    let settles = settles(message, track)?;
-    let name: Option<AtomView<'_>> = match control.to {
-        Some(Target::Name(name)) => Some(name),
-        // The first process of every node.
-        Some(Target::Process(Process { pid: Pid { id: 0, serial: 0, .. }, .. })) => {
-            Some(AtomView { text: b"init", word: Word::OtpName, inline: false })
+
+    /// Whether `accept *` decides, whatever the payload will be: then a message needn't be held until it is whole.
+    pub fn passes_unseen(&self, message: &Message<'_, '_>) -> Result<bool, Bad> {
+        let control = message.control;
+        if self.audit || self.misdirected(control)?.is_some() || self.leads_third(control) {
+            return Ok(false);
+        }
+        // A rule with a pattern could match: then the payload has to be seen.
+        let Some(decision) = self.decide(message, true, true) else { return Ok(false) };
+        if !decision.opens_all() || decision.audit {
+            return Ok(false);
+        }
+        let named = self.names(control).any(|name| {
+            let rule = self.decide_name(message, name, true);
+            rule.is_some_and(|rule| rule.keyed && (rule.verdict != Verdict::Accept || rule.pattern.is_some()))
+        });
+        let settled =
+            self.decide(message, false, true).is_none_or(|d| d.verdict == Verdict::Accept || !may_settle(control));
+        Ok(!named && settled)
+    }
+
+    /// Whether the sender is not who it says, or the target not of the other node.
+    fn misdirected(&self, control: &Control<'_>) -> Result<Option<Reason>, Bad> {
+        if self.direction == Direction::Outbound {
+            return Ok(None);
+        }
+        Ok(origin(control, self.ends)?.or(destination(control, self.ends)?))
+    }
+
+    /// Whether a process of a third node would become a group leader here.
+    fn leads_third(&self, control: &Control<'_>) -> bool {
+        self.direction == Direction::Inbound
+            && control.command != Command::SpawnReply
+            && control.other.is_some_and(|other| {
+                !matches!(other.node.word, Word::Peer | Word::Guard) && !self.policy.allows_node(other.node.text)
+            })
+    }
+
+    /// The rule that decides. `star`: whether rules for `*` speak; `unseen`: any pattern could match.
+    fn decide(&self, message: &Message<'_, '_>, star: bool, unseen: bool) -> Option<&Decision> {
+        let (control, policy) = (message.control, self.policy);
+        let command = control.command;
+        let speaks = |decision: &Decision| {
+            decision.scope.is_none_or(|scope| self.within(scope, control.to))
+                && (unseen || decision.pattern.as_ref().is_none_or(|pattern| self.matches(pattern, message)))
+        };
+        if let Some(mfa) = control.mfa {
+            let mut digits = [0; 3];
+            let key = [mfa.module.text, mfa.function.text, decimal(mfa.arity, &mut digits)];
+            return policy.decide(command, Some(&key), star, speaks);
+        }
+        match control.to {
+            Some(Target::Name(name)) if matches!(command, Command::RegSend | Command::Monitor) => {
+                policy.decide(command, Some(&[name.text]), star, speaks)
+            }
+            // Keys of processes and aliases are written as they are printed.
+            Some(Target::Process(_) | Target::Alias(..)) if policy.names_processes(command) => {
+                let text = event::target(control, None);
+                policy.decide(command, Some(&[PROCESS[0], text.as_bytes()]), star, speaks)
+            }
+            _ => policy.decide(command, None, star, speaks),
+        }
+    }
+
+    fn matches(&self, pattern: &Pattern, message: &Message<'_, '_>) -> bool {
+        message.payload.is_some_and(|payload| pattern.matches(payload, self.direction.word()))
+    }
+
+    /// Whether a target became known to the sender in that way.
+    fn within(&self, scope: Scope, target: Option<Target<'_>>) -> bool {
+        let (track, owner) = (self.track, self.direction.other());
+        match (scope, target) {
+            (_, None | Some(Target::Name(_))) => false,
+            (Scope::Any, _) => true,
+            (Scope::Exposed, Some(Target::Process(process))) => track.is_exposed(owner, process.pid),
+            (Scope::Exposed, Some(Target::Alias(_, alias))) => track.is_exposed_alias(owner, alias),
+            (Scope::Spawned, Some(Target::Process(process))) => track.is_spawned(owner, process.pid),
+            (Scope::Linked, Some(Target::Process(process))) => track.is_linked(owner, process.pid),
+            (Scope::Spawned | Scope::Linked, Some(Target::Alias(..))) => false,
+        }
+    }
+
+    /// The registered names that the process is known by at which a command aims.
+    pub fn names(&self, control: &Control<'_>) -> impl Iterator<Item = &[u8]> {
+        names(self.track, self.direction, control)
+    }
+
+    /// The rule that decides about the name of a process to which a message goes by its pid.
+    fn decide_name(&self, message: &Message<'_, '_>, name: &[u8], unseen: bool) -> Option<&Decision> {
+        let monitor = message.control.command == Command::Monitor;
+        let command = if monitor { Command::Monitor } else { Command::RegSend };
+        let payload = is_message(message.control);
+        self.policy.decide(command, Some(&[name]), true, |decision| {
+            decision.scope.is_none()
+                && decision.pattern.as_ref().is_none_or(|pattern| payload && (unseen || self.matches(pattern, message)))
+        })
+    }
+
+    /// A process that is known by a registered name is judged by that name too. The refusal, and whether it is only recorded.
+    fn refused_by_name(&self, message: &Message<'_, '_>, own: Option<&Decision>) -> Option<(Refusal, bool)> {
+        // What a rule says of all processes doesn't go for those that have a rule by name; what it says of those that the sender
+        // came to know in an honest way goes, unless the name is ruled out itself.
+        let known = own.is_some_and(|own| {
+            own.opens_all() || matches!(own.scope, Some(Scope::Exposed | Scope::Spawned | Scope::Linked))
+        });
+        self.names(message.control).find_map(|name| {
+            let decision = self.decide_name(message, name, false);
+            match decision {
+                Some(decision) if decision.verdict == Verdict::Accept => None,
+                Some(decision) if !known || decision.keyed => {
+                    Some((Refusal::by(Some(decision), Reason::Rule), decision.audit))
+                }
+                None if !known => Some((Refusal::deny(Reason::Default), false)),
+                _ => None,
+            }
+        })
+    }
+
+    /// Whether the message makes an OTP process run code and no rule opens that. The refusal, and whether it is only recorded.
+    fn refused_as_internal(
+        &self,
+        control: &Control<'_>,
+        payload: Reader<'_>,
+        answer: bool,
+        scanner: &mut Scanner,
+        watch: &Watch<'_>,
+    ) -> Option<(Refusal, bool)> {
+        let receiver = self.direction.other().word();
+        let own = match control.to {
+            Some(Target::Name(name)) => Some(name),
+            _ => None,
+        };
+        // An answer isn't for a server's name but for a question of its own.
+        let word = |text| AtomView { text, word: self.ends.names.word(text), inline: false };
+        let learned = self.names(control).filter(|_| !answer).map(word);
+        let mut names = own.into_iter().chain(learned).peekable();
+        let unnamed = names.peek().is_none().then_some(None);
+        for name in names.map(Some).chain(unnamed) {
+            if !otp_internal(payload, Address { name, answer, receiver }, scanner, watch) {
+                continue;
+            }
+            let key = name.map(|name| [name.text]);
+            let decision = self.policy.decide_internal(key.as_ref().map(|key| &key[..]));
+            if decision.is_none_or(|decision| decision.verdict != Verdict::Accept) {
+                let audit = decision.is_some_and(|decision| decision.audit);
+                return Some((Refusal::by(decision, Reason::OtpInternal), audit));
+            }
+        }
+        None
+    }
+}
+
+/// The registered names that the process is known by at which a command aims.
+pub fn names<'a>(track: &'a Track, direction: Direction, control: &Control<'_>) -> impl Iterator<Item = &'a [u8]> {
+    use Command::{Exit2, GroupLeader, Link, Monitor, Send};
+    let pid = match control.to {
+        Some(Target::Process(to)) if matches!(control.command, Send | Exit2 | Link | Monitor | GroupLeader) => {
+            Some(to.pid)
         }
         _ => None,
     };
-    let matches = |pattern| match (pattern, message.payload) {
-        (Pattern::IsAuth, Some(payload)) => shapes::is_auth(payload),
-        (Pattern::IsAuth, None) => false,
-    };
-    let decision = decide(control, policy, settles.is_none(), matches);
-    let accepted = decision.is_some_and(|decision| decision.verdict == Verdict::Accept);
-    // What was asked for passes where no rule names its command.
-    if !accepted && (decision.is_some() || settles.is_none()) {
-        return Ok(match decision {
-            Some(Decision { verdict, id, .. }) => {
-                Ruling { verdict, rule: Some(id), reason: Reason::Rule, settles: None }
-            }
-            None => Ruling::deny(Reason::Default),
-        });
-    }
-    // An answer may carry what `accept *` would let its command carry anyway.
-    let star = match settles {
-        Some(_) => decide(control, policy, true, matches).is_some_and(|d| d.star && d.verdict == Verdict::Accept),
-        None => decision.is_some_and(|decision| decision.star),
-    };
-    let rule = decision.map(|decision| decision.id);
-    let shaped = decision.is_some_and(|decision| decision.pattern.is_some());
-    let message_to_process = matches!(control.command, Command::Send | Command::RegSend | Command::AliasSend);
-    if let (true, false, false, Some(payload)) = (message_to_process, star, shaped, message.payload) {
-        let to = Address { name, answer: settles.is_some(), receiver: Word::Guard };
-        if otp_internal(payload, to, scanner, watch) {
-            let key = name.map(|name| [name.text]);
-            match policy.decide_internal(key.as_ref().map(<[_; 1]>::as_slice)) {
-                Some(decision) if decision.verdict == Verdict::Accept => {}
-                Some(Decision { verdict, id, .. }) => {
-                    return Ok(Ruling { verdict, rule: Some(id), reason: Reason::OtpInternal, settles: None });
-                }
-                None => return Ok(Ruling::deny(Reason::OtpInternal)),
-            }
-        }
-    }
-    let found = &scanner.found;
-    let accepted = Ruling { verdict: Verdict::Accept, rule, reason: Reason::Rule, settles };
-    Ok(if found.third_node {
-        accepted.unfit(Reason::ThirdNode)
-    } else if found.funs && !policy.allows_funs(star) {
-        accepted.unfit(Reason::Funs)
-    } else {
-        accepted
-    })
+    // The first process of every node.
+    let init = pid.filter(|pid| pid.id == 0 && pid.serial == 0).map(|_| &b"init"[..]);
+    let learned = pid.map_or(&[][..], |pid| track.names(direction.other(), pid));
+    init.into_iter().chain(learned.iter().map(|name| &**name))
 }
 
-/// Whether `accept *` decides, whatever the payload will be: then a message needn't be held until it is whole.
-pub fn passes_unseen(message: &Message<'_, '_>, ends: &Ends, policy: &Policy) -> Result<bool, Bad> {
-    let control = message.control;
-    if origin(control, ends, policy)?.or(destination(control, ends)?).is_some() {
-        return Ok(false);
-    }
-    // A rule with a pattern could match: then the payload has to be seen.
-    Ok(decide(control, policy, true, |_| true).is_some_and(|d| d.star && d.verdict == Verdict::Accept)
-        && decide(control, policy, false, |_| true)
-            .is_none_or(|d| d.verdict == Verdict::Accept || !may_settle(control)))
+fn is_message(control: &Control<'_>) -> bool {
+    matches!(control.command, Command::Send | Command::RegSend | Command::AliasSend)
 }
 
 fn may_settle(control: &Control<'_>) -> bool {
     !matches!(control.command, Command::RegSend | Command::SpawnRequest | Command::Link | Command::Monitor)
-}
-
-fn decide(
-    control: &Control<'_>,
-    policy: &Policy,
-    star: bool,
-    matches: impl FnMut(Pattern) -> bool,
-) -> Option<Decision> {
-    let command = control.command;
-    if let Some(mfa) = control.mfa {
-        let mut digits = [0; 3];
-        let key: Key<'_> = &[mfa.module.text, mfa.function.text, decimal(mfa.arity, &mut digits)];
-        return policy.decide(command, Some(key), star, matches);
-    }
-    match control.to {
-        Some(Target::Name(name)) if matches!(command, Command::RegSend | Command::Monitor) => {
-            policy.decide(command, Some(&[name.text]), star, matches)
-        }
-        _ => policy.decide(command, None, star, matches),
-    }
 }
 
 fn decimal(value: u8, digits: &mut [u8; 3]) -> &[u8] {
@@ -210,10 +431,10 @@ fn decimal(value: u8, digits: &mut [u8; 3]) -> &[u8] {
 }
 
 /// Whether sender, references and processes named are the peer's own. The VM closes the connection over some of these.
-fn origin(control: &Control<'_>, ends: &Ends, policy: &Policy) -> Result<Option<Reason>, Bad> {
+fn origin(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
     use Command::{Demonitor, Exit, Exit2, Link, Monitor, MonitorExit, SpawnReply, SpawnRequest, Unlink, UnlinkAck};
     if let Some(from) = &control.from {
-        if !ends.is_peers(from) {
+        if !ends.is_of(Direction::Inbound, from) {
             let checked = matches!(control.command, Link | Monitor | Demonitor | Exit | Exit2 | Unlink | UnlinkAck);
             if checked && control.op != 37 && from.node.word != Word::Peer {
                 return Err(Bad("the sender of a command is not a process of the connected node"));
@@ -235,12 +456,8 @@ fn origin(control: &Control<'_>, ends: &Ends, policy: &Policy) -> Result<Option<
         }
     }
     if let Some(other) = &control.other {
-        if control.command == SpawnReply {
-            if !ends.is_peers(other) {
-                return Ok(Some(Reason::Spoofed));
-            }
-        } else if !matches!(other.node.word, Word::Peer | Word::Guard) && !policy.allows_node(other.node.text) {
-            return Ok(Some(Reason::ThirdNode));
+        if control.command == SpawnReply && !ends.is_of(Direction::Inbound, other) {
+            return Ok(Some(Reason::Spoofed));
         }
     }
     Ok(None)
@@ -250,7 +467,7 @@ fn origin(control: &Control<'_>, ends: &Ends, policy: &Policy) -> Result<Option<
 fn destination(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
     use Command::{Exit, Unlink, UnlinkAck};
     match &control.to {
-        Some(Target::Process(process)) if !ends.is_guards(process) => {
+        Some(Target::Process(process)) if !ends.is_of(Direction::Outbound, process) => {
             if matches!(control.command, Exit | Unlink | UnlinkAck) {
                 return Err(Bad("an exit or unlink aims at a process of another incarnation or node"));
             }
@@ -264,7 +481,7 @@ fn destination(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad
 }
 
 /// What a command answers or ends, if tracking knows of it.
-fn settles(message: &Message<'_, '_>, track: &Track) -> Result<Option<Asked>, Bad> {
+pub fn settles(message: &Message<'_, '_>, track: &Track, direction: Direction) -> Result<Option<Asked>, Bad> {
     let control = message.control;
     let to = match control.to {
         Some(Target::Process(process)) => Some(process.pid),
@@ -272,27 +489,29 @@ fn settles(message: &Message<'_, '_>, track: &Track) -> Result<Option<Asked>, Ba
     };
     let from = control.from.map(|from| from.pid);
     let reference = control.reference.map(|(_, reference)| reference);
-    let pair = from.zip(to).map(|(peer, guard)| Pair { peer, guard });
+    let pair = from.zip(to).map(|(from, to)| Pair::new(direction, from, to));
+    let inbound = direction == Direction::Inbound;
     let asked = match control.command {
         Command::MonitorExit => {
-            if reference.is_some_and(|reference| track.spawning(reference)) {
+            if inbound && reference.is_some_and(|reference| track.spawning(reference)) {
                 return Err(Bad("a spawned process ends before the reply to its spawn request"));
             }
             reference.map(Asked::Monitor)
         }
         Command::SpawnReply => {
             // The VM would link its process to whatever the reply says.
-            if reference.is_some_and(|reference| track.brings_more(reference, control.linked, control.monitored)) {
+            let more = |reference| track.brings_more(reference, control.linked, control.monitored);
+            if inbound && reference.is_some_and(more) {
                 return Err(Bad("a spawn reply brings a link or a monitor that was not asked for"));
             }
             reference.zip(to).map(|(reference, to)| Asked::Spawn(reference, to))
         }
         Command::UnlinkAck => pair.map(|pair| Asked::Unlink(control.id, pair)),
         Command::Unlink | Command::Exit => pair.map(Asked::Link),
-        Command::Demonitor => reference.zip(from).map(|(reference, from)| Asked::PeerMonitor(reference, from)),
-        Command::Send | Command::AliasSend if !track.awaits_messages() => None,
+        Command::Demonitor => reference.zip(from).map(|(reference, from)| Asked::OwnMonitor(reference, from)),
+        Command::Send | Command::AliasSend if !track.awaits_messages(direction) => None,
         Command::Send => match (message.payload.and_then(shapes::answer), to) {
-            (Some(Answer::Tag(node, reference)), Some(to)) if node.word == Word::Guard => {
+            (Some(Answer::Tag(node, reference)), Some(to)) if node.word == direction.other().word() => {
                 Some(Asked::Call(reference, to))
             }
             (Some(Answer::Rex), Some(to)) => Some(Asked::Rex(to)),
@@ -307,7 +526,7 @@ fn settles(message: &Message<'_, '_>, track: &Track) -> Result<Option<Asked>, Ba
         },
         _ => None,
     };
-    Ok(asked.filter(|asked| track.knows(*asked)))
+    Ok(asked.filter(|asked| track.knows(direction, *asked)))
 }
 
 /// How many arguments the list of a spawn request has; None if its first bytes are not all there.

@@ -67,3 +67,23 @@ pub enum Direction {
     /// Guarded node to peer.
     Outbound = 1,
 }
+
+impl Direction {
+    /// The way back.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Direction::Inbound => Direction::Outbound,
+            Direction::Outbound => Direction::Inbound,
+        }
+    }
+
+    /// The meaning of the name of who sends.
+    #[must_use]
+    pub fn word(self) -> atoms::Word {
+        match self {
+            Direction::Inbound => atoms::Word::Peer,
+            Direction::Outbound => atoms::Word::Guard,
+        }
+    }
+}

@@ -12,6 +12,8 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::control::Command;
+use crate::pattern::Pattern;
+use crate::Direction;
 
 /// What happens to a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +36,6 @@ impl Verdict {
             Verdict::Drop => "drop",
         }
     }
-}
-
-/// A payload shape that a rule may ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pattern {
-    /// `{'$gen_call', {Pid, Tag}, {is_auth, Node}}` of the peer itself: what `net_adm:ping/1` sends.
-    IsAuth,
 }
 
 /// One part of a key.
@@ -106,7 +101,7 @@ pub struct Rule {
     /// Which processes and aliases.
     pub scope: Option<Scope>,
     /// Shape of the payload.
-    pub pattern: Option<Pattern>,
+    pub pattern: Option<Arc<Pattern>>,
     /// Verdict.
     pub verdict: Verdict,
     /// 0: granted for a while; 1: attached to the peer; 2: of the defaults.
@@ -118,7 +113,7 @@ pub struct Rule {
 }
 
 /// A rule that could decide.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Decision {
     /// Lower is stronger.
     pub rank: u32,
@@ -129,17 +124,42 @@ pub struct Decision {
     /// Holds only for these targets.
     pub scope: Option<Scope>,
     /// Holds only for payloads of that shape.
-    pub pattern: Option<Pattern>,
+    pub pattern: Option<Arc<Pattern>>,
     /// Whether it is a rule for `*`.
     pub star: bool,
+    /// Whether it names targets.
+    pub keyed: bool,
     /// As in [`Rule`].
     pub layer: u8,
     /// As in [`Rule`].
     pub audit: bool,
 }
 
-/// The texts that rules' keys are compared with: one for names, three for module, function and arity.
+impl Policies {
+    /// The rules for what goes that way.
+    #[must_use]
+    pub fn of(&self, direction: Direction) -> Option<&Policy> {
+        match direction {
+            Direction::Inbound => Some(&self.inbound),
+            Direction::Outbound => self.outbound.as_deref(),
+        }
+    }
+}
+
+impl Decision {
+    /// Whether it is `accept *`.
+    #[must_use]
+    pub fn opens_all(&self) -> bool {
+        self.star && self.verdict == Verdict::Accept
+    }
+}
+
+/// The texts that rules' keys are compared with: one for names, three for module, function and arity, [`PROCESS`] and one for a
+/// process or an alias.
 pub type Key<'a> = &'a [&'a [u8]];
+
+/// What stands in front of a process or an alias, as it is printed, in a key: it is no name.
+pub const PROCESS: [&[u8]; 1] = [b"process"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
@@ -198,13 +218,14 @@ impl Policy {
                 verdict: rule.verdict,
                 id: rule.id,
                 scope: rule.scope,
-                pattern: rule.pattern,
+                pattern: rule.pattern.clone(),
                 star: rule.subject == Subject::All,
+                keyed: !rule.key.is_empty(),
                 layer: rule.layer,
                 audit: rule.audit,
             };
             match rule.subject {
-                Subject::All => policy.commands.iter_mut().for_each(|index| index.add(&rule.key, decision)),
+                Subject::All => policy.commands.iter_mut().for_each(|index| index.add(&rule.key, decision.clone())),
                 Subject::Command(command) => policy.commands[command as usize].add(&rule.key, decision),
                 Subject::OtpInternal => policy.otp_internal.add(&rule.key, decision),
                 Subject::Call => policy.calls.add(&rule.key, decision),
@@ -216,26 +237,32 @@ impl Policy {
         policy
     }
 
-    /// The rule that decides. `matches` says whether the payload has a shape; `star` whether rules for `*` speak.
+    /// The rule that decides. `speaks` says whether a rule's scope and pattern fit; `star` whether rules for `*` speak.
     pub fn decide(
         &self,
         command: Command,
         key: Option<Key<'_>>,
         star: bool,
-        matches: impl FnMut(Pattern) -> bool,
-    ) -> Option<Decision> {
-        self.commands[command as usize].decide(key, star, matches)
+        speaks: impl FnMut(&Decision) -> bool,
+    ) -> Option<&Decision> {
+        self.commands[command as usize].decide_from(0, key, star, speaks)
+    }
+
+    /// Whether rules for a command name processes or aliases.
+    #[must_use]
+    pub fn names_processes(&self, command: Command) -> bool {
+        self.commands[command as usize].shapes.iter().any(|shape| shape.kinds.len() == PROCESS.len() + 1)
     }
 
     /// The rule that decides for a message which makes an OTP process run code. Only rules that name it speak of it.
     #[must_use]
-    pub fn decide_internal(&self, key: Option<Key<'_>>) -> Option<Decision> {
-        self.otp_internal.decide(key, false, |_| true)
+    pub fn decide_internal(&self, key: Option<Key<'_>>) -> Option<&Decision> {
+        self.otp_internal.decide_from(0, key, false, |_| true)
     }
 
     /// All rules that could decide, strongest first, up to the first that asks for neither a scope nor a pattern.
     #[must_use]
-    pub fn candidates(&self, subject: Subject, key: Option<Key<'_>>) -> Vec<Decision> {
+    pub fn candidates(&self, subject: Subject, key: Option<Key<'_>>) -> Vec<&Decision> {
         let index = match subject {
             Subject::Command(command) => &self.commands[command as usize],
             Subject::OtpInternal => &self.otp_internal,
@@ -297,22 +324,16 @@ impl Index {
         self.shapes.sort_by_key(|shape| shape.best);
     }
 
-    fn decide(&self, key: Option<Key<'_>>, star: bool, matches: impl FnMut(Pattern) -> bool) -> Option<Decision> {
-        self.decide_from(0, key, star, matches)
-    }
-
     /// The strongest rule that matches, of those ranked `from` and weaker.
     fn decide_from(
         &self,
         from: u32,
         key: Option<Key<'_>>,
         star: bool,
-        mut matches: impl FnMut(Pattern) -> bool,
-    ) -> Option<Decision> {
-        let mut speaks = |decision: &&Decision| {
-            decision.rank >= from && (star || !decision.star) && decision.pattern.is_none_or(&mut matches)
-        };
-        let mut best = self.coarse.iter().find(&mut speaks).copied();
+        mut fits: impl FnMut(&Decision) -> bool,
+    ) -> Option<&Decision> {
+        let mut speaks = |decision: &&Decision| decision.rank >= from && (star || !decision.star) && fits(decision);
+        let mut best = self.coarse.iter().find(&mut speaks);
         let Some(key) = key else { return best };
         let mut text = Vec::new();
         for shape in &self.shapes {
@@ -322,7 +343,7 @@ impl Index {
             if let Some(rules) = shape.rules(key, &mut text) {
                 if let Some(decision) = rules.iter().find(&mut speaks) {
                     if best.is_none_or(|best| decision.rank < best.rank) {
-                        best = Some(*decision);
+                        best = Some(decision);
                     }
                 }
             }

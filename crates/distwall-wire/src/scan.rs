@@ -15,7 +15,7 @@ use crate::atoms::{AtomView, Names, Word};
 use crate::budget::{Budget, Claim};
 use crate::limits::Limits;
 use crate::policy::Policy;
-use crate::term::{tag, Reader, Table, SHORT};
+use crate::term::{tag, Pid, Reader, Reference, Table, SHORT};
 use crate::Bad;
 
 /// What a scan is to look out for.
@@ -29,8 +29,35 @@ pub struct Watch<'a> {
     pub records: bool,
     /// Caps.
     pub limits: &'a Limits,
-    /// Where the message comes from the peer: whose pids it may carry, and what it may leave behind in the guarded node.
-    pub guarded: Option<(&'a Policy, &'a Budget)>,
+    /// Where the message comes from the peer.
+    pub guarded: Option<Guarded<'a>>,
+    /// Whose pids and references are noted.
+    pub discloses: Option<Word>,
+}
+
+/// What a message of the peer may carry, and leave behind in the guarded node.
+#[derive(Clone, Copy)]
+pub struct Guarded<'a> {
+    /// Says whose pids it may carry.
+    pub policy: &'a Policy,
+    /// The candidate for it.
+    pub shadow: Option<&'a Policy>,
+    /// What is left behind is spent from this.
+    pub budget: &'a Budget,
+}
+
+impl Watch<'_> {
+    /// For terms that have been scanned before: nothing is noted.
+    #[must_use]
+    pub fn quiet(&self) -> Self {
+        Watch { guarded: None, discloses: None, ..*self }
+    }
+
+    /// For what is no part of the message itself: nothing is disclosed.
+    #[must_use]
+    pub fn aside(&self) -> Self {
+        Watch { discloses: None, ..*self }
+    }
 }
 
 /// What stood in the terms.
@@ -38,26 +65,35 @@ pub struct Watch<'a> {
 pub struct Found {
     /// A pid, port or reference of a node that the policy doesn't let into payloads.
     pub third_node: bool,
-    /// A fun or an export.
-    pub funs: bool,
+    /// Likewise, by the candidate for the policy.
+    pub shadow_third_node: bool,
+    /// Funs and exports.
+    pub funs: u32,
     /// A limit that was exceeded.
     pub over: Option<&'static str>,
     /// Atoms and funs that are new to the guarded node.
     pub claim: Claim,
+    /// Processes of the sender. Where there are more than tracking keeps, the first ones.
+    pub pids: Vec<Pid>,
+    /// References of the sender, likewise.
+    pub references: Vec<Reference>,
 }
 
 impl Found {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.third_node = false;
-        self.funs = false;
+        self.shadow_third_node = false;
+        self.funs = 0;
         self.over = None;
         self.claim.clear();
+        self.pids.clear();
+        self.references.clear();
     }
 
     /// Notes an atom's text.
     pub fn atom(&mut self, text: &[u8], watch: &Watch<'_>) {
-        if let Some((_, budget)) = watch.guarded {
+        if let Some(Guarded { budget, .. }) = watch.guarded {
             if self.over.is_none() && !self.claim.atom(budget, text, watch.limits.new_atoms()) {
                 self.over = Some("new_atoms");
             }
@@ -65,8 +101,8 @@ impl Found {
     }
 
     fn fun(&mut self, parts: &[&[u8]], watch: &Watch<'_>) {
-        self.funs = true;
-        if let Some((_, budget)) = watch.guarded {
+        self.funs = self.funs.saturating_add(1);
+        if let Some(Guarded { budget, .. }) = watch.guarded {
             if self.over.is_none() && !self.claim.fun(budget, parts, watch.limits.new_funs()) {
                 self.over = Some("new_funs");
             }
@@ -74,9 +110,10 @@ impl Found {
     }
 
     fn node(&mut self, node: AtomView<'_>, watch: &Watch<'_>) {
-        if let Some((policy, _)) = watch.guarded {
-            if node.word != Word::Peer && node.word != Word::Guard && !policy.allows_node(node.text) {
-                self.third_node = true;
+        if let Some(Guarded { policy, shadow, .. }) = watch.guarded {
+            if node.word != Word::Peer && node.word != Word::Guard {
+                self.third_node |= !policy.allows_node(node.text);
+                self.shadow_third_node |= shadow.is_some_and(|shadow| !shadow.allows_node(node.text));
             }
         }
         self.inline(node, watch);
@@ -407,13 +444,20 @@ impl Scanner {
                 Ok(0)
             }
             tag::PID => {
-                let (node, _) = reader.pid()?;
+                let (node, pid) = reader.pid()?;
                 self.found.node(node, watch);
+                if watch.discloses == Some(node.word) && (self.found.pids.len() as u64) < watch.limits.tracked() {
+                    self.found.pids.push(pid);
+                }
                 Ok(0)
             }
             tag::REFERENCE => {
-                let (node, _) = reader.reference()?;
+                let (node, reference) = reader.reference()?;
                 self.found.node(node, watch);
+                let room = (self.found.references.len() as u64) < watch.limits.tracked();
+                if watch.discloses == Some(node.word) && room {
+                    self.found.references.push(reference);
+                }
                 Ok(0)
             }
             tag::PORT | tag::V4_PORT => {

@@ -6,7 +6,6 @@
 use crate::atoms::{AtomView, Word};
 use crate::control::Process;
 use crate::term::{tag, Reader, Reference};
-use crate::Bad;
 
 /// Who asks, and the references in the tag that an answer has to carry.
 #[derive(Clone, Copy, Debug)]
@@ -143,25 +142,4 @@ pub fn rex_request<'a>(mut reader: Reader<'a>) -> Option<(Process<'a>, Word)> {
     let (node, pid) = reader.pid().ok()?;
     let word = if reader.peek().ok()? == tag::SMALL_TUPLE { Word::Rex } else { reader.atom().ok()?.word };
     matches!(word, Word::Rex | Word::FeaturesRequest).then_some((Process { node, pid }, word))
-}
-
-/// `{'$gen_call', {Pid, Tag}, {is_auth, Peer}}`, asked by a process of the peer, and nothing behind it.
-#[must_use]
-pub fn is_auth(mut reader: Reader<'_>) -> bool {
-    let Some(asker) = asker(reader) else {
-        return false;
-    };
-    let mut rest = || -> Result<bool, Bad> {
-        if reader.tuple()? != 3 || reader.atom()?.word != Word::GenCall || reader.tuple()? != 2 {
-            return Ok(false);
-        }
-        reader.pid()?;
-        if call_tag(&mut reader).is_none() || reader.tuple()? != 2 || reader.atom()?.word != Word::IsAuth {
-            return Ok(false);
-        }
-        Ok(reader.atom()?.word == Word::Peer && reader.pos == reader.data.len())
-    };
-    // The answer goes to the alias, if there is one: that has to be the peer's too.
-    let own = [asker.from.node, asker.first.0, asker.last.0].iter().all(|node| node.word == Word::Peer);
-    own && rest() == Ok(true)
 }

@@ -3,6 +3,7 @@
 //! Only the encodings that OTP 25 to 29 and its C library send are taken; every other spelling of the same value is a way to
 //! make two readers disagree, and ends the channel.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::atoms::{check_text, Atom, AtomView, Caches, Names, Word};
@@ -41,7 +42,7 @@ pub mod tag {
 pub const SHORT: Bad = Bad("a term is cut short");
 
 /// A pid without its node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pid {
     /// Number.
     pub id: u32,
@@ -52,7 +53,7 @@ pub struct Pid {
 }
 
 /// A reference without its node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reference {
     /// Incarnation of its node.
     pub creation: u32,
@@ -60,6 +61,25 @@ pub struct Reference {
     pub length: u8,
     /// As on the wire, the rest zero.
     pub words: [u32; 5],
+}
+
+// Few large numbers are hashed faster than many small ones.
+impl Hash for Pid {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(u64::from(self.id) << 32 | u64::from(self.serial));
+        state.write_u32(self.creation);
+    }
+}
+
+impl Hash for Reference {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e] = self.words.map(u64::from);
+        state.write_u64(a << 32 | b);
+        state.write_u64(c << 32 | u64::from(self.creation));
+        if self.length > 3 {
+            state.write_u64(d << 32 | e);
+        }
+    }
 }
 
 /// The atoms that a message's terms name by position.

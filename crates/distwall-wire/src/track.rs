@@ -1,59 +1,27 @@
-//! Connection tracking: what was asked for, so that answers and endings need no rule.
+//! Connection tracking: what was asked for, so that answers and endings need no rule, and what each node let the other know.
 //!
 //! # Theory of operation
 //!
-//! Two kinds of entries. What the *guarded node* asked for (its monitors, spawn requests, unlinks, calls) opens the peer's answers:
-//! one each. What the *peer* was allowed to set up (its monitors; links of either side) opens the peer's endings of it.
-//! Every table is bounded. One of the guarded node's that is full forgets its oldest entry (whose answer will then need a rule); one
-//! of the peer's that is full takes no more (so a peer can't make distwall forget).
+//! Both nodes are followed in the same way, each on a [`Side`] of its own. What a node *asked for* (its monitors, spawn requests,
+//! unlinks, calls) opens the other's answers: one each. What it *set up* (its monitors, links of either) opens its endings of it.
+//! What it *disclosed* (pids and aliases in its messages, what it spawned for the other) is what rules `to exposed` and `to spawned`
+//! speak of. What answered for a registered *name* is known by that name.
+//!
+//! Every table is bounded. One that is full forgets its oldest entry (whose answer will then need a rule), but for what the peer sets
+//! up: that takes no more. A peer fills no table of the guarded node's side, so it can't make distwall forget what that asked for or
+//! disclosed. What is never answered is forgotten after an age; monitors and links stay.
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::Hash;
+use std::collections::HashMap;
 
 use crate::atoms::Word;
 use crate::term::{Pid, Reference};
+use crate::Direction;
 
-/// A table that forgets its oldest entry when it is full.
-struct Bounded<K, V> {
-    entries: HashMap<K, (u64, V)>,
-    /// Insertion order; entries that are gone, or were set anew, are passed over.
-    order: VecDeque<(u64, K)>,
-    next: u64,
-}
+use bounded::{Bounded, Bounds, Seen};
+use names::Names;
 
-impl<K, V> Default for Bounded<K, V> {
-    fn default() -> Self {
-        Self { entries: HashMap::new(), order: VecDeque::new(), next: 0 }
-    }
-}
-
-impl<K: Hash + Eq + Copy, V> Bounded<K, V> {
-    fn insert(&mut self, key: K, value: V, limit: u64) {
-        self.next += 1;
-        self.entries.insert(key, (self.next, value));
-        self.order.push_back((self.next, key));
-        while self.entries.len() as u64 > limit {
-            let Some((number, key)) = self.order.pop_front() else {
-                break;
-            };
-            if self.entries.get(&key).is_some_and(|(current, _)| *current == number) {
-                self.entries.remove(&key);
-            }
-        }
-        if self.order.len() > 2 * self.entries.len() + 64 {
-            let entries = &self.entries;
-            self.order.retain(|(number, key)| entries.get(key).is_some_and(|(current, _)| current == number));
-        }
-    }
-
-    fn get(&self, key: &K) -> Option<&V> {
-        self.entries.get(key).map(|(_, value)| value)
-    }
-
-    fn remove(&mut self, key: &K) {
-        self.entries.remove(key);
-    }
-}
+mod bounded;
+mod names;
 
 /// A pair of linked processes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -64,16 +32,35 @@ pub struct Pair {
     pub guard: Pid,
 }
 
-/// What a monitor of the peer watches, as its exit has to name it.
+impl Pair {
+    /// The processes of who sends in a direction, and of who receives.
+    #[must_use]
+    pub fn new(direction: Direction, from: Pid, to: Pid) -> Self {
+        match direction {
+            Direction::Inbound => Pair { peer: from, guard: to },
+            Direction::Outbound => Pair { peer: to, guard: from },
+        }
+    }
+
+    /// The process of who sends in that direction.
+    #[must_use]
+    pub fn of(&self, side: Direction) -> Pid {
+        match side {
+            Direction::Inbound => self.peer,
+            Direction::Outbound => self.guard,
+        }
+    }
+}
+
+/// What a monitor watches, as its exit has to name it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Watched {
     /// A registered name.
     Name(Box<[u8]>),
-    /// A process of the guarded node.
+    /// A process.
     Process(Pid),
 }
 
-/// A spawn request of the guarded node.
 #[derive(Clone, Copy)]
 struct Spawn {
     by: Pid,
@@ -81,24 +68,43 @@ struct Spawn {
     monitored: bool,
 }
 
+struct Call {
+    by: Pid,
+    /// The registered name that was called.
+    name: Option<Box<[u8]>>,
+}
+
+/// What one node asked for, and what it let the other know.
+#[derive(Default)]
+struct Side {
+    monitors: Bounded<Reference, (Pid, Watched)>,
+    spawns: Bounded<Reference, Spawn>,
+    unlinks: Bounded<(u64, Pair), ()>,
+    calls: Bounded<Reference, Call>,
+    rex: Bounded<(Pid, u8), u32>,
+    /// Its processes and references that went to the other.
+    exposed: Seen,
+    aliases: Seen,
+    /// Its processes that the other's spawn requests made.
+    spawned: Seen,
+    /// Its processes by how many links the other hasn't ended.
+    linked: HashMap<Pid, u32>,
+    names: Names,
+}
+
 /// All that is known about one channel.
 #[derive(Default)]
 pub struct Track {
-    limit: u64,
-    monitors: Bounded<Reference, ()>,
-    spawns: Bounded<Reference, Spawn>,
-    unlinks: Bounded<(u64, Pair), ()>,
-    calls: Bounded<Reference, Pid>,
-    rex: Bounded<(Pid, u8), u32>,
-    /// Links, each with the id of the guarded node's unlink that is under way.
-    links: HashMap<Pair, Option<u64>>,
-    peer_monitors: HashMap<Reference, (Pid, Watched)>,
+    bounds: Bounds,
+    sides: [Side; 2],
+    /// Links, each with the id of each side's unlink that is under way.
+    links: HashMap<Pair, [Option<u64>; 2]>,
 }
 
-/// A question about an inbound answer or ending: does something open it?
+/// A question about an answer or ending that somebody sends: does something open it?
 #[derive(Clone, Copy, Debug)]
 pub enum Asked {
-    /// The end of a process that the guarded node monitors.
+    /// The end of a process that the receiver monitors.
     Monitor(Reference),
     /// The reply to a spawn request of this process.
     Spawn(Reference, Pid),
@@ -114,149 +120,284 @@ pub enum Asked {
     Features(Pid),
     /// Something between linked processes.
     Link(Pair),
-    /// The end of a monitor that the peer set.
-    PeerMonitor(Reference, Pid),
+    /// The end of a monitor that the sender's process set.
+    OwnMonitor(Reference, Pid),
 }
 
 impl Track {
-    /// An empty one; each table keeps at most `limit` entries.
+    /// An empty one; each table keeps at most `limit` entries, those that wait for `age` seconds at most (0: for ever).
     #[must_use]
-    pub fn new(limit: u64) -> Self {
-        Self { limit, ..Self::default() }
+    pub fn new(limit: u64, age: u64) -> Self {
+        Self { bounds: Bounds { limit, age, now: 0 }, ..Self::default() }
     }
 
-    /// Whether something opens this.
+    /// What time it is, in seconds from any start.
+    pub fn tick(&mut self, now: f64) {
+        self.bounds.now = now as u64;
+    }
+
+    fn side(&self, side: Direction) -> &Side {
+        &self.sides[side as usize]
+    }
+
+    fn side_mut(&mut self, side: Direction) -> &mut Side {
+        &mut self.sides[side as usize]
+    }
+
+    /// Whether something opens this, sent in that direction.
     #[must_use]
-    pub fn knows(&self, asked: Asked) -> bool {
+    pub fn knows(&self, direction: Direction, asked: Asked) -> bool {
+        let (own, other, bounds) = (self.side(direction), self.side(direction.other()), self.bounds);
         match asked {
-            Asked::Monitor(reference) => self.monitors.get(&reference).is_some(),
-            Asked::Spawn(reference, pid) => self.spawns.get(&reference).is_some_and(|spawn| spawn.by == pid),
-            Asked::Unlink(id, pair) => self.unlinks.get(&(id, pair)).is_some(),
-            Asked::Call(reference, pid) => self.calls.get(&reference) == Some(&pid),
-            Asked::Alias(reference) => self.calls.get(&reference).is_some(),
-            Asked::Rex(pid) => self.rex.get(&(pid, Word::Rex as u8)).is_some(),
-            Asked::Features(pid) => self.rex.get(&(pid, Word::FeaturesRequest as u8)).is_some(),
-            Asked::Link(pair) => self.links.contains_key(&pair),
-            Asked::PeerMonitor(reference, pid) => self.peer_monitors.get(&reference).is_some_and(|(by, _)| *by == pid),
+            Asked::Monitor(reference) => other.monitors.get(&reference, bounds.ageless()).is_some(),
+            Asked::Spawn(reference, pid) => other.spawns.get(&reference, bounds).is_some_and(|spawn| spawn.by == pid),
+            Asked::Unlink(id, pair) => other.unlinks.get(&(id, pair), bounds).is_some(),
+            Asked::Call(reference, pid) => other.calls.get(&reference, bounds).is_some_and(|call| call.by == pid),
+            Asked::Alias(reference) => other.calls.get(&reference, bounds).is_some(),
+            Asked::Rex(pid) => other.rex.get(&(pid, Word::Rex as u8), bounds).is_some(),
+            Asked::Features(pid) => other.rex.get(&(pid, Word::FeaturesRequest as u8), bounds).is_some(),
+            // Who has ended a link can't end it again.
+            Asked::Link(pair) => self.links.get(&pair).is_some_and(|ending| ending[direction as usize].is_none()),
+            Asked::OwnMonitor(reference, pid) => {
+                own.monitors.get(&reference, bounds.ageless()).is_some_and(|(by, _)| *by == pid)
+            }
         }
     }
 
-    /// Whether any answer that comes as a message is waited for.
+    /// Whether any answer that comes as a message in that direction is waited for.
     #[must_use]
-    pub fn awaits_messages(&self) -> bool {
-        !self.calls.entries.is_empty() || !self.rex.entries.is_empty()
+    pub fn awaits_messages(&self, direction: Direction) -> bool {
+        let asker = self.side(direction.other());
+        !asker.calls.is_empty() || !asker.rex.is_empty()
     }
 
-    /// What was asked for has been given: it opens nothing more.
-    pub fn settle(&mut self, asked: Asked) {
+    /// What was asked for has been given, in that direction, by `from`: it opens nothing more.
+    pub fn settle(&mut self, direction: Direction, asked: Asked, from: Option<Pid>) {
+        let (asker, bounds) = (direction.other(), self.bounds);
         match asked {
-            Asked::Monitor(reference) => self.monitors.remove(&reference),
-            Asked::Spawn(reference, _) => self.spawns.remove(&reference),
+            Asked::Monitor(reference) => {
+                self.side_mut(asker).monitors.remove(&reference);
+            }
+            Asked::Spawn(reference, _) => {
+                self.side_mut(asker).spawns.remove(&reference);
+            }
             Asked::Unlink(id, pair) => {
-                self.unlinks.remove(&(id, pair));
+                self.side_mut(asker).unlinks.remove(&(id, pair));
                 // A link that was made again since then stays.
-                if self.links.get(&pair) == Some(&Some(id)) {
-                    self.links.remove(&pair);
+                if self.links.get(&pair).is_some_and(|ending| ending[asker as usize] == Some(id)) {
+                    self.unlinked(pair);
                 }
             }
-            Asked::Call(reference, _) | Asked::Alias(reference) => self.calls.remove(&reference),
-            Asked::Rex(pid) => self.answered(pid, Word::Rex),
-            Asked::Features(pid) => self.answered(pid, Word::FeaturesRequest),
-            Asked::Link(pair) => {
-                self.links.remove(&pair);
+            Asked::Call(reference, _) | Asked::Alias(reference) => {
+                // The alias of a call is good for its answer.
+                self.side_mut(asker).aliases.remove(reference);
+                let call = self.side_mut(asker).calls.remove(&reference);
+                if let (Some(name), Some(from)) = (call.and_then(|call| call.name), from) {
+                    self.learn(direction, from, &name);
+                }
             }
-            Asked::PeerMonitor(reference, _) => {
-                self.peer_monitors.remove(&reference);
+            Asked::Rex(pid) | Asked::Features(pid) => {
+                let word = if matches!(asked, Asked::Rex(_)) { Word::Rex } else { Word::FeaturesRequest };
+                let (key, rex) = ((pid, word as u8), &mut self.side_mut(asker).rex);
+                match rex.get_mut(&key, bounds) {
+                    Some(left) if *left > 1 => *left -= 1,
+                    _ => {
+                        rex.remove(&key);
+                    }
+                }
+                if let Some(from) = from {
+                    self.learn(direction, from, b"rex");
+                }
+            }
+            Asked::Link(pair) => self.unlinked(pair),
+            Asked::OwnMonitor(reference, _) => {
+                self.side_mut(direction).monitors.remove(&reference);
             }
         }
     }
 
-    fn answered(&mut self, pid: Pid, word: Word) {
-        let key = (pid, word as u8);
-        match self.rex.get(&key).copied() {
-            Some(left) if left > 1 => self.rex.insert(key, left - 1, self.limit),
-            _ => self.rex.remove(&key),
+    /// A process of `side` monitors something, or asked for a spawn with a monitor that was done.
+    pub fn monitor(&mut self, side: Direction, reference: Reference, by: Pid, watched: Watched) {
+        if side == Direction::Outbound || self.room(false) {
+            let bounds = self.bounds.ageless();
+            self.side_mut(side).monitors.insert(reference, (by, watched), bounds);
         }
     }
 
-    /// The guarded node monitors something, or asked for a spawn with a monitor that was done.
-    pub fn monitor(&mut self, reference: Reference) {
-        self.monitors.insert(reference, (), self.limit);
+    /// What that monitor of a process of `side` watches.
+    #[must_use]
+    pub fn watched(&self, side: Direction, reference: Reference, by: Pid) -> Option<&Watched> {
+        let monitor = self.side(side).monitors.get(&reference, self.bounds.ageless());
+        monitor.filter(|(owner, _)| *owner == by).map(|(_, watched)| watched)
     }
 
-    /// The guarded node asks for a spawn, with a link or a monitor or neither.
-    pub fn spawn(&mut self, reference: Reference, by: Pid, linked: bool, monitored: bool) {
-        self.spawns.insert(reference, Spawn { by, linked, monitored }, self.limit);
+    /// A process of `side` asks for a spawn, with a link or a monitor or neither.
+    pub fn spawn(&mut self, side: Direction, reference: Reference, by: Pid, linked: bool, monitored: bool) {
+        let bounds = self.bounds;
+        self.side_mut(side).spawns.insert(reference, Spawn { by, linked, monitored }, bounds);
     }
 
-    /// Whether a reply to that spawn request brings a link or a monitor for which it didn't ask.
+    /// Whether a reply to that spawn request of the guarded node brings a link or a monitor for which it didn't ask.
     #[must_use]
     pub fn brings_more(&self, reference: Reference, linked: bool, monitored: bool) -> bool {
-        self.spawns.get(&reference).is_some_and(|asked| linked && !asked.linked || monitored && !asked.monitored)
+        let spawn = self.side(Direction::Outbound).spawns.get(&reference, self.bounds);
+        spawn.is_some_and(|asked| linked && !asked.linked || monitored && !asked.monitored)
     }
 
     /// Whether a spawn request of the guarded node is not answered yet.
     #[must_use]
     pub fn spawning(&self, reference: Reference) -> bool {
-        self.spawns.get(&reference).is_some()
+        self.side(Direction::Outbound).spawns.get(&reference, self.bounds).is_some()
     }
 
-    /// The guarded node unlinks.
-    pub fn unlink(&mut self, id: u64, pair: Pair) {
-        self.unlinks.insert((id, pair), (), self.limit);
-        if let Some(link) = self.links.get_mut(&pair) {
-            *link = Some(id);
+    /// A process of `side` was made by a spawn request of the other.
+    pub fn spawned(&mut self, side: Direction, pid: Pid) {
+        let bounds = self.bounds;
+        self.side_mut(side).spawned.insert(pid, bounds);
+        self.side_mut(side).exposed.insert(pid, bounds);
+    }
+
+    /// A message of `side` carries these of its own processes and references.
+    pub fn expose(&mut self, side: Direction, pids: &[Pid], references: &[Reference]) {
+        let (side, bounds) = (&mut self.sides[side as usize], self.bounds);
+        pids.iter().for_each(|pid| side.exposed.insert(*pid, bounds));
+        references.iter().for_each(|reference| side.aliases.insert(*reference, bounds));
+    }
+
+    /// Whether a process of `side` went to the other.
+    #[must_use]
+    pub fn is_exposed(&self, side: Direction, pid: Pid) -> bool {
+        self.side(side).exposed.has(pid, self.bounds)
+    }
+
+    /// Whether a reference of `side` went to the other.
+    #[must_use]
+    pub fn is_exposed_alias(&self, side: Direction, alias: Reference) -> bool {
+        self.side(side).aliases.has(alias, self.bounds)
+    }
+
+    /// Whether the other made a process of `side`.
+    #[must_use]
+    pub fn is_spawned(&self, side: Direction, pid: Pid) -> bool {
+        self.side(side).spawned.has(pid, self.bounds)
+    }
+
+    /// Whether a process of `side` is linked, as the other sees it.
+    #[must_use]
+    pub fn is_linked(&self, side: Direction, pid: Pid) -> bool {
+        self.side(side).linked.contains_key(&pid)
+    }
+
+    /// A process of `side` has ended.
+    pub fn ended(&mut self, side: Direction, pid: Pid) {
+        let side = self.side_mut(side);
+        side.exposed.remove(pid);
+        side.spawned.remove(pid);
+        side.names.ended(pid);
+    }
+
+    /// A process of `side` unlinks; 0: in the old way, which nothing acknowledges.
+    pub fn unlink(&mut self, side: Direction, id: u64, pair: Pair) {
+        if id == 0 {
+            return self.unlinked(pair);
+        }
+        let bounds = self.bounds;
+        self.side_mut(side).unlinks.insert((id, pair), (), bounds);
+        if let Some(ending) = self.links.get_mut(&pair) {
+            if ending[side as usize].replace(id).is_none() {
+                self.count_link(pair, side, false);
+            }
         }
     }
 
-    /// The guarded node asks something whose answer carries this reference.
-    pub fn call(&mut self, reference: Reference, by: Pid) {
-        self.calls.insert(reference, by, self.limit);
+    /// Processes are linked. What doesn't fit is not known, so its ending will need a rule.
+    pub fn link(&mut self, pair: Pair) {
+        match self.links.get(&pair) {
+            Some([None, None]) => return,
+            Some(_) => self.unlinked(pair),
+            None => {}
+        }
+        if self.room(true) {
+            self.links.insert(pair, [None; 2]);
+            self.count_link(pair, Direction::Inbound, true);
+            self.count_link(pair, Direction::Outbound, true);
+        }
     }
 
-    /// The process that waits for an answer with this reference.
-    #[must_use]
-    pub fn caller(&self, reference: Reference) -> Option<Pid> {
-        self.calls.get(&reference).copied()
+    fn unlinked(&mut self, pair: Pair) {
+        let Some(ending) = self.links.remove(&pair) else { return };
+        for side in [Direction::Inbound, Direction::Outbound] {
+            if ending[side as usize].is_none() {
+                self.count_link(pair, side, false);
+            }
+        }
     }
 
-    /// The guarded node asks rex something.
-    pub fn rex(&mut self, by: Pid, word: Word) {
-        let key = (by, word as u8);
-        let open = self.rex.get(&key).copied().unwrap_or(0);
-        self.rex.insert(key, open.saturating_add(1), self.limit);
+    /// `side` has, or no more has, a link with a process of the other.
+    fn count_link(&mut self, pair: Pair, side: Direction, more: bool) {
+        let other = side.other();
+        let linked = &mut self.side_mut(other).linked;
+        let count = linked.entry(pair.of(other)).or_default();
+        *count = if more { *count + 1 } else { count.saturating_sub(1) };
+        if *count == 0 {
+            linked.remove(&pair.of(other));
+        }
     }
 
     /// Whether the peer may set up one more link, or else one more monitor.
     #[must_use]
     pub fn room(&self, link: bool) -> bool {
-        (if link { self.links.len() } else { self.peer_monitors.len() } as u64) < self.limit
+        let used = if link { self.links.len() } else { self.side(Direction::Inbound).monitors.len() };
+        (used as u64) < self.bounds.limit
     }
 
-    /// Processes are linked. What doesn't fit is not known, so its ending will need a rule.
-    pub fn link(&mut self, pair: Pair) {
-        if self.room(true) || self.links.contains_key(&pair) {
-            self.links.insert(pair, None);
+    /// A process of `side` asks something whose answer carries this reference, of the process with that name.
+    pub fn call(&mut self, side: Direction, reference: Reference, by: Pid, name: Option<&[u8]>) {
+        let bounds = self.bounds;
+        let calls = &mut self.side_mut(side).calls;
+        let again = calls.insert(reference, Call { by, name: name.map(Into::into) }, bounds).is_some();
+        if let Some(call) = calls.get_mut(&reference, bounds).filter(|_| again) {
+            // Who asks two in the same way can make one answer for the other.
+            call.name = None;
         }
     }
 
-    /// The peer monitors something.
-    pub fn peer_monitor(&mut self, reference: Reference, by: Pid, watched: Watched) {
-        if self.room(false) {
-            self.peer_monitors.insert(reference, (by, watched));
-        }
-    }
-
-    /// What that monitor of the peer's process watches.
+    /// The process of `side` that waits for an answer with this reference.
     #[must_use]
-    pub fn watched(&self, reference: Reference, by: Pid) -> Option<&Watched> {
-        self.peer_monitors.get(&reference).filter(|(owner, _)| *owner == by).map(|(_, watched)| watched)
+    pub fn caller(&self, side: Direction, reference: Reference) -> Option<Pid> {
+        self.side(side).calls.get(&reference, self.bounds).map(|call| call.by)
+    }
+
+    /// A process of `side` asks rex something.
+    pub fn rex(&mut self, side: Direction, by: Pid, word: Word) {
+        let (key, bounds) = ((by, word as u8), self.bounds);
+        let rex = &mut self.side_mut(side).rex;
+        let open = rex.get(&key, bounds).copied().unwrap_or(0);
+        rex.insert(key, open.saturating_add(1), bounds);
+    }
+
+    /// A process of `side` has this registered name.
+    pub fn learn(&mut self, side: Direction, pid: Pid, name: &[u8]) {
+        let limit = self.bounds.limit;
+        self.side_mut(side).names.learn(pid, name, limit);
+    }
+
+    /// No process of `side` has the name any more.
+    pub fn free(&mut self, side: Direction, name: &[u8]) {
+        self.side_mut(side).names.free(name);
+    }
+
+    /// The registered names that a process of `side` is known by.
+    #[must_use]
+    pub fn names(&self, side: Direction, pid: Pid) -> &[Box<[u8]>] {
+        self.side(side).names.of(pid)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Direction::{Inbound, Outbound};
 
     fn pid(id: u32) -> Pid {
         Pid { id, serial: 0, creation: 1 }
@@ -267,44 +408,64 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_of_the_guarded_node_forgets_its_oldest_entry() {
-        let mut track = Track::new(3);
-        (0..5).for_each(|i| track.call(reference(i), pid(i)));
-        let known: Vec<bool> = (0..5).map(|i| track.knows(Asked::Call(reference(i), pid(i)))).collect();
-        assert_eq!(known, [false, false, true, true, true]);
-    }
-
-    #[test]
     fn an_answer_opens_once() {
-        let mut track = Track::new(10);
-        track.call(reference(1), pid(1));
-        assert!(!track.knows(Asked::Call(reference(1), pid(2))));
-        track.settle(Asked::Call(reference(1), pid(1)));
-        assert!(!track.knows(Asked::Call(reference(1), pid(1))));
-        track.rex(pid(1), Word::Rex);
-        track.rex(pid(1), Word::Rex);
-        track.settle(Asked::Rex(pid(1)));
-        assert!(track.knows(Asked::Rex(pid(1))));
-        track.settle(Asked::Rex(pid(1)));
-        assert!(!track.knows(Asked::Rex(pid(1))));
-    }
-
-    #[test]
-    fn order_does_not_grow_with_what_comes_and_goes() {
-        let mut track = Track::new(1000);
-        for i in 0..100_000 {
-            track.call(reference(i), pid(1));
-            track.settle(Asked::Call(reference(i), pid(1)));
-        }
-        assert!(track.calls.order.len() < 200);
+        let mut track = Track::new(10, 0);
+        track.call(Outbound, reference(1), pid(1), None);
+        assert!(!track.knows(Inbound, Asked::Call(reference(1), pid(2))));
+        assert!(!track.knows(Outbound, Asked::Call(reference(1), pid(1))));
+        track.settle(Inbound, Asked::Call(reference(1), pid(1)), None);
+        assert!(!track.knows(Inbound, Asked::Call(reference(1), pid(1))));
+        track.rex(Outbound, pid(1), Word::Rex);
+        track.rex(Outbound, pid(1), Word::Rex);
+        track.settle(Inbound, Asked::Rex(pid(1)), None);
+        assert!(track.knows(Inbound, Asked::Rex(pid(1))));
+        track.settle(Inbound, Asked::Rex(pid(1)), None);
+        assert!(!track.knows(Inbound, Asked::Rex(pid(1))));
     }
 
     #[test]
     fn a_full_table_of_the_peer_takes_no_more() {
-        let mut track = Track::new(1);
-        track.peer_monitor(reference(1), pid(1), Watched::Process(pid(9)));
+        let mut track = Track::new(1, 0);
+        track.monitor(Inbound, reference(1), pid(1), Watched::Process(pid(9)));
         assert!(!track.room(false) && track.room(true));
-        track.peer_monitor(reference(2), pid(1), Watched::Process(pid(9)));
-        assert!(track.watched(reference(1), pid(1)).is_some() && track.watched(reference(2), pid(1)).is_none());
+        track.monitor(Inbound, reference(2), pid(1), Watched::Process(pid(9)));
+        assert!(track.watched(Inbound, reference(1), pid(1)).is_some());
+        assert!(track.watched(Inbound, reference(2), pid(1)).is_none());
+        track.monitor(Outbound, reference(3), pid(1), Watched::Process(pid(9)));
+        track.monitor(Outbound, reference(4), pid(1), Watched::Process(pid(9)));
+        assert!(!track.knows(Inbound, Asked::Monitor(reference(3))));
+        assert!(track.knows(Inbound, Asked::Monitor(reference(4))));
+    }
+
+    #[test]
+    fn a_link_counts_until_it_is_ended() {
+        let mut track = Track::new(10, 0);
+        let pair = Pair { peer: pid(1), guard: pid(2) };
+        track.link(pair);
+        track.link(pair);
+        track.link(Pair { peer: pid(3), guard: pid(2) });
+        assert!(track.is_linked(Outbound, pid(2)) && track.is_linked(Inbound, pid(1)));
+        track.unlink(Inbound, 7, pair);
+        track.unlink(Inbound, 7, Pair { peer: pid(3), guard: pid(2) });
+        // The guarded node has not heard of it.
+        assert!(!track.is_linked(Outbound, pid(2)) && track.is_linked(Inbound, pid(1)));
+        assert!(!track.knows(Inbound, Asked::Link(pair)) && track.knows(Outbound, Asked::Link(pair)));
+        track.settle(Outbound, Asked::Unlink(7, pair), None);
+        assert!(!track.is_linked(Inbound, pid(1)) && !track.knows(Outbound, Asked::Link(pair)));
+        assert!(track.is_linked(Inbound, pid(3)));
+    }
+
+    #[test]
+    fn a_name_is_learned_from_who_answers_for_it() {
+        let mut track = Track::new(10, 0);
+        track.call(Inbound, reference(1), pid(1), Some(b"server"));
+        track.settle(Outbound, Asked::Alias(reference(1)), Some(pid(7)));
+        assert_eq!(*track.names(Outbound, pid(7)), [Box::from(&b"server"[..])]);
+        track.call(Inbound, reference(2), pid(1), Some(b"other"));
+        track.call(Inbound, reference(2), pid(1), Some(b"server"));
+        track.settle(Outbound, Asked::Alias(reference(2)), Some(pid(8)));
+        assert!(track.names(Outbound, pid(8)).is_empty());
+        track.free(Outbound, b"server");
+        assert!(track.names(Outbound, pid(7)).is_empty());
     }
 }

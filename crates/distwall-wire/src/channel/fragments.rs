@@ -44,18 +44,23 @@ impl Channel {
             None => true,
         };
         let (action, mode);
-        if arguments
-            && (direction == Direction::Outbound
-                || judge::passes_unseen(&message, &fixed.ends, &fixed.policies.inbound)?)
-        {
+        let court = fixed.court(direction, &state.track);
+        if arguments && court.map_or(Ok(true), |court| court.passes_unseen(&message))? {
             let mut streaming = Box::<Scanner>::default();
             streaming.found = std::mem::take(&mut scanner.found);
             lane.caches.untold(&refs.list).for_each(|atom| streaming.found.atom(&atom.text, &watch));
             settle::atoms_of_control(&control, &mut streaming, &watch);
             streaming.begin(control.command == Command::SpawnRequest);
             streaming.feed(&body[reader.pos..], false, &watch)?;
+            let mut ruling = Ruling::pass(judge::settles(&message, &state.track, direction)?);
+            if let Some(court) = court {
+                // The candidate sees the beginning of it: on its account nothing is held.
+                std::mem::swap(&mut scanner.found, &mut streaming.found);
+                ruling.differs = fixed.differs(&court, &message, &ruling, scanner, &watch)?;
+                std::mem::swap(&mut scanner.found, &mut streaming.found);
+            }
             fixed.streamed_so_far(&mut streaming, direction)?;
-            fixed.conclude(state, direction, &message, &Ruling::PASS, &mut streaming, now, out, made);
+            fixed.conclude(state, direction, &message, &ruling, &mut streaming, now, out, made);
             if direction == Direction::Inbound && !control::is_plain(Reader { pos: 0, ..reader }, reader.pos) {
                 let mut first = Vec::new();
                 rehearsal(&mut first, &body[..reader.pos], fixed.ends.peer(), &atoms, &mut lane.caches);
@@ -101,6 +106,7 @@ impl Channel {
             Mode::Streamed(streaming) => {
                 streaming.feed(part, last, &watch)?;
                 fixed.streamed_so_far(streaming, direction)?;
+                state.disclose(direction, streaming);
                 if last && !streaming.finished() {
                     return Err(Bad("a message in fragments ends too early"));
                 }
@@ -119,7 +125,7 @@ impl Channel {
                     if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made) {
                         let end = message.payload.map_or(0, |payload| payload.pos);
                         let start = Reader::new(body, watch.table, &fixed.ends.names);
-                        if !control::is_plain(start, end) {
+                        if direction == Direction::Inbound && !control::is_plain(start, end) {
                             rehearsal(made, &body[..end], fixed.ends.peer(), &atoms, &mut lane.caches);
                             out.made(made);
                             made.clear();
@@ -149,10 +155,12 @@ impl Fixed {
             return Ok(());
         }
         let found = &mut scanner.found;
-        if found.third_node {
+        // Where refusals are recorded only, this message came before they were.
+        let audit = self.policies.audit;
+        if found.third_node && !audit {
             return Err(Bad("a message that has begun carries a pid of a node that third_nodes doesn't name"));
         }
-        if found.funs && !self.policies.inbound.allows_funs(true) {
+        if found.funs > 0 && !audit && !self.policies.inbound.allows_funs(true) {
             return Err(Bad("a message that has begun carries a fun"));
         }
         if found.over.is_some() {

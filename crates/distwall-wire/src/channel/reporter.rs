@@ -1,7 +1,7 @@
 //! Events of refusals, rate-limited.
 
 use crate::event::{self, Event};
-use crate::judge::{Message, Ruling};
+use crate::judge::{Message, Refusal};
 use crate::output::Output;
 use crate::Direction;
 
@@ -15,11 +15,15 @@ pub struct Reporter {
 }
 
 impl Reporter {
+    /// `audit`: it passed all the same; `name`: what the process that it is for is known by.
+    #[allow(clippy::too_many_arguments)]
     pub fn report(
         &mut self,
         direction: Direction,
         message: &Message<'_, '_>,
-        ruling: &Ruling,
+        refusal: &Refusal,
+        audit: bool,
+        name: Option<&[u8]>,
         now: f64,
         out: &mut Output,
     ) {
@@ -35,10 +39,11 @@ impl Reporter {
         out.events.push(Event {
             direction,
             command: message.control.command,
-            target: event::target(message.control),
-            verdict: ruling.verdict,
-            rule: ruling.rule,
-            reason: ruling.reason,
+            target: event::target(message.control, name),
+            verdict: refusal.verdict,
+            rule: refusal.rule,
+            reason: refusal.reason,
+            audit,
             folded: std::mem::take(&mut self.folded),
         });
     }

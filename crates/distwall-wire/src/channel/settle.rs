@@ -7,8 +7,8 @@ use crate::policy::Verdict;
 use crate::reply::{self, End};
 use crate::scan::{Scanner, Watch};
 use crate::shapes;
-use crate::term::Pid;
 use crate::track::{Asked, Pair, Track, Watched};
+use crate::Direction;
 
 /// Notes the atoms of a control message that don't stand in the frame's header.
 pub fn atoms_of_control(control: &Control<'_>, scanner: &mut Scanner, watch: &Watch<'_>) {
@@ -36,122 +36,99 @@ pub fn room(control: &Control<'_>, track: &Track) -> bool {
     }
 }
 
-/// An inbound message was accepted.
-pub fn inbound(control: &Control<'_>, track: &mut Track, ruling: &Ruling) {
-    if let Some(asked) = ruling.settles {
-        track.settle(asked);
-    }
-    match control.command {
-        Command::Link => {
-            if let Some(pair) = pair(control, true) {
-                track.link(pair);
-            }
-        }
-        Command::Unlink | Command::Exit => {
-            if let Some(pair) = pair(control, true) {
-                track.settle(Asked::Link(pair));
-            }
-        }
-        Command::Monitor => {
-            if let (Some((_, reference)), Some(from), Some(watched)) =
-                (control.reference, control.from, watched(control))
-            {
-                track.peer_monitor(reference, from.pid, watched);
-            }
-        }
-        Command::SpawnReply => {
-            if let (Some((_, reference)), Some(Target::Process(by)), Some(spawned)) =
-                (control.reference, control.to, control.other)
-            {
-                if control.linked {
-                    track.link(Pair { peer: spawned.pid, guard: by.pid });
-                }
-                if control.monitored {
-                    track.monitor(reference);
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-/// An outbound message passes.
-pub fn outbound(message: &Message<'_, '_>, ends: &Ends, track: &mut Track) {
+/// A message passes.
+pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &mut Track, ruling: &Ruling) {
     let control = message.control;
+    let from = control.from.filter(|from| ends.is_of(direction, from)).map(|from| from.pid);
+    // An unlink ends its link when it is acknowledged.
+    if let Some(asked) = ruling.settles.filter(|_| control.command != Command::Unlink) {
+        track.settle(direction, asked, from);
+    }
     let reference = control.reference.map(|(_, reference)| reference);
+    let pair = pair(control, direction);
     match control.command {
         Command::Monitor => {
-            if let Some(reference) = reference {
-                track.monitor(reference);
+            if let (Some(reference), Some(from), Some(watched)) = (reference, control.from, watched(control)) {
+                track.monitor(direction, reference, from.pid, watched);
             }
         }
-        Command::Demonitor => {
-            if let Some(reference) = reference {
-                track.settle(Asked::Monitor(reference));
-            }
-        }
-        Command::MonitorExit => {
-            if let (Some(reference), Some(Target::Process(to))) = (reference, control.to) {
-                track.settle(Asked::PeerMonitor(reference, to.pid));
-            }
-        }
+        Command::MonitorExit => match control.name {
+            Some(name) => track.free(direction, name.text),
+            None => from.into_iter().for_each(|pid| track.ended(direction, pid)),
+        },
         Command::Link => {
-            if let Some(pair) = pair(control, false) {
+            if let Some(pair) = pair {
                 track.link(pair);
             }
         }
         Command::Unlink => {
-            if let Some(pair) = pair(control, false) {
-                track.unlink(control.id, pair);
+            if let Some(pair) = pair {
+                track.unlink(direction, control.id, pair);
             }
         }
         Command::Exit => {
-            if let Some(pair) = pair(control, false) {
-                track.settle(Asked::Link(pair));
+            if let Some(pair) = pair {
+                track.settle(direction, Asked::Link(pair), None);
             }
+            from.into_iter().for_each(|pid| track.ended(direction, pid));
         }
         Command::SpawnRequest => {
             if let (Some(reference), Some(from)) = (reference, control.from) {
-                track.spawn(reference, from.pid, control.linked, control.monitored);
+                track.spawn(direction, reference, from.pid, control.linked, control.monitored);
             }
         }
         Command::SpawnReply => {
             if let (Some(reference), Some(Target::Process(by)), Some(spawned)) = (reference, control.to, control.other)
             {
+                if matches!(ruling.settles, Some(Asked::Spawn(..))) && ends.is_of(direction, &spawned) {
+                    track.spawned(direction, spawned.pid);
+                }
                 if control.linked {
-                    track.link(Pair { peer: by.pid, guard: spawned.pid });
+                    track.link(Pair::new(direction, spawned.pid, by.pid));
                 }
                 if control.monitored {
-                    track.peer_monitor(reference, by.pid, Watched::Process(spawned.pid));
+                    track.monitor(direction.other(), reference, by.pid, Watched::Process(spawned.pid));
                 }
             }
         }
-        Command::Send | Command::RegSend | Command::AliasSend => asked(message, ends, track),
-        Command::Exit2 | Command::GroupLeader | Command::UnlinkAck => {}
+        Command::Send | Command::RegSend | Command::AliasSend if ruling.settles.is_none() => {
+            asked(message, direction, ends, track);
+        }
+        _ => {}
     }
 }
 
-/// The guarded node sends a message: does it ask for an answer?
-fn asked(message: &Message<'_, '_>, ends: &Ends, track: &mut Track) {
+/// A message that answers nothing: does it ask for an answer?
+fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &mut Track) {
     let Some(payload) = message.payload else {
         return;
     };
+    let name = match message.control.to {
+        Some(Target::Name(name)) => Some(name),
+        _ => None,
+    };
     if let Some(asker) = shapes::asker(payload) {
-        if ends.is_guards(&asker.from) && asker.first.0.word == Word::Guard {
-            track.call(asker.first.1, asker.from.pid);
+        if ends.is_of(direction, &asker.from) && asker.first.0.word == direction.word() {
+            track.call(direction, asker.first.1, asker.from.pid, name.map(|name| name.text));
         }
-    } else if matches!(message.control.to, Some(Target::Name(name)) if name.word == Word::Rex) {
-        if let Some((from, word)) = shapes::rex_request(payload) {
-            if ends.is_guards(&from) {
-                track.rex(from.pid, word);
+    } else if name.is_some_and(|name| name.word == Word::Rex) {
+        if let Some((asker, word)) = shapes::rex_request(payload) {
+            if ends.is_of(direction, &asker) {
+                track.rex(direction, asker.pid, word);
+                // Only rex itself asks that.
+                let itself = message.control.from.is_some_and(|from| from.pid == asker.pid);
+                if word == Word::FeaturesRequest && itself {
+                    track.learn(direction, asker.pid, b"rex");
+                }
             }
         }
     }
 }
 
-/// An inbound message was refused: what its sender is told (`back`), and what the guarded node is (`forward`).
+/// A message was refused: what its sender is told (`back`), and what its receiver is (`forward`).
 pub fn refuse(
     message: &Message<'_, '_>,
+    direction: Direction,
     ends: &Ends,
     track: &mut Track,
     ruling: &Ruling,
@@ -159,83 +136,99 @@ pub fn refuse(
     forward: &mut Vec<u8>,
 ) {
     let control = message.control;
-    let Some(from) = control.from.filter(|from| ends.is_peers(from)) else {
+    let Some(from) = control.from.filter(|from| ends.is_of(direction, from)) else {
         return;
     };
     if ruling.verdict != Verdict::Deny {
         return;
     }
     if let Some(asked) = ruling.settles {
-        return fail_asker(control, asked, ends, track, forward);
+        return fail_asker(control, asked, direction, ends, track, forward);
     }
     let form = ends.form;
-    let peer = |pid: Pid| End { node: &ends.names.peer, pid };
+    let sender = ends.end(direction, from.pid);
     let reference = control.reference.map(|(_, reference)| reference);
     match (control.command, control.to) {
         (Command::SpawnRequest, _) => {
             if let Some(reference) = reference {
-                reply::spawn_error(back, form, peer(from.pid), reference, &ends.deny_reason);
+                reply::spawn_error(back, form, sender, reference, &ends.deny_reason);
             }
         }
         (Command::Monitor, _) => {
             if let (Some(reference), Some(watched)) = (reference, watched(control)) {
-                let node = target_node(control).unwrap_or(&ends.names.guard);
-                reply::down(back, form, node, &watched, peer(from.pid), reference, b"noproc");
+                let node = target_node(control).unwrap_or(ends.name(direction.other()));
+                reply::down(back, form, node, &watched, sender, reference, b"noproc");
             }
         }
         (Command::Link, Some(Target::Process(to))) => {
-            reply::exit(back, form, End { node: to.node.text, pid: to.pid }, peer(from.pid), b"noproc");
+            reply::exit(back, form, End { node: to.node.text, pid: to.pid }, sender, b"noproc");
         }
         (Command::Unlink, Some(Target::Process(to))) if control.op == 35 => {
             let to = End { node: to.node.text, pid: to.pid };
-            reply::unlink_ack(back, form, control.id, to, peer(from.pid));
+            reply::unlink_ack(back, form, control.id, to, sender);
         }
-        (Command::Send | Command::RegSend | Command::AliasSend, _) => refuse_call(message, ends, track, back, forward),
+        (Command::Send | Command::RegSend | Command::AliasSend, _) => {
+            refuse_call(message, direction, ends, track, back, forward)
+        }
         _ => {}
     }
 }
 
-/// The answer or ending that the guarded node waits for may not reach it for what it carries. A linked process gets its exit without
+/// The answer or ending that a node waits for may not reach it for what it carries. A linked process gets its exit without
 /// that; an asker whose question came with a monitor sees that one end, so that it fails at once rather than waits for ever.
-fn fail_asker(control: &Control<'_>, asked: Asked, ends: &Ends, track: &mut Track, forward: &mut Vec<u8>) {
+fn fail_asker(
+    control: &Control<'_>,
+    asked: Asked,
+    direction: Direction,
+    ends: &Ends,
+    track: &mut Track,
+    forward: &mut Vec<u8>,
+) {
     let (reference, asker) = match (asked, control.to) {
         (Asked::Monitor(reference), Some(Target::Process(to))) => (reference, Some(to.pid)),
         (Asked::Call(reference, asker), _) => (reference, Some(asker)),
-        (Asked::Alias(reference), _) => (reference, track.caller(reference)),
+        (Asked::Alias(reference), _) => (reference, track.caller(direction.other(), reference)),
         (Asked::Link(pair), _) if control.command == Command::Exit => {
-            let (from, to) =
-                (End { node: &ends.names.peer, pid: pair.peer }, End { node: &ends.names.guard, pid: pair.guard });
+            let from = ends.end(direction, pair.of(direction));
+            let to = ends.end(direction.other(), pair.of(direction.other()));
             reply::exit(forward, ends.form, from, to, &ends.deny_reason);
-            return track.settle(asked);
+            return track.settle(direction, asked, None);
         }
         _ => return,
     };
     let watched = control.name.map(|name| Watched::Name(name.text.into()));
     let Some(watched) = watched.or(control.from.map(|from| Watched::Process(from.pid))) else { return };
-    let (Some(asker), true) = (asker, track.knows(Asked::Monitor(reference))) else { return };
-    let asker = End { node: &ends.names.guard, pid: asker };
-    reply::down(forward, ends.form, &ends.names.peer, &watched, asker, reference, &ends.deny_reason);
-    track.settle(Asked::Monitor(reference));
-    track.settle(Asked::Alias(reference));
+    let (Some(asker), true) = (asker, track.knows(direction, Asked::Monitor(reference))) else { return };
+    let asker = ends.end(direction.other(), asker);
+    reply::down(forward, ends.form, ends.name(direction), &watched, asker, reference, &ends.deny_reason);
+    track.settle(direction, Asked::Monitor(reference), None);
+    track.settle(direction, Asked::Alias(reference), None);
 }
 
-/// A call whose message is refused, though its monitor went through, fails at once: a DOWN for the caller, and the guarded node
+/// A call whose message is refused, though its monitor went through, fails at once: a DOWN for the caller, and the other node
 /// forgets the monitor.
-fn refuse_call(message: &Message<'_, '_>, ends: &Ends, track: &mut Track, back: &mut Vec<u8>, forward: &mut Vec<u8>) {
+fn refuse_call(
+    message: &Message<'_, '_>,
+    direction: Direction,
+    ends: &Ends,
+    track: &mut Track,
+    back: &mut Vec<u8>,
+    forward: &mut Vec<u8>,
+) {
     let Some(asker) = message.payload.and_then(shapes::asker) else {
         return;
     };
-    if !ends.is_peers(&asker.from) || asker.last.0.word != Word::Peer {
+    if !ends.is_of(direction, &asker.from) || asker.last.0.word != direction.word() {
         return;
     }
     let (caller, reference) = (asker.from.pid, asker.last.1);
-    let Some(watched) = track.watched(reference, caller) else {
+    let Some(watched) = track.watched(direction, reference, caller) else {
         return;
     };
-    let caller_end = End { node: &ends.names.peer, pid: caller };
-    reply::down(back, ends.form, &ends.names.guard, watched, caller_end, reference, &ends.deny_reason);
-    reply::demonitor(forward, ends.form, caller_end, &ends.names.guard, watched, reference);
-    track.settle(Asked::PeerMonitor(reference, caller));
+    let (caller_end, other) = (ends.end(direction, caller), ends.name(direction.other()));
+    reply::down(back, ends.form, other, watched, caller_end, reference, &ends.deny_reason);
+    reply::demonitor(forward, ends.form, caller_end, other, watched, reference);
+    track.settle(direction, Asked::OwnMonitor(reference, caller), None);
 }
 
 fn target_node<'a>(control: &Control<'a>) -> Option<&'a [u8]> {
@@ -254,10 +247,9 @@ fn watched(control: &Control<'_>) -> Option<Watched> {
 }
 
 /// Sender and target as a pair of linked processes.
-fn pair(control: &Control<'_>, inbound: bool) -> Option<Pair> {
-    let (Some(from), Some(Target::Process(to))) = (control.from, control.to) else {
-        return None;
-    };
-    let (from, to) = (from.pid, to.pid);
-    Some(if inbound { Pair { peer: from, guard: to } } else { Pair { peer: to, guard: from } })
+fn pair(control: &Control<'_>, direction: Direction) -> Option<Pair> {
+    match (control.from, control.to) {
+        (Some(from), Some(Target::Process(to))) => Some(Pair::new(direction, from.pid, to.pid)),
+        _ => None,
+    }
 }

@@ -1,0 +1,183 @@
+//! Tables that forget: their oldest entry where they are full, and what is older than an age.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, Hash, RandomState};
+
+use rustc_hash::FxBuildHasher;
+
+/// How much a table keeps, and for how long.
+#[derive(Clone, Copy, Default)]
+pub struct Bounds {
+    /// Entries.
+    pub limit: u64,
+    /// Seconds; 0: for ever.
+    pub age: u64,
+    /// The time, in seconds from any start.
+    pub now: u64,
+}
+
+impl Bounds {
+    /// The same for what never gets too old.
+    pub fn ageless(self) -> Self {
+        Bounds { age: 0, ..self }
+    }
+
+    fn fresh(&self, since: u64) -> bool {
+        self.age == 0 || self.now.saturating_sub(since) < self.age
+    }
+}
+
+struct Entry<V> {
+    number: u64,
+    since: u64,
+    value: V,
+}
+
+/// A table that forgets its oldest entry when it is full.
+pub struct Bounded<K, V, S = RandomState> {
+    entries: HashMap<K, Entry<V>, S>,
+    /// Number, time and key in the order of insertion; entries that are gone, or were set anew, are passed over.
+    order: VecDeque<(u64, u64, K)>,
+    next: u64,
+}
+
+impl<K, V, S: Default> Default for Bounded<K, V, S> {
+    fn default() -> Self {
+        Self { entries: HashMap::default(), order: VecDeque::new(), next: 0 }
+    }
+}
+
+impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
+    /// Returns what was known before, however old.
+    pub fn insert(&mut self, key: K, value: V, bounds: Bounds) -> Option<V> {
+        self.next += 1;
+        let before = self.entries.insert(key, Entry { number: self.next, since: bounds.now, value });
+        self.order.push_back((self.next, bounds.now, key));
+        while let Some((number, since, key)) = self.order.front() {
+            if self.entries.len() as u64 <= bounds.limit && bounds.fresh(*since) {
+                break;
+            }
+            if self.entries.get(key).is_some_and(|entry| entry.number == *number) {
+                self.entries.remove(key);
+            }
+            self.order.pop_front();
+        }
+        if self.order.len() > 2 * self.entries.len() + 64 {
+            let entries = &self.entries;
+            self.order.retain(|(number, _, key)| entries.get(key).is_some_and(|entry| entry.number == *number));
+        }
+        before.map(|entry| entry.value)
+    }
+
+    pub fn get(&self, key: &K, bounds: Bounds) -> Option<&V> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        self.entries.get(key).filter(|entry| bounds.fresh(entry.since)).map(|entry| &entry.value)
+    }
+
+    /// To change what is known; its age stays.
+    pub fn get_mut(&mut self, key: &K, bounds: Bounds) -> Option<&mut V> {
+        self.entries.get_mut(key).filter(|entry| bounds.fresh(entry.since)).map(|entry| &mut entry.value)
+    }
+
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        self.entries.remove(key).map(|entry| entry.value)
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether an entry was set in this very second.
+    fn is_new(&self, key: &K, bounds: Bounds) -> bool {
+        self.entries.get(key).is_some_and(|entry| entry.since == bounds.now)
+    }
+}
+
+/// Processes or references that were seen. Keeps a keyed 64-bit hash of each: there can be many, and nobody who doesn't know the key
+/// can make up one that is taken for another.
+#[derive(Default)]
+pub struct Seen {
+    hasher: RandomState,
+    table: Bounded<u64, (), FxBuildHasher>,
+}
+
+impl Seen {
+    pub fn insert(&mut self, what: impl Hash, bounds: Bounds) {
+        let hash = self.hasher.hash_one(what);
+        if !self.table.is_new(&hash, bounds) {
+            self.table.insert(hash, (), bounds);
+        }
+    }
+
+    pub fn has(&self, what: impl Hash, bounds: Bounds) -> bool {
+        !self.table.is_empty() && self.table.get(&self.hasher.hash_one(what), bounds).is_some()
+    }
+
+    pub fn remove(&mut self, what: impl Hash) {
+        if !self.table.is_empty() {
+            self.table.remove(&self.hasher.hash_one(what));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { limit: 3, age: 0, now: 0 };
+
+    #[test]
+    fn a_full_table_forgets_its_oldest_entry() {
+        let mut table: Bounded<u32, u32> = Bounded::default();
+        (0..5).for_each(|i| {
+            table.insert(i, i, BOUNDS);
+        });
+        let known: Vec<bool> = (0..5).map(|i| table.get(&i, BOUNDS).is_some()).collect();
+        assert_eq!(known, [false, false, true, true, true]);
+    }
+
+    #[test]
+    fn what_is_too_old_is_gone() {
+        let at = |now| Bounds { limit: 10, age: 5, now };
+        let mut table: Bounded<u32, ()> = Bounded::default();
+        table.insert(1, (), at(100));
+        table.insert(2, (), at(103));
+        assert!(table.get(&1, at(104)).is_some() && table.get(&1, at(105)).is_none());
+        table.insert(3, (), at(105));
+        assert_eq!(table.len(), 2);
+        assert!(table.get(&1, at(105).ageless()).is_none());
+    }
+
+    #[test]
+    fn order_does_not_grow_with_what_comes_and_goes() {
+        let mut table: Bounded<u32, ()> = Bounded::default();
+        let mut seen = Seen::default();
+        let bounds = Bounds { limit: 1000, ..BOUNDS };
+        for i in 0..100_000 {
+            table.insert(i, (), bounds);
+            table.remove(&i);
+            seen.insert(7, bounds);
+            seen.remove(7);
+        }
+        assert!(table.order.len() < 200 && seen.table.order.len() < 200);
+    }
+
+    #[test]
+    fn what_is_seen_again_is_young_again() {
+        let mut seen = Seen::default();
+        let at = |now| Bounds { limit: 2, age: 0, now };
+        for (what, now) in [(1, 1), (2, 1), (1, 2), (3, 3)] {
+            seen.insert(what, at(now));
+        }
+        assert_eq!([1, 2, 3].map(|what| seen.has(what, at(3))), [true, false, true]);
+    }
+}
