@@ -7,7 +7,7 @@ by pid, and on a connection that the guarded node opened. ``python -m tests.atta
 
 from collections.abc import Mapping
 
-from tests.attacks.corpus import behaviours, devices, relays, servers, spawns
+from tests.attacks.corpus import behaviours, devices, exhaustion, forging, framing, relays, servers, signals, spawns
 from tests.attacks.corpus.attack import Attack
 
 CHAPTERS: Mapping[str, list[Attack]] = {
@@ -16,6 +16,10 @@ CHAPTERS: Mapping[str, list[Attack]] = {
     "Behaviours": behaviours.ATTACKS,
     "OTP's own servers": servers.ATTACKS,
     "Devices": devices.ATTACKS,
+    "Signals": signals.ATTACKS,
+    "Forging": forging.ATTACKS,
+    "Exhaustion": exhaustion.ATTACKS,
+    "Bytes": framing.ATTACKS,
 }
 
 ATTACKS: Mapping[str, Attack] = {attack.name: attack for chapter in CHAPTERS.values() for attack in chapter}

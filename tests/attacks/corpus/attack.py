@@ -85,6 +85,8 @@ class Attack:
     """Whether the channel has to close."""
     settings: str = ""
     """More TOML for the entry."""
+    alone: bool = False
+    """Whether it is refused so often that the log would leave out others' refusals: then it has an entry of its own."""
     fragments: bool | None = None
     """Whether it is tried in fragments, too; None: if the mark is in it."""
 

@@ -1,7 +1,8 @@
 """docs/attacks.md, from the attacks themselves."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from tests.attacks import test_costs, test_crashes, test_detours
 from tests.attacks.corpus import CHAPTERS
 from tests.attacks.corpus.attack import Attack
 
@@ -17,6 +18,17 @@ and what the attacker sees: nothing, unless the protocol has an answer. After ea
 works, on the same channel unless that is closed.
 """
 
+TAIL = """## Elsewhere
+
+Those that have their own tests beside the corpus, in `tests/attacks`:
+
+* What ends a VM, from a peer that may do anything (`accept *`): distwall closes the channel. {crashes}.
+* Ways round one open name: refused as `otp_internal`. {detours}.
+* What costs distwall time or memory: bounded. {costs}.
+* Strangers, false names and cookies, certificates (`test_strangers.py`, `test_identity.py`); whoever answers where a
+  guarded node dials (`test_outgoing.py`); what the machine does (`test_mishaps.py`).
+"""
+
 SEES = {
     "ok": "",
     "true": "",
@@ -27,7 +39,13 @@ SEES = {
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *(line for title, attacks in CHAPTERS.items() for line in chapter(title, attacks))])
+    tail = TAIL.format(
+        crashes=_listed({**test_crashes.HELD_OFF, **test_crashes.BITES_29}),
+        detours=_listed(test_detours.DETOURS),
+        costs=_listed(test_costs.STREAMS),
+    )
+    chapters = (line for title, attacks in CHAPTERS.items() for line in chapter(title, attacks))
+    return "\n".join([HEAD, *chapters, tail])
 
 
 def chapter(title: str, attacks: list[Attack]) -> Iterator[str]:
@@ -57,6 +75,10 @@ def fails(attack: Attack) -> str:
     return f"`{attack.reason}`{sees}"
 
 
+def _listed(names: Iterable[str]) -> str:
+    return "; ".join(names)
+
+
 def _code(texts: Sequence[str], settings: str) -> str:
-    parts = [f"`{text}`" for text in texts] + ([f"`{settings}`"] if settings else [])
+    parts = [f"`{text}`" for text in texts] + [f"`{line}`" for line in settings.splitlines()]
     return ", ".join(parts).replace("|", "\\|")

@@ -177,4 +177,20 @@ ATTACKS = [
         knows="whereis(user)",
         reason="funs",
     ),
+    told(
+        "a signal",
+        "erl_signal_server",
+        "tells the node's own event manager of a SIGTERM, on which it stops the node",
+        "{notify, sigterm}",
+        effect="",
+    ),
+    asked(
+        "a host's address",
+        "inet_db",
+        "has the guarded node find a host at the attacker's address",
+        '{add_host, {127, 6, 6, 6}, ["bank.example"]}',
+        effect='element(1, inet_hosts:gethostbyname("bank.example")) =:= ok',
+        cleanup="inet_db:del_host({127, 6, 6, 6})",
+        by_pid=None,
+    ),
 ]

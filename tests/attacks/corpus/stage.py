@@ -25,10 +25,11 @@ BYSTANDER = ["accept reg_send bystander", "accept monitor bystander"]
 
 @dataclass(frozen=True)
 class Entry:
-    """Rules of one peer, and more TOML for it."""
+    """Rules of one peer, more TOML for it, and the attack that it is for if it is for one only."""
 
     rules: tuple[str, ...]
     settings: str = ""
+    attack: str = ""
 
 
 class Stage:
@@ -143,6 +144,11 @@ class Stage:
             if time.monotonic() > end:
                 return False
             time.sleep(0.01)
+
+    def reasons(self, behind: int) -> list[str]:
+        """What the log tells of behind so many events, for a test that fails."""
+        keys = ("event", "peer", "command", "reason", "detail")
+        return [" ".join(str(event.get(key, "-")) for key in keys) for event in self.events()[behind:]]
 
     def alive(self) -> bool:
         """Whether the guarded node answers."""

@@ -34,7 +34,7 @@ def ways(attack: Attack) -> Iterator[str]:
 
 def entry(attack: Attack, way: str) -> Entry:
     rules = attack.by_pid if way == BY_PID and attack.by_pid is not None else attack.policy
-    return Entry(tuple(rules), attack.settings)
+    return Entry(tuple(rules), attack.settings, attack.name if attack.alone else "")
 
 
 TRIES = [(name, way) for name, attack in ATTACKS.items() for way in ways(attack)]
@@ -84,7 +84,6 @@ class Run:
 
     def by_node(self) -> str:
         """Runs it from the hostile node; returns what that node sees."""
-        self.stage.become(self.peer, dialled=self.way == DIALLED)
         to = f"{{{self.attack.to}, G}}"
         if self.way == BY_PID:
             to = self.stage.bar.term(f"whereis({self.attack.to})")
@@ -124,6 +123,7 @@ def test_it_works_without_distwall(direct: Stage, name: str) -> None:
                 connection.receive()
                 assert direct.dies() if run.attack.kills else run.worked(5000)
         else:
+            direct.become(run.peer)
             run.by_node()
             assert direct.dies() if run.attack.kills else run.worked(5000)
     finally:
@@ -142,17 +142,25 @@ def test_distwall_stops_it(walled: Stage, name: str, way: str) -> None:
     try:
         if attack.frames:
             with walled.connection(run.peer, dialled=way == DIALLED) as connection:
-                run.by_frames(connection)
+                assert connection.call("bystander", (Atom("echo"), 0)) == 0
+                with suppress(ConnectionError):
+                    run.by_frames(connection)
                 if attack.closes:
                     assert connection.is_closed(5)
                 else:
                     assert connection.call("bystander", (Atom("echo"), 1)) == 1
         else:
+            walled.become(run.peer, dialled=way == DIALLED)
+            assert walled.do(ALLOWED) == "allowed"
             seen = run.by_node()
             assert like(seen, attack.sees), seen
+            if attack.closes:
+                assert walled.told("disconnect", run.peer, reason, behind=behind)
+                walled.become(run.peer)
             assert walled.do(ALLOWED) == "allowed"
         assert walled.alive()
-        assert walled.told("disconnect" if attack.closes else "refused", run.peer, reason, behind=behind)
+        kind = "disconnect" if attack.closes else "refused"
+        assert walled.told(kind, run.peer, reason, behind=behind), walled.reasons(behind)
         assert attack.kills or not run.worked()
     finally:
         walled.revive()
