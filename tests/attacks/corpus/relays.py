@@ -86,7 +86,6 @@ ATTACKS = [
         "{disconnect, Third}",
         setup="true = net_kernel:connect_node(Third)",
         effect="not lists:member(Third, nodes(connected))",
-        by_pid=None,
     ),
     told(
         "net_kernel disconnects, cast",
@@ -95,7 +94,6 @@ ATTACKS = [
         "{'$gen_cast', {async_disconnect, Third}}",
         setup="true = net_kernel:connect_node(Third)",
         effect="not lists:member(Third, nodes(connected))",
-        by_pid=None,
     ),
     asked(
         "net_kernel connects",
@@ -104,6 +102,5 @@ ATTACKS = [
         "{connect, normal, Third}",
         setup="erlang:disconnect_node(Third)",
         effect="lists:member(Third, nodes(connected))",
-        by_pid=None,
     ),
 ]

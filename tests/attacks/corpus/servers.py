@@ -1,6 +1,6 @@
 """The processes that are on every node: timer, code server, applications, init, auth, global, files, logger."""
 
-from tests.attacks.corpus.attack import RAN, asked, called, told
+from tests.attacks.corpus.attack import RAN, asked, called, named, told
 
 MFA = "erlang, send, [victim, Mark]"
 EVIL = """
@@ -120,7 +120,6 @@ ATTACKS = [
         '{write_file, Path, <<"evil">>}',
         effect='file:read_file(Path) =:= {ok, <<"evil">>}',
         cleanup="file:delete(Path)",
-        by_pid=None,
     ),
     called(
         "a file is read",
@@ -132,7 +131,6 @@ ATTACKS = [
         effect='persistent_term:get(Mark, none) =:= <<"secret">>',
         cleanup="file:delete(Path)",
         fragments=False,
-        by_pid=None,
     ),
     asked(
         "a file is deleted",
@@ -142,7 +140,6 @@ ATTACKS = [
         setup='ok = file:write_file(Path, "precious")',
         effect="not filelib:is_file(Path)",
         cleanup="file:delete(Path)",
-        by_pid=None,
     ),
     asked(
         "a log handler",
@@ -175,7 +172,9 @@ ATTACKS = [
         "{log, error, #{hello => world}, #{time => 0, pid => self(), gl => Known,"
         ' report_cb => fun(_) -> victim ! Mark, {"", []} end}}',
         knows="whereis(user)",
+        policy=[*named("logger_proxy"), "accept otp_internal logger_proxy"],
         reason="funs",
+        by_pid_reason="otp_internal",
     ),
     told(
         "a signal",
@@ -191,6 +190,5 @@ ATTACKS = [
         '{add_host, {127, 6, 6, 6}, ["bank.example"]}',
         effect='element(1, inet_hosts:gethostbyname("bank.example")) =:= ok',
         cleanup="inet_db:del_host({127, 6, 6, 6})",
-        by_pid=None,
     ),
 ]
