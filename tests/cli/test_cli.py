@@ -122,7 +122,7 @@ class TestCheck:
         assert capsys.readouterr().err.splitlines() == [
             (
                 "distwall: distwall.toml:7:15: no command after the verdict;"
-                " name one of the 14 commands, `*`, `otp_internal` or `ping`"
+                " name one of the 14 commands, `*`, `call`, or a service"
             ),
             "distwall: distwall.toml:7:32: `[red]` is not an atom; quote it if the atom is meant: '[red]'",
         ]
@@ -150,7 +150,10 @@ class TestExplain:
         assert _run("explain", "foo@h", "reg_send", "net_kernel") == 0
         assert capsys.readouterr().out.splitlines() == [
             "DENY  foo@h reg_send net_kernel",
-            "  first    distwall.toml:9:11  accept ping  (entry): decides where the payload is is_auth",
+            (
+                "  first    distwall.toml:9:11  accept ping  (entry): decides where the message matches"
+                " {'$gen_call', from(), {is_auth, node()}}"
+            ),
             "  decides  distwall.toml:5:11  deny *  (defaults)",
             "  entry    distwall.toml:7:8  foo@*",
             "  note     replies to calls of the guarded node pass without a rule",

@@ -9,6 +9,7 @@ from distwall._core import COMMANDS, DEFAULT_LIMITS
 from distwall.audit import reference
 from distwall.policy import loads
 from distwall.policy.grammar import parse_rule
+from distwall.policy.services import built_in
 from tests.attacks.corpus.page import page
 from tests.tls.certificates import make_ca
 
@@ -48,7 +49,7 @@ def test_policies_load(page: str, text: str, tmp_path: Path) -> None:
     ("page", "rule"), [(page, rule) for page, text in blocks("rules") for rule in text.splitlines()]
 )
 def test_rules_parse(page: str, rule: str) -> None:
-    parse_rule(rule)
+    parse_rule(rule, built_in())
 
 
 def test_the_rules_page_knows_every_command() -> None:

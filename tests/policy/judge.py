@@ -6,9 +6,10 @@ beats all others. Keys are texts as users write them and are matched as such.
 
 from dataclasses import dataclass
 
-MessageShape = str | None
-Question = tuple[str, str | None, MessageShape]
-"""A command, the target as text, and the shape of the payload if it has one of those that rules can ask for."""
+Question = tuple[str, str | None, str | None, str | None]
+"""A command, the target as text, how the sender knows it, and the pattern that its message matches, if any does."""
+
+PING = "{'$gen_call', from(), {is_auth, node()}}"
 
 
 @dataclass(frozen=True)
@@ -20,10 +21,14 @@ class Written:
     key: str | None
     list_number: int | None
     position: int
+    scope: str | None = None
+    pattern: str | None = None
 
     @property
     def text(self) -> str:
-        return " ".join(part for part in (self.verdict, self.command, self.key) if part)
+        to = f"to {self.scope}" if self.scope else None
+        when = f"when {self.pattern}" if self.pattern else None
+        return " ".join(part for part in (self.verdict, self.command, self.key, to, when) if part)
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class _Filter:
     command: str
     key: str | None
     pattern: str | None
+    scope: str | None = None
 
 
 def judge(rules: list[Written], question: Question) -> tuple[str, Written | None]:
@@ -50,16 +56,18 @@ def _filters(rule: Written) -> list[_Filter]:
     if rule.command == "ping":
         return [
             _Filter(rule, "monitor", "net_kernel", None),
-            _Filter(rule, "reg_send", "net_kernel", "is_auth"),
+            _Filter(rule, "reg_send", "net_kernel", PING),
         ]
-    return [_Filter(rule, rule.command, rule.key, None)]
+    return [_Filter(rule, rule.command, rule.key, rule.pattern, rule.scope)]
 
 
 def _speaks(f: _Filter, question: Question) -> bool:
-    command, target, shape = question
-    if f.command not in ("*", command) or (f.command == "*" and command == "otp_internal"):
+    command, target, scope, pattern = question
+    if f.command not in ("*", command) or (f.command == "*" and command in ("otp_internal", "call")):
         return False
-    if f.pattern is not None and f.pattern != shape:
+    if f.pattern is not None and f.pattern != pattern:
+        return False
+    if f.scope not in (None, "any", scope):
         return False
     if f.key is None:
         return True
@@ -80,9 +88,11 @@ def _parts(key: str) -> list[str]:
 
 def _beats(a: _Filter, b: _Filter) -> bool:
     """Both speak, both are of the same layer."""
+    if (a.pattern is None) != (b.pattern is None):
+        return a.pattern is not None
     if _kind(a) != _kind(b):
         return _kind(a) < _kind(b)
-    if _kind(a) == 2 and _prefix_length(a) != _prefix_length(b):
+    if _prefix_length(a) != _prefix_length(b):
         return _prefix_length(a) > _prefix_length(b)
     if _wildcards(a) != _wildcards(b):
         return _wildcards(a) < _wildcards(b)
@@ -94,10 +104,10 @@ def _beats(a: _Filter, b: _Filter) -> bool:
 
 
 def _kind(f: _Filter) -> int:
-    if f.pattern is not None:
-        return 0
     if f.key is not None:
         return 2 if "*" in f.key else 1
+    if f.scope is not None:
+        return 3
     return 4 if f.command != "*" else 5
 
 
@@ -106,4 +116,4 @@ def _prefix_length(f: _Filter) -> int:
 
 
 def _wildcards(f: _Filter) -> int:
-    return sum(part == "_" for part in _parts(f.key or ""))
+    return sum(part == "_" for part in _parts(f.key or "")) + (f.scope == "any")

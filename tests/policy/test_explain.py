@@ -4,13 +4,26 @@ import json
 
 import pytest
 
-from distwall.policy import QuestionError, explain
+from distwall.policy import Explanation, Policy, Question, QuestionError, explain
 from tests.policy.texts import peer, policy, with_rules
+
+
+def ask(  # noqa: PLR0917
+    made: Policy,
+    peer: str,
+    command: str,
+    key: str | None = None,
+    to: str | None = None,
+    term: str | None = None,
+    out: bool = False,
+    guard: str | None = None,
+) -> Explanation:
+    return explain(made, peer, Question(command, key, to, term, out), guard)
 
 
 def test_the_deciding_rule_has_a_place() -> None:
     made = with_rules(["deny *", "accept reg_send gate"])
-    answer = explain(made, "foo@h", "reg_send", "gate")
+    answer = ask(made, "foo@h", "reg_send", "gate")
     assert (answer.verdict, answer.reason, answer.key) == ("accept", "rule", "gate")
     assert answer.rule is not None
     assert (answer.rule.text, answer.rule.where, answer.rule.origin.line, answer.rule.origin.column) == (
@@ -23,12 +36,12 @@ def test_the_deciding_rule_has_a_place() -> None:
 
 
 def test_nothing_speaks() -> None:
-    answer = explain(with_rules(["accept send"]), "foo@h", "link")
+    answer = ask(with_rules(["accept send"]), "foo@h", "link")
     assert (answer.verdict, answer.reason, answer.rule, answer.losers) == ("deny", "default", None, ())
 
 
 def test_no_entry() -> None:
-    answer = explain(with_rules(["accept *"]), "qux@h", "link")
+    answer = ask(with_rules(["accept *"]), "qux@h", "link")
     assert (answer.verdict, answer.reason, answer.entry) == ("deny", "no_entry", None)
     assert "not_allowed" in answer.notes[0]
 
@@ -39,7 +52,7 @@ def test_why_the_others_lost() -> None:
         defaults=["deny reg_send gate"],
         tables=[["drop reg_send gate"], ["deny reg_send _"]],
     )
-    answer = explain(made, "foo@h", "reg_send", "gate")
+    answer = ask(made, "foo@h", "reg_send", "gate")
     assert [(loser.rule.text, loser.why) for loser in answer.losers] == [
         ("drop reg_send gate", "equally specific, and entry comes before table t0"),
         ("deny reg_send _", "it has more `_`"),
@@ -62,15 +75,16 @@ def test_why_the_others_lost() -> None:
 )
 def test_why_among_alike_ones(rules: list[str], why: str) -> None:
     command = "spawn_request" if "spawn_request" in rules[0] else "reg_send"
-    answer = explain(with_rules(rules), "foo@h", command, "gate" if command == "reg_send" else "gate:f/1")
+    answer = ask(with_rules(rules), "foo@h", command, "gate" if command == "reg_send" else "gate:f/1")
     assert answer.verdict == "drop"
     assert [loser.why for loser in answer.losers] == [why]
 
 
 def test_rules_for_one_payload_come_first() -> None:
-    answer = explain(with_rules(["deny *", "accept ping"]), "foo@h", "reg_send", "net_kernel")
+    answer = ask(with_rules(["deny *", "accept ping"]), "foo@h", "reg_send", "net_kernel")
     assert answer.verdict == "deny"
-    assert [(rule.text, shape) for rule, shape in answer.special] == [("accept ping", "is_auth")]
+    ping = "the message matches {'$gen_call', from(), {is_auth, node()}}"
+    assert [(each.rule.text, each.condition) for each in answer.special] == [("accept ping", ping)]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +98,7 @@ def test_rules_for_one_payload_come_first() -> None:
     ],
 )
 def test_notes(rules: list[str], command: str, key: str | None, words: str) -> None:
-    assert any(words in note for note in explain(with_rules(rules), "foo@h", command, key).notes)
+    assert any(words in note for note in ask(with_rules(rules), "foo@h", command, key).notes)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +111,7 @@ def test_notes(rules: list[str], command: str, key: str | None, words: str) -> N
     ],
 )
 def test_no_needless_notes(rules: list[str], command: str, key: str | None) -> None:
-    assert explain(with_rules(rules), "foo@h", command, key).notes == ()
+    assert ask(with_rules(rules), "foo@h", command, key).notes == ()
 
 
 @pytest.mark.parametrize(
@@ -112,7 +126,7 @@ def test_no_needless_notes(rules: list[str], command: str, key: str | None) -> N
     ],
 )
 def test_keys_may_have_lost_their_quotes_to_the_shell(command: str, key: str, shown: str) -> None:
-    assert explain(with_rules([]), "foo@h", command, key).key == shown
+    assert ask(with_rules([]), "foo@h", command, key).key == shown
 
 
 @pytest.mark.parametrize(
@@ -128,7 +142,7 @@ def test_keys_may_have_lost_their_quotes_to_the_shell(command: str, key: str, sh
 )
 def test_questions_that_cannot_be_asked(command: str, key: str | None, words: str) -> None:
     with pytest.raises(QuestionError, match=words.replace("*", r"\*")):
-        explain(with_rules([]), "foo@h", command, key)
+        ask(with_rules([]), "foo@h", command, key)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +162,7 @@ def test_questions_that_cannot_be_asked(command: str, key: str | None, words: st
     ],
 )
 def test_messages_that_make_otp_run_code(rules: list[str], key: str | None, verdict: str, decider: str | None) -> None:
-    answer = explain(with_rules(rules), "foo@h", "otp_internal", key)
+    answer = ask(with_rules(rules), "foo@h", "otp_internal", key)
     assert (answer.command, answer.verdict, answer.rule.text if answer.rule else None) == (
         "otp_internal",
         verdict,
@@ -158,15 +172,16 @@ def test_messages_that_make_otp_run_code(rules: list[str], key: str | None, verd
 
 def test_by_guarded_node() -> None:
     made = policy(peer(rules='["accept *"]', more='guards = ["bar@*"]') + peer("*@*", rules='["drop *"]'))
-    assert explain(made, "foo@h", "link", guard="bar@127.0.0.2").verdict == "accept"
-    assert explain(made, "foo@h", "link", guard="baz@127.0.0.2").verdict == "drop"
+    assert ask(made, "foo@h", "link", guard="bar@127.0.0.2").verdict == "accept"
+    assert ask(made, "foo@h", "link", guard="baz@127.0.0.2").verdict == "drop"
 
 
 def test_as_json() -> None:
     made = with_rules(["deny *", "accept ping"], defaults=["accept reg_send"])
-    shown = json.loads(json.dumps(explain(made, "foo@h", "reg_send", "net_kernel").to_json()))
+    shown = json.loads(json.dumps(ask(made, "foo@h", "reg_send", "net_kernel").to_json()))
     assert shown["verdict"] == "deny"
     assert shown["rule"] == {"text": "deny *", "where": "entry", "file": "distwall.toml", "line": 9, "column": 11}
-    assert shown["special"][0]["pattern"] == "is_auth"
+    assert shown["special"][0]["when"] == "{'$gen_call', from(), {is_auth, node()}}"
+    assert shown["special"][0]["to"] is None
     assert shown["lost"][0]["text"] == "accept reg_send"
     assert shown["entry"] == {"node": "foo@*", "file": "distwall.toml", "line": 7}

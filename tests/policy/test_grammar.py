@@ -1,9 +1,12 @@
 """The grammar of rules: what is read, and where an error points."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from distwall.policy.grammar import RuleSyntaxError, Statement, parse_rule
-from distwall.policy.names import Part
+from distwall.policy.names import Part, key_text
+from distwall.policy.services import built_in
 
 EXACT, PREFIX, ANY = "exact", "prefix", "any"
 
@@ -43,7 +46,79 @@ EXACT, PREFIX, ANY = "exact", "prefix", "any"
 def test_rules_that_are_read(text: str, expected: tuple[str, str, list[tuple[str, str]] | None]) -> None:
     verdict, command, key = expected
     parts = None if key is None else tuple(Part(kind, part) for kind, part in key)  # type: ignore[arg-type]
-    assert parse_rule(text) == Statement(verdict, command, parts)  # type: ignore[arg-type]
+    assert parse_rule(text, built_in()) == Statement(verdict, command, parts)  # type: ignore[arg-type]
+
+
+UNTIL = datetime(2026, 12, 31, 22, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "key", "scope", "pattern", "audit", "until"),
+    [
+        ("deny send to exposed", "send", None, "exposed", None, False, None),
+        ("deny monitor to  any ", "monitor", None, "any", None, False, None),
+        ("deny monitor to", "monitor", "to", None, None, False, None),
+        ("deny monitor to mode=audit", "monitor", "to", None, None, True, None),
+        ("deny monitor mode", "monitor", "mode", None, None, False, None),
+        ("deny send when {a, _}", "send", None, None, "{a, _}", False, None),
+        ("deny send to linked when [X|X]", "send", None, "linked", "[X | X]", False, None),
+        ("deny reg_send a when 'when'", "reg_send", "a", None, "'when'", False, None),
+        ("deny reg_send when a", "reg_send", None, None, "a", False, None),
+        ("deny reg_send when#{a:=1}mode=audit", None, None, None, None, False, None),
+        ("deny reg_send a* when #{} mode=audit", "reg_send", "a*", None, "#{}", True, None),
+        ("deny otp_internal a when _", "otp_internal", "a", None, "_", False, None),
+        ("deny call m:f/_ when [_]", "call", "m:f/_", None, "[_]", False, None),
+        ("deny call", "call", None, None, None, False, None),
+        ("deny * until=2026-12-31T22:00:00Z", "*", None, None, None, False, UNTIL),
+        ("deny * until=2027-01-01T00:00:00+02:00 mode=audit", "*", None, None, None, True, UNTIL),
+        ("deny ping mode=audit", "ping", None, None, None, True, None),
+    ],
+)
+def test_clauses_and_options(  # noqa: PLR0917
+    text: str,
+    command: str | None,
+    key: str | None,
+    scope: str | None,
+    pattern: str | None,
+    audit: bool,
+    until: datetime | None,
+) -> None:
+    if command is None:
+        with pytest.raises(RuleSyntaxError):
+            parse_rule(text, built_in())
+        return
+    made = parse_rule(text, built_in())
+    shown = None if made.key is None else key_text(made.key)
+    assert (made.command, shown, made.scope, made.audit, made.until) == (command, key, scope, audit, until)
+    assert (None if made.pattern is None else str(made.pattern)) == pattern
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("accept send <0.12.3>", Part("pid", "<0.12.3>")),
+        ("accept alias_send #Ref<0.3.2.1>", Part("ref", "#Ref<0.3.2.1>")),
+        ("accept monitor <0.12.3>", Part("pid", "<0.12.3>")),
+    ],
+)
+def test_processes_can_be_named_at_run_time(text: str, part: Part) -> None:
+    assert parse_rule(text, built_in(), run_time=True).key == (part,)
+    with pytest.raises(RuleSyntaxError, match="no place in a file"):
+        parse_rule(text, built_in())
+
+
+@pytest.mark.parametrize(
+    ("text", "index", "words"),
+    [
+        ("accept send <<1>>", 12, "is no process"),
+        ("accept send <1.2.3>", 12, "another node"),
+        ("accept send <0.1.2> to exposed", 20, "`to` after the end"),
+    ],
+)
+def test_what_is_no_process_at_run_time(text: str, index: int, words: str) -> None:
+    with pytest.raises(RuleSyntaxError, match=words) as caught:
+        parse_rule(text, built_in(), run_time=True)
+    assert caught.value.index == index
 
 
 @pytest.mark.parametrize(
@@ -58,7 +133,7 @@ def test_rules_that_are_read(text: str, expected: tuple[str, str, list[tuple[str
         ("deny everything", 5, "unknown command `everything`"),
         ("deny * x", 7, "`*` stands for every target"),
         ("accept link foo", 12, "`link` takes no key"),
-        ("accept ping foo", 12, "`ping` takes no key"),
+        ("accept ping foo", 12, "`ping` takes no argument"),
         ("accept reg_send Foo", 16, "a variable in Erlang"),
         ("accept reg_send _foo", 16, "a variable in Erlang"),
         ("accept reg_send __", 16, "a variable in Erlang"),
@@ -85,20 +160,36 @@ def test_rules_that_are_read(text: str, expected: tuple[str, str, list[tuple[str
         ("deny * # all", 7, "a comment inside a rule"),
         ("deny reg_send % x", 14, "a comment inside a rule"),
         ("# deny *", 0, "a comment inside a rule"),
-        ("accept call a:b/1", 7, "does not have `call` rules yet"),
-        ("accept erpc", 7, "does not have the service `erpc` yet"),
-        ("accept gen_server x", 7, "does not have the service `gen_server` yet"),
-        ("accept send to exposed", 12, "does not have `to` targets yet"),
-        ("accept monitor to exposed", 15, "does not have `to` targets yet"),
-        ("accept reg_send when {a}", 16, "does not have `when` patterns yet"),
-        ("accept reg_send x when {a}", 18, "does not have `when` patterns yet"),
-        ("accept send when {a}", 12, "does not have `when` patterns yet"),
-        ("accept link mode=audit", 12, "does not have the option `mode=` yet"),
-        ("accept reg_send x until=2026-12-31T00:00:00Z", 18, "does not have the option `until=` yet"),
+        ("accept call inventory", 21, "no `:`"),
+        ("accept call m:f/1 to exposed", 18, "`to` after the end"),
+        ("accept send to", 12, "`send` takes no key; end the rule after `send`, or write `to exposed`"),
+        ("accept send to exposd", 15, "unknown target `exposd`; did you mean `exposed`?"),
+        ("accept send to exposed,", 15, "unknown target"),
+        ("accept send to nowhere", 15, "write to exposed, spawned, linked, any"),
+        ("accept demonitor to exposed", 17, "`demonitor` aims at no process"),
+        ("accept * to exposed", 9, "`*` aims at no process"),
+        ("accept send <0.1.2>", 12, "processes and references have no place in a file"),
+        ("accept send when", 16, "the term ends here"),
+        ("accept send when {a", 17, "`{` without `}`"),
+        ("accept send when {a} b", 21, "`b` after the end of the rule"),
+        ("accept send when {a}b", 20, "`b` can't stand here"),
+        ("accept send when {a} when {b}", 21, "`when` after the end of the rule"),
+        ("accept link when {a}", 12, "`link` has no message; there are patterns for alias_send, call"),
+        ("accept * when {a}", 9, "`*` is about commands without a message, too"),
+        ("accept monitor a when {a}", 17, "`monitor` has no message"),
+        ("deny link mode=trial", 15, "unknown mode `trial`; write mode=audit"),
+        ("deny link mode=audit mode=audit", 21, "the option `mode=` twice"),
+        ("deny link mod=audit", 10, "unknown option `mod=`"),
+        ("accept link mode=audit", 12, "mode=audit on a rule that accepts"),
+        ("deny link until=2026-12-31", 16, "`2026-12-31` is not a time; write it with its zone"),
+        ("deny link until=2026-12-31T00:00:00", 16, "is not a time"),
+        ("deny link until=2026-13-31T00:00:00Z", 16, "is not a time"),
+        ("deny link mode=audit x", 21, "`x` after the end of the rule"),
+        ("accept ping when {a}", 12, "`ping` takes no argument"),
     ],
 )
 def test_rules_that_are_not(text: str, index: int, words: str) -> None:
     with pytest.raises(RuleSyntaxError) as caught:
-        parse_rule(text)
+        parse_rule(text, built_in())
     assert words in str(caught.value)
     assert caught.value.index == index

@@ -8,18 +8,27 @@ from hypothesis import strategies as st
 
 from distwall._core import COMMANDS
 from distwall.policy import Policy
-from tests.policy.judge import Question, Written, judge
+from distwall.policy.pattern import parse_pattern
+from tests.policy.judge import PING, Question, Written, judge
 from tests.policy.texts import with_rules
 
 NAMES = ["a", "ab", "abc", "b", "net_kernel"]
 
 
-def _decider(policy: Policy, command: str, key: tuple[str, ...] | None = None, shape: str | None = None) -> str | None:
+def _decider(
+    policy: Policy,
+    command: str,
+    key: tuple[str, ...] | None = None,
+    scope: str | None = None,
+    pattern: str | None = None,
+) -> str | None:
     """The text of the rule that decides for the first entry, by all three ways to find out, which must agree."""
     entry = policy.entries[0]
-    found = policy.ranked(entry).decides(command, key, shape)
-    for verdict, rule_id, _scope, pattern in policy.compile(entry).judge(command, key):
-        if pattern is None or pattern.decode() == shape:
+    code = None if pattern is None else parse_pattern(pattern).code
+    scopes = () if scope is None else (scope,)
+    found = policy.ranked(entry).decides(command, key, scopes=scopes, fits=lambda asked: asked.code == code)
+    for verdict, rule_id, to, when in policy.compile(entry).judge(command, key):
+        if when in (None, code) and to in (None, "any", scope):
             assert found is not None
             assert (policy.rule(rule_id), verdict) == (found.rule, found.rule.verdict)
             break
@@ -99,14 +108,14 @@ def test_a_specific_rule_of_a_table_beats_a_broad_one_of_the_entry() -> None:
 def test_ping_opens_its_message_and_its_monitor_and_no_more() -> None:
     policy = with_rules(["deny *", "accept ping"])
     assert _decider(policy, "monitor", ("net_kernel",)) == "accept ping"
-    assert _decider(policy, "reg_send", ("net_kernel",), "is_auth") == "accept ping"
+    assert _decider(policy, "reg_send", ("net_kernel",), pattern=PING) == "accept ping"
     assert _decider(policy, "reg_send", ("net_kernel",)) == "deny *"
     assert _decider(policy, "monitor", ("rex",)) == "deny *"
 
 
 def test_a_pattern_beats_a_key() -> None:
     policy = with_rules(["deny reg_send net_kernel", "accept ping"])
-    assert _decider(policy, "reg_send", ("net_kernel",), "is_auth") == "accept ping"
+    assert _decider(policy, "reg_send", ("net_kernel",), pattern=PING) == "accept ping"
     assert _decider(policy, "reg_send", ("net_kernel",)) == "deny reg_send net_kernel"
 
 
@@ -129,10 +138,15 @@ functions = st.builds(
     st.sampled_from(["a", "ab", "_", "a*"]),
     st.sampled_from(["0", "1", "_"]),
 )
+scopes = st.sampled_from([None, "exposed", "spawned", "linked", "any"])
+patterns = st.sampled_from([None, PING, "{a, _}", "[1, X, X]"])
 heads = st.one_of(
-    st.tuples(st.sampled_from([*COMMANDS, "*", "*", "ping", "otp_internal"]), st.none()),
-    st.tuples(st.sampled_from(["reg_send", "monitor", "otp_internal"]), names),
-    st.tuples(st.just("spawn_request"), functions),
+    st.tuples(st.sampled_from([*COMMANDS, "*", "*", "ping", "otp_internal", "call"]), st.none(), st.none(), st.none()),
+    st.tuples(st.sampled_from(["reg_send", "otp_internal"]), names | st.none(), st.none(), patterns),
+    st.tuples(st.just("monitor"), names, st.none(), st.none()),
+    st.tuples(st.sampled_from(["send", "alias_send", "exit2"]), st.none(), scopes, patterns),
+    st.tuples(st.sampled_from(["link", "group_leader", "monitor"]), st.none(), scopes, st.none()),
+    st.tuples(st.sampled_from(["spawn_request", "call"]), functions, st.none(), patterns),
 )
 
 
@@ -141,22 +155,23 @@ def cases(draw: st.DrawFn) -> Case:
     def rules(number: int | None) -> list[Written]:
         drawn = draw(st.lists(heads, max_size=7, unique=True))
         verdicts = st.sampled_from(["accept", "deny", "drop"])
-        return [Written(draw(verdicts), command, key, number, at) for at, (command, key) in enumerate(drawn)]
+        return [
+            Written(draw(verdicts), command, key, number, at, scope, pattern)
+            for at, (command, key, scope, pattern) in enumerate(drawn)
+        ]
 
     return Case([rules(number) for number in range(draw(st.integers(1, 3)))], rules(None))
 
 
+functions_asked = st.builds(
+    "{}:{}/{}".format, st.sampled_from(["a", "ab", "b"]), st.sampled_from(["a", "ab"]), st.sampled_from("01")
+)
+known = st.sampled_from([None, "exposed", "spawned", "linked"])
 questions: st.SearchStrategy[Question] = st.one_of(
-    st.tuples(st.sampled_from(COMMANDS), st.none(), st.none()),
-    st.tuples(st.sampled_from(["monitor", "otp_internal"]), st.sampled_from(NAMES), st.none()),
-    st.tuples(st.just("reg_send"), st.sampled_from(NAMES), st.sampled_from([None, "is_auth"])),
-    st.tuples(
-        st.just("spawn_request"),
-        st.builds(
-            "{}:{}/{}".format, st.sampled_from(["a", "ab", "b"]), st.sampled_from(["a", "ab"]), st.sampled_from("01")
-        ),
-        st.none(),
-    ),
+    st.tuples(st.sampled_from(COMMANDS), st.none(), known, patterns),
+    st.tuples(st.sampled_from(["monitor", "otp_internal"]), st.sampled_from(NAMES), st.none(), patterns),
+    st.tuples(st.just("reg_send"), st.sampled_from(NAMES), st.none(), patterns),
+    st.tuples(st.sampled_from(["spawn_request", "call"]), functions_asked, st.none(), patterns),
 )
 
 
@@ -164,8 +179,8 @@ questions: st.SearchStrategy[Question] = st.one_of(
 @given(cases(), st.lists(questions, min_size=1, max_size=12))
 def test_the_judges_agree(case: Case, asked: list[Question]) -> None:
     policy = case.policy()
-    for command, target, shape in asked:
+    for command, target, scope, pattern in asked:
         key = None if target is None else tuple(target.replace("/", ":").split(":"))
         everything = [rule for rules in (*case.lists, case.defaults) for rule in rules]
-        _, rule = judge(everything, (command, target, shape))
-        assert _decider(policy, command, key, shape) == (rule.text if rule else None)
+        _, rule = judge(everything, (command, target, scope, pattern))
+        assert _decider(policy, command, key, scope, pattern) == (rule.text if rule else None)

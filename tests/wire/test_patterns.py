@@ -201,7 +201,7 @@ def erlang(cases: list[tuple[Pattern, Term]]) -> list[bool]:
         lines.append(f"case binary_to_term(<<{data}>>) of {Erlang(pattern).clause} -> true; _ -> false end.")
     text = "".join(line + "\n" for line in lines)
     run = subprocess.run(
-        ["erl", "-noshell", "+fnu", "-eval", f"io:setopts([{{encoding, unicode}}]), {PROGRAM}"],
+        ["erl", "-noinput", "-noshell", "+fnu", "-eval", f"io:setopts([{{encoding, unicode}}]), {PROGRAM}"],
         input=text.encode(),
         capture_output=True,
         timeout=300,

@@ -64,10 +64,6 @@ fn scope(name: &str) -> PyResult<Scope> {
 }
 
 fn pattern(code: &[u8]) -> PyResult<Arc<Pattern>> {
-    // {'$gen_call', from(), {is_auth, node()}}
-    const IS_AUTH: &[u8] =
-        b"\x03\0\0\0\x03\x06\0\0\0\x0bw\x09$gen_call\x02\x0f\x03\0\0\0\x02\x06\0\0\0\x09w\x07is_auth\x02\x10";
-    let code = if code == b"is_auth" { IS_AUTH } else { code };
     Pattern::parse(code).map(Arc::new).map_err(PyValueError::new_err)
 }
 

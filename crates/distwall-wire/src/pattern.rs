@@ -61,6 +61,8 @@ enum Node {
     Bits(Box<[u8]>, u8),
     /// A binary that begins so.
     Prefix(Box<[u8]>),
+    /// An exported function: module, name, arity.
+    Export(Box<[u8]>, Box<[u8]>, u8),
     /// Id and serial of a process of the guarded node.
     Pid([u32; 2]),
     /// A reference of the guarded node.
@@ -231,6 +233,10 @@ impl<'a> Match<'a, '_> {
             Node::Prefix(prefix) => {
                 Ok(bits(reader)?.is_some_and(|(found, bits)| bits == 8 && found.starts_with(prefix)))
             }
+            Node::Export(module, name, arity) => Ok(reader.u8()? == tag::EXPORT
+                && walk::atom(reader)? == &**module
+                && walk::atom(reader)? == &**name
+                && walk::integer(reader)? == Some(Integer::Small(i64::from(*arity)))),
             Node::Pid(numbers) => {
                 if reader.peek()? != tag::PID {
                     return Ok(false);
@@ -499,10 +505,11 @@ fn literal(etf: &mut Reader<'_>, depth: u32) -> Result<Node, &'static str> {
             Integer::Big(negative, digits) => Node::Big(negative, digits.into()),
         });
     }
+    let text = |etf: &mut Reader<'_>| {
+        etf.atom().map(|atom| atom.text.into()).map_err(|_| "an atom in a pattern is not written as it should be")
+    };
     if walk::is_atom(etf) {
-        return Ok(Node::Atom(
-            etf.atom().map_err(|_| "an atom in a pattern is not written as it should be")?.text.into(),
-        ));
+        return Ok(Node::Atom(text(etf)?));
     }
     if let Some((bytes, count)) = bits(etf).map_err(short)? {
         if !(1..=8).contains(&count) {
@@ -513,6 +520,13 @@ fn literal(etf: &mut Reader<'_>, depth: u32) -> Result<Node, &'static str> {
     Ok(match etf.u8().map_err(short)? {
         tag::FLOAT => Node::Float(etf.take(8).map_err(short)?.try_into().map_err(|_| SHORT)?),
         tag::NIL => Node::Nil,
+        tag::EXPORT => {
+            let (module, name) = (text(etf)?, text(etf)?);
+            match walk::integer(etf).map_err(short)? {
+                Some(Integer::Small(arity)) => Node::Export(module, name, arity.try_into().map_err(|_| UNKNOWN)?),
+                _ => return Err(UNKNOWN),
+            }
+        }
         tag::SMALL_TUPLE => {
             let arity = u32::from(etf.u8().map_err(short)?);
             Node::Tuple((0..arity).map(|_| literal(etf, depth + 1)).collect::<Result<_, _>>()?)

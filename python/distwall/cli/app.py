@@ -14,10 +14,12 @@ from distwall.cli.doctor import doctor
 from distwall.cli.erlang_path import erlang_path
 from distwall.cli.exec import exec_
 from distwall.cli.explain import explain
+from distwall.cli.fmt import fmt
 from distwall.cli.init import init
 from distwall.cli.output import CommandError, console
 from distwall.cli.redirect import app as redirect
 from distwall.cli.run import run
+from distwall.cli.test import test_
 
 app = typer.Typer(
     name="distwall",
@@ -28,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (init, check, explain, run, exec_, peers, stats, doctor, erlang_path):
+for command in (init, check, fmt, explain, test_, run, exec_, peers, stats, doctor, erlang_path):
     app.command(command.__name__.strip("_").replace("_", "-"))(command)
 app.add_typer(redirect)
 

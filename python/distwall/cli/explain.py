@@ -6,7 +6,7 @@ import typer
 from rich.text import Text
 
 from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json
-from distwall.policy import Explanation, QuestionError, Rule
+from distwall.policy import Explanation, Question, QuestionError, Rule
 from distwall.policy import explain as ask
 
 _STYLES = {"accept": "bold green", "deny": "bold red", "drop": "bold magenta"}
@@ -14,10 +14,19 @@ _STYLES = {"accept": "bold green", "deny": "bold red", "drop": "bold magenta"}
 
 def explain(  # noqa: PLR0917
     peer: Annotated[str, typer.Argument(help="A node name, as in foo@10.0.0.1.", show_default=False)],
-    command: Annotated[str, typer.Argument(help="One of the 14 commands, or otp_internal.", show_default=False)],
+    command: Annotated[str, typer.Argument(help="One of the 14 commands, call, or otp_internal.", show_default=False)],
     key: Annotated[
-        str | None, typer.Argument(help="A registered name, or M:F/A for spawn_request.", show_default=False)
+        str | None, typer.Argument(help="A registered name, or M:F/A for call and spawn_request.", show_default=False)
     ] = None,
+    term: Annotated[
+        str | None,
+        typer.Option(help="The message, exit reason or list of arguments, as Erlang writes it.", show_default=False),
+    ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(help="How the peer knows its target: exposed, spawned or linked.", show_default=False),
+    ] = None,
+    out: Annotated[bool, typer.Option("--out", help="Ask about what the guarded node sends to the peer.")] = False,
     guard: Annotated[str | None, typer.Option(help="The guarded node, where entries differ by it.")] = None,
     config: ConfigOption = None,
     output: OutputOption = Output.HUMAN,
@@ -25,7 +34,7 @@ def explain(  # noqa: PLR0917
     """Say which rule decides about a command, and why."""
     policy = load_policy(config)
     try:
-        explanation = ask(policy, peer, command, key, guard)
+        explanation = ask(policy, peer, Question(command, key, to, term, out), guard)
     except QuestionError as error:
         raise CommandError(str(error), exit_code=2) from None
     if output is Output.JSON:
@@ -38,10 +47,12 @@ def explain(  # noqa: PLR0917
 def _lines(explanation: Explanation) -> list[Text]:
     asked = " ".join(part for part in (explanation.peer, explanation.command, explanation.key) if part)
     lines = [Text.assemble((explanation.verdict.upper(), _STYLES[explanation.verdict]), f"  {asked}")]
-    lines.extend(_about("first", rule, f"decides where the payload is {shape}") for rule, shape in explanation.special)
+    if explanation.audited:
+        lines[0].append("  (it passes all the same, and is recorded: mode=audit)")
+    lines.extend(_about("first", each.rule, f"decides where {each.condition}") for each in explanation.special)
     if explanation.rule:
         lines.append(_about("decides", explanation.rule))
-    elif explanation.entry:
+    elif explanation.reason == "default":
         lines.append(
             Text.assemble(("  decides  ", "dim"), "no rule speaks of it, and what nothing speaks of is denied")
         )

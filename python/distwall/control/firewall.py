@@ -18,7 +18,7 @@ from distwall.control.runtime import Kind, Setting
 from distwall.control.state import StateFile
 from distwall.control.tally import Statistics
 from distwall.control.threads import in_its_thread
-from distwall.policy import Explanation, Policy, QuestionError, Rule, explain
+from distwall.policy import Explanation, Policy, Question, QuestionError, Rule, explain
 from distwall.policy.grammar import VERDICTS, Verdict
 from distwall.policy.names import atom
 from distwall.policy.ranking import Ranking, rank
@@ -82,7 +82,7 @@ class Firewall(Channels):
         entry = self.policy.entry_for(node, guard)
         ranked = None if entry is None else self.rulebook.ranked(entry, node, guard)
         try:
-            return explain(self.policy, node, command, _key_text(key) or None, guard, ranked=ranked)
+            return explain(self.policy, node, Question(command, _key_text(key) or None), guard, ranked=ranked)
         except QuestionError as error:
             raise BadCallError(str(error)) from None
 

@@ -6,7 +6,7 @@ concern it into the tables of the core. ``explain`` says what the policy does wi
 """
 
 from distwall.policy.cookie import Cookie
-from distwall.policy.explanation import Explanation, QuestionError, explain, rule_to_json
+from distwall.policy.explanation import Explanation, Question, QuestionError, Special, explain, rule_to_json
 from distwall.policy.load import load, loads
 from distwall.policy.model import Address, Audit, Control, Entry, Guard, InsideTls, Policy, Redirect, Tls
 from distwall.policy.problem import Origin, PolicyError, Problem
@@ -26,9 +26,11 @@ __all__ = [
     "Policy",
     "PolicyError",
     "Problem",
+    "Question",
     "QuestionError",
     "Redirect",
     "Rule",
+    "Special",
     "Tls",
     "explain",
     "load",

@@ -4,14 +4,37 @@ These are warnings: such a policy is safe and in force, but it surprises.
 """
 
 from collections.abc import Iterator
+from functools import partial
+from operator import eq
 
+from distwall.policy.grammar import FUNCTION_COMMANDS, Key
 from distwall.policy.model import Entry, Policy
 from distwall.policy.names import Part, atom, is_glob
 from distwall.policy.problem import Origin, Problem
 from distwall.policy.ranking import Ranking, rank
-from distwall.policy.rules import Rule
+from distwall.policy.rules import Rule, is_service
+from distwall.policy.terms import Atom, Guard, List, Term, Tuple, Variable, Wildcard
+from distwall.policy.times import show_time, utc_now
 
-_PING = (("monitor", ("net_kernel",), None), ("reg_send", ("net_kernel",), "is_auth"))
+_WRAPPERS = (
+    *(("erlang", "apply", arity) for arity in "23"),
+    *(("erpc", "execute_call", arity) for arity in "234"),
+    *(("erpc", "execute_cast", arity) for arity in "13"),
+)
+"""Functions that distwall looks into: rules see what they would run."""
+
+_RUNNERS = (
+    *(("timer", name, arity) for name in ("apply_after", "apply_interval", "apply_repeatedly") for arity in "234"),
+    *(("rpc", name, arity) for name in ("call", "cast", "async_call", "block_call", "multicall") for arity in "345"),
+    *(("erpc", name, arity) for name in ("call", "cast", "multicall", "send_request") for arity in "2345"),
+    *(("proc_lib", name, arity) for name in ("spawn", "spawn_link", "start", "start_link") for arity in "1234"),
+    *(("erlang", name, arity) for name in ("spawn", "spawn_link", "spawn_monitor") for arity in "1234"),
+    *(("erl_eval", "exprs", arity) for arity in "2345"),
+    ("erlang", "hibernate", "3"),
+    ("os", "cmd", "1"),
+    ("os", "cmd", "2"),
+)
+"""Functions that run what they are given."""
 
 
 def warnings(policy: Policy) -> Iterator[Problem]:
@@ -33,9 +56,12 @@ def _all(policy: Policy) -> Iterator[Problem]:
     for entry in policy.entries:
         ranked = policy.ranked(entry)
         yield from _hidden_defaults(policy, entry, ranked)
-        yield from _broken_ping(entry, ranked)
+        yield from _broken_services(entry, ranked)
         yield from _calls_without_monitor(ranked)
         yield from _idle_otp_internal(entry, ranked)
+        yield from _runners(entry, ranked)
+    for rule in policy.rules:
+        yield from _of_one_rule(rule)
 
 
 def _unreachable_entries(policy: Policy) -> Iterator[Problem]:
@@ -79,7 +105,7 @@ def _shadowed(policy: Policy) -> Iterator[Problem]:
 def _hidden_defaults(policy: Policy, entry: Entry, ranked: Ranking) -> Iterator[Problem]:
     """Defaults that a broader attached rule silences, where that turns the verdict round."""
     for rule in policy.defaults:
-        if rule.command in ("*", "ping"):
+        if rule.command == "*" or is_service(rule):
             continue
         for candidate in rule.filters():
             winner = ranked.covering(candidate)
@@ -93,29 +119,84 @@ def _hidden_defaults(policy: Policy, entry: Entry, ranked: Ranking) -> Iterator[
                 yield Problem(winner.rule.origin, what, f"add `{rule.text}` to this list if it should hold")
 
 
-def _broken_ping(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
-    """`accept ping` that another rule breaks: the peer's ping then says pang and cuts the connection."""
-    accepted = next((f.rule for f in ranked if f.rule.command == "ping" and f.rule.verdict == "accept"), None)
-    if accepted is None:
-        return
-    for command, key, shape in _PING:
-        winner = ranked.decides(command, key, shape)
-        if winner is not None and winner.rule.verdict != "accept" and winner.rule.command != "ping":
-            what = (
-                f"for {entry.node}, `{winner.rule.text}` hides `accept ping` (line {accepted.origin.line}):"
-                " their pings say pang and disconnect"
+def _of_one_rule(rule: Rule) -> Iterator[Problem]:
+    """What can be told of a rule by itself."""
+    until, now = rule.statement.until, utc_now()
+    if until is not None and until <= now:
+        ended = f"has ended at {show_time(until)}"
+        if rule.statement.audit:
+            yield Problem(rule.origin, f"the trial of `{rule.text}` {ended}: it is enforced", "remove the two options")
+        else:
+            yield Problem(rule.origin, f"`{rule.text}` {ended}", "remove it, or write a later time")
+    if not is_service(rule) and rule.statement.pattern is not None and rule.command in FUNCTION_COMMANDS:
+        term = rule.statement.pattern.term
+        arity = rule.key[2] if rule.key else None
+        count = len(term.elements) if isinstance(term, List) and term.tail is None else None
+        if not isinstance(term, List | Wildcard | Variable) and term not in (Guard("list"), Guard("string")):
+            yield Problem(
+                rule.origin, f"`{rule.text}` never matches: arguments are a list", "write `when [PATTERN, ...]`"
             )
-            yield Problem(winner.rule.origin, what, "add `accept ping` to this list if they should get a pong")
-            return
+        elif count is not None and arity is not None and arity.kind == "exact" and arity.text != str(count):
+            what = f"`{rule.text}` never matches: {count} arguments for a function of {arity}"
+            yield Problem(rule.origin, what, "write a pattern for each argument")
+    if rule.verdict == "accept" and not is_service(rule) and rule.key is not None:
+        if rule.command in FUNCTION_COMMANDS and any(_names(rule.key, wrapper) for wrapper in _WRAPPERS):
+            what = f"`{rule.text}` does not decide about what is called so: rules see the function inside"
+            yield Problem(rule.origin, what, "write `accept call M:F/A` for that function")
+        elif rule.command == "reg_send" and rule.key == (Part("exact", "rex"),):
+            what = f"`{rule.text}` does not decide about calls: rules see the function inside"
+            yield Problem(rule.origin, what, "write `accept call M:F/A` for that function")
+
+
+def _names(key: Key, function: tuple[str, str, str]) -> bool:
+    """Whether a key names a function, apart perhaps from its arity."""
+    named = key[:2] == (Part("exact", function[0]), Part("exact", function[1]))
+    return named and key[2].matches(function[2])
+
+
+def _runners(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
+    """Accepted calls of functions which run what they are given: what is refused by name can be run through them."""
+    warned: set[Rule] = set()
+    for function in _RUNNERS:
+        winner = ranked.decides("call", function)
+        if winner is None or winner.rule.verdict != "accept" or winner.rule in warned or is_service(winner.rule):
+            continue
+        warned.add(winner.rule)
+        module, name, arity = function
+        what = f"for {entry.node}, `{winner.rule.text}` accepts {module}:{name}/{arity}, which runs what it is given"
+        yield Problem(winner.rule.origin, what, "accept the functions that are meant, by name")
+
+
+def _broken_services(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
+    """Accepted services of which another rule refuses a part. After a broken ping, the peer cuts the connection."""
+    broken: set[Rule] = set()
+    for part in ranked:
+        rule = part.rule
+        if not is_service(rule) or rule.verdict != "accept" or rule in broken:
+            continue
+        if part.key is not None and any(each.kind != "exact" for each in part.key):
+            continue
+        key = None if part.key is None else tuple(each.text for each in part.key)
+        scopes = () if part.scope is None else (part.scope,)
+        winner = ranked.decides(part.command, key, scopes=scopes, fits=partial(eq, part.pattern))
+        if winner is None or winner.rule.verdict == "accept" or winner.rule.command == rule.command:
+            continue
+        broken.add(rule)
+        effect = "their pings say pang and disconnect" if rule.command == "ping" else "a part of it is refused"
+        what = f"for {entry.node}, `{winner.rule.text}` hides `{rule.text}` (line {rule.origin.line}): {effect}"
+        remedy = f"add `{rule.text}` to this list if it should hold"
+        yield Problem(winner.rule.origin, what, remedy)
 
 
 def _calls_without_monitor(ranked: Ranking) -> Iterator[Problem]:
     """Accepted sends to a name whose monitor is refused: a call monitors first, and fails on that."""
     for candidate in ranked:
-        if candidate.command != "reg_send" or candidate.rule.verdict != "accept" or candidate.rule.command == "ping":
+        if candidate.command != "reg_send" or candidate.rule.verdict != "accept" or is_service(candidate.rule):
+            continue
+        if candidate.pattern is not None and not _may_be_call(candidate.pattern.term):
             continue
         key = _example(candidate.key[0]) if candidate.key else None
-        sent = ranked.decides("reg_send", key)
+        sent = ranked.decides("reg_send", key, fits=partial(eq, candidate.pattern))
         monitored = ranked.decides("monitor", key)
         if sent is not candidate or (monitored and (monitored.rule.verdict == "accept" or monitored.key)):
             continue
@@ -124,13 +205,20 @@ def _calls_without_monitor(ranked: Ranking) -> Iterator[Problem]:
         yield Problem(candidate.rule.origin, what, f"add `accept monitor{name}`, unless casts are all that is meant")
 
 
+def _may_be_call(term: Term) -> bool:
+    """Whether messages that match can be those of gen calls."""
+    if not isinstance(term, Tuple):
+        return isinstance(term, Wildcard | Variable)
+    return len(term.elements) == 3 and not (isinstance(term.elements[0], Atom) and term.elements[0].text != "$gen_call")
+
+
 def _idle_otp_internal(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
     """`otp_internal` rules that are never asked: about what is refused anyway, or what `accept *` accepts."""
     for candidate in ranked:
-        if candidate.command != "otp_internal":
+        if candidate.command != "otp_internal" or is_service(candidate.rule):
             continue
         key = _example(candidate.key[0]) if candidate.key else None
-        sent = ranked.decides("reg_send", key) or ranked.decides("send", None)
+        sent = ranked.decides("reg_send", key, fits=lambda _: True) or ranked.decides("send", None)
         text = candidate.rule.text
         if candidate.rule.verdict != "accept" and sent and sent.command == "*" and sent.rule.verdict == "accept":
             what = f"for {entry.node}, `{text}` is not asked: `{sent.rule.text}` accepts everything"

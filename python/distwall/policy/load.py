@@ -8,15 +8,16 @@ from pathlib import Path
 from distwall.policy.control import read_audit, read_control
 from distwall.policy.guard import read_guard
 from distwall.policy.lint import warnings
-from distwall.policy.lists import RuleLists
-from distwall.policy.model import Policy
+from distwall.policy.lists import LIST_KEYS, RuleLists
+from distwall.policy.mode import MODE_KEYS, read_mode
+from distwall.policy.model import ENFORCE, Policy
 from distwall.policy.peers import read_entries
 from distwall.policy.problem import Origin, PolicyError, Problem
 from distwall.policy.reader import Problems, Table
 from distwall.policy.secrets import COOKIE_KEYS
 from distwall.policy.source import Source
 
-_TABLES = {"guard", "defaults", "tables", "peers", "audit", "control"}
+_KEYS = {"guard", "defaults", "tables", "services", "peers", "audit", "control", *MODE_KEYS}
 
 
 def load(path: Path, env: Mapping[str, str] | None = None) -> Policy:
@@ -44,19 +45,34 @@ def loads(text: str, path: Path, env: Mapping[str, str] | None = None) -> Policy
 
 def _read(source: Source, env: Mapping[str, str]) -> Policy:
     problems = Problems()
-    top = Table(source, (), source.values, problems, known=_TABLES, later={"mode", "services", "fleet"})
+    top = Table(source, (), source.values, problems, known=_KEYS, later={"fleet"})
     guard = read_guard(top, env)
     lists = RuleLists()
-    defaults_table = top.table("defaults", known={"rules", *COOKIE_KEYS}, later={"rules_out", "mode"})
+    lists.read_services(top)
+    defaults_table = top.table("defaults", known={*LIST_KEYS, *COOKIE_KEYS})
     defaults = lists.read(defaults_table, "defaults")
+    defaults_out = lists.read_out(defaults_table, "defaults")
     lists.read_tables(top)
     entries = read_entries(top, defaults_table, guard, lists, env)
     control = read_control(top, guard, entries, env)
     audit = read_audit(top, env)
+    mode = read_mode(top) or ENFORCE
     lists.warn_of_idle_tables(top)
     if problems.errors:
         raise PolicyError(tuple(problems.errors))
     policy = Policy(
-        source.path, source.text, guard, entries, defaults, lists.tables, control, audit, tuple(lists.rules)
+        path=source.path,
+        text=source.text,
+        guard=guard,
+        entries=entries,
+        defaults=defaults,
+        defaults_out=defaults_out,
+        tables=lists.tables,
+        tables_out=lists.tables_out,
+        services=lists.services,
+        mode=mode,
+        control=control,
+        audit=audit,
+        rules=tuple(lists.rules),
     )
     return replace(policy, warnings=tuple(sorted([*problems.warnings, *warnings(policy)])))

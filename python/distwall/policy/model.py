@@ -1,18 +1,27 @@
 """The policy as the rest of distwall sees it: one immutable object for one file."""
 
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from distwall import _core
 from distwall.policy.cookie import Cookie
 from distwall.policy.names import glob_matches, is_glob, literal_length
 from distwall.policy.problem import Origin, Problem
 from distwall.policy.ranking import Ranking, rank
-from distwall.policy.rules import Rule, to_core
+from distwall.policy.rules import Rule, next_expiry, to_core
+from distwall.policy.services import Service
+from distwall.policy.times import utc_now
+
+_Kept = TypeVar("_Kept")
 
 OnFull = Literal["deny", "continue"]
+OnLimit = Literal["refuse", "close"]
 ClientCertificates = Literal["required", "optional"]
 
 
@@ -96,6 +105,22 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
+class Mode:
+    """Whether rules are enforced, or what they refuse passes and is recorded (``audit``)."""
+
+    audit: bool
+    until: datetime | None
+    """When that ends, and the rules are enforced; None: never."""
+
+    def audits(self, now: datetime) -> bool:
+        """Whether what rules refuse passes."""
+        return self.audit and (self.until is None or now < self.until)
+
+
+ENFORCE = Mode(audit=False, until=None)
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One ``[[peers]]`` entry, or the one that ``[defaults]`` with a cookie stands for."""
 
@@ -108,17 +133,23 @@ class Entry:
     sources: tuple[IPv4Network | IPv6Network, ...]
     """Where peers may come from (``from``); empty: from anywhere."""
     limits: dict[str, int]
+    on_limit: OnLimit
+    """What becomes of a command that a limit has no room for, or of its channel."""
     guards: tuple[str, ...] | None
     """Globs of the guarded nodes that the entry is about; None: all."""
     tables: tuple[str, ...]
     attached: tuple[tuple[Rule, ...], ...]
     """The entry's own rules, then those of its tables in order."""
+    rules_out: tuple[Rule, ...] | None
+    """The entry's own rules about what guarded nodes send to its peers; None: it has no such list."""
     third_nodes: tuple[str, ...]
     funs: bool | None
     tls: bool
     """Whether its peers have to speak TLS."""
     certificate: tuple[str, ...]
     """Globs, one of which a name in the peer's certificate has to match; empty: any certificate will do."""
+    mode: Mode | None
+    """None: as for all peers."""
     origin: Origin
 
     def admits(self, source: str) -> bool:
@@ -170,15 +201,21 @@ class Policy:
     entries: tuple[Entry, ...]
     """The ``[[peers]]`` in the order of the file, then the entry of ``[defaults]`` if that has a cookie."""
     defaults: tuple[Rule, ...]
+    defaults_out: tuple[Rule, ...] | None
+    """The ``rules_out`` of ``[defaults]``; None: it has no such list."""
     tables: dict[str, tuple[Rule, ...]]
     """``[tables.NAME]`` by name."""
+    tables_out: dict[str, tuple[Rule, ...]]
+    """Their ``rules_out``, of those that have any."""
+    services: Mapping[str, Service]
+    """What rules may name: the services that come with distwall, and those of the file."""
+    mode: Mode
     control: Control
     audit: Audit
     rules: tuple[Rule, ...]
     """All rules of the file, by their ids."""
     warnings: tuple[Problem, ...] = ()
-    _ranked: dict[int, Ranking] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _compiled: dict[int, "_core.Policy"] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _kept: dict[tuple[object, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def guards(self, node: str) -> bool:
         """Whether the node of that full name is guarded."""
@@ -203,19 +240,68 @@ class Policy:
         # max() takes the first of equals.
         return max(fitting, key=lambda e: (not is_glob(e.node), literal_length(e.node)), default=None)
 
-    def ranked(self, entry: Entry) -> Ranking:
-        """All filters that concern an entry's peers, the strongest first."""
-        if entry.index not in self._ranked:
-            self._ranked[entry.index] = rank(entry.attached, [self.defaults])
-        return self._ranked[entry.index]
+    def ranked(self, entry: Entry, now: datetime | None = None) -> Ranking:
+        """All filters that concern an entry's peers and hold ``now``, the strongest first."""
+        now = now or utc_now()
+        return self._keep("in", entry, now, lambda: rank(entry.attached, [self.defaults], now=now))
 
-    def compile(self, entry: Entry) -> "_core.Policy":
+    def ranked_out(self, entry: Entry, now: datetime | None = None) -> Ranking | None:
+        """The same about what guarded nodes send to them; None: no rules are about that, and it passes."""
+        now = now or utc_now()
+        lists = self.lists_out(entry, entry.tables)
+        return None if lists is None else self._keep("out", entry, now, lambda: rank(*lists, now=now))
+
+    def lists_out(
+        self, entry: Entry, tables: Iterable[str]
+    ) -> tuple[list[tuple[Rule, ...]], list[tuple[Rule, ...]]] | None:
+        """The lists of rules about what is sent to an entry's peers, with these ``tables``: attached, and defaults.
+
+        None: there is no such list.
+        """
+        attached = [entry.rules_out, *(self.tables_out.get(name) for name in tables)]
+        if self.defaults_out is None and not any(rules is not None for rules in attached):
+            return None
+        return [rules for rules in attached if rules is not None], [self.defaults_out or ()]
+
+    def compile(self, entry: Entry, now: datetime | None = None) -> "_core.Policy":
         """The rules of an entry's peers in the form that channels judge by."""
-        if entry.index not in self._compiled:
-            rules = to_core(self.ranked(entry).layers)
-            self._compiled[entry.index] = _core.Policy(rules, third_nodes=entry.third_nodes, funs=entry.funs)
-        return self._compiled[entry.index]
+        now = now or utc_now()
+        return self._keep("core in", entry, now, lambda: compiled(self.ranked(entry, now), entry, now))
+
+    def compile_out(self, entry: Entry, now: datetime | None = None) -> "_core.Policy | None":
+        """The rules about what is sent to them; None: it passes."""
+        now = now or utc_now()
+        ranked = self.ranked_out(entry, now)
+        return None if ranked is None else self._keep("core out", entry, now, lambda: compiled(ranked, entry, now))
+
+    def audits(self, entry: Entry, now: datetime) -> bool:
+        """Whether what the rules refuse to an entry's peers passes, and is recorded."""
+        return (entry.mode or self.mode).audits(now)
+
+    def next_expiry(self, now: datetime) -> datetime | None:
+        """When something next ends to hold, a rule or the mode of an entry; None: never."""
+        modes = [self.mode, *(entry.mode for entry in self.entries if entry.mode)]
+        ends = [mode.until for mode in modes if mode.until and mode.until > now]
+        return min([*ends, *filter(None, [next_expiry(self.rules, now)])], default=None)
 
     def rule(self, rule_id: int) -> Rule:
         """The rule that a judgement or an event of the core names."""
         return self.rules[rule_id]
+
+    @cached_property
+    def _ends(self) -> list[datetime]:
+        return sorted({rule.statement.until for rule in self.rules if rule.statement.until})
+
+    def _keep(self, what: str, entry: Entry, now: datetime, make: Callable[[], _Kept]) -> _Kept:
+        """What ``make`` makes, made once for as long as the same rules hold."""
+        key = what, entry.index
+        age = bisect_right(self._ends, now)
+        if key not in self._kept or self._kept[key][0] != age:
+            self._kept[key] = age, make()
+        kept: _Kept = self._kept[key][1]
+        return kept
+
+
+def compiled(ranked: Ranking, entry: Entry, now: datetime) -> "_core.Policy":
+    """Ranked filters in the form that the channels of an entry's peers judge by."""
+    return _core.Policy(to_core(ranked.layers, now), third_nodes=entry.third_nodes, funs=entry.funs)

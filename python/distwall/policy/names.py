@@ -18,7 +18,7 @@ RESERVED_WORDS = frozenset(
 _UNQUOTED_ATOM = re.compile(r"[a-z][a-zA-Z0-9_@]*\Z")
 _ESCAPES = {"\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "'": "\\'", "\\": "\\\\"}
 
-PartKind = Literal["exact", "prefix", "any"]
+PartKind = Literal["exact", "prefix", "any", "pid", "ref"]
 
 
 def atom(text: str) -> str:
@@ -30,7 +30,10 @@ def atom(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a rule's key: an exact text, all texts that begin with one, or any (``_``)."""
+    """One part of a rule's key: an exact text, all texts that begin with one, or any (``_``).
+
+    The text of a ``pid`` or ``ref`` is as the guarded node prints it, ``<0.123.0>``.
+    """
 
     kind: PartKind
     text: str = ""
@@ -38,28 +41,38 @@ class Part:
     def matches(self, text: str) -> bool:
         """Whether the part stands for ``text``."""
         match self.kind:
-            case "exact":
-                return self.text == text
             case "prefix":
                 return text.startswith(self.text)
             case "any":
                 return True
+            case _:
+                return self.text == text
 
     def covers(self, other: "Part") -> bool:
         """Whether the part stands for all that ``other`` stands for."""
-        if other.kind == "exact":
-            return self.matches(other.text)
-        if other.kind == "prefix":
-            return self.kind != "exact" and self.matches(other.text)
-        return self.kind == "any" or (self.kind == "prefix" and not self.text)
+        if self.kind == "any" or other.kind == "any":
+            return self.kind == "any" or (self.kind == "prefix" and not self.text)
+        if other.kind == "prefix" or self.kind == "prefix":
+            return self.kind == "prefix" and other.kind in ("exact", "prefix") and self.matches(other.text)
+        return self == other
 
     def __str__(self) -> str:
         if self.kind == "any":
             return "_"
+        if self.kind in ("pid", "ref"):
+            return self.text
         star = "*" if self.kind == "prefix" else ""
         # An arity is a number, not an atom.
         text = self.text if self.text.isdecimal() or (star and not self.text) else atom(self.text)
         return text + star
+
+
+def key_text(key: tuple[Part, ...]) -> str:
+    """A key as rules write it."""
+    if len(key) == 1:
+        return str(key[0])
+    module, function, arity = key
+    return f"{module}:{function}/{arity}"
 
 
 @lru_cache(maxsize=4096)

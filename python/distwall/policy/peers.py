@@ -6,15 +6,29 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from distwall._core import DEFAULT_LIMITS
 from distwall.policy.cookie import Cookie
 from distwall.policy.guard import NO_COOKIE
-from distwall.policy.lists import RuleLists
-from distwall.policy.model import Entry, Guard
+from distwall.policy.lists import LIST_KEYS, RuleLists
+from distwall.policy.mode import MODE_KEYS, read_mode
+from distwall.policy.model import Entry, Guard, OnLimit
 from distwall.policy.names import glob_matches, is_glob, node_glob_fault
 from distwall.policy.problem import Origin
 from distwall.policy.reader import Table
 from distwall.policy.secrets import COOKIE_KEYS, cookie_origin, read_cookie
 from distwall.policy.tls import entry_certificate, entry_tls
 
-_KEYS = {"node", "visible", "tables", "rules", "limits", "third_nodes", "funs", "from", "guards", "tls", "certificate"}
+_KEYS = {
+    "node",
+    "visible",
+    "tables",
+    "limits",
+    "on_limit",
+    "third_nodes",
+    "funs",
+    "from",
+    "guards",
+    "tls",
+    "certificate",
+}
+_ON_LIMIT: dict[str, OnLimit] = {"refuse": "refuse", "close": "close"}
 _MAX_LIMIT = 2**63 - 1
 
 
@@ -42,9 +56,8 @@ def _tables(top: Table) -> list[Table]:
     if not isinstance(peers, list):
         top.key_error("peers", "`peers` is one table", "write each entry as [[peers]]")
         return []
-    known = _KEYS | set(COOKIE_KEYS)
-    later = {"rules_out", "mode", "until"}
-    return [top.table("peers", index, known=known, later=later) for index in range(len(peers))]
+    known = _KEYS | LIST_KEYS | MODE_KEYS | set(COOKIE_KEYS)
+    return [top.table("peers", index, known=known) for index in range(len(peers))]
 
 
 def _entry(  # noqa: PLR0917
@@ -77,13 +90,16 @@ def _entry(  # noqa: PLR0917
         visible=visible,
         sources=_sources(table),
         limits=_limits(table),
+        on_limit=_on_limit(table),
         guards=_guards(table, guard),
         tables=tables,
         attached=(own_rules, *(lists.tables[name] for name in tables)),
+        rules_out=lists.read_out(table, "entry"),
         third_nodes=table.globs("third_nodes") if "third_nodes" in table else default_third_nodes,
         funs=table.boolean("funs", False) if "funs" in table else None,
         tls=tls,
         certificate=entry_certificate(table, tls=tls),
+        mode=read_mode(table),
         origin=table.at("node") if "node" in table else table.origin,
     )
 
@@ -97,13 +113,16 @@ def _defaults_entry(index: int, cookie: Cookie, origin: Origin, *, tls: bool) ->
         visible=False,
         sources=(),
         limits={},
+        on_limit="refuse",
         guards=None,
         tables=(),
         attached=(),
+        rules_out=None,
         third_nodes=(),
         funs=None,
         tls=tls,
         certificate=(),
+        mode=None,
         origin=origin,
     )
 
@@ -145,6 +164,13 @@ def _limits(table: Table) -> dict[str, int]:
         for name in limits.values
         if name in DEFAULT_LIMITS
     }
+
+
+def _on_limit(table: Table) -> OnLimit:
+    text = table.string("on_limit", "refuse")
+    if text not in _ON_LIMIT:
+        table.error("on_limit", f"`{text}` is no way to go on", 'write on_limit = "refuse" or on_limit = "close"')
+    return _ON_LIMIT.get(text, "refuse")
 
 
 def _warn_of_cluster_cookie(table: Table, cookie: Cookie, guard: Guard, *, visible: bool, tls: bool) -> None:

@@ -6,10 +6,15 @@ can't differ.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from datetime import datetime
+from functools import cached_property, lru_cache
 from heapq import merge
+from operator import itemgetter
 
+from distwall.policy.pattern import Pattern
 from distwall.policy.rules import Filter, Rule, precision
+from distwall.policy.times import utc_now
 
 _Narrow = tuple[str, tuple[str, ...]]
 
@@ -25,57 +30,84 @@ class Ranking:
         """``layers``: granted, attached, defaults; each ranked in itself, and stronger than the next."""
         self.layers = layers
         self.filters = tuple(candidate for layer in layers for candidate in layer)
-        self._narrow: defaultdict[_Narrow, list[int]] = defaultdict(list)
-        self._broad: defaultdict[str, list[int]] = defaultdict(list)
-        for index, candidate in enumerate(self.filters):
-            key = _exact(candidate)
-            if key is None:
-                self._broad[candidate.command].append(index)
-            else:
-                self._narrow[candidate.command, key].append(index)
 
     def __iter__(self) -> Iterator[Filter]:
         return iter(self.filters)
 
-    def decides(self, command: str, key: tuple[str, ...] | None = None, shape: str | None = None) -> Filter | None:
-        """The filter that decides about a command whose payload has ``shape``; None if nothing speaks."""
-        return next((c for c in self._near(command, key) if c.matches(command, key, shape)), None)
+    def decides(
+        self,
+        command: str,
+        key: tuple[str, ...] | None = None,
+        *,
+        scopes: Collection[str] = (),
+        fits: Callable[[Pattern], bool] = lambda _: False,
+    ) -> Filter | None:
+        """The filter that decides about a command, as `Filter.matches` takes it; None if nothing speaks."""
+        near = self.near(command, key)
+        return next((c for c in near if c.matches(command, key, scopes=scopes, fits=fits)), None)
+
+    def layer(self, rule: Rule) -> int:
+        """The number of the layer that a rule is of: 0 granted, 1 attached, 2 defaults."""
+        return next(number for number, layer in enumerate(self.layers) if any(c.rule is rule for c in layer))
 
     def covering(self, other: Filter) -> Filter | None:
         """The strongest filter that speaks of all that ``other`` does; if another one, ``other`` never decides."""
-        return next((c for c in self._near(other.command, _exact(other)) if c.covers(other)), None)
+        return next((c for c in self.near(other.command, _exact(other)) if c.covers(other)), None)
 
-    def _near(self, command: str, key: tuple[str, ...] | None) -> Iterator[Filter]:
+    def near(self, command: str, key: tuple[str, ...] | None) -> Iterator[Filter]:
         """In order, the filters that may speak of ``command`` on ``key``; all that do are among them."""
-        found = [self._broad.get(command, [])]
-        if command not in ("*", "otp_internal"):
-            found.append(self._broad.get("*", []))
+        narrow, broad = self._index
+        found = [broad.get(command, [])]
+        if command not in ("*", "otp_internal", "call"):
+            found.append(broad.get("*", []))
         if key is not None:
-            found.append(self._narrow.get((command, key), []))
+            found.append(narrow.get((command, key), []))
         return (self.filters[index] for index in merge(*found))
+
+    @cached_property
+    def _index(self) -> tuple[dict[_Narrow, list[int]], dict[str, list[int]]]:
+        narrow: defaultdict[_Narrow, list[int]] = defaultdict(list)
+        broad: defaultdict[str, list[int]] = defaultdict(list)
+        for index, candidate in enumerate(self.filters):
+            key = _exact(candidate)
+            if key is None:
+                broad[candidate.command].append(index)
+            else:
+                narrow[candidate.command, key].append(index)
+        return narrow, broad
 
 
 def rank(
     attached: Sequence[Iterable[Rule]],
     defaults: Sequence[Iterable[Rule]],
     granted: Sequence[Iterable[Rule]] = (),
+    *,
+    now: datetime | None = None,
 ) -> Ranking:
-    """All filters that concern a peer.
+    """All filters that concern a peer and hold ``now`` (None: at this time).
 
     ``attached`` holds the lists that are attached to the peer, in the order in which they win among equally specific
     filters; ``defaults`` speak only where none of those does; ``granted`` lists speak before all others.
     """
-    return Ranking(*(_ranked(lists) for lists in (granted, attached, defaults)))
+    now = now or utc_now()
+    return Ranking(*(_ranked(lists, now) for lists in (granted, attached, defaults)))
 
 
-def _ranked(lists: Sequence[Iterable[Rule]]) -> list[Filter]:
-    filters = [candidate for rules in lists for rule in rules for candidate in rule.filters()]
-    # sorted() is stable: equally specific ones stay as they came.
-    return sorted(filters, key=precision)
+def _ranked(lists: Sequence[Iterable[Rule]], now: datetime) -> list[Filter]:
+    # Stable: equally specific ones stay as they came, list by list. Each list alone is sorted once only.
+    kept = [_sorted(tuple(rules)) for rules in lists]
+    ranked = list(merge(*kept, key=itemgetter(0))) if len(kept) > 1 else [pair for pairs in kept for pair in pairs]
+    return [candidate for _, candidate in ranked if candidate.rule.holds(now)]
+
+
+@lru_cache(maxsize=4096)
+def _sorted(rules: tuple[Rule, ...]) -> list[tuple[tuple[int, ...], Filter]]:
+    filters = [candidate for rule in rules for candidate in rule.filters()]
+    return sorted(((precision(candidate), candidate) for candidate in filters), key=itemgetter(0))
 
 
 def _exact(candidate: Filter) -> tuple[str, ...] | None:
     """The one target that a filter is about; None if it is about several."""
-    if candidate.key is None or any(part.kind != "exact" for part in candidate.key):
+    if candidate.key is None or any(part.kind in ("prefix", "any") for part in candidate.key):
         return None
     return tuple(part.text for part in candidate.key)

@@ -5,12 +5,14 @@ pass finds all that is wrong. The caller must not use what it built if there are
 """
 
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any
 
 from distwall.policy.names import node_glob_fault
 from distwall.policy.problem import Origin, Problem
 from distwall.policy.source import Source, TomlPath
+from distwall.policy.times import parse_time
 
 
 class Problems:
@@ -110,6 +112,17 @@ class Table:
             self.error(key, f"`{key}` is {kind(value)}", "write true or false")
             return default
         return value
+
+    def time(self, key: str) -> datetime | None:
+        """A time with its zone, in UTC; None if there is none."""
+        value = self.values.get(key)
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            return value.astimezone(UTC)
+        time = parse_time(value) if isinstance(value, str) else None
+        if value is not None and time is None:
+            shown = f"`{value}`" if isinstance(value, str | datetime) else kind(value)
+            self.error(key, f"`{key}` is {shown}, not a time with its zone", f"write {key} = 2026-12-31T00:00:00Z")
+        return time
 
     def strings(self, key: str) -> list[tuple[int, str]]:
         """The strings of a list, each with its index."""

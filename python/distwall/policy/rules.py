@@ -1,73 +1,150 @@
 """Rules, the filters that they stand for, and how specific these are."""
 
-import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum
-from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from distwall.policy.grammar import SERVICES, Key, Verdict, parse_key, parse_rule
+from distwall.policy.grammar import Key, Scope, Statement, Verdict, parse_rule
 from distwall.policy.names import Part
+from distwall.policy.pattern import Pattern
 from distwall.policy.problem import Origin
+from distwall.policy.services import Service, built_in, service
+from distwall.policy.times import utc_now
 
 if TYPE_CHECKING:
     from distwall._core import CoreRule, KeyPart
 
+__all__ = ["service"]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One rule. ``where`` is ``entry``, ``table NAME`` or ``defaults``; ``id`` numbers the rules of a policy."""
+    """One rule. ``where`` is ``entry``, ``table NAME`` or ``defaults``; ``id`` numbers the rules of a policy.
+
+    Each rule is equal to itself only.
+    """
 
     id: int
     text: str
-    verdict: Verdict
-    command: str
-    key: Key | None
+    statement: Statement
     origin: Origin
     where: str
-
-    def filters(self) -> tuple["Filter", ...]:
-        """What the rule stands for: itself, or the bundle of a service."""
-        if self.command in SERVICES:
-            return tuple(Filter(self, *candidate) for candidate in service(self.command))
-        return (Filter(self, self.command, self.key, None),)
+    parts: tuple[Statement, ...]
+    """What it stands for: itself, or the filters of a service."""
 
     @property
-    def identity(self) -> tuple[str, Key | None]:
+    def verdict(self) -> Verdict:
+        """What it does."""
+        return self.statement.verdict
+
+    @property
+    def command(self) -> str:
+        """What it is about: a command, ``*``, ``otp_internal``, ``call``, or a service."""
+        return self.statement.command
+
+    @property
+    def key(self) -> Key | None:
+        """Whom it is about."""
+        return self.statement.key
+
+    def filters(self) -> tuple["Filter", ...]:
+        """What the rule stands for."""
+        return tuple(Filter(self, part.command, part.key, part.scope, part.pattern) for part in self.parts)
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it decides. A rule that was on trial until then does so from then on."""
+        said = self.statement
+        return said.audit or said.until is None or now < said.until
+
+    def audits(self, now: datetime) -> bool:
+        """Whether what it refuses passes, and is recorded."""
+        said = self.statement
+        return said.audit and (said.until is None or now < said.until)
+
+    @property
+    def identity(self) -> tuple[object, ...]:
         """What may stand only once in a list."""
-        return self.command, self.key
+        said = self.statement
+        return said.command, said.argument, said.key, said.scope, said.pattern
 
 
-def make_rule(rule_id: int, text: str, origin: Origin, where: str) -> Rule:
-    """The rule of that text. Raises RuleSyntaxError."""
-    statement = parse_rule(text)
-    return Rule(rule_id, text.strip(), statement.verdict, statement.command, statement.key, origin, where)
+def make_rule(
+    rule_id: int,
+    text: str,
+    origin: Origin,
+    where: str,
+    services: Mapping[str, Service] | None = None,
+    *,
+    run_time: bool = False,
+) -> Rule:
+    """The rule of that text. Raises RuleSyntaxError.
+
+    ``services`` are those that it may name (None: those that come with distwall). ``run_time``: it is made while
+    distwall runs, and may name a process.
+    """
+    services = built_in() if services is None else services
+    said = parse_rule(text, services, run_time=run_time)
+    parts = services[said.command].parts(said.argument) if said.command in services else (said,)
+    return Rule(rule_id, text.strip(), said, origin, where, parts)
+
+
+def is_service(rule: Rule) -> bool:
+    """Whether a rule names a service."""
+    return rule.parts != (rule.statement,)
+
+
+def next_expiry(rules: Iterable[Rule], now: datetime) -> datetime | None:
+    """When the next of ``rules`` ends to hold, or to be on trial; None: none ever will."""
+    return min((r.statement.until for r in rules if r.statement.until and r.statement.until > now), default=None)
+
+
+def _never(_: Pattern) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One command, optional key and optional payload shape, with the verdict of the rule that it comes from."""
+    """One command with what narrows it, and the verdict of the rule that it comes from."""
 
     rule: Rule
     command: str
     key: Key | None
-    pattern: str | None
+    scope: Scope | None
+    pattern: Pattern | None
 
-    def matches(self, command: str, key: tuple[str, ...] | None = None, shape: str | None = None) -> bool:
-        """Whether the filter speaks of ``command`` on ``key`` with a payload of ``shape`` (None: of no named shape)."""
+    def matches(
+        self,
+        command: str,
+        key: tuple[str, ...] | None = None,
+        *,
+        scopes: Collection[str] = (),
+        fits: Callable[[Pattern], bool] = _never,
+    ) -> bool:
+        """Whether the filter speaks of ``command`` on ``key``.
+
+        ``scopes``: how the sender came to know its target. ``fits``: whether the payload matches a pattern.
+        """
         return (
-            (self.command == command or (self.command == "*" and command != "otp_internal"))
-            and (self.key is None or (key is not None and _all_match(self.key, key)))
-            and (self.pattern is None or self.pattern == shape)
+            self.aims_at(command, key)
+            and (self.scope in (None, "any") or self.scope in scopes)
+            and (self.pattern is None or fits(self.pattern))
+        )
+
+    def aims_at(self, command: str, key: tuple[str, ...] | None) -> bool:
+        """Whether it speaks of ``command`` on ``key``, apart from its scope and its pattern."""
+        return (self.command == command or (self.command == "*" and command not in ("otp_internal", "call"))) and (
+            self.key is None or (key is not None and _all_match(self.key, key))
         )
 
     def covers(self, other: "Filter") -> bool:
         """Whether the filter speaks of everything that ``other`` speaks of."""
         if self.pattern is not None and self.pattern != other.pattern:
             return False
-        if self.command != other.command and (self.command != "*" or other.command == "otp_internal"):
+        if self.scope not in (None, "any", other.scope) or (self.scope == "any" and other.command == "*"):
+            return False
+        if self.command != other.command and (self.command != "*" or other.command in ("otp_internal", "call")):
             return False
         if self.key is None:
             return True
@@ -80,55 +157,53 @@ class Specificity(IntEnum):
     PATTERN = 0
     KEY = 1
     PREFIX = 2
+    SCOPE = 3
     COMMAND = 4
     ALL = 5
 
 
 def specificity(candidate: Filter) -> Specificity:
     """The class of a filter in the order of precedence."""
-    if candidate.pattern is not None:
-        return Specificity.PATTERN
-    if candidate.key is not None:
-        return Specificity.PREFIX if any(part.kind == "prefix" for part in candidate.key) else Specificity.KEY
-    return Specificity.ALL if candidate.command == "*" else Specificity.COMMAND
+    return Specificity.PATTERN if candidate.pattern is not None else _without_pattern(candidate)
 
 
 def precision(candidate: Filter) -> tuple[int, ...]:
     """Orders the filters of a policy layer by specificity alone: the smaller decides.
 
-    A longer prefix is the closer one; with the same prefix, as between exact keys, the one with fewer ``_``.
+    A longer prefix is the closer one; with the same prefix, as between exact keys, the one with fewer ``_``. Among
+    patterns, the one whose key or scope is the closer one. ``to any`` is wider than the other scopes.
     """
     key = candidate.key or ()
     prefixed = sum(len(part.text) for part in key if part.kind == "prefix")
-    return specificity(candidate), -prefixed, sum(part.kind == "any" for part in key)
+    wild = sum(part.kind == "any" for part in key) + (candidate.scope == "any")
+    return specificity(candidate), _without_pattern(candidate), -prefixed, wild
 
 
-def to_core(layers: Iterable[Iterable[Filter]]) -> list["CoreRule"]:
+def _without_pattern(candidate: Filter) -> Specificity:
+    if candidate.key is not None:
+        return Specificity.PREFIX if any(part.kind == "prefix" for part in candidate.key) else Specificity.KEY
+    if candidate.scope is not None:
+        return Specificity.SCOPE
+    return Specificity.ALL if candidate.command == "*" else Specificity.COMMAND
+
+
+def to_core(layers: Iterable[Iterable[Filter]], now: datetime | None = None) -> list["CoreRule"]:
     """Ranked filters in the form that the core takes: those of granted tables, what is attached, the defaults."""
+    now = now or utc_now()
     return [
         (
             f.command,
             _core_key(f.key),
-            None,
-            None if f.pattern is None else f.pattern.encode(),
+            f.scope,
+            None if f.pattern is None else f.pattern.code,
             f.rule.verdict,
             layer,
-            False,
+            f.rule.audits(now),
             f.rule.id,
         )
         for layer, filters in enumerate(layers)
         for f in filters
     ]
-
-
-@cache
-def service(name: str) -> tuple[tuple[str, Key | None, str | None], ...]:
-    """The filters of a service: command, key and payload shape of each."""
-    data = tomllib.loads(files("distwall.policy").joinpath("services.toml").read_text(encoding="utf-8"))
-    return tuple(
-        (candidate["command"], parse_key(candidate["command"], candidate["key"]), candidate.get("pattern"))
-        for candidate in data[name]["filters"]
-    )
 
 
 def _all_match(parts: Sequence[Part], key: Sequence[str]) -> bool:

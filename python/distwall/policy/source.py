@@ -69,6 +69,16 @@ class Source:
         offset = self._offsets(path)[1]
         return self.at(self._string_offsets(offset, index))
 
+    def literal(self, path: TomlPath) -> tuple[int, int]:
+        """From where to where in ``text`` the string at ``path`` is written, its quotes included."""
+        value: Any = self.values
+        for step in path:
+            value = value[step]
+        start = self._offsets(path)[1]
+        end = self._string_offsets(start, len(value))
+        quote = self.text[start]
+        return start, end + (3 if self.text.startswith(quote * 3, start) else 1)
+
     def _offsets(self, path: TomlPath) -> tuple[int, int]:
         while path:
             if found := self._spans.get(path):

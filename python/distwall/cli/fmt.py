@@ -1,0 +1,65 @@
+"""``distwall fmt``: rules written in their one form."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from distwall.cli.output import CommandError, console, find_config, unreadable
+from distwall.policy import PolicyError
+from distwall.policy.layout import formatted
+from distwall.policy.source import Source
+
+
+def fmt(
+    file: Annotated[Path | None, typer.Argument(help="The policy file.", show_default=False)] = None,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if something would change.")] = False,
+) -> None:
+    """Write the rules of a policy file in their one form; comments and layout stay."""
+    path = find_config(file)
+    try:
+        text = path.read_bytes().decode("utf-8")
+        new = formatted(Source(text, path))
+    except PolicyError as error:
+        raise CommandError(str(error), exit_code=2) from None
+    except UnicodeDecodeError:
+        raise CommandError(f"{path}: not UTF-8; save the file as UTF-8", exit_code=2) from None
+    except OSError as error:
+        raise CommandError(unreadable(path, error), exit_code=2) from None
+    old = text.replace("\r\n", "\n")
+    if new == old:
+        console().print(Text.assemble((str(path), "bold"), ": ", ("fine", "green")))
+        return
+    changed = [
+        index for index, pair in enumerate(zip(old.split("\n"), new.split("\n"), strict=False), 1) if len(set(pair)) > 1
+    ]
+    shown = ", ".join(map(str, changed[:10])) + (", ..." if len(changed) > 10 else "")
+    if check:
+        raise CommandError(f"{path}: rules are not in their one form in line {shown}; run distwall fmt")
+    try:
+        _write(path, new.replace("\n", "\r\n") if "\r\n" in text else new)
+    except OSError as error:
+        raise CommandError(f"{path}: can't write the policy file: {error.strerror}; correct its permissions") from None
+    console().print(Text.assemble((str(path), "bold"), ": ", ("formatted", "green"), f", line {shown}"))
+
+
+def _write(path: Path, text: str) -> None:
+    """Replaces the file at once: whoever reads it sees the old one or the new one."""
+    path = path.resolve()
+    status = path.stat()
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", newline="", delete=False) as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            shutil.copymode(path, file.name)
+            if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(file.name, status.st_uid, status.st_gid)
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink()
+            raise

@@ -1,0 +1,28 @@
+"""Times as policies write them: RFC 3339, with their zone."""
+
+import re
+from datetime import UTC, datetime
+
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+
+
+def parse_time(text: str) -> datetime | None:
+    """The time that ``text`` is, in UTC; None if it is none."""
+    if not _TIME.fullmatch(text):
+        return None
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def show_time(time: datetime) -> str:
+    """A time as `parse_time` reads it."""
+    return time.isoformat().replace("+00:00", "Z")
+
+
+def utc_now() -> datetime:
+    """The time now, in UTC."""
+    return datetime.now(UTC)
