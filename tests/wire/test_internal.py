@@ -7,6 +7,7 @@ import pytest
 from tests.wire.dist import EMPTY, OTP_25, PASS_THROUGH, Alt, Flag, Message, Op, Style, message
 from tests.wire.etf import Atom, Map, Term
 from tests.wire.expect import tell
+from tests.wire.pattern import Any, Is, Lit, Pattern, Var, compiled
 from tests.wire.wall import Wall
 from tests.wire.written import written
 
@@ -349,3 +350,45 @@ def test_priority_sends() -> None:
     for alt, to in ((Alt.PRIO, G.pid()), (Alt.ALIAS, G.alias()), (Alt.PRIO | Alt.NAME, A("server"))):
         sent = message(Op.ALTACT_SIG_SEND, int(alt), P.pid(), to, payload=SYS)
         assert Wall(*SENDS, flags=flags).inbound(sent).reasons == ["otp_internal"]
+
+
+CALL, CAST = A("$gen_call"), A("$gen_cast")
+FROM = (P.pid(), P.ref())
+SYSTEM: Term = (A("system"), FROM, A("get_state"))
+START: Term = (CALL, FROM, (A("start_child"), [1]))
+TASK: Term = (P.pid(), P.ref(), P.ref(), [P.pid()], (A("m"), A("f"), [1]))
+EVENT: Term = (P.pid(), FROM, (A("delete_handler"), A("h"), []))
+
+# Whether a rule with that pattern opens the message, which it matches.
+PATTERNS: dict[str, tuple[Pattern, Term, bool]] = {
+    "{system, _, get_state}": ((Lit(A("system")), Any(), Lit(A("get_state"))), SYSTEM, True),
+    "{system, _, _}": ((Lit(A("system")), Any(), Any()), SYSTEM, True),
+    "_": (Any(), SYSTEM, False),
+    "tuple()": (Is("tuple"), SYSTEM, False),
+    "{_, _, _}": ((Any(), Any(), Any()), SYSTEM, False),
+    "{_, _, get_state}": ((Any(), Any(), Lit(A("get_state"))), SYSTEM, True),
+    "{_, _, atom()}": ((Any(), Any(), Is("atom")), SYSTEM, False),
+    "a call of anything": ((Lit(CALL), Is("from"), Any()), START, False),
+    "a call, Request": ((Lit(CALL), Is("from"), Var(0)), START, False),
+    "a call of a tuple": ((Lit(CALL), Is("from"), Is("tuple")), START, False),
+    "a call of a pair": ((Lit(CALL), Is("from"), (Is("atom"), Is("list"))), START, False),
+    "a call, {start_child, _}": ((Lit(CALL), Is("from"), (Lit(A("start_child")), Any())), START, True),
+    "a call, {start_child, _}, whoever asks": ((Lit(CALL), Any(), (Lit(A("start_child")), Any())), START, True),
+    "a call whose answer goes astray": (
+        (Lit(CALL), Any(), (Lit(A("start_child")), Any())), (CALL, (G.pid(), P.ref()), (A("start_child"), [1])), False,
+    ),
+    "a cast of anything": ((Lit(CAST), Any()), (CAST, (A("try_again_restart"), 1)), False),
+    "a task": ((Is("peer_pid"), Any(), Any(), Is("list"), (Is("atom"), Is("atom"), Is("list"))), TASK, True),
+    "a task that is anything": ((Is("peer_pid"), Any(), Any(), Is("list"), (Any(), Any(), Any())), TASK, False),
+    "an event manager's request": ((Is("pid"), Is("from"), (Lit(A("delete_handler")), Any(), Any())), EVENT, True),
+    "whatever an event manager is asked": ((Is("pid"), Is("from"), Any()), EVENT, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_pattern_opens_what_it_means(name: str) -> None:
+    pattern, payload, opens = PATTERNS[name]
+    wall = Wall(f"accept reg_send server when {compiled(pattern).hex()}", "deny *")
+    sent = message(Op.REG_SEND, P.pid(), EMPTY, A("server"), payload=payload)
+    output = wall.inbound(sent)
+    assert (output.forward, output.reasons) == (([sent], []) if opens else ([], ["otp_internal"]))

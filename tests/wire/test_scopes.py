@@ -41,7 +41,8 @@ CARRIERS: dict[str, Message] = {
     "a reason": message(Op.EXIT2, HIDDEN, P.pid(), SHOWN),
     "the reason of an exit": message(Op.EXIT_TT, HIDDEN, P.pid(), TOKEN, SHOWN),
     "the reason of a DOWN": message(Op.PAYLOAD_MONITOR_P_EXIT, HIDDEN, P.pid(), P.ref(), payload=(SHOWN,)),
-    "arguments": message(Op.SPAWN_REQUEST, G.ref(), HIDDEN, HIDDEN, (SERVER, SERVER, 1), [], payload=[SHOWN]),
+    "arguments": message(Op.SPAWN_REQUEST, G.ref(), HIDDEN, G.pid(9), (SERVER, SERVER, 1), [], payload=[SHOWN]),
+    "a group leader": message(Op.SPAWN_REQUEST, G.ref(), HIDDEN, SHOWN, (SERVER, SERVER, 1), [], payload=[1]),
     "a message with a trace": message(Op.SEND_SENDER_TT, HIDDEN, P.pid(), TOKEN, payload=SHOWN),
 }
 
@@ -61,7 +62,7 @@ NOT_DISCLOSED: dict[str, Message] = {
     "From": shows(1),
     "From of a link": message(Op.LINK, HIDDEN, P.pid()),
     "From of a monitor": message(Op.MONITOR_P, HIDDEN, SERVER, G.ref()),
-    "asker of a spawn": message(Op.SPAWN_REQUEST, G.ref(), HIDDEN, HIDDEN, (SERVER, SERVER, 1), [], payload=[1]),
+    "asker of a spawn": message(Op.SPAWN_REQUEST, G.ref(), HIDDEN, G.pid(9), (SERVER, SERVER, 1), [], payload=[1]),
     "group leader": message(Op.GROUP_LEADER, HIDDEN, P.pid()),
     "trace token": message(Op.SEND_SENDER_TT, G.pid(9), P.pid(), TOKEN, payload=1),
     "a reply to no spawn request": message(Op.SPAWN_REPLY, P.ref(9), P.pid(), 0, HIDDEN),
@@ -140,8 +141,10 @@ def test_spawned(scope: str) -> None:
     refused(wall, kill)
     spawned(wall, Atom("monitor"))
     passes(wall, kill)
-    # A process that has ended is nobody's any more.
+    # A process that has ended is nobody's any more, once that is known.
     tells(wall, message(Op.PAYLOAD_MONITOR_P_EXIT, SHOWN, P.pid(), P.ref(), payload=Atom("killed")))
+    passes(wall, kill)
+    wall.now += 61
     refused(wall, kill)
 
 

@@ -196,9 +196,25 @@ def test_forged_down() -> None:
 def test_down_crosses_the_end_of_its_monitor() -> None:
     """The guarded node may end a monitor while the DOWN is under way: no harm, and no false alarm."""
     monitor = message(Op.MONITOR_P, G.pid(), P.pid(), G.ref())
-    wall = asked(monitor, message(Op.DEMONITOR_P, G.pid(), P.pid(), G.ref()))
-    output = wall.inbound(down(G.ref(), P.pid()))
-    assert output.closed is None
+    ended = (monitor, message(Op.DEMONITOR_P, G.pid(), P.pid(), G.ref()))
+    once(asked(*ended), down(G.ref(), P.pid()))
+    late = asked(*ended)
+    late.now += 61
+    refused(late, down(G.ref(), P.pid()))
+
+
+def test_end_of_a_monitor_crosses_its_down() -> None:
+    monitor = message(Op.MONITOR_P, P.pid(), SERVER, P.ref())
+    demonitor = message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref())
+    for wait in (0, 61):
+        wall = Wall("accept monitor", "deny *")
+        passes(wall, monitor)
+        assert wall.outbound(message(Op.PAYLOAD_MONITOR_P_EXIT, SERVER, P.pid(), P.ref(), payload=DOWN)).forward
+        wall.now += wait
+        refused(wall, message(Op.DEMONITOR_P, P.pid(2), SERVER, P.ref()))
+        if not wait:
+            passes(wall, demonitor)
+        refused(wall, demonitor)
 
 
 def test_end_of_an_accepted_monitor() -> None:
@@ -365,6 +381,22 @@ def test_exit_crosses_the_unlink() -> None:
     wall = asked(message(Op.LINK, G.pid(), P.pid()), message(Op.UNLINK_ID, 3, G.pid(), P.pid()))
     passes(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
     passes(wall, message(Op.UNLINK_ID_ACK, 3, P.pid(), G.pid()))
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN), message(Op.UNLINK_ID, 3, P.pid(), G.pid())],
+    ids=["exit", "unlink"],
+)
+def test_what_crosses_an_exit(ending: Message) -> None:
+    """Both processes may end, or one of them unlink, before it hears of the other."""
+    for wait in (0, 61):
+        wall = asked(message(Op.LINK, G.pid(), P.pid()), message(Op.PAYLOAD_EXIT, G.pid(), P.pid(), payload=DOWN))
+        wall.now += wait
+        if not wait:
+            passes(wall, ending)
+        else:
+            refused(wall, ending)
 
 
 def test_linked_again_before_the_unlink_is_acknowledged() -> None:

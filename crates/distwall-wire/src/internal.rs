@@ -92,9 +92,22 @@ pub fn otp_internal(mut reader: Reader<'_>, to: Address<'_>, scanner: &mut Scann
     }
 }
 
+/// Whether a call's answer would go to a process of the receiving node, or to a name: what no pattern means.
+#[must_use]
+pub fn misdirected(mut reader: Reader<'_>, receiver: Word) -> bool {
+    if reader.tuple() != Ok(3) || !is_atom(&reader) {
+        return false;
+    }
+    let call = |label: AtomView<'_>| label.word == Word::GenCall || EVENT_LABELS.contains(&label.text);
+    reader.atom().is_ok_and(call) && misleads(reader, receiver).0
+}
+
 /// What a task of Elixir waits for: who owns it, and what it is to run.
 const TASK: &[Kind] = &[Kind::Pid, Kind::Any, Kind::Any, Kind::List, Kind::Mfa];
 const TASK_BEFORE_1_14: &[Kind] = &[Kind::Pid, Kind::Any, Kind::List, Kind::Mfa];
+
+/// Calls of `gen_fsm`.
+const EVENT_LABELS: [&[u8]; 2] = [b"$gen_sync_event", b"$gen_sync_all_state_event"];
 
 /// What an event manager answers without running anything.
 const EVENT_CALLS: [(&[u8], u32); 2] = [(b"sync_notify", 1), (b"call", 2)];
@@ -129,8 +142,7 @@ impl Look<'_, '_> {
             return true;
         }
         let gen_call = first.is_some_and(|label| label.word == Word::GenCall);
-        let call = gen_call
-            || first.is_some_and(|label| matches!(label.text, b"$gen_sync_event" | b"$gen_sync_all_state_event"));
+        let call = gen_call || first.is_some_and(|label| EVENT_LABELS.contains(&label.text));
         let (misled, end) = misleads(reader, self.to.receiver);
         if call && misled {
             return true;

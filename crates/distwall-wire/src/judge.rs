@@ -10,7 +10,7 @@
 use crate::atoms::{AtomView, Names, Word};
 use crate::control::{Command, Control, Process, Target};
 use crate::event::{self, Reason};
-use crate::internal::{otp_internal, Address};
+use crate::internal::{misdirected, otp_internal, Address};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
 use crate::policy::{Decision, Policy, Scope, Verdict, PROCESS};
@@ -215,7 +215,9 @@ impl Court<'_> {
             Some(_) => self.decide(message, true, false).is_some_and(Decision::opens_all),
             None => decision.is_some_and(Decision::opens_all),
         };
-        let shaped = accepted && decision.is_some_and(|decision| decision.pattern.is_some());
+        let pattern = decision.filter(|_| accepted).and_then(|decision| decision.pattern.as_ref());
+        let shaped = pattern.is_some_and(|pattern| pattern.is_particular())
+            && !message.payload.is_some_and(|payload| misdirected(payload, direction.other().word()));
         if let (true, false, false, Some(payload)) = (is_message(control), star, shaped, message.payload) {
             if let Some((refusal, own)) = self.refused_as_internal(control, payload, settles.is_some(), scanner, watch)
             {

@@ -69,6 +69,12 @@ enum Node {
     Reference([u32; 5]),
 }
 
+impl Node {
+    fn is_label(&self) -> bool {
+        matches!(self, Node::Atom(_))
+    }
+}
+
 macro_rules! guards {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         #[derive(Clone, Copy, Debug)]
@@ -135,7 +141,31 @@ struct Match<'a, 'p> {
     bound: Vec<Option<Bound<'a>>>,
 }
 
+/// Labels of `gen` behind which the request comes last.
+const CALLS: [&[u8]; 4] = [b"$gen_call", b"$gen_cast", b"$gen_sync_event", b"$gen_sync_all_state_event"];
+
 impl Pattern {
+    /// Whether it says which messages it means, so that it may open what makes an OTP process run code: by a label in front
+    /// (`{system, _, get_state}`), or by its last element, where behaviours have the request: by a label there
+    /// (`{'$gen_call', from(), {start_child, _}}`), or by the kinds of all its parts (`{_, _, {atom(), atom(), list()}}`; not
+    /// behind the labels of `gen`). What takes any request (`_`, a variable, a guard) means none in particular.
+    #[must_use]
+    pub fn is_particular(&self) -> bool {
+        let Node::Tuple(elements) = &self.root else { return self.root.is_label() };
+        let gen = match elements.first() {
+            Some(Node::Atom(label)) if CALLS.contains(&&**label) => true,
+            Some(Node::Atom(_)) | None => return true,
+            Some(_) => false,
+        };
+        match elements.last() {
+            Some(Node::Tuple(parts)) => {
+                parts.first().is_some_and(Node::is_label)
+                    || !gen && !parts.iter().any(|part| matches!(part, Node::Any | Node::Variable(_)))
+            }
+            last => last.is_some_and(Node::is_label),
+        }
+    }
+
     /// Reads a compiled pattern.
     pub fn parse(code: &[u8]) -> Result<Self, &'static str> {
         if code.len() > MAX_SIZE {

@@ -10,6 +10,9 @@
 //! Every table is bounded. One that is full forgets its oldest entry (whose answer will then need a rule), but for what the peer sets
 //! up: that takes no more. A peer fills no table of the guarded node's side, so it can't make distwall forget what that asked for or
 //! disclosed. What is never answered is forgotten after an age; monitors and links stay.
+//!
+//! Both nodes can end the same thing at the same time, and each says so. So what one of them ended stays known for a minute: the
+//! other's ending of it crosses on the way. A process that has ended is still written to by those who haven't heard of it.
 
 use std::collections::HashMap;
 
@@ -22,6 +25,9 @@ use names::Names;
 
 mod bounded;
 mod names;
+
+/// How long it may take until a node has heard of an ending, in seconds.
+const CROSSING: u64 = 60;
 
 /// A pair of linked processes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -78,6 +84,8 @@ struct Call {
 #[derive(Default)]
 struct Side {
     monitors: Bounded<Reference, (Pid, Watched)>,
+    /// Its monitors that have ended: whose, and who said so.
+    parted: Bounded<Reference, (Pid, Direction)>,
     spawns: Bounded<Reference, Spawn>,
     unlinks: Bounded<(u64, Pair), ()>,
     calls: Bounded<Reference, Call>,
@@ -87,6 +95,9 @@ struct Side {
     aliases: Seen,
     /// Its processes that the other's spawn requests made.
     spawned: Seen,
+    /// Its processes that have ended: what the other knew of them.
+    gone: Seen,
+    gone_spawned: Seen,
     /// Its processes by how many links the other hasn't ended.
     linked: HashMap<Pid, u32>,
     names: Names,
@@ -99,6 +110,8 @@ pub struct Track {
     sides: [Side; 2],
     /// Links, each with the id of each side's unlink that is under way.
     links: HashMap<Pair, [Option<u64>; 2]>,
+    /// Links that have ended, and who said so.
+    parted: Bounded<Pair, Direction>,
 }
 
 /// A question about an answer or ending that somebody sends: does something open it?
@@ -149,7 +162,13 @@ impl Track {
     pub fn knows(&self, direction: Direction, asked: Asked) -> bool {
         let (own, other, bounds) = (self.side(direction), self.side(direction.other()), self.bounds);
         match asked {
-            Asked::Monitor(reference) => other.monitors.get(&reference, bounds.ageless()).is_some(),
+            Asked::Monitor(reference) => {
+                other.monitors.get(&reference, bounds.ageless()).is_some()
+                    || other
+                        .parted
+                        .get(&reference, bounds.for_seconds(CROSSING))
+                        .is_some_and(|(_, by)| *by != direction)
+            }
             Asked::Spawn(reference, pid) => other.spawns.get(&reference, bounds).is_some_and(|spawn| spawn.by == pid),
             Asked::Unlink(id, pair) => other.unlinks.get(&(id, pair), bounds).is_some(),
             Asked::Call(reference, pid) => other.calls.get(&reference, bounds).is_some_and(|call| call.by == pid),
@@ -157,10 +176,17 @@ impl Track {
             Asked::Rex(pid) => other.rex.get(&(pid, Word::Rex as u8), bounds).is_some(),
             Asked::Features(pid) => other.rex.get(&(pid, Word::FeaturesRequest as u8), bounds).is_some(),
             // Who has ended a link can't end it again.
-            Asked::Link(pair) => self.links.get(&pair).is_some_and(|ending| ending[direction as usize].is_none()),
-            Asked::OwnMonitor(reference, pid) => {
-                own.monitors.get(&reference, bounds.ageless()).is_some_and(|(by, _)| *by == pid)
-            }
+            Asked::Link(pair) => match self.links.get(&pair) {
+                Some(ending) => ending[direction as usize].is_none(),
+                None => self.parted.get(&pair, bounds.for_seconds(CROSSING)).is_some_and(|by| *by != direction),
+            },
+            Asked::OwnMonitor(reference, pid) => match own.monitors.get(&reference, bounds.ageless()) {
+                Some((by, _)) => *by == pid,
+                None => {
+                    let parted = own.parted.get(&reference, bounds.for_seconds(CROSSING));
+                    parted.is_some_and(|(owner, by)| *owner == pid && *by != direction)
+                }
+            },
         }
     }
 
@@ -175,9 +201,7 @@ impl Track {
     pub fn settle(&mut self, direction: Direction, asked: Asked, from: Option<Pid>) {
         let (asker, bounds) = (direction.other(), self.bounds);
         match asked {
-            Asked::Monitor(reference) => {
-                self.side_mut(asker).monitors.remove(&reference);
-            }
+            Asked::Monitor(reference) => self.part(asker, reference, direction),
             Asked::Spawn(reference, _) => {
                 self.side_mut(asker).spawns.remove(&reference);
             }
@@ -209,9 +233,26 @@ impl Track {
                     self.learn(direction, from, b"rex");
                 }
             }
-            Asked::Link(pair) => self.unlinked(pair),
-            Asked::OwnMonitor(reference, _) => {
-                self.side_mut(direction).monitors.remove(&reference);
+            Asked::Link(pair) if self.links.contains_key(&pair) => {
+                self.unlinked(pair);
+                self.parted.insert(pair, direction, bounds.for_seconds(CROSSING));
+            }
+            Asked::Link(pair) => {
+                self.parted.remove(&pair);
+            }
+            Asked::OwnMonitor(reference, _) => self.part(direction, reference, direction),
+        }
+    }
+
+    /// A monitor of `side` has ended, as is said in direction `by`; or that crosses what the other said.
+    fn part(&mut self, side: Direction, reference: Reference, by: Direction) {
+        let (side, bounds) = (&mut self.sides[side as usize], self.bounds.for_seconds(CROSSING));
+        match side.monitors.remove(&reference) {
+            Some((owner, _)) => {
+                side.parted.insert(reference, (owner, by), bounds);
+            }
+            None => {
+                side.parted.remove(&reference);
             }
         }
     }
@@ -267,7 +308,8 @@ impl Track {
     /// Whether a process of `side` went to the other.
     #[must_use]
     pub fn is_exposed(&self, side: Direction, pid: Pid) -> bool {
-        self.side(side).exposed.has(pid, self.bounds)
+        let side = self.side(side);
+        side.exposed.has(pid, self.bounds) || side.gone.has(pid, self.bounds.for_seconds(CROSSING))
     }
 
     /// Whether a reference of `side` went to the other.
@@ -279,7 +321,8 @@ impl Track {
     /// Whether the other made a process of `side`.
     #[must_use]
     pub fn is_spawned(&self, side: Direction, pid: Pid) -> bool {
-        self.side(side).spawned.has(pid, self.bounds)
+        let side = self.side(side);
+        side.spawned.has(pid, self.bounds) || side.gone_spawned.has(pid, self.bounds.for_seconds(CROSSING))
     }
 
     /// Whether a process of `side` is linked, as the other sees it.
@@ -290,9 +333,13 @@ impl Track {
 
     /// A process of `side` has ended.
     pub fn ended(&mut self, side: Direction, pid: Pid) {
-        let side = self.side_mut(side);
-        side.exposed.remove(pid);
-        side.spawned.remove(pid);
+        let (side, bounds) = (&mut self.sides[side as usize], self.bounds.for_seconds(CROSSING));
+        if side.exposed.remove(pid) {
+            side.gone.insert(pid, bounds);
+        }
+        if side.spawned.remove(pid) {
+            side.gone_spawned.insert(pid, bounds);
+        }
         side.names.ended(pid);
     }
 

@@ -67,7 +67,8 @@ pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, trac
             }
         }
         Command::Exit => {
-            if let Some(pair) = pair {
+            // By a rule: nothing is known of the link, or its unlink is under way.
+            if let Some(pair) = pair.filter(|_| ruling.settles.is_none()) {
                 track.settle(direction, Asked::Link(pair), None);
             }
             from.into_iter().for_each(|pid| track.ended(direction, pid));
@@ -75,6 +76,10 @@ pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, trac
         Command::SpawnRequest => {
             if let (Some(reference), Some(from)) = (reference, control.from) {
                 track.spawn(direction, reference, from.pid, control.linked, control.monitored);
+            }
+            // What is spawned is to write to its group leader.
+            if let Some(leader) = control.other.filter(|leader| ends.is_of(direction, leader)) {
+                track.expose(direction, &[leader.pid], &[]);
             }
         }
         Command::SpawnReply => {

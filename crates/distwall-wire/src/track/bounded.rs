@@ -22,6 +22,11 @@ impl Bounds {
         Bounds { age: 0, ..self }
     }
 
+    /// The same for what is known for a moment only.
+    pub fn for_seconds(self, age: u64) -> Self {
+        Bounds { age, ..self }
+    }
+
     fn fresh(&self, since: u64) -> bool {
         self.age == 0 || self.now.saturating_sub(since) < self.age
     }
@@ -122,10 +127,9 @@ impl Seen {
         !self.table.is_empty() && self.table.get(&self.hasher.hash_one(what), bounds).is_some()
     }
 
-    pub fn remove(&mut self, what: impl Hash) {
-        if !self.table.is_empty() {
-            self.table.remove(&self.hasher.hash_one(what));
-        }
+    /// Whether it was known, however old.
+    pub fn remove(&mut self, what: impl Hash) -> bool {
+        !self.table.is_empty() && self.table.remove(&self.hasher.hash_one(what)).is_some()
     }
 }
 
