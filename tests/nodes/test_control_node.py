@@ -1,6 +1,7 @@
 """The runtime API from Erlang: the module `distwall` on guarded nodes and an operator's, and the node behind it."""
 
 import re
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,9 +13,10 @@ from distwall._core import COMMANDS
 from distwall.launch import erlang_folder
 from distwall.node import MAX_FRAME
 from tests.launch import guarded
-from tests.nodes.harness import GUARD, ErlangError, Node, Scene
+from tests.nodes.harness import GUARD, ErlangError, Node, Scene, ports
 from tests.nodes.harness.packages import need
 from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer, launcher
+from tests.nodes.tls import TlsScene
 from tests.wire.dist import TICK, frame
 from tests.wire.etf import Atom, Term
 from tests.wire.hostile import Connection, HandshakeFailed, epmd_names, epmd_port
@@ -245,6 +247,62 @@ def test_a_node_that_was_not_started_by_exec(scene: Scene) -> None:
 
 def test_a_node_that_does_not_connect_by_itself(scene: Scene) -> None:
     with guarded.node(scene, flags=["-kernel", "dist_auto_connect", "never"]) as bar:
+        assert bar.eval(f"distwall:set_filter('{FOO}', link, deny)") == "accept"
+
+
+def test_a_guarded_node_that_speaks_tls() -> None:
+    # What a guarded node dials has the host of its name in its certificate.
+    with TlsScene([OPEN], inside=["127.0.0.1"]) as scene:
+        config = scene.wall.config
+        config.write_text(config.read_text().replace("[control]\n", f"[control]\n{EXTRA}"))
+        scene.wall.stop()
+        scene.wall.start()
+        flags = scene.pki.flags(scene.pki.host("bar", GUARD.partition("@")[2]), otp="DISTWALL_GUARD_OTP")
+        with scene.guard(flags=flags, launched=True) as bar:
+            assert bar.eval(f"net_adm:ping('{CONTROL}')") == "pong"
+            assert bar.eval(f"distwall:set_filter('{FOO}', link, deny)") == "accept"
+            port = epmd_port("distwall", ("127.0.0.1", scene.register_port))
+            assert port is not None
+            with pytest.raises(HandshakeFailed, match="not_allowed"):
+                Stranger(GUARD, CLUSTER_COOKIE.encode()).connect(("127.0.0.1", port))
+
+
+IPV6 = """[guard]
+nodes = ["bar@::1"]
+listen = "::1"
+epmd = "[::1]:PORT"
+register = "[::1]:4370"
+cookie_file = "cluster.cookie"
+
+[audit]
+file = "audit.jsonl"
+
+[control]
+socket = "distwall.sock"
+node = "distwall@::1"
+
+[[peers]]
+node = "foo@::1"
+cookie = "peer-cookie"
+rules = ["accept *"]
+"""
+
+
+def test_ipv6(tmp_path: Path) -> None:
+    policy = tmp_path / "distwall.toml"
+    with ports.lease() as epmd:
+        policy.write_text(IPV6.replace("PORT", str(epmd)))
+        with Scene(policy) as scene, guarded.node(scene, "bar@::1", flags=["-proto_dist", "inet6_tcp"]) as bar:
+            assert bar.eval("distwall:set_filter('foo@::1', link, deny)") == "accept"
+            assert bar.eval("nodes(hidden)") == "['distwall@::1']"
+
+
+def test_short_names() -> None:
+    host = socket.gethostname().partition(".")[0]
+    with (
+        Scene([OPEN], guards=[f"bar@{host}"], extra=f'node = "distwall@{host}"\n') as scene,
+        guarded.node(scene, f"bar@{host}", flags=["-sname", f"bar@{host}"]) as bar,
+    ):
         assert bar.eval(f"distwall:set_filter('{FOO}', link, deny)") == "accept"
 
 
