@@ -93,12 +93,14 @@ records = st.builds(
 terms = of_otp_25() | records
 
 
+@settings(deadline=None)
 @given(terms)
 def test_what_it_writes_it_reads(term: Term) -> None:
     data = encode(term)
     assert decode(b"xx" + data + b"rest", 2) == (term, 2 + len(data))
 
 
+@settings(deadline=None)
 @given(terms, st.data())
 def test_cut_or_changed_bytes_are_another_term_or_an_error(term: Term, chosen: st.DataObject) -> None:
     data = bytearray(encode(term))
@@ -111,6 +113,7 @@ def test_cut_or_changed_bytes_are_another_term_or_an_error(term: Term, chosen: s
         return
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes(data: bytes) -> None:
     try:

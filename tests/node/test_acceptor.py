@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distwall.handshake import Identity, Proofs, messages
@@ -154,6 +154,7 @@ def test_what_is_no_handshake(sent: bytes) -> None:
     assert outcome.reason == "malformed"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=3000))
 def test_any_bytes(data: bytes) -> None:
     assert not isinstance(acceptor().receive(data), Accepted)

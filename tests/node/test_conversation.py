@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distwall.etf import Atom, Term
@@ -182,6 +182,7 @@ def _parts(sent: Message) -> tuple[etf.Term, etf.Term]:
     return sent.control, sent.payload
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=100), max_size=5))
 def test_any_frames(bodies: list[bytes]) -> None:
     played = Played()

@@ -190,6 +190,19 @@ def test_tables_and_grants(scene: Scene, bar: Node) -> None:
     assert (verdict(), bar.eval("distwall:grants()")) == ("deny", "[]")
 
 
+def test_any_part_of_a_key_may_stand_for_all(scene: Scene, bar: Node) -> None:
+    keys = ("{my_mod, '_', '_'}", "{'_', my_fun, 1}", "{'_', '_', '_'}", "{my_mod, my_fun, '_'}")
+    for key in keys:
+        assert bar.eval(f"distwall:add_filter('{FOO}', spawn_request, {key}, drop)") == "accept"
+        assert bar.eval(f"distwall:test_filter('{FOO}', spawn_request, {key})") == "drop"
+        assert bar.eval(f"distwall:test_filter('{FOO}', spawn_request, {{my_mod, my_fun, 1}})") == "drop"
+        assert bar.eval(f"distwall:del_filter('{FOO}', spawn_request, {key})") == "drop"
+    assert bar.eval(f"distwall:add_filter('{FOO}', reg_send, \"gate*\", drop)") == "accept"
+    assert bar.eval(f"[distwall:test_filter('{FOO}', reg_send, K) || K <- [gate, gate7, gat]]") == "[drop,drop,accept]"
+    assert bar.eval(f"distwall:set_filter('{FOO}', '_', deny)") == "accept"
+    assert bar.eval(f"[distwall:test_filter('{FOO}', C, '_') || C <- ['_', link, send]]") == "[deny,deny,deny]"
+
+
 def test_explain(scene: Scene, bar: Node) -> None:
     bar.eval(f"distwall:add_filter('{FOO}', reg_send, 'My Gate', drop)")
     answer = bar.eval(

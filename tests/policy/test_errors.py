@@ -155,6 +155,7 @@ def _errors(text: str, env: dict[str, str] | None = None) -> list[tuple[int, int
         (HEAD + '[control]\ncookie = "operators"\n', 5, 1, "`cookie` without `node`"),
         (HEAD + '[control]\nnode = "wall@h"\ncookie = "cluster-secret"\n', 6, 10, "is that of the cluster"),
         (HEAD + '[control]\nnode = "foo@h"\n' + ENTRY.replace("foo@*", "foo@h"), 5, 8, "is a peer"),
+        (HEAD + '[control]\nnode = "wall@h"\ncookie = "foo-secret"\n' + ENTRY, 6, 10, "is that of foo@*"),
         (HEAD + f'[control]\nsocket = "/{"x" * 107}"\n', 5, 10, "too long"),
     ],
 )

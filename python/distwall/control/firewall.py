@@ -88,8 +88,16 @@ class Firewall(Channels):
 
     @in_its_thread
     def test_filter(self, node: str, command: str, key: Key = None, *, guard: str | None = None) -> Verdict:
-        """What becomes of such a command of a peer now. A node that no entry names can't even connect: ``deny``."""
-        return self.explain(node, command, key, guard=guard).verdict
+        """What becomes of such a command of a peer now. A node that no entry names can't even connect: ``deny``.
+
+        Of a key that stands for many, or of ``_`` for all commands: what is said where no rule names one of them.
+        """
+        made = self.rulebook.parse(f"deny {_rule_text(command, key)}", "run time")
+        one = made.key is None or all(part.kind == "exact" for part in made.key)
+        if one and made.command in (*COMMANDS, "otp_internal"):
+            return self.explain(node, command, key, guard=guard).verdict
+        entry = self.policy.entry_for(_node(node), guard)
+        return "deny" if entry is None else _said(self.rulebook.ranked(entry, node, guard), made)
 
     @in_its_thread
     def set_filter(
@@ -118,7 +126,7 @@ class Firewall(Channels):
         persist: bool = False,
     ) -> Verdict:
         """Sets the verdict on a command of a peer with that key; returns the one before."""
-        before = self._verdict(node, command, key, guard)
+        before = self.test_filter(node, command, key, guard=guard)
         setting = self._filter("filter", command, key, verdict, node=node, guard=guard, actor=actor, persist=persist)
         self._set(setting)
         return before
@@ -128,7 +136,7 @@ class Firewall(Channels):
         self, node: str, command: str, key: Key = None, *, guard: str | None = None, actor: str = ""
     ) -> Verdict:
         """Removes what `set_filter` and `add_filter` have set; returns the verdict that held. Files are not touched."""
-        before = self._verdict(node, command, key, guard)
+        before = self.test_filter(node, command, key, guard=guard)
         self._unset(self._filter("filter", command, key, "deny", node=node, guard=guard), actor)
         return before
 
@@ -344,15 +352,6 @@ class Firewall(Channels):
         else:
             self._set(setting)
         return None if known is None else known.name
-
-    def _verdict(self, node: str, command: str, key: Key, guard: str | None) -> Verdict:
-        """What `test_filter` says; of many keys or all commands, what is said where no rule names one of them."""
-        made = self.rulebook.parse(f"deny {_rule_text(command, key)}", "run time")
-        one = made.key is None or all(part.kind == "exact" for part in made.key)
-        if one and made.command in (*COMMANDS, "otp_internal"):
-            return self.test_filter(node, command, key, guard=guard)
-        entry = self.policy.entry_for(_node(node), guard)
-        return "deny" if entry is None else _said(self.rulebook.ranked(entry, node, guard), made)
 
     def _default(self, setting: Setting) -> Verdict:
         """What the defaults say of all that a setting is about."""

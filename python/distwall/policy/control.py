@@ -23,7 +23,7 @@ def read_control(top: Table, guard: Guard, entries: Sequence[Entry], env: Mappin
             "socket", f"the path of the socket is too long: {socket}", "use a shorter one, as in /run/distwall.sock"
         )
     state = expand(table.string("state", "distwall-state.json", fault=path_fault), table.source.path, env)
-    return Control(socket, state, _node(table, guard, entries), _operators_cookie(table, guard, env))
+    return Control(socket, state, _node(table, guard, entries), _operators_cookie(table, guard, entries, env))
 
 
 def _node(table: Table, guard: Guard, entries: Sequence[Entry]) -> str | None:
@@ -35,14 +35,16 @@ def _node(table: Table, guard: Guard, entries: Sequence[Entry]) -> str | None:
     return node or None
 
 
-def _operators_cookie(table: Table, guard: Guard, env: Mapping[str, str]) -> Cookie | None:
+def _operators_cookie(table: Table, guard: Guard, entries: Sequence[Entry], env: Mapping[str, str]) -> Cookie | None:
     named = next((key for key in COOKIE_KEYS if key in table), None)
     if named and "node" not in table:
         table.key_error(named, f"`{named}` without `node`", 'add node = "distwall@127.0.0.1", or leave it out')
     cookie = read_cookie(table, env)
-    if cookie is not None and cookie == guard.cookie:
-        # Whoever knows the cluster's cookie could be an operator, by any name.
-        table.error(named, "the cookie of operators is that of the cluster", "give them one of their own")
+    for whose, other in [("the cluster", guard.cookie), *((entry.node, entry.cookie) for entry in entries)]:
+        if cookie is not None and cookie == other:
+            # Whoever knows that one could be an operator, by any name.
+            table.error(named, f"the cookie of operators is that of {whose}", "give them one of their own")
+            break
     return cookie
 
 
