@@ -155,8 +155,8 @@ fn unwrap<'a>(mut call: Call<'a>, sender: Word) -> Found<'a> {
             break;
         };
         depth += 1;
-        let within = elements(arguments).filter(|(count, _)| *count == arity && depth <= MAX_DEPTH);
-        let fits = |(_, items): (u8, Items<'a>)| {
+        let within = elements(arguments).filter(|items| items.count == arity && depth <= MAX_DEPTH);
+        let fits = |items: Items<'a>| {
             forms.iter().filter(|(count, _)| *count == arity).find_map(|(_, how)| inner(*how, &items, sender))
         };
         let (found, fun) = within.and_then(fits).unwrap_or((Call::Opaque, false));
@@ -168,7 +168,7 @@ fn unwrap<'a>(mut call: Call<'a>, sender: Word) -> Found<'a> {
 
 /// What a wrapper with these arguments calls, if they fit; and whether that is a fun.
 fn inner<'a>(how: How, items: &Items<'a>, sender: Word) -> Option<(Call<'a>, bool)> {
-    let item = |at: usize| items.get(at).copied().flatten();
+    let item = |at| items.get(at);
     let named = |at: usize| Some((function(item(at)?, item(at + 1)?, item(at + 2)?)?, false));
     let applied = |at: usize, arguments| Some((fun(item(at)?, arguments)?, true));
     let none = item(0).map(|reader| Reader { data: &[tag::NIL], pos: 0, ..reader })?;
@@ -193,7 +193,7 @@ fn is_here(items: &Items<'_>, sender: Word) -> bool {
             _ => return Ok(false),
         }
     };
-    items[0].is_some_and(|nodes| all(Value::new(nodes)) == Ok::<_, Bad>(true))
+    items.get(0).is_some_and(|nodes| all(Value::new(nodes)) == Ok::<_, Bad>(true))
 }
 
 /// A function by name.
@@ -203,8 +203,8 @@ fn function<'a>(mut module: Reader<'a>, mut name: Reader<'a>, arguments: Reader<
         return None;
     }
     // One that is too long or improper fits, but can't be told.
-    Some(match elements(arguments) {
-        Some((arity, _)) => Call::Function { module, function, arity, arguments },
+    Some(match count(arguments) {
+        Some(arity) => Call::Function { module, function, arity, arguments },
         None => Call::Opaque,
     })
 }
@@ -227,35 +227,55 @@ fn fun<'a>(mut reader: Reader<'a>, arguments: Reader<'a>) -> Option<Call<'a>> {
     if !walk::is_list(&arguments) {
         return None;
     }
-    Some(match elements(arguments) {
-        Some((count, _)) if count == takes => call,
-        _ => Call::Opaque,
-    })
+    Some(if count(arguments) == Some(takes) { call } else { Call::Opaque })
 }
 
 /// The first elements of a list.
-type Items<'a> = [Option<Reader<'a>>; 6];
+struct Items<'a> {
+    list: Reader<'a>,
+    /// Data and where in it they begin: those of a string are not where the list is.
+    places: [(&'a [u8], usize); 6],
+    count: u8,
+}
 
-/// How many elements a proper list has, if no more than a function can take, and the first of them.
-fn elements<'a>(list: Reader<'a>) -> Option<(u8, Items<'a>)> {
-    let mut items = [None; 6];
+impl<'a> Items<'a> {
+    fn get(&self, at: usize) -> Option<Reader<'a>> {
+        let (data, pos) = *self.places.get(at)?;
+        (at < usize::from(self.count)).then_some(Reader { data, pos, ..self.list })
+    }
+}
+
+/// The elements of a proper list, if there are no more than a function can take.
+fn elements<'a>(list: Reader<'a>) -> Option<Items<'a>> {
+    let mut items = Items { list, places: [(&[], 0); 6], count: 0 };
+    items.count = walk_over(list, |number, data, pos| {
+        if let Some(place) = items.places.get_mut(usize::from(number)) {
+            *place = (data, pos);
+        }
+    })?;
+    Some(items)
+}
+
+/// How many there are.
+fn count(list: Reader<'_>) -> Option<u8> {
+    walk_over(list, |_, _, _| {})
+}
+
+#[inline]
+fn walk_over<'a>(list: Reader<'a>, mut visit: impl FnMut(u8, &'a [u8], usize)) -> Option<u8> {
     let mut count = 0_u8;
     let mut list = Value::new(list);
     loop {
         match list.open().ok()? {
-            Shape::Nil => return Some((count, items)),
+            Shape::Nil => return Some(count),
             Shape::Other => return None,
             Shape::Cons => {}
         }
-        let start = |value: &mut Value<'a>| {
-            let reader = value.reader;
-            value.skip()?;
-            Ok(reader)
+        let show = |value: &mut Value<'a>| {
+            visit(count, value.reader.data, value.reader.pos);
+            value.skip()
         };
-        let element = list.element(start).ok()?;
-        if let Some(place) = items.get_mut(usize::from(count)) {
-            *place = Some(element);
-        }
+        list.element(show).ok()?;
         count = count.checked_add(1)?;
     }
 }
@@ -313,7 +333,6 @@ mod tests {
 
     fn told(found: Found<'_>) -> String {
         let name = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
-        let count = |arguments| elements(arguments).map(|(count, _)| count);
         let call = match found.call {
             Call::None => "none".into(),
             Call::Opaque => "opaque".into(),
