@@ -14,6 +14,7 @@
 //! 4. [`scan`] walks over the terms without building them: what a VM would choke on ends here.
 //! 5. [`judge`] asks the [`policy`], the [`track`]ing of what was asked for, and the [`shapes`][internal] of messages that no
 //!    name opens by itself, for a verdict.
+//!    [`calls`] says which function a command really calls, [`pattern`] whether its contents are as a rule asks for.
 //! 6. An accepted frame leaves as it came, as a slice of the input, unless its header names an atom that the receiver
 //!    doesn't have; a refused one leaves nothing behind, and [`reply`] makes up what its sender is told.
 //!

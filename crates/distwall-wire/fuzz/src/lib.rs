@@ -5,9 +5,11 @@
 //! node gets always decodes. Memory stays within the limits.
 #![forbid(unsafe_code)]
 
+pub mod terms;
+
 use std::sync::Arc;
 
-use distwall_wire::policy::{Part, Rule, Subject};
+use distwall_wire::policy::{Part, Policies, Rule, Subject};
 use distwall_wire::{Budget, Channel, Command, Counters, Direction, Limits, Output, Policy, Segment, Setup, Verdict};
 
 /// The peer's name and incarnation.
@@ -33,7 +35,7 @@ pub fn flags(choice: u8) -> u64 {
 
 fn rule(subject: Subject, key: &[&str], verdict: Verdict) -> Rule {
     let key = key.iter().map(|text| Part::Exact(text.as_bytes().into())).collect();
-    Rule { subject, key, pattern: None, verdict, id: 0 }
+    Rule { subject, key, scope: None, pattern: None, verdict, layer: 1, audit: false, id: 0 }
 }
 
 /// Policies by number.
@@ -75,7 +77,7 @@ fn channel(flags: u64, policy: Policy, limits: Limits) -> Channel {
         guard: GUARD.0.into(),
         guard_creation: GUARD.1,
         flags,
-        policy: Arc::new(policy),
+        policies: Policies { inbound: Arc::new(policy), outbound: None, shadow: None, audit: false },
         counters: Arc::new(Counters::default()),
         budget: Arc::new(Budget::default()),
         limits,
