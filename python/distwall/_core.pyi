@@ -91,14 +91,23 @@ class Counters:
 
 @final
 class Budget:
-    """Atoms, funs and exports that a peer has added to one incarnation of the guarded node; shared by its channels."""
+    """What a peer has added to one incarnation of the guarded node: atoms, funs, nodes. Its channels share it.
 
-    def __new__(cls) -> Self: ...
-    def used(self) -> tuple[int, int]:
-        """``(atoms, funs)`` so far, distinct."""
+    ``beside`` is a budget of another peer: both count for the limit ``guard_atoms``.
+    """
 
-    def name(self, name: str, limit: int) -> bool:
-        """Spends the atom that a peer's name is. False if that would be more than ``limit`` atoms."""
+    def __new__(cls, beside: Budget | None = None) -> Self: ...
+    def used(self) -> tuple[int, int, int]:
+        """``(atoms, funs, nodes)`` so far, distinct."""
+
+    def guard_atoms(self) -> int:
+        """Distinct atoms of all peers to that incarnation of the guarded node."""
+
+    def name(self, name: str, limits: Mapping[str, int] | None = None) -> bool:
+        """Spends the atom that a peer's name is. False if that would be more atoms than ``limits`` let in.
+
+        Raises ValueError for an unknown limit.
+        """
 
 @final
 class Channel:
@@ -120,10 +129,12 @@ class Channel:
         policy_out: Policy | None = None,
         shadow: Policy | None = None,
         audit: bool = False,
+        close_on_limit: bool = False,
     ) -> Self:
         """``flags`` are the negotiated ones (both sides ANDed). ``limits`` override ``DEFAULT_LIMITS`` by name.
 
-        ``policy_out``, ``shadow``, ``audit``: see :meth:`set_policy`.
+        ``policy_out``, ``shadow``, ``audit``: see :meth:`set_policy`. ``close_on_limit``: a limit that would refuse a
+        command closes the channel as well.
 
         Raises ValueError for a name that is not a node name or an unknown limit.
         """

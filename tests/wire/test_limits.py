@@ -151,7 +151,7 @@ def test_atoms_of_refused_messages_are_not_counted() -> None:
     wall = Wall("drop *")
     for number in range(100):
         wall.inbound(tell(Atom(f"refused_{number}"), f"name_{number}"))
-    assert wall.budget.used() == (0, 0)
+    assert wall.budget.used() == (0, 0, 0)
 
 
 @pytest.mark.parametrize("flags", [OTP_25, NO_CACHE, PASS_THROUGH], ids=["cached", "headers", "pass-through"])

@@ -146,6 +146,7 @@ class Wall:
         out: Sequence[str] | None = None,
         shadow: Sequence[str] | None = None,
         audit: bool = False,
+        close_on_limit: bool = False,
     ) -> None:
         self.flags = flags
         self.counters = _core.Counters()
@@ -164,6 +165,7 @@ class Wall:
             policy_out=policy(out),
             shadow=policy(shadow),
             audit=audit,
+            close_on_limit=close_on_limit,
         )
         options = {"slot": slot} if slot else {}
         self.from_peer = Sender(flags, **options)

@@ -152,17 +152,37 @@ struct Budget(Arc<wire::Budget>);
 #[pymethods]
 impl Budget {
     #[new]
-    fn new() -> Self {
-        Self(Arc::default())
+    #[pyo3(signature = (beside=None))]
+    fn new(beside: Option<&Budget>) -> Self {
+        Self(beside.map_or_else(Arc::default, |other| Arc::new(other.0.beside())))
     }
 
-    fn used(&self) -> (usize, usize) {
+    fn used(&self) -> (usize, usize, usize) {
         self.0.used()
     }
 
-    fn name(&self, name: &str, limit: u64) -> bool {
-        self.0.name(name.as_bytes(), limit)
+    fn guard_atoms(&self) -> usize {
+        self.0.guard_atoms()
     }
+
+    #[pyo3(signature = (name, limits=None))]
+    fn name(&self, name: &str, limits: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+        Ok(self.0.name(name.as_bytes(), &caps(limits)?))
+    }
+}
+
+/// The default limits, but for those that are set.
+fn caps(limits: Option<&Bound<'_, PyAny>>) -> PyResult<wire::Limits> {
+    let mut caps = wire::Limits::default();
+    if let Some(limits) = limits {
+        for item in limits.call_method0("items")?.try_iter()? {
+            let (name, value): (String, u64) = item?.extract()?;
+            if !caps.set(&name, value) {
+                return Err(PyValueError::new_err(format!("unknown limit: {name}")));
+            }
+        }
+    }
+    Ok(caps)
 }
 
 fn policies(inbound: &Policy, outbound: Option<&Policy>, shadow: Option<&Policy>, audit: bool) -> Policies {
@@ -179,7 +199,7 @@ struct Channel {
 #[pymethods]
 impl Channel {
     #[new]
-    #[pyo3(signature = (*, peer, peer_creation, guard, guard_creation, flags, policy, counters, budget, limits=None, deny_reason="not_allowed", policy_out=None, shadow=None, audit=false))]
+    #[pyo3(signature = (*, peer, peer_creation, guard, guard_creation, flags, policy, counters, budget, limits=None, deny_reason="not_allowed", policy_out=None, shadow=None, audit=false, close_on_limit=false))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         peer: String,
@@ -195,19 +215,11 @@ impl Channel {
         policy_out: Option<&Policy>,
         shadow: Option<&Policy>,
         audit: bool,
+        close_on_limit: bool,
     ) -> PyResult<Self> {
         for name in [&peer, &guard] {
             if !name.contains('@') || name.chars().count() > 255 || name.chars().any(char::is_control) {
                 return Err(PyValueError::new_err(format!("not a node name: {name:?}")));
-            }
-        }
-        let mut caps = wire::Limits::default();
-        if let Some(limits) = limits {
-            for item in limits.call_method0("items")?.try_iter()? {
-                let (name, value): (String, u64) = item?.extract()?;
-                if !caps.set(&name, value) {
-                    return Err(PyValueError::new_err(format!("unknown limit: {name}")));
-                }
             }
         }
         let setup = wire::Setup {
@@ -219,7 +231,8 @@ impl Channel {
             policies: policies(policy, policy_out, shadow, audit),
             counters: Arc::clone(&counters.0),
             budget: Arc::clone(&budget.0),
-            limits: caps,
+            limits: caps(limits)?,
+            close_on_limit,
             deny_reason: deny_reason.to_owned(),
         };
         Ok(Self { channel: wire::Channel::new(setup), output: Output::default() })

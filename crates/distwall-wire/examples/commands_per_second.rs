@@ -135,6 +135,10 @@ fn policy() -> Policy {
 }
 
 fn channel() -> Channel {
+    let mut limits = Limits::default();
+    for name in Limits::NAMES.into_iter().filter(|name| name.ends_with("_per_second")) {
+        limits.set(name, u64::MAX);
+    }
     Channel::new(Setup {
         peer: PEER.into(),
         peer_creation: 7,
@@ -144,7 +148,8 @@ fn channel() -> Channel {
         policies: Policies { inbound: Arc::new(policy()), outbound: None, shadow: None, audit: false },
         counters: Arc::new(Counters::default()),
         budget: Arc::new(Budget::default()),
-        limits: Limits::default(),
+        limits,
+        close_on_limit: false,
         deny_reason: "not_allowed".into(),
     })
 }

@@ -1,97 +1,142 @@
 //! What stays in a VM for good.
 //!
-//! Atoms, and the table entries of funs and exports, are never collected; exhausting either table ends the VM. A budget
-//! counts the distinct ones that a peer has brought in, over all its channels to one incarnation of the guarded node. It
-//! keeps a keyed 64-bit hash of each (a peer can't compute collisions to hide behind), so it is bounded by the limit.
+//! Atoms, and the table entries of funs and exports, are never collected; exhausting either table ends the VM. The entries of
+//! nodes go some time after the last pid of theirs, whenever that is. A budget counts the distinct ones that a peer has brought
+//! in, over all its channels to one incarnation of the guarded node; atoms are counted once more for all peers together. It
+//! keeps a keyed 64-bit hash of each (a peer can't compute collisions to hide behind), so it is bounded by the limits.
 
-use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashSet;
+
+use crate::limits::Limits;
+
+/// Hashes that nobody else can predict: to hash them once more would be for nothing.
+type Hashes = FxHashSet<u64>;
 
 /// Shared by the channels of one peer entry to one incarnation of the guarded node.
 #[derive(Default)]
 pub struct Budget {
     hasher: RandomState,
     spent: Mutex<Spent>,
+    /// The atoms of all budgets beside this one, and its own.
+    guard: Arc<Mutex<Hashes>>,
 }
 
-/// The distinct atoms and funs so far.
+/// The distinct ones so far.
 #[derive(Default)]
-pub struct Spent {
-    pub(crate) atoms: HashSet<u64>,
-    pub(crate) funs: HashSet<u64>,
+struct Spent {
+    atoms: Hashes,
+    funs: Hashes,
+    nodes: Hashes,
 }
 
 impl Budget {
-    /// A hash that the peer can't predict.
+    /// A fresh one for another entry, to the same incarnation of the guarded node.
     #[must_use]
-    pub fn hash(&self, parts: &[&[u8]]) -> u64 {
-        self.hasher.hash_one(parts)
+    pub fn beside(&self) -> Self {
+        Budget { hasher: self.hasher.clone(), spent: Mutex::default(), guard: Arc::clone(&self.guard) }
     }
 
-    /// Distinct atoms and funs so far.
+    /// Distinct atoms, funs and nodes so far.
     #[must_use]
-    pub fn used(&self) -> (usize, usize) {
-        let spent = self.spent();
-        (spent.atoms.len(), spent.funs.len())
+    pub fn used(&self) -> (usize, usize, usize) {
+        let spent = lock(&self.spent);
+        (spent.atoms.len(), spent.funs.len(), spent.nodes.len())
     }
 
-    /// Spends one atom that no message brings: a peer's name. False if that goes over the limit.
-    pub fn name(&self, text: &[u8], limit: u64) -> bool {
+    /// Distinct atoms of all entries.
+    #[must_use]
+    pub fn guard_atoms(&self) -> usize {
+        lock(&self.guard).len()
+    }
+
+    /// Spends one atom that no message brings: a peer's name. False if that goes over a limit.
+    pub fn name(&self, text: &[u8], limits: &Limits) -> bool {
         let mut claim = Claim::default();
-        let fits = claim.atom(self, text, limit);
+        let fits = claim.atom(self, text, limits).is_ok();
         claim.commit(self);
         fits
     }
 
-    pub(crate) fn spent(&self) -> MutexGuard<'_, Spent> {
-        // Nothing that holds this lock can panic half-way through a change.
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    fn hash(&self, key: impl Hash) -> u64 {
+        self.hasher.hash_one(key)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing that holds one of these locks can panic half-way through a change.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What one message would add to a [`Budget`]; committed only if the message is accepted.
 #[derive(Default)]
 pub struct Claim {
-    atoms: FxHashSet<u64>,
-    funs: FxHashSet<u64>,
+    atoms: Hashes,
+    funs: Hashes,
+    nodes: Hashes,
 }
 
 impl Claim {
-    /// Notes an atom; false if that goes over the limit.
-    pub fn atom(&mut self, budget: &Budget, text: &[u8], limit: u64) -> bool {
-        let hash = budget.hash(&[text]);
-        claim(&mut self.atoms, &budget.spent().atoms, hash, limit)
+    /// Notes an atom; or says over which limit that goes.
+    pub fn atom(&mut self, budget: &Budget, text: &[u8], limits: &Limits) -> Result<(), &'static str> {
+        let hash = budget.hash(text);
+        let spent = lock(&budget.spent);
+        if spent.atoms.contains(&hash) || self.atoms.contains(&hash) {
+            return Ok(());
+        }
+        let claimed = self.atoms.len();
+        if (spent.atoms.len() + claimed) as u64 >= limits.new_atoms() {
+            return Err("new_atoms");
+        }
+        let guard = lock(&budget.guard);
+        if !guard.contains(&hash) && (guard.len() + claimed) as u64 >= limits.guard_atoms() {
+            return Err("guard_atoms");
+        }
+        self.atoms.insert(hash);
+        Ok(())
     }
 
-    /// Notes a fun or an export by what makes it distinct; false if that goes over the limit.
-    pub fn fun(&mut self, budget: &Budget, parts: &[&[u8]], limit: u64) -> bool {
-        let hash = budget.hash(parts);
-        claim(&mut self.funs, &budget.spent().funs, hash, limit)
+    /// Notes a fun or an export by what makes it distinct; likewise.
+    pub fn fun(&mut self, budget: &Budget, parts: &[&[u8]], limits: &Limits) -> Result<(), &'static str> {
+        let fits = claim(&mut self.funs, &lock(&budget.spent).funs, budget.hash(parts), limits.new_funs());
+        fits.then_some(()).ok_or("new_funs")
+    }
+
+    /// Notes a node in one incarnation; likewise.
+    pub fn node(&mut self, budget: &Budget, node: (&[u8], u32), limits: &Limits) -> Result<(), &'static str> {
+        let fits = claim(&mut self.nodes, &lock(&budget.spent).nodes, budget.hash(node), limits.new_nodes());
+        fits.then_some(()).ok_or("new_nodes")
     }
 
     /// Spends what was noted.
     pub fn commit(&mut self, budget: &Budget) {
-        if self.atoms.is_empty() && self.funs.is_empty() {
+        if self.is_empty() {
             return;
         }
-        let mut spent = budget.spent();
+        let mut spent = lock(&budget.spent);
+        lock(&budget.guard).extend(&self.atoms);
         spent.atoms.extend(self.atoms.drain());
         spent.funs.extend(self.funs.drain());
+        spent.nodes.extend(self.nodes.drain());
     }
 
     /// Forgets what was noted.
     pub fn clear(&mut self) {
-        if !self.atoms.is_empty() || !self.funs.is_empty() {
+        if !self.is_empty() {
             self.atoms.clear();
             self.funs.clear();
+            self.nodes.clear();
         }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.atoms.is_empty() && self.funs.is_empty() && self.nodes.is_empty()
     }
 }
 
-fn claim(claimed: &mut FxHashSet<u64>, spent: &HashSet<u64>, hash: u64, limit: u64) -> bool {
+fn claim(claimed: &mut Hashes, spent: &Hashes, hash: u64, limit: u64) -> bool {
     if spent.contains(&hash) || claimed.contains(&hash) {
         return true;
     }

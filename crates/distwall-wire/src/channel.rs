@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::atoms::{Atom, Caches, Names};
 use crate::budget::Budget;
-use crate::control::{self, Control, Dialect};
+use crate::control::{self, Command, Control, Dialect};
 use crate::counters::Counters;
 use crate::event::Reason;
 use crate::flags;
@@ -13,6 +13,7 @@ use crate::judge::{self, Court, Ends, Message, Refusal, Ruling};
 use crate::limits::Limits;
 use crate::output::Output;
 use crate::policy::{Policies, Verdict};
+use crate::rates::Rates;
 use crate::reply::{Form, TICK};
 use crate::scan::{Guarded, Scanner, Watch};
 use crate::sequence::Sequences;
@@ -47,6 +48,8 @@ pub struct Setup {
     pub budget: Arc<Budget>,
     /// Caps.
     pub limits: Limits,
+    /// Whether a limit that is exceeded closes the channel, and doesn't only refuse the command.
+    pub close_on_limit: bool,
     /// The atom that refused spawn requests and calls get.
     pub deny_reason: String,
 }
@@ -80,11 +83,13 @@ struct Fixed {
     policies: Policies,
     counters: Arc<Counters>,
     budget: Arc<Budget>,
+    close_on_limit: bool,
 }
 
 /// What a verdict changes, apart from the bytes that go on.
 struct State {
     track: Track,
+    rates: Rates,
     reporter: Reporter,
     shadow_differences: u64,
 }
@@ -115,6 +120,7 @@ impl Channel {
         Channel {
             state: State {
                 track: Track::new(limits.tracked(), limits.tracked_age()),
+                rates: Rates::new(&limits),
                 reporter: Reporter::default(),
                 shadow_differences: 0,
             },
@@ -131,6 +137,7 @@ impl Channel {
                 policies: setup.policies,
                 counters: setup.counters,
                 budget: setup.budget,
+                close_on_limit: setup.close_on_limit,
             },
             lanes: Default::default(),
             closed: false,
@@ -169,8 +176,13 @@ impl Channel {
             return;
         }
         self.state.track.tick(now);
+        let limits = &self.fixed.ends.limits;
+        if direction == Direction::Inbound {
+            self.state.rates.receive(data.len(), now, limits);
+        }
         let mut frames = 0;
-        if let Err(bad) = self.frames(direction, data, now, out, &mut frames) {
+        let aged = self.lanes[Direction::Inbound as usize].sequences.age(now, limits);
+        if let Err(bad) = aged.and_then(|()| self.frames(direction, data, now, out, &mut frames)) {
             self.closed = true;
             self.lanes = Default::default();
             out.closed = Some(bad.0.to_owned());
@@ -275,8 +287,9 @@ impl Channel {
         let payload = read(parts, fixed, &mut control, scanner, &watch)?;
         let message = Message { control: &control, payload };
         let atoms = caches.untold(&refs.list);
-        let ruling = fixed.rule(direction, &message, &state.track, scanner, &watch, atoms)?;
-        if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made) {
+        let over = state.takes(direction, control.command);
+        let ruling = fixed.rule(direction, &message, &state.track, over, scanner, &watch, atoms)?;
+        if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
             Ok(emit::pass(caches, refs, parts, made))
         } else {
             Ok(Action::Replace)
@@ -295,6 +308,7 @@ impl Fixed {
                 policy: &self.policies.inbound,
                 shadow: self.policies.shadow.as_deref(),
                 budget: &self.budget,
+                creations: [self.ends.peer_creation, self.ends.guard_creation],
             }),
             discloses: Some(direction.word()),
         }
@@ -328,12 +342,15 @@ impl Fixed {
         Ok((verdict != ruling.meant()).then_some(candidate))
     }
 
-    /// The verdict on a whole message. `atoms`: those of its header that the receiver would learn.
+    /// The verdict on a whole message. `over`: the limit that its coming exceeds; `atoms`: those of its header that the receiver
+    /// would learn.
+    #[allow(clippy::too_many_arguments)]
     fn rule<'a>(
         &self,
         direction: Direction,
         message: &Message<'_, '_>,
         track: &Track,
+        over: Option<&'static str>,
         scanner: &mut Scanner,
         watch: &Watch<'_>,
         atoms: impl Iterator<Item = &'a Atom>,
@@ -347,15 +364,17 @@ impl Fixed {
             return Ok(ruling);
         }
         settle::atoms_of_control(message.control, scanner, watch);
+        settle::nodes_of_control(message.control, scanner, watch);
         atoms.for_each(|atom| scanner.found.atom(&atom.text, watch));
-        Ok(match scanner.found.over {
+        Ok(match over.or(scanner.found.over) {
             Some(limit) => ruling.unfit(Reason::Limit(limit)),
             None if !settle::room(message.control, track) => ruling.unfit(Reason::Limit("tracked")),
             None => ruling,
         })
     }
 
-    /// Counts a verdict and does all that follows from it, but for the message itself; true if that goes on.
+    /// Counts a verdict and does all that follows from it, but for the message itself; true if that goes on. Fails if the channel
+    /// ends over it.
     #[allow(clippy::too_many_arguments)]
     fn conclude(
         &self,
@@ -367,7 +386,7 @@ impl Fixed {
         now: f64,
         out: &mut Output,
         made: &mut Vec<u8>,
-    ) -> bool {
+    ) -> Result<bool, Bad> {
         self.counters.count(direction, message.control.command, ruling.verdict);
         let refused = ruling.verdict != Verdict::Accept;
         let told = if refused { Some(ruling.refusal()) } else { ruling.waived };
@@ -383,16 +402,27 @@ impl Fixed {
         }
         if refused {
             settle::refuse(message, direction, &self.ends, &mut state.track, ruling, &mut out.back, made);
-            return false;
+            return match ruling.reason {
+                Reason::Limit(name) if self.close_on_limit => Err(Bad(Limits::exceeded(name))),
+                _ => Ok(false),
+            };
         }
         scanner.found.claim.commit(&self.budget);
         settle::passed(message, direction, &self.ends, &mut state.track, ruling);
         state.disclose(direction, scanner);
-        true
+        Ok(true)
     }
 }
 
 impl State {
+    /// A command is there; if it is one too many, over which limit. What the guarded node sends is not counted.
+    fn takes(&mut self, direction: Direction, command: Command) -> Option<&'static str> {
+        match direction {
+            Direction::Inbound => self.rates.take(command),
+            Direction::Outbound => None,
+        }
+    }
+
     /// What the sender let the other node know.
     fn disclose(&mut self, direction: Direction, scanner: &mut Scanner) {
         let found = &mut scanner.found;

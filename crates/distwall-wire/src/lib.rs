@@ -38,6 +38,7 @@ pub mod limits;
 pub mod output;
 pub mod pattern;
 pub mod policy;
+pub mod rates;
 pub mod reply;
 pub mod scan;
 pub mod sequence;

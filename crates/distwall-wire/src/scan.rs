@@ -44,6 +44,8 @@ pub struct Guarded<'a> {
     pub shadow: Option<&'a Policy>,
     /// What is left behind is spent from this.
     pub budget: &'a Budget,
+    /// The incarnations of the peer and of the guarded node.
+    pub creations: [u32; 2],
 }
 
 impl Watch<'_> {
@@ -69,6 +71,8 @@ pub struct Found {
     pub shadow_third_node: bool,
     /// Funs and exports.
     pub funs: u32,
+    /// Atoms that were written out.
+    inline: u32,
     /// A limit that was exceeded.
     pub over: Option<&'static str>,
     /// Atoms and funs that are new to the guarded node.
@@ -85,6 +89,7 @@ impl Found {
         self.third_node = false;
         self.shadow_third_node = false;
         self.funs = 0;
+        self.inline = 0;
         self.over = None;
         self.claim.clear();
         self.pids.clear();
@@ -93,37 +98,58 @@ impl Found {
 
     /// Notes an atom's text.
     pub fn atom(&mut self, text: &[u8], watch: &Watch<'_>) {
-        if let Some(Guarded { budget, .. }) = watch.guarded {
-            if self.over.is_none() && !self.claim.atom(budget, text, watch.limits.new_atoms()) {
-                self.over = Some("new_atoms");
-            }
+        if let (Some(Guarded { budget, .. }), None) = (watch.guarded, self.over) {
+            self.over = self.claim.atom(budget, text, watch.limits).err();
         }
     }
 
     fn fun(&mut self, parts: &[&[u8]], watch: &Watch<'_>) {
         self.funs = self.funs.saturating_add(1);
-        if let Some(Guarded { budget, .. }) = watch.guarded {
-            if self.over.is_none() && !self.claim.fun(budget, parts, watch.limits.new_funs()) {
-                self.over = Some("new_funs");
-            }
+        if let (Some(Guarded { budget, .. }), None) = (watch.guarded, self.over) {
+            self.over = self.claim.fun(budget, parts, watch.limits).err();
         }
     }
 
-    fn node(&mut self, node: AtomView<'_>, watch: &Watch<'_>) {
+    fn node(&mut self, node: AtomView<'_>, creation: u32, watch: &Watch<'_>) {
         if let Some(Guarded { policy, shadow, .. }) = watch.guarded {
             if node.word != Word::Peer && node.word != Word::Guard {
                 self.third_node |= !policy.allows_node(node.text);
                 self.shadow_third_node |= shadow.is_some_and(|shadow| !shadow.allows_node(node.text));
             }
         }
+        self.incarnation(node, creation, watch);
         self.inline(node, watch);
+    }
+
+    /// Notes a node and its incarnation, where that is not one of the two ends as they are now.
+    #[inline]
+    pub fn incarnation(&mut self, node: AtomView<'_>, creation: u32, watch: &Watch<'_>) {
+        if let Some(Guarded { budget, creations: [peer, guard], .. }) = watch.guarded {
+            let known = match node.word {
+                Word::Peer => creation == peer,
+                Word::Guard => creation == guard,
+                _ => false,
+            };
+            if !known && self.over.is_none() {
+                self.over = self.claim.node(budget, (node.text, creation), watch.limits).err();
+            }
+        }
     }
 
     /// Notes an atom if it is written out (those in the header are noted with the header).
     pub fn inline(&mut self, atom: AtomView<'_>, watch: &Watch<'_>) {
         if atom.inline {
-            self.atom(atom.text, watch);
+            self.written(atom.text, watch);
         }
+    }
+
+    /// Notes an atom that is written out.
+    fn written(&mut self, text: &[u8], watch: &Watch<'_>) {
+        self.inline = self.inline.saturating_add(1);
+        if u64::from(self.inline) > watch.limits.inline_atoms() && watch.guarded.is_some() {
+            self.over.get_or_insert("inline_atoms");
+        }
+        self.atom(text, watch);
     }
 }
 
@@ -439,13 +465,13 @@ impl Scanner {
     fn read(&mut self, tag: u8, reader: &mut Reader<'_>, watch: &Watch<'_>) -> Result<u64, Bad> {
         match tag {
             tag::ATOM | tag::SMALL_ATOM => {
-                let atom = reader.atom()?;
-                self.found.atom(atom.text, watch);
+                let text = reader.text()?;
+                self.found.written(text, watch);
                 Ok(0)
             }
             tag::PID => {
                 let (node, pid) = reader.pid()?;
-                self.found.node(node, watch);
+                self.found.node(node, pid.creation, watch);
                 if watch.discloses == Some(node.word) && (self.found.pids.len() as u64) < watch.limits.tracked() {
                     self.found.pids.push(pid);
                 }
@@ -453,7 +479,7 @@ impl Scanner {
             }
             tag::REFERENCE => {
                 let (node, reference) = reader.reference()?;
-                self.found.node(node, watch);
+                self.found.node(node, reference.creation, watch);
                 let room = (self.found.references.len() as u64) < watch.limits.tracked();
                 if watch.discloses == Some(node.word) && room {
                     self.found.references.push(reference);
@@ -463,8 +489,9 @@ impl Scanner {
             tag::PORT | tag::V4_PORT => {
                 reader.pos += 1;
                 let node = reader.atom()?;
-                reader.take(if tag == tag::PORT { 8 } else { 12 })?;
-                self.found.node(node, watch);
+                reader.take(if tag == tag::PORT { 4 } else { 8 })?;
+                let creation = reader.u32()?;
+                self.found.node(node, creation, watch);
                 Ok(0)
             }
             tag::EXPORT => {
@@ -498,10 +525,10 @@ impl Scanner {
                 }
                 // All of these: which ones make a fun another one differs between releases.
                 let numbers = &reader.data[numbers..reader.pos];
-                let (node, _) = reader.pid()?;
+                let (node, pid) = reader.pid()?;
                 self.found.fun(&[module.text, &head[4..25], numbers], watch);
                 self.found.inline(module, watch);
-                self.found.node(node, watch);
+                self.found.node(node, pid.creation, watch);
                 Ok(u64::from(free))
             }
             tag::RECORD if watch.records => {

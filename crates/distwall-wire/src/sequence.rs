@@ -19,6 +19,8 @@ pub struct Sequence {
     pub next: u64,
     /// Bytes of control message and payload so far.
     pub bytes: u64,
+    /// When it began.
+    pub begun: f64,
     /// The atoms of its header.
     pub atoms: Vec<(u16, Arc<Atom>)>,
     /// What happens to its fragments.
@@ -44,6 +46,8 @@ pub enum Mode {
 #[derive(Default)]
 pub struct Sequences {
     open: HashMap<u64, Sequence>,
+    /// No open one began before that.
+    oldest: f64,
     /// Fragments announced and not seen yet.
     fragments: u64,
     /// Bytes that wait to be judged.
@@ -91,6 +95,7 @@ impl Sequences {
         self.fragments += sequence.next;
         self.held += sequence.held();
         self.kept += sequence.kept();
+        self.oldest = if self.open.is_empty() { sequence.begun } else { self.oldest.min(sequence.begun) };
         self.open.insert(id, sequence);
         if self.kept > limits.held_bytes() {
             return Err(Bad("fragmented messages cost more to follow than the limit held_bytes"));
@@ -116,6 +121,19 @@ impl Sequences {
         self.fragments -= sequence.next;
         sequence.next -= 1;
         Ok(sequence)
+    }
+
+    /// Fails if one has been open for too long.
+    pub fn age(&mut self, now: f64, limits: &Limits) -> Result<(), Bad> {
+        let first = now - limits.sequence_age() as f64;
+        if self.open.is_empty() || self.oldest >= first {
+            return Ok(());
+        }
+        self.oldest = self.open.values().map(|sequence| sequence.begun).fold(f64::INFINITY, f64::min);
+        if self.oldest < first {
+            return Err(Bad("a fragmented message has been open for longer than the limit sequence_age"));
+        }
+        Ok(())
     }
 
     /// Whether so many bytes more may be held.

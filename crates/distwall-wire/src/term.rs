@@ -180,12 +180,20 @@ impl<'a> Reader<'a> {
     /// An atom.
     #[inline]
     pub fn atom(&mut self) -> Result<AtomView<'a>, Bad> {
+        if self.peek()? == tag::ATOM_REF {
+            self.pos += 1;
+            let index = self.u8()?;
+            let atom = self.table.get(index).ok_or(Bad("a term names an atom that its header doesn't have"))?;
+            return Ok(AtomView { text: &atom.text, word: atom.word, inline: false });
+        }
+        let text = self.text()?;
+        self.inline = true;
+        Ok(AtomView { text, word: self.names.word(text), inline: true })
+    }
+
+    /// The text of an atom that is written out.
+    pub fn text(&mut self) -> Result<&'a [u8], Bad> {
         let length = match self.u8()? {
-            tag::ATOM_REF => {
-                let index = self.u8()?;
-                let atom = self.table.get(index).ok_or(Bad("a term names an atom that its header doesn't have"))?;
-                return Ok(AtomView { text: &atom.text, word: atom.word, inline: false });
-            }
             tag::SMALL_ATOM => usize::from(self.u8()?),
             tag::ATOM => match usize::from(self.u16()?) {
                 0..=255 => return Err(Bad("an atom is not written in the shortest form")),
@@ -195,8 +203,7 @@ impl<'a> Reader<'a> {
         };
         let text = self.take(length)?;
         check_text(text)?;
-        self.inline = true;
-        Ok(AtomView { text, word: self.names.word(text), inline: true })
+        Ok(text)
     }
 
     /// A pid and its node.

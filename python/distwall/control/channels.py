@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from distwall._core import DEFAULT_LIMITS, Budget, Channel
+from distwall._core import Budget, Channel
 from distwall.audit import AuditLog, Folder
 from distwall.control.channel import ChannelHandle, PeerInfo, RefusedChannelError, Side
 from distwall.control.rulebook import Rulebook
@@ -26,6 +26,7 @@ class Channels:
         self._tally = Tally()
         # Per entry and name of the guarded node, the incarnation that the budget is for: atoms die with their VM.
         self._budgets: dict[tuple[str, tuple[str, ...] | None, str], tuple[int, Budget]] = {}
+        self._guard_budgets: dict[str, tuple[int, Budget]] = {}
         self._folder = Folder()
         self._fold_timer: asyncio.TimerHandle | None = None
         audit.on_trouble = self._audit_trouble
@@ -65,7 +66,7 @@ class Channels:
             entry = now
         judgement = self.rulebook.judgement(entry, peer, guard)
         budget = self._budget(entry, guard, guard_creation)
-        if is_glob(entry.node) and not budget.name(peer, entry.limits.get("new_atoms", DEFAULT_LIMITS["new_atoms"])):
+        if is_glob(entry.node) and not budget.name(peer, entry.limits):
             # With a cookie for any name, each name is an atom of the guarded node.
             raise RefusedChannelError("limit:new_atoms")
         core = Channel(
@@ -168,8 +169,16 @@ class Channels:
         key = (entry.node, entry.guards, guard)
         known = self._budgets.get(key)
         if known is None or known[0] != creation:
-            known = (creation, Budget())
+            known = (creation, Budget(self._guard_budget(guard, creation)))
             self._budgets[key] = known
+        return known[1]
+
+    def _guard_budget(self, guard: str, creation: int) -> Budget:
+        """What those of all entries stand beside."""
+        known = self._guard_budgets.get(guard)
+        if known is None or known[0] != creation:
+            known = (creation, Budget())
+            self._guard_budgets[guard] = known
         return known[1]
 
     def _info(self, handle: ChannelHandle) -> PeerInfo:

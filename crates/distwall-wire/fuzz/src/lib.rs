@@ -81,6 +81,7 @@ fn channel(flags: u64, policy: Policy, limits: Limits) -> Channel {
         counters: Arc::new(Counters::default()),
         budget: Arc::new(Budget::default()),
         limits,
+        close_on_limit: false,
         deny_reason: "not_allowed".into(),
     })
 }

@@ -5,6 +5,7 @@ use super::{numbers, read, same_arity, settle, Action, Channel, Fixed, Parts};
 use crate::control::{self, Command, Control, Dialect};
 use crate::event::Reason;
 use crate::judge::{self, Message, Ruling};
+use crate::limits::Limits;
 use crate::output::Output;
 use crate::scan::Scanner;
 use crate::sequence::{Mode, Sequence};
@@ -44,12 +45,20 @@ impl Channel {
             None => true,
         };
         let (action, mode);
+        let over = state.takes(direction, control.command);
         let court = fixed.court(direction, &state.track);
-        if arguments && court.map_or(Ok(true), |court| court.passes_unseen(&message))? {
+        if let Some(limit) = over {
+            let settles = judge::settles(&message, &state.track, direction)?;
+            let ruling = Ruling::pass(settles).unfit(Reason::Limit(limit));
+            fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)?;
+            action = Action::Replace;
+            mode = Mode::Refused;
+        } else if arguments && court.map_or(Ok(true), |court| court.passes_unseen(&message))? {
             let mut streaming = Box::<Scanner>::default();
             streaming.found = std::mem::take(&mut scanner.found);
             lane.caches.untold(&refs.list).for_each(|atom| streaming.found.atom(&atom.text, &watch));
             settle::atoms_of_control(&control, &mut streaming, &watch);
+            settle::nodes_of_control(&control, &mut streaming, &watch);
             streaming.begin(control.command == Command::SpawnRequest);
             streaming.feed(&body[reader.pos..], false, &watch)?;
             let mut ruling = Ruling::pass(judge::settles(&message, &state.track, direction)?);
@@ -60,7 +69,7 @@ impl Channel {
                 std::mem::swap(&mut scanner.found, &mut streaming.found);
             }
             fixed.streamed_so_far(&mut streaming, direction)?;
-            fixed.conclude(state, direction, &message, &ruling, &mut streaming, now, out, made);
+            fixed.conclude(state, direction, &message, &ruling, &mut streaming, now, out, made)?;
             if direction == Direction::Inbound && !control::is_plain(Reader { pos: 0, ..reader }, reader.pos) {
                 let mut first = Vec::new();
                 rehearsal(&mut first, &body[..reader.pos], fixed.ends.peer(), &atoms, &mut lane.caches);
@@ -75,12 +84,16 @@ impl Channel {
             held.extend_from_slice(body);
             mode = Mode::Held { body: held, cuts: Vec::new() };
         } else {
-            fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made);
+            fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made)?;
             action = Action::Replace;
             mode = Mode::Refused;
         }
         let bytes = body.len() as u64;
-        lane.sequences.open(id, Sequence { next: fragments - 1, bytes, atoms, mode }, &fixed.ends.limits)?;
+        lane.sequences.open(
+            id,
+            Sequence { next: fragments - 1, bytes, begun: now, atoms, mode },
+            &fixed.ends.limits,
+        )?;
         Ok(action)
     }
 
@@ -96,7 +109,7 @@ impl Channel {
         let part = &frame[18..];
         let Channel { fixed, state, lanes, scanner, made, .. } = self;
         let lane = &mut lanes[direction as usize];
-        let Sequence { next, bytes, atoms, mut mode } =
+        let Sequence { next, bytes, begun, atoms, mut mode } =
             lane.sequences.advance(id, number, part.len(), &fixed.ends.limits)?;
         let watch = fixed.watch(direction, Table::Kept(&atoms));
         let last = next == 0;
@@ -104,6 +117,9 @@ impl Channel {
         match &mut mode {
             Mode::Refused => {}
             Mode::Streamed(streaming) => {
+                if let Some(limit) = state.rates.flooded().filter(|_| direction == Direction::Inbound) {
+                    return Err(Bad(Limits::exceeded(limit)));
+                }
                 streaming.feed(part, last, &watch)?;
                 fixed.streamed_so_far(streaming, direction)?;
                 state.disclose(direction, streaming);
@@ -121,8 +137,8 @@ impl Channel {
                     let payload = read(&parts, fixed, &mut control, scanner, &watch)?;
                     let message = Message { control: &control, payload };
                     let learned = atoms.iter().map(|(_, atom)| &**atom);
-                    let ruling = fixed.rule(direction, &message, &state.track, scanner, &watch, learned)?;
-                    if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made) {
+                    let ruling = fixed.rule(direction, &message, &state.track, None, scanner, &watch, learned)?;
+                    if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
                         let end = message.payload.map_or(0, |payload| payload.pos);
                         let start = Reader::new(body, watch.table, &fixed.ends.names);
                         if direction == Direction::Inbound && !control::is_plain(start, end) {
@@ -136,13 +152,13 @@ impl Channel {
                     let mut reader = Reader::new(body, watch.table, &fixed.ends.names);
                     control::decode(&mut reader, &mut control, Dialect { flags: fixed.ends.flags }, scanner, &watch)?;
                     let message = Message { control: &control, payload: Some(reader) };
-                    fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made);
+                    fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made)?;
                     mode = Mode::Refused;
                 }
             }
         }
         if !last {
-            lane.sequences.open(id, Sequence { next, bytes, atoms, mode }, &fixed.ends.limits)?;
+            lane.sequences.open(id, Sequence { next, bytes, begun, atoms, mode }, &fixed.ends.limits)?;
         }
         Ok(action)
     }
@@ -163,8 +179,8 @@ impl Fixed {
         if found.funs > 0 && !audit && !self.policies.inbound.allows_funs(true) {
             return Err(Bad("a message that has begun carries a fun"));
         }
-        if found.over.is_some() {
-            return Err(Bad("a message that has begun exceeds the limit new_atoms, new_funs or bigint_bytes"));
+        if let Some(limit) = found.over {
+            return Err(Bad(Limits::exceeded(limit)));
         }
         found.claim.commit(&self.budget);
         Ok(())

@@ -28,6 +28,16 @@ pub fn atoms_of_control(control: &Control<'_>, scanner: &mut Scanner, watch: &Wa
     }
 }
 
+/// Notes the nodes that a control message may name without being one of the two ends as they are now.
+pub fn nodes_of_control(control: &Control<'_>, scanner: &mut Scanner, watch: &Watch<'_>) {
+    if let Some(other) = control.other {
+        scanner.found.incarnation(other.node, other.pid.creation, watch);
+    }
+    if let Some((node, reference)) = control.reference {
+        scanner.found.incarnation(node, reference.creation, watch);
+    }
+}
+
 /// Whether tracking can take what the message sets up.
 pub fn room(control: &Control<'_>, track: &Track) -> bool {
     match control.command {
