@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use distwall_wire::policy::{Part, Policies, Rule, Subject};
+use distwall_wire::pattern::Pattern;
+use distwall_wire::policy::{Part, Policies, Rule, Scope, Subject};
 use distwall_wire::{Budget, Channel, Command, Counters, Direction, Limits, Output, Policy, Setup, Verdict};
 
 const PEER: &str = "peer@127.0.0.1";
@@ -14,6 +15,8 @@ const GUARD: &str = "guard@127.0.0.2";
 const FLAGS: u64 = 0x6d_07df_7fbd;
 const ROUND: Duration = Duration::from_millis(150);
 const ROUNDS: usize = 7;
+/// A process of the guarded node that it disclosed.
+const EXPOSED: u8 = 90;
 
 /// One frame in the making: terms name atoms by position, and the header has just those that are named, as OTP does it.
 #[derive(Default)]
@@ -32,7 +35,11 @@ impl Frame {
     }
 
     fn pid(&mut self, node: &'static str) -> Vec<u8> {
-        [&[88], &*self.atom(node), &[0, 0, 0, 80, 0, 0, 0, 0, 0, 0, 0, 7]].concat()
+        self.pid_of(node, 80)
+    }
+
+    fn pid_of(&mut self, node: &'static str, id: u8) -> Vec<u8> {
+        [&[88], &*self.atom(node), &[0, 0, 0, id, 0, 0, 0, 0, 0, 0, 0, 7]].concat()
     }
 
     fn reference(&mut self, node: &'static str) -> Vec<u8> {
@@ -98,6 +105,25 @@ fn spawn(f: &mut Frame) -> Vec<u8> {
     tuple(&[op(29), f.reference(PEER), f.pid(PEER), f.pid(PEER), mfa, options])
 }
 
+fn erpc(f: &mut Frame) -> Vec<u8> {
+    let mfa = tuple(&[f.atom("erpc"), f.atom("execute_call"), op(4)]);
+    let options = [&[108, 0, 0, 0, 1], &*f.atom("monitor"), &[106]].concat();
+    tuple(&[op(29), f.reference(PEER), f.pid(PEER), f.pid(PEER), mfa, options])
+}
+
+/// `[Ref, inventory, lookup, [1]]`
+fn erpc_arguments(f: &mut Frame) -> Vec<u8> {
+    let (reference, module, function) = (f.reference(PEER), f.atom("inventory"), f.atom("lookup"));
+    [&[108, 0, 0, 0, 4], &*reference, &module, &function, &[107, 0, 1, 1, 106]].concat()
+}
+
+/// The guarded node sends the pid that it discloses.
+fn disclosure() -> Vec<u8> {
+    let mut f = Frame::default();
+    let terms = [tuple(&[op(22), f.pid(GUARD), f.pid(PEER)]), f.pid_of(GUARD, EXPOSED)];
+    f.end(true, &terms)
+}
+
 fn cases() -> Vec<Case> {
     vec![
         case("send", |f| vec![tuple(&[op(22), f.pid(PEER), f.pid(GUARD)]), short(f)]),
@@ -109,6 +135,11 @@ fn cases() -> Vec<Case> {
         case("demonitor", |f| vec![monitor(f, 20)]),
         case("link", |f| vec![tuple(&[op(1), f.pid(PEER), f.pid(GUARD)])]),
         case("exit2, refused", |f| vec![tuple(&[op(26), f.pid(PEER), f.pid(GUARD)]), f.atom("kill")]),
+        case("reg_send, pattern", |f| vec![reg_send(f, "counter"), short(f)]),
+        case("reg_send, gen_call, pattern", |f| vec![reg_send(f, "asked"), gen_call(f)]),
+        case("group_leader to linked, refused", |f| vec![tuple(&[op(7), f.pid(PEER), f.pid(GUARD)])]),
+        case("exit2 to exposed", |f| vec![tuple(&[op(26), f.pid(PEER), f.pid_of(GUARD, EXPOSED)]), f.atom("kill")]),
+        case("spawn_request, erpc", |f| vec![erpc(f), erpc_arguments(f)]),
         case("spawn_request", |f| vec![spawn(f), vec![108, 0, 0, 0, 1, 97, 1, 106]]),
     ]
 }
@@ -130,6 +161,20 @@ fn policy() -> Policy {
         rules.push(command(open, "", Verdict::Accept));
     }
     rules.push(command(Command::RegSend, "gateway", Verdict::Accept));
+    // {tick, integer(), _}, and {'$gen_call', _, get}
+    for (name, code) in [
+        ("counter", &b"\x03\0\0\0\x03\x06\0\0\0\x06w\x04tick\x02\0\0"[..]),
+        ("asked", b"\x03\0\0\0\x03\x06\0\0\0\x0bw\x09$gen_call\0\x06\0\0\0\x05w\x03get"),
+    ] {
+        let pattern = Pattern::parse(code).map(Arc::new).ok();
+        assert!(pattern.is_some());
+        rules.push(Rule { pattern, ..command(Command::RegSend, name, Verdict::Accept) });
+    }
+    for (aimed, scope) in [(Command::GroupLeader, Scope::Linked), (Command::Exit2, Scope::Exposed)] {
+        rules.push(Rule { scope: Some(scope), ..command(aimed, "", Verdict::Accept) });
+    }
+    let parts = ["inventory", "lookup", "1"].map(|part| Part::Exact(part.as_bytes().into()));
+    rules.push(Rule { subject: Subject::Call, key: parts.into(), ..command(Command::Send, "", Verdict::Accept) });
     rules.push(Rule { subject: Subject::All, ..command(Command::Send, "", Verdict::Drop) });
     Policy::new(&rules, &[], None)
 }
@@ -160,6 +205,7 @@ fn rate(warm: &[u8], frame: &[u8]) -> f64 {
     let chunk = frame.repeat(frames);
     let mut channel = channel();
     let mut out = Output::default();
+    channel.receive(Direction::Outbound, &disclosure(), 0.0, &mut out);
     channel.receive(Direction::Inbound, warm, 0.0, &mut out);
     let start = Instant::now();
     let mut judged = 0;

@@ -390,15 +390,12 @@ impl Fixed {
         self.counters.count(direction, message.control.command, ruling.verdict);
         let refused = ruling.verdict != Verdict::Accept;
         let told = if refused { Some(ruling.refusal()) } else { ruling.waived };
-        if told.is_some() || ruling.differs.is_some() {
-            let name = judge::names(&state.track, direction, message.control).next();
-            if let Some(refusal) = told {
-                state.reporter.report(direction, message, &refusal, !refused, name, now, out);
-            }
-            if let Some(candidate) = ruling.differs {
-                state.shadow_differences += 1;
-                state.reporter.report(direction, message, &candidate, false, name, now, out);
-            }
+        if let Some(refusal) = told {
+            state.reporter.report(direction, message, &refusal, !refused, &state.track, now, out);
+        }
+        if let Some(candidate) = ruling.differs {
+            state.shadow_differences += 1;
+            state.reporter.report(direction, message, &candidate, false, &state.track, now, out);
         }
         if refused {
             settle::refuse(message, direction, &self.ends, &mut state.track, ruling, &mut out.back, made);

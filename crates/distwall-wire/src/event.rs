@@ -77,11 +77,7 @@ pub fn target(control: &Control<'_>, name: Option<&[u8]>) -> String {
         text.push(' ');
     }
     if let Some(mfa) = control.mfa {
-        atom(&mut text, mfa.module.text);
-        text.push(':');
-        atom(&mut text, mfa.function.text);
-        let _ = write!(text, "/{}", mfa.arity);
-        return text;
+        return function(mfa.module.text, mfa.function.text, mfa.arity);
     }
     match control.to {
         Some(Target::Name(name)) => atom(&mut text, name.text),
@@ -97,6 +93,17 @@ pub fn target(control: &Control<'_>, name: Option<&[u8]>) -> String {
         }
         None => {}
     }
+    text
+}
+
+/// `M:F/A`
+#[must_use]
+pub fn function(module: &[u8], name: &[u8], arity: u8) -> String {
+    let mut text = String::new();
+    atom(&mut text, module);
+    text.push(':');
+    atom(&mut text, name);
+    let _ = write!(text, "/{arity}");
     text
 }
 

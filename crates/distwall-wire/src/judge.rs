@@ -8,6 +8,7 @@
 //! leaves behind in the peer, is not looked at.
 
 use crate::atoms::{AtomView, Names, Word};
+use crate::calls::{self, wrappers, Call};
 use crate::control::{Command, Control, Process, Target};
 use crate::event::{self, Reason};
 use crate::internal::{misdirected, otp_internal, Address};
@@ -184,7 +185,12 @@ impl Court<'_> {
             return Ok(Ruling::deny(reason));
         }
         let settles = settles(message, self.track, direction)?;
-        let decision = self.decide(message, settles.is_none(), false);
+        let call = if settles.is_none() { called(message, self.track, direction, policy) } else { NO_CALL };
+        let own = self.decide(message, &call, settles.is_none(), false);
+        let by_call = self.decide_call(&call).filter(|call| own.is_none_or(|own| call.layer <= own.layer));
+        let decision = by_call.or_else(|| self.opens_carrier(control, own)).or(own);
+        // An accepted call opens what carries it.
+        let opened = by_call.is_some_and(|call| call.verdict == Verdict::Accept);
         let accepted = decision.is_some_and(|decision| decision.verdict == Verdict::Accept);
         let mut waived = None;
         // Whether a refusal stands; else it is recorded.
@@ -203,7 +209,7 @@ impl Court<'_> {
                 return Ok(Ruling::refused(refusal, None));
             }
         }
-        if settles.is_none() {
+        if settles.is_none() && !opened {
             if let Some((refusal, audit)) = self.refused_by_name(message, decision) {
                 if stands(refusal, audit) {
                     return Ok(Ruling::refused(refusal, None));
@@ -212,12 +218,13 @@ impl Court<'_> {
         }
         // An answer may carry what `accept *` would let its command carry anyway.
         let star = match settles {
-            Some(_) => self.decide(message, true, false).is_some_and(Decision::opens_all),
+            Some(_) => self.decide(message, &NO_CALL, true, false).is_some_and(Decision::opens_all),
             None => decision.is_some_and(Decision::opens_all),
         };
         let pattern = decision.filter(|_| accepted).and_then(|decision| decision.pattern.as_ref());
-        let shaped = pattern.is_some_and(|pattern| pattern.is_particular())
-            && !message.payload.is_some_and(|payload| misdirected(payload, direction.other().word()));
+        let shaped = opened
+            || pattern.is_some_and(|pattern| pattern.is_particular())
+                && !message.payload.is_some_and(|payload| misdirected(payload, direction.other().word()));
         if let (true, false, false, Some(payload)) = (is_message(control), star, shaped, message.payload) {
             if let Some((refusal, own)) = self.refused_as_internal(control, payload, settles.is_some(), scanner, watch)
             {
@@ -231,7 +238,7 @@ impl Court<'_> {
             let third_node = if self.shadow { found.shadow_third_node } else { found.third_node };
             let carried = if third_node || self.leads_third(control) {
                 Some(Reason::ThirdNode)
-            } else if found.funs > 0 && !policy.allows_funs(star) {
+            } else if found.funs > call.funs && !policy.allows_funs(star) {
                 Some(Reason::Funs)
             } else {
                 None
@@ -253,7 +260,10 @@ impl Court<'_> {
             return Ok(false);
         }
         // A rule with a pattern could match: then the payload has to be seen.
-        let Some(decision) = self.decide(message, true, true) else { return Ok(false) };
+        if self.may_call(control) {
+            return Ok(false);
+        }
+        let Some(decision) = self.decide(message, &NO_CALL, true, true) else { return Ok(false) };
         if !decision.opens_all() || decision.audit {
             return Ok(false);
         }
@@ -261,8 +271,9 @@ impl Court<'_> {
             let rule = self.decide_name(message, name, true);
             rule.is_some_and(|rule| rule.keyed && (rule.verdict != Verdict::Accept || rule.pattern.is_some()))
         });
-        let settled =
-            self.decide(message, false, true).is_none_or(|d| d.verdict == Verdict::Accept || !may_settle(control));
+        let settled = self
+            .decide(message, &NO_CALL, false, true)
+            .is_none_or(|d| d.verdict == Verdict::Accept || !may_settle(control));
         Ok(!named && settled)
     }
 
@@ -283,8 +294,58 @@ impl Court<'_> {
             })
     }
 
+    /// Whether what the message calls has to be seen before it can be judged.
+    fn may_call(&self, control: &Control<'_>) -> bool {
+        let calls = self.policy.judges_calls();
+        match control.mfa {
+            Some(mfa) => {
+                calls
+                    || self.policy.has_keys(Command::SpawnRequest)
+                        && wrappers::forms(mfa.module.text, mfa.function.text).is_some()
+            }
+            None => calls && is_message(control) && carriers(self.track, self.direction, control).next().is_some(),
+        }
+    }
+
+    /// The rule that decides about a call.
+    fn decide_call(&self, call: &calls::Found<'_>) -> Option<&Decision> {
+        if !self.policy.judges_calls() {
+            return None;
+        }
+        let mut digits = [0; 3];
+        let (key, arguments) = match &call.call {
+            Call::None => return None,
+            call => key(call, &mut digits),
+        };
+        self.policy.decide_call(key.as_ref().map(|key| &key[..]), |decision| match arguments {
+            Some(arguments) => self.matches_arguments(decision, arguments),
+            // What can't be told is no call that a rule could accept.
+            None => decision.verdict != Verdict::Accept && decision.pattern.is_none(),
+        })
+    }
+
+    /// A rule that is as good as one that accepts the monitor with which a call of `rex` comes.
+    fn opens_carrier(&self, control: &Control<'_>, own: Option<&Decision>) -> Option<&Decision> {
+        let Some(Target::Name(name)) = control.to else { return None };
+        let monitor = control.command == Command::Monitor && CARRIERS.contains(&name.text);
+        let call = self.policy.opens_calls().filter(|_| monitor)?;
+        let refused = own.is_none_or(|own| !own.keyed && own.verdict != Verdict::Accept && call.layer <= own.layer);
+        refused.then_some(call)
+    }
+
+    fn matches_arguments(&self, decision: &Decision, arguments: Reader<'_>) -> bool {
+        let sender = self.direction.word();
+        decision.pattern.as_ref().is_none_or(|pattern| pattern.matches_within(arguments, sender))
+    }
+
     /// The rule that decides. `star`: whether rules for `*` speak; `unseen`: any pattern could match.
-    fn decide(&self, message: &Message<'_, '_>, star: bool, unseen: bool) -> Option<&Decision> {
+    fn decide(
+        &self,
+        message: &Message<'_, '_>,
+        call: &calls::Found<'_>,
+        star: bool,
+        unseen: bool,
+    ) -> Option<&Decision> {
         let (control, policy) = (message.control, self.policy);
         let command = control.command;
         let speaks = |decision: &Decision| {
@@ -293,8 +354,15 @@ impl Court<'_> {
         };
         if let Some(mfa) = control.mfa {
             let mut digits = [0; 3];
-            let key = [mfa.module.text, mfa.function.text, decimal(mfa.arity, &mut digits)];
-            return policy.decide(command, Some(&key), star, speaks);
+            if unseen {
+                let key = [mfa.module.text, mfa.function.text, decimal(mfa.arity, &mut digits)];
+                return policy.decide(command, Some(&key), star, speaks);
+            }
+            let (key, arguments) = key(&call.call, &mut digits);
+            return policy.decide(command, key.as_ref().map(|key| &key[..]), star, |decision| match arguments {
+                Some(arguments) => decision.scope.is_none() && self.matches_arguments(decision, arguments),
+                None => !(decision.verdict == Verdict::Accept && decision.keyed) && decision.pattern.is_none(),
+            });
         }
         match control.to {
             Some(Target::Name(name)) if matches!(command, Command::RegSend | Command::Monitor) => {
@@ -410,6 +478,75 @@ pub fn names<'a>(track: &'a Track, direction: Direction, control: &Control<'_>) 
     let init = pid.filter(|pid| pid.id == 0 && pid.serial == 0).map(|_| &b"init"[..]);
     let learned = pid.map_or(&[][..], |pid| track.names(direction.other(), pid));
     init.into_iter().chain(learned.iter().map(|name| &**name))
+}
+
+const NO_CALL: calls::Found<'_> = calls::Found { call: Call::None, funs: 0 };
+
+/// Names of processes that call what messages say.
+const CARRIERS: [&[u8]; 2] = [b"rex", b"net_kernel"];
+
+/// What a command calls.
+fn called<'a>(message: &Message<'a, '_>, track: &Track, direction: Direction, policy: &Policy) -> calls::Found<'a> {
+    let (control, sender) = (message.control, direction.word());
+    match (control.mfa, message.payload) {
+        (Some(mfa), Some(arguments)) => calls::of_spawn(&mfa, arguments, sender),
+        (None, Some(payload)) if is_message(control) && policy.judges_calls() => {
+            let of_message = |name| calls::of_message(payload, name, sender);
+            let found = carriers(track, direction, control).map(of_message);
+            found.into_iter().find(|found| !matches!(found.call, Call::None)).unwrap_or(NO_CALL)
+        }
+        _ => NO_CALL,
+    }
+}
+
+/// What carries a call in front of an event's target: the function that is really called.
+pub fn carried(message: &Message<'_, '_>, track: &Track, direction: Direction) -> Option<String> {
+    let (control, payload, sender) = (message.control, message.payload?, direction.word());
+    let found = match control.mfa {
+        Some(mfa) => calls::of_spawn(&mfa, payload, sender),
+        None if is_message(control) => {
+            let name = carriers(track, direction, control).flatten().next()?;
+            calls::of_message(payload, Some(name), sender)
+        }
+        None => return None,
+    };
+    match found.call {
+        Call::Function { module, function, arity, arguments } => {
+            // Its own arguments are no other's.
+            let direct =
+                control.mfa.is_some() && arguments.pos == payload.pos && arguments.data.len() == payload.data.len();
+            (!direct).then(|| event::function(module, function, arity))
+        }
+        _ => None,
+    }
+}
+
+/// The names by which a message could make its receiver call something; None: its name is not known.
+fn carriers<'a>(
+    track: &'a Track,
+    direction: Direction,
+    control: &Control<'a>,
+) -> impl Iterator<Item = Option<&'a [u8]>> {
+    let own = match control.to {
+        Some(Target::Name(name)) => Some(name.text),
+        _ => None,
+    };
+    let mut names = own.into_iter().chain(names(track, direction, control)).peekable();
+    let unnamed = names.peek().is_none().then_some(None);
+    names.filter(|name| CARRIERS.contains(name)).map(Some).chain(unnamed)
+}
+
+/// A call as a key, and its arguments, if it can be told. A fun is of a module, but no function of it.
+fn key<'a>(call: &Call<'a>, digits: &'a mut [u8; 3]) -> (Option<[&'a [u8]; 3]>, Option<Reader<'a>>) {
+    /// No atom.
+    const NO_FUNCTION: &[u8] = b"\xff";
+    match *call {
+        Call::Function { module, function, arity, arguments } => {
+            (Some([module, function, decimal(arity, digits)]), Some(arguments))
+        }
+        Call::Fun { module, arity, .. } => (Some([module, NO_FUNCTION, decimal(arity, digits)]), None),
+        Call::Opaque | Call::None => (None, None),
+    }
 }
 
 fn is_message(control: &Control<'_>) -> bool {

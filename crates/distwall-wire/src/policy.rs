@@ -189,6 +189,8 @@ pub struct Policy {
     commands: [Index; Command::ALL.len()],
     otp_internal: Index,
     calls: Index,
+    /// The strongest rule that accepts a call.
+    opens_calls: Option<Decision>,
     third_nodes: Vec<Glob>,
     funs: Option<bool>,
 }
@@ -228,7 +230,12 @@ impl Policy {
                 Subject::All => policy.commands.iter_mut().for_each(|index| index.add(&rule.key, decision.clone())),
                 Subject::Command(command) => policy.commands[command as usize].add(&rule.key, decision),
                 Subject::OtpInternal => policy.otp_internal.add(&rule.key, decision),
-                Subject::Call => policy.calls.add(&rule.key, decision),
+                Subject::Call => {
+                    if rule.verdict == Verdict::Accept {
+                        policy.opens_calls.get_or_insert_with(|| decision.clone());
+                    }
+                    policy.calls.add(&rule.key, decision);
+                }
             }
         }
         policy.commands.iter_mut().for_each(Index::finish);
@@ -246,6 +253,29 @@ impl Policy {
         speaks: impl FnMut(&Decision) -> bool,
     ) -> Option<&Decision> {
         self.commands[command as usize].decide_from(0, key, star, speaks)
+    }
+
+    /// The rule that decides about a call; of one that can't be told, the rules without a key.
+    pub fn decide_call(&self, key: Option<Key<'_>>, speaks: impl FnMut(&Decision) -> bool) -> Option<&Decision> {
+        self.calls.decide_from(0, key, false, speaks)
+    }
+
+    /// Whether there are rules on calls.
+    #[must_use]
+    pub fn judges_calls(&self) -> bool {
+        !self.calls.shapes.is_empty() || !self.calls.coarse.is_empty()
+    }
+
+    /// The strongest rule that accepts a call.
+    #[must_use]
+    pub fn opens_calls(&self) -> Option<&Decision> {
+        self.opens_calls.as_ref()
+    }
+
+    /// Whether rules for a command have keys.
+    #[must_use]
+    pub fn has_keys(&self, command: Command) -> bool {
+        !self.commands[command as usize].shapes.is_empty()
     }
 
     /// Whether rules for a command name processes or aliases.

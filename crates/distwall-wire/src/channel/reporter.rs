@@ -1,8 +1,9 @@
 //! Events of refusals, rate-limited.
 
 use crate::event::{self, Event};
-use crate::judge::{Message, Refusal};
+use crate::judge::{self, Message, Refusal};
 use crate::output::Output;
+use crate::track::Track;
 use crate::Direction;
 
 /// Tells of refusals, at most 50 a second.
@@ -15,7 +16,7 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// `audit`: it passed all the same; `name`: what the process that it is for is known by.
+    /// `audit`: it passed all the same.
     #[allow(clippy::too_many_arguments)]
     pub fn report(
         &mut self,
@@ -23,7 +24,7 @@ impl Reporter {
         message: &Message<'_, '_>,
         refusal: &Refusal,
         audit: bool,
-        name: Option<&[u8]>,
+        track: &Track,
         now: f64,
         out: &mut Output,
     ) {
@@ -39,12 +40,22 @@ impl Reporter {
         out.events.push(Event {
             direction,
             command: message.control.command,
-            target: event::target(message.control, name),
+            target: aim(direction, message, track),
             verdict: refusal.verdict,
             rule: refusal.rule,
             reason: refusal.reason,
             audit,
             folded: std::mem::take(&mut self.folded),
         });
+    }
+}
+
+/// What a message aims at: the process with the name that it is known by; and in front of what carries a call, what is called.
+fn aim(direction: Direction, message: &Message<'_, '_>, track: &Track) -> String {
+    let name = judge::names(track, direction, message.control).next();
+    let target = event::target(message.control, name);
+    match judge::carried(message, track, direction) {
+        Some(call) => format!("{call} by {target}"),
+        None => target,
     }
 }

@@ -1,0 +1,191 @@
+"""Rules on calls: they decide about the function that is really called, however the call arrives."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.wire.dist import EMPTY, Message, Op, message
+from tests.wire.etf import Atom, Export, Improper, Term, alias
+from tests.wire.test_tracking import passes, refused
+from tests.wire.wall import Wall
+
+P, G = Wall.peer, Wall.guard
+A = Atom
+REX = A("rex")
+MFA = (A("inventory"), A("lookup"), [1])
+
+
+def spawn(module: str, function: str, *arguments: Term) -> Message:
+    called = (A(module), A(function), len(arguments))
+    return message(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(), called, [], payload=list(arguments))
+
+
+def tell(payload: Term, to: str = "rex") -> Message:
+    return message(Op.REG_SEND, P.pid(), EMPTY, A(to), payload=payload)
+
+
+def gen_call(request: Term, to: str = "rex") -> Message:
+    return tell((A("$gen_call"), (P.pid(), alias(P.alias())), request), to)
+
+
+def carriers(module: str, function: str, arguments: list[Term]) -> dict[str, Message]:
+    m, f = A(module), A(function)
+    return {
+        "spawn": spawn(module, function, *arguments),
+        "erpc": spawn("erpc", "execute_call", P.ref(), m, f, arguments),
+        "erpc cast": spawn("erpc", "execute_cast", m, f, arguments),
+        "apply": spawn("erlang", "apply", m, f, arguments),
+        "an export": spawn("erlang", "apply", Export(m, f, len(arguments)), arguments),
+        "apply in erpc": spawn("erpc", "execute_call", P.ref(), A("erlang"), A("apply"), [m, f, arguments]),
+        "rex": tell((P.pid(), (A("call"), m, f, arguments, P.pid()))),
+        "rex, block": gen_call((A("block_call"), m, f, arguments, P.pid())),
+        "rex, cast": tell((A("$gen_cast"), (A("cast"), m, f, arguments, P.pid()))),
+        "net_kernel": gen_call((A("spawn"), m, f, arguments, P.pid()), "net_kernel"),
+    }
+
+
+LOOKUP = carriers("inventory", "lookup", [1])
+DELETE = carriers("inventory", "delete", [1])
+HALT = carriers("erlang", "halt", [])
+
+
+@pytest.mark.parametrize("carrier", LOOKUP)
+def test_however_it_arrives(carrier: str) -> None:
+    wall = Wall("accept call inventory:lookup/1", "deny *")
+    passes(wall, LOOKUP[carrier])
+    refused(wall, DELETE[carrier])
+    refused(wall, HALT[carrier])
+    # What is really called decides before what carries it.
+    wall = Wall("drop call inventory:delete/1", "accept otp_internal", "accept *")
+    passes(wall, LOOKUP[carrier])
+    output = wall.inbound(DELETE[carrier])
+    assert [event[3:6] for event in output.events] == [("drop", 0, "rule")]
+    target = output.events[0][2]
+    assert target == "inventory:delete/1" or (target or "").startswith("inventory:delete/1 by "), target
+
+
+@pytest.mark.parametrize("carrier", ["spawn", "erpc", "erpc cast", "apply", "an export", "apply in erpc"])
+def test_rules_on_spawn_requests_see_it(carrier: str) -> None:
+    wall = Wall(
+        "accept spawn_request erpc:execute_call/4",
+        "accept spawn_request erpc:execute_cast/3",
+        "accept spawn_request erlang:apply/_",
+        "accept spawn_request inventory:lookup/_",
+        "deny *",
+    )
+    passes(wall, LOOKUP[carrier])
+    refused(wall, DELETE[carrier])
+    refused(wall, HALT[carrier])
+    wall = Wall("deny spawn_request erlang:halt/_", "accept *")
+    passes(wall, DELETE[carrier])
+    refused(wall, HALT[carrier])
+    # Also in fragments: nothing of it has gone on before what it calls is seen.
+    outputs = [wall.inbound(one) for one in wall.from_peer.frames(HALT[carrier], fragment=230)]
+    assert not [one for output in outputs for one in output.forward]
+
+
+def test_names_of_targets() -> None:
+    wall = Wall("deny *")
+    assert wall.inbound(DELETE["erpc"]).events[0][2] == "inventory:delete/1 by erpc:execute_call/4"
+    assert wall.inbound(DELETE["rex"]).events[0][2] == "inventory:delete/1 by rex"
+    assert wall.inbound(DELETE["spawn"]).events[0][2] == "inventory:delete/1"
+
+
+@pytest.mark.parametrize("carrier", LOOKUP)
+def test_patterns_are_about_the_arguments(carrier: str) -> None:
+    """``[1]``"""
+    one = "04 00000001 06 00000002 6101 06 00000001 6a".replace(" ", "")
+    wall = Wall(f"accept call inventory:_/_ when {one}", "deny *")
+    passes(wall, LOOKUP[carrier])
+    refused(wall, carriers("inventory", "lookup", [2])[carrier])
+    refused(wall, carriers("inventory", "lookup", [1, 1])[carrier])
+
+
+@pytest.mark.parametrize(("layers", "accepted"), [((0, 1), True), ((1, 1), True), ((2, 1), False), ((1, 0), False)])
+def test_a_weaker_layer_does_not_decide_for_its_carrier(layers: tuple[int, int], accepted: bool) -> None:
+    call, carrier = layers
+    rules = [
+        (call, f"accept call inventory:lookup/1 layer={call}"),
+        (carrier, f"deny spawn_request layer={carrier}"),
+        (carrier, f"deny reg_send layer={carrier}"),
+    ]
+    for sent in (LOOKUP["erpc"], LOOKUP["rex"]):
+        wall = Wall(*(text for _, text in sorted(rules)))
+        (passes if accepted else refused)(wall, sent)
+
+
+OPAQUE: dict[str, Message] = {
+    "improper arguments": spawn("erpc", "execute_call", P.ref(), A("inventory"), A("lookup"), Improper((1,), 2)),
+    "no function": spawn("erlang", "apply", 1, [1]),
+    "of another arity": spawn("erlang", "apply", Export(A("inventory"), A("lookup"), 2), [1]),
+    "deep": spawn(*("erlang", "apply")),
+}
+
+
+@pytest.mark.parametrize("name", OPAQUE)
+def test_what_cannot_be_told(name: str) -> None:
+    sent = OPAQUE[name]
+    for rules in (
+        ("accept call _:_/_", "accept spawn_request _:_/_", "deny *"),
+        ("accept call", "deny *"),
+        ("deny call", "accept *"),
+    ):
+        refused(Wall(*rules), sent)
+    passes(Wall("accept *"), sent)
+    passes(Wall("deny call inventory:delete/1", "accept spawn_request", "deny *", funs=True), sent)
+
+
+def test_the_fun_that_is_the_call() -> None:
+    wall = Wall("accept call inventory:lookup/1", "accept spawn_request", "deny *", funs=False)
+    passes(wall, LOOKUP["an export"])
+    fun = Export(A("inventory"), A("lookup"), 1)
+    assert wall.inbound(spawn("erlang", "apply", fun, [fun])).reasons == ["funs"]
+    assert wall.inbound(spawn("inventory", "lookup", fun)).reasons == ["funs"]
+
+
+def test_the_monitor_that_comes_with_a_call() -> None:
+    monitor = message(Op.MONITOR_P, P.pid(), REX, P.alias())
+    other = message(Op.MONITOR_P, P.pid(), A("auth"), P.alias(2))
+    wall = Wall("accept call inventory:lookup/1", "deny *")
+    passes(wall, monitor)
+    refused(wall, other)
+    refused(Wall("deny call inventory:lookup/1", "deny *"), monitor)
+    refused(Wall("deny monitor rex", "accept call inventory:lookup/1", "deny *"), monitor)
+    refused(Wall("deny * layer=0", "accept call inventory:lookup/1"), monitor)
+
+
+def test_a_call_by_pid() -> None:
+    sent = message(
+        Op.SEND_SENDER, P.pid(), G.pid(52), payload=(P.pid(), (A("call"), A("erlang"), A("halt"), [], P.pid()))
+    )
+    refused(Wall("deny call erlang:halt/_", "accept *"), sent)
+    wall = Wall("accept call erlang:halt/0", "deny *")
+    passes(wall, sent)
+
+
+def test_answers_are_no_calls() -> None:
+    wall = Wall("deny call", "deny *")
+    wall.outbound(message(Op.REG_SEND, G.pid(), EMPTY, A("server"), payload=(A("$gen_call"), (G.pid(), G.ref()), 1)))
+    answer: Term = (G.ref(), (A("call"), A("erlang"), A("halt"), [], G.pid()))
+    passes(wall, message(Op.SEND_SENDER, P.pid(), G.pid(), payload=answer))
+
+
+def test_long_calls_are_held_until_they_are_seen() -> None:
+    wall = Wall("deny call erlang:halt/_", "accept *")
+    for number, sent in enumerate((HALT["rex"], HALT["erpc"], HALT["spawn"])):
+        first, *rest = wall.from_peer.frames(sent, fragment=210 + number)
+        assert not wall.inbound(first, *rest).forward
+    long = tell((P.pid(), (A("call"), A("lists"), A("sort"), [list(range(1000))], P.pid())))
+    outputs = [wall.inbound(one) for one in wall.from_peer.frames(long, fragment=300)]
+    assert long in [one for output in outputs for one in output.forward]
+
+
+def test_outbound() -> None:
+    wall = Wall("accept *", out=["accept call inventory:lookup/1", "deny *"])
+    for function, accepted in (("lookup", True), ("delete", False)):
+        arguments = [G.ref(), A("inventory"), A(function), [1]]
+        sent = message(
+            *(Op.SPAWN_REQUEST, G.ref(), G.pid(), G.pid(), (A("erpc"), A("execute_call"), 4), [A("monitor")]),
+            payload=arguments,
+        )
+        assert bool(wall.outbound(sent).forward) == accepted
