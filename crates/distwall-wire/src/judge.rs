@@ -455,7 +455,9 @@ impl Court<'_> {
                 continue;
             }
             let key = name.map(|name| [name.text]);
-            let decision = self.policy.decide_internal(key.as_ref().map(|key| &key[..]));
+            let decision = self.policy.decide_internal(key.as_ref().map(|key| &key[..]), |decision| {
+                decision.pattern.as_ref().is_none_or(|pattern| pattern.matches(payload, self.direction.word()))
+            });
             if decision.is_none_or(|decision| decision.verdict != Verdict::Accept) {
                 let audit = decision.is_some_and(|decision| decision.audit);
                 return Some((Refusal::by(decision, Reason::OtpInternal), audit));

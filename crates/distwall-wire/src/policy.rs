@@ -286,8 +286,8 @@ impl Policy {
 
     /// The rule that decides for a message which makes an OTP process run code. Only rules that name it speak of it.
     #[must_use]
-    pub fn decide_internal(&self, key: Option<Key<'_>>) -> Option<&Decision> {
-        self.otp_internal.decide_from(0, key, false, |_| true)
+    pub fn decide_internal(&self, key: Option<Key<'_>>, speaks: impl FnMut(&Decision) -> bool) -> Option<&Decision> {
+        self.otp_internal.decide_from(0, key, false, speaks)
     }
 
     /// All rules that could decide, strongest first, up to the first that asks for neither a scope nor a pattern.

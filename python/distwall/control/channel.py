@@ -52,6 +52,10 @@ class Judgement:
     """What a channel judges by: the compiled rules, and the rules that their ids stand for."""
 
     core: "CorePolicy"
+    out: "CorePolicy | None"
+    """About what the guarded node sends; None: it passes."""
+    audit: bool
+    """Whether what the rules refuse passes, and is recorded."""
     rules: Callable[[int], Rule]
 
 
@@ -102,7 +106,7 @@ class ChannelHandle:
         """Changes the rules, from the next command on."""
         if judgement is not self._judgement:
             self._judgement = judgement
-            self.core.set_policy(judgement.core)
+            self.core.set_policy(judgement.core, policy_out=judgement.out, audit=judgement.audit)
 
     def record(self, events: Iterable["Event"]) -> None:
         """Puts refusals of the core on the event stream."""

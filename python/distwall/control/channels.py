@@ -76,6 +76,8 @@ class Channels:
             guard_creation=guard_creation,
             flags=flags,
             policy=judgement.core,
+            policy_out=judgement.out,
+            audit=judgement.audit,
             counters=self._tally.of(peer, self._connected),
             budget=budget,
             limits=entry.limits,

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from difflib import unified_diff
 
 from distwall.policy import Policy, Rule
+from distwall.policy.model import Mode
+from distwall.policy.times import show_time
 
 MAX_LINES = 200
 
@@ -25,10 +27,16 @@ def difference(old: Policy, new: Policy) -> list[str]:
 
 
 def _lines(policy: Policy) -> Iterator[str]:
+    if policy.mode.audit:
+        yield f"mode {_mode(policy.mode)}"
+    for name, service in policy.services.items():
+        yield from (f"service {name}: {text}" for text in service.filters)
     yield from _rules("defaults", policy.defaults)
+    yield from _rules("defaults, out", policy.defaults_out)
     for name, rules in policy.tables.items():
         yield f"table {name}"
         yield from _rules(f"table {name}", rules)
+        yield from _rules(f"table {name}, out", policy.tables_out.get(name))
     for entry in policy.entries:
         name = entry.node if entry.guards is None else f"{entry.node} at {', '.join(entry.guards)}"
         yield f"peer {name}"
@@ -37,8 +45,22 @@ def _lines(policy: Policy) -> Iterator[str]:
             if value not in (None, (), {}, False):
                 shown = ", ".join(str(item) for item in value) if isinstance(value, tuple) else value
                 yield f"peer {name}: {key} {shown}"
+        if entry.mode is not None:
+            yield f"peer {name}: mode {_mode(entry.mode)}"
+        if entry.on_limit != "refuse":
+            yield f"peer {name}: on_limit {entry.on_limit}"
         yield from _rules(f"peer {name}", entry.attached[0])
+        yield from _rules(f"peer {name}, out", entry.rules_out)
 
 
-def _rules(where: str, rules: tuple[Rule, ...]) -> Iterator[str]:
-    return (f"{where}: {rule.text}" for rule in rules)
+def _mode(mode: Mode) -> str:
+    until = "" if mode.until is None else f" until {show_time(mode.until)}"
+    return f"{'audit' if mode.audit else 'enforce'}{until}"
+
+
+def _rules(where: str, rules: tuple[Rule, ...] | None) -> Iterator[str]:
+    if rules is None:
+        return
+    if not rules:
+        yield f"{where}: no rules"
+    yield from (f"{where}: {rule.text}" for rule in rules)

@@ -22,6 +22,7 @@ from distwall.policy import Explanation, Policy, Question, QuestionError, Rule, 
 from distwall.policy.grammar import VERDICTS, Verdict
 from distwall.policy.names import atom
 from distwall.policy.ranking import Ranking, rank
+from distwall.policy.times import utc_now
 
 Key = str | tuple[str, str, int | str] | None
 """Whom a filter is about: text as rules write it; module, function and arity, each of which may be ``_``; or None, as
@@ -31,7 +32,7 @@ HANDLED = ("alias_send", "group_leader", "reg_send", "send", "spawn_request")
 """The commands that can have a handler."""
 
 CLOCK_CHECK = 1.0
-"""Seconds between two looks at the wall clock while anything is granted."""
+"""Seconds between two looks at the wall clock while anything is granted, or has an end."""
 
 
 class Firewall(Channels):
@@ -48,7 +49,8 @@ class Firewall(Channels):
         self.loop: asyncio.AbstractEventLoop | None = None
         self.thread = threading.get_ident()
         self._state = state
-        self._grant_timer: asyncio.TimerHandle | None = None
+        self._clock_timer: asyncio.TimerHandle | None = None
+        self._rules_end = self.rulebook.next_expiry(utc_now())
         if state is not None:
             self._restore(state)
 
@@ -56,13 +58,13 @@ class Firewall(Channels):
         """The running event loop is this object's home from now on."""
         self.loop = asyncio.get_running_loop()
         self.thread = threading.get_ident()
-        self._watch_grants()
+        self._watch_clock()
 
     def close(self) -> None:
         """Records what is still held back. The channels are the gateway's to close."""
-        if self._grant_timer:
-            self._grant_timer.cancel()
-            self._grant_timer = None
+        if self._clock_timer:
+            self._clock_timer.cancel()
+            self._clock_timer = None
         super().close()
 
     @in_its_thread
@@ -248,7 +250,7 @@ class Firewall(Channels):
                 grants.put_back(before)
             raise
         self._refresh()
-        self._watch_grants()
+        self._watch_clock()
         self.record("grant", renewed=before is not None, **given.to_json())
         return given
 
@@ -412,17 +414,26 @@ class Firewall(Channels):
             # It will be found to have expired by whoever reads it.
             self.record("state_trouble", detail=str(error))
 
-    def _watch_grants(self) -> None:
-        """Ends grants in time. The wall clock may be turned meanwhile, so it is looked at again and again."""
-        if self._grant_timer is not None:
-            self._grant_timer.cancel()
-            self._grant_timer = None
+    def _watch_clock(self) -> None:
+        """Ends grants and rules in time. The wall clock may be turned meanwhile, so it is looked at again and again."""
+        if self._clock_timer is not None:
+            self._clock_timer.cancel()
+            self._clock_timer = None
         if self.loop is None:
             return
         self._expire()
+        if self._rules_end is not None and self._rules_end <= utc_now():
+            self._refresh()
         left = self.rulebook.grants.next_end(time.time(), time.monotonic())
-        if left is not None:
-            self._grant_timer = self.loop.call_later(min(left + 0.002, CLOCK_CHECK), self._watch_grants)
+        if left is not None or self._rules_end is not None:
+            seconds = CLOCK_CHECK if left is None else min(left + 0.002, CLOCK_CHECK)
+            self._clock_timer = self.loop.call_later(seconds, self._watch_clock)
+
+    def _refresh(self) -> None:
+        super()._refresh()
+        self._rules_end = self.rulebook.next_expiry(utc_now())
+        if self._rules_end is not None and self._clock_timer is None and self.loop is not None:
+            self._clock_timer = self.loop.call_later(CLOCK_CHECK, self._watch_clock)
 
 
 def _node(name: str) -> str:

@@ -9,17 +9,19 @@ entry.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from distwall import _core
 from distwall.control.channel import Judgement
 from distwall.control.errors import BadCallError, NotFoundError
 from distwall.control.grants import Grants
 from distwall.control.runtime import RunTime, Setting
 from distwall.policy import Entry, Origin, Policy, Rule
 from distwall.policy.grammar import RuleSyntaxError
+from distwall.policy.model import compiled
 from distwall.policy.ranking import Ranking, rank
-from distwall.policy.rules import make_rule, to_core
+from distwall.policy.rules import make_rule, next_expiry
+from distwall.policy.times import utc_now
 
 RUN_TIME_IDS = 1 << 24
 """Rules that were made at run time are numbered from here on."""
@@ -46,6 +48,7 @@ class Rulebook:
         self.policy = policy
         self.run_time = RunTime()
         self.grants = Grants()
+        self._services = policy.services
         self._next_id = RUN_TIME_IDS
         self._made: dict[int, Rule] = {}
         self._by_text: dict[tuple[str, str], Rule] = {}
@@ -54,9 +57,9 @@ class Rulebook:
 
     def changed(self) -> None:
         """Forgets what was put together before a change."""
-        if len(self._made) > MAX_MADE:
+        if len(self._made) > MAX_MADE or self._services != self.policy.services:
             # Those that are still in force are made again; what was compiled keeps the old ones.
-            self._made, self._by_text = {}, {}
+            self._made, self._by_text, self._services = {}, {}, self.policy.services
         self._ranked.clear()
         self._judgements.clear()
 
@@ -66,7 +69,7 @@ class Rulebook:
         if known is not None:
             return known
         try:
-            made = make_rule(self._next_id, text, Origin(_NOWHERE, 1, 1), where)
+            made = make_rule(self._next_id, text, Origin(_NOWHERE, 1, 1), where, self.policy.services, run_time=True)
         except RuleSyntaxError as error:
             raise BadCallError(f"`{text}`, character {error.index + 1}: {error}") from None
         self._next_id += 1
@@ -136,11 +139,19 @@ class Rulebook:
         """What channels of a peer judge by."""
         key = self._key(entry, node, guard)
         if key not in self._judgements:
-            rules = to_core(self.ranked(entry, node, guard).layers)
-            core = _core.Policy(rules, third_nodes=entry.third_nodes, funs=entry.funs)
+            now = utc_now()
+            core = compiled(self.ranked(entry, node, guard), entry, now)
+            out = self.policy.lists_out(entry, self.attached_tables(entry, node, guard))
+            core_out = None if out is None else compiled(rank(*out, now=now), entry, now)
             policy, made = self.policy, self._made
-            self._judgements[key] = Judgement(core, lambda i: made[i] if i >= RUN_TIME_IDS else policy.rule(i))
+            self._judgements[key] = Judgement(
+                core, core_out, policy.audits(entry, now), lambda i: made[i] if i >= RUN_TIME_IDS else policy.rule(i)
+            )
         return self._judgements[key]
+
+    def next_expiry(self, now: datetime) -> datetime | None:
+        """When something next ends to hold: a rule, or that rules are on trial; None: never."""
+        return min(filter(None, (self.policy.next_expiry(now), next_expiry(self._made.values(), now))), default=None)
 
     def _rules(self, settings: Iterable[Setting], where: str) -> tuple[Rule, ...]:
         return tuple(self.parse(f"{setting.verdict} {setting.rule}", where) for setting in settings)
