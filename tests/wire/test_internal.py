@@ -392,3 +392,13 @@ def test_a_pattern_opens_what_it_means(name: str) -> None:
     sent = message(Op.REG_SEND, P.pid(), EMPTY, A("server"), payload=payload)
     output = wall.inbound(sent)
     assert (output.forward, output.reasons) == (([sent], []) if opens else ([], ["otp_internal"]))
+
+
+def test_a_rule_opens_what_its_pattern_matches_and_nothing_else() -> None:
+    suspend, resume = written("{system, From, suspend}"), written("{system, From, resume}")
+    # {system, _, suspend}
+    pattern = "0300000003 0600000008 770673797374656d 00 0600000009 770773757370656e64".replace(" ", "")
+    wall = Wall("accept reg_send server", f"accept otp_internal server when {pattern}", "deny *")
+    assert wall.inbound(tell(suspend)).forward == [tell(suspend)]
+    output = wall.inbound(tell(resume))
+    assert (output.forward, output.reasons) == ([], ["otp_internal"])

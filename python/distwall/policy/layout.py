@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from distwall.policy.cursor import RuleSyntaxError
-from distwall.policy.grammar import Statement, parse_filter, parse_rule
+from distwall.policy.grammar import Statement, parse_rule
 from distwall.policy.lists import LIST_KEYS, RuleLists
 from distwall.policy.names import atom, key_text
 from distwall.policy.problem import PolicyError
@@ -34,17 +34,16 @@ def formatted(source: Source) -> str:
     lists = RuleLists()
     lists.read_services(top)
     edits: list[tuple[int, int, str]] = []
-    for path, is_service in _lists(source.values):
+    for path in _lists(source.values):
         statements: list[tuple[int, Statement]] = []
         for index, text in _strings(source, path):
             try:
-                said = parse_filter(text) if is_service else parse_rule(text, lists.services)
+                said = parse_rule(text, lists.services)
             except RuleSyntaxError as error:
-                if not is_service:
-                    problems.error(source.within((*path, index), error.index), error.what, error.remedy)
+                problems.error(source.within((*path, index), error.index), error.what, error.remedy)
                 continue
             statements.append((index, said))
-        edits.extend(_edits(source, path, statements, is_service))
+        edits.extend(_edits(source, path, statements))
     if problems.errors:
         raise PolicyError(tuple(problems.errors))
     text = source.text
@@ -55,11 +54,8 @@ def formatted(source: Source) -> str:
 
 def rule_text(said: Statement, *, width: int = 0) -> str:
     """A rule in its one form; its verdict filled up to ``width``."""
-    return f"{said.verdict:<{width}} {_subject(said)}"
-
-
-def _subject(said: Statement) -> str:
     parts = [
+        f"{said.verdict:<{width}}",
         said.command,
         None if said.key is None else key_text(said.key),
         None if said.argument is None else atom(said.argument),
@@ -87,21 +83,17 @@ def tidy(pattern: str) -> str:
     return made
 
 
-def _lists(values: dict[str, Any]) -> Iterator[tuple[TomlPath, bool]]:
-    """The paths of all lists of rules, and whether they are those of services."""
-    holders: list[TomlPath] = [("defaults",)]
-    for name in ("tables", "services"):
-        table = values.get(name)
-        holders.extend((name, each) for each in (table if isinstance(table, dict) else ()))
-    peers = values.get("peers")
-    holders.extend(("peers", index) for index in range(len(peers) if isinstance(peers, list) else 0))
-    for holder in holders:
-        table = values
-        for step in holder:
-            table = table[step] if not isinstance(table, dict) or step in table else {}
-        for key in sorted(LIST_KEYS):
-            if isinstance(table, dict) and isinstance(table.get(key), list):
-                yield (*holder, key), holder[0] == "services"
+def _lists(values: dict[str, Any]) -> Iterator[TomlPath]:
+    """The paths of all lists of rules. Those of services, in which words stand for others, are left alone."""
+    tables, peers = values.get("tables"), values.get("peers")
+    holders: dict[TomlPath, object] = {("defaults",): values.get("defaults")}
+    if isinstance(tables, dict):
+        holders |= {("tables", name): table for name, table in tables.items()}
+    if isinstance(peers, list):
+        holders |= {("peers", index): table for index, table in enumerate(peers)}
+    for path, holder in holders.items():
+        if isinstance(holder, dict):
+            yield from ((*path, key) for key in sorted(LIST_KEYS) if isinstance(holder.get(key), list))
 
 
 def _strings(source: Source, path: TomlPath) -> Iterator[tuple[int, str]]:
@@ -111,15 +103,12 @@ def _strings(source: Source, path: TomlPath) -> Iterator[tuple[int, str]]:
     return ((index, text) for index, text in enumerate(values) if isinstance(text, str))
 
 
-def _edits(
-    source: Source, path: TomlPath, statements: list[tuple[int, Statement]], is_service: bool
-) -> Iterator[tuple[int, int, str]]:
+def _edits(source: Source, path: TomlPath, statements: list[tuple[int, Statement]]) -> Iterator[tuple[int, int, str]]:
     lines = {source.value((*path, index)).line for index, _ in statements}
     width = max((len(said.verdict) for _, said in statements), default=0) if len(lines) > 1 else 0
     for index, said in statements:
         start, end = source.literal((*path, index))
-        new = _subject(said) if is_service else rule_text(said, width=width)
-        yield start, end, _literal(new, source.text[start:end])
+        yield start, end, _literal(rule_text(said, width=width), source.text[start:end])
 
 
 def _literal(text: str, before: str) -> str:
