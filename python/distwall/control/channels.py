@@ -81,6 +81,7 @@ class Channels:
             counters=self._tally.of(peer, self._connected),
             budget=budget,
             limits=entry.limits,
+            close_on_limit=entry.on_limit == "close",
         )
         handle = ChannelHandle(
             self,
