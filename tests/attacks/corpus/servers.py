@@ -66,7 +66,7 @@ ATTACKS = [
         effect="lists:keymember(evil, 1, application:which_applications())",
         cleanup="application:stop(evil), application:unload(evil)",
     ),
-    told("init", "init", "stops the guarded node by one message", "{stop, stop}", effect=""),
+    told("init", "init", "stops the guarded node by one message", "{stop, stop}", effect="", by_pid_reason="default"),
     called(
         "auth gives the cookie",
         "auth",
