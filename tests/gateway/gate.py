@@ -131,16 +131,23 @@ class Gate:
 
 @contextmanager
 def running(
-    folder: Path, peers: Sequence[Peer], *, guards: Sequence[str] = (GUARD,), register: str = "", extra: str = ""
+    folder: Path,
+    peers: Sequence[Peer],
+    *,
+    guards: Sequence[str] = (GUARD,),
+    register: str = "",
+    extra: str = "",
+    control: str = "",
 ) -> Iterator[Gate]:
     """A gateway with this policy. ``register`` is another address to register at, ``both``: that of peers' EPMD.
 
-    ``extra`` are further lines of ``[guard]``.
+    ``extra`` are further lines of ``[guard]``, ``control`` of ``[control]``.
     """
     with ExitStack() as stack:
         epmd = stack.enter_context(ports.lease())
         port = stack.enter_context(ports.lease())
         text = policy(epmd, port, peers, guards=guards).replace("[guard]\n", f"[guard]\n{extra}\n")
+        text = text.replace("[control]\n", f"[control]\n{control}\n")
         if register:
             text = text.replace(f"127.0.0.1:{port}", f"127.0.0.2:{epmd}" if register == "both" else register)
         gate = Gate(folder, text, epmd, port)
