@@ -203,6 +203,43 @@ def test_any_part_of_a_key_may_stand_for_all(scene: Scene, bar: Node) -> None:
     assert bar.eval(f"[distwall:test_filter('{FOO}', C, '_') || C <- ['_', link, send]]") == "[deny,deny,deny]"
 
 
+def test_processes_and_aliases_as_keys(scene: Scene, bar: Node) -> None:
+    foo = scene.peer()
+    assert foo.eval(f"net_adm:ping('{GUARD}')") == "pong"
+    one, other = (bar.term("probe:collector()") for _ in range(2))
+    assert bar.eval(f"distwall:add_filter('{FOO}', send, {one}, drop)") == "accept"
+    assert bar.eval(f"[distwall:test_filter('{FOO}', send, P) || P <- [{one}, {other}]]") == "[drop,accept]"
+    foo.eval(f"[P ! hi || P <- [{one}, {other}]]")
+    assert bar.eval(f"{{probe:await({other}, 1, 5000), probe:got({one})}}") == "{[hi],[]}"
+    assert bar.eval(f"distwall:del_filter('{FOO}', send, {one})") == "drop"
+    alias = bar.term("persistent_term:put(alias, alias()), persistent_term:get(alias)")
+    assert bar.eval(f"distwall:add_filter('{FOO}', alias_send, {alias}, deny)") == "accept"
+    assert bar.eval(f"distwall:test_filter('{FOO}', alias_send, {alias})") == "deny"
+    foo.eval(f"{alias} ! hi")
+    scene.wall.wait_event("refused", peer=FOO, command="alias_send", verdict="deny")
+    assert "a process of another node" in failure(
+        bar, f"distwall:add_filter('{FOO}', send, {foo.term('self()')}, deny)"
+    )
+
+
+def test_scopes_and_patterns_as_keys(scene: Scene, bar: Node) -> None:
+    assert bar.eval(f"distwall:set_filter('{FOO}', send, deny)") == "accept"
+    assert bar.eval(f"distwall:add_filter('{FOO}', send, {{to, exposed}}, accept)") == "deny"
+    foo = scene.peer()
+    foo.eval(f"pong = net_adm:ping('{GUARD}')")
+    stranger = bar.term("probe:collector(known)")
+    foo.eval(f"{stranger} ! hi")
+    scene.wall.wait_event("refused", peer=FOO, command="send")
+    own = foo.term(f"erpc:call('{GUARD}', probe, collector, [])")
+    foo.eval(f"{own} ! hi")
+    assert bar.eval(f"probe:await({own}, 1, 5000)") == "[hi]"
+    when = '"known when {allowed, _}"'
+    assert bar.eval(f"distwall:add_filter('{FOO}', reg_send, {when}, accept)") == "accept"
+    assert bar.eval(f"distwall:set_filter('{FOO}', reg_send, drop)") == "accept"
+    foo.eval(f"[{{known, '{GUARD}'}} ! M || M <- [{{forbidden, 1}}, {{allowed, 1}}]]")
+    assert bar.eval("probe:await(known, 1, 5000)") == "[{allowed,1}]"
+
+
 def test_explain(scene: Scene, bar: Node) -> None:
     bar.eval(f"distwall:add_filter('{FOO}', reg_send, 'My Gate', drop)")
     answer = bar.eval(

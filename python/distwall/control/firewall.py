@@ -95,8 +95,9 @@ class Firewall(Channels):
         Of a key that stands for many, or of ``_`` for all commands: what is said where no rule names one of them.
         """
         made = self.rulebook.parse(f"deny {_rule_text(command, key)}", "run time")
-        one = made.key is None or all(part.kind == "exact" for part in made.key)
-        if one and made.command in (*COMMANDS, "otp_internal"):
+        said = made.statement
+        many = said.scope or said.pattern or any(part.kind in ("prefix", "any") for part in said.key or ())
+        if not many and said.command in (*COMMANDS, "otp_internal"):
             return self.explain(node, command, key, guard=guard).verdict
         entry = self.policy.entry_for(_node(node), guard)
         return "deny" if entry is None else _said(self.rulebook.ranked(entry, node, guard), made)
