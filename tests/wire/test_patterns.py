@@ -172,6 +172,7 @@ def test_variables_compare_by_value(one: Term, other: Term, seed: int) -> None:
     assert core(twice, encode((spelled(one, dice), spelled(one, dice))))
     assert core(twice, encode((one, other))) == (model.normal(one) == model.normal(other))
     assert core((Seq((Any(),), Var(5)), Var(5)), encode(([A, one], spelled([one], dice))))
+    assert core((Seq((Any(),), Var(5)), Var(5)), encode((Improper((A,), one), spelled(one, dice))))
 
 
 @settings(max_examples=300, deadline=None)
@@ -201,7 +202,7 @@ def erlang(cases: list[tuple[Pattern, Term]]) -> list[bool]:
         lines.append(f"case binary_to_term(<<{data}>>) of {Erlang(pattern).clause} -> true; _ -> false end.")
     text = "".join(line + "\n" for line in lines)
     run = subprocess.run(
-        ["erl", "-noinput", "-noshell", "+fnu", "-eval", f"io:setopts([{{encoding, unicode}}]), {PROGRAM}"],
+        ["erl", "-noshell", "+fnu", "-eval", f"io:setopts([{{encoding, unicode}}]), {PROGRAM}"],
         input=text.encode(),
         capture_output=True,
         timeout=300,

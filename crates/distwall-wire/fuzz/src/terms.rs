@@ -18,7 +18,7 @@ fn names() -> Names {
 /// What the core takes for one term at the beginning of these bytes.
 fn whole_term<'a>(data: &'a [u8], names: &Names) -> Option<&'a [u8]> {
     let limits = Limits::default();
-    let watch = Watch { table: Table::Empty, names, records: true, limits: &limits, guarded: None };
+    let watch = Watch { table: Table::Empty, names, records: true, limits: &limits, guarded: None, discloses: None };
     Scanner::default().whole(data, 0, &watch).ok().map(|end| &data[..end])
 }
 
