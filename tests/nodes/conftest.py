@@ -6,6 +6,8 @@ import pytest
 
 from tests.nodes.harness import Scene
 
+pytest.register_assert_rewrite("tests.nodes.ordinary")
+
 
 @pytest.fixture
 def direct() -> Iterator[Scene]:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.launch import guarded
 from tests.launch.terminal import terminal
+from tests.nodes.elixir import PEER_COOKIE, cookie, elixir, environment
 from tests.nodes.harness import GUARD, Child, Peer, Scene
 from tests.nodes.harness.packages import need
 from tests.nodes.harness.wall import CLUSTER_COOKIE, launcher
@@ -23,7 +24,6 @@ def installed() -> None:
 
 
 FOO = "foo@127.0.0.1"
-COOKIE = "peer-cookie"
 OPEN = Peer(["accept *"], visible=True)
 DEFAULT = Peer(["deny *", "accept ping", "accept reg_send gate", "accept monitor gate"])
 
@@ -111,34 +111,13 @@ end
 """
 
 
-def environment(scene: Scene, name: str) -> dict[str, str]:
-    own = (
-        {}
-        if name == GUARD and not scene.direct
-        else {"ERL_EPMD_PORT": str(scene.epmd_port), "ERL_FLAGS": "-start_epmd false"}
-    )
-    return {**guarded.environment(scene), "TERM": "xterm", **own}
-
-
-def elixir(scene: Scene, name: str, *arguments: str) -> Child:
-    file = scene.folder / "shop.exs"
-    file.write_text(SCRIPT)
-    command: list[str | Path] = ["elixir", "--name", name, "--cookie", cookie(scene, name), file, *arguments]
-    start = [*(launcher(scene.wall.config) if name == GUARD and not scene.direct else []), *command]
-    return Child(start, scene.folder / f"{name}.log", env=environment(scene, name), cwd=scene.folder)
-
-
-def cookie(scene: Scene, name: str) -> str:
-    return CLUSTER_COOKIE if name == GUARD or scene.direct else COOKIE
-
-
 @pytest.mark.parametrize(("asking", "asked"), [(GUARD, FOO), (FOO, GUARD)], ids=["guarded asks", "peer asks"])
 def test_two_nodes_as_without_distwall(asking: str, asked: str) -> None:
     answers = []
     for entries in (None, [OPEN]):
-        with Scene(entries) as scene, elixir(scene, asked, "serve") as server:
+        with Scene(entries) as scene, elixir(scene, asked, SCRIPT, "serve") as server:
             server.wait_logged("ready")
-            with elixir(scene, asking, "ask", asked) as client:
+            with elixir(scene, asking, SCRIPT, "ask", asked) as client:
                 assert client.wait(40) == 0, client.logged()
                 answers.append(client.logged())
     assert answers[1] == answers[0]
@@ -148,7 +127,7 @@ def test_remote_shells_in_both_directions() -> None:
     with Scene([OPEN]) as scene:
         for at, of in ((GUARD, FOO), (FOO, GUARD)):
             (scene.folder / f"{at}.log").unlink(missing_ok=True)
-            with elixir(scene, at, "serve") as server:
+            with elixir(scene, at, SCRIPT, "serve") as server:
                 server.wait_logged("ready")
                 command = ["iex", "--name", of, "--cookie", cookie(scene, of), "--remsh", at]
                 under = launcher(scene.wall.config) if of == GUARD else []
@@ -160,9 +139,9 @@ def test_remote_shells_in_both_directions() -> None:
 
 
 def test_a_remote_shell_that_the_policy_refuses_says_so_at_once() -> None:
-    with Scene([DEFAULT]) as scene, elixir(scene, GUARD, "serve") as server:
+    with Scene([DEFAULT]) as scene, elixir(scene, GUARD, SCRIPT, "serve") as server:
         server.wait_logged("ready")
-        command: list[str | Path] = ["iex", "--name", FOO, "--cookie", COOKIE, "--remsh", GUARD]
+        command: list[str | Path] = ["iex", "--name", FOO, "--cookie", PEER_COOKIE, "--remsh", GUARD]
         start = time.monotonic()
         with terminal(command, environment(scene, FOO), scene.folder) as say:
             assert f"Could not contact remote node {GUARD}, reason: {{:EXIT, :not_allowed}}" in say("", "Aborting")
@@ -172,7 +151,7 @@ def test_a_remote_shell_that_the_policy_refuses_says_so_at_once() -> None:
 
 def test_a_remote_shell_on_a_peer_whose_answers_are_refused_ends_at_once() -> None:
     """The other way round it is the peer that would read the terminal of the guarded node."""
-    with Scene([DEFAULT]) as scene, elixir(scene, FOO, "serve") as server:
+    with Scene([DEFAULT]) as scene, elixir(scene, FOO, SCRIPT, "serve") as server:
         server.wait_logged("ready")
         command: list[str | Path] = ["iex", "--name", GUARD, "--cookie", CLUSTER_COOKIE, "--remsh", FOO]
         start = time.monotonic()

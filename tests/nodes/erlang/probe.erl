@@ -1,7 +1,7 @@
 %% The tests' hand inside a node: evaluates what the test asks for over a loopback socket (never over distribution), and
 %% has the small processes that the tests look at from outside. Runs on OTP 23 and later.
 -module(probe).
--export([serve/1, pack/1, unpack/1, timed/1, caught/1]).
+-export([serve/1, pack/1, unpack/1, timed/1, caught/1, steps/1]).
 -export([collector/0, collector/1, got/1, await/3, do/2, do/3]).
 -export([start_server/1, init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export([adding_handler/1, log/2]).
@@ -67,6 +67,9 @@ caught(Fun) ->
     catch
         Class:Reason -> {Class, Reason}
     end.
+
+%% What comes of the steps of a program, which are taken in order.
+steps(Steps) -> [{Name, Step()} || {Name, Step} <- Steps].
 
 %% Whether Fun returns true within the time.
 until(Fun) -> until(Fun, 5000).

@@ -4,6 +4,7 @@ A node is told what to do over a socket of its own on 127.0.0.1, not over distri
 not depend on what it tests. A node ends when that socket closes.
 """
 
+import base64
 import hashlib
 import os
 import shutil
@@ -17,8 +18,8 @@ from distwall.launch import erlang_folder
 from tests.nodes.harness.process import Child
 
 TOP = Path(__file__).resolve().parents[3]
-_PROBE = TOP / "tests" / "nodes" / "erlang" / "probe.erl"
-_COMPILE = 'd=$(mktemp -d) && cd "$d" && cat > probe.erl && erlc probe.erl >&2 && cat probe.beam && rm -r "$d"'
+_SOURCES = TOP / "tests" / "nodes" / "erlang"
+_COMPILE = 'd=$(mktemp -d) && cd "$d" && cat > $0.erl && erlc -W0 $0.erl >&2 && cat $0.beam && rm -r "$d"'
 _BOOTSTRAP = (
     "spawn(fun() -> "
     "{{ok,S}}=gen_tcp:connect({{127,0,0,1}},{port},[binary,{{packet,4}},{{active,false}},{{nodelay,true}}]),"
@@ -55,7 +56,8 @@ class Node(Child):
         ``launcher`` is a command that starts the one behind it.
         """
         self.name = name
-        beam = _probe_for(otp)
+        self.otp = otp
+        beam = _compiled("probe", otp)
         with socket.create_server(("127.0.0.1", 0)) as listener:
             bootstrap = _BOOTSTRAP.format(port=listener.getsockname()[1])
             command: list[str | Path] = [*launcher]
@@ -120,6 +122,13 @@ class Node(Child):
     def term(self, expressions: str) -> str:
         """Evaluates and returns an expression for the value that means the same on every node (pids included)."""
         return f"probe:unpack({self.eval(f'probe:pack(begin {expressions} end)')})"
+
+    def load(self, *modules: str) -> None:
+        """Compiles modules of ``tests/nodes/erlang`` for the node's release and loads them."""
+        for path in modules:
+            name = path.rpartition("/")[2]
+            code = base64.b64encode(_compiled(path, self.otp)).decode()
+            self.eval(f'{{module, {name}}} = code:load_binary({name}, "{name}.erl", base64:decode("{code}"))')
 
     def begin(self, expressions: str) -> "Pending":
         """Starts evaluating and returns at once."""
@@ -192,14 +201,15 @@ def copy_modules(otp: Path) -> None:
         part.rename(copy)
 
 
-def _probe_for(otp: Path | None) -> bytes:
-    """The probe module, compiled by the release that is to load it."""
+def _compiled(path: str, otp: Path | None) -> bytes:
+    """A module of ``tests/nodes/erlang``, compiled by the release that is to load it."""
+    name = path.rpartition("/")[2]
     erl = (otp / "usr/bin/erl") if otp else Path(shutil.which("erl") or "erl")
-    source = _PROBE.read_bytes()
+    source = (_SOURCES / f"{path}.erl").read_bytes()
     mark = hashlib.sha256(source + str(erl.resolve()).encode() + str(erl.stat().st_mtime_ns).encode()).hexdigest()[:16]
-    beam = TOP / ".cache" / "nodes" / f"probe-{mark}.beam"
+    beam = TOP / ".cache" / "nodes" / f"{name}-{mark}.beam"
     if not beam.exists():
-        command = [*(["chroot", str(otp)] if otp else []), "sh", "-c", _COMPILE]
+        command = [*(["chroot", str(otp)] if otp else []), "sh", "-c", _COMPILE, name]
         code = subprocess.run(command, input=source, stdout=subprocess.PIPE, check=True).stdout
         beam.parent.mkdir(parents=True, exist_ok=True)
         part = beam.with_suffix(f".{os.getpid()}")

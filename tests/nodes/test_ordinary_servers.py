@@ -1,0 +1,39 @@
+"""Clients of servers, on both sides."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.nodes.ordinary import Program, Stage, parts
+
+PROGRAMS = [
+    Program(
+        "bank",
+        [
+            "accept gen_server bank",
+            "accept gen_server nobody",
+            # Tellers, which the bank hands out.
+            "accept send to exposed when {'$gen_call', from(), served}",
+            "accept send to exposed when {'$gen_cast', _}",
+            "accept monitor to exposed",
+            "accept link to exposed",
+        ],
+        # The bank sends news, and tellers watch their clients.
+        ["accept send to exposed when {deposited, _, integer()}", "accept monitor to exposed"],
+    ),
+    Program("turnstile", ["accept gen_statem turnstile", "accept gen_statem nobody"]),
+    Program("alarms", ["accept gen_event alarms", "accept gen_event nobody"]),
+]
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with Stage(PROGRAMS) as stage:
+        yield stage
+
+
+@pytest.mark.parametrize(
+    ("program", "role"), parts(PROGRAMS), ids=[f"{program.name} {role}" for program, role in parts(PROGRAMS)]
+)
+def test_nothing_is_refused(stage: Stage, program: Program, role: str) -> None:
+    stage.play(program, role)
