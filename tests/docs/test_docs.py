@@ -1,6 +1,8 @@
 """What README and docs show: policies load, rules parse, lists are complete, links lead somewhere."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from tests.attacks.corpus.page import page
 from tests.tls.certificates import make_ca
 
 TOP = Path(__file__).resolve().parents[2]
-PAGES = [*TOP.glob("*.md"), *(TOP / "docs").glob("*.md")]
+PAGES = [*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md")]
 GUARD = '[guard]\nnodes = ["bar@127.0.0.2"]\ncookie = "cluster"\n'
 TLS = '[guard.tls]\ncert = "wall.pem"\nkey = "wall.key"\nca = "ca.pem"\n'
 
@@ -81,3 +83,7 @@ def test_the_reference_of_events_is_current() -> None:
     """`make events` writes it."""
     assert (TOP / "docs" / "events.md").read_text() == reference.page()
     assert (TOP / "docs" / "events.schema.json").read_text() == reference.schema_file()
+
+
+def test_the_pages_of_services_are_current() -> None:
+    assert subprocess.run([sys.executable, TOP / "scripts" / "service-pages", "--check"], check=False).returncode == 0
