@@ -7,16 +7,32 @@ by pid, and on a connection that the guarded node opened. ``python -m tests.atta
 
 from collections.abc import Mapping
 
-from tests.attacks.corpus import behaviours, devices, exhaustion, forging, framing, relays, servers, signals, spawns
+from tests.attacks.corpus import (
+    behaviours,
+    calls,
+    devices,
+    exhaustion,
+    forging,
+    framing,
+    patterns,
+    relays,
+    scopes,
+    servers,
+    signals,
+    spawns,
+)
 from tests.attacks.corpus.attack import Attack
 
 CHAPTERS: Mapping[str, list[Attack]] = {
     "Spawning": spawns.ATTACKS,
+    "Calls": calls.ATTACKS,
     "rex and net_kernel": relays.ATTACKS,
     "Behaviours": behaviours.ATTACKS,
     "OTP's own servers": servers.ATTACKS,
     "Devices": devices.ATTACKS,
     "Signals": signals.ATTACKS,
+    "Scopes and names": scopes.ATTACKS,
+    "Patterns": patterns.ATTACKS,
     "Forging": forging.ATTACKS,
     "Exhaustion": exhaustion.ATTACKS,
     "Bytes": framing.ATTACKS,
