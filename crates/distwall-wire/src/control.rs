@@ -343,6 +343,7 @@ pub fn is_plain(mut reader: Reader<'_>, end: usize) -> bool {
     plain() == Ok(true)
 }
 
+#[inline]
 fn process<'a>(reader: &mut Reader<'a>) -> Result<Process<'a>, Bad> {
     let (node, pid) = reader.pid()?;
     Ok(Process { node, pid })

@@ -185,7 +185,8 @@ impl Court<'_> {
             return Ok(Ruling::deny(reason));
         }
         let settles = settles(message, self.track, direction)?;
-        let call = if settles.is_none() { called(message, self.track, direction, policy) } else { NO_CALL };
+        let may_call = settles.is_none() && (control.mfa.is_some() || is_message(control) && policy.judges_calls());
+        let call = if may_call { called(message, self.track, direction) } else { NO_CALL };
         let own = self.decide(message, &call, settles.is_none(), false);
         let by_call = self.decide_call(&call).filter(|call| own.is_none_or(|own| call.layer <= own.layer));
         let decision = by_call.or_else(|| self.opens_carrier(control, own)).or(own);
@@ -488,11 +489,11 @@ const NO_CALL: calls::Found<'_> = calls::Found { call: Call::None, funs: 0 };
 const CARRIERS: [&[u8]; 2] = [b"rex", b"net_kernel"];
 
 /// What a command calls.
-fn called<'a>(message: &Message<'a, '_>, track: &Track, direction: Direction, policy: &Policy) -> calls::Found<'a> {
+fn called<'a>(message: &Message<'a, '_>, track: &Track, direction: Direction) -> calls::Found<'a> {
     let (control, sender) = (message.control, direction.word());
     match (control.mfa, message.payload) {
         (Some(mfa), Some(arguments)) => calls::of_spawn(&mfa, arguments, sender),
-        (None, Some(payload)) if is_message(control) && policy.judges_calls() => {
+        (None, Some(payload)) => {
             let of_message = |name| calls::of_message(payload, name, sender);
             let found = carriers(track, direction, control).map(of_message);
             found.into_iter().find(|found| !matches!(found.call, Call::None)).unwrap_or(NO_CALL)

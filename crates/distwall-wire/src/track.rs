@@ -16,6 +16,8 @@
 
 use std::collections::HashMap;
 
+use foldhash::quality::RandomState;
+
 use crate::atoms::Word;
 use crate::term::{Pid, Reference};
 use crate::Direction;
@@ -99,7 +101,7 @@ struct Side {
     gone: Seen,
     gone_spawned: Seen,
     /// Its processes by how many links the other hasn't ended.
-    linked: HashMap<Pid, u32>,
+    linked: HashMap<Pid, u32, RandomState>,
     names: Names,
 }
 
@@ -109,7 +111,7 @@ pub struct Track {
     bounds: Bounds,
     sides: [Side; 2],
     /// Links, each with the id of each side's unlink that is under way.
-    links: HashMap<Pair, [Option<u64>; 2]>,
+    links: HashMap<Pair, [Option<u64>; 2], RandomState>,
     /// Links that have ended, and who said so.
     parted: Bounded<Pair, Direction>,
 }
@@ -192,6 +194,7 @@ impl Track {
 
     /// Whether any answer that comes as a message in that direction is waited for.
     #[must_use]
+    #[inline]
     pub fn awaits_messages(&self, direction: Direction) -> bool {
         let asker = self.side(direction.other());
         !asker.calls.is_empty() || !asker.rex.is_empty()

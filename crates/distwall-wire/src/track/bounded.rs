@@ -1,8 +1,9 @@
 //! Tables that forget: their oldest entry where they are full, and what is older than an age.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
 
+use foldhash::quality::RandomState;
 use rustc_hash::FxBuildHasher;
 
 /// How much a table keeps, and for how long.

@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use foldhash::quality::RandomState;
+
 use crate::term::Pid;
 
 /// Processes known by one name. A server that was restarted has another pid, and processes that answer for it are taken for it.
@@ -12,7 +14,7 @@ const NAMES: usize = 8;
 /// Which process has which name.
 #[derive(Default)]
 pub struct Names {
-    of: HashMap<Pid, Vec<Box<[u8]>>>,
+    of: HashMap<Pid, Vec<Box<[u8]>>, RandomState>,
     pids: HashMap<Box<[u8]>, VecDeque<Pid>>,
 }
 
