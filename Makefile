@@ -14,10 +14,11 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 # Node tests wait more than they compute, so there are more of them at a time than cores.
 TEST_WORKERS ?= 4
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 3600
 SOURCES := python tests demo bench
 CORE := $(shell find crates \( -name target -o -name fuzz \) -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print 2>/dev/null) Cargo.toml Cargo.lock
 
-.PHONY: help setup venv core erlang tools demo test test-rust test-python test-otp check format bench fuzz events lock clean
+.PHONY: help setup venv core erlang tools demo test test-rust test-python test-otp check format bench fuzz soak events lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +62,9 @@ fuzz: ## Run each fuzz target of the core for FUZZ_SECONDS (default 60); needs R
 
 events: setup ## Write the reference of events from its schema
 	$(BIN)/python -m distwall.audit.reference docs
+
+soak: setup ## Hostile traffic against a real node for SOAK_SECONDS (default: an hour); what stays is bounded
+	$(BIN)/python -m tests.attacks.soak --seconds $(SOAK_SECONDS)
 
 lock: ## Pin the dependencies anew from pyproject.toml
 	scripts/lock

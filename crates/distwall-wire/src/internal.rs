@@ -143,20 +143,24 @@ impl Look<'_, '_> {
         }
         let gen_call = first.is_some_and(|label| label.word == Word::GenCall);
         let call = gen_call || first.is_some_and(|label| EVENT_LABELS.contains(&label.text));
-        let (misled, end) = misleads(reader, self.to.receiver);
-        if call && misled {
-            return true;
+        let from = reader;
+        let mut end = None;
+        if call {
+            let misled;
+            (misled, end) = misleads(from, self.to.receiver);
+            if misled {
+                return true;
+            }
         }
         match end {
             Some(end) => reader.pos = end,
             None if self.skip(&mut reader) => {}
             None => return false,
         }
-        self.head(reader).is_some_and(|head| {
-            self.obeyed(Form::Event, &head)
-                || gen_call && self.obeyed(Form::Call, &head)
-                || misled && asks_event_manager(&head)
-        })
+        let Some(head) = self.head(reader) else { return false };
+        self.obeyed(Form::Event, &head)
+            || gen_call && self.obeyed(Form::Call, &head)
+            || !call && asks_event_manager(&head) && misleads(from, self.to.receiver).0
     }
 
     /// Whether the second element of a message says what is asked for; `left` more follow it.
@@ -168,6 +172,7 @@ impl Look<'_, '_> {
         self.obeyed(Form::Second, &Head { label, rest: Some((reader, left)) })
     }
 
+    #[inline]
     fn head<'a>(&self, mut reader: Reader<'a>) -> Option<Head<'a>> {
         match reader.peek().ok()? {
             tag::SMALL_TUPLE => {
@@ -300,6 +305,7 @@ fn asks_event_manager(head: &Head<'_>) -> bool {
     }
 }
 
+#[inline]
 fn is_atom(reader: &Reader<'_>) -> bool {
     matches!(reader.peek(), Ok(tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM))
 }

@@ -17,6 +17,8 @@ fuzz_target!(|input: &[u8]| {
         let (data, behind) = tail.split_at(length);
         rest = behind;
         let inbound = sender % 2 == 0;
+        whole.wait();
+        cut.wait();
         let open = whole.feed(inbound, data);
         let mut pieces = data;
         let mut still_open = true;

@@ -492,6 +492,7 @@ fuzz_target!(|plan: Plan| {
     let mut caches = [Cache::new(), Cache::new()];
     let mut waiting: Vec<(bool, Vec<u8>)> = Vec::new();
     for message in plan.messages.iter().take(64) {
+        trial.wait();
         let mut frames = frames(message, flags, &mut caches[usize::from(message.inbound)]);
         if let Some((at, change)) = message.damage {
             let index = frames.len() - 1;

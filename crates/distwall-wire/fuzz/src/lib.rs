@@ -101,6 +101,7 @@ pub struct Done {
 pub struct Trial {
     channel: Channel,
     after: Channel,
+    now: f64,
     seen: Output,
     output: Output,
     /// So far.
@@ -119,6 +120,11 @@ impl Trial {
             ("open_sequences", 8),
             ("open_fragments", 1000),
             ("tracked", 16),
+            ("new_nodes", 16),
+            ("inline_atoms", 64),
+            ("link_per_second", 8),
+            ("commands_per_second", 50),
+            ("sequence_age", 20),
         ] {
             assert!(limits.set(name, value), "no such limit: {name}");
         }
@@ -126,16 +132,22 @@ impl Trial {
         Trial {
             channel: channel(flags, policy(config / 4), limits),
             after: channel(flags, policy(0), Limits::default()),
+            now: 0.0,
             seen: Output::default(),
             output: Output::default(),
             done: Done::default(),
         }
     }
 
+    /// Time passes.
+    pub fn wait(&mut self) {
+        self.now += 0.1;
+    }
+
     /// Feeds a piece; false when the channel is closed.
     pub fn feed(&mut self, inbound: bool, data: &[u8]) -> bool {
         let direction = if inbound { Direction::Inbound } else { Direction::Outbound };
-        self.channel.receive(direction, data, 0.0, &mut self.output);
+        self.channel.receive(direction, data, self.now, &mut self.output);
         let mut forward = Vec::new();
         for segment in &self.output.forward {
             forward.extend_from_slice(match segment {
@@ -167,7 +179,7 @@ impl Trial {
             let made = without_rehearsal(body);
             let body = made.as_deref().unwrap_or(body);
             let frame = [&(body.len() as u32).to_be_bytes(), body].concat();
-            self.after.receive(direction, &frame, 0.0, &mut self.seen);
+            self.after.receive(direction, &frame, self.now, &mut self.seen);
             assert_eq!(self.seen.closed, None, "a node would close the connection");
         }
         assert!(rest.is_empty(), "a part of a frame was forwarded");
