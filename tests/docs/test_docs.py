@@ -10,6 +10,7 @@ import pytest
 from distwall._core import COMMANDS, DEFAULT_LIMITS
 from distwall.audit import reference
 from distwall.policy import loads
+from distwall.policy.expectations import read
 from distwall.policy.grammar import parse_rule
 from distwall.policy.services import built_in
 from tests.attacks.corpus.page import page
@@ -52,6 +53,13 @@ def test_policies_load(page: str, text: str, tmp_path: Path) -> None:
 )
 def test_rules_parse(page: str, rule: str) -> None:
     parse_rule(rule, built_in())
+
+
+@pytest.mark.parametrize(("page", "text"), blocks("tests"))
+def test_tests_of_policies_can_be_read(page: str, text: str, tmp_path: Path) -> None:
+    file = tmp_path / "x.test.toml"
+    file.write_text(text)
+    assert read(file).tests
 
 
 def test_the_rules_page_knows_every_command() -> None:
