@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from distwall import __version__
 from distwall.cli import main
@@ -116,7 +117,7 @@ class TestCheck:
         assert shown.err.startswith("warning: distwall.toml:7:11: `accept reg_send a` without `accept monitor a`")
         assert "1 warning\n" in shown.out
 
-    def test_errors_are_one_line_each(self, capsys: Captured) -> None:
+    def test_errors_in_rules_are_pointed_at(self, capsys: Captured) -> None:
         _write(peer(rules='["deny", "deny monitor [red]"]'))
         assert _run("check") == 2
         assert capsys.readouterr().err.splitlines() == [
@@ -124,8 +125,26 @@ class TestCheck:
                 "distwall: distwall.toml:7:15: no command after the verdict;"
                 " name one of the 14 commands, `*`, `call`, or a service"
             ),
+            "    deny",
+            "        ^",
             "distwall: distwall.toml:7:32: `[red]` is not an atom; quote it if the atom is meant: '[red]'",
+            "    deny monitor [red]",
+            "                 ^",
         ]
+
+    def test_long_rules_are_cut_around_the_place(self, capsys: Captured) -> None:
+        _write(peer(rules=f"""["deny send when {{{"'日本', " * 40}}}"]"""))
+        assert _run("check") == 2
+        shown = capsys.readouterr().err.splitlines()
+        assert "`}` begins no term" in shown[0]
+        assert shown[1].endswith("'日本', }")
+        assert cell_len(shown[1]) == cell_len(shown[2])
+
+    def test_other_errors_are_one_line_each(self, capsys: Captured) -> None:
+        _write(peer(more='cookie = "hush"'))
+        assert _run("check") == 2
+        shown = capsys.readouterr().err
+        assert shown == "distwall: distwall.toml:6:1: `cookie_env` beside `cookie`; keep one of them\n"
 
     def test_json(self, capsys: Captured) -> None:
         _write(peer(rules='["accept reg_send a"]'))

@@ -185,3 +185,102 @@ def test_as_json() -> None:
     assert shown["special"][0]["to"] is None
     assert shown["lost"][0]["text"] == "accept reg_send"
     assert shown["entry"] == {"node": "foo@*", "file": "distwall.toml", "line": 7}
+
+
+CALL = "{'$gen_call', {<9.5.0>, #Ref<9.1.2.3>}, {add, 1}}"
+ADD = "accept reg_send a when {'$gen_call', from(), {add, integer()}}"
+STATE = "accept otp_internal a when {system, _, get_state}"
+
+
+@pytest.mark.parametrize(
+    ("rules", "question", "verdict", "decider"),
+    [
+        ([ADD], ("reg_send", "a", None, CALL), "accept", 0),
+        (["accept reg_send a when {'$gen_call', from(), {sub, _}}"], ("reg_send", "a", None, CALL), "deny", None),
+        (["accept send to exposed", "drop send"], ("send", None, "exposed", None), "accept", 0),
+        (["accept send to exposed", "drop send"], ("send", None, "spawned", None), "drop", 1),
+        (["accept send to exposed", "drop send"], ("send", None, None, None), "drop", 1),
+        (["accept send to exposed when {a}", "drop send"], ("send", None, "exposed", "{a}"), "accept", 0),
+        (["accept send to exposed when {a}", "drop send"], ("send", None, "exposed", "{b}"), "drop", 1),
+        (["accept call m:f/1", "deny spawn_request"], ("spawn_request", "m:f/1", None, None), "accept", 0),
+        (["accept call m:f/1", "deny spawn_request"], ("spawn_request", "m:g/1", None, None), "deny", 1),
+        (["accept call m:f/1 when [1]", "drop call m:_/_"], ("call", "m:f/1", None, "[1]"), "accept", 0),
+        (["accept call m:f/1 when [1]", "drop call m:_/_"], ("call", "m:f/1", None, '"a"'), "drop", 1),
+        (["accept spawn_request m:f/1"], ("call", "m:f/1", None, None), "accept", 0),
+        ([STATE, "accept reg_send a"], ("otp_internal", "a", None, "{system, x, get_state}"), "accept", 0),
+        ([STATE, "accept reg_send a"], ("otp_internal", "a", None, "{system, x, suspend}"), "deny", None),
+    ],
+)  # fmt: skip
+def test_what_is_known_of_a_command(
+    rules: list[str], question: tuple[str, str | None, str | None, str | None], verdict: str, decider: int | None
+) -> None:
+    answer = ask(with_rules(rules), "foo@h", *question)
+    text = None if decider is None else rules[decider]
+    assert (answer.verdict, answer.rule.text if answer.rule else None) == (verdict, text)
+
+
+def test_a_call_rule_decides_before_what_carries_the_call() -> None:
+    answer = ask(with_rules(["accept call m:f/1", "deny spawn_request m:f/1"]), "foo@h", "spawn_request", "m:f/1")
+    assert [(loser.rule.text, loser.why) for loser in answer.losers] == [
+        ("deny spawn_request m:f/1", "a `call` rule decides before the rules about what carries the call")
+    ]
+    weaker = with_rules(["deny spawn_request m:f/1"], defaults=["accept call m:f/1"])
+    assert ask(weaker, "foo@h", "call", "m:f/1").verdict == "deny"
+
+
+def test_what_is_not_known_comes_first() -> None:
+    answer = ask(with_rules(["accept send to exposed when {a, _}", "deny send when {b}"]), "foo@h", "send")
+    assert [each.condition for each in answer.special] == [
+        "the target is exposed and the message matches {a, _}",
+        "the message matches {b}",
+    ]
+    assert ask(with_rules(["accept send to exposed when {a, _}"]), "foo@h", "send", to="linked").special == ()
+
+
+def test_why_a_scope_lost() -> None:
+    answer = ask(with_rules(["accept send to exposed", "deny send to any", "drop send"]), "foo@h", "send", to="exposed")
+    assert [loser.why for loser in answer.losers] == ["`to any` is wider", "`to` is more specific than a command"]
+
+
+def test_what_is_on_trial() -> None:
+    answer = ask(with_rules(["deny link mode=audit"]), "foo@h", "link")
+    assert (answer.verdict, answer.audited, answer.to_json()["audited"]) == ("deny", True, True)
+    made = policy(peer(rules='["accept send"]', more='mode = "audit"'))
+    assert ask(made, "foo@h", "link").audited
+    assert not ask(made, "foo@h", "send").audited
+
+
+def test_what_has_ended() -> None:
+    answer = ask(with_rules(["accept link until=2020-01-01T00:00:00Z"]), "foo@h", "link")
+    assert answer.verdict == "deny"
+    note = "`accept link until=2020-01-01T00:00:00Z` in line 9 has ended at 2020-01-01T00:00:00Z"
+    assert note in answer.notes
+
+
+def test_what_goes_out() -> None:
+    made = policy(peer(rules='["deny *"]', more='rules_out = ["accept *", "deny link"]') + peer("qux@*"))
+    assert ask(made, "foo@h", "link", out=True).verdict == "deny"
+    assert ask(made, "foo@h", "send", out=True).verdict == "accept"
+    assert (ask(made, "qux@h", "link", out=True).verdict, ask(made, "qux@h", "link", out=True).reason) == (
+        "accept",
+        "no_rules",
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        (("link", None, None, "{a}"), "`link` has no message"),
+        (("send", None, "nowhere", None), "unknown target `nowhere`"),
+        (("reg_send", "a", "exposed", None), "`reg_send` aims at no process"),
+        (("send", None, None, "{a"), "character 1 of the term: `{` without `}`"),
+        (("call", "m:f/1", None, "{a}"), "is no list"),
+        (("call", "m:f/1", None, "[1, 2]"), "2 arguments for m:f/1; give 1"),
+    ],
+)
+def test_more_questions_that_cannot_be_asked(
+    question: tuple[str, str | None, str | None, str | None], words: str
+) -> None:
+    with pytest.raises(QuestionError) as caught:
+        ask(with_rules([]), "foo@h", *question)
+    assert words in str(caught.value)

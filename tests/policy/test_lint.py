@@ -125,3 +125,56 @@ def test_otp_internal_rules_that_are_not_asked(rules: list[str], words: str) -> 
 def test_otp_internal_rules_that_are() -> None:
     rules = ["accept reg_send a", "accept monitor a", "accept otp_internal a", "deny otp_internal"]
     assert _warnings(with_rules(rules)) == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        (
+            ["deny link until=2020-01-01T00:00:00Z"],
+            "`deny link until=2020-01-01T00:00:00Z` has ended at 2020-01-01T00:00:00Z",
+        ),
+        (["deny link mode=audit until=2020-01-01T00:00:00Z"], "the trial of `deny link mode=audit"),
+        (["accept call m:f/1 when {a}"], "never matches: arguments are a list"),
+        (["accept spawn_request m:f/1 when integer()"], "never matches: arguments are a list"),
+        (["accept call m:f/2 when [_]"], "never matches: 1 arguments for a function of 2"),
+        (["accept call erlang:apply/3"], "does not decide about what is called so"),
+        (["accept spawn_request erpc:execute_call/_"], "does not decide about what is called so"),
+        (["accept reg_send rex", "accept monitor rex"], "does not decide about calls"),
+        (["accept call _:_/_"], "accepts timer:apply_after/2, which runs what it is given"),
+        (["accept call rpc:call/4"], "accepts rpc:call/4, which runs what it is given"),
+        (["accept call", "deny call timer:_/_"], "`accept call` accepts rpc:call/3, which runs what it is given"),
+        (["accept reg_send a when {'$gen_call', _, x}"], "calls to it fail with noproc"),
+        (["accept reg_send a when _"], "calls to it fail with noproc"),
+        (["deny send when _", "accept send when {a}"], "`accept send when {a}` can never decide"),
+        (["deny send to exposed when {X, X}", "accept send when {A, A}"], None),
+        (["deny send to any", "accept send"], "`accept send` can never decide: `deny send to any`"),
+        (["deny monitor to any", "accept monitor a"], None),
+        (["accept reg_send a when {'$gen_cast', _}"], None),
+        (["accept call m:f/1 when [_]", "accept call m:g/_ when [_ | _]", "accept call m:h/1 when list()"], None),
+        (
+            ["accept call _:_/_"]
+            + [f"deny call {m}:_/_" for m in ("timer", "rpc", "erpc", "proc_lib", "erlang", "erl_eval", "os")],
+            None,
+        ),
+        (["deny link until=2099-01-01T00:00:00Z", "deny send mode=audit"], None),
+    ],
+)
+def test_rules_that_surprise(rules: list[str], words: str | None) -> None:
+    found = _warnings(with_rules(rules))
+    assert found == [] if words is None else any(words in warning for warning in found), found
+
+
+def test_a_trial_that_has_ended() -> None:
+    text = peer(more='mode = "audit"\nuntil = 2020-01-01T00:00:00Z')
+    assert _warnings(policy(text)) == ["9:9 the audit mode ended at 2020-01-01T00:00:00Z: the rules are enforced"]
+
+
+def test_a_part_of_a_service_that_is_refused() -> None:
+    text = '[services.api]\nrules = ["link", "reg_send api"]\n' + peer(rules='["accept api", "deny reg_send api"]')
+    # Written later and equally specific, it doesn't decide.
+    assert not any("hides `accept api`" in w for w in _warnings(policy(text)))
+    text = '[services.api]\nrules = ["link", "reg_send _"]\n' + peer(rules='["accept api", "deny link"]')
+    assert not any("hides" in w for w in _warnings(policy(text)))
+    text = '[services.api]\nrules = ["link", "send"]\n' + peer(rules='["deny send", "accept api"]')
+    assert any("`deny send` hides `accept api` (line 9): a part of it is refused" in w for w in _warnings(policy(text)))

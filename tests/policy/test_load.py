@@ -1,6 +1,7 @@
 """What a policy file means."""
 
 import os
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -306,3 +307,57 @@ class TestSources:
 
     def test_from_anywhere_where_none_is_named(self) -> None:
         assert policy(peer()).entries[0].admits("203.0.113.9")
+
+
+def test_lists_of_what_goes_out() -> None:
+    text = '[tables.t]\nrules_out = ["deny link"]\n[tables.u]\nrules = ["accept send"]\n'
+    made = policy(text + peer(more='tables = ["t", "u"]') + peer("qux@*", more='tables = ["u"]'))
+    foo, qux = made.entries
+    assert [f.rule.text for f in made.ranked_out(foo) or ()] == ["deny link"]
+    assert (made.ranked_out(qux), made.compile_out(qux)) == (None, None)
+    core = made.compile_out(foo)
+    assert core is not None
+    assert core is made.compile_out(foo)
+    everywhere = policy("[defaults]\nrules_out = []\n" + peer())
+    silent = everywhere.compile_out(everywhere.entries[0])
+    assert silent is not None
+    assert silent.judge("link") == []
+
+
+def test_modes_of_the_file_and_of_entries() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    text = (
+        peer()
+        + peer("a@h", more='mode = "enforce"')
+        + peer("b@h", more='mode = "audit"\nuntil = "2026-01-02T00:00:00Z"')
+    )
+    made = loads('mode = "audit"\nuntil = 2026-01-01T01:00:00Z\n' + GUARD + text, PATH, ENV)
+    assert [made.audits(entry, now) for entry in made.entries] == [True, False, True]
+    assert [made.audits(entry, now + timedelta(hours=1)) for entry in made.entries] == [False, False, True]
+    assert made.next_expiry(now) == now + timedelta(hours=1)
+    assert made.next_expiry(now + timedelta(hours=1)) == now + timedelta(days=1)
+    assert made.next_expiry(now + timedelta(days=1)) is None
+
+
+def test_rules_that_end() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    made = policy(
+        peer(rules='["accept link until=2026-01-01T01:00:00Z", "deny send mode=audit until=2026-01-01T02:00:00Z"]')
+    )
+    (entry,) = made.entries
+
+    def state(hours: int) -> tuple[list[object], list[object]]:
+        core = made.compile(entry, now + timedelta(hours=hours))
+        return [verdict for verdict, *_ in core.judge("link")], [verdict for verdict, *_ in core.judge("send")]
+
+    assert state(0) == (["accept"], ["deny"])
+    assert state(1) == ([], ["deny"])
+    assert made.compile(entry, now) is not made.compile(entry, now + timedelta(hours=1))
+    audits = [[rule.audits(now + timedelta(hours=hours)) for rule in made.rules] for hours in (0, 1, 2)]
+    assert audits == [[False, True], [False, True], [False, False]]
+    assert made.next_expiry(now + timedelta(hours=1)) == now + timedelta(hours=2)
+
+
+def test_what_becomes_of_what_has_no_room() -> None:
+    made = policy(peer() + peer("b@h", more='on_limit = "close"'))
+    assert [entry.on_limit for entry in made.entries] == ["refuse", "close"]

@@ -4,10 +4,26 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.cells import cell_len
 from rich.text import Text
 
-from distwall.cli.output import Output, OutputOption, console, find_config, load_policy, print_json, unreadable, warn
+from distwall.cli.output import (
+    BadPolicyError,
+    Output,
+    OutputOption,
+    complain,
+    console,
+    find_config,
+    load_policy,
+    print_json,
+    say,
+    unreadable,
+    warn,
+)
 from distwall.policy import Policy, PolicyError, Problem, load
+
+_AROUND = 50
+"""Characters before and behind the place of a problem that are shown."""
 
 
 def check(
@@ -18,10 +34,26 @@ def check(
     if output is Output.JSON:
         _check_json(find_config(file))
         return
-    policy = load_policy(file)
+    try:
+        policy = load_policy(file)
+    except BadPolicyError as error:
+        for problem in error.problems:
+            complain(problem)
+            if problem.rule is not None:
+                _point(*problem.rule)
+        raise typer.Exit(2) from None
     for warning in policy.warnings:
         warn(warning)
     console().print(Text.assemble((str(policy.path), "bold"), ": ", ("fine", "green"), f", {_summary(policy)}"))
+
+
+def _point(text: str, at: int) -> None:
+    """A rule, and below it a mark where the problem is."""
+    # Of a long rule, what is around the place.
+    start = max(0, at - _AROUND) if len(text) > 2 * _AROUND else 0
+    shown = "".join(c if c.isprintable() else " " for c in text[start : start + 2 * _AROUND])
+    say(Text(f"    {shown}", style="dim"))
+    say(Text(f"    {' ' * cell_len(shown[: at - start])}^", style="bold red"))
 
 
 def _summary(policy: Policy) -> str:

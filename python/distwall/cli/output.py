@@ -45,6 +45,14 @@ class CommandError(Exception):
         self.exit_code = exit_code
 
 
+class BadPolicyError(CommandError):
+    """A policy that does not check."""
+
+    def __init__(self, error: PolicyError) -> None:
+        super().__init__(str(error), exit_code=2)
+        self.problems = error.problems
+
+
 class _ErrorConsole(Console):
     def on_broken_pipe(self) -> None:
         """Goes on in silence: nobody reads messages any more, and that is no reason to end."""
@@ -61,6 +69,11 @@ def console(*, stderr: bool = False) -> Console:
 def say(text: str | Text) -> None:
     """One line on stderr."""
     console(stderr=True).print(text if isinstance(text, Text) else Text(text), soft_wrap=True)
+
+
+def complain(problem: object) -> None:
+    """One error on stderr."""
+    say(Text.assemble(("distwall:", "bold red"), f" {problem}"))
 
 
 def warn(problem: object) -> None:
@@ -95,7 +108,7 @@ def load_policy(config: Path | None) -> Policy:
     try:
         return load(path)
     except PolicyError as error:
-        raise CommandError(str(error), exit_code=2) from None
+        raise BadPolicyError(error) from None
     except OSError as error:
         raise CommandError(unreadable(path, error), exit_code=2) from None
 

@@ -43,7 +43,8 @@ class RuleLists:
             try:
                 rule = make_rule(len(self.rules), text, origin, where, self.services)
             except RuleSyntaxError as error:
-                table.problems.error(table.source.within(path, error.index), error.what, error.remedy)
+                at = table.source.within(path, error.index)
+                table.problems.error(at, error.what, error.remedy, (text, error.index))
                 continue
             if earlier := first.get(rule.identity):
                 what = f"`{rule.text}` judges the same as `{earlier.text}` in line {earlier.origin.line}"
@@ -130,8 +131,8 @@ def _service(name: str, table: Table) -> Service:
             "rules" if "rules" in table else None, "a service without `rules`", 'write rules = ["reg_send NAME"]'
         )
     service = Service(name, tuple(text for _, text in texts), argument, default)
-    for number, (index, _) in enumerate(texts):
+    for number, (index, text) in enumerate(texts):
         if error := filter_fault(service, number):
-            path = (*table.path, "rules", index)
-            table.problems.error(table.source.within(path, error.index), error.what, error.remedy)
+            at = table.source.within((*table.path, "rules", index), error.index)
+            table.problems.error(at, error.what, error.remedy, (text, error.index))
     return service

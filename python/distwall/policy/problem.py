@@ -1,6 +1,6 @@
 """Where something stands in a policy file, and what is wrong with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -23,6 +23,8 @@ class Problem:
     origin: Origin
     what: str
     remedy: str
+    rule: tuple[str, int] | None = field(default=None, compare=False)
+    """If it is in a rule: the text of the rule, and the index of the character."""
 
     def __str__(self) -> str:
         return f"{self.origin}: {self.what}; {self.remedy}"

@@ -22,9 +22,9 @@ class Problems:
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
 
-    def error(self, origin: Origin, what: str, remedy: str) -> None:
+    def error(self, origin: Origin, what: str, remedy: str, rule: tuple[str, int] | None = None) -> None:
         """Notes something that makes the policy unusable."""
-        self.errors.append(Problem(origin, what, remedy))
+        self.errors.append(Problem(origin, what, remedy, rule))
 
     def warn(self, origin: Origin, what: str, remedy: str) -> None:
         """Notes something that can't work as written."""

@@ -11,6 +11,7 @@ from distwall.policy.names import Part
 from distwall.policy.pattern import Pattern
 from distwall.policy.problem import Origin
 from distwall.policy.services import Service, built_in, service
+from distwall.policy.terms import Wildcard
 from distwall.policy.times import utc_now
 
 if TYPE_CHECKING:
@@ -140,9 +141,10 @@ class Filter:
 
     def covers(self, other: "Filter") -> bool:
         """Whether the filter speaks of everything that ``other`` speaks of."""
-        if self.pattern is not None and self.pattern != other.pattern:
+        anything = self.pattern is None or (other.pattern is not None and isinstance(self.pattern.term, Wildcard))
+        if not anything and self.pattern != other.pattern:
             return False
-        if self.scope not in (None, "any", other.scope) or (self.scope == "any" and other.command == "*"):
+        if self.scope not in (None, "any", other.scope):
             return False
         if self.command != other.command and (self.command != "*" or other.command in ("otp_internal", "call")):
             return False
