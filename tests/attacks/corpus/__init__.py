@@ -18,6 +18,7 @@ from tests.attacks.corpus import (
     relays,
     scopes,
     servers,
+    services,
     signals,
     spawns,
 )
@@ -33,6 +34,7 @@ CHAPTERS: Mapping[str, list[Attack]] = {
     "Signals": signals.ATTACKS,
     "Scopes and names": scopes.ATTACKS,
     "Patterns": patterns.ATTACKS,
+    "Services": services.ATTACKS,
     "Forging": forging.ATTACKS,
     "Exhaustion": exhaustion.ATTACKS,
     "Bytes": framing.ATTACKS,
