@@ -2,29 +2,33 @@
 
 use std::sync::Arc;
 
-use crate::atoms::{Atom, Caches, Names};
+use crate::atoms::{Atom, Caches, Names, Word};
 use crate::budget::Budget;
-use crate::control::{self, Command, Control, Dialect};
+use crate::control::{self, Command, Control, Dialect, Target};
 use crate::counters::Counters;
 use crate::event::Reason;
 use crate::flags;
 use crate::header::{self, Refs};
+use crate::hooks::{is_clerk, Lot, Parked, Stage};
 use crate::judge::{self, Court, Ends, Message, Refusal, Ruling};
 use crate::limits::Limits;
 use crate::output::Output;
 use crate::policy::{Policies, Verdict};
 use crate::rates::Rates;
-use crate::reply::{Form, TICK};
+use crate::reply::{self, Form, TICK};
 use crate::scan::{Guarded, Scanner, Watch};
 use crate::sequence::Sequences;
-use crate::term::{Reader, Table};
+use crate::term::{Pid, Reader, Table};
 use crate::track::Track;
 use crate::{Bad, Direction};
 
+use emit::kept;
+use park::Opinions;
 use reporter::Reporter;
 
 mod emit;
 mod fragments;
+mod park;
 mod reporter;
 mod settle;
 
@@ -92,6 +96,8 @@ struct State {
     rates: Rates,
     reporter: Reporter,
     shadow_differences: u64,
+    lot: Lot,
+    opinions: Opinions,
 }
 
 /// What becomes of a frame.
@@ -123,6 +129,8 @@ impl Channel {
                 rates: Rates::new(&limits),
                 reporter: Reporter::default(),
                 shadow_differences: 0,
+                lot: Lot::default(),
+                opinions: Opinions::default(),
             },
             fixed: Fixed {
                 ends: Ends {
@@ -150,12 +158,22 @@ impl Channel {
     /// Judges by these rules from the next command on.
     pub fn set_policies(&mut self, policies: Policies) {
         self.fixed.policies = policies;
+        self.state.opinions.clear();
+    }
+
+    /// A frame that distwall makes up, for either side: a control message and a payload, atoms written out.
+    #[must_use]
+    pub fn made_up(&self, control: &[u8], payload: Option<&[u8]>) -> Vec<u8> {
+        let mut out = Vec::new();
+        reply::frame(&mut out, self.fixed.ends.form, control, payload);
+        out
     }
 
     /// Bytes held now, in both directions.
     #[must_use]
     pub fn pending(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.carry.len() as u64 + lane.sequences.held()).sum()
+        let lanes = self.lanes.iter().map(|lane| lane.carry.len() as u64 + lane.sequences.held());
+        lanes.sum::<u64>() + self.state.lot.bytes()
     }
 
     /// Refusals that no event has told of yet; starts again from 0.
@@ -183,10 +201,7 @@ impl Channel {
         let mut frames = 0;
         let aged = self.lanes[Direction::Inbound as usize].sequences.age(now, limits);
         if let Err(bad) = aged.and_then(|()| self.frames(direction, data, now, out, &mut frames)) {
-            self.closed = true;
-            self.lanes = Default::default();
-            out.closed = Some(bad.0.to_owned());
-            return;
+            return self.close(bad, out);
         }
         let lane = &mut self.lanes[direction as usize];
         if !out.forward.is_empty() {
@@ -196,6 +211,13 @@ impl Channel {
             lane.forwarded = now;
             out.made(&TICK);
         }
+    }
+
+    fn close(&mut self, bad: Bad, out: &mut Output) {
+        self.closed = true;
+        self.lanes = Default::default();
+        self.state.lot = Lot::default();
+        out.closed = Some(bad.0.to_owned());
     }
 
     fn frames(
@@ -277,6 +299,32 @@ impl Channel {
         }
     }
 
+    /// An answer to what distwall itself has asked the guarded node.
+    fn for_clerk(
+        &mut self,
+        body: &[u8],
+        atoms: &[(u16, Arc<Atom>)],
+        versioned: bool,
+        now: f64,
+        out: &mut Output,
+    ) -> Result<Action, Bad> {
+        let names = self.fixed.ends.names.clone();
+        let limits = self.fixed.ends.limits.clone();
+        let table = if versioned { Table::Empty } else { Table::Kept(atoms) };
+        let watch = Watch { table, names: &names, records: true, limits: &limits, guarded: None, discloses: None };
+        let mut reader = Reader::new(body, table, &names);
+        let mut control = Control::blank();
+        let flags = self.fixed.ends.flags;
+        control::decode(&mut reader, &mut control, Dialect { flags }, &mut self.scanner, &watch)?;
+        if control.payload && versioned {
+            reader.u8()?;
+        }
+        let message = Message { control: &control, payload: control.payload.then_some(reader) };
+        self.clerk_got(&message, now, out)?;
+        self.made.clear();
+        Ok(Action::Replace)
+    }
+
     /// A whole message in one frame.
     fn message(&mut self, direction: Direction, parts: &Parts<'_>, now: f64, out: &mut Output) -> Result<Action, Bad> {
         let Channel { fixed, state, lanes, scanner, refs, made, .. } = self;
@@ -286,8 +334,25 @@ impl Channel {
         let mut control = Control::blank();
         let payload = read(parts, fixed, &mut control, scanner, &watch)?;
         let message = Message { control: &control, payload };
-        let atoms = caches.untold(&refs.list);
         let over = state.takes(direction, control.command);
+        match direction {
+            Direction::Outbound if is_for_clerk(&control) => {
+                let (body, atoms) = (parts.body.to_vec(), kept(caches, refs));
+                return self.for_clerk(&body, &atoms, parts.versioned, now, out);
+            }
+            Direction::Inbound if over.is_none() && (fixed.hooked(&control) || !state.lot.is_empty()) => {
+                let sender = sender(&control);
+                if fixed.hooked(&control) || state.lot.holds(sender) {
+                    let (body, atoms) = (parts.body.to_vec(), kept(caches, refs));
+                    let parked = Parked { ticket: 0, stage: Stage::Turn, body, atoms, versioned: parts.versioned };
+                    self.detour(sender, parked, now, out)?;
+                    self.made.clear();
+                    return Ok(Action::Replace);
+                }
+            }
+            _ => {}
+        }
+        let atoms = caches.untold(&refs.list);
         let ruling = fixed.rule(direction, &message, &state.track, over, scanner, &watch, atoms)?;
         if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
             Ok(emit::pass(caches, refs, parts, made))
@@ -295,6 +360,16 @@ impl Channel {
             Ok(Action::Replace)
         }
     }
+}
+
+/// Who sends a command, as far as it says so.
+fn sender(control: &Control<'_>) -> Option<Pid> {
+    control.from.map(|from| from.pid)
+}
+
+/// Whether it is an answer to what distwall itself has asked the guarded node.
+fn is_for_clerk(control: &Control<'_>) -> bool {
+    matches!(control.to, Some(Target::Process(to)) if is_clerk(to.pid) && to.node.word == Word::Peer)
 }
 
 impl Fixed {

@@ -25,6 +25,8 @@ pub enum Reason {
     StaleTarget,
     /// A limit was exceeded.
     Limit(&'static str),
+    /// A module filter or a handler decided, or gave no answer.
+    Handler,
     /// It was not: the candidate for the policy would decide so.
     Shadow(Verdict),
 }
@@ -42,6 +44,7 @@ impl Reason {
             Reason::Spoofed => "spoofed".into(),
             Reason::StaleTarget => "stale_target".into(),
             Reason::Limit(name) => format!("limit:{name}"),
+            Reason::Handler => "handler".into(),
             Reason::Shadow(verdict) => format!("shadow:{}", verdict.name()),
         }
     }

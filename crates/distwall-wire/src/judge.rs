@@ -11,6 +11,7 @@ use crate::atoms::{AtomView, Names, Word};
 use crate::calls::{self, wrappers, Call};
 use crate::control::{Command, Control, Process, Target};
 use crate::event::{self, Reason};
+use crate::hooks::is_clerk;
 use crate::internal::{misdirected, otp_internal, Address};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
@@ -127,7 +128,9 @@ impl Ruling {
         Ruling::refused(Refusal::deny(reason), None)
     }
 
-    fn refused(refusal: Refusal, settles: Option<Asked>) -> Self {
+    /// A refusal.
+    #[must_use]
+    pub fn refused(refusal: Refusal, settles: Option<Asked>) -> Self {
         let Refusal { verdict, rule, reason } = refusal;
         Ruling { verdict, rule, reason, settles, waived: None, differs: None }
     }
@@ -576,6 +579,10 @@ fn decimal(value: u8, digits: &mut [u8; 3]) -> &[u8] {
 fn origin(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
     use Command::{Demonitor, Exit, Exit2, Link, Monitor, MonitorExit, SpawnReply, SpawnRequest, Unlink, UnlinkAck};
     if let Some(from) = &control.from {
+        if is_clerk(from.pid) {
+            // In whose name distwall itself asks the guarded node.
+            return Ok(Some(Reason::Spoofed));
+        }
         if !ends.is_of(Direction::Inbound, from) {
             let checked = matches!(control.command, Link | Monitor | Demonitor | Exit | Exit2 | Unlink | UnlinkAck);
             if checked && control.op != 37 && from.node.word != Word::Peer {

@@ -32,6 +32,7 @@ pub mod digest;
 pub mod event;
 pub mod flags;
 pub mod header;
+pub mod hooks;
 pub mod internal;
 pub mod judge;
 pub mod limits;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::event::Event;
+use crate::hooks::Ask;
 
 /// A run of bytes for the other side, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub struct Output {
     pub back: Vec<u8>,
     /// Refusals.
     pub events: Vec<Event>,
+    /// Questions.
+    pub asks: Vec<Ask>,
     /// Why the channel ends, if it does.
     pub closed: Option<String>,
 }
@@ -42,6 +45,7 @@ impl Output {
             bytes.shrink_to(1 << 18);
         }
         self.events.clear();
+        self.asks.clear();
         self.closed = None;
     }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::control::Command;
+use crate::hooks::Hooks;
 use crate::pattern::Pattern;
 use crate::Direction;
 
@@ -206,6 +207,8 @@ pub struct Policies {
     pub shadow: Option<Arc<Policy>>,
     /// Whether what rules refuse passes and is recorded.
     pub audit: bool,
+    /// Who is asked about what the rules accept of the peer's; None: nobody.
+    pub hooks: Option<Arc<Hooks>>,
 }
 
 impl Policy {

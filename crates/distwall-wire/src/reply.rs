@@ -52,12 +52,7 @@ impl<'a> Frame<'a> {
     }
 
     fn reference(&mut self, node: &[u8], reference: Reference) {
-        self.out.extend_from_slice(&[tag::REFERENCE, 0, reference.length]);
-        self.atom(node);
-        self.out.extend_from_slice(&reference.creation.to_be_bytes());
-        for word in &reference.words[..usize::from(reference.length)] {
-            self.out.extend_from_slice(&word.to_be_bytes());
-        }
+        put_reference(self.out, node, reference);
     }
 
     fn watched(&mut self, node: &[u8], watched: &Watched) {
@@ -107,6 +102,76 @@ pub struct End<'a> {
     pub node: &'a [u8],
     /// Process.
     pub pid: Pid,
+}
+
+/// SPAWN_REQUEST of a function whose arguments are written already. The new process belongs to the receiver's own I/O: its
+/// group leader is the receiver's first process.
+#[allow(clippy::too_many_arguments)]
+pub fn spawn(
+    out: &mut Vec<u8>,
+    form: Form,
+    from: End<'_>,
+    reference: Reference,
+    receiver: End<'_>,
+    (module, function, arity): (&[u8], &[u8], u8),
+    monitored: bool,
+    arguments: &[u8],
+) {
+    let mut frame = Frame::new(out, form, 6, 29);
+    frame.reference(from.node, reference);
+    frame.pid(from.node, from.pid);
+    frame.pid(receiver.node, receiver.pid);
+    frame.out.extend_from_slice(&[tag::SMALL_TUPLE, 3]);
+    frame.atom(module);
+    frame.atom(function);
+    frame.out.extend_from_slice(&[tag::SMALL_INTEGER, arity]);
+    if monitored {
+        frame.out.extend_from_slice(&[tag::LIST, 0, 0, 0, 1]);
+        frame.atom(b"monitor");
+    }
+    frame.out.push(tag::NIL);
+    if !form.headers {
+        frame.out.push(131);
+    }
+    frame.out.extend_from_slice(&[tag::LIST, 0, 0, 0, arity]);
+    frame.out.extend_from_slice(arguments);
+    frame.out.push(tag::NIL);
+    frame.end();
+}
+
+/// A frame around a control message and a payload that are written already, atoms and all.
+pub fn frame(out: &mut Vec<u8>, form: Form, control: &[u8], payload: Option<&[u8]>) {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(if form.headers { &[131, 68, 0] } else { &[112, 131] });
+    out.extend_from_slice(control);
+    if let Some(payload) = payload {
+        if !form.headers {
+            out.push(131);
+        }
+        out.extend_from_slice(payload);
+    }
+    let length = (out.len() - start - 4) as u32;
+    out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+}
+
+/// EXIT2: ends a process.
+pub fn kill(out: &mut Vec<u8>, form: Form, from: End<'_>, to: End<'_>) {
+    let mut frame = Frame::new(out, form, if form.payload { 3 } else { 4 }, if form.payload { 26 } else { 8 });
+    frame.pid(from.node, from.pid);
+    frame.pid(to.node, to.pid);
+    frame.reason(b"kill");
+    frame.end();
+}
+
+/// Writes a reference with its node's name.
+pub fn put_reference(out: &mut Vec<u8>, node: &[u8], reference: Reference) {
+    out.extend_from_slice(&[tag::REFERENCE, 0, reference.length]);
+    put_atom(out, node);
+    out.extend_from_slice(&reference.creation.to_be_bytes());
+    for word in &reference.words[..usize::from(reference.length)] {
+        out.extend_from_slice(&word.to_be_bytes());
+    }
 }
 
 /// SPAWN_REPLY with an error.

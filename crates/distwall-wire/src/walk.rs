@@ -3,6 +3,7 @@
 //! One list may be written as a string, as a list, or as lists that stand in the tails of others; what is left of it behind
 //! some elements is then no term on the wire. A [`Value`] is either: it is read element by element, and all spellings look alike.
 
+use crate::reply::put_atom;
 use crate::term::{tag, Reader, SHORT};
 use crate::Bad;
 
@@ -43,6 +44,47 @@ pub fn skip(reader: &mut Reader<'_>, count: u64) -> Result<(), Bad> {
     let mut need = count;
     while need > 0 {
         need = (need - 1).checked_add(children(reader)?).ok_or(SHORT)?;
+    }
+    Ok(())
+}
+
+/// Copies that many terms, with atoms that are named by position written out (the sizes that funs claim stay as they are).
+pub fn expand(reader: &mut Reader<'_>, count: u64, out: &mut Vec<u8>) -> Result<(), Bad> {
+    let mut need = count;
+    while need > 0 {
+        let start = reader.pos;
+        let more = children(reader)?;
+        let token = &reader.data[start..reader.pos];
+        // Behind each kind's fixed head, how many atoms stand first.
+        let (head, atoms) = match token.first() {
+            Some(&tag::ATOM_REF) => (0, 1),
+            Some(&(tag::PID | tag::PORT | tag::V4_PORT)) => (1, 1),
+            Some(&tag::REFERENCE) => (3, 1),
+            Some(&tag::EXPORT) => (1, 2),
+            Some(&tag::FUN) => (30, 1),
+            Some(&tag::RECORD) => {
+                let fields = u32::try_from(more).map_err(|_| SHORT)?;
+                (6, fields as usize + 2)
+            }
+            _ => (token.len(), 0),
+        };
+        out.extend_from_slice(token.get(..head).ok_or(SHORT)?);
+        let mut part = Reader { pos: start + head, ..*reader };
+        for _ in 0..atoms {
+            let text = atom(&mut part)?;
+            put_atom(out, text);
+        }
+        if let Some(&tag::FUN) = token.first() {
+            // Two numbers, then a pid.
+            let numbers = part.pos;
+            skip(&mut part, 2)?;
+            out.extend_from_slice(&reader.data[numbers..part.pos]);
+            out.push(part.u8()?);
+            let node = atom(&mut part)?;
+            put_atom(out, node);
+        }
+        out.extend_from_slice(&reader.data[part.pos..reader.pos]);
+        need = (need - 1).checked_add(more).ok_or(SHORT)?;
     }
     Ok(())
 }

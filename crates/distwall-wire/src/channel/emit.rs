@@ -88,6 +88,25 @@ pub fn release(
     }
 }
 
+/// Writes a message that had to wait, as a whole one.
+pub fn write_whole(
+    made: &mut Vec<u8>,
+    body: &[u8],
+    atoms: &[(u16, Arc<Atom>)],
+    versioned: bool,
+    caches: &mut Caches,
+) {
+    write_frame(made, |made| {
+        if versioned {
+            made.extend_from_slice(&[112, 131]);
+        } else {
+            made.extend_from_slice(&[131, 68]);
+            header::write(made, atoms, caches);
+        }
+        made.extend_from_slice(body);
+    });
+}
+
 fn write_frame(made: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
     let start = made.len();
     made.extend_from_slice(&[0; 4]);

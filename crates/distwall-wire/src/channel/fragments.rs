@@ -1,9 +1,10 @@
 //! Fragmented messages: see [`sequence`](crate::sequence) for the three ways they go.
 
 use super::emit::{kept, pass, rehearsal, release};
-use super::{numbers, read, same_arity, settle, Action, Channel, Fixed, Parts};
+use super::{is_for_clerk, numbers, read, same_arity, sender, settle, Action, Channel, Fixed, Parts};
 use crate::control::{self, Command, Control, Dialect};
 use crate::event::Reason;
+use crate::hooks::{Parked, Stage};
 use crate::judge::{self, Message, Ruling};
 use crate::limits::Limits;
 use crate::output::Output;
@@ -47,13 +48,15 @@ impl Channel {
         let (action, mode);
         let over = state.takes(direction, control.command);
         let court = fixed.court(direction, &state.track);
+        let asked = direction == Direction::Inbound && (fixed.hooked(&control) || state.lot.holds(sender(&control)));
+        let own = direction == Direction::Outbound && is_for_clerk(&control);
         if let Some(limit) = over {
             let settles = judge::settles(&message, &state.track, direction)?;
             let ruling = Ruling::pass(settles).unfit(Reason::Limit(limit));
             fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)?;
             action = Action::Replace;
             mode = Mode::Refused;
-        } else if arguments && court.map_or(Ok(true), |court| court.passes_unseen(&message))? {
+        } else if !asked && !own && arguments && court.map_or(Ok(true), |court| court.passes_unseen(&message))? {
             let mut streaming = Box::<Scanner>::default();
             streaming.found = std::mem::take(&mut scanner.found);
             lane.caches.untold(&refs.list).for_each(|atom| streaming.found.atom(&atom.text, &watch));
@@ -136,6 +139,18 @@ impl Channel {
                     let parts = Parts { body, sequence: None, versioned: false };
                     let payload = read(&parts, fixed, &mut control, scanner, &watch)?;
                     let message = Message { control: &control, payload };
+                    let sender = sender(&control);
+                    if direction == Direction::Outbound && is_for_clerk(&control) {
+                        let body = std::mem::take(body);
+                        return self.for_clerk(&body, &atoms, false, now, out);
+                    }
+                    if direction == Direction::Inbound && (fixed.hooked(&control) || state.lot.holds(sender)) {
+                        let body = std::mem::take(body);
+                        let parked = Parked { ticket: 0, stage: Stage::Turn, body, atoms, versioned: false };
+                        self.detour(sender, parked, now, out)?;
+                        self.made.clear();
+                        return Ok(Action::Replace);
+                    }
                     let learned = atoms.iter().map(|(_, atom)| &**atom);
                     let ruling = fixed.rule(direction, &message, &state.track, None, scanner, &watch, learned)?;
                     if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
