@@ -47,6 +47,21 @@ Event: TypeAlias = tuple[Direction, str | None, str | None, Verdict, int | None,
 (50 a second for each channel).
 """
 
+Hooks: TypeAlias = tuple[Mapping[str, str], str | None, bool, bool]
+"""``(handlers, filter, checked_funs, own_name)``: who is asked about what the rules accept of the peer's.
+
+``handlers`` has a module of the guarded node by command, or ``""``: whoever takes the questions; ``filter`` likewise,
+about all commands. ``checked_funs``: messages with funs are asked about. ``own_name``: what is for the name
+``distwall`` at the guarded node is told as a question with the ticket 0, and goes no further.
+"""
+
+Ask: TypeAlias = tuple[int, Literal["own", "filter", "funs", "handler", "guard"], str, str, bytes, bytes | None]
+"""``(ticket, kind, command, target, control, payload)``: a command waits for `Channel.answer`.
+
+``guard``: a module of the guarded node was asked; to be answered only if that takes too long. ``control`` and
+``payload`` are terms without 131, atoms written out.
+"""
+
 COMMANDS: tuple[str, ...]
 """The 14 commands, in the order of ``erlang:statistics(dist)``."""
 
@@ -130,6 +145,7 @@ class Channel:
         shadow: Policy | None = None,
         audit: bool = False,
         close_on_limit: bool = False,
+        hooks: Hooks | None = None,
     ) -> Self:
         """``flags`` are the negotiated ones (both sides ANDed). ``limits`` override ``DEFAULT_LIMITS`` by name.
 
@@ -150,13 +166,34 @@ class Channel:
         """
 
     def set_policy(
-        self, policy: Policy, *, policy_out: Policy | None = None, shadow: Policy | None = None, audit: bool = False
+        self,
+        policy: Policy,
+        *,
+        policy_out: Policy | None = None,
+        shadow: Policy | None = None,
+        audit: bool = False,
+        hooks: Hooks | None = None,
     ) -> None:
         """Judges by ``policy`` from the next command on.
 
         ``policy_out`` judges what the guarded node sends (None: it passes). ``shadow`` is a candidate for ``policy``:
         where it would decide otherwise is told by events, and no more. ``audit``: what rules refuse passes and is told.
         """
+
+    def answer(
+        self, ticket: int, verdict: Verdict, payload: bytes | None, now: float
+    ) -> tuple[list[bytes | memoryview], bytes | None, list[Event] | None, str | None]:
+        """Answers a question of `asks`, or gives up on it (``deny``); ``payload`` takes the place of the message.
+
+        Returns what `receive` returns for bytes of the peer. A ticket that waits for nothing is ignored. What can't
+        pass, because it is no term or the policy refuses it, is denied.
+        """
+
+    def asks(self) -> list[Ask]:
+        """The questions that the last `receive` or `answer` has put; to be taken after each of them."""
+
+    def made_up(self, control: bytes, payload: bytes | None = None) -> bytes:
+        """A frame around a control message and a payload (without 131, atoms written out), for either side."""
 
     def pending(self) -> int:
         """Bytes held in the core now (incomplete frames and sequences), both directions."""

@@ -1,11 +1,13 @@
 //! Python bindings of the wire core: conversions only.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use distwall_wire as wire;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMemoryView, PyTuple};
+use wire::hooks::{Answer, Handler, Hooks};
 use wire::pattern::Pattern;
 use wire::policy::{Part, Policies, Rule, Scope, Subject, PROCESS};
 use wire::{Command, Direction, Event, Output, Segment, Verdict};
@@ -185,9 +187,35 @@ fn caps(limits: Option<&Bound<'_, PyAny>>) -> PyResult<wire::Limits> {
     Ok(caps)
 }
 
-fn policies(inbound: &Policy, outbound: Option<&Policy>, shadow: Option<&Policy>, audit: bool) -> Policies {
+type HooksTuple = (HashMap<String, String>, Option<String>, bool, bool);
+
+fn hooks((handlers, filter, checked_funs, own_name): HooksTuple) -> PyResult<Arc<Hooks>> {
+    let handler =
+        |name: String| if name.is_empty() { Handler::Outside } else { Handler::Guard(name.into_bytes().into()) };
+    let mut hooks = Hooks { filter: filter.map(handler), checked_funs, own_name, ..Hooks::default() };
+    for (command, name) in handlers {
+        let command =
+            Command::named(&command).ok_or_else(|| PyValueError::new_err(format!("unknown command: {command}")))?;
+        hooks.handlers[command as usize] = Some(handler(name));
+    }
+    Ok(Arc::new(hooks))
+}
+
+fn policies(
+    inbound: &Policy,
+    outbound: Option<&Policy>,
+    shadow: Option<&Policy>,
+    audit: bool,
+    asked: Option<HooksTuple>,
+) -> PyResult<Policies> {
     let shared = |policy: &Policy| Arc::clone(&policy.0);
-    Policies { inbound: shared(inbound), outbound: outbound.map(shared), shadow: shadow.map(shared), audit }
+    Ok(Policies {
+        inbound: shared(inbound),
+        outbound: outbound.map(shared),
+        shadow: shadow.map(shared),
+        audit,
+        hooks: asked.map(hooks).transpose()?,
+    })
 }
 
 #[pyclass]
@@ -199,7 +227,7 @@ struct Channel {
 #[pymethods]
 impl Channel {
     #[new]
-    #[pyo3(signature = (*, peer, peer_creation, guard, guard_creation, flags, policy, counters, budget, limits=None, deny_reason="not_allowed", policy_out=None, shadow=None, audit=false, close_on_limit=false))]
+    #[pyo3(signature = (*, peer, peer_creation, guard, guard_creation, flags, policy, counters, budget, limits=None, deny_reason="not_allowed", policy_out=None, shadow=None, audit=false, close_on_limit=false, hooks=None))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         peer: String,
@@ -216,6 +244,7 @@ impl Channel {
         shadow: Option<&Policy>,
         audit: bool,
         close_on_limit: bool,
+        hooks: Option<HooksTuple>,
     ) -> PyResult<Self> {
         for name in [&peer, &guard] {
             if !name.contains('@') || name.chars().count() > 255 || name.chars().any(char::is_control) {
@@ -228,7 +257,7 @@ impl Channel {
             guard,
             guard_creation,
             flags,
-            policies: policies(policy, policy_out, shadow, audit),
+            policies: policies(policy, policy_out, shadow, audit, hooks)?,
             counters: Arc::clone(&counters.0),
             budget: Arc::clone(&budget.0),
             limits: caps(limits)?,
@@ -246,38 +275,49 @@ impl Channel {
         now: f64,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let direction = if inbound { Direction::Inbound } else { Direction::Outbound };
-        let Self { channel, output } = self;
-        channel.receive(direction, data.as_bytes(), now, output);
-        let forward = PyList::empty(py);
-        for segment in &output.forward {
-            match segment {
-                Segment::Input(range) if range.len() == data.as_bytes().len() => forward.append(data)?,
-                Segment::Input(range) => {
-                    let view = PyMemoryView::from(data.as_any())?;
-                    forward.append(view.get_item(pyo3::types::PySlice::new(
-                        py,
-                        range.start.cast_signed(),
-                        range.end.cast_signed(),
-                        1,
-                    ))?)?;
-                }
-                Segment::Kept(index, range) => {
-                    let kept = output.kept.get(*index).and_then(|kept| kept.get(range.clone()));
-                    forward.append(PyBytes::new(py, kept.unwrap_or_default()))?;
-                }
-                Segment::Made(range) => {
-                    forward.append(PyBytes::new(py, output.made.get(range.clone()).unwrap_or_default()))?;
-                }
-            }
-        }
-        let back = (!output.back.is_empty()).then(|| PyBytes::new(py, &output.back));
-        let events = (!output.events.is_empty()).then(|| output.events.drain(..).map(event).collect::<Vec<_>>());
-        (forward, back, events, output.closed.take()).into_pyobject(py)
+        self.channel.receive(direction, data.as_bytes(), now, &mut self.output);
+        self.outcome(py, Some(data))
     }
 
-    #[pyo3(signature = (policy, *, policy_out=None, shadow=None, audit=false))]
-    fn set_policy(&mut self, policy: &Policy, policy_out: Option<&Policy>, shadow: Option<&Policy>, audit: bool) {
-        self.channel.set_policies(policies(policy, policy_out, shadow, audit));
+    fn answer<'py>(
+        &mut self,
+        py: Python<'py>,
+        ticket: u64,
+        verb: &str,
+        payload: Option<Vec<u8>>,
+        now: f64,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let answer = Answer { verdict: verdict(verb)?, payload };
+        self.channel.answer(ticket, answer, now, &mut self.output);
+        self.outcome(py, None)
+    }
+
+    fn asks<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let asks = PyList::empty(py);
+        for ask in self.output.asks.drain(..) {
+            let control = PyBytes::new(py, &ask.control);
+            let payload = ask.payload.as_deref().map(|payload| PyBytes::new(py, payload));
+            asks.append((ask.ticket, ask.kind, ask.command.name(), ask.target, control, payload))?;
+        }
+        Ok(asks)
+    }
+
+    #[pyo3(signature = (control, payload=None))]
+    fn made_up<'py>(&self, py: Python<'py>, control: &[u8], payload: Option<&[u8]>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.channel.made_up(control, payload))
+    }
+
+    #[pyo3(signature = (policy, *, policy_out=None, shadow=None, audit=false, hooks=None))]
+    fn set_policy(
+        &mut self,
+        policy: &Policy,
+        policy_out: Option<&Policy>,
+        shadow: Option<&Policy>,
+        audit: bool,
+        hooks: Option<HooksTuple>,
+    ) -> PyResult<()> {
+        self.channel.set_policies(policies(policy, policy_out, shadow, audit, hooks)?);
+        Ok(())
     }
 
     fn pending(&self) -> u64 {
@@ -290,6 +330,39 @@ impl Channel {
 
     fn folded(&mut self) -> u64 {
         self.channel.folded()
+    }
+}
+
+impl Channel {
+    /// What is to be done, as Python gets it.
+    fn outcome<'py>(&mut self, py: Python<'py>, input: Option<&Bound<'py, PyBytes>>) -> PyResult<Bound<'py, PyTuple>> {
+        let output = &mut self.output;
+        let forward = PyList::empty(py);
+        for segment in &output.forward {
+            match (segment, input) {
+                (Segment::Input(range), Some(data)) if range.len() == data.as_bytes().len() => forward.append(data)?,
+                (Segment::Input(range), Some(data)) => {
+                    let view = PyMemoryView::from(data.as_any())?;
+                    forward.append(view.get_item(pyo3::types::PySlice::new(
+                        py,
+                        range.start.cast_signed(),
+                        range.end.cast_signed(),
+                        1,
+                    ))?)?;
+                }
+                (Segment::Input(_), None) => {}
+                (Segment::Kept(index, range), _) => {
+                    let kept = output.kept.get(*index).and_then(|kept| kept.get(range.clone()));
+                    forward.append(PyBytes::new(py, kept.unwrap_or_default()))?;
+                }
+                (Segment::Made(range), _) => {
+                    forward.append(PyBytes::new(py, output.made.get(range.clone()).unwrap_or_default()))?;
+                }
+            }
+        }
+        let back = (!output.back.is_empty()).then(|| PyBytes::new(py, &output.back));
+        let events = (!output.events.is_empty()).then(|| output.events.drain(..).map(event).collect::<Vec<_>>());
+        (forward, back, events, output.closed.take()).into_pyobject(py)
     }
 }
 

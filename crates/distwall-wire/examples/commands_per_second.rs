@@ -190,7 +190,7 @@ fn channel() -> Channel {
         guard: GUARD.into(),
         guard_creation: 7,
         flags: FLAGS,
-        policies: Policies { inbound: Arc::new(policy()), outbound: None, shadow: None, audit: false },
+        policies: Policies { inbound: Arc::new(policy()), outbound: None, shadow: None, audit: false, hooks: None },
         counters: Arc::new(Counters::default()),
         budget: Arc::new(Budget::default()),
         limits,

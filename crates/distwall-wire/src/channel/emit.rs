@@ -89,13 +89,7 @@ pub fn release(
 }
 
 /// Writes a message that had to wait, as a whole one.
-pub fn write_whole(
-    made: &mut Vec<u8>,
-    body: &[u8],
-    atoms: &[(u16, Arc<Atom>)],
-    versioned: bool,
-    caches: &mut Caches,
-) {
+pub fn write_whole(made: &mut Vec<u8>, body: &[u8], atoms: &[(u16, Arc<Atom>)], versioned: bool, caches: &mut Caches) {
     write_frame(made, |made| {
         if versioned {
             made.extend_from_slice(&[112, 131]);
