@@ -10,11 +10,15 @@ from distwall._core import Channel
 from distwall.policy import Entry, Rule, rule_to_json
 
 if TYPE_CHECKING:
-    from distwall._core import Event
+    from distwall._core import Ask, Event, Hooks, Verdict
     from distwall._core import Policy as CorePolicy
 
 Side = Literal["peer", "guard"]
 """Of a connection: who dialled distwall."""
+
+
+Outcome = tuple["list[bytes | memoryview]", bytes | None, "list[Event] | None", str | None]
+"""For the guarded node, for the peer, what is to be recorded, and why the channel ends."""
 
 
 class RefusedChannelError(Exception):
@@ -49,7 +53,7 @@ class PeerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a channel judges by: the compiled rules, and the rules that their ids stand for."""
+    """What a channel judges by: the compiled rules, the rules that their ids stand for, and who is asked besides."""
 
     core: "CorePolicy"
     out: "CorePolicy | None"
@@ -57,6 +61,18 @@ class Judgement:
     audit: bool
     """Whether what the rules refuse passes, and is recorded."""
     rules: Callable[[int], Rule]
+    outbound: "CorePolicy | None" = None
+    """About what the guarded node sends; None: it passes."""
+    shadow: "CorePolicy | None" = None
+    """A candidate's rules, which are judged by beside the others."""
+    shadow_rules: Callable[[int], Rule] | None = None
+    audit: bool = False
+    """Whether what the rules refuse passes and is recorded."""
+    hooks: "Hooks | None" = None
+
+    def settings(self) -> dict[str, Any]:
+        """What the core takes beside the rules."""
+        return {"policy_out": self.outbound, "shadow": self.shadow, "audit": self.audit, "hooks": self.hooks}
 
 
 class Owner(Protocol):
@@ -67,6 +83,9 @@ class Owner(Protocol):
 
     def forget(self, handle: "ChannelHandle") -> None:
         """The channel has ended."""
+
+    def asked(self, handle: "ChannelHandle", asks: "list[Ask]") -> None:
+        """Commands wait for answers."""
 
 
 class ChannelHandle:
@@ -96,6 +115,10 @@ class ChannelHandle:
         self.tls = tls
         self.certificate = certificate
         self.since = datetime.now(UTC)
+        self.asks = judgement.hooks is not None
+        """Whether the core may have questions."""
+        self.carry_out: Callable[[Outcome], None] = lambda _: None
+        """Does what the core says is to be done, as if the peer had sent something; the gateway sets it."""
         self._judgement = judgement
         self._owner = owner
         self._started = time.monotonic()
@@ -106,7 +129,24 @@ class ChannelHandle:
         """Changes the rules, from the next command on."""
         if judgement is not self._judgement:
             self._judgement = judgement
-            self.core.set_policy(judgement.core, policy_out=judgement.out, audit=judgement.audit)
+            self.core.set_policy(judgement.core, **judgement.settings())
+            self.asks = judgement.hooks is not None
+
+    def take_asks(self) -> None:
+        """Takes the questions that the core has put. To be called after each of its answers while `asks` says so."""
+        if found := self.core.asks():
+            self._owner.asked(self, found)
+
+    def answer(self, ticket: int, verdict: "Verdict", payload: bytes | None = None) -> None:
+        """Answers a question, or gives up on it; what comes of it is carried out at once."""
+        if self._open:
+            self.carry_out(self.core.answer(ticket, verdict, payload, time.monotonic()))
+            self.take_asks()
+
+    def tell_peer(self, control: bytes, payload: bytes | None = None) -> None:
+        """Sends the peer something that distwall itself has to say."""
+        if self._open:
+            self.carry_out(([], self.core.made_up(control, payload), None, None))
 
     def record(self, events: Iterable["Event"]) -> None:
         """Puts refusals of the core on the event stream."""
@@ -119,10 +159,16 @@ class ChannelHandle:
                 command=command,
                 target=target,
                 verdict=verdict,
-                rule=None if rule_id is None else rule_to_json(self._judgement.rules(rule_id)),
+                rule=self._rule(rule_id, reason),
                 reason=reason,
                 folded=folded,
             )
+
+    def _rule(self, rule_id: int | None, reason: str) -> dict[str, Any] | None:
+        if rule_id is None:
+            return None
+        candidate = self._judgement.shadow_rules if reason.startswith("shadow:") else None
+        return rule_to_json((candidate or self._judgement.rules)(rule_id))
 
     def close(self, reason: str) -> None:
         """Asks the gateway to end the channel."""

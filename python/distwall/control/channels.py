@@ -21,6 +21,7 @@ class Channels:
     def __init__(self, policy: Policy, audit: AuditLog) -> None:
         self.audit = audit
         self.rulebook = Rulebook(policy)
+        self.questions = Questions(self)
         self._channels: set[ChannelHandle] = set()
         self._connected: Counter[str] = Counter()
         self._tally = Tally()
@@ -76,8 +77,7 @@ class Channels:
             guard_creation=guard_creation,
             flags=flags,
             policy=judgement.core,
-            policy_out=judgement.out,
-            audit=judgement.audit,
+            **judgement.settings(),
             counters=self._tally.of(peer, self._connected),
             budget=budget,
             limits=entry.limits,
@@ -115,6 +115,10 @@ class Channels:
     def record(self, kind: str, **fields: Any) -> None:
         """Puts an event on the stream."""
         self.audit.record(kind, **fields)
+
+    def asked(self, handle: ChannelHandle, asks: "list[Ask]") -> None:
+        """Commands wait for answers."""
+        self.questions.put(handle, asks)
 
     def forget(self, handle: ChannelHandle) -> None:
         """A channel has ended (the handle calls this)."""

@@ -29,6 +29,9 @@ RUN_TIME_IDS = 1 << 24
 MAX_MADE = 16_384
 """So many of them are remembered, in force or not."""
 
+OWN_NAME = "distwall"
+"""The name at guarded nodes that distwall answers itself."""
+
 _NOWHERE = Path("run time")
 
 
@@ -46,6 +49,8 @@ class Rulebook:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
+        self.shadow: Policy | None = None
+        """A candidate that is judged by beside the policy."""
         self.run_time = RunTime()
         self.grants = Grants()
         self._services = policy.services
@@ -139,19 +144,49 @@ class Rulebook:
         """What channels of a peer judge by."""
         key = self._key(entry, node, guard)
         if key not in self._judgements:
-            now = utc_now()
-            core = compiled(self.ranked(entry, node, guard), entry, now)
-            out = self.policy.lists_out(entry, self.attached_tables(entry, node, guard))
-            core_out = None if out is None else compiled(rank(*out, now=now), entry, now)
-            policy, made = self.policy, self._made
-            self._judgements[key] = Judgement(
-                core, core_out, policy.audits(entry, now), lambda i: made[i] if i >= RUN_TIME_IDS else policy.rule(i)
-            )
+            self._judgements[key] = self._judge(entry, node, guard)
         return self._judgements[key]
+
+    def _judge(self, entry: Entry, node: str, guard: str | None) -> Judgement:
+        now = utc_now()
+        policy, made = self.policy, self._made
+        out = policy.lists_out(entry, self.attached_tables(entry, node, guard))
+        shadow = shadow_rules = None
+        if self.shadow is not None:
+            shadow_rules = self.shadow.rule
+            # Whom the candidate doesn't let connect, it refuses everything.
+            other = self.shadow.entry_for(node, guard)
+            shadow = _core.Policy([]) if other is None else self.shadow.compile(other, now)
+        return Judgement(
+            core=compiled(self.ranked(entry, node, guard), entry, now),
+            rules=lambda i: made[i] if i >= RUN_TIME_IDS else policy.rule(i),
+            outbound=None if out is None else compiled(rank(*out, now=now), entry, now),
+            shadow=shadow,
+            shadow_rules=shadow_rules,
+            audit=policy.audits(entry, now),
+            hooks=self.hooks(entry, node, guard),
+        )
+
+    def hooks(self, entry: Entry, node: str, guard: str | None) -> "_core.Hooks | None":
+        """Who is asked about what the rules accept of a peer's; None: nobody."""
+        handlers = {
+            setting.command: guards_module(setting.name)
+            for setting in self.run_time.concerning("handler", node, guard)
+            if setting.command is not None and setting.name is not None
+        }
+        filters = [guards_module(s.name) for s in self.run_time.concerning("module_filter", node, guard) if s.name]
+        own = self.ranked(entry, node, guard).decides("reg_send", (OWN_NAME,))
+        own_name = own is not None and own.rule.verdict == "accept" and own.key is not None
+        checked = entry.funs == "checked"
+        if not handlers and not filters and not own_name and not checked:
+            return None
+        return handlers, filters[-1] if filters else None, checked, own_name
 
     def next_expiry(self, now: datetime) -> datetime | None:
         """When something next ends to hold: a rule, or that rules are on trial; None: never."""
-        return min(filter(None, (self.policy.next_expiry(now), next_expiry(self._made.values(), now))), default=None)
+        policies = [self.policy, *([self.shadow] if self.shadow else [])]
+        ends = [*(policy.next_expiry(now) for policy in policies), next_expiry(self._made.values(), now)]
+        return min(filter(None, ends), default=None)
 
     def _rules(self, settings: Iterable[Setting], where: str) -> tuple[Rule, ...]:
         return tuple(self.parse(f"{setting.verdict} {setting.rule}", where) for setting in settings)
@@ -159,4 +194,9 @@ class Rulebook:
     def _key(self, entry: Entry, node: str, guard: str | None) -> tuple[object, ...]:
         """Equal for peers that are judged alike."""
         mine = any(s.node == node for s in self.run_time) or any(grant.node == node for grant in self.grants)
-        return entry.index, guard, node if mine else None
+        return entry.index, guard, node if mine or self.shadow is not None else None
+
+
+def guards_module(name: str) -> str:
+    """A module as the core takes it: one of the guarded node by its name; empty for one of Python's, ``module:Class``."""
+    return "" if ":" in name else name

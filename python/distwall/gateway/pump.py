@@ -32,6 +32,7 @@ from distwall.gateway.sockets import is_encrypted
 
 if TYPE_CHECKING:
     from distwall.control import ChannelHandle
+    from distwall.control.channel import Outcome
 
 HIGH_WATER = 1 << 20
 """Bytes in a leg's write buffer above which the other leg is not read. Well above one read (256 KiB in uvloop)."""
@@ -104,8 +105,22 @@ class Leg(asyncio.Protocol):
                 self._pump.handle.record(events)
             if closed is not None:
                 self._pump.end(closed)
+            if self._pump.handle.asks:
+                self._pump.handle.take_asks()
         except Exception as error:  # noqa: BLE001  # whatever it is, it stays in this channel and fails closed
             self._pump.fail(error)
+
+    def carry_out(self, outcome: "Outcome") -> None:
+        """Does what the core says behind an answer to one of its questions, as if this leg had received something."""
+        forward, back, events, closed = outcome
+        if forward:
+            self.other.transport.writelines(forward)
+        if back is not None:
+            self._answer(back)
+        if events is not None:
+            self._pump.handle.record(events)
+        if closed is not None:
+            self._pump.end(closed)
 
     def eof_received(self) -> bool:
         """The other side will send no more. True: the transport stays open for what it may still receive."""
@@ -224,6 +239,7 @@ class Pump:
         guard_leg = Leg(self, guard, inbound=False)
         peer_leg.other, guard_leg.other = guard_leg, peer_leg
         self._legs = (peer_leg, guard_leg)
+        self.handle.carry_out = peer_leg.carry_out
         try:
             for leg in self._legs:
                 leg.transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)

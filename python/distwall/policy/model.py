@@ -143,7 +143,7 @@ class Entry:
     rules_out: tuple[Rule, ...] | None
     """The entry's own rules about what guarded nodes send to its peers; None: it has no such list."""
     third_nodes: tuple[str, ...]
-    funs: bool | None
+    funs: bool | Literal["checked"] | None
     tls: bool
     """Whether its peers have to speak TLS."""
     certificate: tuple[str, ...]
@@ -304,4 +304,6 @@ class Policy:
 
 def compiled(ranked: Ranking, entry: Entry, now: datetime) -> "_core.Policy":
     """Ranked filters in the form that the channels of an entry's peers judge by."""
-    return _core.Policy(to_core(ranked.layers, now), third_nodes=entry.third_nodes, funs=entry.funs)
+    # Those that are checked pass the rules, to be read behind them.
+    funs = True if entry.funs == "checked" else entry.funs
+    return _core.Policy(to_core(ranked.layers, now), third_nodes=entry.third_nodes, funs=funs)

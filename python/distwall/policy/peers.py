@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Literal
 
 from distwall._core import DEFAULT_LIMITS
 from distwall.policy.cookie import Cookie
@@ -96,7 +97,7 @@ def _entry(  # noqa: PLR0917
         attached=(own_rules, *(lists.tables[name] for name in tables)),
         rules_out=lists.read_out(table, "entry"),
         third_nodes=table.globs("third_nodes") if "third_nodes" in table else default_third_nodes,
-        funs=table.boolean("funs", False) if "funs" in table else None,
+        funs=_funs(table),
         tls=tls,
         certificate=entry_certificate(table, tls=tls),
         mode=read_mode(table),
@@ -185,3 +186,14 @@ def _warn_of_cluster_cookie(table: Table, cookie: Cookie, guard: Guard, *, visib
         dial or "these peers know the cookie of the cluster",
         "give them one of their own, or they can go round distwall",
     )
+
+
+def _funs(table: Table) -> bool | Literal["checked"] | None:
+    if "funs" not in table:
+        return None
+    if table.values["funs"] == "checked":
+        return "checked"
+    if isinstance(table.values["funs"], str):
+        table.error("funs", f"unknown `funs` `{table.values['funs']}`", 'write true, false or "checked"')
+        return False
+    return table.boolean("funs", False)
