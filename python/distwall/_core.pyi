@@ -189,6 +189,9 @@ class Channel:
         pass, because it is no term or the policy refuses it, is denied.
         """
 
+    def waits(self, ticket: int) -> bool:
+        """Whether a command waits for the answer to that question."""
+
     def asks(self) -> list[Ask]:
         """The questions that the last `receive` or `answer` has put; to be taken after each of them."""
 

@@ -292,6 +292,10 @@ impl Channel {
         self.outcome(py, None)
     }
 
+    fn waits(&self, ticket: u64) -> bool {
+        self.channel.waits(ticket)
+    }
+
     fn asks<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let asks = PyList::empty(py);
         for ask in self.output.asks.drain(..) {

@@ -56,10 +56,6 @@ class Judgement:
     """What a channel judges by: the compiled rules, the rules that their ids stand for, and who is asked besides."""
 
     core: "CorePolicy"
-    out: "CorePolicy | None"
-    """About what the guarded node sends; None: it passes."""
-    audit: bool
-    """Whether what the rules refuse passes, and is recorded."""
     rules: Callable[[int], Rule]
     outbound: "CorePolicy | None" = None
     """About what the guarded node sends; None: it passes."""
@@ -99,6 +95,7 @@ class ChannelHandle:
         *,
         peer: str,
         guard: str,
+        guard_creation: int,
         entry: Entry,
         source: str,
         opened_by: Side,
@@ -109,6 +106,7 @@ class ChannelHandle:
         self.core = core
         self.peer = peer
         self.guard = guard
+        self.guard_creation = guard_creation
         self.entry = entry
         self.source = source
         self.opened_by = opened_by
@@ -131,6 +129,10 @@ class ChannelHandle:
             self._judgement = judgement
             self.core.set_policy(judgement.core, **judgement.settings())
             self.asks = judgement.hooks is not None
+
+    def waits(self, ticket: int) -> bool:
+        """Whether a command waits for the answer to that question."""
+        return self._open and self.core.waits(ticket)
 
     def take_asks(self) -> None:
         """Takes the questions that the core has put. To be called after each of its answers while `asks` says so."""

@@ -1,10 +1,11 @@
 """The open channels, and what outlives them: counters, budgets, the event stream. What the gateway talks to."""
 
+import abc
 import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distwall._core import Budget, Channel
 from distwall.audit import AuditLog, Folder
@@ -14,14 +15,16 @@ from distwall.control.tally import Tally
 from distwall.policy import Entry, Policy
 from distwall.policy.names import is_glob
 
+if TYPE_CHECKING:
+    from distwall._core import Ask
 
-class Channels:
+
+class Channels(abc.ABC):
     """All channels of one distwall. Belongs to the event loop's thread."""
 
     def __init__(self, policy: Policy, audit: AuditLog) -> None:
         self.audit = audit
         self.rulebook = Rulebook(policy)
-        self.questions = Questions(self)
         self._channels: set[ChannelHandle] = set()
         self._connected: Counter[str] = Counter()
         self._tally = Tally()
@@ -89,6 +92,7 @@ class Channels:
             judgement,
             peer=peer,
             guard=guard,
+            guard_creation=guard_creation,
             entry=entry,
             source=source,
             opened_by=opened_by,
@@ -116,9 +120,9 @@ class Channels:
         """Puts an event on the stream."""
         self.audit.record(kind, **fields)
 
+    @abc.abstractmethod
     def asked(self, handle: ChannelHandle, asks: "list[Ask]") -> None:
         """Commands wait for answers."""
-        self.questions.put(handle, asks)
 
     def forget(self, handle: ChannelHandle) -> None:
         """A channel has ended (the handle calls this)."""

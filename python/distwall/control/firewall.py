@@ -5,24 +5,31 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from distwall._core import COMMANDS
 from distwall.audit import AuditLog
-from distwall.control.channel import PeerInfo
+from distwall.control.channel import ChannelHandle, PeerInfo
 from distwall.control.channels import Channels, disturbs
 from distwall.control.diff import difference
 from distwall.control.errors import BadCallError, ControlError, NotFoundError
 from distwall.control.grants import MAX_SECONDS, Grant
+from distwall.control.questions import Questions
 from distwall.control.runtime import Kind, Setting
 from distwall.control.state import StateFile
 from distwall.control.tally import Statistics
 from distwall.control.threads import in_its_thread
+from distwall.control.tokens import Tokens
+from distwall.handlers.loader import UnloadableError
 from distwall.policy import Explanation, Policy, Question, QuestionError, Rule, explain
 from distwall.policy.grammar import VERDICTS, Verdict
 from distwall.policy.names import atom
 from distwall.policy.ranking import Ranking, rank
 from distwall.policy.times import utc_now
+
+if TYPE_CHECKING:
+    from distwall._core import Ask
 
 Key = str | tuple[str, str, int | str] | None
 """Whom a filter is about: text as rules write it; module, function and arity, each of which may be ``_``; or None, as
@@ -30,6 +37,9 @@ Key = str | tuple[str, str, int | str] | None
 
 HANDLED = ("alias_send", "group_leader", "reg_send", "send", "spawn_request")
 """The commands that can have a handler."""
+
+TOKEN_KEY = "distwall-token.key"  # noqa: S105
+"""The file of the key for access tokens, beside the state file."""
 
 CLOCK_CHECK = 1.0
 """Seconds between two looks at the wall clock while anything is granted, or has an end."""
@@ -46,11 +56,13 @@ class Firewall(Channels):
     def __init__(self, policy: Policy, audit: AuditLog, state: StateFile | None = None) -> None:
         """``state`` keeps what is to outlive the process; None: nothing does. Raises UnsafeStateError."""
         super().__init__(policy, audit)
+        self.questions = Questions(self)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.thread = threading.get_ident()
         self._state = state
         self._clock_timer: asyncio.TimerHandle | None = None
         self._rules_end = self.rulebook.next_expiry(utc_now())
+        self._tokens = Tokens(policy.control.state.with_name(TOKEN_KEY))
         if state is not None:
             self._restore(state)
 
@@ -60,11 +72,16 @@ class Firewall(Channels):
         self.thread = threading.get_ident()
         self._watch_clock()
 
+    def asked(self, handle: ChannelHandle, asks: "list[Ask]") -> None:
+        """Commands wait for answers."""
+        self.questions.put(handle, asks)
+
     def close(self) -> None:
         """Records what is still held back. The channels are the gateway's to close."""
         if self._clock_timer:
             self._clock_timer.cancel()
             self._clock_timer = None
+        self.questions.close()
         super().close()
 
     @in_its_thread
@@ -174,6 +191,7 @@ class Firewall(Channels):
         """Has a module handle a command of a peer; None: no more. Returns the one before, or None."""
         if command not in HANDLED:
             raise BadCallError(f"no handlers for `{command}`; there are handlers for {', '.join(HANDLED)}")
+        self._load(module)
         return self._module("handler", node, module, guard=guard, actor=actor, persist=persist, command=command)
 
     @in_its_thread
@@ -187,6 +205,7 @@ class Firewall(Channels):
         persist: bool = False,
     ) -> str | None:
         """Has a module decide about what a peer's filters accept; None: no more. Returns the one before, or None."""
+        self._load(module)
         return self._module("module_filter", node, module, guard=guard, actor=actor, persist=persist)
 
     @in_its_thread
@@ -226,11 +245,7 @@ class Firewall(Channels):
 
         Grants outlive a restart, so one that can't be saved isn't given.
         """
-        self.rulebook.table(table)
-        if not 0 < seconds <= MAX_SECONDS:
-            raise BadCallError(f"{seconds:g} seconds; grant more than 0 and at most {MAX_SECONDS} seconds")
-        if not reason.strip():
-            raise BadCallError("a grant without a reason; say why, for the audit log")
+        self._grantable(table, seconds, reason)
         grants = self.rulebook.grants
         before = grants.get(_node(node), table, guard)
         given = grants.give(
@@ -254,6 +269,35 @@ class Firewall(Channels):
         self._watch_clock()
         self.record("grant", renewed=before is not None, **given.to_json())
         return given
+
+    @in_its_thread
+    def issue_token(
+        self, node: str, table: str, seconds: float, reason: str, *, valid: float = 3600, actor: str = ""
+    ) -> str:
+        """A token with which a peer itself takes `grant`'s place, once, within ``valid`` seconds (see `own_name`)."""
+        self._grantable(table, seconds, reason)
+        token = self._tokens.issue(_node(node), table, seconds, reason, actor=actor, valid=valid)
+        self.record("token_issued", node=node, table=table, seconds=seconds, reason=reason, actor=actor)
+        return token
+
+    @in_its_thread
+    def redeem(self, node: str, token: str, *, guard: str | None = None) -> Grant:
+        """Takes a token that a peer has shown. Raises TokenError if it doesn't hold for that peer, or not any more."""
+        access = self._tokens.read(node, token)
+        # With the grant, it is saved that it was used.
+        self._tokens.use(access)
+        try:
+            return self.grant(
+                node,
+                access.table,
+                access.seconds,
+                access.reason,
+                guard=guard,
+                actor=f"token of {access.issued_by or 'an operator'}",
+            )
+        except ControlError:
+            self._tokens.unuse(access)
+            raise
 
     @in_its_thread
     def revoke(self, node: str, table: str, *, guard: str | None = None, actor: str = "") -> None:
@@ -346,6 +390,14 @@ class Firewall(Channels):
                 text = known.rule
         return self._setting(kind, actor, persist, node=about, guard=guard, rule=text, verdict=VERDICTS[verdict])
 
+    def _load(self, module: str | None) -> None:
+        """Loads a handler or filter of Python's now, so that what is wrong with it is told to who names it."""
+        if module is not None and ":" in module:
+            try:
+                self.questions.load(module)
+            except UnloadableError as error:
+                raise BadCallError(str(error)) from None
+
     def _module(self, kind: Kind, node: str, module: str | None, **about: Any) -> str | None:
         actor, persist = about.pop("actor"), about.pop("persist")
         setting = self._setting(kind, actor, persist, node=_node(node), name=module, **about)
@@ -389,12 +441,20 @@ class Firewall(Channels):
             raise
         self.record("setting", actor=actor, unset=str(before), persist=before.persist)
 
+    def _grantable(self, table: str, seconds: float, reason: str) -> None:
+        self.rulebook.table(table)
+        if not 0 < seconds <= MAX_SECONDS:
+            raise BadCallError(f"{seconds:g} seconds; grant more than 0 and at most {MAX_SECONDS} seconds")
+        if not reason.strip():
+            raise BadCallError("a grant without a reason; say why, for the audit log")
+
     def _save(self) -> None:
         if self._state is not None:
-            self._state.save(self.rulebook.run_time.persistent(), self.rulebook.grants)
+            self._state.save(self.rulebook.run_time.persistent(), self.rulebook.grants, self._tokens.used(time.time()))
 
     def _restore(self, state: StateFile) -> None:
-        settings, grants = state.load()
+        settings, grants, used = state.load()
+        self._tokens.restore(used)
         for setting in settings:
             self.rulebook.run_time.put(setting)
         wall, monotonic = time.time(), time.monotonic()

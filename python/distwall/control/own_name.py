@@ -1,8 +1,9 @@
 """The name ``distwall`` at every guarded node: what peers may ask distwall itself, if the policy lets them.
 
-It answers calls (``gen_server:call({distwall, Node}, Request)``): ``{test_filter, Command, Key}`` with ``accept``, ``deny`` or
-``drop``, so that a peer can know beforehand; ``{authenticate, Token}`` with ``{ok, Table, Seconds}`` or ``{error, Reason}``. A monitor of
-the name is accepted and never fires; all else is let go unanswered, as by a process that doesn't know it.
+It answers calls (``gen_server:call({distwall, Node}, Request)``): ``{test_filter, Command, Key}`` with ``accept``,
+``deny`` or ``drop``, so that a peer can know beforehand; ``{authenticate, Token}`` with ``{ok, Table, Seconds}`` or
+``{error, Reason}``. A monitor of the name is accepted and never fires; all else is let go unanswered, as by a process
+that doesn't know it.
 """
 
 from typing import TYPE_CHECKING
@@ -28,7 +29,7 @@ class OwnName:
     def __init__(self, firewall: "Firewall") -> None:
         self._firewall = firewall
 
-    def got(self, handle: ChannelHandle, control: bytes, payload: bytes | None) -> None:
+    def got(self, handle: ChannelHandle, payload: bytes | None) -> None:
         """Something was sent to the name. Monitors and the like need no answer."""
         if payload is None or len(payload) > MAX_REQUEST:
             return

@@ -1,13 +1,13 @@
 """Questions about commands that wait: module filters, handlers, funs that have to be read, and distwall's own name.
 
-Each question is answered once: by whoever it is for, or with ``deny`` when the time is up. What goes wrong in between (a handler
-that raises, one that isn't there, a message that can't be read) is ``deny``, too, and an event says so.
+Each question is answered once: by whoever it is for, or with ``deny`` when the time is up. What goes wrong in between
+(a handler that raises, one that isn't there, a message that can't be read) is ``deny``, too, and an event says so.
 """
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from distwall.control.channel import ChannelHandle
 from distwall.control.own_name import OwnName
@@ -47,7 +47,7 @@ class Questions:
         loop = asyncio.get_running_loop()
         for ticket, kind, name, target, control, payload in asks:
             if kind == "own":
-                self._own_name.got(handle, control, payload)
+                self._own_name.got(handle, payload)
                 continue
             if kind == "guard":
                 loop.call_later(TIMEOUT, self._give_up, handle, ticket, name, target)
@@ -62,6 +62,9 @@ class Questions:
         made = found() if inspect.isclass(found) else found
         self._loaded[name] = made
         return made
+
+    def _made(self, name: str) -> Any:
+        return self._loaded[name] if name in self._loaded else self.load(name)
 
     def close(self) -> None:
         """Answers nothing more."""
@@ -82,7 +85,7 @@ class Questions:
     async def _answer(
         self, handle: ChannelHandle, ticket: int, kind: str, asked: tuple[str, str, bytes, bytes | None]
     ) -> None:
-        name, target, control, payload = asked
+        name, target, _, payload = asked
         verdict: Verdict = "deny"
         changed: bytes | None = None
         try:
@@ -115,17 +118,17 @@ class Questions:
 
     async def _filtered(self, handle: ChannelHandle, asked: tuple[str, str, bytes, bytes | None]) -> "Verdict":
         module = self._named(handle, "module_filter", None)
-        made = self._loaded.get(module) or self.load(module)
+        made = self._made(module)
         function = getattr(made, "filter", made)
         told = self._told(handle, asked)
-        shown = told.name if told.to is None or not isinstance(told.to, str | tuple) else (told.name, told.to)
+        shown = (told.name, told.to) if isinstance(told.to, str | tuple) else told.name
         answer = await self._run(function, handle.peer, shown)
         return _verdict(answer)[0]
 
     async def _handled(self, handle: ChannelHandle, asked: tuple[str, str, bytes, bytes | None]) -> Answer:
         told = self._told(handle, asked)
         module = self._named(handle, "handler", told.name)
-        made = self._loaded.get(module) or self.load(module)
+        made = self._made(module)
         method = getattr(made, told.name, None)
         if method is None:
             raise HandlerError(f"{module} has no method {told.name}")
@@ -133,7 +136,7 @@ class Questions:
 
     def _told(self, handle: ChannelHandle, asked: tuple[str, str, bytes, bytes | None]) -> Command:
         name, target, control, payload = asked
-        return command(handle.peer, handle.guard, name, target, control, payload)
+        return command(handle.peer, handle.guard, name, target, control=control, payload=payload)
 
     def _named(self, handle: ChannelHandle, kind: Any, about: str | None) -> str:
         found = self._firewall.rulebook.run_time.concerning(kind, handle.peer, handle.guard)
@@ -145,7 +148,7 @@ class Questions:
     async def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
         async def call() -> Any:
             result = function(*arguments)
-            return await cast("Awaitable[Any]", result) if inspect.isawaitable(result) else result
+            return await result if inspect.isawaitable(result) else result
 
         return await asyncio.wrap_future(self._workshop.run(call()))
 
@@ -161,5 +164,3 @@ def _verdict(answer: Any) -> Answer:
             return VERDICTS[answer], None
         case _:
             raise HandlerError(f"it returned {type(answer).__name__}, not a verdict or a changed message")
-
-

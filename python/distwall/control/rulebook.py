@@ -7,7 +7,7 @@ change, and kept until the next one: peers about whom nothing was set by name sh
 entry.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -182,6 +182,28 @@ class Rulebook:
             return None
         return handlers, filters[-1] if filters else None, checked, own_name
 
+    def accepts_calls(self, entry: Entry, node: str, guard: str | None) -> Callable[[str, str, int], bool]:
+        """Says whether the rules accept a call of module, function and arity, whatever its arguments are."""
+        ranked = self.ranked(entry, node, guard)
+
+        def accepts(module: str, function: str, arity: int) -> bool:
+            # Of code that can't be named, only what is said of all functions of its module holds.
+            for candidate in ranked:
+                key = candidate.key
+                if candidate.command != "call" or key is None:
+                    if candidate.command in ("call", "*"):
+                        return candidate.rule.verdict == "accept"
+                    continue
+                if function == "-" and key[1].kind != "any":
+                    continue
+                if not candidate.aims_at("call", (module, function, str(arity))):
+                    continue
+                if candidate.pattern is None or candidate.rule.verdict != "accept":
+                    return candidate.rule.verdict == "accept"
+            return False
+
+        return accepts
+
     def next_expiry(self, now: datetime) -> datetime | None:
         """When something next ends to hold: a rule, or that rules are on trial; None: never."""
         policies = [self.policy, *([self.shadow] if self.shadow else [])]
@@ -198,5 +220,5 @@ class Rulebook:
 
 
 def guards_module(name: str) -> str:
-    """A module as the core takes it: one of the guarded node by its name; empty for one of Python's, ``module:Class``."""
+    """A module as the core takes it: one of the guarded node by its name; empty for Python's ``module:Class``."""
     return "" if ":" in name else name

@@ -26,12 +26,12 @@ class StateFile:
         self.path = path
         self._written: bytes | None = None
 
-    def load(self) -> tuple[list[Setting], list[Grant]]:
+    def load(self) -> tuple[list[Setting], list[Grant], dict[str, float]]:
         """What was saved; nothing if there is no file. Raises UnsafeStateError."""
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
-            return [], []
+            return [], [], {}
         except OSError as error:
             raise self._unreadable(error.strerror or str(error)) from None
         try:
@@ -40,20 +40,27 @@ class StateFile:
                 raise self._unreadable(f"it has version {state['version']}, this distwall reads version {VERSION}")
             settings = [from_json(each) for each in state["settings"]]
             grants = [Grant(**each, deadline=0.0) for each in state["grants"]]
+            used = {str(token): float(until) for token, until in state.get("used_tokens", {}).items()}
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise self._unreadable(f"it is damaged ({error})") from None
         self._written = data
-        return settings, grants
+        return settings, grants, used
 
-    def save(self, settings: Iterable[Setting], grants: Iterable[Grant]) -> None:
-        """Saves; does nothing if nothing has changed. Raises UnsafeStateError, and the old state stays."""
+    def save(self, settings: Iterable[Setting], grants: Iterable[Grant], used_tokens: dict[str, float]) -> None:
+        """Saves, if anything has changed. Raises UnsafeStateError, and the old state stays.
+
+        ``used_tokens``: those that must not be taken again, and until when they would hold.
+        """
         state = {
             "version": VERSION,
             "settings": [setting.to_json() for setting in settings],
             "grants": [{k: v for k, v in asdict(grant).items() if k != "deadline"} for grant in grants],
+            "used_tokens": used_tokens,
         }
         data = json.dumps(state, indent=1).encode()
-        if data == self._written or (self._written is None and not state["settings"] and not state["grants"]):
+        if data == self._written or (
+            self._written is None and not any((state["settings"], state["grants"], used_tokens))
+        ):
             return
         beside = self.path.with_name(self.path.name + ".new")
         try:

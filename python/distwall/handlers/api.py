@@ -14,8 +14,8 @@ A handler is a class with asynchronous methods named after the commands that it 
                     return Changed(("order", min(amount, 100)))
             return "accept"
 
-It runs in a thread of its own, so a slow one holds up nobody but the sender whose command it decides about. An exception, no
-answer in time, or anything that is no answer means ``deny``.
+It runs in a thread of its own, so a slow one holds up nobody but the sender whose command it decides about. An
+exception, no answer in time, or anything that is no answer means ``deny``.
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ class Changed:
     message: Term
 
 
-def command(node: str, guard: str, name: str, target: str, control: bytes, payload: bytes | None) -> Command:
+def command(node: str, guard: str, name: str, target: str, *, control: bytes, payload: bytes | None) -> Command:
     """A command by its control message. Source: the list of control messages of the distribution protocol."""
     term = decode(control)[0]
     assert isinstance(term, tuple)  # noqa: S101  # the core has read it

@@ -1,4 +1,4 @@
-"""Handlers and module filters in Python, by the name that a policy or a call gives: ``module:Class`` or ``module:function``."""
+"""Handlers and module filters in Python, by name: ``module:Class`` or ``module:function``."""
 
 import importlib
 import importlib.util
@@ -15,7 +15,8 @@ class UnloadableError(ValueError):
 def load(name: str, folder: Path) -> Any:
     """What ``name`` stands for; the module is looked for in ``folder``, the policy's, first.
 
-    A module of that folder runs anew each time, so that loading it again takes up what has changed. Raises UnloadableError.
+    A module of that folder runs anew each time, so that loading it again takes up what has changed. Raises
+    UnloadableError.
     """
     module_name, _, attribute = name.partition(":")
     try:

@@ -1,7 +1,8 @@
 """The thread in which handlers of Python run.
 
-It has an event loop of its own, so a handler that blocks holds up other handlers and nothing else: whoever waits for an answer
-gives up after a while. A thread that hangs for good can't be ended; it is left alone, and another one takes its place.
+It has an event loop of its own, so a handler that blocks holds up other handlers and nothing else: whoever waits for
+an answer gives up after a while. A thread that hangs for good can't be ended; it is left alone, and another one takes
+its place.
 """
 
 import asyncio

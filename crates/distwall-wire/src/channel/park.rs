@@ -178,6 +178,12 @@ impl Channel {
         }
     }
 
+    /// Whether a command waits for the answer to that question.
+    #[must_use]
+    pub fn waits(&self, ticket: u64) -> bool {
+        self.state.lot.stage(ticket).is_some()
+    }
+
     /// A whole message of the peer's goes the long way: it may have to wait.
     pub(super) fn detour(
         &mut self,
