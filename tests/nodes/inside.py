@@ -1,0 +1,47 @@
+"""Real nodes around a distwall that runs in this process, so that a test can call its `Firewall`."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from distwall.control import Firewall
+from tests.gateway.gate import Gate, running
+from tests.nodes.harness import GUARD, Node, Peer
+from tests.nodes.harness.process import Child
+from tests.nodes.harness.wall import CLUSTER_COOKIE
+
+FOO = "foo@127.0.0.1"
+ERLANG = Path(__file__).parent / "erlang"
+
+
+class Inside:
+    """A gate, a guarded node, and peers."""
+
+    def __init__(self, gate: Gate, folder: Path, stack: ExitStack) -> None:
+        self.gate = gate
+        self.firewall: Firewall = gate.firewall
+        self._folder = folder
+        self._stack = stack
+        epmd = ["epmd", "-address", "127.0.0.1", "-port", str(gate.peers_epmd[1])]
+        stack.enter_context(Child(epmd, folder / "epmd.log", env={"PATH": "/usr/bin:/bin"}, cwd=folder))
+        flags = ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]
+        self.bar = stack.enter_context(
+            Node(GUARD, cookie=CLUSTER_COOKIE, folder=folder, epmd_port=gate.register_epmd[1], flags=flags)
+        )
+
+    def peer(self, name: str = FOO) -> Node:
+        """Starts a peer."""
+        epmd_port = self.gate.peers_epmd[1]
+        return self._stack.enter_context(Node(name, cookie="peer-cookie", folder=self._folder, epmd_port=epmd_port))
+
+    def load(self, module: str) -> None:
+        """Compiles and loads a module of the tests on the guarded node."""
+        code = f'{{ok, M, B}} = compile:file("{ERLANG / module}", [binary]), {{module, M}} = code:load_binary(M, "", B)'
+        assert self.bar.eval(code).startswith("{module")
+
+
+@contextmanager
+def inside(folder: Path, peers: Sequence[Peer], *, extra: str = "") -> Iterator[Inside]:
+    """One `Inside`. ``extra``: further TOML behind ``[guard]``."""
+    with running(folder, peers, extra=extra) as gate, ExitStack() as stack:
+        yield Inside(gate, folder, stack)

@@ -1,0 +1,170 @@
+"""Handlers in Python, and module filters: what they see, change and refuse, between real nodes."""
+
+import importlib
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distwall.control import BadCallError, questions
+from tests.nodes.harness import GUARD, Node, Peer
+from tests.nodes.inside import FOO, Inside, inside
+
+SOURCE = Path(__file__).parent / "handlers" / "orders.py"
+ORDERS = "orders:Orders"
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Inside, Node, Path]]:
+    folder = tmp_path_factory.mktemp("handlers")
+    shutil.copy(SOURCE, folder / "orders.py")
+    with inside(folder, [Peer(["accept *"])]) as here:
+        here.bar.eval("probe:collector(target), probe:collector(shut), probe:start_server(server)")
+        yield here, here.peer(), folder
+
+
+@pytest.fixture
+def here(ground: tuple[Inside, Node, Path]) -> Iterator[Inside]:
+    inside = ground[0]
+    for name in ("target", "shut"):
+        inside.bar.eval(f"probe:do({name}, stop, kill), probe:until(fun() -> whereis({name}) =:= undefined end),"
+                        f"probe:collector({name})")  # fmt: skip
+    inside.firewall.set_handler(FOO, "reg_send", ORDERS)
+    yield inside
+    for command in ("reg_send", "spawn_request", "send"):
+        inside.firewall.set_handler(FOO, command, None)
+    inside.firewall.filter(FOO, None)
+
+
+@pytest.fixture
+def foo(ground: tuple[Inside, Node, Path]) -> Node:
+    return ground[1]
+
+
+def got(here: Inside, expected: str) -> None:
+    here.bar.wait_until(f"probe:got(target) =:= {expected}")
+
+
+def send(foo: Node, *messages: str) -> None:
+    """All by one process, in order."""
+    sends = ", ".join(f"{{target, '{GUARD}'}} ! {message}" for message in messages)
+    foo.eval(f"spawn(fun() -> {sends} end)")
+
+
+def seen(here: Inside) -> list[Any]:
+    module = here.firewall.questions._loaded[ORDERS].__class__.__module__
+    return importlib.import_module(module).SEEN  # type: ignore[no-any-return]
+
+
+def failures(here: Inside) -> list[str]:
+    return [event["detail"] for event in here.gate.seen if event["event"] == "handler_failed"]
+
+
+def test_it_accepts_changes_denies_and_drops(here: Inside, foo: Node) -> None:
+    send(foo, "hello", "{order, 5}", "{order, 5000}", "{drop, 1}", "last")
+    got(here, "[hello, {order,10}, last]")
+
+
+def test_what_it_sees(here: Inside, foo: Node) -> None:
+    send(foo, '{text, "äö", <<1,2>>, 1.5, #{a => [b|c]}, self()}')
+    here.bar.wait_until("length(probe:got(target)) =:= 1")
+    command = seen(here)[-1]
+    assert (command.node, command.guard, command.name, command.to) == (FOO, GUARD, "reg_send", "target")
+    assert command.sender is not None
+    assert command.message()[5] == command.sender
+
+
+def test_order_is_kept_behind_a_slow_one(here: Inside, foo: Node) -> None:
+    """Of one sender; another one's messages overtake."""
+    send(foo, "{slow, 700}", "second", "{order, 1}")
+    foo.eval(f"{{target, '{GUARD}'}} ! other")
+    got(here, "[other, {slow,700}, second, {order,2}]")
+
+
+def test_a_call(here: Inside, foo: Node) -> None:
+    assert foo.eval(f"gen_server:call({{server, '{GUARD}'}}, {{echo, 7}})") == "7"
+
+
+def test_large_messages(here: Inside, foo: Node) -> None:
+    send(foo, "{order, 5}", "{big, binary:copy(<<7>>, 300000)}", "{order, 6}")
+    got(here, "[{order,10}, {big, binary:copy(<<7>>, 300000)}, {order,12}]")
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        ("'raise'", "it raised RuntimeError: a handler fails"),
+        ("odd", "it returned int, not a verdict"),
+        ("unfit", "it raised TypeError"),
+    ],
+)
+def test_what_goes_wrong_is_a_denial(here: Inside, foo: Node, message: str, why: str) -> None:
+    before = len(failures(here))
+    send(foo, message, "last")
+    got(here, "[last]")
+    assert why in failures(here)[before]
+
+
+@pytest.mark.parametrize("how", ["slow", "block"])
+def test_no_answer_in_time_is_a_denial(here: Inside, foo: Node, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(questions, "TIMEOUT", 0.5)
+    before = len(failures(here))
+    begun = time.monotonic()
+    send(foo, f"{{{how}, 1200}}")
+    here.bar.wait_until("true")
+    while len(failures(here)) == before:
+        assert time.monotonic() < begun + 5
+        time.sleep(0.02)
+    assert "no answer within 0.5 s" in failures(here)[before]
+    time.sleep(max(0.0, begun + 1.4 - time.monotonic()))
+    send(foo, "last")
+    got(here, "[last]")
+
+
+def test_spawn_requests(here: Inside, foo: Node) -> None:
+    here.firewall.set_handler(FOO, "spawn_request", ORDERS)
+    assert "not_allowed" in foo.eval(f"catch spawn('{GUARD}', erlang, halt, [])")
+    assert foo.eval(f"erpc:call('{GUARD}', erlang, node, [])") == f"'{GUARD}'"
+    command = seen(here)[-1]
+    assert command.to == ("erpc", "execute_call", 4)
+    assert command.message()[1:] == ["erlang", "node", []]
+
+
+def test_loaded_anew_when_set_again(here: Inside, foo: Node, ground: tuple[Inside, Node, Path]) -> None:
+    file = ground[2] / "orders.py"
+    text = file.read_text()
+    try:
+        file.write_text(text.replace("amount * 2", "amount * 3"))
+        assert here.firewall.set_handler(FOO, "reg_send", ORDERS) == ORDERS
+        send(foo, "{order, 5}")
+        got(here, "[{order,15}]")
+    finally:
+        file.write_text(text)
+
+
+@pytest.mark.parametrize("name", ["orders:None_", "no_such:Thing", "orders:"])
+def test_what_is_not_there_is_an_error(here: Inside, foo: Node, name: str) -> None:
+    with pytest.raises(BadCallError, match="can't be loaded"):
+        here.firewall.set_handler(FOO, "reg_send", name)
+    send(foo, "{order, 5}")
+    got(here, "[{order,10}]")
+
+
+def test_a_module_filter(here: Inside, foo: Node) -> None:
+    here.firewall.set_handler(FOO, "reg_send", None)
+    here.firewall.filter(FOO, "orders:only_open")
+    foo.eval(f"[begin {{N, '{GUARD}'}} ! I end || I <- [1, 2, 3], N <- [shut, target]]")
+    got(here, "[1,2,3]")
+    assert here.bar.eval("probe:got(shut)") == "[]"
+
+
+def test_a_peer_that_leaves_in_the_middle(here: Inside, foo: Node) -> None:
+    other = here.peer("foo2@127.0.0.1") if False else foo
+    send(other, "{slow, 300}")
+    other.eval(f"erlang:disconnect_node('{GUARD}')")
+    time.sleep(0.5)
+    send(other, "again")
+    got(here, "[again]")
