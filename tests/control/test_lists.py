@@ -41,7 +41,7 @@ def _opened(text: str, audit: AuditLog) -> tuple[Firewall, ChannelHandle]:
 
 
 def _judges(handle: ChannelHandle, command: str, *, out: bool = False) -> list[str] | None:
-    core = handle._judgement.out if out else handle._judgement.core
+    core = handle._judgement.outbound if out else handle._judgement.core
     return None if core is None else [verdict for verdict, *_ in core.judge(command)]
 
 

@@ -138,15 +138,16 @@ def running(
     register: str = "",
     extra: str = "",
     control: str = "",
+    tables: str = "",
 ) -> Iterator[Gate]:
     """A gateway with this policy. ``register`` is another address to register at, ``both``: that of peers' EPMD.
 
-    ``extra`` are further lines of ``[guard]``, ``control`` of ``[control]``.
+    ``extra`` are further lines of ``[guard]``, ``control`` of ``[control]``; ``tables`` further tables.
     """
     with ExitStack() as stack:
         epmd = stack.enter_context(ports.lease())
         port = stack.enter_context(ports.lease())
-        text = policy(epmd, port, peers, guards=guards).replace("[guard]\n", f"[guard]\n{extra}\n")
+        text = policy(epmd, port, peers, guards=guards, extra=tables).replace("[guard]\n", f"[guard]\n{extra}\n")
         text = text.replace("[control]\n", f"[control]\n{control}\n")
         if register:
             text = text.replace(f"127.0.0.1:{port}", f"127.0.0.2:{epmd}" if register == "both" else register)

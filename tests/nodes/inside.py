@@ -41,7 +41,7 @@ class Inside:
 
 
 @contextmanager
-def inside(folder: Path, peers: Sequence[Peer], *, extra: str = "") -> Iterator[Inside]:
-    """One `Inside`. ``extra``: further TOML behind ``[guard]``."""
-    with running(folder, peers, extra=extra) as gate, ExitStack() as stack:
+def inside(folder: Path, peers: Sequence[Peer], *, tables: str = "") -> Iterator[Inside]:
+    """One `Inside`. ``tables``: further TOML before the peers."""
+    with running(folder, peers, tables=tables) as gate, ExitStack() as stack:
         yield Inside(gate, folder, stack)

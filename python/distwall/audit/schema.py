@@ -299,6 +299,61 @@ class GrantExpired(_Grant):
     event: Literal["grant_expired"]
 
 
+class HandlerFailed(Base):
+    """A handler or a module filter gave no answer, so the command was denied."""
+
+    event: Literal["handler_failed"]
+    peer: str
+    guard: str
+    command: str
+    target: str
+    detail: str
+    """What went wrong."""
+
+
+class FunRefused(Base):
+    """A message carried a fun that the policy does not let run, so it was denied."""
+
+    event: Literal["fun_refused"]
+    peer: str
+    guard: str
+    command: str
+    target: str
+    detail: str
+    """What in the fun is not accepted: a call, or what can't be read."""
+
+
+class TokenIssued(Base):
+    """A token was made with which a peer can raise its own access, once."""
+
+    event: Literal["token_issued"]
+    node: str
+    table: str
+    seconds: float
+    reason: str
+    actor: str
+    """Who asked for it."""
+
+
+class TokenRefused(Base):
+    """A peer has shown a token that does not hold."""
+
+    event: Literal["token_refused"]
+    peer: str
+    guard: str
+    source: str
+    reason: str
+
+
+class ShadowChanged(Base):
+    """A candidate for the policy is judged by beside it from now on, or no longer."""
+
+    event: Literal["shadow_changed"]
+    actor: str
+    policy: str | None
+    """Its file; null: there is none any more."""
+
+
 class StateTrouble(Base):
     """What was set at run time can't be saved."""
 
@@ -432,6 +487,11 @@ KINDS: tuple[type[Base], ...] = (
     PolicyOnTrial,
     PolicyConfirmed,
     PolicyRolledBack,
+    HandlerFailed,
+    FunRefused,
+    TokenIssued,
+    TokenRefused,
+    ShadowChanged,
     GrantGiven,
     GrantRevoked,
     GrantExpired,

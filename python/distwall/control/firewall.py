@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from distwall._core import COMMANDS
@@ -329,6 +328,18 @@ class Firewall(Channels):
         for handle in ended:
             handle.close(f"disconnected by {actor or 'the operator'}")
         return len(ended)
+
+    @in_its_thread
+    def set_shadow(self, policy: Policy | None, *, actor: str = "") -> None:
+        """Has a candidate judge beside the policy: what it would decide otherwise is told. None: no more."""
+        self.rulebook.shadow = policy
+        self._refresh()
+        self.record("shadow_changed", actor=actor, policy=None if policy is None else str(policy.path))
+
+    @in_its_thread
+    def shadow_differences(self) -> int:
+        """How many commands the candidate would have decided otherwise, over the open channels."""
+        return sum(handle.core.shadow_differences() for handle in self._channels)
 
     @in_its_thread
     def apply(self, policy: Policy, *, actor: str = "") -> list[str]:

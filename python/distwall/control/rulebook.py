@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from distwall import _core
 from distwall.control.channel import Judgement
 from distwall.control.errors import BadCallError, NotFoundError
 from distwall.control.grants import Grants

@@ -15,6 +15,9 @@ from typing import Any
 HANGS = 5.0
 """Seconds without a turn of its loop after which a thread is given up."""
 
+GOODBYE = 0.5
+"""Seconds that a thread has to end when distwall does."""
+
 MAX_GIVEN_UP = 16
 """So many threads may hang; then nothing is run any more."""
 
@@ -28,6 +31,7 @@ class Workshop:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
         self._turned = 0.0
         self._given_up = 0
 
@@ -45,9 +49,10 @@ class Workshop:
 
     def close(self) -> None:
         """Ends the thread, if it doesn't hang."""
-        if self._loop is not None:
+        if self._loop is not None and self._thread is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._loop = None
+            self._thread.join(GOODBYE)
 
     def _start(self) -> None:
         loop = self._loop = asyncio.new_event_loop()
@@ -61,6 +66,10 @@ class Workshop:
         def main() -> None:
             asyncio.set_event_loop(loop)
             loop.call_soon(turn)
-            loop.run_forever()
+            try:
+                loop.run_forever()
+            finally:
+                loop.close()
 
-        threading.Thread(target=main, name="distwall handlers", daemon=True).start()
+        self._thread = threading.Thread(target=main, name="distwall handlers", daemon=True)
+        self._thread.start()

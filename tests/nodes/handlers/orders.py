@@ -34,6 +34,8 @@ class Orders:
                 return 42
             case Atom("unfit"):
                 return Changed(object())
+            case _:
+                pass
         return "accept"
 
     async def spawn_request(self, command: Command) -> Any:

@@ -1,0 +1,151 @@
+"""What a peer may ask distwall itself: preflight, and tokens that raise its access; and funs that are checked."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.nodes.harness import GUARD, Node, Peer
+from tests.nodes.inside import FOO, Inside, inside
+
+OTHER = "other@127.0.0.1"
+RULES = ["deny *", "accept ping", "accept reg_send distwall", "accept monitor distwall", "accept call inventory:_/_"]
+RULES += ["accept reg_send target", "accept call erlang:nodes/0", "accept call erpc:multicast/2"]
+TABLE = '[tables.ops]\nrules = ["accept reg_send secret", "accept monitor secret"]\n'
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Inside, Node]]:
+    peers = [
+        Peer(RULES, extra='funs = "checked"'),
+        Peer(["deny *", "accept ping"], node=OTHER),
+    ]
+    with inside(tmp_path_factory.mktemp("own"), peers, tables=TABLE) as here:
+        here.bar.eval("probe:collector(target), probe:collector(secret)")
+        yield here, here.peer()
+
+
+@pytest.fixture
+def here(ground: tuple[Inside, Node]) -> Inside:
+    return ground[0]
+
+
+@pytest.fixture
+def foo(ground: tuple[Inside, Node]) -> Node:
+    return ground[1]
+
+
+def ask(foo: Node, request: str) -> str:
+    return foo.eval(f"catch gen_server:call({{distwall, '{GUARD}'}}, {request}, 3000)")
+
+
+class TestPreflight:
+    @pytest.mark.parametrize(
+        ("command", "key", "verdict"),
+        [
+            ("reg_send", "target", "accept"),
+            ("reg_send", "secret", "deny"),
+            ("link", "'_'", "deny"),
+            ("call", "{inventory, lookup, 1}", "accept"),
+            ("call", "{os, cmd, 1}", "deny"),
+            ("spawn_request", "{os, cmd, 1}", "deny"),
+        ],
+    )
+    def test_what_will_become_of_it(self, foo: Node, command: str, key: str, verdict: str) -> None:
+        assert ask(foo, f"{{test_filter, {command}, {key}}}") == verdict
+
+    @pytest.mark.parametrize("key", ["1", "{a, b}", "<<>>", "{a, b, c}"])
+    def test_keys_that_are_none(self, foo: Node, key: str) -> None:
+        assert ask(foo, f"{{test_filter, reg_send, {key}}}") == "{error,badarg}"
+
+    def test_what_it_does_not_know(self, foo: Node) -> None:
+        assert "timeout" in foo.eval(f"catch gen_server:call({{distwall, '{GUARD}'}}, {{halt, now}}, 300)")
+        assert foo.eval(f"{{distwall, '{GUARD}'}} ! hello") == "hello"
+
+    def test_a_monitor_of_it_does_not_fire(self, foo: Node) -> None:
+        assert foo.eval(f"R = monitor(process, {{distwall, '{GUARD}'}}), receive {{'DOWN', R, _, _, _}} -> down"
+                        " after 300 -> demonitor(R, [flush]) end") == "true"  # fmt: skip
+
+    def test_only_if_the_policy_lets_it(self, here: Inside) -> None:
+        other = here.peer(OTHER)
+        assert "noproc" in other.eval(f"catch gen_server:call({{distwall, '{GUARD}'}}, {{test_filter, link, '_'}})")
+
+    def test_nothing_of_it_reaches_the_guarded_node(self, here: Inside, foo: Node) -> None:
+        here.bar.eval("probe:collector(distwall)")
+        assert ask(foo, "{test_filter, link, '_'}") == "deny"
+        assert here.bar.eval("Got = probe:got(distwall), unregister(distwall), Got") == "[]"
+
+
+class TestTokens:
+    def token(self, here: Inside, seconds: float = 2, **more: float) -> str:
+        return here.firewall.issue_token(FOO, "ops", seconds, "a fix", actor="ann", **more)
+
+    def reach(self, here: Inside, foo: Node, message: str) -> bool:
+        foo.eval(f"{{secret, '{GUARD}'}} ! {message}, pong = net_adm:ping('{GUARD}')")
+        return here.bar.eval(f"lists:member({message}, probe:got(secret))") == "true"
+
+    def test_it_raises_access_for_a_while(self, here: Inside, foo: Node) -> None:
+        token = self.token(here, 1.5)
+        assert not self.reach(here, foo, "before")
+        assert ask(foo, f'{{authenticate, "{token}"}}') == "{ok,ops,1}"
+        assert self.reach(here, foo, "during")
+        time.sleep(1.8)
+        assert not self.reach(here, foo, "after_it")
+        kinds = [event["event"] for event in here.gate.seen]
+        assert "grant_expired" in kinds
+
+    def test_once(self, here: Inside, foo: Node) -> None:
+        token = self.token(here)
+        assert ask(foo, f'{{authenticate, <<"{token}">>}}') == "{ok,ops,2}"
+        assert ask(foo, f'{{authenticate, "{token}"}}') == "{error,not_allowed}"
+        here.gate.wait_event("token_refused", reason="it was used before")
+        here.firewall.revoke(FOO, "ops")
+
+    def test_for_its_peer_alone(self, here: Inside, foo: Node) -> None:
+        token = here.firewall.issue_token(OTHER, "ops", 60, "a fix")
+        assert ask(foo, f'{{authenticate, "{token}"}}') == "{error,not_allowed}"
+
+    def test_until_it_expires(self, here: Inside, foo: Node) -> None:
+        token = self.token(here, valid=1)
+        time.sleep(2.1)
+        assert ask(foo, f'{{authenticate, "{token}"}}') == "{error,not_allowed}"
+
+    @pytest.mark.parametrize("change", ["flipped", "none", "empty", "odd"])
+    def test_not_if_it_was_tampered_with(self, here: Inside, foo: Node, change: str) -> None:
+        head, body, sign = self.token(here).split(".")
+        token = {
+            "flipped": f"{head}.{body}.{sign[:-2]}{'AA' if sign[-2:] != 'AA' else 'BB'}",
+            "none": f"eyJhbGciOiJub25lIn0.{body}.",
+            "empty": "",
+            "odd": "a.b.c",
+        }[change]
+        assert ask(foo, f'{{authenticate, "{token}"}}') == "{error,not_allowed}"
+        assert not self.reach(here, foo, change)
+
+    def test_what_is_no_token(self, foo: Node) -> None:
+        assert ask(foo, "{authenticate, 17}") == "{error,badarg}"
+
+
+class TestFuns:
+    """``funs = "checked"``: what a shell's fun calls decides."""
+
+    def shell(self, foo: Node, fun: str) -> str:
+        """The proposal's line. The fun is one of erl_eval, as in a shell."""
+        return foo.eval(f"erpc:cast('{GUARD}', {fun})")
+
+    def test_the_proposals_line_is_refused_for_its_halt(self, here: Inside, foo: Node) -> None:
+        self.shell(foo, "fun H() -> erpc:multicast(nodes(), H), erlang:halt(1) end")
+        told = here.gate.wait_event("fun_refused", peer=FOO)
+        assert "erlang:halt/1" in told["detail"]
+        assert here.bar.eval("node()") == f"'{GUARD}'"
+
+    def test_the_same_line_with_an_allowed_call_runs(self, here: Inside, foo: Node) -> None:
+        here.load("inventory.erl")
+        self.shell(foo, "fun H() -> erpc:multicast(nodes(), H), inventory:touch(1) end")
+        here.bar.wait_until("inventory:touched() =:= [1]")
+
+    def test_in_a_message(self, here: Inside, foo: Node) -> None:
+        foo.eval(f"{{target, '{GUARD}'}} ! {{run, fun() -> os:cmd(\"true\") end}}")
+        foo.eval(f"{{target, '{GUARD}'}} ! {{run, fun() -> inventory:touch(2) end}}")
+        here.bar.wait_until("length(probe:got(target)) =:= 1")
+        assert here.bar.eval("[{run, F}] = probe:got(target), F(), inventory:touched()") == "[1,2]"
