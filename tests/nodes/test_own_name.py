@@ -99,7 +99,7 @@ class TestTokens:
         assert ask(foo, f'{{authenticate, <<"{token}">>}}') == "{ok,ops,2}"
         assert ask(foo, f'{{authenticate, "{token}"}}') == "{error,not_allowed}"
         here.gate.wait_event("token_refused", reason="it was used before")
-        here.firewall.revoke(FOO, "ops")
+        here.firewall.revoke(FOO, "ops", guard=GUARD)
 
     def test_for_its_peer_alone(self, here: Inside, foo: Node) -> None:
         token = here.firewall.issue_token(OTHER, "ops", 60, "a fix")

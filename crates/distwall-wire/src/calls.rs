@@ -60,6 +60,14 @@ pub struct Found<'a> {
     pub funs: u32,
 }
 
+impl Found<'_> {
+    /// Whether it is the call of a fun that was typed in a shell: it carries all that it would do.
+    #[must_use]
+    pub fn is_typed(&self) -> bool {
+        matches!(self.call, Call::Fun { module: b"erl_eval", .. })
+    }
+}
+
 /// Wrappers in wrappers; beyond that a call is opaque.
 const MAX_DEPTH: u32 = 8;
 

@@ -392,7 +392,17 @@ impl Fixed {
     /// By what messages of that direction are judged; None: they pass.
     fn court<'a>(&'a self, direction: Direction, track: &'a Track) -> Option<Court<'a>> {
         let policy = self.policies.of(direction)?;
-        Some(Court { direction, ends: &self.ends, policy, track, audit: self.policies.audit, shadow: false })
+        let hooks = self.policies.hooks.as_deref().filter(|_| direction == Direction::Inbound);
+        let reads_funs = hooks.is_some_and(|hooks| hooks.checked_funs);
+        Some(Court {
+            direction,
+            ends: &self.ends,
+            policy,
+            track,
+            audit: self.policies.audit,
+            shadow: false,
+            reads_funs,
+        })
     }
 
     /// What the candidate would do, if that is something else.

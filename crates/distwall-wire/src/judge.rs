@@ -177,6 +177,8 @@ pub struct Court<'a> {
     pub audit: bool,
     /// Whether the rules are the candidate's.
     pub shadow: bool,
+    /// Whether funs that were typed in a shell are read behind the rules, call by call.
+    pub reads_funs: bool,
 }
 
 impl Court<'_> {
@@ -193,9 +195,11 @@ impl Court<'_> {
         let own = self.decide(message, &call, settles.is_none(), false);
         let by_call = self.decide_call(&call).filter(|call| own.is_none_or(|own| call.layer <= own.layer));
         let decision = by_call.or_else(|| self.opens_carrier(control, own)).or(own);
+        // What a shell's fun calls is not told by what carries it.
+        let read = self.reads_funs && by_call.is_none() && call.is_typed();
         // An accepted call opens what carries it.
-        let opened = by_call.is_some_and(|call| call.verdict == Verdict::Accept);
-        let accepted = decision.is_some_and(|decision| decision.verdict == Verdict::Accept);
+        let opened = read || by_call.is_some_and(|call| call.verdict == Verdict::Accept);
+        let accepted = read || decision.is_some_and(|decision| decision.verdict == Verdict::Accept);
         let mut waived = None;
         // Whether a refusal stands; else it is recorded.
         let mut stands = |refusal: Refusal, audit: bool| {
@@ -253,7 +257,7 @@ impl Court<'_> {
                 }
             }
         }
-        let rule = decision.map(|decision| decision.id);
+        let rule = decision.filter(|_| !read).map(|decision| decision.id);
         Ok(Ruling { verdict: Verdict::Accept, rule, reason: Reason::Rule, settles, waived, differs: None })
     }
 
