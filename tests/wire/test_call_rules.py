@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.wire.dist import EMPTY, Message, Op, message
-from tests.wire.etf import Atom, Export, Improper, Term, alias
+from tests.wire.etf import Atom, Export, Fun, Improper, Term, alias
 from tests.wire.test_tracking import passes, refused
 from tests.wire.wall import Wall
 
@@ -189,3 +189,14 @@ def test_outbound() -> None:
             payload=arguments,
         )
         assert bool(wall.outbound(sent).forward) == accepted
+
+
+@pytest.mark.parametrize(
+    ("rule", "accepted"),
+    [("inventory:_/1", True), ("inventory:_/_", True), ("inventory:lookup/1", False), ("inventory:l*/1", False)],
+)
+def test_the_call_of_a_fun_is_judged_as_its_module(rule: str, accepted: bool) -> None:
+    fun = Fun(A("inventory"), 1, bytes(16), 1, 1, 1, P.pid())
+    wall = Wall(f"accept call {rule}", "deny *", funs=False)
+    sent = wall.inbound(spawn("erlang", "apply", fun, [1]))
+    assert (sent.reasons == []) == accepted

@@ -554,7 +554,9 @@ fn key<'a>(call: &Call<'a>, digits: &'a mut [u8; 3]) -> (Option<[&'a [u8]; 3]>, 
         Call::Function { module, function, arity, arguments } => {
             (Some([module, function, decimal(arity, digits)]), Some(arguments))
         }
-        Call::Fun { module, arity, .. } => (Some([module, NO_FUNCTION, decimal(arity, digits)]), None),
+        Call::Fun { module, arity, arguments } => {
+            (Some([module, NO_FUNCTION, decimal(arity, digits)]), Some(arguments))
+        }
         Call::Opaque | Call::None => (None, None),
     }
 }
