@@ -152,10 +152,12 @@ def test_a_part_of_a_log(tmp_path: Path) -> None:
     part = tmp_path / "part"
     part.write_bytes(b"".join(lines(path)[3:]))
     assert not verify([part]).ok
-    report = verify([part], start=4)
-    assert report.ok
-    assert report.notes == ["nothing says how far the log goes; give --head SEQ:HASH"]
-    assert not verify([part], start=5).ok
+    (finding,) = verify([part], start=4).findings
+    assert finding.what == "nothing says how far the log goes; give --head SEQ:HASH"
+    end = check(path).last
+    assert end is not None
+    assert verify([part], start=4, anchors=[end]).ok
+    assert not verify([part], start=5, anchors=[end]).ok
 
 
 class TestHead:

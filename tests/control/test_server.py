@@ -13,7 +13,9 @@ from distwall._core import COMMANDS, KNOWN_FLAGS
 from distwall.audit import AuditLog
 from distwall.control import Firewall
 from distwall.control.client import Client, NotRunningError
+from distwall.control.reload import Reloader
 from distwall.control.server import ControlServer, bind
+from tests.control.serving import settings
 from tests.policy.texts import with_rules
 
 
@@ -36,7 +38,7 @@ def _ask(tmp_path: Path, question: Callable[[Client], Any], names: tuple[str, ..
                 source="127.0.0.1",
                 close=lambda _: None,
             )
-        server = ControlServer(firewall, path)
+        server = ControlServer(firewall, Reloader(firewall, made.text), settings(path))
         await server.start()
         try:
             assert stat.S_IMODE(path.stat().st_mode) == 0o600

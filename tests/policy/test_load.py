@@ -106,7 +106,18 @@ def test_what_is_not_said_has_safe_defaults() -> None:
     (entry,) = made.entries
     assert (entry.visible, entry.funs, entry.third_nodes, entry.guards, entry.sources) == (False, None, (), None, ())
     assert (made.audit.file, made.audit.on_full) == (Path("distwall-audit.jsonl"), "deny")
-    assert made.control == Control(Path("distwall.sock"), Path("distwall-state.json"), None, None)
+    assert (made.audit.key, made.audit.rotate_size, made.audit.rotate_age, made.audit.keep) == (None,) * 4
+    assert made.control == Control(
+        socket=Path("distwall.sock"),
+        socket_mode=0o600,
+        socket_group=None,
+        http=None,
+        hosts=(),
+        tokens=Path("tokens.json"),
+        state=Path("distwall-state.json"),
+        node=None,
+        cookie=None,
+    )
 
 
 @pytest.mark.parametrize(
@@ -361,3 +372,69 @@ def test_rules_that_end() -> None:
 def test_what_becomes_of_what_has_no_room() -> None:
     made = policy(peer() + peer("b@h", more='on_limit = "close"'))
     assert [entry.on_limit for entry in made.entries] == ["refuse", "close"]
+
+
+class TestControlAndAudit:
+    def test_all_of_control(self) -> None:
+        control = policy(
+            '[control]\nsocket = "s"\nsocket_mode = 0o660\nsocket_group = "root"\nhttp = "[::1]:4380"\n'
+            'hosts = ["wall.example"]\ntokens = "t.json"\n' + peer()
+        ).control
+        assert (control.socket, control.socket_mode, control.socket_group) == (Path("s"), 0o660, "root")
+        assert (control.http, control.hosts, control.tokens) == (
+            Address("::1", 4380),
+            ("wall.example",),
+            Path("t.json"),
+        )
+
+    def test_all_of_audit(self, tmp_path: Path) -> None:
+        key = tmp_path / "key"
+        key.write_text("k" * 32 + "\n")
+        key.chmod(0o600)
+        settings = f'key_file = "{key}"\nrotate_size = "100MB"\nrotate_age = "7d"\nkeep = 10\n'
+        made = policy(f"[audit]\n{settings}" + peer())
+        audit = made.audit
+        assert (audit.key, audit.rotate_size, audit.rotate_age, audit.keep) == (
+            b"k" * 32,
+            100_000_000,
+            timedelta(days=7),
+            10,
+        )
+        assert "kkk" not in repr(audit)
+        assert made.warnings == policy(peer()).warnings
+        key.chmod(0o644)
+        warned = policy(f"[audit]\n{settings}" + peer()).warnings
+        assert any(f"every user can read the key {key}" in problem.what for problem in warned)
+
+    @pytest.mark.parametrize(
+        ("text", "what"),
+        [
+            ("[control]\nsocket_mode = 660", "`socket_mode` is 660"),
+            ('[control]\nsocket_group = "no-such-group"', "there is no group `no-such-group`"),
+            ('[control]\nhttp = "4380"', "is not an address and a port"),
+            ('[control]\nhosts = ["a"]', "`hosts` without `http`"),
+            ('[control]\ntokens = "a"', "`tokens` without `http`"),
+            ('[audit]\nrotate_size = "100"\nrotate_age = "0d"', "`0d` is not a span of time"),
+            ('[audit]\nrotate_size = "1TB"', "`1TB` is not a size"),
+            ('[audit]\nkey_env = "NONE"', "that `key_env` names is not set"),
+            ('[audit]\nkey_env = "FOO"', "the key has 10 bytes"),
+            ('[audit]\nkey_file = "/dev/zero"', "can't read the key /dev/zero: it is no file"),
+            ('[audit]\nkey_file = "/none"', "can't read the key /none: No such file"),
+            ('[audit]\nkey_file = "/none"\nkey_env = "FOO"', "`key_env` beside `key_file`"),
+        ],
+    )
+    def test_what_can_be_wrong(self, text: str, what: str) -> None:
+        with pytest.raises(PolicyError) as raised:
+            policy(f"{text}\n" + peer())
+        assert what in str(raised.value)
+        assert "foo-secret" not in str(raised.value)
+
+    @pytest.mark.parametrize(
+        ("text", "what"),
+        [
+            ("[control]\nsocket_mode = 0o666", "every user of this host can open the socket"),
+            ('[control]\nhttp = "0.0.0.0:4380"', "tokens travel in the clear"),
+        ],
+    )
+    def test_what_is_unwise(self, text: str, what: str) -> None:
+        assert any(what in problem.what for problem in policy(f"{text}\n" + peer()).warnings)

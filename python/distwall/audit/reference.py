@@ -12,8 +12,9 @@ _HEAD = f"""# Events
 <!-- Made from python/distwall/audit/schema.py by `make events`; do not edit. -->
 
 What distwall does and refuses is told as events: one JSON object a line, in the [audit log](audit.md) and on the live
-stream. This is version {VERSION} of the schema, the `v` of every event; [events.schema.json](events.schema.json) is the
-same for programs. Kinds and fields may be added within a version: pass over what you don't know.
+stream (`distwall observe`, [`GET /v1/events`](api.md#the-live-stream)). This is version {VERSION} of the schema, `v` in
+every event; [events.schema.json](events.schema.json) is the same for programs. Kinds and fields may be added within a
+version: pass over what you don't know.
 
 Messages are never in an event, nor are cookies and tokens. Names are whatever a peer made of them: a string of more
 than 4096 characters is cut and ends in an ellipsis, and a line is ASCII without control characters.

@@ -361,10 +361,10 @@ class StateTrouble(Base):
     detail: str
 
 
-class ControlCall(Base):
+class ApiCall(Base):
     """Somebody has called a function of the HTTP API that changes something."""
 
-    event: Literal["control_call"]
+    event: Literal["api_call"]
     actor: str
     """Who: ``unix:USER``, ``token:NAME``."""
     function: str
@@ -373,10 +373,10 @@ class ControlCall(Base):
     """Why it was refused; null: it was done."""
 
 
-class ControlRefused(Base):
+class ApiRefused(Base):
     """A request to the HTTP API was refused before it was looked at."""
 
-    event: Literal["control_refused"]
+    event: Literal["api_refused"]
     source: str
     actor: str | None
     """Null: nobody that is known."""
@@ -496,8 +496,8 @@ KINDS: tuple[type[Base], ...] = (
     GrantRevoked,
     GrantExpired,
     StateTrouble,
-    ControlCall,
-    ControlRefused,
+    ApiCall,
+    ApiRefused,
     CallerConnect,
     CallerDisconnect,
     CallerRefused,

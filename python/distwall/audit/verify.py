@@ -86,12 +86,11 @@ def verify(
     head = None if log is None else _read_head(log, seal, check)
     if head is not None and head.seq:
         check.anchors.append(head.end)
-    before = head.seq if head else None
     first = Link(head.first - 1, head.first_prev) if head else Link(0, GENESIS)
     check.begin(first if start is None else Link(start - 1, ""), exact=start is not None or head is None)
     for path in _in_order(files):
         check.file(path)
-    check.end(log or (files[-1] if files else Path("-")), before, anchored=head is not None or bool(anchors))
+    check.end(log or (files[-1] if files else Path("-")), anchored=log is not None or bool(anchors))
     if log is not None and head is not None:
         _look_behind(check, log, seal, head)
     return check.report
@@ -199,7 +198,7 @@ class _Check:
                 self._line(name, number, line)
         self._tell_other(name, "the last line is cut off" if self._other[-1:] != b"\n" else "is no line of the log")
 
-    def end(self, log: Path, anchored_end: int | None, *, anchored: bool) -> None:
+    def end(self, log: Path, *, anchored: bool) -> None:
         for anchor in self.anchors:
             if self._expected.seq < anchor.seq:
                 begin = self._expected.seq + 1
@@ -207,8 +206,8 @@ class _Check:
                 self.found(str(log), None, f"the end is missing: {which} not there")
             else:
                 self.found(str(log), None, f"line {anchor.seq} is not the one that was anchored")
-        if not anchored and anchored_end is None:
-            self.report.notes.append("nothing says how far the log goes; give --head SEQ:HASH")
+        if not anchored:
+            self.found(str(log), None, "nothing says how far the log goes; give --head SEQ:HASH")
         if self.report.lines and not self._any_fits:
             self.report.notes.append("no line fits its hash: was the log made with another key?")
 

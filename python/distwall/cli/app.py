@@ -8,18 +8,35 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from distwall import __version__
+from distwall.cli.apply import apply, confirm, roll_back
 from distwall.cli.ask import peers, stats
+from distwall.cli.audit import app as audit
 from distwall.cli.check import check
 from distwall.cli.doctor import doctor
 from distwall.cli.erlang_path import erlang_path
 from distwall.cli.exec import exec_
 from distwall.cli.explain import explain
+from distwall.cli.filters import (
+    add_filter,
+    attach,
+    del_filter,
+    detach,
+    filter_,
+    set_default_filter,
+    set_filter,
+    set_handler,
+    set_table,
+    test_filter,
+)
 from distwall.cli.fmt import fmt
+from distwall.cli.grants import disconnect, grant, grants, revoke
 from distwall.cli.init import init
+from distwall.cli.observe import observe
 from distwall.cli.output import CommandError, console
 from distwall.cli.redirect import app as redirect
 from distwall.cli.run import run
 from distwall.cli.test import test_
+from distwall.cli.token import app as token
 
 app = typer.Typer(
     name="distwall",
@@ -30,9 +47,40 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (init, check, fmt, explain, test_, run, exec_, peers, stats, doctor, erlang_path):
+for command in (
+    init,
+    check,
+    fmt,
+    explain,
+    test_,
+    run,
+    exec_,
+    apply,
+    confirm,
+    roll_back,
+    peers,
+    stats,
+    observe,
+    set_filter,
+    add_filter,
+    del_filter,
+    test_filter,
+    set_default_filter,
+    set_handler,
+    filter_,
+    attach,
+    detach,
+    set_table,
+    grant,
+    revoke,
+    grants,
+    disconnect,
+    doctor,
+    erlang_path,
+):
     app.command(command.__name__.strip("_").replace("_", "-"))(command)
-app.add_typer(redirect)
+for group in (audit, token, redirect):
+    app.add_typer(group)
 
 
 def _version(wanted: bool) -> None:

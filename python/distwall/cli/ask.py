@@ -1,21 +1,27 @@
 """``distwall peers`` and ``distwall stats``: ask the running firewall."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json, say
-from distwall.control.client import Client, NotRunningError
+from distwall.cli.output import ConfigOption, Output, OutputOption, console, print_json, say
+from distwall.cli.remote import TokenOption, UrlOption, ask
 
 _VERDICTS = (("accept", "green"), ("deny", "red"), ("drop", "magenta"))
 
 
-def peers(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> None:
+def peers(
+    *,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
     """List the open channels of the running firewall."""
-    found = _ask(lambda client: client.peers(), config)
+    found = ask(lambda client: client.peers(), config, url, token)
     if output is Output.JSON:
         print_json(found)
         return
@@ -35,11 +41,14 @@ def peers(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> N
 
 def stats(
     peer: Annotated[str | None, typer.Argument(help="Only this peer.", show_default=False)] = None,
+    *,
     config: ConfigOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
     """Count what was accepted, denied and dropped."""
-    found = _ask(lambda client: client.statistics(peer), config)
+    found = ask(lambda client: client.statistics(peer), config, url, token)
     if output is Output.JSON:
         print_json(found)
         return
@@ -53,14 +62,6 @@ def stats(
         rows = (inbound, found["outbound"][command])
         table.add_row(command, *(_count(row[verdict], style) for row in rows for verdict, style in _VERDICTS))
     console().print(table)
-
-
-def _ask(question: Any, config: Any) -> Any:
-    socket = load_policy(config).control.socket
-    try:
-        return question(Client(socket))
-    except NotRunningError as error:
-        raise CommandError(str(error)) from None
 
 
 def _table(*columns: str) -> Table:

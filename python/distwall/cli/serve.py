@@ -6,7 +6,7 @@ from errno import EADDRINUSE
 
 import uvloop
 
-from distwall.audit import AuditLog, InUseError
+from distwall.audit import AuditLog, InUseError, Rotation
 from distwall.cli.output import CommandError, say
 from distwall.cli.show import EventPrinter
 from distwall.control import Firewall, StateFile, UnsafeStateError
@@ -27,7 +27,7 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        audit = AuditLog(policy.audit.file)
+        audit = AuditLog(policy.audit.file, key=policy.audit.key, rotation=_rotation(policy))
     except InUseError as error:
         raise CommandError(str(error)) from None
     except OSError as error:
@@ -42,14 +42,14 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
     except UnsafeStateError as error:
         await audit.close()
         raise CommandError(str(error)) from None
-    control = ControlServer(firewall, policy.control.socket)
+    reloader = Reloader(firewall, policy.text)
+    control = ControlServer(firewall, reloader, policy.control)
     try:
         gateway = Gateway(firewall)
     except (OSError, ValueError) as error:
         # Certificates, or the policy's own function that looks at them.
         await audit.close()
         raise CommandError(f"{policy.path}: [guard.tls]: {error}", exit_code=2) from None
-    reloader = Reloader(firewall, policy.text)
     started = False
     try:
         await control.start()
@@ -74,6 +74,11 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
         await audit.close()
         if printer:
             printer.close()
+
+
+def _rotation(policy: Policy) -> Rotation:
+    audit = policy.audit
+    return Rotation(audit.rotate_size, audit.rotate_age, audit.keep)
 
 
 def _ready(policy: Policy) -> str:

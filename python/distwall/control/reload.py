@@ -20,7 +20,7 @@ from typing import Any
 
 from watchfiles import awatch
 
-from distwall.control.errors import ControlError
+from distwall.control.errors import BadCallError, ControlError
 from distwall.control.firewall import Firewall
 from distwall.policy import Policy, PolicyError, loads
 
@@ -152,7 +152,7 @@ class Reloader:
         try:
             return loads(text, self._path)
         except PolicyError as error:
-            raise ControlError(str(error)) from None
+            raise BadCallError(str(error)) from None
 
     def _refused(self, problems: list[str], actor: str) -> None:
         self._firewall.record("policy_refused", actor=actor, policy=str(self._path), problems=problems[:20])

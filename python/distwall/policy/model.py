@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
@@ -171,9 +171,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """The ``[control]`` table: the Unix socket of the HTTP API, what is set at run time, and distwall's own node."""
+    """The ``[control]`` table: where the HTTP API is, what is set at run time, and distwall's own node."""
 
     socket: Path
+    socket_mode: int
+    """Who can open it can do everything."""
+    socket_group: str | None
+    http: Address | None
+    """Where the API is over TCP, for those who have a token; None: nowhere."""
+    hosts: tuple[str, ...]
+    """Names under which it is reached there."""
+    tokens: Path
     state: Path
     """The file that keeps what is set at run time."""
     node: str | None
@@ -188,6 +196,13 @@ class Audit:
 
     file: Path
     on_full: OnFull
+    key: bytes | None = field(repr=False)
+    """Seals the lines; None: whoever can write the file can make them anew."""
+    rotate_size: int | None
+    """Bytes, of one file; None: however large."""
+    rotate_age: timedelta | None
+    keep: int | None
+    """Full files that are kept; None: all."""
 
 
 @dataclass(frozen=True)

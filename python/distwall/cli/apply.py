@@ -1,0 +1,78 @@
+"""``distwall apply``: another policy for the running firewall, for good or on trial."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, print_json, say, unreadable
+from distwall.cli.remote import TokenOption, UrlOption, ask, tell
+from distwall.policy.units import span
+
+_STYLES = {"+": "green", "-": "red", "~": "yellow"}
+
+
+def apply(
+    file: Annotated[Path, typer.Argument(help="The policy.", show_default=False)],
+    *,
+    confirm_within: Annotated[
+        str | None,
+        typer.Option(
+            "--confirm-within",
+            help="On trial: the policy before comes back after this time, as 60s, unless distwall confirm is run.",
+            show_default=False,
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Check a policy, put it in force at once, and write it to the policy file of the running firewall."""
+    trial = None if confirm_within is None else span(confirm_within)
+    if confirm_within is not None and trial is None:
+        raise CommandError(f"`{confirm_within}` is no span of time; write it as 60s or 5m", exit_code=2)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CommandError(unreadable(file, error), exit_code=2) from None
+    except UnicodeDecodeError:
+        raise CommandError(f"{file}: is no text in UTF-8; name a policy", exit_code=2) from None
+    seconds = None if trial is None else trial.total_seconds()
+    result = ask(lambda client: client.call("apply", text=text, confirm_within=seconds), config, url, token)
+    if output is Output.JSON:
+        print_json(result)
+        return
+    for line in result["changes"]:
+        console().print(Text(line, _STYLES.get(line[:1], "")), soft_wrap=True)
+    changes = result["changes"]
+    what = "nothing changes" if not changes else f"{len(changes)} {'change' if len(changes) == 1 else 'changes'}"
+    if seconds is None:
+        say(f"revision {result['revision']} is in force: {what}")
+    else:
+        say(f"revision {result['revision']} is in force for {confirm_within}: {what}; distwall confirm keeps it")
+
+
+def confirm(
+    *,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Keep the policy that is on trial."""
+    result = ask(lambda client: client.call("confirm"), config, url, token)
+    tell(result, output, f"revision {result['revision']} stays in force")
+
+
+def roll_back(
+    *,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Put the policy before the trial back."""
+    result = ask(lambda client: client.call("roll_back"), config, url, token)
+    tell(result, output, f"revision {result['revision']} is in force again")

@@ -1,0 +1,160 @@
+"""``distwall audit``: is the log as it was written, and what does it say?"""
+
+import os
+import re
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from distwall.audit.chain import Link, Seal
+from distwall.audit.filter import EventFilter, FilterError
+from distwall.audit.head import head_path
+from distwall.audit.tail import follow as following
+from distwall.audit.tail import last as latest
+from distwall.audit.verify import Report, UnreadableError, log_files
+from distwall.audit.verify import verify as check
+from distwall.cli.choose import (
+    CommandOption,
+    DirectionOption,
+    EventOption,
+    FollowOption,
+    GuardsOption,
+    LastOption,
+    NotOption,
+    PeerOption,
+    ReasonOption,
+    VerdictOption,
+    show,
+)
+from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json
+
+app = typer.Typer(name="audit", help="Check and read the audit log.", no_args_is_help=True)
+
+
+@app.command()
+def verify(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="All files of a log, in any order. Default: the policy's.")
+    ] = None,
+    *,
+    head: Annotated[
+        list[str] | None,
+        typer.Option("--head", metavar="SEQ:HASH", help="A line that has to be there, as an earlier check printed it."),
+    ] = None,
+    start: Annotated[int | None, typer.Option("--from", min=1, help="The log begins with this line.")] = None,
+    key_file: Annotated[Path | None, typer.Option("--key-file", help="The key of a log without a policy.")] = None,
+    key_env: Annotated[str | None, typer.Option("--key-env", help="The variable that holds it.")] = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Find whatever was changed, cut out, added or moved in the log; exit code 1 if anything was."""
+    anchors = [_link(text) for text in head or ()]
+    key = _key(key_file, key_env)
+    log: Path | None
+    if files:
+        # The one with an anchor beside it is the one that distwall writes.
+        log = next((file for file in files if head_path(file).exists()), None)
+    else:
+        settings = load_policy(config).audit
+        log = settings.file
+        key = key or settings.key
+        files = log_files(log)
+    try:
+        report = check(files, log=log, seal=Seal(key), anchors=anchors, start=start)
+    except UnreadableError as error:
+        raise CommandError(str(error)) from None
+    _tell(report, output)
+
+
+@app.command()
+def tail(
+    *,
+    verdict: VerdictOption = None,
+    peer: PeerOption = None,
+    guard: GuardsOption = None,
+    command: CommandOption = None,
+    event: EventOption = None,
+    direction: DirectionOption = None,
+    reason: ReasonOption = None,
+    unwanted: NotOption = None,
+    last: LastOption = 20,
+    follow: FollowOption = False,
+    config: ConfigOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Show the end of the log. An option given again means or; different options mean and."""
+    wanted = {
+        "verdict": verdict or (),
+        "peer": peer or (),
+        "guard": guard or (),
+        "command": command or (),
+        "event": event or (),
+        "direction": direction or (),
+        "reason": reason or (),
+    }
+    path = load_policy(config).audit.file
+    try:
+        chosen = EventFilter(wanted, unwanted or ())
+        events, seq = latest(path, last, chosen)
+        for each in events:
+            show(each, output)
+        if follow:
+            for each in following(path, seq, chosen):
+                show(each, output)
+    except FilterError as error:
+        raise CommandError(str(error), exit_code=2) from None
+    except OSError as error:
+        raise CommandError(f"{path}: can't read the log: {error.strerror}; correct its permissions") from None
+
+
+def _link(text: str) -> Link:
+    match = re.fullmatch(r"([1-9][0-9]{0,18}):([0-9a-f]{64})", text)
+    if match is None:
+        raise CommandError(f"`{text}` is no SEQ:HASH; copy it from an earlier check", exit_code=2)
+    return Link(int(match[1]), match[2])
+
+
+def _key(file: Path | None, variable: str | None) -> bytes | None:
+    if file is not None:
+        try:
+            return file.read_bytes().rstrip(b"\r\n")
+        except OSError as error:
+            raise CommandError(f"{file}: can't read the key: {error.strerror}; correct the path") from None
+    if variable is not None:
+        if variable not in os.environ:
+            raise CommandError(f"the environment variable {variable} is not set; set it to the key", exit_code=2)
+        return os.environb[variable.encode()]
+    return None
+
+
+def _tell(report: Report, output: Output) -> None:
+    if output is Output.JSON:
+        print_json(
+            {
+                "ok": report.ok,
+                "files": report.files,
+                "lines": report.lines,
+                "first": report.first,
+                "last": None if report.last is None else str(report.last),
+                "findings": [asdict(finding) for finding in report.findings],
+                "more": report.more,
+                "notes": report.notes,
+            }
+        )
+    else:
+        out = console()
+        for finding in report.findings:
+            out.print(Text(str(finding)), soft_wrap=True)
+        if report.more:
+            out.print(f"and {report.more} more")
+        for note in report.notes:
+            out.print(Text.assemble(("note", "yellow"), f": {note}"), soft_wrap=True)
+        if report.ok:
+            files = f"{len(report.files)} {'file' if len(report.files) == 1 else 'files'}"
+            what = f": {report.lines} lines in {files}, the last is {report.last or 'none'}"
+            out.print(Text.assemble(("fine", "green"), what), soft_wrap=True)
+    if not report.ok:
+        raise typer.Exit(1)

@@ -1,0 +1,59 @@
+"""What the commands share that ask a running firewall: where it is, and what comes of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.text import Text
+
+from distwall.cli.output import CommandError, ConfigOption, Output, console, load_policy, print_json
+from distwall.control.client import CallError, Client, NotRunningError
+
+T = TypeVar("T")
+
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--url",
+        envvar="DISTWALL_URL",
+        help="Ask over TCP, as in http://127.0.0.1:4380. Default: the socket of the policy file.",
+        show_default=False,
+    ),
+]
+TokenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        envvar="DISTWALL_TOKEN",
+        help="The token for --url; better in DISTWALL_TOKEN, for other users see command lines.",
+        show_default=False,
+        show_envvar=False,
+    ),
+]
+GuardOption = Annotated[
+    str | None, typer.Option("--guard", help="Only the channels of this guarded node.", show_default=False)
+]
+PersistOption = Annotated[bool, typer.Option("--persist", help="Keep it over a restart.")]
+NodeArgument = Annotated[
+    str, typer.Argument(help="A peer, as in foo@10.0.0.1; it need not be connected.", show_default=False)
+]
+
+
+def ask(question: Callable[[Client], T], config: ConfigOption, url: str | None, token: str | None) -> T:
+    """Asks the running firewall. Raises CommandError."""
+    where: Path | str = url or load_policy(config).control.socket
+    try:
+        return question(Client(where, token))
+    except NotRunningError as error:
+        raise CommandError(str(error)) from None
+    except CallError as error:
+        raise CommandError(str(error), exit_code=2 if error.status == 400 else 1) from None
+
+
+def tell(result: Any, output: Output, human: str | Text) -> None:
+    """Prints what came of a call."""
+    if output is Output.JSON:
+        print_json(result)
+    else:
+        console().print(human if isinstance(human, Text) else Text(human), soft_wrap=True)

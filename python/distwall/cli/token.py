@@ -1,0 +1,85 @@
+"""``distwall token``: who may use the HTTP API over TCP."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json, say
+from distwall.control.api_tokens import ROLES, Token, TokenError, TokenFile
+from distwall.policy.units import span
+
+app = typer.Typer(name="token", help="Tokens for the HTTP API over TCP.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    role: Annotated[str, typer.Option("--role", help="read, operate or admin; each may do what those before may.")],
+    lifetime: Annotated[str, typer.Option("--for", help="How long it holds, as in 12h or 30d.")] = "30d",
+    name: Annotated[str | None, typer.Option("--name", help="For the log and for revoke.", show_default=False)] = None,
+    config: ConfigOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Make a token and print it, once: only its hash is kept."""
+    if role not in ROLES:
+        raise CommandError(f"`{role}` is no role; write read, operate or admin", exit_code=2)
+    time = span(lifetime)
+    if time is None:
+        raise CommandError(f"`{lifetime}` is no span of time; write it as 12h or 30d", exit_code=2)
+    try:
+        token, text = _file(config).create(ROLES[role], time, name, datetime.now(UTC))
+    except TokenError as error:
+        raise CommandError(str(error)) from None
+    if output is Output.JSON:
+        print_json({**_shown(token), "token": text})
+        return
+    typer.echo(text)
+    say(f"{token.name}: {token.role} until {token.expires}; it can't be shown again")
+
+
+@app.command("list")
+def list_(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> None:
+    """List the tokens; what makes them one is not kept."""
+    try:
+        tokens = _file(config).tokens()
+    except TokenError as error:
+        raise CommandError(str(error)) from None
+    if output is Output.JSON:
+        print_json([_shown(token) for token in tokens])
+        return
+    if not tokens:
+        console().print("there are no tokens")
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in ("NAME", "ROLE", "CREATED", "EXPIRES"):
+        table.add_column(column, no_wrap=True)
+    for token in tokens:
+        over = " (expired)" if token.has_expired(datetime.now(UTC)) else ""
+        table.add_row(token.name, token.role, token.created, token.expires + over)
+    console().print(table)
+
+
+@app.command()
+def revoke(
+    name: Annotated[str, typer.Argument(help="Its name, or its id.", show_default=False)],
+    config: ConfigOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Take a token away; it holds no more from the next request on."""
+    try:
+        token = _file(config).revoke(name)
+    except TokenError as error:
+        raise CommandError(str(error)) from None
+    if output is Output.JSON:
+        print_json(_shown(token))
+    else:
+        console().print(f"{token.name}: revoked")
+
+
+def _file(config: ConfigOption) -> TokenFile:
+    return TokenFile(load_policy(config).control.tokens)
+
+
+def _shown(token: Token) -> dict[str, str]:
+    return {"id": token.id, "name": token.name, "role": token.role, "created": token.created, "expires": token.expires}

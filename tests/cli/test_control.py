@@ -1,0 +1,169 @@
+"""The commands that change a running firewall, over its socket and over TCP."""
+
+import getpass
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import ENV, Commands, free_port, policy, running
+
+ME = f"unix:{getpass.getuser()}"
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENV.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("DISTWALL_URL", raising=False)
+    monkeypatch.delenv("DISTWALL_TOKEN", raising=False)
+
+
+def test_every_command_over_the_socket(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    distwall = Commands(policy(tmp_path), capsys)
+    with running(distwall.config):
+        for args, said in (
+            (["set-filter", "foo@h", "link", "accept"], "foo@h: accept link, before: deny"),
+            (
+                ["add-filter", "foo@h", "spawn_request", "m:f/0", "accept"],
+                "foo@h: accept spawn_request m:f/0, before: deny",
+            ),
+            (["test-filter", "foo@h", "spawn_request", "m:f/0"], "accept"),
+            (["del-filter", "foo@h", "link"], "foo@h: no filter for link, before: accept"),
+            (["set-default-filter", "_", "_", "drop"], "defaults: drop _ _, before: deny"),
+            (["test-filter", "foo@h", "link"], "drop"),
+            (["set-handler", "foo@h", "send", "my_handler"], "foo@h: send is handled by my_handler, before: undefined"),
+            (["set-handler", "foo@h", "send", "undefined"], "foo@h: send is handled by undefined, before: my_handler"),
+            (["filter", "foo@h", "my_filter", "--persist"], "foo@h: filtered by my_filter, before: undefined"),
+            (["set-table", "new", "accept link", "deny *"], "table new: 2 rules"),
+            (["attach", "foo@h", "new"], "foo@h: table new is attached"),
+            (["test-filter", "foo@h", "link"], "accept"),
+            (["detach", "foo@h", "new"], "foo@h: table new is detached"),
+            (["grants"], "nothing is granted"),
+        ):
+            told = distwall(*args)
+            assert (told.code, told.out.strip(), told.error) == (0, said, ""), args
+        told = distwall("grant", "foo@h", "admin", "60", "--reason", "to look")
+        assert told.out.startswith("foo@h: table admin is granted until 2")
+        told = distwall("grants")
+        assert told.out.splitlines()[1].split()[:3] == ["foo@h", "admin", "all"]
+        assert told.out.splitlines()[1].endswith(f"{ME}  to look")
+        assert json.loads(distwall("grants", "-o", "json").out)[0]["reason"] == "to look"
+        assert distwall("revoke", "foo@h", "admin").out == "foo@h: table admin is revoked\n"
+        told = distwall("test-filter", "foo@h", "link", "-o", "json")
+        assert json.loads(told.out) == {"verdict": "drop"}
+
+        for args, code, said in (
+            (["set-filter", "foo@h", "link", "maybe"], 2, "unknown verdict `maybe`; write accept, deny or drop"),
+            (["set-filter", "foo@h", "nonsense", "deny"], 2, "nonsense"),
+            (["attach", "foo@h", "none"], 1, "no table `none`; the tables are admin, new"),
+            (["revoke", "foo@h", "admin"], 1, "no grant of `admin` to foo@h; see distwall grants"),
+            (["disconnect", "foo@h"], 1, "foo@h is not connected; see distwall peers"),
+            (["set-table", "new", "accept"], 2, "`accept`"),
+            (["set-table", "new", "deny *", "--from-file"], 2, "either rules or --from-file"),
+            (["observe", "--not", "colour=red"], 2, "`colour=red` is no FIELD=VALUE"),
+        ):
+            told = distwall(*args)
+            assert (told.code, told.out) == (code, ""), args
+            assert said in told.error, args
+            assert len(told.error.splitlines()) == 1
+
+        told = distwall("observe", "--event", "api_call", "--last", "1000", "-o", "json")
+        events = [json.loads(line) for line in told.out.splitlines()]
+        assert {event["actor"] for event in events} == {ME}
+        assert [event["function"] for event in events][:2] == ["set_filter", "add_filter"]
+        assert [event["seq"] for event in events] == sorted(event["seq"] for event in events)
+        told = distwall("observe", "--event", "grant", "--event", "grant_revoked", "--not", "event=grant")
+        assert "grant revoked" in told.out
+        assert len(told.out.splitlines()) == 1
+
+
+def test_over_tcp_with_a_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    distwall = Commands(policy(tmp_path, top=f'[control]\nhttp = "{url[7:]}"\n'), capsys)
+    with running(distwall.config) as process:
+        told = distwall("token", "create", "--role", "operate", "--for", "1h", "--name", "ci")
+        assert told.error.startswith("ci: operate until 2")
+        token = told.out.strip()
+        monkeypatch.setenv("DISTWALL_TOKEN", token)
+        told = distwall("set-filter", "foo@h", "link", "accept", "--url", url, config=False)
+        assert (told.code, told.out) == (0, "foo@h: accept link, before: deny\n")
+        monkeypatch.setenv("DISTWALL_URL", url)
+        told = distwall("set-table", "new", "accept *", config=False)
+        assert (told.code, told.error) == (
+            1,
+            "distwall: this needs the role admin, and token:ci has operate\n",
+        )
+        assert distwall("peers", "-o", "json", config=False).out == "[]\n"
+        monkeypatch.setenv("DISTWALL_TOKEN", "distwall_nonsense")
+        told = distwall("stats", config=False)
+        assert (told.code, told.error) == (
+            1,
+            "distwall: no token that holds; send Authorization: Bearer TOKEN\n",
+        )
+        assert json.loads(distwall("token", "list", "-o", "json").out)[0]["name"] == "ci"
+        assert distwall("token", "revoke", "ci").out == "ci: revoked\n"
+        assert distwall("token", "list").out == "there are no tokens\n"
+        monkeypatch.setenv("DISTWALL_TOKEN", token)
+        assert distwall("stats", config=False).code == 1
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    log = (tmp_path / "distwall-audit.jsonl").read_text()
+    assert '"actor":"token:ci"' in log
+    assert token not in log
+    assert '"event":"tokens_changed","added":[],"removed":["ci"]' in log
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--role", "god"], "`god` is no role; write read, operate or admin"),
+        (["--role", "read", "--for", "long"], "`long` is no span of time; write it as 12h or 30d"),
+    ],
+)
+def test_tokens_that_make_no_sense(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], args: list[str], said: str
+) -> None:
+    told = Commands(policy(tmp_path), capsys)("token", "create", *args)
+    assert (told.code, told.error) == (2, f"distwall: {said}\n")
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nonsense", "http://[", "ftp://127.0.0.1"])
+def test_nobody_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str) -> None:
+    told = Commands(policy(tmp_path), capsys)("peers", "--url", url)
+    assert told.code == 1
+    assert "no usable answer" in told.error
+    assert len(told.error.splitlines()) == 1
+
+
+def test_another_policy_on_trial(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    distwall = Commands(policy(tmp_path, more='rules = ["deny *"]'), capsys)
+    before = distwall.config.read_text()
+    other = tmp_path / "other.toml"
+    other.write_text(before.replace('"deny *"', '"deny *", "accept link"'))
+    with running(distwall.config):
+        told = distwall("apply", str(other), "--confirm-within", "10m")
+        assert (told.code, told.out) == (0, "+peer foo@*: accept link\n")
+        assert told.error.endswith("is in force for 10m: 1 change; distwall confirm keeps it\n")
+        assert distwall("test-filter", "foo@h", "link").out == "accept\n"
+        assert distwall("roll-back").out.endswith("is in force again\n")
+        assert distwall("test-filter", "foo@h", "link").out == "deny\n"
+        told = distwall("confirm")
+        assert (told.code, told.error) == (
+            1,
+            "distwall: no policy is on trial; it was confirmed already, or the one before is back\n",
+        )
+        assert distwall.config.read_text() == before
+        told = distwall("apply", str(other))
+        assert told.error.endswith("is in force: 1 change\n")
+        assert distwall.config.read_text() == other.read_text()
+        other.write_text("nonsense")
+        told = distwall("apply", str(other))
+        assert told.code == 2
+        assert len(told.error.splitlines()) == 1
+        assert distwall("apply", str(tmp_path / "none")).code == 2
+        assert distwall("apply", str(other), "--confirm-within", "soon").code == 2
+        assert distwall("test-filter", "foo@h", "link").out == "accept\n"
