@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from distwall.control import Firewall
 from distwall.control.api import create_app
+from distwall.control.api_tokens import Role, TokenFile
 from distwall.control.calls import CALLS
 from distwall.control.gate import MAX_BODY, Actor, SocketGate
 from distwall.control.stream import EventStream
-from distwall.control.api_tokens import Role, TokenFile
 from distwall.policy import load
 from tests.control.serving import Served, over_tcp, run, serving
 

@@ -18,6 +18,7 @@ from distwall.audit import Event
 from distwall.audit.event import text
 from distwall.audit.filter import EventFilter, FilterError
 from distwall.control import calls
+from distwall.control.api_tokens import Role
 from distwall.control.describe import policy_to_json
 from distwall.control.errors import BadCallError, ControlError, NotFoundError
 from distwall.control.firewall import Firewall
@@ -25,7 +26,6 @@ from distwall.control.gate import Actor, Door, Gate, Notice, RefusedError, refus
 from distwall.control.page import render
 from distwall.control.reload import Reloader
 from distwall.control.stream import EventStream, TooManyError
-from distwall.control.api_tokens import Role
 
 IDLE_SECONDS = 15.0
 """After so long without an event, the live stream says that it is still there."""

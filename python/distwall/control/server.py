@@ -13,11 +13,11 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from distwall.control.api import create_app
+from distwall.control.api_tokens import TokenFile
 from distwall.control.firewall import Firewall
 from distwall.control.gate import Gate, SocketGate, TokenGate, socket_user
 from distwall.control.reload import Reloader
 from distwall.control.stream import EventStream
-from distwall.control.api_tokens import TokenFile
 from distwall.gateway.sockets import listen, resolve
 from distwall.policy import Control
 
