@@ -4,6 +4,7 @@ import getpass
 import json
 import os
 import stat
+import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -168,6 +169,10 @@ def test_errors_are_one_line(tmp_path: Path, call: str, body: dict[str, Any], st
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b'"x"', b"{" * 5000, b"[" * 100_000])
 def test_bodies_that_are_none(tmp_path: Path, content: bytes) -> None:
+    # As in distwall itself; other tests raise it.
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+
     async def scenario() -> None:
         async with serving(tmp_path) as served, served.unix() as client:
             response = await client.post(
@@ -176,7 +181,10 @@ def test_bodies_that_are_none(tmp_path: Path, content: bytes) -> None:
             assert response.status_code == 400
             assert list(response.json()) == ["error"]
 
-    run(scenario())
+    try:
+        run(scenario())
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 @pytest.mark.parametrize("told", [True, False])
