@@ -12,7 +12,7 @@ from typing import Any
 import uvloop
 
 from distwall.audit import AuditLog
-from distwall.control import Firewall
+from distwall.control import Firewall, StateFile
 from distwall.gateway import Gateway
 from distwall.policy import loads
 from tests.nodes.harness import ports
@@ -40,9 +40,7 @@ class Gate:
         (folder / "cluster.cookie").write_text(CLUSTER_COOKIE)
         (folder / "cluster.cookie").chmod(0o600)
         self._policy = loads(text, folder / "distwall.toml", {})
-        self._ready = threading.Event()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
         try:
@@ -59,7 +57,7 @@ class Gate:
         self._stop = asyncio.Event()
         audit = AuditLog(self._policy.audit.file)
         audit.subscribe(self._note)
-        self.firewall = Firewall(self._policy, audit)
+        self.firewall = Firewall(self._policy, audit, StateFile(self._policy.control.state))
         self.gateway = Gateway(self.firewall)
         self.firewall.start()
         try:
@@ -71,6 +69,9 @@ class Gate:
             await audit.close()
 
     def start(self) -> None:
+        """Starts the gateway; once more after `end`, as after a restart."""
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run)
         self._thread.start()
         self._ready.wait(WAIT)
         if self._error is not None:

@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from distwall.control import Firewall
+from distwall.launch import erlang_folder
 from tests.gateway.gate import Gate, running
 from tests.nodes.harness import GUARD, Node, Peer
 from tests.nodes.harness.process import Child
@@ -19,15 +20,21 @@ class Inside:
 
     def __init__(self, gate: Gate, folder: Path, stack: ExitStack) -> None:
         self.gate = gate
-        self.firewall: Firewall = gate.firewall
         self._folder = folder
         self._stack = stack
         epmd = ["epmd", "-address", "127.0.0.1", "-port", str(gate.peers_epmd[1])]
         stack.enter_context(Child(epmd, folder / "epmd.log", env={"PATH": "/usr/bin:/bin"}, cwd=folder))
         flags = ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]
+        if (own := gate.firewall.policy.control.node) is not None:
+            flags += ["-pa", str(erlang_folder()), "-distwall_control", own]
         self.bar = stack.enter_context(
             Node(GUARD, cookie=CLUSTER_COOKIE, folder=folder, epmd_port=gate.register_epmd[1], flags=flags)
         )
+
+    @property
+    def firewall(self) -> Firewall:
+        """That of the gate; another one after the gate has been restarted."""
+        return self.gate.firewall
 
     def peer(self, name: str = FOO) -> Node:
         """Starts a peer."""
@@ -41,7 +48,7 @@ class Inside:
 
 
 @contextmanager
-def inside(folder: Path, peers: Sequence[Peer], *, tables: str = "") -> Iterator[Inside]:
-    """One `Inside`. ``tables``: further TOML before the peers."""
-    with running(folder, peers, tables=tables) as gate, ExitStack() as stack:
+def inside(folder: Path, peers: Sequence[Peer], *, tables: str = "", control: str = "") -> Iterator[Inside]:
+    """One `Inside`. ``tables``: further TOML before the peers; ``control``: further lines of ``[control]``."""
+    with running(folder, peers, tables=tables, control=control) as gate, ExitStack() as stack:
         yield Inside(gate, folder, stack)

@@ -78,15 +78,6 @@ def test_is_there_for_guarded_nodes(scene: Scene, bar: Node) -> None:
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "erlang.md"
 SESSION = re.compile(r"^\d+> (.*)\n(.*)$", re.MULTILINE)
-HANDLERS = [
-    *(
-        (f"distwall:set_handler('{FOO}', {command}, my_dist_handler).", "undefined")
-        for command in ("reg_send", "group_leader", "send", "spawn_request", "alias_send")
-    ),
-    (f"distwall:set_handler('{FOO}', alias_send, undefined).", "my_dist_handler"),
-    (f"distwall:filter('{FOO}', some_module).", "undefined"),
-    (f"distwall:filter('{FOO}', undefined).", "some_module"),
-]
 
 
 def shell(scene: Scene, lines: list[str], name: str = GUARD) -> list[str]:
@@ -110,7 +101,7 @@ def shell(scene: Scene, lines: list[str], name: str = GUARD) -> list[str]:
 def test_the_guide_line_by_line(scene: Scene) -> None:
     """As the page has it."""
     blocks = re.findall(r"^```erl\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    guide = [pair for block in blocks for pair in SESSION.findall(block)] + HANDLERS
+    guide = [pair for block in blocks for pair in SESSION.findall(block)]
     assert len(guide) > 30
     lines = [line for line, _ in guide]
     assert list(zip(lines, shell(scene, lines), strict=True)) == guide
@@ -129,6 +120,22 @@ def test_statistics_have_the_shape_of_erlang_statistics_dist(scene: Scene, bar: 
     )
     assert bar.eval(f"distwall:statistics() =:= distwall:statistics('{FOO}')") == "true"
     assert bar.eval("distwall:statistics('stranger@127.0.0.1')") == nothing
+
+
+def test_handlers_and_filters_set_from_the_guarded_nodes_own_code(scene: Scene, bar: Node) -> None:
+    bar.load("my_dist_handler")
+    bar.eval("[probe:collector(Name) || Name <- [seen, target, shut]]")
+    assert bar.eval(f"distwall:set_handler('{FOO}', reg_send, my_dist_handler)") == "undefined"
+    foo = scene.peer()
+    foo.eval(f"pong = net_adm:ping('{GUARD}'), [{{target, '{GUARD}'}} ! M || M <- [{{secret, 1}}, hello]]")
+    # The ping has gone through it as well.
+    bar.wait_until("probe:got(target) =:= [hello] andalso length(probe:got(seen)) =:= 3")
+    assert bar.eval(f"distwall:set_handler('{FOO}', reg_send, undefined)") == "my_dist_handler"
+    assert bar.eval(f"distwall:filter('{FOO}', my_dist_handler)") == "undefined"
+    foo.eval(f"[{{Name, '{GUARD}'}} ! again || Name <- [shut, target]]")
+    bar.wait_until("probe:got(target) =:= [hello, again]")
+    assert bar.eval("probe:got(shut)") == "[]"
+    assert bar.eval(f"distwall:filter('{FOO}', undefined)") == "my_dist_handler"
 
 
 # === what it does ===
