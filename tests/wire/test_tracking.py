@@ -255,6 +255,62 @@ def test_a_rule_that_names_the_answer_decides(command: str) -> None:
     refused(wall, answers[command])
 
 
+UNASKED = {
+    "down": down(G.ref(9), P.pid()),
+    "down of another process": down(G.ref(), P.pid(2)),
+    "down of a name": down(G.ref(), SERVER),
+    "down for another process": down(G.ref(), P.pid(), G.pid(2)),
+    "spawn reply": message(Op.SPAWN_REPLY, G.ref(9), G.pid(), 0, P.pid(7)),
+    "spawn reply for another process": message(Op.SPAWN_REPLY, G.ref(2), G.pid(2), 0, P.pid(7)),
+    "unlink ack": message(Op.UNLINK_ID_ACK, 9, P.pid(), G.pid()),
+    "exit": message(Op.PAYLOAD_EXIT, P.pid(2), G.pid(), payload=DOWN),
+}
+
+
+@pytest.mark.parametrize("name", UNASKED)
+def test_what_nobody_asked_for_passes_under_no_rule_for_all(name: str) -> None:
+    """With ``accept *`` a peer could end monitors that the guarded node has on a third node."""
+    sent = UNASKED[name]
+    wall = Wall("accept *")
+    wall.outbound(
+        message(Op.MONITOR_P, G.pid(), P.pid(), G.ref()),
+        message(Op.SPAWN_REQUEST, G.ref(2), G.pid(), G.pid(), MFA, [], payload=[1]),
+        message(Op.LINK, G.pid(), P.pid()),
+        message(Op.UNLINK_ID, 3, G.pid(), P.pid()),
+    )
+    refused(wall, sent)
+    assert Wall("accept *", audit=True).inbound(sent).forward == [sent]
+    passes(Wall(f"accept {sent.command}", "deny *"), sent)
+    assert Wall("accept *", out=["accept *"]).outbound(message(Op.LINK, G.pid(), P.pid())).forward
+
+
+def test_what_nobody_asked_for_in_fragments() -> None:
+    wall = Wall("accept *")
+    sent = message(Op.PAYLOAD_MONITOR_P_EXIT, P.pid(), G.pid(), G.ref(9), payload=b"x" * 3000)
+    outputs = [wall.inbound(one) for one in wall.from_peer.frames(sent, fragment=300)]
+    assert not any(output.forward for output in outputs)
+    assert [reason for output in outputs for reason in output.reasons] == ["default"]
+
+
+def test_what_was_asked_for_passes_under_rules_for_all() -> None:
+    wall = Wall("accept *")
+    wall.outbound(message(Op.MONITOR_P, G.pid(), SERVER, G.ref()), message(Op.LINK, G.pid(), P.pid()))
+    once(wall, down(G.ref(), SERVER))
+    once(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
+
+
+def test_what_there_was_no_room_to_note_passes_under_rules_for_all() -> None:
+    wall = Wall("accept *", limits={"tracked": 2})
+    for number in range(1, 4):
+        refused(wall, down(G.ref(9), P.pid()))
+        wall.outbound(message(Op.MONITOR_P, G.pid(), P.pid(), G.ref(number)))
+        wall.outbound(message(Op.LINK, G.pid(), P.pid(number)))
+    passes(wall, down(G.ref(1), P.pid()))
+    refused(wall, down(G.ref(3), P.pid(2)))
+    passes(wall, message(Op.PAYLOAD_EXIT, P.pid(3), G.pid(), payload=DOWN))
+    refused(wall, message(Op.UNLINK_ID_ACK, 9, P.pid(), G.pid()))
+
+
 # === spawns ===
 
 

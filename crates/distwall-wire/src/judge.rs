@@ -20,7 +20,7 @@ use crate::reply::{End, Form};
 use crate::scan::{Scanner, Watch};
 use crate::shapes::{self, Answer};
 use crate::term::{tag, Pid, Reader};
-use crate::track::{Asked, Pair, Track};
+use crate::track::{Asked, Pair, Track, Watched};
 use crate::{Bad, Direction};
 
 /// The two ends of a channel and what they agreed on. Doesn't change.
@@ -192,7 +192,10 @@ impl Court<'_> {
         let settles = settles(message, self.track, direction)?;
         let may_call = settles.is_none() && (control.mfa.is_some() || is_message(control) && policy.judges_calls());
         let call = if may_call { called(message, self.track, direction) } else { NO_CALL };
-        let own = self.decide(message, &call, settles.is_none(), false);
+        let mut own = self.decide(message, &call, settles.is_none(), false);
+        if settles.is_none() && own.is_some_and(Decision::opens_all) && self.is_unasked(control) {
+            own = self.decide(message, &call, false, false);
+        }
         let by_call = self.decide_call(&call).filter(|call| own.is_none_or(|own| call.layer <= own.layer));
         let decision = by_call.or_else(|| self.opens_carrier(control, own)).or(own);
         // What a shell's fun calls is not told by what carries it.
@@ -268,7 +271,8 @@ impl Court<'_> {
             return Ok(false);
         }
         // A rule with a pattern could match: then the payload has to be seen.
-        if self.may_call(control) {
+        if self.may_call(control) || settles(message, self.track, self.direction)?.is_none() && self.is_unasked(control)
+        {
             return Ok(false);
         }
         let Some(decision) = self.decide(message, &NO_CALL, true, true) else { return Ok(false) };
@@ -291,6 +295,15 @@ impl Court<'_> {
             return Ok(None);
         }
         Ok(origin(control, self.ends)?.or(destination(control, self.ends)?))
+    }
+
+    /// Whether something of the peer's that isn't known to answer or end anything can be nothing else, so that `accept *` doesn't
+    /// speak of it. Where tracking has not had room for all, it does.
+    fn is_unasked(&self, control: &Control<'_>) -> bool {
+        use Command::{Exit, MonitorExit, SpawnReply, UnlinkAck};
+        self.direction == Direction::Inbound
+            && matches!(control.command, Exit | MonitorExit | SpawnReply | UnlinkAck)
+            && !answered(control, self.direction).is_some_and(|asked| self.track.may_have_known(self.direction, asked))
     }
 
     /// Whether a process of a third node would become a group leader here.
@@ -635,6 +648,25 @@ fn destination(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad
     }
 }
 
+/// What a command that is no message would answer or end.
+fn answered(control: &Control<'_>, direction: Direction) -> Option<Asked> {
+    let to = match control.to {
+        Some(Target::Process(process)) => Some(process.pid),
+        _ => None,
+    };
+    let from = control.from.map(|from| from.pid);
+    let reference = control.reference.map(|(_, reference)| reference);
+    let pair = || from.zip(to).map(|(from, to)| Pair::new(direction, from, to));
+    match control.command {
+        Command::MonitorExit => reference.map(Asked::Monitor),
+        Command::SpawnReply => reference.zip(to).map(|(reference, to)| Asked::Spawn(reference, to)),
+        Command::UnlinkAck => pair().map(|pair| Asked::Unlink(control.id, pair)),
+        Command::Unlink | Command::Exit => pair().map(Asked::Link),
+        Command::Demonitor => reference.zip(from).map(|(reference, from)| Asked::OwnMonitor(reference, from)),
+        _ => None,
+    }
+}
+
 /// What a command answers or ends, if tracking knows of it.
 pub fn settles(message: &Message<'_, '_>, track: &Track, direction: Direction) -> Result<Option<Asked>, Bad> {
     let control = message.control;
@@ -642,16 +674,17 @@ pub fn settles(message: &Message<'_, '_>, track: &Track, direction: Direction) -
         Some(Target::Process(process)) => Some(process.pid),
         _ => None,
     };
-    let from = control.from.map(|from| from.pid);
     let reference = control.reference.map(|(_, reference)| reference);
-    let pair = from.zip(to).map(|(from, to)| Pair::new(direction, from, to));
     let inbound = direction == Direction::Inbound;
     let asked = match control.command {
         Command::MonitorExit => {
             if inbound && reference.is_some_and(|reference| track.spawning(reference)) {
                 return Err(Bad("a spawned process ends before the reply to its spawn request"));
             }
-            reference.map(Asked::Monitor)
+            let name = control.name.map(|name| Watched::Name(name.text.into()));
+            let watched = name.or(control.from.map(|from| Watched::Process(from.pid)));
+            let ends = |watched| Some(track.ends(direction, reference?, to?, &watched));
+            answered(control, direction).filter(|_| watched.and_then(ends) == Some(true))
         }
         Command::SpawnReply => {
             // The VM would link its process to whatever the reply says.
@@ -659,11 +692,8 @@ pub fn settles(message: &Message<'_, '_>, track: &Track, direction: Direction) -
             if inbound && reference.is_some_and(more) {
                 return Err(Bad("a spawn reply brings a link or a monitor that was not asked for"));
             }
-            reference.zip(to).map(|(reference, to)| Asked::Spawn(reference, to))
+            answered(control, direction)
         }
-        Command::UnlinkAck => pair.map(|pair| Asked::Unlink(control.id, pair)),
-        Command::Unlink | Command::Exit => pair.map(Asked::Link),
-        Command::Demonitor => reference.zip(from).map(|(reference, from)| Asked::OwnMonitor(reference, from)),
         Command::Send | Command::AliasSend if !track.awaits_messages(direction) => None,
         Command::Send => match (message.payload.and_then(shapes::answer), to) {
             (Some(Answer::Tag(node, reference)), Some(to)) if node.word == direction.other().word() => {
@@ -679,7 +709,7 @@ pub fn settles(message: &Message<'_, '_>, track: &Track, direction: Direction) -
             }
             _ => None,
         },
-        _ => None,
+        _ => answered(control, direction),
     };
     Ok(asked.filter(|asked| track.knows(direction, *asked)))
 }

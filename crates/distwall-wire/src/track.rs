@@ -69,6 +69,9 @@ pub enum Watched {
     Process(Pid),
 }
 
+/// Who monitors, and what.
+type Monitor = (Pid, Watched);
+
 #[derive(Clone, Copy)]
 struct Spawn {
     by: Pid,
@@ -85,9 +88,9 @@ struct Call {
 /// What one node asked for, and what it let the other know.
 #[derive(Default)]
 struct Side {
-    monitors: Bounded<Reference, (Pid, Watched)>,
-    /// Its monitors that have ended: whose, and who said so.
-    parted: Bounded<Reference, (Pid, Direction)>,
+    monitors: Bounded<Reference, Monitor>,
+    /// Its monitors that have ended, and who said so.
+    parted: Bounded<Reference, (Monitor, Direction)>,
     spawns: Bounded<Reference, Spawn>,
     unlinks: Bounded<(u64, Pair), ()>,
     calls: Bounded<Reference, Call>,
@@ -112,6 +115,8 @@ pub struct Track {
     sides: [Side; 2],
     /// Links, each with the id of each side's unlink that is under way.
     links: HashMap<Pair, [Option<u64>; 2], RandomState>,
+    /// Whether there was a link for which there was no room.
+    missed_links: bool,
     /// Links that have ended, and who said so.
     parted: Bounded<Pair, Direction>,
 }
@@ -164,13 +169,7 @@ impl Track {
     pub fn knows(&self, direction: Direction, asked: Asked) -> bool {
         let (own, other, bounds) = (self.side(direction), self.side(direction.other()), self.bounds);
         match asked {
-            Asked::Monitor(reference) => {
-                other.monitors.get(&reference, bounds.ageless()).is_some()
-                    || other
-                        .parted
-                        .get(&reference, bounds.for_seconds(CROSSING))
-                        .is_some_and(|(_, by)| *by != direction)
-            }
+            Asked::Monitor(reference) => self.ending(direction, reference).is_some(),
             Asked::Spawn(reference, pid) => other.spawns.get(&reference, bounds).is_some_and(|spawn| spawn.by == pid),
             Asked::Unlink(id, pair) => other.unlinks.get(&(id, pair), bounds).is_some(),
             Asked::Call(reference, pid) => other.calls.get(&reference, bounds).is_some_and(|call| call.by == pid),
@@ -186,9 +185,37 @@ impl Track {
                 Some((by, _)) => *by == pid,
                 None => {
                     let parted = own.parted.get(&reference, bounds.for_seconds(CROSSING));
-                    parted.is_some_and(|(owner, by)| *owner == pid && *by != direction)
+                    parted.is_some_and(|((owner, _), by)| *owner == pid && *by != direction)
                 }
             },
+        }
+    }
+
+    /// The monitor whose exit, sent in that direction, something opens.
+    fn ending(&self, direction: Direction, reference: Reference) -> Option<&Monitor> {
+        let (other, bounds) = (self.side(direction.other()), self.bounds);
+        other.monitors.get(&reference, bounds.ageless()).or_else(|| {
+            let parted = other.parted.get(&reference, bounds.for_seconds(CROSSING));
+            parted.filter(|(_, by)| *by != direction).map(|(monitor, _)| monitor)
+        })
+    }
+
+    /// Whether the end of that is what this monitor of that process waits for.
+    #[must_use]
+    pub fn ends(&self, direction: Direction, reference: Reference, owner: Pid, watched: &Watched) -> bool {
+        self.ending(direction, reference).is_some_and(|(by, what)| *by == owner && what == watched)
+    }
+
+    /// Whether something may have opened this though nothing is known of it, as there was no room to note all.
+    #[must_use]
+    pub fn may_have_known(&self, direction: Direction, asked: Asked) -> bool {
+        let other = self.side(direction.other());
+        match asked {
+            Asked::Monitor(reference) => other.monitors.may_have_had(&reference),
+            Asked::Spawn(reference, _) => other.spawns.may_have_had(&reference),
+            Asked::Unlink(id, pair) => other.unlinks.may_have_had(&(id, pair)),
+            Asked::Link(pair) => self.missed_links && !self.links.contains_key(&pair),
+            _ => false,
         }
     }
 
@@ -251,8 +278,8 @@ impl Track {
     fn part(&mut self, side: Direction, reference: Reference, by: Direction) {
         let (side, bounds) = (&mut self.sides[side as usize], self.bounds.for_seconds(CROSSING));
         match side.monitors.remove(&reference) {
-            Some((owner, _)) => {
-                side.parted.insert(reference, (owner, by), bounds);
+            Some(monitor) => {
+                side.parted.insert(reference, (monitor, by), bounds);
             }
             None => {
                 side.parted.remove(&reference);
@@ -371,6 +398,8 @@ impl Track {
             self.links.insert(pair, [None; 2]);
             self.count_link(pair, Direction::Inbound, true);
             self.count_link(pair, Direction::Outbound, true);
+        } else {
+            self.missed_links = true;
         }
     }
 
@@ -484,7 +513,25 @@ mod tests {
         track.monitor(Outbound, reference(3), pid(1), Watched::Process(pid(9)));
         track.monitor(Outbound, reference(4), pid(1), Watched::Process(pid(9)));
         assert!(!track.knows(Inbound, Asked::Monitor(reference(3))));
+        assert!(track.may_have_known(Inbound, Asked::Monitor(reference(3))));
+        assert!(!track.may_have_known(Inbound, Asked::Monitor(reference(4))));
         assert!(track.knows(Inbound, Asked::Monitor(reference(4))));
+    }
+
+    #[test]
+    fn a_monitor_ends_with_what_it_watches() {
+        let mut track = Track::new(10, 0);
+        track.monitor(Outbound, reference(1), pid(1), Watched::Process(pid(9)));
+        let ends = |track: &Track, owner, watched| track.ends(Inbound, reference(1), owner, &watched);
+        for crossing in [false, true] {
+            assert!(ends(&track, pid(1), Watched::Process(pid(9))), "{crossing}");
+            assert!(!ends(&track, pid(2), Watched::Process(pid(9))), "{crossing}");
+            assert!(!ends(&track, pid(1), Watched::Process(pid(8))), "{crossing}");
+            assert!(!ends(&track, pid(1), Watched::Name(b"server"[..].into())), "{crossing}");
+            track.settle(Outbound, Asked::OwnMonitor(reference(1), pid(1)), None);
+        }
+        track.settle(Inbound, Asked::Monitor(reference(1)), None);
+        assert!(!ends(&track, pid(1), Watched::Process(pid(9))));
     }
 
     #[test]

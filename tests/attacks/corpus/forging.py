@@ -277,7 +277,7 @@ ATTACKS = [
     Attack(
         name="a forged DOWN of its own",
         does="the same in the name of a process of its own",
-        policy=ALL_BUT_SENDS,
+        policy=["accept *"],
         reason="default",
         setup=MONITORING,
         frames=lambda c, prey: down(c, prey, c.pid()),

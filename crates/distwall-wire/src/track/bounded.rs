@@ -45,11 +45,12 @@ pub struct Bounded<K, V, S = RandomState> {
     /// Number, time and key in the order of insertion; entries that are gone, or were set anew, are passed over.
     order: VecDeque<(u64, u64, K)>,
     next: u64,
+    overflowed: bool,
 }
 
 impl<K, V, S: Default> Default for Bounded<K, V, S> {
     fn default() -> Self {
-        Self { entries: HashMap::default(), order: VecDeque::new(), next: 0 }
+        Self { entries: HashMap::default(), order: VecDeque::new(), next: 0, overflowed: false }
     }
 }
 
@@ -60,10 +61,12 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
         let before = self.entries.insert(key, Entry { number: self.next, since: bounds.now, value });
         self.order.push_back((self.next, bounds.now, key));
         while let Some((number, since, key)) = self.order.front() {
-            if self.entries.len() as u64 <= bounds.limit && bounds.fresh(*since) {
+            let full = self.entries.len() as u64 > bounds.limit;
+            if !full && bounds.fresh(*since) {
                 break;
             }
             if self.entries.get(key).is_some_and(|entry| entry.number == *number) {
+                self.overflowed |= full;
                 self.entries.remove(key);
             }
             self.order.pop_front();
@@ -92,6 +95,11 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
             return None;
         }
         self.entries.remove(key).map(|entry| entry.value)
+    }
+
+    /// Whether what is not known here may have been forgotten because there was no room.
+    pub fn may_have_had(&self, key: &K) -> bool {
+        self.overflowed && !self.entries.contains_key(key)
     }
 
     pub fn len(&self) -> usize {
@@ -148,6 +156,7 @@ mod tests {
         });
         let known: Vec<bool> = (0..5).map(|i| table.get(&i, BOUNDS).is_some()).collect();
         assert_eq!(known, [false, false, true, true, true]);
+        assert!(table.may_have_had(&0) && !table.may_have_had(&4));
     }
 
     #[test]
@@ -159,6 +168,7 @@ mod tests {
         assert!(table.get(&1, at(104)).is_some() && table.get(&1, at(105)).is_none());
         table.insert(3, (), at(105));
         assert_eq!(table.len(), 2);
+        assert!(!table.may_have_had(&1));
         assert!(table.get(&1, at(105).ageless()).is_none());
     }
 
