@@ -147,6 +147,7 @@ class Wall:
         shadow: Sequence[str] | None = None,
         audit: bool = False,
         close_on_limit: bool = False,
+        hooks: _core.Hooks | None = None,
     ) -> None:
         self.flags = flags
         self.counters = _core.Counters()
@@ -166,6 +167,7 @@ class Wall:
             shadow=policy(shadow),
             audit=audit,
             close_on_limit=close_on_limit,
+            hooks=hooks,
         )
         options = {"slot": slot} if slot else {}
         self.from_peer = Sender(flags, **options)
@@ -176,6 +178,10 @@ class Wall:
 
     def set_rules(self, *texts: str, funs: bool | None = None, out: Sequence[str] | None = None) -> None:
         self.channel.set_policy(_core.Policy(rules(*texts), funs=funs), policy_out=policy(out))
+
+    def answer(self, ticket: int, verdict: _core.Verdict, payload: bytes | None = None) -> Output:
+        """What becomes of a command that waits, and of those behind it, as if the peer had sent something."""
+        return self._output(True, self.channel.answer(ticket, verdict, payload, self.now))
 
     def counts(self) -> dict[tuple[str, str, str], int]:
         """Counters that are not zero, by direction, command and verdict."""
@@ -203,7 +209,14 @@ class Wall:
         return self._receive(False, data)
 
     def _receive(self, inbound: bool, data: bytes) -> Output:
-        forward, back, events, closed = self.channel.receive(inbound, data, self.now)
+        return self._output(inbound, self.channel.receive(inbound, data, self.now))
+
+    def _output(
+        self,
+        inbound: bool,
+        outcome: tuple[list[bytes | memoryview], bytes | None, list[_core.Event] | None, str | None],
+    ) -> Output:
+        forward, back, events, closed = outcome
         forwarded, answered = b"".join(forward), back or b""
         far, near = (self.at_guard, self.at_peer) if inbound else (self.at_peer, self.at_guard)
         return Output(far.feed(forwarded), near.feed(answered), events or [], closed, forwarded, answered)

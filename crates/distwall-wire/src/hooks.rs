@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::atoms::Atom;
 use crate::control::Command;
+use crate::limits::Limits;
 use crate::policy::Verdict;
 use crate::term::{Pid, Reference};
 
@@ -146,10 +147,10 @@ impl Lot {
         self.bytes
     }
 
-    /// How many wait.
+    /// Whether one more of that size may wait.
     #[must_use]
-    pub fn count(&self) -> u64 {
-        self.count
+    pub fn room(&self, size: usize, limits: &Limits) -> bool {
+        self.bytes + size as u64 <= limits.held_bytes() && self.count < limits.tracked()
     }
 
     /// A number for a command that is to be parked.

@@ -21,8 +21,8 @@ enum Gate {
     Pass,
     /// It was for distwall itself.
     Own,
-    /// Somebody has refused it.
-    Refused(Verdict),
+    /// Somebody has refused it, or there is no room for it to wait.
+    Refused(Verdict, Reason),
     /// A module of the guarded node is spawned in the place of the function.
     Rewrite(Box<[u8]>),
     /// It waits for an answer.
@@ -39,10 +39,12 @@ struct Step {
     keep: bool,
     /// The process of the guarded node's handler.
     deliver: Option<Pid>,
+    /// There is no room for it to wait.
+    crowded: bool,
 }
 
 impl Step {
-    const FIRST: Step = Step { passed: Stage::Turn, verdict: None, keep: false, deliver: None };
+    const FIRST: Step = Step { passed: Stage::Turn, verdict: None, keep: false, deliver: None, crowded: false };
 }
 
 /// The kept answers of a module filter: by command and key.
@@ -72,7 +74,7 @@ impl Fixed {
                 match opinions.get(&opinion(control)) {
                     None => return Gate::Wait(Stage::Filter),
                     Some(Verdict::Accept) => {}
-                    Some(verdict) => return Gate::Refused(*verdict),
+                    Some(verdict) => return Gate::Refused(*verdict, Reason::Handler),
                 }
             }
         }
@@ -198,11 +200,11 @@ impl Channel {
         if !lot.holds(sender) {
             return self.go_on(sender, parked, Step::FIRST, now, out).map(|_| ());
         }
-        if lot.bytes() + parked.body.len() as u64 <= limits.held_bytes() && lot.count() < limits.tracked() {
+        if lot.room(parked.body.len(), limits) {
             lot.push(sender, parked);
             return Ok(());
         }
-        let step = Step { verdict: Some(Verdict::Deny), ..Step::FIRST };
+        let step = Step { crowded: true, ..Step::FIRST };
         self.go_on(sender, parked, step, now, out).map(|_| ())
     }
 
@@ -269,7 +271,7 @@ impl Channel {
                 verdict = Verdict::Deny;
             }
         }
-        let step = Step { passed: parked.stage, verdict: Some(verdict), keep, deliver };
+        let step = Step { passed: parked.stage, verdict: Some(verdict), keep, deliver, crowded: false };
         let mut next = Some((parked, step));
         while let Some((parked, step)) = next.take() {
             if self.go_on(sender, parked, step, now, out)? {
@@ -330,10 +332,17 @@ impl Channel {
             }
             state.opinions.insert(opinion(&control), verdict);
         }
+        const NO_ROOM: Reason = Reason::Limit("held_bytes");
         let gate = match step.verdict {
             _ if ruling.verdict != Verdict::Accept => Gate::Pass,
-            Some(verdict @ (Verdict::Deny | Verdict::Drop)) => Gate::Refused(verdict),
-            _ => fixed.gate(&control, scanner.found.funs > 0, step.passed, &state.opinions),
+            _ if step.crowded => Gate::Refused(Verdict::Deny, NO_ROOM),
+            Some(verdict @ (Verdict::Deny | Verdict::Drop)) => Gate::Refused(verdict, Reason::Handler),
+            _ => match fixed.gate(&control, scanner.found.funs > 0, step.passed, &state.opinions) {
+                Gate::Wait(_) if !state.lot.room(body.len(), &fixed.ends.limits) => {
+                    Gate::Refused(Verdict::Deny, NO_ROOM)
+                }
+                gate => gate,
+            },
         };
         match gate {
             Gate::Wait(stage) => {
@@ -342,8 +351,8 @@ impl Channel {
                 state.lot.push_front(sender, parked);
                 return Ok(false);
             }
-            Gate::Refused(verdict) => {
-                ruling = Ruling::refused(Refusal { verdict, rule: ruling.rule, reason: Reason::Handler }, None);
+            Gate::Refused(verdict, reason) => {
+                ruling = Ruling::refused(Refusal { verdict, rule: ruling.rule, reason }, None);
             }
             _ => {}
         }
