@@ -47,7 +47,7 @@ class Served:
         self.audit.subscribe(self.events.append)
         self.firewall = Firewall(self.policy, self.audit)
         self.settings = settings(folder / "s", **more)
-        self.reloader = Reloader(self.firewall, self.policy.text)
+        self.reloader = Reloader(self.firewall)
         self.server = ControlServer(self.firewall, self.reloader, self.settings)
 
     def connect(self, name: str = "foo@h", close: Callable[[str], None] = lambda _: None) -> Any:

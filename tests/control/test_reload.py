@@ -42,7 +42,7 @@ class Ground:
         policy = load(self.file)
         self.firewall = Firewall(policy, audit)
         self.firewall.start()
-        self.reloader = Reloader(self.firewall, policy.text)
+        self.reloader = Reloader(self.firewall)
         self.handle = self.firewall.open_channel(
             peer=FOO,
             peer_creation=3,

@@ -38,7 +38,7 @@ def _ask(tmp_path: Path, question: Callable[[Client], Any], names: tuple[str, ..
                 source="127.0.0.1",
                 close=lambda _: None,
             )
-        server = ControlServer(firewall, Reloader(firewall, made.text), settings(path))
+        server = ControlServer(firewall, Reloader(firewall), settings(path))
         await server.start()
         try:
             assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -42,7 +42,7 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
     except UnsafeStateError as error:
         await audit.close()
         raise CommandError(str(error)) from None
-    reloader = Reloader(firewall, policy.text)
+    reloader = Reloader(firewall)
     control = ControlServer(firewall, reloader, policy.control)
     try:
         gateway = Gateway(firewall)

@@ -42,11 +42,11 @@ class Applied:
 class Reloader:
     """Keeps a firewall's policy up to date with its file."""
 
-    def __init__(self, firewall: Firewall, text: str) -> None:
-        """``text`` is what the policy in force was read from."""
+    def __init__(self, firewall: Firewall) -> None:
+        """The policy in force has just been read from its file."""
         self._firewall = firewall
         self._path = firewall.policy.path
-        self._text = text
+        self._text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
         self._before: tuple[Policy, str] | None = None
         self._trial: asyncio.TimerHandle | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -67,7 +67,8 @@ class Reloader:
         return self._before is not None
 
     def start(self) -> None:
-        """Watches the file from now on."""
+        """Watches the file from now on, and takes up what has changed in it since it was read."""
+        self.reload()
         self._watching = asyncio.create_task(self._watch(), name="distwall policy file")
 
     async def close(self) -> None:

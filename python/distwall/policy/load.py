@@ -62,7 +62,6 @@ def _read(source: Source, env: Mapping[str, str]) -> Policy:
         raise PolicyError(tuple(problems.errors))
     policy = Policy(
         path=source.path,
-        text=source.text,
         guard=guard,
         entries=entries,
         defaults=defaults,

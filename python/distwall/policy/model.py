@@ -210,8 +210,6 @@ class Policy:
     """A policy that checks. Immutable; compiled rules are kept for each entry."""
 
     path: Path
-    text: str = field(repr=False, compare=False)
-    """What it was read from."""
     guard: Guard
     entries: tuple[Entry, ...]
     """The ``[[peers]]`` in the order of the file, then the entry of ``[defaults]`` if that has a cookie."""
