@@ -79,7 +79,7 @@ venv: $(VENV)/.locked
 core: $(VENV)/.core
 erlang:
 	@command -v erl >/dev/null || scripts/need erlang-nox
-	@$(MAKE) $(EBIN)/distwall_epmd.beam $(EBIN)/distwall.beam
+	@$(MAKE) $(EBIN)/distwall_epmd.beam $(EBIN)/distwall.beam $(EBIN)/distwall_shell.beam
 
 # What tests run besides erl; they install it by themselves, too, but while others wait.
 tools:
@@ -91,7 +91,7 @@ $(EBIN)/distwall_epmd.beam: python/distwall/erlang/distwall_epmd.erl python/dist
 	erlc -Werror +deterministic -o $(EBIN)/boot python/distwall/erlang/boot/heart.erl
 	erlc -Werror +deterministic -o $(EBIN) $<
 
-$(EBIN)/distwall.beam: python/distwall/erlang/distwall.erl
+$(EBIN)/distwall.beam $(EBIN)/distwall_shell.beam: $(EBIN)/%.beam: python/distwall/erlang/%.erl
 	mkdir -p $(EBIN)
 	erlc -Werror +deterministic -o $(EBIN) $<
 

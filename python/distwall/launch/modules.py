@@ -12,7 +12,7 @@ def erlang_folder() -> Path:
 
     Raises NotGuardedError if they were not compiled.
     """
-    for name in ("distwall_epmd.beam", "boot/heart.beam", "distwall.beam"):
+    for name in ("distwall_epmd.beam", "boot/heart.beam", "distwall.beam", "distwall_shell.beam"):
         if not (_EBIN / name).is_file():
             raise NotGuardedError(f"{_EBIN / name} is not there; compile distwall's Erlang modules with: make erlang")
     return _EBIN

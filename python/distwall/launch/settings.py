@@ -32,6 +32,8 @@ class Settings:
     """distwall's own node."""
     secrets: frozenset[str] = frozenset()
     """Environment variables that hold cookies of others (``cookie_env``), which are no business of the program's."""
+    restricted_shell: bool = False
+    """Whether peers' shells may call only what the policy accepts."""
 
 
 def read_settings(path: Path) -> Settings:
@@ -51,10 +53,20 @@ def read_settings(path: Path) -> Settings:
     peer_epmd_port = guard.get("peer_epmd_port", epmd_port)
     if not isinstance(peer_epmd_port, int):
         raise _wrong(path, "peer_epmd_port")
+    restricted_shell = guard.get("restricted_shell", False)
+    if not isinstance(restricted_shell, bool):
+        raise _wrong(path, "restricted_shell")
     tls = guard.get("tls")
     inside_tls = isinstance(tls, dict) and "inside" in tls
     return Settings(
-        path, register_host, register_port, peer_epmd_port, inside_tls, _control_node(path, values), _secrets(values)
+        path=path,
+        register_host=register_host,
+        register_port=register_port,
+        peer_epmd_port=peer_epmd_port,
+        inside_tls=inside_tls,
+        control_node=_control_node(path, values),
+        secrets=_secrets(values),
+        restricted_shell=restricted_shell,
     )
 
 

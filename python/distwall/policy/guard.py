@@ -13,7 +13,7 @@ from distwall.policy.tls import FILE_KEYS, TLS_KEYS, read_inside_tls, read_tls
 NO_COOKIE = Cookie(b"")
 """Stands in where a cookie is wanted and none can be had, which is an error."""
 
-_KEYS = {"nodes", "listen", "epmd", "register", "ports", "peer_epmd_port", "tls", "redirect", *COOKIE_KEYS}
+_KEYS = {"nodes", "listen", "epmd", "register", "ports", "peer_epmd_port", "tls", "redirect", "restricted_shell", *COOKIE_KEYS}
 _MADE_UP_PORTS = (64000, 64999)
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s]+)):([0-9]{1,5})")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
@@ -44,6 +44,7 @@ def read_guard(top: Table, env: Mapping[str, str]) -> Guard:
         tls=read_tls(table.table("tls", known=TLS_KEYS), env) if "tls" in table else None,
         inside=_inside(table, env),
         redirect=_redirect(table, register) if "redirect" in table else None,
+        restricted_shell=_restricted_shell(table, top),
     )
 
 
@@ -68,6 +69,18 @@ def host_fault(text: str) -> str | None:
     except ValueError:
         return f"is `{text}`, not an IP address or a host name"
     return None
+
+
+def _restricted_shell(guard: Table, top: Table) -> bool:
+    control = top.values.get("control")
+    restricted = guard.boolean("restricted_shell", False)
+    if restricted and not (isinstance(control, dict) and "node" in control):
+        guard.error(
+            "restricted_shell",
+            "a restricted shell asks distwall's own node, and there is none",
+            'add node = "NAME@HOST" to [control]',
+        )
+    return restricted
 
 
 def _inside(guard: Table, env: Mapping[str, str]) -> InsideTls | None:

@@ -95,6 +95,8 @@ class Guard:
     inside: InsideTls | None
     """None: guarded nodes speak plain TCP."""
     redirect: Redirect | None
+    restricted_shell: bool = False
+    """Whether shells that peers have on guarded nodes may call only what the policy accepts."""
 
     @property
     def one_epmd(self) -> bool:

@@ -1,21 +1,24 @@
-%% Has distwall_epmd loaded before anything else runs, then makes way for OTP's own heart.
+%% Has distwall's modules loaded before anything else runs, then makes way for OTP's own heart.
 %%
 %% Distribution starts within the start of kernel. A release runs in embedded mode, where only modules that its boot
 %% script names can be loaded by then, and that script is its own. But every boot script loads heart and calls
 %% heart:start/0 before kernel, in either mode, and looks for it in the folders of -pa first: `-pa DIR -distwall_boot DIR`
-%% with this module in DIR. From the end of start/0 on, the system is the same as without it, plus one module.
+%% with this module in DIR. From the end of start/0 on, the system is the same as without it, plus these modules.
 -module(heart).
 
 -export([start/0]).
 
 start() ->
-    {ok, Code, File} = erl_prim_loader:get_file("distwall_epmd.beam"),
-    {module, distwall_epmd} = erlang:load_module(distwall_epmd, Code),
-    init ! {self(), loaded, [{distwall_epmd, File}]},
+    init ! {self(), loaded, [load(Module) || Module <- [distwall_epmd, distwall, distwall_shell]]},
     {ok, [[Boot | _] | _]} = init:get_argument(distwall_boot),
     {ok, Path} = erl_prim_loader:get_path(),
     {module, heart} = erlang:load_module(heart, original([Dir || Dir <- Path, Dir =/= Boot])),
     ?MODULE:start().
+
+load(Module) ->
+    {ok, Code, File} = erl_prim_loader:get_file(atom_to_list(Module) ++ ".beam"),
+    {module, Module} = erlang:load_module(Module, Code),
+    {Module, File}.
 
 original([Dir | Dirs]) ->
     case erl_prim_loader:get_file(Dir ++ "/heart.beam") of

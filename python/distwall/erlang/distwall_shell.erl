@@ -1,0 +1,351 @@
+%% The restricted shell: a shell that a peer has on this node (`erl -remsh`) may call only what the policy accepts for that peer
+%% (rules `accept call M:F/A`). Shells of this node itself may call anything, as ever. Works on OTP 25 to 29.
+%%
+%%   erl ... -stdlib restricted_shell distwall_shell shell_prompt_func {distwall_shell,prompt}
+%%
+%% `distwall exec` adds that where the policy has `[guard] restricted_shell = true`.
+%%
+%% Theory of operation. OTP has a restricted shell, which asks a module before each call; but it does not ask about all of them: from
+%% OTP 26 on fd/3 evaluates its argument as it stands, rr/1 reads files, what is read from a terminal may hold funs that were made
+%% where nothing is restricted, and the error of a scanner names a module to be called. So a peer's shell is not left to OTP's
+%% loop. Before it reads anything, that loop asks for the prompt (shell_prompt_func), in the evaluator. There a peer's shell is taken
+%% over: the shell process is suspended for good, and the evaluator reads, judges and evaluates by itself, with erl_eval. The callbacks of
+%% the restricted shell remain behind that, and let a peer's shell call nothing but the prompt.
+%%
+%% What is evaluated calls functions through call/3 only, which has the name of the peer in it from the start: whichever process
+%% evaluates a fun of this shell, on whatever group leader, it is judged as the peer's.
+-module(distwall_shell).
+
+-export([local_allowed/3, non_local_allowed/3, prompt/1]).
+
+-define(MAX_RESULTS, 20).
+%% Parts of arguments and results that are searched for funs. What has more is refused.
+-define(MAX_PARTS, 1000000).
+
+%% ---- what OTP's shell asks ----
+
+-spec local_allowed(atom(), [term()], term()) -> {boolean(), term()}.
+local_allowed(_, _, State) ->
+    {is_own(), State}.
+
+-spec non_local_allowed({module(), atom()} | fun(), [term()], term()) -> {boolean(), term()}.
+non_local_allowed({?MODULE, prompt}, [_], State) ->
+    {true, State};
+non_local_allowed(_, _, State) ->
+    {is_own(), State}.
+
+is_own() ->
+    node(group_leader()) =:= node().
+
+%% The prompt of this node's own shells. For a peer's shell it never returns: this is where it is taken over.
+-spec prompt([{history, pos_integer()}]) -> iolist().
+prompt([{history, N}]) ->
+    case is_own() of
+        true -> prompt_text(N);
+        false -> take_over(node(group_leader()))
+    end.
+
+prompt_text(N) ->
+    case is_alive() of
+        true -> io_lib:format("(~ts)~w> ", [node(), N]);
+        false -> io_lib:format("~w> ", [N])
+    end.
+
+%% ---- taking over ----
+
+take_over(Peer) ->
+    Evaluator = self(),
+    {parent, Shell} = process_info(Evaluator, parent),
+    {Keeper, Monitor} = spawn_monitor(fun() -> keep(Shell, Evaluator) end),
+    receive
+        {Keeper, suspended} -> demonitor(Monitor, [flush]);
+        {'DOWN', Monitor, _, _, _} -> exit(Shell, kill), exit(kill)
+    end,
+    process_flag(trap_exit, true),
+    put_line("The policy says what this shell may call (help() for more)."),
+    loop(#{peer => Peer, bindings => erl_eval:new_bindings(), number => 1, results => #{}}),
+    exit(Shell, kill),
+    receive after infinity -> ok end.
+
+%% Holds the shell process as long as there is something to hold it for; the peer does not get to know this process. Without it OTP's
+%% loop would go on where the evaluator ends. Whoever ends, all end.
+keep(Shell, Evaluator) ->
+    [monitor(process, Process) || Process <- [Shell, Evaluator, group_leader()]],
+    true = erlang:suspend_process(Shell),
+    Evaluator ! {self(), suspended},
+    receive {'DOWN', _, _, _, _} -> ok end,
+    exit(Evaluator, kill),
+    exit(Shell, kill),
+    %% Only now may it go on, with nothing left to do.
+    erlang:resume_process(Shell).
+
+%% ---- reading ----
+
+loop(#{number := N} = State) ->
+    forget_messages(),
+    case io:scan_erl_exprs(group_leader(), prompt_text(N), {1, 1}, [text]) of
+        {ok, Tokens, _} -> read(Tokens, State);
+        {error, Info, _} -> put_line(["* ", scan_error(Info)]), skip_line(), loop(State);
+        {error, interrupted} -> loop(State);
+        _ -> ok
+    end.
+
+%% The tokens come from the peer's node, so they are whatever it likes.
+read(Tokens, State) ->
+    case parse(Tokens, State) of
+        {ok, [{call, _, {atom, _, exit}, []}]} -> ok;
+        {ok, Expressions} -> loop(run(Expressions, State));
+        {error, Text} -> put_line(["* ", Text]), loop(State)
+    end.
+
+parse(Tokens, #{bindings := Bindings}) ->
+    try
+        [] = funs(Tokens),
+        case erl_parse:parse_exprs(Tokens) of
+            {ok, Expressions} -> check(Expressions, Bindings);
+            {error, Info} -> {error, scan_error(Info)}
+        end
+    catch
+        _:_ -> {error, "that makes no sense"}
+    end.
+
+check([{call, _, {atom, _, f}, [{var, _, _}]}] = Expressions, _) ->
+    {ok, Expressions};
+check(Expressions, Bindings) ->
+    case receives(Expressions) of
+        true ->
+            %% What comes there is sent by whom it likes, and may hold funs.
+            {error, "distwall: this shell receives no messages"};
+        false ->
+            case erl_lint:exprs_opt(Expressions, erl_eval:bindings(Bindings), []) of
+                {ok, _} -> {ok, Expressions};
+                {error, [{_, [Info | _]} | _], _} -> {error, scan_error(Info)}
+            end
+    end.
+
+receives(Form) when is_tuple(Form), element(1, Form) =:= 'receive' -> true;
+receives(Form) when is_tuple(Form) -> lists:any(fun receives/1, tuple_to_list(Form));
+receives([Form | Forms]) -> receives(Form) orelse receives(Forms);
+receives(_) -> false.
+
+scan_error({_, Module, What}) when Module =:= erl_scan; Module =:= erl_parse; Module =:= erl_lint ->
+    try unicode:characters_to_list(Module:format_error(What)) of
+        Text when is_list(Text) -> Text;
+        _ -> "syntax error"
+    catch
+        _:_ -> "syntax error"
+    end;
+scan_error(_) ->
+    "syntax error".
+
+skip_line() ->
+    io:get_line(group_leader(), "").
+
+forget_messages() ->
+    receive _ -> forget_messages() after 0 -> ok end.
+
+%% ---- evaluating ----
+
+run(Expressions, #{number := N, bindings := Bindings, results := Results} = State) ->
+    case command(Expressions, State) of
+        {done, NewBindings} ->
+            State#{number := N + 1, bindings := NewBindings};
+        evaluate ->
+            case evaluated(fun() -> evaluate(Expressions, State) end) of
+                {value, Value, NewBindings} ->
+                    put_value(Value),
+                    Kept = maps:remove(N - ?MAX_RESULTS, Results#{N => Value}),
+                    State#{number := N + 1, bindings := NewBindings, results := Kept};
+                {failed, Text} ->
+                    put_line(Text),
+                    State#{number := N + 1, bindings := Bindings}
+            end
+    end.
+
+%% In a process of its own: what is called may end it, or change it, or leave messages there.
+evaluated(Fun) ->
+    Self = self(),
+    Tag = make_ref(),
+    Worker = spawn_link(fun() -> Self ! {Tag, Fun()} end),
+    receive
+        {Tag, Result} -> Result;
+        {'EXIT', Worker, Reason} -> {failed, io_lib:format("** exception exit: ~tp", [Reason])}
+    end.
+
+evaluate(Expressions, #{peer := Peer, bindings := Bindings, results := Results, number := N}) ->
+    Local = {eval, fun(Name, Arguments, Bound) -> local(Name, Arguments, Bound, Peer, Results, N) end},
+    try
+        erl_eval:exprs(Expressions, Bindings, Local, {value, handler(Peer)})
+    catch
+        exit:{restricted_shell_disallowed, {What, Why}} ->
+            {failed, io_lib:format("** distwall: ~ts is refused: ~ts", [What, Why])};
+        Class:Reason:Stack ->
+            {failed, ["** exception ", erl_error:format_exception(Class, Reason, lists:sublist(Stack, 1))]}
+    end.
+
+handler(Peer) ->
+    fun(Function, Arguments) -> call(Peer, Function, Arguments) end.
+
+command([{call, _, {atom, _, f}, []}], _) ->
+    put_line("ok"),
+    {done, erl_eval:new_bindings()};
+command([{call, _, {atom, _, f}, [{var, _, Name}]}], #{bindings := Bindings}) ->
+    put_line("ok"),
+    {done, erl_eval:del_binding(Name, Bindings)};
+command([{call, _, {atom, _, b}, []}], #{bindings := Bindings}) ->
+    [put_line(io_lib:format("~ts = ~tp", [Name, Value])) || {Name, Value} <- erl_eval:bindings(Bindings)],
+    put_line("ok"),
+    {done, Bindings};
+command([{call, _, {atom, _, help}, []}], #{bindings := Bindings, peer := Peer}) ->
+    put_line(["A shell of ", atom_to_list(Peer), ". It may call what the policy of distwall accepts (accept call M:F/A).\n"
+              "b() shows the variables, f() and f(X) forget them, v(N) is the result of line N, exit() leaves."]),
+    {done, Bindings};
+command(_, _) ->
+    evaluate.
+
+local(v, [Line], Bindings, _, Results, N) ->
+    {value, Number, _} = erl_eval:expr(Line, [], none, {value, fun({erlang, '-'}, [Back]) when is_integer(Back) -> -Back end}),
+    Asked = if Number < 0 -> N + Number; true -> Number end,
+    case Results of
+        #{Asked := Value} -> {value, Value, Bindings};
+        #{} -> refuse("v", "there is no such result")
+    end;
+local(Name, Arguments, _, _, _, _) ->
+    refuse(io_lib:format("~tw/~w", [Name, length(Arguments)]), "the shell of a peer has no such command").
+
+%% ---- judging ----
+
+%% All calls of a peer's shell, whoever evaluates them.
+call(Peer, Function, Arguments) ->
+    judge(Peer, Function, Arguments),
+    Value = case Function of
+        {Module, Name} -> apply(Module, Name, Arguments);
+        _ -> apply(Function, Arguments)
+    end,
+    [refuse(print(Function, Arguments), "its result holds a fun of another shell") || Fun <- funs(Value), is_foreign(Peer, Fun)],
+    Value.
+
+judge(Peer, {erlang, apply}, [Module, Name, Arguments]) when is_list(Arguments) ->
+    judge(Peer, {Module, Name}, Arguments);
+judge(Peer, {erlang, apply}, [Fun, Arguments]) when is_list(Arguments) ->
+    judge(Peer, Fun, Arguments);
+judge(Peer, {erlang, Name} = Function, Arguments) ->
+    case is_harmless(Name, length(Arguments)) of
+        true ->
+            ok;
+        false ->
+            ask(Peer, Function, Arguments),
+            [judge(Peer, Started, Its) || {Started, Its} <- started(Name, Arguments)],
+            judge_funs(Peer, Arguments)
+    end;
+judge(_, {shell, Name}, Arguments) when is_atom(Name) ->
+    %% shell:start/0 is accepted for the shell that this one is.
+    refuse(print({shell, Name}, Arguments), "no shell in a shell");
+judge(Peer, {Module, Name} = Function, Arguments) when is_atom(Module), is_atom(Name) ->
+    ask(Peer, Function, Arguments),
+    judge_funs(Peer, Arguments);
+judge(Peer, Fun, Arguments) when is_function(Fun) ->
+    judge_fun(Peer, Fun),
+    judge_funs(Peer, Arguments);
+judge(_, Function, Arguments) ->
+    refuse(print(Function, Arguments), "that is no function").
+
+%% Operators; and how the evaluator itself raises what went wrong.
+is_harmless(raise, 3) -> true;
+is_harmless(Name, Arity) ->
+    erl_internal:arith_op(Name, Arity) orelse erl_internal:bool_op(Name, Arity) orelse erl_internal:comp_op(Name, Arity)
+        orelse erl_internal:list_op(Name, Arity).
+
+%% The function that a new process is to call.
+started(Name, Arguments) when Name =:= spawn; Name =:= spawn_link; Name =:= spawn_monitor; Name =:= spawn_opt; Name =:= spawn_request ->
+    case Arguments of
+        [Module, Function, Its | _] when is_atom(Module), is_atom(Function), is_list(Its), length(Arguments) < 5 ->
+            [{{Module, Function}, Its}];
+        _ ->
+            [{{Module, Function}, Its} || [_, Module, Function, Its | _] <- [Arguments], is_atom(Module), is_atom(Function), is_list(Its)]
+    end;
+started(_, _) ->
+    [].
+
+judge_funs(Peer, Arguments) ->
+    [judge_fun(Peer, Fun) || Fun <- funs(Arguments)].
+
+%% Whoever gets a fun may call it. Those of this shell are judged when they call something.
+judge_fun(Peer, Fun) ->
+    {module, Module} = erlang:fun_info(Fun, module),
+    {name, Name} = erlang:fun_info(Fun, name),
+    {arity, Arity} = erlang:fun_info(Fun, arity),
+    case is_handler(Peer, Fun) of
+        true -> ok;
+        false when Module =:= erl_eval -> not is_foreign(Peer, Fun) orelse refuse("a fun", "it is of another shell");
+        false when Module =:= shell -> refuse(io_lib:format("shell:~tw/~w", [Name, Arity]), "no shell in a shell");
+        false -> ask(Peer, Module, Name, Arity)
+    end.
+
+is_foreign(Peer, Fun) ->
+    case {erlang:fun_info(Fun, module), erlang:fun_info(Fun, env)} of
+        {{module, erl_eval}, {env, [Info]}} -> not (is_tuple(Info) andalso is_handled(Peer, tuple_to_list(Info)));
+        {{module, erl_eval}, {env, _}} -> true;
+        _ -> false
+    end.
+
+is_handled(Peer, [_, _, {eval, Local}, {value, Handler} | _]) -> is_handler(Peer, Local) andalso is_handler(Peer, Handler);
+is_handled(_, _) -> false.
+
+%% A fun by which this module judges what a shell of this peer calls.
+is_handler(Peer, Fun) when is_function(Fun) ->
+    erlang:fun_info(Fun, module) =:= {module, ?MODULE} andalso erlang:fun_info(Fun, type) =:= {type, local}
+        andalso lists:member(Peer, element(2, erlang:fun_info(Fun, env)));
+is_handler(_, _) ->
+    false.
+
+ask(Peer, {Module, Name}, Arguments) ->
+    ask(Peer, Module, Name, length(Arguments)).
+
+%% Nothing is remembered, so that a change of the policy holds from the next call on.
+ask(Peer, Module, Name, Arity) ->
+    Why = try distwall:test_filter(Peer, call, {Module, Name, Arity}) of
+        accept -> accepted;
+        _ -> ["the policy does not accept it for ", atom_to_list(Peer)]
+    catch
+        _:_ -> "distwall can't be asked"
+    end,
+    Why =:= accepted orelse refuse(io_lib:format("~tw:~tw/~w", [Module, Name, Arity]), Why).
+
+-spec refuse(iodata(), iodata()) -> no_return().
+refuse(What, Why) ->
+    exit({restricted_shell_disallowed, {lists:flatten(What), lists:flatten(Why)}}).
+
+print({Module, Name}, Arguments) -> io_lib:format("~tw:~tw/~w", [Module, Name, length(Arguments)]);
+print(_, _) -> "a fun".
+
+%% All funs anywhere in a term.
+funs(Term) ->
+    funs([Term], ?MAX_PARTS, []).
+
+funs([], _, Found) ->
+    Found;
+funs(_, 0, _) ->
+    refuse("what is that big", "it can't be searched for funs");
+funs([Term | Rest], Left, Found) ->
+    case Term of
+        [Head | Tail] -> funs([Head, Tail | Rest], Left - 1, Found);
+        _ when is_tuple(Term) -> funs([tuple_to_list(Term) | Rest], Left - 1, Found);
+        _ when is_map(Term) -> funs([maps:to_list(Term) | Rest], Left - 1, Found);
+        _ when is_function(Term) -> funs([inside(Term) | Rest], Left - 1, [Term | Found]);
+        _ -> funs(Rest, Left - 1, Found)
+    end.
+
+inside(Fun) ->
+    case erlang:fun_info(Fun, type) of
+        {type, local} -> element(2, erlang:fun_info(Fun, env));
+        {type, external} -> []
+    end.
+
+%% ---- writing ----
+
+put_value(Value) ->
+    put_line(io_lib:format("~tp", [Value])).
+
+put_line(Text) ->
+    io:put_chars(group_leader(), [Text, $\n]).
