@@ -80,6 +80,18 @@ def test_distwalls_own_node(tmp_path: Path) -> None:
         read_settings(file)
 
 
+def test_restricted_shells(tmp_path: Path) -> None:
+    file = tmp_path / "distwall.toml"
+    flags = " -stdlib restricted_shell distwall_shell -stdlib shell_prompt_func {distwall_shell,prompt}"
+    for value, there in (("true", True), ("false", False)):
+        file.write_text(f"{POLICY}restricted_shell = {value}\n")
+        environment = guarded_environment({}, read_settings(file), Path("/ebin"))
+        assert (flags in environment["ERL_AFLAGS"], flags in environment["ERL_ZFLAGS"]) == (there, there)
+    file.write_text(f"{POLICY}restricted_shell = 1\n")
+    with pytest.raises(NotGuardedError, match=r"\[guard\] restricted_shell is wrong"):
+        read_settings(file)
+
+
 @pytest.mark.parametrize("text", ["x", "", "[guard]\n", POLICY + "register = 4370\n", POLICY + 'register = "x"\n'])
 def test_settings_that_make_no_sense(tmp_path: Path, text: str) -> None:
     file = tmp_path / "distwall.toml"

@@ -21,6 +21,10 @@
 -define(MAX_RESULTS, 20).
 %% Parts of arguments and results that are searched for funs. What has more is refused.
 -define(MAX_PARTS, 1000000).
+%% Milliseconds between looks at what the shell process is sent, and how much of that ends the shell (messages, bytes).
+-define(LOOK, 100).
+-define(MAX_MESSAGES, 10000).
+-define(MAX_MEMORY, 16#4000000).
 
 %% ---- what OTP's shell asks ----
 
@@ -63,39 +67,74 @@ take_over(Peer) ->
     end,
     process_flag(trap_exit, true),
     put_line("The policy says what this shell may call (help() for more)."),
-    loop(#{peer => Peer, bindings => erl_eval:new_bindings(), number => 1, results => #{}}),
+    loop(#{peer => Peer, keeper => Keeper, bindings => erl_eval:new_bindings(), number => 1, results => #{}}),
     exit(Shell, kill),
-    receive after infinity -> ok end.
+    exit(self(), kill).
 
-%% Holds the shell process as long as there is something to hold it for; the peer does not get to know this process. Without it OTP's
-%% loop would go on where the evaluator ends. Whoever ends, all end.
+%% Holds the shell process as long as there is something to hold it for, and sees to what it is sent. The peer does not get to know
+%% this process. Without it OTP's loop would go on where the evaluator ends. Whoever ends, all end.
 keep(Shell, Evaluator) ->
     [monitor(process, Process) || Process <- [Shell, Evaluator, group_leader()]],
     true = erlang:suspend_process(Shell),
+    %% If this process should end, so does the shell.
+    process_flag(trap_exit, true),
+    link(Shell),
     Evaluator ! {self(), suspended},
-    receive {'DOWN', _, _, _, _} -> ok end,
+    watch(Shell, Evaluator, ets:new(?MODULE, []), 0),
     exit(Evaluator, kill),
     exit(Shell, kill),
     %% Only now may it go on, with nothing left to do.
     erlang:resume_process(Shell).
 
+%% What the suspended shell is sent can only be looked at, now and then.
+watch(Shell, Evaluator, Empty, Seen) ->
+    receive
+        {'DOWN', _, _, _, _} -> ok
+    after ?LOOK ->
+        case process_info(Shell, [message_queue_len, memory]) of
+            [{message_queue_len, Seen}, _] ->
+                watch(Shell, Evaluator, Empty, Seen);
+            [{message_queue_len, Count}, {memory, Memory}] when Count =< ?MAX_MESSAGES, Memory =< ?MAX_MEMORY ->
+                {messages, Messages} = process_info(Shell, messages),
+                New = lists:nthtail(Seen, Messages),
+                lists:all(fun(Message) -> heed(Message, Evaluator, Empty) end, New)
+                    andalso watch(Shell, Evaluator, Empty, Seen + length(New));
+            _ ->
+                ok
+        end
+    end.
+
+%% Whether the shell goes on after that.
+heed({'EXIT', _, interrupt}, Evaluator, _) ->
+    Evaluator ! {self(), interrupt},
+    true;
+heed({'EXIT', _, _}, _, _) ->
+    false;
+heed({shell_state, From}, _, Empty) when is_pid(From), node(From) =:= node() ->
+    %% Who completes names asks what is defined here (OTP 26 and later).
+    From ! {shell_state, [], Empty, Empty},
+    true;
+heed(_, _, _) ->
+    true.
+
 %% ---- reading ----
 
 loop(#{number := N} = State) ->
     forget_messages(),
+    io:setopts(group_leader(), [{line_history, true}]),
     case io:scan_erl_exprs(group_leader(), prompt_text(N), {1, 1}, [text]) of
         {ok, Tokens, _} -> read(Tokens, State);
-        {error, Info, _} -> put_line(["* ", scan_error(Info)]), skip_line(), loop(State);
+        {error, Info, _} -> put_line(["* ", scan_error(Info)]), skip_line(), loop(State#{number := N + 1});
         {error, interrupted} -> loop(State);
         _ -> ok
     end.
 
 %% The tokens come from the peer's node, so they are whatever it likes.
-read(Tokens, State) ->
+read(Tokens, #{number := N} = State) ->
     case parse(Tokens, State) of
         {ok, [{call, _, {atom, _, exit}, []}]} -> ok;
         {ok, Expressions} -> loop(run(Expressions, State));
-        {error, Text} -> put_line(["* ", Text]), loop(State)
+        {error, Text} -> put_line(["* ", Text]), loop(State#{number := N + 1})
     end.
 
 parse(Tokens, #{bindings := Bindings}) ->
@@ -151,7 +190,7 @@ run(Expressions, #{number := N, bindings := Bindings, results := Results} = Stat
         {done, NewBindings} ->
             State#{number := N + 1, bindings := NewBindings};
         evaluate ->
-            case evaluated(fun() -> evaluate(Expressions, State) end) of
+            case evaluated(fun() -> evaluate(Expressions, State) end, State) of
                 {value, Value, NewBindings} ->
                     put_value(Value),
                     Kept = maps:remove(N - ?MAX_RESULTS, Results#{N => Value}),
@@ -163,13 +202,18 @@ run(Expressions, #{number := N, bindings := Bindings, results := Results} = Stat
     end.
 
 %% In a process of its own: what is called may end it, or change it, or leave messages there.
-evaluated(Fun) ->
+evaluated(Fun, #{keeper := Keeper}) ->
     Self = self(),
     Tag = make_ref(),
     Worker = spawn_link(fun() -> Self ! {Tag, Fun()} end),
     receive
-        {Tag, Result} -> Result;
-        {'EXIT', Worker, Reason} -> {failed, io_lib:format("** exception exit: ~tp", [Reason])}
+        {Tag, Result} ->
+            Result;
+        {Keeper, interrupt} ->
+            exit(Worker, kill),
+            {failed, "** interrupted"};
+        {'EXIT', Worker, Reason} ->
+            {failed, io_lib:format("** exception exit: ~tp", [Reason])}
     end.
 
 evaluate(Expressions, #{peer := Peer, bindings := Bindings, results := Results, number := N}) ->
@@ -245,8 +289,15 @@ judge(Peer, {Module, Name} = Function, Arguments) when is_atom(Module), is_atom(
     ask(Peer, Function, Arguments),
     judge_funs(Peer, Arguments);
 judge(Peer, Fun, Arguments) when is_function(Fun) ->
-    judge_fun(Peer, Fun),
-    judge_funs(Peer, Arguments);
+    case erlang:fun_info(Fun, type) of
+        {type, external} ->
+            {module, Module} = erlang:fun_info(Fun, module),
+            {name, Name} = erlang:fun_info(Fun, name),
+            judge(Peer, {Module, Name}, Arguments);
+        {type, local} ->
+            judge_fun(Peer, Fun),
+            judge_funs(Peer, Arguments)
+    end;
 judge(_, Function, Arguments) ->
     refuse(print(Function, Arguments), "that is no function").
 
@@ -256,8 +307,11 @@ is_harmless(Name, Arity) ->
     erl_internal:arith_op(Name, Arity) orelse erl_internal:bool_op(Name, Arity) orelse erl_internal:comp_op(Name, Arity)
         orelse erl_internal:list_op(Name, Arity).
 
+-define(STARTS(Name), (Name =:= spawn orelse Name =:= spawn_link orelse Name =:= spawn_monitor orelse Name =:= spawn_opt
+                       orelse Name =:= spawn_request orelse Name =:= hibernate)).
+
 %% The function that a new process is to call.
-started(Name, Arguments) when Name =:= spawn; Name =:= spawn_link; Name =:= spawn_monitor; Name =:= spawn_opt; Name =:= spawn_request ->
+started(Name, Arguments) when ?STARTS(Name) ->
     case Arguments of
         [Module, Function, Its | _] when is_atom(Module), is_atom(Function), is_list(Its), length(Arguments) < 5 ->
             [{{Module, Function}, Its}];
@@ -279,6 +333,8 @@ judge_fun(Peer, Fun) ->
         true -> ok;
         false when Module =:= erl_eval -> not is_foreign(Peer, Fun) orelse refuse("a fun", "it is of another shell");
         false when Module =:= shell -> refuse(io_lib:format("shell:~tw/~w", [Name, Arity]), "no shell in a shell");
+        false when Module =:= erlang, Name =:= apply orelse ?STARTS(Name) ->
+            refuse(io_lib:format("fun erlang:~tw/~w", [Name, Arity]), "what it would call can't be seen");
         false -> ask(Peer, Module, Name, Arity)
     end.
 
@@ -302,15 +358,19 @@ is_handler(_, _) ->
 ask(Peer, {Module, Name}, Arguments) ->
     ask(Peer, Module, Name, length(Arguments)).
 
-%% Nothing is remembered, so that a change of the policy holds from the next call on.
+%% Nothing is remembered, so that a change of the policy holds from the next call on. Rules about the arguments (`when`) can't be asked
+%% for: one that accepts some of them accepts none here, and one that refuses some of them refuses all.
 ask(Peer, Module, Name, Arity) ->
-    Why = try distwall:test_filter(Peer, call, {Module, Name, Arity}) of
-        accept -> accepted;
-        _ -> ["the policy does not accept it for ", atom_to_list(Peer)]
+    Why = try distwall:explain(Peer, call, {Module, Name, Arity}) of
+        #{verdict := accept, special := Special} ->
+            lists:any(fun(#{verdict := Verdict}) -> Verdict =/= accept end, Special)
+                andalso "the policy refuses it for some arguments";
+        _ ->
+            ["the policy does not accept it for ", atom_to_list(Peer)]
     catch
         _:_ -> "distwall can't be asked"
     end,
-    Why =:= accepted orelse refuse(io_lib:format("~tw:~tw/~w", [Module, Name, Arity]), Why).
+    Why =:= false orelse refuse(io_lib:format("~tw:~tw/~w", [Module, Name, Arity]), Why).
 
 -spec refuse(iodata(), iodata()) -> no_return().
 refuse(What, Why) ->
