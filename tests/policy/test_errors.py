@@ -55,6 +55,8 @@ def _errors(text: str, env: dict[str, str] | None = None) -> list[tuple[int, int
         ("tables = 3\n" + HEAD, 1, 10, "write each one as [tables.NAME]"),
         (HEAD + '[tables."a b"]\n', 4, 9, "can't name a table"),
         # [guard]
+        (HEAD + "restricted_shell = 1\n", 4, 20, "an integer"),
+        (HEAD + "restricted_shell = true\n", 4, 20, "asks distwall's own node, and there is none"),
         ('[guard]\ncookie_env = "CLUSTER"\n', 1, 1, "no `nodes` to guard"),
         ('[guard]\nnodes = []\ncookie_env = "CLUSTER"\n', 2, 9, "no `nodes` to guard"),
         ('[guard]\nnodes = "bar@h"\ncookie_env = "CLUSTER"\n', 2, 9, "`nodes` is a string, not a list"),

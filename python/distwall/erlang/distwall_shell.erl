@@ -224,7 +224,7 @@ evaluate(Expressions, #{peer := Peer, bindings := Bindings, results := Results, 
         exit:{restricted_shell_disallowed, {What, Why}} ->
             {failed, io_lib:format("** distwall: ~ts is refused: ~ts", [What, Why])};
         Class:Reason:Stack ->
-            {failed, ["** exception ", erl_error:format_exception(Class, Reason, lists:sublist(Stack, 1))]}
+            {failed, ["** ", erl_error:format_exception(Class, Reason, lists:sublist(Stack, 1))]}
     end.
 
 handler(Peer) ->
@@ -247,13 +247,12 @@ command([{call, _, {atom, _, help}, []}], #{bindings := Bindings, peer := Peer})
 command(_, _) ->
     evaluate.
 
-local(v, [Line], Bindings, _, Results, N) ->
-    {value, Number, _} = erl_eval:expr(Line, [], none, {value, fun({erlang, '-'}, [Back]) when is_integer(Back) -> -Back end}),
-    Asked = if Number < 0 -> N + Number; true -> Number end,
-    case Results of
-        #{Asked := Value} -> {value, Value, Bindings};
-        #{} -> refuse("v", "there is no such result")
-    end;
+local(v, [{integer, _, Line}], Bindings, _, Results, _) when is_map_key(Line, Results) ->
+    {value, map_get(Line, Results), Bindings};
+local(v, [{op, _, '-', {integer, _, Back}}], Bindings, _, Results, N) when is_map_key(N - Back, Results) ->
+    {value, map_get(N - Back, Results), Bindings};
+local(v, [_], _, _, _, _) ->
+    refuse("v/1", "there is no such result");
 local(Name, Arguments, _, _, _, _) ->
     refuse(io_lib:format("~tw/~w", [Name, length(Arguments)]), "the shell of a peer has no such command").
 

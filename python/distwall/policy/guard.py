@@ -13,7 +13,18 @@ from distwall.policy.tls import FILE_KEYS, TLS_KEYS, read_inside_tls, read_tls
 NO_COOKIE = Cookie(b"")
 """Stands in where a cookie is wanted and none can be had, which is an error."""
 
-_KEYS = {"nodes", "listen", "epmd", "register", "ports", "peer_epmd_port", "tls", "redirect", "restricted_shell", *COOKIE_KEYS}
+_KEYS = {
+    "nodes",
+    "listen",
+    "epmd",
+    "register",
+    "ports",
+    "peer_epmd_port",
+    "tls",
+    "redirect",
+    "restricted_shell",
+    *COOKIE_KEYS,
+}
 _MADE_UP_PORTS = (64000, 64999)
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s]+)):([0-9]{1,5})")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
