@@ -49,7 +49,7 @@ WAYS = {
     "try": f"try {EFFECT} catch _:_ -> {EFFECT} after {EFFECT} end",
     "case": f"case {EFFECT} of _ -> 1 end",
     "if": f"if true -> {EFFECT} end",
-    "maybe": f"maybe {EFFECT} ?= 1 end",
+    "maybe": f"maybe 1 ?= {EFFECT} end",
     "as the number of a line": f"v({EFFECT})",
     "hibernate": "erlang:hibernate(persistent_term, put, [done, yes])",
     "in a tuple": f"{{{EFFECT}}}",
@@ -305,6 +305,7 @@ Terminal = spawn(fun() -> (fun Loop(Left) ->
         {{io_request, From, Ref, {{get_until, _, _, _, _, _}}}} when Left =/= [] ->
             From ! {{io_reply, Ref, {{ok, hd(Left), {{1, 1}}}}}}, Loop(tl(Left));
         {{io_request, _, _, {{get_until, _, _, _, _, _}}}} -> Self ! asked_for_more, Loop(Left);
+        {{io_request, From, Ref, getopts}} -> From ! {{io_reply, Ref, []}}, Loop(Left);
         {{io_request, From, Ref, _}} -> From ! {{io_reply, Ref, ok}}, Loop(Left)
     end end)(Lines) end),
 Old = group_leader(), group_leader(Terminal, self()),
