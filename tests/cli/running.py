@@ -36,10 +36,10 @@ def policy(folder: Path, *, top: str = "", more: str = "") -> Path:
 
 
 @contextmanager
-def running(config: Path) -> Iterator[subprocess.Popen[str]]:
+def running(config: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A distwall that is ready."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "distwall", "run", "--no-events", "--config", str(config)],
+        [sys.executable, "-m", "distwall", "run", "--no-events", "--config", str(config), *options],
         env={**os.environ, **ENV},
         stderr=subprocess.PIPE,
         text=True,

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import re
 import signal
 from pathlib import Path
 
@@ -117,11 +118,68 @@ def test_over_tcp_with_a_token(
     assert '"event":"tokens_changed","added":[],"removed":["ci"]' in log
 
 
+def test_what_is_in_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    distwall = Commands(policy(tmp_path, more='rules = ["deny *"]'), capsys)
+    other = tmp_path / "other.toml"
+    other.write_text(distwall.config.read_text().replace('"deny *"', '"deny *", "accept link"'))
+    with running(distwall.config):
+        before = dict(line.split(maxsplit=1) for line in distwall("policy").out.splitlines())
+        assert before["file"] == str(distwall.config)
+        distwall("set-filter", "foo@h", "link", "accept", "--persist")
+        distwall("apply", str(other), "--confirm-within", "10m")
+        distwall("shadow", "set", str(distwall.config))
+        told = distwall("policy").out
+        assert re.search(rf"^on trial +[56]\d\d s left, then {before['revision']} comes back; ", told, re.MULTILINE)
+        assert re.search(rf"^shadow +{before['revision']}, 0 decided otherwise$", told, re.MULTILINE)
+        kept = rf"^run time +foo@h: accept link  \({ME}, 2.*Z, kept over a restart\)$"
+        assert re.search(kept, told, re.MULTILINE)
+        found = json.loads(distwall("policy", "-o", "json").out)
+        assert (found["trial"]["before"], found["settings"][0]["actor"]) == (before["revision"], ME)
+
+
+def test_shadow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    distwall = Commands(policy(tmp_path, more='rules = ["deny *"]'), capsys)
+    other = tmp_path / "other.toml"
+    other.write_text(distwall.config.read_text().replace('"deny *"', '"accept *"'))
+    with running(distwall.config, "--shadow", str(other)):
+        revision = distwall("shadow", "show").out.split()[1].rstrip(":")
+        assert distwall("shadow", "set", str(other)).out.startswith(f"revision {revision} is the shadow policy; ")
+        assert distwall("test-filter", "foo@h", "link").out == "deny\n"
+        assert distwall("shadow", "clear").out == "there is no shadow policy any more\n"
+        assert distwall("shadow", "show").out == "there is no shadow policy\n"
+        other.write_text("nonsense")
+        told = distwall("shadow", "set", str(other))
+        assert (told.code, len(told.error.splitlines())) == (2, 1)
+        told = distwall("observe", "--event", "shadow_changed", "-o", "json")
+        changes = [(event["actor"], event["revision"]) for event in map(json.loads, told.out.splitlines())]
+        assert changes == [("distwall run", revision), (ME, revision), (ME, None)]
+
+
+def test_tokens_for_peers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    distwall = Commands(policy(tmp_path), capsys)
+    ask = ["token", "access", "foo@h", "admin", "--for", "15m", "--reason", "ticket 7"]
+    with running(distwall.config):
+        told = distwall(*ask)
+        token = told.out.strip()
+        assert len(token.split(".")) == 3
+        assert told.error == "foo@h can use it once, within 1h, to have table admin for 15m\n"
+        for more, said in (
+            (["--valid", "8d"], "691200 seconds to use it; give more than 0 and at most 604800"),
+            (["--valid", "long"], "`long` is no span of time; write it as 15m, 12h or 30d"),
+            (["--for", "400d"], "grant more than 0 and at most"),
+        ):
+            told = distwall(*ask, *more)
+            assert (told.code, told.out) == (2, "")
+            assert said in told.error
+        assert "foo@h" in distwall("observe", "--event", "token_issued").out
+        assert token not in distwall("observe", "--last", "1000", "-o", "json").out
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
         (["--role", "god"], "`god` is no role; write read, operate or admin"),
-        (["--role", "read", "--for", "long"], "`long` is no span of time; write it as 12h or 30d"),
+        (["--role", "read", "--for", "long"], "`long` is no span of time; write it as 15m, 12h or 30d"),
     ],
 )
 def test_tokens_that_make_no_sense(

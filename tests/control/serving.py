@@ -5,6 +5,7 @@ import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,12 @@ class Served:
     """A firewall, and its API."""
 
     def __init__(self, folder: Path, made: Policy | None = None, **more: Any) -> None:
-        self.policy = made or policy(RULES)
+        self.settings = settings(folder / "s", **more)
+        self.policy = made or replace(policy(RULES), control=self.settings)
         self.audit = AuditLog(Path(tempfile.mkdtemp(dir=folder), "audit.jsonl"), say=lambda _: None)
         self.events: list[Event] = []
         self.audit.subscribe(self.events.append)
         self.firewall = Firewall(self.policy, self.audit)
-        self.settings = settings(folder / "s", **more)
         self.reloader = Reloader(self.firewall)
         self.server = ControlServer(self.firewall, self.reloader, self.settings)
 

@@ -37,6 +37,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "attach": {"node": "foo@h", "table": "admin"},
     "detach": {"node": "foo@h", "table": "admin"},
     "grant": {"node": "foo@h", "table": "admin", "seconds": 60, "reason": "to look"},
+    "issue_token": {"node": "foo@h", "table": "admin", "seconds": 60, "reason": "to look", "valid": 60},
     "revoke": {"node": "foo@h", "table": "admin"},
     "disconnect": {"node": "foo@h"},
     "set_default_filter": {"command": "_", "key": "_", "verdict": "drop"},
@@ -82,6 +83,9 @@ def test_every_function_over_the_socket(tmp_path: Path) -> None:
                 results[name] = response.json()
             grant = results.pop("grant")
             assert (grant["reason"], grant["actor"]) == ("to look", ME)
+            token = results.pop("issue_token")["token"]
+            assert token not in json.dumps(served.events)
+            assert served.firewall.redeem("foo@h", token).actor == f"token of {ME}"
             assert results == {
                 "test_filter": {"verdict": "accept"},
                 "set_filter": {"previous": "accept"},
@@ -393,9 +397,12 @@ class TestPolicy:
                 assert any("accept link" in line for line in applied["changes"])
                 assert file.read_text() == before
                 found = (await client.get("/v1/policy")).json()
-                assert (found["on_trial"], found["revision"]) == (True, applied["revision"])
+                assert found["revision"] == applied["revision"]
+                assert found["trial"]["before"] != applied["revision"]
+                assert 0 < found["trial"]["seconds_left"] <= 600
                 assert served.firewall.test_filter("foo@h", "link") == "accept"
                 assert (await call("roll_back"))[0] == 200
+                assert (await client.get("/v1/policy")).json()["trial"] is None
                 assert served.firewall.test_filter("foo@h", "link") == "deny"
                 assert (await call("confirm")) == (
                     409,

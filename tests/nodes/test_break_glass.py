@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import re
+import subprocess
 import time
 import tomllib
 from collections.abc import Iterator
@@ -11,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.nodes.harness import GUARD, ErlangError, Node, Peer
+from tests.nodes.harness.wall import COMMAND
 from tests.nodes.inside import FOO, Inside, inside
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "break-glass.md").read_text()
 POLICY, LOGIN = (
     re.findall(rf"^```{kind}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[0] for kind in ("toml", "erlang")
 )
+TRAIL = re.findall(r"^```\n(\$ distwall .*?)^```", PAGE, re.MULTILINE | re.DOTALL)[0]
 SECRET = b"the secret of ann's phone"
 TABLE = "break_glass"
 RULES = tomllib.loads(POLICY)["peers"][0]["rules"]
@@ -82,7 +85,22 @@ def can_look(ann: Node) -> bool:
     return looked == "looked"
 
 
-def test_from_start_to_end(here: Inside, clock: Clock) -> None:
+def anonymous(said: str) -> str:
+    """Without what differs each time: times, lines, numbers, hashes."""
+    return re.sub(r"[0-9a-f]{64}|\d{4}-\d\d-\d\dT|\d\d:\d\d:\d\d|:\d+ deny|\d+ lines|(?<=is )\d+", "<>", said)
+
+
+def trail(here: Inside, folder: Path) -> str:
+    """What the commands on the page print."""
+    (folder / "distwall.toml").write_text(here.gate.text)
+    said = ""
+    for command in re.findall(r"^\$ distwall (.*)$", PAGE, re.MULTILINE):
+        done = subprocess.run([COMMAND, *command.split()], cwd=folder, stdout=subprocess.PIPE, text=True, check=True)
+        said += f"$ distwall {command}\n{done.stdout}"
+    return said
+
+
+def test_from_start_to_end(here: Inside, clock: Clock, tmp_path: Path) -> None:
     ann = here.peer()
     firewall = here.firewall
     step = now()
@@ -122,6 +140,11 @@ def test_from_start_to_end(here: Inside, clock: Clock) -> None:
     assert here.bar.eval(f"distwall:revoke('{FOO}', {TABLE})") == "ok"
     assert not can_look(ann)
     here.gate.wait_event("grant_revoked", by=GUARD)
+
+    # And all of it is on record, as the page has it.
+    here.gate.end()
+    said = trail(here, tmp_path)
+    assert anonymous(said.replace(FOO, "ann@10.0.0.7").replace(GUARD, "bar@10.0.0.2")) == anonymous(TRAIL)
 
 
 def test_with_a_token(here: Inside, clock: Clock) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from distwall.policy import loads
 from distwall.policy.times import show_time, utc_now
 from tests.nodes.harness import GUARD, Node, Peer
 from tests.nodes.inside import FOO, Inside, inside
@@ -72,6 +73,29 @@ def test_on_trial_all_passes_and_is_told(tmp_path: Path, where: str) -> None:
         counts = here.firewall.statistics(FOO)["inbound"]
         assert counts["spawn_request"]["accept"] > 0
         assert counts["spawn_request"]["deny"] == 0
+
+
+def test_a_shadow_policy_changes_nothing_and_tells_what_it_would(tmp_path: Path) -> None:
+    with ground(tmp_path, ["deny *", "accept gen_server server"]) as (here, foo):
+        firewall = here.firewall
+        call(foo, "{echo, 0}")
+        text = here.gate.text.replace('"accept gen_server server"', '"accept reg_send target"')
+        firewall.set_shadow(loads(text, tmp_path / "candidate.toml", {}))
+        assert call(foo, "{echo, 7}") == "7"
+        foo.eval(f"{{target, '{GUARD}'}} ! hello")
+        here.gate.wait_event("refused", command="reg_send", target="target", reason="rule")
+        told = here.gate.wait_event("refused", command="reg_send", target="target", reason="shadow:accept")
+        assert (told["verdict"], told["rule"]["text"]) == ("accept", "accept reg_send target")
+        here.gate.wait_event("refused", command="reg_send", target="server", verdict="deny", reason="shadow:deny")
+        assert here.bar.eval("probe:got(target)") == "[]"
+        # The monitor of the call, the call, and the message; and none is forgotten with its channel.
+        assert firewall.shadow_differences() == 3
+        firewall.disconnect(FOO)
+        assert call(foo, "{echo, 8}") == "8"
+        assert firewall.shadow_differences() == 5
+        firewall.set_shadow(None)
+        assert call(foo, "{echo, 9}") == "9"
+        assert (firewall.shadow(), firewall.shadow_differences()) == (None, 0)
 
 
 def test_for_a_time(tmp_path: Path) -> None:

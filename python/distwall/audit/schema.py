@@ -140,7 +140,7 @@ class Disconnect(Base):
 
 
 class Refused(Base):
-    """A command was refused."""
+    """A command was refused; or would have been, or wouldn't (reasons ``audit:...`` and ``shadow:...``)."""
 
     event: Literal["refused"]
     peer: str
@@ -151,12 +151,14 @@ class Refused(Base):
     """One of the 14 commands; null if it could not even be read."""
     target: str | None
     """The registered name or ``M:F/A`` that it was about."""
-    verdict: Verdict
+    verdict: Literal["accept", "deny", "drop"]
+    """``accept`` only from a shadow policy."""
     rule: RuleRef | None
     """The rule that decided; null where none did."""
     reason: str
     """``rule``, ``default`` (nothing spoke), ``otp_internal``, ``third_node``, ``funs``, ``spoofed``,
-    ``stale_target``, or ``limit:NAME``."""
+    ``stale_target``, ``handler``, or ``limit:NAME``. ``audit:REASON``: it passed, on trial. ``shadow:VERDICT``: the
+    shadow policy would have decided otherwise; verdict and rule are its own."""
     folded: Folded
 
 
@@ -350,8 +352,8 @@ class ShadowChanged(Base):
 
     event: Literal["shadow_changed"]
     actor: str
-    policy: str | None
-    """Its file; null: there is none any more."""
+    revision: str | None
+    """Null: there is none any more."""
 
 
 class StateTrouble(Base):

@@ -33,8 +33,10 @@ from distwall.cli.grants import disconnect, grant, grants, revoke
 from distwall.cli.init import init
 from distwall.cli.observe import observe
 from distwall.cli.output import CommandError, console
+from distwall.cli.policy import policy
 from distwall.cli.redirect import app as redirect
 from distwall.cli.run import run
+from distwall.cli.shadow import app as shadow
 from distwall.cli.test import test_
 from distwall.cli.token import app as token
 
@@ -58,6 +60,7 @@ for command in (
     apply,
     confirm,
     roll_back,
+    policy,
     peers,
     stats,
     observe,
@@ -79,7 +82,7 @@ for command in (
     erlang_path,
 ):
     app.command(command.__name__.strip("_").replace("_", "-"))(command)
-for group in (audit, token, redirect):
+for group in (shadow, audit, token, redirect):
     app.add_typer(group)
 
 

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, print_json, say, unreadable
-from distwall.cli.remote import TokenOption, UrlOption, ask, tell
+from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, print_json, say
+from distwall.cli.remote import TokenOption, UrlOption, ask, policy_text, tell
 from distwall.policy.units import span
 
 _STYLES = {"+": "green", "-": "red", "~": "yellow"}
@@ -33,12 +33,7 @@ def apply(
     trial = None if confirm_within is None else span(confirm_within)
     if confirm_within is not None and trial is None:
         raise CommandError(f"`{confirm_within}` is no span of time; write it as 60s or 5m", exit_code=2)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CommandError(unreadable(file, error), exit_code=2) from None
-    except UnicodeDecodeError:
-        raise CommandError(f"{file}: is no text in UTF-8; name a policy", exit_code=2) from None
+    text = policy_text(file)
     seconds = None if trial is None else trial.total_seconds()
     result = ask(lambda client: client.call("apply", text=text, confirm_within=seconds), config, url, token)
     if output is Output.JSON:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.text import Text
 
-from distwall.cli.output import CommandError, ConfigOption, Output, console, load_policy, print_json
+from distwall.cli.output import CommandError, ConfigOption, Output, console, load_policy, print_json, unreadable
 from distwall.control.client import CallError, Client, NotRunningError
 
 T = TypeVar("T")
@@ -49,6 +49,16 @@ def ask(question: Callable[[Client], T], config: ConfigOption, url: str | None, 
         raise CommandError(str(error)) from None
     except CallError as error:
         raise CommandError(str(error), exit_code=2 if error.status == 400 else 1) from None
+
+
+def policy_text(file: Path) -> str:
+    """The text of a policy, for the running firewall to check. Raises CommandError."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CommandError(unreadable(file, error), exit_code=2) from None
+    except UnicodeDecodeError:
+        raise CommandError(f"{file}: is no text in UTF-8; name a policy", exit_code=2) from None
 
 
 def tell(result: Any, output: Output, human: str | Text) -> None:

@@ -1,6 +1,7 @@
 """``distwall run``: the firewall itself."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,10 @@ _MAX_WARNINGS = 10
 
 def run(
     config: ConfigOption = None,
+    shadow: Annotated[
+        Path | None,
+        typer.Option(help="Judge by this policy as well, without effect, and tell what it would decide otherwise."),
+    ] = None,
     events: Annotated[
         bool | None,
         typer.Option("--events/--no-events", help="Show events on stderr. Default: if it is a terminal."),
@@ -26,4 +31,5 @@ def run(
         warn(warning)
     if (more := len(policy.warnings) - _MAX_WARNINGS) > 0:
         warn(f"and {more} more; distwall check {policy.path} shows all")
-    serve(policy, show_events=sys.stderr.isatty() if events is None else events)
+    candidate = None if shadow is None else load_policy(shadow)
+    serve(policy, shadow=candidate, show_events=sys.stderr.isatty() if events is None else events)

@@ -16,12 +16,15 @@ from distwall.gateway import Gateway
 from distwall.policy import Policy
 
 
-def serve(policy: Policy, *, show_events: bool) -> None:
-    """Runs the firewall until SIGTERM or SIGINT. Raises CommandError if it can't start."""
-    uvloop.run(_serve(policy, show_events=show_events))
+def serve(policy: Policy, *, shadow: Policy | None, show_events: bool) -> None:
+    """Runs the firewall until SIGTERM or SIGINT. Raises CommandError if it can't start.
+
+    ``shadow`` is a candidate that judges beside the policy.
+    """
+    uvloop.run(_serve(policy, shadow, show_events=show_events))
 
 
-async def _serve(policy: Policy, *, show_events: bool) -> None:
+async def _serve(policy: Policy, shadow: Policy | None, *, show_events: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -59,6 +62,8 @@ async def _serve(policy: Policy, *, show_events: bool) -> None:
         loop.add_signal_handler(signal.SIGHUP, reloader.reload, "SIGHUP")
         firewall.notice("start", policy=str(policy.path), guards=list(policy.guard.nodes))
         started = True
+        if shadow is not None:
+            firewall.set_shadow(shadow, actor="distwall run")
         say(_ready(policy))
         await stop.wait()
     except OSError as error:

@@ -1,16 +1,18 @@
-"""``distwall token``: who may use the HTTP API over TCP."""
+"""``distwall token``: who may use the HTTP API over TCP, and which peer may raise its own access."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from distwall.cli.filters import TableArgument
 from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json, say
+from distwall.cli.remote import NodeArgument, TokenOption, UrlOption, ask, tell
 from distwall.control.api_tokens import ROLES, Token, TokenError, TokenFile
 from distwall.policy.units import span
 
-app = typer.Typer(name="token", help="Tokens for the HTTP API over TCP.", no_args_is_help=True)
+app = typer.Typer(name="token", help="Tokens for the HTTP API over TCP, and for peers.", no_args_is_help=True)
 
 
 @app.command()
@@ -24,9 +26,7 @@ def create(
     """Make a token and print it, once: only its hash is kept."""
     if role not in ROLES:
         raise CommandError(f"`{role}` is no role; write read, operate or admin", exit_code=2)
-    time = span(lifetime)
-    if time is None:
-        raise CommandError(f"`{lifetime}` is no span of time; write it as 12h or 30d", exit_code=2)
+    time = _span(lifetime)
     try:
         token, text = _file(config).create(ROLES[role], time, name, datetime.now(UTC))
     except TokenError as error:
@@ -75,6 +75,39 @@ def revoke(
         print_json(_shown(token))
     else:
         console().print(f"{token.name}: revoked")
+
+
+@app.command()
+def access(
+    node: NodeArgument,
+    table: TableArgument,
+    *,
+    lifetime: Annotated[str, typer.Option("--for", help="How long the table is granted then.", show_default=False)],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for the audit log.", show_default=False)],
+    valid: Annotated[str, typer.Option("--valid", help="How long the token can be used.")] = "1h",
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Make a token with which a peer grants itself a table, once, and print it."""
+    seconds, wait = (_span(text).total_seconds() for text in (lifetime, valid))
+    result = ask(
+        lambda client: client.call("issue_token", node=node, table=table, seconds=seconds, reason=reason, valid=wait),
+        config,
+        url,
+        token,
+    )
+    tell(result, output, result["token"])
+    if output is not Output.JSON:
+        say(f"{node} can use it once, within {valid}, to have table {table} for {lifetime}")
+
+
+def _span(text: str) -> timedelta:
+    found = span(text)
+    if found is None:
+        raise CommandError(f"`{text}` is no span of time; write it as 15m, 12h or 30d", exit_code=2)
+    return found
 
 
 def _file(config: ConfigOption) -> TokenFile:

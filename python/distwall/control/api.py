@@ -5,6 +5,7 @@ A handler says which role it needs (`@needs`); one that says nothing needs the h
 
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import asdict
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Query, Request, Response
@@ -130,15 +131,22 @@ def _reads(app: FastAPI, firewall: Firewall, reloader: Reloader) -> None:
     @app.get("/v1/settings")
     @needs(Role.READ)
     async def settings() -> list[dict[str, Any]]:
-        """What was set at run time, oldest first."""
-        return [setting.to_json() for setting in firewall.settings()]
+        """What was set at run time, oldest first; ``text`` says it on one line."""
+        return [{**setting.to_json(), "text": str(setting)} for setting in firewall.settings()]
 
     @app.get("/v1/policy")
     @needs(Role.READ)
     async def policy() -> dict[str, Any]:
         """The policy file in force, without cookies."""
-        about = {"revision": reloader.revision, "on_trial": reloader.on_trial}
+        trial = reloader.trial
+        about = {"revision": reloader.revision, "trial": None if trial is None else asdict(trial)}
         return {**about, **policy_to_json(firewall.policy)}
+
+    @app.get("/v1/shadow")
+    @needs(Role.READ)
+    async def shadow() -> dict[str, Any]:
+        """The policy that judges beside the one in force, and how often it has disagreed since it was set."""
+        return {"revision": firewall.shadow(), "differences": firewall.shadow_differences()}
 
     @app.get("/v1/explain")
     @needs(Role.READ)

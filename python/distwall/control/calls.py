@@ -118,6 +118,16 @@ class Revoke(_OfNode):
     table: Table
 
 
+class IssueToken(Body):
+    """issue_token."""
+
+    node: Node
+    table: Table
+    seconds: Annotated[float, Field(strict=False, description="How long the table is granted once the token is shown.")]
+    reason: str
+    valid: Annotated[float, Field(strict=False, description="Seconds within which it may be shown.")] = 3600
+
+
 class Disconnect(_OfNode):
     """disconnect."""
 
@@ -132,6 +142,12 @@ class Apply(Body):
             strict=False, description="Seconds, after which the policy before comes back unless this one is confirmed."
         ),
     ] = None
+
+
+class SetShadow(Body):
+    """set_shadow."""
+
+    text: Annotated[str | None, Field(description="The whole policy, as TOML; null: none any more.")]
 
 
 class Nothing(Body):
@@ -212,6 +228,13 @@ CALLS = (
         "Grants a table to a peer for a while, above all else that is attached to it; again: renews it.",
         lambda grant: grant.to_json(),
     ),
+    Call(
+        "issue_token",
+        Role.OPERATE,
+        IssueToken,
+        "Makes a token with which a peer takes a grant by itself, once.",
+        lambda token: {"token": token},
+    ),
     Call("revoke", Role.OPERATE, Revoke, "Ends a grant before its time.", _ok),
     Call(
         "disconnect",
@@ -267,6 +290,14 @@ POLICY_CALLS = (
         Nothing,
         "Puts the policy before the trial back.",
         lambda revision: {"revision": revision},
+    ),
+    Call(
+        "set_shadow",
+        Role.ADMIN,
+        SetShadow,
+        "Has another policy judge beside the one in force, without effect; differences are counted and told as events.",
+        lambda revision: {"revision": revision},
+        unrecorded=frozenset({"text"}),
     ),
 )
 """Those of the `Reloader`."""

@@ -61,6 +61,8 @@ class Firewall(Channels):
         self._state = state
         self._clock_timer: asyncio.TimerHandle | None = None
         self._rules_end = self.rulebook.next_expiry(utc_now())
+        # Of channels that have ended; less what open ones had counted when the candidate came.
+        self._differences = 0
         self._tokens = Tokens(policy.control.state.with_name(TOKEN_KEY))
         if state is not None:
             self._restore(state)
@@ -332,14 +334,26 @@ class Firewall(Channels):
     @in_its_thread
     def set_shadow(self, policy: Policy | None, *, actor: str = "") -> None:
         """Has a candidate judge beside the policy: what it would decide otherwise is told. None: no more."""
+        self._differences -= self.shadow_differences()
         self.rulebook.shadow = policy
         self._refresh()
-        self.record("shadow_changed", actor=actor, policy=None if policy is None else str(policy.path))
+        self.record("shadow_changed", actor=actor, revision=None if policy is None else policy.revision)
+
+    @in_its_thread
+    def shadow(self) -> str | None:
+        """The revision of the candidate that judges beside the policy."""
+        candidate = self.rulebook.shadow
+        return None if candidate is None else candidate.revision
 
     @in_its_thread
     def shadow_differences(self) -> int:
-        """How many commands the candidate would have decided otherwise, over the open channels."""
-        return sum(handle.core.shadow_differences() for handle in self._channels)
+        """How many commands the candidate would have decided otherwise, since it was set."""
+        return self._differences + sum(handle.core.shadow_differences() for handle in self._channels)
+
+    def forget(self, handle: ChannelHandle) -> None:
+        """A channel has ended (the handle calls this)."""
+        self._differences += handle.core.shadow_differences()
+        super().forget(handle)
 
     @in_its_thread
     def apply(self, policy: Policy, *, actor: str = "") -> list[str]:

@@ -11,7 +11,6 @@ with what was there before. A change of the file during a trial ends it: the fil
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import stat
 from dataclasses import dataclass
@@ -39,6 +38,15 @@ class Applied:
     """Seconds until the policy before comes back, unless it is confirmed; None: it is in force for good."""
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A policy that waits to be confirmed."""
+
+    before: str
+    """The revision that comes back if it isn't."""
+    seconds_left: float
+
+
 class Reloader:
     """Keeps a firewall's policy up to date with its file."""
 
@@ -53,8 +61,8 @@ class Reloader:
 
     @property
     def revision(self) -> str:
-        """A short name for the text in force."""
-        return revision(self._text)
+        """A short name for the policy in force."""
+        return self._firewall.policy.revision
 
     @property
     def text(self) -> str:
@@ -65,6 +73,14 @@ class Reloader:
     def on_trial(self) -> bool:
         """Whether the policy in force waits to be confirmed."""
         return self._before is not None
+
+    @property
+    def trial(self) -> Trial | None:
+        """What is on trial, if anything is."""
+        if self._before is None or self._trial is None:
+            return None
+        left = self._trial.when() - asyncio.get_running_loop().time()
+        return Trial(self._before[0].revision, round(max(left, 0.0), 3))
 
     def start(self) -> None:
         """Watches the file from now on, and takes up what has changed in it since it was read."""
@@ -141,6 +157,15 @@ class Reloader:
         self._firewall.record("policy_rolled_back", actor=actor, revision=self.revision, reason=why)
         return self.revision
 
+    def set_shadow(self, text: str | None, *, actor: str = "") -> str | None:
+        """Has a policy text judge beside the one in force (None: no more); returns its revision.
+
+        It lasts as long as this process. Raises ControlError if the text does not check.
+        """
+        policy = None if text is None else self._checked(text)
+        self._firewall.set_shadow(policy, actor=actor)
+        return None if policy is None else policy.revision
+
     def _expired(self) -> None:
         self.roll_back(actor="distwall", why="not confirmed in time")
 
@@ -180,8 +205,3 @@ class Reloader:
 
         async for _ in awatch(self._path.parent, watch_filter=ours, recursive=False, debounce=200, step=50):
             self.reload()
-
-
-def revision(text: str) -> str:
-    """A short name for a policy text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,5 +1,6 @@
 """Loads a policy file (DESIGN: "The file") and reports all that is wrong in it, each with line and column."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -73,5 +74,6 @@ def _read(source: Source, env: Mapping[str, str]) -> Policy:
         control=control,
         audit=audit,
         rules=tuple(lists.rules),
+        revision=hashlib.sha256(source.text.encode()).hexdigest()[:12],
     )
     return replace(policy, warnings=tuple(sorted([*problems.warnings, *warnings(policy)])))

@@ -229,6 +229,8 @@ class Policy:
     audit: Audit
     rules: tuple[Rule, ...]
     """All rules of the file, by their ids."""
+    revision: str = field(compare=False)
+    """A short name for the text that it was read from."""
     warnings: tuple[Problem, ...] = ()
     _kept: dict[tuple[object, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

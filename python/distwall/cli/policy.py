@@ -1,0 +1,45 @@
+"""``distwall policy``: what is in force in the running firewall."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.text import Text
+
+from distwall.cli.output import ConfigOption, Output, OutputOption, console, print_json
+from distwall.cli.remote import TokenOption, UrlOption, ask
+from distwall.control.client import Client
+
+
+def policy(
+    *,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Say which policy is in force, what is on trial, and what was set at run time."""
+    found = ask(_found, config, url, token)
+    if output is Output.JSON:
+        print_json(found)
+        return
+    for name, value in _rows(found):
+        console().print(Text.assemble((f"{name:<8}", "dim"), f"  {value}"), soft_wrap=True)
+
+
+def _found(client: Client) -> dict[str, Any]:
+    return {**client.get("policy"), "shadow": client.get("shadow"), "settings": client.get("settings")}
+
+
+def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [("file", found["file"]), ("revision", found["revision"])]
+    if trial := found["trial"]:
+        left = f"{trial['seconds_left']:.0f} s left, then {trial['before']} comes back"
+        rows.append(("on trial", f"{left}; distwall confirm keeps it"))
+    if (shadow := found["shadow"])["revision"]:
+        rows.append(("shadow", f"{shadow['revision']}, {shadow['differences']} decided otherwise"))
+    for index, setting in enumerate(found["settings"]):
+        at = datetime.fromtimestamp(setting["at"], UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
+        kept = ", kept over a restart" if setting["persist"] else ""
+        by = f"  ({setting['actor'] or 'unknown'}, {at}{kept})"
+        rows.append(("" if index else "run time", setting["text"] + by))
+    return rows

@@ -1,0 +1,74 @@
+"""``distwall shadow``: another policy that judges beside the one in force, without effect."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from distwall.cli.choose import LastOption, show
+from distwall.cli.output import ConfigOption, Output, OutputOption, console, print_json
+from distwall.cli.remote import TokenOption, UrlOption, ask, policy_text, tell
+from distwall.control.client import Client
+
+_REASONS = ("shadow:accept", "shadow:deny", "shadow:drop")
+
+app = typer.Typer(name="shadow", help="Try a policy beside the one in force, without effect.", no_args_is_help=True)
+
+
+@app.command("set")
+def set_(
+    file: Annotated[Path, typer.Argument(help="The policy.", show_default=False)],
+    *,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Judge by a policy beside the one in force; count and tell what it would decide otherwise."""
+    text = policy_text(file)
+    result = ask(lambda client: client.call("set_shadow", text=text), config, url, token)
+    tell(
+        result,
+        output,
+        f"revision {result['revision']} is the shadow policy; distwall shadow show tells what it would change",
+    )
+
+
+@app.command()
+def clear(
+    *,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Judge by it no more."""
+    result = ask(lambda client: client.call("set_shadow", text=None), config, url, token)
+    tell(result, output, "there is no shadow policy any more")
+
+
+@app.command("show")
+def show_(
+    *,
+    last: LastOption = 20,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """Say how often it would have decided otherwise, and the latest of these."""
+
+    def question(client: Client) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        events = client.events({"reason": _REASONS, "last": last, "follow": False})
+        return client.get("shadow"), list(events)
+
+    found, events = ask(question, config, url, token)
+    if output is Output.JSON:
+        print_json({**found, "latest": events})
+        return
+    if found["revision"] is None:
+        console().print("there is no shadow policy")
+        return
+    for event in events:
+        show(event, output)
+    console().print(f"revision {found['revision']}: {found['differences']} decided otherwise")
