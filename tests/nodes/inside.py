@@ -1,5 +1,7 @@
 """Real nodes around a distwall that runs in this process, so that a test can call its `Firewall`."""
 
+import base64
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,6 +11,7 @@ from distwall.launch import erlang_folder
 from tests.gateway.gate import Gate, running
 from tests.nodes.harness import GUARD, Node, Peer
 from tests.nodes.harness.process import Child
+from tests.nodes.harness.scene import release
 from tests.nodes.harness.wall import CLUSTER_COOKIE
 
 FOO = "foo@127.0.0.1"
@@ -28,7 +31,14 @@ class Inside:
         if (own := gate.firewall.policy.control.node) is not None:
             flags += ["-pa", str(erlang_folder()), "-distwall_control", own]
         self.bar = stack.enter_context(
-            Node(GUARD, cookie=CLUSTER_COOKIE, folder=folder, epmd_port=gate.register_epmd[1], flags=flags)
+            Node(
+                GUARD,
+                cookie=CLUSTER_COOKIE,
+                folder=folder,
+                epmd_port=gate.register_epmd[1],
+                flags=flags,
+                otp=release("DISTWALL_GUARD_OTP"),
+            )
         )
 
     @property
@@ -39,12 +49,17 @@ class Inside:
     def peer(self, name: str = FOO) -> Node:
         """Starts a peer."""
         epmd_port = self.gate.peers_epmd[1]
-        return self._stack.enter_context(Node(name, cookie="peer-cookie", folder=self._folder, epmd_port=epmd_port))
+        otp = release("DISTWALL_PEER_OTP")
+        return self._stack.enter_context(
+            Node(name, cookie="peer-cookie", folder=self._folder, epmd_port=epmd_port, otp=otp)
+        )
 
     def load(self, module: str) -> None:
         """Compiles and loads a module of the tests on the guarded node."""
-        code = f'{{ok, M, B}} = compile:file("{ERLANG / module}", [binary]), {{module, M}} = code:load_binary(M, "", B)'
-        assert self.bar.eval(code).startswith("{module")
+        subprocess.run(["erlc", "-o", self._folder, ERLANG / module], check=True)
+        name = module.removesuffix(".erl")
+        beam = base64.b64encode((self._folder / f"{name}.beam").read_bytes()).decode()
+        self.bar.eval(f'{{module, _}} = code:load_binary({name}, "", base64:decode("{beam}"))')
 
 
 @contextmanager

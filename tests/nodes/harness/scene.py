@@ -100,7 +100,7 @@ class Scene:
     ) -> Node:
         """Starts a peer, with the cookie that the policy has for exactly its name unless given."""
         cookie = cookie or self._cookies.get(name, CLUSTER_COOKIE)
-        otp = otp or _otp("DISTWALL_PEER_OTP")
+        otp = otp or release("DISTWALL_PEER_OTP")
         node = Node(name, cookie=cookie, folder=self.folder, epmd_port=self.epmd_port, flags=flags, env=env, otp=otp)
         return self._stack.enter_context(node)
 
@@ -116,7 +116,7 @@ class Scene:
         """Starts a guarded node. ``launched``: by ``distwall exec``, so that it can dial peers."""
         launched = launched and not self.direct
         interface = [] if self.direct or launched else ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]
-        otp = otp or _otp("DISTWALL_GUARD_OTP")
+        otp = otp or release("DISTWALL_GUARD_OTP")
         node = Node(
             name,
             cookie=CLUSTER_COOKIE,
@@ -142,6 +142,7 @@ class Scene:
         self.close()
 
 
-def _otp(variable: str) -> Path | None:
+def release(variable: str) -> Path | None:
+    """The chroot of another OTP release, if the environment names one."""
     root = os.environ.get(variable)
     return Path(root) if root else None
