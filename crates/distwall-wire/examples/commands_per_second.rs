@@ -2,6 +2,9 @@
 //!
 //! Every frame is what OTP sends once its atom cache is warm. The peer's policy has 1,000 filters and ends with `deny *`. Prints a JSON
 //! object: for each case the median, over rounds that alternate between the cases, of commands per second of CPU time.
+//!
+//! Given a case's name and a number, it judges so many chunks of 64 KiB of that case and prints how many commands that were: for
+//! `valgrind --tool=callgrind`, which counts the same on a busy machine.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -205,25 +208,51 @@ fn cpu() -> f64 {
     text.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or_default() / 1e9
 }
 
+/// A channel, and one command many times.
+struct Stream {
+    channel: Channel,
+    out: Output,
+    chunk: Vec<u8>,
+    /// Commands in a chunk.
+    commands: usize,
+}
+
+impl Stream {
+    fn new(warm: &[u8], frame: &[u8]) -> Self {
+        let (mut channel, mut out, commands) = (channel(), Output::default(), (64 << 10) / frame.len());
+        channel.receive(Direction::Outbound, &disclosure(), 0.0, &mut out);
+        channel.receive(Direction::Inbound, warm, 0.0, &mut out);
+        Stream { channel, out, chunk: frame.repeat(commands), commands }
+    }
+
+    /// Judges a chunk; returns how many commands that were.
+    fn judge(&mut self, now: f64) -> usize {
+        self.channel.receive(Direction::Inbound, &self.chunk, now, &mut self.out);
+        assert_eq!(self.out.closed, None);
+        self.commands
+    }
+}
+
 /// Commands per second of CPU time over one round.
 fn rate(warm: &[u8], frame: &[u8]) -> f64 {
-    let frames = (64 << 10) / frame.len();
-    let chunk = frame.repeat(frames);
-    let mut channel = channel();
-    let mut out = Output::default();
-    channel.receive(Direction::Outbound, &disclosure(), 0.0, &mut out);
-    channel.receive(Direction::Inbound, warm, 0.0, &mut out);
+    let mut stream = Stream::new(warm, frame);
     let (start, began) = (Instant::now(), cpu());
     let mut judged = 0;
     while start.elapsed() < ROUND {
-        channel.receive(Direction::Inbound, &chunk, start.elapsed().as_secs_f64(), &mut out);
-        assert_eq!(out.closed, None);
-        judged += frames;
+        judged += stream.judge(start.elapsed().as_secs_f64());
     }
     judged as f64 / (cpu() - began)
 }
 
 fn main() {
+    if let [_, only, chunks] = &*std::env::args().collect::<Vec<_>>() {
+        let chunks: u64 = chunks.parse().unwrap_or_default();
+        for (_, warm, frame) in cases().iter().filter(|(name, ..)| name == only) {
+            let mut stream = Stream::new(warm, frame);
+            println!("{}", (0..chunks).map(|_| stream.judge(0.0)).sum::<usize>());
+        }
+        return;
+    }
     let mut cases: Vec<_> = cases().into_iter().map(|case| (case, Vec::new())).collect();
     for _ in 0..ROUNDS {
         for ((_, warm, frame), rates) in &mut cases {

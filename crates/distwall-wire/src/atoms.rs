@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::header::Ref;
+use crate::header::Refs;
 use crate::internal;
 use crate::Bad;
 
@@ -14,7 +14,7 @@ use crate::Bad;
 pub const SLOTS: usize = 2048;
 
 /// Atoms that distwall itself gives a meaning to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Word {
     /// Any other atom.
     Other,
@@ -58,8 +58,8 @@ pub enum Word {
     NetKernel,
     /// A name that OTP or Elixir registers for a process of its own.
     OtpName,
-    /// The first word of a request that some process of OTP obeys.
-    Request,
+    /// The first word of a request that some process of OTP obeys: which one, by number.
+    Request(u16),
 }
 
 /// The names of the two nodes, by which atoms are told apart.
@@ -217,16 +217,21 @@ impl Caches {
     }
 
     /// Those atoms of a header that the receiver doesn't have where the sender has them.
-    pub fn untold<'a>(&'a self, refs: &'a [Ref]) -> impl Iterator<Item = &'a Atom> {
-        refs.iter()
+    pub fn untold<'a>(&'a self, refs: &'a Refs) -> impl Iterator<Item = &'a Atom> {
+        let told = refs.in_step && !refs.fresh;
+        let list = if told { &[] } else { &*refs.list };
+        list.iter()
             .map(|entry| self.at(entry.slot))
             .filter(|slot| !slot.synced)
             .filter_map(|slot| slot.sender.as_deref())
     }
 
     /// A header goes on as it is: the receiver learns its new entries.
-    pub fn pass(&mut self, refs: &[Ref]) {
-        for entry in refs.iter().filter(|entry| entry.fresh) {
+    pub fn pass(&mut self, refs: &Refs) {
+        if !refs.fresh {
+            return;
+        }
+        for entry in refs.list.iter().filter(|entry| entry.fresh) {
             let slot = self.slot(entry.slot);
             if !slot.synced {
                 slot.receiver.clone_from(&slot.sender);

@@ -127,7 +127,7 @@ fn asks(mut from: Reader<'_>, sender: Word) -> Result<bool, Bad> {
     if from.tuple()? != 2 || from.pid()?.0.word != sender {
         return Ok(false);
     }
-    Ok(call_tag(&mut from).is_some_and(|((first, _), (last, _))| first.word == sender && last.word == sender))
+    Ok(call_tag(&mut from).is_some_and(|((first, _), (last, _))| first == sender && last == sender))
 }
 
 /// `{Request, Module, Function, Arguments, ..., GroupLeader}`

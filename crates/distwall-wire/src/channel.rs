@@ -319,7 +319,7 @@ impl Channel {
         if control.payload && versioned {
             reader.u8()?;
         }
-        let message = Message { control: &control, payload: control.payload.then_some(reader) };
+        let message = Message::new(&control, control.payload.then_some(reader));
         self.clerk_got(&message, now, out)?;
         self.made.clear();
         Ok(Action::Replace)
@@ -333,7 +333,6 @@ impl Channel {
         let watch = fixed.watch(direction, table);
         let mut control = Control::blank();
         let payload = read(parts, fixed, &mut control, scanner, &watch)?;
-        let message = Message { control: &control, payload };
         let over = state.takes(direction, control.command);
         match direction {
             Direction::Outbound if is_for_clerk(&control) => {
@@ -352,7 +351,8 @@ impl Channel {
             }
             _ => {}
         }
-        let atoms = caches.untold(&refs.list);
+        let message = Message::new(&control, payload);
+        let atoms = caches.untold(refs);
         let ruling = fixed.rule(direction, &message, &state.track, over, scanner, &watch, atoms)?;
         if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
             Ok(emit::pass(caches, refs, parts, made))
@@ -451,11 +451,11 @@ impl Fixed {
         settle::atoms_of_control(message.control, scanner, watch);
         settle::nodes_of_control(message.control, scanner, watch);
         atoms.for_each(|atom| scanner.found.atom(&atom.text, watch));
-        Ok(match over.or(scanner.found.over) {
-            Some(limit) => ruling.unfit(Reason::Limit(limit)),
-            None if !settle::room(message.control, track) => ruling.unfit(Reason::Limit("tracked")),
-            None => ruling,
-        })
+        let full = || (!settle::room(message.control, track)).then_some("tracked");
+        if let Some(limit) = over.or(scanner.found.over).or_else(full) {
+            return Ok(ruling.unfit(Reason::Limit(limit)));
+        }
+        Ok(ruling)
     }
 
     /// Counts a verdict and does all that follows from it, but for the message itself; true if that goes on. Fails if the channel

@@ -24,6 +24,8 @@ pub struct Refs {
     pub list: Vec<Ref>,
     /// Whether the header can go on to the receiver as it is.
     pub in_step: bool,
+    /// Whether the header carries any atom's text.
+    pub fresh: bool,
 }
 
 impl Refs {
@@ -31,6 +33,7 @@ impl Refs {
     pub fn none(&mut self) {
         self.list.clear();
         self.in_step = true;
+        self.fresh = false;
     }
 }
 
@@ -69,6 +72,7 @@ pub fn read(
         pos += 1;
         let fresh = flags & 8 != 0;
         if fresh {
+            refs.fresh = true;
             let length = if long {
                 let bytes = frame.get(pos..pos + 2).ok_or(SHORT)?;
                 pos += 2;

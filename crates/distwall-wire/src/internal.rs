@@ -22,7 +22,7 @@ use rustc_hash::FxHashMap;
 
 use crate::atoms::{AtomView, Word};
 use crate::scan::{Scanner, Watch};
-use crate::shapes::call_tag;
+use crate::shapes::{call_tag, Asker};
 use crate::term::{tag, Reader};
 
 use requests::{labelled, Form, Kind, Reach};
@@ -35,6 +35,8 @@ mod requests;
 pub struct Address<'a> {
     /// The registered name it is sent to, if it is.
     pub name: Option<AtomView<'a>>,
+    /// Who asks, if it has the form of a question.
+    pub asker: Option<&'a Asker<'a>>,
     /// It answers what its receiver asked, so its receiver doesn't take it for a request.
     pub answer: bool,
     /// Which of the two nodes receives it.
@@ -46,7 +48,7 @@ pub struct Address<'a> {
 pub fn word(text: &[u8]) -> Word {
     static WORDS: LazyLock<FxHashMap<&'static [u8], Word>> = LazyLock::new(|| {
         let names = names::all().map(|name| (name.as_bytes(), Word::OtpName));
-        names.chain(requests::labels().map(|label| (label.as_bytes(), Word::Request))).collect()
+        names.chain(requests::labels().map(|(label, number)| (label.as_bytes(), Word::Request(number)))).collect()
     });
     match WORDS.get(text) {
         Some(word) => *word,
@@ -94,12 +96,12 @@ pub fn otp_internal(mut reader: Reader<'_>, to: Address<'_>, scanner: &mut Scann
 
 /// Whether a call's answer would go to a process of the receiving node, or to a name: what no pattern means.
 #[must_use]
-pub fn misdirected(mut reader: Reader<'_>, receiver: Word) -> bool {
+pub fn misdirected(mut reader: Reader<'_>, asker: Option<&Asker<'_>>, receiver: Word) -> bool {
     if reader.tuple() != Ok(3) || !is_atom(&reader) {
         return false;
     }
     let call = |label: AtomView<'_>| label.word == Word::GenCall || EVENT_LABELS.contains(&label.text);
-    reader.atom().is_ok_and(call) && misleads(reader, receiver).0
+    reader.atom().is_ok_and(call) && misleads(reader, asker, receiver).0
 }
 
 /// What a task of Elixir waits for: who owns it, and what it is to run.
@@ -131,7 +133,7 @@ impl Look<'_, '_> {
         if reader.tuple() != Ok(3) || reader.atom().map(|atom| atom.word) != Ok(Word::GenCall) {
             return false;
         }
-        let (misled, _) = misleads(reader, self.to.receiver);
+        let (misled, _) = misleads(reader, self.to.asker, self.to.receiver);
         let request = self.skip(&mut reader).then(|| self.head(reader)).flatten();
         !misled && request.is_some_and(|head| head.label.word == Word::IsAuth && head.rest.is_some_and(|(_, n)| n == 1))
     }
@@ -147,7 +149,7 @@ impl Look<'_, '_> {
         let mut end = None;
         if call {
             let misled;
-            (misled, end) = misleads(from, self.to.receiver);
+            (misled, end) = misleads(from, self.to.asker, self.to.receiver);
             if misled {
                 return true;
             }
@@ -160,7 +162,7 @@ impl Look<'_, '_> {
         let Some(head) = self.head(reader) else { return false };
         self.obeyed(Form::Event, &head)
             || gen_call && self.obeyed(Form::Call, &head)
-            || !call && asks_event_manager(&head) && misleads(from, self.to.receiver).0
+            || !call && asks_event_manager(&head) && misleads(from, self.to.asker, self.to.receiver).0
     }
 
     /// Whether the second element of a message says what is asked for; `left` more follow it.
@@ -188,12 +190,12 @@ impl Look<'_, '_> {
     /// Whether some process obeys a request that stands there and begins so.
     #[inline]
     fn obeyed(&mut self, form: Form, head: &Head<'_>) -> bool {
-        head.label.word == Word::Request && self.looked_up(form, head)
+        matches!(head.label.word, Word::Request(label) if self.looked_up(form, label, head))
     }
 
-    fn looked_up(&mut self, form: Form, head: &Head<'_>) -> bool {
+    fn looked_up(&mut self, form: Form, label: u16, head: &Head<'_>) -> bool {
         let named = self.to.name.is_some();
-        labelled(head.label.text).iter().any(|request| {
+        labelled(label).iter().any(|request| {
             request.form == form
                 && !(named && request.reach == Reach::Unnamed)
                 && match (request.rest, head.rest) {
@@ -278,7 +280,18 @@ impl Look<'_, '_> {
 
 /// Whether the answer to this From would go to a process of the receiving node, or to a name; and where it ends, if it was read
 /// to its end.
-fn misleads(mut reader: Reader<'_>, receiver: Word) -> (bool, Option<usize>) {
+#[inline]
+fn misleads(reader: Reader<'_>, asker: Option<&Asker<'_>>, receiver: Word) -> (bool, Option<usize>) {
+    match asker {
+        Some(Asker { from, first, pair: Some((end, listed)), .. }) => {
+            (from.node.word == receiver || *listed && first.0 == receiver, Some(*end))
+        }
+        _ => read_misleads(reader, receiver),
+    }
+}
+
+/// The same where no asker was found: this may be no From at all.
+fn read_misleads(mut reader: Reader<'_>, receiver: Word) -> (bool, Option<usize>) {
     let mut asker = || {
         if reader.tuple().ok()? != 2 || reader.pid().ok()?.0.word == receiver {
             return None;
@@ -286,7 +299,7 @@ fn misleads(mut reader: Reader<'_>, receiver: Word) -> (bool, Option<usize>) {
         // Only a tag of this form sends the answer elsewhere than to the pid.
         let list = reader.peek().ok()? == tag::LIST;
         let tag = call_tag(&mut reader);
-        if list && tag?.0 .0.word == receiver {
+        if list && tag?.0 .0 == receiver {
             return None;
         }
         Some(tag.is_some())

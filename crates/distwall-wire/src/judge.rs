@@ -18,7 +18,7 @@ use crate::pattern::Pattern;
 use crate::policy::{Decision, Policy, Scope, Verdict, PROCESS};
 use crate::reply::{End, Form};
 use crate::scan::{Scanner, Watch};
-use crate::shapes::{self, Answer};
+use crate::shapes::{self, Answer, Asker};
 use crate::term::{tag, Pid, Reader};
 use crate::track::{Asked, Pair, Track, Watched};
 use crate::{Bad, Direction};
@@ -160,6 +160,17 @@ pub struct Message<'a, 'b> {
     pub control: &'b Control<'a>,
     /// At the payload's first byte.
     pub payload: Option<Reader<'a>>,
+    /// Who asks, if it is a message that asks.
+    pub asker: Option<Asker<'a>>,
+}
+
+impl<'a, 'b> Message<'a, 'b> {
+    /// Looks at who asks.
+    #[must_use]
+    pub fn new(control: &'b Control<'a>, payload: Option<Reader<'a>>) -> Self {
+        let asker = payload.filter(|_| is_message(control)).and_then(shapes::asker);
+        Message { control, payload, asker }
+    }
 }
 
 /// By what a command is judged.
@@ -235,9 +246,11 @@ impl Court<'_> {
         let pattern = decision.filter(|_| accepted).and_then(|decision| decision.pattern.as_ref());
         let shaped = opened
             || pattern.is_some_and(|pattern| pattern.is_particular())
-                && !message.payload.is_some_and(|payload| misdirected(payload, direction.other().word()));
+                && !message
+                    .payload
+                    .is_some_and(|payload| misdirected(payload, message.asker.as_ref(), direction.other().word()));
         if let (true, false, false, Some(payload)) = (is_message(control), star, shaped, message.payload) {
-            if let Some((refusal, own)) = self.refused_as_internal(control, payload, settles.is_some(), scanner, watch)
+            if let Some((refusal, own)) = self.refused_as_internal(message, payload, settles.is_some(), scanner, watch)
             {
                 if stands(refusal, audit || own) {
                     return Ok(Ruling::refused(refusal, None));
@@ -455,36 +468,37 @@ impl Court<'_> {
     /// Whether the message makes an OTP process run code and no rule opens that. The refusal, and whether it is only recorded.
     fn refused_as_internal(
         &self,
-        control: &Control<'_>,
+        message: &Message<'_, '_>,
         payload: Reader<'_>,
         answer: bool,
         scanner: &mut Scanner,
         watch: &Watch<'_>,
     ) -> Option<(Refusal, bool)> {
+        let (control, asker) = (message.control, message.asker.as_ref());
         let receiver = self.direction.other().word();
-        let own = match control.to {
-            Some(Target::Name(name)) => Some(name),
-            _ => None,
-        };
-        // An answer isn't for a server's name but for a question of its own.
-        let word = |text| AtomView { text, word: self.ends.names.word(text), inline: false };
-        let learned = self.names(control).filter(|_| !answer).map(word);
-        let mut names = own.into_iter().chain(learned).peekable();
-        let unnamed = names.peek().is_none().then_some(None);
-        for name in names.map(Some).chain(unnamed) {
-            if !otp_internal(payload, Address { name, answer, receiver }, scanner, watch) {
-                continue;
+        let mut refused = |name: Option<AtomView<'_>>| {
+            if !otp_internal(payload, Address { name, asker, answer, receiver }, scanner, watch) {
+                return None;
             }
             let key = name.map(|name| [name.text]);
             let decision = self.policy.decide_internal(key.as_ref().map(|key| &key[..]), |decision| {
                 decision.pattern.as_ref().is_none_or(|pattern| pattern.matches(payload, self.direction.word()))
             });
-            if decision.is_none_or(|decision| decision.verdict != Verdict::Accept) {
-                let audit = decision.is_some_and(|decision| decision.audit);
-                return Some((Refusal::by(decision, Reason::OtpInternal), audit));
+            if decision.is_some_and(|decision| decision.verdict == Verdict::Accept) {
+                return None;
             }
+            let audit = decision.is_some_and(|decision| decision.audit);
+            Some((Refusal::by(decision, Reason::OtpInternal), audit))
+        };
+        if let Some(Target::Name(name)) = control.to {
+            return refused(Some(name));
         }
-        None
+        // An answer isn't for a server's name but for a question of its own.
+        let mut learned = self.names(control).filter(|_| !answer).peekable();
+        if learned.peek().is_none() {
+            return refused(None);
+        }
+        learned.find_map(|text| refused(Some(AtomView { text, word: self.ends.names.word(text), inline: false })))
     }
 }
 
@@ -696,7 +710,7 @@ pub fn settles(message: &Message<'_, '_>, track: &Track, direction: Direction) -
         }
         Command::Send | Command::AliasSend if !track.awaits_messages(direction) => None,
         Command::Send => match (message.payload.and_then(shapes::answer), to) {
-            (Some(Answer::Tag(node, reference)), Some(to)) if node.word == direction.other().word() => {
+            (Some(Answer::Tag(node, reference)), Some(to)) if node == direction.other().word() => {
                 Some(Asked::Call(reference, to))
             }
             (Some(Answer::Rex), Some(to)) => Some(Asked::Rex(to)),

@@ -374,7 +374,7 @@ impl<'a> Match<'a, '_> {
             return Ok(false);
         }
         let tag = call_tag(reader);
-        Ok(tag.is_some_and(|((first, _), (last, _))| first.word == self.sender && last.word == self.sender))
+        Ok(tag.is_some_and(|((first, _), (last, _))| first == self.sender && last == self.sender))
     }
 }
 

@@ -394,6 +394,7 @@ impl Shape {
             return self.rules.get(kind.literal(part)?);
         }
         text.clear();
+        text.reserve(key.iter().map(|part| part.len() + 1).sum());
         for (kind, part) in self.kinds.iter().zip(key) {
             text.extend_from_slice(kind.literal(part)?);
             text.push(SEPARATOR);

@@ -164,11 +164,24 @@ struct Level {
 
 const PROPER: u32 = u32::MAX;
 
+impl Level {
+    /// Around the whole term; never complete.
+    const OUTERMOST: Level = Level { until: u64::MAX, spans: 0 };
+}
+
+impl Default for Level {
+    fn default() -> Self {
+        Level::OUTERMOST
+    }
+}
+
 /// The state of a walk.
 #[derive(Default)]
 pub struct Scanner {
     need: u64,
-    levels: Vec<Level>,
+    /// The innermost container that is open, and those around it.
+    level: Level,
+    outer: Vec<Level>,
     /// Bytes of a binary, string or big integer still to pass over.
     skip: u64,
     carry: Vec<u8>,
@@ -226,7 +239,8 @@ impl Scanner {
     /// Begins a term that comes in parts.
     pub fn begin(&mut self, proper: bool) {
         self.need = 1;
-        self.levels.clear();
+        self.level = Level::OUTERMOST;
+        self.outer.clear();
         self.skip = 0;
         self.carry.clear();
         self.again = 0;
@@ -269,7 +283,7 @@ impl Scanner {
     /// Bytes kept between parts.
     #[must_use]
     pub fn kept(&self) -> usize {
-        self.carry.len() + self.levels.capacity() * size_of::<Level>()
+        self.carry.len() + self.outer.capacity() * size_of::<Level>()
     }
 
     /// Goes on until the term is complete or the data ends; returns where.
@@ -279,22 +293,24 @@ impl Scanner {
                 let step = self.skip.min((data.len() - pos) as u64);
                 pos += step as usize;
                 self.skip -= step;
+                if self.skip > 0 {
+                    return Ok(pos);
+                }
             }
-            if self.need == 0 || self.skip > 0 || pos >= data.len() {
+            if self.need == 0 || pos >= data.len() {
                 return Ok(pos);
             }
-            if let Some(Level { until, spans }) = self.levels.last() {
-                if *spans == PROPER {
-                    if self.need - until == 1 && data[pos] != tag::NIL {
-                        return Err(Bad("the arguments of a spawn request are not a proper list"));
-                    }
-                } else if *spans != 0 {
-                    let at = pos as u32;
-                    if (self.need - until).is_multiple_of(2) {
-                        self.spans.push((at, at));
-                    } else if let Some(span) = self.spans.last_mut() {
-                        span.1 = at;
-                    }
+            let Level { until, spans } = self.level;
+            if spans == PROPER {
+                if self.need - until == 1 && data[pos] != tag::NIL {
+                    return Err(Bad("the arguments of a spawn request are not a proper list"));
+                }
+            } else if spans != 0 {
+                let at = pos as u32;
+                if (self.need - until).is_multiple_of(2) {
+                    self.spans.push((at, at));
+                } else if let Some(span) = self.spans.last_mut() {
+                    span.1 = at;
                 }
             }
             match self.token(data, &mut pos, watch, whole) {
@@ -303,14 +319,11 @@ impl Scanner {
                 Err(Stop::Short) => return Ok(pos),
                 Err(Stop::Bad(bad)) => return Err(bad),
             }
-            while let Some(level) = self.levels.last() {
-                if level.until != self.need {
-                    break;
+            while self.level.until == self.need {
+                if !matches!(self.level.spans, 0 | PROPER) {
+                    distinct_keys(data, &mut self.spans, self.level.spans as usize - 1)?;
                 }
-                if level.spans != 0 && level.spans != PROPER {
-                    distinct_keys(data, &mut self.spans, level.spans as usize - 1)?;
-                }
-                self.levels.pop();
+                self.level = self.outer.pop().unwrap_or_default();
             }
         }
     }
@@ -321,10 +334,10 @@ impl Scanner {
         if children == 0 {
             return Ok(());
         }
-        if self.levels.len() as u64 >= watch.limits.term_depth() {
+        if self.outer.len() as u64 >= watch.limits.term_depth() {
             return Err(Bad("a term is nested deeper than the limit term_depth").into());
         }
-        self.levels.push(Level { until: self.need, spans });
+        self.outer.push(std::mem::replace(&mut self.level, Level { until: self.need, spans }));
         self.need += children;
         if self.need > MAX_NEED {
             return Err(Bad("a term has more subterms than a message can hold").into());
@@ -383,7 +396,7 @@ impl Scanner {
                 if length == 0 {
                     return Err(Bad("a list of no elements is not written as NIL").into());
                 }
-                let spans = if self.proper && self.levels.is_empty() { PROPER } else { 0 };
+                let spans = if self.proper && self.outer.is_empty() { PROPER } else { 0 };
                 return self.open(u64::from(length) + 1, spans, watch);
             }
             tag::MAP => {

@@ -3,9 +3,12 @@
 //! Each function takes a reader at the payload and answers None (or false) where the message isn't of that shape; a message cut
 //! short is simply not of that shape. Source: the calling conventions of `gen`, `sys`, `supervisor`, `gen_event`, `io`, `rpc`.
 
-use crate::atoms::{AtomView, Word};
+use crate::atoms::Word;
 use crate::control::Process;
 use crate::term::{tag, Reader, Reference};
+
+/// Which of the two nodes made a reference, and the reference.
+pub type Tagged = (Word, Reference);
 
 /// Who asks, and the references in the tag that an answer has to carry.
 #[derive(Clone, Copy, Debug)]
@@ -13,9 +16,11 @@ pub struct Asker<'a> {
     /// The process that waits for the answer.
     pub from: Process<'a>,
     /// The first reference of the tag: where an alias is used, the alias.
-    pub first: (AtomView<'a>, Reference),
+    pub first: Tagged,
     /// The last one: the monitor that came with the call.
-    pub last: (AtomView<'a>, Reference),
+    pub last: Tagged,
+    /// For `{Pid, Tag}`: where that ends, and whether the tag is a list.
+    pub pair: Option<(usize, bool)>,
 }
 
 /// The asker of `{Label, {Pid, Tag}, ...}` (gen calls, system messages, calls of gen_event) and of `{Label, Pid, Ref, ...}`
@@ -32,13 +37,14 @@ pub fn asker<'a>(mut reader: Reader<'a>) -> Option<Asker<'a>> {
                 return None;
             }
             let (node, pid) = reader.pid().ok()?;
+            let listed = reader.peek().ok()? == tag::LIST;
             let (first, last) = call_tag(&mut reader)?;
-            Some(Asker { from: Process { node, pid }, first, last })
+            Some(Asker { from: Process { node, pid }, first, last, pair: Some((reader.pos, listed)) })
         }
         tag::PID if matches!(label, Some(Word::IoRequest | Word::FileRequest)) => {
             let (node, pid) = reader.pid().ok()?;
-            let reference = reader.reference().ok()?;
-            Some(Asker { from: Process { node, pid }, first: reference, last: reference })
+            let reference = tagged(&mut reader)?;
+            Some(Asker { from: Process { node, pid }, first: reference, last: reference, pair: None })
         }
         _ => None,
     }
@@ -55,22 +61,19 @@ fn label(reader: &mut Reader<'_>) -> Option<Option<Word>> {
 }
 
 /// First and last reference of a call's tag: `Ref`, `[alias | Ref]`, `[[alias | A] | Ref]`, `{Ref, Node}`.
-#[allow(clippy::type_complexity)]
-pub fn call_tag<'a>(reader: &mut Reader<'a>) -> Option<((AtomView<'a>, Reference), (AtomView<'a>, Reference))> {
+#[inline]
+pub fn call_tag(reader: &mut Reader<'_>) -> Option<(Tagged, Tagged)> {
     match reader.peek().ok()? {
         tag::REFERENCE => {
-            let reference = reader.reference().ok()?;
+            let reference = tagged(reader)?;
             Some((reference, reference))
         }
-        tag::LIST => {
-            let alias = alias_tail(reader, true)?;
-            Some(alias)
-        }
+        tag::LIST => alias_tail(reader),
         tag::SMALL_TUPLE => {
             if reader.tuple().ok()? != 2 {
                 return None;
             }
-            let reference = reader.reference().ok()?;
+            let reference = tagged(reader)?;
             reader.atom().ok()?;
             Some((reference, reference))
         }
@@ -79,31 +82,43 @@ pub fn call_tag<'a>(reader: &mut Reader<'a>) -> Option<((AtomView<'a>, Reference
 }
 
 /// `[alias | Ref]`, or around it once more `[[alias | A] | Ref]`.
-#[allow(clippy::type_complexity)]
-fn alias_tail<'a>(
-    reader: &mut Reader<'a>,
-    nested: bool,
-) -> Option<((AtomView<'a>, Reference), (AtomView<'a>, Reference))> {
-    if reader.u8().ok()? != tag::LIST || reader.u32().ok()? != 1 {
-        return None;
-    }
-    if reader.peek().ok()? == tag::LIST && nested {
-        let (first, _) = alias_tail(reader, false)?;
-        Some((first, reader.reference().ok()?))
-    } else {
-        if reader.atom().ok()?.word != Word::Alias {
-            return None;
+#[inline]
+fn alias_tail(reader: &mut Reader<'_>) -> Option<(Tagged, Tagged)> {
+    let alias = |reader: &mut Reader<'_>| {
+        let is_alias = reader.atom().ok()?.word == Word::Alias;
+        if is_alias {
+            tagged(reader)
+        } else {
+            None
         }
-        let reference = reader.reference().ok()?;
+    };
+    cons(reader)?;
+    if reader.peek().ok()? == tag::LIST {
+        cons(reader)?;
+        Some((alias(reader)?, tagged(reader)?))
+    } else {
+        let reference = alias(reader)?;
         Some((reference, reference))
     }
 }
 
+/// The head of a list of one element.
+#[inline]
+fn cons(reader: &mut Reader<'_>) -> Option<()> {
+    (reader.u8().ok()? == tag::LIST && reader.u32().ok()? == 1).then_some(())
+}
+
+#[inline]
+fn tagged(reader: &mut Reader<'_>) -> Option<Tagged> {
+    let (node, reference) = reader.reference().ok()?;
+    Some((node.word, reference))
+}
+
 /// What an answer refers to.
 #[derive(Clone, Copy, Debug)]
-pub enum Answer<'a> {
+pub enum Answer {
     /// `{Tag, Reply}`, `{io_reply, Ref, Reply}`, `{file_reply, Ref, Reply}`: this reference.
-    Tag(AtomView<'a>, Reference),
+    Tag(Word, Reference),
     /// `{rex, Reply}` or `{rex, Node, Reply}`.
     Rex,
     /// `{features_reply, Node, Features}`.
@@ -111,7 +126,7 @@ pub enum Answer<'a> {
 }
 
 /// Whether a message has the form of an answer to something.
-pub fn answer<'a>(mut reader: Reader<'a>) -> Option<Answer<'a>> {
+pub fn answer(mut reader: Reader<'_>) -> Option<Answer> {
     let arity = reader.tuple().ok()?;
     if !(2..=3).contains(&arity) {
         return None;
@@ -121,7 +136,7 @@ pub fn answer<'a>(mut reader: Reader<'a>) -> Option<Answer<'a>> {
             (Word::Rex, _) => Some(Answer::Rex),
             (Word::FeaturesReply, 3) => Some(Answer::Features),
             (Word::IoReply | Word::FileReply, 3) => {
-                let (node, reference) = reader.reference().ok()?;
+                let (node, reference) = tagged(&mut reader)?;
                 Some(Answer::Tag(node, reference))
             }
             _ => None,

@@ -146,6 +146,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next byte, not consumed.
+    #[inline]
     pub fn peek(&self) -> Result<u8, Bad> {
         self.data.get(self.pos).copied().ok_or(SHORT)
     }
@@ -158,7 +159,16 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
+    /// Consumes so many bytes.
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], Bad> {
+        let bytes = self.data.get(self.pos..).and_then(<[u8]>::first_chunk).ok_or(SHORT)?;
+        self.pos += N;
+        Ok(bytes)
+    }
+
     /// Consumes one byte.
+    #[inline]
     pub fn u8(&mut self) -> Result<u8, Bad> {
         let byte = self.peek()?;
         self.pos += 1;
@@ -166,15 +176,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Consumes two bytes.
+    #[inline]
     pub fn u16(&mut self) -> Result<u16, Bad> {
-        let b = self.take(2)?;
-        Ok(u16::from_be_bytes([b[0], b[1]]))
+        Ok(u16::from_be_bytes(*self.array()?))
     }
 
     /// Consumes four bytes.
+    #[inline]
     pub fn u32(&mut self) -> Result<u32, Bad> {
-        let b = self.take(4)?;
-        Ok(u32::from_be_bytes([b[0], b[1], b[2], b[3]]))
+        Ok(u32::from_be_bytes(*self.array()?))
     }
 
     /// An atom.
@@ -213,7 +223,7 @@ impl<'a> Reader<'a> {
             return Err(Bad("a pid was expected"));
         }
         let node = self.atom()?;
-        let b = self.take(12)?;
+        let b = self.array::<12>()?;
         let word = |i: usize| u32::from_be_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
         if node.word == Word::Guard && word(0) >= 1 << 28 {
             return Err(Bad("a pid of the guarded node is out of range"));
@@ -222,6 +232,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A reference and its node.
+    #[inline]
     pub fn reference(&mut self) -> Result<(AtomView<'a>, Reference), Bad> {
         if self.u8()? != tag::REFERENCE {
             return Err(Bad("a reference was expected"));
@@ -233,8 +244,15 @@ impl<'a> Reader<'a> {
         let node = self.atom()?;
         let creation = self.u32()?;
         let mut words = [0; 5];
-        for word in words.iter_mut().take(usize::from(length)) {
-            *word = self.u32()?;
+        if length == 3 {
+            // Most are so.
+            let b = self.array::<12>()?;
+            let word = |i: usize| u32::from_be_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
+            words = [word(0), word(4), word(8), 0, 0];
+        } else {
+            for word in words.iter_mut().take(usize::from(length)) {
+                *word = self.u32()?;
+            }
         }
         // Nodes make them of three words, and of five where a process is in them.
         if node.word == Word::Guard && (words[0] >= 1 << 18 || !matches!(length, 3 | 5)) {

@@ -94,7 +94,7 @@ struct Side {
     spawns: Bounded<Reference, Spawn>,
     unlinks: Bounded<(u64, Pair), ()>,
     calls: Bounded<Reference, Call>,
-    rex: Bounded<(Pid, u8), u32>,
+    rex: Bounded<(Pid, Word), u32>,
     /// Its processes and references that went to the other.
     exposed: Seen,
     aliases: Seen,
@@ -174,8 +174,8 @@ impl Track {
             Asked::Unlink(id, pair) => other.unlinks.get(&(id, pair), bounds).is_some(),
             Asked::Call(reference, pid) => other.calls.get(&reference, bounds).is_some_and(|call| call.by == pid),
             Asked::Alias(reference) => other.calls.get(&reference, bounds).is_some(),
-            Asked::Rex(pid) => other.rex.get(&(pid, Word::Rex as u8), bounds).is_some(),
-            Asked::Features(pid) => other.rex.get(&(pid, Word::FeaturesRequest as u8), bounds).is_some(),
+            Asked::Rex(pid) => other.rex.get(&(pid, Word::Rex), bounds).is_some(),
+            Asked::Features(pid) => other.rex.get(&(pid, Word::FeaturesRequest), bounds).is_some(),
             // Who has ended a link can't end it again.
             Asked::Link(pair) => match self.links.get(&pair) {
                 Some(ending) => ending[direction as usize].is_none(),
@@ -252,7 +252,7 @@ impl Track {
             }
             Asked::Rex(pid) | Asked::Features(pid) => {
                 let word = if matches!(asked, Asked::Rex(_)) { Word::Rex } else { Word::FeaturesRequest };
-                let (key, rex) = ((pid, word as u8), &mut self.side_mut(asker).rex);
+                let (key, rex) = ((pid, word), &mut self.side_mut(asker).rex);
                 match rex.get_mut(&key, bounds) {
                     Some(left) if *left > 1 => *left -= 1,
                     _ => {
@@ -433,12 +433,9 @@ impl Track {
     /// A process of `side` asks something whose answer carries this reference, of the process with that name.
     pub fn call(&mut self, side: Direction, reference: Reference, by: Pid, name: Option<&[u8]>) {
         let bounds = self.bounds;
-        let calls = &mut self.side_mut(side).calls;
-        let again = calls.insert(reference, Call { by, name: name.map(Into::into) }, bounds).is_some();
-        if let Some(call) = calls.get_mut(&reference, bounds).filter(|_| again) {
-            // Who asks two in the same way can make one answer for the other.
-            call.name = None;
-        }
+        // Who asks two in the same way can make one answer for the other.
+        let call = |before: Option<&Call>| Call { by, name: name.filter(|_| before.is_none()).map(Into::into) };
+        self.side_mut(side).calls.insert_with(reference, call, bounds);
     }
 
     /// The process of `side` that waits for an answer with this reference.
@@ -449,7 +446,7 @@ impl Track {
 
     /// A process of `side` asks rex something.
     pub fn rex(&mut self, side: Direction, by: Pid, word: Word) {
-        let (key, bounds) = ((by, word as u8), self.bounds);
+        let (key, bounds) = ((by, word), self.bounds);
         let rex = &mut self.side_mut(side).rex;
         let open = rex.get(&key, bounds).copied().unwrap_or(0);
         rex.insert(key, open.saturating_add(1), bounds);

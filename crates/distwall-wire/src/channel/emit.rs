@@ -17,7 +17,7 @@ use crate::term::{tag, Pid};
 /// Lets a frame pass, with its header rebuilt if the receiver lacks an atom of it.
 pub fn pass(caches: &mut Caches, refs: &Refs, parts: &Parts<'_>, made: &mut Vec<u8>) -> Action {
     if refs.in_step && !matches!(parts.sequence, Some((_, 1))) {
-        caches.pass(&refs.list);
+        caches.pass(refs);
         return Action::Forward;
     }
     let atoms = kept(caches, refs);

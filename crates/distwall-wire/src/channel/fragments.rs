@@ -37,7 +37,7 @@ impl Channel {
         if !control.payload {
             return Err(Bad("a message without a payload comes in fragments"));
         }
-        let message = Message { control: &control, payload: Some(reader) };
+        let message = Message::new(&control, Some(reader));
         let arguments = match &control.mfa {
             Some(mfa) => match judge::arguments(reader)? {
                 Some(given) => same_arity(mfa.arity, given).map(|()| true)?,
@@ -59,7 +59,7 @@ impl Channel {
         } else if !asked && !own && arguments && court.map_or(Ok(true), |court| court.passes_unseen(&message))? {
             let mut streaming = Box::<Scanner>::default();
             streaming.found = std::mem::take(&mut scanner.found);
-            lane.caches.untold(&refs.list).for_each(|atom| streaming.found.atom(&atom.text, &watch));
+            lane.caches.untold(refs).for_each(|atom| streaming.found.atom(&atom.text, &watch));
             settle::atoms_of_control(&control, &mut streaming, &watch);
             settle::nodes_of_control(&control, &mut streaming, &watch);
             streaming.begin(control.command == Command::SpawnRequest);
@@ -138,7 +138,6 @@ impl Channel {
                 if last {
                     let parts = Parts { body, sequence: None, versioned: false };
                     let payload = read(&parts, fixed, &mut control, scanner, &watch)?;
-                    let message = Message { control: &control, payload };
                     let sender = sender(&control);
                     if direction == Direction::Outbound && is_for_clerk(&control) {
                         let body = std::mem::take(body);
@@ -151,6 +150,7 @@ impl Channel {
                         self.made.clear();
                         return Ok(Action::Replace);
                     }
+                    let message = Message::new(&control, payload);
                     let learned = atoms.iter().map(|(_, atom)| &**atom);
                     let ruling = fixed.rule(direction, &message, &state.track, None, scanner, &watch, learned)?;
                     if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
@@ -166,7 +166,7 @@ impl Channel {
                 } else if !lane.sequences.room(body.len(), &fixed.ends.limits) {
                     let mut reader = Reader::new(body, watch.table, &fixed.ends.names);
                     control::decode(&mut reader, &mut control, Dialect { flags: fixed.ends.flags }, scanner, &watch)?;
-                    let message = Message { control: &control, payload: Some(reader) };
+                    let message = Message::new(&control, Some(reader));
                     fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made)?;
                     mode = Mode::Refused;
                 }

@@ -323,7 +323,7 @@ impl Channel {
         let parts = Parts { body, sequence: None, versioned: parked.versioned };
         let mut control = Control::blank();
         let payload = read(&parts, fixed, &mut control, scanner, &watch)?;
-        let message = Message { control: &control, payload };
+        let message = Message::new(&control, payload);
         let learned = parked.atoms.iter().map(|(_, atom)| &**atom);
         let mut ruling = fixed.rule(Direction::Inbound, &message, &state.track, None, scanner, &watch, learned)?;
         if let (true, Some(verdict)) = (step.keep, step.verdict) {

@@ -122,8 +122,8 @@ fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &m
         Some(Target::Name(name)) => Some(name),
         _ => None,
     };
-    if let Some(asker) = shapes::asker(payload) {
-        if ends.is_of(direction, &asker.from) && asker.first.0.word == direction.word() {
+    if let Some(asker) = &message.asker {
+        if ends.is_of(direction, &asker.from) && asker.first.0 == direction.word() {
             track.call(direction, asker.first.1, asker.from.pid, name.map(|name| name.text));
         }
     } else if name.is_some_and(|name| name.word == Word::Rex) {
@@ -230,10 +230,10 @@ fn refuse_call(
     back: &mut Vec<u8>,
     forward: &mut Vec<u8>,
 ) {
-    let Some(asker) = message.payload.and_then(shapes::asker) else {
+    let Some(asker) = &message.asker else {
         return;
     };
-    if !ends.is_of(direction, &asker.from) || asker.last.0.word != direction.word() {
+    if !ends.is_of(direction, &asker.from) || asker.last.0 != direction.word() {
         return;
     }
     let (caller, reference) = (asker.from.pid, asker.last.1);

@@ -6,8 +6,6 @@
 
 use std::sync::LazyLock;
 
-use rustc_hash::FxHashMap;
-
 use Form::{Ask, AskOwn, Call, Cast, Event, Plain, Second};
 use Kind::{Any, Atom, Binary, Fun, Int, List, Map, Mfa, More, Node, OneOf, Own, Pid, Run, Tagged, Text, Tuple};
 use Reach::{Anyone, Unnamed};
@@ -447,22 +445,20 @@ const REQUESTS: &[Request] = &[
 ];
 
 /// All of them by their label.
-static BY_LABEL: LazyLock<FxHashMap<&'static [u8], Vec<Request>>> = LazyLock::new(|| {
-    let mut map: FxHashMap<&[u8], Vec<Request>> = FxHashMap::default();
-    for request in REQUESTS {
-        map.entry(request.label.as_bytes()).or_default().push(*request);
-    }
-    map
+static BY_LABEL: LazyLock<Vec<Vec<Request>>> = LazyLock::new(|| {
+    let mut requests = REQUESTS.to_vec();
+    requests.sort_by_key(|request| request.label);
+    requests.chunk_by(|a, b| a.label == b.label).map(<[Request]>::to_vec).collect()
 });
 
-/// What they begin with.
-pub fn labels() -> impl Iterator<Item = &'static str> {
-    REQUESTS.iter().map(|request| request.label)
+/// What they begin with, and by which number [`labelled`] knows it.
+pub fn labels() -> impl Iterator<Item = (&'static str, u16)> {
+    BY_LABEL.iter().map(|same| same[0].label).zip(0..)
 }
 
-/// Those that begin with this atom.
-pub fn labelled(label: &[u8]) -> &'static [Request] {
-    BY_LABEL.get(label).map_or(&[], Vec::as_slice)
+/// Those that begin with the label of that number.
+pub fn labelled(label: u16) -> &'static [Request] {
+    BY_LABEL.get(usize::from(label)).map_or(&[], Vec::as_slice)
 }
 
 #[cfg(test)]
@@ -475,7 +471,9 @@ mod tests {
     fn every_label_is_known_as_one() {
         let names = Names { peer: b"a@b".as_slice().into(), guard: b"c@d".as_slice().into() };
         for request in REQUESTS {
-            assert_eq!(names.word(request.label.as_bytes()), Word::Request, "{}", request.label);
+            let word = names.word(request.label.as_bytes());
+            let Word::Request(label) = word else { unreachable!("{}: {word:?}", request.label) };
+            assert!(labelled(label).iter().any(|known| (known.label, known.rest) == (request.label, request.rest)));
         }
     }
 

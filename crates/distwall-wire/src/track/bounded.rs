@@ -1,5 +1,6 @@
 //! Tables that forget: their oldest entry where they are full, and what is older than an age.
 
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash};
 
@@ -34,6 +35,7 @@ impl Bounds {
 }
 
 struct Entry<V> {
+    /// Where it stands in the order of insertion.
     number: u64,
     since: u64,
     value: V,
@@ -42,40 +44,65 @@ struct Entry<V> {
 /// A table that forgets its oldest entry when it is full.
 pub struct Bounded<K, V, S = RandomState> {
     entries: HashMap<K, Entry<V>, S>,
-    /// Number, time and key in the order of insertion; entries that are gone, or were set anew, are passed over.
-    order: VecDeque<(u64, u64, K)>,
-    next: u64,
+    /// Time and key of each entry in the order of insertion; None where it is gone or was set anew.
+    order: VecDeque<Option<(u64, K)>>,
+    /// The number of the first of these; the others follow.
+    first: u64,
     overflowed: bool,
 }
 
 impl<K, V, S: Default> Default for Bounded<K, V, S> {
     fn default() -> Self {
-        Self { entries: HashMap::default(), order: VecDeque::new(), next: 0, overflowed: false }
+        Self { entries: HashMap::default(), order: VecDeque::new(), first: 0, overflowed: false }
     }
 }
 
 impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
-    /// Returns what was known before, however old.
-    pub fn insert(&mut self, key: K, value: V, bounds: Bounds) -> Option<V> {
-        self.next += 1;
-        let before = self.entries.insert(key, Entry { number: self.next, since: bounds.now, value });
-        self.order.push_back((self.next, bounds.now, key));
-        while let Some((number, since, key)) = self.order.front() {
-            let full = self.entries.len() as u64 > bounds.limit;
-            if !full && bounds.fresh(*since) {
-                break;
+    pub fn insert(&mut self, key: K, value: V, bounds: Bounds) {
+        self.insert_with(key, |_| value, bounds);
+    }
+
+    /// The value is made from what was known before, however old.
+    pub fn insert_with(&mut self, key: K, value: impl FnOnce(Option<&V>) -> V, bounds: Bounds) {
+        let (number, since) = (self.first + self.order.len() as u64, bounds.now);
+        match self.entries.entry(key) {
+            Occupied(mut known) => {
+                let value = value(Some(&known.get().value));
+                let before = known.insert(Entry { number, since, value });
+                self.pass_over(before.number);
             }
-            if self.entries.get(key).is_some_and(|entry| entry.number == *number) {
+            Vacant(new) => {
+                new.insert(Entry { number, since, value: value(None) });
+            }
+        }
+        self.order.push_back(Some((since, key)));
+        while let Some(first) = self.order.front() {
+            if let Some((since, key)) = first {
+                let full = self.entries.len() as u64 > bounds.limit;
+                if !full && bounds.fresh(*since) {
+                    break;
+                }
                 self.overflowed |= full;
                 self.entries.remove(key);
             }
             self.order.pop_front();
+            self.first += 1;
         }
         if self.order.len() > 2 * self.entries.len() + 64 {
-            let entries = &self.entries;
-            self.order.retain(|(number, _, key)| entries.get(key).is_some_and(|entry| entry.number == *number));
+            self.order.retain(Option::is_some);
+            for (number, (_, key)) in (self.first..).zip(self.order.iter().flatten()) {
+                if let Some(entry) = self.entries.get_mut(key) {
+                    entry.number = number;
+                }
+            }
         }
-        before.map(|entry| entry.value)
+    }
+
+    /// The entry with that number is gone.
+    fn pass_over(&mut self, number: u64) {
+        if let Some(place) = self.order.get_mut((number - self.first) as usize) {
+            *place = None;
+        }
     }
 
     pub fn get(&self, key: &K, bounds: Bounds) -> Option<&V> {
@@ -94,7 +121,9 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
         if self.entries.is_empty() {
             return None;
         }
-        self.entries.remove(key).map(|entry| entry.value)
+        let entry = self.entries.remove(key)?;
+        self.pass_over(entry.number);
+        Some(entry.value)
     }
 
     /// Whether what is not known here may have been forgotten because there was no room.
