@@ -23,7 +23,7 @@ TRAIL = re.findall(r"^```\n(\$ distwall .*?)^```", PAGE, re.MULTILINE | re.DOTAL
 SECRET = b"the secret of ann's phone"
 TABLE = "break_glass"
 RULES = tomllib.loads(POLICY)["peers"][0]["rules"]
-TABLES = POLICY[POLICY.index("[tables") : POLICY.index("[[peers]]")]
+TABLES = POLICY[POLICY.index("[tables") : POLICY.index("[[peers]]")].replace("shop_sup", "kernel_sup")
 QUARTER = 15 * 60
 
 
@@ -154,6 +154,9 @@ def test_with_a_token(here: Inside, clock: Clock) -> None:
     show = f"gen_server:call({{distwall, '{GUARD}'}}, {{authenticate, \"{token}\"}})"
     assert ann.eval(show) == f"{{ok,{TABLE},{QUARTER}}}"
     assert can_look(ann)
+    for beyond in ("which_children, [init]", "start_child, [kernel_sup, specification]"):
+        with pytest.raises(ErlangError, match="not_allowed"):
+            ann.eval(f"erpc:call('{GUARD}', supervisor, {beyond})")
     clock.ahead += QUARTER
     here.gate.wait_event("grant_expired", actor="token of unix:bob")
     assert not can_look(ann)
