@@ -180,6 +180,12 @@ class Channel:
         where it would decide otherwise is told by events, and no more. ``audit``: what rules refuse passes and is told.
         """
 
+    def set_limits(self, limits: Mapping[str, int] | None, *, close_on_limit: bool = False) -> None:
+        """Keeps other limits from the next command on; both as when the channel was made. What is used up stays so.
+
+        Raises ValueError for an unknown limit.
+        """
+
     def answer(
         self, ticket: int, verdict: Verdict, payload: bytes | None, now: float
     ) -> tuple[list[bytes | memoryview], bytes | None, list[Event] | None, str | None]:

@@ -107,6 +107,43 @@ def test_a_changed_file_is_in_force_at_once(play: Play) -> None:
     play(story)
 
 
+@pytest.mark.parametrize(
+    ("more", "given"),
+    [
+        ("limits = { tracked = 5 }", ({"tracked": 5}, False)),
+        ('on_limit = "close"', ({}, True)),
+        ('limits = { bytes_per_second = 7 }\non_limit = "close"', ({"bytes_per_second": 7}, True)),
+    ],
+)
+def test_changed_limits_reach_open_channels(play: Play, more: str, given: tuple[dict[str, int], bool]) -> None:
+    async def story(ground: Ground) -> None:
+        kept: list[tuple[dict[str, int], bool]] = []
+
+        class Core:
+            """The channel's, with what limits it is given."""
+
+            def __init__(self, core: Any) -> None:
+                self._core = core
+
+            def set_limits(self, limits: dict[str, int], *, close_on_limit: bool) -> None:
+                self._core.set_limits(limits, close_on_limit=close_on_limit)
+                kept.append((limits, close_on_limit))
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(self._core, name)
+
+        ground.handle.core = Core(ground.handle.core)  # type: ignore[assignment]  # it passes the rest on
+        ground.reloader.apply(TEXT + more)
+        assert kept == [given]
+        assert ground.closed == []
+        ground.reloader.apply(TEXT.replace('"deny *"', '"deny *", "accept link"') + more)
+        assert len(kept) == 1, "the limits are the same"
+        ground.reloader.apply(TEXT)
+        assert kept[1:] == [({}, False)]
+
+    play(story)
+
+
 @pytest.mark.parametrize("how", ["replaced", "removed first", "linked"])
 def test_editors_write_in_other_ways(play: Play, how: str) -> None:
     async def story(ground: Ground) -> None:

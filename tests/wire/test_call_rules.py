@@ -84,6 +84,63 @@ def test_rules_on_spawn_requests_see_it(carrier: str) -> None:
     assert not [one for output in outputs for one in output.forward]
 
 
+SENT = {name: LOOKUP[name] for name in ("rex", "rex, block", "rex, cast", "net_kernel")}
+OPEN_CARRIERS = (
+    "accept reg_send rex",
+    "accept reg_send net_kernel",
+    "accept otp_internal rex",
+    "accept otp_internal n*",
+)
+ANY = "00"
+"""The pattern ``_``."""
+
+
+@pytest.mark.parametrize("carrier", SENT)
+@pytest.mark.parametrize(
+    ("texts", "looks_up", "deletes"),
+    [
+        (OPEN_CARRIERS, False, False),
+        ((*OPEN_CARRIERS, f"accept otp_internal when {ANY}", f"accept reg_send when {ANY}"), False, False),
+        ((*OPEN_CARRIERS, "accept call inventory:lookup/1"), True, False),
+        ((*OPEN_CARRIERS, "accept spawn_request inventory:lookup/1"), True, False),
+        (("accept spawn_request inventory:lookup/1",), True, False),
+        (("accept spawn_request",), True, True),
+        ((*OPEN_CARRIERS, "accept otp_internal"), True, True),
+        ((*OPEN_CARRIERS, "accept otp_internal", "deny spawn_request inventory:delete/1"), True, False),
+        (("accept reg_send", "accept spawn_request", "deny spawn_request inventory:delete/1 layer=1"), True, True),
+        (("deny spawn_request inventory:delete/1", "accept spawn_request", "accept reg_send"), True, False),
+        (("deny reg_send rex", "deny reg_send net_kernel", "accept spawn_request inventory:lookup/1"), False, False),
+        (("accept spawn_request inventory:lookup/1", "deny reg_send layer=2"), True, False),
+        (("accept reg_send", "accept * layer=0"), True, True),
+    ],
+)
+def test_a_rule_on_the_carrier_never_lets_pass_what_it_carries(
+    carrier: str, texts: tuple[str, ...], looks_up: bool, deletes: bool
+) -> None:
+    wall = Wall(*texts, "deny * layer=2")
+    for sent, accepted in ((LOOKUP[carrier], looks_up), (DELETE[carrier], deletes)):
+        (passes if accepted else refused)(wall, sent)
+
+
+@pytest.mark.parametrize("carrier", SENT)
+def test_under_a_rule_for_all(carrier: str) -> None:
+    passes(Wall("accept *"), LOOKUP[carrier])
+    wall = Wall("deny spawn_request inventory:delete/1", "accept *")
+    passes(wall, LOOKUP[carrier])
+    refused(wall, DELETE[carrier])
+    outputs = [wall.inbound(one) for one in wall.from_peer.frames(DELETE[carrier], fragment=200)]
+    assert not [one for output in outputs for one in output.forward]
+    for name in ("rex", "net_kernel"):
+        wall = Wall(f"deny reg_send {name}", "accept *")
+        (refused if name == carrier.partition(",")[0] else passes)(wall, LOOKUP[carrier])
+
+
+def test_what_is_no_call_is_judged_by_the_rules_on_its_target() -> None:
+    wall = Wall("accept reg_send rex", "accept otp_internal rex", "deny spawn_request", "deny *")
+    passes(wall, tell((P.pid(), A("features_request"))))
+    passes(wall, tell((P.pid(), (A("sbcast"), A("server"), 1))))
+
+
 def test_names_of_targets() -> None:
     wall = Wall("deny *")
     assert wall.inbound(DELETE["erpc"]).events[0][2] == "inventory:delete/1 by erpc:execute_call/4"

@@ -368,3 +368,29 @@ def test_many_empty_fragments() -> None:
     assert len(forward) <= 120_000
     assert wall.channel.pending() == 0
     assert T.name not in wall.at_guard.atoms
+
+
+# === other limits on an open channel ===
+
+
+def test_other_limits_hold_from_the_next_command_on() -> None:
+    wall = Wall("accept *", limits={"new_atoms": 6})
+    assert wall.inbound(tell([Atom(f"a{n}") for n in range(3)])).forward
+    assert wall.inbound(tell(Atom("b"))).reasons == ["limit:new_atoms"]
+    wall.channel.set_limits({"new_atoms": 7})
+    assert wall.inbound(tell(Atom("b"))).forward
+    wall.channel.set_limits({"new_atoms": 7, "term_depth": 2}, close_on_limit=True)
+    assert wall.inbound(tell([[1]])).forward
+    assert wall.inbound(tell(Atom("c"))).closed == "the limit new_atoms is exceeded"
+    with pytest.raises(ValueError, match="unknown limit: speed"):
+        wall.channel.set_limits({"speed": 1})
+
+
+def test_other_limits_of_tracking() -> None:
+    wall = Wall("accept link", "deny *")
+    link = [message(Op.LINK, Wall.peer.pid(n), Wall.guard.pid()) for n in range(5)]
+    assert wall.inbound(*link[:3]).forward == link[:3]
+    wall.channel.set_limits({"tracked": 3})
+    assert wall.inbound(link[3]).reasons == ["limit:tracked"]
+    wall.channel.set_limits(None)
+    assert wall.inbound(link[4]).forward == [link[4]]

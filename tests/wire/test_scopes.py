@@ -242,13 +242,27 @@ def test_age() -> None:
     tells(wall, shows(SHOWN), call, monitor)
     wall.now += 60
     tells(wall, shows(G.pid(20)))
-    passes(wall, send(SHOWN))
     wall.now += 50
     refused(wall, send(SHOWN))
     passes(wall, send(G.pid(20)))
     refused(wall, message(Op.SEND_SENDER, P.pid(), HIDDEN, payload=(G.ref(), 1)))
     # Monitors and links stay.
     once(wall, message(Op.PAYLOAD_MONITOR_P_EXIT, SERVER, HIDDEN, G.ref(3), payload=1))
+
+
+def test_what_is_used_does_not_age() -> None:
+    wall = Wall(*EXPOSED, "accept spawn_request", limits={"tracked_age": 100})
+    alias_send = message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=1)
+    tells(wall, shows(SHOWN), shows(G.alias()), shows(G.pid(20)))
+    for _ in range(10):
+        wall.now += 90
+        tells(wall, shows(G.pid(30)))
+        passes(wall, send(SHOWN))
+        passes(wall, alias_send)
+    refused(wall, send(G.pid(20)))
+    wall.now += 110
+    refused(wall, send(SHOWN))
+    refused(wall, alias_send)
 
 
 def test_for_ever() -> None:

@@ -324,6 +324,12 @@ impl Channel {
         Ok(())
     }
 
+    #[pyo3(signature = (limits, *, close_on_limit=false))]
+    fn set_limits(&mut self, limits: Option<&Bound<'_, PyAny>>, close_on_limit: bool) -> PyResult<()> {
+        self.channel.set_limits(caps(limits)?, close_on_limit);
+        Ok(())
+    }
+
     fn pending(&self) -> u64 {
         self.channel.pending()
     }

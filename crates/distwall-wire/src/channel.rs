@@ -81,7 +81,7 @@ pub struct Channel {
     made: Vec<u8>,
 }
 
-/// What a verdict is made from and doesn't change.
+/// What a verdict is made from and doesn't change, but for rules and limits.
 struct Fixed {
     ends: Ends,
     policies: Policies,
@@ -159,6 +159,14 @@ impl Channel {
     pub fn set_policies(&mut self, policies: Policies) {
         self.fixed.policies = policies;
         self.state.opinions.clear();
+    }
+
+    /// Keeps these limits from the next command on; what is on its way already stays. `close`: as in [`Setup`].
+    pub fn set_limits(&mut self, limits: Limits, close: bool) {
+        self.state.track.set_bounds(limits.tracked(), limits.tracked_age());
+        self.state.rates.cap(&limits);
+        self.fixed.ends.limits = limits;
+        self.fixed.close_on_limit = close;
     }
 
     /// A frame that distwall makes up, for either side: a control message and a payload, atoms written out.

@@ -23,7 +23,7 @@ use crate::term::{tag, Pid, Reader};
 use crate::track::{Asked, Pair, Track, Watched};
 use crate::{Bad, Direction};
 
-/// The two ends of a channel and what they agreed on. Doesn't change.
+/// The two ends of a channel and what they agreed on. Only the caps change.
 pub struct Ends {
     /// Node names.
     pub names: Names,
@@ -201,16 +201,33 @@ impl Court<'_> {
             return Ok(Ruling::deny(reason));
         }
         let settles = settles(message, self.track, direction)?;
-        let may_call = settles.is_none() && (control.mfa.is_some() || is_message(control) && policy.judges_calls());
-        let call = if may_call { called(message, self.track, direction) } else { NO_CALL };
+        let unasked = settles.is_none();
+        let mut call = NO_CALL;
+        if unasked && control.mfa.is_some() {
+            call = called(message, self.track, direction);
+        }
         let mut own = self.decide(message, &call, settles.is_none(), false);
         if settles.is_none() && own.is_some_and(Decision::opens_all) && self.is_unasked(control) {
             own = self.decide(message, &call, false, false);
         }
+        // What a message calls is not told by whom it is sent to: it is judged as in a spawn request.
+        let accepted_otherwise = own.is_some_and(|own| own.verdict == Verdict::Accept && !own.opens_all());
+        let may_call = unasked && is_message(control) && (policy.names_calls() || accepted_otherwise);
+        if may_call {
+            call = called(message, self.track, direction);
+        }
+        let carried = may_call && !matches!(call.call, Call::None);
         let by_call = self.decide_call(&call).filter(|call| own.is_none_or(|own| call.layer <= own.layer));
-        let decision = by_call.or_else(|| self.opens_carrier(control, own)).or(own);
+        let inner = if carried && by_call.is_none() { self.decide_function(&call.call, true) } else { None };
+        // A rule that names the carrier can refuse what it carries, but not let it pass.
+        let refuses = |own: &Decision| own.verdict != Verdict::Accept && !own.star;
+        let vetoed =
+            carried && own.is_some_and(|own| refuses(own) && inner.is_none_or(|inner| own.layer <= inner.layer));
+        let speaks = |inner: &&Decision| !vetoed && (inner.verdict == Verdict::Accept || !inner.star);
+        let decision = by_call.or_else(|| self.opens_carrier(control, own)).or(inner.filter(speaks)).or(own);
+        let opened_inside = !vetoed && inner.is_some_and(|inner| inner.verdict == Verdict::Accept);
         // What a shell's fun calls is not told by what carries it.
-        let read = self.reads_funs && by_call.is_none() && call.is_typed();
+        let read = self.reads_funs && by_call.is_none() && call.is_typed() && !vetoed;
         // An accepted call opens what carries it.
         let opened = read || by_call.is_some_and(|call| call.verdict == Verdict::Accept);
         let accepted = read || decision.is_some_and(|decision| decision.verdict == Verdict::Accept);
@@ -245,13 +262,19 @@ impl Court<'_> {
         };
         let pattern = decision.filter(|_| accepted).and_then(|decision| decision.pattern.as_ref());
         let shaped = opened
-            || pattern.is_some_and(|pattern| pattern.is_particular())
+            || opened_inside
+            || !carried
+                && pattern.is_some_and(|pattern| pattern.is_particular())
                 && !message
                     .payload
                     .is_some_and(|payload| misdirected(payload, message.asker.as_ref(), direction.other().word()));
         if let (true, false, false, Some(payload)) = (is_message(control), star, shaped, message.payload) {
-            if let Some((refusal, own)) = self.refused_as_internal(message, payload, settles.is_some(), scanner, watch)
-            {
+            let refused = if carried {
+                self.refused_as_carrier()
+            } else {
+                self.refused_as_internal(message, payload, settles.is_some(), scanner, watch)
+            };
+            if let Some((refusal, own)) = refused {
                 if stands(refusal, audit || own) {
                     return Ok(Ruling::refused(refusal, None));
                 }
@@ -330,14 +353,17 @@ impl Court<'_> {
 
     /// Whether what the message calls has to be seen before it can be judged.
     fn may_call(&self, control: &Control<'_>) -> bool {
-        let calls = self.policy.judges_calls();
         match control.mfa {
             Some(mfa) => {
-                calls
+                self.policy.judges_calls()
                     || self.policy.has_keys(Command::SpawnRequest)
                         && wrappers::forms(mfa.module.text, mfa.function.text).is_some()
             }
-            None => calls && is_message(control) && carriers(self.track, self.direction, control).next().is_some(),
+            None => {
+                self.policy.names_calls()
+                    && is_message(control)
+                    && carriers(self.track, self.direction, control).next().is_some()
+            }
         }
     }
 
@@ -392,11 +418,7 @@ impl Court<'_> {
                 let key = [mfa.module.text, mfa.function.text, decimal(mfa.arity, &mut digits)];
                 return policy.decide(command, Some(&key), star, speaks);
             }
-            let (key, arguments) = key(&call.call, &mut digits);
-            return policy.decide(command, key.as_ref().map(|key| &key[..]), star, |decision| match arguments {
-                Some(arguments) => decision.scope.is_none() && self.matches_arguments(decision, arguments),
-                None => !(decision.verdict == Verdict::Accept && decision.keyed) && decision.pattern.is_none(),
-            });
+            return self.decide_function(&call.call, star);
         }
         match control.to {
             Some(Target::Name(name)) if matches!(command, Command::RegSend | Command::Monitor) => {
@@ -409,6 +431,17 @@ impl Court<'_> {
             }
             _ => policy.decide(command, None, star, speaks),
         }
+    }
+
+    /// The rule on spawn requests that decides about what is called. `star`: whether rules for `*` speak.
+    fn decide_function(&self, call: &Call<'_>, star: bool) -> Option<&Decision> {
+        let mut digits = [0; 3];
+        let (key, arguments) = key(call, &mut digits);
+        let key = key.as_ref().map(|key| &key[..]);
+        self.policy.decide(Command::SpawnRequest, key, star, |decision| match arguments {
+            Some(arguments) => decision.scope.is_none() && self.matches_arguments(decision, arguments),
+            None => !(decision.verdict == Verdict::Accept && decision.keyed) && decision.pattern.is_none(),
+        })
     }
 
     fn matches(&self, pattern: &Pattern, message: &Message<'_, '_>) -> bool {
@@ -463,6 +496,13 @@ impl Court<'_> {
                 _ => None,
             }
         })
+    }
+
+    /// Whether no rule opens a message that carries a call: one that says of which messages it speaks doesn't mean all calls.
+    fn refused_as_carrier(&self) -> Option<(Refusal, bool)> {
+        let decision = self.policy.decide_internal(None, |decision| decision.pattern.is_none());
+        let refused = decision.is_none_or(|decision| decision.verdict != Verdict::Accept);
+        refused.then(|| (Refusal::by(decision, Reason::OtpInternal), decision.is_some_and(|decision| decision.audit)))
     }
 
     /// Whether the message makes an OTP process run code and no rule opens that. The refusal, and whether it is only recorded.

@@ -94,8 +94,8 @@ limits! {
     spawn_heap = 1 << 24,
     /// Entries of one kind that tracking keeps (links, monitors, calls, ...).
     tracked = 65_536,
-    /// Seconds after which a call, spawn request or unlink that was not answered, or a process or alias that was disclosed, is
-    /// forgotten; 0: never.
+    /// Seconds after which a call, spawn request or unlink that was not answered is forgotten, and a process or alias that was
+    /// neither disclosed again nor used as one; 0: never.
     tracked_age = 7 * 24 * 3600,
 }
 

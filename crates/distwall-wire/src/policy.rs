@@ -192,6 +192,8 @@ pub struct Policy {
     calls: Index,
     /// The strongest rule that accepts a call.
     opens_calls: Option<Decision>,
+    /// Whether rules name calls or spawn requests.
+    names_calls: bool,
     third_nodes: Vec<Glob>,
     funs: Option<bool>,
 }
@@ -218,6 +220,7 @@ impl Policy {
         let mut policy =
             Policy { third_nodes: third_nodes.iter().map(|glob| Glob::new(glob)).collect(), funs, ..Policy::default() };
         for (rank, rule) in rules.iter().enumerate() {
+            policy.names_calls |= matches!(rule.subject, Subject::Call | Subject::Command(Command::SpawnRequest));
             let decision = Decision {
                 rank: rank as u32,
                 verdict: rule.verdict,
@@ -267,6 +270,12 @@ impl Policy {
     #[must_use]
     pub fn judges_calls(&self) -> bool {
         !self.calls.shapes.is_empty() || !self.calls.coarse.is_empty()
+    }
+
+    /// Whether there are rules that decide about calls, however they arrive; else `*` does.
+    #[must_use]
+    pub fn names_calls(&self) -> bool {
+        self.names_calls
     }
 
     /// The strongest rule that accepts a call.

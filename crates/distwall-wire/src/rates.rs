@@ -49,6 +49,15 @@ impl Rates {
         self.bytes = (self.bytes - bytes as f64).max(-(limits.bytes_per_second() as f64));
     }
 
+    /// No more is left than these limits allow in a second.
+    pub fn cap(&mut self, limits: &Limits) {
+        for (left, command) in self.commands.iter_mut().zip(Command::ALL) {
+            *left = left.min(limits.per_second(command) as f64);
+        }
+        self.all = self.all.min(limits.commands_per_second() as f64);
+        self.bytes = self.bytes.min(limits.bytes_per_second() as f64);
+    }
+
     /// One command is there; if it is one too many, over which limit.
     #[inline]
     pub fn take(&mut self, command: Command) -> Option<&'static str> {
@@ -113,6 +122,19 @@ mod tests {
         rates.receive(0, 11.0, &limits);
         rates.receive(0, 12.0, &limits);
         assert_eq!(taken(&mut rates, Command::Send), 10);
+    }
+
+    #[test]
+    fn other_limits_hold_at_once() {
+        let (many, few) = (limits(&[("link_per_second", 20)]), limits(&[("link_per_second", 5)]));
+        let mut rates = Rates::new(&many);
+        rates.receive(0, 1000.0, &many);
+        rates.cap(&few);
+        assert_eq!(taken(&mut rates, Command::Link), 5);
+        rates.cap(&many);
+        assert_eq!(taken(&mut rates, Command::Link), 0);
+        rates.receive(0, 1001.0, &many);
+        assert_eq!(taken(&mut rates, Command::Link), 20);
     }
 
     #[test]

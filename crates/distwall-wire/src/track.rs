@@ -9,7 +9,7 @@
 //!
 //! Every table is bounded. One that is full forgets its oldest entry (whose answer will then need a rule), but for what the peer sets
 //! up: that takes no more. A peer fills no table of the guarded node's side, so it can't make distwall forget what that asked for or
-//! disclosed. What is never answered is forgotten after an age; monitors and links stay.
+//! disclosed. What is never answered is forgotten after an age, and so is what was disclosed and is not used; monitors and links stay.
 //!
 //! Both nodes can end the same thing at the same time, and each says so. So what one of them ended stays known for a minute: the
 //! other's ending of it crosses on the way. A process that has ended is still written to by those who haven't heard of it.
@@ -149,6 +149,11 @@ impl Track {
     #[must_use]
     pub fn new(limit: u64, age: u64) -> Self {
         Self { bounds: Bounds { limit, age, now: 0 }, ..Self::default() }
+    }
+
+    /// Changes the bounds; what there is no room for any more goes when something is added.
+    pub fn set_bounds(&mut self, limit: u64, age: u64) {
+        self.bounds = Bounds { limit, age, ..self.bounds };
     }
 
     /// What time it is, in seconds from any start.
@@ -335,24 +340,24 @@ impl Track {
         references.iter().for_each(|reference| side.aliases.insert(*reference, bounds));
     }
 
-    /// Whether a process of `side` went to the other.
+    /// Whether a process of `side` went to the other. Who asks that is about to use it, so it doesn't get old.
     #[must_use]
     pub fn is_exposed(&self, side: Direction, pid: Pid) -> bool {
         let side = self.side(side);
-        side.exposed.has(pid, self.bounds) || side.gone.has(pid, self.bounds.for_seconds(CROSSING))
+        side.exposed.is_used(pid, self.bounds) || side.gone.has(pid, self.bounds.for_seconds(CROSSING))
     }
 
-    /// Whether a reference of `side` went to the other.
+    /// Whether a reference of `side` went to the other; likewise.
     #[must_use]
     pub fn is_exposed_alias(&self, side: Direction, alias: Reference) -> bool {
-        self.side(side).aliases.has(alias, self.bounds)
+        self.side(side).aliases.is_used(alias, self.bounds)
     }
 
-    /// Whether the other made a process of `side`.
+    /// Whether the other made a process of `side`; likewise.
     #[must_use]
     pub fn is_spawned(&self, side: Direction, pid: Pid) -> bool {
         let side = self.side(side);
-        side.spawned.has(pid, self.bounds) || side.gone_spawned.has(pid, self.bounds.for_seconds(CROSSING))
+        side.spawned.is_used(pid, self.bounds) || side.gone_spawned.has(pid, self.bounds.for_seconds(CROSSING))
     }
 
     /// Whether a process of `side` is linked, as the other sees it.

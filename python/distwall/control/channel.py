@@ -118,6 +118,7 @@ class ChannelHandle:
         self.carry_out: Callable[[Outcome], None] = lambda _: None
         """Does what the core says is to be done, as if the peer had sent something; the gateway sets it."""
         self._judgement = judgement
+        self._limited_by = entry
         self._owner = owner
         self._started = time.monotonic()
         self._close = close
@@ -129,6 +130,12 @@ class ChannelHandle:
             self._judgement = judgement
             self.core.set_policy(judgement.core, **judgement.settings())
             self.asks = judgement.hooks is not None
+
+    def keep_limits(self) -> None:
+        """Keeps the limits of its entry, which may be another one now, from the next command on."""
+        old, self._limited_by = self._limited_by, self.entry
+        if (old.limits, old.on_limit) != (self.entry.limits, self.entry.on_limit):
+            self.core.set_limits(self.entry.limits, close_on_limit=self.entry.on_limit == "close")
 
     def waits(self, ticket: int) -> bool:
         """Whether a command waits for the answer to that question."""

@@ -171,9 +171,10 @@ class Channels(abc.ABC):
         self._record_folded(None)
 
     def _refresh(self) -> None:
-        """After a change: every channel judges by what holds now, from its next command on."""
+        """After a change: every channel judges by what holds now, and keeps its limits, from its next command on."""
         self.rulebook.changed()
         for handle in self._channels:
+            handle.keep_limits()
             handle.judge_by(self.rulebook.judgement(handle.entry, handle.peer, handle.guard))
 
     def _budget(self, entry: Entry, guard: str, creation: int) -> Budget:

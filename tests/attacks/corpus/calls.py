@@ -107,6 +107,13 @@ ATTACKS = [
         policy=CARRIERS,
     ),
     Attack(
+        name="a function by rex, all of it open",
+        does="any function, where sends to rex are accepted, and what OTP obeys there, beside one function",
+        policy=["accept reg_send rex", "accept monitor rex", "accept otp_internal rex", "accept call lists:seq/2"],
+        reason="otp_internal",
+        erlang=f"{{rex, G}} ! {{self(), {{call, {MFA}, group_leader()}}}}, ok",
+    ),
+    Attack(
         name="a function by rex, by its wrapper",
         does="any function, where sends to rex are accepted",
         policy=CARRIERS,

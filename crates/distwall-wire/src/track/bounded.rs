@@ -3,6 +3,7 @@
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::quality::RandomState;
 use rustc_hash::FxBuildHasher;
@@ -37,14 +38,22 @@ impl Bounds {
 struct Entry<V> {
     /// Where it stands in the order of insertion.
     number: u64,
-    since: u64,
+    /// When it was set, or last used; may change while a table is read.
+    since: AtomicU64,
     value: V,
+}
+
+impl<V> Entry<V> {
+    fn since(&self) -> u64 {
+        self.since.load(Ordering::Relaxed)
+    }
 }
 
 /// A table that forgets its oldest entry when it is full.
 pub struct Bounded<K, V, S = RandomState> {
     entries: HashMap<K, Entry<V>, S>,
-    /// Time and key of each entry in the order of insertion; None where it is gone or was set anew.
+    /// Time and key of each entry in the order of insertion; None where it is gone or was set anew. One that was used since that
+    /// time takes its place at the end.
     order: VecDeque<Option<(u64, K)>>,
     /// The number of the first of these; the others follow.
     first: u64,
@@ -68,22 +77,29 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
         match self.entries.entry(key) {
             Occupied(mut known) => {
                 let value = value(Some(&known.get().value));
-                let before = known.insert(Entry { number, since, value });
+                let before = known.insert(Entry { number, since: since.into(), value });
                 self.pass_over(before.number);
             }
             Vacant(new) => {
-                new.insert(Entry { number, since, value: value(None) });
+                new.insert(Entry { number, since: since.into(), value: value(None) });
             }
         }
         self.order.push_back(Some((since, key)));
-        while let Some(first) = self.order.front() {
+        while let Some(first) = self.order.front().copied() {
             if let Some((since, key)) = first {
                 let full = self.entries.len() as u64 > bounds.limit;
-                if !full && bounds.fresh(*since) {
+                if !full && bounds.fresh(since) {
                     break;
                 }
-                self.overflowed |= full;
-                self.entries.remove(key);
+                let used =
+                    self.entries.get_mut(&key).filter(|entry| entry.since() > since && bounds.fresh(entry.since()));
+                if let Some(entry) = used {
+                    entry.number = self.first + self.order.len() as u64;
+                    self.order.push_back(Some((entry.since(), key)));
+                } else {
+                    self.overflowed |= full;
+                    self.entries.remove(&key);
+                }
             }
             self.order.pop_front();
             self.first += 1;
@@ -109,12 +125,18 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
         if self.entries.is_empty() {
             return None;
         }
-        self.entries.get(key).filter(|entry| bounds.fresh(entry.since)).map(|entry| &entry.value)
+        self.entries.get(key).filter(|entry| bounds.fresh(entry.since())).map(|entry| &entry.value)
+    }
+
+    /// Whether it is known; then it is as young as if it were set now.
+    pub fn is_used(&self, key: &K, bounds: Bounds) -> bool {
+        let entry = self.entries.get(key).filter(|entry| bounds.fresh(entry.since()));
+        entry.inspect(|entry| entry.since.store(bounds.now, Ordering::Relaxed)).is_some()
     }
 
     /// To change what is known; its age stays.
     pub fn get_mut(&mut self, key: &K, bounds: Bounds) -> Option<&mut V> {
-        self.entries.get_mut(key).filter(|entry| bounds.fresh(entry.since)).map(|entry| &mut entry.value)
+        self.entries.get_mut(key).filter(|entry| bounds.fresh(entry.since())).map(|entry| &mut entry.value)
     }
 
     pub fn remove(&mut self, key: &K) -> Option<V> {
@@ -141,7 +163,7 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
 
     /// Whether an entry was set in this very second.
     fn is_new(&self, key: &K, bounds: Bounds) -> bool {
-        self.entries.get(key).is_some_and(|entry| entry.since == bounds.now)
+        self.entries.get(key).is_some_and(|entry| entry.since() == bounds.now)
     }
 }
 
@@ -159,6 +181,11 @@ impl Seen {
         if !self.table.is_new(&hash, bounds) {
             self.table.insert(hash, (), bounds);
         }
+    }
+
+    /// Whether it is known; then it is as young as if it were seen now.
+    pub fn is_used(&self, what: impl Hash, bounds: Bounds) -> bool {
+        !self.table.is_empty() && self.table.is_used(&self.hasher.hash_one(what), bounds)
     }
 
     pub fn has(&self, what: impl Hash, bounds: Bounds) -> bool {
@@ -202,6 +229,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_used_is_young_again() {
+        let mut seen = Seen::default();
+        let at = |now| Bounds { limit: 3, age: 10, now };
+        seen.insert(1, at(0));
+        seen.insert(2, at(0));
+        assert!(seen.is_used(1, at(9)) && !seen.is_used(3, at(9)));
+        seen.insert(4, at(12));
+        assert_eq!([1, 2, 4].map(|what| seen.has(what, at(12))), [true, false, true]);
+        assert_eq!(seen.table.len(), 2);
+        // Where there is no room, what was used stays for longer, too.
+        assert!(seen.is_used(1, at(13)));
+        (5..7).for_each(|what| seen.insert(what, at(14)));
+        assert_eq!([1, 4, 5, 6].map(|what| seen.has(what, at(14))), [true, false, true, true]);
+        assert!(!seen.is_used(1, at(23)));
+    }
+
+    #[test]
     fn order_does_not_grow_with_what_comes_and_goes() {
         let mut table: Bounded<u32, ()> = Bounded::default();
         let mut seen = Seen::default();
@@ -211,6 +255,8 @@ mod tests {
             table.remove(&i);
             seen.insert(7, bounds);
             seen.remove(7);
+            seen.insert(8, Bounds { now: u64::from(i), ..bounds });
+            seen.is_used(8, Bounds { now: u64::from(i), ..bounds });
         }
         assert!(table.order.len() < 200 && seen.table.order.len() < 200);
     }
