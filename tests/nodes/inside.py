@@ -1,7 +1,5 @@
 """Real nodes around a distwall that runs in this process, so that a test can call its `Firewall`."""
 
-import base64
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,7 +13,6 @@ from tests.nodes.harness.scene import release
 from tests.nodes.harness.wall import CLUSTER_COOKIE
 
 FOO = "foo@127.0.0.1"
-ERLANG = Path(__file__).parent / "erlang"
 
 
 class Inside:
@@ -53,13 +50,6 @@ class Inside:
         return self._stack.enter_context(
             Node(name, cookie="peer-cookie", folder=self._folder, epmd_port=epmd_port, otp=otp)
         )
-
-    def load(self, module: str) -> None:
-        """Compiles and loads a module of the tests on the guarded node."""
-        subprocess.run(["erlc", "-o", self._folder, ERLANG / module], check=True)
-        name = module.removesuffix(".erl")
-        beam = base64.b64encode((self._folder / f"{name}.beam").read_bytes()).decode()
-        self.bar.eval(f'{{module, _}} = code:load_binary({name}, "", base64:decode("{beam}"))')
 
 
 @contextmanager

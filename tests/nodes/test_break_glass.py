@@ -52,9 +52,7 @@ def here(tmp_path: Path, clock: Clock) -> Iterator[Inside]:
     with inside(tmp_path, [Peer(RULES)], tables=TABLES, control='node = "distwall@127.0.0.1"') as here:
         source = tmp_path / "login.erl"
         source.write_text(LOGIN)
-        here.bar.eval(
-            f'{{ok, M, B}} = compile:file("{source}", [binary, warnings_as_errors]), code:load_binary(M, "", B)'
-        )
+        here.bar.load(str(source.with_suffix("")))
         here.bar.eval(
             f'{{ok, _}} = login:start(#{{<<"ann">> => #{{node => \'{FOO}\', secret => <<"{SECRET.decode()}">>}}}})'
         )

@@ -13,7 +13,7 @@ BIG = "binary:copy(<<7>>, 200000)"
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Inside, Node]]:
     with inside(tmp_path_factory.mktemp("handlers"), [Peer(["accept *"])]) as here:
-        here.load("my_dist_handler.erl")
+        here.bar.load("my_dist_handler")
         here.bar.eval("probe:collector(seen), probe:collector(target), probe:start_server(server)")
         yield here, here.peer()
 

@@ -148,7 +148,7 @@ class TestFuns:
 
     @same_release
     def test_the_same_line_with_an_allowed_call_runs(self, here: Inside, foo: Node) -> None:
-        here.load("inventory.erl")
+        here.bar.load("inventory")
         self.shell(foo, "fun H() -> erpc:multicast(nodes(), H), inventory:touch(1) end")
         here.bar.wait_until("inventory:touched() =:= [1]")
 
