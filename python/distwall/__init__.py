@@ -12,4 +12,21 @@ The parts, from the wire to the operator: ``_core`` (Rust: judges every command,
 ``Firewall`` object and its HTTP API), ``audit`` (the event stream) and ``cli``.
 """
 
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+
+_PLACES = {
+    "Firewall": "distwall.control",
+    "load": "distwall.policy",
+    "running": "distwall.service",
+    "StartError": "distwall.service",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """`Firewall`, `load` and `running`, for programs that have distwall inside; loaded when they are used."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)

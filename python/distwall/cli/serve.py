@@ -1,19 +1,15 @@
-"""Puts the parts of a running firewall together, and takes them apart again."""
+"""Runs the firewall on the command line: until a signal ends it."""
 
 import asyncio
 import signal
-from errno import EADDRINUSE
 
 import uvloop
 
-from distwall.audit import AuditLog, InUseError, Rotation
 from distwall.cli.output import CommandError, say
 from distwall.cli.show import EventPrinter
-from distwall.control import Firewall, StateFile, UnsafeStateError
 from distwall.control.reload import Reloader
-from distwall.control.server import ControlServer
-from distwall.gateway import Gateway
 from distwall.policy import Policy
+from distwall.service import StartError, running
 
 
 def serve(policy: Policy, *, shadow: Policy | None, show_events: bool) -> None:
@@ -21,69 +17,28 @@ def serve(policy: Policy, *, shadow: Policy | None, show_events: bool) -> None:
 
     ``shadow`` is a candidate that judges beside the policy.
     """
-    uvloop.run(_serve(policy, shadow, show_events=show_events))
-
-
-async def _serve(policy: Policy, shadow: Policy | None, *, show_events: bool) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        audit = AuditLog(policy.audit.file, key=policy.audit.key, rotation=_rotation(policy))
-    except InUseError as error:
-        raise CommandError(str(error)) from None
-    except OSError as error:
-        raise CommandError(
-            f"{policy.audit.file}: can't write the audit log: {error.strerror}; correct [audit] file or its permissions"
-        ) from None
     printer = EventPrinter() if show_events else None
-    if printer:
-        audit.subscribe(printer.show)
     try:
-        firewall = Firewall(policy, audit, StateFile(policy.control.state))
-    except UnsafeStateError as error:
-        await audit.close()
-        raise CommandError(str(error)) from None
-    reloader = Reloader(firewall)
-    control = ControlServer(firewall, reloader, policy.control)
-    try:
-        gateway = Gateway(firewall)
-    except (OSError, ValueError) as error:
-        # Certificates, or the policy's own function that looks at them.
-        await audit.close()
-        raise CommandError(f"{policy.path}: [guard.tls]: {error}", exit_code=2) from None
-    started = False
-    try:
-        await control.start()
-        firewall.start()
-        await gateway.start()
-        reloader.start()
-        loop.add_signal_handler(signal.SIGHUP, reloader.reload, "SIGHUP")
-        firewall.notice("start", policy=str(policy.path), guards=list(policy.guard.nodes))
-        started = True
-        if shadow is not None:
-            firewall.set_shadow(shadow, actor="distwall run")
-        say(_ready(policy))
-        await stop.wait()
-    except OSError as error:
-        remedy = f"; stop what uses it, or change the address in {policy.path}" if error.errno == EADDRINUSE else ""
-        raise CommandError(f"{error.strerror or error}{remedy}") from None
+        uvloop.run(_serve(policy, shadow, printer))
+    except StartError as error:
+        raise CommandError(str(error), exit_code=2 if error.policy else 1) from None
     finally:
-        await reloader.close()
-        await gateway.close()
-        await control.close()
-        firewall.close()
-        if started:
-            firewall.notice("stop")
-        await audit.close()
         if printer:
             printer.close()
 
 
-def _rotation(policy: Policy) -> Rotation:
-    audit = policy.audit
-    return Rotation(audit.rotate_size, audit.rotate_age, audit.keep)
+async def _serve(policy: Policy, shadow: Policy | None, printer: EventPrinter | None) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def ready(reloader: Reloader) -> None:
+        loop.add_signal_handler(signal.SIGHUP, reloader.reload, "SIGHUP")
+        say(_ready(policy))
+
+    async with running(policy, shadow=shadow, on_event=printer.show if printer else None, on_ready=ready):
+        await stop.wait()
 
 
 def _ready(policy: Policy) -> str:
