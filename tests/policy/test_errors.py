@@ -150,7 +150,7 @@ def _errors(text: str, env: dict[str, str] | None = None) -> list[tuple[int, int
         # the other tables
         (HEAD + '[audit]\non_full = "stop"\n', 5, 11, "`stop` is no way to go on"),
         (HEAD + '[audit]\nfile = ""\n', 5, 8, "`file` is empty"),
-        (HEAD + '[control]\nhttp = "127.0.0.1:4380"\n', 5, 1, "does not have `http` yet"),
+        (HEAD + '[audit]\nnats = "nats://127.0.0.1"\n', 5, 1, "does not have `nats` yet"),
         (HEAD + '[control]\nnode = "distwall"\n', 5, 8, "is not of the form NAME@HOST"),
         (HEAD + '[control]\nnode = "distwall@*"\n', 5, 8, "is a glob"),
         (HEAD + '[control]\nnode = "bar@h"\n', 5, 8, "is a guarded node"),
