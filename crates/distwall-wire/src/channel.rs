@@ -98,6 +98,8 @@ struct State {
     shadow_differences: u64,
     lot: Lot,
     opinions: Opinions,
+    /// The last ticket under other rules and module filters: what those thought is not kept.
+    asked_before: u64,
 }
 
 /// What becomes of a frame.
@@ -131,6 +133,7 @@ impl Channel {
                 shadow_differences: 0,
                 lot: Lot::default(),
                 opinions: Opinions::default(),
+                asked_before: 0,
             },
             fixed: Fixed {
                 ends: Ends {
@@ -159,6 +162,7 @@ impl Channel {
     pub fn set_policies(&mut self, policies: Policies) {
         self.fixed.policies = policies;
         self.state.opinions.clear();
+        self.state.asked_before = self.state.lot.last_ticket();
     }
 
     /// Keeps these limits from the next command on; what is on its way already stays. `close`: as in [`Setup`].
@@ -351,7 +355,8 @@ impl Channel {
                 let sender = sender(&control);
                 if fixed.hooked(&control) || state.lot.holds(sender) {
                     let (body, atoms) = (parts.body.to_vec(), kept(caches, refs));
-                    let parked = Parked { ticket: 0, stage: Stage::Turn, body, atoms, versioned: parts.versioned };
+                    let parked =
+                        Parked { ticket: 0, stage: Stage::Turn, body, atoms, versioned: parts.versioned, asked: 0 };
                     self.detour(sender, parked, now, out)?;
                     self.made.clear();
                     return Ok(Action::Replace);

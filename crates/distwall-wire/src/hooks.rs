@@ -19,7 +19,7 @@ use crate::atoms::Atom;
 use crate::control::Command;
 use crate::limits::Limits;
 use crate::policy::Verdict;
-use crate::term::{Pid, Reference};
+use crate::term::{Pid, Reference, Table};
 
 /// Who is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,6 +97,26 @@ pub struct Parked {
     pub atoms: Vec<(u16, Arc<Atom>)>,
     /// Whether terms begin with 131.
     pub versioned: bool,
+    /// Bytes of the question about it, which somebody keeps until it is answered.
+    pub asked: usize,
+}
+
+impl Parked {
+    /// What its atoms are named by.
+    #[must_use]
+    pub fn table(&self) -> Table<'_> {
+        if self.versioned {
+            Table::Empty
+        } else {
+            Table::Kept(&self.atoms)
+        }
+    }
+
+    /// Bytes that it takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.body.len() + self.atoms.len() * size_of::<(u16, Arc<Atom>)>() + self.asked
+    }
 }
 
 /// What is parked on one channel, by sender (None: those that don't say who sends).
@@ -153,6 +173,12 @@ impl Lot {
         self.bytes + size as u64 <= limits.held_bytes() && self.count < limits.tracked()
     }
 
+    /// The number given last.
+    #[must_use]
+    pub fn last_ticket(&self) -> u64 {
+        self.next
+    }
+
     /// A number for a command that is to be parked.
     pub fn ticket(&mut self) -> u64 {
         self.next += 1;
@@ -172,7 +198,7 @@ impl Lot {
     }
 
     fn count_in(&mut self, sender: Option<Pid>, parked: &Parked) {
-        self.bytes += parked.body.len() as u64;
+        self.bytes += parked.size() as u64;
         self.count += 1;
         self.senders.insert(parked.ticket, sender);
     }
@@ -185,7 +211,7 @@ impl Lot {
             self.queues.remove(&sender);
         }
         if let Some(parked) = &parked {
-            self.bytes -= parked.body.len() as u64;
+            self.bytes -= parked.size() as u64;
             self.count -= 1;
             self.senders.remove(&parked.ticket);
         }

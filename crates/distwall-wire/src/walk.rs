@@ -48,10 +48,14 @@ pub fn skip(reader: &mut Reader<'_>, count: u64) -> Result<(), Bad> {
     Ok(())
 }
 
-/// Copies that many terms, with atoms that are named by position written out (the sizes that funs claim stay as they are).
-pub fn expand(reader: &mut Reader<'_>, count: u64, out: &mut Vec<u8>) -> Result<(), Bad> {
+/// Copies that many terms, with atoms that are named by position written out (the sizes that funs claim stay as they are). Two
+/// bytes can stand for an atom of a thousand, so it fails where `out` would get much longer than `limit`.
+pub fn expand(reader: &mut Reader<'_>, count: u64, out: &mut Vec<u8>, limit: u64) -> Result<(), Bad> {
     let mut need = count;
     while need > 0 {
+        if out.len() as u64 > limit {
+            return Err(Bad("a message is too long with its atoms written out"));
+        }
         let start = reader.pos;
         let more = children(reader)?;
         let token = &reader.data[start..reader.pos];

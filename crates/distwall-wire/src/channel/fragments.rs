@@ -145,7 +145,7 @@ impl Channel {
                     }
                     if direction == Direction::Inbound && (fixed.hooked(&control) || state.lot.holds(sender)) {
                         let body = std::mem::take(body);
-                        let parked = Parked { ticket: 0, stage: Stage::Turn, body, atoms, versioned: false };
+                        let parked = Parked { ticket: 0, stage: Stage::Turn, body, atoms, versioned: false, asked: 0 };
                         self.detour(sender, parked, now, out)?;
                         self.made.clear();
                         return Ok(Action::Replace);

@@ -6,7 +6,7 @@ use super::emit::write_whole;
 use super::{read, Channel, Fixed, Parts};
 use crate::control::{Command, Control, Target};
 use crate::event::{self, Reason};
-use crate::hooks::{clerk, question, ticket_of, Answer, Ask, Handler, Parked, Stage, OWN_NAME};
+use crate::hooks::{clerk, question, ticket_of, Answer, Ask, Handler, Lot, Parked, Stage, OWN_NAME};
 use crate::judge::{Message, Refusal, Ruling};
 use crate::output::{Output, Segment};
 use crate::policy::Verdict;
@@ -90,8 +90,16 @@ impl Fixed {
         }
     }
 
-    /// Puts the question about a command.
-    fn ask(&self, message: &Message<'_, '_>, body: &[u8], ticket: u64, stage: Stage, out: &mut Output) {
+    /// Puts the question about a command, and says how many bytes it takes; None: there is no room for that.
+    fn ask(
+        &self,
+        message: &Message<'_, '_>,
+        parked: &Parked,
+        stage: Stage,
+        lot: &Lot,
+        out: &mut Output,
+    ) -> Option<usize> {
+        let ticket = parked.ticket;
         let control = message.control;
         let hooks = self.policies.hooks.as_deref();
         let who = match stage {
@@ -99,33 +107,42 @@ impl Fixed {
             Stage::Handler => hooks.and_then(|hooks| hooks.handlers[control.command as usize].as_ref()),
             Stage::Funs | Stage::Turn => None,
         };
-        let mut ask = self.question(message, body, ticket, stage.name());
-        if let Some(Handler::Guard(module)) = who {
+        let mut ask = self.question(message, parked, ticket, stage.name())?;
+        if matches!(who, Some(Handler::Guard(_))) {
             (ask.kind, ask.payload) = ("guard", None);
+        }
+        let size = ask.control.len() + ask.payload.as_ref().map_or(0, Vec::len);
+        if !lot.room(parked.size() + size, &self.ends.limits) {
+            return None;
+        }
+        if let Some(Handler::Guard(module)) = who {
             let mut made = Vec::new();
             self.ask_guard(control, module, ticket, stage, &mut made);
             out.made(&made);
         }
         out.asks.push(ask);
+        Some(size)
     }
 
-    /// A question to the outside.
-    fn question(&self, message: &Message<'_, '_>, body: &[u8], ticket: u64, kind: &'static str) -> Ask {
+    /// A question to the outside; None: it would be too long.
+    fn question(&self, message: &Message<'_, '_>, parked: &Parked, ticket: u64, kind: &'static str) -> Option<Ask> {
         // All of it was scanned before, so it is whole.
         let written = |mut reader: Reader<'_>| {
             let mut out = Vec::new();
-            walk::expand(&mut reader, 1, &mut out).ok().map(|()| out)
+            walk::expand(&mut reader, 1, &mut out, self.ends.limits.held_bytes()).ok().map(|()| out)
         };
-        let table = message.payload.map_or(Table::Empty, |payload| payload.table);
-        let control = Reader::new(body, table, &self.ends.names);
-        Ask {
+        let control = Reader::new(&parked.body, parked.table(), &self.ends.names);
+        Some(Ask {
             ticket,
             kind,
             command: message.control.command,
             target: event::target(message.control, None),
-            control: written(control).unwrap_or_default(),
-            payload: message.payload.and_then(written),
-        }
+            control: written(control)?,
+            payload: match message.payload {
+                Some(payload) => Some(written(payload)?),
+                None => None,
+            },
+        })
     }
 
     /// Asks a module of the guarded node: a spawn request of its function, in the clerk's name.
@@ -173,7 +190,7 @@ impl Channel {
             return;
         }
         if let Some((sender, parked)) = self.state.lot.answered(ticket) {
-            let keep = parked.stage == Stage::Filter;
+            let keep = parked.stage == Stage::Filter && ticket > self.state.asked_before;
             if let Err(bad) = self.decided(sender, parked, answer, keep, None, now, out) {
                 self.close(bad, out);
             }
@@ -200,7 +217,7 @@ impl Channel {
         if !lot.holds(sender) {
             return self.go_on(sender, parked, Step::FIRST, now, out).map(|_| ());
         }
-        if lot.room(parked.body.len(), limits) {
+        if lot.room(parked.size(), limits) {
             lot.push(sender, parked);
             return Ok(());
         }
@@ -236,7 +253,7 @@ impl Channel {
         let verdict = if filter { message.payload.and_then(opinion_in) } else { spawned.map(|_| Verdict::Accept) };
         let answer = Answer { verdict: verdict.unwrap_or(Verdict::Deny), payload: None };
         // Why a filter gave no answer may be over next time.
-        let keep = filter && verdict.is_some();
+        let keep = filter && verdict.is_some() && ticket > self.state.asked_before;
         let mut inner = Output::default();
         let result = self.decided(sender, parked, answer, keep, spawned, now, &mut inner);
         for segment in &inner.forward {
@@ -289,19 +306,26 @@ impl Channel {
         if !matches!(scanner.whole(payload, 0, &watch), Ok(end) if end == payload.len()) {
             return Ok(false);
         }
-        let table = if parked.versioned { Table::Empty } else { Table::Kept(&parked.atoms) };
+        let table = parked.table();
         let mut reader = Reader::new(&parked.body, table, &fixed.ends.names);
         walk::skip(&mut reader, 1)?;
         let end = reader.pos;
         if end == parked.body.len() {
             return Ok(false);
         }
-        parked.body.truncate(end);
+        let mut body = parked.body[..end].to_vec();
         if parked.versioned {
-            parked.body.push(131);
+            body.push(131);
         }
-        parked.body.extend_from_slice(payload);
-        Ok(true)
+        body.extend_from_slice(payload);
+        let watch = fixed.watch(Direction::Inbound, table);
+        let parts = Parts { body: &body, sequence: None, versioned: parked.versioned };
+        // Of a spawn request it has to be as many arguments as were announced.
+        let fits = read(&parts, fixed, &mut Control::blank(), scanner, &watch).is_ok();
+        if fits {
+            parked.body = body;
+        }
+        Ok(fits)
     }
 
     /// Judges a command (anew, if it has waited) and lets it go on from where it was; false if it waits.
@@ -317,8 +341,9 @@ impl Channel {
         let caches = &mut lanes[Direction::Inbound as usize].caches;
         made.clear();
         scanner.found.clear();
+        parked.asked = 0;
         let body = &parked.body[..];
-        let table = if parked.versioned { Table::Empty } else { Table::Kept(&parked.atoms) };
+        let table = parked.table();
         let watch = fixed.watch(Direction::Inbound, table);
         let parts = Parts { body, sequence: None, versioned: parked.versioned };
         let mut control = Control::blank();
@@ -337,19 +362,17 @@ impl Channel {
             _ if ruling.verdict != Verdict::Accept => Gate::Pass,
             _ if step.crowded => Gate::Refused(Verdict::Deny, NO_ROOM),
             Some(verdict @ (Verdict::Deny | Verdict::Drop)) => Gate::Refused(verdict, Reason::Handler),
-            _ => match fixed.gate(&control, scanner.found.funs > 0, step.passed, &state.opinions) {
-                Gate::Wait(_) if !state.lot.room(body.len(), &fixed.ends.limits) => {
-                    Gate::Refused(Verdict::Deny, NO_ROOM)
-                }
-                gate => gate,
-            },
+            _ => fixed.gate(&control, scanner.found.funs > 0, step.passed, &state.opinions),
         };
         match gate {
             Gate::Wait(stage) => {
-                fixed.ask(&message, body, parked.ticket, stage, out);
-                parked.stage = stage;
-                state.lot.push_front(sender, parked);
-                return Ok(false);
+                if let Some(asked) = fixed.ask(&message, &parked, stage, &state.lot, out) {
+                    (parked.stage, parked.asked) = (stage, asked);
+                    state.lot.push_front(sender, parked);
+                    return Ok(false);
+                }
+                let refusal = Refusal { verdict: Verdict::Deny, rule: ruling.rule, reason: NO_ROOM };
+                ruling = Ruling::refused(refusal, None);
             }
             Gate::Refused(verdict, reason) => {
                 ruling = Ruling::refused(Refusal { verdict, rule: ruling.rule, reason }, None);
@@ -362,10 +385,7 @@ impl Channel {
         }
         let end = message.payload.map_or(body.len(), |payload| payload.pos);
         match gate {
-            Gate::Own => {
-                let ask = fixed.question(&message, body, 0, "own");
-                out.asks.push(ask);
-            }
+            Gate::Own => out.asks.extend(fixed.question(&message, &parked, 0, "own")),
             Gate::Rewrite(module) => {
                 let body = rewritten(body, end, &module, &fixed.ends.names.peer, table, &watch)?;
                 write_whole(made, &body, &parked.atoms, parked.versioned, caches);
