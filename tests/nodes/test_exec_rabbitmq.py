@@ -14,6 +14,7 @@ SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_rabbitmq() -> None:
     need("rabbitmq-server")
     host = socket.gethostname().partition(".")[0]

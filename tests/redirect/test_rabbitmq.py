@@ -18,6 +18,7 @@ DIST, AMQP = 25672, 5672
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.usefixtures("tools")
 def test_rabbitmq() -> None:
     need("rabbitmq-server")
