@@ -11,17 +11,25 @@ use crate::atoms::{AtomView, Names, Word};
 use crate::calls::{self, wrappers, Call};
 use crate::control::{Command, Control, Process, Target};
 use crate::event::{self, Reason};
-use crate::hooks::is_clerk;
 use crate::internal::{misdirected, otp_internal, Address};
 use crate::limits::Limits;
 use crate::pattern::Pattern;
 use crate::policy::{Decision, Policy, Scope, Verdict, PROCESS};
 use crate::reply::{End, Form};
 use crate::scan::{Scanner, Watch};
-use crate::shapes::{self, Answer, Asker};
-use crate::term::{tag, Pid, Reader};
-use crate::track::{Asked, Pair, Track, Watched};
+use crate::shapes::{self, Asker};
+use crate::term::{Pid, Reader};
+use crate::track::{Asked, Track};
 use crate::{Bad, Direction};
+
+mod called;
+mod standing;
+
+pub use called::{carried, names};
+pub use standing::{arguments, settles};
+
+use called::{called, carriers, decimal, key, CARRIERS, NO_CALL};
+use standing::{answered, destination, origin};
 
 /// The two ends of a channel and what they agreed on. Only the caps change.
 pub struct Ends {
@@ -542,241 +550,10 @@ impl Court<'_> {
     }
 }
 
-/// The registered names that the process is known by at which a command aims.
-pub fn names<'a>(track: &'a Track, direction: Direction, control: &Control<'_>) -> impl Iterator<Item = &'a [u8]> {
-    use Command::{Exit2, GroupLeader, Link, Monitor, Send};
-    let pid = match control.to {
-        Some(Target::Process(to)) if matches!(control.command, Send | Exit2 | Link | Monitor | GroupLeader) => {
-            Some(to.pid)
-        }
-        _ => None,
-    };
-    // The first process of every node.
-    let init = pid.filter(|pid| pid.id == 0 && pid.serial == 0).map(|_| &b"init"[..]);
-    let learned = pid.map_or(&[][..], |pid| track.names(direction.other(), pid));
-    init.into_iter().chain(learned.iter().map(|name| &**name))
-}
-
-const NO_CALL: calls::Found<'_> = calls::Found { call: Call::None, funs: 0 };
-
-/// Names of processes that call what messages say.
-const CARRIERS: [&[u8]; 2] = [b"rex", b"net_kernel"];
-
-/// What a command calls.
-fn called<'a>(message: &Message<'a, '_>, track: &Track, direction: Direction) -> calls::Found<'a> {
-    let (control, sender) = (message.control, direction.word());
-    match (control.mfa, message.payload) {
-        (Some(mfa), Some(arguments)) => calls::of_spawn(&mfa, arguments, sender),
-        (None, Some(payload)) => {
-            let of_message = |name| calls::of_message(payload, name, sender);
-            let found = carriers(track, direction, control).map(of_message);
-            found.into_iter().find(|found| !matches!(found.call, Call::None)).unwrap_or(NO_CALL)
-        }
-        _ => NO_CALL,
-    }
-}
-
-/// What carries a call in front of an event's target: the function that is really called.
-pub fn carried(message: &Message<'_, '_>, track: &Track, direction: Direction) -> Option<String> {
-    let (control, payload, sender) = (message.control, message.payload?, direction.word());
-    let found = match control.mfa {
-        Some(mfa) => calls::of_spawn(&mfa, payload, sender),
-        None if is_message(control) => {
-            let name = carriers(track, direction, control).flatten().next()?;
-            calls::of_message(payload, Some(name), sender)
-        }
-        None => return None,
-    };
-    match found.call {
-        Call::Function { module, function, arity, arguments } => {
-            // Its own arguments are no other's.
-            let direct =
-                control.mfa.is_some() && arguments.pos == payload.pos && arguments.data.len() == payload.data.len();
-            (!direct).then(|| event::function(module, function, arity))
-        }
-        _ => None,
-    }
-}
-
-/// The names by which a message could make its receiver call something; None: its name is not known.
-fn carriers<'a>(
-    track: &'a Track,
-    direction: Direction,
-    control: &Control<'a>,
-) -> impl Iterator<Item = Option<&'a [u8]>> {
-    let own = match control.to {
-        Some(Target::Name(name)) => Some(name.text),
-        _ => None,
-    };
-    let mut names = own.into_iter().chain(names(track, direction, control)).peekable();
-    let unnamed = names.peek().is_none().then_some(None);
-    names.filter(|name| CARRIERS.contains(name)).map(Some).chain(unnamed)
-}
-
-/// A call as a key, and its arguments, if it can be told. A fun is of a module, but no function of it.
-fn key<'a>(call: &Call<'a>, digits: &'a mut [u8; 3]) -> (Option<[&'a [u8]; 3]>, Option<Reader<'a>>) {
-    /// No atom.
-    const NO_FUNCTION: &[u8] = b"\xff";
-    match *call {
-        Call::Function { module, function, arity, arguments } => {
-            (Some([module, function, decimal(arity, digits)]), Some(arguments))
-        }
-        Call::Fun { module, arity, arguments } => {
-            (Some([module, NO_FUNCTION, decimal(arity, digits)]), Some(arguments))
-        }
-        Call::Opaque | Call::None => (None, None),
-    }
-}
-
 fn is_message(control: &Control<'_>) -> bool {
     matches!(control.command, Command::Send | Command::RegSend | Command::AliasSend)
 }
 
 fn may_settle(control: &Control<'_>) -> bool {
     !matches!(control.command, Command::RegSend | Command::SpawnRequest | Command::Link | Command::Monitor)
-}
-
-fn decimal(value: u8, digits: &mut [u8; 3]) -> &[u8] {
-    let first = if value >= 100 {
-        0
-    } else if value >= 10 {
-        1
-    } else {
-        2
-    };
-    *digits = [b'0' + value / 100, b'0' + value / 10 % 10, b'0' + value % 10];
-    &digits[first..]
-}
-
-/// Whether sender, references and processes named are the peer's own. The VM closes the connection over some of these.
-fn origin(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
-    use Command::{Demonitor, Exit, Exit2, Link, Monitor, MonitorExit, SpawnReply, SpawnRequest, Unlink, UnlinkAck};
-    if let Some(from) = &control.from {
-        if is_clerk(from.pid) {
-            // In whose name distwall itself asks the guarded node.
-            return Ok(Some(Reason::Spoofed));
-        }
-        if !ends.is_of(Direction::Inbound, from) {
-            let checked = matches!(control.command, Link | Monitor | Demonitor | Exit | Exit2 | Unlink | UnlinkAck);
-            if checked && control.op != 37 && from.node.word != Word::Peer {
-                return Err(Bad("the sender of a command is not a process of the connected node"));
-            }
-            return Ok(Some(Reason::Spoofed));
-        }
-    }
-    if let Some((node, _)) = &control.reference {
-        let own = match control.command {
-            Monitor | Demonitor | SpawnRequest => node.word == Word::Peer,
-            MonitorExit => node.word == Word::Guard,
-            _ => true,
-        };
-        if control.command == SpawnReply && node.word != Word::Guard {
-            return Err(Bad("a spawn reply to a request of another node"));
-        }
-        if !own {
-            return Ok(Some(Reason::Spoofed));
-        }
-    }
-    if let Some(other) = &control.other {
-        if control.command == SpawnReply && !ends.is_of(Direction::Inbound, other) {
-            return Ok(Some(Reason::Spoofed));
-        }
-    }
-    Ok(None)
-}
-
-/// Whether the target is the guarded node's own, in its present incarnation.
-fn destination(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
-    use Command::{Exit, Unlink, UnlinkAck};
-    match &control.to {
-        Some(Target::Process(process)) if !ends.is_of(Direction::Outbound, process) => {
-            if matches!(control.command, Exit | Unlink | UnlinkAck) {
-                return Err(Bad("an exit or unlink aims at a process of another incarnation or node"));
-            }
-            Ok(Some(Reason::StaleTarget))
-        }
-        Some(Target::Alias(node, alias)) if node.word != Word::Guard || alias.creation != ends.guard_creation => {
-            Ok(Some(Reason::StaleTarget))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// What a command that is no message would answer or end.
-fn answered(control: &Control<'_>, direction: Direction) -> Option<Asked> {
-    let to = match control.to {
-        Some(Target::Process(process)) => Some(process.pid),
-        _ => None,
-    };
-    let from = control.from.map(|from| from.pid);
-    let reference = control.reference.map(|(_, reference)| reference);
-    let pair = || from.zip(to).map(|(from, to)| Pair::new(direction, from, to));
-    match control.command {
-        Command::MonitorExit => reference.map(Asked::Monitor),
-        Command::SpawnReply => reference.zip(to).map(|(reference, to)| Asked::Spawn(reference, to)),
-        Command::UnlinkAck => pair().map(|pair| Asked::Unlink(control.id, pair)),
-        Command::Unlink | Command::Exit => pair().map(Asked::Link),
-        Command::Demonitor => reference.zip(from).map(|(reference, from)| Asked::OwnMonitor(reference, from)),
-        _ => None,
-    }
-}
-
-/// What a command answers or ends, if tracking knows of it.
-pub fn settles(message: &Message<'_, '_>, track: &Track, direction: Direction) -> Result<Option<Asked>, Bad> {
-    let control = message.control;
-    let to = match control.to {
-        Some(Target::Process(process)) => Some(process.pid),
-        _ => None,
-    };
-    let reference = control.reference.map(|(_, reference)| reference);
-    let inbound = direction == Direction::Inbound;
-    let asked = match control.command {
-        Command::MonitorExit => {
-            if inbound && reference.is_some_and(|reference| track.spawning(reference)) {
-                return Err(Bad("a spawned process ends before the reply to its spawn request"));
-            }
-            let name = control.name.map(|name| Watched::Name(name.text.into()));
-            let watched = name.or(control.from.map(|from| Watched::Process(from.pid)));
-            let ends = |watched| Some(track.ends(direction, reference?, to?, &watched));
-            answered(control, direction).filter(|_| watched.and_then(ends) == Some(true))
-        }
-        Command::SpawnReply => {
-            // The VM would link its process to whatever the reply says.
-            let more = |reference| track.brings_more(reference, control.linked, control.monitored);
-            if inbound && reference.is_some_and(more) {
-                return Err(Bad("a spawn reply brings a link or a monitor that was not asked for"));
-            }
-            answered(control, direction)
-        }
-        Command::Send | Command::AliasSend if !track.awaits_messages(direction) => None,
-        Command::Send => match (message.payload.and_then(shapes::answer), to) {
-            (Some(Answer::Tag(node, reference)), Some(to)) if node == direction.other().word() => {
-                Some(Asked::Call(reference, to))
-            }
-            (Some(Answer::Rex), Some(to)) => Some(Asked::Rex(to)),
-            (Some(Answer::Features), Some(to)) => Some(Asked::Features(to)),
-            _ => None,
-        },
-        Command::AliasSend => match (message.payload.and_then(shapes::answer), control.to) {
-            (Some(Answer::Tag(_, reference)), Some(Target::Alias(_, alias))) if reference == alias => {
-                Some(Asked::Alias(alias))
-            }
-            _ => None,
-        },
-        _ => answered(control, direction),
-    };
-    Ok(asked.filter(|asked| track.knows(direction, *asked)))
-}
-
-/// How many arguments the list of a spawn request has; None if its first bytes are not all there.
-pub fn arguments(payload: Reader<'_>) -> Result<Option<u64>, Bad> {
-    let rest = &payload.data[payload.pos.min(payload.data.len())..];
-    Ok(match rest {
-        [] => None,
-        [tag::NIL, ..] => Some(0),
-        [tag::STRING, a, b, ..] => Some(u64::from(u16::from_be_bytes([*a, *b]))),
-        [tag::LIST, a, b, c, d, ..] => Some(u64::from(u32::from_be_bytes([*a, *b, *c, *d]))),
-        [tag::STRING | tag::LIST, ..] => None,
-        _ => return Err(Bad("the arguments of a spawn request are not a list")),
-    })
 }
