@@ -25,7 +25,7 @@ fn direction_name(direction: Direction) -> &'static str {
     }
 }
 
-fn verdict(name: &str) -> PyResult<Verdict> {
+fn verdict_named(name: &str) -> PyResult<Verdict> {
     VERDICTS
         .into_iter()
         .find(|verdict| verdict.name() == name)
@@ -91,7 +91,7 @@ impl Policy {
                     key: key(parts.unwrap_or_default())?,
                     scope: to.as_deref().map(scope).transpose()?,
                     pattern: shape.map(|shape| pattern(shape.as_bytes())).transpose()?,
-                    verdict: verdict(&verb)?,
+                    verdict: verdict_named(&verb)?,
                     layer,
                     audit,
                     id,
@@ -283,11 +283,11 @@ impl Channel {
         &mut self,
         py: Python<'py>,
         ticket: u64,
-        verb: &str,
+        verdict: &str,
         payload: Option<Vec<u8>>,
         now: f64,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let answer = Answer { verdict: verdict(verb)?, payload };
+        let answer = Answer { verdict: verdict_named(verdict)?, payload };
         self.channel.answer(ticket, answer, now, &mut self.output);
         self.outcome(py, None)
     }
