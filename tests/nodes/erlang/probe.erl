@@ -261,6 +261,11 @@ watch_setnode() ->
     end),
     receive {Tracer, ready} -> ok end.
 
+%% Who asks before the connection is up waits for it.
+setnode_flags(undefined) ->
+    receive
+        {trace, _, call, {erlang, setnode, [_, _, {Negotiated, _}]}} -> setnode_flags(Negotiated)
+    end;
 setnode_flags(Flags) ->
     receive
         {trace, _, call, {erlang, setnode, [_, _, {Negotiated, _}]}} -> setnode_flags(Negotiated);
