@@ -40,13 +40,14 @@ test-python: setup tools
 test-otp: setup ## The node tests against OTP 23, 27 and 29 in chroots under .cache/otp (needs root or sudo)
 	scripts/test-otp
 
-check: setup ## Style, types, lints, stubs
+check: setup ## Style, types, lints, stubs, prose
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist scripts/stubtest-allowlist distwall._core
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(BIN)/python scripts/check-prose
 
 format: venv ## Format the Python and Rust sources
 	$(BIN)/ruff check --fix --select I $(SOURCES)
