@@ -15,10 +15,10 @@ export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
 TEST_WORKERS ?= 4
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 3600
-SOURCES := python tests demo bench
+SOURCES := python tests demo bench tools
 CORE := $(shell find crates \( -name target -o -name fuzz \) -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print 2>/dev/null) Cargo.toml Cargo.lock
 
-.PHONY: help setup venv core erlang tools demo test test-rust test-python test-otp check format bench fuzz soak events lock clean
+.PHONY: help setup venv core erlang tools demo test test-rust test-python test-otp check format bench docs pages fuzz soak lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,8 +61,12 @@ bench: setup ## Real nodes: raw, through HAProxy and through distwall; then the 
 fuzz: ## Run each fuzz target of the core for FUZZ_SECONDS (default 60); needs Rust's nightly toolchain
 	scripts/fuzz $(FUZZ_SECONDS)
 
-events: setup ## Write the reference of events from its schema
-	$(BIN)/python -m distwall.audit.reference docs
+pages: setup ## Write the pages that are made from code: commands, events, services, attacks
+	$(BIN)/python -m tools.pages
+	scripts/service-pages
+
+docs: setup ## Build the documentation site into site/; a broken link or a page outside the nav fails it
+	@$(BIN)/python -m tools.site
 
 soak: setup ## Hostile traffic against a real node for SOAK_SECONDS (default: an hour); what stays is bounded
 	$(BIN)/python -m tests.attacks.soak --seconds $(SOAK_SECONDS)
@@ -71,7 +75,7 @@ lock: ## Pin the dependencies anew from pyproject.toml
 	scripts/lock
 
 clean: ## Remove what the other targets made, except the chroots in .cache
-	rm -rf $(VENV) $(EBIN) target crates/distwall-wire/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(EBIN) site target crates/distwall-wire/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './.cache/*' -exec rm -rf {} +
 
 # --- what setup is made of; each part is skipped when nothing changed ---

@@ -1,15 +1,13 @@
-"""Writes ``docs/events.md`` and ``docs/events.schema.json`` from the schema (``make events``)."""
+"""The text of ``docs/events.md`` and ``docs/events.schema.json``, from the schema (``make pages`` writes them)."""
 
 import json
-import sys
-from pathlib import Path
 
 from distwall.audit.event import VERSION
 from distwall.audit.schema import KINDS, Base, RuleRef, json_schema
 
 _HEAD = f"""# Events
 
-<!-- Made from python/distwall/audit/schema.py by `make events`; do not edit. -->
+<!-- Made from python/distwall/audit/schema.py by `make pages`; do not edit. -->
 
 What distwall does and refuses is told as events: one JSON object a line, in the [audit log](audit.md) and on the live
 stream (`distwall observe`, [`GET /v1/events`](api.md#the-live-stream)). This is version {VERSION} of the schema, `v` in
@@ -67,9 +65,3 @@ def _words(schema: dict[str, object]) -> str:
             return f"list of {_words(items)}s"
         case _:
             return str(schema.get("type", "any"))
-
-
-if __name__ == "__main__":
-    docs = Path(sys.argv[1])
-    (docs / "events.md").write_text(page())
-    (docs / "events.schema.json").write_text(schema_file())

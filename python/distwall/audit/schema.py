@@ -1,6 +1,6 @@
 """The schema of events: every kind that distwall records, and what each field means.
 
-This is the one source: ``docs/events.md`` and ``docs/events.schema.json`` are made from it (``make events``), and the
+This is the one source: ``docs/events.md`` and ``docs/events.schema.json`` are made from it (``make pages``), and the
 tests hold every event that any part of distwall records against it. Kinds and fields may be added within a version;
 whatever reads events has to pass over what it doesn't know.
 """
