@@ -7,9 +7,18 @@ Five nouns explain the code:
 * A **command** is one control message on a channel, in one of 14 categories (``reg_send``, ``spawn_request``, ...).
 * A **rule** gives commands a **verdict**: ``accept``, ``deny`` or ``drop``.
 
-The parts, from the wire to the operator: ``_core`` (Rust: judges every command, no I/O), ``epmd`` and ``handshake``
-(protocol state machines, no I/O), ``gateway`` (sockets), ``policy`` (the file and its rules), ``control`` (the one
-``Firewall`` object and its HTTP API), ``audit`` (the event stream) and ``cli``.
+The parts, from the ground floor to the operator; none imports a part further down in this list:
+
+* ``_core`` (Rust) judges every command, without I/O. ``net`` and ``files`` are sockets, addresses and file modes.
+* ``etf`` (Erlang terms), ``epmd`` and ``handshake`` (protocol state machines) do no I/O either.
+* ``policy`` is the file, the language of its rules, and the model; ``audit`` is the event stream and its log;
+  ``handlers`` is code of users that sees accepted commands.
+* ``tls`` (certificates) and ``redirect`` (transparent mode) are what the gateway needs besides.
+* ``control`` is the one ``Firewall`` object: rules in force, channels, grants.
+* ``gateway`` (sockets), ``http_api`` and ``api_node`` (distwall's own Erlang node) are its fronts; ``run`` puts all of
+  it together.
+* ``launch`` starts guarded programs (``erlang`` has their modules), ``doctor`` looks for ways round the firewall, and
+  ``cli`` is the ``distwall`` command.
 """
 
 from importlib import import_module
@@ -20,8 +29,8 @@ __version__ = "0.1.0"
 _PLACES = {
     "Firewall": "distwall.control",
     "load": "distwall.policy",
-    "running": "distwall.service",
-    "StartError": "distwall.service",
+    "running": "distwall.run",
+    "StartError": "distwall.run",
 }
 
 

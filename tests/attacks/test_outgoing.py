@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from distwall.gateway.door import MAX_TOTAL
+from distwall.gateway.pending_connections import MAX_TOTAL
 from tests.attacks.ground import COOKIE, HIDDEN, OPEN, Ground
 from tests.attacks.lure import answered, dial_out, luring, way_out
 from tests.gateway.gate import FLAGS, GUARD, PEER, PEER_COOKIE, WAIT, FakeGuard

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from distwall.audit import AuditLog
-from distwall.audit.file import Rotation
+from distwall.audit.log_file import Rotation
 
 
 def write(

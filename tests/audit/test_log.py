@@ -27,7 +27,7 @@ class FullDisk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.on = False
         self._write = os.write
-        monkeypatch.setattr("distwall.audit.file.os.write", self._limited)
+        monkeypatch.setattr("distwall.audit.log_file.os.write", self._limited)
 
     def _limited(self, fd: int, data: bytes) -> int:
         if self.on:

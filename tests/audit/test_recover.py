@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from distwall.audit.anchor import Head, HeadFile
 from distwall.audit.chain import Seal, parse
-from distwall.audit.head import Head, HeadFile
 from distwall.audit.verify import log_files, verify
 from tests.audit.logs import lines, write
 

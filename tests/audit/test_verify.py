@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from distwall.audit.chain import Link, Seal, parse
-from distwall.audit.file import LogFile, Rotation, rotated
+from distwall.audit.log_file import LogFile, Rotation, rotated
 from distwall.audit.verify import Report, log_files, verify
 from tests.audit.logs import lines, write
 

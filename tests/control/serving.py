@@ -15,7 +15,7 @@ from distwall._core import KNOWN_FLAGS
 from distwall.audit import AuditLog, Event
 from distwall.control import Firewall
 from distwall.control.reload import Reloader
-from distwall.control.server import ControlServer
+from distwall.http_api.server import ControlServer
 from distwall.policy import Address, Control, Policy
 from tests.policy.texts import peer, policy
 

@@ -12,7 +12,7 @@ import pytest
 from distwall._core import COMMANDS, KNOWN_FLAGS
 from distwall.audit import AuditLog, Event
 from distwall.control import ChannelHandle, Firewall, RefusedChannelError, StateFile
-from distwall.control.tally import Tally
+from distwall.control.statistics import Tally
 from distwall.policy import Policy
 from tests.audit.until import until
 from tests.policy.texts import peer, policy, with_rules
@@ -136,7 +136,7 @@ class FakeCounters:
 
 
 def test_the_oldest_names_are_forgotten_but_not_their_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distwall.control.tally.Counters", FakeCounters)
+    monkeypatch.setattr("distwall.control.statistics.Counters", FakeCounters)
     monkeypatch.setattr(Tally, "MAX_NAMES", 2)
     tally = Tally()
     for number, name in enumerate("abc"):
@@ -201,7 +201,7 @@ def test_a_flood_of_refusals_is_folded(scene: Scene) -> None:
 
 
 def test_the_folded_come_out_by_themselves(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distwall.audit.fold.Folder.WINDOW", 0.05)
+    monkeypatch.setattr("distwall.audit.flood_limiter.Folder.WINDOW", 0.05)
 
     async def scenario() -> None:
         for _ in range(20):
@@ -223,7 +223,7 @@ class TestFullDisk:
         def fail(_fd: int, _data: bytes) -> int:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("distwall.audit.file.os.write", fail)
+        monkeypatch.setattr("distwall.audit.log_file.os.write", fail)
         return Scene(tmp_path, policy(f'[audit]\non_full = "{on_full}"\n' + peer()))
 
     def test_deny_closes_what_is_open_and_opens_no_more(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

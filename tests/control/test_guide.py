@@ -12,7 +12,7 @@ import pytest
 
 from distwall._core import COMMANDS
 from distwall.control import Firewall
-from distwall.control.client import CallError, Client
+from distwall.http_api.client import CallError, Client
 from tests.cli.running import ENV, Commands, policy, running
 from tests.control.test_firewall import Scene
 from tests.policy.texts import peer

@@ -12,7 +12,7 @@ from distwall.audit import AuditLog
 from distwall.control import BadCallError, Firewall
 from distwall.control.channel import ChannelHandle
 from distwall.policy import loads
-from distwall.policy.times import show_time, utc_now
+from distwall.policy.language.times import show_time, utc_now
 from tests.audit.until import until
 
 GUARD = '[guard]\nnodes = ["bar@h"]\ncookie = "cluster"\n'
@@ -107,7 +107,7 @@ def test_what_ends_ends_on_open_channels(  # noqa: PLR0917
     async def play() -> None:
         firewall.start()
         assert state() == before
-        for module in ("distwall.control.firewall", "distwall.control.rulebook", "distwall.policy.ranking"):
+        for module in ("distwall.control.firewall", "distwall.control.rulebook", "distwall.policy.language.ranking"):
             monkeypatch.setattr(f"{module}.utc_now", lambda: end)
         await until(lambda: state() == after)
         firewall.close()

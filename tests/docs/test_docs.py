@@ -9,9 +9,9 @@ import pytest
 
 from distwall._core import COMMANDS, DEFAULT_LIMITS
 from distwall.policy import loads
-from distwall.policy.expectations import read
-from distwall.policy.grammar import parse_rule
-from distwall.policy.services import built_in
+from distwall.policy.file.policy_tests import read
+from distwall.policy.language.grammar import parse_rule
+from distwall.policy.language.services import built_in
 from tests.tls.certificates import make_ca
 from tools.links import anchors, links, resolved
 from tools.pages import PAGES as GENERATED

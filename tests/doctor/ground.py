@@ -14,7 +14,7 @@ from typing import Any, Self
 import pytest
 
 from distwall.doctor import Finding, Host, examine
-from distwall.doctor.epmd import names
+from distwall.doctor.epmd_names import names
 from distwall.policy import Policy, load
 from tests.nodes.harness.process import Child
 

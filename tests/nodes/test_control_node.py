@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from distwall._core import COMMANDS
+from distwall.api_node import MAX_FRAME
 from distwall.launch import erlang_folder
-from distwall.node import MAX_FRAME
 from tests.launch import guarded
 from tests.nodes.harness import GUARD, ErlangError, Node, Scene, ports
 from tests.nodes.harness.packages import need

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from distwall.control import BadCallError, questions
+from distwall.control import BadCallError, handler_dispatch
 from tests.nodes.harness import GUARD, Node, Peer
 from tests.nodes.inside import FOO, Inside, inside
 
@@ -110,7 +110,7 @@ def test_what_goes_wrong_is_a_denial(here: Inside, foo: Node, message: str, why:
 
 @pytest.mark.parametrize("how", ["slow", "block"])
 def test_no_answer_in_time_is_a_denial(here: Inside, foo: Node, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(questions, "TIMEOUT", 0.5)
+    monkeypatch.setattr(handler_dispatch, "TIMEOUT", 0.5)
     before = len(failures(here))
     begun = time.monotonic()
     send(foo, f"{{{how}, 1200}}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from distwall.policy import loads
-from distwall.policy.times import show_time, utc_now
+from distwall.policy.language.times import show_time, utc_now
 from tests.nodes.harness import GUARD, Node, Peer
 from tests.nodes.inside import FOO, Inside, inside
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from distwall.gateway import accept, handshake, pump
+from distwall.gateway import handshake_connection, pump, tcp_acceptor
 from tests.gateway.gate import FLAGS, PEER, FakeGuard, Raw, finish
 from tests.gateway.test_pump import write_until_stuck
 from tests.nodes.harness.wall import Peer
@@ -45,8 +45,8 @@ def guard(gate: TlsGate) -> Iterator[FakeGuard]:
 @pytest.fixture(autouse=True)
 def untouched(gate: TlsGate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A channel that lives on, and what is open, before and after."""
-    monkeypatch.setattr(accept, "OPENING_TIMEOUT", 0.5)
-    monkeypatch.setattr(handshake, "NAME_TIMEOUT", 0.5)
+    monkeypatch.setattr(tcp_acceptor, "OPENING_TIMEOUT", 0.5)
+    monkeypatch.setattr(handshake_connection, "NAME_TIMEOUT", 0.5)
     peer = gate.dial()
     peer.send_name("cli0@127.0.0.1", FLAGS, 5)
     inner = guard.accept()
@@ -171,7 +171,7 @@ def _no_answer_to_the_farewell(gate: TlsGate) -> None:
     peer = gate.dial()
     peer.send_name("stranger@127.0.0.1", FLAGS, 5)
     gate.gate.wait_event("handshake_refused", reason="unknown_node")
-    time.sleep(handshake.RELEASE_TIMEOUT + 0.5)
+    time.sleep(handshake_connection.RELEASE_TIMEOUT + 0.5)
 
 
 def _renegotiation(gate: TlsGate) -> None:
@@ -229,7 +229,7 @@ def test_one_byte_and_no_more(gate: TlsGate, first: bytes) -> None:
 
 @pytest.mark.parametrize("per_source", [True, False])
 def test_the_oldest_of_too_many_go(gate: TlsGate, monkeypatch: pytest.MonkeyPatch, per_source: bool) -> None:
-    monkeypatch.setattr(accept, "OPENING_TIMEOUT", 20)
+    monkeypatch.setattr(tcp_acceptor, "OPENING_TIMEOUT", 20)
     hello = _hello(bare_context())
     count, sources = (70, 1) if per_source else (520, 20)
     socks = []

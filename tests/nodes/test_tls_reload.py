@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from distwall.gateway import tls
+from distwall.gateway import certificates
 from tests.gateway.gate import FakeGuard
 from tests.nodes.harness.wall import Peer
 from tests.nodes.tls import HOST, TlsGate, tls_gate
@@ -18,7 +18,7 @@ TICK = bytes(4)
 
 @pytest.fixture
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TlsGate]:
-    monkeypatch.setattr(tls, "CHECK_EVERY", 0.05)
+    monkeypatch.setattr(certificates, "CHECK_EVERY", 0.05)
     with tls_gate(tmp_path, [Peer(["accept *"])]) as gate:
         yield gate
 

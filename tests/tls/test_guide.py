@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from distwall.policy import Tls
-from distwall.policy.credentials import faults
+from distwall.policy.file.certificate_files import faults
 from distwall.tls import Contexts, Names, Verifier, matches, names_of
 from tests.tls.test_contexts import shake
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from distwall.audit.chain import Link, Seal
 from distwall.audit.event import Event, event, text
-from distwall.audit.file import LogFile, Rotation
+from distwall.audit.log_file import LogFile, Rotation
 
 
 def _say(text: str) -> None:

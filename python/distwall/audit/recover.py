@@ -12,8 +12,8 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
+from distwall.audit.anchor import Head
 from distwall.audit.chain import START, Line, Link, Seal, parse
-from distwall.audit.head import Head
 
 Reason = Literal["torn", "unanchored", "cut", "altered", "no_anchor", "unreadable"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from distwall.audit.chain import parse
 from distwall.audit.event import Event
-from distwall.audit.filter import EventFilter
+from distwall.audit.event_filter import EventFilter
 from distwall.audit.verify import log_files
 
 POLL_SECONDS = 0.2

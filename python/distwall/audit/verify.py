@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
 
+from distwall.audit.anchor import Head, is_written
+from distwall.audit.anchor import read as read_head
 from distwall.audit.chain import GENESIS, Line, Link, Seal, parse
-from distwall.audit.file import rotated
-from distwall.audit.head import Head, is_written
-from distwall.audit.head import read as read_head
+from distwall.audit.log_file import rotated
 from distwall.audit.recover import HARMLESS
 
 MAX_LINE = 1 << 24

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, print_json, say
 from distwall.cli.remote import TokenOption, UrlOption, ask, policy_text, tell
-from distwall.policy.units import span
+from distwall.policy.language.units import span
 
 _STYLES = {"+": "green", "-": "red", "~": "yellow"}
 

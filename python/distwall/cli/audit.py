@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from distwall.audit.anchor import head_path
 from distwall.audit.chain import Link, Seal
-from distwall.audit.filter import EventFilter, FilterError
-from distwall.audit.head import head_path
+from distwall.audit.event_filter import EventFilter, FilterError
 from distwall.audit.tail import follow as following
 from distwall.audit.tail import last as latest
 from distwall.audit.verify import Report, UnreadableError, log_files

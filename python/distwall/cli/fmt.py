@@ -11,8 +11,8 @@ from rich.text import Text
 
 from distwall.cli.output import CommandError, console, find_config, unreadable
 from distwall.policy import PolicyError
-from distwall.policy.layout import formatted
-from distwall.policy.source import Source
+from distwall.policy.file.formatter import formatted
+from distwall.policy.file.toml_source import Source
 
 
 def fmt(

@@ -15,7 +15,7 @@ from distwall.cli.choose import (
 )
 from distwall.cli.output import ConfigOption, Output, OutputOption
 from distwall.cli.remote import TokenOption, UrlOption, ask
-from distwall.control.client import Client
+from distwall.http_api.client import Client
 
 
 def observe(

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from distwall.cli.output import ConfigOption, Output, OutputOption, console, print_json
 from distwall.cli.remote import TokenOption, UrlOption, ask
-from distwall.control.client import Client
+from distwall.http_api.client import Client
 
 
 def policy(

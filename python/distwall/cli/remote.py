@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from distwall.cli.output import CommandError, ConfigOption, Output, console, load_policy, print_json, unreadable
-from distwall.control.client import CallError, Client, NotRunningError
+from distwall.http_api.client import CallError, Client, NotRunningError
 
 T = TypeVar("T")
 

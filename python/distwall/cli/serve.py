@@ -9,7 +9,7 @@ from distwall.cli.output import CommandError, say
 from distwall.cli.show import EventPrinter
 from distwall.control.reload import Reloader
 from distwall.policy import Policy
-from distwall.service import StartError, running
+from distwall.run import StartError, running
 
 
 def serve(policy: Policy, *, shadow: Policy | None, show_events: bool) -> None:

@@ -8,7 +8,7 @@ import typer
 from distwall.cli.choose import LastOption, show
 from distwall.cli.output import ConfigOption, Output, OutputOption, console, print_json
 from distwall.cli.remote import TokenOption, UrlOption, ask, policy_text, tell
-from distwall.control.client import Client
+from distwall.http_api.client import Client
 
 _REASONS = ("shadow:accept", "shadow:deny", "shadow:drop")
 

@@ -17,7 +17,7 @@ from distwall.cli.output import (
     print_json,
 )
 from distwall.policy import Policy, PolicyError, rule_to_json
-from distwall.policy.expectations import File, Outcome, files_in, outcome_to_json, read, run, untested
+from distwall.policy.file.policy_tests import File, Outcome, files_in, outcome_to_json, read, run, untested
 
 
 def test_(

@@ -9,8 +9,8 @@ from rich.table import Table
 from distwall.cli.filters import TableArgument
 from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json, say
 from distwall.cli.remote import NodeArgument, TokenOption, UrlOption, ask, tell
-from distwall.control.api_tokens import ROLES, Token, TokenError, TokenFile
-from distwall.policy.units import span
+from distwall.http_api.bearer_tokens import ROLES, Token, TokenError, TokenFile
+from distwall.policy.language.units import span
 
 app = typer.Typer(name="token", help="Tokens for the HTTP API over TCP, and for peers.", no_args_is_help=True)
 

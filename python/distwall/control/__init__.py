@@ -8,7 +8,7 @@ from distwall.control.channel import ChannelHandle, PeerInfo, RefusedChannelErro
 from distwall.control.errors import BadCallError, ControlError, NotFoundError, UnsafeStateError
 from distwall.control.firewall import Firewall, Key
 from distwall.control.grants import Grant
-from distwall.control.state import StateFile
+from distwall.control.state_file import StateFile
 
 __all__ = [
     "BadCallError",

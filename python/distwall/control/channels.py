@@ -11,9 +11,9 @@ from distwall._core import Budget, Channel
 from distwall.audit import AuditLog, Folder
 from distwall.control.channel import ChannelHandle, PeerInfo, RefusedChannelError, Side
 from distwall.control.rulebook import Rulebook
-from distwall.control.tally import Tally
+from distwall.control.statistics import Tally
 from distwall.policy import Entry, Policy
-from distwall.policy.names import is_glob
+from distwall.policy.language.names import is_glob
 
 if TYPE_CHECKING:
     from distwall._core import Ask

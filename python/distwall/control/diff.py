@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from difflib import unified_diff
 
 from distwall.policy import Policy, Rule
+from distwall.policy.language.times import show_time
 from distwall.policy.model import Mode
-from distwall.policy.times import show_time
 
 MAX_LINES = 200
 

@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from distwall._core import COMMANDS
 from distwall.audit import AuditLog
+from distwall.control.access_tokens import Tokens
 from distwall.control.channel import ChannelHandle, PeerInfo
 from distwall.control.channels import Channels, disturbs
 from distwall.control.diff import difference
 from distwall.control.errors import BadCallError, ControlError, NotFoundError
 from distwall.control.grants import MAX_SECONDS, Grant
-from distwall.control.questions import Questions
-from distwall.control.runtime import Kind, Setting
-from distwall.control.state import StateFile
-from distwall.control.tally import Statistics
-from distwall.control.threads import in_its_thread
-from distwall.control.tokens import Tokens
+from distwall.control.handler_dispatch import Questions
+from distwall.control.on_loop_thread import in_its_thread
+from distwall.control.runtime_settings import Kind, Setting
+from distwall.control.state_file import StateFile
+from distwall.control.statistics import Statistics
 from distwall.handlers.loader import UnloadableError
 from distwall.policy import Explanation, Policy, Question, QuestionError, Rule, explain
-from distwall.policy.grammar import VERDICTS, Verdict
-from distwall.policy.names import atom
-from distwall.policy.ranking import Ranking, rank
-from distwall.policy.times import utc_now
+from distwall.policy.language.grammar import VERDICTS, Verdict
+from distwall.policy.language.names import atom
+from distwall.policy.language.ranking import Ranking, rank
+from distwall.policy.language.times import utc_now
 
 if TYPE_CHECKING:
     from distwall._core import Ask

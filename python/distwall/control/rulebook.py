@@ -2,7 +2,7 @@
 
 Theory of operation. A peer at a guarded node is judged by three layers of lists, each with its own order among
 equals: granted tables; what is attached to the peer (set at run time, its entry, its tables); the defaults (run
-time, then file). `distwall.policy.ranking` says who decides among them. The lists are put together anew after every
+time, then file). `policy.language.ranking` says who decides among them. The lists are put together anew after every
 change, and kept until the next one: peers about whom nothing was set by name share what is compiled for their
 entry.
 """
@@ -16,13 +16,13 @@ from distwall import _core
 from distwall.control.channel import Judgement
 from distwall.control.errors import BadCallError, NotFoundError
 from distwall.control.grants import Grants
-from distwall.control.runtime import RunTime, Setting
+from distwall.control.runtime_settings import RunTime, Setting
 from distwall.policy import Entry, Origin, Policy, Rule
-from distwall.policy.grammar import RuleSyntaxError
+from distwall.policy.language.grammar import RuleSyntaxError
+from distwall.policy.language.ranking import Ranking, rank
+from distwall.policy.language.rules import make_rule, next_expiry
+from distwall.policy.language.times import utc_now
 from distwall.policy.model import compiled
-from distwall.policy.ranking import Ranking, rank
-from distwall.policy.rules import make_rule, next_expiry
-from distwall.policy.times import utc_now
 
 RUN_TIME_IDS = 1 << 24
 """Rules that were made at run time are numbered from here on."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from distwall.doctor.processes import Process
-from distwall.doctor.sockets import is_loopback
+from distwall.net.addresses import is_loopback
 
 EPMD_MODULE = "distwall_epmd"
 """What keeps a guarded node on loopback, and leads its connections to distwall."""

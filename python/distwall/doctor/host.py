@@ -7,10 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from distwall.doctor import epmd
+from distwall.doctor import epmd_names
 from distwall.doctor.erlang import Node, nodes
+from distwall.doctor.probes import resolve
 from distwall.doctor.processes import Process, processes
-from distwall.doctor.sockets import Listener, is_loopback, listeners, local_addresses, resolve
+from distwall.net.addresses import is_loopback
+from distwall.net.listening import Listener, listeners
+from distwall.net.local_addresses import local_addresses
 from distwall.policy import Address, Policy
 
 _CREDENTIALS = struct.Struct("3i")
@@ -71,7 +74,7 @@ class Host:
     def known(self, policy: Policy) -> dict[str, int] | None:
         """What the register EPMD lists; None if it does not answer."""
         for address in resolve(policy.guard.register.host):
-            if (listed := epmd.names(address, policy.guard.register.port)) is not None:
+            if (listed := epmd_names.names(address, policy.guard.register.port)) is not None:
                 return listed
         return None
 

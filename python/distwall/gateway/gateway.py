@@ -9,16 +9,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from distwall.epmd import Registration, Registry, Rights
-from distwall.gateway.control import ControlNode
-from distwall.gateway.dial import Dialler
-from distwall.gateway.door import Door
-from distwall.gateway.egress import Egress
-from distwall.gateway.epmd import EpmdConnection, EpmdService
-from distwall.gateway.listener import Listener
-from distwall.gateway.redirect import RedirectListener
-from distwall.gateway.sockets import listen, listen_at_first, raise_descriptor_limit, resolve
-from distwall.gateway.tls import Credentials
-from distwall.policy.names import glob_matches, is_glob
+from distwall.gateway.api_node_server import ControlNode
+from distwall.gateway.certificates import Credentials
+from distwall.gateway.dialer import Dialler
+from distwall.gateway.epmd_server import EpmdConnection, EpmdService
+from distwall.gateway.peer_listener import Listener
+from distwall.gateway.pending_connections import Door
+from distwall.gateway.redirect_listener import RedirectListener
+from distwall.gateway.target_listeners import Egress
+from distwall.net.sockets import listen, listen_at_first, raise_descriptor_limit, resolve
+from distwall.policy.language.names import glob_matches, is_glob
 
 if TYPE_CHECKING:
     from distwall.control import Firewall

@@ -28,7 +28,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
-from distwall.gateway.sockets import is_encrypted
+from distwall.net.sockets import is_encrypted
 
 if TYPE_CHECKING:
     from distwall.control import ChannelHandle

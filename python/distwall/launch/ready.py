@@ -7,7 +7,7 @@ at distwall's place would tell peers the node's own port. So a program is starte
 import ipaddress
 import socket
 
-from distwall.epmd.client import parse_port2_answer, port2_request
+from distwall.epmd.port_request import parse_port2_answer, port2_request
 from distwall.epmd.session import SELF
 from distwall.launch.error import NotGuardedError
 from distwall.launch.settings import Settings

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distwall.launch.error import NotGuardedError
-from distwall.policy.names import node_fault
+from distwall.policy.language.names import node_fault
 
 _ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s]+)):([0-9]{1,5})")
 _STOCK_EPMD_PORT = 4369

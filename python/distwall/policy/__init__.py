@@ -7,10 +7,10 @@ concern it into the tables of the core. ``explain`` says what the policy does wi
 
 from distwall.policy.cookie import Cookie
 from distwall.policy.explanation import Explanation, Question, QuestionError, Special, explain, rule_to_json
-from distwall.policy.load import load, loads
+from distwall.policy.file.load import load, loads
+from distwall.policy.language.rules import Filter, Rule
 from distwall.policy.model import Address, Audit, Control, Entry, Guard, InsideTls, Policy, Redirect, Tls
 from distwall.policy.problem import Origin, PolicyError, Problem
-from distwall.policy.rules import Filter, Rule
 
 __all__ = [
     "Address",

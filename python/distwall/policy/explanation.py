@@ -7,8 +7,8 @@ from typing import Any
 
 from distwall import _core
 from distwall._core import COMMANDS
-from distwall.policy.external import CompileError, external
-from distwall.policy.grammar import (
+from distwall.policy.language.external_format import CompileError, external
+from distwall.policy.language.grammar import (
     AIMED_COMMANDS,
     FUNCTION_COMMANDS,
     PAYLOAD_COMMANDS,
@@ -18,13 +18,13 @@ from distwall.policy.grammar import (
     parse_key,
     takes_key,
 )
+from distwall.policy.language.names import atom, is_glob
+from distwall.policy.language.patterns import Pattern, parse_term
+from distwall.policy.language.ranking import Ranking
+from distwall.policy.language.rules import Filter, Rule, Specificity, precision
+from distwall.policy.language.terms import List
+from distwall.policy.language.times import show_time, utc_now
 from distwall.policy.model import Entry, Policy
-from distwall.policy.names import atom, is_glob
-from distwall.policy.pattern import Pattern, parse_term
-from distwall.policy.ranking import Ranking
-from distwall.policy.rules import Filter, Rule, Specificity, precision
-from distwall.policy.terms import List
-from distwall.policy.times import show_time, utc_now
 
 # What tracking lets pass without a rule (DESIGN: "Answers and endings need no rule").
 ANSWERS_AND_ENDINGS = frozenset({"demonitor", "exit", "monitor_exit", "spawn_reply", "unlink", "unlink_ack"})

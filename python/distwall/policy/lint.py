@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from functools import partial
 from operator import eq
 
-from distwall.policy.grammar import FUNCTION_COMMANDS, Key
+from distwall.policy.language.grammar import FUNCTION_COMMANDS, Key
+from distwall.policy.language.names import Part, atom, is_glob
+from distwall.policy.language.ranking import Ranking, rank
+from distwall.policy.language.rules import Rule, is_service
+from distwall.policy.language.terms import Atom, Guard, List, Term, Tuple, Variable, Wildcard
+from distwall.policy.language.times import show_time, utc_now
 from distwall.policy.model import Entry, Policy
-from distwall.policy.names import Part, atom, is_glob
 from distwall.policy.problem import Origin, Problem
-from distwall.policy.ranking import Ranking, rank
-from distwall.policy.rules import Rule, is_service
-from distwall.policy.terms import Atom, Guard, List, Term, Tuple, Variable, Wildcard
-from distwall.policy.times import show_time, utc_now
 
 _WRAPPERS = (
     *(("erlang", "apply", arity) for arity in "23"),

@@ -11,12 +11,12 @@ from typing import Any, Literal, TypeVar
 
 from distwall import _core
 from distwall.policy.cookie import Cookie
-from distwall.policy.names import glob_matches, is_glob, literal_length
+from distwall.policy.language.names import glob_matches, is_glob, literal_length
+from distwall.policy.language.ranking import Ranking, rank
+from distwall.policy.language.rules import Rule, next_expiry, to_core
+from distwall.policy.language.services import Service
+from distwall.policy.language.times import utc_now
 from distwall.policy.problem import Origin, Problem
-from distwall.policy.ranking import Ranking, rank
-from distwall.policy.rules import Rule, next_expiry, to_core
-from distwall.policy.services import Service
-from distwall.policy.times import utc_now
 
 _Kept = TypeVar("_Kept")
 

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
-from distwall.lookup import looked_up
+from distwall.net.name_lookup import looked_up
 
 TIMEOUT = 2.0
 """Seconds to wait for one answer: a node waits 7 for its connection."""

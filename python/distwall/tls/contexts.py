@@ -18,7 +18,7 @@ import ssl
 from pathlib import Path
 
 from distwall.policy import InsideTls, Tls
-from distwall.policy.credentials import context, faults
+from distwall.policy.file.certificate_files import context, faults
 
 # What OTP 25 and newer speak with TLS 1.2; those of TLS 1.3 are not chosen here. All of them have forward secrecy.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"

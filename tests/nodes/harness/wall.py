@@ -13,7 +13,7 @@ from typing import Any
 from distwall.audit.chain import parse
 from distwall.audit.schema import validate
 from distwall.audit.verify import log_files, verify
-from distwall.control.client import Client
+from distwall.http_api.client import Client
 from tests.nodes.harness.process import Child
 
 COMMAND = Path(sys.executable).with_name("distwall")

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from distwall.doctor import epmd
+from distwall.doctor import epmd_names
 from distwall.doctor.finding import Finding, problem, warning
 from distwall.doctor.host import Host, Service
-from distwall.doctor.sockets import Listener, endpoint, is_loopback
+from distwall.net.addresses import is_loopback, printed
+from distwall.net.listening import Listener
 from distwall.policy import Policy
 
 STOCK_PORT = 4369
@@ -42,7 +43,7 @@ def _strays(policy: Policy, host: Host) -> list[_Stray]:
             at_ours = (address, port) in ours
             if _is_distwalls(listener, service, host, at_ours=at_ours):
                 continue
-            names = epmd.names(address, port)
+            names = epmd_names.names(address, port)
             if names is None:
                 continue
             pid = _owner(listener, host)
@@ -74,7 +75,7 @@ def _owner(listener: Listener | None, host: Host) -> str:
 
 def _finding(stray: _Stray, policy: Policy) -> Finding:
     guard = policy.guard
-    where = ", ".join(endpoint(address, stray.port) for address in stray.addresses) + stray.pid
+    where = ", ".join(printed(address, stray.port) for address in stray.addresses) + stray.pid
     guarded = [alive for alive in stray.names if policy.guards_alive(alive)]
     stop = f"stop it: epmd -port {stray.port} -kill"
     if guarded:

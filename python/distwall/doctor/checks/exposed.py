@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from distwall.doctor.erlang import EPMD_MODULE, Node
 from distwall.doctor.finding import Finding, problem, warning
 from distwall.doctor.host import Host
-from distwall.doctor.sockets import Listener, answers, endpoint
+from distwall.doctor.probes import answers
+from distwall.net.addresses import printed
+from distwall.net.listening import Listener
 from distwall.policy import Policy
 
 _REMEDY = "start it with distwall exec, or with -kernel inet_dist_use_interface '{127,0,0,1}'"
@@ -40,7 +42,7 @@ def _reachable(alive: str, port: int, owner: Node | None, host: Host) -> Iterato
         else:
             mine = listener.inode in inside or not inside
         if mine and answers(address, port):
-            open_at.append(endpoint(address, port))
+            open_at.append(printed(address, port))
     who = f" ({owner.where})" if owner else ""
     if open_at:
         what = f"{alive} can be reached without distwall"

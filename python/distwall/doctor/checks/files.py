@@ -6,8 +6,8 @@ from pathlib import Path
 
 from distwall.doctor.finding import Finding, problem, warning
 from distwall.doctor.host import Host
+from distwall.files.permissions import readers, user_name, writers
 from distwall.policy import Policy
-from distwall.policy.permissions import readers, user_name, writers
 
 
 def secrets(policy: Policy, host: Host) -> Iterator[Finding]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from distwall.doctor.erlang import EPMD_MODULE
 from distwall.doctor.finding import Finding, problem
 from distwall.doctor.host import Host, Service
+from distwall.files.permissions import user_name
 from distwall.policy import Policy
-from distwall.policy.permissions import user_name
 from distwall.redirect.ruleset import TABLE, UnknownUserError, user_id
 
 _INSTALL = "run distwall redirect install as root"

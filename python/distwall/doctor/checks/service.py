@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from distwall.control.client import Client, NotRunningError
 from distwall.doctor.finding import Finding, problem, warning
 from distwall.doctor.host import Host, Service
+from distwall.http_api.client import Client, NotRunningError
 from distwall.policy import Policy
 
 _FIRST_FREE_PORT = 1024

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from distwall.doctor.finding import Finding, listed, problem, warning
 from distwall.doctor.host import Host
-from distwall.doctor.sockets import is_loopback
+from distwall.net.addresses import is_loopback
 from distwall.policy import Entry, Policy
-from distwall.policy.names import is_glob
+from distwall.policy.language.names import is_glob
 
 SOON = timedelta(days=30)
 

@@ -1,0 +1,207 @@
+"""The files behind the audit log: appends whole batches, anchors and rotates them, survives full disks.
+
+A file that has grown too large, or too old, is renamed to ``FILE.SEQ``, after the number of its first line, and the
+chain goes on in a new one. Somebody else (logrotate) may rename the file, too: the path is looked at before each batch.
+"""
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from distwall.audit.anchor import Head, HeadFile
+from distwall.audit.chain import Line, Link, Seal, parse
+from distwall.audit.recover import Recovery, examine
+
+_DIGITS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """When a file is full, and how many are kept."""
+
+    size: int | None = None
+    """Bytes; None: however large."""
+    age: timedelta | None = None
+    """Since its first line; None: however old."""
+    keep: int | None = None
+    """Full files that are kept; None: all."""
+
+
+class InUseError(OSError):
+    """Another process writes this log; the text is fit for users."""
+
+
+class LogFile:
+    """An append-only log. A batch that could not be written whole is continued, not repeated."""
+
+    def __init__(self, path: Path, seal: Seal | None = None, rotation: Rotation | None = None) -> None:
+        """Opens or makes the files, readable by their owner alone. Raises OSError."""
+        self.path = path
+        self._seal = seal or Seal()
+        self._rotation = rotation or Rotation()
+        self._fd = -1
+        try:
+            self._head_file = HeadFile(path, self._seal)
+        except BlockingIOError:
+            raise InUseError(
+                f"{path} is in use by another distwall; stop that one, or set [audit] file to another path"
+            ) from None
+        try:
+            self._open()
+            found = self._head_file.found
+            left = examine(self._fd, found, head_is_new=self._head_file.is_new, seal=self._seal)
+            self._size = os.fstat(self._fd).st_size
+            if self._head_file.is_new and not self._size:
+                # From the first line on there is an anchor: one that is not there later was taken away.
+                self._head_file.write(Head())
+        except BaseException:
+            self.close()
+            raise
+        self._rest = b"\n" if left.open_line else b""
+        self._within = left.open_line
+        self.end: Link = left.end
+        """The last line, or what stands in the place of one, when the file was opened."""
+        self.recovery: Recovery | None = left.recovery
+        """What was found wrong with it."""
+        self._written = left.end
+        self._head = found or Head(
+            first=left.first.seq if left.first else left.end.seq + 1,
+            first_prev=left.first.prev if left.first else left.end.hash,
+        )
+        self._first: Line | None = left.first
+
+    def write(self, data: bytes, end: Link | None = None) -> None:
+        """Appends what is left of earlier batches, then ``data``, whose last line is ``end``; then anchors it.
+
+        Raises OSError; what is not written then waits for the next call.
+        """
+        self._rest += data
+        if end is not None:
+            self._written = end
+        # What was begun is ended where it was begun, whatever has become of that file's name.
+        self._finish_line()
+        self._reopen_if_moved()
+        if self._rest:
+            self._rotate_if_full()
+            if self._first is None:
+                self._first = parse(self._rest[: self._rest.find(b"\n") + 1])
+        while self._rest:
+            self._append(self._rest)
+        self._anchor()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that were taken and are not written."""
+        return len(self._rest)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether something was taken and is not written, or not anchored."""
+        return bool(self._rest) or self._head.end != self._written
+
+    def close(self) -> None:
+        """Closes the files; what is not written by now is lost."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        self._head_file.close()
+
+    def _append(self, data: bytes) -> None:
+        written = os.write(self._fd, data)
+        self._size += written
+        self._within = data[written - 1 : written] != b"\n"
+        self._rest = self._rest[written:]
+
+    def _finish_line(self) -> None:
+        while self._within and self._rest:
+            self._append(self._rest[: self._rest.find(b"\n") + 1])
+
+    def _anchor(self) -> None:
+        if self._head.end == self._written:
+            return
+        os.fdatasync(self._fd)
+        head = replace(self._head, seq=self._written.seq, hash=self._written.hash)
+        self._head_file.write(head)
+        self._head = head
+
+    def _open(self) -> None:
+        self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def _reopen_if_moved(self) -> None:
+        """Follows the path if the file was rotated away from under it."""
+        try:
+            here = self.path.stat()
+            ours = os.fstat(self._fd)
+            if (here.st_dev, here.st_ino) == (ours.st_dev, ours.st_ino):
+                return
+        except FileNotFoundError:
+            pass
+        old = self._fd
+        self._open()
+        os.close(old)
+        self._size = os.fstat(self._fd).st_size
+        self._first = None
+
+    def _rotate_if_full(self) -> None:
+        if not self._size or self._first is None or not (self._is_large() or self._is_old(self._first)):
+            return
+        full = rotated_name(self.path, self._first.seq)
+        if full.exists():
+            # Two files can't begin with the same line, unless somebody put one there.
+            raise FileExistsError(0, f"{full} is in the way")
+        os.fdatasync(self._fd)
+        self.path.rename(full)
+        self._reopen_if_moved()
+        self._drop_oldest()
+
+    def _is_large(self) -> bool:
+        return self._rotation.size is not None and self._size >= self._rotation.size
+
+    def _is_old(self, first: Line) -> bool:
+        if self._rotation.age is None:
+            return False
+        with suppress(ValueError):
+            return datetime.now(UTC) - datetime.fromisoformat(first.time) >= self._rotation.age
+        return False
+
+    def _drop_oldest(self) -> None:
+        if self._rotation.keep is None:
+            return
+        full = rotated(self.path)
+        kept = full[len(full) - self._rotation.keep :] if self._rotation.keep else []
+        gone = full[: len(full) - len(kept)]
+        if not gone:
+            return
+        # The anchor first: a log that goes back further than it says is whole, one that doesn't is not.
+        line = first_line(kept[0]) if kept else parse(self._rest[: self._rest.find(b"\n") + 1])
+        if line is None:
+            return
+        self._head_file.write(replace(self._head, first=line.seq, first_prev=line.prev))
+        self._head = replace(self._head, first=line.seq, first_prev=line.prev)
+        for path in gone:
+            path.unlink()
+
+
+def rotated_name(path: Path, seq: int) -> Path:
+    """What a full file is called whose first line is number ``seq``."""
+    return path.with_name(f"{path.name}.{seq:0{_DIGITS}}")
+
+
+def rotated(path: Path) -> list[Path]:
+    """The full files of a log that distwall itself has renamed, oldest first."""
+    prefix = path.name + "."
+    return sorted(
+        each
+        for each in path.parent.iterdir()
+        if each.name.startswith(prefix)
+        and len(each.name) == len(prefix) + _DIGITS
+        and each.name[len(prefix) :].isdecimal()
+    )
+
+
+def first_line(path: Path) -> Line | None:
+    """The first line of a file; None if it can't be read."""
+    with path.open("rb") as file:
+        return parse(file.readline())

@@ -1,0 +1,166 @@
+"""Questions about commands that wait: module filters, handlers, funs that have to be read, and distwall's own name.
+
+Each question is answered once: by whoever it is for, or with ``deny`` when the time is up. What goes wrong in between
+(a handler that raises, one that isn't there, a message that can't be read) is ``deny``, too, and an event says so.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from distwall.control.channel import ChannelHandle
+from distwall.control.peer_requests import OwnName
+from distwall.etf import DecodeError, decode, encode
+from distwall.handlers.api import Changed, Command, command
+from distwall.handlers.fun_checker import RefusedFunError, checked
+from distwall.handlers.loader import UnloadableError, load
+from distwall.handlers.worker_thread import BusyError, Workshop
+from distwall.policy.language.grammar import VERDICTS
+
+if TYPE_CHECKING:
+    from distwall._core import Ask, Verdict
+    from distwall.control.firewall import Firewall
+
+TIMEOUT = 5.0
+"""Seconds that whoever is asked has."""
+
+Answer = tuple["Verdict", bytes | None]
+
+
+class HandlerError(Exception):
+    """A handler gave no answer; the text says why."""
+
+
+class Questions:
+    """All questions of one firewall."""
+
+    def __init__(self, firewall: "Firewall") -> None:
+        self._firewall = firewall
+        self._workshop = Workshop()
+        self._own_name = OwnName(firewall)
+        self._loaded: dict[str, Any] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def put(self, handle: ChannelHandle, asks: "list[Ask]") -> None:
+        """Takes questions of a channel."""
+        loop = asyncio.get_running_loop()
+        for ticket, kind, name, target, control, payload in asks:
+            if kind == "own":
+                self._own_name.got(handle, payload)
+                continue
+            if kind == "guard":
+                loop.call_later(TIMEOUT, self._give_up, handle, ticket, name, target)
+                continue
+            task = loop.create_task(self._answer(handle, ticket, kind, (name, target, control, payload)))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def load(self, name: str) -> Any:
+        """Loads a handler or a filter of Python's anew. Raises UnloadableError."""
+        found = load(name, self._firewall.policy.path.parent)
+        made = found() if inspect.isclass(found) else found
+        self._loaded[name] = made
+        return made
+
+    def _made(self, name: str) -> Any:
+        return self._loaded[name] if name in self._loaded else self.load(name)
+
+    def close(self) -> None:
+        """Answers nothing more."""
+        for task in self._tasks:
+            task.cancel()
+        self._workshop.close()
+
+    def _give_up(self, handle: ChannelHandle, ticket: int, name: str, target: str) -> None:
+        if handle.waits(ticket):
+            self._failed(handle, name, target, f"no answer of the guarded node within {TIMEOUT:g} s")
+            handle.answer(ticket, "deny")
+
+    def _failed(self, handle: ChannelHandle, name: str, target: str, why: str) -> None:
+        self._firewall.record(
+            "handler_failed", peer=handle.peer, guard=handle.guard, command=name, target=target, detail=why
+        )
+
+    async def _answer(
+        self, handle: ChannelHandle, ticket: int, kind: str, asked: tuple[str, str, bytes, bytes | None]
+    ) -> None:
+        name, target, _, payload = asked
+        verdict: Verdict = "deny"
+        changed: bytes | None = None
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                match kind:
+                    case "funs":
+                        changed = await asyncio.to_thread(self._checked, handle, payload or b"")
+                        verdict = "accept"
+                    case "filter":
+                        verdict = await self._filtered(handle, asked)
+                    case _:
+                        verdict, changed = await self._handled(handle, asked)
+        except RefusedFunError as error:
+            self._firewall.record(
+                "fun_refused", peer=handle.peer, guard=handle.guard, command=name, target=target, detail=str(error)
+            )
+        except TimeoutError:
+            self._failed(handle, name, target, f"no answer within {TIMEOUT:g} s")
+        except (HandlerError, UnloadableError, BusyError, DecodeError) as error:
+            self._failed(handle, name, target, str(error))
+        except Exception as error:  # noqa: BLE001  # whatever a handler raises
+            text = " ".join(str(error).split())[:200]
+            self._failed(handle, name, target, f"it raised {type(error).__name__}: {text}")
+        handle.answer(ticket, verdict, changed)
+
+    def _checked(self, handle: ChannelHandle, payload: bytes) -> bytes:
+        """The message with its funs made fit to run. In a thread: large ones take a while."""
+        accepts = self._firewall.rulebook.accepts_calls(handle.entry, handle.peer, handle.guard)
+        return encode(checked(decode(payload)[0], accepts))
+
+    async def _filtered(self, handle: ChannelHandle, asked: tuple[str, str, bytes, bytes | None]) -> "Verdict":
+        module = self._named(handle, "module_filter", None)
+        made = self._made(module)
+        function = getattr(made, "filter", made)
+        told = self._told(handle, asked)
+        shown = (told.name, told.to) if isinstance(told.to, str | tuple) else told.name
+        answer = await self._run(function, handle.peer, shown)
+        return _verdict(answer)[0]
+
+    async def _handled(self, handle: ChannelHandle, asked: tuple[str, str, bytes, bytes | None]) -> Answer:
+        told = self._told(handle, asked)
+        module = self._named(handle, "handler", told.name)
+        made = self._made(module)
+        method = getattr(made, told.name, None)
+        if method is None:
+            raise HandlerError(f"{module} has no method {told.name}")
+        return _verdict(await self._run(method, told))
+
+    def _told(self, handle: ChannelHandle, asked: tuple[str, str, bytes, bytes | None]) -> Command:
+        name, target, control, payload = asked
+        return command(handle.peer, handle.guard, name, target, control=control, payload=payload)
+
+    def _named(self, handle: ChannelHandle, kind: Any, about: str | None) -> str:
+        found = self._firewall.rulebook.run_time.concerning(kind, handle.peer, handle.guard)
+        names = [s.name for s in found if s.name and about in (None, s.command)]
+        if not names:
+            raise HandlerError("it was removed meanwhile")
+        return names[-1]
+
+    async def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        async def call() -> Any:
+            result = function(*arguments)
+            return await result if inspect.isawaitable(result) else result
+
+        return await asyncio.wrap_future(self._workshop.run(call()))
+
+
+def _verdict(answer: Any) -> Answer:
+    """What an answer of a handler means. Raises HandlerError."""
+    match answer:
+        case Changed(message):
+            return "accept", encode(message)
+        case bool():
+            return ("accept" if answer else "deny"), None
+        case str() if answer in VERDICTS:
+            return VERDICTS[answer], None
+        case _:
+            raise HandlerError(f"it returned {type(answer).__name__}, not a verdict or a changed message")

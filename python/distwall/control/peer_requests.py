@@ -1,0 +1,94 @@
+"""The name ``distwall`` at every guarded node: what peers may ask distwall itself, if the policy lets them.
+
+It answers calls (``gen_server:call({distwall, Node}, Request)``): ``{test_filter, Command, Key}`` with ``accept``,
+``deny`` or ``drop``, so that a peer can know beforehand; ``{authenticate, Token}`` with ``{ok, Table, Seconds}`` or
+``{error, Reason}``. A monitor of the name is accepted and never fires; all else is let go unanswered, as by a process
+that doesn't know it.
+"""
+
+from typing import TYPE_CHECKING
+
+from distwall.control.channel import ChannelHandle
+from distwall.control.errors import ControlError
+from distwall.etf import Atom, DecodeError, Improper, Pid, Ref, Term, decode, encode, text_of
+from distwall.policy.language.names import atom
+
+if TYPE_CHECKING:
+    from distwall.control.firewall import Firewall, Key
+
+MAX_REQUEST = 16_384
+"""Bytes of a request."""
+
+# The process in whose name distwall answers: no process of a real node has that number.
+_CLERK = 0x0FFF_FFFF
+
+
+class OwnName:
+    """Answers in distwall's name."""
+
+    def __init__(self, firewall: "Firewall") -> None:
+        self._firewall = firewall
+
+    def got(self, handle: ChannelHandle, payload: bytes | None) -> None:
+        """Something was sent to the name. Monitors and the like need no answer."""
+        if payload is None or len(payload) > MAX_REQUEST:
+            return
+        try:
+            message, _ = decode(payload)
+        except DecodeError:
+            return
+        match message:
+            case (Atom("$gen_call"), (Pid() as caller, tag), request) if caller.node == handle.peer:
+                answer = self._answered(handle, request)
+                if answer is not None:
+                    self._reply(handle, caller, tag, answer)
+            case _:
+                return
+
+    def _answered(self, handle: ChannelHandle, request: Term) -> Term:
+        match request:
+            case (Atom("test_filter"), Atom() as command, key):
+                try:
+                    verdict = self._firewall.test_filter(
+                        handle.peer, str(command), _key(command, key), guard=handle.guard
+                    )
+                except ControlError:
+                    return (Atom("error"), Atom("badarg"))
+                return Atom(verdict)
+            case (Atom("authenticate"), token):
+                text = text_of(token)
+                if text is None:
+                    return (Atom("error"), Atom("badarg"))
+                try:
+                    grant = self._firewall.redeem(handle.peer, text, guard=handle.guard)
+                except ControlError as error:
+                    # Why it does not hold is for the audit log; the peer learns no more than that.
+                    self._firewall.record(
+                        "token_refused", peer=handle.peer, guard=handle.guard, source=handle.source, reason=str(error)
+                    )
+                    return (Atom("error"), Atom("not_allowed"))
+                return (Atom("ok"), Atom(grant.table), int(grant.seconds))
+            case _:
+                return None
+
+    def _reply(self, handle: ChannelHandle, caller: Pid, tag: Term, answer: Term) -> None:
+        clerk = Pid(Atom(handle.guard), _CLERK, _CLERK, handle.guard_creation)
+        match tag:
+            case Improper((Atom("alias"),), Ref() as alias) if alias.node == handle.peer:
+                control = encode((33, clerk, alias))
+            case _:
+                control = encode((22, clerk, caller))
+        handle.tell_peer(control, encode((tag, answer)))
+
+
+def _key(command: str, key: Term) -> "Key":
+    """A key as the runtime API takes it. Raises ControlError for what is none."""
+    match key:
+        case Atom("_"):
+            return None
+        case Atom():
+            return atom(key)
+        case (Atom() as module, Atom() as function, (int() | Atom("_")) as arity):
+            return str(module), str(function), arity if isinstance(arity, int) else "_"
+        case _:
+            raise ControlError(f"a key of {command} that is none")

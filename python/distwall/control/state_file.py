@@ -1,0 +1,86 @@
+"""The state file: grants, and the settings that are to survive a restart.
+
+It is written whole, beside its old self, and put in its place when it is on the disk: whoever reads it finds the old
+state or the new one. A file that can't be read stops distwall from starting: to begin without it would be to forget
+what was refused.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from distwall.control.errors import UnsafeStateError
+from distwall.control.grants import Grant
+from distwall.control.runtime_settings import Setting, from_json
+
+VERSION = 1
+
+
+class StateFile:
+    """The state of one distwall."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._written: bytes | None = None
+
+    def load(self) -> tuple[list[Setting], list[Grant], dict[str, float]]:
+        """What was saved; nothing if there is no file. Raises UnsafeStateError."""
+        try:
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return [], [], {}
+        except OSError as error:
+            raise self._unreadable(error.strerror or str(error)) from None
+        try:
+            state: dict[str, Any] = json.loads(data)
+            if state["version"] != VERSION:
+                raise self._unreadable(f"it has version {state['version']}, this distwall reads version {VERSION}")
+            settings = [from_json(each) for each in state["settings"]]
+            grants = [Grant(**each, deadline=0.0) for each in state["grants"]]
+            used = {str(token): float(until) for token, until in state.get("used_tokens", {}).items()}
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise self._unreadable(f"it is damaged ({error})") from None
+        self._written = data
+        return settings, grants, used
+
+    def save(self, settings: Iterable[Setting], grants: Iterable[Grant], used_tokens: dict[str, float]) -> None:
+        """Saves, if anything has changed. Raises UnsafeStateError, and the old state stays.
+
+        ``used_tokens``: those that must not be taken again, and until when they would hold.
+        """
+        state = {
+            "version": VERSION,
+            "settings": [setting.to_json() for setting in settings],
+            "grants": [{k: v for k, v in asdict(grant).items() if k != "deadline"} for grant in grants],
+            "used_tokens": used_tokens,
+        }
+        data = json.dumps(state, indent=1).encode()
+        if data == self._written or (
+            self._written is None and not any((state["settings"], state["grants"], used_tokens))
+        ):
+            return
+        beside = self.path.with_name(self.path.name + ".new")
+        try:
+            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                beside.replace(self.path)
+            except OSError:
+                beside.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise UnsafeStateError(
+                f"{self.path}: can't save what was set: {error.strerror or error}; make room or correct [control] state"
+            ) from None
+        self._written = data
+
+    def _unreadable(self, why: str) -> UnsafeStateError:
+        return UnsafeStateError(
+            f"{self.path}: can't read what was set at run time: {why}; mend it, or remove it to forget that"
+        )

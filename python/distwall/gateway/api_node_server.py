@@ -1,0 +1,274 @@
+"""distwall's own node on sockets: `distwall.api_node` with limits on time, connections and load.
+
+It listens on loopback only, and only the EPMD for guarded nodes knows it. Each connection has an allowance of work that
+fills steadily: a caller that wants more is read later, and after each request whoever else has something to do has a
+turn, so that no caller holds up the channels.
+"""
+
+import asyncio
+import secrets
+import socket
+from typing import TYPE_CHECKING, cast
+
+from distwall.api_node import Accepted, Caller, Calls, Conversation, Refused
+from distwall.api_node import Acceptor as Handshake
+from distwall.epmd.messages import Alive2
+from distwall.gateway.tcp_acceptor import Acceptor
+from distwall.handshake.events import Identity, Secret
+from distwall.handshake.halfopen import source_of
+from distwall.net.sockets import framing, is_encrypted, listen, source_address
+
+if TYPE_CHECKING:
+    from distwall.control import Side
+    from distwall.gateway.certificates import Credentials
+    from distwall.gateway.pending_connections import Door
+
+HANDSHAKE_TIMEOUT = 7.0
+"""Seconds from connecting to the proof: a real node gives up then."""
+
+MAX_CALLERS = 256
+"""Nodes connected at a time."""
+
+WORK_PER_SECOND = 500.0
+"""What a caller may ask for in the long run: frames, and more for long ones."""
+
+BURST = 2000.0
+"""What it may ask for at once after a pause."""
+
+BYTES_PER_WORK = 1024
+
+_HIDDEN_NODE, _VERSION = 72, 6
+
+
+class ControlNode:
+    """The node: where it listens, and who is connected."""
+
+    def __init__(self, door: "Door", credentials: "Credentials", name: str) -> None:
+        self.door = door
+        self.own = Identity(name, 4 + secrets.randbelow(2**32 - 4))
+        self.calls = Calls(door.firewall)
+        self.port = 0
+        self._credentials = credentials
+        self._acceptor: Acceptor | None = None
+        self._hosts: list[str] = []
+        self._callers: dict[str, ControlConnection] = {}
+
+    @property
+    def alive(self) -> Alive2:
+        """What EPMD says of it."""
+        alive = self.own.name.partition("@")[0]
+        return Alive2(alive, self.port, _HIDDEN_NODE, 0, _VERSION, _VERSION, b"")
+
+    def start(self, hosts: list[str]) -> None:
+        """Listens at loopback addresses, all at one port. Raises OSError."""
+        sockets: list[socket.socket] = listen(hosts, 0)
+        self._hosts = hosts
+        self.port = sockets[0].getsockname()[1]
+        self._acceptor = Acceptor(
+            self.door,
+            sockets,
+            lambda: ControlConnection(self),
+            context=self._credentials.for_guards,
+            guard=None,
+        )
+
+    def port_at(self, host: str) -> int | None:
+        """Where it is found at the loopback address ``host``."""
+        return self.port if host in self._hosts else None
+
+    def close(self) -> None:
+        """Listens no more and hangs up."""
+        if self._acceptor is not None:
+            self._acceptor.close()
+        for connection in list(self._callers.values()):
+            connection.hang_up("distwall stops")
+
+    def cookie_for(self, name: str, *, encrypted: bool) -> Secret | None:
+        """What a caller has to prove; None: it may not connect."""
+        policy = self.door.firewall.policy
+        if policy.guard.inside is not None and not encrypted:
+            return None
+        return policy.guard.cookie if policy.guards(name) else policy.control.cookie
+
+    def joined(self, name: str, connection: "ControlConnection") -> bool:
+        """A caller has proved its cookie. Whether there is room for it; its earlier connection gives way."""
+        earlier = self._callers.get(name)
+        if earlier is None and len(self._callers) >= MAX_CALLERS:
+            return False
+        self._callers[name] = connection
+        if earlier is not None:
+            earlier.hang_up("connected anew")
+        return True
+
+    def left(self, name: str, connection: "ControlConnection") -> None:
+        """A caller's connection is gone."""
+        if self._callers.get(name) is connection:
+            del self._callers[name]
+
+
+class ControlConnection(asyncio.Protocol):
+    """One connection to the node."""
+
+    _transport: asyncio.Transport
+    _handshake: Handshake
+    _timer: asyncio.TimerHandle
+
+    def __init__(self, node: ControlNode) -> None:
+        self._node = node
+        self._door = node.door
+        self._loop = asyncio.get_running_loop()
+        self._conversation: Conversation | None = None
+        self._caller: Caller | None = None
+        self._source = "unknown"
+        self._paused = False
+        self._allowance = BURST
+        self._counted_at = self._loop.time()
+        self._next: asyncio.Handle | None = None
+
+    @property
+    def opened_by(self) -> "Side":
+        """Programs of this host connect here, which strangers must not crowd out."""
+        return "guard"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Somebody has connected."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._source = source_address(transport)
+        encrypted = is_encrypted(transport)
+        self._handshake = Handshake(
+            self._node.own,
+            cookie_for=lambda name: self._node.cookie_for(name, encrypted=encrypted),
+            proofs=self._door.proofs,
+            framing=framing(transport),
+        )
+        self._timer = self._loop.call_later(HANDSHAKE_TIMEOUT, self._expired)
+        self._door.connections.add(self._transport)
+        self._door.unproved(self, source_of(self._source))
+
+    def data_received(self, data: bytes) -> None:
+        """Some of the handshake, or of what follows."""
+        if self._conversation is not None:
+            self._conversation.receive(data)
+            self._go_on()
+            return
+        outcome = self._handshake.receive(data)
+        if isinstance(outcome, Accepted):
+            self._accepted(outcome)
+            return
+        self._write(self._handshake.due())
+        if isinstance(outcome, Refused):
+            self._refused(outcome)
+
+    def pause_writing(self) -> None:
+        """The caller doesn't read its answers."""
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._paused = False
+        self._go_on()
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """It is gone."""
+        self._door.connections.discard(self._transport)
+        if self._next is not None:
+            self._next.cancel()
+        if self._caller is not None:
+            self._node.left(self._caller.name, self)
+            self._door.firewall.notice("caller_disconnect", node=self._caller.name, reason="closed")
+        elif refused := self._handshake.refuse("closed", "it hung up in the middle of the handshake"):
+            self._refused(refused)
+
+    def refuse(self, reason: str, detail: str, *, peer_fault: bool) -> None:  # noqa: ARG002  # as the door has it
+        """Ends a handshake from outside."""
+        if refused := self._handshake.refuse(reason, detail):
+            self._refused(refused)
+
+    def hang_up(self, reason: str) -> None:
+        """Ends the connection of a caller."""
+        if self._next is not None:
+            self._next.cancel()
+        if self._caller is not None:
+            self._node.left(self._caller.name, self)
+            self._door.firewall.notice("caller_disconnect", node=self._caller.name, reason=reason)
+            self._caller = None
+        self._transport.abort()
+
+    def _expired(self) -> None:
+        self.refuse("timeout", "no proof in time", peer_fault=True)
+
+    def _refused(self, refused: Refused) -> None:
+        self._settled()
+        self._door.firewall.notice(
+            "caller_refused",
+            source=self._source,
+            node=self._handshake.name,
+            reason=refused.reason,
+            detail=refused.detail,
+        )
+        self._transport.close()
+
+    def _settled(self) -> None:
+        self._timer.cancel()
+        self._door.settled(self, source_of(self._source))
+
+    def _accepted(self, accepted: Accepted) -> None:
+        name = accepted.caller.name
+        if not self._node.joined(name, self):
+            self._refused(Refused("full", f"{MAX_CALLERS} nodes are connected to distwall's own"))
+            return
+        self._settled()
+        guarded = self._door.firewall.policy.guards(name)
+        caller = self._caller = Caller(name, name if guarded else None)
+        self._door.firewall.notice("caller_connect", node=name, role="guard" if guarded else "operator")
+        self._write(self._handshake.due())
+        self._conversation = Conversation(
+            self._node.own, accepted.caller, lambda request: self._node.calls.answer(caller, request)
+        )
+        self._conversation.receive(accepted.data)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Sees to it that the next frame is dealt with, if it is there, and reads on if it is not."""
+        conversation = self._conversation
+        if conversation is None or self._next is not None or self._transport.is_closing():
+            return
+        if not conversation.is_waiting:
+            self._transport.resume_reading()
+            return
+        self._transport.pause_reading()
+        if self._paused:
+            return
+        now = self._loop.time()
+        self._allowance = min(BURST, self._allowance + (now - self._counted_at) * WORK_PER_SECOND)
+        self._counted_at = now
+        if self._allowance > 0:
+            self._next = self._loop.call_soon(self._step, conversation)
+        else:
+            self._next = self._loop.call_later(-self._allowance / WORK_PER_SECOND + 0.01, self._try_again)
+
+    def _try_again(self) -> None:
+        self._next = None
+        self._go_on()
+
+    def _step(self, conversation: Conversation) -> None:
+        self._next = None
+        try:
+            self._allowance -= 1 + conversation.step() / BYTES_PER_WORK
+        except Exception as error:  # noqa: BLE001  # stays in this connection and fails closed
+            self._loop.call_exception_handler({"message": "a call failed and its node was cut", "exception": error})
+            self.hang_up("internal_error")
+            return
+        self._write(conversation.due())
+        if conversation.fault is not None:
+            name = None if self._caller is None else self._caller.name
+            self._door.firewall.notice(
+                "caller_refused", source=self._source, node=name, reason="malformed", detail=conversation.fault
+            )
+            self.hang_up(conversation.fault)
+            return
+        self._go_on()
+
+    def _write(self, data: bytes) -> None:
+        if data and not self._transport.is_closing():
+            self._transport.write(data)

@@ -1,0 +1,196 @@
+"""Dials: the way from distwall to a guarded node or to a peer, which over TLS has to be who the policy says."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from distwall.epmd.port_request import ANSWER_SIZE, parse_port2_answer, port2_request
+from distwall.gateway.certificates import CLOSE_TIMEOUT
+from distwall.gateway.target import Target
+from distwall.net.addresses import printed
+from distwall.net.sockets import peer_certificate, resolve
+from distwall.policy import Entry, Policy
+from distwall.tls.certificate_names import describe, matches
+from distwall.tls.contexts import explain
+
+if TYPE_CHECKING:
+    from distwall.gateway.certificates import Credentials
+
+Factory = Callable[[], asyncio.Protocol]
+
+ADDRESS_TIMEOUT = 3.0
+"""Seconds for one of a peer's addresses: EPMD, connecting and TLS. The node that waits gives up after 7."""
+
+
+class DialError(Exception):
+    """There is no connection to be had."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        """``reason`` in one word, for the event; ``detail`` for people."""
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Dialler:
+    """Reaches guarded nodes and peers as the policy says."""
+
+    def __init__(self, policy: Policy, credentials: "Credentials") -> None:
+        self.credentials = credentials
+        self._policy = policy
+        self._loop = asyncio.get_running_loop()
+        self.own: list[str] = []
+        """Addresses where peers reach distwall: it dials peers from these, so that their `from` can name it."""
+
+    @property
+    def guard_framing(self) -> int:
+        """Bytes of the length field of handshake messages that guarded nodes speak."""
+        return 4 if self._policy.guard.inside else 2
+
+    @property
+    def has_verifier(self) -> bool:
+        """Whether the policy names a function of its own that looks at certificates."""
+        return self.credentials.verifier is not None
+
+    async def verify(self, certificate: x509.Certificate | None, node: str) -> str | None:
+        """Why the policy's own function refuses a certificate; None if it doesn't."""
+        if self.credentials.verifier is None:
+            return None
+        if certificate is None:
+            return "no certificate, and the policy has a verify_peer"
+        return await self.credentials.verifier.fault(certificate, node)
+
+    async def dial_guard(self, address: tuple[str, int], factory: Factory) -> asyncio.Transport:
+        """Connects to a guarded node. Raises DialError."""
+        context = self.credentials.guard_client()
+        try:
+            async with asyncio.timeout(ADDRESS_TIMEOUT):
+                return await self._connect(*address, factory, context, "")
+        except (TimeoutError, OSError) as error:
+            detail = f"cannot reach the guarded node at {printed(*address)}: {_text(error, tls=context is not None)}"
+            raise DialError("guard_closed", detail) from None
+
+    async def dial_peer(self, target: Target, entry: Entry, factory: Factory) -> asyncio.Transport:
+        """Connects to a peer, at the first of its addresses that answers. Raises DialError."""
+        if target.address is None:
+            try:
+                async with asyncio.timeout(ADDRESS_TIMEOUT):
+                    addresses = await resolve(target.host)
+            except (TimeoutError, OSError) as error:
+                raise DialError("unreachable", f"no address of {target.host}: {_text(error)}") from None
+        else:
+            addresses = [target.address]
+        admitted = [address for address in addresses if entry.admits(address)]
+        if not admitted:
+            raise DialError("source", f"its entry does not let it be at {', '.join(addresses)}")
+        failure = DialError("unreachable", f"{target.host} has no address")
+        for address in admitted:
+            try:
+                async with asyncio.timeout(ADDRESS_TIMEOUT):
+                    return await self._dial_peer_at(address, target, entry, factory)
+            except ssl.SSLError as error:
+                failure = DialError("tls", f"{address}: {explain(error)}")
+            except (OSError, ValueError) as error:
+                failure = DialError("unreachable", f"{address}: {_text(error, tls=entry.tls)}")
+        raise failure
+
+    async def _dial_peer_at(self, address: str, target: Target, entry: Entry, factory: Factory) -> asyncio.Transport:
+        port = target.port
+        if port is None:
+            port = await self.ask_epmd(address, target.alive)
+        if port is None:
+            raise OSError(0, f"its EPMD does not know {target.alive}")
+        context = self.credentials.peer_client(check_hostname=not entry.certificate) if entry.tls else None
+        own = source_for(address, self.own)
+        transport = await self._connect(address, port, factory, context, target.host, own=own)
+        try:
+            if context is not None and (fault := await self._certificate_fault(transport, target, entry)):
+                raise DialError("certificate", fault)
+        except BaseException:
+            # Also if it is given up meanwhile.
+            transport.abort()
+            raise
+        return transport
+
+    async def _certificate_fault(self, transport: asyncio.Transport, target: Target, entry: Entry) -> str | None:
+        certificate = peer_certificate(transport)
+        if certificate is None:
+            return "no certificate"
+        if entry.certificate and not matches(entry.certificate, certificate, target.node):
+            return f"its entry does not let it use the one of {describe(certificate)}"
+        return await self.verify(certificate, target.node)
+
+    async def _connect(
+        self,
+        address: str,
+        port: int,
+        factory: Factory,
+        context: ssl.SSLContext | None,
+        host: str,
+        *,
+        own: tuple[str, int] | None = None,
+    ) -> asyncio.Transport:
+        transport, _ = await self._loop.create_connection(
+            factory,
+            address,
+            port,
+            ssl=context,
+            server_hostname=host if context else None,
+            local_addr=own,
+            ssl_shutdown_timeout=CLOSE_TIMEOUT if context else None,
+        )
+        return transport
+
+    async def ask_epmd(self, address: str, alive: str) -> int | None:
+        """Where the peer of that name, the part before ``@``, listens; None if its EPMD doesn't know it.
+
+        Raises OSError if there is no EPMD, ValueError if what is there doesn't speak its protocol.
+        """
+        return await _ask_epmd(address, self._policy.guard.peer_epmd_port, alive, own=source_for(address, self.own))
+
+
+def source_for(address: str, own: list[str]) -> tuple[str, int] | None:
+    """From which of the addresses ``own`` to dial ``address``; None: as the system chooses."""
+    there = ip_address(address)
+    for each in map(ip_address, own):
+        # From loopback, only loopback can be reached.
+        if each.version == there.version and not each.is_unspecified and (there.is_loopback or not each.is_loopback):
+            return str(each), 0
+    return None
+
+
+async def _ask_epmd(address: str, port: int, name: str, *, own: tuple[str, int] | None = None) -> int | None:
+    """Where the node ``name`` (the part before ``@``) listens, by the EPMD at ``address``; None if it doesn't know.
+
+    ``own`` is the local address to ask from. Raises OSError if there is no EPMD, ValueError if what is there doesn't
+    speak its protocol.
+    """
+    try:
+        reader, writer = await asyncio.open_connection(address, port, limit=ANSWER_SIZE, local_addr=own)
+    except OSError as error:
+        raise OSError(error.errno, f"no EPMD at {printed(address, port)}: {_text(error)}") from None
+    try:
+        writer.write(port2_request(name))
+        answer = b""
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            answer = await reader.readexactly(2)
+            if not answer[1]:
+                answer += await reader.readexactly(ANSWER_SIZE - len(answer))
+    finally:
+        writer.close()
+    return parse_port2_answer(answer)
+
+
+def _text(error: Exception, *, tls: bool = False) -> str:
+    """What went wrong. ``tls``: it may have been TLS."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time; a node without TLS gives none" if tls else "no answer in time"
+    if isinstance(error, ssl.SSLError):
+        return explain(error)
+    # What asyncio makes of the end of a stream in the TLS handshake has no text.
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or "it hung up"

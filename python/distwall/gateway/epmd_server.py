@@ -1,0 +1,153 @@
+"""EPMD on sockets: `distwall.epmd` with limits on time and on connections."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from distwall.epmd import Outgoing, Rate, Registration, Registry, Rights, Session
+from distwall.gateway.epmd_visibility import visible_to
+from distwall.gateway.exposure import exposed_at
+from distwall.gateway.local_nodes import Mates
+from distwall.handshake.halfopen import HalfOpen, source_of
+from distwall.net.sockets import is_local, source_address
+
+if TYPE_CHECKING:
+    from distwall.control import Firewall
+
+REQUEST_TIMEOUT = 5.0
+"""Seconds in which a client has to send its whole request."""
+
+MAX_PER_SOURCE = 64
+MAX_TOTAL = 512
+"""Connections without a request yet; registrations do not count."""
+
+
+class EpmdService:
+    """Everything that the EPMD listeners share."""
+
+    def __init__(
+        self,
+        firewall: "Firewall",
+        registry: Registry,
+        gone: Callable[[Registration], None],
+        outgoing: Outgoing = lambda _node, _host: None,
+    ) -> None:
+        """``gone`` is called when a registration has ended; ``outgoing`` knows the way out to other nodes."""
+        self.firewall = firewall
+        self.outgoing = outgoing
+        self.is_mate = Mates(firewall.policy)
+        self.registry = registry
+        self.gone = gone
+        self.waiting: HalfOpen[EpmdConnection] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
+        self.open: set[EpmdConnection] = set()
+        self.rate = Rate()
+        self._loop = asyncio.get_running_loop()
+        self._looks: set[asyncio.Task[None]] = set()
+
+    def look_at(self, guard: str, port: int) -> None:
+        """Reports it if the guarded node that listens at ``port`` can be reached past distwall."""
+        task = self._loop.create_task(self._look_at(guard, port))
+        self._looks.add(task)
+        task.add_done_callback(self._looks.discard)
+
+    async def _look_at(self, guard: str, port: int) -> None:
+        if addresses := await asyncio.to_thread(exposed_at, port):
+            detail = f"peers reach it at {', '.join(addresses)}, past distwall; start it by distwall exec"
+            self.firewall.notice("exposed", guard=guard, detail=detail)
+
+    def close(self) -> None:
+        """Cuts all connections; registrations end with them."""
+        for task in self._looks:
+            task.cancel()
+        for connection in list(self.open):
+            connection.abort()
+
+
+class EpmdConnection(asyncio.Protocol):
+    """One client of EPMD."""
+
+    _transport: asyncio.Transport
+    _session: Session
+    _timer: asyncio.TimerHandle
+
+    def __init__(self, service: EpmdService, rights: Callable[[bool], Rights], port: int) -> None:
+        """``rights`` tells what a client may do, given whether it runs on this host; ``port`` is the listener's."""
+        self._service = service
+        self._rights = rights
+        self._port = port
+        self._source = "unknown"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._source = source_address(transport)
+        rights = self._rights(is_local(transport))
+        # A node registers over loopback, of the family that it listens on.
+        host = "::1" if ":" in self._source else "127.0.0.1"
+        self._session = Session(
+            self._service.registry,
+            rights,
+            port=self._port,
+            host=host,
+            outgoing=self._service.outgoing,
+            is_mate=self._service.is_mate,
+            is_visible=visible_to(self._service.firewall.policy, self._source),
+        )
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(REQUEST_TIMEOUT, self._expired)
+        self._service.open.add(self)
+        # Who may register runs on this host, and may take as much of distwall's time in other ways.
+        if not rights.register and not self._service.rate.admits(source_of(self._source), self._loop.time()):
+            self.refuse("flood", "too many requests")
+            return
+        for evicted in self._service.waiting.add(self, source_of(self._source)):
+            evicted.refuse("flood", "too many connections without a request")
+
+    def data_received(self, data: bytes) -> None:
+        """Some of a request."""
+        answer = self._session.receive(data)
+        if answer is None:
+            return
+        self._settled()
+        if answer.data:
+            self._transport.write(answer.data)
+        if answer.refused is not None:
+            self._report(answer.refused, answer.detail)
+        if answer.registration is None:
+            self._transport.close()
+            return
+        node = answer.registration.node
+        self._service.firewall.notice(
+            "register", guard=node.name, port=node.port, listening=answer.registration.public_port
+        )
+        if answer.registration.public_port is not None:
+            self._service.look_at(node.name, node.port)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """The client is gone, and with it its registration."""
+        self._settled()
+        self._service.open.discard(self)
+        registration = self._session.closed()
+        if registration is not None:
+            self._service.firewall.notice("unregister", guard=registration.node.name, port=registration.node.port)
+            self._service.gone(registration)
+
+    def abort(self) -> None:
+        """Cuts the connection."""
+        self._transport.abort()
+
+    def _expired(self) -> None:
+        self.refuse("timeout", "no request in time")
+
+    def refuse(self, reason: str, detail: str) -> None:
+        """Cuts the connection, and says why on the event stream."""
+        self._settled()
+        self._report(reason, detail)
+        self._transport.abort()
+
+    def _report(self, reason: str, detail: str) -> None:
+        self._service.firewall.notice("epmd_refused", source=self._source, reason=reason, detail=detail)
+
+    def _settled(self) -> None:
+        self._timer.cancel()
+        self._service.waiting.remove(self, source_of(self._source))

@@ -1,0 +1,27 @@
+"""Whether a node that registers can be reached past distwall."""
+
+from pathlib import Path
+
+from distwall.net.listening import listeners
+
+_OWN = Path("/proc/self/fd")
+
+
+def exposed_at(port: int) -> list[str]:
+    """Where others than this host reach what listens at ``port``; distwall's own sockets don't count.
+
+    Reads the system's tables, so call it from a thread. Empty where there are none.
+    """
+    found = [each for each in listeners() if each.port == port and not each.loopback]
+    own = _own_sockets() if found else set()
+    return sorted(str(each) for each in found if f"socket:[{each.inode}]" not in own)
+
+
+def _own_sockets() -> set[str]:
+    found = set()
+    for descriptor in _OWN.iterdir():
+        try:
+            found.add(str(descriptor.readlink()))
+        except OSError:
+            continue
+    return found

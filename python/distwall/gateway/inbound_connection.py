@@ -1,0 +1,178 @@
+"""Connections that peers open to guarded nodes: `distwall.handshake.Inbound` on sockets."""
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from distwall import _core
+from distwall.control import Side
+from distwall.gateway.dialer import DialError
+from distwall.gateway.handshake_connection import Caller, Dialled, Handshake
+from distwall.handshake import Denied, Event, Inbound, NameReceived, Refused, State, Ticket, Turn
+from distwall.net.sockets import framing, is_encrypted, peer_certificate
+from distwall.policy import Entry
+from distwall.policy.language.names import is_glob
+from distwall.tls.certificate_names import describe, matches
+
+if TYPE_CHECKING:
+    from distwall.gateway.dialer import Dialler
+    from distwall.gateway.peer_listener import Listener
+    from distwall.gateway.pending_connections import Door
+
+PEER_TIMEOUT = 2.0
+"""Seconds that a peer has for its answer while the guarded node holds a pending connection for it."""
+
+
+class InboundHandshake(Handshake):
+    """One handshake that a peer began."""
+
+    def __init__(self, door: "Door", listener: "Listener", dialler: "Dialler", peer: asyncio.Transport) -> None:
+        super().__init__(door, peer)
+        self.ticket: Ticket | None = None
+        self._listener = listener
+        self._dialler = dialler
+        self._certificate = peer_certificate(peer)
+        self._encrypted = is_encrypted(peer)
+        self._verified = False
+        self.machine: Inbound[Entry] = Inbound(
+            lookup=self._lookup,
+            is_guard=self._is_guard,
+            guard_cookie=self._policy.guard.cookie,
+            known_flags=_core.KNOWN_FLAGS,
+            proofs=door.proofs,
+            guard=listener.guard,
+            initiator_framing=framing(peer),
+            acceptor_framing=dialler.guard_framing,
+        )
+
+    @property
+    def opened_by(self) -> Side:
+        """See `Handshake`."""
+        return "peer"
+
+    @property
+    def certificate(self) -> x509.Certificate | None:
+        """See `Handshake`."""
+        return self._certificate
+
+    def relay(self) -> None:
+        """It is this handshake's turn: dials the guarded node."""
+        self._start(self._dial)
+
+    async def _dial(self) -> None:
+        address = self._listener.guard_address()
+        if address is None:
+            self._react(self.machine.acceptor_closed("the guarded node is not registered any more"))
+            return
+        try:
+            transport = await self._dialler.dial_guard(address, lambda: Dialled(self._door, self))
+        except DialError as error:
+            self._react(self.machine.acceptor_closed(error.detail))
+        else:
+            self.acceptor_connected(transport)
+
+    def _react(self, events: list[Event[Entry]]) -> None:
+        super()._react(events)
+        if self.machine.guard is not None:
+            self._listener.guard = self.machine.guard
+
+    def _named(self, event: NameReceived[Entry]) -> None:
+        if self._door.is_shut_out(self.source_key, event.name):
+            self._react(self.machine.refuse("shut_out", "too many failures before it", tell=True))
+        elif event.entry.tls and self._dialler.has_verifier:
+            self._start(partial(self._verify, event))
+        else:
+            self._request(event)
+
+    async def _verify(self, event: NameReceived[Entry]) -> None:
+        """Asks the policy's own ``verify_peer`` before the guarded node hears of the peer."""
+        if fault := await self._dialler.verify(self._certificate, event.name):
+            self._react(self.machine.refuse("certificate", fault, peer_fault=True, tell=True))
+        else:
+            self._verified = True
+            self._request(event)
+
+    def _request(self, event: NameReceived[Entry]) -> None:
+        self.ticket = self._door.admission.request(
+            self.source_key,
+            self._listener.name,
+            event.name,
+            self._loop.time(),
+            budgeted=is_glob(event.entry.node),
+            dynamic=event.dynamic,
+        )
+        if self.ticket is None:
+            detail = "too many names that were never proved"
+            self._react(self.machine.refuse("name_budget", detail, peer_fault=True, tell=True))
+            return
+        self._door.requested(self, self.ticket)
+
+    def _proved(self) -> None:
+        super()._proved()
+        if self.ticket is not None:
+            self._door.admission.proved(self.ticket)
+
+    def _established(self) -> None:
+        if self.ticket is not None:
+            self._door.admission.established(self.ticket)
+
+    def _failed(self, refused: Refused) -> None:
+        # Of two nodes that connect to each other at once, one gives up its own attempt.
+        gave_way = refused.reason == "peer_closed" and self._door.is_dialled(self.machine.peer)
+        if refused.peer_fault and not gave_way:
+            relayed = self.ticket is not None and self.ticket.relayed_at is not None
+            self._door.failed(self.source_key, self.machine.peer if relayed else None)
+
+    def _release(self) -> None:
+        if not self._released:
+            self._released = True
+            if self.ticket is not None:
+                self._door.finished(self.ticket)
+
+    def _sides(self, acceptor: asyncio.Transport) -> tuple[asyncio.Transport, asyncio.Transport]:
+        return self._initiator, acceptor
+
+    @property
+    def _peers_turn(self) -> Turn:
+        return Turn.INITIATOR
+
+    def _deadline(self, state: State, now: float) -> float:
+        deadline = super()._deadline(state, now)
+        return min(deadline, now + PEER_TIMEOUT) if self.machine.turn is Turn.INITIATOR else deadline
+
+    def _lookup(self, peer: str, guard: str | None) -> Entry | Denied:
+        entry = self._policy.entry_for(peer, guard)
+        if entry is None:
+            return Denied("unknown_node", "no [[peers]] entry names it")
+        if is_glob(entry.node) and self._door.is_mate(peer):
+            return Denied("own_name", "the name of a guarded node of this host, and its entry is a glob")
+        if not entry.admits(self.source):
+            return Denied("source", "its entry does not let it come from there")
+        if entry.tls and not self._encrypted:
+            return Denied("plain_tcp", "its entry asks for TLS")
+        if entry.certificate:
+            if self._certificate is None:
+                return Denied("no_certificate", "its entry asks for a certificate")
+            if not matches(entry.certificate, self._certificate, peer):
+                return Denied("certificate", f"its entry does not let it use the one of {describe(self._certificate)}")
+        if self.machine.state is not State.NAME and entry.tls and self._dialler.has_verifier and not self._verified:
+            # The entry that was found for its name alone did not ask for it. Next time the guarded node is known.
+            return Denied("guard_unknown", f"{guard} was not known yet, nor that verify_peer is to be asked")
+        return entry
+
+    def _is_guard(self, name: str) -> bool:
+        return name.partition("@")[0] == self._listener.name and self._policy.guards(name)
+
+
+class PeerCaller(Caller):
+    """A peer's connection."""
+
+    def __init__(self, door: "Door", listener: "Listener", dialler: "Dialler") -> None:
+        super().__init__(door)
+        self._listener = listener
+        self._dialler = dialler
+
+    def _begin(self, transport: asyncio.Transport) -> Handshake:
+        return InboundHandshake(self._door, self._listener, self._dialler, transport)

@@ -1,0 +1,41 @@
+"""Which full names are those of guarded nodes of this host."""
+
+import ipaddress
+import socket
+from typing import TYPE_CHECKING
+
+from distwall.net.local_addresses import is_own
+from distwall.policy.language.names import is_glob
+
+if TYPE_CHECKING:
+    from distwall.policy import Policy
+
+
+class Mates:
+    """Says whether a full name belongs to a guarded node here, without asking any name service.
+
+    A name that ``[guard] nodes`` spells out does. One that only a glob there matches does if its host part is an
+    address or a name of this host: ``rabbit@*`` also matches the nodes of the other hosts.
+    """
+
+    def __init__(self, policy: "Policy") -> None:
+        """By the ``[guard]`` of ``policy``, and the name that this host has now."""
+        self._policy = policy
+        self._exact = {node for node in policy.guard.nodes if not is_glob(node)}
+        name = socket.gethostname()
+        self._host_names = {name, name.partition(".")[0], "localhost"}
+
+    def __call__(self, node: str) -> bool:
+        """Whether ``node`` is such a name."""
+        if node in self._exact:
+            return True
+        host = node.partition("@")[2]
+        return self._policy.guards(node) and (host in self._host_names or _is_own(host))
+
+
+def _is_own(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return not address.is_unspecified and is_own(host)

@@ -1,0 +1,118 @@
+"""Connections that guarded nodes open to peers: `distwall.handshake.Outbound` on sockets.
+
+The guarded node is known only by what it says until it proves the cluster's cookie, and by then the peer was dialled
+and told its name: who may connect to loopback can cause that much. The peer's challenge is answered after the proof.
+"""
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from distwall import _core
+from distwall.control import Side
+from distwall.gateway.dialer import DialError
+from distwall.gateway.handshake_connection import Caller, Dialled, Handshake
+from distwall.handshake import Denied, NameReceived, Outbound, Refused, State, Turn
+from distwall.net.sockets import framing, is_encrypted, peer_certificate, source_address
+from distwall.policy import Entry
+from distwall.policy.language.names import is_glob
+
+if TYPE_CHECKING:
+    from distwall.gateway.dialer import Dialler
+    from distwall.gateway.pending_connections import Door
+    from distwall.gateway.target import Target
+
+HEAD_START = 0.5
+"""Seconds by which distwall gives a peer up before the guarded node would, so that the log says who was slow."""
+
+
+class OutboundHandshake(Handshake):
+    """One handshake that a guarded node began."""
+
+    def __init__(self, door: "Door", dialler: "Dialler", target: "Target", guard: asyncio.Transport) -> None:
+        super().__init__(door, guard)
+        self.source = target.address or target.host
+        # A guarded node's dials to one peer must not crowd out those to others.
+        self.source_key = target.node
+        self._dialler = dialler
+        self._target = target
+        self._certificate: x509.Certificate | None = None
+        self._plain = not is_encrypted(guard)
+        self.machine: Outbound[Entry] = Outbound(
+            target=target.node,
+            lookup=self._lookup,
+            is_guard=self._policy.guards,
+            guard_cookie=self._policy.guard.cookie,
+            known_flags=_core.KNOWN_FLAGS,
+            proofs=door.proofs,
+            initiator_framing=framing(guard),
+        )
+
+    @property
+    def opened_by(self) -> Side:
+        """See `Handshake`."""
+        return "guard"
+
+    @property
+    def certificate(self) -> x509.Certificate | None:
+        """See `Handshake`."""
+        return self._certificate
+
+    def _named(self, event: NameReceived[Entry]) -> None:
+        self._door.outgoing.add(self)
+        self._start(partial(self._dial, event.entry))
+
+    async def _dial(self, entry: Entry) -> None:
+        try:
+            transport = await self._dialler.dial_peer(self._target, entry, lambda: Dialled(self._door, self))
+        except DialError as error:
+            self._react(self.machine.refuse(error.reason, error.detail))
+            return
+        self.source = source_address(transport)
+        self._certificate = peer_certificate(transport)
+        self.machine.acceptor_framing = framing(transport)
+        self.acceptor_connected(transport)
+
+    def _established(self) -> None:
+        self._door.outgoing.discard(self)
+
+    def _failed(self, _: Refused) -> None:
+        self._door.outgoing.discard(self)
+
+    def _sides(self, acceptor: asyncio.Transport) -> tuple[asyncio.Transport, asyncio.Transport]:
+        return acceptor, self._initiator
+
+    @property
+    def _peers_turn(self) -> Turn:
+        return Turn.ACCEPTOR
+
+    def _deadline(self, state: State, now: float) -> float:
+        return super()._deadline(state, now) - HEAD_START
+
+    def _lookup(self, guard: str) -> Entry | Denied:
+        if self._plain and self._policy.guard.inside:
+            return Denied("plain_tcp", "[guard.tls.inside] asks for TLS")
+        entry = self._policy.entry_for(self._target.node, guard)
+        if entry is None:
+            return Denied("unknown_node", "no [[peers]] entry names it")
+        if entry.cookie == self._policy.guard.cookie and not entry.tls:
+            # Whoever answers at its address would get what it takes to guess the cluster's cookie offline.
+            detail = "its entry has the cluster's cookie, which is not shown to whoever answers there"
+            return Denied("cluster_cookie", detail)
+        if is_glob(entry.node) and self._door.is_mate(self._target.node):
+            return Denied("own_name", "the name of a guarded node of this host, and its entry is a glob")
+        return entry
+
+
+class GuardCaller(Caller):
+    """A guarded node's connection."""
+
+    def __init__(self, door: "Door", dialler: "Dialler", target: "Target") -> None:
+        super().__init__(door)
+        self._dialler = dialler
+        self._target = target
+
+    def _begin(self, transport: asyncio.Transport) -> Handshake:
+        return OutboundHandshake(self._door, self._dialler, self._target, transport)

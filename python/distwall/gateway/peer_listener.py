@@ -1,0 +1,52 @@
+"""Where peers reach one guarded node."""
+
+import socket
+from typing import TYPE_CHECKING
+
+from distwall.gateway.inbound_connection import PeerCaller
+from distwall.gateway.tcp_acceptor import Acceptor
+
+if TYPE_CHECKING:
+    from distwall.epmd import Registry
+    from distwall.gateway.dialer import Dialler
+    from distwall.gateway.pending_connections import Door
+
+
+class Listener:
+    """The listening sockets for one guarded node, open as long as it is registered."""
+
+    def __init__(
+        self,
+        door: "Door",
+        registry: "Registry",
+        dialler: "Dialler",
+        name: str,
+        *,
+        guard: str | None,
+        sockets: list[socket.socket],
+    ) -> None:
+        """Accepts at ``sockets``, which listen already.
+
+        ``name`` is what the guarded node registers as; ``guard`` its full name, if that is known.
+        """
+        self.name = name
+        self.guard = guard
+        """The guarded node's full name, once it is known: EPMD is told only the part before ``@``."""
+        self.port: int = sockets[0].getsockname()[1]
+        self._registry = registry
+        self._acceptor = Acceptor(
+            door,
+            sockets,
+            lambda: PeerCaller(door, self, dialler),
+            context=dialler.credentials.for_peers,
+            guard=guard or name,
+        )
+
+    def guard_address(self) -> tuple[str, int] | None:
+        """Where the guarded node itself listens; None if it is gone."""
+        registration = self._registry.guarded(self.name)
+        return (registration.host, registration.node.port) if registration is not None else None
+
+    def close(self) -> None:
+        """Listens no more. Connections that were accepted stay."""
+        self._acceptor.close()

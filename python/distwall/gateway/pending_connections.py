@@ -1,0 +1,128 @@
+"""All handshakes under way: how many, and which of them may reach the guarded node now."""
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from distwall.control import Side
+from distwall.gateway.local_nodes import Mates
+from distwall.handshake import Admission, HalfOpen, Proofs, Ticket
+from distwall.handshake.admission import Key
+
+if TYPE_CHECKING:
+    from distwall.control import Firewall
+    from distwall.gateway.inbound_connection import InboundHandshake
+    from distwall.gateway.outbound_connection import OutboundHandshake
+    from distwall.gateway.pump import Pump
+
+MAX_PER_SOURCE = 64
+MAX_TOTAL = 512
+"""Unproved connections, of one source and in all; those that guarded nodes open are counted by themselves."""
+
+
+class Unproved(Protocol):
+    """A connection that has proved nothing yet."""
+
+    @property
+    def opened_by(self) -> Side:
+        """Who dialled."""
+
+    def refuse(self, reason: str, detail: str, *, peer_fault: bool) -> None:
+        """Ends it, and says why on the event stream."""
+
+
+class Door:
+    """What all handshakes share. Drives `distwall.handshake.Admission` with the loop's clock."""
+
+    def __init__(self, firewall: "Firewall") -> None:
+        self.firewall = firewall
+        self.admission = Admission()
+        self.proofs = Proofs()
+        self.is_mate = Mates(firewall.policy)
+        self.pumps: set[Pump] = set()
+        """Channels whose connections are not both gone."""
+        self.idle = asyncio.Event()
+        """Set when the last channel is gone."""
+        self.connections: set[asyncio.Transport] = set()
+        """All connections that no pump has taken over."""
+        self.outgoing: set[OutboundHandshake] = set()
+        """Handshakes that guarded nodes began, from their name on."""
+        self._closed = False
+        self._loop = asyncio.get_running_loop()
+        # Strangers must not crowd out what guarded nodes open.
+        self._half_open: dict[Side, HalfOpen[Unproved]] = {
+            side: HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL) for side in ("peer", "guard")
+        }
+        self._open: set[Unproved] = set()
+        self._by_ticket: dict[Ticket, InboundHandshake] = {}
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+
+    def unproved(self, connection: Unproved, source: str) -> None:
+        """Somebody has connected who has proved nothing. Too many of them: the oldest go."""
+        self._open.add(connection)
+        for evicted in self._half_open[connection.opened_by].add(connection, source):
+            evicted.refuse("flood", "too many unproved connections", peer_fault=True)
+
+    def requested(self, handshake: "InboundHandshake", ticket: Ticket) -> None:
+        """A handshake wants to be relayed."""
+        self._by_ticket[ticket] = handshake
+        self._advance(ticket.key)
+
+    def settled(self, connection: Unproved, source: str) -> None:
+        """A connection is proved, or over."""
+        self._open.discard(connection)
+        self._half_open[connection.opened_by].remove(connection, source)
+
+    def is_dialled(self, peer: str | None) -> bool:
+        """Whether a guarded node is just connecting to ``peer``."""
+        return any(handshake.machine.peer == peer for handshake in self.outgoing)
+
+    def failed(self, source: str, name: str | None = None) -> None:
+        """A peer at ``source`` has failed by its own fault; under ``name``, if it was relayed."""
+        self.admission.failed(source, self._loop.time(), name)
+
+    def is_shut_out(self, source: str, name: str | None = None) -> bool:
+        """Whether too many of the source's handshakes have failed lately."""
+        return self.admission.is_shut_out(source, self._loop.time(), name)
+
+    def finished(self, ticket: Ticket) -> None:
+        """The guarded node holds nothing unproved for a handshake any more."""
+        self._by_ticket.pop(ticket, None)
+        self.admission.finished(ticket)
+        self._advance(ticket.key)
+
+    def pump_gone(self, pump: "Pump") -> None:
+        """Both connections of a channel are gone."""
+        self.pumps.discard(pump)
+        if not self.pumps:
+            self.idle.set()
+
+    def close(self) -> None:
+        """Ends all handshakes, for good."""
+        self._closed = True
+        for connection in list(self._open):
+            connection.refuse("stopping", "distwall stops", peer_fault=False)
+        # Also those that are over, but whose guarded node has not let go yet: uvloop waits for them when it closes.
+        for transport in list(self.connections):
+            transport.abort()
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _advance(self, key: Key) -> None:
+        """Does what admission says for ``key`` now."""
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        while not self._closed:
+            step = self.admission.next(key, self._loop.time())
+            if step.start is not None:
+                self._by_ticket[step.start].relay()
+            elif step.abort is not None:
+                # Its end calls finished(), and that comes back here.
+                self._by_ticket[step.abort].refuse("superseded", "a newer handshake under its name", peer_fault=True)
+                return
+            else:
+                if step.wake_at is not None:
+                    # uvloop's clock has milliseconds: a moment later, or it might be asked too early.
+                    self._timers[key] = self._loop.call_at(step.wake_at + 0.001, self._advance, key)
+                return

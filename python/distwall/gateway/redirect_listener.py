@@ -1,0 +1,171 @@
+"""The listener of transparent mode: connections that guarded nodes open, which the packet filter leads here.
+
+The kernel remembers where a connection was meant to go. What was meant for EPMD is answered with ports that distwall
+makes up (`redirect_epmd_server`, `distwall.redirect.ports`). What was meant for such a port goes the way of
+all outgoing connections. Guarded nodes of this host are each other's mates: distwall only joins their connections.
+
+The listener is on loopback only, and what was meant for the listener itself was not redirected and is refused: nobody
+but the packet filter can say where a connection was meant to go.
+"""
+
+import asyncio
+import contextlib
+import errno
+import os
+import socket
+import struct
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+from distwall.gateway.outbound_connection import GuardCaller
+from distwall.gateway.redirect_epmd_server import RedirectedEpmd
+from distwall.gateway.target import Target
+from distwall.gateway.tcp_acceptor import Opening, accept
+from distwall.handshake import HalfOpen
+from distwall.net.addresses import plain, printed
+from distwall.net.sockets import listen
+from distwall.redirect.ports import MadeUpPorts, Stand
+from distwall.redirect.ruleset import UnknownUserError, user_id
+from distwall.redirect.splice import splice
+
+if TYPE_CHECKING:
+    from distwall.epmd import Registry
+    from distwall.gateway.certificates import Credentials
+    from distwall.gateway.dialer import Dialler
+    from distwall.gateway.pending_connections import Door
+    from distwall.policy.model import Redirect
+
+MAX_QUESTIONS = 256
+"""Questions to EPMD under way; when there are more, the oldest are given up."""
+
+_SO_ORIGINAL_DST = 80
+"""``SO_ORIGINAL_DST`` and ``IP6T_SO_ORIGINAL_DST``: linux/netfilter_ipv4.h, linux/netfilter_ipv6/ip6_tables.h."""
+
+_SOCKADDR_IN = struct.Struct("=2xH4s8x")
+_SOCKADDR_IN6 = struct.Struct("=2xH4x16sI")
+
+
+class RedirectListener:
+    """Accepts what the packet filter redirects."""
+
+    def __init__(
+        self,
+        door: "Door",
+        dialler: "Dialler",
+        credentials: "Credentials",
+        registry: "Registry",
+        redirect: "Redirect",
+    ) -> None:
+        """``redirect`` is the policy's [guard.redirect]."""
+        self._door = door
+        self._dialler = dialler
+        self._credentials = credentials
+        self._registry = registry
+        self._redirect = redirect
+        self._epmd_port = door.firewall.policy.guard.register.port
+        self._loop = asyncio.get_running_loop()
+        self._ports = MadeUpPorts(redirect.ports)
+        self._epmd = RedirectedEpmd(door.firewall, dialler, registry, self._ports)
+        self._questions: HalfOpen[asyncio.Task[None]] = HalfOpen(per_source=MAX_QUESTIONS, total=MAX_QUESTIONS)
+        self._sockets: list[socket.socket] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Listens on loopback. Raises OSError, saying what to do."""
+        self._check_user()
+        self._sockets = listen(["127.0.0.1"], self._redirect.port)
+        try:
+            self._sockets += listen(["::1"], self._redirect.port)
+        except OSError as error:
+            # Without IPv6 on this host, nothing can come that way.
+            if error.errno not in {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}:
+                self.close()
+                raise
+        for each in self._sockets:
+            self._start(accept(each, self._accepted))
+
+    def close(self) -> None:
+        """Listens no more, gives up what is being asked, and parts mates. Connections to peers stay."""
+        for task in list(self._tasks):
+            task.cancel()
+        for each in self._sockets:
+            each.close()
+        self._epmd.close()
+
+    def _check_user(self) -> None:
+        """Whose connections are redirected must be another user than the one that distwall runs as."""
+        try:
+            redirected = user_id(self._redirect.user)
+        except UnknownUserError as error:
+            raise OSError(errno.EINVAL, str(error)) from None
+        if redirected == os.geteuid():
+            raise OSError(
+                errno.EINVAL,
+                f"[guard.redirect] user: distwall runs as {self._redirect.user} too, so its own connections would come"
+                " back to it; run it as another user",
+            )
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _accepted(self, connection: socket.socket, source: str) -> None:
+        original = original_destination(connection)
+        if original is None:
+            self._refuse(connection, source, "not_redirected", "came to the listener itself, not by the packet filter")
+            return
+        address, port = original
+        if port == self._epmd_port:
+            task = self._start(self._epmd.serve(connection, address))
+            task.add_done_callback(lambda _: self._questions.remove(task, source))
+            for evicted in self._questions.add(task, source):
+                evicted.cancel()
+            return
+        stand = self._ports.stand(address, port, self._loop.time())
+        if stand is None:
+            self._refuse(connection, address, "unknown_port", f"no node was said to be at {printed(address, port)}")
+        elif stand.mate:
+            self._start(self._join(connection, stand))
+        else:
+            target = Target(stand.node, address, stand.port)
+            Opening(
+                self._door,
+                connection,
+                source,
+                lambda: GuardCaller(self._door, self._dialler, target),
+                context=self._credentials.for_guards,
+                guard=None,
+            )
+
+    async def _join(self, connection: socket.socket, stand: Stand) -> None:
+        """Joins guarded nodes of this host."""
+        mate = self._registry.guarded(stand.node.partition("@")[0])
+        if mate is None:
+            connection.close()
+            return
+        with contextlib.suppress(OSError):
+            await splice(connection, mate.host, mate.node.port)
+
+    def _refuse(self, connection: socket.socket, source: str, reason: str, detail: str) -> None:
+        connection.close()
+        self._door.firewall.refused(
+            source=source, peer=None, guard=None, reason=reason, detail=detail, opened_by="guard"
+        )
+
+
+def original_destination(connection: socket.socket) -> tuple[str, int] | None:
+    """The IP address and port that a connection was meant for before it was redirected; None if it was not."""
+    ipv6 = connection.family == socket.AF_INET6
+    level, layout = (socket.IPPROTO_IPV6, _SOCKADDR_IN6) if ipv6 else (socket.IPPROTO_IP, _SOCKADDR_IN)
+    try:
+        port, raw, *scope = layout.unpack(connection.getsockopt(level, _SO_ORIGINAL_DST, layout.size))
+        here = connection.getsockname()
+    except (OSError, struct.error):
+        # The kernel follows no connections while it translates no addresses; or the connection is gone.
+        return None
+    address = socket.inet_ntop(connection.family, raw)
+    if (address, socket.ntohs(port)) == (plain(here[0]), here[1]):
+        return None
+    return (f"{address}%{scope[0]}" if scope and scope[0] else address), socket.ntohs(port)

@@ -1,0 +1,101 @@
+"""Where guarded nodes reach peers: a listening socket on loopback for each peer that they ask for.
+
+A dist connection doesn't say whom it is meant for, so the port does. A guarded node's ``distwall_epmd`` asks distwall's
+EPMD for a peer by its full name and gets the port of that peer's listener; it dials it at once.
+"""
+
+import asyncio
+import socket
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from distwall.gateway.outbound_connection import GuardCaller
+from distwall.gateway.target import Target
+from distwall.gateway.tcp_acceptor import Acceptor
+from distwall.net.sockets import listen
+
+if TYPE_CHECKING:
+    from distwall.gateway.dialer import Dialler
+    from distwall.gateway.pending_connections import Door
+
+IDLE = 60.0
+"""Seconds that a listener stays open after it was last asked for: a node dials within milliseconds."""
+
+MAX_LISTENERS = 1024
+"""Listeners open at a time; the one asked for longest ago goes first."""
+
+
+class Egress:
+    """The listeners for all targets of all guarded nodes."""
+
+    def __init__(self, door: "Door", dialler: "Dialler") -> None:
+        self._door = door
+        self._dialler = dialler
+        self._loop = asyncio.get_running_loop()
+        self._ways: OrderedDict[tuple[str, str], _Way] = OrderedDict()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def port_for(self, node: str, host: str) -> int | None:
+        """The port at ``host``, a loopback address, that leads to the peer ``node``; None if nobody may go there."""
+        # Whether this guarded node may, and how, is asked once it has said its name.
+        if self._door.firewall.policy.entry_for(node) is None:
+            self._refused(node, "unknown_node", "no [[peers]] entry names it")
+            return None
+        way = self._ways.get((node, host))
+        if way is None:
+            try:
+                sockets = listen([host], 0)
+            except OSError as error:
+                self._refused(node, "no_port", error.strerror or str(error))
+                return None
+            way = self._ways[node, host] = _Way(self._door, self._dialler, Target(node), sockets)
+            if len(self._ways) > MAX_LISTENERS:
+                self._ways.popitem(last=False)[1].close()
+        way.asked_at = self._loop.time()
+        self._ways.move_to_end((node, host))
+        if self._timer is None:
+            self._timer = self._loop.call_later(IDLE, self._sweep)
+        return way.port
+
+    def close(self) -> None:
+        """Listens no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for way in self._ways.values():
+            way.close()
+        self._ways.clear()
+
+    def _sweep(self) -> None:
+        """Closes what was not asked for in a while."""
+        self._timer = None
+        end = self._loop.time() - IDLE
+        while self._ways:
+            key, way = next(iter(self._ways.items()))
+            if way.asked_at > end:
+                self._timer = self._loop.call_later(way.asked_at - end, self._sweep)
+                return
+            way.close()
+            del self._ways[key]
+
+    def _refused(self, node: str, reason: str, detail: str) -> None:
+        self._door.firewall.refused(
+            source=Target(node).host, peer=node, guard=None, reason=reason, detail=detail, opened_by="guard"
+        )
+
+
+class _Way:
+    """The listener for one target."""
+
+    def __init__(self, door: "Door", dialler: "Dialler", target: Target, sockets: list[socket.socket]) -> None:
+        self.asked_at = 0.0
+        self.port: int = sockets[0].getsockname()[1]
+        self._acceptor = Acceptor(
+            door,
+            sockets,
+            lambda: GuardCaller(door, dialler, target),
+            context=dialler.credentials.for_guards,
+            guard=None,
+        )
+
+    def close(self) -> None:
+        self._acceptor.close()

@@ -1,0 +1,200 @@
+"""Accepting connections, plain or over TLS at the same port.
+
+Theory of operation. Both kinds of peers know one port, EPMD's answer has room for no more. The first byte tells them
+apart: a TLS connection begins with a handshake record (22), a plain one with the length of a name message, whose first
+byte is 0 to 4. So where TLS is set up, the first byte is peeked at before the connection is handed to a transport of
+either kind; what then has to be encrypted is the policy's business, which knows the peer's name.
+
+A connection that has not sent its first byte, or not finished its TLS handshake, is as unproved as a later one and is
+counted, timed and evicted with those (`distwall.handshake.HalfOpen`).
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from distwall.control import Side
+from distwall.gateway.certificates import CLOSE_TIMEOUT
+from distwall.handshake.halfopen import source_of
+from distwall.net.addresses import plain
+from distwall.tls.contexts import explain
+
+if TYPE_CHECKING:
+    from distwall.gateway.pending_connections import Door
+
+TLS_HANDSHAKE_RECORD = 22
+
+OPENING_TIMEOUT = 5.0
+"""Seconds from connecting to the first byte and the end of the TLS handshake: a real node sends at once."""
+
+RETRY = 0.1
+"""Seconds to wait before accepting again after the system could not."""
+
+Factory = Callable[[], asyncio.Protocol]
+
+
+class Acceptor:
+    """Accepts at listening sockets until it is closed."""
+
+    def __init__(
+        self,
+        door: "Door",
+        sockets: list[socket.socket],
+        factory: Factory,
+        *,
+        context: Callable[[], ssl.SSLContext] | None,
+        guard: str | None,
+    ) -> None:
+        """Accepts at ``sockets``, which listen already.
+
+        ``factory`` makes the protocol of a connection that is open, and over TLS encrypted. ``context`` is asked for
+        each TLS connection; None: there is no TLS. ``guard`` is whom peers want to reach here; None: it is guarded
+        nodes that connect.
+        """
+        self._door = door
+        self._factory = factory
+        self._context = context
+        self._guard = guard
+        self._sockets = sockets
+        loop = asyncio.get_running_loop()
+        self._tasks = [loop.create_task(accept(each, self._accepted)) for each in sockets]
+
+    def close(self) -> None:
+        """Accepts no more. Connections that were accepted stay."""
+        for task in self._tasks:
+            task.cancel()
+        for each in self._sockets:
+            each.close()
+
+    def _accepted(self, connection: socket.socket, source: str) -> None:
+        if self._guard is not None and self._door.is_shut_out(source_of(source)):
+            connection.close()
+            self._door.firewall.refused(
+                source=source, peer=None, guard=self._guard, reason="shut_out", detail="too many failures before it"
+            )
+            return
+        Opening(self._door, connection, source, self._factory, context=self._context, guard=self._guard)
+
+
+async def accept(listener: socket.socket, accepted: Callable[[socket.socket, str], None]) -> None:
+    """Accepts at ``listener`` until it is cancelled; ``accepted`` is told each connection and its IP address."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            connection, address = await loop.sock_accept(listener)
+        except OSError:
+            # Out of descriptors, or the connection is gone again.
+            await asyncio.sleep(RETRY)
+            continue
+        try:
+            accepted(connection, plain(address[0]))
+        except Exception as error:  # noqa: BLE001  # stays with this connection and fails closed
+            connection.close()
+            loop.call_exception_handler({"message": "a connection failed and was closed", "exception": error})
+
+
+class Opening:
+    """A connection that was accepted and is not open yet."""
+
+    def __init__(
+        self,
+        door: "Door",
+        connection: socket.socket,
+        source: str,
+        factory: Factory,
+        *,
+        context: Callable[[], ssl.SSLContext] | None,
+        guard: str | None,
+    ) -> None:
+        """``source`` is where it came from; the rest: see `Acceptor`."""
+        self._door = door
+        self._connection = connection
+        self._source = source
+        self._factory = factory
+        self._context = context
+        self._guard = guard
+        self._key = source_of(source)
+        self._loop = asyncio.get_running_loop()
+        self._taken = False
+        """A transport has the connection, and closes it."""
+        self._task = self._loop.create_task(self._open())
+        self._door.unproved(self, self._key)
+
+    @property
+    def opened_by(self) -> Side:
+        """Who dialled."""
+        return "guard" if self._guard is None else "peer"
+
+    def refuse(self, reason: str, detail: str, *, peer_fault: bool) -> None:
+        """Cuts the connection, and says why on the event stream."""
+        self._task.cancel()
+        if not self._taken:
+            # The task may not even have begun.
+            self._connection.close()
+        self._door.settled(self, self._key)
+        self._report(reason, detail, peer_fault=peer_fault)
+
+    async def _open(self) -> None:
+        try:
+            async with asyncio.timeout(OPENING_TIMEOUT):
+                context = await self._tls_context()
+                self._taken = True
+                if context is None:
+                    # Its protocol counts it from here on, and at once.
+                    self._door.settled(self, self._key)
+                await self._loop.connect_accepted_socket(
+                    self._factory,
+                    self._connection,
+                    ssl=context,
+                    ssl_shutdown_timeout=CLOSE_TIMEOUT if context else None,
+                )
+        except TimeoutError:
+            self._failed("timeout", "nothing that a node begins with, in time")
+        except ssl.SSLError as error:
+            self._failed("tls", explain(error))
+        except OSError as error:
+            # A health check does just this.
+            detail = error.strerror or str(error) or "in the middle of the TLS handshake"
+            self._failed("peer_closed", detail, peer_fault=False)
+        finally:
+            self._door.settled(self, self._key)
+
+    def _failed(self, reason: str, detail: str, *, peer_fault: bool = True) -> None:
+        self._connection.close()
+        self._report(reason, detail, peer_fault=peer_fault)
+
+    async def _tls_context(self) -> ssl.SSLContext | None:
+        """The context for this connection; None if it is a plain one."""
+        if self._context is None or await self._first_byte() != TLS_HANDSHAKE_RECORD:
+            return None
+        return self._context()
+
+    async def _first_byte(self) -> int:
+        """The first byte, which stays where it is. Raises OSError if none comes."""
+        while True:
+            with contextlib.suppress(BlockingIOError):
+                data = self._connection.recv(1, socket.MSG_PEEK)
+                if not data:
+                    raise OSError(0, "connected and hung up in silence")
+                return data[0]
+            readable = self._loop.create_future()
+            self._loop.add_reader(self._connection, _set, readable)
+            try:
+                await readable
+            finally:
+                self._loop.remove_reader(self._connection)
+
+    def _report(self, reason: str, detail: str, *, peer_fault: bool) -> None:
+        if peer_fault and self.opened_by == "peer":
+            self._door.failed(self._key)
+        self._door.firewall.refused(
+            source=self._source, peer=None, guard=self._guard, reason=reason, detail=detail, opened_by=self.opened_by
+        )
+
+
+def _set(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,263 @@
+"""The HTTP API of a running distwall: every function of the runtime API, the state, and the live events.
+
+A handler says which role it needs (`@needs`); one that says nothing needs the highest.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import asdict
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+
+from distwall import __version__
+from distwall.audit import Event
+from distwall.audit.event import text
+from distwall.audit.event_filter import EventFilter, FilterError
+from distwall.control.errors import BadCallError, ControlError, NotFoundError
+from distwall.control.firewall import Firewall
+from distwall.control.reload import Reloader
+from distwall.http_api import operations
+from distwall.http_api.auth import Actor, Door, Gate, Notice, RefusedError, refused, source_of
+from distwall.http_api.bearer_tokens import Role
+from distwall.http_api.docs_page import render
+from distwall.http_api.event_stream import EventStream, TooManyError
+from distwall.http_api.policy_json import policy_to_json
+
+IDLE_SECONDS = 15.0
+"""After so long without an event, the live stream says that it is still there."""
+
+ErrorHandler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
+Handler = TypeVar("Handler", bound=Callable[..., Any])
+
+
+def needs(role: Role | None) -> Callable[[Handler], Handler]:
+    """Says what role a handler needs; None: it is for everybody, and has to be harmless."""
+
+    def mark(handler: Handler) -> Handler:
+        handler.role = role  # type: ignore[attr-defined]
+        return handler
+
+    return mark
+
+
+def create_app(firewall: Firewall, reloader: Reloader, gate: Gate, stream: EventStream) -> Door:
+    """The API in front of ``firewall`` and its policy file; ``gate`` says who calls."""
+
+    def authorize(request: Request, _: Annotated[Any, Depends(HTTPBearer(auto_error=False))]) -> None:
+        role: Role | None = getattr(request.scope["endpoint"], "role", Role.ADMIN)
+        request.state.actor = None
+        if role is None:
+            return
+        actor = None
+        try:
+            actor = gate.admit(source_of(request.scope), request.headers.get("authorization"))
+            if actor.role < role:
+                raise RefusedError(403, "role", f"this needs the role {role}, and {actor.name} has {actor.role}")
+        except RefusedError as error:
+            refused(firewall.notice, request.scope, actor.name if actor else None, error.reason)
+            headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+            raise HTTPException(error.status, str(error), headers) from None
+        request.state.actor = actor
+
+    app = FastAPI(
+        title="distwall",
+        version=__version__,
+        description=__doc__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        dependencies=[Depends(authorize)],
+        exception_handlers={
+            HTTPException: _http_error,
+            RequestValidationError: _invalid,
+            FilterError: _with_status(400),
+            BadCallError: _with_status(400),
+            NotFoundError: _with_status(404),
+            ControlError: _with_status(409),
+            TooManyError: _with_status(409),
+            Exception: _failed,
+        },
+    )
+    _reads(app, firewall, reloader)
+    _events(app, stream)
+    for call in operations.CALLS:
+        _changes(app, firewall.notice, firewall, call)
+    for call in operations.POLICY_CALLS:
+        _changes(app, firewall.notice, reloader, call)
+
+    @app.get("/v1/openapi.json", include_in_schema=False)
+    @needs(None)
+    async def openapi() -> dict[str, Any]:
+        return app.openapi()
+
+    @app.get("/docs", include_in_schema=False)
+    @needs(None)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(render(app.openapi()))
+
+    return Door(app, gate, firewall.notice, _error)
+
+
+def _reads(app: FastAPI, firewall: Firewall, reloader: Reloader) -> None:
+    @app.get("/v1/peers")
+    @needs(Role.READ)
+    async def peers(guard: str | None = None) -> list[dict[str, Any]]:
+        """The open channels."""
+        return [info.to_json() for info in firewall.peers(guard)]
+
+    @app.get("/v1/statistics")
+    @needs(Role.READ)
+    async def statistics() -> dict[str, Any]:
+        """Commands of all peers, counted by direction, command and verdict since the start."""
+        return {"peer": None, **firewall.statistics()}
+
+    @app.get("/v1/statistics/{peer:path}")
+    @needs(Role.READ)
+    async def peer_statistics(peer: str) -> dict[str, Any]:
+        """Commands of one peer; zeros, and ``known`` false, for one that was never connected."""
+        return {"peer": peer, "known": firewall.knows(peer), **firewall.statistics(peer)}
+
+    @app.get("/v1/grants")
+    @needs(Role.READ)
+    async def grants() -> list[dict[str, object]]:
+        """The grants in force."""
+        return [grant.to_json() for grant in firewall.grants()]
+
+    @app.get("/v1/settings")
+    @needs(Role.READ)
+    async def settings() -> list[dict[str, Any]]:
+        """What was set at run time, oldest first; ``text`` says it on one line."""
+        return [{**setting.to_json(), "text": str(setting)} for setting in firewall.settings()]
+
+    @app.get("/v1/policy")
+    @needs(Role.READ)
+    async def policy() -> dict[str, Any]:
+        """The policy file in force, without cookies."""
+        trial = reloader.trial
+        about = {"revision": reloader.revision, "trial": None if trial is None else asdict(trial)}
+        return {**about, **policy_to_json(firewall.policy)}
+
+    @app.get("/v1/shadow")
+    @needs(Role.READ)
+    async def shadow() -> dict[str, Any]:
+        """The policy that judges beside the one in force, and how often it has disagreed since it was set."""
+        return {"revision": firewall.shadow(), "differences": firewall.shadow_differences()}
+
+    @app.get("/v1/explain")
+    @needs(Role.READ)
+    async def explain(node: str, command: str, key: str | None = None, guard: str | None = None) -> dict[str, Any]:
+        """Which rule decides about a command of a peer now, and why."""
+        return firewall.explain(node, command, key, guard=guard).to_json()
+
+
+def _events(app: FastAPI, stream: EventStream) -> None:
+    def chosen(
+        *,
+        event: Annotated[list[str], Query()] = [],  # noqa: B006  # FastAPI copies it
+        peer: Annotated[list[str], Query()] = [],  # noqa: B006
+        guard: Annotated[list[str], Query()] = [],  # noqa: B006
+        verdict: Annotated[list[str], Query()] = [],  # noqa: B006
+        command: Annotated[list[str], Query()] = [],  # noqa: B006
+        direction: Annotated[list[str], Query()] = [],  # noqa: B006
+        reason: Annotated[list[str], Query()] = [],  # noqa: B006
+        unwanted: Annotated[list[str], Query(alias="not")] = [],  # noqa: B006
+    ) -> EventFilter:
+        wanted = {
+            "event": event,
+            "peer": peer,
+            "guard": guard,
+            "verdict": verdict,
+            "command": command,
+            "direction": direction,
+            "reason": reason,
+        }
+        return EventFilter(wanted, unwanted)
+
+    @app.get("/v1/events", response_class=StreamingResponse)
+    @needs(Role.READ)
+    async def events(
+        request: Request,
+        wanted: Annotated[EventFilter, Depends(chosen)],
+        last: Annotated[int, Query(ge=0, le=EventStream.MAX_KEPT)] = 0,
+        follow: bool = True,
+    ) -> StreamingResponse:
+        """Events as they happen, as JSON lines, or as server-sent events if the request accepts them.
+
+        Several values of one parameter mean or, different parameters mean and; ``not=FIELD=VALUE`` leaves out. ``last``
+        begins with that many events of before. A reader that is too slow gets an ``events_dropped`` event that says how
+        many it missed. An empty line (a comment) comes where nothing happens.
+        """
+        sent = "text/event-stream" in request.headers.get("accept", "")
+        subscriber = stream.subscribe(wanted) if follow else None
+        before = stream.last(last, wanted)
+
+        async def lines() -> AsyncIterator[bytes]:
+            try:
+                for made in before:
+                    yield _line(made, sent=sent)
+                if subscriber:
+                    async for made_now in subscriber.events(IDLE_SECONDS):
+                        yield _line(made_now, sent=sent)
+            finally:
+                if subscriber:
+                    stream.unsubscribe(subscriber)
+
+        return StreamingResponse(lines(), media_type="text/event-stream" if sent else "application/x-ndjson")
+
+
+def _line(made: Event | None, *, sent: bool) -> bytes:
+    if made is None:
+        return b":\n\n" if sent else b"\n"
+    data = text(made)
+    return b"id: %d\ndata: %s\n\n" % (made["seq"] or 0, data) if sent else data + b"\n"
+
+
+def _changes(app: FastAPI, notice: Notice, target: Firewall | Reloader, call: operations.Call) -> None:
+    async def handler(request: Request, body: Any) -> dict[str, Any]:
+        actor: Actor = request.state.actor
+        error: str | None = None
+        try:
+            return call.run(target, body, actor.name)
+        except ControlError as refusal:
+            error = str(refusal)
+            raise
+        finally:
+            if call.role > Role.READ:
+                arguments = call.recorded(body)
+                notice("api_call", actor=actor.name, function=call.name, arguments=arguments, error=error)
+
+    handler.__annotations__["body"] = call.body
+    handler.__doc__ = call.doc
+    needs(call.role)(handler)
+    app.post(f"/v1/{call.name}", name=call.name, operation_id=call.name)(handler)
+
+
+def _error(status: int, what: str) -> JSONResponse:
+    return JSONResponse({"error": what}, status)
+
+
+def _with_status(status: int) -> ErrorHandler:
+    async def handle(_: Request, error: Any) -> Response:
+        return _error(status, str(error))
+
+    return handle
+
+
+async def _http_error(_: Request, error: Any) -> Response:
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+async def _failed(_: Request, error: Any) -> Response:
+    # The server tells the traceback.
+    return _error(500, f"distwall has failed at this ({type(error).__name__}); standard error says more")
+
+
+async def _invalid(_: Request, error: Any) -> Response:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or "body"
+    return _error(400, f"{where}: {json.dumps(first['msg'])[1:-1]}")

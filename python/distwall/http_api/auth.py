@@ -1,0 +1,201 @@
+"""Who may call what over HTTP.
+
+Over the Unix socket, who can open it may do everything; the kernel says who that is. Over TCP a request needs a bearer
+token, and a token has a role. A browser is kept from being led here: the ``Host`` has to be an address or a name of
+distwall's own (against DNS that is turned to it), and an ``Origin`` has to be the same as the host.
+"""
+
+import socket
+import struct
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from distwall.files.permissions import user_name
+from distwall.http_api.bearer_tokens import ROLES, Role, Token, TokenError, TokenFile
+
+_HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+)
+
+MAX_BODY = 1 << 20
+"""Bytes of a request's body: a policy fits."""
+
+Notice = Callable[..., None]
+"""Records an event: its kind, and its fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who calls."""
+
+    name: str
+    role: Role
+
+
+class RefusedError(Exception):
+    """A request that is not looked at: status, reason for the log, and text."""
+
+    def __init__(self, status: int, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.reason = reason
+
+
+class Gate(Protocol):
+    """One way in."""
+
+    def check(self, headers: dict[str, str]) -> None:
+        """Raises RefusedError for a request that a browser was led to make."""
+
+    def admit(self, source: str, authorization: str | None, /) -> Actor:
+        """Who makes a request. Raises RefusedError."""
+        ...
+
+
+class SocketGate:
+    """The Unix socket."""
+
+    def check(self, headers: dict[str, str]) -> None:
+        """Browsers don't come this way."""
+
+    def admit(self, source: str, _authorization: str | None) -> Actor:
+        """Whoever could open the socket."""
+        return Actor(source, Role.ADMIN)
+
+
+class TokenGate:
+    """TCP."""
+
+    def __init__(self, tokens: TokenFile, hosts: Collection[str], notice: Notice) -> None:
+        """``hosts``: names, besides IP addresses and localhost, under which distwall is reached."""
+        self._tokens = tokens
+        self._hosts = frozenset(host.lower() for host in (*hosts, "localhost"))
+        self._notice = notice
+        self._known: frozenset[str] | None = None
+
+    def check(self, headers: dict[str, str]) -> None:
+        """Raises RefusedError where the host or the origin is somebody else's."""
+        host = headers.get("host", "")
+        name = urlsplit(f"//{host}").hostname or ""
+        if name not in self._hosts and not _is_address(name):
+            raise RefusedError(403, "host", "this host is none of distwall's names; set [control] hosts")
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            raise RefusedError(403, "origin", "a page of another origin may not call")
+
+    def admit(self, _source: str, authorization: str | None) -> Actor:
+        """Whose token it is."""
+        scheme, _, text = (authorization or "").partition(" ")
+        try:
+            token = self._tokens.find(text.strip(), datetime.now(UTC)) if scheme.lower() == "bearer" else None
+            self._tell_changes(self._tokens.tokens())
+        except TokenError as error:
+            raise RefusedError(401, "token", str(error)) from None
+        if token is None:
+            raise RefusedError(401, "token", "no token that holds; send Authorization: Bearer TOKEN")
+        return Actor(f"token:{token.name}", ROLES[token.role])
+
+    def _tell_changes(self, tokens: tuple[Token, ...]) -> None:
+        now = frozenset(token.name for token in tokens)
+        if self._known is not None and now != self._known:
+            self._notice("tokens_changed", added=sorted(now - self._known), removed=sorted(self._known - now))
+        self._known = now
+
+
+class Door:
+    """Stands before the application: lets nothing in that is too large or was led here."""
+
+    def __init__(self, app: ASGIApp, gate: Gate, notice: Notice, answer: Callable[[int, str], ASGIApp]) -> None:
+        self._app = app
+        self._gate = gate
+        self._notice = notice
+        self._answer = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        started = False
+
+        async def hardened(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message = {**message, "headers": [*message.get("headers", ()), *_HEADERS]}
+            await send(message)
+
+        try:
+            self._gate.check(headers)
+        except (RefusedError, ValueError) as error:
+            reason = error.reason if isinstance(error, RefusedError) else "host"
+            refused(self._notice, scope, None, reason)
+            await self._answer(403, str(error))(scope, receive, hardened)
+            return
+        size = 0
+
+        async def bounded() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > MAX_BODY:
+                raise TooLargeError
+            return message
+
+        try:
+            if int(headers.get("content-length", "0")) > MAX_BODY:
+                raise TooLargeError
+            await self._app(scope, bounded, hardened)
+        except TooLargeError:
+            if not started:
+                await self._answer(413, f"more than {MAX_BODY} bytes; send less")(scope, receive, hardened)
+
+
+class TooLargeError(Exception):
+    """A body of more than MAX_BODY bytes."""
+
+
+def refused(notice: Notice, scope: Scope, actor: str | None, reason: str) -> None:
+    """Records a request that was not looked at."""
+    notice(
+        "api_refused",
+        source=source_of(scope),
+        actor=actor,
+        method=scope["method"],
+        path=scope["path"],
+        reason=reason,
+    )
+
+
+def source_of(scope: Scope) -> str:
+    """Where a request comes from: an address, or ``unix:USER``."""
+    client = scope.get("client")
+    return str(client[0]) if client else "unknown"
+
+
+def socket_user(transport: Any) -> str:
+    """Who is at the other end of a Unix socket, as the kernel knows."""
+    sock = transport.get_extra_info("socket")
+    data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", data)
+    return f"unix:{user_name(uid)}"
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,168 @@
+"""Tokens for the HTTP API over TCP: made by ``distwall token``, kept as hashes in a file beside the policy.
+
+A token is 256 random bits, so one round of SHA-256 is as good as any slower hash. The file is read anew when it has
+changed; a file that others could have written, or that is no file of tokens, holds none.
+"""
+
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from pathlib import Path
+
+from distwall.files.permissions import writers
+
+VERSION = 1
+PREFIX = "distwall_"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+
+
+class Role(IntEnum):
+    """What somebody may do; each may do what those before may."""
+
+    READ = 1
+    OPERATE = 2
+    ADMIN = 3
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+ROLES = {str(role): role for role in Role}
+
+
+class TokenError(Exception):
+    """Something that can't be done with tokens; one line that says what, where and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token, without what makes it one."""
+
+    id: str
+    """What finds it; not secret."""
+    name: str
+    role: str
+    sha256: str
+    """Of the secret part."""
+    created: str
+    expires: str
+    """RFC 3339, UTC, as ``created``."""
+
+    def has_expired(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return now >= datetime.fromisoformat(self.expires)
+
+
+class TokenFile:
+    """The file of tokens. Several processes may use it: whoever changes it has it locked."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._seen: tuple[int, ...] | None = None
+        self._tokens: tuple[Token, ...] = ()
+
+    def tokens(self) -> tuple[Token, ...]:
+        """What is in the file now, in the order of its making. Raises TokenError."""
+        try:
+            fd = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            self._seen, self._tokens = None, ()
+            return ()
+        except OSError as error:
+            raise TokenError(f"{self.path}: can't read the tokens: {error.strerror}; correct its permissions") from None
+        with os.fdopen(fd, "rb") as file:
+            status = os.fstat(fd)
+            seen = (status.st_ino, status.st_mtime_ns, status.st_size, status.st_mode, status.st_uid, status.st_gid)
+            if seen == self._seen:
+                return self._tokens
+            if who := writers(status):
+                raise TokenError(f"{self.path}: {who} can change the tokens; run chmod 600 {self.path}")
+            try:
+                data = json.load(file)
+                if data["version"] != VERSION:
+                    raise ValueError(f"version {data['version']}")
+                tokens = tuple(Token(**each) for each in data["tokens"])
+                if not all(token.role in ROLES and datetime.fromisoformat(token.expires).tzinfo for token in tokens):
+                    raise ValueError("a role or a time that is none")
+            except (ValueError, TypeError, KeyError, OSError) as error:
+                raise TokenError(f"{self.path}: no file of tokens ({error}); remove it to begin with none") from None
+        self._seen, self._tokens = seen, tokens
+        return tokens
+
+    def find(self, text: str, now: datetime) -> Token | None:
+        """The token that this is; None: none, or its time is over. Raises TokenError."""
+        ident, _, secret = text.removeprefix(PREFIX).partition("_")
+        digest = _digest(secret)
+        found = None
+        for token in self.tokens():
+            # All are looked at, in constant time each.
+            if hmac.compare_digest(token.sha256, digest) and hmac.compare_digest(token.id.encode(), ident.encode()):
+                found = token
+        return None if found is None or found.has_expired(now) or not text.startswith(PREFIX) else found
+
+    def create(self, role: Role, lifetime: timedelta, name: str | None, now: datetime) -> tuple[Token, str]:
+        """A new token, and its text, which can't be had again. Raises TokenError."""
+        ident = secrets.token_hex(4)
+        name = name or f"{role}-{ident}"
+        if not _NAME.fullmatch(name):
+            raise TokenError(f"`{name}` is no name for a token; use letters, digits, and . _ @ - (at most 64)")
+        secret = secrets.token_urlsafe(32)
+        token = Token(ident, name, str(role), _digest(secret), _moment(now), _moment(now + lifetime))
+        with self._changing() as tokens:
+            if any(each.name == name and not each.has_expired(now) for each in tokens):
+                raise TokenError(f"there is a token `{name}` already; revoke it, or choose another name")
+            tokens[:] = [*(each for each in tokens if not each.has_expired(now)), token]
+        return token, f"{PREFIX}{ident}_{secret}"
+
+    def revoke(self, name: str) -> Token:
+        """Takes a token away, by its name or id; it holds no more from the next request on. Raises TokenError."""
+        with self._changing() as tokens:
+            found = [each for each in tokens if name in (each.name, each.id)]
+            if not found:
+                raise TokenError(f"no token `{name}`; see distwall token list")
+            tokens.remove(found[0])
+        return found[0]
+
+    @contextmanager
+    def _changing(self) -> Iterator[list[Token]]:
+        beside = self.path.with_name(self.path.name + ".new")
+        try:
+            lock = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(lock, "w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
+                if not _is_at(file.fileno(), beside):
+                    raise TokenError(f"{self.path}: somebody else changes the tokens; try again")
+                tokens = list(self.tokens())
+                yield tokens
+                file.truncate()
+                json.dump({"version": VERSION, "tokens": [asdict(token) for token in tokens]}, file, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+                beside.replace(self.path)
+        except OSError as error:
+            raise TokenError(f"{self.path}: can't write the tokens: {error.strerror}; correct the path") from None
+
+
+def _is_at(fd: int, path: Path) -> bool:
+    """Whether what was opened is still what stands there."""
+    try:
+        return os.path.samestat(os.fstat(fd), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
+def _moment(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"

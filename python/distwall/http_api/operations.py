@@ -1,0 +1,303 @@
+"""The functions of the runtime API as calls over HTTP: what each takes, who may make it, and what it gives back."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from distwall.http_api.bearer_tokens import Role
+
+Node = Annotated[str, Field(description="A peer's name, as in foo@10.0.0.1; it need not be connected.")]
+Guard = Annotated[str | None, Field(description="Only the channels of this guarded node; null: of all.")]
+Command = Annotated[str, Field(description="One of the 14 commands; `_`: all.")]
+Key = Annotated[
+    str | Annotated[tuple[str, str, int | str], Field(strict=False)] | None,
+    Field(description='Whom the filter is about: as rules write it, or [module, function, arity]; "_" or null: all.'),
+]
+Verdict = Annotated[str, Field(description="accept, deny or drop.")]
+Persist = Annotated[bool, Field(description="Whether it outlives a restart.")]
+Module = Annotated[str | None, Field(description="null: none any more.")]
+Table = Annotated[str, Field(description="The name of a table.")]
+
+
+class Body(BaseModel):
+    """The arguments of a call."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def is_text(cls, value: Any) -> Any:
+        """Half a surrogate pair, which JSON can spell, could never be shown again."""
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("half a surrogate pair is no text") from None
+        return value
+
+
+class _OfNode(Body):
+    node: Node
+    guard: Guard = None
+
+
+class _Setting(_OfNode):
+    persist: Persist = False
+
+
+class SetFilter(_Setting):
+    """set_filter."""
+
+    command: Command
+    verdict: Verdict
+
+
+class AddFilter(SetFilter):
+    """add_filter."""
+
+    key: Key
+
+
+class DelFilter(_OfNode):
+    """del_filter, test_filter."""
+
+    command: Command
+    key: Key = None
+
+
+class SetDefaultFilter(Body):
+    """set_default_filter."""
+
+    command: Command
+    key: Key = None
+    verdict: Verdict
+    guard: Guard = None
+    persist: Persist = False
+
+
+class SetHandler(_Setting):
+    """set_handler."""
+
+    command: Command
+    module: Module
+
+
+class SetModuleFilter(_Setting):
+    """filter."""
+
+    module: Module
+
+
+class Attach(_Setting):
+    """attach, detach."""
+
+    table: Table
+
+
+class SetTable(Body):
+    """set_table."""
+
+    table: Table
+    rules: Annotated[list[str] | None, Field(description="All its rules; null: as the file has them again.")]
+    persist: Persist = False
+
+
+class GiveGrant(_OfNode):
+    """grant."""
+
+    table: Table
+    seconds: Annotated[float, Field(strict=False)]
+    reason: str
+
+
+class Revoke(_OfNode):
+    """revoke."""
+
+    table: Table
+
+
+class IssueToken(Body):
+    """issue_token."""
+
+    node: Node
+    table: Table
+    seconds: Annotated[float, Field(strict=False, description="How long the table is granted once the token is shown.")]
+    reason: str
+    valid: Annotated[float, Field(strict=False, description="Seconds within which it may be shown.")] = 3600
+
+
+class Disconnect(_OfNode):
+    """disconnect."""
+
+
+class Apply(Body):
+    """apply."""
+
+    text: Annotated[str, Field(description="The whole policy, as TOML.")]
+    confirm_within: Annotated[
+        float | None,
+        Field(
+            strict=False, description="Seconds, after which the policy before comes back unless this one is confirmed."
+        ),
+    ] = None
+
+
+class SetShadow(Body):
+    """set_shadow."""
+
+    text: Annotated[str | None, Field(description="The whole policy, as TOML; null: none any more.")]
+
+
+class Nothing(Body):
+    """confirm, roll_back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One function."""
+
+    name: str
+    role: Role
+    body: type[Body]
+    doc: str
+    result: Callable[[Any], dict[str, Any]]
+    """What it gives back, as JSON."""
+    acts: bool = True
+    """Whether the function wants to know who calls."""
+    unrecorded: frozenset[str] = frozenset()
+    """Arguments that may hold secrets."""
+
+    def run(self, target: object, body: Body, actor: str) -> dict[str, Any]:
+        """Calls the function of ``target``. Raises ControlError."""
+        arguments = {name: getattr(body, name) for name in type(body).model_fields}
+        if self.acts:
+            arguments["actor"] = actor
+        return self.result(getattr(target, self.name)(**arguments))
+
+    def recorded(self, body: Body) -> dict[str, Any]:
+        """What it is called with, for the log."""
+        return body.model_dump(exclude_defaults=True, exclude=set(self.unrecorded))
+
+
+def _previous(value: Any) -> dict[str, Any]:
+    return {"previous": value}
+
+
+def _ok(_: Any) -> dict[str, Any]:
+    return {"ok": True}
+
+
+CALLS = (
+    Call(
+        "test_filter",
+        Role.READ,
+        DelFilter,
+        "What becomes of such a command of a peer now.",
+        lambda verdict: {"verdict": verdict},
+        acts=False,
+    ),
+    Call(
+        "set_filter",
+        Role.OPERATE,
+        SetFilter,
+        "Sets the verdict on a command of a peer, where no rule with a key decides; gives the one before.",
+        _previous,
+    ),
+    Call(
+        "add_filter",
+        Role.OPERATE,
+        AddFilter,
+        "Sets the verdict on a command of a peer with that key; gives the one before.",
+        _previous,
+    ),
+    Call(
+        "del_filter",
+        Role.OPERATE,
+        DelFilter,
+        "Removes what set_filter and add_filter have set; gives the verdict that held.",
+        _previous,
+    ),
+    Call("attach", Role.OPERATE, Attach, "Attaches a table to a peer, behind those that are attached.", _ok),
+    Call("detach", Role.OPERATE, Attach, "Detaches a table from a peer.", _ok),
+    Call(
+        "grant",
+        Role.OPERATE,
+        GiveGrant,
+        "Grants a table to a peer for a while, above all else that is attached to it; again: renews it.",
+        lambda grant: grant.to_json(),
+    ),
+    Call(
+        "issue_token",
+        Role.OPERATE,
+        IssueToken,
+        "Makes a token with which a peer takes a grant by itself, once.",
+        lambda token: {"token": token},
+    ),
+    Call("revoke", Role.OPERATE, Revoke, "Ends a grant before its time.", _ok),
+    Call(
+        "disconnect",
+        Role.OPERATE,
+        Disconnect,
+        "Ends the channels of a peer; it may connect again.",
+        lambda count: {"closed": count},
+    ),
+    Call(
+        "set_default_filter",
+        Role.ADMIN,
+        SetDefaultFilter,
+        "Sets the verdict where nothing that is attached to a peer speaks; gives the default before.",
+        _previous,
+    ),
+    Call(
+        "set_handler",
+        Role.ADMIN,
+        SetHandler,
+        "Has a module handle a command of a peer; gives the one before.",
+        _previous,
+    ),
+    Call(
+        "filter",
+        Role.ADMIN,
+        SetModuleFilter,
+        "Has a module decide about what a peer's filters accept; gives the one before.",
+        _previous,
+    ),
+    Call(
+        "set_table",
+        Role.ADMIN,
+        SetTable,
+        "Sets all rules of a table; all peers with that table have them at once.",
+        _ok,
+    ),
+)
+"""The functions of the `Firewall` that are called with POST."""
+
+POLICY_CALLS = (
+    Call(
+        "apply",
+        Role.ADMIN,
+        Apply,
+        "Puts another policy in force, for good or on trial; gives what changes.",
+        asdict,
+        unrecorded=frozenset({"text"}),
+    ),
+    Call("confirm", Role.ADMIN, Nothing, "Keeps the policy that is on trial.", lambda revision: {"revision": revision}),
+    Call(
+        "roll_back",
+        Role.ADMIN,
+        Nothing,
+        "Puts the policy before the trial back.",
+        lambda revision: {"revision": revision},
+    ),
+    Call(
+        "set_shadow",
+        Role.ADMIN,
+        SetShadow,
+        "Has another policy judge beside the one in force, without effect; differences are counted and told as events.",
+        lambda revision: {"revision": revision},
+        unrecorded=frozenset({"text"}),
+    ),
+)
+"""Those of the `Reloader`."""

@@ -1,0 +1,60 @@
+"""Who listens where on this host: its TCP sockets, as /proc shows them.
+
+All of it in the network namespace of the caller: nodes in another one (a container's) can't be reached over loopback.
+"""
+
+import struct
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from distwall.net.addresses import is_loopback, printed
+from distwall.net.proc_net import lines
+
+_LISTEN = "0A"
+_WORDS = struct.Struct("=I")
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One listening socket. ``inode`` is what its owner's file descriptors name."""
+
+    address: str
+    port: int
+    inode: int
+    uid: int
+
+    @property
+    def wildcard(self) -> bool:
+        """Whether it listens at all addresses."""
+        return ip_address(self.address).is_unspecified
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this host can reach it."""
+        return is_loopback(self.address)
+
+    def covers(self, address: str) -> bool:
+        """Whether it may be what answers at ``address``."""
+        bare = address.partition("%")[0]
+        return self.address == bare or (self.wildcard and (":" in self.address or ":" not in bare))
+
+    def __str__(self) -> str:
+        return printed(self.address, self.port)
+
+
+def listeners() -> list[Listener]:
+    """All listening TCP sockets."""
+    found = []
+    for name in ("tcp", "tcp6"):
+        for line in lines(name)[1:]:
+            fields = line.split()
+            if fields[3] == _LISTEN:
+                host, port = fields[1].split(":")
+                found.append(Listener(_address(host), int(port, 16), int(fields[9]), int(fields[7])))
+    return found
+
+
+def _address(digits: str) -> str:
+    """An address as /proc/net/tcp has it: 32-bit words, each in the byte order of the machine."""
+    raw = b"".join(_WORDS.pack(int(digits[at : at + 8], 16)) for at in range(0, len(digits), 8))
+    return str(ip_address(raw))

@@ -1,0 +1,145 @@
+"""Reads text from left to right: what the grammars of rules and of patterns share."""
+
+import re
+from difflib import get_close_matches
+from typing import NoReturn
+
+from distwall.policy.language.names import MAX_ATOM_CHARACTERS, RESERVED_WORDS
+
+DIGITS = re.compile(r"[0-9]+")
+_WORD = re.compile(r"\S+")
+_ATOM = re.compile(r"[a-zß-öø-ÿ][A-Za-zÀ-ÖØ-öø-ÿ0-9_@]*")
+_SIMPLE_ESCAPES = {
+    "b": "\b", "d": "\x7f", "e": "\x1b", "f": "\f", "n": "\n", "r": "\r", "s": " ", "t": "\t", "v": "\v",
+}  # fmt: skip
+_ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{2})|x\{([0-9A-Fa-f]{1,6})\}|\^([@-_a-z])|([^x^]))")
+
+
+class RuleSyntaxError(Exception):
+    """A rule that can't be read: the index of the character, what is wrong there, and what to do."""
+
+    def __init__(self, index: int, what: str, remedy: str) -> None:
+        super().__init__(f"{what}; {remedy}")
+        self.index = index
+        self.what = what
+        self.remedy = remedy
+
+
+class Cursor:
+    """A place in a text. What can't be read raises RuleSyntaxError with the index where it stands."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+        for index, c in enumerate(text):
+            if c != "\t" and not c.isprintable():
+                self.fail(
+                    "a line end or control character in a rule", "write one rule a string, and \\n in quotes", index
+                )
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left."""
+        return self.at == len(self.text)
+
+    def fail(self, what: str, remedy: str, index: int | None = None) -> NoReturn:
+        """Refuses what stands at ``index`` (None: here)."""
+        raise RuleSyntaxError(self.at if index is None else index, what, remedy)
+
+    def skip_space(self) -> None:
+        """To the next character that is not white space."""
+        while self.peek().isspace():
+            self.at += 1
+
+    def peek(self, ahead: int = 0) -> str:
+        """The character here, or some places ahead; empty at the end."""
+        return self.text[self.at + ahead : self.at + ahead + 1]
+
+    def word(self) -> str:
+        """What stands here up to the next white space; the cursor stays."""
+        match = _WORD.match(self.text, self.at)
+        return match[0] if match else ""
+
+    def starts(self, text: str) -> bool:
+        """Whether ``text`` stands here."""
+        return self.text.startswith(text, self.at)
+
+    def take(self, text: str) -> bool:
+        """Goes past ``text`` if it stands here."""
+        found = self.starts(text)
+        self.at += len(text) if found else 0
+        return found
+
+    def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """Goes past what matches ``pattern`` here."""
+        match = pattern.match(self.text, self.at)
+        if match:
+            self.at = match.end()
+        return match
+
+    def atom(self) -> str | None:
+        """Goes past an atom, quoted or not; None if none stands here."""
+        start = self.at
+        if self.peek() == "'":
+            text = self.quoted()
+        else:
+            match = _ATOM.match(self.text, self.at)
+            if match is None:
+                return None
+            text = match[0]
+            if text in RESERVED_WORDS:
+                self.fail(f"`{text}` is a reserved word of Erlang", f"quote it: '{text}'")
+            self.at = match.end()
+        if len(text) > MAX_ATOM_CHARACTERS:
+            self.fail(f"an atom of {len(text)} characters", f"atoms have at most {MAX_ATOM_CHARACTERS}", start)
+        return text
+
+    def quoted(self) -> str:
+        """Goes past what is in quotes of the kind that stands here."""
+        start, quote = self.at, self.peek()
+        self.at += 1
+        text = ""
+        while (c := self.peek()) != quote:
+            if not c:
+                what = "a quoted atom" if quote == "'" else "a string"
+                self.fail(f"{what} without its closing quote", f"close it with {quote}", start)
+            if c == "\\":
+                text += self.escape()
+            else:
+                text += c
+                self.at += 1
+        self.at += 1
+        return text
+
+    def escape(self) -> str:
+        """Goes past an escape sequence: what it stands for (Erlang Reference Manual, "Escape Sequences")."""
+        match = _ESCAPE.match(self.text, self.at)
+        code = _escaped(match) if match else None
+        if match is None or code is None:
+            self.fail("an escape that Erlang does not know", "write \\\\ for a backslash")
+        self.at = match.end()
+        return code
+
+    def refuse_comment(self) -> None:
+        """Comments have no place in a rule."""
+        if self.peek() == "%" or (self.peek() == "#" and not self.starts("#{") and not self.starts("#Ref<")):
+            self.fail("a comment inside a rule", "write comments outside the quotes, after `#`")
+
+
+def _escaped(match: re.Match[str]) -> str | None:
+    octal, two_hex, hexadecimal, control, plain = match.groups()
+    if octal:
+        code = int(octal, 8)
+    elif control:
+        code = ord(control) & 31
+    elif plain:
+        return _SIMPLE_ESCAPES.get(plain, plain)
+    else:
+        code = int(two_hex or hexadecimal, 16)
+    return None if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF else chr(code)
+
+
+def suggest(word: str, known: list[str], otherwise: str) -> str:
+    """What to do about a word that is not ``known``."""
+    close = get_close_matches(word, known, n=1)
+    return f"did you mean `{close[0]}`?" if close else otherwise

@@ -1,0 +1,184 @@
+"""Terms in the external term format, and patterns in the form that the core takes.
+
+Both are canonical: what means the same has the same bytes. Atoms are UTF-8 and integers as short as can be, lists are
+never written as strings, maps are sorted by the bytes of their keys. A compiled pattern is in prefix order:
+
+    0 any; 1 N a variable by its number; 2 G a type guard by its number; 3 N:32 a tuple of N, then its elements;
+    4 N:32 a list of N elements, then those, then the tail; 5 N:32 a map with N pairs among others, then these pairs;
+    6 LENGTH:32 a ground term in external format, without 131; 7 LENGTH:32 a binary that begins with these bytes;
+    8 ID:32 SERIAL:32 a process, and 9 N WORDS:32 a reference, of the guarded node
+"""
+
+from struct import pack
+
+from distwall.policy.language.terms import (
+    GUARDS,
+    Atom,
+    Bits,
+    Float,
+    Fun,
+    Guard,
+    Integer,
+    List,
+    Map,
+    Pid,
+    Prefix,
+    Reference,
+    Term,
+    Tuple,
+    Variable,
+    Wildcard,
+)
+
+MAX_SIZE = 64 << 10
+"""Bytes of a compiled pattern."""
+
+MAX_VARIABLES = 64
+MAX_KEYS = 64
+"""Keys that a pattern may name in one map."""
+
+_NIL = b"\x6a"
+_ANY_CREATION = 1
+"""What the core makes of single terms does not depend on it."""
+
+Nodes = tuple[str, str]
+"""The full names of the peer and of the guarded node."""
+
+
+class CompileError(Exception):
+    """A term that can't be compiled: what is wrong, and what to do."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}; {remedy}")
+        self.what = what
+        self.remedy = remedy
+
+
+def external(term: Term, nodes: Nodes) -> bytes:
+    """A ground term in external format, without 131. ``nodes`` are whose processes and references may be in it."""
+    ground, data = _Encoder(nodes).encode(term)
+    if not ground:
+        raise CompileError(f"`{term}` is a pattern", "write a term")
+    return data
+
+
+def compile_pattern(term: Term) -> bytes:
+    """A pattern in the form that the core takes. Raises CompileError."""
+    encoder = _Encoder(None)
+    code = encoder.node(term)
+    if len(code) > MAX_SIZE:
+        raise CompileError("a pattern of more than 64 KiB", "leave out what need not be told apart")
+    return code
+
+
+class _Encoder:
+    def __init__(self, nodes: Nodes | None) -> None:
+        self.nodes = nodes
+        self.variables: dict[str, int] = {}
+
+    def node(self, term: Term) -> bytes:
+        """A term as a node of a compiled pattern."""
+        ground, data = self.encode(term)
+        return pack(">BI", 6, len(data)) + data if ground else data
+
+    def encode(self, term: Term) -> tuple[bool, bytes]:
+        """True and the external format of a ground term; else False and the node of a compiled pattern."""
+        match term:
+            case Wildcard():
+                return False, b"\0"
+            case Variable(name):
+                return False, bytes((1, self._number(name)))
+            case Guard(name):
+                return False, bytes((2, GUARDS.index(name)))
+            case Prefix(data):
+                return False, pack(">BI", 7, len(data)) + data
+            case Pid():
+                return self._pid(term)
+            case Reference():
+                return self._reference(term)
+            case Tuple(elements):
+                n = len(elements)
+                return self._composite(elements, pack(">BB", 104, n) if n < 256 else pack(">BI", 105, n), 3)
+            case List((), None):
+                return True, _NIL
+            case List(elements, tail):
+                return self._composite((*elements, tail or List(())), pack(">BI", 108, len(elements)), 4, 1)
+            case Map():
+                return self._map(term)
+            case _:
+                return True, _scalar(term)
+
+    def _composite(self, parts: tuple[Term, ...], head: bytes, kind: int, tails: int = 0) -> tuple[bool, bytes]:
+        encoded = [self.encode(part) for part in parts]
+        if all(ground for ground, _ in encoded):
+            return True, head + b"".join(data for _, data in encoded)
+        nodes = (pack(">BI", 6, len(data)) + data if ground else data for ground, data in encoded)
+        return False, pack(">BI", kind, len(parts) - tails) + b"".join(nodes)
+
+    def _map(self, term: Map) -> tuple[bool, bytes]:
+        head = pack(">BI", 116 if term.exact else 5, len(term.pairs))
+        if len(term.pairs) > MAX_KEYS and self.nodes is None:
+            raise CompileError(f"a map of {len(term.pairs)} keys in a pattern", f"name {MAX_KEYS} at most")
+        if not term.exact:
+            pairs = sorted((self.node(key), value) for key, value in term.pairs)
+            return False, head + b"".join(key + self.node(value) for key, value in pairs)
+        encoded = [(self.encode(key), self.encode(value)) for key, value in term.pairs]
+        if any(not ground for pair in encoded for ground, _ in pair):
+            raise CompileError(
+                f"`{term}` holds what differs from one run to the next", "use a key that is always equal"
+            )
+        return True, head + b"".join(key + value for (_, key), (_, value) in sorted(encoded))
+
+    def _number(self, variable: str) -> int:
+        number = self.variables.setdefault(variable, len(self.variables))
+        if number == MAX_VARIABLES:
+            raise CompileError(f"more than {MAX_VARIABLES} variables", "write `_` for what need not be equal elsewhere")
+        return number
+
+    def _pid(self, term: Pid) -> tuple[bool, bytes]:
+        if self.nodes is None:
+            return False, pack(">BII", 8, term.id, term.serial)
+        return True, b"\x58" + self._node_name(term.peer) + pack(">III", term.id, term.serial, _ANY_CREATION)
+
+    def _reference(self, term: Reference) -> tuple[bool, bytes]:
+        n = len(term.words)
+        words = pack(f">{n}I", *term.words)
+        if self.nodes is None:
+            return False, bytes((9, n)) + words
+        return True, pack(">BH", 90, n) + self._node_name(term.peer) + pack(">I", _ANY_CREATION) + words
+
+    def _node_name(self, peer: bool) -> bytes:
+        return _atom((self.nodes or ("", ""))[0 if peer else 1])
+
+
+def _scalar(term: Term) -> bytes:
+    match term:
+        case Atom(text):
+            return _atom(text)
+        case Integer(value):
+            return _integer(value)
+        case Float():
+            return b"\x46" + term.bits
+        case Bits(data, 8):
+            return pack(">BI", 109, len(data)) + data
+        case Bits(data, last):
+            return pack(">BIB", 77, len(data), last) + data
+        case Fun(module, function, arity):
+            return b"\x71" + _atom(module) + _atom(function) + _integer(arity)
+        case _:
+            raise AssertionError(term)
+
+
+def _atom(text: str) -> bytes:
+    data = text.encode()
+    return (pack(">BB", 119, len(data)) if len(data) < 256 else pack(">BH", 118, len(data))) + data
+
+
+def _integer(value: int) -> bytes:
+    if 0 <= value < 256:
+        return bytes((97, value))
+    if -(1 << 31) <= value < 1 << 31:
+        return pack(">Bi", 98, value)
+    digits = abs(value).to_bytes((abs(value).bit_length() + 7) // 8, "little")
+    n, sign = len(digits), value < 0
+    return (pack(">BBB", 110, n, sign) if n < 256 else pack(">BIB", 111, n, sign)) + digits

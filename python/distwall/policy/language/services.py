@@ -1,0 +1,85 @@
+"""Services: named bundles of filters, kept as data.
+
+``services.toml`` holds those that come with distwall, one table each: its ``filters`` are rules without a verdict, in
+which the word that ``argument`` names stands for the atom that a rule gives. A policy file may add its own.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from distwall.policy.language.cursor import RuleSyntaxError
+from distwall.policy.language.grammar import Statement, parse_filter
+from distwall.policy.language.names import atom
+
+_QUOTED = r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\""
+_ARGUMENT = re.compile(r"[A-Z][A-Z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A named bundle of filters."""
+
+    name: str
+    filters: tuple[str, ...]
+    """Each as a rule without its verdict."""
+    argument: str | None = None
+    """The word in ``filters`` that stands for what a rule names; None: the service is about nothing in particular."""
+    default: str | None = None
+    """The atom that it stands for where a rule names none; None: it has to name one."""
+
+    def parts(self, argument: str | None) -> tuple[Statement, ...]:
+        """What the service stands for where it is about the atom ``argument``."""
+        return _parts(self, argument)
+
+
+@cache
+def _parts(service: Service, argument: str | None) -> tuple[Statement, ...]:
+    return tuple(parse_filter(_filled(service, text, argument)) for text in service.filters)
+
+
+def _filled(service: Service, text: str, argument: str | None) -> str:
+    if service.argument is None or argument is None:
+        return text
+    word = re.compile(rf"({_QUOTED})|(?<![A-Za-z0-9_@]){service.argument}(?![A-Za-z0-9_@])")
+    return word.sub(lambda match: match[1] or atom(argument), text)
+
+
+@cache
+def built_in() -> Mapping[str, Service]:
+    """The services that come with distwall, by name."""
+    data = tomllib.loads(files("distwall.policy.language").joinpath("services.toml").read_text(encoding="utf-8"))
+    return {
+        name: Service(
+            name,
+            tuple(candidate["rule"] for candidate in table["filters"]),
+            table.get("argument"),
+            table.get("default"),
+        )
+        for name, table in data.items()
+    }
+
+
+def service(name: str, argument: str | None = None) -> tuple[Statement, ...]:
+    """What a service that comes with distwall stands for: command, key, scope and pattern of each filter."""
+    made = built_in()[name]
+    return made.parts(argument if argument is not None else made.default)
+
+
+def argument_fault(text: str) -> str | None:
+    """Why the argument of a service can't be called ``text``; None if it can."""
+    return None if _ARGUMENT.fullmatch(text) else f"is `{text}`, not a word in capitals"
+
+
+def filter_fault(service: Service, index: int) -> RuleSyntaxError | None:
+    """What is wrong with a filter, whatever its argument will be; with the index of the character in its text."""
+    # A stand-in of the same length keeps the indexes right.
+    stand_in = None if service.argument is None else "x" * len(service.argument)
+    try:
+        parse_filter(_filled(service, service.filters[index], stand_in))
+    except RuleSyntaxError as error:
+        return error
+    return None

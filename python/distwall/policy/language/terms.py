@@ -1,0 +1,206 @@
+"""Erlang terms with holes, as patterns have them, and their text.
+
+A term without wildcards, variables, guards and map patterns is ground: it stands for one value only.
+"""
+
+import struct
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from distwall.policy.language.names import atom
+
+GUARDS = (
+    *("integer", "float", "number", "atom", "boolean", "pid", "reference", "port", "binary", "bitstring", "list"),
+    *("tuple", "map", "function", "string", "from", "node", "peer_pid", "record"),
+)
+"""The type guards, by the numbers that compiled patterns have for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wildcard:
+    """Any term: ``_``."""
+
+    def __str__(self) -> str:
+        return "_"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """Any term, the same one wherever the name recurs."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Any term of a type, as in ``integer()``."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name}()"
+
+
+@dataclass(frozen=True, slots=True)
+class Atom:
+    """An atom."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return atom(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """A whole number of any size."""
+
+    value: int
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Float:
+    """A float. Equal are those of the same bits, so 0.0 and -0.0 are not."""
+
+    value: float
+
+    @property
+    def bits(self) -> bytes:
+        """As IEEE 754 has it, the sign first."""
+        return struct.pack(">d", self.value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Float) and other.bits == self.bits
+
+    def __hash__(self) -> int:
+        return hash((Float, self.bits))
+
+    def __str__(self) -> str:
+        mantissa, exponent, digits = repr(self.value).partition("e")
+        return (mantissa if "." in mantissa else f"{mantissa}.0") + exponent + digits.removeprefix("+")
+
+
+@dataclass(frozen=True, slots=True)
+class Bits:
+    """A binary, or a bitstring: of the last byte the first ``last`` bits count."""
+
+    data: bytes
+    last: int = 8
+
+    def __str__(self) -> str:
+        if self.last == 8:
+            return f"<<{_segments(self.data)}>>"
+        segments = [*map(str, self.data[:-1]), f"{self.data[-1] >> (8 - self.last)}:{self.last}"]
+        return f"<<{','.join(segments)}>>"
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Any binary that begins with ``data``."""
+
+    data: bytes
+
+    def __str__(self) -> str:
+        return f"<<{_segments(self.data)}, _/binary>>" if self.data else "<<_/binary>>"
+
+
+@dataclass(frozen=True, slots=True)
+class Pid:
+    """A process: of the guarded node, or (``peer``) of the peer, whose first number is not 0."""
+
+    id: int
+    serial: int
+    peer: bool = False
+
+    def __str__(self) -> str:
+        return f"<{int(self.peer)}.{self.id}.{self.serial}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A reference of the guarded node, or of the peer; its words in the order of the wire."""
+
+    words: tuple[int, ...]
+    peer: bool = False
+
+    def __str__(self) -> str:
+        return f"#Ref<{int(self.peer)}.{'.'.join(map(str, reversed(self.words)))}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Fun:
+    """An exported function, as in ``fun m:f/1``."""
+
+    module: str
+    function: str
+    arity: int
+
+    def __str__(self) -> str:
+        return f"fun {atom(self.module)}:{atom(self.function)}/{self.arity}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tuple:
+    """A tuple."""
+
+    elements: tuple["Term", ...]
+
+    def __str__(self) -> str:
+        return f"{{{', '.join(map(str, self.elements))}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """A list; a proper one if it has no ``tail``. A tail is no list itself, and none is without elements before it."""
+
+    elements: tuple["Term", ...]
+    tail: "Term | None" = None
+
+    def __str__(self) -> str:
+        codes = [element.value for element in self.elements if isinstance(element, Integer)]
+        if codes and len(codes) == len(self.elements) and self.tail is None and all(32 <= c < 127 for c in codes):
+            return _quoted("".join(map(chr, codes)))
+        tail = "" if self.tail is None else f" | {self.tail}"
+        return f"[{', '.join(map(str, self.elements))}{tail}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """A map: with just these pairs (``exact``, ``=>``), or with these among others (``:=``)."""
+
+    pairs: tuple[tuple["Term", "Term"], ...]
+    exact: bool
+
+    def __str__(self) -> str:
+        arrow = "=>" if self.exact else ":="
+        return f"#{{{', '.join(f'{key} {arrow} {value}' for key, value in self.pairs)}}}"
+
+
+Term: TypeAlias = (
+    Wildcard | Variable | Guard | Atom | Integer | Float | Bits | Prefix | Pid | Reference | Fun | Tuple | List | Map
+)
+
+
+def cons(elements: tuple[Term, ...], tail: Term | None) -> Term:
+    """The list of ``elements`` and ``tail``, in its one form: a tail that is a list is joined to the elements."""
+    if isinstance(tail, List):
+        elements, tail = (*elements, *tail.elements), tail.tail
+    return List(elements, tail) if elements or tail is None else tail
+
+
+def _segments(data: bytes) -> str:
+    if not data:
+        return ""
+    if all(32 <= byte < 127 for byte in data):
+        return _quoted(data.decode("ascii"))
+    return ",".join(map(str, data))
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,70 @@
+"""The state file: what is saved is read back, and a damaged one stops the start."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from distwall.control.errors import UnsafeStateError
+from distwall.control.grants import Grant
+from distwall.control.runtime_settings import Setting
+from distwall.control.state_file import StateFile
+
+SETTINGS = [
+    Setting("filter", "root", 5.0, True, node="foo@h", rule="reg_send 'ключ'", verdict="deny"),
+    Setting("table", "root", 6.0, True, name="ops", rules=("deny *", "accept ping")),
+    Setting("table", "root", 6.0, True, name="empty"),
+]
+GRANTS = [Grant("foo@h", "ops", "bar@h", 60, "fix", "root", 10.0, 70.0, 0.0)]
+
+USED = {"id": 70.0}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.json"
+
+
+def test_it_reads_what_it_wrote(path: Path) -> None:
+    StateFile(path).save(SETTINGS, GRANTS, USED)
+    assert StateFile(path).load() == (SETTINGS, GRANTS, USED)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_nothing_is_written_for_nothing(path: Path) -> None:
+    file = StateFile(path)
+    assert file.load() == ([], [], {})
+    file.save([], [], {})
+    assert not path.exists()
+    file.save(SETTINGS, [], {})
+    file.save([], [], {})
+    assert StateFile(path).load() == ([], [], {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"version": 2, "settings": [], "grants": []}',
+        '{"version": 1, "settings": [{"kind": "odd", "actor": "", "at": 1, "persist": true}], "grants": []}',
+        '{"version": 1, "settings": [{"verdict": "deny"}], "grants": []}',
+        '{"version": 1, "settings": [], "grants": [{}]}',
+        '{"version": 1}',
+    ],
+)
+def test_what_is_damaged_is_not_ignored(path: Path, text: str) -> None:
+    path.write_text(text)
+    with pytest.raises(UnsafeStateError, match=f"{path}: can't read"):
+        StateFile(path).load()
+
+
+def test_a_full_disk_leaves_the_old_state(path: Path) -> None:
+    file = StateFile(path)
+    file.save(SETTINGS, [], {})
+    # Where its new self is to be written is a folder: not writable, for root neither.
+    path.with_name("state.json.new").mkdir()
+    with pytest.raises(UnsafeStateError, match="can't save"):
+        file.save([], GRANTS, {})
+    assert StateFile(path).load() == (SETTINGS, [], {})

@@ -1,0 +1,367 @@
+"""Handshakes on sockets: what each side sees, in what time, and what strangers can't do."""
+
+import socket
+import struct
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distwall import _core
+from distwall.control import ChannelHandle, RefusedChannelError
+from distwall.gateway import handshake_connection, inbound_connection, pending_connections
+from distwall.handshake import admission
+from tests.gateway.gate import FLAGS, GUARD, PEER, FakeGuard, Gate, Raw, finish, hidden, join, running
+from tests.nodes.harness import ports
+from tests.nodes.harness.wall import Peer
+from tests.wire.hostile import HandshakeFailed, Node, digest, epmd_registered
+
+STRANGER = "127.0.0.66"
+
+
+def relayed(gate: Gate, guard: FakeGuard, source: str = "127.0.0.1", name: str = PEER) -> tuple[Raw, Raw]:
+    """A handshake that has come to the guarded node's status."""
+    peer = gate.dial(source=source)
+    peer.send_name(name, FLAGS, 5)
+    inner = guard.accept()
+    assert inner.receive_name()[2] == name
+    return peer, inner
+
+
+def challenged(gate: Gate, guard: FakeGuard, source: str = "127.0.0.1", name: str = PEER) -> tuple[Raw, Raw]:
+    """A handshake in which the peer has its challenge."""
+    peer, inner = relayed(gate, guard, source, name)
+    inner.send_status("ok")
+    inner.send_challenge(guard.name, guard.flags, guard.creation, 4711)
+    peer.receive_status()
+    peer.receive_challenge()
+    return peer, inner
+
+
+def test_a_whole_handshake(gate: Gate, guard: FakeGuard) -> None:
+    peer = gate.dial()
+    peer.send_name(PEER, FLAGS, 5)
+    inner = guard.accept()
+    assert inner.receive_name() == (hidden(FLAGS) & _core.KNOWN_FLAGS, 5, PEER)
+    inner.send_status("ok_simultaneous")
+    assert peer.receive_status() == b"ok_simultaneous"
+    finish(gate, guard, peer, inner)
+    event = gate.wait_event("connect")
+    assert (event["peer"], event["guard"], event["visible"]) == (PEER, GUARD, False)
+    peer.sock.sendall(bytes(4))
+    assert inner.sock.recv(10) == bytes(4), "a tick goes through"
+
+
+def test_names_of_nobody_are_refused_before_anything_is_dialled(gate: Gate, guard: FakeGuard) -> None:
+    with pytest.raises(HandshakeFailed, match="not_allowed"):
+        Node("evil@127.0.0.1", b"x").connect(("127.0.0.2", gate.port()))
+    event = gate.wait_event("handshake_refused")
+    assert (event["peer"], event["guard"], event["reason"]) == ("evil@127.0.0.1", GUARD, "unknown_node")
+    assert event["source"] == "127.0.0.1"
+    assert guard.is_left_alone()
+
+
+def test_sources(tmp_path: Path) -> None:
+    # The other entry is why EPMD tells 127.0.0.1 where the guarded node is.
+    peers = [Peer(["accept *"], extra='from = ["127.0.0.64/26"]'), Peer(["accept *"], node="other@127.0.0.1")]
+    with running(tmp_path, peers) as gate, FakeGuard(gate).registered() as guard:
+        outside = gate.dial(source="127.0.0.1")
+        outside.send_name(PEER, FLAGS, 5)
+        assert outside.receive_status() == b"not_allowed"
+        assert guard.is_left_alone()
+        relayed(gate, guard, source=STRANGER)
+        assert gate.wait_event("handshake_refused")["reason"] == "source"
+
+
+def test_a_wrong_cookie_is_the_end_of_it(gate: Gate, guard: FakeGuard) -> None:
+    peer, inner = relayed(gate, guard)
+    inner.send_status("alive")
+    assert peer.receive_status() == b"alive"
+    peer.send_status("true")
+    assert inner.receive_status() == b"true"
+    inner.send_challenge(guard.name, guard.flags, guard.creation, 4711)
+    _, challenge, _, _ = peer.receive_challenge()
+    peer.prove(b"wrong", challenge)
+    assert peer.is_closed()
+    assert inner.sock.recv(10) == b"", "nothing but the end of the stream"
+    event = gate.wait_event("handshake_refused")
+    assert (event["reason"], event["peer"]) == ("bad_cookie", PEER)
+    assert not any(secret in str(gate.seen) for secret in ("peer-cookie", "cluster-cookie", str(challenge), "4711"))
+
+
+def test_a_wrong_cluster_cookie_is_explained(gate: Gate, guard: FakeGuard) -> None:
+    peer, inner = relayed(gate, guard)
+    inner.send_status("ok")
+    inner.send_challenge(guard.name, guard.flags, guard.creation, 4711)
+    peer.receive_status()
+    _, challenge, _, _ = peer.receive_challenge()
+    peer.prove(b"peer-cookie", challenge)
+    inner.receive_reply()
+    inner.close()
+    assert peer.is_closed()
+    assert "is the cookie of [guard] the cluster's?" in gate.wait_event("handshake_refused")["detail"]
+
+
+@pytest.mark.parametrize("status", ["nok", "not_allowed"])
+def test_refusals_of_the_guarded_node(gate: Gate, guard: FakeGuard, status: str) -> None:
+    peer, inner = relayed(gate, guard)
+    inner.send_status(status)
+    assert peer.receive_status() == status.encode()
+    assert peer.is_closed()
+    assert inner.is_closed()
+    assert gate.wait_event("handshake_refused")["reason"] == "guard_refused"
+
+
+def test_nobody_listens_at_the_guarded_nodes_port(gate: Gate, guard: FakeGuard) -> None:
+    guard.server.close()
+    peer = gate.dial()
+    peer.send_name(PEER, FLAGS, 5)
+    assert peer.is_closed()
+    event = gate.wait_event("handshake_refused")
+    assert event["reason"] == "guard_closed"
+    assert "cannot reach the guarded node at 127.0.0.1:" in event["detail"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\0\0",
+        struct.pack(">H", 5) + b"Nabcd",
+        struct.pack(">H", 16) + b"N" + struct.pack(">QIH", FLAGS, 5, 1) + b"x",
+        struct.pack(">H", 22) + b"N" + struct.pack(">QIH", FLAGS, 5, 7) + b"foo@h\r\n",
+        b"\xff" * 100_000,
+        struct.pack(">H", 17) + b"r" + bytes(16),
+    ],
+)
+def test_garbage(gate: Gate, guard: FakeGuard, data: bytes) -> None:
+    stranger = gate.dial()
+    with suppress(ConnectionError):
+        stranger.sock.sendall(data)
+    assert stranger.is_closed()
+    assert gate.wait_event("handshake_refused")["reason"] in ("malformed", "bad_name", "out_of_order")
+    assert guard.is_left_alone()
+    join(gate, guard)
+
+
+def test_a_peer_that_speaks_out_of_turn(gate: Gate, guard: FakeGuard) -> None:
+    peer, inner = relayed(gate, guard)
+    peer.sock.sendall(b"\0")
+    assert peer.is_closed()
+    assert inner.is_closed()
+    assert gate.wait_event("handshake_refused")["reason"] == "out_of_order"
+
+
+def test_frames_behind_the_proof_are_not_lost(gate: Gate, guard: FakeGuard) -> None:
+    peer, inner = relayed(gate, guard)
+    inner.send_status("ok")
+    inner.send_challenge(guard.name, guard.flags, guard.creation, 4711)
+    peer.receive_status()
+    _, challenge, _, _ = peer.receive_challenge()
+    peer.prove(b"peer-cookie", challenge)
+    peer.sock.sendall(bytes(4))
+    theirs, _ = inner.receive_reply()
+    time.sleep(0.05)
+    inner.sock.sendall(struct.pack(">H", 17) + b"a" + digest(b"cluster-cookie", theirs) + bytes(4))
+    peer.receive_ack()
+    assert peer.sock.recv(10) == bytes(4)
+    assert inner.sock.recv(10) == bytes(4)
+
+
+# === time ===
+
+
+def test_silent_and_slow_strangers_are_cut(gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshake_connection, "NAME_TIMEOUT", 0.2)
+    silent, slow = gate.dial(), gate.dial()
+    for byte in struct.pack(">H", 100):
+        slow.sock.sendall(bytes([byte]))
+        time.sleep(0.05)
+    assert silent.is_closed()
+    assert slow.is_closed()
+    assert gate.wait_event("handshake_refused")["reason"] == "timeout"
+    join(gate, guard)
+
+
+@pytest.mark.parametrize("status", ["ok", "alive"])
+def test_a_peer_that_never_answers_is_cut(
+    gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
+    monkeypatch.setattr(inbound_connection, "PEER_TIMEOUT", 0.2)
+    peer, inner = relayed(gate, guard)
+    inner.send_status(status)
+    if status == "ok":
+        inner.send_challenge(guard.name, guard.flags, guard.creation, 4711)
+    start = time.monotonic()
+    assert peer.is_closed()
+    assert inner.is_closed()
+    assert time.monotonic() - start < 2
+    assert gate.wait_event("handshake_refused")["reason"] == "timeout"
+
+
+def test_a_guarded_node_that_never_answers(gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshake_connection, "UNPROVED_TIMEOUT", 0.3)
+    peer, inner = relayed(gate, guard)
+    assert peer.is_closed()
+    assert inner.is_closed()
+    assert gate.wait_event("handshake_refused")["reason"] == "timeout"
+    monkeypatch.undo()
+    join(gate, guard)
+
+
+# === strangers under the peer's name ===
+
+
+def test_the_newest_takes_the_place_of_one_that_holds_on(gate: Gate, guard: FakeGuard) -> None:
+    stranger, first = challenged(gate, guard, STRANGER)
+    start = time.monotonic()
+    join_through(gate, guard, first)
+    assert time.monotonic() - start < admission.GRACE + 0.5
+    assert stranger.is_closed()
+    assert gate.wait_event("handshake_refused")["reason"] == "superseded"
+
+
+def join_through(gate: Gate, guard: FakeGuard, first: Raw | None = None) -> None:
+    """The real peer connects, though a stranger's handshake is under way; ``first`` is its end at the guarded node."""
+    peer = gate.dial()
+    peer.send_name(PEER, FLAGS, 5)
+    if first is not None:
+        assert first.is_closed()
+        first.close()
+    inner = guard.accept()
+    inner.receive_name()
+    inner.send_status("ok")
+    assert peer.receive_status() == b"ok"
+    finish(gate, guard, peer, inner)
+
+
+def test_the_guarded_node_has_let_go_of_the_old_one_first(gate: Gate, guard: FakeGuard) -> None:
+    """Otherwise its net_kernel would meet a second pending connection under the same name."""
+    _, first = challenged(gate, guard, STRANGER)
+    peer = gate.dial()
+    peer.send_name(PEER, FLAGS, 5)
+    assert first.sock.recv(10) == b"", "told to let go"
+    assert guard.is_left_alone(0.2)
+    first.close()
+    inner = guard.accept()
+    inner.receive_name()
+
+
+def test_a_guarded_node_that_does_not_let_go_is_cut(
+    gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handshake_connection, "RELEASE_TIMEOUT", 0.1)
+    challenged(gate, guard, STRANGER)
+    join_through(gate, guard)
+
+
+def test_other_names_do_not_wait(gate: Gate, guard: FakeGuard) -> None:
+    relayed(gate, guard, STRANGER)
+    start = time.monotonic()
+    join(gate, guard, "cli1@127.0.0.1", cookie=b"cli-cookie")
+    assert time.monotonic() - start < admission.GRACE
+
+
+def test_a_stranger_that_holds_many_open_does_not_keep_the_real_peer_out(gate: Gate, guard: FakeGuard) -> None:
+    with ExitStack() as stack:
+        for _ in range(pending_connections.MAX_PER_SOURCE + 20):
+            stranger = gate.dial()
+            stack.callback(stranger.close)
+            stranger.send_name(PEER, FLAGS, 5)
+        guard.server.settimeout(0.2)
+        served = 0
+        peer = gate.dial()
+        peer.send_name(PEER, FLAGS, 9)
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            try:
+                inner = guard.accept()
+            except TimeoutError:
+                continue
+            served += 1
+            _, creation, _ = inner.receive_name()
+            inner.send_status("ok")
+            if creation == 9:
+                assert peer.receive_status() == b"ok"
+                finish(gate, guard, peer, inner)
+                return
+            inner.is_closed()
+            inner.close()
+        raise AssertionError(f"kept out; {served} strangers were served")
+
+
+def test_many_silent_strangers_do_not_keep_the_real_peer_out(gate: Gate, guard: FakeGuard) -> None:
+    port = gate.port()
+    with ExitStack() as stack:
+        for number in range(pending_connections.MAX_TOTAL + 100):
+            source = f"127.0.1.{number % 200 + 1}"
+            stack.enter_context(socket.create_connection(("127.0.0.2", port), 5, (source, 0)))
+        join(gate, guard)
+        assert gate.wait_event("handshake_refused")["reason"] == "flood"
+
+
+def test_names_under_a_glob_are_budgeted(gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "MAX_DELAY", 0.0)
+    for number in range(admission.NAMES_PER_SOURCE):
+        stranger, inner = relayed(gate, guard, STRANGER, f"cli{number}@127.0.0.1")
+        stranger.close()
+        assert inner.is_closed()
+        inner.close()
+    stranger = gate.dial(source=STRANGER)
+    stranger.send_name("cli-more@127.0.0.1", FLAGS, 5)
+    assert stranger.receive_status() == b"not_allowed"
+    assert gate.wait_event("handshake_refused", reason="name_budget")
+    assert guard.is_left_alone()
+    join(gate, guard, "cli-mine@127.0.0.1", cookie=b"cli-cookie")
+
+
+def test_a_channel_that_is_closed_while_it_is_opened(
+    gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_channel = gate.firewall.open_channel
+
+    def close_at_once(**arguments: Any) -> ChannelHandle:
+        handle = open_channel(**arguments)
+        handle.close("changed its mind")
+        return handle
+
+    monkeypatch.setattr(gate.firewall, "open_channel", close_at_once)
+    peer, inner = join(gate, guard)
+    assert peer.is_closed()
+    assert inner.is_closed()
+    assert gate.wait_event("disconnect")["reason"] == "changed its mind"
+    assert gate.firewall.peers() == []
+
+
+def test_over_ipv6(tmp_path: Path) -> None:
+    """The guarded node is dialled over the family that it registered over."""
+    with ports.lease() as port:
+        try:
+            server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        except OSError:
+            pytest.skip("no IPv6 here")
+        with server, running(tmp_path, [Peer(["accept *"])], register=f"[::1]:{port}") as gate:
+            server.settimeout(5)
+            with epmd_registered("bar", server.getsockname()[1], ("::1", port)):
+                peer = gate.dial()
+                peer.send_name(PEER, FLAGS, 5)
+                inner = gate.own(server.accept()[0])
+                assert inner.receive_name()[2] == PEER
+
+
+def test_no_channel_no_acknowledgement(gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise RefusedChannelError("the audit log can't be written")
+
+    monkeypatch.setattr(gate.firewall, "open_channel", refuse)
+    peer = gate.dial()
+    peer.send_name(PEER, FLAGS, 5)
+    inner = guard.accept()
+    inner.receive_name()
+    inner.send_status("ok")
+    peer.receive_status()
+    with pytest.raises(ConnectionError):
+        finish(gate, guard, peer, inner)
+    assert gate.wait_event("handshake_refused")["reason"] == "no_channel"

@@ -1,0 +1,55 @@
+"""Atoms, the parts of keys, and globs."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distwall.policy.language.grammar import parse_key
+from distwall.policy.language.names import Part, atom, glob_matches, literal_length
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [("a_B@9", "a_B@9"), ("Ab", "'Ab'"), ("", "''"), ("end", "'end'"), ("a'\\\n\x00", r"'a\'\\\n\x{0}'"), ("é", "'é'")],
+)
+def test_atoms_as_erlang_prints_them(text: str, printed: str) -> None:
+    assert atom(text) == printed
+
+
+@settings(deadline=None)
+@given(texts)
+def test_what_is_printed_reads_back(text: str) -> None:
+    assert parse_key("reg_send", atom(text)) == (Part("exact", text),)
+
+
+@settings(deadline=None)
+@given(st.data())
+def test_what_is_covered_is_matched(data: st.DataObject) -> None:
+    parts = st.builds(Part, st.sampled_from(["exact", "prefix"]), st.text(st.sampled_from("ab"), max_size=3)) | st.just(
+        Part("any")
+    )
+    one, other, text = data.draw(parts), data.draw(parts), data.draw(st.text(st.sampled_from("ab"), max_size=4))
+    if one.covers(other) and other.matches(text):
+        assert one.matches(text)
+
+
+@pytest.mark.parametrize(
+    ("glob", "name", "matches"),
+    [
+        ("foo@*", "foo@host", True),
+        ("foo@*", "xfoo@host", False),
+        ("*", "a@b", True),
+        ("a*b*c", "a-b-b-c", True),
+        ("ab*ba", "aba", False),
+        ("a.c", "abc", False),
+        ("a*", "a\nb", True),
+    ],
+)
+def test_globs(glob: str, name: str, matches: bool) -> None:
+    assert glob_matches(glob, name) is matches
+
+
+def test_literal_parts() -> None:
+    assert (literal_length("foo@*"), literal_length("*@*"), literal_length("a@b")) == (4, 1, 3)

@@ -1,0 +1,430 @@
+"""Patterns: what is read, what it compiles to, and where an error points."""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distwall import _core
+from distwall.policy.language.cursor import RuleSyntaxError
+from distwall.policy.language.external_format import MAX_VARIABLES, compile_pattern, external
+from distwall.policy.language.patterns import MAX_DEPTH, parse_pattern, parse_term
+from distwall.policy.language.terms import (
+    GUARDS,
+    Atom,
+    Bits,
+    Float,
+    Fun,
+    Guard,
+    Integer,
+    List,
+    Map,
+    Pid,
+    Prefix,
+    Reference,
+    Term,
+    Tuple,
+    Variable,
+    Wildcard,
+    cons,
+)
+from tests.policy.erlang import Erlang, erlang
+from tests.wire import pattern as model
+from tests.wire.etf import decode, encode
+
+PEER, GUARDED = "foo@h", "bar@h"
+X, Y = Variable("X"), Variable("Y")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("_", Wildcard()),
+        ("  a ", Atom("a")),
+        ("'a b\\x{e9}'", Atom("a bé")),
+        ("X", X),
+        ("_X@1", Variable("_X@1")),
+        ("Ünder", Variable("Ünder")),
+        ("12", Integer(12)),
+        ("1_000", Integer(1000)),
+        ("16#fF", Integer(255)),
+        ("2#1_01", Integer(5)),
+        ("36#Z", Integer(35)),
+        ("- 5", Integer(-5)),
+        ("-16#10", Integer(-16)),
+        ("$a", Integer(97)),
+        ("$\\n", Integer(10)),
+        ("$\\x{1F600}", Integer(0x1F600)),
+        ("$ ", Integer(32)),
+        ("123456789012345678901234567890", Integer(123456789012345678901234567890)),
+        ("1.5", Float(1.5)),
+        ("-1.0e-3", Float(-0.001)),
+        ("-0.0", Float(-0.0)),
+        ("{}", Tuple(())),
+        ("{a,{b , X}}", Tuple((Atom("a"), Tuple((Atom("b"), X))))),
+        ("[]", List(())),
+        ("[a|X]", List((Atom("a"),), X)),
+        ("[a|[b,c]]", List((Atom("a"), Atom("b"), Atom("c")))),
+        ("[a|[b|_]]", List((Atom("a"), Atom("b")), Wildcard())),
+        ("[a|b]", List((Atom("a"),), Atom("b"))),
+        ('"ab"', List((Integer(97), Integer(98)))),
+        ('""', List(())),
+        ('"a" "b"', List((Integer(97), Integer(98)))),
+        ('[$a|"b"]', List((Integer(97), Integer(98)))),
+        ('"\\"\\x{20AC}"', List((Integer(34), Integer(0x20AC)))),
+        ("<<>>", Bits(b"")),
+        ("<<1,2>>", Bits(b"\1\2")),
+        ('<<"abc">>', Bits(b"abc")),
+        ('<<"é">>', Bits(b"\xe9")),
+        ('<<"é"/utf8>>', Bits("é".encode())),
+        ('<<1, "b", $c>>', Bits(b"\1bc")),
+        ("<<-1>>", Bits(b"\xff")),
+        ("<<16#1234:16>>", Bits(b"\x12\x34")),
+        ("<<1:1, 0:2>>", Bits(b"\x80", 3)),
+        ("<<8364/utf8>>", Bits("€".encode())),
+        ('~"é"', Bits("é".encode())),
+        ('<<"abc", _/binary>>', Prefix(b"abc")),
+        ("<<1,_/bytes>>", Prefix(b"\1")),
+        ("<<_/binary>>", Prefix(b"")),
+        ("#{}", Map((), exact=False)),
+        ("#{a := X, 1 := _}", Map(((Atom("a"), X), (Integer(1), Wildcard())), exact=False)),
+        ("#{#{k => 1} := v}", Map(((Map(((Atom("k"), Integer(1)),), exact=True), Atom("v")),), exact=False)),
+        ("<0.12.3>", Pid(12, 3)),
+        ("#Ref<0.3.2.1>", Reference((1, 2, 3))),
+        ("fun m:f/1", Fun("m", "f", 1)),
+        ("fun 'M':'f g'/255", Fun("M", "f g", 255)),
+        ("integer()", Guard("integer")),
+        ("integer( )", Guard("integer")),
+        ("{'integer', integer}", Tuple((Atom("integer"), Atom("integer")))),
+        ("{'$gen_call', from(), {is_auth, node()}}", None),
+    ],
+)
+def test_patterns_that_are_read(text: str, expected: Term | None) -> None:
+    term = parse_pattern(text).term
+    assert expected is None or term == expected
+    assert parse_pattern(str(term)).term == term
+
+
+@pytest.mark.parametrize(
+    ("text", "index", "words"),
+    [
+        ("", 0, "the term ends here"),
+        ("{a", 0, "`{` without `}`"),
+        ("{a b}", 3, "`b` can't stand here; go on with `,` or `}`"),
+        ("{a,}", 3, "`}` begins no term"),
+        ("[a|b", 0, "`[` without `]`"),
+        ("[a|b,c]", 4, "end the list"),
+        ("[|a]", 1, "`|` begins no term"),
+        ("a b", 2, "`b` after the end of the term"),
+        ("{a, % no\n}", 8, "a line end"),
+        ("{a, % no }", 4, "a comment"),
+        ("# no", 0, "a comment"),
+        ("#rec{}", 0, "a comment"),
+        ("X = {a}", 2, "`=` after the end"),
+        ("if", 0, "reserved word"),
+        ("'a", 0, "a quoted atom without"),
+        ('"a', 0, "a string without"),
+        ('"""a"""', 0, "triple-quoted"),
+        ("~b", 0, "a sigil"),
+        ("'\\xZ'", 1, "an escape"),
+        ("$", 0, "no character after `$`"),
+        ("-a", 0, "no number after `-`"),
+        ("1#1", 0, "`1#1` is not a number"),
+        ("37#1", 0, "is not a number"),
+        ("8#9", 0, "`8#9` is not a number"),
+        ("1" * 3000, 0, "is not a number"),
+        ("1.0e400", 0, "too large"),
+        ("intger()", 0, "no type guard `intger()`; did you mean `integer`?"),
+        ("xyz()", 0, "no type guard `xyz()`; there are integer(), float()"),
+        ("integer(X)", 8, "no `)` after `integer(`"),
+        ("#{a => 1}", 4, "`=>` in a map; patterns have `:=`"),
+        ("#{a}", 3, "no `:=` after a key"),
+        ("#{X := 1}", 2, "`X` in the key of a map"),
+        ("#{_ := 1}", 2, "`_` in the key of a map"),
+        ("#{integer() := 1}", 2, "`integer()` in the key of a map"),
+        ("#{a := 1, a := 2}", 10, "the key `a` twice"),
+        ("#{a := 1", 0, "`#{` without `}`"),
+        ("#{#{k := 1} := v}", 6, "`:=` in a map; terms and keys have `=>`"),
+        ("#{#{k => <0.1.0>} := v}", 0, "holds what differs"),
+        ("<1.12.3>", 0, "belongs to another node than the guarded one; use pid() or peer_pid()"),
+        ("#Ref<7.1.2.3>", 0, "use reference()"),
+        ("<0.1>", 0, "neither a process nor a binary"),
+        ("<0.99999999999.0>", 0, "more than 32 bits"),
+        ("#Ref<0>", 0, "not a reference"),
+        ("fun (X) -> X end", 4, "a fun that is not fun M:F/A"),
+        ("fun m:f", 4, "a fun that is not"),
+        ("fun m:f/256", 8, "an arity of 256"),
+        ("<<a>>", 2, "no byte and no string"),
+        ("<<300>>", 2, "300 does not fit into 8 bits"),
+        ("<<1.5>>", 2, "a float in a binary"),
+        ("<<1:0>>", 5, "a size"),
+        ("<<1/float>>", 3, "`/float` here in a binary"),
+        ('<<"a"/binary>>', 5, "`/binary` here in a binary"),
+        ('<<"€">>', 2, "a character of more than a byte"),
+        ("<<16#D800/utf8>>", 2, "55296 is no character"),
+        ("<<X>>", 2, "`X` in a binary; end with `_/binary`"),
+        ("<<_>>", 2, "`_` in a binary"),
+        ("<<_/binary, 1>>", 10, "something after the rest"),
+        ("<<1:3, _/binary>>", 0, "a rest after part of a byte"),
+        ("<<1", 0, "`<<` without `>>`"),
+        ("{" * 100, MAX_DEPTH, "more than 64 levels"),
+        (f"{{{', '.join(f'V{i}' for i in range(65))}}}", 0, "more than 64 variables"),
+        (f"#{{{', '.join(f'{i} := _' for i in range(65))}}}", 0, "a map of 65 keys in a pattern"),
+        (f"<<0:256{', 0:256' * 2100}>>", 0, "more than 64 KiB"),
+    ],
+)
+def test_patterns_that_are_not(text: str, index: int, words: str) -> None:
+    with pytest.raises(RuleSyntaxError) as caught:
+        parse_pattern(text)
+    assert words in str(caught.value)
+    assert caught.value.index == index
+
+
+@pytest.mark.parametrize(
+    ("text", "index", "words"),
+    [("_", 0, "`_` in a term"), ("{X}", 1, "`X` in a term"), ("#{a := 1}", 4, "terms and keys have `=>`")],
+)
+def test_terms_have_no_holes(text: str, index: int, words: str) -> None:
+    with pytest.raises(RuleSyntaxError) as caught:
+        parse_term(text)
+    assert words in str(caught.value)
+    assert caught.value.index == index
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("_", "00"),
+        ("{X, Y, X}", "03 00000003 0100 0101 0100"),
+        ("from()", "02 0f"),
+        ("record()", "02 12"),
+        ("{a, _}", "03 00000002 06 00000003 770161 00"),
+        ("{a, 1}", "06 00000007 6802 770161 6101"),
+        ("[1 | _]", "04 00000001 06 00000002 6101 00"),
+        ("[X]", "04 00000001 0100 06 00000001 6a"),
+        ("[1]", "06 00000008 6c 00000001 6101 6a"),
+        ("#{b := _, 1 := X}", "05 00000002 06 00000002 6101 0100 06 00000003 770162 00"),
+        ('<<"ab", _/binary>>', "07 00000002 6162"),
+        ("<0.3.0>", "08 00000003 00000000"),
+        ("#Ref<0.3.2.1>", "09 03 00000001 00000002 00000003"),
+        ("256", "06 00000005 62 00000100"),
+        ("-2147483649", "06 00000007 6e 04 01 01000080"),
+        ("1.0", "06 00000009 46 3ff0000000000000"),
+        ("<<1:3>>", "06 00000007 4d 00000001 03 20"),
+    ],
+)
+def test_the_code_of_a_pattern(text: str, code: str) -> None:
+    assert parse_pattern(text).code == bytes.fromhex(code)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("{X, X, Y}", "{A, A, B}"),
+        ("#{a := X, b := Y}", "#{b := Q, a := P}"),
+        ('"ab"', "[97 | [98]]"),
+        ("<<97>>", '<<"a">>'),
+        ("{16#a, 'b'}", "{10,b}"),
+    ],
+)
+def test_what_means_the_same_is_equal(one: str, other: str) -> None:
+    assert parse_pattern(one) == parse_pattern(other)
+    assert parse_pattern("{X, Y, X}") != parse_pattern("{X, X, Y}")
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=6)
+u32 = st.integers(0, (1 << 32) - 1)
+
+
+@st.composite
+def values(draw: st.DrawFn) -> Term:
+    match draw(st.integers(0, 5)):
+        case 0:
+            return Atom(draw(texts | st.sampled_from(["a", "ok", "fun", "Élan"])))
+        case 1:
+            return Integer(draw(st.integers() | st.integers(-(1 << 40), 1 << 40) | st.integers(-300, 300)))
+        case 2:
+            return Float(draw(st.floats(allow_nan=False, allow_infinity=False)))
+        case 3:
+            return Bits(draw(st.binary(max_size=6) | texts.map(str.encode)))
+        case 4:
+            last, byte = draw(st.integers(1, 7)), draw(st.integers(0, 255))
+            return Bits(draw(st.binary(max_size=3)) + bytes([byte >> 8 - last << 8 - last]), last)
+        case _:
+            return List(tuple(Integer(ord(c)) for c in draw(texts)))
+
+
+@st.composite
+def exports(draw: st.DrawFn) -> Term:
+    return Fun(draw(texts), draw(texts), draw(st.integers(0, 255)))
+
+
+@st.composite
+def holes(draw: st.DrawFn) -> Term:
+    match draw(st.integers(0, 5)):
+        case 0:
+            return Wildcard()
+        case 1:
+            return Variable(draw(st.sampled_from(["X", "Y", "_Z"])))
+        case 2:
+            return Guard(draw(st.sampled_from(GUARDS)))
+        case 3:
+            return Prefix(draw(st.binary(max_size=4)))
+        case 4:
+            return Pid(draw(u32), draw(u32))
+        case _:
+            return Reference(tuple(draw(st.lists(u32, min_size=1, max_size=5))))
+
+
+@st.composite
+def composed(draw: st.DrawFn, leaves: st.SearchStrategy[Term], *, pattern: bool, depth: int = 3) -> Term:
+    inner = leaves if depth == 0 else composed(leaves, pattern=pattern, depth=depth - 1)
+    several = st.lists(inner, max_size=3).map(tuple)
+    match draw(st.integers(0, 3)):
+        case 0:
+            return draw(leaves)
+        case 1:
+            return Tuple(draw(several))
+        case 2:
+            return cons(draw(several), draw(inner | st.none()))
+        case _:
+            names = composed(values() | exports(), pattern=False, depth=0) if pattern else leaves
+            pairs = draw(st.lists(st.tuples(names, inner), max_size=3, unique_by=lambda pair: compile_pattern(pair[0])))
+            return Map(tuple(pairs), exact=not pattern)
+
+
+ground = composed(values(), pattern=False)
+patterns = composed(values() | exports() | holes(), pattern=True)
+
+
+@settings(deadline=None)
+@given(patterns)
+def test_what_is_printed_is_read_again(term: Term) -> None:
+    assert parse_pattern(str(term)).term == term
+
+
+@settings(deadline=None)
+@given(ground)
+def test_terms_that_are_printed_are_read_again(term: Term) -> None:
+    assert parse_term(str(term)) == term
+
+
+@settings(deadline=None)
+@given(patterns)
+def test_the_core_takes_what_is_compiled(term: Term) -> None:
+    _core.Pattern(compile_pattern(term))
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("{}[]<>|,#:=_/ abXY01\"'$\\.-~()funRef"), max_size=24))
+def test_no_text_does_more_than_fail(text: str) -> None:
+    try:
+        made = parse_pattern(text)
+    except RuleSyntaxError as error:
+        index = error.index
+    else:
+        assert parse_pattern(str(made)) == made
+        return
+    assert 0 <= index <= len(text)
+
+
+@pytest.fixture(scope="module")
+def erl() -> Iterator[Erlang]:
+    with erlang() as running:
+        yield running
+
+
+def _canonical(data: bytes) -> bytes:
+    """What Erlang wrote, in the one form that the core takes."""
+    return encode(model.canonical(decode(data)))
+
+
+@settings(deadline=None)
+@given(ground)
+def test_terms_mean_what_they_mean_to_erlang(erl: Erlang, term: Term) -> None:
+    theirs = erl.external(str(term))
+    assert theirs is not None
+    assert external(term, (PEER, GUARDED)) == _canonical(theirs)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("16#ff", "$c", "$\\n", "$\\^a", "$\\101", "1_0", "- 5", "-16#a", "-$a", "36#zZ", "1.5e-3", "1_0.2_5"),
+        *('"abc" "def"', '""', "[1|[2|[3]]]", '[a|"b"]', '"\\x{1F600}\\d\\e\\s\\v\\b\\f\\0"', "'\\'\\\"'", "''"),
+        *('<<"é"/utf8>>', '<<"é">>', "<<1:3,2:5>>", "<<-1>>", "<<1:1>>", "<<16#123456:24>>", '<<$a, "bc">>'),
+        *("#{a => 1, 1 => b, #{} => []}", "{}", "[]", "<<>>", "#{}", "ünïcode", "a@b_C", "fun erlang:halt/0"),
+        *("<<8364/utf8>>", "<<97,98/utf8>>", "{a,[b|c]}"),
+    ],
+)
+def test_spellings_mean_what_they_mean_to_erlang(erl: Erlang, text: str) -> None:
+    theirs = erl.external(text)
+    assert theirs is not None
+    assert external(parse_term(text), (PEER, GUARDED)) == _canonical(theirs)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.text(st.sampled_from("{}[]<>|,#=> ab01\"'$\\.-e_"), min_size=1, max_size=12))
+def test_what_erlang_does_not_take_is_no_term(erl: Erlang, text: str) -> None:
+    try:
+        term = parse_term(text)
+    except RuleSyntaxError:
+        return
+    assert erl.external(text) is not None, term
+
+
+@settings(deadline=None)
+@given(ground)
+def test_a_term_matches_itself(term: Term) -> None:
+    data = external(term, (PEER, GUARDED))
+    code = compile_pattern(term)
+    assert _core.Pattern(code).matches(data, peer=PEER, guard=GUARDED)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "term", "matches"),
+    [
+        (
+            "{'$gen_call', from(), {is_auth, node()}}",
+            "{'$gen_call', {<1.5.0>, #Ref<1.1.2.3>}, {is_auth, 'foo@h'}}",
+            True,
+        ),
+        (
+            "{'$gen_call', from(), {is_auth, node()}}",
+            "{'$gen_call', {<0.5.0>, #Ref<1.1.2.3>}, {is_auth, 'foo@h'}}",
+            False,
+        ),
+        (
+            "{'$gen_call', from(), {is_auth, node()}}",
+            "{'$gen_call', {<1.5.0>, #Ref<1.1.2.3>}, {is_auth, 'bar@h'}}",
+            False,
+        ),
+        ("{X, X}", '{[1,2], "\\1\\2"}', True),
+        ("{X, X}", "{1, 2}", False),
+        ("{add, integer()}", "{add, 3}", True),
+        ("{add, integer()}", "{add, 3.0}", False),
+        ("#{k := atom()}", "#{k => a, l => 2}", True),
+        ("#{#{k => 1} := v}", "#{#{k => 1} => v}", True),
+        ("#{#{k => 1} := v}", "#{#{k => 1, l => 2} => v}", False),
+        ('<<"GET ", _/binary>>', '<<"GET /">>', True),
+        ("<0.5.1>", "<0.5.1>", True),
+        ("<0.5.1>", "<3.5.1>", False),
+        ("#Ref<0.3.2.1>", "#Ref<0.3.2.1>", True),
+        ("[a | _]", "[a]", True),
+        ("[a, _]", "[a]", False),
+        ("{fun m:f/1}", "{fun m:f/1}", True),
+        ("{fun m:f/1}", "{fun m:f/2}", False),
+        ("{fun m:f/1}", "{fun m:g/1}", False),
+        ("{fun m:f/1}", "{fun l:f/1}", False),
+        ("{fun m:f/1}", "{m}", False),
+    ],
+)
+def test_what_matches(pattern: str, term: str, matches: bool) -> None:
+    data = external(parse_term(term), (PEER, GUARDED))
+    assert _core.Pattern(parse_pattern(pattern).code).matches(data, peer=PEER, guard=GUARDED) is matches
+
+
+def test_the_most_variables() -> None:
+    names = ", ".join(f"V{i}" for i in range(MAX_VARIABLES))
+    _core.Pattern(parse_pattern(f"[{names}, V63]").code)
