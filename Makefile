@@ -18,7 +18,7 @@ SOAK_SECONDS ?= 3600
 SOURCES := python tests demo bench tools
 CORE := $(shell find crates \( -name target -o -name fuzz \) -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print 2>/dev/null) Cargo.toml Cargo.lock
 
-.PHONY: help setup venv core erlang tools demo test test-rust test-python test-otp check format bench docs pages fuzz soak lock clean
+.PHONY: help setup venv core erlang tools demo test test-rust test-python test-otp check format bench bench-core docs pages fuzz soak lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,7 +29,7 @@ setup: venv core erlang ## Make .venv with distwall in it, build the core, insta
 demo: setup ## Three real Erlang nodes, without distwall and with it (about a minute)
 	@$(BIN)/python -m demo
 
-test: test-rust test-python ## All tests: the core's, then pytest with real Erlang nodes
+test: test-rust test-python bench-core ## All tests: the core's, pytest with real Erlang nodes, the core's instructions
 
 test-rust: venv
 	cargo test --workspace --locked
@@ -56,7 +56,12 @@ format: venv ## Format the Python and Rust sources
 
 bench: setup ## Real nodes: raw, through HAProxy and through distwall; then the core alone (about ten minutes)
 	@command -v haproxy >/dev/null || scripts/need haproxy
+	@command -v valgrind >/dev/null || scripts/need valgrind
 	@$(BIN)/python -m bench
+
+bench-core: venv ## Instructions of the core for each command; fails if one grew by 3 % (UPDATE=1 writes the reference anew)
+	@command -v valgrind >/dev/null || scripts/need valgrind
+	@$(BIN)/python -m bench.instructions $(if $(UPDATE),--update)
 
 fuzz: ## Run each fuzz target of the core for FUZZ_SECONDS (default 60); needs Rust's nightly toolchain
 	scripts/fuzz $(FUZZ_SECONDS)

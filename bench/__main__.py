@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import measure, paths, report
+from bench import instructions, measure, paths, report
 
 MakeWay = Callable[[], AbstractContextManager[paths.Way]]
 
@@ -44,7 +44,9 @@ def main() -> None:
     report.show(console, cases)
     core: dict[str, Any] | None = None
     if not options.no_core:
-        core = json.loads(subprocess.run(CORE, cwd=TOP, stdout=subprocess.PIPE, text=True, check=True).stdout)
+        rates = json.loads(subprocess.run(CORE, cwd=TOP, stdout=subprocess.PIPE, text=True, check=True).stdout)
+        counts = instructions.measure()
+        core = {name: {"per_second": rates[name], "instructions": counts[name]} for name in rates}
         report.show_core(console, core)
     file = report.save(TOP / "bench" / "results", {"machine": facts, "cases": cases, "core": core})
     console.print(f"saved: {file.relative_to(TOP)}")

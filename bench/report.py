@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench import instructions
 from bench.measure import Case, Results, Series
 
 THROUGHPUT_GOAL = 0.9
@@ -139,14 +140,18 @@ def show_tls(console: Console, results: Results) -> None:
 
 
 def show_core(console: Console, core: dict[str, Any]) -> None:
-    """Prints the micro-benchmark of the core."""
-    table = Table(
-        title="The core alone, commands per second on one CPU core", title_justify="left", box=box.SIMPLE_HEAD
-    )
-    table.add_column("")
-    table.add_column("", justify="right")
-    for name, rate in core.items():
-        table.add_row(name, Text(f"{rate:,.0f}", "green" if rate >= CORE_GOAL else "yellow"))
+    """Prints the micro-benchmark of the core: rates, and beside them instructions."""
+    table = Table(title="The core alone, on one CPU core", title_justify="left", box=box.SIMPLE_HEAD)
+    for column in ("", "commands per second", "instructions for one", "goal"):
+        table.add_column(column, justify="right" if column else "left")
+    for name, case in core.items():
+        rate, goal = case["per_second"], instructions.GOALS.get(name)
+        table.add_row(
+            name,
+            Text(f"{rate:,.0f}", "green" if rate >= CORE_GOAL else "yellow"),
+            instructions.with_goal(name, case["instructions"]),
+            f"{goal:,}" if goal else "",
+        )
     console.print(table)
     console.print(f"Goal: {CORE_GOAL:,} small commands per second.", style="dim")
 

@@ -4,14 +4,14 @@
 //! object: for each case the median, over rounds that alternate between the cases, of commands per second of CPU time.
 //!
 //! Given a case's name and a number, it judges so many chunks of 64 KiB of that case and prints how many commands that were: for
-//! `valgrind --tool=callgrind`, which counts the same on a busy machine.
+//! `make bench-core`, which counts instructions. `--names` lists the cases.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use distwall_wire::pattern::Pattern;
 use distwall_wire::policy::{Part, Policies, Rule, Scope, Subject};
-use distwall_wire::{Budget, Channel, Command, Counters, Direction, Limits, Output, Policy, Setup, Verdict};
+use distwall_wire::{Budget, Channel, Command, Counters, Direction, Limits, Output, Policy, Segment, Setup, Verdict};
 
 const PEER: &str = "peer@127.0.0.1";
 const GUARD: &str = "guard@127.0.0.2";
@@ -135,7 +135,7 @@ fn cases() -> Vec<Case> {
         case("reg_send, refused", |f| vec![reg_send(f, "secret"), short(f)]),
         case("alias_send", |f| vec![tuple(&[op(33), f.pid(PEER), f.reference(GUARD)]), short(f)]),
         case("monitor", |f| vec![monitor(f, 19)]),
-        case("demonitor", |f| vec![monitor(f, 20)]),
+        case("demonitor of nothing, refused", |f| vec![monitor(f, 20)]),
         case("link", |f| vec![tuple(&[op(1), f.pid(PEER), f.pid(GUARD)])]),
         case("exit2, refused", |f| vec![tuple(&[op(26), f.pid(PEER), f.pid(GUARD)]), f.atom("kill")]),
         case("reg_send, pattern", |f| vec![reg_send(f, "counter"), short(f)]),
@@ -208,6 +208,12 @@ fn cpu() -> f64 {
     text.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or_default() / 1e9
 }
 
+fn length(segment: &Segment) -> usize {
+    match segment {
+        Segment::Input(range) | Segment::Made(range) | Segment::Kept(_, range) => range.len(),
+    }
+}
+
 /// A channel, and one command many times.
 struct Stream {
     channel: Channel,
@@ -215,27 +221,31 @@ struct Stream {
     chunk: Vec<u8>,
     /// Commands in a chunk.
     commands: usize,
+    refused: bool,
 }
 
 impl Stream {
-    fn new(warm: &[u8], frame: &[u8]) -> Self {
+    fn new((name, warm, frame): &Case) -> Self {
         let (mut channel, mut out, commands) = (channel(), Output::default(), (64 << 10) / frame.len());
         channel.receive(Direction::Outbound, &disclosure(), 0.0, &mut out);
         channel.receive(Direction::Inbound, warm, 0.0, &mut out);
-        Stream { channel, out, chunk: frame.repeat(commands), commands }
+        Stream { channel, out, chunk: frame.repeat(commands), commands, refused: name.ends_with("refused") }
     }
 
-    /// Judges a chunk; returns how many commands that were.
+    /// Judges a chunk; returns how many commands that were. What refuses instead of accepting is no measurement.
     fn judge(&mut self, now: f64) -> usize {
         self.channel.receive(Direction::Inbound, &self.chunk, now, &mut self.out);
         assert_eq!(self.out.closed, None);
+        let forwarded: usize = self.out.forward.iter().map(length).sum();
+        // Where nothing else is forwarded, a tick may be.
+        assert_eq!(forwarded < self.chunk.len() / 2, self.refused);
         self.commands
     }
 }
 
 /// Commands per second of CPU time over one round.
-fn rate(warm: &[u8], frame: &[u8]) -> f64 {
-    let mut stream = Stream::new(warm, frame);
+fn rate(case: &Case) -> f64 {
+    let mut stream = Stream::new(case);
     let (start, began) = (Instant::now(), cpu());
     let mut judged = 0;
     while start.elapsed() < ROUND {
@@ -245,18 +255,23 @@ fn rate(warm: &[u8], frame: &[u8]) -> f64 {
 }
 
 fn main() {
-    if let [_, only, chunks] = &*std::env::args().collect::<Vec<_>>() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.get(1).is_some_and(|argument| argument == "--names") {
+        cases().iter().for_each(|(name, ..)| println!("{name}"));
+        return;
+    }
+    if let [_, only, chunks] = &*arguments {
         let chunks: u64 = chunks.parse().unwrap_or_default();
-        for (_, warm, frame) in cases().iter().filter(|(name, ..)| name == only) {
-            let mut stream = Stream::new(warm, frame);
+        for case in cases().iter().filter(|(name, ..)| name == only) {
+            let mut stream = Stream::new(case);
             println!("{}", (0..chunks).map(|_| stream.judge(0.0)).sum::<usize>());
         }
         return;
     }
     let mut cases: Vec<_> = cases().into_iter().map(|case| (case, Vec::new())).collect();
     for _ in 0..ROUNDS {
-        for ((_, warm, frame), rates) in &mut cases {
-            rates.push(rate(warm, frame));
+        for (case, rates) in &mut cases {
+            rates.push(rate(case));
         }
     }
     let lines: Vec<String> = cases
