@@ -7,10 +7,9 @@ use distwall_wire as wire;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyMemoryView, PyTuple};
-use wire::hooks::{Answer, Handler, Hooks};
-use wire::pattern::Pattern;
-use wire::policy::{Part, Policies, Rule, Scope, Subject, PROCESS};
-use wire::{Command, Direction, Event, Output, Segment, Verdict};
+use wire::rules::table::PROCESS;
+use wire::session::hooks::{Answer, Handler, Hooks};
+use wire::{Command, Direction, Event, Output, Part, Pattern, Policies, Rule, Scope, Segment, Subject, Verdict};
 
 mod pattern;
 mod toml;
@@ -399,7 +398,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
         limits.set_item(name, value)?;
     }
     m.add("DEFAULT_LIMITS", limits)?;
-    m.add("KNOWN_FLAGS", wire::flags::KNOWN)?;
+    m.add("KNOWN_FLAGS", wire::wire::flags::KNOWN)?;
     m.add_class::<Policy>()?;
     m.add_class::<Counters>()?;
     m.add_class::<Budget>()?;

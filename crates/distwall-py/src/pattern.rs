@@ -1,25 +1,26 @@
 //! Patterns matched against single terms, for `explain` and tests.
 
-use distwall_wire::atoms::{Names, Word};
-use distwall_wire::scan::{Scanner, Watch};
-use distwall_wire::term::{Reader, Table};
-use distwall_wire::{pattern, Limits};
+use distwall_wire as wire;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use wire::term::atoms::{Names, Word, Words};
+use wire::term::reader::{Reader, Table};
+use wire::term::scan::{Scanner, Watch};
+use wire::Limits;
 
 #[pyclass(frozen)]
-pub struct Pattern(pattern::Pattern);
+pub struct Pattern(wire::Pattern);
 
 #[pymethods]
 impl Pattern {
     #[new]
     fn new(code: &[u8]) -> PyResult<Self> {
-        pattern::Pattern::parse(code).map(Self).map_err(PyValueError::new_err)
+        wire::Pattern::parse(code).map(Self).map_err(PyValueError::new_err)
     }
 
     #[pyo3(signature = (etf, *, peer, guard, outbound=false))]
     fn matches(&self, etf: &[u8], peer: &str, guard: &str, outbound: bool) -> PyResult<bool> {
-        let names = Names { peer: peer.as_bytes().into(), guard: guard.as_bytes().into() };
+        let names = Names { peer: peer.as_bytes().into(), guard: guard.as_bytes().into(), words: Words::NONE };
         let watch = Watch {
             table: Table::Empty,
             names: &names,

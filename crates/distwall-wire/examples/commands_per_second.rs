@@ -9,9 +9,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use distwall_wire::pattern::Pattern;
-use distwall_wire::policy::{Part, Policies, Rule, Scope, Subject};
-use distwall_wire::{Budget, Channel, Command, Counters, Direction, Limits, Output, Policy, Segment, Setup, Verdict};
+use distwall_wire::{
+    Budget, Channel, Command, Counters, Direction, Limits, Output, Part, Pattern, Policies, Policy, Rule, Scope,
+    Segment, Setup, Subject, Verdict,
+};
 
 const PEER: &str = "peer@127.0.0.1";
 const GUARD: &str = "guard@127.0.0.2";

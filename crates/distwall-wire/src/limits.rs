@@ -1,6 +1,9 @@
 //! Every limit, with its default. No ordinary cluster meets them.
 
-use crate::control::Command;
+use crate::command::Command;
+
+pub mod budget;
+pub mod rates;
 
 /// Caps of one channel; see [`Limits::NAMES`] for what each bounds.
 #[derive(Clone, Debug)]

@@ -9,8 +9,10 @@ pub mod terms;
 
 use std::sync::Arc;
 
-use distwall_wire::policy::{Part, Policies, Rule, Subject};
-use distwall_wire::{Budget, Channel, Command, Counters, Direction, Limits, Output, Policy, Segment, Setup, Verdict};
+use distwall_wire::{
+    Budget, Channel, Command, Counters, Direction, Limits, Output, Part, Policies, Policy, Rule, Segment, Setup, Subject,
+    Verdict,
+};
 
 /// The peer's name and incarnation.
 pub const PEER: (&str, u32) = ("foo@127.0.0.3", 0x6A00_0003);
@@ -77,7 +79,7 @@ fn channel(flags: u64, policy: Policy, limits: Limits) -> Channel {
         guard: GUARD.0.into(),
         guard_creation: GUARD.1,
         flags,
-        policies: Policies { inbound: Arc::new(policy), outbound: None, shadow: None, audit: false },
+        policies: Policies { inbound: Arc::new(policy), outbound: None, shadow: None, audit: false, hooks: None },
         counters: Arc::new(Counters::default()),
         budget: Arc::new(Budget::default()),
         limits,

@@ -1,18 +1,18 @@
 //! What must hold for patterns and calls, whatever bytes they meet.
 
-use distwall_wire::atoms::{AtomView, Names, Word};
-use distwall_wire::calls::{of_message, of_spawn, Call, Found};
-use distwall_wire::control::Mfa;
-use distwall_wire::pattern::Pattern;
-use distwall_wire::scan::{Scanner, Watch};
-use distwall_wire::term::{Reader, Table};
-use distwall_wire::walk::is_list;
-use distwall_wire::Limits;
+use distwall_wire::rules::calls::{of_message, of_spawn, Call, Found};
+use distwall_wire::rules::otp_internal::WORDS;
+use distwall_wire::term::atoms::{AtomView, Names, Word};
+use distwall_wire::term::reader::{Reader, Table};
+use distwall_wire::term::scan::{Scanner, Watch};
+use distwall_wire::term::walk::is_list;
+use distwall_wire::wire::control::Mfa;
+use distwall_wire::{Limits, Pattern};
 
 use crate::{GUARD, PEER};
 
 fn names() -> Names {
-    Names { peer: PEER.0.as_bytes().into(), guard: GUARD.0.as_bytes().into() }
+    Names { peer: PEER.0.as_bytes().into(), guard: GUARD.0.as_bytes().into(), words: &WORDS }
 }
 
 /// What the core takes for one term at the beginning of these bytes.

@@ -1,0 +1,328 @@
+//! `otp_internal`: messages that make an OTP process run code or change its state, whoever they are sent to.
+//!
+//! # Theory of operation
+//!
+//! There are two ways to tell such a message. The *name* it is sent to ([`names`]): what OTP registers for itself is no
+//! application's, so any message to it counts; `net_kernel` may be pinged. And its *shape* ([`requests`]), as a process can be met by its pid as well, and as
+//! behaviours (supervisors, event managers, agents, ...) have whatever name their user gives them.
+//!
+//! OTP's own processes match on the part of a message that they need and on no more, so the shapes here are as wide as theirs:
+//! `gen_event` and `rex` take any term where a caller's pid belongs. Ordinary traffic must pass, though. So what only a server
+//! with a name of its own obeys is looked for in messages to pids and aliases alone.
+//!
+//! A server's *answer* is a message too: `{Tag, Reply}` to whatever the question's `{To, Tag}` names. A question whose answer
+//! would go to a process of the receiving node makes the server send what its asker chose (`{stop, _}` to init,
+//! `{'$gen_cast', _}` to anyone), so it is one of these shapes as well.
+//!
+//! What no filter of messages can tell: a server that ends at a message it doesn't know, met by its pid.
+
+use std::sync::LazyLock;
+
+use crate::term::atoms::{AtomView, Word, Words};
+use crate::term::reader::Reader;
+use crate::term::scan::{Scanner, Watch};
+use crate::term::tag;
+use crate::wire::shapes::{call_tag, Asker};
+
+use requests::{labelled, Form, Kind, Reach};
+
+mod names;
+mod requests;
+
+/// Whom a message is for, and what is known about it.
+#[derive(Clone, Copy)]
+pub struct Address<'a> {
+    /// The registered name it is sent to, if it is.
+    pub name: Option<AtomView<'a>>,
+    /// Who asks, if it has the form of a question.
+    pub asker: Option<&'a Asker<'a>>,
+    /// It answers what its receiver asked, so its receiver doesn't take it for a request.
+    pub answer: bool,
+    /// Which of the two nodes receives it.
+    pub receiver: Word,
+}
+
+/// The atoms that mean something here: [`Word::OtpName`] and [`Word::Request`].
+pub static WORDS: LazyLock<Words> = LazyLock::new(|| {
+    let names = names::all().map(|name| (name, Word::OtpName));
+    let labels = requests::labels().map(|(label, number)| (label, Word::Request(number)));
+    Words::new(names.chain(labels), &names::PREFIXES, Word::OtpName)
+});
+
+/// Whether a message is of such a shape, or goes to such a name.
+pub fn otp_internal(mut reader: Reader<'_>, to: Address<'_>, scanner: &mut Scanner, watch: &Watch<'_>) -> bool {
+    if to.name.is_some_and(|name| name.word == Word::OtpName) {
+        return true;
+    }
+    let mut look = Look { to, scanner, watch };
+    if to.name.is_some_and(|name| name.word == Word::NetKernel) {
+        return !look.asks_who(reader);
+    }
+    let Ok(arity @ 2..=9) = reader.tuple() else {
+        return false;
+    };
+    let start = reader;
+    let first = if is_atom(&reader) { reader.atom().ok() } else { None };
+    if let Some(label) = first {
+        if look.obeyed(Form::Plain, &Head { label, rest: Some((reader, arity - 1)) }) {
+            return true;
+        }
+    } else if !look.skip(&mut reader) {
+        return false;
+    }
+    let word = first.map_or(Word::Other, |label| label.word);
+    match arity {
+        2 if word == Word::GenCast => look.head(reader).is_some_and(|head| look.obeyed(Form::Cast, &head)),
+        2 => look.head(reader).is_some_and(|head| {
+            !to.answer && look.obeyed(Form::Ask, &head)
+                || look.obeyed(Form::AskOwn, &head) && look.fits(Kind::Own, start)
+        }),
+        3 if matches!(word, Word::System | Word::Exit) => true,
+        3 => look.triple(reader, first),
+        4 if matches!(word, Word::IoRequest | Word::FileRequest) => true,
+        4 => look.second(reader, 2) || look.all(start, 4, TASK_BEFORE_1_14),
+        5 => look.all(start, 5, TASK),
+        _ => false,
+    }
+}
+
+/// Whether a call's answer would go to a process of the receiving node, or to a name: what no pattern means.
+#[must_use]
+pub fn misdirected(mut reader: Reader<'_>, asker: Option<&Asker<'_>>, receiver: Word) -> bool {
+    if reader.tuple() != Ok(3) || !is_atom(&reader) {
+        return false;
+    }
+    let call = |label: AtomView<'_>| label.word == Word::GenCall || EVENT_LABELS.contains(&label.text);
+    reader.atom().is_ok_and(call) && misleads(reader, asker, receiver).0
+}
+
+/// What a task of Elixir waits for: who owns it, and what it is to run.
+const TASK: &[Kind] = &[Kind::Pid, Kind::Any, Kind::Any, Kind::List, Kind::Mfa];
+const TASK_BEFORE_1_14: &[Kind] = &[Kind::Pid, Kind::Any, Kind::List, Kind::Mfa];
+
+/// Calls of `gen_fsm`.
+const EVENT_LABELS: [&[u8]; 2] = [b"$gen_sync_event", b"$gen_sync_all_state_event"];
+
+/// What an event manager answers without running anything.
+const EVENT_CALLS: [(&[u8], u32); 2] = [(b"sync_notify", 1), (b"call", 2)];
+const EVENT_QUESTIONS: [&[u8]; 3] = [b"which_handlers", b"get_modules", b"stop"];
+
+/// A tuple's first element and how many follow it; or an atom that stands alone.
+struct Head<'a> {
+    label: AtomView<'a>,
+    rest: Option<(Reader<'a>, u32)>,
+}
+
+struct Look<'l, 'w> {
+    to: Address<'l>,
+    scanner: &'l mut Scanner,
+    watch: &'l Watch<'w>,
+}
+
+impl Look<'_, '_> {
+    /// `{'$gen_call', From, {is_auth, _}}`, all that net_kernel can be asked without harm.
+    fn asks_who(&mut self, mut reader: Reader<'_>) -> bool {
+        if reader.tuple() != Ok(3) || reader.atom().map(|atom| atom.word) != Ok(Word::GenCall) {
+            return false;
+        }
+        let (misled, _) = misleads(reader, self.to.asker, self.to.receiver);
+        let request = self.skip(&mut reader).then(|| self.head(reader)).flatten();
+        !misled && request.is_some_and(|head| head.label.word == Word::IsAuth && head.rest.is_some_and(|(_, n)| n == 1))
+    }
+
+    /// A message of three elements, read up to its second one.
+    fn triple(&mut self, mut reader: Reader<'_>, first: Option<AtomView<'_>>) -> bool {
+        if self.second(reader, 1) {
+            return true;
+        }
+        let gen_call = first.is_some_and(|label| label.word == Word::GenCall);
+        let call = gen_call || first.is_some_and(|label| EVENT_LABELS.contains(&label.text));
+        let from = reader;
+        let mut end = None;
+        if call {
+            let misled;
+            (misled, end) = misleads(from, self.to.asker, self.to.receiver);
+            if misled {
+                return true;
+            }
+        }
+        match end {
+            Some(end) => reader.pos = end,
+            None if self.skip(&mut reader) => {}
+            None => return false,
+        }
+        let Some(head) = self.head(reader) else { return false };
+        self.obeyed(Form::Event, &head)
+            || gen_call && self.obeyed(Form::Call, &head)
+            || !call && asks_event_manager(&head) && misleads(from, self.to.asker, self.to.receiver).0
+    }
+
+    /// Whether the second element of a message says what is asked for; `left` more follow it.
+    fn second(&mut self, mut reader: Reader<'_>, left: u32) -> bool {
+        if !is_atom(&reader) {
+            return false;
+        }
+        let Ok(label) = reader.atom() else { return false };
+        self.obeyed(Form::Second, &Head { label, rest: Some((reader, left)) })
+    }
+
+    #[inline]
+    fn head<'a>(&self, mut reader: Reader<'a>) -> Option<Head<'a>> {
+        match reader.peek().ok()? {
+            tag::SMALL_TUPLE => {
+                let left = reader.tuple().ok()?.checked_sub(1)?;
+                let label = is_atom(&reader).then(|| reader.atom().ok())??;
+                Some(Head { label, rest: Some((reader, left)) })
+            }
+            tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM => Some(Head { label: reader.atom().ok()?, rest: None }),
+            _ => None,
+        }
+    }
+
+    /// Whether some process obeys a request that stands there and begins so.
+    #[inline]
+    fn obeyed(&mut self, form: Form, head: &Head<'_>) -> bool {
+        matches!(head.label.word, Word::Request(label) if self.looked_up(form, label, head))
+    }
+
+    fn looked_up(&mut self, form: Form, label: u16, head: &Head<'_>) -> bool {
+        let named = self.to.name.is_some();
+        labelled(label).iter().any(|request| {
+            request.form == form
+                && !(named && request.reach == Reach::Unnamed)
+                && match (request.rest, head.rest) {
+                    (None, None) => true,
+                    (Some(kinds), Some((reader, left))) => self.all(reader, left, kinds),
+                    _ => false,
+                }
+        })
+    }
+
+    /// Whether the next `left` terms are of these kinds.
+    fn all(&mut self, mut reader: Reader<'_>, left: u32, kinds: &[Kind]) -> bool {
+        let open = kinds.last() == Some(&Kind::More);
+        let count = kinds.len() as u32 - u32::from(open);
+        if left < count || left > count && !open {
+            return false;
+        }
+        kinds[..count as usize].iter().enumerate().all(|(i, kind)| {
+            let last = i as u32 + 1 == count;
+            self.fits(*kind, reader) && (last || self.skip(&mut reader))
+        })
+    }
+
+    fn fits(&self, kind: Kind, mut reader: Reader<'_>) -> bool {
+        let Ok(tag) = reader.peek() else { return false };
+        let atom = matches!(tag, tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM);
+        let list = matches!(tag, tag::LIST | tag::STRING);
+        match kind {
+            Kind::Any | Kind::More => true,
+            Kind::Atom => atom,
+            Kind::Node => atom && reader.atom().is_ok_and(|atom| atom.text.contains(&b'@')),
+            Kind::OneOf(words) => is_one_of(reader, words),
+            Kind::Tagged(words) => reader.tuple().is_ok() && is_one_of(reader, words),
+            Kind::Pid => tag == tag::PID,
+            Kind::Own => {
+                let node = match tag {
+                    tag::PID => reader.pid().map(|(node, _)| node),
+                    tag::PORT | tag::V4_PORT => {
+                        reader.pos += 1;
+                        reader.atom()
+                    }
+                    _ => return false,
+                };
+                node.is_ok_and(|node| node.word == self.to.receiver)
+            }
+            Kind::Fun => matches!(tag, tag::FUN | tag::EXPORT),
+            Kind::Mfa => is_mfa(reader),
+            Kind::Run => matches!(tag, tag::FUN | tag::EXPORT) || is_mfa(reader),
+            Kind::List => list || tag == tag::NIL,
+            Kind::Text => list || tag == tag::BINARY,
+            Kind::Binary => tag == tag::BINARY,
+            Kind::Map => tag == tag::MAP,
+            Kind::Int => matches!(tag, tag::SMALL_INTEGER | tag::INTEGER | tag::SMALL_BIG | tag::LARGE_BIG),
+            Kind::Tuple => matches!(tag, tag::SMALL_TUPLE | tag::LARGE_TUPLE),
+        }
+    }
+
+    /// Passes over a term that has been scanned before.
+    fn skip(&mut self, reader: &mut Reader<'_>) -> bool {
+        // What stands there mostly.
+        match reader.peek() {
+            Ok(tag::ATOM_REF | tag::SMALL_INTEGER) => return reader.take(2).is_ok(),
+            Ok(tag::INTEGER) => return reader.take(5).is_ok(),
+            Ok(tag::NIL) => return reader.take(1).is_ok(),
+            Ok(tag::BINARY) => {
+                let length = reader.take(5).map(|head| u32::from_be_bytes([head[1], head[2], head[3], head[4]]));
+                return length.is_ok_and(|length| reader.take(length as usize).is_ok());
+            }
+            Ok(tag::PID) => return reader.pid().is_ok(),
+            Ok(tag::REFERENCE) => return reader.reference().is_ok(),
+            _ => {}
+        }
+        match self.scanner.whole(reader.data, reader.pos, &self.watch.quiet()) {
+            Ok(end) => {
+                reader.pos = end;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+/// Whether the answer to this From would go to a process of the receiving node, or to a name; and where it ends, if it was read
+/// to its end.
+#[inline]
+fn misleads(reader: Reader<'_>, asker: Option<&Asker<'_>>, receiver: Word) -> (bool, Option<usize>) {
+    match asker {
+        Some(Asker { from, first, pair: Some((end, listed)), .. }) => {
+            (from.node.word == receiver || *listed && first.0 == receiver, Some(*end))
+        }
+        _ => read_misleads(reader, receiver),
+    }
+}
+
+/// The same where no asker was found: this may be no From at all.
+fn read_misleads(mut reader: Reader<'_>, receiver: Word) -> (bool, Option<usize>) {
+    let mut asker = || {
+        if reader.tuple().ok()? != 2 || reader.pid().ok()?.0.word == receiver {
+            return None;
+        }
+        // Only a tag of this form sends the answer elsewhere than to the pid.
+        let list = reader.peek().ok()? == tag::LIST;
+        let tag = call_tag(&mut reader);
+        if list && tag?.0 .0 == receiver {
+            return None;
+        }
+        Some(tag.is_some())
+    };
+    match asker() {
+        Some(true) => (false, Some(reader.pos)),
+        Some(false) => (false, None),
+        None => (true, None),
+    }
+}
+
+fn asks_event_manager(head: &Head<'_>) -> bool {
+    match head.rest {
+        Some((_, left)) => EVENT_CALLS.contains(&(head.label.text, left)),
+        None => EVENT_QUESTIONS.contains(&head.label.text),
+    }
+}
+
+#[inline]
+fn is_atom(reader: &Reader<'_>) -> bool {
+    matches!(reader.peek(), Ok(tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM))
+}
+
+fn is_one_of(mut reader: Reader<'_>, words: &[&str]) -> bool {
+    reader.atom().is_ok_and(|atom| words.iter().any(|word| word.as_bytes() == atom.text))
+}
+
+/// `{Module, Function, Arguments}`
+fn is_mfa(mut reader: Reader<'_>) -> bool {
+    reader.tuple() == Ok(3)
+        && reader.atom().is_ok()
+        && reader.atom().is_ok()
+        && matches!(reader.peek(), Ok(tag::NIL | tag::LIST | tag::STRING))
+}

@@ -1,0 +1,612 @@
+//! Whether a message is of the form that a rule asks for.
+//!
+//! # Theory of operation
+//!
+//! A pattern comes compiled, in prefix order ([`Pattern::parse`]), and becomes a tree whose depth is bounded. It is matched
+//! against the bytes of a term that the scanner has accepted, from left to right: nothing is built, and the first thing that is
+//! not as asked for ends it. What a pattern doesn't look at is passed over. A term is passed over once for each level of
+//! the pattern that it stands in; the keys of a map are compared with each key that the pattern names (64 at most). So the cost is
+//! linear in the message.
+//!
+//! All is compared by value, however it is spelled ([`Value`]). Where a variable recurs, its values are compared by their
+//! [`digest`]s. Numbers match exactly: 1 is not 1.0, and 0.0 is not -0.0 (as since OTP 27).
+
+use std::hash::RandomState;
+
+use crate::error::Bad;
+use crate::term::atoms::{Names, Word, Words};
+use crate::term::digest::{digest, used};
+use crate::term::reader::{Reader, Table};
+use crate::term::tag;
+use crate::term::walk::{self, Integer, Shape, Value};
+use crate::wire::shapes::call_tag;
+
+/// Nesting.
+const MAX_DEPTH: u32 = 64;
+/// Bytes of a compiled pattern.
+const MAX_SIZE: usize = 64 << 10;
+const MAX_VARIABLES: u8 = 64;
+/// Keys that a pattern may name in one map.
+const MAX_KEYS: u32 = 64;
+
+const SHORT: &str = "a pattern is cut short";
+
+/// A compiled pattern.
+#[derive(Debug)]
+pub struct Pattern {
+    root: Node,
+    /// How many variables have a place to be kept in: those up to the last one that recurs.
+    kept: usize,
+    /// Which variables recur.
+    recurring: u64,
+    /// Of the digests that recurring variables are compared by.
+    key: RandomState,
+}
+
+#[derive(Debug)]
+enum Node {
+    Any,
+    Variable(u8),
+    Guard(Guard),
+    Tuple(Box<[Node]>),
+    /// Elements and tail.
+    List(Box<[Node]>, Box<Node>),
+    /// Keys with what their values have to be; and whether the map may have no other keys.
+    Map(Box<[(Node, Node)]>, bool),
+    Atom(Box<[u8]>),
+    Small(i64),
+    Big(bool, Box<[u8]>),
+    Float([u8; 8]),
+    Nil,
+    /// Bytes, and how many bits of the last one count.
+    Bits(Box<[u8]>, u8),
+    /// A binary that begins so.
+    Prefix(Box<[u8]>),
+    /// An exported function: module, name, arity.
+    Export(Box<[u8]>, Box<[u8]>, u8),
+    /// Id and serial of a process of the guarded node.
+    Pid([u32; 2]),
+    /// A reference of the guarded node.
+    Reference([u32; 5]),
+}
+
+impl Node {
+    fn is_label(&self) -> bool {
+        matches!(self, Node::Atom(_))
+    }
+}
+
+macro_rules! guards {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        #[derive(Clone, Copy, Debug)]
+        enum Guard { $($(#[$doc])* $name,)* }
+        /// By the numbers that compiled patterns have for them.
+        const GUARDS: [Guard; [$(Guard::$name),*].len()] = [$(Guard::$name),*];
+    };
+}
+
+guards! {
+    Integer,
+    Float,
+    Number,
+    Atom,
+    Boolean,
+    Pid,
+    Reference,
+    Port,
+    Binary,
+    Bitstring,
+    List,
+    Tuple,
+    Map,
+    Function,
+    /// A proper list of code points.
+    Text,
+    /// Who asks, in a gen call: pid and tag are the sender's own.
+    From,
+    /// The name of the sending node.
+    Node,
+    /// A process of the sending node.
+    PeerPid,
+    /// A native record.
+    Record,
+}
+
+/// What a variable stands for.
+struct Bound<'a> {
+    value: Value<'a>,
+    /// Where it ends.
+    end: usize,
+    digest: Option<u64>,
+}
+
+impl<'a> Bound<'a> {
+    fn bytes(&self) -> Option<&'a [u8]> {
+        self.value.is_term().then(|| self.value.reader.data.get(self.value.reader.pos..self.end)).flatten()
+    }
+
+    fn digest(&mut self, key: &RandomState) -> Result<u64, Bad> {
+        if let Some(known) = self.digest {
+            return Ok(known);
+        }
+        let made = digest(key, self.value)?;
+        self.digest = Some(made);
+        Ok(made)
+    }
+}
+
+/// One match in progress.
+struct Match<'a, 'p> {
+    pattern: &'p Pattern,
+    sender: Word,
+    bound: Vec<Option<Bound<'a>>>,
+}
+
+/// Labels of `gen` behind which the request comes last.
+const CALLS: [&[u8]; 4] = [b"$gen_call", b"$gen_cast", b"$gen_sync_event", b"$gen_sync_all_state_event"];
+
+impl Pattern {
+    /// Whether it says which messages it means, so that it may open what makes an OTP process run code: by a label in front
+    /// (`{system, _, get_state}`), or by its last element, where behaviours have the request: by a label there
+    /// (`{'$gen_call', from(), {start_child, _}}`), or by the kinds of all its parts (`{_, _, {atom(), atom(), list()}}`; not
+    /// behind the labels of `gen`). What takes any request (`_`, a variable, a guard) means none in particular.
+    #[must_use]
+    pub fn is_particular(&self) -> bool {
+        let Node::Tuple(elements) = &self.root else { return self.root.is_label() };
+        let gen = match elements.first() {
+            Some(Node::Atom(label)) if CALLS.contains(&&**label) => true,
+            Some(Node::Atom(_)) | None => return true,
+            Some(_) => false,
+        };
+        match elements.last() {
+            Some(Node::Tuple(parts)) => {
+                parts.first().is_some_and(Node::is_label)
+                    || !gen && !parts.iter().any(|part| matches!(part, Node::Any | Node::Variable(_)))
+            }
+            last => last.is_some_and(Node::is_label),
+        }
+    }
+
+    /// Reads a compiled pattern.
+    pub fn parse(code: &[u8]) -> Result<Self, &'static str> {
+        if code.len() > MAX_SIZE {
+            return Err("a pattern is larger than 64 KiB");
+        }
+        let names = Names { peer: Box::default(), guard: Box::default(), words: Words::NONE };
+        let mut parser = Parser { code: Reader::new(code, Table::Empty, &names), seen: 0, recurring: 0 };
+        let root = parser.node(0)?;
+        if parser.code.pos != code.len() {
+            return Err("bytes follow the end of a pattern");
+        }
+        let recurring = parser.recurring;
+        Ok(Pattern { root, kept: (u64::BITS - recurring.leading_zeros()) as usize, recurring, key: RandomState::new() })
+    }
+
+    /// Whether the term at the reader, with which its data ends, matches. `sender` says which of the two nodes sent it
+    /// ([`Word::Peer`] or [`Word::Guard`]).
+    #[must_use]
+    pub fn matches(&self, term: Reader<'_>, sender: Word) -> bool {
+        self.end(term, sender).is_ok_and(|end| end == Some(term.data.len()))
+    }
+
+    /// Whether the term at the reader matches, wherever it stands in its data (the arguments of a call).
+    #[must_use]
+    pub fn matches_within(&self, term: Reader<'_>, sender: Word) -> bool {
+        self.end(term, sender).is_ok_and(|end| end.is_some())
+    }
+
+    /// Where a term that matches ends.
+    fn end(&self, term: Reader<'_>, sender: Word) -> Result<Option<usize>, Bad> {
+        let mut bound = Vec::new();
+        bound.resize_with(self.kept, || None);
+        let mut value = Value::new(term);
+        let matches = Match { pattern: self, sender, bound }.node(&self.root, &mut value)?;
+        Ok(matches.then_some(value.reader.pos))
+    }
+}
+
+impl<'a> Match<'a, '_> {
+    /// Whether a value matches; if so, it is consumed.
+    fn node(&mut self, node: &Node, value: &mut Value<'a>) -> Result<bool, Bad> {
+        match node {
+            Node::Any => {
+                value.skip()?;
+                return Ok(true);
+            }
+            Node::Variable(number) => return self.variable(*number, value),
+            Node::List(elements, tail) => {
+                for element in elements {
+                    if value.open()? != Shape::Cons || !value.element(|value| self.node(element, value))? {
+                        return Ok(false);
+                    }
+                }
+                return self.node(tail, value);
+            }
+            Node::Nil => return Ok(value.open()? == Shape::Nil && value.text()?.is_some()),
+            Node::Guard(Guard::List) => return list(value),
+            Node::Guard(Guard::Text) => return text(value),
+            _ => {}
+        }
+        // All others are no lists. In a tail, what is a term of its own may not have shown yet.
+        if !value.is_term() && value.open()? != Shape::Other {
+            return Ok(false);
+        }
+        let reader = &mut value.reader;
+        match node {
+            Node::Tuple(elements) => {
+                let arity = match reader.u8()? {
+                    tag::SMALL_TUPLE => usize::from(reader.u8()?),
+                    tag::LARGE_TUPLE => reader.u32()? as usize,
+                    _ => return Ok(false),
+                };
+                if arity != elements.len() {
+                    return Ok(false);
+                }
+                for element in elements {
+                    if !self.node(element, value)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
+            Node::Atom(text) => Ok(walk::is_atom(reader) && walk::atom(reader)? == &**text),
+            Node::Small(number) => Ok(walk::integer(reader)? == Some(Integer::Small(*number))),
+            Node::Big(negative, digits) => Ok(walk::integer(reader)? == Some(Integer::Big(*negative, digits))),
+            Node::Float(bytes) => Ok(reader.u8()? == tag::FLOAT && reader.take(8)? == bytes),
+            Node::Bits(bytes, count) => Ok(bits(reader)?.is_some_and(|(found, bits)| {
+                bits == *count
+                    && found.len() == bytes.len()
+                    && match (found.split_last(), bytes.split_last()) {
+                        (Some((a, found)), Some((b, bytes))) => found == bytes && (a ^ b) & used(bits) == 0,
+                        _ => true,
+                    }
+            })),
+            Node::Prefix(prefix) => {
+                Ok(bits(reader)?.is_some_and(|(found, bits)| bits == 8 && found.starts_with(prefix)))
+            }
+            Node::Export(module, name, arity) => Ok(reader.u8()? == tag::EXPORT
+                && walk::atom(reader)? == &**module
+                && walk::atom(reader)? == &**name
+                && walk::integer(reader)? == Some(Integer::Small(i64::from(*arity)))),
+            Node::Pid(numbers) => {
+                if reader.peek()? != tag::PID {
+                    return Ok(false);
+                }
+                let (node, pid) = reader.pid()?;
+                Ok(node.word == Word::Guard && [pid.id, pid.serial] == *numbers)
+            }
+            Node::Reference(words) => {
+                if reader.peek()? != tag::REFERENCE {
+                    return Ok(false);
+                }
+                let (node, reference) = reader.reference()?;
+                Ok(node.word == Word::Guard && reference.words == *words)
+            }
+            Node::Map(pairs, exact) => self.map(pairs, *exact, value),
+            Node::Guard(guard) => self.guard(*guard, reader),
+            Node::Any | Node::Variable(_) | Node::List(..) | Node::Nil => Ok(false),
+        }
+    }
+
+    fn variable(&mut self, number: u8, value: &mut Value<'a>) -> Result<bool, Bad> {
+        let start = *value;
+        value.skip()?;
+        if self.pattern.recurring >> number & 1 == 0 {
+            return Ok(true);
+        }
+        let Some(place) = self.bound.get_mut(usize::from(number)) else {
+            return Ok(false);
+        };
+        let mut found = Bound { value: start, end: value.reader.pos, digest: None };
+        let Some(before) = place else {
+            *place = Some(found);
+            return Ok(true);
+        };
+        let key = &self.pattern.key;
+        let same_bytes = found.bytes().is_some() && found.bytes() == before.bytes();
+        Ok(same_bytes || before.digest(key)? == found.digest(key)?)
+    }
+
+    fn map(&mut self, pairs: &[(Node, Node)], exact: bool, value: &mut Value<'a>) -> Result<bool, Bad> {
+        if value.reader.u8()? != tag::MAP {
+            return Ok(false);
+        }
+        let count = value.reader.u32()?;
+        if exact && count as usize != pairs.len() {
+            return Ok(false);
+        }
+        // A bit for each pair that has not been found.
+        let mut missing = u64::MAX.checked_shr(MAX_KEYS - pairs.len() as u32).unwrap_or(0);
+        let mut left = u64::from(count) * 2;
+        while missing != 0 && left > 0 {
+            left -= 2;
+            let start = *value;
+            for (i, (key, wanted)) in pairs.iter().enumerate() {
+                let mut pair = start;
+                if missing >> i & 1 == 1 && self.node(key, &mut pair)? {
+                    if !self.node(wanted, &mut pair)? {
+                        return Ok(false);
+                    }
+                    missing &= !(1 << i);
+                    *value = pair;
+                }
+            }
+            if value.reader.pos == start.reader.pos {
+                walk::skip(&mut value.reader, 2)?;
+            }
+        }
+        walk::skip(&mut value.reader, left)?;
+        Ok(missing == 0)
+    }
+
+    fn guard(&self, guard: Guard, reader: &mut Reader<'a>) -> Result<bool, Bad> {
+        let kind = reader.peek()?;
+        let holds = match guard {
+            Guard::Integer => is_integer(kind),
+            Guard::Float => kind == tag::FLOAT,
+            Guard::Number => is_integer(kind) || kind == tag::FLOAT,
+            Guard::Atom => walk::is_atom(reader),
+            Guard::Boolean => {
+                return Ok(walk::is_atom(reader) && matches!(walk::atom(reader)?, b"true" | b"false"));
+            }
+            Guard::Pid => kind == tag::PID,
+            Guard::Reference => kind == tag::REFERENCE,
+            Guard::Port => matches!(kind, tag::PORT | tag::V4_PORT),
+            Guard::Binary => return Ok(bits(reader)?.is_some_and(|(_, bits)| bits == 8)),
+            Guard::Bitstring => return Ok(bits(reader)?.is_some()),
+            Guard::Tuple => matches!(kind, tag::SMALL_TUPLE | tag::LARGE_TUPLE),
+            Guard::Map => kind == tag::MAP,
+            Guard::Function => matches!(kind, tag::FUN | tag::EXPORT),
+            Guard::From => return self.from(reader),
+            Guard::Node => return Ok(walk::is_atom(reader) && reader.atom()?.word == self.sender),
+            Guard::PeerPid => return Ok(kind == tag::PID && reader.pid()?.0.word == self.sender),
+            Guard::Record => kind == tag::RECORD,
+            Guard::List | Guard::Text => false,
+        };
+        if holds {
+            walk::skip(reader, 1)?;
+        }
+        Ok(holds)
+    }
+
+    /// `{Pid, Tag}`: an answer goes to the pid, or to the alias in the tag.
+    fn from(&self, reader: &mut Reader<'a>) -> Result<bool, Bad> {
+        if reader.tuple()? != 2 || reader.pid()?.0.word != self.sender {
+            return Ok(false);
+        }
+        let tag = call_tag(reader);
+        Ok(tag.is_some_and(|((first, _), (last, _))| first == self.sender && last == self.sender))
+    }
+}
+
+impl Node {
+    /// Whether it stands for one value.
+    fn ground(&self) -> bool {
+        match self {
+            Node::Any | Node::Variable(_) | Node::Guard(_) | Node::Prefix(_) | Node::Map(_, false) => false,
+            Node::Tuple(elements) => elements.iter().all(Node::ground),
+            Node::List(elements, tail) => elements.iter().all(Node::ground) && tail.ground(),
+            _ => true,
+        }
+    }
+}
+
+fn is_integer(kind: u8) -> bool {
+    matches!(kind, tag::SMALL_INTEGER | tag::INTEGER | tag::SMALL_BIG | tag::LARGE_BIG)
+}
+
+/// A list, proper or not.
+fn list(value: &mut Value<'_>) -> Result<bool, Bad> {
+    let found = value.open()? != Shape::Other;
+    value.skip()?;
+    Ok(found)
+}
+
+fn text(value: &mut Value<'_>) -> Result<bool, Bad> {
+    loop {
+        let shape = value.open()?;
+        if value.text()?.is_some() {
+            return Ok(true);
+        }
+        let character = |value: &mut Value<'_>| {
+            Ok(matches!(walk::integer(&mut value.reader)?, Some(Integer::Small(0..=0x10_ffff))))
+        };
+        if shape != Shape::Cons || !value.element(character)? {
+            return Ok(false);
+        }
+    }
+}
+
+/// The bytes of a binary or bit string, and how many bits of the last one count.
+fn bits<'a>(reader: &mut Reader<'a>) -> Result<Option<(&'a [u8], u8)>, Bad> {
+    let kind = reader.peek()?;
+    if !matches!(kind, tag::BINARY | tag::BIT_BINARY) {
+        return Ok(None);
+    }
+    reader.u8()?;
+    let length = reader.u32()? as usize;
+    let count = if kind == tag::BINARY { 8 } else { reader.u8()? };
+    Ok(Some((reader.take(length)?, count)))
+}
+
+struct Parser<'a> {
+    code: Reader<'a>,
+    /// Variables so far.
+    seen: u64,
+    recurring: u64,
+}
+
+impl<'a> Parser<'a> {
+    fn node(&mut self, depth: u32) -> Result<Node, &'static str> {
+        deep(depth)?;
+        Ok(match self.u8()? {
+            0 => Node::Any,
+            1 => {
+                let number = self.u8()?;
+                if number >= MAX_VARIABLES {
+                    return Err("a pattern has more than 64 variables");
+                }
+                self.recurring |= self.seen & 1 << number;
+                self.seen |= 1 << number;
+                Node::Variable(number)
+            }
+            2 => Node::Guard(*GUARDS.get(usize::from(self.u8()?)).ok_or("a pattern has a guard that doesn't exist")?),
+            3 => Node::Tuple(self.nodes(depth)?),
+            4 => {
+                let elements = self.nodes(depth)?;
+                Node::List(elements, Box::new(self.node(depth + 1)?))
+            }
+            5 => {
+                let count = self.u32()?;
+                let pairs = (0..count).map(|_| {
+                    let key = self.node(depth + 1)?;
+                    if !key.ground() {
+                        return Err("a key of a map in a pattern is not one value");
+                    }
+                    Ok((key, self.node(depth + 1)?))
+                });
+                map(pairs.collect::<Result<_, _>>()?, false)?
+            }
+            6 => {
+                let bytes = self.counted()?;
+                let mut etf = Reader::new(bytes, Table::Empty, self.code.names);
+                let node = literal(&mut etf, depth)?;
+                if etf.pos != bytes.len() {
+                    return Err("bytes follow the end of a literal in a pattern");
+                }
+                node
+            }
+            7 => Node::Prefix(self.counted()?.into()),
+            8 => Node::Pid([self.u32()?, self.u32()?]),
+            9 => {
+                let count = self.u8()?;
+                let mut words = [0; 5];
+                let places =
+                    words.get_mut(..usize::from(count)).ok_or("a reference in a pattern has too many words")?;
+                for word in places {
+                    *word = self.u32()?;
+                }
+                Node::Reference(words)
+            }
+            _ => return Err("a pattern has a code that doesn't exist"),
+        })
+    }
+
+    fn nodes(&mut self, depth: u32) -> Result<Box<[Node]>, &'static str> {
+        let count = self.u32()?;
+        (0..count).map(|_| self.node(depth + 1)).collect()
+    }
+
+    fn u8(&mut self) -> Result<u8, &'static str> {
+        self.code.u8().map_err(|_| SHORT)
+    }
+
+    fn u32(&mut self) -> Result<u32, &'static str> {
+        self.code.u32().map_err(|_| SHORT)
+    }
+
+    fn counted(&mut self) -> Result<&'a [u8], &'static str> {
+        let length = self.u32()? as usize;
+        self.code.take(length).map_err(|_| SHORT)
+    }
+}
+
+fn deep(depth: u32) -> Result<(), &'static str> {
+    if depth > MAX_DEPTH {
+        return Err("a pattern is nested deeper than 64");
+    }
+    Ok(())
+}
+
+fn map(pairs: Box<[(Node, Node)]>, exact: bool) -> Result<Node, &'static str> {
+    if pairs.len() > MAX_KEYS as usize {
+        return Err("a map in a pattern has more than 64 keys");
+    }
+    Ok(Node::Map(pairs, exact))
+}
+
+/// A term that stands for itself.
+fn literal(etf: &mut Reader<'_>, depth: u32) -> Result<Node, &'static str> {
+    const UNKNOWN: &str = "a pattern has a literal that it can't have";
+    deep(depth)?;
+    let short = |_| SHORT;
+    if let Some(integer) = walk::integer(etf).map_err(short)? {
+        return Ok(match integer {
+            Integer::Small(value) => Node::Small(value),
+            Integer::Big(negative, digits) => Node::Big(negative, digits.into()),
+        });
+    }
+    let text = |etf: &mut Reader<'_>| {
+        etf.atom().map(|atom| atom.text.into()).map_err(|_| "an atom in a pattern is not written as it should be")
+    };
+    if walk::is_atom(etf) {
+        return Ok(Node::Atom(text(etf)?));
+    }
+    if let Some((bytes, count)) = bits(etf).map_err(short)? {
+        if !(1..=8).contains(&count) {
+            return Err(UNKNOWN);
+        }
+        return Ok(Node::Bits(bytes.into(), count));
+    }
+    Ok(match etf.u8().map_err(short)? {
+        tag::FLOAT => Node::Float(etf.take(8).map_err(short)?.try_into().map_err(|_| SHORT)?),
+        tag::NIL => Node::Nil,
+        tag::EXPORT => {
+            let (module, name) = (text(etf)?, text(etf)?);
+            match walk::integer(etf).map_err(short)? {
+                Some(Integer::Small(arity)) => Node::Export(module, name, arity.try_into().map_err(|_| UNKNOWN)?),
+                _ => return Err(UNKNOWN),
+            }
+        }
+        tag::SMALL_TUPLE => {
+            let arity = u32::from(etf.u8().map_err(short)?);
+            Node::Tuple((0..arity).map(|_| literal(etf, depth + 1)).collect::<Result<_, _>>()?)
+        }
+        tag::LARGE_TUPLE => {
+            let arity = etf.u32().map_err(short)?;
+            Node::Tuple((0..arity).map(|_| literal(etf, depth + 1)).collect::<Result<_, _>>()?)
+        }
+        tag::LIST => {
+            let count = etf.u32().map_err(short)?;
+            let elements = (0..count).map(|_| literal(etf, depth + 1)).collect::<Result<_, _>>()?;
+            Node::List(elements, Box::new(literal(etf, depth + 1)?))
+        }
+        tag::MAP => {
+            let pairs =
+                (0..etf.u32().map_err(short)?).map(|_| Ok((literal(etf, depth + 1)?, literal(etf, depth + 1)?)));
+            map(pairs.collect::<Result<_, &'static str>>()?, true)?
+        }
+        _ => return Err(UNKNOWN),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::term::atoms::Atom;
+
+    #[test]
+    fn atoms_by_position_are_the_same_as_atoms_written_out() {
+        let names = Names { peer: (*b"p@h").into(), guard: (*b"g@h").into(), words: Words::NONE };
+        let atom = |text: &[u8]| (0, Arc::new(Atom { text: text.into(), word: names.word(text) }));
+        let table = [atom(b"p@h"), atom(b"add")];
+        // {add, X, node(), X}
+        let code = [&[3, 0, 0, 0, 4, 6, 0, 0, 0, 5, 119, 3], &b"add"[..], &[1, 0, 2, 16, 1, 0]].concat();
+        let pattern = Pattern::parse(&code).ok();
+        let matches = |etf: &[u8], sender| {
+            let term = Reader::new(etf, Table::Kept(&table), &names);
+            pattern.as_ref().map(|pattern| pattern.matches(term, sender))
+        };
+        let written = |text: &[u8]| [&[119, text.len() as u8], text].concat();
+        let etf = [&[104, 4, 82, 1, 82, 0][..], &written(b"p@h"), &written(b"p@h")].concat();
+        assert_eq!(matches(&etf, Word::Peer), Some(true));
+        assert_eq!(matches(&etf, Word::Guard), Some(false));
+        let etf = [&[104, 4][..], &written(b"add"), &written(b"add"), &[82, 0, 82, 1]].concat();
+        assert_eq!(matches(&etf, Word::Peer), Some(true));
+        let etf = [&etf[..], &[106]].concat();
+        assert_eq!(matches(&etf, Word::Peer), Some(false), "something follows");
+        assert_eq!(matches(&[104, 4, 82, 1, 82, 0, 82, 0, 82, 1], Word::Peer), Some(false), "another atom");
+    }
+}

@@ -1,0 +1,472 @@
+//! Compiled rules: which one decides for a command and its key.
+//!
+//! # Theory of operation
+//!
+//! Rules come ranked, the strongest first, so the question is always the same: of all that match, which has the lowest rank?
+//! For each command the keyed rules are grouped by shape ("exact name", "prefix of 4 bytes", "module, any function, any arity",
+//! ...); within a shape one hash lookup finds the candidates. The work for a command is bounded by the number of shapes, which
+//! doesn't grow with the number of rules, and shapes whose best rule is weaker than what was found already are not looked at.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::command::Command;
+use crate::rules::pattern::Pattern;
+use crate::term::scan::NodeList;
+use crate::verdict::Verdict;
+
+/// One part of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// This text.
+    Exact(Box<[u8]>),
+    /// Any text that begins so.
+    Prefix(Box<[u8]>),
+    /// Any text.
+    Any,
+}
+
+/// How the target of a command became known to its sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Its pid or alias went to the sender inside a message, or as the result of a spawn.
+    Exposed,
+    /// The sender's node spawned it.
+    Spawned,
+    /// It is linked with a process of the sender's node.
+    Linked,
+    /// However that was.
+    Any,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Scope; 4] = [Scope::Exposed, Scope::Spawned, Scope::Linked, Scope::Any];
+
+    /// As users write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Scope::Exposed => "exposed",
+            Scope::Spawned => "spawned",
+            Scope::Linked => "linked",
+            Scope::Any => "any",
+        }
+    }
+}
+
+/// What a rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// All commands.
+    All,
+    /// One command.
+    Command(Command),
+    /// Messages that make OTP processes run code, whoever they are sent to.
+    OtpInternal,
+    /// Functions that a peer has called, however the call arrives.
+    Call,
+}
+
+/// One rule, as it is compiled.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// Command.
+    pub subject: Subject,
+    /// Empty: whatever the target.
+    pub key: Vec<Part>,
+    /// Which processes and aliases.
+    pub scope: Option<Scope>,
+    /// Shape of the payload.
+    pub pattern: Option<Arc<Pattern>>,
+    /// Verdict.
+    pub verdict: Verdict,
+    /// 0: granted for a while; 1: attached to the peer; 2: of the defaults.
+    pub layer: u8,
+    /// Whether what it refuses passes and is recorded.
+    pub audit: bool,
+    /// The user's number for it.
+    pub id: u32,
+}
+
+/// A rule that could decide.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// Lower is stronger.
+    pub rank: u32,
+    /// Verdict.
+    pub verdict: Verdict,
+    /// The user's number for it.
+    pub id: u32,
+    /// Holds only for these targets.
+    pub scope: Option<Scope>,
+    /// Holds only for payloads of that shape.
+    pub pattern: Option<Arc<Pattern>>,
+    /// Whether it is a rule for `*`.
+    pub star: bool,
+    /// Whether it names targets.
+    pub keyed: bool,
+    /// As in [`Rule`].
+    pub layer: u8,
+    /// As in [`Rule`].
+    pub audit: bool,
+}
+
+impl Decision {
+    /// Whether it is `accept *`.
+    #[must_use]
+    pub fn opens_all(&self) -> bool {
+        self.star && self.verdict == Verdict::Accept
+    }
+}
+
+/// The texts that rules' keys are compared with: one for names, three for module, function and arity, [`PROCESS`] and one for a
+/// process or an alias.
+pub type Key<'a> = &'a [&'a [u8]];
+
+/// What stands in front of a process or an alias, as it is printed, in a key: it is no name.
+pub const PROCESS: [&[u8]; 1] = [b"process"];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    Exact,
+    Prefix(usize),
+    Any,
+}
+
+struct Shape {
+    kinds: Vec<Kind>,
+    best: u32,
+    rules: FxHashMap<Box<[u8]>, Vec<Decision>>,
+}
+
+/// All rules of one subject, `*` included.
+#[derive(Default)]
+struct Index {
+    /// Sorted by their best rank.
+    shapes: Vec<Shape>,
+    /// Rules without a key, strongest first.
+    coarse: Vec<Decision>,
+}
+
+/// The rules of one peer.
+#[derive(Default)]
+pub struct Policy {
+    commands: [Index; Command::ALL.len()],
+    otp_internal: Index,
+    calls: Index,
+    /// The strongest rule that accepts a call.
+    opens_calls: Option<Decision>,
+    /// Whether rules name calls or spawn requests.
+    names_calls: bool,
+    third_nodes: Vec<Glob>,
+    funs: Option<bool>,
+}
+
+impl Policy {
+    /// Compiles rules; the strongest comes first. `funs`: may messages carry funs; None: only where `accept *` decides.
+    #[must_use]
+    pub fn new(rules: &[Rule], third_nodes: &[String], funs: Option<bool>) -> Self {
+        let mut policy =
+            Policy { third_nodes: third_nodes.iter().map(|glob| Glob::new(glob)).collect(), funs, ..Policy::default() };
+        for (rank, rule) in rules.iter().enumerate() {
+            policy.names_calls |= matches!(rule.subject, Subject::Call | Subject::Command(Command::SpawnRequest));
+            let decision = Decision {
+                rank: rank as u32,
+                verdict: rule.verdict,
+                id: rule.id,
+                scope: rule.scope,
+                pattern: rule.pattern.clone(),
+                star: rule.subject == Subject::All,
+                keyed: !rule.key.is_empty(),
+                layer: rule.layer,
+                audit: rule.audit,
+            };
+            match rule.subject {
+                Subject::All => policy.commands.iter_mut().for_each(|index| index.add(&rule.key, decision.clone())),
+                Subject::Command(command) => policy.commands[command as usize].add(&rule.key, decision),
+                Subject::OtpInternal => policy.otp_internal.add(&rule.key, decision),
+                Subject::Call => {
+                    if rule.verdict == Verdict::Accept {
+                        policy.opens_calls.get_or_insert_with(|| decision.clone());
+                    }
+                    policy.calls.add(&rule.key, decision);
+                }
+            }
+        }
+        policy.commands.iter_mut().for_each(Index::finish);
+        policy.otp_internal.finish();
+        policy.calls.finish();
+        policy
+    }
+
+    /// The rule that decides. `speaks` says whether a rule's scope and pattern fit; `star` whether rules for `*` speak.
+    pub fn decide(
+        &self,
+        command: Command,
+        key: Option<Key<'_>>,
+        star: bool,
+        speaks: impl FnMut(&Decision) -> bool,
+    ) -> Option<&Decision> {
+        self.commands[command as usize].decide_from(0, key, star, speaks)
+    }
+
+    /// The rule that decides about a call; of one that can't be told, the rules without a key.
+    pub fn decide_call(&self, key: Option<Key<'_>>, speaks: impl FnMut(&Decision) -> bool) -> Option<&Decision> {
+        self.calls.decide_from(0, key, false, speaks)
+    }
+
+    /// Whether there are rules on calls.
+    #[must_use]
+    pub fn judges_calls(&self) -> bool {
+        !self.calls.shapes.is_empty() || !self.calls.coarse.is_empty()
+    }
+
+    /// Whether there are rules that decide about calls, however they arrive; else `*` does.
+    #[must_use]
+    pub fn names_calls(&self) -> bool {
+        self.names_calls
+    }
+
+    /// The strongest rule that accepts a call.
+    #[must_use]
+    pub fn opens_calls(&self) -> Option<&Decision> {
+        self.opens_calls.as_ref()
+    }
+
+    /// Whether rules for a command have keys.
+    #[must_use]
+    pub fn has_keys(&self, command: Command) -> bool {
+        !self.commands[command as usize].shapes.is_empty()
+    }
+
+    /// Whether rules for a command name processes or aliases.
+    #[must_use]
+    pub fn names_processes(&self, command: Command) -> bool {
+        self.commands[command as usize].shapes.iter().any(|shape| shape.kinds.len() == PROCESS.len() + 1)
+    }
+
+    /// The rule that decides for a message which makes an OTP process run code. Only rules that name it speak of it.
+    #[must_use]
+    pub fn decide_internal(&self, key: Option<Key<'_>>, speaks: impl FnMut(&Decision) -> bool) -> Option<&Decision> {
+        self.otp_internal.decide_from(0, key, false, speaks)
+    }
+
+    /// All rules that could decide, strongest first, up to the first that asks for neither a scope nor a pattern.
+    #[must_use]
+    pub fn candidates(&self, subject: Subject, key: Option<Key<'_>>) -> Vec<&Decision> {
+        let index = match subject {
+            Subject::Command(command) => &self.commands[command as usize],
+            Subject::OtpInternal => &self.otp_internal,
+            Subject::Call => &self.calls,
+            Subject::All => return Vec::new(),
+        };
+        let mut found = Vec::new();
+        let mut passed = 0;
+        while let Some(decision) = index.decide_from(passed, key, true, |_| true) {
+            found.push(decision);
+            if decision.pattern.is_none() && matches!(decision.scope, None | Some(Scope::Any)) {
+                break;
+            }
+            passed = decision.rank + 1;
+        }
+        found
+    }
+
+    /// Whether messages accepted by such a rule may carry funs.
+    #[must_use]
+    pub fn allows_funs(&self, star: bool) -> bool {
+        self.funs.unwrap_or(star)
+    }
+}
+
+impl NodeList for Policy {
+    fn allows_node(&self, node: &[u8]) -> bool {
+        self.third_nodes.iter().any(|glob| glob.matches(node))
+    }
+}
+
+impl Index {
+    fn add(&mut self, key: &[Part], decision: Decision) {
+        if key.is_empty() {
+            self.coarse.push(decision);
+            return;
+        }
+        let mut text = Vec::new();
+        let mut kinds = Vec::with_capacity(key.len());
+        for part in key {
+            let (kind, literal): (_, &[u8]) = match part {
+                Part::Exact(literal) => (Kind::Exact, literal),
+                Part::Prefix(literal) => (Kind::Prefix(literal.len()), literal),
+                Part::Any => (Kind::Any, &[]),
+            };
+            text.extend_from_slice(literal);
+            text.push(SEPARATOR);
+            kinds.push(kind);
+        }
+        let position = self.shapes.iter().position(|shape| shape.kinds == kinds).unwrap_or_else(|| {
+            self.shapes.push(Shape { kinds, best: decision.rank, rules: FxHashMap::default() });
+            self.shapes.len() - 1
+        });
+        text.pop();
+        self.shapes[position].rules.entry(text.into()).or_default().push(decision);
+    }
+
+    fn finish(&mut self) {
+        self.shapes.sort_by_key(|shape| shape.best);
+    }
+
+    /// The strongest rule that matches, of those ranked `from` and weaker.
+    fn decide_from(
+        &self,
+        from: u32,
+        key: Option<Key<'_>>,
+        star: bool,
+        mut fits: impl FnMut(&Decision) -> bool,
+    ) -> Option<&Decision> {
+        let mut speaks = |decision: &&Decision| decision.rank >= from && (star || !decision.star) && fits(decision);
+        let mut best = self.coarse.iter().find(&mut speaks);
+        let Some(key) = key else { return best };
+        let mut text = Vec::new();
+        for shape in &self.shapes {
+            if best.is_some_and(|best| best.rank < shape.best) {
+                break;
+            }
+            if let Some(rules) = shape.rules(key, &mut text) {
+                if let Some(decision) = rules.iter().find(&mut speaks) {
+                    if best.is_none_or(|best| decision.rank < best.rank) {
+                        best = Some(decision);
+                    }
+                }
+            }
+        }
+        best
+    }
+}
+
+impl Shape {
+    fn rules(&self, key: Key<'_>, text: &mut Vec<u8>) -> Option<&Vec<Decision>> {
+        if key.len() != self.kinds.len() {
+            return None;
+        }
+        if let ([kind], [part]) = (&*self.kinds, key) {
+            return self.rules.get(kind.literal(part)?);
+        }
+        text.clear();
+        text.reserve(key.iter().map(|part| part.len() + 1).sum());
+        for (kind, part) in self.kinds.iter().zip(key) {
+            text.extend_from_slice(kind.literal(part)?);
+            text.push(SEPARATOR);
+        }
+        text.pop();
+        self.rules.get(text.as_slice())
+    }
+}
+
+impl Kind {
+    /// The piece of a key's part that a rule of this kind is found by.
+    fn literal(self, part: &[u8]) -> Option<&[u8]> {
+        match self {
+            Kind::Exact => Some(part),
+            Kind::Prefix(length) => part.get(..length),
+            Kind::Any => Some(&[]),
+        }
+    }
+}
+
+/// Between the parts of a key; it stands in no UTF-8.
+const SEPARATOR: u8 = 0xff;
+
+/// A pattern for node names, in which `*` stands for any characters.
+#[derive(Debug)]
+pub struct Glob(Vec<Box<[u8]>>);
+
+impl Glob {
+    /// Parses; everything but `*` stands for itself.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Glob(text.split('*').map(|part| part.as_bytes().into()).collect())
+    }
+
+    /// Whether the whole name matches.
+    #[must_use]
+    pub fn matches(&self, name: &[u8]) -> bool {
+        let (Some(first), Some(last)) = (self.0.first(), self.0.last()) else {
+            return false;
+        };
+        if self.0.len() == 1 {
+            return **first == *name;
+        }
+        let Some(mut rest) = name.strip_prefix(&**first) else {
+            return false;
+        };
+        for part in &self.0[1..self.0.len() - 1] {
+            // The leftmost place leaves the most for what follows.
+            let Some(at) = find(rest, part) else {
+                return false;
+            };
+            rest = &rest[at + part.len()..];
+        }
+        rest.ends_with(last)
+    }
+}
+
+fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    if part.is_empty() {
+        return Some(0);
+    }
+    text.windows(part.len()).position(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Part {
+        text.strip_suffix('*')
+            .map_or_else(|| Part::Exact(text.as_bytes().into()), |p| Part::Prefix(p.as_bytes().into()))
+    }
+
+    fn rule(subject: Subject, key: Vec<Part>, verdict: Verdict, id: u32) -> Rule {
+        Rule { subject, key, scope: None, pattern: None, verdict, layer: 1, audit: false, id }
+    }
+
+    #[test]
+    fn the_strongest_rule_that_matches_decides() {
+        let reg_send = Subject::Command(Command::RegSend);
+        let policy = Policy::new(
+            &[
+                rule(reg_send, vec![name("gateway")], Verdict::Accept, 1),
+                rule(reg_send, vec![name("gate*")], Verdict::Drop, 2),
+                rule(Subject::All, vec![], Verdict::Deny, 3),
+                rule(reg_send, vec![name("other")], Verdict::Accept, 4),
+            ],
+            &[],
+            None,
+        );
+        let decide = |key: &str| policy.decide(Command::RegSend, Some(&[key.as_bytes()]), true, |_| true).map(|d| d.id);
+        assert_eq!(decide("gateway"), Some(1));
+        assert_eq!(decide("gate"), Some(2));
+        assert_eq!(decide("gat"), Some(3));
+        assert_eq!(decide("other"), Some(3));
+        assert_eq!(policy.decide(Command::Send, None, true, |_| true).map(|d| d.id), Some(3));
+        assert!(policy.decide(Command::Send, None, false, |_| true).is_none());
+    }
+
+    #[test]
+    fn globs_match_whole_names() {
+        for (glob, text, expected) in [
+            ("foo@*", "foo@host", true),
+            ("foo@*", "xfoo@host", false),
+            ("*", "anything", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c", false),
+            ("ab*ba", "aba", false),
+            ("foo", "foo", true),
+            ("foo", "foobar", false),
+        ] {
+            assert_eq!(Glob::new(glob).matches(text.as_bytes()), expected, "{glob} {text}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! One channel: frames in, verdicts and frames out, and all that has to be remembered between them.
+
+pub mod channel;
+pub mod counters;
+pub mod events;
+pub mod hooks;
+pub mod judge;
+pub mod output;
+pub mod policies;
+pub mod track;

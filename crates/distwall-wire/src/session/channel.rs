@@ -1,0 +1,603 @@
+//! One distribution connection after its handshake: bytes in, bytes and verdicts out.
+
+use std::sync::Arc;
+
+use crate::command::Command;
+use crate::direction::Direction;
+use crate::error::Bad;
+use crate::limits::budget::Budget;
+use crate::limits::rates::Rates;
+use crate::limits::Limits;
+use crate::rules::otp_internal::WORDS;
+use crate::session::counters::Counters;
+use crate::session::events::Reason;
+use crate::session::hooks::{is_clerk, Lot, Parked, Stage};
+use crate::session::judge::{self, Court, Ends, Message, Refusal, Ruling};
+use crate::session::output::Output;
+use crate::session::policies::Policies;
+use crate::session::track::Track;
+use crate::term::atoms::{Atom, Caches, Names, Refs, Word};
+use crate::term::reader::{Pid, Reader, Table};
+use crate::term::scan::{Guarded, NodeList, Scanner, Watch};
+use crate::verdict::Verdict;
+use crate::wire::control::{self, Control, Dialect, Target};
+use crate::wire::fragments::Sequences;
+use crate::wire::reply::{self, Form, TICK};
+use crate::wire::{flags, header};
+
+use emit::kept;
+use park::Opinions;
+use reporter::Reporter;
+
+mod emit;
+mod fragmented;
+mod park;
+mod reporter;
+mod settle;
+
+/// What a channel is made of.
+pub struct Setup {
+    /// The peer's name.
+    pub peer: String,
+    /// The peer's incarnation; 0: not known.
+    pub peer_creation: u32,
+    /// The guarded node's name.
+    pub guard: String,
+    /// The guarded node's incarnation.
+    pub guard_creation: u32,
+    /// The negotiated flags.
+    pub flags: u64,
+    /// The rules.
+    pub policies: Policies,
+    /// Where commands are counted.
+    pub counters: Arc<Counters>,
+    /// Where new atoms and funs are counted.
+    pub budget: Arc<Budget>,
+    /// Caps.
+    pub limits: Limits,
+    /// Whether a limit that is exceeded closes the channel, and doesn't only refuse the command.
+    pub close_on_limit: bool,
+    /// The atom that refused spawn requests and calls get.
+    pub deny_reason: String,
+}
+
+/// One direction.
+#[derive(Default)]
+struct Lane {
+    /// The beginning of a frame whose rest hasn't come.
+    carry: Vec<u8>,
+    caches: Caches,
+    sequences: Sequences,
+    /// When something was last forwarded.
+    forwarded: f64,
+}
+
+/// One distribution connection.
+pub struct Channel {
+    fixed: Fixed,
+    state: State,
+    lanes: [Lane; 2],
+    closed: bool,
+    // Kept between frames for their memory only.
+    scanner: Scanner,
+    refs: Refs,
+    made: Vec<u8>,
+}
+
+/// What a verdict is made from and doesn't change, but for rules and limits.
+struct Fixed {
+    ends: Ends,
+    policies: Policies,
+    counters: Arc<Counters>,
+    budget: Arc<Budget>,
+    close_on_limit: bool,
+}
+
+/// What a verdict changes, apart from the bytes that go on.
+struct State {
+    track: Track,
+    rates: Rates,
+    reporter: Reporter,
+    shadow_differences: u64,
+    lot: Lot,
+    opinions: Opinions,
+    /// The last ticket under other rules and module filters: what those thought is not kept.
+    asked_before: u64,
+}
+
+/// What becomes of a frame.
+enum Action {
+    /// It goes on as it came.
+    Forward,
+    /// What stands in `Channel::made` (if anything) takes its place.
+    Replace,
+}
+
+/// Where the parts of a frame are.
+struct Parts<'a> {
+    /// From the control message on.
+    body: &'a [u8],
+    /// For a first fragment: sequence and fragment number.
+    sequence: Option<(u64, u64)>,
+    /// Whether terms begin with 131.
+    versioned: bool,
+}
+
+impl Channel {
+    /// A new one, right behind the handshake.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let limits = setup.limits;
+        Channel {
+            state: State {
+                track: Track::new(limits.tracked(), limits.tracked_age()),
+                rates: Rates::new(&limits),
+                reporter: Reporter::default(),
+                shadow_differences: 0,
+                lot: Lot::default(),
+                opinions: Opinions::default(),
+                asked_before: 0,
+            },
+            fixed: Fixed {
+                ends: Ends {
+                    names: Names {
+                        peer: setup.peer.into_bytes().into(),
+                        guard: setup.guard.into_bytes().into(),
+                        words: &WORDS,
+                    },
+                    peer_creation: setup.peer_creation,
+                    guard_creation: setup.guard_creation,
+                    flags: setup.flags,
+                    form: Form::of(setup.flags),
+                    limits,
+                    deny_reason: setup.deny_reason.into_bytes().into(),
+                },
+                policies: setup.policies,
+                counters: setup.counters,
+                budget: setup.budget,
+                close_on_limit: setup.close_on_limit,
+            },
+            lanes: Default::default(),
+            closed: false,
+            scanner: Scanner::default(),
+            refs: Refs::default(),
+            made: Vec::new(),
+        }
+    }
+
+    /// Judges by these rules from the next command on.
+    pub fn set_policies(&mut self, policies: Policies) {
+        self.fixed.policies = policies;
+        self.state.opinions.clear();
+        self.state.asked_before = self.state.lot.last_ticket();
+    }
+
+    /// Keeps these limits from the next command on; what is on its way already stays. `close`: as in [`Setup`].
+    pub fn set_limits(&mut self, limits: Limits, close: bool) {
+        self.state.track.set_bounds(limits.tracked(), limits.tracked_age());
+        self.state.rates.cap(&limits);
+        self.fixed.ends.limits = limits;
+        self.fixed.close_on_limit = close;
+    }
+
+    /// A frame that distwall makes up, for either side: a control message and a payload, atoms written out.
+    #[must_use]
+    pub fn made_up(&self, control: &[u8], payload: Option<&[u8]>) -> Vec<u8> {
+        let mut out = Vec::new();
+        reply::frame(&mut out, self.fixed.ends.form, control, payload);
+        out
+    }
+
+    /// Bytes held now, in both directions.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        let lanes = self.lanes.iter().map(|lane| lane.carry.len() as u64 + lane.sequences.held());
+        lanes.sum::<u64>() + self.state.lot.bytes()
+    }
+
+    /// Refusals that no event has told of yet; starts again from 0.
+    pub fn folded(&mut self) -> u64 {
+        std::mem::take(&mut self.state.reporter.folded)
+    }
+
+    /// Commands about which the candidate for the policy would have decided otherwise.
+    #[must_use]
+    pub fn shadow_differences(&self) -> u64 {
+        self.state.shadow_differences
+    }
+
+    /// Feeds bytes that one side sent; `now` is in seconds, from any start. What is to be done stands in `out` afterwards.
+    pub fn receive(&mut self, direction: Direction, data: &[u8], now: f64, out: &mut Output) {
+        out.clear();
+        if self.closed {
+            return;
+        }
+        self.state.track.tick(now);
+        let limits = &self.fixed.ends.limits;
+        if direction == Direction::Inbound {
+            self.state.rates.receive(data.len(), now, limits);
+        }
+        let mut frames = 0;
+        let aged = self.lanes[Direction::Inbound as usize].sequences.age(now, limits);
+        if let Err(bad) = aged.and_then(|()| self.frames(direction, data, now, out, &mut frames)) {
+            return self.close(bad, out);
+        }
+        let lane = &mut self.lanes[direction as usize];
+        if !out.forward.is_empty() {
+            lane.forwarded = now;
+        } else if frames > 0 && now - lane.forwarded >= 1.0 {
+            // A sender that is busy doesn't tick; a receiver that hears nothing hangs up.
+            lane.forwarded = now;
+            out.made(&TICK);
+        }
+    }
+
+    fn close(&mut self, bad: Bad, out: &mut Output) {
+        self.closed = true;
+        self.lanes = Default::default();
+        self.state.lot = Lot::default();
+        out.closed = Some(bad.0.to_owned());
+    }
+
+    fn frames(
+        &mut self,
+        direction: Direction,
+        data: &[u8],
+        now: f64,
+        out: &mut Output,
+        frames: &mut usize,
+    ) -> Result<(), Bad> {
+        let mut pos = 0;
+        let lane = &mut self.lanes[direction as usize];
+        if !lane.carry.is_empty() {
+            let mut carry = std::mem::take(&mut lane.carry);
+            let complete = fill(&mut carry, data, &mut pos, &self.fixed.ends.limits)?;
+            if !complete {
+                self.lanes[direction as usize].carry = carry;
+                return Ok(());
+            }
+            *frames += 1;
+            match self.frame(direction, &carry[4..], now, out)? {
+                Action::Forward => {
+                    let length = carry.len();
+                    out.keep(carry);
+                    out.slice(0..length);
+                }
+                Action::Replace => out.made(&self.made),
+            }
+        }
+        while let Some(head) = data.get(pos..pos + 4) {
+            let length = length(head, &self.fixed.ends.limits)?;
+            let Some(frame) = data.get(pos + 4..pos + 4 + length) else {
+                break;
+            };
+            *frames += 1;
+            let end = pos + 4 + length;
+            match self.frame(direction, frame, now, out)? {
+                Action::Forward => out.input(pos..end),
+                Action::Replace => out.made(&self.made),
+            }
+            pos = end;
+        }
+        self.lanes[direction as usize].carry.extend_from_slice(&data[pos..]);
+        Ok(())
+    }
+
+    /// One whole frame. Where it isn't forwarded as it is, `self.made` is what takes its place.
+    fn frame(&mut self, direction: Direction, frame: &[u8], now: f64, out: &mut Output) -> Result<Action, Bad> {
+        if frame.is_empty() {
+            return Ok(Action::Forward);
+        }
+        self.made.clear();
+        self.scanner.found.clear();
+        let cached = self.fixed.ends.flags & flags::DIST_HDR_ATOM_CACHE != 0;
+        let fragments = self.fixed.ends.flags & flags::FRAGMENTS != 0;
+        let lane = &mut self.lanes[direction as usize];
+        let mut header = |pos, caches| header::read(frame, pos, cached, caches, &self.fixed.ends.names, &mut self.refs);
+        let parts = match frame {
+            [112, 131, ..] if !self.fixed.ends.form.headers => {
+                self.refs.none();
+                Parts { body: &frame[2..], sequence: None, versioned: true }
+            }
+            [131, 68, ..] if self.fixed.ends.form.headers => {
+                let start = header(2, &mut lane.caches)?;
+                Parts { body: &frame[start..], sequence: None, versioned: false }
+            }
+            [131, 69, ..] if fragments => {
+                let (id, number) = numbers(frame)?;
+                lane.sequences.check(id, number, &self.fixed.ends.limits)?;
+                let start = header(18, &mut lane.caches)?;
+                Parts { body: &frame[start..], sequence: Some((id, number)), versioned: false }
+            }
+            [131, 70, ..] if fragments => return self.fragment(direction, frame, now, out),
+            _ => return Err(Bad("a frame has a form that was not negotiated")),
+        };
+        match parts.sequence {
+            Some((id, count)) if count > 1 => self.first_fragment(direction, &parts, (id, count), now, out),
+            _ => self.message(direction, &parts, now, out),
+        }
+    }
+
+    /// An answer to what distwall itself has asked the guarded node.
+    fn for_clerk(
+        &mut self,
+        body: &[u8],
+        atoms: &[(u16, Arc<Atom>)],
+        versioned: bool,
+        now: f64,
+        out: &mut Output,
+    ) -> Result<Action, Bad> {
+        let names = self.fixed.ends.names.clone();
+        let limits = self.fixed.ends.limits.clone();
+        let table = if versioned { Table::Empty } else { Table::Kept(atoms) };
+        let watch = Watch { table, names: &names, records: true, limits: &limits, guarded: None, discloses: None };
+        let mut reader = Reader::new(body, table, &names);
+        let mut control = Control::blank();
+        let flags = self.fixed.ends.flags;
+        control::decode(&mut reader, &mut control, Dialect { flags }, &mut self.scanner, &watch)?;
+        if control.payload && versioned {
+            reader.u8()?;
+        }
+        let message = Message::new(&control, control.payload.then_some(reader));
+        self.clerk_got(&message, now, out)?;
+        self.made.clear();
+        Ok(Action::Replace)
+    }
+
+    /// A whole message in one frame.
+    fn message(&mut self, direction: Direction, parts: &Parts<'_>, now: f64, out: &mut Output) -> Result<Action, Bad> {
+        let Channel { fixed, state, lanes, scanner, refs, made, .. } = self;
+        let caches = &mut lanes[direction as usize].caches;
+        let table = if parts.versioned { Table::Empty } else { Table::Header(&refs.list, caches) };
+        let watch = fixed.watch(direction, table);
+        let mut control = Control::blank();
+        let payload = read(parts, fixed, &mut control, scanner, &watch)?;
+        let over = state.takes(direction, control.command);
+        match direction {
+            Direction::Outbound if is_for_clerk(&control) => {
+                let (body, atoms) = (parts.body.to_vec(), kept(caches, refs));
+                return self.for_clerk(&body, &atoms, parts.versioned, now, out);
+            }
+            Direction::Inbound if over.is_none() && (fixed.hooked(&control) || !state.lot.is_empty()) => {
+                let sender = sender(&control);
+                if fixed.hooked(&control) || state.lot.holds(sender) {
+                    let (body, atoms) = (parts.body.to_vec(), kept(caches, refs));
+                    let parked =
+                        Parked { ticket: 0, stage: Stage::Turn, body, atoms, versioned: parts.versioned, asked: 0 };
+                    self.detour(sender, parked, now, out)?;
+                    self.made.clear();
+                    return Ok(Action::Replace);
+                }
+            }
+            _ => {}
+        }
+        let message = Message::new(&control, payload);
+        let atoms = caches.untold(refs);
+        let ruling = fixed.rule(direction, &message, &state.track, over, scanner, &watch, atoms)?;
+        if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
+            Ok(emit::pass(caches, refs, parts, made))
+        } else {
+            Ok(Action::Replace)
+        }
+    }
+}
+
+/// Who sends a command, as far as it says so.
+fn sender(control: &Control<'_>) -> Option<Pid> {
+    control.from.map(|from| from.pid)
+}
+
+/// Whether it is an answer to what distwall itself has asked the guarded node.
+fn is_for_clerk(control: &Control<'_>) -> bool {
+    matches!(control.to, Some(Target::Process(to)) if is_clerk(to.pid) && to.node.word == Word::Peer)
+}
+
+impl Fixed {
+    fn watch<'a>(&'a self, direction: Direction, table: Table<'a>) -> Watch<'a> {
+        Watch {
+            table,
+            names: &self.ends.names,
+            records: self.ends.flags & flags::NATIVE_RECORDS != 0,
+            limits: &self.ends.limits,
+            guarded: (direction == Direction::Inbound).then_some(Guarded {
+                nodes: &*self.policies.inbound,
+                shadow: self.policies.shadow.as_deref().map(|policy| policy as &dyn NodeList),
+                budget: &self.budget,
+                creations: [self.ends.peer_creation, self.ends.guard_creation],
+            }),
+            discloses: Some(direction.word()),
+        }
+    }
+
+    /// By what messages of that direction are judged; None: they pass.
+    fn court<'a>(&'a self, direction: Direction, track: &'a Track) -> Option<Court<'a>> {
+        let policy = self.policies.of(direction)?;
+        let hooks = self.policies.hooks.as_deref().filter(|_| direction == Direction::Inbound);
+        let reads_funs = hooks.is_some_and(|hooks| hooks.checked_funs);
+        Some(Court {
+            direction,
+            ends: &self.ends,
+            policy,
+            track,
+            audit: self.policies.audit,
+            shadow: false,
+            reads_funs,
+        })
+    }
+
+    /// What the candidate would do, if that is something else.
+    fn differs(
+        &self,
+        court: &Court<'_>,
+        message: &Message<'_, '_>,
+        ruling: &Ruling,
+        scanner: &mut Scanner,
+        watch: &Watch<'_>,
+    ) -> Result<Option<Refusal>, Bad> {
+        let Some(policy) = self.policies.shadow.as_deref().filter(|_| court.direction == Direction::Inbound) else {
+            return Ok(None);
+        };
+        let other = Court { policy, audit: false, shadow: true, ..*court }.judge(message, scanner, watch)?;
+        let verdict = other.meant();
+        let candidate = Refusal {
+            verdict,
+            rule: other.waived.map_or(other.rule, |refusal| refusal.rule),
+            reason: Reason::Shadow(verdict),
+        };
+        Ok((verdict != ruling.meant()).then_some(candidate))
+    }
+
+    /// The verdict on a whole message. `over`: the limit that its coming exceeds; `atoms`: those of its header that the receiver
+    /// would learn.
+    #[allow(clippy::too_many_arguments)]
+    fn rule<'a>(
+        &self,
+        direction: Direction,
+        message: &Message<'_, '_>,
+        track: &Track,
+        over: Option<&'static str>,
+        scanner: &mut Scanner,
+        watch: &Watch<'_>,
+        atoms: impl Iterator<Item = &'a Atom>,
+    ) -> Result<Ruling, Bad> {
+        let Some(court) = self.court(direction, track) else {
+            return Ok(Ruling::pass(judge::settles(message, track, direction)?));
+        };
+        let mut ruling = court.judge(message, scanner, watch)?;
+        ruling.differs = self.differs(&court, message, &ruling, scanner, watch)?;
+        if ruling.verdict != Verdict::Accept || direction == Direction::Outbound {
+            return Ok(ruling);
+        }
+        settle::atoms_of_control(message.control, scanner, watch);
+        settle::nodes_of_control(message.control, scanner, watch);
+        atoms.for_each(|atom| scanner.found.atom(&atom.text, watch));
+        let full = || (!settle::room(message.control, track)).then_some("tracked");
+        if let Some(limit) = over.or(scanner.found.over).or_else(full) {
+            return Ok(ruling.unfit(Reason::Limit(limit)));
+        }
+        Ok(ruling)
+    }
+
+    /// Counts a verdict and does all that follows from it, but for the message itself; true if that goes on. Fails if the channel
+    /// ends over it.
+    #[allow(clippy::too_many_arguments)]
+    fn conclude(
+        &self,
+        state: &mut State,
+        direction: Direction,
+        message: &Message<'_, '_>,
+        ruling: &Ruling,
+        scanner: &mut Scanner,
+        now: f64,
+        out: &mut Output,
+        made: &mut Vec<u8>,
+    ) -> Result<bool, Bad> {
+        self.counters.count(direction, message.control.command, ruling.verdict);
+        let refused = ruling.verdict != Verdict::Accept;
+        let told = if refused { Some(ruling.refusal()) } else { ruling.waived };
+        if let Some(refusal) = told {
+            state.reporter.report(direction, message, &refusal, !refused, &state.track, now, out);
+        }
+        if let Some(candidate) = ruling.differs {
+            state.shadow_differences += 1;
+            state.reporter.report(direction, message, &candidate, false, &state.track, now, out);
+        }
+        if refused {
+            settle::refuse(message, direction, &self.ends, &mut state.track, ruling, &mut out.back, made);
+            return match ruling.reason {
+                Reason::Limit(name) if self.close_on_limit => Err(Bad(Limits::exceeded(name))),
+                _ => Ok(false),
+            };
+        }
+        scanner.found.claim.commit(&self.budget);
+        settle::passed(message, direction, &self.ends, &mut state.track, ruling);
+        state.disclose(direction, scanner);
+        Ok(true)
+    }
+}
+
+impl State {
+    /// A command is there; if it is one too many, over which limit. What the guarded node sends is not counted.
+    fn takes(&mut self, direction: Direction, command: Command) -> Option<&'static str> {
+        match direction {
+            Direction::Inbound => self.rates.take(command),
+            Direction::Outbound => None,
+        }
+    }
+
+    /// What the sender let the other node know.
+    fn disclose(&mut self, direction: Direction, scanner: &mut Scanner) {
+        let found = &mut scanner.found;
+        self.track.expose(direction, &found.pids, &found.references);
+        found.pids.clear();
+        found.references.clear();
+    }
+}
+
+/// Adds to the beginning of a frame until it is whole; false if the data doesn't reach.
+fn fill(carry: &mut Vec<u8>, data: &[u8], pos: &mut usize, limits: &Limits) -> Result<bool, Bad> {
+    let mut take = |carry: &mut Vec<u8>, until: usize| {
+        let count = until.saturating_sub(carry.len()).min(data.len() - *pos);
+        carry.extend_from_slice(&data[*pos..*pos + count]);
+        *pos += count;
+        carry.len() >= until
+    };
+    if !take(carry, 4) {
+        return Ok(false);
+    }
+    let length = length(carry, limits)?;
+    Ok(take(carry, 4 + length))
+}
+
+fn length(head: &[u8], limits: &Limits) -> Result<usize, Bad> {
+    let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
+    if u64::from(length) > limits.frame_size() {
+        return Err(Bad("a frame is longer than the limit frame_size"));
+    }
+    Ok(length as usize)
+}
+
+/// Sequence and fragment number behind `131 69` or `131 70`.
+fn numbers(frame: &[u8]) -> Result<(u64, u64), Bad> {
+    let number = |at: usize| {
+        let bytes = frame.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(u64::from_be_bytes).ok_or(Bad("a fragment is cut short"))
+    };
+    Ok((number(2)?, number(10)?))
+}
+
+/// Decodes the control message and scans the payload of a whole message; nothing may follow.
+fn read<'a>(
+    parts: &Parts<'a>,
+    fixed: &'a Fixed,
+    control: &mut Control<'a>,
+    scanner: &mut Scanner,
+    watch: &Watch<'a>,
+) -> Result<Option<Reader<'a>>, Bad> {
+    let mut reader = Reader::new(parts.body, watch.table, &fixed.ends.names);
+    control::decode(&mut reader, control, Dialect { flags: fixed.ends.flags }, scanner, watch)?;
+    let mut end = reader.pos;
+    if control.payload {
+        if parts.versioned && reader.u8()? != 131 {
+            return Err(Bad("a payload doesn't begin with its version"));
+        }
+        if let Some(mfa) = &control.mfa {
+            same_arity(mfa.arity, judge::arguments(reader)?.unwrap_or(u64::MAX))?;
+            end = scanner.whole_proper(parts.body, reader.pos, watch)?;
+        } else {
+            end = scanner.whole(parts.body, reader.pos, watch)?;
+        }
+    }
+    if end != parts.body.len() {
+        return Err(Bad("bytes follow the end of a message"));
+    }
+    Ok(control.payload.then_some(reader))
+}
+
+fn same_arity(announced: u8, given: u64) -> Result<(), Bad> {
+    if u64::from(announced) == given {
+        Ok(())
+    } else {
+        Err(Bad("a spawn request announces another number of arguments than it brings"))
+    }
+}

@@ -1,0 +1,117 @@
+//! Frames on their way out: as they came, with a rebuilt header, or released after they were held.
+//!
+//! A VM hangs up on a control message that it can't decode, unless that came in fragments: then it dies (OTP 25 to 29, also
+//! where there is only one fragment). What one release can decode and another can't (pids got wider with OTP 26, equal keys of
+//! a map, ...) isn't all known here. So a message in one fragment leaves as a whole one, and in front of one in several
+//! fragments, unless its control message is as plain as they nearly always are, goes a [`rehearsal`].
+
+use std::sync::Arc;
+
+use super::{Action, Parts};
+use crate::session::output::Output;
+use crate::term::atoms::{Atom, Caches, Refs};
+use crate::term::reader::Pid;
+use crate::term::tag;
+use crate::term::write::{put_atom, put_pid};
+use crate::wire::header;
+
+/// Lets a frame pass, with its header rebuilt if the receiver lacks an atom of it.
+pub fn pass(caches: &mut Caches, refs: &Refs, parts: &Parts<'_>, made: &mut Vec<u8>) -> Action {
+    if refs.in_step && !matches!(parts.sequence, Some((_, 1))) {
+        caches.pass(refs);
+        return Action::Forward;
+    }
+    let atoms = kept(caches, refs);
+    write_frame(made, |made| {
+        match parts.sequence {
+            None | Some((_, 1)) => made.extend_from_slice(&[131, 68]),
+            Some(numbers) => write_numbers(made, 69, numbers),
+        }
+        header::write(made, &atoms, caches);
+        made.extend_from_slice(parts.body);
+    });
+    Action::Replace
+}
+
+/// The atoms of a header, to outlive what the next header does to the cache.
+pub fn kept(caches: &Caches, refs: &Refs) -> Vec<(u16, Arc<Atom>)> {
+    refs.list.iter().filter_map(|entry| caches.sent(entry.slot).map(|atom| (entry.slot, Arc::clone(atom)))).collect()
+}
+
+/// Writes a whole message that carries a control message as a term, to a name that no process can have: if the receiver can't
+/// decode it, it hangs up here.
+pub fn rehearsal(
+    made: &mut Vec<u8>,
+    control: &[u8],
+    (node, creation): (&[u8], u32),
+    atoms: &[(u16, Arc<Atom>)],
+    caches: &mut Caches,
+) {
+    write_frame(made, |made| {
+        made.extend_from_slice(&[131, 68]);
+        header::write(made, atoms, caches);
+        made.extend_from_slice(&[tag::SMALL_TUPLE, 4, tag::SMALL_INTEGER, 6]);
+        put_pid(made, node, Pid { id: 1, serial: 0, creation });
+        made.extend_from_slice(control);
+        put_atom(made, b"undefined");
+        made.push(tag::NIL);
+    });
+}
+
+/// Forwards a held message as the fragments in which it came.
+pub fn release(
+    out: &mut Output,
+    id: u64,
+    body: Vec<u8>,
+    cuts: &[usize],
+    atoms: &[(u16, Arc<Atom>)],
+    caches: &mut Caches,
+) {
+    let fragments = cuts.len() as u64 + 1;
+    let ends = cuts.iter().copied().chain([body.len()]);
+    out.keep(body);
+    let mut start = 0;
+    let mut head = Vec::new();
+    for (left, end) in (1..=fragments).rev().zip(ends) {
+        head.clear();
+        head.extend_from_slice(&[0; 4]);
+        if left == fragments {
+            write_numbers(&mut head, 69, (id, left));
+            header::write(&mut head, atoms, caches);
+        } else {
+            write_numbers(&mut head, 70, (id, left));
+        }
+        let length = (head.len() - 4 + end - start) as u32;
+        head[..4].copy_from_slice(&length.to_be_bytes());
+        out.made(&head);
+        out.slice(start..end);
+        start = end;
+    }
+}
+
+/// Writes a message that had to wait, as a whole one.
+pub fn write_whole(made: &mut Vec<u8>, body: &[u8], atoms: &[(u16, Arc<Atom>)], versioned: bool, caches: &mut Caches) {
+    write_frame(made, |made| {
+        if versioned {
+            made.extend_from_slice(&[112, 131]);
+        } else {
+            made.extend_from_slice(&[131, 68]);
+            header::write(made, atoms, caches);
+        }
+        made.extend_from_slice(body);
+    });
+}
+
+fn write_frame(made: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
+    let start = made.len();
+    made.extend_from_slice(&[0; 4]);
+    content(made);
+    let length = (made.len() - start - 4) as u32;
+    made[start..start + 4].copy_from_slice(&length.to_be_bytes());
+}
+
+fn write_numbers(made: &mut Vec<u8>, kind: u8, (id, fragment): (u64, u64)) {
+    made.extend_from_slice(&[131, kind]);
+    made.extend_from_slice(&id.to_be_bytes());
+    made.extend_from_slice(&fragment.to_be_bytes());
+}

@@ -1,0 +1,205 @@
+//! Fragmented messages: see [`fragments`](crate::wire::fragments) for the three ways they go.
+
+use super::emit::{kept, pass, rehearsal, release};
+use super::{is_for_clerk, numbers, read, same_arity, sender, settle, Action, Channel, Fixed, Parts};
+use crate::command::Command;
+use crate::direction::Direction;
+use crate::error::Bad;
+use crate::limits::Limits;
+use crate::session::events::Reason;
+use crate::session::hooks::{Parked, Stage};
+use crate::session::judge::{self, Message, Ruling};
+use crate::session::output::Output;
+use crate::term::reader::{Reader, Table};
+use crate::term::scan::Scanner;
+use crate::wire::control::{self, Control, Dialect};
+use crate::wire::fragments::{Mode, Sequence};
+
+/// There is no room to hold the message until it can be judged.
+const NO_ROOM: Reason = Reason::Limit("held_bytes");
+
+impl Channel {
+    /// The first fragment of several.
+    pub(super) fn first_fragment(
+        &mut self,
+        direction: Direction,
+        parts: &Parts<'_>,
+        (id, fragments): (u64, u64),
+        now: f64,
+        out: &mut Output,
+    ) -> Result<Action, Bad> {
+        let Channel { fixed, state, lanes, scanner, refs, made, .. } = self;
+        let lane = &mut lanes[direction as usize];
+        let body = parts.body;
+        let atoms = kept(&lane.caches, refs);
+        let watch = fixed.watch(direction, Table::Kept(&atoms));
+        let mut reader = Reader::new(body, watch.table, &fixed.ends.names);
+        let mut control = Control::blank();
+        control::decode(&mut reader, &mut control, Dialect { flags: fixed.ends.flags }, scanner, &watch)?;
+        if !control.payload {
+            return Err(Bad("a message without a payload comes in fragments"));
+        }
+        let message = Message::new(&control, Some(reader));
+        let arguments = match &control.mfa {
+            Some(mfa) => match judge::arguments(reader)? {
+                Some(given) => same_arity(mfa.arity, given).map(|()| true)?,
+                None => false,
+            },
+            None => true,
+        };
+        let (action, mode);
+        let over = state.takes(direction, control.command);
+        let court = fixed.court(direction, &state.track);
+        let asked = direction == Direction::Inbound && (fixed.hooked(&control) || state.lot.holds(sender(&control)));
+        let own = direction == Direction::Outbound && is_for_clerk(&control);
+        if let Some(limit) = over {
+            let settles = judge::settles(&message, &state.track, direction)?;
+            let ruling = Ruling::pass(settles).unfit(Reason::Limit(limit));
+            fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)?;
+            action = Action::Replace;
+            mode = Mode::Refused;
+        } else if !asked && !own && arguments && court.map_or(Ok(true), |court| court.passes_unseen(&message))? {
+            let mut streaming = Box::<Scanner>::default();
+            streaming.found = std::mem::take(&mut scanner.found);
+            lane.caches.untold(refs).for_each(|atom| streaming.found.atom(&atom.text, &watch));
+            settle::atoms_of_control(&control, &mut streaming, &watch);
+            settle::nodes_of_control(&control, &mut streaming, &watch);
+            streaming.begin(control.command == Command::SpawnRequest);
+            streaming.feed(&body[reader.pos..], false, &watch)?;
+            let mut ruling = Ruling::pass(judge::settles(&message, &state.track, direction)?);
+            if let Some(court) = court {
+                // The candidate sees the beginning of it: on its account nothing is held.
+                std::mem::swap(&mut scanner.found, &mut streaming.found);
+                ruling.differs = fixed.differs(&court, &message, &ruling, scanner, &watch)?;
+                std::mem::swap(&mut scanner.found, &mut streaming.found);
+            }
+            fixed.streamed_so_far(&mut streaming, direction)?;
+            fixed.conclude(state, direction, &message, &ruling, &mut streaming, now, out, made)?;
+            if direction == Direction::Inbound && !control::is_plain(Reader { pos: 0, ..reader }, reader.pos) {
+                let mut first = Vec::new();
+                rehearsal(&mut first, &body[..reader.pos], fixed.ends.peer(), &atoms, &mut lane.caches);
+                out.made(&first);
+            }
+            action = pass(&mut lane.caches, refs, parts, made);
+            mode = Mode::Streamed(streaming);
+        } else if lane.sequences.room(body.len(), &fixed.ends.limits) {
+            action = Action::Replace;
+            // Room for as much as has come once more: most fragmented messages have few fragments.
+            let mut held = Vec::with_capacity(2 * body.len());
+            held.extend_from_slice(body);
+            mode = Mode::Held { body: held, cuts: Vec::new() };
+        } else {
+            fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made)?;
+            action = Action::Replace;
+            mode = Mode::Refused;
+        }
+        let bytes = body.len() as u64;
+        lane.sequences.open(
+            id,
+            Sequence { next: fragments - 1, bytes, begun: now, atoms, mode },
+            &fixed.ends.limits,
+        )?;
+        Ok(action)
+    }
+
+    /// A fragment that isn't the first.
+    pub(super) fn fragment(
+        &mut self,
+        direction: Direction,
+        frame: &[u8],
+        now: f64,
+        out: &mut Output,
+    ) -> Result<Action, Bad> {
+        let (id, number) = numbers(frame)?;
+        let part = &frame[18..];
+        let Channel { fixed, state, lanes, scanner, made, .. } = self;
+        let lane = &mut lanes[direction as usize];
+        let Sequence { next, bytes, begun, atoms, mut mode } =
+            lane.sequences.advance(id, number, part.len(), &fixed.ends.limits)?;
+        let watch = fixed.watch(direction, Table::Kept(&atoms));
+        let last = next == 0;
+        let mut action = Action::Replace;
+        match &mut mode {
+            Mode::Refused => {}
+            Mode::Streamed(streaming) => {
+                if let Some(limit) = state.rates.flooded().filter(|_| direction == Direction::Inbound) {
+                    return Err(Bad(Limits::exceeded(limit)));
+                }
+                streaming.feed(part, last, &watch)?;
+                fixed.streamed_so_far(streaming, direction)?;
+                state.disclose(direction, streaming);
+                if last && !streaming.finished() {
+                    return Err(Bad("a message in fragments ends too early"));
+                }
+                action = Action::Forward;
+            }
+            Mode::Held { body, cuts } => {
+                cuts.push(body.len());
+                body.extend_from_slice(part);
+                let mut control = Control::blank();
+                if last {
+                    let parts = Parts { body, sequence: None, versioned: false };
+                    let payload = read(&parts, fixed, &mut control, scanner, &watch)?;
+                    let sender = sender(&control);
+                    if direction == Direction::Outbound && is_for_clerk(&control) {
+                        let body = std::mem::take(body);
+                        return self.for_clerk(&body, &atoms, false, now, out);
+                    }
+                    if direction == Direction::Inbound && (fixed.hooked(&control) || state.lot.holds(sender)) {
+                        let body = std::mem::take(body);
+                        let parked = Parked { ticket: 0, stage: Stage::Turn, body, atoms, versioned: false, asked: 0 };
+                        self.detour(sender, parked, now, out)?;
+                        self.made.clear();
+                        return Ok(Action::Replace);
+                    }
+                    let message = Message::new(&control, payload);
+                    let learned = atoms.iter().map(|(_, atom)| &**atom);
+                    let ruling = fixed.rule(direction, &message, &state.track, None, scanner, &watch, learned)?;
+                    if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
+                        let end = message.payload.map_or(0, |payload| payload.pos);
+                        let start = Reader::new(body, watch.table, &fixed.ends.names);
+                        if direction == Direction::Inbound && !control::is_plain(start, end) {
+                            rehearsal(made, &body[..end], fixed.ends.peer(), &atoms, &mut lane.caches);
+                            out.made(made);
+                            made.clear();
+                        }
+                        release(out, id, std::mem::take(body), cuts, &atoms, &mut lane.caches);
+                    }
+                } else if !lane.sequences.room(body.len(), &fixed.ends.limits) {
+                    let mut reader = Reader::new(body, watch.table, &fixed.ends.names);
+                    control::decode(&mut reader, &mut control, Dialect { flags: fixed.ends.flags }, scanner, &watch)?;
+                    let message = Message::new(&control, Some(reader));
+                    fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made)?;
+                    mode = Mode::Refused;
+                }
+            }
+        }
+        if !last {
+            lane.sequences.open(id, Sequence { next, bytes, begun, atoms, mode }, &fixed.ends.limits)?;
+        }
+        Ok(action)
+    }
+}
+
+impl Fixed {
+    /// A streamed message can't be refused any more, so the channel ends where it would have been.
+    fn streamed_so_far(&self, scanner: &mut Scanner, direction: Direction) -> Result<(), Bad> {
+        if direction == Direction::Outbound {
+            return Ok(());
+        }
+        let found = &mut scanner.found;
+        // Where refusals are recorded only, this message came before they were.
+        let audit = self.policies.audit;
+        if found.third_node && !audit {
+            return Err(Bad("a message that has begun carries a pid of a node that third_nodes doesn't name"));
+        }
+        if found.funs > 0 && !audit && !self.policies.inbound.allows_funs(true) {
+            return Err(Bad("a message that has begun carries a fun"));
+        }
+        if let Some(limit) = found.over {
+            return Err(Bad(Limits::exceeded(limit)));
+        }
+        found.claim.commit(&self.budget);
+        Ok(())
+    }
+}

@@ -1,0 +1,508 @@
+//! Commands that somebody is asked about: see [`hooks`](crate::session::hooks) for who, and in what order.
+
+use std::collections::HashMap;
+
+use super::emit::write_whole;
+use super::{read, Channel, Fixed, Parts};
+use crate::command::Command;
+use crate::direction::Direction;
+use crate::error::Bad;
+use crate::session::events::{self, Reason};
+use crate::session::hooks::{clerk, question, ticket_of, Answer, Ask, Handler, Lot, Parked, Stage, OWN_NAME};
+use crate::session::judge::{Message, Refusal, Ruling};
+use crate::session::output::{Output, Segment};
+use crate::term::reader::{Pid, Reader, Table};
+use crate::term::write::{put_atom, put_pid, put_reference};
+use crate::term::{tag, walk};
+use crate::verdict::Verdict;
+use crate::wire::control::{Control, Target};
+use crate::wire::reply::{self, End};
+
+/// What becomes of an accepted command.
+enum Gate {
+    /// Nobody else is asked.
+    Pass,
+    /// It was for distwall itself.
+    Own,
+    /// Somebody has refused it, or there is no room for it to wait.
+    Refused(Verdict, Reason),
+    /// A module of the guarded node is spawned in the place of the function.
+    Rewrite(Box<[u8]>),
+    /// It waits for an answer.
+    Wait(Stage),
+}
+
+/// How far a command has come.
+struct Step {
+    /// All up to this have been asked.
+    passed: Stage,
+    /// What the last one of them said; None: nothing yet.
+    verdict: Option<Verdict>,
+    /// Whether that is what a module filter thinks of all such commands.
+    keep: bool,
+    /// The process of the guarded node's handler.
+    deliver: Option<Pid>,
+    /// There is no room for it to wait.
+    crowded: bool,
+}
+
+impl Step {
+    const FIRST: Step = Step { passed: Stage::Turn, verdict: None, keep: false, deliver: None, crowded: false };
+}
+
+/// The kept answers of a module filter: by command and key.
+pub type Opinions = HashMap<(u8, Box<[u8]>), Verdict>;
+
+impl Fixed {
+    /// Whether anybody might be asked about such a command of the peer's.
+    pub(super) fn hooked(&self, control: &Control<'_>) -> bool {
+        self.policies.hooks.as_deref().is_some_and(|hooks| {
+            hooks.filter.is_some()
+                || hooks.checked_funs
+                || hooks.handlers[control.command as usize].is_some()
+                || hooks.own_name && is_own(control)
+        })
+    }
+
+    /// Who is asked next about an accepted command.
+    fn gate(&self, control: &Control<'_>, funs: bool, passed: Stage, opinions: &Opinions) -> Gate {
+        let Some(hooks) = self.policies.hooks.as_deref() else {
+            return Gate::Pass;
+        };
+        if passed < Stage::Filter {
+            if hooks.own_name && is_own(control) {
+                return Gate::Own;
+            }
+            if hooks.filter.is_some() {
+                match opinions.get(&opinion(control)) {
+                    None => return Gate::Wait(Stage::Filter),
+                    Some(Verdict::Accept) => {}
+                    Some(verdict) => return Gate::Refused(*verdict, Reason::Handler),
+                }
+            }
+        }
+        if passed < Stage::Funs && hooks.checked_funs && funs {
+            return Gate::Wait(Stage::Funs);
+        }
+        match &hooks.handlers[control.command as usize] {
+            Some(Handler::Guard(module)) if passed < Stage::Handler && control.command == Command::SpawnRequest => {
+                Gate::Rewrite(module.clone())
+            }
+            Some(_) if passed < Stage::Handler => Gate::Wait(Stage::Handler),
+            _ => Gate::Pass,
+        }
+    }
+
+    /// Puts the question about a command, and says how many bytes it takes; None: there is no room for that.
+    fn ask(
+        &self,
+        message: &Message<'_, '_>,
+        parked: &Parked,
+        stage: Stage,
+        lot: &Lot,
+        out: &mut Output,
+    ) -> Option<usize> {
+        let ticket = parked.ticket;
+        let control = message.control;
+        let hooks = self.policies.hooks.as_deref();
+        let who = match stage {
+            Stage::Filter => hooks.and_then(|hooks| hooks.filter.as_ref()),
+            Stage::Handler => hooks.and_then(|hooks| hooks.handlers[control.command as usize].as_ref()),
+            Stage::Funs | Stage::Turn => None,
+        };
+        let mut ask = self.question(message, parked, ticket, stage.name())?;
+        if matches!(who, Some(Handler::Guard(_))) {
+            (ask.kind, ask.payload) = ("guard", None);
+        }
+        let size = ask.control.len() + ask.payload.as_ref().map_or(0, Vec::len);
+        if !lot.room(parked.size() + size, &self.ends.limits) {
+            return None;
+        }
+        if let Some(Handler::Guard(module)) = who {
+            let mut made = Vec::new();
+            self.ask_guard(control, module, ticket, stage, &mut made);
+            out.made(&made);
+        }
+        out.asks.push(ask);
+        Some(size)
+    }
+
+    /// A question to the outside; None: it would be too long.
+    fn question(&self, message: &Message<'_, '_>, parked: &Parked, ticket: u64, kind: &'static str) -> Option<Ask> {
+        // All of it was scanned before, so it is whole.
+        let written = |mut reader: Reader<'_>| {
+            let mut out = Vec::new();
+            walk::expand(&mut reader, 1, &mut out, self.ends.limits.held_bytes()).ok().map(|()| out)
+        };
+        let control = Reader::new(&parked.body, parked.table(), &self.ends.names);
+        Some(Ask {
+            ticket,
+            kind,
+            command: message.control.command,
+            target: events::target(message.control, None),
+            control: written(control)?,
+            payload: match message.payload {
+                Some(payload) => Some(written(payload)?),
+                None => None,
+            },
+        })
+    }
+
+    /// Asks a module of the guarded node: a spawn request of its function, in the clerk's name.
+    fn ask_guard(&self, control: &Control<'_>, module: &[u8], ticket: u64, stage: Stage, made: &mut Vec<u8>) {
+        let ends = &self.ends;
+        let from = End { node: &ends.names.peer, pid: clerk(ends.peer_creation) };
+        let reference = question(ticket, ends.peer_creation);
+        let init = Pid { id: 0, serial: 0, creation: ends.guard_creation };
+        let receiver = End { node: &ends.names.guard, pid: init };
+        let mut arguments = Vec::new();
+        let out = &mut arguments;
+        if stage == Stage::Filter {
+            put_reference(out, from.node, reference);
+            put_atom(out, module);
+            put_atom(out, b"filter");
+            out.extend_from_slice(&[tag::LIST, 0, 0, 0, 2]);
+            put_atom(out, from.node);
+            put_command(out, control);
+            out.push(tag::NIL);
+            let call = (&b"erpc"[..], &b"execute_call"[..], 4);
+            return reply::spawn(made, ends.form, from, reference, receiver, call, true, &arguments);
+        }
+        put_atom(out, from.node);
+        match (control.command, control.other, control.from) {
+            (Command::GroupLeader, Some(leader), _) => put_pid(out, leader.node.text, leader.pid),
+            (_, _, Some(sender)) => put_pid(out, sender.node.text, sender.pid),
+            _ => put_atom(out, b""),
+        }
+        match control.to {
+            Some(Target::Name(name)) => put_atom(out, name.text),
+            Some(Target::Process(to)) => put_pid(out, to.node.text, to.pid),
+            Some(Target::Alias(node, alias)) => put_reference(out, node.text, alias),
+            None => put_atom(out, b""),
+        }
+        let call = (module, control.command.name().as_bytes(), 3);
+        reply::spawn(made, ends.form, from, reference, receiver, call, false, &arguments);
+    }
+}
+
+impl Channel {
+    /// Answers a question, or gives up on it. What is to be done stands in `out` afterwards, as if the peer had sent it.
+    pub fn answer(&mut self, ticket: u64, answer: Answer, now: f64, out: &mut Output) {
+        out.clear();
+        if self.closed {
+            return;
+        }
+        if let Some((sender, parked)) = self.state.lot.answered(ticket) {
+            let keep = parked.stage == Stage::Filter && ticket > self.state.asked_before;
+            if let Err(bad) = self.decided(sender, parked, answer, keep, None, now, out) {
+                self.close(bad, out);
+            }
+        }
+    }
+
+    /// Whether a command waits for the answer to that question.
+    #[must_use]
+    pub fn waits(&self, ticket: u64) -> bool {
+        self.state.lot.stage(ticket).is_some()
+    }
+
+    /// A whole message of the peer's goes the long way: it may have to wait.
+    pub(super) fn detour(
+        &mut self,
+        sender: Option<Pid>,
+        mut parked: Parked,
+        now: f64,
+        out: &mut Output,
+    ) -> Result<(), Bad> {
+        let limits = &self.fixed.ends.limits;
+        let lot = &mut self.state.lot;
+        parked.ticket = lot.ticket();
+        if !lot.holds(sender) {
+            return self.go_on(sender, parked, Step::FIRST, now, out).map(|_| ());
+        }
+        if lot.room(parked.size(), limits) {
+            lot.push(sender, parked);
+            return Ok(());
+        }
+        let step = Step { crowded: true, ..Step::FIRST };
+        self.go_on(sender, parked, step, now, out).map(|_| ())
+    }
+
+    /// The guarded node has sent something to the clerk: the answer to a question of distwall's.
+    pub(super) fn clerk_got(&mut self, message: &Message<'_, '_>, now: f64, out: &mut Output) -> Result<(), Bad> {
+        let control = message.control;
+        let Some(ticket) = control.reference.and_then(|(_, reference)| ticket_of(reference)) else {
+            return Ok(());
+        };
+        let spawned = match control.command {
+            Command::SpawnReply => control.other.map(|process| process.pid),
+            Command::MonitorExit => None,
+            _ => return Ok(()),
+        };
+        if spawned.is_some() && self.state.lot.stage(ticket) == Some(Stage::Filter) {
+            // Its answer is how it ends.
+            return Ok(());
+        }
+        let Some((sender, parked)) = self.state.lot.answered(ticket) else {
+            if let Some(pid) = spawned {
+                // Given up. It would wait for its message for good.
+                let ends = &self.fixed.ends;
+                let from = End { node: &ends.names.peer, pid: clerk(ends.peer_creation) };
+                reply::kill(&mut out.back, ends.form, from, End { node: &ends.names.guard, pid });
+            }
+            return Ok(());
+        };
+        let filter = parked.stage == Stage::Filter;
+        let verdict = if filter { message.payload.and_then(opinion_in) } else { spawned.map(|_| Verdict::Accept) };
+        let answer = Answer { verdict: verdict.unwrap_or(Verdict::Deny), payload: None };
+        // Why a filter gave no answer may be over next time.
+        let keep = filter && verdict.is_some() && ticket > self.state.asked_before;
+        let mut inner = Output::default();
+        let result = self.decided(sender, parked, answer, keep, spawned, now, &mut inner);
+        for segment in &inner.forward {
+            let bytes = match segment {
+                Segment::Made(range) => inner.made.get(range.clone()),
+                Segment::Kept(index, range) => inner.kept.get(*index).and_then(|kept| kept.get(range.clone())),
+                Segment::Input(_) => None,
+            };
+            out.back.extend_from_slice(bytes.unwrap_or_default());
+        }
+        out.made(&inner.back);
+        out.events.append(&mut inner.events);
+        out.asks.append(&mut inner.asks);
+        result
+    }
+
+    /// A parked command got its answer; then comes the turn of those behind it.
+    #[allow(clippy::too_many_arguments)]
+    fn decided(
+        &mut self,
+        sender: Option<Pid>,
+        mut parked: Parked,
+        answer: Answer,
+        keep: bool,
+        deliver: Option<Pid>,
+        now: f64,
+        out: &mut Output,
+    ) -> Result<(), Bad> {
+        let mut verdict = answer.verdict;
+        if let (Verdict::Accept, Some(payload)) = (verdict, answer.payload) {
+            if !self.exchange(&mut parked, &payload)? {
+                verdict = Verdict::Deny;
+            }
+        }
+        let step = Step { passed: parked.stage, verdict: Some(verdict), keep, deliver, crowded: false };
+        let mut next = Some((parked, step));
+        while let Some((parked, step)) = next.take() {
+            if self.go_on(sender, parked, step, now, out)? {
+                next = self.state.lot.pop(sender).map(|parked| (parked, Step::FIRST));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts another message in the place of a parked one's; false if it is none that could pass.
+    fn exchange(&mut self, parked: &mut Parked, payload: &[u8]) -> Result<bool, Bad> {
+        let Channel { fixed, scanner, .. } = self;
+        scanner.found.clear();
+        let watch = fixed.watch(Direction::Inbound, Table::Empty);
+        if !matches!(scanner.whole(payload, 0, &watch), Ok(end) if end == payload.len()) {
+            return Ok(false);
+        }
+        let table = parked.table();
+        let mut reader = Reader::new(&parked.body, table, &fixed.ends.names);
+        walk::skip(&mut reader, 1)?;
+        let end = reader.pos;
+        if end == parked.body.len() {
+            return Ok(false);
+        }
+        let mut body = parked.body[..end].to_vec();
+        if parked.versioned {
+            body.push(131);
+        }
+        body.extend_from_slice(payload);
+        let watch = fixed.watch(Direction::Inbound, table);
+        let parts = Parts { body: &body, sequence: None, versioned: parked.versioned };
+        // Of a spawn request it has to be as many arguments as were announced.
+        let fits = read(&parts, fixed, &mut Control::blank(), scanner, &watch).is_ok();
+        if fits {
+            parked.body = body;
+        }
+        Ok(fits)
+    }
+
+    /// Judges a command (anew, if it has waited) and lets it go on from where it was; false if it waits.
+    fn go_on(
+        &mut self,
+        sender: Option<Pid>,
+        mut parked: Parked,
+        step: Step,
+        now: f64,
+        out: &mut Output,
+    ) -> Result<bool, Bad> {
+        let Channel { fixed, state, lanes, scanner, made, .. } = self;
+        let caches = &mut lanes[Direction::Inbound as usize].caches;
+        made.clear();
+        scanner.found.clear();
+        parked.asked = 0;
+        let body = &parked.body[..];
+        let table = parked.table();
+        let watch = fixed.watch(Direction::Inbound, table);
+        let parts = Parts { body, sequence: None, versioned: parked.versioned };
+        let mut control = Control::blank();
+        let payload = read(&parts, fixed, &mut control, scanner, &watch)?;
+        let message = Message::new(&control, payload);
+        let learned = parked.atoms.iter().map(|(_, atom)| &**atom);
+        let mut ruling = fixed.rule(Direction::Inbound, &message, &state.track, None, scanner, &watch, learned)?;
+        if let (true, Some(verdict)) = (step.keep, step.verdict) {
+            if state.opinions.len() as u64 >= fixed.ends.limits.tracked() {
+                state.opinions.clear();
+            }
+            state.opinions.insert(opinion(&control), verdict);
+        }
+        const NO_ROOM: Reason = Reason::Limit("held_bytes");
+        let gate = match step.verdict {
+            _ if ruling.verdict != Verdict::Accept => Gate::Pass,
+            _ if step.crowded => Gate::Refused(Verdict::Deny, NO_ROOM),
+            Some(verdict @ (Verdict::Deny | Verdict::Drop)) => Gate::Refused(verdict, Reason::Handler),
+            _ => fixed.gate(&control, scanner.found.funs > 0, step.passed, &state.opinions),
+        };
+        match gate {
+            Gate::Wait(stage) => {
+                if let Some(asked) = fixed.ask(&message, &parked, stage, &state.lot, out) {
+                    (parked.stage, parked.asked) = (stage, asked);
+                    state.lot.push_front(sender, parked);
+                    return Ok(false);
+                }
+                let refusal = Refusal { verdict: Verdict::Deny, rule: ruling.rule, reason: NO_ROOM };
+                ruling = Ruling::refused(refusal, None);
+            }
+            Gate::Refused(verdict, reason) => {
+                ruling = Ruling::refused(Refusal { verdict, rule: ruling.rule, reason }, None);
+            }
+            _ => {}
+        }
+        if !fixed.conclude(state, Direction::Inbound, &message, &ruling, scanner, now, out, made)? {
+            out.made(made);
+            return Ok(true);
+        }
+        let end = message.payload.map_or(body.len(), |payload| payload.pos);
+        match gate {
+            Gate::Own => out.asks.extend(fixed.question(&message, &parked, 0, "own")),
+            Gate::Rewrite(module) => {
+                let body = rewritten(body, end, &module, &fixed.ends.names.peer, table, &watch)?;
+                write_whole(made, &body, &parked.atoms, parked.versioned, caches);
+            }
+            _ => match step.deliver {
+                None => write_whole(made, body, &parked.atoms, parked.versioned, caches),
+                // Nothing but its arguments goes to this one.
+                Some(_) if control.command == Command::GroupLeader => {}
+                Some(to) => {
+                    let from = control.from.map(|from| End { node: from.node.text, pid: from.pid });
+                    let mut delivered = Vec::new();
+                    put_send(&mut delivered, from, End { node: &fixed.ends.names.guard, pid: to });
+                    let rest = if parked.versioned { end - 1 } else { end };
+                    delivered.extend_from_slice(&body[rest..]);
+                    write_whole(made, &delivered, &parked.atoms, parked.versioned, caches);
+                }
+            },
+        }
+        out.made(made);
+        Ok(true)
+    }
+}
+
+fn is_own(control: &Control<'_>) -> bool {
+    matches!(control.to, Some(Target::Name(name)) if name.text == OWN_NAME)
+}
+
+/// SEND_SENDER, or SEND for a message that doesn't say who sends it.
+fn put_send(out: &mut Vec<u8>, from: Option<End<'_>>, to: End<'_>) {
+    out.extend_from_slice(&[tag::SMALL_TUPLE, 3, tag::SMALL_INTEGER, if from.is_some() { 22 } else { 2 }]);
+    match from {
+        Some(from) => put_pid(out, from.node, from.pid),
+        None => put_atom(out, b""),
+    }
+    put_pid(out, to.node, to.pid);
+}
+
+/// A spawn request whose function is `dist_spawn_init/4` of a module, with the peer's name, the module, the function and the
+/// arguments that were asked for. `end`: of its control message.
+fn rewritten(
+    body: &[u8],
+    end: usize,
+    module: &[u8],
+    peer: &[u8],
+    table: Table<'_>,
+    watch: &crate::term::scan::Watch<'_>,
+) -> Result<Vec<u8>, Bad> {
+    let mut reader = Reader { pos: 2, ..Reader::new(body, table, watch.names) };
+    // The opcode, reference, sender and group leader.
+    walk::skip(&mut reader, 4)?;
+    let start = reader.pos;
+    reader.pos += 2;
+    let module_start = reader.pos;
+    walk::skip(&mut reader, 1)?;
+    let function_start = reader.pos;
+    walk::skip(&mut reader, 1)?;
+    let function_end = reader.pos;
+    walk::skip(&mut reader, 1)?;
+    let mut out = body[..start].to_vec();
+    out.extend_from_slice(&[tag::SMALL_TUPLE, 3]);
+    put_atom(&mut out, module);
+    put_atom(&mut out, b"dist_spawn_init");
+    out.extend_from_slice(&[tag::SMALL_INTEGER, 4]);
+    out.extend_from_slice(&body[reader.pos..end]);
+    out.extend_from_slice(&[tag::LIST, 0, 0, 0, 4]);
+    put_atom(&mut out, peer);
+    out.extend_from_slice(&body[module_start..function_start]);
+    out.extend_from_slice(&body[function_start..function_end]);
+    out.extend_from_slice(&body[end..]);
+    out.push(tag::NIL);
+    Ok(out)
+}
+
+/// By what a module filter's answer is kept.
+fn opinion(control: &Control<'_>) -> (u8, Box<[u8]>) {
+    let keyed = control.mfa.is_some() || matches!(control.to, Some(Target::Name(_)));
+    let key = if keyed { events::target(control, None) } else { String::new() };
+    (control.command as u8, key.into_bytes().into())
+}
+
+/// A command as module filters see it: `link`, `{reg_send, Name}`, `{spawn_request, {M, F, A}}`.
+fn put_command(out: &mut Vec<u8>, control: &Control<'_>) {
+    let name = control.command.name().as_bytes();
+    match (control.mfa, control.to) {
+        (Some(mfa), _) => {
+            out.extend_from_slice(&[tag::SMALL_TUPLE, 2]);
+            put_atom(out, name);
+            out.extend_from_slice(&[tag::SMALL_TUPLE, 3]);
+            put_atom(out, mfa.module.text);
+            put_atom(out, mfa.function.text);
+            out.extend_from_slice(&[tag::SMALL_INTEGER, mfa.arity]);
+        }
+        (_, Some(Target::Name(target))) => {
+            out.extend_from_slice(&[tag::SMALL_TUPLE, 2]);
+            put_atom(out, name);
+            put_atom(out, target.text);
+        }
+        _ => put_atom(out, name),
+    }
+}
+
+/// The answer in how a module filter's process has ended: `{Reference, return, Answer}`.
+fn opinion_in(mut reader: Reader<'_>) -> Option<Verdict> {
+    if reader.tuple().ok()? != 3 {
+        return None;
+    }
+    reader.reference().ok()?;
+    if reader.atom().ok()?.text != b"return" {
+        return None;
+    }
+    match reader.atom().ok()?.text {
+        b"accept" | b"true" => Some(Verdict::Accept),
+        b"deny" | b"reject" | b"false" => Some(Verdict::Deny),
+        b"drop" => Some(Verdict::Drop),
+        _ => None,
+    }
+}

@@ -1,0 +1,144 @@
+//! Refusals, told to the outside: what was refused, printed as Erlang would, and why.
+
+use std::fmt::Write;
+
+use crate::command::Command;
+use crate::direction::Direction;
+use crate::verdict::Verdict;
+use crate::wire::control::{Control, Target};
+
+/// Why a command was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A rule decided.
+    Rule,
+    /// No rule speaks.
+    Default,
+    /// The message would make an OTP process run code.
+    OtpInternal,
+    /// The message carries pids of a node that the policy doesn't name.
+    ThirdNode,
+    /// The message carries funs.
+    Funs,
+    /// The sender is not a process of the peer.
+    Spoofed,
+    /// The target is not of the guarded node in its present incarnation.
+    StaleTarget,
+    /// A limit was exceeded.
+    Limit(&'static str),
+    /// A module filter or a handler decided, or gave no answer.
+    Handler,
+    /// It was not: the candidate for the policy would decide so.
+    Shadow(Verdict),
+}
+
+impl Reason {
+    /// As it stands in events.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Reason::Rule => "rule".into(),
+            Reason::Default => "default".into(),
+            Reason::OtpInternal => "otp_internal".into(),
+            Reason::ThirdNode => "third_node".into(),
+            Reason::Funs => "funs".into(),
+            Reason::Spoofed => "spoofed".into(),
+            Reason::StaleTarget => "stale_target".into(),
+            Reason::Limit(name) => format!("limit:{name}"),
+            Reason::Handler => "handler".into(),
+            Reason::Shadow(verdict) => format!("shadow:{}", verdict.name()),
+        }
+    }
+}
+
+/// One refusal, or what would have been one.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Who sent it.
+    pub direction: Direction,
+    /// What.
+    pub command: Command,
+    /// At what, printed.
+    pub target: String,
+    /// Deny or drop.
+    pub verdict: Verdict,
+    /// The rule that decided, if one did.
+    pub rule: Option<u32>,
+    /// Why.
+    pub reason: Reason,
+    /// Whether it passed all the same.
+    pub audit: bool,
+    /// Refusals since the last event that were not told.
+    pub folded: u64,
+}
+
+/// What a command aims at: a name, a pid (behind the name that it is known by), a reference, or `M:F/A`.
+#[must_use]
+pub fn target(control: &Control<'_>, name: Option<&[u8]>) -> String {
+    let mut text = String::new();
+    if let Some(name) = name {
+        atom(&mut text, name);
+        text.push(' ');
+    }
+    if let Some(mfa) = control.mfa {
+        return function(mfa.module.text, mfa.function.text, mfa.arity);
+    }
+    match control.to {
+        Some(Target::Name(name)) => atom(&mut text, name.text),
+        Some(Target::Process(process)) => {
+            let _ = write!(text, "<0.{}.{}>", process.pid.id, process.pid.serial);
+        }
+        Some(Target::Alias(_, reference)) => {
+            text.push_str("#Ref<0");
+            for word in reference.words[..usize::from(reference.length)].iter().rev() {
+                let _ = write!(text, ".{word}");
+            }
+            text.push('>');
+        }
+        None => {}
+    }
+    text
+}
+
+/// `M:F/A`
+#[must_use]
+pub fn function(module: &[u8], name: &[u8], arity: u8) -> String {
+    let mut text = String::new();
+    atom(&mut text, module);
+    text.push(':');
+    atom(&mut text, name);
+    let _ = write!(text, "/{arity}");
+    text
+}
+
+/// Prints an atom, quoted where Erlang quotes it; nothing that a terminal would obey gets through.
+fn atom(out: &mut String, text: &[u8]) {
+    const RESERVED: [&str; 28] = [
+        "after", "and", "andalso", "band", "begin", "bnot", "bor", "bsl", "bsr", "bxor", "case", "catch", "cond",
+        "div", "else", "end", "fun", "if", "let", "maybe", "not", "of", "or", "orelse", "receive", "rem", "try",
+        "when",
+    ];
+    let text = String::from_utf8_lossy(text);
+    let plain = text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '@')
+        && !RESERVED.contains(&&*text)
+        && text != "xor";
+    if plain {
+        out.push_str(&text);
+        return;
+    }
+    out.push('\'');
+    for c in text.chars() {
+        match c {
+            '\'' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_alphanumeric() || c.is_ascii_graphic() || c == ' ' => out.push(c),
+            c => {
+                let _ = write!(out, "\\x{{{:x}}}", c as u32);
+            }
+        }
+    }
+    out.push('\'');
+}

@@ -1,0 +1,108 @@
+//! What a command calls, and by which names its receiver is known.
+
+use super::{is_message, Message};
+use crate::command::Command;
+use crate::direction::Direction;
+use crate::rules::calls::{self, Call};
+use crate::session::events;
+use crate::session::track::Track;
+use crate::term::reader::Reader;
+use crate::wire::control::{Control, Target};
+
+/// The registered names that the process is known by at which a command aims.
+pub fn names<'a>(track: &'a Track, direction: Direction, control: &Control<'_>) -> impl Iterator<Item = &'a [u8]> {
+    use Command::{Exit2, GroupLeader, Link, Monitor, Send};
+    let pid = match control.to {
+        Some(Target::Process(to)) if matches!(control.command, Send | Exit2 | Link | Monitor | GroupLeader) => {
+            Some(to.pid)
+        }
+        _ => None,
+    };
+    // The first process of every node.
+    let init = pid.filter(|pid| pid.id == 0 && pid.serial == 0).map(|_| &b"init"[..]);
+    let learned = pid.map_or(&[][..], |pid| track.names(direction.other(), pid));
+    init.into_iter().chain(learned.iter().map(|name| &**name))
+}
+
+pub(super) const NO_CALL: calls::Found<'_> = calls::Found { call: Call::None, funs: 0 };
+
+/// Names of processes that call what messages say.
+pub(super) const CARRIERS: [&[u8]; 2] = [b"rex", b"net_kernel"];
+
+/// What a command calls.
+pub(super) fn called<'a>(message: &Message<'a, '_>, track: &Track, direction: Direction) -> calls::Found<'a> {
+    let (control, sender) = (message.control, direction.word());
+    match (control.mfa, message.payload) {
+        (Some(mfa), Some(arguments)) => calls::of_spawn(&mfa, arguments, sender),
+        (None, Some(payload)) => {
+            let of_message = |name| calls::of_message(payload, name, sender);
+            let found = carriers(track, direction, control).map(of_message);
+            found.into_iter().find(|found| !matches!(found.call, Call::None)).unwrap_or(NO_CALL)
+        }
+        _ => NO_CALL,
+    }
+}
+
+/// What carries a call in front of an event's target: the function that is really called.
+pub fn carried(message: &Message<'_, '_>, track: &Track, direction: Direction) -> Option<String> {
+    let (control, payload, sender) = (message.control, message.payload?, direction.word());
+    let found = match control.mfa {
+        Some(mfa) => calls::of_spawn(&mfa, payload, sender),
+        None if is_message(control) => {
+            let name = carriers(track, direction, control).flatten().next()?;
+            calls::of_message(payload, Some(name), sender)
+        }
+        None => return None,
+    };
+    match found.call {
+        Call::Function { module, function, arity, arguments } => {
+            // Its own arguments are no other's.
+            let direct =
+                control.mfa.is_some() && arguments.pos == payload.pos && arguments.data.len() == payload.data.len();
+            (!direct).then(|| events::function(module, function, arity))
+        }
+        _ => None,
+    }
+}
+
+/// The names by which a message could make its receiver call something; None: its name is not known.
+pub(super) fn carriers<'a>(
+    track: &'a Track,
+    direction: Direction,
+    control: &Control<'a>,
+) -> impl Iterator<Item = Option<&'a [u8]>> {
+    let own = match control.to {
+        Some(Target::Name(name)) => Some(name.text),
+        _ => None,
+    };
+    let mut names = own.into_iter().chain(names(track, direction, control)).peekable();
+    let unnamed = names.peek().is_none().then_some(None);
+    names.filter(|name| CARRIERS.contains(name)).map(Some).chain(unnamed)
+}
+
+/// A call as a key, and its arguments, if it can be told. A fun is of a module, but no function of it.
+pub(super) fn key<'a>(call: &Call<'a>, digits: &'a mut [u8; 3]) -> (Option<[&'a [u8]; 3]>, Option<Reader<'a>>) {
+    /// No atom.
+    const NO_FUNCTION: &[u8] = b"\xff";
+    match *call {
+        Call::Function { module, function, arity, arguments } => {
+            (Some([module, function, decimal(arity, digits)]), Some(arguments))
+        }
+        Call::Fun { module, arity, arguments } => {
+            (Some([module, NO_FUNCTION, decimal(arity, digits)]), Some(arguments))
+        }
+        Call::Opaque | Call::None => (None, None),
+    }
+}
+
+pub(super) fn decimal(value: u8, digits: &mut [u8; 3]) -> &[u8] {
+    let first = if value >= 100 {
+        0
+    } else if value >= 10 {
+        1
+    } else {
+        2
+    };
+    *digits = [b'0' + value / 100, b'0' + value / 10 % 10, b'0' + value % 10];
+    &digits[first..]
+}

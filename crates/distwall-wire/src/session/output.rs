@@ -1,0 +1,89 @@
+//! What one call of [`Channel::receive`](crate::Channel::receive) leaves to do.
+
+use std::ops::Range;
+
+use crate::session::events::Event;
+use crate::session::hooks::Ask;
+
+/// A run of bytes for the other side, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Segment {
+    /// A slice of the input, untouched.
+    Input(Range<usize>),
+    /// A slice of [`Output::made`].
+    Made(Range<usize>),
+    /// A slice of one of [`Output::kept`].
+    Kept(usize, Range<usize>),
+}
+
+/// Reused between calls.
+#[derive(Default, Debug)]
+pub struct Output {
+    /// For the other side, in order.
+    pub forward: Vec<Segment>,
+    /// Bytes that are not in the input: rebuilt or made up.
+    pub made: Vec<u8>,
+    /// What earlier input began and this one completed: a frame, or a message that was held.
+    pub kept: Vec<Vec<u8>>,
+    /// For the side that sent the input.
+    pub back: Vec<u8>,
+    /// Refusals.
+    pub events: Vec<Event>,
+    /// Questions.
+    pub asks: Vec<Ask>,
+    /// Why the channel ends, if it does.
+    pub closed: Option<String>,
+}
+
+impl Output {
+    pub(crate) fn clear(&mut self) {
+        self.forward.clear();
+        self.kept.clear();
+        for bytes in [&mut self.made, &mut self.back] {
+            bytes.clear();
+            // What one large message needed is not kept for good.
+            bytes.shrink_to(1 << 18);
+        }
+        self.events.clear();
+        self.asks.clear();
+        self.closed = None;
+    }
+
+    pub(crate) fn input(&mut self, range: Range<usize>) {
+        if range.is_empty() {
+            return;
+        }
+        if let Some(Segment::Input(last)) = self.forward.last_mut() {
+            if last.end == range.start {
+                last.end = range.end;
+                return;
+            }
+        }
+        self.forward.push(Segment::Input(range));
+    }
+
+    /// Takes bytes over, without copying them, so that slices of them can be forwarded: [`Output::slice`].
+    pub(crate) fn keep(&mut self, bytes: Vec<u8>) {
+        self.kept.push(bytes);
+    }
+
+    /// A slice of what was last taken over.
+    pub(crate) fn slice(&mut self, range: Range<usize>) {
+        self.forward.push(Segment::Kept(self.kept.len() - 1, range));
+    }
+
+    pub(crate) fn made(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let start = self.made.len();
+        self.made.extend_from_slice(bytes);
+        if let Some(Segment::Made(last)) = self.forward.last_mut() {
+            if last.end == start {
+                last.end = self.made.len();
+                return;
+            }
+        }
+        self.forward.push(Segment::Made(start..self.made.len()));
+    }
+}

@@ -1,0 +1,562 @@
+//! Connection tracking: what was asked for, so that answers and endings need no rule, and what each node let the other know.
+//!
+//! # Theory of operation
+//!
+//! Both nodes are followed in the same way, each on a [`Side`] of its own. What a node *asked for* (its monitors, spawn requests,
+//! unlinks, calls) opens the other's answers: one each. What it *set up* (its monitors, links of either) opens its endings of it.
+//! What it *disclosed* (pids and aliases in its messages, what it spawned for the other) is what rules `to exposed` and `to spawned`
+//! speak of. What answered for a registered *name* is known by that name.
+//!
+//! Every table is bounded. One that is full forgets its oldest entry (whose answer will then need a rule), but for what the peer sets
+//! up: that takes no more. A peer fills no table of the guarded node's side, so it can't make distwall forget what that asked for or
+//! disclosed. What is never answered is forgotten after an age, and so is what was disclosed and is not used; monitors and links stay.
+//!
+//! Both nodes can end the same thing at the same time, and each says so. So what one of them ended stays known for a minute: the
+//! other's ending of it crosses on the way. A process that has ended is still written to by those who haven't heard of it.
+
+use std::collections::HashMap;
+
+use foldhash::quality::RandomState;
+
+use crate::direction::Direction;
+use crate::term::atoms::Word;
+use crate::term::reader::{Pid, Reference};
+use crate::wire::control::Watched;
+
+use bounded::{Bounded, Bounds, Seen};
+use names::Names;
+
+mod bounded;
+mod names;
+
+/// How long it may take until a node has heard of an ending, in seconds.
+const CROSSING: u64 = 60;
+
+/// A pair of linked processes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Pair {
+    /// Of the peer.
+    pub peer: Pid,
+    /// Of the guarded node.
+    pub guard: Pid,
+}
+
+impl Pair {
+    /// The processes of who sends in a direction, and of who receives.
+    #[must_use]
+    pub fn new(direction: Direction, from: Pid, to: Pid) -> Self {
+        match direction {
+            Direction::Inbound => Pair { peer: from, guard: to },
+            Direction::Outbound => Pair { peer: to, guard: from },
+        }
+    }
+
+    /// The process of who sends in that direction.
+    #[must_use]
+    pub fn of(&self, side: Direction) -> Pid {
+        match side {
+            Direction::Inbound => self.peer,
+            Direction::Outbound => self.guard,
+        }
+    }
+}
+
+/// Who monitors, and what.
+type Monitor = (Pid, Watched);
+
+#[derive(Clone, Copy)]
+struct Spawn {
+    by: Pid,
+    linked: bool,
+    monitored: bool,
+}
+
+struct Call {
+    by: Pid,
+    /// The registered name that was called.
+    name: Option<Box<[u8]>>,
+}
+
+/// What one node asked for, and what it let the other know.
+#[derive(Default)]
+struct Side {
+    monitors: Bounded<Reference, Monitor>,
+    /// Its monitors that have ended, and who said so.
+    parted: Bounded<Reference, (Monitor, Direction)>,
+    spawns: Bounded<Reference, Spawn>,
+    unlinks: Bounded<(u64, Pair), ()>,
+    calls: Bounded<Reference, Call>,
+    rex: Bounded<(Pid, Word), u32>,
+    /// Its processes and references that went to the other.
+    exposed: Seen,
+    aliases: Seen,
+    /// Its processes that the other's spawn requests made.
+    spawned: Seen,
+    /// Its processes that have ended: what the other knew of them.
+    gone: Seen,
+    gone_spawned: Seen,
+    /// Its processes by how many links the other hasn't ended.
+    linked: HashMap<Pid, u32, RandomState>,
+    names: Names,
+}
+
+/// All that is known about one channel.
+#[derive(Default)]
+pub struct Track {
+    bounds: Bounds,
+    sides: [Side; 2],
+    /// Links, each with the id of each side's unlink that is under way.
+    links: HashMap<Pair, [Option<u64>; 2], RandomState>,
+    /// Whether there was a link for which there was no room.
+    missed_links: bool,
+    /// Links that have ended, and who said so.
+    parted: Bounded<Pair, Direction>,
+}
+
+/// A question about an answer or ending that somebody sends: does something open it?
+#[derive(Clone, Copy, Debug)]
+pub enum Asked {
+    /// The end of a process that the receiver monitors.
+    Monitor(Reference),
+    /// The reply to a spawn request of this process.
+    Spawn(Reference, Pid),
+    /// The acknowledgement of an unlink.
+    Unlink(u64, Pair),
+    /// The answer to a call of this process.
+    Call(Reference, Pid),
+    /// The answer to a call through this alias.
+    Alias(Reference),
+    /// An answer of rex to this process.
+    Rex(Pid),
+    /// The answer to this process's question for features.
+    Features(Pid),
+    /// Something between linked processes.
+    Link(Pair),
+    /// The end of a monitor that the sender's process set.
+    OwnMonitor(Reference, Pid),
+}
+
+impl Track {
+    /// An empty one; each table keeps at most `limit` entries, those that wait for `age` seconds at most (0: for ever).
+    #[must_use]
+    pub fn new(limit: u64, age: u64) -> Self {
+        Self { bounds: Bounds { limit, age, now: 0 }, ..Self::default() }
+    }
+
+    /// Changes the bounds; what there is no room for any more goes when something is added.
+    pub fn set_bounds(&mut self, limit: u64, age: u64) {
+        self.bounds = Bounds { limit, age, ..self.bounds };
+    }
+
+    /// What time it is, in seconds from any start.
+    pub fn tick(&mut self, now: f64) {
+        self.bounds.now = now as u64;
+    }
+
+    fn side(&self, side: Direction) -> &Side {
+        &self.sides[side as usize]
+    }
+
+    fn side_mut(&mut self, side: Direction) -> &mut Side {
+        &mut self.sides[side as usize]
+    }
+
+    /// Whether something opens this, sent in that direction.
+    #[must_use]
+    pub fn knows(&self, direction: Direction, asked: Asked) -> bool {
+        let (own, other, bounds) = (self.side(direction), self.side(direction.other()), self.bounds);
+        match asked {
+            Asked::Monitor(reference) => self.ending(direction, reference).is_some(),
+            Asked::Spawn(reference, pid) => other.spawns.get(&reference, bounds).is_some_and(|spawn| spawn.by == pid),
+            Asked::Unlink(id, pair) => other.unlinks.get(&(id, pair), bounds).is_some(),
+            Asked::Call(reference, pid) => other.calls.get(&reference, bounds).is_some_and(|call| call.by == pid),
+            Asked::Alias(reference) => other.calls.get(&reference, bounds).is_some(),
+            Asked::Rex(pid) => other.rex.get(&(pid, Word::Rex), bounds).is_some(),
+            Asked::Features(pid) => other.rex.get(&(pid, Word::FeaturesRequest), bounds).is_some(),
+            // Who has ended a link can't end it again.
+            Asked::Link(pair) => match self.links.get(&pair) {
+                Some(ending) => ending[direction as usize].is_none(),
+                None => self.parted.get(&pair, bounds.for_seconds(CROSSING)).is_some_and(|by| *by != direction),
+            },
+            Asked::OwnMonitor(reference, pid) => match own.monitors.get(&reference, bounds.ageless()) {
+                Some((by, _)) => *by == pid,
+                None => {
+                    let parted = own.parted.get(&reference, bounds.for_seconds(CROSSING));
+                    parted.is_some_and(|((owner, _), by)| *owner == pid && *by != direction)
+                }
+            },
+        }
+    }
+
+    /// The monitor whose exit, sent in that direction, something opens.
+    fn ending(&self, direction: Direction, reference: Reference) -> Option<&Monitor> {
+        let (other, bounds) = (self.side(direction.other()), self.bounds);
+        other.monitors.get(&reference, bounds.ageless()).or_else(|| {
+            let parted = other.parted.get(&reference, bounds.for_seconds(CROSSING));
+            parted.filter(|(_, by)| *by != direction).map(|(monitor, _)| monitor)
+        })
+    }
+
+    /// Whether the end of that is what this monitor of that process waits for.
+    #[must_use]
+    pub fn ends(&self, direction: Direction, reference: Reference, owner: Pid, watched: &Watched) -> bool {
+        self.ending(direction, reference).is_some_and(|(by, what)| *by == owner && what == watched)
+    }
+
+    /// Whether something may have opened this though nothing is known of it, as there was no room to note all.
+    #[must_use]
+    pub fn may_have_known(&self, direction: Direction, asked: Asked) -> bool {
+        let other = self.side(direction.other());
+        match asked {
+            Asked::Monitor(reference) => other.monitors.may_have_had(&reference),
+            Asked::Spawn(reference, _) => other.spawns.may_have_had(&reference),
+            Asked::Unlink(id, pair) => other.unlinks.may_have_had(&(id, pair)),
+            Asked::Link(pair) => self.missed_links && !self.links.contains_key(&pair),
+            _ => false,
+        }
+    }
+
+    /// Whether any answer that comes as a message in that direction is waited for.
+    #[must_use]
+    #[inline]
+    pub fn awaits_messages(&self, direction: Direction) -> bool {
+        let asker = self.side(direction.other());
+        !asker.calls.is_empty() || !asker.rex.is_empty()
+    }
+
+    /// What was asked for has been given, in that direction, by `from`: it opens nothing more.
+    pub fn settle(&mut self, direction: Direction, asked: Asked, from: Option<Pid>) {
+        let (asker, bounds) = (direction.other(), self.bounds);
+        match asked {
+            Asked::Monitor(reference) => self.part(asker, reference, direction),
+            Asked::Spawn(reference, _) => {
+                self.side_mut(asker).spawns.remove(&reference);
+            }
+            Asked::Unlink(id, pair) => {
+                self.side_mut(asker).unlinks.remove(&(id, pair));
+                // A link that was made again since then stays.
+                if self.links.get(&pair).is_some_and(|ending| ending[asker as usize] == Some(id)) {
+                    self.unlinked(pair);
+                }
+            }
+            Asked::Call(reference, _) | Asked::Alias(reference) => {
+                // The alias of a call is good for its answer.
+                self.side_mut(asker).aliases.remove(reference);
+                let call = self.side_mut(asker).calls.remove(&reference);
+                if let (Some(name), Some(from)) = (call.and_then(|call| call.name), from) {
+                    self.learn(direction, from, &name);
+                }
+            }
+            Asked::Rex(pid) | Asked::Features(pid) => {
+                let word = if matches!(asked, Asked::Rex(_)) { Word::Rex } else { Word::FeaturesRequest };
+                let (key, rex) = ((pid, word), &mut self.side_mut(asker).rex);
+                match rex.get_mut(&key, bounds) {
+                    Some(left) if *left > 1 => *left -= 1,
+                    _ => {
+                        rex.remove(&key);
+                    }
+                }
+                if let Some(from) = from {
+                    self.learn(direction, from, b"rex");
+                }
+            }
+            Asked::Link(pair) if self.links.contains_key(&pair) => {
+                self.unlinked(pair);
+                self.parted.insert(pair, direction, bounds.for_seconds(CROSSING));
+            }
+            Asked::Link(pair) => {
+                self.parted.remove(&pair);
+            }
+            Asked::OwnMonitor(reference, _) => self.part(direction, reference, direction),
+        }
+    }
+
+    /// A monitor of `side` has ended, as is said in direction `by`; or that crosses what the other said.
+    fn part(&mut self, side: Direction, reference: Reference, by: Direction) {
+        let (side, bounds) = (&mut self.sides[side as usize], self.bounds.for_seconds(CROSSING));
+        match side.monitors.remove(&reference) {
+            Some(monitor) => {
+                side.parted.insert(reference, (monitor, by), bounds);
+            }
+            None => {
+                side.parted.remove(&reference);
+            }
+        }
+    }
+
+    /// A process of `side` monitors something, or asked for a spawn with a monitor that was done.
+    pub fn monitor(&mut self, side: Direction, reference: Reference, by: Pid, watched: Watched) {
+        if side == Direction::Outbound || self.room(false) {
+            let bounds = self.bounds.ageless();
+            self.side_mut(side).monitors.insert(reference, (by, watched), bounds);
+        }
+    }
+
+    /// What that monitor of a process of `side` watches.
+    #[must_use]
+    pub fn watched(&self, side: Direction, reference: Reference, by: Pid) -> Option<&Watched> {
+        let monitor = self.side(side).monitors.get(&reference, self.bounds.ageless());
+        monitor.filter(|(owner, _)| *owner == by).map(|(_, watched)| watched)
+    }
+
+    /// A process of `side` asks for a spawn, with a link or a monitor or neither.
+    pub fn spawn(&mut self, side: Direction, reference: Reference, by: Pid, linked: bool, monitored: bool) {
+        let bounds = self.bounds;
+        self.side_mut(side).spawns.insert(reference, Spawn { by, linked, monitored }, bounds);
+    }
+
+    /// Whether a reply to that spawn request of the guarded node brings a link or a monitor for which it didn't ask.
+    #[must_use]
+    pub fn brings_more(&self, reference: Reference, linked: bool, monitored: bool) -> bool {
+        let spawn = self.side(Direction::Outbound).spawns.get(&reference, self.bounds);
+        spawn.is_some_and(|asked| linked && !asked.linked || monitored && !asked.monitored)
+    }
+
+    /// Whether a spawn request of the guarded node is not answered yet.
+    #[must_use]
+    pub fn spawning(&self, reference: Reference) -> bool {
+        self.side(Direction::Outbound).spawns.get(&reference, self.bounds).is_some()
+    }
+
+    /// A process of `side` was made by a spawn request of the other.
+    pub fn spawned(&mut self, side: Direction, pid: Pid) {
+        let bounds = self.bounds;
+        self.side_mut(side).spawned.insert(pid, bounds);
+        self.side_mut(side).exposed.insert(pid, bounds);
+    }
+
+    /// A message of `side` carries these of its own processes and references.
+    pub fn expose(&mut self, side: Direction, pids: &[Pid], references: &[Reference]) {
+        let (side, bounds) = (&mut self.sides[side as usize], self.bounds);
+        pids.iter().for_each(|pid| side.exposed.insert(*pid, bounds));
+        references.iter().for_each(|reference| side.aliases.insert(*reference, bounds));
+    }
+
+    /// Whether a process of `side` went to the other. Who asks that is about to use it, so it doesn't get old.
+    #[must_use]
+    pub fn is_exposed(&self, side: Direction, pid: Pid) -> bool {
+        let side = self.side(side);
+        side.exposed.is_used(pid, self.bounds) || side.gone.has(pid, self.bounds.for_seconds(CROSSING))
+    }
+
+    /// Whether a reference of `side` went to the other; likewise.
+    #[must_use]
+    pub fn is_exposed_alias(&self, side: Direction, alias: Reference) -> bool {
+        self.side(side).aliases.is_used(alias, self.bounds)
+    }
+
+    /// Whether the other made a process of `side`; likewise.
+    #[must_use]
+    pub fn is_spawned(&self, side: Direction, pid: Pid) -> bool {
+        let side = self.side(side);
+        side.spawned.is_used(pid, self.bounds) || side.gone_spawned.has(pid, self.bounds.for_seconds(CROSSING))
+    }
+
+    /// Whether a process of `side` is linked, as the other sees it.
+    #[must_use]
+    pub fn is_linked(&self, side: Direction, pid: Pid) -> bool {
+        self.side(side).linked.contains_key(&pid)
+    }
+
+    /// A process of `side` has ended.
+    pub fn ended(&mut self, side: Direction, pid: Pid) {
+        let (side, bounds) = (&mut self.sides[side as usize], self.bounds.for_seconds(CROSSING));
+        if side.exposed.remove(pid) {
+            side.gone.insert(pid, bounds);
+        }
+        if side.spawned.remove(pid) {
+            side.gone_spawned.insert(pid, bounds);
+        }
+        side.names.ended(pid);
+    }
+
+    /// A process of `side` unlinks; 0: in the old way, which nothing acknowledges.
+    pub fn unlink(&mut self, side: Direction, id: u64, pair: Pair) {
+        if id == 0 {
+            return self.unlinked(pair);
+        }
+        let bounds = self.bounds;
+        self.side_mut(side).unlinks.insert((id, pair), (), bounds);
+        if let Some(ending) = self.links.get_mut(&pair) {
+            if ending[side as usize].replace(id).is_none() {
+                self.count_link(pair, side, false);
+            }
+        }
+    }
+
+    /// Processes are linked. What doesn't fit is not known, so its ending will need a rule.
+    pub fn link(&mut self, pair: Pair) {
+        match self.links.get(&pair) {
+            Some([None, None]) => return,
+            Some(_) => self.unlinked(pair),
+            None => {}
+        }
+        if self.room(true) {
+            self.links.insert(pair, [None; 2]);
+            self.count_link(pair, Direction::Inbound, true);
+            self.count_link(pair, Direction::Outbound, true);
+        } else {
+            self.missed_links = true;
+        }
+    }
+
+    fn unlinked(&mut self, pair: Pair) {
+        let Some(ending) = self.links.remove(&pair) else { return };
+        for side in [Direction::Inbound, Direction::Outbound] {
+            if ending[side as usize].is_none() {
+                self.count_link(pair, side, false);
+            }
+        }
+    }
+
+    /// `side` has, or no more has, a link with a process of the other.
+    fn count_link(&mut self, pair: Pair, side: Direction, more: bool) {
+        let other = side.other();
+        let linked = &mut self.side_mut(other).linked;
+        let count = linked.entry(pair.of(other)).or_default();
+        *count = if more { *count + 1 } else { count.saturating_sub(1) };
+        if *count == 0 {
+            linked.remove(&pair.of(other));
+        }
+    }
+
+    /// Whether the peer may set up one more link, or else one more monitor.
+    #[must_use]
+    pub fn room(&self, link: bool) -> bool {
+        let used = if link { self.links.len() } else { self.side(Direction::Inbound).monitors.len() };
+        (used as u64) < self.bounds.limit
+    }
+
+    /// A process of `side` asks something whose answer carries this reference, of the process with that name.
+    pub fn call(&mut self, side: Direction, reference: Reference, by: Pid, name: Option<&[u8]>) {
+        let bounds = self.bounds;
+        // Who asks two in the same way can make one answer for the other.
+        let call = |before: Option<&Call>| Call { by, name: name.filter(|_| before.is_none()).map(Into::into) };
+        self.side_mut(side).calls.insert_with(reference, call, bounds);
+    }
+
+    /// The process of `side` that waits for an answer with this reference.
+    #[must_use]
+    pub fn caller(&self, side: Direction, reference: Reference) -> Option<Pid> {
+        self.side(side).calls.get(&reference, self.bounds).map(|call| call.by)
+    }
+
+    /// A process of `side` asks rex something.
+    pub fn rex(&mut self, side: Direction, by: Pid, word: Word) {
+        let (key, bounds) = ((by, word), self.bounds);
+        let rex = &mut self.side_mut(side).rex;
+        let open = rex.get(&key, bounds).copied().unwrap_or(0);
+        rex.insert(key, open.saturating_add(1), bounds);
+    }
+
+    /// A process of `side` has this registered name.
+    pub fn learn(&mut self, side: Direction, pid: Pid, name: &[u8]) {
+        let limit = self.bounds.limit;
+        self.side_mut(side).names.learn(pid, name, limit);
+    }
+
+    /// No process of `side` has the name any more.
+    pub fn free(&mut self, side: Direction, name: &[u8]) {
+        self.side_mut(side).names.free(name);
+    }
+
+    /// The registered names that a process of `side` is known by.
+    #[must_use]
+    pub fn names(&self, side: Direction, pid: Pid) -> &[Box<[u8]>] {
+        self.side(side).names.of(pid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Direction::{Inbound, Outbound};
+
+    fn pid(id: u32) -> Pid {
+        Pid { id, serial: 0, creation: 1 }
+    }
+
+    fn reference(word: u32) -> Reference {
+        Reference { creation: 1, length: 1, words: [word, 0, 0, 0, 0] }
+    }
+
+    #[test]
+    fn an_answer_opens_once() {
+        let mut track = Track::new(10, 0);
+        track.call(Outbound, reference(1), pid(1), None);
+        assert!(!track.knows(Inbound, Asked::Call(reference(1), pid(2))));
+        assert!(!track.knows(Outbound, Asked::Call(reference(1), pid(1))));
+        track.settle(Inbound, Asked::Call(reference(1), pid(1)), None);
+        assert!(!track.knows(Inbound, Asked::Call(reference(1), pid(1))));
+        track.rex(Outbound, pid(1), Word::Rex);
+        track.rex(Outbound, pid(1), Word::Rex);
+        track.settle(Inbound, Asked::Rex(pid(1)), None);
+        assert!(track.knows(Inbound, Asked::Rex(pid(1))));
+        track.settle(Inbound, Asked::Rex(pid(1)), None);
+        assert!(!track.knows(Inbound, Asked::Rex(pid(1))));
+    }
+
+    #[test]
+    fn a_full_table_of_the_peer_takes_no_more() {
+        let mut track = Track::new(1, 0);
+        track.monitor(Inbound, reference(1), pid(1), Watched::Process(pid(9)));
+        assert!(!track.room(false) && track.room(true));
+        track.monitor(Inbound, reference(2), pid(1), Watched::Process(pid(9)));
+        assert!(track.watched(Inbound, reference(1), pid(1)).is_some());
+        assert!(track.watched(Inbound, reference(2), pid(1)).is_none());
+        track.monitor(Outbound, reference(3), pid(1), Watched::Process(pid(9)));
+        track.monitor(Outbound, reference(4), pid(1), Watched::Process(pid(9)));
+        assert!(!track.knows(Inbound, Asked::Monitor(reference(3))));
+        assert!(track.may_have_known(Inbound, Asked::Monitor(reference(3))));
+        assert!(!track.may_have_known(Inbound, Asked::Monitor(reference(4))));
+        assert!(track.knows(Inbound, Asked::Monitor(reference(4))));
+    }
+
+    #[test]
+    fn a_monitor_ends_with_what_it_watches() {
+        let mut track = Track::new(10, 0);
+        track.monitor(Outbound, reference(1), pid(1), Watched::Process(pid(9)));
+        let ends = |track: &Track, owner, watched| track.ends(Inbound, reference(1), owner, &watched);
+        for crossing in [false, true] {
+            assert!(ends(&track, pid(1), Watched::Process(pid(9))), "{crossing}");
+            assert!(!ends(&track, pid(2), Watched::Process(pid(9))), "{crossing}");
+            assert!(!ends(&track, pid(1), Watched::Process(pid(8))), "{crossing}");
+            assert!(!ends(&track, pid(1), Watched::Name(b"server"[..].into())), "{crossing}");
+            track.settle(Outbound, Asked::OwnMonitor(reference(1), pid(1)), None);
+        }
+        track.settle(Inbound, Asked::Monitor(reference(1)), None);
+        assert!(!ends(&track, pid(1), Watched::Process(pid(9))));
+    }
+
+    #[test]
+    fn a_link_counts_until_it_is_ended() {
+        let mut track = Track::new(10, 0);
+        let pair = Pair { peer: pid(1), guard: pid(2) };
+        track.link(pair);
+        track.link(pair);
+        track.link(Pair { peer: pid(3), guard: pid(2) });
+        assert!(track.is_linked(Outbound, pid(2)) && track.is_linked(Inbound, pid(1)));
+        track.unlink(Inbound, 7, pair);
+        track.unlink(Inbound, 7, Pair { peer: pid(3), guard: pid(2) });
+        // The guarded node has not heard of it.
+        assert!(!track.is_linked(Outbound, pid(2)) && track.is_linked(Inbound, pid(1)));
+        assert!(!track.knows(Inbound, Asked::Link(pair)) && track.knows(Outbound, Asked::Link(pair)));
+        track.settle(Outbound, Asked::Unlink(7, pair), None);
+        assert!(!track.is_linked(Inbound, pid(1)) && !track.knows(Outbound, Asked::Link(pair)));
+        assert!(track.is_linked(Inbound, pid(3)));
+    }
+
+    #[test]
+    fn a_name_is_learned_from_who_answers_for_it() {
+        let mut track = Track::new(10, 0);
+        track.call(Inbound, reference(1), pid(1), Some(b"server"));
+        track.settle(Outbound, Asked::Alias(reference(1)), Some(pid(7)));
+        assert_eq!(*track.names(Outbound, pid(7)), [Box::from(&b"server"[..])]);
+        track.call(Inbound, reference(2), pid(1), Some(b"other"));
+        track.call(Inbound, reference(2), pid(1), Some(b"server"));
+        track.settle(Outbound, Asked::Alias(reference(2)), Some(pid(8)));
+        assert!(track.names(Outbound, pid(8)).is_empty());
+        track.free(Outbound, b"server");
+        assert!(track.names(Outbound, pid(7)).is_empty());
+    }
+}

@@ -1,0 +1,264 @@
+//! Reading single terms in place: atoms, pids, references, small integers.
+//!
+//! Only the encodings that OTP 25 to 29 and its C library send are taken; every other spelling of the same value is a way to
+//! make two readers disagree, and ends the channel.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::error::Bad;
+use crate::term::atoms::{check_text, Atom, AtomView, Caches, Names, Ref as HeaderRef, Word};
+use crate::term::tag;
+
+/// The data ends inside a term.
+pub const SHORT: Bad = Bad("a term is cut short");
+
+/// A pid without its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pid {
+    /// Number.
+    pub id: u32,
+    /// Serial.
+    pub serial: u32,
+    /// Incarnation of its node.
+    pub creation: u32,
+}
+
+/// A reference without its node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// Incarnation of its node.
+    pub creation: u32,
+    /// How many of the words count.
+    pub length: u8,
+    /// As on the wire, the rest zero.
+    pub words: [u32; 5],
+}
+
+// Few large numbers are hashed faster than many small ones.
+impl Hash for Pid {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(u64::from(self.id) << 32 | u64::from(self.serial));
+        state.write_u32(self.creation);
+    }
+}
+
+impl Hash for Reference {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e] = self.words.map(u64::from);
+        state.write_u64(a << 32 | b);
+        state.write_u64(c << 32 | u64::from(self.creation));
+        if self.length > 3 {
+            state.write_u64(d << 32 | e);
+        }
+    }
+}
+
+/// The atoms that a message's terms name by position.
+#[derive(Clone, Copy)]
+pub enum Table<'a> {
+    /// None (pass-through frames).
+    Empty,
+    /// A header just read.
+    Header(&'a [HeaderRef], &'a Caches),
+    /// A message that was held.
+    Kept(&'a [(u16, Arc<Atom>)]),
+}
+
+impl<'a> Table<'a> {
+    /// The atom at a position.
+    #[must_use]
+    pub fn get(self, index: u8) -> Option<&'a Atom> {
+        match self {
+            Table::Empty => None,
+            Table::Header(refs, caches) => {
+                refs.get(usize::from(index)).and_then(|entry| caches.sent(entry.slot)).map(|atom| &**atom)
+            }
+            Table::Kept(entries) => entries.get(usize::from(index)).map(|(_, atom)| &**atom),
+        }
+    }
+
+    /// How many positions there are.
+    #[must_use]
+    pub fn len(self) -> usize {
+        match self {
+            Table::Empty => 0,
+            Table::Header(refs, _) => refs.len(),
+            Table::Kept(entries) => entries.len(),
+        }
+    }
+
+    /// Whether no atom can be named by position.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A cursor over the terms of one message.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    /// The bytes.
+    pub data: &'a [u8],
+    /// Where the next term begins.
+    pub pos: usize,
+    /// Atoms by position.
+    pub table: Table<'a>,
+    /// The two nodes.
+    pub names: &'a Names,
+    /// Whether an atom was written out so far.
+    pub inline: bool,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader at the first of these bytes.
+    #[must_use]
+    pub fn new(data: &'a [u8], table: Table<'a>, names: &'a Names) -> Self {
+        Reader { data, pos: 0, table, names, inline: false }
+    }
+
+    /// The next byte, not consumed.
+    #[inline]
+    pub fn peek(&self) -> Result<u8, Bad> {
+        self.data.get(self.pos).copied().ok_or(SHORT)
+    }
+
+    /// Consumes bytes.
+    pub fn take(&mut self, count: usize) -> Result<&'a [u8], Bad> {
+        let end = self.pos.checked_add(count).ok_or(SHORT)?;
+        let bytes = self.data.get(self.pos..end).ok_or(SHORT)?;
+        self.pos = end;
+        Ok(bytes)
+    }
+
+    /// Consumes so many bytes.
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], Bad> {
+        let bytes = self.data.get(self.pos..).and_then(<[u8]>::first_chunk).ok_or(SHORT)?;
+        self.pos += N;
+        Ok(bytes)
+    }
+
+    /// Consumes one byte.
+    #[inline]
+    pub fn u8(&mut self) -> Result<u8, Bad> {
+        let byte = self.peek()?;
+        self.pos += 1;
+        Ok(byte)
+    }
+
+    /// Consumes two bytes.
+    #[inline]
+    pub fn u16(&mut self) -> Result<u16, Bad> {
+        Ok(u16::from_be_bytes(*self.array()?))
+    }
+
+    /// Consumes four bytes.
+    #[inline]
+    pub fn u32(&mut self) -> Result<u32, Bad> {
+        Ok(u32::from_be_bytes(*self.array()?))
+    }
+
+    /// An atom.
+    #[inline]
+    pub fn atom(&mut self) -> Result<AtomView<'a>, Bad> {
+        if self.peek()? == tag::ATOM_REF {
+            self.pos += 1;
+            let index = self.u8()?;
+            let atom = self.table.get(index).ok_or(Bad("a term names an atom that its header doesn't have"))?;
+            return Ok(AtomView { text: &atom.text, word: atom.word, inline: false });
+        }
+        let text = self.text()?;
+        self.inline = true;
+        Ok(AtomView { text, word: self.names.word(text), inline: true })
+    }
+
+    /// The text of an atom that is written out.
+    pub fn text(&mut self) -> Result<&'a [u8], Bad> {
+        let length = match self.u8()? {
+            tag::SMALL_ATOM => usize::from(self.u8()?),
+            tag::ATOM => match usize::from(self.u16()?) {
+                0..=255 => return Err(Bad("an atom is not written in the shortest form")),
+                length => length,
+            },
+            _ => return Err(Bad("an atom was expected")),
+        };
+        let text = self.take(length)?;
+        check_text(text)?;
+        Ok(text)
+    }
+
+    /// A pid and its node.
+    #[inline]
+    pub fn pid(&mut self) -> Result<(AtomView<'a>, Pid), Bad> {
+        if self.u8()? != tag::PID {
+            return Err(Bad("a pid was expected"));
+        }
+        let node = self.atom()?;
+        let b = self.array::<12>()?;
+        let word = |i: usize| u32::from_be_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
+        if node.word == Word::Guard && word(0) >= 1 << 28 {
+            return Err(Bad("a pid of the guarded node is out of range"));
+        }
+        Ok((node, Pid { id: word(0), serial: word(4), creation: word(8) }))
+    }
+
+    /// A reference and its node.
+    #[inline]
+    pub fn reference(&mut self) -> Result<(AtomView<'a>, Reference), Bad> {
+        if self.u8()? != tag::REFERENCE {
+            return Err(Bad("a reference was expected"));
+        }
+        let length = self.u16()?;
+        if !(1..=5).contains(&length) {
+            return Err(Bad("a reference has no words, or more than five"));
+        }
+        let node = self.atom()?;
+        let creation = self.u32()?;
+        let mut words = [0; 5];
+        if length == 3 {
+            // Most are so.
+            let b = self.array::<12>()?;
+            let word = |i: usize| u32::from_be_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
+            words = [word(0), word(4), word(8), 0, 0];
+        } else {
+            for word in words.iter_mut().take(usize::from(length)) {
+                *word = self.u32()?;
+            }
+        }
+        // Nodes make them of three words, and of five where a process is in them.
+        if node.word == Word::Guard && (words[0] >= 1 << 18 || !matches!(length, 3 | 5)) {
+            return Err(Bad("a reference of the guarded node is out of range"));
+        }
+        Ok((node, Reference { creation, length: length as u8, words }))
+    }
+
+    /// An integer that fits into 64 bits and is not negative.
+    pub fn unsigned(&mut self) -> Result<u64, Bad> {
+        const NOT: Bad = Bad("a small integer that is not negative was expected");
+        match self.u8()? {
+            tag::SMALL_INTEGER => Ok(u64::from(self.u8()?)),
+            tag::INTEGER => u64::try_from(self.u32()?.cast_signed()).map_err(|_| NOT),
+            tag::SMALL_BIG => {
+                let length = usize::from(self.u8()?);
+                let sign = self.u8()?;
+                if sign != 0 || !(1..=8).contains(&length) {
+                    return Err(NOT);
+                }
+                let mut bytes = [0; 8];
+                bytes[..length].copy_from_slice(self.take(length)?);
+                Ok(u64::from_le_bytes(bytes))
+            }
+            _ => Err(NOT),
+        }
+    }
+
+    /// The arity of a tuple whose elements come next.
+    pub fn tuple(&mut self) -> Result<u32, Bad> {
+        match self.u8()? {
+            tag::SMALL_TUPLE => Ok(u32::from(self.u8()?)),
+            tag::LARGE_TUPLE => self.u32(),
+            _ => Err(Bad("a tuple was expected")),
+        }
+    }
+}

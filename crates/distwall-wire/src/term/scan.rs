@@ -1,0 +1,598 @@
+//! Walking over terms without building them.
+//!
+//! # Theory of operation
+//!
+//! A term is a tree written in prefix order, so one number is enough to know where it ends: how many subterms are still
+//! `need`ed. A leaf takes one away; a container of n takes one away and adds n. A stack remembers, for each open container,
+//! the value of `need` at which it will be complete: its height is the depth, and it tells keys from values in a map.
+//! There is no recursion. The two terms that a VM reads by recursion (an export's arity, the integers and the pid of a fun)
+//! are read here as part of their container's fixed head.
+//!
+//! A [`Scanner`] can stop between two tokens and go on with the next fragment's bytes ([`Scanner::feed`]); a token cut in
+//! two waits in `carry`.
+
+use crate::error::Bad;
+use crate::limits::budget::{Budget, Claim};
+use crate::limits::Limits;
+use crate::term::atoms::{AtomView, Names, Word};
+use crate::term::reader::{Pid, Reader, Reference, Table, SHORT};
+use crate::term::tag;
+
+/// What a scan is to look out for.
+#[derive(Clone, Copy)]
+pub struct Watch<'a> {
+    /// Atoms by position.
+    pub table: Table<'a>,
+    /// The two nodes.
+    pub names: &'a Names,
+    /// Whether native records were negotiated.
+    pub records: bool,
+    /// Caps.
+    pub limits: &'a Limits,
+    /// Where the message comes from the peer.
+    pub guarded: Option<Guarded<'a>>,
+    /// Whose pids and references are noted.
+    pub discloses: Option<Word>,
+}
+
+/// The nodes, apart from the two ends, that messages may carry pids of.
+pub trait NodeList {
+    /// True if pids of this node may stand in payloads.
+    fn allows_node(&self, node: &[u8]) -> bool;
+}
+
+/// What a message of the peer may carry, and leave behind in the guarded node.
+#[derive(Clone, Copy)]
+pub struct Guarded<'a> {
+    /// The nodes whose pids it may carry.
+    pub nodes: &'a dyn NodeList,
+    /// The same by the candidate for the policy.
+    pub shadow: Option<&'a dyn NodeList>,
+    /// What is left behind is spent from this.
+    pub budget: &'a Budget,
+    /// The incarnations of the peer and of the guarded node.
+    pub creations: [u32; 2],
+}
+
+impl Watch<'_> {
+    /// For terms that have been scanned before: nothing is noted.
+    #[must_use]
+    pub fn quiet(&self) -> Self {
+        Watch { guarded: None, discloses: None, ..*self }
+    }
+
+    /// For what is no part of the message itself: nothing is disclosed.
+    #[must_use]
+    pub fn aside(&self) -> Self {
+        Watch { discloses: None, ..*self }
+    }
+}
+
+/// What stood in the terms.
+#[derive(Default)]
+pub struct Found {
+    /// A pid, port or reference of a node that the policy doesn't let into payloads.
+    pub third_node: bool,
+    /// Likewise, by the candidate for the policy.
+    pub shadow_third_node: bool,
+    /// Funs and exports.
+    pub funs: u32,
+    /// Atoms that were written out.
+    inline: u32,
+    /// A limit that was exceeded.
+    pub over: Option<&'static str>,
+    /// Atoms and funs that are new to the guarded node.
+    pub claim: Claim,
+    /// Processes of the sender. Where there are more than tracking keeps, the first ones.
+    pub pids: Vec<Pid>,
+    /// References of the sender, likewise.
+    pub references: Vec<Reference>,
+}
+
+impl Found {
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.third_node = false;
+        self.shadow_third_node = false;
+        self.funs = 0;
+        self.inline = 0;
+        self.over = None;
+        self.claim.clear();
+        self.pids.clear();
+        self.references.clear();
+    }
+
+    /// Notes an atom's text.
+    pub fn atom(&mut self, text: &[u8], watch: &Watch<'_>) {
+        if let (Some(Guarded { budget, .. }), None) = (watch.guarded, self.over) {
+            self.over = self.claim.atom(budget, text, watch.limits).err();
+        }
+    }
+
+    fn fun(&mut self, parts: &[&[u8]], watch: &Watch<'_>) {
+        self.funs = self.funs.saturating_add(1);
+        if let (Some(Guarded { budget, .. }), None) = (watch.guarded, self.over) {
+            self.over = self.claim.fun(budget, parts, watch.limits).err();
+        }
+    }
+
+    fn node(&mut self, node: AtomView<'_>, creation: u32, watch: &Watch<'_>) {
+        if let Some(Guarded { nodes, shadow, .. }) = watch.guarded {
+            if node.word != Word::Peer && node.word != Word::Guard {
+                self.third_node |= !nodes.allows_node(node.text);
+                self.shadow_third_node |= shadow.is_some_and(|shadow| !shadow.allows_node(node.text));
+            }
+        }
+        self.incarnation(node, creation, watch);
+        self.inline(node, watch);
+    }
+
+    /// Notes a node and its incarnation, where that is not one of the two ends as they are now.
+    #[inline]
+    pub fn incarnation(&mut self, node: AtomView<'_>, creation: u32, watch: &Watch<'_>) {
+        if let Some(Guarded { budget, creations: [peer, guard], .. }) = watch.guarded {
+            let known = match node.word {
+                Word::Peer => creation == peer,
+                Word::Guard => creation == guard,
+                _ => false,
+            };
+            if !known && self.over.is_none() {
+                self.over = self.claim.node(budget, (node.text, creation), watch.limits).err();
+            }
+        }
+    }
+
+    /// Notes an atom if it is written out (those in the header are noted with the header).
+    pub fn inline(&mut self, atom: AtomView<'_>, watch: &Watch<'_>) {
+        if atom.inline {
+            self.written(atom.text, watch);
+        }
+    }
+
+    /// Notes an atom that is written out.
+    fn written(&mut self, text: &[u8], watch: &Watch<'_>) {
+        self.inline = self.inline.saturating_add(1);
+        if u64::from(self.inline) > watch.limits.inline_atoms() && watch.guarded.is_some() {
+            self.over.get_or_insert("inline_atoms");
+        }
+        self.atom(text, watch);
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Level {
+    /// The value of `need` at which this container is complete.
+    until: u64,
+    /// For a map whose keys are compared: where its spans begin, plus one; [`PROPER`] for a list whose tail has to be NIL; 0
+    /// for all else.
+    spans: u32,
+}
+
+const PROPER: u32 = u32::MAX;
+
+impl Level {
+    /// Around the whole term; never complete.
+    const OUTERMOST: Level = Level { until: u64::MAX, spans: 0 };
+}
+
+impl Default for Level {
+    fn default() -> Self {
+        Level::OUTERMOST
+    }
+}
+
+/// The state of a walk.
+#[derive(Default)]
+pub struct Scanner {
+    need: u64,
+    /// The innermost container that is open, and those around it.
+    level: Level,
+    outer: Vec<Level>,
+    /// Bytes of a binary, string or big integer still to pass over.
+    skip: u64,
+    carry: Vec<u8>,
+    /// How long `carry` has to get before it is worth another look.
+    again: usize,
+    /// Where each key of the open maps lies.
+    spans: Vec<(u32, u32)>,
+    /// Whether the term has to be a proper list (if it is one at all).
+    proper: bool,
+    /// What stood in the terms so far.
+    pub found: Found,
+}
+
+/// A term that asks for more subterms than any message could hold.
+const MAX_NEED: u64 = u32::MAX as u64;
+/// Maps with more keys than this are not searched for equal keys (the VM does that as well).
+const MAX_KEYS: u64 = 1 << 16;
+
+/// Were two spellings of one term let through, two readers could take them for two terms: equal keys of a map, for one.
+const NOT_SHORTEST: Bad = Bad("a number is not written in the shortest form");
+
+enum Stop {
+    /// The token at the cursor is not complete.
+    Short,
+    Bad(Bad),
+}
+
+impl From<Bad> for Stop {
+    fn from(bad: Bad) -> Self {
+        Stop::Bad(bad)
+    }
+}
+
+impl Scanner {
+    /// Walks over one whole term at `pos`; returns where it ends.
+    pub fn whole(&mut self, data: &[u8], pos: usize, watch: &Watch<'_>) -> Result<usize, Bad> {
+        self.begin(false);
+        self.finish(data, pos, watch)
+    }
+
+    /// The same for a list that has to be proper: the arguments of a spawn request.
+    pub fn whole_proper(&mut self, data: &[u8], pos: usize, watch: &Watch<'_>) -> Result<usize, Bad> {
+        self.begin(true);
+        self.finish(data, pos, watch)
+    }
+
+    fn finish(&mut self, data: &[u8], pos: usize, watch: &Watch<'_>) -> Result<usize, Bad> {
+        match self.run(data, pos, watch, true) {
+            Ok(end) if self.need == 0 && self.skip == 0 => Ok(end),
+            Ok(_) => Err(SHORT),
+            Err(bad) => Err(bad),
+        }
+    }
+
+    /// Begins a term that comes in parts.
+    pub fn begin(&mut self, proper: bool) {
+        self.need = 1;
+        self.level = Level::OUTERMOST;
+        self.outer.clear();
+        self.skip = 0;
+        self.carry.clear();
+        self.again = 0;
+        self.spans.clear();
+        self.proper = proper;
+    }
+
+    /// Walks over the next part (the `last` one?); bytes behind the end of the term are an error.
+    pub fn feed(&mut self, part: &[u8], last: bool, watch: &Watch<'_>) -> Result<(), Bad> {
+        if self.carry.is_empty() {
+            let end = self.run(part, 0, watch, false)?;
+            return self.rest(&part[end..]);
+        }
+        self.carry.extend_from_slice(part);
+        // A long token is read again only when twice as much of it is there, or many small parts would cost their square.
+        if self.carry.len() < self.again && !last {
+            return Ok(());
+        }
+        let joined = std::mem::take(&mut self.carry);
+        let end = self.run(&joined, 0, watch, false)?;
+        self.rest(&joined[end..])
+    }
+
+    fn rest(&mut self, tail: &[u8]) -> Result<(), Bad> {
+        const LONG: usize = 4096;
+        if self.finished() && !tail.is_empty() {
+            return Err(Bad("bytes follow the end of a message"));
+        }
+        self.again = if tail.len() > LONG { 2 * tail.len() } else { 0 };
+        self.carry.extend_from_slice(tail);
+        Ok(())
+    }
+
+    /// Whether the term is complete.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        self.need == 0 && self.skip == 0
+    }
+
+    /// Bytes kept between parts.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.carry.len() + self.outer.capacity() * size_of::<Level>()
+    }
+
+    /// Goes on until the term is complete or the data ends; returns where.
+    fn run(&mut self, data: &[u8], mut pos: usize, watch: &Watch<'_>, whole: bool) -> Result<usize, Bad> {
+        loop {
+            if self.skip > 0 {
+                let step = self.skip.min((data.len() - pos) as u64);
+                pos += step as usize;
+                self.skip -= step;
+                if self.skip > 0 {
+                    return Ok(pos);
+                }
+            }
+            if self.need == 0 || pos >= data.len() {
+                return Ok(pos);
+            }
+            let Level { until, spans } = self.level;
+            if spans == PROPER {
+                if self.need - until == 1 && data[pos] != tag::NIL {
+                    return Err(Bad("the arguments of a spawn request are not a proper list"));
+                }
+            } else if spans != 0 {
+                let at = pos as u32;
+                if (self.need - until).is_multiple_of(2) {
+                    self.spans.push((at, at));
+                } else if let Some(span) = self.spans.last_mut() {
+                    span.1 = at;
+                }
+            }
+            match self.token(data, &mut pos, watch, whole) {
+                Ok(()) => {}
+                Err(Stop::Short) if whole => return Err(SHORT),
+                Err(Stop::Short) => return Ok(pos),
+                Err(Stop::Bad(bad)) => return Err(bad),
+            }
+            while self.level.until == self.need {
+                if !matches!(self.level.spans, 0 | PROPER) {
+                    distinct_keys(data, &mut self.spans, self.level.spans as usize - 1)?;
+                }
+                self.level = self.outer.pop().unwrap_or_default();
+            }
+        }
+    }
+
+    #[inline]
+    fn open(&mut self, children: u64, spans: u32, watch: &Watch<'_>) -> Result<(), Stop> {
+        self.need -= 1;
+        if children == 0 {
+            return Ok(());
+        }
+        if self.outer.len() as u64 >= watch.limits.term_depth() {
+            return Err(Bad("a term is nested deeper than the limit term_depth").into());
+        }
+        self.outer.push(std::mem::replace(&mut self.level, Level { until: self.need, spans }));
+        self.need += children;
+        if self.need > MAX_NEED {
+            return Err(Bad("a term has more subterms than a message can hold").into());
+        }
+        Ok(())
+    }
+
+    /// Consumes one token: a leaf, or the head of a container.
+    #[inline]
+    fn token(&mut self, data: &[u8], pos: &mut usize, watch: &Watch<'_>, whole: bool) -> Result<(), Stop> {
+        let start = *pos;
+        let left = data.len() - start;
+        let be32 = |at: usize| u32::from_be_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]);
+        macro_rules! fixed {
+            ($size:expr) => {
+                if left < $size {
+                    return Err(Stop::Short);
+                }
+                *pos = start + $size;
+            };
+        }
+        match data[start] {
+            tag::SMALL_INTEGER => {
+                fixed!(2);
+            }
+            tag::ATOM_REF => {
+                fixed!(2);
+                if usize::from(data[start + 1]) >= watch.table.len() {
+                    return Err(Bad("a term names an atom that its header doesn't have").into());
+                }
+            }
+            tag::INTEGER => {
+                fixed!(5);
+                if be32(start + 1) < 256 {
+                    return Err(NOT_SHORTEST.into());
+                }
+            }
+            tag::NIL => {
+                fixed!(1);
+            }
+            tag::SMALL_TUPLE => {
+                fixed!(2);
+                return self.open(u64::from(data[start + 1]), 0, watch);
+            }
+            tag::LARGE_TUPLE => {
+                fixed!(5);
+                let arity = be32(start + 1);
+                if !(256..1 << 24).contains(&arity) {
+                    return Err(Bad("a large tuple has an arity out of range").into());
+                }
+                return self.open(u64::from(arity), 0, watch);
+            }
+            tag::LIST => {
+                fixed!(5);
+                let length = be32(start + 1);
+                if length == 0 {
+                    return Err(Bad("a list of no elements is not written as NIL").into());
+                }
+                let spans = if self.proper && self.outer.is_empty() { PROPER } else { 0 };
+                return self.open(u64::from(length) + 1, spans, watch);
+            }
+            tag::MAP => {
+                fixed!(5);
+                let pairs = u64::from(be32(start + 1));
+                let searched = whole && (2..=MAX_KEYS).contains(&pairs);
+                let spans = if searched { self.spans.len() as u32 + 1 } else { 0 };
+                return self.open(pairs * 2, spans, watch);
+            }
+            tag::BINARY => {
+                fixed!(5);
+                self.skip = u64::from(be32(start + 1));
+            }
+            tag::STRING => {
+                fixed!(3);
+                self.skip = u64::from(u16::from_be_bytes([data[start + 1], data[start + 2]]));
+            }
+            tag::FLOAT => {
+                fixed!(9);
+                if data[start + 1] & 0x7f == 0x7f && data[start + 2] & 0xf0 == 0xf0 {
+                    return Err(Bad("a float is not a number").into());
+                }
+            }
+            tag::BIT_BINARY => {
+                fixed!(6);
+                let length = be32(start + 1);
+                if length == 0 || !(1..=8).contains(&data[start + 5]) {
+                    return Err(Bad("a bit string has no bits, or more than 8 in its last byte").into());
+                }
+                self.skip = u64::from(length);
+            }
+            tag::SMALL_BIG => {
+                let length = data.get(start + 1).map_or(1, |length| usize::from(*length));
+                fixed!(3 + length);
+                // The C library writes integers of four bytes so where a VM would not.
+                if length < 4 || data[start + 2 + length] == 0 {
+                    return Err(NOT_SHORTEST.into());
+                }
+                self.big(length as u64, data[start + 2], watch)?;
+            }
+            tag::LARGE_BIG => {
+                fixed!(6);
+                let length = be32(start + 1);
+                if length < 256 {
+                    return Err(NOT_SHORTEST.into());
+                }
+                self.big(u64::from(length), data[start + 5], watch)?;
+                self.skip = u64::from(length);
+            }
+            _ => return self.composed(data, pos, watch),
+        }
+        self.need -= 1;
+        Ok(())
+    }
+
+    fn big(&mut self, length: u64, sign: u8, watch: &Watch<'_>) -> Result<(), Bad> {
+        if sign > 1 {
+            return Err(Bad("a big integer has no sign"));
+        }
+        if length > watch.limits.bigint_bytes() {
+            self.found.over.get_or_insert("bigint_bytes");
+        }
+        Ok(())
+    }
+
+    /// Tokens that hold atoms: read by a cursor, which says where the data ends too early.
+    fn composed(&mut self, data: &[u8], pos: &mut usize, watch: &Watch<'_>) -> Result<(), Stop> {
+        let mut reader = Reader { pos: *pos, ..Reader::new(data, watch.table, watch.names) };
+        let tag = data[*pos];
+        let children = match self.read(tag, &mut reader, watch) {
+            Ok(children) => children,
+            Err(SHORT) => return Err(Stop::Short),
+            Err(bad) => return Err(Stop::Bad(bad)),
+        };
+        *pos = reader.pos;
+        self.open(children, 0, watch)
+    }
+
+    fn read(&mut self, tag: u8, reader: &mut Reader<'_>, watch: &Watch<'_>) -> Result<u64, Bad> {
+        match tag {
+            tag::ATOM | tag::SMALL_ATOM => {
+                let text = reader.text()?;
+                self.found.written(text, watch);
+                Ok(0)
+            }
+            tag::PID => {
+                let (node, pid) = reader.pid()?;
+                self.found.node(node, pid.creation, watch);
+                if watch.discloses == Some(node.word) && (self.found.pids.len() as u64) < watch.limits.tracked() {
+                    self.found.pids.push(pid);
+                }
+                Ok(0)
+            }
+            tag::REFERENCE => {
+                let (node, reference) = reader.reference()?;
+                self.found.node(node, reference.creation, watch);
+                let room = (self.found.references.len() as u64) < watch.limits.tracked();
+                if watch.discloses == Some(node.word) && room {
+                    self.found.references.push(reference);
+                }
+                Ok(0)
+            }
+            tag::PORT | tag::V4_PORT => {
+                reader.pos += 1;
+                let node = reader.atom()?;
+                reader.take(if tag == tag::PORT { 4 } else { 8 })?;
+                let creation = reader.u32()?;
+                self.found.node(node, creation, watch);
+                Ok(0)
+            }
+            tag::EXPORT => {
+                reader.pos += 1;
+                let module = reader.atom()?;
+                let function = reader.atom()?;
+                if reader.u8()? != tag::SMALL_INTEGER {
+                    return Err(Bad("the arity of an export is not a small integer"));
+                }
+                let arity = reader.u8()?;
+                self.found.fun(&[module.text, function.text, &[arity]], watch);
+                self.found.inline(module, watch);
+                self.found.inline(function, watch);
+                Ok(0)
+            }
+            tag::FUN => {
+                reader.pos += 1;
+                let head = reader.take(29)?;
+                let free = u32::from_be_bytes([head[25], head[26], head[27], head[28]]);
+                if free > 255 {
+                    return Err(Bad("a fun has more than 255 free variables"));
+                }
+                let module = reader.atom()?;
+                let numbers = reader.pos;
+                for _ in 0..2 {
+                    match reader.u8()? {
+                        tag::SMALL_INTEGER => reader.take(1)?,
+                        tag::INTEGER => reader.take(4)?,
+                        _ => return Err(Bad("an index of a fun is not a small integer")),
+                    };
+                }
+                // All of these: which ones make a fun another one differs between releases.
+                let numbers = &reader.data[numbers..reader.pos];
+                let (node, pid) = reader.pid()?;
+                self.found.fun(&[module.text, &head[4..25], numbers], watch);
+                self.found.inline(module, watch);
+                self.found.node(node, pid.creation, watch);
+                Ok(u64::from(free))
+            }
+            tag::RECORD if watch.records => {
+                reader.pos += 1;
+                let fields = reader.u32()?;
+                if fields > 4096 || reader.u8()? > 1 {
+                    return Err(Bad("a native record has flags that nobody knows, or too many fields"));
+                }
+                let atoms = reader.pos;
+                for _ in 0..fields + 2 {
+                    reader.atom()?;
+                }
+                // Noted only when all of them are there: a token cut in two is read again.
+                reader.pos = atoms;
+                let mut names = Vec::with_capacity(fields as usize);
+                for i in 0..fields + 2 {
+                    let atom = reader.atom()?;
+                    self.found.inline(atom, watch);
+                    if i >= 2 {
+                        names.push(atom.text);
+                    }
+                }
+                names.sort_unstable();
+                if names.windows(2).any(|pair| pair[0] == pair[1]) {
+                    return Err(Bad("a native record has the same field twice"));
+                }
+                Ok(u64::from(fields))
+            }
+            _ => Err(Bad("a term has a tag that no node sends")),
+        }
+    }
+}
+
+/// Equal keys in a map end a VM's connection. Equal keys are equal bytes here, as only one spelling of a term is taken.
+fn distinct_keys(data: &[u8], spans: &mut Vec<(u32, u32)>, from: usize) -> Result<(), Bad> {
+    let key = |span: &(u32, u32)| data.get(span.0 as usize..span.1 as usize);
+    let equal = if spans.len() - from <= 8 {
+        spans[from..].iter().enumerate().any(|(i, a)| spans[from + i + 1..].iter().any(|b| key(a) == key(b)))
+    } else {
+        spans[from..].sort_unstable_by(|a, b| key(a).cmp(&key(b)));
+        spans[from..].windows(2).any(|pair| key(&pair[0]) == key(&pair[1]))
+    };
+    spans.truncate(from);
+    if equal {
+        return Err(Bad("a map has the same key twice"));
+    }
+    Ok(())
+}

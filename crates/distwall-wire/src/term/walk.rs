@@ -1,0 +1,362 @@
+//! Walking over terms that the scanner has accepted: passing over them, and lists in all their spellings.
+//!
+//! One list may be written as a string, as a list, or as lists that stand in the tails of others; what is left of it behind
+//! some elements is then no term on the wire. A [`Value`] is either: it is read element by element, and all spellings look alike.
+
+use crate::error::Bad;
+use crate::term::reader::{Reader, SHORT};
+use crate::term::tag;
+use crate::term::write::put_atom;
+
+/// The text of an atom; it has been checked before.
+#[inline]
+pub fn atom<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Bad> {
+    match reader.u8()? {
+        tag::ATOM_REF => {
+            let index = reader.u8()?;
+            reader.table.get(index).map(|atom| &*atom.text).ok_or(SHORT)
+        }
+        tag::SMALL_ATOM => {
+            let length = usize::from(reader.u8()?);
+            reader.take(length)
+        }
+        tag::ATOM => {
+            let length = usize::from(reader.u16()?);
+            reader.take(length)
+        }
+        _ => Err(Bad("an atom was expected")),
+    }
+}
+
+/// Whether an atom comes next.
+#[must_use]
+pub fn is_atom(reader: &Reader<'_>) -> bool {
+    matches!(reader.peek(), Ok(tag::ATOM_REF | tag::SMALL_ATOM | tag::ATOM))
+}
+
+/// Whether a list comes next, proper or not.
+#[must_use]
+pub fn is_list(reader: &Reader<'_>) -> bool {
+    matches!(reader.peek(), Ok(tag::NIL | tag::STRING | tag::LIST))
+}
+
+/// Passes over that many terms.
+pub fn skip(reader: &mut Reader<'_>, count: u64) -> Result<(), Bad> {
+    let mut need = count;
+    while need > 0 {
+        need = (need - 1).checked_add(children(reader)?).ok_or(SHORT)?;
+    }
+    Ok(())
+}
+
+/// Copies that many terms, with atoms that are named by position written out (the sizes that funs claim stay as they are). Two
+/// bytes can stand for an atom of a thousand, so it fails where `out` would get much longer than `limit`.
+pub fn expand(reader: &mut Reader<'_>, count: u64, out: &mut Vec<u8>, limit: u64) -> Result<(), Bad> {
+    let mut need = count;
+    while need > 0 {
+        if out.len() as u64 > limit {
+            return Err(Bad("a message is too long with its atoms written out"));
+        }
+        let start = reader.pos;
+        let more = children(reader)?;
+        let token = &reader.data[start..reader.pos];
+        // Behind each kind's fixed head, how many atoms stand first.
+        let (head, atoms) = match token.first() {
+            Some(&tag::ATOM_REF) => (0, 1),
+            Some(&(tag::PID | tag::PORT | tag::V4_PORT)) => (1, 1),
+            Some(&tag::REFERENCE) => (3, 1),
+            Some(&tag::EXPORT) => (1, 2),
+            Some(&tag::FUN) => (30, 1),
+            Some(&tag::RECORD) => {
+                let fields = u32::try_from(more).map_err(|_| SHORT)?;
+                (6, fields as usize + 2)
+            }
+            _ => (token.len(), 0),
+        };
+        out.extend_from_slice(token.get(..head).ok_or(SHORT)?);
+        let mut part = Reader { pos: start + head, ..*reader };
+        for _ in 0..atoms {
+            let text = atom(&mut part)?;
+            put_atom(out, text);
+        }
+        if let Some(&tag::FUN) = token.first() {
+            // Two numbers, then a pid.
+            let numbers = part.pos;
+            skip(&mut part, 2)?;
+            out.extend_from_slice(&reader.data[numbers..part.pos]);
+            out.push(part.u8()?);
+            let node = atom(&mut part)?;
+            put_atom(out, node);
+        }
+        out.extend_from_slice(&reader.data[part.pos..reader.pos]);
+        need = (need - 1).checked_add(more).ok_or(SHORT)?;
+    }
+    Ok(())
+}
+
+/// Passes over a leaf or the head of a container; says how many terms follow that belong to it.
+#[inline]
+fn children(reader: &mut Reader<'_>) -> Result<u64, Bad> {
+    match reader.u8()? {
+        tag::SMALL_INTEGER | tag::ATOM_REF => reader.take(1)?,
+        tag::INTEGER => reader.take(4)?,
+        tag::NIL => reader.take(0)?,
+        tag::SMALL_TUPLE => return Ok(u64::from(reader.u8()?)),
+        tag::LARGE_TUPLE => return Ok(u64::from(reader.u32()?)),
+        tag::LIST => return Ok(u64::from(reader.u32()?) + 1),
+        tag::MAP => return Ok(u64::from(reader.u32()?) * 2),
+        tag::FLOAT => reader.take(8)?,
+        tag::SMALL_ATOM => {
+            let length = usize::from(reader.u8()?);
+            reader.take(length)?
+        }
+        tag::ATOM | tag::STRING => {
+            let length = usize::from(reader.u16()?);
+            reader.take(length)?
+        }
+        tag::BINARY => {
+            let length = reader.u32()? as usize;
+            reader.take(length)?
+        }
+        tag::BIT_BINARY | tag::LARGE_BIG => {
+            let length = reader.u32()? as usize;
+            reader.take(1)?;
+            reader.take(length)?
+        }
+        tag::SMALL_BIG => {
+            let length = usize::from(reader.u8()?);
+            reader.take(1 + length)?
+        }
+        tag::PID => {
+            atom(reader)?;
+            reader.take(12)?
+        }
+        tag::PORT => {
+            atom(reader)?;
+            reader.take(8)?
+        }
+        tag::V4_PORT => {
+            atom(reader)?;
+            reader.take(12)?
+        }
+        tag::REFERENCE => {
+            let words = usize::from(reader.u16()?);
+            atom(reader)?;
+            reader.take(4 + 4 * words)?
+        }
+        tag::EXPORT => {
+            atom(reader)?;
+            atom(reader)?;
+            reader.take(2)?
+        }
+        tag::FUN => {
+            let fun = Fun::read(reader)?;
+            return Ok(u64::from(fun.free));
+        }
+        tag::RECORD => {
+            let fields = reader.u32()?;
+            reader.take(1)?;
+            for _ in 0..u64::from(fields) + 2 {
+                atom(reader)?;
+            }
+            return Ok(u64::from(fields));
+        }
+        _ => return Err(Bad("a term has a tag that no node sends")),
+    };
+    Ok(0)
+}
+
+/// The fixed part of a fun; its free variables follow as terms.
+pub struct Fun<'a> {
+    /// How many arguments it takes.
+    pub arity: u8,
+    /// Digest of its module's code, and its number in there.
+    pub identity: &'a [u8],
+    /// How many free variables follow.
+    pub free: u32,
+    /// Module.
+    pub module: &'a [u8],
+    /// What older releases told funs apart by.
+    pub numbers: [i32; 2],
+}
+
+impl<'a> Fun<'a> {
+    /// Reads what stands behind the tag.
+    pub fn read(reader: &mut Reader<'a>) -> Result<Self, Bad> {
+        reader.take(4)?;
+        let arity = reader.u8()?;
+        let identity = reader.take(20)?;
+        let free = reader.u32()?;
+        let module = atom(reader)?;
+        let mut numbers = [0; 2];
+        for number in &mut numbers {
+            *number = match reader.u8()? {
+                tag::SMALL_INTEGER => i32::from(reader.u8()?),
+                tag::INTEGER => reader.u32()?.cast_signed(),
+                _ => return Err(Bad("an index of a fun is not a small integer")),
+            };
+        }
+        if reader.u8()? != tag::PID {
+            return Err(Bad("a pid was expected"));
+        }
+        atom(reader)?;
+        reader.take(12)?;
+        Ok(Fun { arity, identity, free, module, numbers })
+    }
+}
+
+/// An integer, however it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Integer<'a> {
+    /// Of less than 64 bits.
+    Small(i64),
+    /// Any other: whether it is negative, and its bytes, the lowest first, without zeros at the end.
+    Big(bool, &'a [u8]),
+}
+
+/// Reads an integer; None, and nothing consumed, where something else comes next.
+#[inline]
+pub fn integer<'a>(reader: &mut Reader<'a>) -> Result<Option<Integer<'a>>, Bad> {
+    let length = match reader.peek()? {
+        tag::SMALL_INTEGER => return Ok(Some(Integer::Small(i64::from(reader.take(2)?[1])))),
+        tag::INTEGER => {
+            reader.u8()?;
+            return Ok(Some(Integer::Small(i64::from(reader.u32()?.cast_signed()))));
+        }
+        tag::SMALL_BIG => usize::from(reader.take(2)?[1]),
+        tag::LARGE_BIG => {
+            reader.u8()?;
+            reader.u32()? as usize
+        }
+        _ => return Ok(None),
+    };
+    let negative = reader.u8()? != 0;
+    let bytes = reader.take(length)?;
+    let digits = &bytes[..bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)];
+    if digits.len() > 7 {
+        return Ok(Some(Integer::Big(negative, digits)));
+    }
+    let value = digits.iter().rev().fold(0, |value, byte| value << 8 | i64::from(*byte));
+    Ok(Some(Integer::Small(if negative { -value } else { value })))
+}
+
+/// What a value is, as far as lists are concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A list that has a first element.
+    Cons,
+    /// The empty list.
+    Nil,
+    /// No list.
+    Other,
+}
+
+/// How much of a list is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// A term begins at the reader.
+    Term,
+    /// So many elements, then a tail.
+    List(u32),
+    /// So many bytes that are the elements; no tail.
+    Text(u16),
+}
+
+/// A term, or what is left of a list.
+#[derive(Clone, Copy)]
+pub struct Value<'a> {
+    /// Where it begins.
+    pub reader: Reader<'a>,
+    /// A term, or part of a list.
+    pub rest: Rest,
+}
+
+/// Every small integer as a term: the elements of a string.
+static BYTES: [[u8; 2]; 256] = {
+    let mut bytes = [[tag::SMALL_INTEGER, 0]; 256];
+    let mut value = 0;
+    while value < 256 {
+        bytes[value][1] = value as u8;
+        value += 1;
+    }
+    bytes
+};
+
+impl<'a> Value<'a> {
+    /// The term at the reader.
+    #[must_use]
+    pub fn new(reader: Reader<'a>) -> Self {
+        Value { reader, rest: Rest::Term }
+    }
+
+    /// Whether it is a whole term (then its bytes say what it is).
+    #[must_use]
+    pub fn is_term(&self) -> bool {
+        self.rest == Rest::Term
+    }
+
+    /// Finds out what it is; goes into it if it is a list.
+    #[inline]
+    pub fn open(&mut self) -> Result<Shape, Bad> {
+        loop {
+            match self.rest {
+                Rest::List(0) => self.rest = Rest::Term,
+                Rest::Text(0) => return Ok(Shape::Nil),
+                Rest::List(_) | Rest::Text(_) => return Ok(Shape::Cons),
+                Rest::Term => match self.reader.peek()? {
+                    tag::LIST => {
+                        self.reader.u8()?;
+                        self.rest = Rest::List(self.reader.u32()?);
+                    }
+                    tag::STRING => {
+                        self.reader.u8()?;
+                        self.rest = Rest::Text(self.reader.u16()?);
+                    }
+                    tag::NIL => {
+                        self.reader.u8()?;
+                        self.rest = Rest::Text(0);
+                    }
+                    _ => return Ok(Shape::Other),
+                },
+            }
+        }
+    }
+
+    /// Shows the first element of a list that was opened; `visit` has to consume it.
+    #[inline]
+    pub fn element<T>(&mut self, visit: impl FnOnce(&mut Value<'a>) -> Result<T, Bad>) -> Result<T, Bad> {
+        match self.rest {
+            Rest::List(count) if count > 0 => {
+                self.rest = Rest::Term;
+                let seen = visit(self)?;
+                self.rest = Rest::List(count - 1);
+                Ok(seen)
+            }
+            Rest::Text(count) if count > 0 => {
+                let data = &BYTES[usize::from(self.reader.u8()?)];
+                self.rest = Rest::Text(count - 1);
+                visit(&mut Value::new(Reader { data, pos: 0, ..self.reader }))
+            }
+            _ => Err(Bad("a list was expected")),
+        }
+    }
+
+    /// Whether the elements left are the bytes of a string; if so, consumes it.
+    pub fn text(&mut self) -> Result<Option<&'a [u8]>, Bad> {
+        let Rest::Text(count) = self.rest else {
+            return Ok(None);
+        };
+        self.rest = Rest::Term;
+        Ok(Some(self.reader.take(usize::from(count))?))
+    }
+
+    /// Passes over it.
+    #[inline]
+    pub fn skip(&mut self) -> Result<(), Bad> {
+        match std::mem::replace(&mut self.rest, Rest::Term) {
+            Rest::Term => skip(&mut self.reader, 1),
+            Rest::List(count) => skip(&mut self.reader, u64::from(count) + 1),
+            Rest::Text(count) => self.reader.take(usize::from(count)).map(|_| ()),
+        }
+    }
+}

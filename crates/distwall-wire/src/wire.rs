@@ -1,0 +1,8 @@
+//! The distribution protocol: headers, control messages, fragments, and the shapes of messages that distwall knows.
+
+pub mod control;
+pub mod flags;
+pub mod fragments;
+pub mod header;
+pub mod reply;
+pub mod shapes;

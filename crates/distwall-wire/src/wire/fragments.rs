@@ -1,0 +1,150 @@
+//! Messages in fragments.
+//!
+//! The first fragment has the header and the whole control message; the others only go on with the payload, counting down to 1.
+//! A sequence is in one of three modes. *Streamed*: the verdict doesn't depend on the payload, so fragments pass as they come,
+//! scanned on the way; once begun towards the receiver it finishes, or the channel closes. *Held*: it is kept, within limits, until
+//! it is whole, and then judged like any other message. *Refused*: the rest of it is swallowed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::error::Bad;
+use crate::limits::Limits;
+use crate::term::atoms::Atom;
+use crate::term::scan::Scanner;
+
+/// A message of which more fragments are to come.
+pub struct Sequence {
+    /// The number that the next fragment must have.
+    pub next: u64,
+    /// Bytes of control message and payload so far.
+    pub bytes: u64,
+    /// When it began.
+    pub begun: f64,
+    /// The atoms of its header.
+    pub atoms: Vec<(u16, Arc<Atom>)>,
+    /// What happens to its fragments.
+    pub mode: Mode,
+}
+
+/// What happens to the fragments of a sequence.
+pub enum Mode {
+    /// They pass, scanned by this.
+    Streamed(Box<Scanner>),
+    /// They wait: control message and payload so far, and where each fragment begins.
+    Held {
+        /// Bytes.
+        body: Vec<u8>,
+        /// Offsets into them.
+        cuts: Vec<usize>,
+    },
+    /// They go nowhere.
+    Refused,
+}
+
+/// The open sequences of one direction.
+#[derive(Default)]
+pub struct Sequences {
+    open: HashMap<u64, Sequence>,
+    /// No open one began before that.
+    oldest: f64,
+    /// Fragments announced and not seen yet.
+    fragments: u64,
+    /// Bytes that wait to be judged.
+    held: u64,
+    /// Bytes that it takes to follow them: their atoms, and how deep their scanners are.
+    kept: u64,
+}
+
+impl Sequence {
+    fn held(&self) -> u64 {
+        if let Mode::Held { body, .. } = &self.mode {
+            body.len() as u64
+        } else {
+            0
+        }
+    }
+
+    fn kept(&self) -> u64 {
+        let atoms: usize = self.atoms.iter().map(|(_, atom)| atom.text.len() + 64).sum();
+        let scanner = if let Mode::Streamed(scanner) = &self.mode { scanner.kept() } else { 0 };
+        (atoms + scanner) as u64
+    }
+}
+
+impl Sequences {
+    /// Whether a first fragment may open a sequence: its numbers are sane and there is room.
+    pub fn check(&self, id: u64, fragments: u64, limits: &Limits) -> Result<(), Bad> {
+        if id == 0 || fragments == 0 {
+            return Err(Bad("a fragment has the sequence or fragment number 0"));
+        }
+        if self.open.contains_key(&id) {
+            return Err(Bad("a fragmented message begins under a sequence number that is in use"));
+        }
+        if fragments > 1 && self.open.len() as u64 >= limits.open_sequences() {
+            return Err(Bad("more fragmented messages are open than the limit open_sequences"));
+        }
+        if self.fragments.saturating_add(fragments) > limits.open_fragments() {
+            return Err(Bad("more fragments are announced than the limit open_fragments"));
+        }
+        Ok(())
+    }
+
+    /// Opens a sequence. Fails if what distwall has to keep for all of them, messages that wait apart, is more than they may hold.
+    pub fn open(&mut self, id: u64, sequence: Sequence, limits: &Limits) -> Result<(), Bad> {
+        self.fragments += sequence.next;
+        self.held += sequence.held();
+        self.kept += sequence.kept();
+        self.oldest = if self.open.is_empty() { sequence.begun } else { self.oldest.min(sequence.begun) };
+        self.open.insert(id, sequence);
+        if self.kept > limits.held_bytes() {
+            return Err(Bad("fragmented messages cost more to follow than the limit held_bytes"));
+        }
+        Ok(())
+    }
+
+    /// Takes a sequence out, to go on with it: its next fragment has come.
+    pub fn advance(&mut self, id: u64, fragment: u64, bytes: usize, limits: &Limits) -> Result<Sequence, Bad> {
+        let Some(mut sequence) = self.open.remove(&id) else {
+            return Err(Bad("a fragment of a message that was not begun"));
+        };
+        if sequence.next != fragment {
+            return Err(Bad("a fragment out of order"));
+        }
+        sequence.bytes += bytes as u64;
+        if sequence.bytes > limits.message_size() {
+            return Err(Bad("a message is longer than the limit message_size"));
+        }
+        // Before its bytes change.
+        self.held -= sequence.held();
+        self.kept -= sequence.kept();
+        self.fragments -= sequence.next;
+        sequence.next -= 1;
+        Ok(sequence)
+    }
+
+    /// Fails if one has been open for too long.
+    pub fn age(&mut self, now: f64, limits: &Limits) -> Result<(), Bad> {
+        let first = now - limits.sequence_age() as f64;
+        if self.open.is_empty() || self.oldest >= first {
+            return Ok(());
+        }
+        self.oldest = self.open.values().map(|sequence| sequence.begun).fold(f64::INFINITY, f64::min);
+        if self.oldest < first {
+            return Err(Bad("a fragmented message has been open for longer than the limit sequence_age"));
+        }
+        Ok(())
+    }
+
+    /// Whether so many bytes more may be held.
+    #[must_use]
+    pub fn room(&self, bytes: usize, limits: &Limits) -> bool {
+        self.held + bytes as u64 <= limits.held_bytes()
+    }
+
+    /// Bytes held now.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.held + self.kept
+    }
+}

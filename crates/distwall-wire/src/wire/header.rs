@@ -1,0 +1,93 @@
+//! Distribution headers: `131 68` (whole message), `131 69` (first fragment), `131 70` (next fragment).
+//!
+//! A header lists the atoms that the terms of its message name by position. `N` references come with `N/2 + 1` bytes of
+//! nibbles: bit 3 says "new entry", bits 0 to 2 give the segment; the last nibble's bit 0 says that lengths take two bytes.
+
+use std::sync::Arc;
+
+use crate::error::Bad;
+use crate::term::atoms::{Atom, Caches, Names, Ref, Refs};
+
+/// Reads `N`, the nibbles and the references at `pos`; returns where the terms begin. `refs` is filled anew.
+pub fn read(
+    frame: &[u8],
+    mut pos: usize,
+    cached: bool,
+    caches: &mut Caches,
+    names: &Names,
+    refs: &mut Refs,
+) -> Result<usize, Bad> {
+    const SHORT: Bad = Bad("a distribution header is cut short");
+    refs.none();
+    let count = usize::from(*frame.get(pos).ok_or(SHORT)?);
+    pos += 1;
+    if count == 0 {
+        return Ok(pos);
+    }
+    if !cached {
+        return Err(Bad("a header names atoms though no atom cache was negotiated"));
+    }
+    let nibbles = frame.get(pos..pos + count / 2 + 1).ok_or(SHORT)?;
+    pos += nibbles.len();
+    let nibble = |i: usize| nibbles[i / 2] >> (4 * (i & 1)) & 0xf;
+    let last = nibble(count);
+    let padding = if count % 2 == 0 { nibbles[count / 2] >> 4 } else { 0 };
+    if last & !1 != 0 || padding != 0 {
+        return Err(Bad("unused bits of a header are set"));
+    }
+    let long = last & 1 == 1;
+    caches.begin();
+    for i in 0..count {
+        let flags = nibble(i);
+        let slot = u16::from(flags & 7) << 8 | u16::from(*frame.get(pos).ok_or(SHORT)?);
+        pos += 1;
+        let fresh = flags & 8 != 0;
+        if fresh {
+            refs.fresh = true;
+            let length = if long {
+                let bytes = frame.get(pos..pos + 2).ok_or(SHORT)?;
+                pos += 2;
+                usize::from(u16::from_be_bytes([bytes[0], bytes[1]]))
+            } else {
+                let byte = *frame.get(pos).ok_or(SHORT)?;
+                pos += 1;
+                usize::from(byte)
+            };
+            caches.fill(slot, frame.get(pos..pos + length).ok_or(SHORT)?, names)?;
+            pos += length;
+        } else {
+            refs.in_step &= caches.old(slot)?;
+        }
+        refs.list.push(Ref { slot, fresh });
+    }
+    Ok(pos)
+}
+
+/// Writes `N`, nibbles and references for these slots and atoms, as new entries only where the receiver needs them.
+pub fn write(out: &mut Vec<u8>, entries: &[(u16, Arc<Atom>)], caches: &mut Caches) {
+    let fresh: Vec<bool> = entries.iter().map(|(slot, atom)| caches.tell(*slot, atom)).collect();
+    let long = entries.iter().zip(&fresh).any(|((_, atom), fresh)| *fresh && atom.text.len() > 255);
+    // A header that was read had at most 255 references.
+    out.push(entries.len() as u8);
+    if entries.is_empty() {
+        return;
+    }
+    let start = out.len();
+    out.resize(start + entries.len() / 2 + 1, 0);
+    let mut put = |i: usize, nibble: u8| out[start + i / 2] |= nibble << (4 * (i & 1));
+    for (i, (slot, _)) in entries.iter().enumerate() {
+        put(i, u8::from(fresh[i]) << 3 | (slot >> 8) as u8);
+    }
+    put(entries.len(), u8::from(long));
+    for ((slot, atom), fresh) in entries.iter().zip(fresh) {
+        out.push(*slot as u8);
+        if fresh {
+            if long {
+                out.extend_from_slice(&(atom.text.len() as u16).to_be_bytes());
+            } else {
+                out.push(atom.text.len() as u8);
+            }
+            out.extend_from_slice(&atom.text);
+        }
+    }
+}

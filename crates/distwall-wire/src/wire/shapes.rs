@@ -1,0 +1,161 @@
+//! Shapes of messages that mean something to distwall, read off the first bytes of the payload.
+//!
+//! Each function takes a reader at the payload and answers None (or false) where the message isn't of that shape; a message cut
+//! short is simply not of that shape. Source: the calling conventions of `gen`, `sys`, `supervisor`, `gen_event`, `io`, `rpc`.
+
+use crate::term::atoms::Word;
+use crate::term::reader::{Reader, Reference};
+use crate::term::tag;
+use crate::wire::control::Process;
+
+/// Which of the two nodes made a reference, and the reference.
+pub type Tagged = (Word, Reference);
+
+/// Who asks, and the references in the tag that an answer has to carry.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// The process that waits for the answer.
+    pub from: Process<'a>,
+    /// The first reference of the tag: where an alias is used, the alias.
+    pub first: Tagged,
+    /// The last one: the monitor that came with the call.
+    pub last: Tagged,
+    /// For `{Pid, Tag}`: where that ends, and whether the tag is a list.
+    pub pair: Option<(usize, bool)>,
+}
+
+/// The asker of `{Label, {Pid, Tag}, ...}` (gen calls, system messages, calls of gen_event) and of `{Label, Pid, Ref, ...}`
+/// (io and file requests).
+pub fn asker<'a>(mut reader: Reader<'a>) -> Option<Asker<'a>> {
+    let arity = reader.tuple().ok()?;
+    if !(3..=5).contains(&arity) {
+        return None;
+    }
+    let label = label(&mut reader)?;
+    match reader.peek().ok()? {
+        tag::SMALL_TUPLE => {
+            if reader.tuple().ok()? != 2 {
+                return None;
+            }
+            let (node, pid) = reader.pid().ok()?;
+            let listed = reader.peek().ok()? == tag::LIST;
+            let (first, last) = call_tag(&mut reader)?;
+            Some(Asker { from: Process { node, pid }, first, last, pair: Some((reader.pos, listed)) })
+        }
+        tag::PID if matches!(label, Some(Word::IoRequest | Word::FileRequest)) => {
+            let (node, pid) = reader.pid().ok()?;
+            let reference = tagged(&mut reader)?;
+            Some(Asker { from: Process { node, pid }, first: reference, last: reference, pair: None })
+        }
+        _ => None,
+    }
+}
+
+/// A message's label: an atom (its meaning), or a pid (None).
+fn label(reader: &mut Reader<'_>) -> Option<Option<Word>> {
+    if reader.peek().ok()? == tag::PID {
+        reader.pid().ok()?;
+        Some(None)
+    } else {
+        Some(Some(reader.atom().ok()?.word))
+    }
+}
+
+/// First and last reference of a call's tag: `Ref`, `[alias | Ref]`, `[[alias | A] | Ref]`, `{Ref, Node}`.
+#[inline]
+pub fn call_tag(reader: &mut Reader<'_>) -> Option<(Tagged, Tagged)> {
+    match reader.peek().ok()? {
+        tag::REFERENCE => {
+            let reference = tagged(reader)?;
+            Some((reference, reference))
+        }
+        tag::LIST => alias_tail(reader),
+        tag::SMALL_TUPLE => {
+            if reader.tuple().ok()? != 2 {
+                return None;
+            }
+            let reference = tagged(reader)?;
+            reader.atom().ok()?;
+            Some((reference, reference))
+        }
+        _ => None,
+    }
+}
+
+/// `[alias | Ref]`, or around it once more `[[alias | A] | Ref]`.
+#[inline]
+fn alias_tail(reader: &mut Reader<'_>) -> Option<(Tagged, Tagged)> {
+    let alias = |reader: &mut Reader<'_>| {
+        let is_alias = reader.atom().ok()?.word == Word::Alias;
+        if is_alias {
+            tagged(reader)
+        } else {
+            None
+        }
+    };
+    cons(reader)?;
+    if reader.peek().ok()? == tag::LIST {
+        cons(reader)?;
+        Some((alias(reader)?, tagged(reader)?))
+    } else {
+        let reference = alias(reader)?;
+        Some((reference, reference))
+    }
+}
+
+/// The head of a list of one element.
+#[inline]
+fn cons(reader: &mut Reader<'_>) -> Option<()> {
+    (reader.u8().ok()? == tag::LIST && reader.u32().ok()? == 1).then_some(())
+}
+
+#[inline]
+fn tagged(reader: &mut Reader<'_>) -> Option<Tagged> {
+    let (node, reference) = reader.reference().ok()?;
+    Some((node.word, reference))
+}
+
+/// What an answer refers to.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer {
+    /// `{Tag, Reply}`, `{io_reply, Ref, Reply}`, `{file_reply, Ref, Reply}`: this reference.
+    Tag(Word, Reference),
+    /// `{rex, Reply}` or `{rex, Node, Reply}`.
+    Rex,
+    /// `{features_reply, Node, Features}`.
+    Features,
+}
+
+/// Whether a message has the form of an answer to something.
+pub fn answer(mut reader: Reader<'_>) -> Option<Answer> {
+    let arity = reader.tuple().ok()?;
+    if !(2..=3).contains(&arity) {
+        return None;
+    }
+    if matches!(reader.peek().ok()?, tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM) {
+        return match (reader.atom().ok()?.word, arity) {
+            (Word::Rex, _) => Some(Answer::Rex),
+            (Word::FeaturesReply, 3) => Some(Answer::Features),
+            (Word::IoReply | Word::FileReply, 3) => {
+                let (node, reference) = tagged(&mut reader)?;
+                Some(Answer::Tag(node, reference))
+            }
+            _ => None,
+        };
+    }
+    if arity != 2 {
+        return None;
+    }
+    let ((node, reference), _) = call_tag(&mut reader)?;
+    Some(Answer::Tag(node, reference))
+}
+
+/// What the guarded node asked of `rex`: `{Pid, features_request}` or `{Pid, {...}}`.
+pub fn rex_request<'a>(mut reader: Reader<'a>) -> Option<(Process<'a>, Word)> {
+    if reader.tuple().ok()? != 2 {
+        return None;
+    }
+    let (node, pid) = reader.pid().ok()?;
+    let word = if reader.peek().ok()? == tag::SMALL_TUPLE { Word::Rex } else { reader.atom().ok()?.word };
+    matches!(word, Word::Rex | Word::FeaturesRequest).then_some((Process { node, pid }, word))
+}
