@@ -18,7 +18,7 @@ ATTACKS = [
     called(
         "sys:install",
         "target",
-        "has a fun run on all that a gen_server does",
+        "has a fun run at each step of a gen_server",
         "sys:install(To, {fun(_, _, _) -> victim ! Mark end, state}, 2000), gen_server:call(To, get)",
         setup=SERVER,
     ),

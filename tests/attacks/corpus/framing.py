@@ -54,7 +54,7 @@ def traced(c: Connection, prey: Prey) -> Message:
 ATTACKS = [
     Attack(
         name="interleaved fragments",
-        does="puts the fragments of a refused message between those of an accepted one",
+        does="mixes the fragments of a refused message with the fragments of an accepted message",
         policy=["accept reg_send target"],
         reason="default",
         setup=COLLECTOR,
@@ -80,7 +80,7 @@ ATTACKS = [
         frames=indices,
     ),
     Attack(
-        name="an arity that is not that of the arguments",
+        name="an arity that differs from the number of arguments",
         does="asks for `erlang:exit/1` and sends two arguments: the VM calls `exit/2`",
         policy=["accept spawn_request erlang:exit/1"],
         reason="another number of arguments than it brings",

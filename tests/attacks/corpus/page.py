@@ -8,25 +8,38 @@ from tests.attacks.corpus.attack import Attack
 
 HEAD = """# Attacks
 
-What peers have been made to try. Each of these attacks succeeds against a guarded node without distwall and fails
-through it, under the widest rules that have to stop it: `tests/attacks/corpus` runs them all both ways, with real
-Erlang nodes, on connections that either side opened, and where that makes a difference in fragments and by pid. This
-page is made from the attacks themselves (`python -m tests.attacks.corpus`).
+Hostile peers have made each of these attacks on real nodes.
+Without distwall, the attack succeeds. Through distwall it fails, under the widest rules that have to stop it.
+`tests/attacks/corpus` runs all of them both ways, on connections that either side opened.
+It also sends them in fragments and to the pid of a named process, where that makes a difference.
+This page is made from the attacks themselves (`python -m tests.attacks.corpus`).
 
-*Rules* are those of the peer; what they don't name is refused. *Fails* is why distwall refuses it, as the log has it,
-and what the attacker sees: nothing, unless the protocol has an answer. After each of them what the rules allow still
-works, on the same channel unless that is closed.
+*Rules* are the rules of the peer; commands without a rule are refused.
+*Fails* is the reason in the log, and the answer that the attacker gets, if the protocol has one.
+After each attack, accepted messages still pass, on the same channel unless that was closed.
 """
 
 TAIL = """## Elsewhere
 
-Those that have their own tests beside the corpus, in `tests/attacks`:
+These attacks have tests of their own in `tests/attacks`.
 
-* What ends a VM, from a peer that may do anything (`accept *`): distwall closes the channel. {crashes}.
-* Ways round one open name: refused as `otp_internal`. {detours}.
-* What costs distwall time or memory: bounded. {costs}.
-* Strangers, false names and cookies, certificates (`test_strangers.py`, `test_identity.py`); whoever answers where a
-  guarded node dials (`test_outgoing.py`); what the machine does (`test_mishaps.py`).
+A peer with `accept *` tries to crash the VM, and distwall closes the channel:
+
+{crashes}
+
+A peer tries to get round one open name, and is refused as `otp_internal`:
+
+{detours}
+
+A peer tries to use up distwall's time or memory, which stays bounded:
+
+{costs}
+
+Other tests:
+
+* strangers, false names, false cookies and false certificates (`test_strangers.py`, `test_identity.py`);
+* a hostile program at the address that a guarded node dials (`test_outgoing.py`);
+* mishaps of the machine (`test_mishaps.py`).
 """
 
 SEES = {
@@ -34,7 +47,7 @@ SEES = {
     "true": "",
     "false": "",
 }
-"""What says nothing: it is the same whether the attack worked or not."""
+"""Answers that say nothing: they are the same if the attack works."""
 
 
 def page() -> str:
@@ -52,7 +65,7 @@ def chapter(title: str, attacks: list[Attack]) -> Iterator[str]:
     """One table."""
     yield f"## {title}"
     yield ""
-    yield "| attack | what it does | rules | fails |"
+    yield "| attack | action | rules | fails |"
     yield "| --- | --- | --- | --- |"
     for attack in attacks:
         yield f"| {attack.name} | {attack.does} | {rules(attack)} | {fails(attack)} |"
@@ -60,7 +73,7 @@ def chapter(title: str, attacks: list[Attack]) -> Iterator[str]:
 
 
 def rules(attack: Attack) -> str:
-    """The policies that it is tried under."""
+    """The rules of the peer in this attack."""
     texts = [_code(attack.policy, attack.settings)]
     if attack.by_pid is not None:
         texts.append(f"by pid: {_code(attack.by_pid, attack.settings)}")
@@ -68,7 +81,7 @@ def rules(attack: Attack) -> str:
 
 
 def fails(attack: Attack) -> str:
-    """How it fails."""
+    """The failure of the attack: the reason in the log, and the answer."""
     if attack.closes:
         return f"closed: {attack.reason}"
     sees = SEES.get(attack.sees, f", `{attack.sees}`".replace("|", "\\|"))
@@ -76,7 +89,7 @@ def fails(attack: Attack) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    return "; ".join(names)
+    return "\n".join(f"* {name}" for name in names)
 
 
 def _code(texts: Sequence[str], settings: str) -> str:

@@ -48,7 +48,7 @@ ATTACKS = [
     ),
     Attack(
         name="a process that it has not spawned",
-        does="kills a process where it may kill those that it has spawned",
+        does="kills a process, when it may kill only processes that it has spawned",
         policy=["accept exit2 to spawned", "accept spawn_request timer:sleep/1"],
         reason="default",
         setup=SERVER,
@@ -72,7 +72,7 @@ ATTACKS = [
     ),
     Attack(
         name="the group leader of what it has not spawned",
-        does="becomes the group leader of a process where it may for those that it has spawned",
+        does="becomes the group leader of a process, when it may only for processes that it has spawned",
         policy=["accept group_leader to spawned"],
         reason="default",
         setup=SERVER,

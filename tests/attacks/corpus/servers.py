@@ -152,7 +152,7 @@ ATTACKS = [
     asked(
         "a log filter",
         "logger",
-        "has the logger call a fun for everything that is logged",
+        "has the logger call a fun for every log event",
         "{add_filter, primary, {evil, {fun(_, _) -> victim ! Mark end, none}}}",
         effect=f'logger:error("hello"), {RAN}',
         cleanup="logger:remove_primary_filter(evil)",
@@ -168,7 +168,7 @@ ATTACKS = [
     told(
         "a report's function",
         "logger_proxy",
-        "has whoever logs call a fun to make text of a report",
+        "has the logging process call a fun to make text of a report",
         "{log, error, #{hello => world}, #{time => 0, pid => self(), gl => Known,"
         ' report_cb => fun(_) -> victim ! Mark, {"", []} end}}',
         knows="whereis(user)",

@@ -86,7 +86,7 @@ ATTACKS = [
         " probe:collector(victim)",
     ),
     call("remsh", "calls a function where only a shell may be started", MFA),
-    call("code_loading", "calls another function than that which loads", MFA),
+    call("code_loading", "calls a function other than the loader", MFA),
     under(
         "remote_output",
         "io request to user",
