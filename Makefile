@@ -48,6 +48,7 @@ check: setup ## Style, types, lints, stubs, prose
 	scripts/check-layers
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(BIN)/python scripts/check-names
 	$(BIN)/python scripts/check-prose
 
 format: venv ## Format the Python and Rust sources

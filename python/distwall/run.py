@@ -25,7 +25,7 @@ from distwall.audit import AuditLog, Event, InUseError, Rotation
 from distwall.control import Firewall, StateFile, UnsafeStateError
 from distwall.control.reload import Reloader
 from distwall.gateway import Gateway
-from distwall.http_api.server import ControlServer
+from distwall.http_api.server import HttpServer
 from distwall.policy import Policy
 
 
@@ -65,7 +65,7 @@ async def running(
             # Certificates, or the policy's own function that looks at them.
             raise StartError(f"{policy.path}: [guard.tls]: {error}", policy=True) from None
         reloader = Reloader(firewall)
-        control = ControlServer(firewall, reloader, policy.control)
+        control = HttpServer(firewall, reloader, policy.control)
         started = False
         # In reverse: what channels have to say at their end is recorded before "stop".
         stack.callback(lambda: firewall.notice("stop") if started else None)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distwall.api_node import Accepted, Acceptor, Refused, State
+from distwall.api_node import Accepted, CallerHandshake, CallerRejected, CallerState
 from distwall.api_node.handshake import FLAGS
 from distwall.handshake import Identity, Proofs, messages
 from distwall.policy import Cookie
@@ -18,11 +18,11 @@ COOKIES = {GUARD: b"cluster", OPS: b"operators"}
 CHALLENGE = 4711
 
 
-def acceptor(proofs: Proofs | None = None, framing: int = 2) -> Acceptor:
+def acceptor(proofs: Proofs | None = None, framing: int = 2) -> CallerHandshake:
     def cookie_for(name: str) -> Cookie | None:
         return Cookie(COOKIES[name]) if name in COOKIES else None
 
-    return Acceptor(
+    return CallerHandshake(
         OWN,
         cookie_for=cookie_for,
         proofs=Proofs() if proofs is None else proofs,
@@ -86,7 +86,7 @@ def test_inside_tls_lengths_have_four_bytes() -> None:
 def test_who_may_not_connect_is_told_so(sent: bytes, reason: str) -> None:
     machine = acceptor()
     outcome = machine.receive(sent)
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, CallerRejected)
     assert outcome.reason == reason
     assert machine.due() == framed(b"snot_allowed")
     assert machine.receive(proof(b"cluster")) is None
@@ -95,7 +95,7 @@ def test_who_may_not_connect_is_told_so(sent: bytes, reason: str) -> None:
 def test_a_digest_of_flags_stands_for_all_of_them() -> None:
     machine = acceptor()
     assert machine.receive(name(GUARD, messages.MANDATORY_25_DIGEST | 1 << 34)) is None
-    assert machine.state is State.PROOF
+    assert machine.state is CallerState.PROOF
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_each_has_to_prove_its_own_cookie(who: str, cookie: bytes) -> None:
     machine.receive(name(who))
     machine.due()
     outcome = machine.receive(proof(cookie))
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, CallerRejected)
     assert (outcome.reason, machine.due()) == ("bad_cookie", b"")
     assert len(proofs) == 0
 
@@ -119,7 +119,7 @@ def test_it_gives_no_proof_that_distwall_waits_for() -> None:
     machine.receive(name(GUARD))
     machine.due()
     outcome = machine.receive(proof(b"cluster", own=1))
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, CallerRejected)
     assert (outcome.reason, machine.due()) == ("reflected", b"")
 
 
@@ -150,7 +150,7 @@ def test_its_own_challenges_are_among_those() -> None:
 )
 def test_what_is_no_handshake(sent: bytes) -> None:
     outcome = acceptor().receive(sent)
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, CallerRejected)
     assert outcome.reason == "malformed"
 
 

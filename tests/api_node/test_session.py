@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distwall.api_node import MAX_FRAME, Conversation
+from distwall.api_node import MAX_FRAME, CallerSession
 from distwall.api_node.handshake import FLAGS
 from distwall.etf import Atom, Term
 from distwall.handshake import Identity
@@ -27,7 +27,7 @@ class Played:
 
     def __init__(self) -> None:
         self.requests: list[Term] = []
-        self.conversation = Conversation(OWN, BAR, self._answer)
+        self.conversation = CallerSession(OWN, BAR, self._answer)
 
     def _answer(self, request: Term) -> Term:
         self.requests.append(request)

@@ -126,9 +126,11 @@ def test_who_hangs_up_while_distwall_dials_leaves_nothing_behind(tmp_path: Path)
         with suppress(TimeoutError):
             while True:
                 guard.accept().close()
-        door = here.gate.gateway._door
+        pending = here.gate.gateway._pending
         end = time.monotonic() + 2 * WAIT
-        while any((door._open, door._by_ticket, door.connections, door.outgoing, door.pumps, door.proofs)):
+        while any(
+            (pending._open, pending._by_ticket, pending.connections, pending.outgoing, pending.pumps, pending.proofs)
+        ):
             assert time.monotonic() < end
             time.sleep(0.02)
 

@@ -3,23 +3,23 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distwall.audit.flood_limiter import Folder, Held
+from distwall.audit.flood_limiter import FloodLimiter, Held
 
 
-def _admit(folder: Folder, now: float, source: str = "10.0.0.1", reason: str = "cookie") -> list[Held]:
+def _admit(folder: FloodLimiter, now: float, source: str = "10.0.0.1", reason: str = "cookie") -> list[Held]:
     return folder.admit("handshake_refused", {"source": source, "reason": reason}, now)
 
 
 def test_a_few_pass_as_they_are() -> None:
-    folder = Folder()
-    for _ in range(Folder.PER_SOURCE):
+    folder = FloodLimiter()
+    for _ in range(FloodLimiter.PER_SOURCE):
         assert _admit(folder, 0.0) == [("handshake_refused", {"source": "10.0.0.1", "reason": "cookie", "folded": 0})]
     assert _admit(folder, 0.1) == []
 
 
 def test_the_rest_comes_out_as_one_when_the_window_ends() -> None:
-    folder = Folder()
-    for _ in range(Folder.PER_SOURCE + 7):
+    folder = FloodLimiter()
+    for _ in range(FloodLimiter.PER_SOURCE + 7):
         _admit(folder, 0.0)
     assert folder.flush(0.5) == []
     assert [fields["folded"] for _, fields in folder.flush(1.0)] == [6]
@@ -28,14 +28,14 @@ def test_the_rest_comes_out_as_one_when_the_window_ends() -> None:
 
 
 def test_the_next_event_ends_the_window_too() -> None:
-    folder = Folder()
-    for _ in range(Folder.PER_SOURCE + 2):
+    folder = FloodLimiter()
+    for _ in range(FloodLimiter.PER_SOURCE + 2):
         _admit(folder, 0.0)
     assert [fields["folded"] for _, fields in _admit(folder, 1.5)] == [1, 0]
 
 
 def test_one_source_does_not_silence_another() -> None:
-    folder = Folder()
+    folder = FloodLimiter()
     for port in range(100):
         _admit(folder, 0.0, f"10.0.0.1:{port}")
         _admit(folder, 0.0, f"[::1]:{port}")
@@ -44,16 +44,16 @@ def test_one_source_does_not_silence_another() -> None:
 
 
 def test_all_together_are_bounded() -> None:
-    folder = Folder()
+    folder = FloodLimiter()
     passed = sum(len(_admit(folder, 0.0, f"10.0.{n}.1", f"reason {n}")) for n in range(500))
-    assert passed == Folder.TOTAL
-    assert len(folder.flush(2.0)) <= Folder.MAX_HELD + 1
+    assert passed == FloodLimiter.TOTAL
+    assert len(folder.flush(2.0)) <= FloodLimiter.MAX_HELD + 1
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 0.6), st.integers(0, 200), st.integers(0, 80)), max_size=400))
 def test_events_and_folded_counts_add_up(steps: list[tuple[float, int, int]]) -> None:
-    folder, now, out = Folder(), 0.0, []
+    folder, now, out = FloodLimiter(), 0.0, []
     for pause, source, reason in steps:
         now += pause
         out += _admit(folder, now, str(source), str(reason))

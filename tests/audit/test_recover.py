@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from distwall.audit.anchor import Head, HeadFile
+from distwall.audit.anchor import Anchor, AnchorFile
 from distwall.audit.chain import Seal, parse
 from distwall.audit.verify import log_files, verify
 from tests.audit.logs import lines, write
@@ -60,8 +60,8 @@ def test_lines_that_were_not_anchored(tmp_path: Path) -> None:
     write(path, ["x"] * 3)
     third = parse(lines(path)[1])
     assert third is not None
-    head = HeadFile(path, Seal())
-    head.write(Head(2, third.hash))
+    head = AnchorFile(path, Seal())
+    head.write(Anchor(2, third.hash))
     head.close()
     assert "distwall was killed before it could anchor" in findings(path)[0]
     write(path, ["x"])

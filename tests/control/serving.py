@@ -15,7 +15,7 @@ from distwall._core import KNOWN_FLAGS
 from distwall.audit import AuditLog, Event
 from distwall.control import Firewall
 from distwall.control.reload import Reloader
-from distwall.http_api.server import ControlServer
+from distwall.http_api.server import HttpServer
 from distwall.policy import Address, Control, Policy
 from tests.policy.texts import peer, policy
 
@@ -49,7 +49,7 @@ class Served:
         self.audit.subscribe(self.events.append)
         self.firewall = Firewall(self.policy, self.audit)
         self.reloader = Reloader(self.firewall)
-        self.server = ControlServer(self.firewall, self.reloader, self.settings)
+        self.server = HttpServer(self.firewall, self.reloader, self.settings)
 
     def connect(self, name: str = "foo@h", close: Callable[[str], None] = lambda _: None) -> Any:
         """Opens a channel."""

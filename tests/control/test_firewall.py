@@ -12,7 +12,7 @@ import pytest
 from distwall._core import COMMANDS, KNOWN_FLAGS
 from distwall.audit import AuditLog, Event
 from distwall.control import ChannelHandle, Firewall, RefusedChannelError, StateFile
-from distwall.control.statistics import Tally
+from distwall.control.statistics import PeerCounters
 from distwall.policy import Policy
 from tests.audit.until import until
 from tests.policy.texts import peer, policy, with_rules
@@ -137,19 +137,19 @@ class FakeCounters:
 
 def test_the_oldest_names_are_forgotten_but_not_their_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distwall.control.statistics.Counters", FakeCounters)
-    monkeypatch.setattr(Tally, "MAX_NAMES", 2)
-    tally = Tally()
+    monkeypatch.setattr(PeerCounters, "MAX_NAMES", 2)
+    peer_counters = PeerCounters()
     for number, name in enumerate("abc"):
-        counters: Any = tally.of(name, {"a"})
+        counters: Any = peer_counters.of(name, {"a"})
         counters.links = 10**number
-    assert [name for name in "abc" if name in tally] == ["a", "c"]
-    assert tally.statistics()["inbound"]["link"]["accept"] == 111
-    assert tally.statistics("b")["inbound"]["link"]["accept"] == 0
-    assert tally.statistics("c")["inbound"]["link"]["accept"] == 100
-    kept: Any = tally.of("c", {})
+    assert [name for name in "abc" if name in peer_counters] == ["a", "c"]
+    assert peer_counters.statistics()["inbound"]["link"]["accept"] == 111
+    assert peer_counters.statistics("b")["inbound"]["link"]["accept"] == 0
+    assert peer_counters.statistics("c")["inbound"]["link"]["accept"] == 100
+    kept: Any = peer_counters.of("c", {})
     assert kept.links == 100
-    tally.of("d", {"a", "c"})
-    assert [name for name in "acd" if name in tally] == ["a", "c", "d"]  # those in use stay, whatever the bound
+    peer_counters.of("d", {"a", "c"})
+    assert [name for name in "acd" if name in peer_counters] == ["a", "c", "d"]  # those in use stay, whatever the bound
 
 
 def test_budgets_belong_to_an_entry_and_an_incarnation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +201,7 @@ def test_a_flood_of_refusals_is_folded(scene: Scene) -> None:
 
 
 def test_the_folded_come_out_by_themselves(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distwall.audit.flood_limiter.Folder.WINDOW", 0.05)
+    monkeypatch.setattr("distwall.audit.flood_limiter.FloodLimiter.WINDOW", 0.05)
 
     async def scenario() -> None:
         for _ in range(20):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from distwall.control import BadCallError, ControlError, NotFoundError, StateFile, UnsafeStateError
-from distwall.control.firewall import Key
+from distwall.control.firewall import GivenKey
 from tests.control.test_firewall import Scene
 from tests.policy.texts import peer, policy
 
@@ -26,7 +26,7 @@ def judged(scene: Scene, command: str, key: tuple[str, ...] | None = None, *, no
     (handle,) = [h for h in scene.firewall._channels if h.peer == node]
     found = handle._judgement.core.judge(command, key)
     verdict = found[0][0] if found else "deny"
-    text: Key = None if key is None else f"{key[0]}:{key[1]}/{key[2]}" if len(key) == 3 else key[0]
+    text: GivenKey = None if key is None else f"{key[0]}:{key[1]}/{key[2]}" if len(key) == 3 else key[0]
     assert scene.firewall.test_filter(node, command, text) == verdict
     return verdict
 

@@ -7,13 +7,13 @@ import pytest
 
 from distwall.control.errors import UnsafeStateError
 from distwall.control.grants import Grant
-from distwall.control.runtime_settings import Setting
+from distwall.control.runtime_settings import RuntimeSetting
 from distwall.control.state_file import StateFile
 
 SETTINGS = [
-    Setting("filter", "root", 5.0, True, node="foo@h", rule="reg_send 'ключ'", verdict="deny"),
-    Setting("table", "root", 6.0, True, name="ops", rules=("deny *", "accept ping")),
-    Setting("table", "root", 6.0, True, name="empty"),
+    RuntimeSetting("filter", "root", 5.0, True, node="foo@h", rule="reg_send 'ключ'", verdict="deny"),
+    RuntimeSetting("table", "root", 6.0, True, name="ops", rules=("deny *", "accept ping")),
+    RuntimeSetting("table", "root", 6.0, True, name="empty"),
 ]
 GRANTS = [Grant("foo@h", "ops", "bar@h", 60, "fix", "root", 10.0, 70.0, 0.0)]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distwall.epmd import messages
-from distwall.epmd.messages import Alive2, BadNameError, Names, Other, Port2, Reach, RequestError, parse
+from distwall.epmd.messages import Alive2, BadAliveNameError, Names, Other, Port2, Reach, RequestError, parse
 
 
 def alive2(
@@ -70,14 +70,14 @@ def test_names(name: str) -> None:
     ],
 )
 def test_what_is_no_name(name: bytes) -> None:
-    with pytest.raises(BadNameError):
+    with pytest.raises(BadAliveNameError):
         parse(b"z" + name)
-    with pytest.raises(BadNameError):
+    with pytest.raises(BadAliveNameError):
         parse(alive2(name))
 
 
 def test_a_full_name_does_not_register() -> None:
-    with pytest.raises(BadNameError):
+    with pytest.raises(BadAliveNameError):
         parse(alive2(b"a@b"))
 
 

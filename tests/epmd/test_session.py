@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distwall.epmd import Answer, Registry, Rights, Session
+from distwall.epmd import EpmdAnswer, EpmdSession, Registry, Rights
 from distwall.epmd.messages import MAX_REQUEST, Alive2
 from distwall.epmd.registry import MAX_REGISTRATIONS
 from distwall.epmd.session import SELF
@@ -38,9 +38,9 @@ def outgoing(node: str, host: str) -> int | None:
     )
 
 
-def session(nodes: Registry, rights: Rights, host: str = "127.0.0.1") -> Session:
+def session(nodes: Registry, rights: Rights, host: str = "127.0.0.1") -> EpmdSession:
     is_mate = {"bar@mate", "baz@mate", "helper@mate"}.__contains__
-    return Session(
+    return EpmdSession(
         nodes,
         rights,
         port=4369,
@@ -55,13 +55,13 @@ def framed(body: bytes) -> bytes:
     return struct.pack(">H", len(body)) + body
 
 
-def ask(nodes: Registry, rights: Rights, body: bytes) -> Answer:
+def ask(nodes: Registry, rights: Rights, body: bytes) -> EpmdAnswer:
     answer = session(nodes, rights).receive(framed(body))
     assert answer is not None
     return answer
 
 
-def register(nodes: Registry, name: bytes = b"bar", rights: Rights = REGISTER, highest: int = 6) -> Session:
+def register(nodes: Registry, name: bytes = b"bar", rights: Rights = REGISTER, highest: int = 6) -> EpmdSession:
     one = session(nodes, rights)
     answer = one.receive(framed(alive2(name, highest=highest)))
     assert answer is not None
@@ -70,12 +70,12 @@ def register(nodes: Registry, name: bytes = b"bar", rights: Rights = REGISTER, h
     return one
 
 
-def names(answer: Answer) -> str:
+def names(answer: EpmdAnswer) -> str:
     assert answer.data[:4] == struct.pack(">I", 4369)
     return answer.data[4:].decode()
 
 
-def port(answer: Answer) -> int | None:
+def port(answer: EpmdAnswer) -> int | None:
     return struct.unpack(">H", answer.data[2:4])[0] if answer.data[:2] == b"w\0" else None
 
 
@@ -130,7 +130,7 @@ def test_helpers_register_but_are_not_shown() -> None:
 def test_only_local_programs_register(rights: Rights) -> None:
     nodes = registry()
     answer = ask(nodes, rights, alive2())
-    assert answer == Answer(b"", refused="not_local", detail="registration of bar")
+    assert answer == EpmdAnswer(b"", refused="not_local", detail="registration of bar")
     assert nodes.get("bar") is None
 
 
@@ -150,7 +150,7 @@ def test_the_way_out(rights: Rights) -> None:
     other_family = session(nodes, rights, "::1").receive(framed(b"zfoo@10.0.0.7"))
     assert other_family is not None
     assert port(other_family) == 7001
-    assert ask(nodes, rights, b"zfoo@10.0.0.8") == Answer(b"w\x01")
+    assert ask(nodes, rights, b"zfoo@10.0.0.8") == EpmdAnswer(b"w\x01")
 
 
 @pytest.mark.parametrize("rights", [REGISTER, BOTH])
@@ -186,7 +186,7 @@ def test_only_local_programs_are_shown_the_way_out(rights: Rights, body: bytes) 
 def test_commands_are_refused(rights: Rights, body: bytes, name: str) -> None:
     nodes = registry()
     register(nodes)
-    assert ask(nodes, rights, body) == Answer(b"", refused="command", detail=name)
+    assert ask(nodes, rights, body) == EpmdAnswer(b"", refused="command", detail=name)
     assert nodes.get("bar") is not None
 
 
@@ -269,7 +269,7 @@ def test_requests_in_pieces(body: bytes) -> None:
     assert same(answers[-1], whole)
 
 
-def same(one: Answer | None, other: Answer | None) -> bool:
+def same(one: EpmdAnswer | None, other: EpmdAnswer | None) -> bool:
     assert one is not None
     assert other is not None
     return (one.data, one.refused, one.registration is None) == (other.data, other.refused, other.registration is None)

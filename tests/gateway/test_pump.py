@@ -151,7 +151,7 @@ def test_a_defect_ends_its_own_channel_only(
     gate: Gate, guard: FakeGuard, sides: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other_peer, other_inner = join(gate, guard, "cli1@127.0.0.1", cookie=b"cli-cookie")
-    (leg,) = [each._legs[0] for each in gate.gateway._door.pumps if each.handle.peer == PEER]
+    (leg,) = [each._legs[0] for each in gate.gateway._pending.pumps if each.handle.peer == PEER]
     monkeypatch.setattr(leg, "_receive", lambda *_: 1 // 0)
     sides.peer.sock.sendall(TICK)
     assert sides.peer.is_closed()

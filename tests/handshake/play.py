@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from distwall.handshake import (
     Denied,
     Established,
-    Event,
+    HandshakeEvent,
     Inbound,
     NameReceived,
     Outbound,
     Proved,
-    Refused,
+    Rejected,
     Relay,
     State,
     messages,
@@ -118,7 +118,7 @@ class Play(abc.ABC):
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     to_initiator: bytes = b""
     to_acceptor: bytes = b""
-    events: list[Event[Entry]] = field(default_factory=list)
+    events: list[HandshakeEvent[Entry]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         challenges = iter([TO_INITIATOR, TO_ACCEPTOR])
@@ -155,7 +155,7 @@ class Play(abc.ABC):
     def peer_began(self) -> bool:
         return self.machine.initiator is THE_PEER
 
-    def _note(self, events: list[Event[Entry]]) -> None:
+    def _note(self, events: list[HandshakeEvent[Entry]]) -> None:
         self.events += events
         if any(isinstance(event, NameReceived) for event in events):
             self.machine.dialled()
@@ -181,9 +181,9 @@ class Play(abc.ABC):
         return self.sent_to_acceptor() if self.peer_began else self.sent_to_initiator()
 
     @property
-    def refused(self) -> Refused:
+    def refused(self) -> Rejected:
         last = self.events[-1]
-        assert isinstance(last, Refused), self.events
+        assert isinstance(last, Rejected), self.events
         return last
 
     @property

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from distwall.handshake import Established, Event, Inbound, NameReceived, Outbound, Refused, Relay
+from distwall.handshake import Established, HandshakeEvent, Inbound, NameReceived, Outbound, Rejected, Relay
 from tests.handshake.play import HIDDEN, KNOWN, VISIBLE_29, Cookie, Entry, framed, unframed
 
 A, B = "a@10.0.0.1", "b@10.0.0.2"
@@ -74,7 +74,7 @@ class Chain:
     outer: tuple[bytes, bytes] = (BETWEEN, BETWEEN)
     """The cookie in the entry of B at A's distwall, and in that of A at B's."""
     target: str = B
-    ends: dict[str, Event[Entry]] = field(default_factory=dict)
+    ends: dict[str, HandshakeEvent[Entry]] = field(default_factory=dict)
     carried: list[bytes] = field(default_factory=list)
     """What went between the two distwalls."""
 
@@ -114,11 +114,11 @@ class Chain:
                 self._note("a", out, out.acceptor_closed())
         return self
 
-    def _note(self, side: str, machine: Relay[Entry], events: list[Event[Entry]]) -> None:
+    def _note(self, side: str, machine: Relay[Entry], events: list[HandshakeEvent[Entry]]) -> None:
         for event in events:
             if isinstance(event, NameReceived):
                 machine.dialled()
-            elif isinstance(event, (Established, Refused)):
+            elif isinstance(event, (Established, Rejected)):
                 assert side not in self.ends
                 self.ends[side] = event
 
@@ -133,8 +133,8 @@ class Chain:
 
     def reasons(self) -> tuple[str, str]:
         a, b = self.ends["a"], self.ends["b"]
-        assert isinstance(a, Refused)
-        assert isinstance(b, Refused)
+        assert isinstance(a, Rejected)
+        assert isinstance(b, Rejected)
         assert not self.a.up
         return a.reason, b.reason
 

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from distwall.handshake import Denied, NameReceived, Refused, State, Turn, messages
+from distwall.handshake import Denied, NameReceived, Rejected, State, Turn, messages
 from distwall.handshake.relay import MAX_EARLY
 from tests.handshake.play import (
     GUARD,
@@ -149,7 +149,7 @@ def test_a_name_without_an_entry_is_told_so_and_never_relayed() -> None:
     play = InPlay(Denied("unknown_node", "nobody")).peer(send_name())
     assert play.sent_to_peer() == status("not_allowed")
     assert play.sent_to_guard() == b""
-    assert play.events == [Refused("unknown_node", "nobody", peer_fault=True)]
+    assert play.events == [Rejected("unknown_node", "nobody", peer_fault=True)]
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_a_wrong_cookie_at_the_guarded_node() -> None:
 def test_a_guarded_node_that_hangs_up_on_the_proof() -> None:
     play = InPlay().to_challenge().peer(proof())
     (refused,) = play.machine.acceptor_closed()
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Rejected)
     assert "cookie" in refused.detail
 
 
@@ -265,7 +265,7 @@ def test_every_handshake_has_challenges_of_its_own() -> None:
 def test_early_bytes_are_bounded() -> None:
     play = InPlay().to_challenge().peer(proof())
     play.peer(b"x" * MAX_EARLY)
-    assert not isinstance(play.events[-1], Refused)
+    assert not isinstance(play.events[-1], Rejected)
     play.peer(b"x")
     assert play.refused.reason == "out_of_order"
 
@@ -289,14 +289,14 @@ def test_a_peer_that_leaves_without_a_proof_is_to_blame() -> None:
             continue
         (event,) = InPlay().reach(state).machine.initiator_closed()
         unproved = state not in (State.NAME, State.ACK)
-        assert event == Refused("peer_closed", f"in state {state.name.lower()}", peer_fault=unproved)
+        assert event == Rejected("peer_closed", f"in state {state.name.lower()}", peer_fault=unproved)
 
 
 def test_refused_from_outside() -> None:
     play = InPlay()
     play.machine.initiator_received(send_name())
     (refused,) = play.machine.refuse("name_budget", tell=True)
-    assert refused == Refused("name_budget", "in state admission", peer_fault=False)
+    assert refused == Rejected("name_budget", "in state admission", peer_fault=False)
     assert play.machine.data_to_initiator() == status("not_allowed")
     play.machine.dialled()
     assert play.machine.data_to_acceptor() == b"", "too late"

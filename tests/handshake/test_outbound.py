@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from distwall.handshake import Denied, NameReceived, Refused, State, Turn, messages
+from distwall.handshake import Denied, NameReceived, Rejected, State, Turn, messages
 from tests.handshake.play import (
     CLUSTER,
     GUARD,
@@ -99,7 +99,7 @@ def test_statuses_that_go_on(answer: str) -> None:
 def test_statuses_that_end_it(answer: str) -> None:
     play = OutPlay().named().peer(status(answer))
     assert play.sent_to_guard() == status(answer)
-    assert play.refused == Refused("peer_refused", f"the peer answered {answer}", peer_fault=False)
+    assert play.refused == Rejected("peer_refused", f"the peer answered {answer}", peer_fault=False)
 
 
 def test_alive_and_the_guarded_node_insists() -> None:
@@ -118,7 +118,7 @@ def test_alive_and_the_guarded_node_gives_in() -> None:
     play.sent_to_peer()
     play.guarded(status("false"))
     assert play.sent_to_peer() == status("false")
-    assert play.refused == Refused("guard_declined", "the guarded node keeps the connection it has", peer_fault=False)
+    assert play.refused == Rejected("guard_declined", "the guarded node keeps the connection it has", peer_fault=False)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_alive_and_the_guarded_node_gives_in() -> None:
 )
 def test_the_peer_gives_the_guarded_node_no_name(answer: bytes) -> None:
     play = OutPlay().named().peer(framed(b"s" + answer))
-    assert play.refused == Refused("bad_peer", "the node gave a name that was not asked for", peer_fault=True)
+    assert play.refused == Rejected("bad_peer", "the node gave a name that was not asked for", peer_fault=True)
     assert play.to_initiator == b""
 
 
@@ -147,7 +147,7 @@ def test_a_status_that_no_node_sends() -> None:
 def test_an_entry_that_does_not_let_the_guarded_node_dial() -> None:
     play = OutPlay(Denied("unknown_node", "nobody")).guarded(send_name(GUARD))
     assert play.sent_to_guard() == status("not_allowed")
-    assert play.events == [Refused("unknown_node", "nobody", peer_fault=False)]
+    assert play.events == [Rejected("unknown_node", "nobody", peer_fault=False)]
     assert (play.to_acceptor, play.machine.peer, play.machine.guard) == (b"", PEER, GUARD)
 
 
@@ -155,7 +155,7 @@ def test_an_entry_that_does_not_let_the_guarded_node_dial() -> None:
 def test_a_node_that_is_not_guarded_dials(name: str) -> None:
     play = OutPlay().guarded(send_name(name))
     assert play.sent_to_guard() == status("not_allowed")
-    assert play.refused == Refused("bad_guard", f"{name} is not guarded here", peer_fault=False)
+    assert play.refused == Rejected("bad_guard", f"{name} is not guarded here", peer_fault=False)
     assert (play.asked, play.to_acceptor, play.machine.guard) == ([], b"", None)
 
 
@@ -169,7 +169,7 @@ def test_a_guarded_node_that_asks_for_a_name() -> None:
 def test_a_guarded_node_that_dials_itself() -> None:
     play = OutPlay(target=GUARD).guarded(send_name(GUARD))
     assert play.sent_to_guard() == status("not_allowed")
-    assert play.refused == Refused("own_name", "the guarded node's own name", peer_fault=False)
+    assert play.refused == Rejected("own_name", "the guarded node's own name", peer_fault=False)
     assert (play.asked, play.to_acceptor) == ([], b"")
 
 
@@ -203,7 +203,7 @@ def test_the_peer_has_to_be_the_one_that_was_dialled(name: str) -> None:
     play.sent_to_guard()
     play.sent_to_peer()
     play.peer(challenge(name))
-    assert play.refused == Refused("bad_peer", f"who answers there is {name}", peer_fault=True)
+    assert play.refused == Rejected("bad_peer", f"who answers there is {name}", peer_fault=True)
     assert (play.to_initiator, play.to_acceptor) == (b"", b""), "neither side learns anything"
 
 
@@ -244,7 +244,7 @@ def test_a_wrong_cookie_of_the_peer(wrong: bytes) -> None:
 def test_a_peer_that_hangs_up_on_the_proof() -> None:
     play = OutPlay().to_challenge().guarded(proof(CLUSTER.secret))
     detail = "the peer hung up on distwall's proof: is its cookie the one in its [[peers]] entry?"
-    assert play.machine.acceptor_closed() == [Refused("peer_closed", detail, peer_fault=False)]
+    assert play.machine.acceptor_closed() == [Rejected("peer_closed", detail, peer_fault=False)]
 
 
 # === ends ===
@@ -253,20 +253,20 @@ def test_a_peer_that_hangs_up_on_the_proof() -> None:
 @pytest.mark.parametrize("state", [State.STATUS, State.ALIVE, State.CHALLENGE, State.PROOF])
 def test_who_was_dialled_may_hang_up(state: State) -> None:
     (event,) = OutPlay().reach(state).machine.acceptor_closed()
-    assert event == Refused("peer_closed", f"in state {state.name.lower()}", peer_fault=False)
+    assert event == Rejected("peer_closed", f"in state {state.name.lower()}", peer_fault=False)
 
 
 @pytest.mark.parametrize("state", [State.NAME, State.STATUS, State.ALIVE, State.CHALLENGE, State.PROOF, State.ACK])
 def test_the_guarded_node_may_hang_up(state: State) -> None:
     (event,) = OutPlay().reach(state).machine.initiator_closed()
-    assert event == Refused("guard_closed", f"in state {state.name.lower()}", peer_fault=False)
+    assert event == Rejected("guard_closed", f"in state {state.name.lower()}", peer_fault=False)
 
 
 def test_a_peer_that_can_not_be_dialled() -> None:
     play = OutPlay()
     play.machine.initiator_received(send_name(GUARD))
     (refused,) = play.machine.refuse("unreachable", "no route to host", tell=True)
-    assert refused == Refused("unreachable", "no route to host", peer_fault=False)
+    assert refused == Rejected("unreachable", "no route to host", peer_fault=False)
     assert play.machine.data_to_initiator() == status("not_allowed")
     play.machine.dialled()
     assert play.machine.data_to_acceptor() == b"", "too late"

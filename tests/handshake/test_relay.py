@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distwall.handshake import Established, Proved, Refused, State, Turn, messages
-from distwall.handshake.leg import Leg
+from distwall.handshake import Established, Proved, Rejected, State, Turn, messages
+from distwall.handshake.leg_buffer import LegBuffer
 from distwall.handshake.parties import PEER as THE_PEER
 from distwall.handshake.states import TABLE
 from tests.handshake.play import (
@@ -110,7 +110,7 @@ def test_an_end_that_frames_otherwise_is_refused(kind: type[Play], framing: int)
 @pytest.mark.parametrize("framing", [2, 4])
 @given(st.lists(st.binary(min_size=1, max_size=messages.MAX_MESSAGE), max_size=5), st.integers(1, 50))
 def test_a_leg_gives_back_what_another_sent(framing: int, sent: list[bytes], size: int) -> None:
-    one, other = Leg(framing), Leg(framing)
+    one, other = LegBuffer(framing), LegBuffer(framing)
     for message in sent:
         one.send(message)
     data = one.due() + b"\0"
@@ -172,7 +172,7 @@ def test_nobody_may_speak_while_the_acceptor_is_dialled(kind: type[Play]) -> Non
         play.machine.initiator_received(name)
         assert (play.machine.state, play.machine.turn) == (State.ADMISSION, Turn.CALLER)
         (refused,) = getattr(play.machine, early)(b"\0")
-        assert isinstance(refused, Refused)
+        assert isinstance(refused, Rejected)
         assert refused.reason == "out_of_order"
 
 
@@ -236,7 +236,7 @@ def test_ends(kind: type[Play], state: State) -> None:
     for end in ("initiator_closed", "acceptor_closed"):
         machine = kind().reach(state).machine
         (event,) = getattr(machine, end)()
-        assert isinstance(event, Refused)
+        assert isinstance(event, Rejected)
         party = machine.initiator if end == "initiator_closed" else machine.acceptor
         assert event.reason == party.closed
         assert machine.initiator_closed() == machine.acceptor_closed() == machine.refuse("x") == []
@@ -258,7 +258,7 @@ def test_an_acceptor_that_can_not_be_reached(kind: type[Play]) -> None:
     play = kind()
     play.machine.initiator_received(play.script()[0][1])
     (refused,) = play.machine.acceptor_closed("connection refused")
-    assert refused == Refused(play.machine.acceptor.closed, "connection refused", peer_fault=False)
+    assert refused == Rejected(play.machine.acceptor.closed, "connection refused", peer_fault=False)
 
 
 # === flags ===
@@ -414,7 +414,7 @@ def test_garbage_is_refused_or_no_more(
         framing = framings[0 if side == "initiator" else 1]
         said[side] += (sent := reframed(data, framing) if whole else data)
         getattr(play, side)(sent)
-    ends = [event for event in play.events if isinstance(event, (Refused, Established))]
+    ends = [event for event in play.events if isinstance(event, (Rejected, Established))]
     assert len(ends) <= 1
     to_acceptor = unframed(play.to_acceptor, framings[1])
     to_initiator = unframed(play.to_initiator, framings[0])

@@ -55,9 +55,9 @@ def token(served: Served, role: str, name: str | None = None) -> str:
 
 def _app(tmp_path: Path) -> FastAPI:
     served = Served(tmp_path)
-    door = create_app(served.firewall, served.reloader, SocketGate(), EventStream(served.audit))
-    assert isinstance(door._app, FastAPI)
-    return door._app
+    screen = create_app(served.firewall, served.reloader, SocketGate(), EventStream(served.audit))
+    assert isinstance(screen._app, FastAPI)
+    return screen._app
 
 
 def _routes(app: FastAPI) -> list[APIRoute]:
@@ -250,14 +250,14 @@ class TestRoles:
 
         async def scenario() -> None:
             served = Served(tmp_path)
-            door = create_app(served.firewall, served.reloader, Operators(), EventStream(served.audit))
-            assert isinstance(door._app, FastAPI)
+            screen = create_app(served.firewall, served.reloader, Operators(), EventStream(served.audit))
+            assert isinstance(screen._app, FastAPI)
 
-            @door._app.get("/new")
+            @screen._app.get("/new")
             async def new() -> None:
                 pass
 
-            transport = httpx.ASGITransport(door)
+            transport = httpx.ASGITransport(screen)
             async with httpx.AsyncClient(transport=transport, base_url="http://distwall") as client:
                 assert (await client.get("/v1/peers")).status_code == 200
                 assert (await client.get("/new")).status_code == 403

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from distwall.http_api.bearer_tokens import Role, TokenError, TokenFile
+from distwall.http_api.bearer_tokens import Role, TokenFile, TokenFileError
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -43,14 +43,14 @@ def test_names(tmp_path: Path) -> None:
     token, _ = file.create(Role.READ, HOUR, None, NOW)
     assert token.name == f"read-{token.id}"
     file.create(Role.READ, HOUR, "ci", NOW)
-    with pytest.raises(TokenError, match="there is a token `ci` already"):
+    with pytest.raises(TokenFileError, match="there is a token `ci` already"):
         file.create(Role.READ, HOUR, "ci", NOW)
     # The expired ones make room.
     file.create(Role.READ, HOUR, "ci", NOW + HOUR)
     assert [each.name for each in file.tokens()] == ["ci"]
     for bad in ("a b", "", "-x", "x" * 65, "x\n"):
         if bad:
-            with pytest.raises(TokenError, match="is no name for a token"):
+            with pytest.raises(TokenFileError, match="is no name for a token"):
                 file.create(Role.READ, HOUR, bad, NOW)
 
 
@@ -61,7 +61,7 @@ def test_revoked_ones_are_gone_at_once(tmp_path: Path) -> None:
     assert file.find(text, NOW)
     other.revoke(token.id)
     assert file.find(text, NOW) is None
-    with pytest.raises(TokenError, match="no token `ci`"):
+    with pytest.raises(TokenFileError, match="no token `ci`"):
         other.revoke("ci")
 
 
@@ -73,7 +73,7 @@ def test_many_change_the_file_at_once(tmp_path: Path) -> None:
         while True:
             try:
                 made.append(TokenFile(path).create(Role.READ, HOUR, f"t{number}", NOW)[1])
-            except TokenError as error:
+            except TokenFileError as error:
                 if "try again" not in str(error):
                     return
             else:
@@ -97,7 +97,7 @@ def test_a_file_of_something_else(tmp_path: Path, text: str) -> None:
     path = tmp_path / "tokens.json"
     path.write_text(text)
     path.chmod(0o600)
-    with pytest.raises(TokenError, match="no file of tokens"):
+    with pytest.raises(TokenFileError, match="no file of tokens"):
         TokenFile(path).find("distwall_x_y", NOW)
 
 
@@ -107,7 +107,7 @@ def test_roles_are_checked_when_the_file_is_read(tmp_path: Path) -> None:
     data = json.loads(file.path.read_text())
     data["tokens"][0]["role"] = "god"
     file.path.write_text(json.dumps(data))
-    with pytest.raises(TokenError, match="no file of tokens"):
+    with pytest.raises(TokenFileError, match="no file of tokens"):
         file.find(text, NOW)
 
 
@@ -115,5 +115,5 @@ def test_a_file_that_others_can_write(tmp_path: Path) -> None:
     file = TokenFile(tmp_path / "tokens.json")
     _, text = file.create(Role.READ, HOUR, None, NOW)
     file.path.chmod(0o666)
-    with pytest.raises(TokenError, match="every user can change the tokens; run chmod 600"):
+    with pytest.raises(TokenFileError, match="every user can change the tokens; run chmod 600"):
         file.find(text, NOW)

@@ -14,7 +14,7 @@ from distwall.audit import AuditLog
 from distwall.control import Firewall
 from distwall.control.reload import Reloader
 from distwall.http_api.client import Client, NotRunningError
-from distwall.http_api.server import ControlServer, bind
+from distwall.http_api.server import HttpServer, bind
 from tests.control.serving import settings
 from tests.policy.texts import with_rules
 
@@ -38,7 +38,7 @@ def _ask(tmp_path: Path, question: Callable[[Client], Any], names: tuple[str, ..
                 source="127.0.0.1",
                 close=lambda _: None,
             )
-        server = ControlServer(firewall, Reloader(firewall), settings(path))
+        server = HttpServer(firewall, Reloader(firewall), settings(path))
         await server.start()
         try:
             assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from distwall.epmd import Registry, Rights, Session
+from distwall.epmd import EpmdSession, Registry, Rights
 from distwall.launch import NotGuardedError, Settings, erlang_folder, prepare, read_settings
 from distwall.launch.environment import guarded_environment
 from distwall.launch.ready import refuse_unless_ready
@@ -34,7 +34,7 @@ def epmd(*, distwall: bool = True, host: str = "127.0.0.1") -> Iterator[int]:
                 except OSError:
                     return
                 with client:
-                    answer = Session(registry, Rights.at_register(local=True), port=port, host=host).receive(
+                    answer = EpmdSession(registry, Rights.at_register(local=True), port=port, host=host).receive(
                         client.recv(1000)
                     )
                     client.sendall(answer.data if answer and distwall else b"w\x01")

@@ -55,7 +55,7 @@ def send(foo: Node, *messages: str) -> None:
 
 
 def seen(here: Inside) -> list[Any]:
-    module = here.firewall.questions._loaded[ORDERS].__class__.__module__
+    module = here.firewall.dispatch._loaded[ORDERS].__class__.__module__
     return importlib.import_module(module).SEEN  # type: ignore[no-any-return]
 
 

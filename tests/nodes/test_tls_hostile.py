@@ -76,12 +76,12 @@ def _settled(gate: TlsGate) -> dict[str, int]:
 
 def _held(gate: TlsGate) -> dict[str, int]:
     """What distwall has open."""
-    door = gate.gate.gateway._door
+    pending = gate.gate.gateway._pending
     held = {
-        "unproved": len(door._open),
-        "tickets": len(door._by_ticket),
-        "connections": len(door.connections),
-        "channels": len(door.pumps),
+        "unproved": len(pending._open),
+        "tickets": len(pending._by_ticket),
+        "connections": len(pending.connections),
+        "channels": len(pending.pumps),
         "tasks": len(asyncio.all_tasks(gate.gate._loop)),
     }
     # The tests' own ends are in this process, too.
@@ -319,7 +319,7 @@ def test_a_peer_that_does_not_read_holds_up_itself_only(gate: TlsGate, guard: Fa
     payload = message(Op.REG_SEND, Pid(Atom(guard.name), 100, 0, 5), EMPTY, Atom("victim"), payload=b"x" * 50000)
     written = write_until_stuck(inner, Sender(guard.flags).bytes(payload))
     assert written < 24 << 20
-    (channel,) = [each for each in gate.gate.gateway._door.pumps if each.handle.peer == PEER]
+    (channel,) = [each for each in gate.gate.gateway._pending.pumps if each.handle.peer == PEER]
     assert channel._legs[0].transport.get_write_buffer_size() < pump.HIGH_WATER + (1 << 19)
     # Its own sending is not held up.
     peer.sock.sendall(TICK)

@@ -68,7 +68,7 @@ def _dial(gate: TlsGate) -> None:
     done = threading.Event()
 
     def ask() -> None:
-        ports.append(gate.gate.gateway._egress.port_for(PEER, "127.0.0.1"))
+        ports.append(gate.gate.gateway._target_listeners.port_for(PEER, "127.0.0.1"))
         done.set()
 
     gate.gate._loop.call_soon_threadsafe(ask)

@@ -240,9 +240,9 @@ class TlsGate:
 
     def is_empty(self, seconds: float = 3) -> bool:
         """Whether nothing is left of any handshake or channel, within some time."""
-        door = self.gate.gateway._door
+        pending = self.gate.gateway._pending
         end = time.monotonic() + seconds
-        while any((door._open, door._by_ticket, door.connections, door.outgoing, door.pumps)):
+        while any((pending._open, pending._by_ticket, pending.connections, pending.outgoing, pending.pumps)):
             if time.monotonic() > end:
                 return False
             time.sleep(0.02)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distwall.policy.file.tls_keys import certificate_glob_fault
-from distwall.tls import Names, describe, matches, names_of
+from distwall.tls import CertificateNames, describe, matches, names_of
 from distwall.tls.certificate_names import MAX_NAMES
 from tests.tls.certificates import CA
 
@@ -116,21 +116,21 @@ def test_no_glob_matches_nothing(ca: CA) -> None:
 )
 def test_names_that_no_host_has_do_not_count(ca: CA, name: str) -> None:
     certificate = ca.make(KEY, dns=[name], cn="foo")
-    assert names_of(certificate) == Names()
+    assert names_of(certificate) == CertificateNames()
     assert not matches(["*", "foo.example*"], certificate, "foo@h")
 
 
 @pytest.mark.parametrize("name", ["spiffe://x/\0", "spiffe://x/ y", "spiffe://x/\n"])
 def test_uris_that_are_none_do_not_count(ca: CA, name: str) -> None:
-    assert names_of(ca.make(KEY, uri=[name])) == Names()
+    assert names_of(ca.make(KEY, uri=[name])) == CertificateNames()
 
 
 def test_common_names_that_can_not_be_printed_do_not_count(ca: CA) -> None:
-    assert names_of(ca.make(KEY, cn="foo\0bar")) == Names()
+    assert names_of(ca.make(KEY, cn="foo\0bar")) == CertificateNames()
 
 
 def test_a_san_of_other_names_hides_the_common_name(ca: CA) -> None:
-    assert names_of(ca.make(KEY, cn="foo", names=[x509.RFC822Name("foo@h")])) == Names()
+    assert names_of(ca.make(KEY, cn="foo", names=[x509.RFC822Name("foo@h")])) == CertificateNames()
 
 
 def _with_extension(ca: CA, extension: x509.UnrecognizedExtension, *, dns: str | None = None) -> x509.Certificate:
@@ -162,7 +162,7 @@ def _with_extension(ca: CA, extension: x509.UnrecognizedExtension, *, dns: str |
 )
 def test_a_san_that_can_not_be_read_has_no_name(ca: CA, value: bytes) -> None:
     certificate = _with_extension(ca, x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, value))
-    assert names_of(certificate) == Names()
+    assert names_of(certificate) == CertificateNames()
     assert not matches(["*"], certificate, "foo@h")
     assert describe(certificate) == "no name that counts (serial 1)"
 
@@ -171,7 +171,7 @@ def test_two_sans_have_no_name(ca: CA) -> None:
     other = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.99"), b"\x30\x03\x82\x01h")
     der = _with_extension(ca, other, dns="foo.example").public_bytes(serialization.Encoding.DER)
     certificate = x509.load_der_x509_certificate(der.replace(b"\x55\x1d\x63", b"\x55\x1d\x11"))
-    assert names_of(certificate) == Names()
+    assert names_of(certificate) == CertificateNames()
     assert not matches(["*"], certificate, "foo@h")
 
 

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from distwall.policy import Tls
 from distwall.policy.file.certificate_files import faults
-from distwall.tls import Contexts, Names, Verifier, matches, names_of
+from distwall.tls import CertificateNames, Contexts, Verifier, matches, names_of
 from tests.tls.test_contexts import shake
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tls.md").read_text()
@@ -35,7 +35,7 @@ def _tls(folder: Path, name: str) -> Tls:
 def test_certificates(made: Path) -> None:
     assert faults(_tls(made, "wall")) == []
     foo = x509.load_pem_x509_certificate((made / "foo.pem").read_bytes())
-    assert names_of(foo) == Names(dns=("10.0.0.7",), ip=("10.0.0.7",))
+    assert names_of(foo) == CertificateNames(dns=("10.0.0.7",), ip=("10.0.0.7",))
     assert matches(["{host}"], foo, "foo@10.0.0.7")
     wall, peer = Contexts(_tls(made, "wall")), Contexts(_tls(made, "foo"))
     shake(wall.server(), peer.client(check_hostname=True), "10.0.0.5")

@@ -1,13 +1,22 @@
 """distwall's own node, by which Erlang programs reach the runtime API; no sockets, no clock.
 
 It is a hidden node that dials nobody and runs one process, registered as `distwall`. A **caller** is the node at the
-other end of a connection: a guarded one, or an operator's. The `Acceptor` does the handshake of a connection that a
-caller opened; a `Conversation` is what follows, frames in and frames out; `Calls` turns a request into a call of the
-`Firewall`. Its sockets are in `distwall.gateway.api_node_server`.
+other end of a connection: a guarded one, or an operator's. A `CallerHandshake` is the handshake of a connection that a
+caller opened; a `CallerSession` is what follows, frames in and frames out; `Operations` turns a request into a call
+of the `Firewall`. Its sockets are in `distwall.gateway.api_node_server`.
 """
 
-from distwall.api_node.handshake import Accepted, Acceptor, Refused, State
-from distwall.api_node.operations import Calls
-from distwall.api_node.session import MAX_FRAME, Caller, Conversation
+from distwall.api_node.handshake import Accepted, CallerHandshake, CallerRejected, CallerState
+from distwall.api_node.operations import Operations
+from distwall.api_node.session import MAX_FRAME, Caller, CallerSession
 
-__all__ = ["MAX_FRAME", "Accepted", "Acceptor", "Caller", "Calls", "Conversation", "Refused", "State"]
+__all__ = [
+    "MAX_FRAME",
+    "Accepted",
+    "Caller",
+    "CallerHandshake",
+    "CallerRejected",
+    "CallerSession",
+    "CallerState",
+    "Operations",
+]

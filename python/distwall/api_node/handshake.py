@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from distwall.handshake import Proofs, messages
 from distwall.handshake.events import Identity, Secret
-from distwall.handshake.leg import Leg
+from distwall.handshake.leg_buffer import LegBuffer
 from distwall.handshake.messages import Challenge, MessageError, SendName
 from distwall.handshake.relay import random_challenge
 
@@ -33,7 +33,7 @@ NEEDED = messages.MANDATORY_25
 """What a caller has to be able to do. OTP 26 and newer ask for V4_NC and UNLINK_ID themselves."""
 
 
-class State(enum.Enum):
+class CallerState(enum.Enum):
     """How far the handshake has come."""
 
     NAME = enum.auto()
@@ -55,7 +55,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class CallerRejected:
     """It is over. Send what is due, then close."""
 
     reason: str
@@ -63,13 +63,13 @@ class Refused:
     detail: str
 
 
-class _RefusedError(Exception):
-    def __init__(self, refused: Refused) -> None:
+class _CallerRejectedError(Exception):
+    def __init__(self, refused: CallerRejected) -> None:
         super().__init__()
         self.refused = refused
 
 
-class Acceptor:
+class CallerHandshake:
     """One handshake. Feed it with `receive`, send what `due` returns."""
 
     def __init__(
@@ -82,14 +82,14 @@ class Acceptor:
         challenge: Callable[[], int] = random_challenge,
     ) -> None:
         """``cookie_for`` knows what a caller of some name has to prove; None: nobody may have that name."""
-        self.state = State.NAME
+        self.state = CallerState.NAME
         self.name: str | None = None
         """What the caller calls itself, once known. Only claimed, until it has proved its cookie."""
         self._own = own
         self._cookie_for = cookie_for
         self._proofs = proofs
         self._new_challenge = challenge
-        self._leg = Leg(framing)
+        self._leg = LegBuffer(framing)
         self._sent_name = SendName(0, 0, "")
         self._cookie: Secret | None = None
         self._awaited: bytes | None = None
@@ -98,28 +98,32 @@ class Acceptor:
         """What is due to the caller now; forgets it."""
         return self._leg.due()
 
-    def receive(self, data: bytes) -> Accepted | Refused | None:
+    def receive(self, data: bytes) -> Accepted | CallerRejected | None:
         """Feeds bytes of the caller; says once how it ends. Never raises for what they contain."""
-        if self.state in (State.ACCEPTED, State.REFUSED):
+        if self.state in (CallerState.ACCEPTED, CallerState.REFUSED):
             return None
         self._leg.receive(data)
         try:
             while (message := self._leg.next_message()) is not None:
-                if self.state is State.NAME:
+                if self.state is CallerState.NAME:
                     self._on_name(message)
                 else:
                     return self._on_proof(message)
             if self._leg.unread > messages.MAX_MESSAGE:
                 self._refuse("malformed", "too much at once")
-        except _RefusedError as error:
+        except _CallerRejectedError as error:
             return self._end(error.refused)
         except MessageError as error:
-            return self._end(Refused("malformed", str(error)))
+            return self._end(CallerRejected("malformed", str(error)))
         return None
 
-    def refuse(self, reason: str, detail: str) -> Refused | None:
+    def refuse(self, reason: str, detail: str) -> CallerRejected | None:
         """Ends the handshake from outside; None if it is over."""
-        return None if self.state in (State.ACCEPTED, State.REFUSED) else self._end(Refused(reason, detail))
+        return (
+            None
+            if self.state in (CallerState.ACCEPTED, CallerState.REFUSED)
+            else self._end(CallerRejected(reason, detail))
+        )
 
     def _on_name(self, message: bytes) -> None:
         if message[0] != messages.SEND_NAME:
@@ -144,7 +148,7 @@ class Acceptor:
         self._proofs.expect(self._awaited)
         self._leg.send(messages.status("ok"))
         self._leg.send(Challenge(FLAGS, challenge, self._own.creation, self._own.name).encode())
-        self.state = State.PROOF
+        self.state = CallerState.PROOF
 
     def _on_proof(self, message: bytes) -> Accepted:
         if message[0] != messages.CHALLENGE_REPLY:
@@ -157,7 +161,7 @@ class Acceptor:
         if self._proofs.is_awaited(answer):
             self._refuse("reflected", "it asks for a proof that distwall itself has asked for")
         self._leg.send(messages.challenge_ack(answer))
-        self.state = State.ACCEPTED
+        self.state = CallerState.ACCEPTED
         caller = Identity(self._sent_name.name, self._sent_name.creation)
         return Accepted(caller, self._sent_name.flags, self._leg.rest())
 
@@ -167,10 +171,10 @@ class Acceptor:
         self._refuse(reason, detail)
 
     def _refuse(self, reason: str, detail: str) -> NoReturn:
-        raise _RefusedError(Refused(reason, detail))
+        raise _CallerRejectedError(CallerRejected(reason, detail))
 
-    def _end(self, refused: Refused) -> Refused:
-        self.state = State.REFUSED
+    def _end(self, refused: CallerRejected) -> CallerRejected:
+        self.state = CallerState.REFUSED
         self._await_no_more()
         return refused
 

@@ -15,7 +15,7 @@ from distwall.etf import Atom, Pid, Ref, Term, text_of
 from distwall.policy.language.names import atom, is_glob
 
 if TYPE_CHECKING:
-    from distwall.control import Firewall, Key
+    from distwall.control import Firewall, GivenKey
 
 _ATOMS = frozenset({"command", "guard", "opened_by", "peer", "verdict"})
 """Fields of answers whose texts are atoms in Erlang."""
@@ -31,7 +31,7 @@ class _ArgumentError(Exception):
         self.index = index
 
 
-class Calls:
+class Operations:
     """Answers requests."""
 
     def __init__(self, firewall: "Firewall") -> None:
@@ -114,7 +114,7 @@ class _Arguments:
             self._fail("rules are a list of strings or binaries; or undefined, for those of the policy file")
         return rules
 
-    def key(self, about: dict[str, Any]) -> "Key":
+    def key(self, about: dict[str, Any]) -> "GivenKey":
         """A key as the Firewall takes it. One of a process narrows the call to the channels of its node."""
         match term := self._next():
             case Atom():

@@ -43,7 +43,7 @@ class _FaultError(Exception):
     """The caller has sent what no node sends."""
 
 
-class Conversation:
+class CallerSession:
     """One connection. Feed it with `receive`, call `step` while it `is_waiting`, send what `due` returns."""
 
     def __init__(self, own: Identity, caller: Identity, answer: Callable[[Term], Term]) -> None:

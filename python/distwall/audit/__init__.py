@@ -7,9 +7,9 @@ anchored by ``anchor``; ``recover`` says how a log goes on, and ``verify`` wheth
 """
 
 from distwall.audit.event import Event
-from distwall.audit.flood_limiter import Folder
+from distwall.audit.flood_limiter import FloodLimiter
 from distwall.audit.log import AuditLog
 from distwall.audit.log_file import InUseError, Rotation
 from distwall.audit.render import describe
 
-__all__ = ["AuditLog", "Event", "Folder", "InUseError", "Rotation", "describe"]
+__all__ = ["AuditLog", "Event", "FloodLimiter", "InUseError", "Rotation", "describe"]

@@ -18,7 +18,7 @@ SIZE = 512
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class Anchor:
     """From where to where the log goes."""
 
     seq: int = 0
@@ -35,7 +35,7 @@ class Head:
         return Link(self.seq, self.hash) if self.seq else START
 
 
-class HeadFile:
+class AnchorFile:
     """The anchor of a log that is written."""
 
     def __init__(self, log: Path, seal: Seal) -> None:
@@ -53,7 +53,7 @@ class HeadFile:
         """What it said when it was opened; None: nothing that can be read."""
         self.is_new = not data
 
-    def write(self, head: Head) -> None:
+    def write(self, head: Anchor) -> None:
         """Says how far the log goes, durably. Raises OSError."""
         os.pwrite(self._fd, encode(head, self._seal), 0)
         os.fdatasync(self._fd)
@@ -70,14 +70,14 @@ def head_path(log: Path) -> Path:
     return log.with_name(log.name + ".head")
 
 
-def encode(head: Head, seal: Seal) -> bytes:
+def encode(head: Anchor, seal: Seal) -> bytes:
     """The block for a head."""
     body = json.dumps({"v": 1, **asdict(head)}, separators=(",", ":")).encode()[:-1]
     data = body + b',"check":"%s"}' % seal.digest(body).encode()
     return data + b" " * (SIZE - len(data) - 1) + b"\n"
 
 
-def decode(data: bytes, seal: Seal) -> Head | None:
+def decode(data: bytes, seal: Seal) -> Anchor | None:
     """Reads a block; None if it is none, or not sealed with this key."""
     try:
         values: dict[str, Any] = json.loads(data)
@@ -88,11 +88,11 @@ def decode(data: bytes, seal: Seal) -> Head | None:
         return None
     if not isinstance(last, str) or not isinstance(first_prev, str) or {len(last), len(first_prev)} != {len(GENESIS)}:
         return None
-    head = Head(seq, last, first, first_prev)
+    head = Anchor(seq, last, first, first_prev)
     return head if hmac.compare_digest(encode(head, seal), data) else None
 
 
-def read(log: Path, seal: Seal) -> Head | None:
+def read(log: Path, seal: Seal) -> Anchor | None:
     """The anchor of a log that somebody else may write. None if it says nothing that can be read. Raises OSError."""
     with head_path(log).open("rb") as file:
         return decode(file.read(SIZE + 1), seal)

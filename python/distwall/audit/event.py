@@ -3,9 +3,12 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 Event = dict[str, Any]
+
+Side = Literal["peer", "guard"]
+"""Of a connection: who dialled distwall."""
 
 VERSION = 1
 """Of the schema. Kinds and fields may be added without a new one."""

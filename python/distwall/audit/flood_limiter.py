@@ -12,7 +12,7 @@ from typing import Any
 Held = tuple[str, dict[str, Any]]
 
 
-class Folder:
+class FloodLimiter:
     """One flood gate. Windows start with the first event after the one before has ended."""
 
     WINDOW = 1.0

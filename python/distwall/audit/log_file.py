@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from distwall.audit.anchor import Head, HeadFile
+from distwall.audit.anchor import Anchor, AnchorFile
 from distwall.audit.chain import Line, Link, Seal, parse
 from distwall.audit.recover import Recovery, examine
 
@@ -43,7 +43,7 @@ class LogFile:
         self._rotation = rotation or Rotation()
         self._fd = -1
         try:
-            self._head_file = HeadFile(path, self._seal)
+            self._head_file = AnchorFile(path, self._seal)
         except BlockingIOError:
             raise InUseError(
                 f"{path} is in use by another distwall; stop that one, or set [audit] file to another path"
@@ -55,7 +55,7 @@ class LogFile:
             self._size = os.fstat(self._fd).st_size
             if self._head_file.is_new and not self._size:
                 # From the first line on there is an anchor: one that is not there later was taken away.
-                self._head_file.write(Head())
+                self._head_file.write(Anchor())
         except BaseException:
             self.close()
             raise
@@ -66,7 +66,7 @@ class LogFile:
         self.recovery: Recovery | None = left.recovery
         """What was found wrong with it."""
         self._written = left.end
-        self._head = found or Head(
+        self._head = found or Anchor(
             first=left.first.seq if left.first else left.end.seq + 1,
             first_prev=left.first.prev if left.first else left.end.hash,
         )

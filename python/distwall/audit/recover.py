@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal
 
-from distwall.audit.anchor import Head
+from distwall.audit.anchor import Anchor
 from distwall.audit.chain import START, Line, Link, Seal, parse
 
 Reason = Literal["torn", "unanchored", "cut", "altered", "no_anchor", "unreadable"]
@@ -45,7 +45,7 @@ class Left:
     recovery: Recovery | None
 
 
-def examine(fd: int, head: Head | None, *, head_is_new: bool, seal: Seal) -> Left:
+def examine(fd: int, head: Anchor | None, *, head_is_new: bool, seal: Seal) -> Left:
     """Looks at the file ``fd`` of a log with that anchor; None: its anchor can't be read, or is new."""
     size = os.fstat(fd).st_size
     if size == 0:
@@ -84,7 +84,7 @@ def _last(data: mmap.mmap, size: int, seal: Seal) -> tuple[Line | None, int]:
 
 
 def _judge(
-    first: Line | None, last: Line | None, head: Head | None, torn: tuple[int, str | None], *, open_line: bool
+    first: Line | None, last: Line | None, head: Anchor | None, torn: tuple[int, str | None], *, open_line: bool
 ) -> Left:
     if last is None:
         what = Recovery("unreadable", "no line of the log can be read, or it was made with another key", *torn)

@@ -11,11 +11,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from distwall.audit.event import VERSION, Event
+from distwall.audit.event import VERSION, Event, Side
 
-Verdict = Literal["deny", "drop"]
+RefusalVerdict = Literal["deny", "drop"]
 Direction = Literal["inbound", "outbound"]
-Side = Literal["peer", "guard"]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Folded = Annotated[
     int, Field(ge=0, description="So many more like it, since the event of this kind before, were left out.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, cast
 
-from distwall.audit.anchor import Head, is_written
+from distwall.audit.anchor import Anchor, is_written
 from distwall.audit.anchor import read as read_head
 from distwall.audit.chain import GENESIS, Line, Link, Seal, parse
 from distwall.audit.log_file import rotated
@@ -25,7 +25,7 @@ _ANCHOR_TIMEOUT = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Mismatch:
     """Something that is not as it was written."""
 
     file: str
@@ -47,7 +47,7 @@ class Report:
     """The number of the first line."""
     last: Link | None = None
     """The last line. Written down elsewhere, it anchors the log for a later check."""
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Mismatch] = field(default_factory=list)
     more: int = 0
     """Findings that were too many to tell."""
     notes: list[str] = field(default_factory=list)
@@ -96,7 +96,7 @@ def verify(
     return check.report
 
 
-def _read_head(log: Path, seal: Seal, check: "_Check") -> Head | None:
+def _read_head(log: Path, seal: Seal, check: "_Check") -> Anchor | None:
     try:
         head = read_head(log, seal)
     except FileNotFoundError:
@@ -109,7 +109,7 @@ def _read_head(log: Path, seal: Seal, check: "_Check") -> Head | None:
     return head
 
 
-def _look_behind(check: "_Check", log: Path, seal: Seal, head: Head) -> None:
+def _look_behind(check: "_Check", log: Path, seal: Seal, head: Anchor) -> None:
     """Lines behind the anchor: a distwall that runs is about to anchor them."""
     last = check.report.last
     if last is None or last.seq <= head.seq:
@@ -179,7 +179,7 @@ class _Check:
 
     def found(self, file: str, line: int | None, what: str) -> None:
         if len(self.report.findings) < MAX_FINDINGS:
-            self.report.findings.append(Finding(file, line, what))
+            self.report.findings.append(Mismatch(file, line, what))
         else:
             self.report.more += 1
 

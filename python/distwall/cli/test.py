@@ -17,7 +17,7 @@ from distwall.cli.output import (
     print_json,
 )
 from distwall.policy import Policy, PolicyError, rule_to_json
-from distwall.policy.file.policy_tests import File, Outcome, files_in, outcome_to_json, read, run, untested
+from distwall.policy.file.policy_tests import ExpectationFile, Outcome, files_in, outcome_to_json, read, run, untested
 
 
 def test_(
@@ -55,7 +55,7 @@ def test_(
         raise typer.Exit(1)
 
 
-def _read(path: Path) -> File:
+def _read(path: Path) -> ExpectationFile:
     try:
         return read(path)
     except PolicyError as error:

@@ -9,7 +9,7 @@ from rich.table import Table
 from distwall.cli.filters import TableArgument
 from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json, say
 from distwall.cli.remote import NodeArgument, TokenOption, UrlOption, ask, tell
-from distwall.http_api.bearer_tokens import ROLES, Token, TokenError, TokenFile
+from distwall.http_api.bearer_tokens import ROLES, Token, TokenFile, TokenFileError
 from distwall.policy.language.units import span
 
 app = typer.Typer(name="token", help="Tokens for the HTTP API over TCP, and for peers.", no_args_is_help=True)
@@ -29,7 +29,7 @@ def create(
     time = _span(lifetime)
     try:
         token, text = _file(config).create(ROLES[role], time, name, datetime.now(UTC))
-    except TokenError as error:
+    except TokenFileError as error:
         raise CommandError(str(error)) from None
     if output is Output.JSON:
         print_json({**_shown(token), "token": text})
@@ -43,7 +43,7 @@ def list_(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> N
     """List the tokens; what makes them one is not kept."""
     try:
         tokens = _file(config).tokens()
-    except TokenError as error:
+    except TokenFileError as error:
         raise CommandError(str(error)) from None
     if output is Output.JSON:
         print_json([_shown(token) for token in tokens])
@@ -69,7 +69,7 @@ def revoke(
     """Take a token away; it holds no more from the next request on."""
     try:
         token = _file(config).revoke(name)
-    except TokenError as error:
+    except TokenFileError as error:
         raise CommandError(str(error)) from None
     if output is Output.JSON:
         print_json(_shown(token))

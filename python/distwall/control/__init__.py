@@ -4,9 +4,9 @@
 ``Firewall`` has the functions of the runtime API; HTTP, Erlang and the command line are thin fronts on it.
 """
 
-from distwall.control.channel import ChannelHandle, PeerInfo, RefusedChannelError, Side
+from distwall.control.channel import ChannelHandle, PeerInfo, RefusedChannelError
 from distwall.control.errors import BadCallError, ControlError, NotFoundError, UnsafeStateError
-from distwall.control.firewall import Firewall, Key
+from distwall.control.firewall import Firewall, GivenKey
 from distwall.control.grants import Grant
 from distwall.control.state_file import StateFile
 
@@ -15,12 +15,11 @@ __all__ = [
     "ChannelHandle",
     "ControlError",
     "Firewall",
+    "GivenKey",
     "Grant",
-    "Key",
     "NotFoundError",
     "PeerInfo",
     "RefusedChannelError",
-    "Side",
     "StateFile",
     "UnsafeStateError",
 ]

@@ -20,7 +20,7 @@ MAX_VALID = 7 * 24 * 3600
 """Seconds that a token may wait to be used."""
 
 
-class TokenError(ControlError):
+class InvalidTokenError(ControlError):
     """A token that does not hold; the text says why, and is not for who has shown it."""
 
 
@@ -37,7 +37,7 @@ class Access:
     """Until when it may be used: seconds since 1970."""
 
 
-class Tokens:
+class AccessTokens:
     """Makes tokens and takes them."""
 
     def __init__(self, key_file: Path) -> None:
@@ -83,9 +83,9 @@ class Tokens:
                 until=float(claims["exp"]),
             )
         except (jwt.PyJWTError, KeyError, ValueError, TypeError) as error:
-            raise TokenError(f"{type(error).__name__}: {error}") from None
+            raise InvalidTokenError(f"{type(error).__name__}: {error}") from None
         if access.id in self._used:
-            raise TokenError("it was used before")
+            raise InvalidTokenError("it was used before")
         return access
 
     def use(self, access: Access) -> None:

@@ -4,20 +4,17 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from distwall._core import Channel
+from distwall.audit.event import Side
 from distwall.policy import Entry, Rule, rule_to_json
 
 if TYPE_CHECKING:
     from distwall._core import Ask, Event, Hooks, Verdict
     from distwall._core import Policy as CorePolicy
 
-Side = Literal["peer", "guard"]
-"""Of a connection: who dialled distwall."""
-
-
-Outcome = tuple["list[bytes | memoryview]", bytes | None, "list[Event] | None", str | None]
+Received = tuple["list[bytes | memoryview]", bytes | None, "list[Event] | None", str | None]
 """For the guarded node, for the peer, what is to be recorded, and why the channel ends."""
 
 
@@ -115,7 +112,7 @@ class ChannelHandle:
         self.since = datetime.now(UTC)
         self.asks = judgement.hooks is not None
         """Whether the core may have questions."""
-        self.carry_out: Callable[[Outcome], None] = lambda _: None
+        self.carry_out: Callable[[Received], None] = lambda _: None
         """Does what the core says is to be done, as if the peer had sent something; the gateway sets it."""
         self._judgement = judgement
         self._limited_by = entry

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from distwall._core import Budget, Channel
-from distwall.audit import AuditLog, Folder
-from distwall.control.channel import ChannelHandle, PeerInfo, RefusedChannelError, Side
+from distwall.audit import AuditLog, FloodLimiter
+from distwall.audit.event import Side
+from distwall.control.channel import ChannelHandle, PeerInfo, RefusedChannelError
 from distwall.control.rulebook import Rulebook
-from distwall.control.statistics import Tally
+from distwall.control.statistics import PeerCounters
 from distwall.policy import Entry, Policy
 from distwall.policy.language.names import is_glob
 
@@ -27,11 +28,11 @@ class Channels(abc.ABC):
         self.rulebook = Rulebook(policy)
         self._channels: set[ChannelHandle] = set()
         self._connected: Counter[str] = Counter()
-        self._tally = Tally()
+        self._counters = PeerCounters()
         # Per entry and name of the guarded node, the incarnation that the budget is for: atoms die with their VM.
         self._budgets: dict[tuple[str, tuple[str, ...] | None, str], tuple[int, Budget]] = {}
         self._guard_budgets: dict[str, tuple[int, Budget]] = {}
-        self._folder = Folder()
+        self._folder = FloodLimiter()
         self._fold_timer: asyncio.TimerHandle | None = None
         audit.on_trouble = self._audit_trouble
 
@@ -81,7 +82,7 @@ class Channels(abc.ABC):
             flags=flags,
             policy=judgement.core,
             **judgement.settings(),
-            counters=self._tally.of(peer, self._connected),
+            counters=self._counters.of(peer, self._connected),
             budget=budget,
             limits=entry.limits,
             close_on_limit=entry.on_limit == "close",
@@ -161,7 +162,7 @@ class Channels(abc.ABC):
 
     def knows(self, peer: str) -> bool:
         """Whether the peer has been connected since the start (and was not forgotten among very many)."""
-        return peer in self._tally
+        return peer in self._counters
 
     def close(self) -> None:
         """Records what is still held back. The channels are the gateway's to close."""
@@ -194,7 +195,7 @@ class Channels(abc.ABC):
         return known[1]
 
     def _info(self, handle: ChannelHandle) -> PeerInfo:
-        inbound = self._tally.statistics(handle.peer)["inbound"].values()
+        inbound = self._counters.statistics(handle.peer)["inbound"].values()
         return PeerInfo(
             peer=handle.peer,
             guard=handle.guard,

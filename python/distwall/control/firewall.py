@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from distwall._core import COMMANDS
 from distwall.audit import AuditLog
-from distwall.control.access_tokens import Tokens
+from distwall.control.access_tokens import AccessTokens
 from distwall.control.channel import ChannelHandle, PeerInfo
 from distwall.control.channels import Channels, disturbs
 from distwall.control.diff import difference
 from distwall.control.errors import BadCallError, ControlError, NotFoundError
 from distwall.control.grants import MAX_SECONDS, Grant
-from distwall.control.handler_dispatch import Questions
-from distwall.control.on_loop_thread import in_its_thread
-from distwall.control.runtime_settings import Kind, Setting
+from distwall.control.handler_dispatch import HandlerDispatch
+from distwall.control.on_loop_thread import on_loop_thread
+from distwall.control.runtime_settings import Kind, RuntimeSetting
 from distwall.control.state_file import StateFile
 from distwall.control.statistics import Statistics
 from distwall.handlers.loader import UnloadableError
@@ -30,7 +30,7 @@ from distwall.policy.language.times import utc_now
 if TYPE_CHECKING:
     from distwall._core import Ask
 
-Key = str | tuple[str, str, int | str] | None
+GivenKey = str | tuple[str, str, int | str] | None
 """Whom a filter is about: text as rules write it; module, function and arity, each of which may be ``_``; or None, as
 ``"_"``: all."""
 
@@ -55,7 +55,7 @@ class Firewall(Channels):
     def __init__(self, policy: Policy, audit: AuditLog, state: StateFile | None = None) -> None:
         """``state`` keeps what is to outlive the process; None: nothing does. Raises UnsafeStateError."""
         super().__init__(policy, audit)
-        self.questions = Questions(self)
+        self.dispatch = HandlerDispatch(self)
         self.loop: asyncio.AbstractEventLoop | None = None
         self.thread = threading.get_ident()
         self._state = state
@@ -63,7 +63,7 @@ class Firewall(Channels):
         self._rules_end = self.rulebook.next_expiry(utc_now())
         # Of channels that have ended; less what open ones had counted when the candidate came.
         self._differences = 0
-        self._tokens = Tokens(policy.control.state.with_name(TOKEN_KEY))
+        self._tokens = AccessTokens(policy.control.state.with_name(TOKEN_KEY))
         if state is not None:
             self._restore(state)
 
@@ -75,29 +75,29 @@ class Firewall(Channels):
 
     def asked(self, handle: ChannelHandle, asks: "list[Ask]") -> None:
         """Commands wait for answers."""
-        self.questions.put(handle, asks)
+        self.dispatch.put(handle, asks)
 
     def close(self) -> None:
         """Records what is still held back. The channels are the gateway's to close."""
         if self._clock_timer:
             self._clock_timer.cancel()
             self._clock_timer = None
-        self.questions.close()
+        self.dispatch.close()
         super().close()
 
-    @in_its_thread
+    @on_loop_thread
     def peers(self, guard: str | None = None) -> list[PeerInfo]:
         """The open channels, by peer and guarded node."""
         channels = [handle for handle in self._channels if guard in (None, handle.guard)]
         return [self._info(handle) for handle in sorted(channels, key=lambda h: (h.peer, h.guard, h.since))]
 
-    @in_its_thread
+    @on_loop_thread
     def statistics(self, node: str | None = None) -> Statistics:
         """Commands counted by direction, command and verdict since the start: all 14, for one peer or for all."""
-        return self._tally.statistics(node)
+        return self._counters.statistics(node)
 
-    @in_its_thread
-    def explain(self, node: str, command: str, key: Key = None, *, guard: str | None = None) -> Explanation:
+    @on_loop_thread
+    def explain(self, node: str, command: str, key: GivenKey = None, *, guard: str | None = None) -> Explanation:
         """Which rule decides about a command of a peer, and why."""
         entry = self.policy.entry_for(node, guard)
         ranked = None if entry is None else self.rulebook.ranked(entry, node, guard)
@@ -106,8 +106,8 @@ class Firewall(Channels):
         except QuestionError as error:
             raise BadCallError(str(error)) from None
 
-    @in_its_thread
-    def test_filter(self, node: str, command: str, key: Key = None, *, guard: str | None = None) -> Verdict:
+    @on_loop_thread
+    def test_filter(self, node: str, command: str, key: GivenKey = None, *, guard: str | None = None) -> Verdict:
         """What becomes of such a command of a peer now. A node that no entry names can't even connect: ``deny``.
 
         Of a key that stands for many, or of ``_`` for all commands: what is said where no rule names one of them.
@@ -120,7 +120,7 @@ class Firewall(Channels):
         entry = self.policy.entry_for(_node(node), guard)
         return "deny" if entry is None else _said(self.rulebook.ranked(entry, node, guard), made)
 
-    @in_its_thread
+    @on_loop_thread
     def set_filter(
         self,
         node: str,
@@ -134,12 +134,12 @@ class Firewall(Channels):
         """Sets the verdict on a command of a peer, where no rule with a key decides; returns the one before."""
         return self.add_filter(node, command, None, verdict, guard=guard, actor=actor, persist=persist)
 
-    @in_its_thread
+    @on_loop_thread
     def add_filter(
         self,
         node: str,
         command: str,
-        key: Key,
+        key: GivenKey,
         verdict: str,
         *,
         guard: str | None = None,
@@ -152,20 +152,20 @@ class Firewall(Channels):
         self._set(setting)
         return before
 
-    @in_its_thread
+    @on_loop_thread
     def del_filter(
-        self, node: str, command: str, key: Key = None, *, guard: str | None = None, actor: str = ""
+        self, node: str, command: str, key: GivenKey = None, *, guard: str | None = None, actor: str = ""
     ) -> Verdict:
         """Removes what `set_filter` and `add_filter` have set; returns the verdict that held. Files are not touched."""
         before = self.test_filter(node, command, key, guard=guard)
         self._unset(self._filter("filter", command, key, "deny", node=node, guard=guard), actor)
         return before
 
-    @in_its_thread
+    @on_loop_thread
     def set_default_filter(
         self,
         command: str,
-        key: Key,
+        key: GivenKey,
         verdict: str,
         *,
         guard: str | None = None,
@@ -178,7 +178,7 @@ class Firewall(Channels):
         self._set(replace(setting, persist=persist))
         return before
 
-    @in_its_thread
+    @on_loop_thread
     def set_handler(
         self,
         node: str,
@@ -195,7 +195,7 @@ class Firewall(Channels):
         self._load(module)
         return self._module("handler", node, module, guard=guard, actor=actor, persist=persist, command=command)
 
-    @in_its_thread
+    @on_loop_thread
     def filter(
         self,
         node: str,
@@ -209,7 +209,7 @@ class Firewall(Channels):
         self._load(module)
         return self._module("module_filter", node, module, guard=guard, actor=actor, persist=persist)
 
-    @in_its_thread
+    @on_loop_thread
     def attach(
         self, node: str, table: str, *, guard: str | None = None, actor: str = "", persist: bool = False
     ) -> None:
@@ -217,7 +217,7 @@ class Firewall(Channels):
         self.rulebook.table(table)
         self._set(self._setting("attach", actor, persist, node=_node(node), guard=guard, name=table))
 
-    @in_its_thread
+    @on_loop_thread
     def detach(
         self, node: str, table: str, *, guard: str | None = None, actor: str = "", persist: bool = False
     ) -> None:
@@ -225,7 +225,7 @@ class Firewall(Channels):
         self.rulebook.table(table)
         self._set(self._setting("detach", actor, persist, node=_node(node), guard=guard, name=table))
 
-    @in_its_thread
+    @on_loop_thread
     def set_table(self, table: str, rules: Sequence[str] | None, *, actor: str = "", persist: bool = False) -> None:
         """Sets all rules of a table, a new one or one of the file's; None: as the file has it again."""
         setting = self._setting("table", actor, persist, name=table, rules=tuple(rules or ()))
@@ -238,7 +238,7 @@ class Firewall(Channels):
                 raise BadCallError(f"`{rule.text}` judges the same as a rule before it; keep one of them")
         self._set(setting)
 
-    @in_its_thread
+    @on_loop_thread
     def grant(
         self, node: str, table: str, seconds: float, reason: str, *, guard: str | None = None, actor: str = ""
     ) -> Grant:
@@ -271,7 +271,7 @@ class Firewall(Channels):
         self.record("grant", renewed=before is not None, **given.to_json())
         return given
 
-    @in_its_thread
+    @on_loop_thread
     def issue_token(
         self, node: str, table: str, seconds: float, reason: str, *, valid: float = 3600, actor: str = ""
     ) -> str:
@@ -281,7 +281,7 @@ class Firewall(Channels):
         self.record("token_issued", node=node, table=table, seconds=seconds, reason=reason, actor=actor)
         return token
 
-    @in_its_thread
+    @on_loop_thread
     def redeem(self, node: str, token: str, *, guard: str | None = None) -> Grant:
         """Takes a token that a peer has shown. Raises TokenError if it doesn't hold for that peer, or not any more."""
         access = self._tokens.read(node, token)
@@ -300,7 +300,7 @@ class Firewall(Channels):
             self._tokens.unuse(access)
             raise
 
-    @in_its_thread
+    @on_loop_thread
     def revoke(self, node: str, table: str, *, guard: str | None = None, actor: str = "") -> None:
         """Ends a grant before its time."""
         ended = self.rulebook.grants.take_back(node, table, guard)
@@ -310,18 +310,18 @@ class Firewall(Channels):
         self.record("grant_revoked", by=actor, **ended.to_json())
         self._save()
 
-    @in_its_thread
+    @on_loop_thread
     def grants(self) -> list[Grant]:
         """The grants in force."""
         self._expire()
         return list(self.rulebook.grants)
 
-    @in_its_thread
-    def settings(self) -> list[Setting]:
+    @on_loop_thread
+    def settings(self) -> list[RuntimeSetting]:
         """What was set at run time, oldest first."""
         return list(self.rulebook.run_time)
 
-    @in_its_thread
+    @on_loop_thread
     def disconnect(self, node: str, *, guard: str | None = None, actor: str = "") -> int:
         """Ends the channels of a peer; returns how many. It may connect again."""
         ended = [handle for handle in self._channels if handle.peer == node and guard in (None, handle.guard)]
@@ -331,7 +331,7 @@ class Firewall(Channels):
             handle.close(f"disconnected by {actor or 'the operator'}")
         return len(ended)
 
-    @in_its_thread
+    @on_loop_thread
     def set_shadow(self, policy: Policy | None, *, actor: str = "") -> None:
         """Has a candidate judge beside the policy: what it would decide otherwise is told. None: no more."""
         self._differences -= self.shadow_differences()
@@ -339,13 +339,13 @@ class Firewall(Channels):
         self._refresh()
         self.record("shadow_changed", actor=actor, revision=None if policy is None else policy.revision)
 
-    @in_its_thread
+    @on_loop_thread
     def shadow(self) -> str | None:
         """The revision of the candidate that judges beside the policy."""
         candidate = self.rulebook.shadow
         return None if candidate is None else candidate.revision
 
-    @in_its_thread
+    @on_loop_thread
     def shadow_differences(self) -> int:
         """How many commands the candidate would have decided otherwise, since it was set."""
         return self._differences + sum(handle.core.shadow_differences() for handle in self._channels)
@@ -355,7 +355,7 @@ class Firewall(Channels):
         self._differences += handle.core.shadow_differences()
         super().forget(handle)
 
-    @in_its_thread
+    @on_loop_thread
     def apply(self, policy: Policy, *, actor: str = "") -> list[str]:
         """Puts another policy file in force, at once for all channels; returns what changes.
 
@@ -387,21 +387,21 @@ class Firewall(Channels):
             self.record("policy_changed", actor=actor, policy=str(policy.path), changes=changes)
         return changes
 
-    def _setting(self, kind: Kind, actor: str, persist: bool, **about: Any) -> Setting:
-        return Setting(kind, actor, round(time.time(), 3), persist, **about)
+    def _setting(self, kind: Kind, actor: str, persist: bool, **about: Any) -> RuntimeSetting:
+        return RuntimeSetting(kind, actor, round(time.time(), 3), persist, **about)
 
     def _filter(
         self,
         kind: Kind,
         command: str,
-        key: Key,
+        key: GivenKey,
         verdict: str,
         *,
         node: str | None,
         guard: str | None,
         actor: str = "",
         persist: bool = False,
-    ) -> Setting:
+    ) -> RuntimeSetting:
         if verdict not in VERDICTS:
             raise BadCallError(f"unknown verdict `{verdict}`; write accept, deny or drop")
         text = _rule_text(command, key)
@@ -419,7 +419,7 @@ class Firewall(Channels):
         """Loads a handler or filter of Python's now, so that what is wrong with it is told to who names it."""
         if module is not None and ":" in module:
             try:
-                self.questions.load(module)
+                self.dispatch.load(module)
             except UnloadableError as error:
                 raise BadCallError(str(error)) from None
 
@@ -433,12 +433,12 @@ class Firewall(Channels):
             self._set(setting)
         return None if known is None else known.name
 
-    def _default(self, setting: Setting) -> Verdict:
+    def _default(self, setting: RuntimeSetting) -> Verdict:
         """What the defaults say of all that a setting is about."""
         made = self.rulebook.parse(f"deny {setting.rule}", "run time")
         return _said(rank([], self.rulebook.defaults(setting.guard)), made)
 
-    def _set(self, setting: Setting) -> None:
+    def _set(self, setting: RuntimeSetting) -> None:
         run_time = self.rulebook.run_time
         before = run_time.put(setting)
         try:
@@ -451,7 +451,7 @@ class Firewall(Channels):
             raise
         self.record("setting", actor=setting.actor, set=str(setting), persist=setting.persist)
 
-    def _unset(self, setting: Setting, actor: str) -> None:
+    def _unset(self, setting: RuntimeSetting, actor: str) -> None:
         before = self.rulebook.run_time.remove(setting.about)
         if before is None:
             return
@@ -535,12 +535,12 @@ def _said(ranked: Ranking, rule: Rule) -> Verdict:
     return "deny" if found is None else found.rule.verdict
 
 
-def _rule_text(command: str, key: Key) -> str:
+def _rule_text(command: str, key: GivenKey) -> str:
     """A rule as the grammar writes it, without its verdict."""
     return " ".join(filter(None, ("*" if command == "_" else command, _key_text(key))))
 
 
-def _key_text(key: Key) -> str:
+def _key_text(key: GivenKey) -> str:
     """A key as rules write it; empty for all."""
     if key is None or key == "_":
         return ""

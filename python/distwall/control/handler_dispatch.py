@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from distwall.control.channel import ChannelHandle
-from distwall.control.peer_requests import OwnName
+from distwall.control.peer_requests import PeerRequests
 from distwall.etf import DecodeError, decode, encode
 from distwall.handlers.api import Changed, Command, command
 from distwall.handlers.fun_checker import RefusedFunError, checked
 from distwall.handlers.loader import UnloadableError, load
-from distwall.handlers.worker_thread import BusyError, Workshop
+from distwall.handlers.worker_thread import BusyError, WorkerThread
 from distwall.policy.language.grammar import VERDICTS
 
 if TYPE_CHECKING:
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 TIMEOUT = 5.0
 """Seconds that whoever is asked has."""
 
-Answer = tuple["Verdict", bytes | None]
+Decision = tuple["Verdict", bytes | None]
 
 
 class HandlerError(Exception):
     """A handler gave no answer; the text says why."""
 
 
-class Questions:
+class HandlerDispatch:
     """All questions of one firewall."""
 
     def __init__(self, firewall: "Firewall") -> None:
         self._firewall = firewall
-        self._workshop = Workshop()
-        self._own_name = OwnName(firewall)
+        self._worker = WorkerThread()
+        self._own_name = PeerRequests(firewall)
         self._loaded: dict[str, Any] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -70,7 +70,7 @@ class Questions:
         """Answers nothing more."""
         for task in self._tasks:
             task.cancel()
-        self._workshop.close()
+        self._worker.close()
 
     def _give_up(self, handle: ChannelHandle, ticket: int, name: str, target: str) -> None:
         if handle.waits(ticket):
@@ -125,7 +125,7 @@ class Questions:
         answer = await self._run(function, handle.peer, shown)
         return _verdict(answer)[0]
 
-    async def _handled(self, handle: ChannelHandle, asked: tuple[str, str, bytes, bytes | None]) -> Answer:
+    async def _handled(self, handle: ChannelHandle, asked: tuple[str, str, bytes, bytes | None]) -> Decision:
         told = self._told(handle, asked)
         module = self._named(handle, "handler", told.name)
         made = self._made(module)
@@ -150,10 +150,10 @@ class Questions:
             result = function(*arguments)
             return await result if inspect.isawaitable(result) else result
 
-        return await asyncio.wrap_future(self._workshop.run(call()))
+        return await asyncio.wrap_future(self._worker.run(call()))
 
 
-def _verdict(answer: Any) -> Answer:
+def _verdict(answer: Any) -> Decision:
     """What an answer of a handler means. Raises HandlerError."""
     match answer:
         case Changed(message):

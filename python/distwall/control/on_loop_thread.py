@@ -16,7 +16,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Home(Protocol):
+class LoopBound(Protocol):
     """Where an object's state lives."""
 
     loop: asyncio.AbstractEventLoop | None
@@ -24,10 +24,10 @@ class Home(Protocol):
     thread: int
 
 
-S = TypeVar("S", bound=Home)
+S = TypeVar("S", bound=LoopBound)
 
 
-def in_its_thread(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+def on_loop_thread(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
     """Makes a method callable from any thread. In the loop's own thread it runs at once, so tasks need no lock."""
 
     @functools.wraps(function)

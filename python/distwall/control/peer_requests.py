@@ -14,7 +14,7 @@ from distwall.etf import Atom, DecodeError, Improper, Pid, Ref, Term, decode, en
 from distwall.policy.language.names import atom
 
 if TYPE_CHECKING:
-    from distwall.control.firewall import Firewall, Key
+    from distwall.control.firewall import Firewall, GivenKey
 
 MAX_REQUEST = 16_384
 """Bytes of a request."""
@@ -23,7 +23,7 @@ MAX_REQUEST = 16_384
 _CLERK = 0x0FFF_FFFF
 
 
-class OwnName:
+class PeerRequests:
     """Answers in distwall's name."""
 
     def __init__(self, firewall: "Firewall") -> None:
@@ -81,7 +81,7 @@ class OwnName:
         handle.tell_peer(control, encode((tag, answer)))
 
 
-def _key(command: str, key: Term) -> "Key":
+def _key(command: str, key: Term) -> "GivenKey":
     """A key as the runtime API takes it. Raises ControlError for what is none."""
     match key:
         case Atom("_"):

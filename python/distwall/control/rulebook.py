@@ -16,7 +16,7 @@ from distwall import _core
 from distwall.control.channel import Judgement
 from distwall.control.errors import BadCallError, NotFoundError
 from distwall.control.grants import Grants
-from distwall.control.runtime_settings import RunTime, Setting
+from distwall.control.runtime_settings import RuntimeSetting, RuntimeSettings
 from distwall.policy import Entry, Origin, Policy, Rule
 from distwall.policy.language.grammar import RuleSyntaxError
 from distwall.policy.language.ranking import Ranking, rank
@@ -52,7 +52,7 @@ class Rulebook:
         self.policy = policy
         self.shadow: Policy | None = None
         """A candidate that is judged by beside the policy."""
-        self.run_time = RunTime()
+        self.run_time = RuntimeSettings()
         self.grants = Grants()
         self._services = policy.services
         self._next_id = RUN_TIME_IDS
@@ -211,7 +211,7 @@ class Rulebook:
         ends = [*(policy.next_expiry(now) for policy in policies), next_expiry(self._made.values(), now)]
         return min(filter(None, ends), default=None)
 
-    def _rules(self, settings: Iterable[Setting], where: str) -> tuple[Rule, ...]:
+    def _rules(self, settings: Iterable[RuntimeSetting], where: str) -> tuple[Rule, ...]:
         return tuple(self.parse(f"{setting.verdict} {setting.rule}", where) for setting in settings)
 
     def _key(self, entry: Entry, node: str, guard: str | None) -> tuple[object, ...]:

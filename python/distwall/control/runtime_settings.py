@@ -14,7 +14,7 @@ Kind = Literal["filter", "default_filter", "attach", "detach", "table", "handler
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class RuntimeSetting:
     """One thing that was set at run time. What doesn't belong to its kind is None."""
 
     kind: Kind
@@ -66,44 +66,44 @@ class Setting:
                 return f"{self.node}{at}: filter of {self.name}"
 
 
-def from_json(data: dict[str, Any]) -> Setting:
+def from_json(data: dict[str, Any]) -> RuntimeSetting:
     """Reads a setting that was saved. Raises TypeError or ValueError for what is none."""
-    setting = Setting(**{**data, "rules": tuple(data.get("rules", ()))})
+    setting = RuntimeSetting(**{**data, "rules": tuple(data.get("rules", ()))})
     if setting.kind not in Kind.__args__:  # type: ignore[attr-defined]
         raise ValueError(f"unknown kind of setting: {setting.kind}")
     return setting
 
 
-class RunTime:
+class RuntimeSettings:
     """All settings, oldest first."""
 
     def __init__(self) -> None:
-        self._settings: dict[tuple[str | None, ...], Setting] = {}
+        self._settings: dict[tuple[str | None, ...], RuntimeSetting] = {}
 
-    def __iter__(self) -> Iterator[Setting]:
+    def __iter__(self) -> Iterator[RuntimeSetting]:
         return iter(self._settings.values())
 
-    def put(self, setting: Setting) -> Setting | None:
+    def put(self, setting: RuntimeSetting) -> RuntimeSetting | None:
         """Sets; returns what it replaces. It keeps the place of that, so that order doesn't change with values."""
         before = self._settings.get(setting.about)
         self._settings[setting.about] = setting
         return before
 
-    def remove(self, about: tuple[str | None, ...]) -> Setting | None:
+    def remove(self, about: tuple[str | None, ...]) -> RuntimeSetting | None:
         """Unsets; returns what was set."""
         return self._settings.pop(about, None)
 
-    def put_back(self, about: tuple[str | None, ...], before: Setting | None) -> None:
+    def put_back(self, about: tuple[str | None, ...], before: RuntimeSetting | None) -> None:
         """Undoes a change."""
         if before is None:
             self._settings.pop(about, None)
         else:
             self._settings[about] = before
 
-    def concerning(self, kind: Kind, node: str | None, guard: str | None) -> list[Setting]:
+    def concerning(self, kind: Kind, node: str | None, guard: str | None) -> list[RuntimeSetting]:
         """The settings of one kind about a peer (None: about none) at a guarded node, oldest first."""
         return [s for s in self if s.kind == kind and s.node == node and s.guard in (None, guard)]
 
-    def persistent(self) -> list[Setting]:
+    def persistent(self) -> list[RuntimeSetting]:
         """Those that outlive this process."""
         return [setting for setting in self if setting.persist]

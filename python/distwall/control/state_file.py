@@ -14,7 +14,7 @@ from typing import Any
 
 from distwall.control.errors import UnsafeStateError
 from distwall.control.grants import Grant
-from distwall.control.runtime_settings import Setting, from_json
+from distwall.control.runtime_settings import RuntimeSetting, from_json
 
 VERSION = 1
 
@@ -26,7 +26,7 @@ class StateFile:
         self.path = path
         self._written: bytes | None = None
 
-    def load(self) -> tuple[list[Setting], list[Grant], dict[str, float]]:
+    def load(self) -> tuple[list[RuntimeSetting], list[Grant], dict[str, float]]:
         """What was saved; nothing if there is no file. Raises UnsafeStateError."""
         try:
             data = self.path.read_bytes()
@@ -46,7 +46,7 @@ class StateFile:
         self._written = data
         return settings, grants, used
 
-    def save(self, settings: Iterable[Setting], grants: Iterable[Grant], used_tokens: dict[str, float]) -> None:
+    def save(self, settings: Iterable[RuntimeSetting], grants: Iterable[Grant], used_tokens: dict[str, float]) -> None:
         """Saves, if anything has changed. Raises UnsafeStateError, and the old state stays.
 
         ``used_tokens``: those that must not be taken again, and until when they would hold.

@@ -12,7 +12,7 @@ Statistics = dict[str, Counts]
 """By direction."""
 
 
-class Tally:
+class PeerCounters:
     """The counters of all peers. The names longest out of use are forgotten first; their counts stay in the total."""
 
     MAX_NAMES = 4096

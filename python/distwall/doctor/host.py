@@ -12,7 +12,7 @@ from distwall.doctor.erlang import Node, nodes
 from distwall.doctor.probes import resolve
 from distwall.doctor.processes import Process, processes
 from distwall.net.addresses import is_loopback
-from distwall.net.listening import Listener, listeners
+from distwall.net.listening import ListeningSocket, listeners
 from distwall.net.local_addresses import local_addresses
 from distwall.policy import Address, Policy
 
@@ -20,7 +20,7 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class DistwallProcess:
     """The process that listens on the control socket."""
 
     pid: int
@@ -41,7 +41,7 @@ class Host:
         return [address for address in self.addresses if not is_loopback(address)]
 
     @cached_property
-    def listeners(self) -> list[Listener]:
+    def listeners(self) -> list[ListeningSocket]:
         """All listening TCP sockets."""
         return listeners()
 
@@ -63,7 +63,7 @@ class Host:
                 node.registered_as = names[listener.port]
         return [node for node in self.nodes if node.name and _is_guarded(policy, node.name)]
 
-    def node_with(self, listener: Listener) -> Node | None:
+    def node_with(self, listener: ListeningSocket) -> Node | None:
         """The Erlang node that a socket belongs to, as far as may be read."""
         return next((node for node in self.nodes if listener.inode in node.process.sockets), None)
 
@@ -78,7 +78,7 @@ class Host:
                 return listed
         return None
 
-    def listener_at(self, address: str, port: int) -> Listener | None:
+    def listener_at(self, address: str, port: int) -> ListeningSocket | None:
         """The socket that answers at an address: the one bound to it, else one bound to all."""
         fitting = [listener for listener in self.listeners if listener.port == port and listener.covers(address)]
         family = ":" in address
@@ -103,7 +103,7 @@ class Host:
             return {each for each in self.addresses if ":" not in each}
         return set(self.addresses) if "::" in resolved else resolved
 
-    def service(self, control: Path) -> Service | Literal["hidden"] | None:
+    def service(self, control: Path) -> DistwallProcess | Literal["hidden"] | None:
         """The distwall that listens on the control socket; None: nobody does; hidden: only others may ask."""
         with socket.socket(socket.AF_UNIX) as probe:
             try:
@@ -114,12 +114,12 @@ class Host:
             except OSError:
                 return None
         pid, uid, _ = _CREDENTIALS.unpack(raw)
-        return Service(pid, uid)
+        return DistwallProcess(pid, uid)
 
     def service_uid(self, control: Path) -> int | None:
         """The user as whom distwall runs, as far as may be known."""
         service = self.service(control)
-        return service.uid if isinstance(service, Service) else None
+        return service.uid if isinstance(service, DistwallProcess) else None
 
 
 def _is_guarded(policy: Policy, name: str) -> bool:

@@ -7,6 +7,6 @@ connection, and its **rights** say what that client may do and which port it is 
 
 from distwall.epmd.rate import Rate
 from distwall.epmd.registry import Registration, Registry
-from distwall.epmd.session import Answer, IsMate, Outgoing, Rights, Session
+from distwall.epmd.session import EpmdAnswer, EpmdSession, IsMate, Outgoing, Rights
 
-__all__ = ["Answer", "IsMate", "Outgoing", "Rate", "Registration", "Registry", "Rights", "Session"]
+__all__ = ["EpmdAnswer", "EpmdSession", "IsMate", "Outgoing", "Rate", "Registration", "Registry", "Rights"]

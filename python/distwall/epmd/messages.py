@@ -38,7 +38,7 @@ class RequestError(ValueError):
     """The bytes are no request that a node sends. The text says what is wrong with them."""
 
 
-class BadNameError(RequestError):
+class BadAliveNameError(RequestError):
     """The name in a request is no node name."""
 
 
@@ -124,28 +124,28 @@ def _parse_alive2(body: bytes) -> Alive2:
 def decode_name(raw: bytes) -> str:
     """A node name (the part before ``@``) from its UTF-8 bytes.
 
-    Raises `BadNameError` for one that is empty, too long, or holds anything but printable characters, and for ``@``.
+    Raises `BadAliveNameError` for one that is empty, too long, or holds ``@`` or anything but printable characters.
     """
     try:
         name = raw.decode()
     except UnicodeDecodeError:
-        raise BadNameError("name is not UTF-8") from None
+        raise BadAliveNameError("name is not UTF-8") from None
     if not name:
-        raise BadNameError("empty name")
+        raise BadAliveNameError("empty name")
     if len(name) > MAX_NAME:
-        raise BadNameError("name too long")
+        raise BadAliveNameError("name too long")
     # isprintable() refuses control, format, surrogate and separator characters; a plain space alone it lets through.
     if not name.isprintable() or " " in name or "@" in name:
-        raise BadNameError("name with a character that no node name has")
+        raise BadAliveNameError("name with a character that no node name has")
     return name
 
 
 def _decode_full_name(raw: bytes) -> str:
     if raw.count(b"@") != 1:
-        raise BadNameError("name with more than one @")
+        raise BadAliveNameError("name with more than one @")
     alive, host = (decode_name(part) for part in raw.split(b"@"))
     if len(alive) + 1 + len(host) > MAX_NAME:
-        raise BadNameError("name too long")
+        raise BadAliveNameError("name too long")
     return f"{alive}@{host}"
 
 

@@ -32,7 +32,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from distwall.epmd import messages
-from distwall.epmd.messages import Alive2, BadNameError, Names, Other, Port2, Reach, Request, RequestError
+from distwall.epmd.messages import Alive2, BadAliveNameError, Names, Other, Port2, Reach, Request, RequestError
 from distwall.epmd.registry import Registration, Registry
 
 SELF = "distwall@distwall"
@@ -85,7 +85,7 @@ class Rights:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class EpmdAnswer:
     """What came of a request."""
 
     data: bytes
@@ -101,7 +101,7 @@ class Answer:
     """More about the refusal."""
 
 
-class Session:
+class EpmdSession:
     """Reads one request and decides it."""
 
     def __init__(
@@ -131,7 +131,7 @@ class Session:
         self._registration: Registration | None = None
         self._answered = False
 
-    def receive(self, data: bytes) -> Answer | None:
+    def receive(self, data: bytes) -> EpmdAnswer | None:
         """Feeds what the client sent. Returns an answer once, when the request is complete or can't be served.
 
         Never raises for what the bytes contain. Whatever follows the request is ignored.
@@ -148,7 +148,7 @@ class Session:
             return None
         try:
             request = messages.parse(bytes(self._buffer[2 : 2 + length]))
-        except BadNameError as error:
+        except BadAliveNameError as error:
             return self._refuse("bad_name", str(error))
         except RequestError as error:
             return self._refuse("malformed", str(error))
@@ -163,19 +163,19 @@ class Session:
             self._registry.unregister(registration)
         return registration
 
-    def _serve(self, request: Request) -> Answer:
+    def _serve(self, request: Request) -> EpmdAnswer:
         match request:
             case Alive2():
                 return self._register(request)
             case Port2(name) if self._rights.register and (own := self._registry.own_node(name)):
-                return Answer(messages.port2_answer(own, own.port))
+                return EpmdAnswer(messages.port2_answer(own, own.port))
             case Port2(name) if self._rights.query:
                 registration = self._registry.guarded(name)
                 if registration is None:
-                    return Answer(messages.port2_refusal())
+                    return EpmdAnswer(messages.port2_refusal())
                 if not self._shows(registration):
-                    return Answer(messages.port2_refusal(), refused="source", detail=f"asked for {name}")
-                return Answer(messages.port2_answer(registration.node, self._shown_port(registration)))
+                    return EpmdAnswer(messages.port2_refusal(), refused="source", detail=f"asked for {name}")
+                return EpmdAnswer(messages.port2_answer(registration.node, self._shown_port(registration)))
             case Reach(node):
                 return self._reach(node)
             case Names() if self._rights.query:
@@ -184,32 +184,32 @@ class Session:
                     for each in self._registry.all_guarded()
                     if self._shows(each)
                 ]
-                return Answer(messages.names_answer(self._port, shown))
+                return EpmdAnswer(messages.names_answer(self._port, shown))
             case Other(command):
                 return self._refuse("command", command)
             case _:
                 return self._refuse("not_local", "query")
 
-    def _register(self, node: Alive2) -> Answer:
+    def _register(self, node: Alive2) -> EpmdAnswer:
         if not self._rights.register:
             return self._refuse("not_local", f"registration of {node.name}")
         outcome = self._registry.register(node, self._host)
         if isinstance(outcome, str):
-            return Answer(messages.alive2_refusal(node.highest), refused=outcome, detail=node.name)
+            return EpmdAnswer(messages.alive2_refusal(node.highest), refused=outcome, detail=node.name)
         self._registration = outcome
-        return Answer(messages.alive2_answer(node.highest, outcome.creation), registration=outcome)
+        return EpmdAnswer(messages.alive2_answer(node.highest, outcome.creation), registration=outcome)
 
-    def _reach(self, node: str) -> Answer:
+    def _reach(self, node: str) -> EpmdAnswer:
         if not self._rights.register:
             return self._refuse("bad_name", "full node name where only guarded nodes may ask for one")
         if node == SELF:
-            return Answer(messages.reach_answer(node, self._port))
+            return EpmdAnswer(messages.reach_answer(node, self._port))
         mate = self._registry.guarded(node.partition("@")[0]) if self._is_mate(node) else None
         if mate is not None and mate.host == self._host:
             port: int | None = mate.node.port
         else:
             port = self._outgoing(node, self._host)
-        return Answer(messages.port2_refusal() if port is None else messages.reach_answer(node, port))
+        return EpmdAnswer(messages.port2_refusal() if port is None else messages.reach_answer(node, port))
 
     def _shows(self, registration: Registration) -> bool:
         return self._rights.every_node or self._is_visible(registration.node.name)
@@ -219,9 +219,9 @@ class Session:
             return registration.node.port
         return registration.public_port
 
-    def _refuse(self, reason: str, detail: str) -> Answer:
+    def _refuse(self, reason: str, detail: str) -> EpmdAnswer:
         self._finish()
-        return Answer(b"", refused=reason, detail=detail)
+        return EpmdAnswer(b"", refused=reason, detail=detail)
 
     def _finish(self) -> None:
         self._answered = True

@@ -43,11 +43,11 @@ def decode(data: bytes, position: int = 0, *, atoms: Sequence[Atom] = ()) -> tup
 
     ``atoms`` are those of the frame's header. Raises DecodeError.
     """
-    reader = _Reader(data, position, atoms)
+    reader = _TermReader(data, position, atoms)
     return reader.read(), reader.position
 
 
-class _Reader:
+class _TermReader:
     def __init__(self, data: bytes, position: int, atoms: Sequence[Atom]) -> None:
         self.data = data
         self.position = position

@@ -10,18 +10,17 @@ import secrets
 import socket
 from typing import TYPE_CHECKING, cast
 
-from distwall.api_node import Accepted, Caller, Calls, Conversation, Refused
-from distwall.api_node import Acceptor as Handshake
+from distwall.api_node import Accepted, Caller, CallerHandshake, CallerRejected, CallerSession, Operations
 from distwall.epmd.messages import Alive2
-from distwall.gateway.tcp_acceptor import Acceptor
+from distwall.gateway.tcp_acceptor import TcpAcceptor
 from distwall.handshake.events import Identity, Secret
 from distwall.handshake.halfopen import source_of
 from distwall.net.sockets import framing, is_encrypted, listen, source_address
 
 if TYPE_CHECKING:
-    from distwall.control import Side
-    from distwall.gateway.certificates import Credentials
-    from distwall.gateway.pending_connections import Door
+    from distwall.audit.event import Side
+    from distwall.gateway.certificates import Certificates
+    from distwall.gateway.pending_connections import PendingConnections
 
 HANDSHAKE_TIMEOUT = 7.0
 """Seconds from connecting to the proof: a real node gives up then."""
@@ -40,18 +39,18 @@ BYTES_PER_WORK = 1024
 _HIDDEN_NODE, _VERSION = 72, 6
 
 
-class ControlNode:
+class ApiNodeServer:
     """The node: where it listens, and who is connected."""
 
-    def __init__(self, door: "Door", credentials: "Credentials", name: str) -> None:
-        self.door = door
+    def __init__(self, pending: "PendingConnections", certificates: "Certificates", name: str) -> None:
+        self.pending = pending
         self.own = Identity(name, 4 + secrets.randbelow(2**32 - 4))
-        self.calls = Calls(door.firewall)
+        self.calls = Operations(pending.firewall)
         self.port = 0
-        self._credentials = credentials
-        self._acceptor: Acceptor | None = None
+        self._certificates = certificates
+        self._acceptor: TcpAcceptor | None = None
         self._hosts: list[str] = []
-        self._callers: dict[str, ControlConnection] = {}
+        self._callers: dict[str, ApiNodeConnection] = {}
 
     @property
     def alive(self) -> Alive2:
@@ -64,11 +63,11 @@ class ControlNode:
         sockets: list[socket.socket] = listen(hosts, 0)
         self._hosts = hosts
         self.port = sockets[0].getsockname()[1]
-        self._acceptor = Acceptor(
-            self.door,
+        self._acceptor = TcpAcceptor(
+            self.pending,
             sockets,
-            lambda: ControlConnection(self),
-            context=self._credentials.for_guards,
+            lambda: ApiNodeConnection(self),
+            context=self._certificates.for_guards,
             guard=None,
         )
 
@@ -85,12 +84,12 @@ class ControlNode:
 
     def cookie_for(self, name: str, *, encrypted: bool) -> Secret | None:
         """What a caller has to prove; None: it may not connect."""
-        policy = self.door.firewall.policy
+        policy = self.pending.firewall.policy
         if policy.guard.inside is not None and not encrypted:
             return None
         return policy.guard.cookie if policy.guards(name) else policy.control.cookie
 
-    def joined(self, name: str, connection: "ControlConnection") -> bool:
+    def joined(self, name: str, connection: "ApiNodeConnection") -> bool:
         """A caller has proved its cookie. Whether there is room for it; its earlier connection gives way."""
         earlier = self._callers.get(name)
         if earlier is None and len(self._callers) >= MAX_CALLERS:
@@ -100,24 +99,24 @@ class ControlNode:
             earlier.hang_up("connected anew")
         return True
 
-    def left(self, name: str, connection: "ControlConnection") -> None:
+    def left(self, name: str, connection: "ApiNodeConnection") -> None:
         """A caller's connection is gone."""
         if self._callers.get(name) is connection:
             del self._callers[name]
 
 
-class ControlConnection(asyncio.Protocol):
+class ApiNodeConnection(asyncio.Protocol):
     """One connection to the node."""
 
     _transport: asyncio.Transport
-    _handshake: Handshake
+    _handshake: CallerHandshake
     _timer: asyncio.TimerHandle
 
-    def __init__(self, node: ControlNode) -> None:
+    def __init__(self, node: ApiNodeServer) -> None:
         self._node = node
-        self._door = node.door
+        self._pending = node.pending
         self._loop = asyncio.get_running_loop()
-        self._conversation: Conversation | None = None
+        self._session: CallerSession | None = None
         self._caller: Caller | None = None
         self._source = "unknown"
         self._paused = False
@@ -135,20 +134,20 @@ class ControlConnection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._source = source_address(transport)
         encrypted = is_encrypted(transport)
-        self._handshake = Handshake(
+        self._handshake = CallerHandshake(
             self._node.own,
             cookie_for=lambda name: self._node.cookie_for(name, encrypted=encrypted),
-            proofs=self._door.proofs,
+            proofs=self._pending.proofs,
             framing=framing(transport),
         )
         self._timer = self._loop.call_later(HANDSHAKE_TIMEOUT, self._expired)
-        self._door.connections.add(self._transport)
-        self._door.unproved(self, source_of(self._source))
+        self._pending.connections.add(self._transport)
+        self._pending.unproved(self, source_of(self._source))
 
     def data_received(self, data: bytes) -> None:
         """Some of the handshake, or of what follows."""
-        if self._conversation is not None:
-            self._conversation.receive(data)
+        if self._session is not None:
+            self._session.receive(data)
             self._go_on()
             return
         outcome = self._handshake.receive(data)
@@ -156,7 +155,7 @@ class ControlConnection(asyncio.Protocol):
             self._accepted(outcome)
             return
         self._write(self._handshake.due())
-        if isinstance(outcome, Refused):
+        if isinstance(outcome, CallerRejected):
             self._refused(outcome)
 
     def pause_writing(self) -> None:
@@ -170,16 +169,16 @@ class ControlConnection(asyncio.Protocol):
 
     def connection_lost(self, _: Exception | None) -> None:
         """It is gone."""
-        self._door.connections.discard(self._transport)
+        self._pending.connections.discard(self._transport)
         if self._next is not None:
             self._next.cancel()
         if self._caller is not None:
             self._node.left(self._caller.name, self)
-            self._door.firewall.notice("caller_disconnect", node=self._caller.name, reason="closed")
+            self._pending.firewall.notice("caller_disconnect", node=self._caller.name, reason="closed")
         elif refused := self._handshake.refuse("closed", "it hung up in the middle of the handshake"):
             self._refused(refused)
 
-    def refuse(self, reason: str, detail: str, *, peer_fault: bool) -> None:  # noqa: ARG002  # as the door has it
+    def refuse(self, reason: str, detail: str, *, peer_fault: bool) -> None:  # noqa: ARG002  # the signature of all unproved connections
         """Ends a handshake from outside."""
         if refused := self._handshake.refuse(reason, detail):
             self._refused(refused)
@@ -190,16 +189,16 @@ class ControlConnection(asyncio.Protocol):
             self._next.cancel()
         if self._caller is not None:
             self._node.left(self._caller.name, self)
-            self._door.firewall.notice("caller_disconnect", node=self._caller.name, reason=reason)
+            self._pending.firewall.notice("caller_disconnect", node=self._caller.name, reason=reason)
             self._caller = None
         self._transport.abort()
 
     def _expired(self) -> None:
         self.refuse("timeout", "no proof in time", peer_fault=True)
 
-    def _refused(self, refused: Refused) -> None:
+    def _refused(self, refused: CallerRejected) -> None:
         self._settled()
-        self._door.firewall.notice(
+        self._pending.firewall.notice(
             "caller_refused",
             source=self._source,
             node=self._handshake.name,
@@ -210,30 +209,30 @@ class ControlConnection(asyncio.Protocol):
 
     def _settled(self) -> None:
         self._timer.cancel()
-        self._door.settled(self, source_of(self._source))
+        self._pending.settled(self, source_of(self._source))
 
     def _accepted(self, accepted: Accepted) -> None:
         name = accepted.caller.name
         if not self._node.joined(name, self):
-            self._refused(Refused("full", f"{MAX_CALLERS} nodes are connected to distwall's own"))
+            self._refused(CallerRejected("full", f"{MAX_CALLERS} nodes are connected to distwall's own"))
             return
         self._settled()
-        guarded = self._door.firewall.policy.guards(name)
+        guarded = self._pending.firewall.policy.guards(name)
         caller = self._caller = Caller(name, name if guarded else None)
-        self._door.firewall.notice("caller_connect", node=name, role="guard" if guarded else "operator")
+        self._pending.firewall.notice("caller_connect", node=name, role="guard" if guarded else "operator")
         self._write(self._handshake.due())
-        self._conversation = Conversation(
+        self._session = CallerSession(
             self._node.own, accepted.caller, lambda request: self._node.calls.answer(caller, request)
         )
-        self._conversation.receive(accepted.data)
+        self._session.receive(accepted.data)
         self._go_on()
 
     def _go_on(self) -> None:
         """Sees to it that the next frame is dealt with, if it is there, and reads on if it is not."""
-        conversation = self._conversation
-        if conversation is None or self._next is not None or self._transport.is_closing():
+        session = self._session
+        if session is None or self._next is not None or self._transport.is_closing():
             return
-        if not conversation.is_waiting:
+        if not session.is_waiting:
             self._transport.resume_reading()
             return
         self._transport.pause_reading()
@@ -243,7 +242,7 @@ class ControlConnection(asyncio.Protocol):
         self._allowance = min(BURST, self._allowance + (now - self._counted_at) * WORK_PER_SECOND)
         self._counted_at = now
         if self._allowance > 0:
-            self._next = self._loop.call_soon(self._step, conversation)
+            self._next = self._loop.call_soon(self._step, session)
         else:
             self._next = self._loop.call_later(-self._allowance / WORK_PER_SECOND + 0.01, self._try_again)
 
@@ -251,21 +250,21 @@ class ControlConnection(asyncio.Protocol):
         self._next = None
         self._go_on()
 
-    def _step(self, conversation: Conversation) -> None:
+    def _step(self, session: CallerSession) -> None:
         self._next = None
         try:
-            self._allowance -= 1 + conversation.step() / BYTES_PER_WORK
+            self._allowance -= 1 + session.step() / BYTES_PER_WORK
         except Exception as error:  # noqa: BLE001  # stays in this connection and fails closed
             self._loop.call_exception_handler({"message": "a call failed and its node was cut", "exception": error})
             self.hang_up("internal_error")
             return
-        self._write(conversation.due())
-        if conversation.fault is not None:
+        self._write(session.due())
+        if session.fault is not None:
             name = None if self._caller is None else self._caller.name
-            self._door.firewall.notice(
-                "caller_refused", source=self._source, node=name, reason="malformed", detail=conversation.fault
+            self._pending.firewall.notice(
+                "caller_refused", source=self._source, node=name, reason="malformed", detail=session.fault
             )
-            self.hang_up(conversation.fault)
+            self.hang_up(session.fault)
             return
         self._go_on()
 

@@ -23,7 +23,7 @@ CHECK_EVERY = 5.0
 """Seconds between two looks at the files."""
 
 
-class Credentials:
+class Certificates:
     """What distwall shows and demands: outside, towards peers, and inside, towards guarded nodes."""
 
     def __init__(self, policy: Policy, notice: Callable[..., Any]) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -13,15 +12,13 @@ from distwall.epmd.port_request import ANSWER_SIZE, parse_port2_answer, port2_re
 from distwall.gateway.certificates import CLOSE_TIMEOUT
 from distwall.gateway.target import Target
 from distwall.net.addresses import printed
-from distwall.net.sockets import peer_certificate, resolve
+from distwall.net.sockets import ProtocolFactory, peer_certificate, resolve
 from distwall.policy import Entry, Policy
 from distwall.tls.certificate_names import describe, matches
 from distwall.tls.contexts import explain
 
 if TYPE_CHECKING:
-    from distwall.gateway.certificates import Credentials
-
-Factory = Callable[[], asyncio.Protocol]
+    from distwall.gateway.certificates import Certificates
 
 ADDRESS_TIMEOUT = 3.0
 """Seconds for one of a peer's addresses: EPMD, connecting and TLS. The node that waits gives up after 7."""
@@ -37,11 +34,11 @@ class DialError(Exception):
         self.detail = detail
 
 
-class Dialler:
+class Dialer:
     """Reaches guarded nodes and peers as the policy says."""
 
-    def __init__(self, policy: Policy, credentials: "Credentials") -> None:
-        self.credentials = credentials
+    def __init__(self, policy: Policy, certificates: "Certificates") -> None:
+        self.certificates = certificates
         self._policy = policy
         self._loop = asyncio.get_running_loop()
         self.own: list[str] = []
@@ -55,19 +52,19 @@ class Dialler:
     @property
     def has_verifier(self) -> bool:
         """Whether the policy names a function of its own that looks at certificates."""
-        return self.credentials.verifier is not None
+        return self.certificates.verifier is not None
 
     async def verify(self, certificate: x509.Certificate | None, node: str) -> str | None:
         """Why the policy's own function refuses a certificate; None if it doesn't."""
-        if self.credentials.verifier is None:
+        if self.certificates.verifier is None:
             return None
         if certificate is None:
             return "no certificate, and the policy has a verify_peer"
-        return await self.credentials.verifier.fault(certificate, node)
+        return await self.certificates.verifier.fault(certificate, node)
 
-    async def dial_guard(self, address: tuple[str, int], factory: Factory) -> asyncio.Transport:
+    async def dial_guard(self, address: tuple[str, int], factory: ProtocolFactory) -> asyncio.Transport:
         """Connects to a guarded node. Raises DialError."""
-        context = self.credentials.guard_client()
+        context = self.certificates.guard_client()
         try:
             async with asyncio.timeout(ADDRESS_TIMEOUT):
                 return await self._connect(*address, factory, context, "")
@@ -75,7 +72,7 @@ class Dialler:
             detail = f"cannot reach the guarded node at {printed(*address)}: {_text(error, tls=context is not None)}"
             raise DialError("guard_closed", detail) from None
 
-    async def dial_peer(self, target: Target, entry: Entry, factory: Factory) -> asyncio.Transport:
+    async def dial_peer(self, target: Target, entry: Entry, factory: ProtocolFactory) -> asyncio.Transport:
         """Connects to a peer, at the first of its addresses that answers. Raises DialError."""
         if target.address is None:
             try:
@@ -99,13 +96,15 @@ class Dialler:
                 failure = DialError("unreachable", f"{address}: {_text(error, tls=entry.tls)}")
         raise failure
 
-    async def _dial_peer_at(self, address: str, target: Target, entry: Entry, factory: Factory) -> asyncio.Transport:
+    async def _dial_peer_at(
+        self, address: str, target: Target, entry: Entry, factory: ProtocolFactory
+    ) -> asyncio.Transport:
         port = target.port
         if port is None:
             port = await self.ask_epmd(address, target.alive)
         if port is None:
             raise OSError(0, f"its EPMD does not know {target.alive}")
-        context = self.credentials.peer_client(check_hostname=not entry.certificate) if entry.tls else None
+        context = self.certificates.peer_client(check_hostname=not entry.certificate) if entry.tls else None
         own = source_for(address, self.own)
         transport = await self._connect(address, port, factory, context, target.host, own=own)
         try:
@@ -129,7 +128,7 @@ class Dialler:
         self,
         address: str,
         port: int,
-        factory: Factory,
+        factory: ProtocolFactory,
         context: ssl.SSLContext | None,
         host: str,
         *,

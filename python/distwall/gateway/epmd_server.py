@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from distwall.epmd import Outgoing, Rate, Registration, Registry, Rights, Session
+from distwall.epmd import EpmdSession, Outgoing, Rate, Registration, Registry, Rights
 from distwall.gateway.epmd_visibility import visible_to
 from distwall.gateway.exposure import exposed_at
-from distwall.gateway.local_nodes import Mates
+from distwall.gateway.local_nodes import LocalNodes
 from distwall.handshake.halfopen import HalfOpen, source_of
 from distwall.net.sockets import is_local, source_address
 
@@ -22,7 +22,7 @@ MAX_TOTAL = 512
 """Connections without a request yet; registrations do not count."""
 
 
-class EpmdService:
+class EpmdServer:
     """Everything that the EPMD listeners share."""
 
     def __init__(
@@ -35,7 +35,7 @@ class EpmdService:
         """``gone`` is called when a registration has ended; ``outgoing`` knows the way out to other nodes."""
         self.firewall = firewall
         self.outgoing = outgoing
-        self.is_mate = Mates(firewall.policy)
+        self.is_mate = LocalNodes(firewall.policy)
         self.registry = registry
         self.gone = gone
         self.waiting: HalfOpen[EpmdConnection] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
@@ -67,10 +67,10 @@ class EpmdConnection(asyncio.Protocol):
     """One client of EPMD."""
 
     _transport: asyncio.Transport
-    _session: Session
+    _session: EpmdSession
     _timer: asyncio.TimerHandle
 
-    def __init__(self, service: EpmdService, rights: Callable[[bool], Rights], port: int) -> None:
+    def __init__(self, service: EpmdServer, rights: Callable[[bool], Rights], port: int) -> None:
         """``rights`` tells what a client may do, given whether it runs on this host; ``port`` is the listener's."""
         self._service = service
         self._rights = rights
@@ -84,7 +84,7 @@ class EpmdConnection(asyncio.Protocol):
         rights = self._rights(is_local(transport))
         # A node registers over loopback, of the family that it listens on.
         host = "::1" if ":" in self._source else "127.0.0.1"
-        self._session = Session(
+        self._session = EpmdSession(
             self._service.registry,
             rights,
             port=self._port,

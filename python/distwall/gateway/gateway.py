@@ -9,14 +9,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from distwall.epmd import Registration, Registry, Rights
-from distwall.gateway.api_node_server import ControlNode
-from distwall.gateway.certificates import Credentials
-from distwall.gateway.dialer import Dialler
-from distwall.gateway.epmd_server import EpmdConnection, EpmdService
-from distwall.gateway.peer_listener import Listener
-from distwall.gateway.pending_connections import Door
+from distwall.gateway.api_node_server import ApiNodeServer
+from distwall.gateway.certificates import Certificates
+from distwall.gateway.dialer import Dialer
+from distwall.gateway.epmd_server import EpmdConnection, EpmdServer
+from distwall.gateway.peer_listener import PeerListener
+from distwall.gateway.pending_connections import PendingConnections
 from distwall.gateway.redirect_listener import RedirectListener
-from distwall.gateway.target_listeners import Egress
+from distwall.gateway.target_listeners import TargetListeners
 from distwall.net.sockets import listen, listen_at_first, raise_descriptor_limit, resolve
 from distwall.policy.language.names import glob_matches, is_glob
 
@@ -40,19 +40,19 @@ class Gateway:
         self._policy = firewall.policy
         self._registry = Registry(self._policy.guards_alive, self._expose, secrets.randbits(32))
         self._servers: list[asyncio.Server] = []
-        self._listeners: dict[str, Listener] = {}
+        self._listeners: dict[str, PeerListener] = {}
         self._ports: OrderedDict[str, int] = OrderedDict()
         self._addresses: list[str] = []
-        self._door = Door(firewall)
-        self._credentials = Credentials(self._policy, firewall.notice)
-        self._dialler = Dialler(self._policy, self._credentials)
-        self._egress = Egress(self._door, self._dialler)
+        self._pending = PendingConnections(firewall)
+        self._certificates = Certificates(self._policy, firewall.notice)
+        self._dialer = Dialer(self._policy, self._certificates)
+        self._target_listeners = TargetListeners(self._pending, self._dialer)
         node = self._policy.control.node
-        self._control = ControlNode(self._door, self._credentials, node) if node else None
-        self._epmd = EpmdService(firewall, self._registry, self._unregistered, self._port_for)
+        self._control = ApiNodeServer(self._pending, self._certificates, node) if node else None
+        self._epmd = EpmdServer(firewall, self._registry, self._unregistered, self._port_for)
         redirect = self._policy.guard.redirect
         self._redirect = (
-            RedirectListener(self._door, self._dialler, self._credentials, self._registry, redirect)
+            RedirectListener(self._pending, self._dialer, self._certificates, self._registry, redirect)
             if redirect
             else None
         )
@@ -64,7 +64,7 @@ class Gateway:
         """
         raise_descriptor_limit()
         guard = self._policy.guard
-        self._addresses = self._dialler.own = await resolve(guard.listen)
+        self._addresses = self._dialer.own = await resolve(guard.listen)
         bound: list[tuple[socket.socket, Callable[[bool], Rights]]] = []
         try:
             if guard.one_epmd:
@@ -85,7 +85,7 @@ class Gateway:
             raise
         for each, rights in bound:
             await self._serve(each, rights)
-        self._credentials.watch()
+        self._certificates.watch()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until ``stop`` is set, then closes."""
@@ -100,20 +100,20 @@ class Gateway:
         for listener in self._listeners.values():
             listener.close()
         self._listeners.clear()
-        self._egress.close()
+        self._target_listeners.close()
         if self._redirect:
             self._redirect.close()
         if self._control:
             self._control.close()
-        self._credentials.close()
-        self._door.close()
-        for pump in list(self._door.pumps):
+        self._certificates.close()
+        self._pending.close()
+        for pump in list(self._pending.pumps):
             pump.end("distwall stops")
-        if self._door.pumps:
-            self._door.idle.clear()
+        if self._pending.pumps:
+            self._pending.idle.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._door.idle.wait(), CLOSE_TIMEOUT)
-        for pump in list(self._door.pumps):
+                await asyncio.wait_for(self._pending.idle.wait(), CLOSE_TIMEOUT)
+        for pump in list(self._pending.pumps):
             pump.abort()
         # What was cut is gone a turn of the loop later.
         await asyncio.sleep(0)
@@ -144,7 +144,7 @@ class Gateway:
         """The port at the loopback address ``host`` where the way of a guarded node to ``node`` begins."""
         if self._control and node == self._control.own.name:
             return self._control.port_at(host)
-        return self._egress.port_for(node, host)
+        return self._target_listeners.port_for(node, host)
 
     def _expose(self, name: str) -> int:
         """Opens the listener for whoever registers as ``name``, at the port that it had before if possible."""
@@ -157,8 +157,8 @@ class Gateway:
         except OSError as error:
             self._firewall.notice("listen_failed", guard=name, detail=f"{error.strerror}; widen ports in [guard]")
             raise
-        listener = Listener(
-            self._door, self._registry, self._dialler, name, guard=self._full_name(name), sockets=sockets
+        listener = PeerListener(
+            self._pending, self._registry, self._dialer, name, guard=self._full_name(name), sockets=sockets
         )
         self._listeners[name] = listener
         self._ports[name] = listener.port

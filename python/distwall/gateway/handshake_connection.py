@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, cast
 
 from cryptography import x509
 
-from distwall.control import RefusedChannelError, Side
+from distwall.audit.event import Side
+from distwall.control import RefusedChannelError
 from distwall.gateway.pump import Pump
-from distwall.handshake import Established, Event, NameReceived, Proved, Refused, Relay, State, Turn
+from distwall.handshake import Established, HandshakeEvent, NameReceived, Proved, Rejected, Relay, State, Turn
 from distwall.handshake.halfopen import source_of
 from distwall.net.sockets import is_encrypted, source_address
 from distwall.policy import Entry, Policy
@@ -22,7 +23,7 @@ from distwall.tls.certificate_names import describe
 from distwall.tls.contexts import explain
 
 if TYPE_CHECKING:
-    from distwall.gateway.pending_connections import Door
+    from distwall.gateway.pending_connections import PendingConnections
 
 NAME_TIMEOUT = 5.0
 """Seconds from connecting to the initiator's name: a real node sends it at once."""
@@ -37,20 +38,20 @@ RELEASE_TIMEOUT = 1.0
 """Seconds to hang up on an end of stream, before the connection is cut."""
 
 
-class Handshake(abc.ABC):
+class HandshakeConnection(abc.ABC):
     """One handshake. Ends as a `Pump`, or refused."""
 
     machine: Relay[Entry]
     """Set by the subclass before anything is received."""
 
-    def __init__(self, door: "Door", initiator: asyncio.Transport) -> None:
+    def __init__(self, pending: "PendingConnections", initiator: asyncio.Transport) -> None:
         self.source = source_address(initiator)
         """The peer's address, or where it is looked for."""
         self.source_key = source_of(self.source)
         self.dialled: set[asyncio.Transport] = set()
         """Connections that were made to the acceptor, and are not gone as far as is known."""
-        self._door = door
-        self._policy: Policy = door.firewall.policy
+        self._pending = pending
+        self._policy: Policy = pending.firewall.policy
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._initiator = initiator
@@ -118,12 +119,12 @@ class Handshake(abc.ABC):
 
     def _proved(self) -> None:
         """The initiator has proved its cookie."""
-        self._door.settled(self, self.source_key)
+        self._pending.settled(self, self.source_key)
 
     def _established(self) -> None:  # noqa: B027  # nothing more to do, by default
         """A channel was opened."""
 
-    def _failed(self, refused: Refused) -> None:  # noqa: B027  # nothing more to do, by default
+    def _failed(self, refused: Rejected) -> None:  # noqa: B027  # nothing more to do, by default
         """The handshake has failed."""
 
     def _release(self) -> None:  # noqa: B027  # nothing more to do, by default
@@ -138,12 +139,12 @@ class Handshake(abc.ABC):
             await work()
         except asyncio.CancelledError:
             # Given up when the connection had just been made: uvloop closes it, and tells nobody.
-            self._door.connections -= self.dialled
+            self._pending.connections -= self.dialled
             raise
         except Exception as error:  # noqa: BLE001  # stays in this handshake and fails closed
             self._fail(error)
 
-    def _react(self, events: list[Event[Entry]]) -> None:
+    def _react(self, events: list[HandshakeEvent[Entry]]) -> None:
         """Sends what is due and does what ``events`` ask for."""
         try:
             for event in events:
@@ -155,7 +156,7 @@ class Handshake(abc.ABC):
                     case Established():
                         self._establish(event)
                         return
-                    case Refused():
+                    case Rejected():
                         self._flush()
                         self._end(event)
             self._flush()
@@ -167,7 +168,7 @@ class Handshake(abc.ABC):
         """Ends the handshake because of a defect in distwall."""
         self._loop.call_exception_handler({"message": "a handshake failed and was closed", "exception": error})
         self.machine.refuse("internal_error")
-        self._end(Refused("internal_error", type(error).__name__, peer_fault=False))
+        self._end(Rejected("internal_error", type(error).__name__, peer_fault=False))
 
     def _flush(self) -> None:
         to_initiator, to_acceptor = self.machine.data_to_initiator(), self.machine.data_to_acceptor()
@@ -178,9 +179,9 @@ class Handshake(abc.ABC):
 
     def _open_channel(self, event: Established[Entry], peer: asyncio.Transport) -> Pump | None:
         """Opens the channel; the initiator gets its acknowledgement only if that works."""
-        pump = Pump(self._loop, self._door.pump_gone)
+        pump = Pump(self._loop, self._pending.pump_gone)
         try:
-            handle = self._door.firewall.open_channel(
+            handle = self._pending.firewall.open_channel(
                 peer=event.peer.name,
                 peer_creation=event.peer.creation,
                 guard=event.guard.name,
@@ -194,7 +195,7 @@ class Handshake(abc.ABC):
                 close=pump.end,
             )
         except (RefusedChannelError, ValueError) as error:
-            self._end(Refused("no_channel", str(error), peer_fault=False))
+            self._end(Rejected("no_channel", str(error), peer_fault=False))
             return None
         pump.handle = handle
         return pump
@@ -208,24 +209,24 @@ class Handshake(abc.ABC):
         self._established()
         self._flush()
         self._timer.cancel()
-        self._door.connections -= {self._initiator, acceptor}
-        self._door.pumps.add(pump)
+        self._pending.connections -= {self._initiator, acceptor}
+        self._pending.pumps.add(pump)
         self._release()
         pump.start(peer, guard, event.peer_data, event.guard_data)
 
-    def _end(self, refused: Refused) -> None:
+    def _end(self, refused: Rejected) -> None:
         if self._ended:
             return
         self._ended = True
         self._timer.cancel()
-        self._door.settled(self, self.source_key)
+        self._pending.settled(self, self.source_key)
         self._initiator.close()
         if is_encrypted(self._initiator):
             # TLS waits for an answer to its farewell.
             self._loop.call_later(RELEASE_TIMEOUT, self._initiator.abort)
         self._failed(refused)
         self._let_go()
-        self._door.firewall.refused(
+        self._pending.firewall.refused(
             source=self.source,
             peer=self.machine.peer,
             guard=self.machine.guard,
@@ -268,25 +269,25 @@ class Handshake(abc.ABC):
         """The turn that is the peer's."""
 
 
-class Caller(asyncio.Protocol, abc.ABC):
+class Initiator(asyncio.Protocol, abc.ABC):
     """The connection of whoever dialled distwall, until a pump takes it over."""
 
     _transport: asyncio.Transport
-    _handshake: Handshake
+    _handshake: HandshakeConnection
 
-    def __init__(self, door: "Door") -> None:
-        self._door = door
+    def __init__(self, pending: "PendingConnections") -> None:
+        self._pending = pending
 
     @abc.abstractmethod
-    def _begin(self, transport: asyncio.Transport) -> Handshake:
+    def _begin(self, transport: asyncio.Transport) -> HandshakeConnection:
         """The handshake that begins with this connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Somebody has connected."""
         self._transport = cast("asyncio.Transport", transport)
-        self._door.connections.add(self._transport)
+        self._pending.connections.add(self._transport)
         self._handshake = self._begin(self._transport)
-        self._door.unproved(self._handshake, self._handshake.source_key)
+        self._pending.unproved(self._handshake, self._handshake.source_key)
 
     def data_received(self, data: bytes) -> None:
         """Some of the handshake."""
@@ -294,7 +295,7 @@ class Caller(asyncio.Protocol, abc.ABC):
 
     def connection_lost(self, _: Exception | None) -> None:
         """It is gone. An end of stream comes here too: asyncio closes the transport for it."""
-        self._door.connections.discard(self._transport)
+        self._pending.connections.discard(self._transport)
         self._handshake.initiator_closed()
 
 
@@ -303,14 +304,14 @@ class Dialled(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, door: "Door", handshake: Handshake) -> None:
-        self._door = door
+    def __init__(self, pending: "PendingConnections", handshake: HandshakeConnection) -> None:
+        self._pending = pending
         self._handshake = handshake
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It was accepted. The handshake is told by whoever dials, once it knows that this is the right one."""
         self._transport = cast("asyncio.Transport", transport)
-        self._door.connections.add(self._transport)
+        self._pending.connections.add(self._transport)
         self._handshake.dialled.add(self._transport)
 
     def data_received(self, data: bytes) -> None:
@@ -319,7 +320,7 @@ class Dialled(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """It is gone. An end of stream comes here too: asyncio closes the transport for it."""
-        self._door.connections.discard(self._transport)
+        self._pending.connections.discard(self._transport)
         self._handshake.dialled.discard(self._transport)
         # By TLS 1.3 the acceptor looks at distwall's certificate when the connection is open already.
         self._handshake.acceptor_lost(explain(error) if isinstance(error, ssl.SSLError) else "")

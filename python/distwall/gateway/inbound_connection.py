@@ -7,32 +7,34 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from distwall import _core
-from distwall.control import Side
+from distwall.audit.event import Side
 from distwall.gateway.dialer import DialError
-from distwall.gateway.handshake_connection import Caller, Dialled, Handshake
-from distwall.handshake import Denied, Event, Inbound, NameReceived, Refused, State, Ticket, Turn
+from distwall.gateway.handshake_connection import Dialled, HandshakeConnection, Initiator
+from distwall.handshake import Denied, HandshakeEvent, Inbound, NameReceived, Rejected, State, Ticket, Turn
 from distwall.net.sockets import framing, is_encrypted, peer_certificate
 from distwall.policy import Entry
 from distwall.policy.language.names import is_glob
 from distwall.tls.certificate_names import describe, matches
 
 if TYPE_CHECKING:
-    from distwall.gateway.dialer import Dialler
-    from distwall.gateway.peer_listener import Listener
-    from distwall.gateway.pending_connections import Door
+    from distwall.gateway.dialer import Dialer
+    from distwall.gateway.peer_listener import PeerListener
+    from distwall.gateway.pending_connections import PendingConnections
 
 PEER_TIMEOUT = 2.0
 """Seconds that a peer has for its answer while the guarded node holds a pending connection for it."""
 
 
-class InboundHandshake(Handshake):
+class InboundConnection(HandshakeConnection):
     """One handshake that a peer began."""
 
-    def __init__(self, door: "Door", listener: "Listener", dialler: "Dialler", peer: asyncio.Transport) -> None:
-        super().__init__(door, peer)
+    def __init__(
+        self, pending: "PendingConnections", listener: "PeerListener", dialer: "Dialer", peer: asyncio.Transport
+    ) -> None:
+        super().__init__(pending, peer)
         self.ticket: Ticket | None = None
         self._listener = listener
-        self._dialler = dialler
+        self._dialer = dialer
         self._certificate = peer_certificate(peer)
         self._encrypted = is_encrypted(peer)
         self._verified = False
@@ -41,20 +43,20 @@ class InboundHandshake(Handshake):
             is_guard=self._is_guard,
             guard_cookie=self._policy.guard.cookie,
             known_flags=_core.KNOWN_FLAGS,
-            proofs=door.proofs,
+            proofs=pending.proofs,
             guard=listener.guard,
             initiator_framing=framing(peer),
-            acceptor_framing=dialler.guard_framing,
+            acceptor_framing=dialer.guard_framing,
         )
 
     @property
     def opened_by(self) -> Side:
-        """See `Handshake`."""
+        """See `HandshakeConnection`."""
         return "peer"
 
     @property
     def certificate(self) -> x509.Certificate | None:
-        """See `Handshake`."""
+        """See `HandshakeConnection`."""
         return self._certificate
 
     def relay(self) -> None:
@@ -67,35 +69,35 @@ class InboundHandshake(Handshake):
             self._react(self.machine.acceptor_closed("the guarded node is not registered any more"))
             return
         try:
-            transport = await self._dialler.dial_guard(address, lambda: Dialled(self._door, self))
+            transport = await self._dialer.dial_guard(address, lambda: Dialled(self._pending, self))
         except DialError as error:
             self._react(self.machine.acceptor_closed(error.detail))
         else:
             self.acceptor_connected(transport)
 
-    def _react(self, events: list[Event[Entry]]) -> None:
+    def _react(self, events: list[HandshakeEvent[Entry]]) -> None:
         super()._react(events)
         if self.machine.guard is not None:
             self._listener.guard = self.machine.guard
 
     def _named(self, event: NameReceived[Entry]) -> None:
-        if self._door.is_shut_out(self.source_key, event.name):
+        if self._pending.is_shut_out(self.source_key, event.name):
             self._react(self.machine.refuse("shut_out", "too many failures before it", tell=True))
-        elif event.entry.tls and self._dialler.has_verifier:
+        elif event.entry.tls and self._dialer.has_verifier:
             self._start(partial(self._verify, event))
         else:
             self._request(event)
 
     async def _verify(self, event: NameReceived[Entry]) -> None:
         """Asks the policy's own ``verify_peer`` before the guarded node hears of the peer."""
-        if fault := await self._dialler.verify(self._certificate, event.name):
+        if fault := await self._dialer.verify(self._certificate, event.name):
             self._react(self.machine.refuse("certificate", fault, peer_fault=True, tell=True))
         else:
             self._verified = True
             self._request(event)
 
     def _request(self, event: NameReceived[Entry]) -> None:
-        self.ticket = self._door.admission.request(
+        self.ticket = self._pending.admission.request(
             self.source_key,
             self._listener.name,
             event.name,
@@ -107,29 +109,29 @@ class InboundHandshake(Handshake):
             detail = "too many names that were never proved"
             self._react(self.machine.refuse("name_budget", detail, peer_fault=True, tell=True))
             return
-        self._door.requested(self, self.ticket)
+        self._pending.requested(self, self.ticket)
 
     def _proved(self) -> None:
         super()._proved()
         if self.ticket is not None:
-            self._door.admission.proved(self.ticket)
+            self._pending.admission.proved(self.ticket)
 
     def _established(self) -> None:
         if self.ticket is not None:
-            self._door.admission.established(self.ticket)
+            self._pending.admission.established(self.ticket)
 
-    def _failed(self, refused: Refused) -> None:
+    def _failed(self, refused: Rejected) -> None:
         # Of two nodes that connect to each other at once, one gives up its own attempt.
-        gave_way = refused.reason == "peer_closed" and self._door.is_dialled(self.machine.peer)
+        gave_way = refused.reason == "peer_closed" and self._pending.is_dialled(self.machine.peer)
         if refused.peer_fault and not gave_way:
             relayed = self.ticket is not None and self.ticket.relayed_at is not None
-            self._door.failed(self.source_key, self.machine.peer if relayed else None)
+            self._pending.failed(self.source_key, self.machine.peer if relayed else None)
 
     def _release(self) -> None:
         if not self._released:
             self._released = True
             if self.ticket is not None:
-                self._door.finished(self.ticket)
+                self._pending.finished(self.ticket)
 
     def _sides(self, acceptor: asyncio.Transport) -> tuple[asyncio.Transport, asyncio.Transport]:
         return self._initiator, acceptor
@@ -146,7 +148,7 @@ class InboundHandshake(Handshake):
         entry = self._policy.entry_for(peer, guard)
         if entry is None:
             return Denied("unknown_node", "no [[peers]] entry names it")
-        if is_glob(entry.node) and self._door.is_mate(peer):
+        if is_glob(entry.node) and self._pending.is_mate(peer):
             return Denied("own_name", "the name of a guarded node of this host, and its entry is a glob")
         if not entry.admits(self.source):
             return Denied("source", "its entry does not let it come from there")
@@ -157,7 +159,7 @@ class InboundHandshake(Handshake):
                 return Denied("no_certificate", "its entry asks for a certificate")
             if not matches(entry.certificate, self._certificate, peer):
                 return Denied("certificate", f"its entry does not let it use the one of {describe(self._certificate)}")
-        if self.machine.state is not State.NAME and entry.tls and self._dialler.has_verifier and not self._verified:
+        if self.machine.state is not State.NAME and entry.tls and self._dialer.has_verifier and not self._verified:
             # The entry that was found for its name alone did not ask for it. Next time the guarded node is known.
             return Denied("guard_unknown", f"{guard} was not known yet, nor that verify_peer is to be asked")
         return entry
@@ -166,13 +168,13 @@ class InboundHandshake(Handshake):
         return name.partition("@")[0] == self._listener.name and self._policy.guards(name)
 
 
-class PeerCaller(Caller):
+class PeerInitiator(Initiator):
     """A peer's connection."""
 
-    def __init__(self, door: "Door", listener: "Listener", dialler: "Dialler") -> None:
-        super().__init__(door)
+    def __init__(self, pending: "PendingConnections", listener: "PeerListener", dialer: "Dialer") -> None:
+        super().__init__(pending)
         self._listener = listener
-        self._dialler = dialler
+        self._dialer = dialer
 
-    def _begin(self, transport: asyncio.Transport) -> Handshake:
-        return InboundHandshake(self._door, self._listener, self._dialler, transport)
+    def _begin(self, transport: asyncio.Transport) -> HandshakeConnection:
+        return InboundConnection(self._pending, self._listener, self._dialer, transport)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from distwall.policy import Policy
 
 
-class Mates:
+class LocalNodes:
     """Says whether a full name belongs to a guarded node here, without asking any name service.
 
     A name that ``[guard] nodes`` spells out does. One that only a glob there matches does if its host part is an

@@ -11,32 +11,34 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 
 from distwall import _core
-from distwall.control import Side
+from distwall.audit.event import Side
 from distwall.gateway.dialer import DialError
-from distwall.gateway.handshake_connection import Caller, Dialled, Handshake
-from distwall.handshake import Denied, NameReceived, Outbound, Refused, State, Turn
+from distwall.gateway.handshake_connection import Dialled, HandshakeConnection, Initiator
+from distwall.handshake import Denied, NameReceived, Outbound, Rejected, State, Turn
 from distwall.net.sockets import framing, is_encrypted, peer_certificate, source_address
 from distwall.policy import Entry
 from distwall.policy.language.names import is_glob
 
 if TYPE_CHECKING:
-    from distwall.gateway.dialer import Dialler
-    from distwall.gateway.pending_connections import Door
+    from distwall.gateway.dialer import Dialer
+    from distwall.gateway.pending_connections import PendingConnections
     from distwall.gateway.target import Target
 
 HEAD_START = 0.5
 """Seconds by which distwall gives a peer up before the guarded node would, so that the log says who was slow."""
 
 
-class OutboundHandshake(Handshake):
+class OutboundConnection(HandshakeConnection):
     """One handshake that a guarded node began."""
 
-    def __init__(self, door: "Door", dialler: "Dialler", target: "Target", guard: asyncio.Transport) -> None:
-        super().__init__(door, guard)
+    def __init__(
+        self, pending: "PendingConnections", dialer: "Dialer", target: "Target", guard: asyncio.Transport
+    ) -> None:
+        super().__init__(pending, guard)
         self.source = target.address or target.host
         # A guarded node's dials to one peer must not crowd out those to others.
         self.source_key = target.node
-        self._dialler = dialler
+        self._dialer = dialer
         self._target = target
         self._certificate: x509.Certificate | None = None
         self._plain = not is_encrypted(guard)
@@ -46,27 +48,27 @@ class OutboundHandshake(Handshake):
             is_guard=self._policy.guards,
             guard_cookie=self._policy.guard.cookie,
             known_flags=_core.KNOWN_FLAGS,
-            proofs=door.proofs,
+            proofs=pending.proofs,
             initiator_framing=framing(guard),
         )
 
     @property
     def opened_by(self) -> Side:
-        """See `Handshake`."""
+        """See `HandshakeConnection`."""
         return "guard"
 
     @property
     def certificate(self) -> x509.Certificate | None:
-        """See `Handshake`."""
+        """See `HandshakeConnection`."""
         return self._certificate
 
     def _named(self, event: NameReceived[Entry]) -> None:
-        self._door.outgoing.add(self)
+        self._pending.outgoing.add(self)
         self._start(partial(self._dial, event.entry))
 
     async def _dial(self, entry: Entry) -> None:
         try:
-            transport = await self._dialler.dial_peer(self._target, entry, lambda: Dialled(self._door, self))
+            transport = await self._dialer.dial_peer(self._target, entry, lambda: Dialled(self._pending, self))
         except DialError as error:
             self._react(self.machine.refuse(error.reason, error.detail))
             return
@@ -76,10 +78,10 @@ class OutboundHandshake(Handshake):
         self.acceptor_connected(transport)
 
     def _established(self) -> None:
-        self._door.outgoing.discard(self)
+        self._pending.outgoing.discard(self)
 
-    def _failed(self, _: Refused) -> None:
-        self._door.outgoing.discard(self)
+    def _failed(self, _: Rejected) -> None:
+        self._pending.outgoing.discard(self)
 
     def _sides(self, acceptor: asyncio.Transport) -> tuple[asyncio.Transport, asyncio.Transport]:
         return acceptor, self._initiator
@@ -101,18 +103,18 @@ class OutboundHandshake(Handshake):
             # Whoever answers at its address would get what it takes to guess the cluster's cookie offline.
             detail = "its entry has the cluster's cookie, which is not shown to whoever answers there"
             return Denied("cluster_cookie", detail)
-        if is_glob(entry.node) and self._door.is_mate(self._target.node):
+        if is_glob(entry.node) and self._pending.is_mate(self._target.node):
             return Denied("own_name", "the name of a guarded node of this host, and its entry is a glob")
         return entry
 
 
-class GuardCaller(Caller):
+class GuardInitiator(Initiator):
     """A guarded node's connection."""
 
-    def __init__(self, door: "Door", dialler: "Dialler", target: "Target") -> None:
-        super().__init__(door)
-        self._dialler = dialler
+    def __init__(self, pending: "PendingConnections", dialer: "Dialer", target: "Target") -> None:
+        super().__init__(pending)
+        self._dialer = dialer
         self._target = target
 
-    def _begin(self, transport: asyncio.Transport) -> Handshake:
-        return OutboundHandshake(self._door, self._dialler, self._target, transport)
+    def _begin(self, transport: asyncio.Transport) -> HandshakeConnection:
+        return OutboundConnection(self._pending, self._dialer, self._target, transport)

@@ -3,23 +3,23 @@
 import socket
 from typing import TYPE_CHECKING
 
-from distwall.gateway.inbound_connection import PeerCaller
-from distwall.gateway.tcp_acceptor import Acceptor
+from distwall.gateway.inbound_connection import PeerInitiator
+from distwall.gateway.tcp_acceptor import TcpAcceptor
 
 if TYPE_CHECKING:
     from distwall.epmd import Registry
-    from distwall.gateway.dialer import Dialler
-    from distwall.gateway.pending_connections import Door
+    from distwall.gateway.dialer import Dialer
+    from distwall.gateway.pending_connections import PendingConnections
 
 
-class Listener:
+class PeerListener:
     """The listening sockets for one guarded node, open as long as it is registered."""
 
     def __init__(
         self,
-        door: "Door",
+        pending: "PendingConnections",
         registry: "Registry",
-        dialler: "Dialler",
+        dialer: "Dialer",
         name: str,
         *,
         guard: str | None,
@@ -34,11 +34,11 @@ class Listener:
         """The guarded node's full name, once it is known: EPMD is told only the part before ``@``."""
         self.port: int = sockets[0].getsockname()[1]
         self._registry = registry
-        self._acceptor = Acceptor(
-            door,
+        self._acceptor = TcpAcceptor(
+            pending,
             sockets,
-            lambda: PeerCaller(door, self, dialler),
-            context=dialler.credentials.for_peers,
+            lambda: PeerInitiator(pending, self, dialer),
+            context=dialer.certificates.for_peers,
             guard=guard or name,
         )
 

@@ -3,15 +3,15 @@
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
-from distwall.control import Side
-from distwall.gateway.local_nodes import Mates
+from distwall.audit.event import Side
+from distwall.gateway.local_nodes import LocalNodes
 from distwall.handshake import Admission, HalfOpen, Proofs, Ticket
-from distwall.handshake.admission import Key
+from distwall.handshake.admission import GuardAndPeer
 
 if TYPE_CHECKING:
     from distwall.control import Firewall
-    from distwall.gateway.inbound_connection import InboundHandshake
-    from distwall.gateway.outbound_connection import OutboundHandshake
+    from distwall.gateway.inbound_connection import InboundConnection
+    from distwall.gateway.outbound_connection import OutboundConnection
     from distwall.gateway.pump import Pump
 
 MAX_PER_SOURCE = 64
@@ -30,21 +30,21 @@ class Unproved(Protocol):
         """Ends it, and says why on the event stream."""
 
 
-class Door:
+class PendingConnections:
     """What all handshakes share. Drives `distwall.handshake.Admission` with the loop's clock."""
 
     def __init__(self, firewall: "Firewall") -> None:
         self.firewall = firewall
         self.admission = Admission()
         self.proofs = Proofs()
-        self.is_mate = Mates(firewall.policy)
+        self.is_mate = LocalNodes(firewall.policy)
         self.pumps: set[Pump] = set()
         """Channels whose connections are not both gone."""
         self.idle = asyncio.Event()
         """Set when the last channel is gone."""
         self.connections: set[asyncio.Transport] = set()
         """All connections that no pump has taken over."""
-        self.outgoing: set[OutboundHandshake] = set()
+        self.outgoing: set[OutboundConnection] = set()
         """Handshakes that guarded nodes began, from their name on."""
         self._closed = False
         self._loop = asyncio.get_running_loop()
@@ -53,8 +53,8 @@ class Door:
             side: HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL) for side in ("peer", "guard")
         }
         self._open: set[Unproved] = set()
-        self._by_ticket: dict[Ticket, InboundHandshake] = {}
-        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._by_ticket: dict[Ticket, InboundConnection] = {}
+        self._timers: dict[GuardAndPeer, asyncio.TimerHandle] = {}
 
     def unproved(self, connection: Unproved, source: str) -> None:
         """Somebody has connected who has proved nothing. Too many of them: the oldest go."""
@@ -62,7 +62,7 @@ class Door:
         for evicted in self._half_open[connection.opened_by].add(connection, source):
             evicted.refuse("flood", "too many unproved connections", peer_fault=True)
 
-    def requested(self, handshake: "InboundHandshake", ticket: Ticket) -> None:
+    def requested(self, handshake: "InboundConnection", ticket: Ticket) -> None:
         """A handshake wants to be relayed."""
         self._by_ticket[ticket] = handshake
         self._advance(ticket.key)
@@ -108,7 +108,7 @@ class Door:
             timer.cancel()
         self._timers.clear()
 
-    def _advance(self, key: Key) -> None:
+    def _advance(self, key: GuardAndPeer) -> None:
         """Does what admission says for ``key`` now."""
         timer = self._timers.pop(key, None)
         if timer is not None:

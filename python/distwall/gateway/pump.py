@@ -32,7 +32,7 @@ from distwall.net.sockets import is_encrypted
 
 if TYPE_CHECKING:
     from distwall.control import ChannelHandle
-    from distwall.control.channel import Outcome
+    from distwall.control.channel import Received
 
 HIGH_WATER = 1 << 20
 """Bytes in a leg's write buffer above which the other leg is not read. Well above one read (256 KiB in uvloop)."""
@@ -110,7 +110,7 @@ class Leg(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001  # whatever it is, it stays in this channel and fails closed
             self._pump.fail(error)
 
-    def carry_out(self, outcome: "Outcome") -> None:
+    def carry_out(self, outcome: "Received") -> None:
         """Does what the core says behind an answer to one of its questions, as if this leg had received something."""
         forward, back, events, closed = outcome
         if forward:

@@ -21,7 +21,7 @@ from distwall.redirect.resolver import Resolver
 if TYPE_CHECKING:
     from distwall.control import Firewall
     from distwall.epmd import Registry
-    from distwall.gateway.dialer import Dialler
+    from distwall.gateway.dialer import Dialer
 
 REQUEST_TIMEOUT = 5.0
 """Seconds in which a node has to send its whole request: it sends at once."""
@@ -33,13 +33,13 @@ MAX_NAMES = 64
 """Names that one list of names shows."""
 
 
-class RedirectedEpmd:
+class RedirectEpmdServer:
     """Answers one request on each connection."""
 
-    def __init__(self, firewall: "Firewall", dialler: "Dialler", registry: "Registry", ports: MadeUpPorts) -> None:
+    def __init__(self, firewall: "Firewall", dialer: "Dialer", registry: "Registry", ports: MadeUpPorts) -> None:
         """``ports`` is where the ports come from that are answered."""
         self._firewall = firewall
-        self._dialler = dialler
+        self._dialer = dialer
         self._registry = registry
         self._ports = ports
         self._resolver = Resolver()
@@ -106,7 +106,7 @@ class RedirectedEpmd:
     async def _real_port(self, alive: str, address: str) -> int:
         """Where a peer listens. Raises OSError and ValueError if its EPMD doesn't say."""
         async with asyncio.timeout(EPMD_TIMEOUT):
-            port = await self._dialler.ask_epmd(address, alive)
+            port = await self._dialer.ask_epmd(address, alive)
         if port is None:
             raise OSError(0, f"its EPMD does not know {alive}")
         return port

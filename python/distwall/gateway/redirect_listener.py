@@ -17,8 +17,8 @@ import struct
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from distwall.gateway.outbound_connection import GuardCaller
-from distwall.gateway.redirect_epmd_server import RedirectedEpmd
+from distwall.gateway.outbound_connection import GuardInitiator
+from distwall.gateway.redirect_epmd_server import RedirectEpmdServer
 from distwall.gateway.target import Target
 from distwall.gateway.tcp_acceptor import Opening, accept
 from distwall.handshake import HalfOpen
@@ -30,9 +30,9 @@ from distwall.redirect.splice import splice
 
 if TYPE_CHECKING:
     from distwall.epmd import Registry
-    from distwall.gateway.certificates import Credentials
-    from distwall.gateway.dialer import Dialler
-    from distwall.gateway.pending_connections import Door
+    from distwall.gateway.certificates import Certificates
+    from distwall.gateway.dialer import Dialer
+    from distwall.gateway.pending_connections import PendingConnections
     from distwall.policy.model import Redirect
 
 MAX_QUESTIONS = 256
@@ -50,22 +50,22 @@ class RedirectListener:
 
     def __init__(
         self,
-        door: "Door",
-        dialler: "Dialler",
-        credentials: "Credentials",
+        pending: "PendingConnections",
+        dialer: "Dialer",
+        certificates: "Certificates",
         registry: "Registry",
         redirect: "Redirect",
     ) -> None:
         """``redirect`` is the policy's [guard.redirect]."""
-        self._door = door
-        self._dialler = dialler
-        self._credentials = credentials
+        self._pending = pending
+        self._dialer = dialer
+        self._certificates = certificates
         self._registry = registry
         self._redirect = redirect
-        self._epmd_port = door.firewall.policy.guard.register.port
+        self._epmd_port = pending.firewall.policy.guard.register.port
         self._loop = asyncio.get_running_loop()
         self._ports = MadeUpPorts(redirect.ports)
-        self._epmd = RedirectedEpmd(door.firewall, dialler, registry, self._ports)
+        self._epmd = RedirectEpmdServer(pending.firewall, dialer, registry, self._ports)
         self._questions: HalfOpen[asyncio.Task[None]] = HalfOpen(per_source=MAX_QUESTIONS, total=MAX_QUESTIONS)
         self._sockets: list[socket.socket] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -131,11 +131,11 @@ class RedirectListener:
         else:
             target = Target(stand.node, address, stand.port)
             Opening(
-                self._door,
+                self._pending,
                 connection,
                 source,
-                lambda: GuardCaller(self._door, self._dialler, target),
-                context=self._credentials.for_guards,
+                lambda: GuardInitiator(self._pending, self._dialer, target),
+                context=self._certificates.for_guards,
                 guard=None,
             )
 
@@ -150,7 +150,7 @@ class RedirectListener:
 
     def _refuse(self, connection: socket.socket, source: str, reason: str, detail: str) -> None:
         connection.close()
-        self._door.firewall.refused(
+        self._pending.firewall.refused(
             source=source, peer=None, guard=None, reason=reason, detail=detail, opened_by="guard"
         )
 

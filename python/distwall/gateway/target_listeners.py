@@ -9,14 +9,14 @@ import socket
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from distwall.gateway.outbound_connection import GuardCaller
+from distwall.gateway.outbound_connection import GuardInitiator
 from distwall.gateway.target import Target
-from distwall.gateway.tcp_acceptor import Acceptor
+from distwall.gateway.tcp_acceptor import TcpAcceptor
 from distwall.net.sockets import listen
 
 if TYPE_CHECKING:
-    from distwall.gateway.dialer import Dialler
-    from distwall.gateway.pending_connections import Door
+    from distwall.gateway.dialer import Dialer
+    from distwall.gateway.pending_connections import PendingConnections
 
 IDLE = 60.0
 """Seconds that a listener stays open after it was last asked for: a node dials within milliseconds."""
@@ -25,12 +25,12 @@ MAX_LISTENERS = 1024
 """Listeners open at a time; the one asked for longest ago goes first."""
 
 
-class Egress:
+class TargetListeners:
     """The listeners for all targets of all guarded nodes."""
 
-    def __init__(self, door: "Door", dialler: "Dialler") -> None:
-        self._door = door
-        self._dialler = dialler
+    def __init__(self, pending: "PendingConnections", dialer: "Dialer") -> None:
+        self._pending = pending
+        self._dialer = dialer
         self._loop = asyncio.get_running_loop()
         self._ways: OrderedDict[tuple[str, str], _Way] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
@@ -38,7 +38,7 @@ class Egress:
     def port_for(self, node: str, host: str) -> int | None:
         """The port at ``host``, a loopback address, that leads to the peer ``node``; None if nobody may go there."""
         # Whether this guarded node may, and how, is asked once it has said its name.
-        if self._door.firewall.policy.entry_for(node) is None:
+        if self._pending.firewall.policy.entry_for(node) is None:
             self._refused(node, "unknown_node", "no [[peers]] entry names it")
             return None
         way = self._ways.get((node, host))
@@ -48,7 +48,7 @@ class Egress:
             except OSError as error:
                 self._refused(node, "no_port", error.strerror or str(error))
                 return None
-            way = self._ways[node, host] = _Way(self._door, self._dialler, Target(node), sockets)
+            way = self._ways[node, host] = _Way(self._pending, self._dialer, Target(node), sockets)
             if len(self._ways) > MAX_LISTENERS:
                 self._ways.popitem(last=False)[1].close()
         way.asked_at = self._loop.time()
@@ -78,7 +78,7 @@ class Egress:
             del self._ways[key]
 
     def _refused(self, node: str, reason: str, detail: str) -> None:
-        self._door.firewall.refused(
+        self._pending.firewall.refused(
             source=Target(node).host, peer=node, guard=None, reason=reason, detail=detail, opened_by="guard"
         )
 
@@ -86,14 +86,16 @@ class Egress:
 class _Way:
     """The listener for one target."""
 
-    def __init__(self, door: "Door", dialler: "Dialler", target: Target, sockets: list[socket.socket]) -> None:
+    def __init__(
+        self, pending: "PendingConnections", dialer: "Dialer", target: Target, sockets: list[socket.socket]
+    ) -> None:
         self.asked_at = 0.0
         self.port: int = sockets[0].getsockname()[1]
-        self._acceptor = Acceptor(
-            door,
+        self._acceptor = TcpAcceptor(
+            pending,
             sockets,
-            lambda: GuardCaller(door, dialler, target),
-            context=dialler.credentials.for_guards,
+            lambda: GuardInitiator(pending, dialer, target),
+            context=dialer.certificates.for_guards,
             guard=None,
         )
 

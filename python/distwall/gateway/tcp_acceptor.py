@@ -16,14 +16,15 @@ import ssl
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from distwall.control import Side
+from distwall.audit.event import Side
 from distwall.gateway.certificates import CLOSE_TIMEOUT
 from distwall.handshake.halfopen import source_of
 from distwall.net.addresses import plain
+from distwall.net.sockets import ProtocolFactory
 from distwall.tls.contexts import explain
 
 if TYPE_CHECKING:
-    from distwall.gateway.pending_connections import Door
+    from distwall.gateway.pending_connections import PendingConnections
 
 TLS_HANDSHAKE_RECORD = 22
 
@@ -33,17 +34,15 @@ OPENING_TIMEOUT = 5.0
 RETRY = 0.1
 """Seconds to wait before accepting again after the system could not."""
 
-Factory = Callable[[], asyncio.Protocol]
 
-
-class Acceptor:
+class TcpAcceptor:
     """Accepts at listening sockets until it is closed."""
 
     def __init__(
         self,
-        door: "Door",
+        pending: "PendingConnections",
         sockets: list[socket.socket],
-        factory: Factory,
+        factory: ProtocolFactory,
         *,
         context: Callable[[], ssl.SSLContext] | None,
         guard: str | None,
@@ -54,7 +53,7 @@ class Acceptor:
         each TLS connection; None: there is no TLS. ``guard`` is whom peers want to reach here; None: it is guarded
         nodes that connect.
         """
-        self._door = door
+        self._pending = pending
         self._factory = factory
         self._context = context
         self._guard = guard
@@ -70,13 +69,13 @@ class Acceptor:
             each.close()
 
     def _accepted(self, connection: socket.socket, source: str) -> None:
-        if self._guard is not None and self._door.is_shut_out(source_of(source)):
+        if self._guard is not None and self._pending.is_shut_out(source_of(source)):
             connection.close()
-            self._door.firewall.refused(
+            self._pending.firewall.refused(
                 source=source, peer=None, guard=self._guard, reason="shut_out", detail="too many failures before it"
             )
             return
-        Opening(self._door, connection, source, self._factory, context=self._context, guard=self._guard)
+        Opening(self._pending, connection, source, self._factory, context=self._context, guard=self._guard)
 
 
 async def accept(listener: socket.socket, accepted: Callable[[socket.socket, str], None]) -> None:
@@ -101,16 +100,16 @@ class Opening:
 
     def __init__(
         self,
-        door: "Door",
+        pending: "PendingConnections",
         connection: socket.socket,
         source: str,
-        factory: Factory,
+        factory: ProtocolFactory,
         *,
         context: Callable[[], ssl.SSLContext] | None,
         guard: str | None,
     ) -> None:
-        """``source`` is where it came from; the rest: see `Acceptor`."""
-        self._door = door
+        """``source`` is where it came from; the rest: see `TcpAcceptor`."""
+        self._pending = pending
         self._connection = connection
         self._source = source
         self._factory = factory
@@ -121,7 +120,7 @@ class Opening:
         self._taken = False
         """A transport has the connection, and closes it."""
         self._task = self._loop.create_task(self._open())
-        self._door.unproved(self, self._key)
+        self._pending.unproved(self, self._key)
 
     @property
     def opened_by(self) -> Side:
@@ -134,7 +133,7 @@ class Opening:
         if not self._taken:
             # The task may not even have begun.
             self._connection.close()
-        self._door.settled(self, self._key)
+        self._pending.settled(self, self._key)
         self._report(reason, detail, peer_fault=peer_fault)
 
     async def _open(self) -> None:
@@ -144,7 +143,7 @@ class Opening:
                 self._taken = True
                 if context is None:
                     # Its protocol counts it from here on, and at once.
-                    self._door.settled(self, self._key)
+                    self._pending.settled(self, self._key)
                 await self._loop.connect_accepted_socket(
                     self._factory,
                     self._connection,
@@ -160,7 +159,7 @@ class Opening:
             detail = error.strerror or str(error) or "in the middle of the TLS handshake"
             self._failed("peer_closed", detail, peer_fault=False)
         finally:
-            self._door.settled(self, self._key)
+            self._pending.settled(self, self._key)
 
     def _failed(self, reason: str, detail: str, *, peer_fault: bool = True) -> None:
         self._connection.close()
@@ -189,8 +188,8 @@ class Opening:
 
     def _report(self, reason: str, detail: str, *, peer_fault: bool) -> None:
         if peer_fault and self.opened_by == "peer":
-            self._door.failed(self._key)
-        self._door.firewall.refused(
+            self._pending.failed(self._key)
+        self._pending.firewall.refused(
             source=self._source, peer=None, guard=self._guard, reason=reason, detail=detail, opened_by=self.opened_by
         )
 

@@ -26,7 +26,7 @@ class BusyError(Exception):
     """Too many handlers hang."""
 
 
-class Workshop:
+class WorkerThread:
     """Runs coroutines elsewhere."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ guarded node at all.
 """
 
 from distwall.handshake.admission import Admission, Ticket
-from distwall.handshake.events import Denied, Established, Event, Identity, NameReceived, Proved, Refused
+from distwall.handshake.events import Denied, Established, HandshakeEvent, Identity, NameReceived, Proved, Rejected
 from distwall.handshake.halfopen import HalfOpen
 from distwall.handshake.inbound import Inbound
 from distwall.handshake.outbound import Outbound
@@ -21,15 +21,15 @@ __all__ = [
     "Admission",
     "Denied",
     "Established",
-    "Event",
     "HalfOpen",
+    "HandshakeEvent",
     "Identity",
     "Inbound",
     "NameReceived",
     "Outbound",
     "Proofs",
     "Proved",
-    "Refused",
+    "Rejected",
     "Relay",
     "State",
     "Ticket",

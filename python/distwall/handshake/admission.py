@@ -60,7 +60,7 @@ NAME_REFILL = 30.0
 MAX_REMEMBERED = 4096
 """Sources and names remembered; the oldest are forgotten."""
 
-Key = tuple[str, str]
+GuardAndPeer = tuple[str, str]
 """The guarded node's listener, and the peer's name."""
 
 
@@ -70,7 +70,7 @@ class Ticket:
 
     source: str
     name: str
-    key: Key
+    key: GuardAndPeer
     not_before: float
     relayed_at: float | None = None
     paid: bool = False
@@ -163,11 +163,11 @@ class Admission:
 
     def __init__(self) -> None:
         self._serial = itertools.count()
-        self._slots: dict[Key, _Slot] = {}
+        self._slots: dict[GuardAndPeer, _Slot] = {}
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._by_source = _Failures(FAILURES_PER_SOURCE)
         self._by_name = _Failures(FAILURES_PER_NAME)
-        self._names: OrderedDict[Key, None] = OrderedDict()
+        self._names: OrderedDict[GuardAndPeer, None] = OrderedDict()
         self._total_names: dict[str, _Bucket] = {}
         self._source_names: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
 
@@ -192,7 +192,7 @@ class Admission:
         self._slots.setdefault(key, _Slot()).waiting.append(ticket)
         return ticket
 
-    def next(self, key: Key, now: float) -> Next:
+    def next(self, key: GuardAndPeer, now: float) -> Next:
         """Who goes first under ``key``. To be called after `request` and `finished`, and at ``wake_at``."""
         slot = self._slots.get(key)
         if slot is None or not slot.waiting:

@@ -12,7 +12,7 @@ class Secret(Protocol):
         ...
 
 
-class Entry(Protocol):
+class PeerEntry(Protocol):
     """What the handshake needs to know of a policy entry."""
 
     @property
@@ -26,7 +26,7 @@ class Entry(Protocol):
         ...
 
 
-E = TypeVar("E", bound=Entry)
+E = TypeVar("E", bound=PeerEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Established(Generic[E]):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Rejected:
     """The handshake is over. Send what is due to either side, then close both."""
 
     reason: str
@@ -87,4 +87,4 @@ class Refused:
     """The peer is to blame: it broke the protocol or failed to prove its cookie."""
 
 
-Event = NameReceived[E] | Proved | Established[E] | Refused
+HandshakeEvent = NameReceived[E] | Proved | Established[E] | Rejected

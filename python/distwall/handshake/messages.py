@@ -1,6 +1,6 @@
 """Handshake messages, version 6, on the wire (Erlang Distribution Protocol, "Distribution Handshake").
 
-Here a message comes without the length in front of it, which `distwall.handshake.leg` adds and takes away. Fields
+Here a message comes without the length in front of it, which `handshake.leg_buffer` adds and takes away. Fields
 behind the defined ones are ignored by real nodes, and never forwarded here: what is relayed is encoded anew.
 """
 
@@ -39,7 +39,7 @@ class MessageError(ValueError):
     """The bytes are no handshake message that a node sends. The text says what is wrong, without quoting secrets."""
 
 
-class BadNameError(MessageError):
+class BadNodeNameError(MessageError):
     """The name in a message is no node name."""
 
 
@@ -136,12 +136,12 @@ def parse_status(body: bytes) -> str | Named:
     try:
         name = _field(body, start, length).decode()
     except UnicodeDecodeError:
-        raise BadNameError("name is not UTF-8") from None
+        raise BadNodeNameError("name is not UTF-8") from None
     creation = _field(body, start + length, 4)
     try:
         return Named(decode_node(name.encode("latin-1")), int.from_bytes(creation))
     except UnicodeEncodeError:
-        raise BadNameError("name is not latin-1") from None
+        raise BadNodeNameError("name is not latin-1") from None
 
 
 def parse_challenge_reply(body: bytes) -> tuple[int, bytes]:
@@ -163,29 +163,29 @@ def parse_challenge_ack(body: bytes) -> bytes:
 def decode_node(raw: bytes) -> str:
     """A full node name from its latin-1 bytes: printable, one ``@``, something on both sides of it.
 
-    Raises `BadNameError`.
+    Raises `BadNodeNameError`.
     """
     name = _decode(raw)
     alive, at, host = name.partition("@")
     if not (alive and at and host) or "@" in host:
-        raise BadNameError("a node name is NAME@HOST")
+        raise BadNodeNameError("a node name is NAME@HOST")
     return name
 
 
 def decode_host(raw: bytes) -> str:
-    """The host part of a node name from its latin-1 bytes. Raises `BadNameError`."""
+    """The host part of a node name from its latin-1 bytes. Raises `BadNodeNameError`."""
     name = _decode(raw)
     if not name or "@" in name:
-        raise BadNameError("a node that asks for a name sends its host alone")
+        raise BadNodeNameError("a node that asks for a name sends its host alone")
     return name
 
 
 def _decode(raw: bytes) -> str:
     if len(raw) > MAX_NAME:
-        raise BadNameError("name too long")
+        raise BadNodeNameError("name too long")
     # Printable ASCII and the printable half of latin-1, less the spaces (32 and 160) and the soft hyphen.
     if not all(0x21 <= byte <= 0x7E or (byte >= 0xA1 and byte != 0xAD) for byte in raw):
-        raise BadNameError("name with a character that no node name has")
+        raise BadNodeNameError("name with a character that no node name has")
     return raw.decode("latin-1")
 
 

@@ -38,14 +38,14 @@ from distwall.handshake.events import (
     Denied,
     E,
     Established,
-    Event,
+    HandshakeEvent,
     Identity,
     NameReceived,
     Proved,
-    Refused,
+    Rejected,
     Secret,
 )
-from distwall.handshake.leg import Leg
+from distwall.handshake.leg_buffer import LegBuffer
 from distwall.handshake.messages import Challenge, MessageError, Named, SendName
 from distwall.handshake.parties import PEER, Party
 from distwall.handshake.proofs import Proofs
@@ -60,10 +60,10 @@ def random_challenge() -> int:
     return secrets.randbits(32)
 
 
-class _RefusedError(Exception):
+class _RejectedError(Exception):
     """Ends the handshake from within a message's handler."""
 
-    def __init__(self, refused: Refused) -> None:
+    def __init__(self, refused: Rejected) -> None:
         super().__init__(refused.reason)
         self.refused = refused
 
@@ -112,8 +112,8 @@ class Relay(abc.ABC, Generic[E]):
         self._new_challenge = challenge
         self._proofs = Proofs() if proofs is None else proofs
         self._awaited: bytes | None = None
-        self._initiator_leg = Leg(initiator_framing)
-        self._acceptor_leg = Leg(acceptor_framing)
+        self._initiator_leg = LegBuffer(initiator_framing)
+        self._acceptor_leg = LegBuffer(acceptor_framing)
         self._challenge_from_acceptor = 0
         self._challenge_from_initiator = 0
 
@@ -152,11 +152,11 @@ class Relay(abc.ABC, Generic[E]):
         """What is due to the acceptor now; forgets it."""
         return self._acceptor_leg.due()
 
-    def initiator_received(self, data: bytes) -> list[Event[E]]:
+    def initiator_received(self, data: bytes) -> list[HandshakeEvent[E]]:
         """Feeds bytes from the initiator."""
         return self._receive(Turn.INITIATOR, self._initiator_leg, data)
 
-    def acceptor_received(self, data: bytes) -> list[Event[E]]:
+    def acceptor_received(self, data: bytes) -> list[HandshakeEvent[E]]:
         """Feeds bytes from the acceptor."""
         return self._receive(Turn.ACCEPTOR, self._acceptor_leg, data)
 
@@ -166,47 +166,49 @@ class Relay(abc.ABC, Generic[E]):
             self._acceptor_leg.send(self._sent_name.encode())
             self._advance(State.STATUS)
 
-    def initiator_closed(self) -> list[Event[E]]:
+    def initiator_closed(self) -> list[HandshakeEvent[E]]:
         """The initiator's connection ended."""
         # The guarded node was told of a peer that then proved nothing.
         peer_fault = self.initiator is PEER and self.state in UNPROVED
-        return self._end(Refused(self.initiator.closed, self._where(), peer_fault))
+        return self._end(Rejected(self.initiator.closed, self._where(), peer_fault))
 
-    def acceptor_closed(self, detail: str = "") -> list[Event[E]]:
+    def acceptor_closed(self, detail: str = "") -> list[HandshakeEvent[E]]:
         """The acceptor's connection ended, or could not be made (``detail`` says why)."""
         if self.state is State.ACK and not detail:
             detail = self.acceptor.hung_up_on_proof
-        return self._end(Refused(self.acceptor.closed, detail or self._where(), peer_fault=False))
+        return self._end(Rejected(self.acceptor.closed, detail or self._where(), peer_fault=False))
 
-    def refuse(self, reason: str, detail: str = "", *, peer_fault: bool = False, tell: bool = False) -> list[Event[E]]:
+    def refuse(
+        self, reason: str, detail: str = "", *, peer_fault: bool = False, tell: bool = False
+    ) -> list[HandshakeEvent[E]]:
         """Ends the handshake from outside. ``tell``: an initiator that has got no status yet gets ``not_allowed``."""
         if tell and self.state is State.ADMISSION:
             self._initiator_leg.send(messages.status("not_allowed"))
-        return self._end(Refused(reason, detail or self._where(), peer_fault))
+        return self._end(Rejected(reason, detail or self._where(), peer_fault))
 
-    def _receive(self, sender: Turn, leg: Leg, data: bytes) -> list[Event[E]]:
+    def _receive(self, sender: Turn, leg: LegBuffer, data: bytes) -> list[HandshakeEvent[E]]:
         if self.turn is Turn.NOBODY:
             return []
         leg.receive(data)
-        events: list[Event[E]] = []
+        events: list[HandshakeEvent[E]] = []
         party = self.initiator if sender is Turn.INITIATOR else self.acceptor
         try:
             while self.turn is sender and (message := leg.next_message()) is not None:
                 events += self._handle(party, message)
             if leg.unread and self.turn is not sender and not self._may_be_early(leg.unread):
                 self._fail(party, "out_of_order", f"bytes of {party.noun} {self._where()}")
-        except _RefusedError as refuse:
+        except _RejectedError as refuse:
             events += self._end(refuse.refused)
         except MessageError as error:
-            reason = "bad_name" if isinstance(error, messages.BadNameError) else "malformed"
-            events += self._end(Refused(reason, f"{error} {self._where()}", party is PEER))
+            reason = "bad_name" if isinstance(error, messages.BadNodeNameError) else "malformed"
+            events += self._end(Rejected(reason, f"{error} {self._where()}", party is PEER))
         return events
 
     def _may_be_early(self, size: int) -> bool:
         """Whether ``size`` bytes of a side that has not the turn may be the channel's."""
         return self.turn is Turn.NOBODY or (self.state is State.ACK and size <= MAX_EARLY)
 
-    def _handle(self, sender: Party, message: bytes) -> list[Event[E]]:
+    def _handle(self, sender: Party, message: bytes) -> list[HandshakeEvent[E]]:
         if self.state is State.NAME and message[0] == messages.SEND_NAME_OLD:
             # Only OTP 23 and 24 send it, and only where EPMD said that the other side is older still: ours does not.
             self._deny("old_handshake", "handshake version 5: OTP 25 or later is needed")
@@ -226,14 +228,14 @@ class Relay(abc.ABC, Generic[E]):
             case _:
                 return self._on_ack(messages.parse_challenge_ack(message))
 
-    def _on_name(self, sent: SendName) -> list[Event[E]]:
+    def _on_name(self, sent: SendName) -> list[HandshakeEvent[E]]:
         self._entry = self._admit(sent)
         self._sent_name = SendName(self._masked(sent.flags, sent.flags), sent.creation, sent.name)
         self._initiator_identity = Identity(sent.name, sent.creation)
         self._advance(State.ADMISSION)
         return [NameReceived(self._peer, self._dynamic, self._entry)]
 
-    def _on_status(self, status: str | Named) -> list[Event[E]]:
+    def _on_status(self, status: str | Named) -> list[HandshakeEvent[E]]:
         if isinstance(status, Named):
             if not self._dynamic or status.name.partition("@")[2] != self._sent_name.name:
                 self._fail(self.acceptor, self.acceptor.misbehaved, "the node gave a name that was not asked for")
@@ -244,24 +246,24 @@ class Relay(abc.ABC, Generic[E]):
         if status in ("nok", "not_allowed"):
             self._initiator_leg.send(messages.status(status))
             detail = f"{self.acceptor.noun} answered {status}"
-            return self._end(Refused(self.acceptor.refused, detail, peer_fault=False))
+            return self._end(Rejected(self.acceptor.refused, detail, peer_fault=False))
         if self._dynamic or status not in ("ok", "ok_simultaneous", "alive"):
             self._fail(self.acceptor, self.acceptor.misbehaved, "unknown status")
         self._initiator_leg.send(messages.status(status))
         self._advance(State.ALIVE if status == "alive" else State.CHALLENGE)
         return []
 
-    def _on_alive_reply(self, reply: bytes) -> list[Event[E]]:
+    def _on_alive_reply(self, reply: bytes) -> list[HandshakeEvent[E]]:
         if reply not in (b"true", b"false"):
             self._fail(self.initiator, "malformed", "neither true nor false")
         self._acceptor_leg.send(messages.status(reply.decode()))
         if reply == b"false":
             detail = f"{self.initiator.noun} keeps the connection it has"
-            return self._end(Refused(self.initiator.declined, detail, peer_fault=False))
+            return self._end(Rejected(self.initiator.declined, detail, peer_fault=False))
         self._advance(State.CHALLENGE)
         return []
 
-    def _on_challenge(self, given: Challenge) -> list[Event[E]]:
+    def _on_challenge(self, given: Challenge) -> list[HandshakeEvent[E]]:
         self._check_acceptor(given.name)
         self._challenge_from_acceptor = given.challenge
         flags = self._masked(given.flags, self._sent_name.flags)
@@ -271,7 +273,7 @@ class Relay(abc.ABC, Generic[E]):
         self._advance(State.PROOF)
         return []
 
-    def _on_proof(self, challenge: int, proof: bytes) -> list[Event[E]]:
+    def _on_proof(self, challenge: int, proof: bytes) -> list[HandshakeEvent[E]]:
         self._check_proof(self.initiator, proof)
         self._challenge_from_initiator = challenge
         answer = self._proof_for(self.acceptor, self._challenge_from_acceptor)
@@ -281,7 +283,7 @@ class Relay(abc.ABC, Generic[E]):
         self._advance(State.ACK)
         return [Proved()]
 
-    def _on_ack(self, proof: bytes) -> list[Event[E]]:
+    def _on_ack(self, proof: bytes) -> list[HandshakeEvent[E]]:
         self._check_proof(self.acceptor, proof)
         answer = self._proof_for(self.initiator, self._challenge_from_initiator)
         self._initiator_leg.send(messages.challenge_ack(answer))
@@ -340,7 +342,7 @@ class Relay(abc.ABC, Generic[E]):
 
     def _fail(self, party: Party, reason: str, detail: str) -> NoReturn:
         """Refuses for what ``party`` did."""
-        raise _RefusedError(Refused(reason, detail, peer_fault=party is PEER))
+        raise _RejectedError(Rejected(reason, detail, peer_fault=party is PEER))
 
     def _masked(self, flags: int, asked: int) -> int:
         """What of a side's ``flags`` the other is shown: masked alike on both legs, so that both negotiate the same.
@@ -357,7 +359,7 @@ class Relay(abc.ABC, Generic[E]):
             raise RuntimeError(f"no way from {self.state} to {state}")
         self.state = state
 
-    def _end(self, refused: Refused) -> list[Event[E]]:
+    def _end(self, refused: Rejected) -> list[HandshakeEvent[E]]:
         if self.turn is Turn.NOBODY:
             return []
         self.state = State.CLOSED

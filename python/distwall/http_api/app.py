@@ -22,7 +22,7 @@ from distwall.control.errors import BadCallError, ControlError, NotFoundError
 from distwall.control.firewall import Firewall
 from distwall.control.reload import Reloader
 from distwall.http_api import operations
-from distwall.http_api.auth import Actor, Door, Gate, Notice, RefusedError, refused, source_of
+from distwall.http_api.auth import Actor, Gate, Notice, RefusedError, RequestScreen, refused, source_of
 from distwall.http_api.bearer_tokens import Role
 from distwall.http_api.docs_page import render
 from distwall.http_api.event_stream import EventStream, TooManyError
@@ -45,7 +45,7 @@ def needs(role: Role | None) -> Callable[[Handler], Handler]:
     return mark
 
 
-def create_app(firewall: Firewall, reloader: Reloader, gate: Gate, stream: EventStream) -> Door:
+def create_app(firewall: Firewall, reloader: Reloader, gate: Gate, stream: EventStream) -> RequestScreen:
     """The API in front of ``firewall`` and its policy file; ``gate`` says who calls."""
 
     def authorize(request: Request, _: Annotated[Any, Depends(HTTPBearer(auto_error=False))]) -> None:
@@ -100,7 +100,7 @@ def create_app(firewall: Firewall, reloader: Reloader, gate: Gate, stream: Event
     async def docs() -> HTMLResponse:
         return HTMLResponse(render(app.openapi()))
 
-    return Door(app, gate, firewall.notice, _error)
+    return RequestScreen(app, gate, firewall.notice, _error)
 
 
 def _reads(app: FastAPI, firewall: Firewall, reloader: Reloader) -> None:

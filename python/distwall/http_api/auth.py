@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from distwall.files.permissions import user_name
-from distwall.http_api.bearer_tokens import ROLES, Role, Token, TokenError, TokenFile
+from distwall.http_api.bearer_tokens import ROLES, Role, Token, TokenFile, TokenFileError
 
 _HEADERS = (
     (
@@ -100,7 +100,7 @@ class TokenGate:
         try:
             token = self._tokens.find(text.strip(), datetime.now(UTC)) if scheme.lower() == "bearer" else None
             self._tell_changes(self._tokens.tokens())
-        except TokenError as error:
+        except TokenFileError as error:
             raise RefusedError(401, "token", str(error)) from None
         if token is None:
             raise RefusedError(401, "token", "no token that holds; send Authorization: Bearer TOKEN")
@@ -113,7 +113,7 @@ class TokenGate:
         self._known = now
 
 
-class Door:
+class RequestScreen:
     """Stands before the application: lets nothing in that is too large or was led here."""
 
     def __init__(self, app: ASGIApp, gate: Gate, notice: Notice, answer: Callable[[int, str], ASGIApp]) -> None:

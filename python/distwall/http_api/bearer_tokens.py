@@ -39,7 +39,7 @@ class Role(IntEnum):
 ROLES = {str(role): role for role in Role}
 
 
-class TokenError(Exception):
+class TokenFileError(Exception):
     """Something that can't be done with tokens; one line that says what, where and what to do."""
 
 
@@ -78,14 +78,16 @@ class TokenFile:
             self._seen, self._tokens = None, ()
             return ()
         except OSError as error:
-            raise TokenError(f"{self.path}: can't read the tokens: {error.strerror}; correct its permissions") from None
+            raise TokenFileError(
+                f"{self.path}: can't read the tokens: {error.strerror}; correct its permissions"
+            ) from None
         with os.fdopen(fd, "rb") as file:
             status = os.fstat(fd)
             seen = (status.st_ino, status.st_mtime_ns, status.st_size, status.st_mode, status.st_uid, status.st_gid)
             if seen == self._seen:
                 return self._tokens
             if who := writers(status):
-                raise TokenError(f"{self.path}: {who} can change the tokens; run chmod 600 {self.path}")
+                raise TokenFileError(f"{self.path}: {who} can change the tokens; run chmod 600 {self.path}")
             try:
                 data = json.load(file)
                 if data["version"] != VERSION:
@@ -94,7 +96,9 @@ class TokenFile:
                 if not all(token.role in ROLES and datetime.fromisoformat(token.expires).tzinfo for token in tokens):
                     raise ValueError("a role or a time that is none")
             except (ValueError, TypeError, KeyError, OSError) as error:
-                raise TokenError(f"{self.path}: no file of tokens ({error}); remove it to begin with none") from None
+                raise TokenFileError(
+                    f"{self.path}: no file of tokens ({error}); remove it to begin with none"
+                ) from None
         self._seen, self._tokens = seen, tokens
         return tokens
 
@@ -114,12 +118,12 @@ class TokenFile:
         ident = secrets.token_hex(4)
         name = name or f"{role}-{ident}"
         if not _NAME.fullmatch(name):
-            raise TokenError(f"`{name}` is no name for a token; use letters, digits, and . _ @ - (at most 64)")
+            raise TokenFileError(f"`{name}` is no name for a token; use letters, digits, and . _ @ - (at most 64)")
         secret = secrets.token_urlsafe(32)
         token = Token(ident, name, str(role), _digest(secret), _moment(now), _moment(now + lifetime))
         with self._changing() as tokens:
             if any(each.name == name and not each.has_expired(now) for each in tokens):
-                raise TokenError(f"there is a token `{name}` already; revoke it, or choose another name")
+                raise TokenFileError(f"there is a token `{name}` already; revoke it, or choose another name")
             tokens[:] = [*(each for each in tokens if not each.has_expired(now)), token]
         return token, f"{PREFIX}{ident}_{secret}"
 
@@ -128,7 +132,7 @@ class TokenFile:
         with self._changing() as tokens:
             found = [each for each in tokens if name in (each.name, each.id)]
             if not found:
-                raise TokenError(f"no token `{name}`; see distwall token list")
+                raise TokenFileError(f"no token `{name}`; see distwall token list")
             tokens.remove(found[0])
         return found[0]
 
@@ -140,7 +144,7 @@ class TokenFile:
             with os.fdopen(lock, "w") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 if not _is_at(file.fileno(), beside):
-                    raise TokenError(f"{self.path}: somebody else changes the tokens; try again")
+                    raise TokenFileError(f"{self.path}: somebody else changes the tokens; try again")
                 tokens = list(self.tokens())
                 yield tokens
                 file.truncate()
@@ -149,7 +153,7 @@ class TokenFile:
                 os.fsync(file.fileno())
                 beside.replace(self.path)
         except OSError as error:
-            raise TokenError(f"{self.path}: can't write the tokens: {error.strerror}; correct the path") from None
+            raise TokenFileError(f"{self.path}: can't write the tokens: {error.strerror}; correct the path") from None
 
 
 def _is_at(fd: int, path: Path) -> bool:

@@ -9,17 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from distwall.http_api.bearer_tokens import Role
 
-Node = Annotated[str, Field(description="A peer's name, as in foo@10.0.0.1; it need not be connected.")]
-Guard = Annotated[str | None, Field(description="Only the channels of this guarded node; null: of all.")]
-Command = Annotated[str, Field(description="One of the 14 commands; `_`: all.")]
-Key = Annotated[
+NodeField = Annotated[str, Field(description="A peer's name, as in foo@10.0.0.1; it need not be connected.")]
+GuardField = Annotated[str | None, Field(description="Only the channels of this guarded node; null: of all.")]
+CommandField = Annotated[str, Field(description="One of the 14 commands; `_`: all.")]
+KeyField = Annotated[
     str | Annotated[tuple[str, str, int | str], Field(strict=False)] | None,
     Field(description='Whom the filter is about: as rules write it, or [module, function, arity]; "_" or null: all.'),
 ]
-Verdict = Annotated[str, Field(description="accept, deny or drop.")]
-Persist = Annotated[bool, Field(description="Whether it outlives a restart.")]
-Module = Annotated[str | None, Field(description="null: none any more.")]
-Table = Annotated[str, Field(description="The name of a table.")]
+VerdictField = Annotated[str, Field(description="accept, deny or drop.")]
+PersistField = Annotated[bool, Field(description="Whether it outlives a restart.")]
+ModuleField = Annotated[str | None, Field(description="null: none any more.")]
+TableField = Annotated[str, Field(description="The name of a table.")]
 
 
 class Body(BaseModel):
@@ -39,75 +39,75 @@ class Body(BaseModel):
 
 
 class _OfNode(Body):
-    node: Node
-    guard: Guard = None
+    node: NodeField
+    guard: GuardField = None
 
 
 class _Setting(_OfNode):
-    persist: Persist = False
+    persist: PersistField = False
 
 
 class SetFilter(_Setting):
     """set_filter."""
 
-    command: Command
-    verdict: Verdict
+    command: CommandField
+    verdict: VerdictField
 
 
 class AddFilter(SetFilter):
     """add_filter."""
 
-    key: Key
+    key: KeyField
 
 
 class DelFilter(_OfNode):
     """del_filter, test_filter."""
 
-    command: Command
-    key: Key = None
+    command: CommandField
+    key: KeyField = None
 
 
 class SetDefaultFilter(Body):
     """set_default_filter."""
 
-    command: Command
-    key: Key = None
-    verdict: Verdict
-    guard: Guard = None
-    persist: Persist = False
+    command: CommandField
+    key: KeyField = None
+    verdict: VerdictField
+    guard: GuardField = None
+    persist: PersistField = False
 
 
 class SetHandler(_Setting):
     """set_handler."""
 
-    command: Command
-    module: Module
+    command: CommandField
+    module: ModuleField
 
 
 class SetModuleFilter(_Setting):
     """filter."""
 
-    module: Module
+    module: ModuleField
 
 
 class Attach(_Setting):
     """attach, detach."""
 
-    table: Table
+    table: TableField
 
 
 class SetTable(Body):
     """set_table."""
 
-    table: Table
+    table: TableField
     rules: Annotated[list[str] | None, Field(description="All its rules; null: as the file has them again.")]
-    persist: Persist = False
+    persist: PersistField = False
 
 
 class GiveGrant(_OfNode):
     """grant."""
 
-    table: Table
+    table: TableField
     seconds: Annotated[float, Field(strict=False)]
     reason: str
 
@@ -115,20 +115,20 @@ class GiveGrant(_OfNode):
 class Revoke(_OfNode):
     """revoke."""
 
-    table: Table
+    table: TableField
 
 
 class IssueToken(Body):
     """issue_token."""
 
-    node: Node
-    table: Table
+    node: NodeField
+    table: TableField
     seconds: Annotated[float, Field(strict=False, description="How long the table is granted once the token is shown.")]
     reason: str
     valid: Annotated[float, Field(strict=False, description="Seconds within which it may be shown.")] = 3600
 
 
-class Disconnect(_OfNode):
+class DisconnectPeer(_OfNode):
     """disconnect."""
 
 
@@ -239,7 +239,7 @@ CALLS = (
     Call(
         "disconnect",
         Role.OPERATE,
-        Disconnect,
+        DisconnectPeer,
         "Ends the channels of a peer; it may connect again.",
         lambda count: {"closed": count},
     ),

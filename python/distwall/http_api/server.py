@@ -47,7 +47,7 @@ class _SocketProtocol(H11Protocol):
         self.client = (socket_user(transport), 0)
 
 
-class ControlServer:
+class HttpServer:
     """The API of one firewall."""
 
     def __init__(self, firewall: Firewall, reloader: Reloader, settings: Control) -> None:

@@ -15,7 +15,7 @@ _WORDS = struct.Struct("=I")
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class ListeningSocket:
     """One listening socket. ``inode`` is what its owner's file descriptors name."""
 
     address: str
@@ -42,7 +42,7 @@ class Listener:
         return printed(self.address, self.port)
 
 
-def listeners() -> list[Listener]:
+def listeners() -> list[ListeningSocket]:
     """All listening TCP sockets."""
     found = []
     for name in ("tcp", "tcp6"):
@@ -50,7 +50,7 @@ def listeners() -> list[Listener]:
             fields = line.split()
             if fields[3] == _LISTEN:
                 host, port = fields[1].split(":")
-                found.append(Listener(_address(host), int(port, 16), int(fields[9]), int(fields[7])))
+                found.append(ListeningSocket(_address(host), int(port, 16), int(fields[9]), int(fields[7])))
     return found
 
 

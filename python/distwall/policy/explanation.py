@@ -22,7 +22,7 @@ from distwall.policy.language.names import atom, is_glob
 from distwall.policy.language.patterns import Pattern, parse_term
 from distwall.policy.language.ranking import Ranking
 from distwall.policy.language.rules import Filter, Rule, Specificity, precision
-from distwall.policy.language.terms import List
+from distwall.policy.language.term_patterns import ListPattern
 from distwall.policy.language.times import show_time, utc_now
 from distwall.policy.model import Entry, Policy
 
@@ -285,7 +285,7 @@ class _Asked:
         try:
             term = parse_term(text)
             if command in FUNCTION_COMMANDS:
-                if not isinstance(term, List) or term.tail is not None:
+                if not isinstance(term, ListPattern) or term.tail is not None:
                     raise QuestionError(f"`{text}` is no list; give the arguments as a list")
                 if self.key is not None and len(term.elements) != int(self.key[2]):
                     raise QuestionError(f"{len(term.elements)} arguments for {_shown(self.key)}; give {self.key[2]}")

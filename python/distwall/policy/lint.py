@@ -11,7 +11,15 @@ from distwall.policy.language.grammar import FUNCTION_COMMANDS, Key
 from distwall.policy.language.names import Part, atom, is_glob
 from distwall.policy.language.ranking import Ranking, rank
 from distwall.policy.language.rules import Rule, is_service
-from distwall.policy.language.terms import Atom, Guard, List, Term, Tuple, Variable, Wildcard
+from distwall.policy.language.term_patterns import (
+    AtomPattern,
+    ListPattern,
+    TermPattern,
+    TuplePattern,
+    TypePattern,
+    VariablePattern,
+    WildcardPattern,
+)
 from distwall.policy.language.times import show_time, utc_now
 from distwall.policy.model import Entry, Policy
 from distwall.policy.problem import Origin, Problem
@@ -131,8 +139,11 @@ def _of_one_rule(rule: Rule) -> Iterator[Problem]:
     if not is_service(rule) and rule.statement.pattern is not None and rule.command in FUNCTION_COMMANDS:
         term = rule.statement.pattern.term
         arity = rule.key[2] if rule.key else None
-        count = len(term.elements) if isinstance(term, List) and term.tail is None else None
-        if not isinstance(term, List | Wildcard | Variable) and term not in (Guard("list"), Guard("string")):
+        count = len(term.elements) if isinstance(term, ListPattern) and term.tail is None else None
+        if not isinstance(term, ListPattern | WildcardPattern | VariablePattern) and term not in (
+            TypePattern("list"),
+            TypePattern("string"),
+        ):
             yield Problem(
                 rule.origin, f"`{rule.text}` never matches: arguments are a list", "write `when [PATTERN, ...]`"
             )
@@ -205,11 +216,13 @@ def _calls_without_monitor(ranked: Ranking) -> Iterator[Problem]:
         yield Problem(candidate.rule.origin, what, f"add `accept monitor{name}`, unless casts are all that is meant")
 
 
-def _may_be_call(term: Term) -> bool:
+def _may_be_call(term: TermPattern) -> bool:
     """Whether messages that match can be those of gen calls."""
-    if not isinstance(term, Tuple):
-        return isinstance(term, Wildcard | Variable)
-    return len(term.elements) == 3 and not (isinstance(term.elements[0], Atom) and term.elements[0].text != "$gen_call")
+    if not isinstance(term, TuplePattern):
+        return isinstance(term, WildcardPattern | VariablePattern)
+    return len(term.elements) == 3 and not (
+        isinstance(term.elements[0], AtomPattern) and term.elements[0].text != "$gen_call"
+    )
 
 
 def _idle_otp_internal(entry: Entry, ranked: Ranking) -> Iterator[Problem]:

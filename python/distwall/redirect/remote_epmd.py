@@ -3,7 +3,7 @@
 import asyncio
 import re
 
-from distwall.epmd.messages import NAMES_REQ, BadNameError, decode_name
+from distwall.epmd.messages import NAMES_REQ, BadAliveNameError, decode_name
 
 MAX_ANSWER = 1 << 16
 """Bytes of an answer that are read: about a thousand names."""
@@ -37,6 +37,6 @@ def parse_names(answer: bytes) -> list[tuple[str, int]]:
             continue
         try:
             found[decode_name(match[1])] = port
-        except BadNameError:
+        except BadAliveNameError:
             continue
     return list(found.items())

@@ -25,7 +25,7 @@ MAX_AT_ONCE = 64
 MAX_WAITING = 1024
 """Questions under way, those that wait for a thread included; more are not asked."""
 
-Answer = frozenset[str]
+LookupResult = frozenset[str]
 
 
 class Resolver:
@@ -34,14 +34,14 @@ class Resolver:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._threads = asyncio.Semaphore(MAX_AT_ONCE)
-        self._kept: OrderedDict[tuple[str, str], tuple[float, Answer]] = OrderedDict()
-        self._asked: dict[tuple[str, str], asyncio.Task[Answer]] = {}
+        self._kept: OrderedDict[tuple[str, str], tuple[float, LookupResult]] = OrderedDict()
+        self._asked: dict[tuple[str, str], asyncio.Task[LookupResult]] = {}
 
-    async def addresses(self, host: str) -> Answer:
+    async def addresses(self, host: str) -> LookupResult:
         """The IP addresses of ``host``."""
         return await self._answer(("addresses", host), self._addresses(host))
 
-    async def names(self, address: str) -> Answer:
+    async def names(self, address: str) -> LookupResult:
         """What the name service calls an IP address; whoever runs that part of it says what it likes."""
         return await self._answer(("names", address), self._names(address))
 
@@ -50,7 +50,7 @@ class Resolver:
         for task in list(self._asked.values()):
             task.cancel()
 
-    async def _answer(self, key: tuple[str, str], question: Coroutine[Any, Any, Answer]) -> Answer:
+    async def _answer(self, key: tuple[str, str], question: Coroutine[Any, Any, LookupResult]) -> LookupResult:
         """Asks once for all who want to know the same at the same time."""
         now = self._loop.time()
         kept = self._kept.get(key)
@@ -69,7 +69,7 @@ class Resolver:
         done, _ = await asyncio.wait([task], timeout=TIMEOUT)
         return task.result() if done and not task.cancelled() else frozenset()
 
-    async def _bounded(self, key: tuple[str, str], question: Coroutine[Any, Any, Answer]) -> Answer:
+    async def _bounded(self, key: tuple[str, str], question: Coroutine[Any, Any, LookupResult]) -> LookupResult:
         async with self._threads:
             try:
                 answer = await question
@@ -83,11 +83,11 @@ class Resolver:
                 self._kept.popitem(last=False)
         return answer
 
-    async def _addresses(self, host: str) -> Answer:
+    async def _addresses(self, host: str) -> LookupResult:
         found = await looked_up(partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM))
         return frozenset(str(ipaddress.ip_address(str(address[0]).partition("%")[0])) for *_, address in found)
 
-    async def _names(self, address: str) -> Answer:
+    async def _names(self, address: str) -> LookupResult:
         name, _ = await looked_up(partial(socket.getnameinfo, (address, 0), socket.NI_NAMEREQD))
         name = name.rstrip(".")
         try:

@@ -5,8 +5,8 @@ certificate belongs to the node that a peer says it is, ``Verifier`` asks the po
 ``describe`` say in words that fit an event what is wrong with a connection, and whose certificate it is.
 """
 
-from distwall.tls.certificate_names import Names, describe, matches, names_of
+from distwall.tls.certificate_names import CertificateNames, describe, matches, names_of
 from distwall.tls.contexts import Contexts, explain
 from distwall.tls.verify_peer import Verifier
 
-__all__ = ["Contexts", "Names", "Verifier", "describe", "explain", "matches", "names_of"]
+__all__ = ["CertificateNames", "Contexts", "Verifier", "describe", "explain", "matches", "names_of"]

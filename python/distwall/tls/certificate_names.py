@@ -38,7 +38,7 @@ _UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameT
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class CertificateNames:
     """The names of a certificate that count, by type. ``cn`` is there only if the certificate has no SAN."""
 
     dns: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Names:
                 yield kind, name
 
 
-def names_of(certificate: x509.Certificate) -> Names:
+def names_of(certificate: x509.Certificate) -> CertificateNames:
     """The names of a certificate that count."""
     try:
         with warnings.catch_warnings():
@@ -61,7 +61,7 @@ def names_of(certificate: x509.Certificate) -> Names:
             warnings.simplefilter("ignore", CryptographyDeprecationWarning)
             return _names_of(certificate)
     except _UNREADABLE:
-        return Names()
+        return CertificateNames()
 
 
 def matches(globs: Sequence[str], certificate: x509.Certificate, node: str) -> bool:
@@ -87,16 +87,18 @@ def describe(certificate: x509.Certificate) -> str:
     return f"{_printable(shown)}{more} (serial {certificate.serial_number:x})"
 
 
-def _names_of(certificate: x509.Certificate) -> Names:
+def _names_of(certificate: x509.Certificate) -> CertificateNames:
     try:
         san = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         text = found[0].value if len(found) == 1 else ""
-        return Names(cn=(text,) if isinstance(text, str) and text.isprintable() and 0 < len(text) <= MAX_NAME else ())
+        return CertificateNames(
+            cn=(text,) if isinstance(text, str) and text.isprintable() and 0 < len(text) <= MAX_NAME else ()
+        )
     if len(list(san)) > MAX_NAMES:
-        return Names()
-    return Names(
+        return CertificateNames()
+    return CertificateNames(
         dns=_counting(_DNS, san.get_values_for_type(x509.DNSName)),
         uri=_counting(_URI, san.get_values_for_type(x509.UniformResourceIdentifier)),
         # Networks are names of CAs only.

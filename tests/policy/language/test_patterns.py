@@ -10,23 +10,23 @@ from distwall import _core
 from distwall.policy.language.cursor import RuleSyntaxError
 from distwall.policy.language.external_format import MAX_VARIABLES, compile_pattern, external
 from distwall.policy.language.patterns import MAX_DEPTH, parse_pattern, parse_term
-from distwall.policy.language.terms import (
+from distwall.policy.language.term_patterns import (
     GUARDS,
-    Atom,
-    Bits,
-    Float,
-    Fun,
-    Guard,
-    Integer,
-    List,
-    Map,
-    Pid,
-    Prefix,
-    Reference,
-    Term,
-    Tuple,
-    Variable,
-    Wildcard,
+    AtomPattern,
+    BitsPattern,
+    FloatPattern,
+    FunPattern,
+    IntegerPattern,
+    ListPattern,
+    MapPattern,
+    PidPattern,
+    PrefixPattern,
+    ReferencePattern,
+    TermPattern,
+    TuplePattern,
+    TypePattern,
+    VariablePattern,
+    WildcardPattern,
     cons,
 )
 from tests.policy.erlang import Erlang, erlang
@@ -34,73 +34,78 @@ from tests.wire import pattern as model
 from tests.wire.etf import decode, encode
 
 PEER, GUARDED = "foo@h", "bar@h"
-X, Y = Variable("X"), Variable("Y")
+X, Y = VariablePattern("X"), VariablePattern("Y")
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("_", Wildcard()),
-        ("  a ", Atom("a")),
-        ("'a b\\x{e9}'", Atom("a bé")),
+        ("_", WildcardPattern()),
+        ("  a ", AtomPattern("a")),
+        ("'a b\\x{e9}'", AtomPattern("a bé")),
         ("X", X),
-        ("_X@1", Variable("_X@1")),
-        ("Ünder", Variable("Ünder")),
-        ("12", Integer(12)),
-        ("1_000", Integer(1000)),
-        ("16#fF", Integer(255)),
-        ("2#1_01", Integer(5)),
-        ("36#Z", Integer(35)),
-        ("- 5", Integer(-5)),
-        ("-16#10", Integer(-16)),
-        ("$a", Integer(97)),
-        ("$\\n", Integer(10)),
-        ("$\\x{1F600}", Integer(0x1F600)),
-        ("$ ", Integer(32)),
-        ("123456789012345678901234567890", Integer(123456789012345678901234567890)),
-        ("1.5", Float(1.5)),
-        ("-1.0e-3", Float(-0.001)),
-        ("-0.0", Float(-0.0)),
-        ("{}", Tuple(())),
-        ("{a,{b , X}}", Tuple((Atom("a"), Tuple((Atom("b"), X))))),
-        ("[]", List(())),
-        ("[a|X]", List((Atom("a"),), X)),
-        ("[a|[b,c]]", List((Atom("a"), Atom("b"), Atom("c")))),
-        ("[a|[b|_]]", List((Atom("a"), Atom("b")), Wildcard())),
-        ("[a|b]", List((Atom("a"),), Atom("b"))),
-        ('"ab"', List((Integer(97), Integer(98)))),
-        ('""', List(())),
-        ('"a" "b"', List((Integer(97), Integer(98)))),
-        ('[$a|"b"]', List((Integer(97), Integer(98)))),
-        ('"\\"\\x{20AC}"', List((Integer(34), Integer(0x20AC)))),
-        ("<<>>", Bits(b"")),
-        ("<<1,2>>", Bits(b"\1\2")),
-        ('<<"abc">>', Bits(b"abc")),
-        ('<<"é">>', Bits(b"\xe9")),
-        ('<<"é"/utf8>>', Bits("é".encode())),
-        ('<<1, "b", $c>>', Bits(b"\1bc")),
-        ("<<-1>>", Bits(b"\xff")),
-        ("<<16#1234:16>>", Bits(b"\x12\x34")),
-        ("<<1:1, 0:2>>", Bits(b"\x80", 3)),
-        ("<<8364/utf8>>", Bits("€".encode())),
-        ('~"é"', Bits("é".encode())),
-        ('<<"abc", _/binary>>', Prefix(b"abc")),
-        ("<<1,_/bytes>>", Prefix(b"\1")),
-        ("<<_/binary>>", Prefix(b"")),
-        ("#{}", Map((), exact=False)),
-        ("#{a := X, 1 := _}", Map(((Atom("a"), X), (Integer(1), Wildcard())), exact=False)),
-        ("#{#{k => 1} := v}", Map(((Map(((Atom("k"), Integer(1)),), exact=True), Atom("v")),), exact=False)),
-        ("<0.12.3>", Pid(12, 3)),
-        ("#Ref<0.3.2.1>", Reference((1, 2, 3))),
-        ("fun m:f/1", Fun("m", "f", 1)),
-        ("fun 'M':'f g'/255", Fun("M", "f g", 255)),
-        ("integer()", Guard("integer")),
-        ("integer( )", Guard("integer")),
-        ("{'integer', integer}", Tuple((Atom("integer"), Atom("integer")))),
+        ("_X@1", VariablePattern("_X@1")),
+        ("Ünder", VariablePattern("Ünder")),
+        ("12", IntegerPattern(12)),
+        ("1_000", IntegerPattern(1000)),
+        ("16#fF", IntegerPattern(255)),
+        ("2#1_01", IntegerPattern(5)),
+        ("36#Z", IntegerPattern(35)),
+        ("- 5", IntegerPattern(-5)),
+        ("-16#10", IntegerPattern(-16)),
+        ("$a", IntegerPattern(97)),
+        ("$\\n", IntegerPattern(10)),
+        ("$\\x{1F600}", IntegerPattern(0x1F600)),
+        ("$ ", IntegerPattern(32)),
+        ("123456789012345678901234567890", IntegerPattern(123456789012345678901234567890)),
+        ("1.5", FloatPattern(1.5)),
+        ("-1.0e-3", FloatPattern(-0.001)),
+        ("-0.0", FloatPattern(-0.0)),
+        ("{}", TuplePattern(())),
+        ("{a,{b , X}}", TuplePattern((AtomPattern("a"), TuplePattern((AtomPattern("b"), X))))),
+        ("[]", ListPattern(())),
+        ("[a|X]", ListPattern((AtomPattern("a"),), X)),
+        ("[a|[b,c]]", ListPattern((AtomPattern("a"), AtomPattern("b"), AtomPattern("c")))),
+        ("[a|[b|_]]", ListPattern((AtomPattern("a"), AtomPattern("b")), WildcardPattern())),
+        ("[a|b]", ListPattern((AtomPattern("a"),), AtomPattern("b"))),
+        ('"ab"', ListPattern((IntegerPattern(97), IntegerPattern(98)))),
+        ('""', ListPattern(())),
+        ('"a" "b"', ListPattern((IntegerPattern(97), IntegerPattern(98)))),
+        ('[$a|"b"]', ListPattern((IntegerPattern(97), IntegerPattern(98)))),
+        ('"\\"\\x{20AC}"', ListPattern((IntegerPattern(34), IntegerPattern(0x20AC)))),
+        ("<<>>", BitsPattern(b"")),
+        ("<<1,2>>", BitsPattern(b"\1\2")),
+        ('<<"abc">>', BitsPattern(b"abc")),
+        ('<<"é">>', BitsPattern(b"\xe9")),
+        ('<<"é"/utf8>>', BitsPattern("é".encode())),
+        ('<<1, "b", $c>>', BitsPattern(b"\1bc")),
+        ("<<-1>>", BitsPattern(b"\xff")),
+        ("<<16#1234:16>>", BitsPattern(b"\x12\x34")),
+        ("<<1:1, 0:2>>", BitsPattern(b"\x80", 3)),
+        ("<<8364/utf8>>", BitsPattern("€".encode())),
+        ('~"é"', BitsPattern("é".encode())),
+        ('<<"abc", _/binary>>', PrefixPattern(b"abc")),
+        ("<<1,_/bytes>>", PrefixPattern(b"\1")),
+        ("<<_/binary>>", PrefixPattern(b"")),
+        ("#{}", MapPattern((), exact=False)),
+        ("#{a := X, 1 := _}", MapPattern(((AtomPattern("a"), X), (IntegerPattern(1), WildcardPattern())), exact=False)),
+        (
+            "#{#{k => 1} := v}",
+            MapPattern(
+                ((MapPattern(((AtomPattern("k"), IntegerPattern(1)),), exact=True), AtomPattern("v")),), exact=False
+            ),
+        ),
+        ("<0.12.3>", PidPattern(12, 3)),
+        ("#Ref<0.3.2.1>", ReferencePattern((1, 2, 3))),
+        ("fun m:f/1", FunPattern("m", "f", 1)),
+        ("fun 'M':'f g'/255", FunPattern("M", "f g", 255)),
+        ("integer()", TypePattern("integer")),
+        ("integer( )", TypePattern("integer")),
+        ("{'integer', integer}", TuplePattern((AtomPattern("integer"), AtomPattern("integer")))),
         ("{'$gen_call', from(), {is_auth, node()}}", None),
     ],
 )
-def test_patterns_that_are_read(text: str, expected: Term | None) -> None:
+def test_patterns_that_are_read(text: str, expected: TermPattern | None) -> None:
     term = parse_pattern(text).term
     assert expected is None or term == expected
     assert parse_pattern(str(term)).term == term
@@ -238,60 +243,60 @@ u32 = st.integers(0, (1 << 32) - 1)
 
 
 @st.composite
-def values(draw: st.DrawFn) -> Term:
+def values(draw: st.DrawFn) -> TermPattern:
     match draw(st.integers(0, 5)):
         case 0:
-            return Atom(draw(texts | st.sampled_from(["a", "ok", "fun", "Élan"])))
+            return AtomPattern(draw(texts | st.sampled_from(["a", "ok", "fun", "Élan"])))
         case 1:
-            return Integer(draw(st.integers() | st.integers(-(1 << 40), 1 << 40) | st.integers(-300, 300)))
+            return IntegerPattern(draw(st.integers() | st.integers(-(1 << 40), 1 << 40) | st.integers(-300, 300)))
         case 2:
-            return Float(draw(st.floats(allow_nan=False, allow_infinity=False)))
+            return FloatPattern(draw(st.floats(allow_nan=False, allow_infinity=False)))
         case 3:
-            return Bits(draw(st.binary(max_size=6) | texts.map(str.encode)))
+            return BitsPattern(draw(st.binary(max_size=6) | texts.map(str.encode)))
         case 4:
             last, byte = draw(st.integers(1, 7)), draw(st.integers(0, 255))
-            return Bits(draw(st.binary(max_size=3)) + bytes([byte >> 8 - last << 8 - last]), last)
+            return BitsPattern(draw(st.binary(max_size=3)) + bytes([byte >> 8 - last << 8 - last]), last)
         case _:
-            return List(tuple(Integer(ord(c)) for c in draw(texts)))
+            return ListPattern(tuple(IntegerPattern(ord(c)) for c in draw(texts)))
 
 
 @st.composite
-def exports(draw: st.DrawFn) -> Term:
-    return Fun(draw(texts), draw(texts), draw(st.integers(0, 255)))
+def exports(draw: st.DrawFn) -> TermPattern:
+    return FunPattern(draw(texts), draw(texts), draw(st.integers(0, 255)))
 
 
 @st.composite
-def holes(draw: st.DrawFn) -> Term:
+def holes(draw: st.DrawFn) -> TermPattern:
     match draw(st.integers(0, 5)):
         case 0:
-            return Wildcard()
+            return WildcardPattern()
         case 1:
-            return Variable(draw(st.sampled_from(["X", "Y", "_Z"])))
+            return VariablePattern(draw(st.sampled_from(["X", "Y", "_Z"])))
         case 2:
-            return Guard(draw(st.sampled_from(GUARDS)))
+            return TypePattern(draw(st.sampled_from(GUARDS)))
         case 3:
-            return Prefix(draw(st.binary(max_size=4)))
+            return PrefixPattern(draw(st.binary(max_size=4)))
         case 4:
-            return Pid(draw(u32), draw(u32))
+            return PidPattern(draw(u32), draw(u32))
         case _:
-            return Reference(tuple(draw(st.lists(u32, min_size=1, max_size=5))))
+            return ReferencePattern(tuple(draw(st.lists(u32, min_size=1, max_size=5))))
 
 
 @st.composite
-def composed(draw: st.DrawFn, leaves: st.SearchStrategy[Term], *, pattern: bool, depth: int = 3) -> Term:
+def composed(draw: st.DrawFn, leaves: st.SearchStrategy[TermPattern], *, pattern: bool, depth: int = 3) -> TermPattern:
     inner = leaves if depth == 0 else composed(leaves, pattern=pattern, depth=depth - 1)
     several = st.lists(inner, max_size=3).map(tuple)
     match draw(st.integers(0, 3)):
         case 0:
             return draw(leaves)
         case 1:
-            return Tuple(draw(several))
+            return TuplePattern(draw(several))
         case 2:
             return cons(draw(several), draw(inner | st.none()))
         case _:
             names = composed(values() | exports(), pattern=False, depth=0) if pattern else leaves
             pairs = draw(st.lists(st.tuples(names, inner), max_size=3, unique_by=lambda pair: compile_pattern(pair[0])))
-            return Map(tuple(pairs), exact=not pattern)
+            return MapPattern(tuple(pairs), exact=not pattern)
 
 
 ground = composed(values(), pattern=False)
@@ -300,19 +305,19 @@ patterns = composed(values() | exports() | holes(), pattern=True)
 
 @settings(deadline=None)
 @given(patterns)
-def test_what_is_printed_is_read_again(term: Term) -> None:
+def test_what_is_printed_is_read_again(term: TermPattern) -> None:
     assert parse_pattern(str(term)).term == term
 
 
 @settings(deadline=None)
 @given(ground)
-def test_terms_that_are_printed_are_read_again(term: Term) -> None:
+def test_terms_that_are_printed_are_read_again(term: TermPattern) -> None:
     assert parse_term(str(term)) == term
 
 
 @settings(deadline=None)
 @given(patterns)
-def test_the_core_takes_what_is_compiled(term: Term) -> None:
+def test_the_core_takes_what_is_compiled(term: TermPattern) -> None:
     _core.Pattern(compile_pattern(term))
 
 
@@ -342,7 +347,7 @@ def _canonical(data: bytes) -> bytes:
 
 @settings(deadline=None)
 @given(ground)
-def test_terms_mean_what_they_mean_to_erlang(erl: Erlang, term: Term) -> None:
+def test_terms_mean_what_they_mean_to_erlang(erl: Erlang, term: TermPattern) -> None:
     theirs = erl.external(str(term))
     assert theirs is not None
     assert external(term, (PEER, GUARDED)) == _canonical(theirs)
@@ -376,7 +381,7 @@ def test_what_erlang_does_not_take_is_no_term(erl: Erlang, text: str) -> None:
 
 @settings(deadline=None)
 @given(ground)
-def test_a_term_matches_itself(term: Term) -> None:
+def test_a_term_matches_itself(term: TermPattern) -> None:
     data = external(term, (PEER, GUARDED))
     code = compile_pattern(term)
     assert _core.Pattern(code).matches(data, peer=PEER, guard=GUARDED)

@@ -6,9 +6,9 @@ from typing import Literal
 
 from distwall.doctor import epmd_names
 from distwall.doctor.finding import Finding, problem, warning
-from distwall.doctor.host import Host, Service
+from distwall.doctor.host import DistwallProcess, Host
 from distwall.net.addresses import is_loopback, printed
-from distwall.net.listening import Listener
+from distwall.net.listening import ListeningSocket
 from distwall.policy import Policy
 
 STOCK_PORT = 4369
@@ -55,7 +55,7 @@ def _strays(policy: Policy, host: Host) -> list[_Stray]:
 
 
 def _is_distwalls(
-    listener: Listener | None, service: Service | Literal["hidden"] | None, host: Host, *, at_ours: bool
+    listener: ListeningSocket | None, service: DistwallProcess | Literal["hidden"] | None, host: Host, *, at_ours: bool
 ) -> bool:
     """Whether distwall itself listens there, as far as can be told."""
     if service == "hidden":
@@ -68,7 +68,7 @@ def _is_distwalls(
     return at_ours and listener.uid == service.uid
 
 
-def _owner(listener: Listener | None, host: Host) -> str:
+def _owner(listener: ListeningSocket | None, host: Host) -> str:
     pid = host.owner_of(listener.inode) if listener else None
     return "" if pid is None else f" (pid {pid})"
 

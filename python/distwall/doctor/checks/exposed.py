@@ -7,7 +7,7 @@ from distwall.doctor.finding import Finding, problem, warning
 from distwall.doctor.host import Host
 from distwall.doctor.probes import answers
 from distwall.net.addresses import printed
-from distwall.net.listening import Listener
+from distwall.net.listening import ListeningSocket
 from distwall.policy import Policy
 
 _REMEDY = "start it with distwall exec, or with -kernel inet_dist_use_interface '{127,0,0,1}'"
@@ -56,7 +56,7 @@ def _reachable(alive: str, port: int, owner: Node | None, host: Host) -> Iterato
             return
 
 
-def _is_of(listener: Listener, owner: Node | None, inside: set[int]) -> bool:
+def _is_of(listener: ListeningSocket, owner: Node | None, inside: set[int]) -> bool:
     return listener.inode in owner.process.sockets if owner else not inside
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from distwall.doctor.erlang import EPMD_MODULE
 from distwall.doctor.finding import Finding, problem
-from distwall.doctor.host import Host, Service
+from distwall.doctor.host import DistwallProcess, Host
 from distwall.files.permissions import user_name
 from distwall.policy import Policy
 from distwall.redirect.ruleset import TABLE, UnknownUserError, user_id
@@ -35,7 +35,7 @@ def check(policy: Policy, host: Host) -> Iterator[Finding]:
                 "redirect", what, node.where, f"run it as {redirect.user}, or name {user} in [guard.redirect]"
             )
     service = host.service(policy.control.socket)
-    if isinstance(service, Service) and service.uid == uid:
+    if isinstance(service, DistwallProcess) and service.uid == uid:
         what = f"distwall runs as {redirect.user}, too: what it dials comes back to it"
         yield problem("redirect", what, f"pid {service.pid}", "run it as a user of its own")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from distwall.doctor.finding import Finding, problem, warning
-from distwall.doctor.host import Host, Service
+from distwall.doctor.host import DistwallProcess, Host
 from distwall.http_api.client import Client, NotRunningError
 from distwall.policy import Policy
 
@@ -28,6 +28,6 @@ def as_root(policy: Policy, host: Host) -> Iterator[Finding]:
     service = host.service(policy.control.socket)
     guard = policy.guard
     ports = {guard.epmd.port, guard.register.port, *(guard.ports or ())}
-    if isinstance(service, Service) and service.uid == 0 and min(ports) >= _FIRST_FREE_PORT:
+    if isinstance(service, DistwallProcess) and service.uid == 0 and min(ports) >= _FIRST_FREE_PORT:
         what = "distwall runs as root, and needs no rights of root's"
         yield warning("root", what, f"pid {service.pid}", "run it as a user of its own, who can read the cookies")

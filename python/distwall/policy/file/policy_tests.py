@@ -45,7 +45,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class ExpectationFile:
     """A file of tests."""
 
     path: Path
@@ -61,7 +61,7 @@ def files_in(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*.toml") if file.name.endswith(".test.toml") or _has_tests(file))
 
 
-def read(path: Path) -> File:
+def read(path: Path) -> ExpectationFile:
     """Reads a file of tests. Raises PolicyError and OSError."""
     try:
         text = path.read_bytes().decode("utf-8")
@@ -78,7 +78,7 @@ def read(path: Path) -> File:
     policy = top.string("policy", "") or None
     if problems.errors:
         raise PolicyError(tuple(problems.errors))
-    return File(path, policy, made)
+    return ExpectationFile(path, policy, made)
 
 
 def run(policy: Policy, tests: Sequence[Expectation]) -> Iterator[Outcome]:

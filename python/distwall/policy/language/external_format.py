@@ -11,23 +11,23 @@ never written as strings, maps are sorted by the bytes of their keys. A compiled
 
 from struct import pack
 
-from distwall.policy.language.terms import (
+from distwall.policy.language.term_patterns import (
     GUARDS,
-    Atom,
-    Bits,
-    Float,
-    Fun,
-    Guard,
-    Integer,
-    List,
-    Map,
-    Pid,
-    Prefix,
-    Reference,
-    Term,
-    Tuple,
-    Variable,
-    Wildcard,
+    AtomPattern,
+    BitsPattern,
+    FloatPattern,
+    FunPattern,
+    IntegerPattern,
+    ListPattern,
+    MapPattern,
+    PidPattern,
+    PrefixPattern,
+    ReferencePattern,
+    TermPattern,
+    TuplePattern,
+    TypePattern,
+    VariablePattern,
+    WildcardPattern,
 )
 
 MAX_SIZE = 64 << 10
@@ -54,7 +54,7 @@ class CompileError(Exception):
         self.remedy = remedy
 
 
-def external(term: Term, nodes: Nodes) -> bytes:
+def external(term: TermPattern, nodes: Nodes) -> bytes:
     """A ground term in external format, without 131. ``nodes`` are whose processes and references may be in it."""
     ground, data = _Encoder(nodes).encode(term)
     if not ground:
@@ -62,7 +62,7 @@ def external(term: Term, nodes: Nodes) -> bytes:
     return data
 
 
-def compile_pattern(term: Term) -> bytes:
+def compile_pattern(term: TermPattern) -> bytes:
     """A pattern in the form that the core takes. Raises CompileError."""
     encoder = _Encoder(None)
     code = encoder.node(term)
@@ -76,46 +76,46 @@ class _Encoder:
         self.nodes = nodes
         self.variables: dict[str, int] = {}
 
-    def node(self, term: Term) -> bytes:
+    def node(self, term: TermPattern) -> bytes:
         """A term as a node of a compiled pattern."""
         ground, data = self.encode(term)
         return pack(">BI", 6, len(data)) + data if ground else data
 
-    def encode(self, term: Term) -> tuple[bool, bytes]:
+    def encode(self, term: TermPattern) -> tuple[bool, bytes]:
         """True and the external format of a ground term; else False and the node of a compiled pattern."""
         match term:
-            case Wildcard():
+            case WildcardPattern():
                 return False, b"\0"
-            case Variable(name):
+            case VariablePattern(name):
                 return False, bytes((1, self._number(name)))
-            case Guard(name):
+            case TypePattern(name):
                 return False, bytes((2, GUARDS.index(name)))
-            case Prefix(data):
+            case PrefixPattern(data):
                 return False, pack(">BI", 7, len(data)) + data
-            case Pid():
+            case PidPattern():
                 return self._pid(term)
-            case Reference():
+            case ReferencePattern():
                 return self._reference(term)
-            case Tuple(elements):
+            case TuplePattern(elements):
                 n = len(elements)
                 return self._composite(elements, pack(">BB", 104, n) if n < 256 else pack(">BI", 105, n), 3)
-            case List((), None):
+            case ListPattern((), None):
                 return True, _NIL
-            case List(elements, tail):
-                return self._composite((*elements, tail or List(())), pack(">BI", 108, len(elements)), 4, 1)
-            case Map():
+            case ListPattern(elements, tail):
+                return self._composite((*elements, tail or ListPattern(())), pack(">BI", 108, len(elements)), 4, 1)
+            case MapPattern():
                 return self._map(term)
             case _:
                 return True, _scalar(term)
 
-    def _composite(self, parts: tuple[Term, ...], head: bytes, kind: int, tails: int = 0) -> tuple[bool, bytes]:
+    def _composite(self, parts: tuple[TermPattern, ...], head: bytes, kind: int, tails: int = 0) -> tuple[bool, bytes]:
         encoded = [self.encode(part) for part in parts]
         if all(ground for ground, _ in encoded):
             return True, head + b"".join(data for _, data in encoded)
         nodes = (pack(">BI", 6, len(data)) + data if ground else data for ground, data in encoded)
         return False, pack(">BI", kind, len(parts) - tails) + b"".join(nodes)
 
-    def _map(self, term: Map) -> tuple[bool, bytes]:
+    def _map(self, term: MapPattern) -> tuple[bool, bytes]:
         head = pack(">BI", 116 if term.exact else 5, len(term.pairs))
         if len(term.pairs) > MAX_KEYS and self.nodes is None:
             raise CompileError(f"a map of {len(term.pairs)} keys in a pattern", f"name {MAX_KEYS} at most")
@@ -135,12 +135,12 @@ class _Encoder:
             raise CompileError(f"more than {MAX_VARIABLES} variables", "write `_` for what need not be equal elsewhere")
         return number
 
-    def _pid(self, term: Pid) -> tuple[bool, bytes]:
+    def _pid(self, term: PidPattern) -> tuple[bool, bytes]:
         if self.nodes is None:
             return False, pack(">BII", 8, term.id, term.serial)
         return True, b"\x58" + self._node_name(term.peer) + pack(">III", term.id, term.serial, _ANY_CREATION)
 
-    def _reference(self, term: Reference) -> tuple[bool, bytes]:
+    def _reference(self, term: ReferencePattern) -> tuple[bool, bytes]:
         n = len(term.words)
         words = pack(f">{n}I", *term.words)
         if self.nodes is None:
@@ -151,19 +151,19 @@ class _Encoder:
         return _atom((self.nodes or ("", ""))[0 if peer else 1])
 
 
-def _scalar(term: Term) -> bytes:
+def _scalar(term: TermPattern) -> bytes:
     match term:
-        case Atom(text):
+        case AtomPattern(text):
             return _atom(text)
-        case Integer(value):
+        case IntegerPattern(value):
             return _integer(value)
-        case Float():
+        case FloatPattern():
             return b"\x46" + term.bits
-        case Bits(data, 8):
+        case BitsPattern(data, 8):
             return pack(">BI", 109, len(data)) + data
-        case Bits(data, last):
+        case BitsPattern(data, last):
             return pack(">BIB", 77, len(data), last) + data
-        case Fun(module, function, arity):
+        case FunPattern(module, function, arity):
             return b"\x71" + _atom(module) + _atom(function) + _integer(arity)
         case _:
             raise AssertionError(term)

@@ -15,7 +15,7 @@ from distwall._core import COMMANDS
 from distwall.policy.language.cursor import DIGITS, Cursor, RuleSyntaxError, suggest
 from distwall.policy.language.names import Part
 from distwall.policy.language.patterns import Pattern, read_pattern
-from distwall.policy.language.terms import Pid, Reference
+from distwall.policy.language.term_patterns import PidPattern, ReferencePattern
 from distwall.policy.language.times import parse_time
 
 __all__ = ["RuleSyntaxError"]
@@ -37,7 +37,7 @@ _OPTION = re.compile(r"([a-z_]+)\s*=\s*(\S*)")
 _WHEN = re.compile(r"when(?!\S)")
 
 
-class Service(Protocol):
+class ServiceArgument(Protocol):
     """What the grammar has to know of a service."""
 
     @property
@@ -67,7 +67,7 @@ class Statement:
 
 
 def parse_rule(
-    text: str, services: Mapping[str, Service] = MappingProxyType({}), *, run_time: bool = False
+    text: str, services: Mapping[str, ServiceArgument] = MappingProxyType({}), *, run_time: bool = False
 ) -> Statement:
     """Reads one rule. ``run_time``: its key may be a process or an alias. Raises RuleSyntaxError."""
     return _RuleCursor(text, services, run_time=run_time).rule()
@@ -92,7 +92,7 @@ def takes_key(command: str) -> bool:
 
 
 class _RuleCursor(Cursor):
-    def __init__(self, text: str, services: Mapping[str, Service], *, run_time: bool = False) -> None:
+    def __init__(self, text: str, services: Mapping[str, ServiceArgument], *, run_time: bool = False) -> None:
         super().__init__(text)
         self.services = services
         self.run_time = run_time
@@ -206,9 +206,9 @@ class _RuleCursor(Cursor):
         term = read_pattern(self).term
         self._gap()
         match term:
-            case Pid():
+            case PidPattern():
                 return Part("pid", str(term))
-            case Reference():
+            case ReferencePattern():
                 return Part("ref", str(term))
             case _:
                 return self.fail(f"`{term}` is no process and no alias", "write <0.123.0> or #Ref<0.1.2.3>", start)
@@ -240,7 +240,7 @@ class _RuleCursor(Cursor):
             return time
         return self.fail(f"`{text}` is not a time", "write it with its zone, as in until=2026-12-31T00:00:00Z", index)
 
-    def _argument(self, command: str, service: Service) -> str | None:
+    def _argument(self, command: str, service: ServiceArgument) -> str | None:
         self.skip_space()
         if self.ended or self._at_option():
             if service.argument is not None and service.default is None:

@@ -12,23 +12,23 @@ from typing import Literal, NoReturn, TypeVar
 
 from distwall.policy.language.cursor import DIGITS, Cursor, suggest
 from distwall.policy.language.external_format import CompileError, compile_pattern
-from distwall.policy.language.terms import (
+from distwall.policy.language.term_patterns import (
     GUARDS,
-    Atom,
-    Bits,
-    Float,
-    Fun,
-    Guard,
-    Integer,
-    List,
-    Map,
-    Pid,
-    Prefix,
-    Reference,
-    Term,
-    Tuple,
-    Variable,
-    Wildcard,
+    AtomPattern,
+    BitsPattern,
+    FloatPattern,
+    FunPattern,
+    IntegerPattern,
+    ListPattern,
+    MapPattern,
+    PidPattern,
+    PrefixPattern,
+    ReferencePattern,
+    TermPattern,
+    TuplePattern,
+    TypePattern,
+    VariablePattern,
+    WildcardPattern,
     cons,
 )
 
@@ -56,7 +56,7 @@ class Pattern:
 
     code: bytes
     """As the core takes it."""
-    term: Term = field(compare=False)
+    term: TermPattern = field(compare=False)
     text: str = field(compare=False)
     """As it was written."""
 
@@ -69,16 +69,16 @@ def parse_pattern(text: str) -> Pattern:
     return _whole(text, read_pattern)
 
 
-def parse_term(text: str) -> Term:
+def parse_term(text: str) -> TermPattern:
     """Reads a ground term that is all of ``text``. Raises RuleSyntaxError."""
-    return _whole(text, lambda cursor: _Reader(cursor).term("term"))
+    return _whole(text, lambda cursor: _PatternReader(cursor).term("term"))
 
 
 def read_pattern(cursor: Cursor) -> Pattern:
     """Reads the pattern at the cursor. Raises RuleSyntaxError."""
     cursor.skip_space()
     start = cursor.at
-    term = _Reader(cursor).term("pattern")
+    term = _PatternReader(cursor).term("pattern")
     try:
         return Pattern(compile_pattern(term), term, cursor.text[start : cursor.at])
     except CompileError as error:
@@ -95,12 +95,12 @@ def _whole(text: str, read: Callable[[Cursor], _Read]) -> _Read:
     return found
 
 
-class _Reader:
+class _PatternReader:
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor
         self.depth = 0
 
-    def term(self, mode: _Mode) -> Term:
+    def term(self, mode: _Mode) -> TermPattern:
         cursor = self.cursor
         cursor.skip_space()
         self.depth += 1
@@ -110,15 +110,15 @@ class _Reader:
         self.depth -= 1
         return term
 
-    def _term(self, mode: _Mode) -> Term:
+    def _term(self, mode: _Mode) -> TermPattern:
         cursor = self.cursor
         match cursor.peek():
             case "{":
-                return Tuple(tuple(self._sequence("{", "}", mode)))
+                return TuplePattern(tuple(self._sequence("{", "}", mode)))
             case "[":
                 return self._list(mode)
             case '"':
-                return List(tuple(Integer(ord(c)) for c in self._string()))
+                return ListPattern(tuple(IntegerPattern(ord(c)) for c in self._string()))
             case "~":
                 return self._sigil()
             case "<" if cursor.starts("<<"):
@@ -136,7 +136,7 @@ class _Reader:
             case _:
                 return self._word(mode)
 
-    def _word(self, mode: _Mode) -> Term:
+    def _word(self, mode: _Mode) -> TermPattern:
         """What begins with a letter or a quote."""
         cursor = self.cursor
         if match := cursor.match(_VARIABLE):
@@ -149,17 +149,17 @@ class _Reader:
             self._nothing()
         if cursor.text[start] != "'" and cursor.starts("("):
             return self._guard(text, start, mode)
-        return Atom(text)
+        return AtomPattern(text)
 
-    def _hole(self, match: re.Match[str], mode: _Mode) -> Term:
+    def _hole(self, match: re.Match[str], mode: _Mode) -> TermPattern:
         name = match[0]
         if mode == "term":
             self.cursor.fail(f"`{name}` in a term", f"quote it if the atom is meant: '{name}'", match.start())
         if mode == "key":
             self.cursor.fail(f"`{name}` in the key of a map", "name the key itself", match.start())
-        return Wildcard() if name == "_" else Variable(name)
+        return WildcardPattern() if name == "_" else VariablePattern(name)
 
-    def _guard(self, name: str, start: int, mode: _Mode) -> Term:
+    def _guard(self, name: str, start: int, mode: _Mode) -> TermPattern:
         cursor = self.cursor
         cursor.take("(")
         cursor.skip_space()
@@ -171,14 +171,14 @@ class _Reader:
         if mode != "pattern":
             what = "a term" if mode == "term" else "the key of a map"
             cursor.fail(f"`{name}()` in {what}", f"quote it if the atom is meant: '{name}'", start)
-        return Guard(name)
+        return TypePattern(name)
 
-    def _sequence(self, opening: str, closing: str, mode: _Mode) -> list[Term]:
+    def _sequence(self, opening: str, closing: str, mode: _Mode) -> list[TermPattern]:
         """Terms between commas. What may come instead of another comma is left to the caller."""
         cursor = self.cursor
         start = cursor.at
         cursor.take(opening)
-        found: list[Term] = []
+        found: list[TermPattern] = []
         cursor.skip_space()
         if cursor.take(closing):
             return found
@@ -198,12 +198,12 @@ class _Reader:
         cursor.refuse_comment()
         cursor.fail(f"`{cursor.peek()}` can't stand here", f"go on with `,` or `{closing}`")
 
-    def _list(self, mode: _Mode) -> Term:
+    def _list(self, mode: _Mode) -> TermPattern:
         cursor = self.cursor
         start = cursor.at
         elements = tuple(self._sequence("[", "]", mode))
         if not cursor.take("|"):
-            return List(elements)
+            return ListPattern(elements)
         tail = self.term(mode)
         cursor.skip_space()
         if not cursor.take("]"):
@@ -212,12 +212,12 @@ class _Reader:
             cursor.fail(f"`{cursor.peek()}` can't stand here", "end the list with ] after its tail")
         return cons(elements, tail)
 
-    def _map(self, mode: _Mode) -> Term:
+    def _map(self, mode: _Mode) -> TermPattern:
         cursor = self.cursor
         start = cursor.at
         cursor.take("#{")
         arrow, other = (":=", "=>") if mode == "pattern" else ("=>", ":=")
-        pairs: list[tuple[Term, Term]] = []
+        pairs: list[tuple[TermPattern, TermPattern]] = []
         cursor.skip_space()
         while not cursor.take("}"):
             if pairs:
@@ -235,7 +235,7 @@ class _Reader:
                 cursor.fail(f"no `{arrow}` after a key", f"write KEY {arrow} VALUE")
             pairs.append((key, self.term(mode)))
             cursor.skip_space()
-        return Map(tuple(pairs), exact=mode != "pattern")
+        return MapPattern(tuple(pairs), exact=mode != "pattern")
 
     def _string(self) -> str:
         cursor = self.cursor
@@ -250,14 +250,14 @@ class _Reader:
                 return text
             text += cursor.quoted()
 
-    def _sigil(self) -> Term:
+    def _sigil(self) -> TermPattern:
         cursor = self.cursor
         cursor.take("~")
         if cursor.peek() != '"':
             cursor.fail("a sigil", 'write binaries as ~"text" or <<"text"/utf8>>', cursor.at - 1)
-        return Bits(cursor.quoted().encode())
+        return BitsPattern(cursor.quoted().encode())
 
-    def _number(self) -> Term:
+    def _number(self) -> TermPattern:
         cursor = self.cursor
         start = cursor.at
         sign = -1 if cursor.take("-") else 1
@@ -267,14 +267,14 @@ class _Reader:
             if cursor.ended:
                 cursor.fail("no character after `$`", "write one, as in $a", start)
             if cursor.peek() == "\\":
-                return Integer(sign * ord(cursor.escape()))
+                return IntegerPattern(sign * ord(cursor.escape()))
             cursor.at += 1
-            return Integer(sign * ord(cursor.text[cursor.at - 1]))
+            return IntegerPattern(sign * ord(cursor.text[cursor.at - 1]))
         if match := cursor.match(_FLOAT):
             value = float(match[0].replace("_", ""))
             if not math.isfinite(value):
                 cursor.fail(f"the float {match[0]} is too large", "floats end at about 1.8e308", start)
-            return Float(sign * value)
+            return FloatPattern(sign * value)
         if match := cursor.match(_BASED):
             base, digits = int(match[1]), match[2].replace("_", "")
             try:
@@ -288,23 +288,23 @@ class _Reader:
             cursor.fail("no number after `-`", "write one, as in -1", start)
         if number is None:
             cursor.fail(f"`{match[0][:20]}` is not a number", "write it as in 16#ff; 2048 digits at most", start)
-        return Integer(sign * number)
+        return IntegerPattern(sign * number)
 
-    def _pid(self, mode: _Mode) -> Term:
+    def _pid(self, mode: _Mode) -> TermPattern:
         match = self.cursor.match(_PID)
         if match is None:
             self.cursor.fail("neither a process nor a binary", "write <0.123.0> or <<1,2,3>>")
         first, *numbers = self._numbers(match[1], match[2], match[3], at=match.start())
         self._own(first, match, mode)
-        return Pid(numbers[0], numbers[1], peer=first != 0)
+        return PidPattern(numbers[0], numbers[1], peer=first != 0)
 
-    def _reference(self, mode: _Mode) -> Term:
+    def _reference(self, mode: _Mode) -> TermPattern:
         match = self.cursor.match(_REFERENCE)
         if match is None:
             self.cursor.fail("not a reference", "write it as Erlang prints it: #Ref<0.1.2.3>")
         first, *words = self._numbers(match[1], *match[2][1:].split("."), at=match.start())
         self._own(first, match, mode)
-        return Reference(tuple(reversed(words)), peer=first != 0)
+        return ReferencePattern(tuple(reversed(words)), peer=first != 0)
 
     def _numbers(self, *texts: str, at: int) -> list[int]:
         if any(len(text) > 10 or int(text) >= 1 << 32 for text in texts):
@@ -318,7 +318,7 @@ class _Reader:
                 what, "use pid() or peer_pid()" if match[0][0] == "<" else "use reference()", match.start()
             )
 
-    def _fun(self) -> Term:
+    def _fun(self) -> TermPattern:
         cursor = self.cursor
         cursor.skip_space()
         start = cursor.at
@@ -331,9 +331,9 @@ class _Reader:
             )
         if len(arity[0]) > 3 or int(arity[0]) > 255:
             cursor.fail(f"an arity of {arity[0]}", "functions take at most 255 arguments", arity.start())
-        return Fun(module, function, int(arity[0]))
+        return FunPattern(module, function, int(arity[0]))
 
-    def _binary(self, mode: _Mode) -> Term:
+    def _binary(self, mode: _Mode) -> TermPattern:
         cursor = self.cursor
         start = cursor.at
         cursor.take("<<")
@@ -349,9 +349,9 @@ class _Reader:
                     cursor.fail("something after the rest of a binary", "end the binary after `_/binary`")
                 if bits.length % 8:
                     cursor.fail("a rest after part of a byte", "begin with whole bytes", start)
-                return Prefix(bits.data())
+                return PrefixPattern(bits.data())
             cursor.skip_space()
-        return Bits(bits.data(), (bits.length - 1) % 8 + 1 if bits.length else 8)
+        return BitsPattern(bits.data(), (bits.length - 1) % 8 + 1 if bits.length else 8)
 
     def _nothing(self) -> NoReturn:
         cursor = self.cursor
@@ -398,8 +398,8 @@ class _BitString:
             return True
         if not (cursor.peek().isdecimal() or cursor.peek() in ("$", "-")) or cursor.ended:
             cursor.fail("no byte and no string", 'write <<1,2,"abc">>, in patterns also <<"abc", _/binary>>')
-        number = _Reader(cursor)._number()  # noqa: SLF001
-        if not isinstance(number, Integer):
+        number = _PatternReader(cursor)._number()  # noqa: SLF001
+        if not isinstance(number, IntegerPattern):
             cursor.fail("a float in a binary", "write its bytes", start)
         size = 8
         if cursor.take(":"):

@@ -10,7 +10,7 @@ from distwall.policy.language.grammar import Key, Scope, Statement, Verdict, par
 from distwall.policy.language.names import Part
 from distwall.policy.language.patterns import Pattern
 from distwall.policy.language.services import Service, built_in, service
-from distwall.policy.language.terms import Wildcard
+from distwall.policy.language.term_patterns import WildcardPattern
 from distwall.policy.language.times import utc_now
 from distwall.policy.problem import Origin
 
@@ -141,7 +141,9 @@ class Filter:
 
     def covers(self, other: "Filter") -> bool:
         """Whether the filter speaks of everything that ``other`` speaks of."""
-        anything = self.pattern is None or (other.pattern is not None and isinstance(self.pattern.term, Wildcard))
+        anything = self.pattern is None or (
+            other.pattern is not None and isinstance(self.pattern.term, WildcardPattern)
+        )
         if not anything and self.pattern != other.pattern:
             return False
         if self.scope not in (None, "any", other.scope):

@@ -3,7 +3,7 @@
 from distwall.handshake.messages import MAX_MESSAGE, MessageError
 
 
-class Leg:
+class LegBuffer:
     """What came in on one connection and was not read yet, and what is due to go out on it."""
 
     def __init__(self, framing: int) -> None:

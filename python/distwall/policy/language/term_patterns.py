@@ -17,7 +17,7 @@ GUARDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Wildcard:
+class WildcardPattern:
     """Any term: ``_``."""
 
     def __str__(self) -> str:
@@ -25,7 +25,7 @@ class Wildcard:
 
 
 @dataclass(frozen=True, slots=True)
-class Variable:
+class VariablePattern:
     """Any term, the same one wherever the name recurs."""
 
     name: str
@@ -35,7 +35,7 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class TypePattern:
     """Any term of a type, as in ``integer()``."""
 
     name: str
@@ -45,7 +45,7 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
-class Atom:
+class AtomPattern:
     """An atom."""
 
     text: str
@@ -55,7 +55,7 @@ class Atom:
 
 
 @dataclass(frozen=True, slots=True)
-class Integer:
+class IntegerPattern:
     """A whole number of any size."""
 
     value: int
@@ -65,7 +65,7 @@ class Integer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Float:
+class FloatPattern:
     """A float. Equal are those of the same bits, so 0.0 and -0.0 are not."""
 
     value: float
@@ -76,10 +76,10 @@ class Float:
         return struct.pack(">d", self.value)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Float) and other.bits == self.bits
+        return isinstance(other, FloatPattern) and other.bits == self.bits
 
     def __hash__(self) -> int:
-        return hash((Float, self.bits))
+        return hash((FloatPattern, self.bits))
 
     def __str__(self) -> str:
         mantissa, exponent, digits = repr(self.value).partition("e")
@@ -87,7 +87,7 @@ class Float:
 
 
 @dataclass(frozen=True, slots=True)
-class Bits:
+class BitsPattern:
     """A binary, or a bitstring: of the last byte the first ``last`` bits count."""
 
     data: bytes
@@ -101,7 +101,7 @@ class Bits:
 
 
 @dataclass(frozen=True, slots=True)
-class Prefix:
+class PrefixPattern:
     """Any binary that begins with ``data``."""
 
     data: bytes
@@ -111,7 +111,7 @@ class Prefix:
 
 
 @dataclass(frozen=True, slots=True)
-class Pid:
+class PidPattern:
     """A process: of the guarded node, or (``peer``) of the peer, whose first number is not 0."""
 
     id: int
@@ -123,7 +123,7 @@ class Pid:
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class ReferencePattern:
     """A reference of the guarded node, or of the peer; its words in the order of the wire."""
 
     words: tuple[int, ...]
@@ -134,7 +134,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Fun:
+class FunPattern:
     """An exported function, as in ``fun m:f/1``."""
 
     module: str
@@ -146,24 +146,24 @@ class Fun:
 
 
 @dataclass(frozen=True, slots=True)
-class Tuple:
+class TuplePattern:
     """A tuple."""
 
-    elements: tuple["Term", ...]
+    elements: tuple["TermPattern", ...]
 
     def __str__(self) -> str:
         return f"{{{', '.join(map(str, self.elements))}}}"
 
 
 @dataclass(frozen=True, slots=True)
-class List:
+class ListPattern:
     """A list; a proper one if it has no ``tail``. A tail is no list itself, and none is without elements before it."""
 
-    elements: tuple["Term", ...]
-    tail: "Term | None" = None
+    elements: tuple["TermPattern", ...]
+    tail: "TermPattern | None" = None
 
     def __str__(self) -> str:
-        codes = [element.value for element in self.elements if isinstance(element, Integer)]
+        codes = [element.value for element in self.elements if isinstance(element, IntegerPattern)]
         if codes and len(codes) == len(self.elements) and self.tail is None and all(32 <= c < 127 for c in codes):
             return _quoted("".join(map(chr, codes)))
         tail = "" if self.tail is None else f" | {self.tail}"
@@ -171,10 +171,10 @@ class List:
 
 
 @dataclass(frozen=True, slots=True)
-class Map:
+class MapPattern:
     """A map: with just these pairs (``exact``, ``=>``), or with these among others (``:=``)."""
 
-    pairs: tuple[tuple["Term", "Term"], ...]
+    pairs: tuple[tuple["TermPattern", "TermPattern"], ...]
     exact: bool
 
     def __str__(self) -> str:
@@ -182,16 +182,29 @@ class Map:
         return f"#{{{', '.join(f'{key} {arrow} {value}' for key, value in self.pairs)}}}"
 
 
-Term: TypeAlias = (
-    Wildcard | Variable | Guard | Atom | Integer | Float | Bits | Prefix | Pid | Reference | Fun | Tuple | List | Map
+TermPattern: TypeAlias = (
+    WildcardPattern
+    | VariablePattern
+    | TypePattern
+    | AtomPattern
+    | IntegerPattern
+    | FloatPattern
+    | BitsPattern
+    | PrefixPattern
+    | PidPattern
+    | ReferencePattern
+    | FunPattern
+    | TuplePattern
+    | ListPattern
+    | MapPattern
 )
 
 
-def cons(elements: tuple[Term, ...], tail: Term | None) -> Term:
+def cons(elements: tuple[TermPattern, ...], tail: TermPattern | None) -> TermPattern:
     """The list of ``elements`` and ``tail``, in its one form: a tail that is a list is joined to the elements."""
-    if isinstance(tail, List):
+    if isinstance(tail, ListPattern):
         elements, tail = (*elements, *tail.elements), tail.tail
-    return List(elements, tail) if elements or tail is None else tail
+    return ListPattern(elements, tail) if elements or tail is None else tail
 
 
 def _segments(data: bytes) -> str:
