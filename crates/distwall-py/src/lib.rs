@@ -394,8 +394,8 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
     m.add("COMMANDS", PyTuple::new(py, Command::ALL.map(Command::name))?)?;
     let limits = PyDict::new(py);
-    for (name, value) in wire::Limits::default().iter() {
-        limits.set_item(name, value)?;
+    for (limit, value) in wire::Limits::default().iter() {
+        limits.set_item(limit.name(), value)?;
     }
     m.add("DEFAULT_LIMITS", limits)?;
     m.add("KNOWN_FLAGS", wire::wire::flags::KNOWN)?;

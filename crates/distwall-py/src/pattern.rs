@@ -29,10 +29,10 @@ impl Pattern {
             guarded: None,
             discloses: None,
         };
-        let bad = |why| PyValueError::new_err(why);
-        let end = Scanner::default().whole(etf, 0, &watch).map_err(|error| bad(error.0))?;
+        let bad = |why: String| PyValueError::new_err(why);
+        let end = Scanner::default().whole(etf, 0, &watch).map_err(|error| bad(error.to_string()))?;
         if end != etf.len() {
-            return Err(bad("bytes follow the end of the term"));
+            return Err(bad("bytes follow the end of the term".to_owned()));
         }
         let sender = if outbound { Word::Guard } else { Word::Peer };
         Ok(self.0.matches(Reader::new(etf, Table::Empty, &names), sender))

@@ -45,7 +45,7 @@ pub use command::Command;
 pub use direction::Direction;
 pub use error::Bad;
 pub use limits::budget::Budget;
-pub use limits::Limits;
+pub use limits::{Limit, Limits};
 pub use rules::pattern::Pattern;
 pub use rules::table::{Part, Policy, Rule, Scope, Subject};
 pub use session::channel::{Channel, Setup};

@@ -5,28 +5,24 @@ use crate::command::Command;
 pub mod budget;
 pub mod rates;
 
-/// Caps of one channel; see [`Limits::NAMES`] for what each bounds.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    values: [u64; Limits::NAMES.len()],
-}
-
 macro_rules! limits {
-    ($($(#[$doc:meta])* $name:ident = $default:expr,)*) => {
-        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
-        enum Index { $($name,)* }
+    ($($(#[$doc:meta])* $variant:ident = $name:ident: $default:expr,)*) => {
+        /// A limit, by its name.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Limit { $($(#[$doc])* $variant,)* }
+        impl Limit {
+            /// All of them.
+            pub const ALL: [Limit; [$(Limit::$variant),*].len()] = [$(Limit::$variant),*];
+            /// The name that users write.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                Limits::NAMES[self as usize]
+            }
+        }
         impl Limits {
             /// The names of all limits, as users write them.
-            pub const NAMES: [&'static str; [$(stringify!($name)),*].len()] = [$(stringify!($name)),*];
-            /// What closes a channel where one is exceeded.
-            #[must_use]
-            pub fn exceeded(name: &str) -> &'static str {
-                match name {
-                    $(stringify!($name) => concat!("the limit ", stringify!($name), " is exceeded"),)*
-                    _ => "a limit is exceeded",
-                }
-            }
-            $($(#[$doc])* #[must_use] pub fn $name(&self) -> u64 { self.values[Index::$name as usize] })*
+            pub const NAMES: [&'static str; Limit::ALL.len()] = [$(stringify!($name)),*];
+            $($(#[$doc])* #[must_use] pub fn $name(&self) -> u64 { self.get(Limit::$variant) })*
         }
         impl Default for Limits {
             fn default() -> Self { Self { values: [$($default),*] } }
@@ -36,104 +32,122 @@ macro_rules! limits {
 
 limits! {
     /// Distinct atoms that a peer may create in one incarnation of the guarded node (they are never collected there).
-    new_atoms = 100_000,
+    NewAtoms = new_atoms: 100_000,
     /// The same for all peers together. A VM has room for 1,048,576, and ends where there is none left.
-    guard_atoms = 500_000,
+    GuardAtoms = guard_atoms: 500_000,
     /// Distinct funs and exports that a peer may bring.
-    new_funs = 10_000,
+    NewFuns = new_funs: 10_000,
     /// Distinct nodes, each incarnation of one, that a peer may name in pids, ports and references, the two ends apart.
-    new_nodes = 10_000,
+    NewNodes = new_nodes: 10_000,
     /// Atoms written out in one message, repeated ones included; a header has room for the first 255.
-    inline_atoms = 4_000_000,
+    InlineAtoms = inline_atoms: 4_000_000,
     /// Bytes of one frame. Nodes cut what is larger than 64 KiB into fragments, but not what was sent before the connection was up.
-    frame_size = 128 << 20,
+    FrameSize = frame_size: 128 << 20,
     /// Bytes of one message over all its fragments.
-    message_size = 256 << 20,
+    MessageSize = message_size: 256 << 20,
     /// Bytes of one channel and direction that wait for the rest of their message before they can be judged.
-    held_bytes = 128 << 20,
+    HeldBytes = held_bytes: 128 << 20,
     /// Fragmented messages that one direction may have open at once.
-    open_sequences = 1024,
+    OpenSequences = open_sequences: 1024,
     /// Fragments announced by all open sequences together (the receiver allocates 40 bytes for each on the first one).
-    open_fragments = 65_536,
+    OpenFragments = open_fragments: 65_536,
     /// Seconds that a fragmented message of the peer's may take from its first fragment to its last.
-    sequence_age = 3600,
+    SequenceAge = sequence_age: 3600,
     /// Bytes in a second.
-    bytes_per_second = 10_000_000_000,
+    BytesPerSecond = bytes_per_second: 10_000_000_000,
     /// Commands in a second, refused ones included.
-    commands_per_second = 10_000_000,
+    CommandsPerSecond = commands_per_second: 10_000_000,
     /// Likewise, of this kind alone.
-    alias_send_per_second = 10_000_000,
+    AliasSendPerSecond = alias_send_per_second: 10_000_000,
     /// Likewise, of this kind alone.
-    demonitor_per_second = 500_000,
+    DemonitorPerSecond = demonitor_per_second: 500_000,
     /// Likewise, of this kind alone.
-    exit_per_second = 500_000,
+    ExitPerSecond = exit_per_second: 500_000,
     /// Likewise, of this kind alone.
-    exit2_per_second = 500_000,
+    Exit2PerSecond = exit2_per_second: 500_000,
     /// Likewise, of this kind alone.
-    group_leader_per_second = 500_000,
+    GroupLeaderPerSecond = group_leader_per_second: 500_000,
     /// Likewise, of this kind alone.
-    link_per_second = 500_000,
+    LinkPerSecond = link_per_second: 500_000,
     /// Likewise, of this kind alone.
-    monitor_per_second = 500_000,
+    MonitorPerSecond = monitor_per_second: 500_000,
     /// Likewise, of this kind alone.
-    monitor_exit_per_second = 500_000,
+    MonitorExitPerSecond = monitor_exit_per_second: 500_000,
     /// Likewise, of this kind alone.
-    reg_send_per_second = 10_000_000,
+    RegSendPerSecond = reg_send_per_second: 10_000_000,
     /// Likewise, of this kind alone.
-    send_per_second = 10_000_000,
+    SendPerSecond = send_per_second: 10_000_000,
     /// Likewise, of this kind alone.
-    spawn_reply_per_second = 500_000,
+    SpawnReplyPerSecond = spawn_reply_per_second: 500_000,
     /// Likewise, of this kind alone.
-    spawn_request_per_second = 500_000,
+    SpawnRequestPerSecond = spawn_request_per_second: 500_000,
     /// Likewise, of this kind alone.
-    unlink_per_second = 500_000,
+    UnlinkPerSecond = unlink_per_second: 500_000,
     /// Likewise, of this kind alone.
-    unlink_ack_per_second = 500_000,
+    UnlinkAckPerSecond = unlink_ack_per_second: 500_000,
     /// Nesting of one term.
-    term_depth = 65_536,
+    TermDepth = term_depth: 65_536,
     /// Bytes of one big integer (printing and arithmetic are quadratic).
-    bigint_bytes = 4096,
+    BigintBytes = bigint_bytes: 4096,
     /// Words that a spawn request may reserve (`min_heap_size`, `min_bin_vheap_size`); the VM ends where it can't have them.
-    spawn_heap = 1 << 24,
+    SpawnHeap = spawn_heap: 1 << 24,
     /// Entries of one kind that tracking keeps (links, monitors, calls, ...).
-    tracked = 65_536,
+    Tracked = tracked: 65_536,
     /// Seconds after which a call, spawn request or unlink that was not answered is forgotten, and a process or alias that was
     /// neither disclosed again nor used as one; 0: never.
-    tracked_age = 7 * 24 * 3600,
+    TrackedAge = tracked_age: 7 * 24 * 3600,
+}
+
+impl Limit {
+    /// The limit of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Limit> {
+        Limit::ALL.into_iter().find(|limit| limit.name() == name)
+    }
+
+    /// The limit on commands of that kind in a second.
+    #[must_use]
+    pub fn per_second(command: Command) -> Limit {
+        Limit::ALL[PER_SECOND + command as usize]
+    }
+}
+
+/// The place of the first limit on single commands; the others follow in the order of [`Command::ALL`].
+const PER_SECOND: usize = Limit::AliasSendPerSecond as usize;
+
+/// Caps of one channel; see [`Limit`] for what each bounds.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    values: [u64; Limit::ALL.len()],
 }
 
 impl Limits {
+    /// The value of a limit.
+    #[must_use]
+    pub fn get(&self, limit: Limit) -> u64 {
+        self.values[limit as usize]
+    }
+
     /// Sets the limit of that name; false if there is none.
     pub fn set(&mut self, name: &str, value: u64) -> bool {
-        match Self::NAMES.iter().position(|known| *known == name) {
-            Some(index) => {
-                self.values[index] = value;
-                true
-            }
-            None => false,
+        let limit = Limit::named(name);
+        if let Some(limit) = limit {
+            self.values[limit as usize] = value;
         }
+        limit.is_some()
     }
 
-    /// How many commands of that kind there may be in a second.
+    /// The number of commands of that kind that there may be in a second.
     #[must_use]
     pub fn per_second(&self, command: Command) -> u64 {
-        self.values[PER_SECOND + command as usize]
+        self.get(Limit::per_second(command))
     }
 
-    /// The name of that limit.
-    #[must_use]
-    pub fn per_second_name(command: Command) -> &'static str {
-        Self::NAMES[PER_SECOND + command as usize]
-    }
-
-    /// All limits by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        Self::NAMES.into_iter().zip(self.values)
+    /// All limits with their values.
+    pub fn iter(&self) -> impl Iterator<Item = (Limit, u64)> + '_ {
+        Limit::ALL.into_iter().zip(self.values)
     }
 }
-
-/// Where the limits of single commands begin.
-const PER_SECOND: usize = Index::alias_send_per_second as usize;
 
 #[cfg(test)]
 mod tests {
@@ -142,7 +156,7 @@ mod tests {
     #[test]
     fn every_command_has_a_limit_of_its_own() {
         for command in Command::ALL {
-            assert_eq!(Limits::per_second_name(command), format!("{}_per_second", command.name()));
+            assert_eq!(Limit::per_second(command).name(), format!("{}_per_second", command.name()));
         }
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashSet;
 
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits};
 
 /// Hashes that nobody else can predict: to hash them once more would be for nothing.
 type Hashes = FxHashSet<u64>;
@@ -80,7 +80,7 @@ pub struct Claim {
 
 impl Claim {
     /// Notes an atom; or says over which limit that goes.
-    pub fn atom(&mut self, budget: &Budget, text: &[u8], limits: &Limits) -> Result<(), &'static str> {
+    pub fn atom(&mut self, budget: &Budget, text: &[u8], limits: &Limits) -> Result<(), Limit> {
         let hash = budget.hash(text);
         let spent = lock(&budget.spent);
         if spent.atoms.contains(&hash) || self.atoms.contains(&hash) {
@@ -88,26 +88,26 @@ impl Claim {
         }
         let claimed = self.atoms.len();
         if (spent.atoms.len() + claimed) as u64 >= limits.new_atoms() {
-            return Err("new_atoms");
+            return Err(Limit::NewAtoms);
         }
         let guard = lock(&budget.guard);
         if !guard.contains(&hash) && (guard.len() + claimed) as u64 >= limits.guard_atoms() {
-            return Err("guard_atoms");
+            return Err(Limit::GuardAtoms);
         }
         self.atoms.insert(hash);
         Ok(())
     }
 
     /// Notes a fun or an export by what makes it distinct; likewise.
-    pub fn fun(&mut self, budget: &Budget, parts: &[&[u8]], limits: &Limits) -> Result<(), &'static str> {
+    pub fn fun(&mut self, budget: &Budget, parts: &[&[u8]], limits: &Limits) -> Result<(), Limit> {
         let fits = claim(&mut self.funs, &lock(&budget.spent).funs, budget.hash(parts), limits.new_funs());
-        fits.then_some(()).ok_or("new_funs")
+        fits.then_some(()).ok_or(Limit::NewFuns)
     }
 
     /// Notes a node in one incarnation; likewise.
-    pub fn node(&mut self, budget: &Budget, node: (&[u8], u32), limits: &Limits) -> Result<(), &'static str> {
+    pub fn node(&mut self, budget: &Budget, node: (&[u8], u32), limits: &Limits) -> Result<(), Limit> {
         let fits = claim(&mut self.nodes, &lock(&budget.spent).nodes, budget.hash(node), limits.new_nodes());
-        fits.then_some(()).ok_or("new_nodes")
+        fits.then_some(()).ok_or(Limit::NewNodes)
     }
 
     /// Spends what was noted.

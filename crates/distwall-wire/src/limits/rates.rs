@@ -4,7 +4,7 @@
 //! command then costs a compare and a subtract. Time that goes backwards fills nothing.
 
 use crate::command::Command;
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits};
 
 /// What is left of each limit.
 pub struct Rates {
@@ -60,13 +60,13 @@ impl Rates {
 
     /// One command is there; if it is one too many, over which limit.
     #[inline]
-    pub fn take(&mut self, command: Command) -> Option<&'static str> {
+    pub fn take(&mut self, command: Command) -> Option<Limit> {
         let left = &mut self.commands[command as usize];
         if *left < 1.0 {
-            return Some(Limits::per_second_name(command));
+            return Some(Limit::per_second(command));
         }
         if self.all < 1.0 {
-            return Some("commands_per_second");
+            return Some(Limit::CommandsPerSecond);
         }
         *left -= 1.0;
         self.all -= 1.0;
@@ -75,8 +75,8 @@ impl Rates {
 
     /// Whether more bytes came than may.
     #[must_use]
-    pub fn flooded(&self) -> Option<&'static str> {
-        self.flooded.then_some("bytes_per_second")
+    pub fn flooded(&self) -> Option<Limit> {
+        self.flooded.then_some(Limit::BytesPerSecond)
     }
 }
 
@@ -100,9 +100,9 @@ mod tests {
         let mut rates = Rates::new(&limits);
         rates.receive(0, 1000.0, &limits);
         assert_eq!(taken(&mut rates, Command::Link), 10);
-        assert_eq!(rates.take(Command::Link), Some("link_per_second"));
+        assert_eq!(rates.take(Command::Link), Some(Limit::LinkPerSecond));
         assert_eq!(taken(&mut rates, Command::Send), 5);
-        assert_eq!(rates.take(Command::Send), Some("commands_per_second"));
+        assert_eq!(rates.take(Command::Send), Some(Limit::CommandsPerSecond));
         rates.receive(0, 1000.5, &limits);
         assert_eq!(taken(&mut rates, Command::Link), 5);
         rates.receive(0, 9000.0, &limits);
@@ -144,12 +144,12 @@ mod tests {
         rates.receive(1500, 0.0, &limits);
         assert_eq!(rates.flooded(), None);
         rates.receive(1, 0.1, &limits);
-        assert_eq!(rates.take(Command::Send), Some("bytes_per_second"));
+        assert_eq!(rates.take(Command::Send), Some(Limit::BytesPerSecond));
         rates.receive(1, 1.1, &limits);
         assert_eq!(rates.flooded(), None);
         rates.receive(1 << 40, 1.2, &limits);
         rates.receive(1, 2.1, &limits);
-        assert_eq!(rates.flooded(), Some("bytes_per_second"));
+        assert_eq!(rates.flooded(), Some(Limit::BytesPerSecond));
         rates.receive(1, 3.4, &limits);
         assert_eq!(rates.flooded(), None);
     }

@@ -7,7 +7,7 @@ use crate::direction::Direction;
 use crate::error::Bad;
 use crate::limits::budget::Budget;
 use crate::limits::rates::Rates;
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits};
 use crate::rules::otp_internal::WORDS;
 use crate::session::counters::Counters;
 use crate::session::events::Reason;
@@ -236,7 +236,7 @@ impl Channel {
         self.closed = true;
         self.lanes = Default::default();
         self.state.lot = Lot::default();
-        out.closed = Some(bad.0.to_owned());
+        out.closed = Some(bad.to_string());
     }
 
     fn frames(
@@ -310,7 +310,7 @@ impl Channel {
                 Parts { body: &frame[start..], sequence: Some((id, number)), versioned: false }
             }
             [131, 70, ..] if fragments => return self.fragment(direction, frame, now, out),
-            _ => return Err(Bad("a frame has a form that was not negotiated")),
+            _ => return Err(Bad::FrameForm),
         };
         match parts.sequence {
             Some((id, count)) if count > 1 => self.first_fragment(direction, &parts, (id, count), now, out),
@@ -455,7 +455,7 @@ impl Fixed {
         direction: Direction,
         message: &Message<'_, '_>,
         track: &Track,
-        over: Option<&'static str>,
+        over: Option<Limit>,
         scanner: &mut Scanner,
         watch: &Watch<'_>,
         atoms: impl Iterator<Item = &'a Atom>,
@@ -471,7 +471,7 @@ impl Fixed {
         settle::atoms_of_control(message.control, scanner, watch);
         settle::nodes_of_control(message.control, scanner, watch);
         atoms.for_each(|atom| scanner.found.atom(&atom.text, watch));
-        let full = || (!settle::room(message.control, track)).then_some("tracked");
+        let full = || (!settle::room(message.control, track)).then_some(Limit::Tracked);
         if let Some(limit) = over.or(scanner.found.over).or_else(full) {
             return Ok(ruling.unfit(Reason::Limit(limit)));
         }
@@ -505,7 +505,7 @@ impl Fixed {
         if refused {
             settle::refuse(message, direction, &self.ends, &mut state.track, ruling, &mut out.back, made);
             return match ruling.reason {
-                Reason::Limit(name) if self.close_on_limit => Err(Bad(Limits::exceeded(name))),
+                Reason::Limit(limit) if self.close_on_limit => Err(Bad::Exceeded(limit)),
                 _ => Ok(false),
             };
         }
@@ -518,7 +518,7 @@ impl Fixed {
 
 impl State {
     /// A command is there; if it is one too many, over which limit. What the guarded node sends is not counted.
-    fn takes(&mut self, direction: Direction, command: Command) -> Option<&'static str> {
+    fn takes(&mut self, direction: Direction, command: Command) -> Option<Limit> {
         match direction {
             Direction::Inbound => self.rates.take(command),
             Direction::Outbound => None,
@@ -552,7 +552,7 @@ fn fill(carry: &mut Vec<u8>, data: &[u8], pos: &mut usize, limits: &Limits) -> R
 fn length(head: &[u8], limits: &Limits) -> Result<usize, Bad> {
     let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
     if u64::from(length) > limits.frame_size() {
-        return Err(Bad("a frame is longer than the limit frame_size"));
+        return Err(Bad::FrameSize);
     }
     Ok(length as usize)
 }
@@ -561,7 +561,7 @@ fn length(head: &[u8], limits: &Limits) -> Result<usize, Bad> {
 fn numbers(frame: &[u8]) -> Result<(u64, u64), Bad> {
     let number = |at: usize| {
         let bytes = frame.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
-        bytes.map(u64::from_be_bytes).ok_or(Bad("a fragment is cut short"))
+        bytes.map(u64::from_be_bytes).ok_or(Bad::ShortFragment)
     };
     Ok((number(2)?, number(10)?))
 }
@@ -579,7 +579,7 @@ fn read<'a>(
     let mut end = reader.pos;
     if control.payload {
         if parts.versioned && reader.u8()? != 131 {
-            return Err(Bad("a payload doesn't begin with its version"));
+            return Err(Bad::PayloadVersion);
         }
         if let Some(mfa) = &control.mfa {
             same_arity(mfa.arity, judge::arguments(reader)?.unwrap_or(u64::MAX))?;
@@ -589,7 +589,7 @@ fn read<'a>(
         }
     }
     if end != parts.body.len() {
-        return Err(Bad("bytes follow the end of a message"));
+        return Err(Bad::TrailingBytes);
     }
     Ok(control.payload.then_some(reader))
 }
@@ -598,6 +598,6 @@ fn same_arity(announced: u8, given: u64) -> Result<(), Bad> {
     if u64::from(announced) == given {
         Ok(())
     } else {
-        Err(Bad("a spawn request announces another number of arguments than it brings"))
+        Err(Bad::SpawnArityMismatch)
     }
 }

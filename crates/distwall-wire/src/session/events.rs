@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::command::Command;
 use crate::direction::Direction;
+use crate::limits::Limit;
 use crate::verdict::Verdict;
 use crate::wire::control::{Control, Target};
 
@@ -25,7 +26,7 @@ pub enum Reason {
     /// The target is not of the guarded node in its present incarnation.
     StaleTarget,
     /// A limit was exceeded.
-    Limit(&'static str),
+    Limit(Limit),
     /// A module filter or a handler decided, or gave no answer.
     Handler,
     /// It was not: the candidate for the policy would decide so.
@@ -44,7 +45,7 @@ impl Reason {
             Reason::Funs => "funs".into(),
             Reason::Spoofed => "spoofed".into(),
             Reason::StaleTarget => "stale_target".into(),
-            Reason::Limit(name) => format!("limit:{name}"),
+            Reason::Limit(limit) => format!("limit:{}", limit.name()),
             Reason::Handler => "handler".into(),
             Reason::Shadow(verdict) => format!("shadow:{}", verdict.name()),
         }

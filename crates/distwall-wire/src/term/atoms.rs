@@ -191,7 +191,7 @@ pub fn check_text(text: &[u8]) -> Result<(), Bad> {
     if fine {
         Ok(())
     } else {
-        Err(Bad("an atom is not UTF-8 of at most 255 characters"))
+        Err(Bad::AtomText)
     }
 }
 
@@ -275,11 +275,11 @@ impl Caches {
         let header = self.headers;
         let slot = self.slot(slot);
         if slot.stamp == header {
-            return Err(TWICE);
+            return Err(Bad::SlotTwice);
         }
         slot.stamp = header;
         if slot.sender.is_none() {
-            return Err(Bad("a header names an atom cache slot that was never filled"));
+            return Err(Bad::SlotNeverFilled);
         }
         Ok(slot.synced)
     }
@@ -290,7 +290,7 @@ impl Caches {
         let header = self.headers;
         let slot = self.slot(slot);
         if slot.stamp == header {
-            return Err(TWICE);
+            return Err(Bad::SlotTwice);
         }
         slot.stamp = header;
         if slot.sender.as_ref().is_none_or(|atom| *atom.text != *text) {
@@ -341,5 +341,3 @@ impl Caches {
         true
     }
 }
-
-const TWICE: Bad = Bad("a header names one atom cache slot twice");

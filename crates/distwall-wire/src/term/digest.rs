@@ -257,7 +257,7 @@ impl Walk<'_, '_> {
                     self.atom()?;
                 }
             }
-            _ => return Err(Bad("a term has a tag that no node sends")),
+            _ => return Err(Bad::UnknownTag),
         }
         Ok(())
     }

@@ -10,9 +10,6 @@ use crate::error::Bad;
 use crate::term::atoms::{check_text, Atom, AtomView, Caches, Names, Ref as HeaderRef, Word};
 use crate::term::tag;
 
-/// The data ends inside a term.
-pub const SHORT: Bad = Bad("a term is cut short");
-
 /// A pid without its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pid {
@@ -120,13 +117,13 @@ impl<'a> Reader<'a> {
     /// The next byte, not consumed.
     #[inline]
     pub fn peek(&self) -> Result<u8, Bad> {
-        self.data.get(self.pos).copied().ok_or(SHORT)
+        self.data.get(self.pos).copied().ok_or(Bad::ShortTerm)
     }
 
     /// Consumes bytes.
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], Bad> {
-        let end = self.pos.checked_add(count).ok_or(SHORT)?;
-        let bytes = self.data.get(self.pos..end).ok_or(SHORT)?;
+        let end = self.pos.checked_add(count).ok_or(Bad::ShortTerm)?;
+        let bytes = self.data.get(self.pos..end).ok_or(Bad::ShortTerm)?;
         self.pos = end;
         Ok(bytes)
     }
@@ -134,7 +131,7 @@ impl<'a> Reader<'a> {
     /// Consumes so many bytes.
     #[inline]
     fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], Bad> {
-        let bytes = self.data.get(self.pos..).and_then(<[u8]>::first_chunk).ok_or(SHORT)?;
+        let bytes = self.data.get(self.pos..).and_then(<[u8]>::first_chunk).ok_or(Bad::ShortTerm)?;
         self.pos += N;
         Ok(bytes)
     }
@@ -165,7 +162,7 @@ impl<'a> Reader<'a> {
         if self.peek()? == tag::ATOM_REF {
             self.pos += 1;
             let index = self.u8()?;
-            let atom = self.table.get(index).ok_or(Bad("a term names an atom that its header doesn't have"))?;
+            let atom = self.table.get(index).ok_or(Bad::UnknownAtom)?;
             return Ok(AtomView { text: &atom.text, word: atom.word, inline: false });
         }
         let text = self.text()?;
@@ -178,10 +175,10 @@ impl<'a> Reader<'a> {
         let length = match self.u8()? {
             tag::SMALL_ATOM => usize::from(self.u8()?),
             tag::ATOM => match usize::from(self.u16()?) {
-                0..=255 => return Err(Bad("an atom is not written in the shortest form")),
+                0..=255 => return Err(Bad::LongAtomForm),
                 length => length,
             },
-            _ => return Err(Bad("an atom was expected")),
+            _ => return Err(Bad::AtomExpected),
         };
         let text = self.take(length)?;
         check_text(text)?;
@@ -192,13 +189,13 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn pid(&mut self) -> Result<(AtomView<'a>, Pid), Bad> {
         if self.u8()? != tag::PID {
-            return Err(Bad("a pid was expected"));
+            return Err(Bad::PidExpected);
         }
         let node = self.atom()?;
         let b = self.array::<12>()?;
         let word = |i: usize| u32::from_be_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
         if node.word == Word::Guard && word(0) >= 1 << 28 {
-            return Err(Bad("a pid of the guarded node is out of range"));
+            return Err(Bad::PidRange);
         }
         Ok((node, Pid { id: word(0), serial: word(4), creation: word(8) }))
     }
@@ -207,11 +204,11 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn reference(&mut self) -> Result<(AtomView<'a>, Reference), Bad> {
         if self.u8()? != tag::REFERENCE {
-            return Err(Bad("a reference was expected"));
+            return Err(Bad::ReferenceExpected);
         }
         let length = self.u16()?;
         if !(1..=5).contains(&length) {
-            return Err(Bad("a reference has no words, or more than five"));
+            return Err(Bad::ReferenceLength);
         }
         let node = self.atom()?;
         let creation = self.u32()?;
@@ -228,28 +225,27 @@ impl<'a> Reader<'a> {
         }
         // Nodes make them of three words, and of five where a process is in them.
         if node.word == Word::Guard && (words[0] >= 1 << 18 || !matches!(length, 3 | 5)) {
-            return Err(Bad("a reference of the guarded node is out of range"));
+            return Err(Bad::ReferenceRange);
         }
         Ok((node, Reference { creation, length: length as u8, words }))
     }
 
     /// An integer that fits into 64 bits and is not negative.
     pub fn unsigned(&mut self) -> Result<u64, Bad> {
-        const NOT: Bad = Bad("a small integer that is not negative was expected");
         match self.u8()? {
             tag::SMALL_INTEGER => Ok(u64::from(self.u8()?)),
-            tag::INTEGER => u64::try_from(self.u32()?.cast_signed()).map_err(|_| NOT),
+            tag::INTEGER => u64::try_from(self.u32()?.cast_signed()).map_err(|_| Bad::UnsignedExpected),
             tag::SMALL_BIG => {
                 let length = usize::from(self.u8()?);
                 let sign = self.u8()?;
                 if sign != 0 || !(1..=8).contains(&length) {
-                    return Err(NOT);
+                    return Err(Bad::UnsignedExpected);
                 }
                 let mut bytes = [0; 8];
                 bytes[..length].copy_from_slice(self.take(length)?);
                 Ok(u64::from_le_bytes(bytes))
             }
-            _ => Err(NOT),
+            _ => Err(Bad::UnsignedExpected),
         }
     }
 
@@ -258,7 +254,7 @@ impl<'a> Reader<'a> {
         match self.u8()? {
             tag::SMALL_TUPLE => Ok(u32::from(self.u8()?)),
             tag::LARGE_TUPLE => self.u32(),
-            _ => Err(Bad("a tuple was expected")),
+            _ => Err(Bad::TupleExpected),
         }
     }
 }

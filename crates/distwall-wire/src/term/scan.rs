@@ -8,14 +8,17 @@
 //! There is no recursion. The two terms that a VM reads by recursion (an export's arity, the integers and the pid of a fun)
 //! are read here as part of their container's fixed head.
 //!
+//! Only the shortest spelling of a number is let through: with two of them, two readers could take one term for two, or equal
+//! keys of a map for one.
+//!
 //! A [`Scanner`] can stop between two tokens and go on with the next fragment's bytes ([`Scanner::feed`]); a token cut in
 //! two waits in `carry`.
 
 use crate::error::Bad;
 use crate::limits::budget::{Budget, Claim};
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits};
 use crate::term::atoms::{AtomView, Names, Word};
-use crate::term::reader::{Pid, Reader, Reference, Table, SHORT};
+use crate::term::reader::{Pid, Reader, Reference, Table};
 use crate::term::tag;
 
 /// What a scan is to look out for.
@@ -80,7 +83,7 @@ pub struct Found {
     /// Atoms that were written out.
     inline: u32,
     /// A limit that was exceeded.
-    pub over: Option<&'static str>,
+    pub over: Option<Limit>,
     /// Atoms and funs that are new to the guarded node.
     pub claim: Claim,
     /// Processes of the sender. Where there are more than tracking keeps, the first ones.
@@ -153,7 +156,7 @@ impl Found {
     fn written(&mut self, text: &[u8], watch: &Watch<'_>) {
         self.inline = self.inline.saturating_add(1);
         if u64::from(self.inline) > watch.limits.inline_atoms() && watch.guarded.is_some() {
-            self.over.get_or_insert("inline_atoms");
+            self.over.get_or_insert(Limit::InlineAtoms);
         }
         self.atom(text, watch);
     }
@@ -206,9 +209,6 @@ const MAX_NEED: u64 = u32::MAX as u64;
 /// Maps with more keys than this are not searched for equal keys (the VM does that as well).
 const MAX_KEYS: u64 = 1 << 16;
 
-/// Were two spellings of one term let through, two readers could take them for two terms: equal keys of a map, for one.
-const NOT_SHORTEST: Bad = Bad("a number is not written in the shortest form");
-
 enum Stop {
     /// The token at the cursor is not complete.
     Short,
@@ -237,7 +237,7 @@ impl Scanner {
     fn finish(&mut self, data: &[u8], pos: usize, watch: &Watch<'_>) -> Result<usize, Bad> {
         match self.run(data, pos, watch, true) {
             Ok(end) if self.need == 0 && self.skip == 0 => Ok(end),
-            Ok(_) => Err(SHORT),
+            Ok(_) => Err(Bad::ShortTerm),
             Err(bad) => Err(bad),
         }
     }
@@ -273,7 +273,7 @@ impl Scanner {
     fn rest(&mut self, tail: &[u8]) -> Result<(), Bad> {
         const LONG: usize = 4096;
         if self.finished() && !tail.is_empty() {
-            return Err(Bad("bytes follow the end of a message"));
+            return Err(Bad::TrailingBytes);
         }
         self.again = if tail.len() > LONG { 2 * tail.len() } else { 0 };
         self.carry.extend_from_slice(tail);
@@ -309,7 +309,7 @@ impl Scanner {
             let Level { until, spans } = self.level;
             if spans == PROPER {
                 if self.need - until == 1 && data[pos] != tag::NIL {
-                    return Err(Bad("the arguments of a spawn request are not a proper list"));
+                    return Err(Bad::SpawnArgumentsImproper);
                 }
             } else if spans != 0 {
                 let at = pos as u32;
@@ -321,7 +321,7 @@ impl Scanner {
             }
             match self.token(data, &mut pos, watch, whole) {
                 Ok(()) => {}
-                Err(Stop::Short) if whole => return Err(SHORT),
+                Err(Stop::Short) if whole => return Err(Bad::ShortTerm),
                 Err(Stop::Short) => return Ok(pos),
                 Err(Stop::Bad(bad)) => return Err(bad),
             }
@@ -341,12 +341,12 @@ impl Scanner {
             return Ok(());
         }
         if self.outer.len() as u64 >= watch.limits.term_depth() {
-            return Err(Bad("a term is nested deeper than the limit term_depth").into());
+            return Err(Bad::TooDeep.into());
         }
         self.outer.push(std::mem::replace(&mut self.level, Level { until: self.need, spans }));
         self.need += children;
         if self.need > MAX_NEED {
-            return Err(Bad("a term has more subterms than a message can hold").into());
+            return Err(Bad::TooManySubterms.into());
         }
         Ok(())
     }
@@ -372,13 +372,13 @@ impl Scanner {
             tag::ATOM_REF => {
                 fixed!(2);
                 if usize::from(data[start + 1]) >= watch.table.len() {
-                    return Err(Bad("a term names an atom that its header doesn't have").into());
+                    return Err(Bad::UnknownAtom.into());
                 }
             }
             tag::INTEGER => {
                 fixed!(5);
                 if be32(start + 1) < 256 {
-                    return Err(NOT_SHORTEST.into());
+                    return Err(Bad::LongNumberForm.into());
                 }
             }
             tag::NIL => {
@@ -392,7 +392,7 @@ impl Scanner {
                 fixed!(5);
                 let arity = be32(start + 1);
                 if !(256..1 << 24).contains(&arity) {
-                    return Err(Bad("a large tuple has an arity out of range").into());
+                    return Err(Bad::TupleArity.into());
                 }
                 return self.open(u64::from(arity), 0, watch);
             }
@@ -400,7 +400,7 @@ impl Scanner {
                 fixed!(5);
                 let length = be32(start + 1);
                 if length == 0 {
-                    return Err(Bad("a list of no elements is not written as NIL").into());
+                    return Err(Bad::LongListForm.into());
                 }
                 let spans = if self.proper && self.outer.is_empty() { PROPER } else { 0 };
                 return self.open(u64::from(length) + 1, spans, watch);
@@ -423,14 +423,14 @@ impl Scanner {
             tag::FLOAT => {
                 fixed!(9);
                 if data[start + 1] & 0x7f == 0x7f && data[start + 2] & 0xf0 == 0xf0 {
-                    return Err(Bad("a float is not a number").into());
+                    return Err(Bad::NotANumber.into());
                 }
             }
             tag::BIT_BINARY => {
                 fixed!(6);
                 let length = be32(start + 1);
                 if length == 0 || !(1..=8).contains(&data[start + 5]) {
-                    return Err(Bad("a bit string has no bits, or more than 8 in its last byte").into());
+                    return Err(Bad::BitCount.into());
                 }
                 self.skip = u64::from(length);
             }
@@ -439,7 +439,7 @@ impl Scanner {
                 fixed!(3 + length);
                 // The C library writes integers of four bytes so where a VM would not.
                 if length < 4 || data[start + 2 + length] == 0 {
-                    return Err(NOT_SHORTEST.into());
+                    return Err(Bad::LongNumberForm.into());
                 }
                 self.big(length as u64, data[start + 2], watch)?;
             }
@@ -447,7 +447,7 @@ impl Scanner {
                 fixed!(6);
                 let length = be32(start + 1);
                 if length < 256 {
-                    return Err(NOT_SHORTEST.into());
+                    return Err(Bad::LongNumberForm.into());
                 }
                 self.big(u64::from(length), data[start + 5], watch)?;
                 self.skip = u64::from(length);
@@ -460,10 +460,10 @@ impl Scanner {
 
     fn big(&mut self, length: u64, sign: u8, watch: &Watch<'_>) -> Result<(), Bad> {
         if sign > 1 {
-            return Err(Bad("a big integer has no sign"));
+            return Err(Bad::BigSign);
         }
         if length > watch.limits.bigint_bytes() {
-            self.found.over.get_or_insert("bigint_bytes");
+            self.found.over.get_or_insert(Limit::BigintBytes);
         }
         Ok(())
     }
@@ -474,7 +474,7 @@ impl Scanner {
         let tag = data[*pos];
         let children = match self.read(tag, &mut reader, watch) {
             Ok(children) => children,
-            Err(SHORT) => return Err(Stop::Short),
+            Err(Bad::ShortTerm) => return Err(Stop::Short),
             Err(bad) => return Err(Stop::Bad(bad)),
         };
         *pos = reader.pos;
@@ -518,7 +518,7 @@ impl Scanner {
                 let module = reader.atom()?;
                 let function = reader.atom()?;
                 if reader.u8()? != tag::SMALL_INTEGER {
-                    return Err(Bad("the arity of an export is not a small integer"));
+                    return Err(Bad::ExportArity);
                 }
                 let arity = reader.u8()?;
                 self.found.fun(&[module.text, function.text, &[arity]], watch);
@@ -531,7 +531,7 @@ impl Scanner {
                 let head = reader.take(29)?;
                 let free = u32::from_be_bytes([head[25], head[26], head[27], head[28]]);
                 if free > 255 {
-                    return Err(Bad("a fun has more than 255 free variables"));
+                    return Err(Bad::FunFreeVariables);
                 }
                 let module = reader.atom()?;
                 let numbers = reader.pos;
@@ -539,7 +539,7 @@ impl Scanner {
                     match reader.u8()? {
                         tag::SMALL_INTEGER => reader.take(1)?,
                         tag::INTEGER => reader.take(4)?,
-                        _ => return Err(Bad("an index of a fun is not a small integer")),
+                        _ => return Err(Bad::FunIndex),
                     };
                 }
                 // All of these: which ones make a fun another one differs between releases.
@@ -554,7 +554,7 @@ impl Scanner {
                 reader.pos += 1;
                 let fields = reader.u32()?;
                 if fields > 4096 || reader.u8()? > 1 {
-                    return Err(Bad("a native record has flags that nobody knows, or too many fields"));
+                    return Err(Bad::RecordHead);
                 }
                 let atoms = reader.pos;
                 for _ in 0..fields + 2 {
@@ -572,11 +572,11 @@ impl Scanner {
                 }
                 names.sort_unstable();
                 if names.windows(2).any(|pair| pair[0] == pair[1]) {
-                    return Err(Bad("a native record has the same field twice"));
+                    return Err(Bad::DuplicateField);
                 }
                 Ok(u64::from(fields))
             }
-            _ => Err(Bad("a term has a tag that no node sends")),
+            _ => Err(Bad::UnknownTag),
         }
     }
 }
@@ -592,7 +592,7 @@ fn distinct_keys(data: &[u8], spans: &mut Vec<(u32, u32)>, from: usize) -> Resul
     };
     spans.truncate(from);
     if equal {
-        return Err(Bad("a map has the same key twice"));
+        return Err(Bad::DuplicateKey);
     }
     Ok(())
 }

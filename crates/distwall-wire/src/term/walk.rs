@@ -4,7 +4,7 @@
 //! some elements is then no term on the wire. A [`Value`] is either: it is read element by element, and all spellings look alike.
 
 use crate::error::Bad;
-use crate::term::reader::{Reader, SHORT};
+use crate::term::reader::Reader;
 use crate::term::tag;
 use crate::term::write::put_atom;
 
@@ -14,7 +14,7 @@ pub fn atom<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Bad> {
     match reader.u8()? {
         tag::ATOM_REF => {
             let index = reader.u8()?;
-            reader.table.get(index).map(|atom| &*atom.text).ok_or(SHORT)
+            reader.table.get(index).map(|atom| &*atom.text).ok_or(Bad::ShortTerm)
         }
         tag::SMALL_ATOM => {
             let length = usize::from(reader.u8()?);
@@ -24,7 +24,7 @@ pub fn atom<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Bad> {
             let length = usize::from(reader.u16()?);
             reader.take(length)
         }
-        _ => Err(Bad("an atom was expected")),
+        _ => Err(Bad::AtomExpected),
     }
 }
 
@@ -44,7 +44,7 @@ pub fn is_list(reader: &Reader<'_>) -> bool {
 pub fn skip(reader: &mut Reader<'_>, count: u64) -> Result<(), Bad> {
     let mut need = count;
     while need > 0 {
-        need = (need - 1).checked_add(children(reader)?).ok_or(SHORT)?;
+        need = (need - 1).checked_add(children(reader)?).ok_or(Bad::ShortTerm)?;
     }
     Ok(())
 }
@@ -55,7 +55,7 @@ pub fn expand(reader: &mut Reader<'_>, count: u64, out: &mut Vec<u8>, limit: u64
     let mut need = count;
     while need > 0 {
         if out.len() as u64 > limit {
-            return Err(Bad("a message is too long with its atoms written out"));
+            return Err(Bad::TooLongExpanded);
         }
         let start = reader.pos;
         let more = children(reader)?;
@@ -68,12 +68,12 @@ pub fn expand(reader: &mut Reader<'_>, count: u64, out: &mut Vec<u8>, limit: u64
             Some(&tag::EXPORT) => (1, 2),
             Some(&tag::FUN) => (30, 1),
             Some(&tag::RECORD) => {
-                let fields = u32::try_from(more).map_err(|_| SHORT)?;
+                let fields = u32::try_from(more).map_err(|_| Bad::ShortTerm)?;
                 (6, fields as usize + 2)
             }
             _ => (token.len(), 0),
         };
-        out.extend_from_slice(token.get(..head).ok_or(SHORT)?);
+        out.extend_from_slice(token.get(..head).ok_or(Bad::ShortTerm)?);
         let mut part = Reader { pos: start + head, ..*reader };
         for _ in 0..atoms {
             let text = atom(&mut part)?;
@@ -89,7 +89,7 @@ pub fn expand(reader: &mut Reader<'_>, count: u64, out: &mut Vec<u8>, limit: u64
             put_atom(out, node);
         }
         out.extend_from_slice(&reader.data[part.pos..reader.pos]);
-        need = (need - 1).checked_add(more).ok_or(SHORT)?;
+        need = (need - 1).checked_add(more).ok_or(Bad::ShortTerm)?;
     }
     Ok(())
 }
@@ -161,7 +161,7 @@ fn children(reader: &mut Reader<'_>) -> Result<u64, Bad> {
             }
             return Ok(u64::from(fields));
         }
-        _ => return Err(Bad("a term has a tag that no node sends")),
+        _ => return Err(Bad::UnknownTag),
     };
     Ok(0)
 }
@@ -193,11 +193,11 @@ impl<'a> Fun<'a> {
             *number = match reader.u8()? {
                 tag::SMALL_INTEGER => i32::from(reader.u8()?),
                 tag::INTEGER => reader.u32()?.cast_signed(),
-                _ => return Err(Bad("an index of a fun is not a small integer")),
+                _ => return Err(Bad::FunIndex),
             };
         }
         if reader.u8()? != tag::PID {
-            return Err(Bad("a pid was expected"));
+            return Err(Bad::PidExpected);
         }
         atom(reader)?;
         reader.take(12)?;
@@ -337,7 +337,7 @@ impl<'a> Value<'a> {
                 self.rest = Rest::Text(count - 1);
                 visit(&mut Value::new(Reader { data, pos: 0, ..self.reader }))
             }
-            _ => Err(Bad("a list was expected")),
+            _ => Err(Bad::ListExpected),
         }
     }
 

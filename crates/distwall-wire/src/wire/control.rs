@@ -5,6 +5,7 @@
 
 use crate::command::Command;
 use crate::error::Bad;
+use crate::limits::Limit;
 use crate::term::atoms::{AtomView, Word};
 use crate::term::reader::{Pid, Reader, Reference};
 use crate::term::scan::{Scanner, Watch};
@@ -123,13 +124,12 @@ pub fn decode<'a>(
     scanner: &mut Scanner,
     watch: &Watch<'_>,
 ) -> Result<(), Bad> {
-    const ARITY: Bad = Bad("a control message has the wrong number of elements");
     if reader.u8()? != tag::SMALL_TUPLE {
-        return Err(Bad("a control message is not a tuple"));
+        return Err(Bad::ControlNotTuple);
     }
     let arity = reader.u8()?;
     if reader.u8()? != tag::SMALL_INTEGER {
-        return Err(Bad("the opcode of a control message is not a small integer"));
+        return Err(Bad::OpNotSmallInteger);
     }
     let op = reader.u8()?;
     let expected = match op {
@@ -139,10 +139,10 @@ pub fn decode<'a>(
         29 | 32 => 6,
         30 => 7,
         37 => arity,
-        _ => return Err(Bad("an opcode that no node sends")),
+        _ => return Err(Bad::UnknownOp),
     };
     if arity != expected {
-        return Err(ARITY);
+        return Err(Bad::ControlArity);
     }
     c.op = op;
     match op {
@@ -166,12 +166,12 @@ pub fn decode<'a>(
         4 | 35 | 36 => {
             c.command = if op == 36 { Command::UnlinkAck } else { Command::Unlink };
             if (op == 4) == (dialect.flags & flags::UNLINK_ID != 0) {
-                return Err(Bad("an unlink of the form that was not negotiated"));
+                return Err(Bad::UnlinkForm);
             }
             if op != 4 {
                 c.id = reader.unsigned()?;
                 if c.id == 0 {
-                    return Err(Bad("an unlink has the id 0"));
+                    return Err(Bad::UnlinkIdZero);
                 }
             }
             c.from = Some(process(reader)?);
@@ -214,19 +214,18 @@ pub fn decode<'a>(
         }
         29 | 30 => {
             if dialect.flags & flags::SPAWN == 0 {
-                return Err(Bad("a spawn request though none was negotiated"));
+                return Err(Bad::SpawnNotNegotiated);
             }
             c.command = Command::SpawnRequest;
             c.reference = Some(reader.reference()?);
             c.from = Some(process(reader)?);
             c.other = Some(process(reader)?);
             if reader.tuple()? != 3 {
-                return Err(Bad("a spawn request names no module, function and arity"));
+                return Err(Bad::SpawnWithoutMfa);
             }
             let module = reader.atom()?;
             let function = reader.atom()?;
-            let arity =
-                u8::try_from(reader.unsigned()?).map_err(|_| Bad("a spawn request has more than 255 arguments"))?;
+            let arity = u8::try_from(reader.unsigned()?).map_err(|_| Bad::SpawnArity)?;
             c.mfa = Some(Mfa { module, function, arity });
             let options = reader.pos;
             reader.pos = scanner.whole(reader.data, reader.pos, &watch.aside())?;
@@ -239,7 +238,7 @@ pub fn decode<'a>(
             c.to = Some(Target::Process(process(reader)?));
             let flags = reader.unsigned()?;
             if flags > 3 {
-                return Err(Bad("a spawn reply has flags that nobody knows"));
+                return Err(Bad::SpawnReplyFlags);
             }
             (c.linked, c.monitored) = (flags & 1 != 0, flags & 2 != 0);
             if reader.peek()? == tag::PID {
@@ -321,18 +320,18 @@ fn altact<'a>(reader: &mut Reader<'a>, dialect: Dialect, arity: u8, c: &mut Cont
     const NAME: u64 = 8;
     const EXIT: u64 = 16;
     if dialect.flags & flags::ALTACT_SIG == 0 {
-        return Err(Bad("an ALTACT_SIG_SEND though none was negotiated"));
+        return Err(Bad::AltactNotNegotiated);
     }
     if reader.peek()? != tag::SMALL_INTEGER {
-        return Err(Bad("an ALTACT_SIG_SEND has flags that nobody knows"));
+        return Err(Bad::AltactUnknownFlags);
     }
     let flags = reader.unsigned()?;
     let to_name = flags & NAME != 0;
     if flags > 31 || flags & (PRIO | ALIAS) == 0 || to_name && flags & (ALIAS | EXIT) != 0 {
-        return Err(Bad("an ALTACT_SIG_SEND has flags that no node sends"));
+        return Err(Bad::AltactFlags);
     }
     if arity != if flags & TOKEN == 0 { 4 } else { 5 } {
-        return Err(Bad("a control message has the wrong number of elements"));
+        return Err(Bad::ControlArity);
     }
     c.from = Some(process(reader)?);
     c.payload = true;
@@ -362,12 +361,12 @@ fn trace_token(reader: &mut Reader<'_>, dialect: Dialect, scanner: &mut Scanner,
     let third_nodes = (scanner.found.third_node, scanner.found.shadow_third_node);
     let end = scanner.whole(reader.data, start, watch)?;
     if reader.tuple()? != 5 {
-        return Err(Bad("a trace token is not a tuple of five"));
+        return Err(Bad::TokenNotTuple);
     }
     let number = |reader: &mut Reader<'_>| match reader.u8()? {
         tag::SMALL_INTEGER => reader.take(1).map(|_| ()),
         tag::INTEGER => reader.take(4).map(|_| ()),
-        _ => Err(Bad("a trace token has no number where one belongs")),
+        _ => Err(Bad::TokenNumber),
     };
     number(reader)?;
     if dialect.flags & BIG_SEQTRACE_LABELS == 0 {
@@ -403,7 +402,7 @@ fn spawn_options(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'
                 reader.pos = scanner.whole(reader.data, reader.pos, &watch.quiet())?;
             }
             if watch.guarded.is_some() && heap(option).is_some_and(|words| words > watch.limits.spawn_heap()) {
-                scanner.found.over.get_or_insert("spawn_heap");
+                scanner.found.over.get_or_insert(Limit::SpawnHeap);
             }
         }
     }

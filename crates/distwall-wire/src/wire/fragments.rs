@@ -76,16 +76,16 @@ impl Sequences {
     /// Whether a first fragment may open a sequence: its numbers are sane and there is room.
     pub fn check(&self, id: u64, fragments: u64, limits: &Limits) -> Result<(), Bad> {
         if id == 0 || fragments == 0 {
-            return Err(Bad("a fragment has the sequence or fragment number 0"));
+            return Err(Bad::FragmentNumberZero);
         }
         if self.open.contains_key(&id) {
-            return Err(Bad("a fragmented message begins under a sequence number that is in use"));
+            return Err(Bad::SequenceInUse);
         }
         if fragments > 1 && self.open.len() as u64 >= limits.open_sequences() {
-            return Err(Bad("more fragmented messages are open than the limit open_sequences"));
+            return Err(Bad::OpenSequences);
         }
         if self.fragments.saturating_add(fragments) > limits.open_fragments() {
-            return Err(Bad("more fragments are announced than the limit open_fragments"));
+            return Err(Bad::OpenFragments);
         }
         Ok(())
     }
@@ -98,7 +98,7 @@ impl Sequences {
         self.oldest = if self.open.is_empty() { sequence.begun } else { self.oldest.min(sequence.begun) };
         self.open.insert(id, sequence);
         if self.kept > limits.held_bytes() {
-            return Err(Bad("fragmented messages cost more to follow than the limit held_bytes"));
+            return Err(Bad::HeldSequences);
         }
         Ok(())
     }
@@ -106,14 +106,14 @@ impl Sequences {
     /// Takes a sequence out, to go on with it: its next fragment has come.
     pub fn advance(&mut self, id: u64, fragment: u64, bytes: usize, limits: &Limits) -> Result<Sequence, Bad> {
         let Some(mut sequence) = self.open.remove(&id) else {
-            return Err(Bad("a fragment of a message that was not begun"));
+            return Err(Bad::SequenceUnknown);
         };
         if sequence.next != fragment {
-            return Err(Bad("a fragment out of order"));
+            return Err(Bad::FragmentOrder);
         }
         sequence.bytes += bytes as u64;
         if sequence.bytes > limits.message_size() {
-            return Err(Bad("a message is longer than the limit message_size"));
+            return Err(Bad::MessageSize);
         }
         // Before its bytes change.
         self.held -= sequence.held();
@@ -131,7 +131,7 @@ impl Sequences {
         }
         self.oldest = self.open.values().map(|sequence| sequence.begun).fold(f64::INFINITY, f64::min);
         if self.oldest < first {
-            return Err(Bad("a fragmented message has been open for longer than the limit sequence_age"));
+            return Err(Bad::SequenceAge);
         }
         Ok(())
     }

@@ -17,43 +17,42 @@ pub fn read(
     names: &Names,
     refs: &mut Refs,
 ) -> Result<usize, Bad> {
-    const SHORT: Bad = Bad("a distribution header is cut short");
     refs.none();
-    let count = usize::from(*frame.get(pos).ok_or(SHORT)?);
+    let count = usize::from(*frame.get(pos).ok_or(Bad::ShortHeader)?);
     pos += 1;
     if count == 0 {
         return Ok(pos);
     }
     if !cached {
-        return Err(Bad("a header names atoms though no atom cache was negotiated"));
+        return Err(Bad::HeaderWithoutCache);
     }
-    let nibbles = frame.get(pos..pos + count / 2 + 1).ok_or(SHORT)?;
+    let nibbles = frame.get(pos..pos + count / 2 + 1).ok_or(Bad::ShortHeader)?;
     pos += nibbles.len();
     let nibble = |i: usize| nibbles[i / 2] >> (4 * (i & 1)) & 0xf;
     let last = nibble(count);
     let padding = if count % 2 == 0 { nibbles[count / 2] >> 4 } else { 0 };
     if last & !1 != 0 || padding != 0 {
-        return Err(Bad("unused bits of a header are set"));
+        return Err(Bad::HeaderPadding);
     }
     let long = last & 1 == 1;
     caches.begin();
     for i in 0..count {
         let flags = nibble(i);
-        let slot = u16::from(flags & 7) << 8 | u16::from(*frame.get(pos).ok_or(SHORT)?);
+        let slot = u16::from(flags & 7) << 8 | u16::from(*frame.get(pos).ok_or(Bad::ShortHeader)?);
         pos += 1;
         let fresh = flags & 8 != 0;
         if fresh {
             refs.fresh = true;
             let length = if long {
-                let bytes = frame.get(pos..pos + 2).ok_or(SHORT)?;
+                let bytes = frame.get(pos..pos + 2).ok_or(Bad::ShortHeader)?;
                 pos += 2;
                 usize::from(u16::from_be_bytes([bytes[0], bytes[1]]))
             } else {
-                let byte = *frame.get(pos).ok_or(SHORT)?;
+                let byte = *frame.get(pos).ok_or(Bad::ShortHeader)?;
                 pos += 1;
                 usize::from(byte)
             };
-            caches.fill(slot, frame.get(pos..pos + length).ok_or(SHORT)?, names)?;
+            caches.fill(slot, frame.get(pos..pos + length).ok_or(Bad::ShortHeader)?, names)?;
             pos += length;
         } else {
             refs.in_step &= caches.old(slot)?;

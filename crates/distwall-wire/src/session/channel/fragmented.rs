@@ -5,7 +5,7 @@ use super::{is_for_clerk, numbers, read, same_arity, sender, settle, Action, Cha
 use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;
-use crate::limits::Limits;
+use crate::limits::Limit;
 use crate::session::events::Reason;
 use crate::session::hooks::{Parked, Stage};
 use crate::session::judge::{self, Message, Ruling};
@@ -16,7 +16,7 @@ use crate::wire::control::{self, Control, Dialect};
 use crate::wire::fragments::{Mode, Sequence};
 
 /// There is no room to hold the message until it can be judged.
-const NO_ROOM: Reason = Reason::Limit("held_bytes");
+const NO_ROOM: Reason = Reason::Limit(Limit::HeldBytes);
 
 impl Channel {
     /// The first fragment of several.
@@ -37,7 +37,7 @@ impl Channel {
         let mut control = Control::blank();
         control::decode(&mut reader, &mut control, Dialect { flags: fixed.ends.flags }, scanner, &watch)?;
         if !control.payload {
-            return Err(Bad("a message without a payload comes in fragments"));
+            return Err(Bad::FragmentedWithoutPayload);
         }
         let message = Message::new(&control, Some(reader));
         let arguments = match &control.mfa {
@@ -123,13 +123,13 @@ impl Channel {
             Mode::Refused => {}
             Mode::Streamed(streaming) => {
                 if let Some(limit) = state.rates.flooded().filter(|_| direction == Direction::Inbound) {
-                    return Err(Bad(Limits::exceeded(limit)));
+                    return Err(Bad::Exceeded(limit));
                 }
                 streaming.feed(part, last, &watch)?;
                 fixed.streamed_so_far(streaming, direction)?;
                 state.disclose(direction, streaming);
                 if last && !streaming.finished() {
-                    return Err(Bad("a message in fragments ends too early"));
+                    return Err(Bad::FragmentsEndEarly);
                 }
                 action = Action::Forward;
             }
@@ -191,13 +191,13 @@ impl Fixed {
         // Where refusals are recorded only, this message came before they were.
         let audit = self.policies.audit;
         if found.third_node && !audit {
-            return Err(Bad("a message that has begun carries a pid of a node that third_nodes doesn't name"));
+            return Err(Bad::BegunThirdNode);
         }
         if found.funs > 0 && !audit && !self.policies.inbound.allows_funs(true) {
-            return Err(Bad("a message that has begun carries a fun"));
+            return Err(Bad::BegunFun);
         }
         if let Some(limit) = found.over {
-            return Err(Bad(Limits::exceeded(limit)));
+            return Err(Bad::Exceeded(limit));
         }
         found.claim.commit(&self.budget);
         Ok(())

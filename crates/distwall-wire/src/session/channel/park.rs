@@ -7,6 +7,7 @@ use super::{read, Channel, Fixed, Parts};
 use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;
+use crate::limits::Limit;
 use crate::session::events::{self, Reason};
 use crate::session::hooks::{clerk, question, ticket_of, Answer, Ask, Handler, Lot, Parked, Stage, OWN_NAME};
 use crate::session::judge::{Message, Refusal, Ruling};
@@ -360,7 +361,7 @@ impl Channel {
             }
             state.opinions.insert(opinion(&control), verdict);
         }
-        const NO_ROOM: Reason = Reason::Limit("held_bytes");
+        const NO_ROOM: Reason = Reason::Limit(Limit::HeldBytes);
         let gate = match step.verdict {
             _ if ruling.verdict != Verdict::Accept => Gate::Pass,
             _ if step.crowded => Gate::Refused(Verdict::Deny, NO_ROOM),

@@ -24,7 +24,7 @@ pub(super) fn origin(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason
         if !ends.is_of(Direction::Inbound, from) {
             let checked = matches!(control.command, Link | Monitor | Demonitor | Exit | Exit2 | Unlink | UnlinkAck);
             if checked && control.op != 37 && from.node.word != Word::Peer {
-                return Err(Bad("the sender of a command is not a process of the connected node"));
+                return Err(Bad::ForeignSender);
             }
             return Ok(Some(Reason::Spoofed));
         }
@@ -36,7 +36,7 @@ pub(super) fn origin(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason
             _ => true,
         };
         if control.command == SpawnReply && node.word != Word::Guard {
-            return Err(Bad("a spawn reply to a request of another node"));
+            return Err(Bad::SpawnReplyForeign);
         }
         if !own {
             return Ok(Some(Reason::Spoofed));
@@ -56,7 +56,7 @@ pub(super) fn destination(control: &Control<'_>, ends: &Ends) -> Result<Option<R
     match &control.to {
         Some(Target::Process(process)) if !ends.is_of(Direction::Outbound, process) => {
             if matches!(control.command, Exit | Unlink | UnlinkAck) {
-                return Err(Bad("an exit or unlink aims at a process of another incarnation or node"));
+                return Err(Bad::ForeignTarget);
             }
             Ok(Some(Reason::StaleTarget))
         }
@@ -98,7 +98,7 @@ pub fn settles(message: &Message<'_, '_>, track: &Track, direction: Direction) -
     let asked = match control.command {
         Command::MonitorExit => {
             if inbound && reference.is_some_and(|reference| track.spawning(reference)) {
-                return Err(Bad("a spawned process ends before the reply to its spawn request"));
+                return Err(Bad::EndBeforeSpawnReply);
             }
             let name = control.name.map(|name| Watched::Name(name.text.into()));
             let watched = name.or(control.from.map(|from| Watched::Process(from.pid)));
@@ -109,7 +109,7 @@ pub fn settles(message: &Message<'_, '_>, track: &Track, direction: Direction) -
             // The VM would link its process to whatever the reply says.
             let more = |reference| track.brings_more(reference, control.linked, control.monitored);
             if inbound && reference.is_some_and(more) {
-                return Err(Bad("a spawn reply brings a link or a monitor that was not asked for"));
+                return Err(Bad::SpawnReplyBringsMore);
             }
             answered(control, direction)
         }
@@ -142,6 +142,6 @@ pub fn arguments(payload: Reader<'_>) -> Result<Option<u64>, Bad> {
         [tag::STRING, a, b, ..] => Some(u64::from(u16::from_be_bytes([*a, *b]))),
         [tag::LIST, a, b, c, d, ..] => Some(u64::from(u32::from_be_bytes([*a, *b, *c, *d]))),
         [tag::STRING | tag::LIST, ..] => None,
-        _ => return Err(Bad("the arguments of a spawn request are not a list")),
+        _ => return Err(Bad::SpawnArgumentsNotList),
     })
 }
