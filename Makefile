@@ -10,6 +10,8 @@ BIN := $(VENV)/bin
 PYTHON ?= python3.11
 # One interpreter for maturin, cargo test and clippy, or each of them would rebuild the bindings.
 export PYO3_PYTHON := $(CURDIR)/$(BIN)/python
+# The build backend is the project's own, which asks maturin.
+export MATURIN_NO_MISSING_BUILD_BACKEND_WARNING := 1
 
 # Node tests wait more than they compute, so there are more of them at a time than cores.
 TEST_WORKERS ?= 4
@@ -18,7 +20,7 @@ SOAK_SECONDS ?= 3600
 SOURCES := python tests demo bench tools
 CORE := $(shell find crates \( -name target -o -name fuzz \) -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print 2>/dev/null) Cargo.toml Cargo.lock
 
-.PHONY: help setup venv core erlang tools demo test test-rust test-python test-otp check format bench bench-core docs pages fuzz soak lock clean
+.PHONY: help setup venv core erlang tools demo test test-rust test-python test-otp check format bench bench-core docs pages fuzz soak wheel deny lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +79,15 @@ docs: setup ## Build the documentation site into site/; a broken link or a page 
 
 soak: setup ## Hostile traffic against a real node for SOAK_SECONDS (default: an hour); what stays is bounded
 	$(BIN)/python -m tests.attacks.soak --seconds $(SOAK_SECONDS)
+
+wheel: setup ## Build a wheel into target/wheels; it fails if a compiled Erlang module or any other file is missing
+	rm -rf target/wheels
+	$(BIN)/maturin build --release --locked --interpreter $(BIN)/python
+	$(BIN)/python -m tools.wheel target/wheels/*.whl
+
+deny: ## Licences, sources and doubles among the crates of the core
+	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
+	cargo deny check bans licenses sources
 
 lock: ## Pin the dependencies anew from pyproject.toml
 	scripts/lock

@@ -24,8 +24,6 @@ The parts, from the ground floor to the operator; none imports a part further do
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
-
 _PLACES = {
     "Firewall": "distwall.control",
     "load": "distwall.policy",
@@ -36,6 +34,8 @@ _PLACES = {
 
 def __getattr__(name: str) -> Any:
     """`Firewall`, `load` and `running`, for programs that have distwall inside; loaded when they are used."""
+    if name == "__version__":
+        return import_module("distwall._core").VERSION  # that of Cargo.toml, the only place where it is written
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_PLACES[name]), name)

@@ -10,6 +10,7 @@ __all__ = [
     "COMMANDS",
     "DEFAULT_LIMITS",
     "KNOWN_FLAGS",
+    "VERSION",
     "Budget",
     "Channel",
     "Counters",
@@ -61,6 +62,9 @@ Ask: TypeAlias = tuple[int, Literal["own", "filter", "funs", "handler", "guard"]
 ``guard``: a module of the guarded node was asked; to be answered only if that takes too long. ``control`` and
 ``payload`` are terms without 131, atoms written out.
 """
+
+VERSION: str
+"""The version of distwall, as in Cargo.toml."""
 
 COMMANDS: tuple[str, ...]
 """The 14 commands, in the order of ``erlang:statistics(dist)``."""

@@ -11,6 +11,7 @@ HOME = {
     "README.md": "index.md",
     "ARCHITECTURE.md": "architecture.md",
     "CHANGELOG.md": "changelog.md",
+    "RELEASING.md": "releasing.md",
     "SECURITY.md": "security.md",
 }
 """Pages at the top of the repository, and their places on the site."""

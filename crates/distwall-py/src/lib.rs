@@ -392,6 +392,7 @@ fn event(event: Event) -> EventTuple {
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
+    m.add("VERSION", env!("CARGO_PKG_VERSION"))?;
     m.add("COMMANDS", PyTuple::new(py, Command::ALL.map(Command::name))?)?;
     let limits = PyDict::new(py);
     for (limit, value) in wire::Limits::default().iter() {
