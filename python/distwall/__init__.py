@@ -2,8 +2,8 @@
 
 Five nouns explain the code:
 
-* A **guarded node** (guard) is the node being protected; a **peer** is a remote node, by the name that it proved in the
-  handshake; a **channel** is one distribution connection between the two, through distwall.
+* A **guarded node** (guard) is a protected node. A **peer** is a remote node, by the name that it proved in the
+  handshake. A **channel** is one distribution connection between the two, through distwall.
 * A **command** is one control message on a channel, in one of 14 categories (``reg_send``, ``spawn_request``, ...).
 * A **rule** gives commands a **verdict**: ``accept``, ``deny`` or ``drop``.
 
@@ -11,7 +11,7 @@ The parts, from the ground floor to the operator; none imports a part further do
 
 * ``_core`` (Rust) judges every command, without I/O. ``net`` and ``files`` are sockets, addresses and file modes.
 * ``etf`` (Erlang terms), ``epmd`` and ``handshake`` (protocol state machines) do no I/O either.
-* ``policy`` is the file, the language of its rules, and the model; ``audit`` is the event stream and its log;
+* ``policy`` is the file, the language of its rules, and the model. ``audit`` is the event stream and its log.
   ``handlers`` is code of users that sees accepted commands.
 * ``tls`` (certificates) and ``redirect`` (transparent mode) are what the gateway needs besides.
 * ``control`` is the one ``Firewall`` object: rules in force, channels, grants.

@@ -30,7 +30,7 @@ from distwall.policy import Policy
 
 
 class StartError(Exception):
-    """The firewall can't start; the text says why, in one line. ``policy``: the policy is what is wrong."""
+    """The firewall can't start; the text says why, in one line. ``policy`` is true if the policy has errors."""
 
     def __init__(self, text: str, *, policy: bool = False) -> None:
         super().__init__(text)
@@ -47,8 +47,7 @@ async def running(
 ) -> AsyncIterator[Firewall]:
     """The firewall of a policy, running in this event loop until the block is left. Raises StartError.
 
-    ``shadow`` is a candidate that judges beside the policy; ``on_event`` gets each event; ``on_ready`` is told once all
-    serves.
+    ``shadow`` is a shadow policy; ``on_event`` gets each event; ``on_ready`` is called when everything serves.
     """
     async with AsyncExitStack() as stack:
         audit = _audit(policy)

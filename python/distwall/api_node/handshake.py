@@ -1,8 +1,8 @@
 """The handshake of a connection to distwall's own node, which accepts and never dials.
 
-Who calls is known by its name and its cookie. A name that ``[guard] nodes`` matches is a guarded node's, and proves the
-cluster's cookie: it has that anyway, and only programs of this host reach distwall's node at all. Any other name is an
-operator's, and proves the operators' cookie. A guarded node's name is of no use with that one, nor the other way round.
+A caller proves a cookie for its name. A name that ``[guard] nodes`` matches belongs to a guarded node, which proves the
+cluster's cookie: it has that anyway, and only programs of this host can reach distwall's node. Any other name belongs
+to an operator's node, which proves the operators' cookie. Neither cookie is any good with a name of the other kind.
 """
 
 import enum
@@ -25,41 +25,40 @@ SMALL_ATOM_TAGS = 1 << 14
 ALIAS = 1 << 35
 
 FLAGS = messages.MANDATORY_25 | V4_NC | UNLINK_ID | DIST_MONITOR | DIST_MONITOR_NAME | SMALL_ATOM_TAGS | ALIAS
-"""What the node can do: no atom cache and no fragments, so that each message is one frame that stands for itself; no
-spawning; reasons of exits inside the control message. Aliases, so that an answer that comes too late goes nowhere.
-"""
+"""Capabilities of the node. Without atom cache and fragments, each message is one frame that needs no other. The node
+does not spawn. Exit reasons are inside the control message. With aliases, an answer that comes too late is dropped."""
 
 NEEDED = messages.MANDATORY_25
-"""What a caller has to be able to do. OTP 26 and newer ask for V4_NC and UNLINK_ID themselves."""
+"""Capabilities that a caller needs. OTP 26 and newer need V4_NC and UNLINK_ID themselves."""
 
 
 class CallerState(enum.Enum):
-    """How far the handshake has come."""
+    """Progress of the handshake."""
 
     NAME = enum.auto()
     """The caller has to say who it is."""
     PROOF = enum.auto()
-    """It has to prove its cookie."""
+    """The caller has to prove its cookie."""
     ACCEPTED = enum.auto()
     REFUSED = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The caller has proved its cookie. Send what is due; from then on the connection carries frames."""
+    """The caller has proved its cookie. Send the bytes due; from then on the connection carries frames."""
 
     caller: Identity
     flags: int
     data: bytes
-    """What it sent behind its proof."""
+    """Bytes that the caller sent behind its proof."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallerRejected:
-    """It is over. Send what is due, then close."""
+    """The handshake has failed. Send the bytes due, then close."""
 
     reason: str
-    """In one word."""
+    """The reason in one word."""
     detail: str
 
 
@@ -81,10 +80,10 @@ class CallerHandshake:
         framing: int = 2,
         challenge: Callable[[], int] = random_challenge,
     ) -> None:
-        """``cookie_for`` knows what a caller of some name has to prove; None: nobody may have that name."""
+        """``cookie_for`` returns the cookie that a caller of some name has to prove; None: it may not connect."""
         self.state = CallerState.NAME
         self.name: str | None = None
-        """What the caller calls itself, once known. Only claimed, until it has proved its cookie."""
+        """The caller's name, once known. It is only a claim until the caller has proved its cookie."""
         self._own = own
         self._cookie_for = cookie_for
         self._proofs = proofs
@@ -95,11 +94,11 @@ class CallerHandshake:
         self._awaited: bytes | None = None
 
     def due(self) -> bytes:
-        """What is due to the caller now; forgets it."""
+        """Returns the bytes due to the caller now, and forgets them."""
         return self._leg.due()
 
     def receive(self, data: bytes) -> Accepted | CallerRejected | None:
-        """Feeds bytes of the caller; says once how it ends. Never raises for what they contain."""
+        """Takes bytes of the caller; returns once how the handshake ends. Never raises, for any bytes."""
         if self.state in (CallerState.ACCEPTED, CallerState.REFUSED):
             return None
         self._leg.receive(data)
@@ -166,7 +165,7 @@ class CallerHandshake:
         return Accepted(caller, self._sent_name.flags, self._leg.rest())
 
     def _deny(self, reason: str, detail: str) -> NoReturn:
-        """Refuses a caller for what it is, and tells it so."""
+        """Refuses a caller, and tells it so."""
         self._leg.send(messages.status("not_allowed"))
         self._refuse(reason, detail)
 

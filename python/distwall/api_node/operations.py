@@ -1,8 +1,8 @@
 """Requests of Erlang programs as calls of the runtime API.
 
-A request is ``{Function, Arguments, Options}``, as the module `distwall` sends it; the answer is ``{ok, Value}`` or
-``{error, Kind, Argument, Text}``: of the kind ``badarg`` (``Argument`` counts from 1; 0: no one in particular),
-``refused`` or ``internal``. Whatever a request contains, it ends in an answer.
+A request is ``{Function, Arguments, Options}``, as the module `distwall` sends it. The answer is ``{ok, Value}`` or
+``{error, Kind, Argument, Text}``. Its kind is ``badarg`` (``Argument`` counts from 1; 0: no particular argument),
+``refused`` or ``internal``. Every request gets an answer.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -38,7 +38,7 @@ class Operations:
         self._firewall = firewall
 
     def answer(self, caller: Caller, request: Term) -> Term:
-        """What ``caller`` gets for a request. Doesn't raise."""
+        """The answer to a request of ``caller``. Never raises."""
         name = "unknown"
         try:
             match request:
@@ -74,7 +74,7 @@ class Operations:
 
 
 class _Arguments:
-    """The arguments of a request. Each method reads the next one; they raise _ArgumentError."""
+    """The arguments of a request. Each method reads the next argument, or raises _ArgumentError."""
 
     def __init__(self, terms: Sequence[Term]) -> None:
         self._terms = terms
@@ -115,7 +115,7 @@ class _Arguments:
         return rules
 
     def key(self, about: dict[str, Any]) -> "GivenKey":
-        """A key as the Firewall takes it. One of a process narrows the call to the channels of its node."""
+        """A key as the Firewall takes it. The key of a process narrows the call to the channels of its node."""
         match term := self._next():
             case Atom():
                 return None if term == "_" else atom(term)
@@ -269,11 +269,11 @@ _FUNCTIONS: dict[tuple[str, int], tuple[Function, bool]] = {
     ("peers", 0): (_peers, False),
     ("disconnect", 1): (_disconnect, False),
 }
-"""By name and number of arguments: the function, and whether its effect can be made to outlive distwall."""
+"""Functions by name and number of arguments, each with True if its effect can survive a restart."""
 
 
 def _counts(statistics: Mapping[Any, Mapping[Any, int]]) -> Term:
-    """The shape of ``erlang:statistics(dist)``."""
+    """The counters in the shape of ``erlang:statistics(dist)``."""
     return [
         (Atom(command), [(Atom(verdict), statistics[command][verdict]) for verdict in ("accept", "deny", "drop")])
         for command in COMMANDS
@@ -281,7 +281,7 @@ def _counts(statistics: Mapping[Any, Mapping[Any, int]]) -> Term:
 
 
 def _answer(value: object, field: str = "") -> Term:
-    """What the HTTP API answers, as a term: maps with atoms as keys, texts as binaries but for a few."""
+    """An answer of the HTTP API as a term: maps have atoms as keys; texts are binaries, except a few."""
     match value:
         case dict():
             return {Atom(key): _answer(item, key) for key, item in value.items()}

@@ -1,14 +1,16 @@
-"""What follows a handshake with distwall's own node: frames of a caller in, frames to it out.
+"""The traffic after a handshake with distwall's own node: frames of a caller in, frames to it out.
 
-Theory of operation. The node has agreed to neither atom cache nor fragments, so each message is one frame. It answers:
+Theory of operation. The node has agreed to neither atom cache nor fragments, so each message is one frame. It answers
+three kinds of messages:
 
-* ``net_kernel`` is asked whether it is there (ping): ``yes``.
-* A gen call to ``distwall`` is a request; it has to come from the process that is to get the answer. A program that is
-  led to forward a message of somebody else's would send it in its own name, and is ignored.
-* A monitor of these two lasts as long as the connection; of all others it ends at once (``noproc``). Links are refused.
+* A ping to ``net_kernel`` gets ``yes``.
+* A gen call to ``distwall`` is a request. Its sender has to be the process that gets the answer: a program tricked into
+  forwarding another's message sends it in its own name, and is ignored.
+* A monitor of these two names lasts as long as the connection; any other monitor ends at once (``noproc``). Links are
+  refused.
 
-All else that a node may send is for processes that don't exist here, and goes where such messages go everywhere:
-nowhere. What no node sends ends the conversation.
+Any other message of a node is for a process that doesn't exist here, and is dropped, as everywhere. A frame that no
+node would send ends the conversation.
 """
 
 from collections.abc import Callable
@@ -27,29 +29,30 @@ _PASS_THROUGH, _VERSION = 112, 131
 _TICK = bytes(4)
 _KERNEL = "net_kernel"
 _NOTHING_TO_DO = frozenset({2, 3, 7, 8, 12, 13, 18, 20, 21, 33, 34, 36})
-"""Operations on what is not there: messages and exits to pids and aliases, and endings."""
+"""Operations without a target here: messages and exits to pids and aliases, and endings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who has connected, proved."""
+    """A connected node that has proved its cookie."""
 
     name: str
     guard: str | None
-    """The guarded node that it is, whose channels alone it may touch; None: an operator's node, which may touch all."""
+    """The caller's name if it is a guarded node, which may touch its own channels only; None: an operator's node, which
+    may touch all."""
 
 
 class _FaultError(Exception):
-    """The caller has sent what no node sends."""
+    """The caller has sent a frame that no node would send."""
 
 
 class CallerSession:
     """One connection. Feed it with `receive`, call `step` while it `is_waiting`, send what `due` returns."""
 
     def __init__(self, own: Identity, caller: Identity, answer: Callable[[Term], Term]) -> None:
-        """``answer`` turns a request into what is sent back; it doesn't raise."""
+        """``answer`` turns a request into its answer; it never raises."""
         self.fault: str | None = None
-        """Why the connection has to be closed, once it has to."""
+        """The reason why the connection has to be closed; None: it may stay open."""
         self._caller = caller.name
         self._answer = answer
         self._process = Pid(Atom(own.name), 1, 0, own.creation)
@@ -57,20 +60,20 @@ class CallerSession:
         self._outgoing = bytearray()
 
     def receive(self, data: bytes) -> None:
-        """Bytes have come in. Read no more while a frame `is_waiting`, and this stays bounded."""
+        """Takes bytes. Read no more while a frame `is_waiting`; then the buffer stays bounded."""
         if self.fault is None:
             self._incoming += data
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a whole frame is there, or one that is too big."""
+        """True if a whole frame, or a frame that is too big, is waiting."""
         if self.fault is not None or len(self._incoming) < 4:
             return False
         size = self._size()
         return size > MAX_FRAME or len(self._incoming) >= 4 + size
 
     def step(self) -> int:
-        """Deals with the frame that is waiting; returns its size in bytes."""
+        """Deals with the waiting frame; returns its size in bytes."""
         size = self._size()
         if size > MAX_FRAME:
             self._end(f"a frame of {size} bytes; the most is {MAX_FRAME}")
@@ -90,7 +93,7 @@ class CallerSession:
         return size
 
     def due(self) -> bytes:
-        """What is due to the caller now; forgets it."""
+        """Returns the bytes due to the caller now, and forgets them."""
         data, self._outgoing = bytes(self._outgoing), bytearray()
         return data
 

@@ -1,9 +1,13 @@
-"""The event stream: what distwall refused and what happened to it, as JSON lines in a file.
+"""The event stream: refusals and all other events, as JSON lines in a file.
 
-Whoever has something to say calls ``AuditLog.record``; ``event`` makes of it something that is safe whatever a peer put
-into a name (``schema`` says what there is), ``chain`` seals it in one line, ``log_file`` brings lines to the disk,
-anchored by ``anchor``; ``recover`` says how a log goes on, and ``verify`` whether it is as it was written.
-``flood_limiter`` keeps a flood of refusals short without losing count, and ``render`` shows an event to a human.
+``AuditLog.record`` takes an event from any part of distwall. The modules, in the order of an event's way:
+
+* ``event`` makes it safe, whatever a peer put into a name; ``schema`` lists all kinds and fields.
+* ``flood_limiter`` keeps a flood of refusals short without losing count.
+* ``chain`` seals it in one line.
+* ``log_file`` brings lines to the disk, and ``anchor`` notes how far the log goes.
+* ``recover`` finds where a log goes on after a crash, and ``verify`` checks a whole log.
+* ``render`` shows an event to a human.
 """
 
 from distwall.audit.event import Event

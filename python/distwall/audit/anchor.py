@@ -1,7 +1,7 @@
-"""The anchor beside the log, ``FILE.head``: how far the log goes, so that a cut end is found.
+"""The anchor beside the log, ``FILE.head``: it notes how far the log goes, so that a cut end is found.
 
-It is one block of 512 bytes that is overwritten in place: it needs no new room on a full disk, and a disk writes a
-block whole or not at all. Who holds it open for writing has it locked, so two processes never write one log.
+It is one block of 512 bytes, overwritten in place. So it needs no new room on a full disk, and a disk writes a block
+whole or not at all. The process that writes the log holds a lock on it, so two processes never write one log.
 """
 
 import fcntl
@@ -19,15 +19,15 @@ SIZE = 512
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """From where to where the log goes."""
+    """The contents of an anchor: the first and the last line of the log."""
 
     seq: int = 0
-    """The last line that is safe on the disk; 0: none was ever written."""
+    """Number of the last line that is safe on the disk; 0: the log is empty."""
     hash: str = GENESIS
     first: int = 1
-    """The first line that is still kept."""
+    """Number of the first line that is still kept."""
     first_prev: str = GENESIS
-    """The hash of the line before that one."""
+    """The hash of the line before the first line."""
 
     @property
     def end(self) -> Link:
@@ -36,10 +36,13 @@ class Anchor:
 
 
 class AnchorFile:
-    """The anchor of a log that is written."""
+    """The anchor of a log that this process writes."""
 
     def __init__(self, log: Path, seal: Seal) -> None:
-        """Opens or makes it, and locks it. Raises OSError; BlockingIOError if another process has it."""
+        """Opens or makes the anchor, and locks it.
+
+        Raises OSError, or BlockingIOError if another process holds the lock.
+        """
         self.path = head_path(log)
         self._seal = seal
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -50,23 +53,23 @@ class AnchorFile:
             raise
         data = os.pread(self._fd, SIZE + 1, 0)
         self.found = decode(data, seal)
-        """What it said when it was opened; None: nothing that can be read."""
+        """The contents when the anchor was opened; None: new or unreadable."""
         self.is_new = not data
 
     def write(self, head: Anchor) -> None:
-        """Says how far the log goes, durably. Raises OSError."""
+        """Notes how far the log goes, durably. Raises OSError."""
         os.pwrite(self._fd, encode(head, self._seal), 0)
         os.fdatasync(self._fd)
 
     def close(self) -> None:
-        """Lets go of it."""
+        """Closes the anchor, and ends its lock."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
 
 def head_path(log: Path) -> Path:
-    """Where the anchor of a log is."""
+    """The path of a log's anchor."""
     return log.with_name(log.name + ".head")
 
 
@@ -78,7 +81,7 @@ def encode(head: Anchor, seal: Seal) -> bytes:
 
 
 def decode(data: bytes, seal: Seal) -> Anchor | None:
-    """Reads a block; None if it is none, or not sealed with this key."""
+    """Reads a block; None if it is not sealed with this key, or is not the block of a head."""
     try:
         values: dict[str, Any] = json.loads(data)
         seq, last, first, first_prev = (values[name] for name in ("seq", "hash", "first", "first_prev"))
@@ -93,13 +96,13 @@ def decode(data: bytes, seal: Seal) -> Anchor | None:
 
 
 def read(log: Path, seal: Seal) -> Anchor | None:
-    """The anchor of a log that somebody else may write. None if it says nothing that can be read. Raises OSError."""
+    """The anchor of a log, which another process may write; None if it can't be read as an anchor. Raises OSError."""
     with head_path(log).open("rb") as file:
         return decode(file.read(SIZE + 1), seal)
 
 
 def is_written(log: Path) -> bool:
-    """Whether a process has the log open for writing."""
+    """True if a process has the log open for writing."""
     try:
         with head_path(log).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,10 +1,10 @@
-"""The hash chain: how a line of the log is sealed, and read back.
+"""The hash chain: seals the lines of the log, and reads them back.
 
 Theory of operation. A line is one JSON object that ends in ``"prev"`` and ``"hash"``. ``prev`` is the ``hash`` of the
-line before it, 64 zeros in the first line there ever was; ``hash`` is the SHA-256 of the line's bytes up to the comma
-before ``"hash"``, which include ``prev``; with a key, the HMAC-SHA-256. So whoever changes, removes, adds or moves a
-line breaks the chain, unless they make all later hashes anew: a key stops them from that. Nothing has to be parsed or
-written in some canonical way to check a line: its bytes are what is sealed.
+previous line, and 64 zeros in the very first line. ``hash`` is the SHA-256 of the line's bytes up to the comma before
+``"hash"``, which include ``prev``; with a key, it is the HMAC-SHA-256. So a change, removal, addition or move of a line
+breaks the chain. An attacker could compute all later hashes again; without the key that is impossible. To check a line,
+its bytes are hashed as they are: there is no parsing, and no canonical form.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ class Link:
 
 
 START = Link(0, GENESIS)
-"""Before the first line."""
+"""The link before the first line."""
 
 
 class Seal:
@@ -43,13 +43,13 @@ class Seal:
         self._key = key
 
     def digest(self, data: bytes) -> str:
-        """The hash of what is sealed."""
+        """The hash of some bytes."""
         if self._key is None:
             return hashlib.sha256(data).hexdigest()
         return hmac.digest(self._key, data, "sha256").hex()
 
     def line(self, text: bytes, before: Link) -> tuple[bytes, Link]:
-        """The line for an event behind ``before``: ``text`` is its JSON, which has to begin with ``v`` and ``seq``."""
+        """The sealed line of an event behind ``before``. ``text`` is its JSON, beginning with ``v`` and ``seq``."""
         body = text[:-1] + b',"prev":"%s"' % before.hash.encode()
         link = Link(before.seq + 1, self.digest(body))
         return body + b',"hash":"%s"}\n' % link.hash.encode(), link
@@ -57,37 +57,37 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that has the form of one; whether its hash fits is another question."""
+    """A line in the form of the log. Its hash may be wrong."""
 
     body: bytes
-    """What is sealed."""
+    """The bytes that the hash covers."""
     seq: int
     prev: str
     hash: str
 
     def fits(self, seal: Seal) -> bool:
-        """Whether its hash is that of what it says."""
+        """True if the hash is right for the body."""
         return hmac.compare_digest(seal.digest(self.body), self.hash)
 
     @property
     def link(self) -> Link:
-        """Its place in the chain, as it claims."""
+        """The place in the chain that the line claims."""
         return Link(self.seq, self.hash)
 
     @property
     def kind(self) -> str:
-        """The kind of its event."""
+        """The kind of the event."""
         match = _KIND.match(self.body)
         return match[2].decode("ascii", "replace") if match else ""
 
     @property
     def time(self) -> str:
-        """When its event was."""
+        """The time of the event."""
         match = _KIND.match(self.body)
         return match[1].decode("ascii", "replace") if match else ""
 
     def event(self) -> dict[str, Any]:
-        """What it says, without its place in the chain. Raises ValueError if it is no JSON object."""
+        """The event, without its place in the chain. Raises ValueError if it is not a JSON object."""
         event = json.loads(self.body + b"}")
         if not isinstance(event, dict):
             raise ValueError("no object")  # noqa: TRY004  # one error for whatever was written there
@@ -96,6 +96,6 @@ class Line:
 
 
 def parse(data: bytes) -> Line | None:
-    """Reads one whole line, its line end included; None if it has not the form of one."""
+    """Reads one whole line with its line end; None if it is not in the form of the log."""
     match = _LINE.fullmatch(data)
     return None if match is None else Line(match[1], int(match[2]), match[3].decode(), match[4].decode())

@@ -1,4 +1,4 @@
-"""Events as they are made: safe whatever a peer put into a name. `schema` says what each kind has."""
+"""Events before they are written: safe whatever a peer put into a name. `schema` lists their kinds and fields."""
 
 import json
 from collections.abc import Mapping
@@ -8,20 +8,20 @@ from typing import Any, Literal
 Event = dict[str, Any]
 
 Side = Literal["peer", "guard"]
-"""Of a connection: who dialled distwall."""
+"""The side of a connection that dialled distwall."""
 
 VERSION = 1
-"""Of the schema. Kinds and fields may be added without a new one."""
+"""Version of the schema. New kinds and fields may come without a new version."""
 
 MAX_TEXT = 4096
-"""Characters of one string in an event; what is longer is cut and marked with an ellipsis."""
+"""Characters of one string in an event; a longer string is cut and marked with an ellipsis."""
 
 MAX_ITEMS = 1000
 """Elements of one list in an event."""
 
 
 def event(kind: str, fields: Mapping[str, Any], seq: int | None, now: datetime | None = None) -> Event:
-    """An event of that kind, made ready for JSON. ``seq`` is its number in the log; None: the log has lost it."""
+    """An event of a kind, ready for JSON. ``seq`` is its number in the log; None: it is not in the log."""
     time = (now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
     return {
         "v": VERSION,
@@ -33,7 +33,7 @@ def event(kind: str, fields: Mapping[str, Any], seq: int | None, now: datetime |
 
 
 def text(event: Event) -> bytes:
-    """The event as ASCII JSON on one line: no control character, and nothing that some decoder might stumble over."""
+    """The event as ASCII JSON on one line, without control characters."""
     made = json.dumps(event, ensure_ascii=True, separators=(",", ":"), allow_nan=False, default=str)
     return made.replace("\x7f", "\\u007f").encode("ascii")
 

@@ -1,4 +1,4 @@
-"""Which events somebody wants to see: several values for one field mean or, different fields mean and."""
+"""Selects events: several values for one field mean "or", different fields mean "and"."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from distwall.audit.event import Event
 from distwall.policy.language.names import glob_matches
 
 FIELDS = ("event", "peer", "guard", "verdict", "command", "direction", "reason")
-"""What events can be chosen by."""
+"""Fields that a filter can use."""
 
 _GLOBS = frozenset({"peer", "guard"})
 
@@ -17,7 +17,7 @@ class FilterError(ValueError):
 
 
 class EventFilter:
-    """Chooses events by their fields; node names may be globs."""
+    """Selects events by their fields; node names may be globs."""
 
     def __init__(self, wanted: Mapping[str, Iterable[str]], unwanted: Iterable[str] = ()) -> None:
         """``wanted``: values by field; ``unwanted``: ``FIELD=VALUE``. Raises FilterError."""
@@ -30,7 +30,7 @@ class EventFilter:
             self._unwanted.append((name, value))
 
     def matches(self, event: Event) -> bool:
-        """Whether the event is wanted."""
+        """True if the event is wanted."""
         return all(
             any(_is(event, name, value) for value in values) for name, values in self._wanted.items()
         ) and not any(_is(event, name, value) for name, value in self._unwanted)

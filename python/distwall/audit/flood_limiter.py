@@ -1,8 +1,8 @@
-"""Keeps a flood of like events short, and counts exactly what it leaves out.
+"""Keeps a flood of similar events short, and counts exactly how many events are left out.
 
-In each window a source gets a few events through, and all sources together a bounded number. Of the others the last one
-of each kind and reason is kept; it comes out when the window ends, with ``folded`` set to the number of those that it
-stands for. So the number of events plus the sum of their ``folded`` is the number of things that happened.
+In each window a source gets a few events through, and all sources together a bounded number. Of all others, the last
+event of each kind and reason is kept. It comes out when the window ends, with the number of left out events in
+``folded``. So the number of events plus the sum of their ``folded`` is the number of things that happened.
 """
 
 from collections import Counter
@@ -13,10 +13,10 @@ Held = tuple[str, dict[str, Any]]
 
 
 class FloodLimiter:
-    """One flood gate. Windows start with the first event after the one before has ended."""
+    """One flood limiter. A window starts with the first event after the end of the previous window."""
 
     WINDOW = 1.0
-    """Seconds."""
+    """Seconds of a window."""
     PER_SOURCE = 5
     TOTAL = 50
     MAX_HELD = 64
@@ -29,11 +29,11 @@ class FloodLimiter:
 
     @property
     def ends(self) -> float | None:
-        """When the present window ends, on the clock of ``now``; None if there is none."""
+        """End of the present window, on the clock of ``now``; None: there is no window."""
         return self._ends
 
     def admit(self, kind: str, fields: Mapping[str, Any], now: float) -> list[Held]:
-        """Takes one event; returns what is to be recorded now, in order. ``now``: a monotonic clock in seconds."""
+        """Takes one event; returns the events to record now, in order. ``now``: a monotonic clock in seconds."""
         out = self.flush(now)
         if self._ends is None:
             self._ends = now + self.WINDOW
@@ -50,7 +50,7 @@ class FloodLimiter:
         return out
 
     def flush(self, now: float | None = None) -> list[Held]:
-        """What the window that has ended by ``now`` still owes; None ends the window at once."""
+        """Returns the kept events of a window that has ended by ``now``; None ends the window at once."""
         if self._ends is None or (now is not None and now < self._ends):
             return []
         held = list(self._held.values())
@@ -61,7 +61,7 @@ class FloodLimiter:
 
 
 def _host(source: str) -> str:
-    """A source without its port, which is another one in each connection."""
+    """A source without its port, which differs in each connection."""
     if source.startswith("["):
         return source.partition("]")[0][1:]
     return source.partition(":")[0] if source.count(":") == 1 else source

@@ -1,9 +1,9 @@
-"""The audit log: takes events at any rate, writes them in batches from a thread of its own, and says when it can't.
+"""The audit log: takes events at any rate, writes them in batches from a thread of its own, and reports trouble.
 
-All state belongs to the event loop's thread; the writing thread gets one batch at a time and returns it written or not.
-What waits is bounded. If the file can't be written, or so slowly that the bound is reached, the log is in trouble:
-``trouble`` says why, ``on_trouble`` is told, and writing is tried again every second. Events beyond the bound are lost
-and counted, and the first event after the trouble says how many.
+All state belongs to the event loop's thread. The writing thread gets one batch at a time, and returns it written or
+not. Waiting events are bounded. If the file can't be written, or so slowly that the bound is reached, the log is in
+trouble: ``trouble`` is the reason, ``on_trouble`` is called, and the log tries again every second. Events beyond the
+bound are lost and counted, and the first event after the trouble has the count.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class AuditLog:
         rotation: Rotation | None = None,
         say: Callable[[str], None] = _say,
     ) -> None:
-        """Opens the file, whose lines are sealed with ``key``; ``say`` tells the operator of trouble.
+        """Opens the file, whose lines are sealed with ``key``; ``say`` prints trouble for the operator.
 
         Raises OSError.
         """
@@ -58,7 +58,7 @@ class AuditLog:
         self._listeners: list[Callable[[Event], None]] = []
         self._closed = False
         self.trouble: str | None = None
-        """Why events are not being written; None if all is well."""
+        """The reason why the log can't be written; None: all is well."""
         self.on_trouble: Callable[[str], None] | None = None
         """Called once whenever trouble begins, with the reason."""
         if recovery := self._file.recovery:
@@ -72,7 +72,7 @@ class AuditLog:
 
     @property
     def end(self) -> Link:
-        """The last event that was taken: its number, and its hash."""
+        """The last event in the log: its number and its hash."""
         return self._end
 
     def subscribe(self, listener: Callable[[Event], None]) -> None:
@@ -80,11 +80,11 @@ class AuditLog:
         self._listeners.append(listener)
 
     def unsubscribe(self, listener: Callable[[Event], None]) -> None:
-        """Calls it no more."""
+        """Ends the calls to ``listener``."""
         self._listeners.remove(listener)
 
     def record(self, kind: str, **fields: Any) -> None:
-        """Records an event. Never raises and never blocks; the fields are those of ``audit.event``."""
+        """Records an event, with the fields of ``audit.event``. Never raises and never blocks."""
         made = event(kind, fields, self._end.seq + 1)
         line, end = self._seal.line(text(made), self._end)
         full = self._size + self._file.waiting + len(line) > self.MAX_WAITING
@@ -103,7 +103,7 @@ class AuditLog:
         self._schedule(self.BATCH_SECONDS)
 
     async def flush(self) -> bool:
-        """Waits until what was recorded is written; false if that did not succeed."""
+        """Waits until all recorded events are written; false if that failed."""
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -113,7 +113,7 @@ class AuditLog:
         return self.trouble is None
 
     async def close(self) -> None:
-        """Writes what waits and closes the file; events recorded from now on are lost."""
+        """Writes the waiting events and closes the file; later events are lost."""
         if self._closed:
             return
         await self.flush()

@@ -1,7 +1,7 @@
-"""The files behind the audit log: appends whole batches, anchors and rotates them, survives full disks.
+"""The files of the audit log: appends whole batches, anchors and rotates them, and survives full disks.
 
-A file that has grown too large, or too old, is renamed to ``FILE.SEQ``, after the number of its first line, and the
-chain goes on in a new one. Somebody else (logrotate) may rename the file, too: the path is looked at before each batch.
+A file that is too large or too old is renamed to ``FILE.SEQ``, after the number of its first line. The chain goes on in
+a new file. Another program (logrotate) may rename the file, too: each batch begins with a look at the path.
 """
 
 import os
@@ -19,25 +19,25 @@ _DIGITS = 12
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """When a file is full, and how many are kept."""
+    """Limits of a file, and the number of full files to keep."""
 
     size: int | None = None
-    """Bytes; None: however large."""
+    """Bytes of a full file; None: no limit."""
     age: timedelta | None = None
-    """Since its first line; None: however old."""
+    """Time since the first line of a full file; None: no limit."""
     keep: int | None = None
-    """Full files that are kept; None: all."""
+    """Number of full files to keep; None: all."""
 
 
 class InUseError(OSError):
-    """Another process writes this log; the text is fit for users."""
+    """Another process writes this log; the text is for users."""
 
 
 class LogFile:
-    """An append-only log. A batch that could not be written whole is continued, not repeated."""
+    """An append-only log. If a batch can't be written whole, its rest is written later; no byte is repeated."""
 
     def __init__(self, path: Path, seal: Seal | None = None, rotation: Rotation | None = None) -> None:
-        """Opens or makes the files, readable by their owner alone. Raises OSError."""
+        """Opens or makes the files, readable by their owner only. Raises OSError."""
         self.path = path
         self._seal = seal or Seal()
         self._rotation = rotation or Rotation()
@@ -62,9 +62,9 @@ class LogFile:
         self._rest = b"\n" if left.open_line else b""
         self._within = left.open_line
         self.end: Link = left.end
-        """The last line, or what stands in the place of one, when the file was opened."""
+        """The line that the next line follows."""
         self.recovery: Recovery | None = left.recovery
-        """What was found wrong with it."""
+        """Finding about the end of the log when it was opened."""
         self._written = left.end
         self._head = found or Anchor(
             first=left.first.seq if left.first else left.end.seq + 1,
@@ -73,9 +73,9 @@ class LogFile:
         self._first: Line | None = left.first
 
     def write(self, data: bytes, end: Link | None = None) -> None:
-        """Appends what is left of earlier batches, then ``data``, whose last line is ``end``; then anchors it.
+        """Appends the rest of earlier batches, then ``data``, whose last line is ``end``; then anchors them.
 
-        Raises OSError; what is not written then waits for the next call.
+        Raises OSError; unwritten bytes then wait for the next call.
         """
         self._rest += data
         if end is not None:
@@ -93,16 +93,16 @@ class LogFile:
 
     @property
     def waiting(self) -> int:
-        """Bytes that were taken and are not written."""
+        """Number of bytes that are not written yet."""
         return len(self._rest)
 
     @property
     def unfinished(self) -> bool:
-        """Whether something was taken and is not written, or not anchored."""
+        """True if some bytes are not written, or not anchored."""
         return bool(self._rest) or self._head.end != self._written
 
     def close(self) -> None:
-        """Closes the files; what is not written by now is lost."""
+        """Closes the files; unwritten bytes are lost."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -130,7 +130,7 @@ class LogFile:
         self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def _reopen_if_moved(self) -> None:
-        """Follows the path if the file was rotated away from under it."""
+        """Opens a new file if another program has renamed the old one."""
         try:
             here = self.path.stat()
             ours = os.fstat(self._fd)
@@ -185,12 +185,12 @@ class LogFile:
 
 
 def rotated_name(path: Path, seq: int) -> Path:
-    """What a full file is called whose first line is number ``seq``."""
+    """The name of a full file whose first line is number ``seq``."""
     return path.with_name(f"{path.name}.{seq:0{_DIGITS}}")
 
 
 def rotated(path: Path) -> list[Path]:
-    """The full files of a log that distwall itself has renamed, oldest first."""
+    """The full files of a log, as named by distwall itself, oldest first."""
     prefix = path.name + "."
     return sorted(
         each

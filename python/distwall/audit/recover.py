@@ -1,9 +1,9 @@
-"""What a log was left like by the process that wrote it last, and where the chain goes on.
+"""Finds where a log goes on, after the process that wrote it last.
 
-A process that was killed, or a machine that lost power, may leave half a line, and lines that the anchor does not yet
-speak of. Both are ordinary, and noted in the first line that comes next (`audit_recovered`): the chain goes on behind
-the last whole line, and the noted number of bytes between the two is no line. Anything else means that somebody was
-here; that is noted, too, and the chain goes on where the anchor says, so that the break stays to be seen.
+A killed process, or a machine that lost power, may leave half a line, and whole lines behind the anchor. Both are
+ordinary. The next line notes them (`audit_recovered`): the chain goes on behind the last whole line, and the number of
+bytes between the two lines is noted. Any other state means that somebody changed the log. The next line notes that,
+too, but the chain goes on at the anchor, so that the break stays visible.
 """
 
 import hashlib
@@ -18,35 +18,35 @@ from distwall.audit.chain import START, Line, Link, Seal, parse
 Reason = Literal["torn", "unanchored", "cut", "altered", "no_anchor", "unreadable"]
 
 HARMLESS = frozenset({"torn", "unanchored"})
-"""The reasons that a killed process has; all others are tampering, or a mishap that can't be told from it."""
+"""Reasons that a killed process explains. All others are tampering, or an accident that looks the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What was found wrong with the end of a log."""
+    """Finding about the end of a log."""
 
     reason: Reason
     detail: str
     torn_bytes: int = 0
-    """So many bytes behind the last whole line are no line, the line end that was put behind them included."""
+    """Number of bytes behind the last whole line, with the line end that distwall put behind them."""
     torn_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """How a log goes on."""
+    """The place where a log goes on."""
 
     end: Link
-    """What the next line follows."""
+    """The line that the next line follows."""
     first: Line | None
-    """The file's first line; None if it has none that can be read."""
+    """The file's first line; None: it can't be read."""
     open_line: bool
-    """The last line has no line end."""
+    """True if the last line has no line end."""
     recovery: Recovery | None
 
 
 def examine(fd: int, head: Anchor | None, *, head_is_new: bool, seal: Seal) -> Left:
-    """Looks at the file ``fd`` of a log with that anchor; None: its anchor can't be read, or is new."""
+    """Looks at the file ``fd`` of a log with that anchor; None: the anchor is new or can't be read."""
     size = os.fstat(fd).st_size
     if size == 0:
         if head is None and not head_is_new:
@@ -66,7 +66,7 @@ def examine(fd: int, head: Anchor | None, *, head_is_new: bool, seal: Seal) -> L
 
 
 def _last(data: mmap.mmap, size: int, seal: Seal) -> tuple[Line | None, int]:
-    """The last line that is whole and sealed, and where it ends: behind the file's end if its line end is missing."""
+    """The last whole and sealed line, and the offset of its end: behind the file's end if its line end is missing."""
     end = size
     if data[size - 1 : size] != b"\n":
         start = data.rfind(b"\n") + 1

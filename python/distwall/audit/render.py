@@ -18,7 +18,7 @@ _SHOWN_APART = frozenset({"v", "seq", "time", "event", "peer", "guard", "folded"
 
 
 def describe(event: Event) -> Text:
-    """One line about an event; nothing that a peer named can move the cursor or colour the screen."""
+    """One line about an event. Names from peers can't move the cursor or colour the screen."""
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(str(event.get("time", ""))[11:19], "dim")
     if event.get("event") == "refused":

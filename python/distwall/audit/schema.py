@@ -1,8 +1,7 @@
-"""The schema of events: every kind that distwall records, and what each field means.
+"""The schema of events: every kind that distwall records, and the meaning of each field.
 
-This is the one source: ``docs/events.md`` and ``docs/events.schema.json`` are made from it (``make pages``), and the
-tests hold every event that any part of distwall records against it. Kinds and fields may be added within a version;
-whatever reads events has to pass over what it doesn't know.
+``docs/events.md`` and ``docs/events.schema.json`` are made from it (``make pages``). The tests hold every recorded
+event against it. Kinds and fields may be added within a version: readers of events have to ignore unknown fields.
 """
 
 from functools import reduce
@@ -22,38 +21,38 @@ Folded = Annotated[
 
 
 class Base(BaseModel):
-    """What every event has."""
+    """Fields of every event."""
 
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
     v: Literal[1]
     """The version of this schema."""
     seq: Annotated[int, Field(ge=1)] | None
-    """Its number in the log, without gaps; null on the live stream where the log could not take it."""
+    """Number of the event in the log, without gaps; null on the live stream if the log could not take it."""
     time: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
     """RFC 3339, UTC, milliseconds."""
     prev: Digest | None = None
-    """In the log: the ``hash`` of the line before."""
+    """In the log: the ``hash`` of the previous line."""
     hash: Digest | None = None
     """In the log: SHA-256, or HMAC with a key, of the line up to here."""
 
 
 class RuleRef(BaseModel):
-    """A rule, and where it is written."""
+    """A rule, and the place where it is written."""
 
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
     text: str
-    """As written."""
+    """The rule as written."""
     where: str
-    """``entry``, ``table NAME``, ``defaults``, or at run time."""
+    """``entry``, ``table NAME``, ``defaults``, or ``run time``."""
     file: str
     line: int
     column: int
 
 
 class Start(Base):
-    """distwall serves."""
+    """distwall has started."""
 
     event: Literal["start"]
     policy: str
@@ -63,7 +62,7 @@ class Start(Base):
 
 
 class Stop(Base):
-    """distwall ends in order."""
+    """distwall has stopped in good order."""
 
     event: Literal["stop"]
 
@@ -73,11 +72,11 @@ class Register(Base):
 
     event: Literal["register"]
     guard: str
-    """The part of its name before ``@``."""
+    """The part of the node's name before ``@``."""
     port: int
-    """The node's own."""
+    """The port of the node itself."""
     listening: int | None
-    """Where peers reach it."""
+    """The addresses where peers reach it."""
 
 
 class Unregister(Base):
@@ -89,7 +88,7 @@ class Unregister(Base):
 
 
 class Exposed(Base):
-    """A guarded node has registered that peers could reach past distwall."""
+    """A guarded node has registered, and peers could reach it past distwall."""
 
     event: Literal["exposed"]
     guard: str
@@ -97,7 +96,7 @@ class Exposed(Base):
 
 
 class ListenFailed(Base):
-    """No port could be had for peers of a guarded node."""
+    """No port is free for peers of a guarded node."""
 
     event: Literal["listen_failed"]
     guard: str
@@ -109,20 +108,20 @@ class Connect(Base):
 
     event: Literal["connect"]
     peer: str
-    """The name that it proved."""
+    """The name that the peer has proved."""
     guard: str
     source: str
-    """The address that it came from, or was dialled at."""
+    """The address that the peer came from, or was dialled at."""
     opened_by: Side
-    """Who dialled."""
+    """The side that dialled."""
     tls: bool
     certificate: str | None
-    """The names in the certificate that it has shown."""
+    """The names in the certificate that the peer has shown."""
     entry: str
-    """The ``node`` of the entry that applies."""
+    """The ``node`` of the entry for this peer."""
     visible: bool
     flags: str
-    """The capabilities that both sides have, in hexadecimal."""
+    """The capabilities of both sides, in hexadecimal."""
 
 
 class Disconnect(Base):
@@ -134,12 +133,12 @@ class Disconnect(Base):
     source: str
     reason: str
     seconds: float
-    """How long it was open."""
+    """Time that the channel was open."""
     folded: Folded
 
 
 class Refused(Base):
-    """A command was refused; or would have been, or wouldn't (reasons ``audit:...`` and ``shadow:...``)."""
+    """A command was refused, or is reported on trial (reasons ``audit:...`` and ``shadow:...``)."""
 
     event: Literal["refused"]
     peer: str
@@ -147,27 +146,27 @@ class Refused(Base):
     direction: Direction
     """``inbound``: from the peer to the guarded node."""
     command: str | None
-    """One of the 14 commands; null if it could not even be read."""
+    """One of the 14 commands; null if it can't be read."""
     target: str | None
-    """The registered name or ``M:F/A`` that it was about."""
+    """The registered name or ``M:F/A`` that the command is for."""
     verdict: Literal["accept", "deny", "drop"]
     """``accept`` only from a shadow policy."""
     rule: RuleRef | None
-    """The rule that decided; null where none did."""
+    """The rule that decided; null if no rule did."""
     reason: str
-    """``rule``, ``default`` (nothing spoke), ``otp_internal``, ``third_node``, ``funs``, ``spoofed``,
-    ``stale_target``, ``handler``, or ``limit:NAME``. ``audit:REASON``: it passed, on trial. ``shadow:VERDICT``: the
-    shadow policy would have decided otherwise; verdict and rule are its own."""
+    """``rule``, ``default`` (no rule matched), ``otp_internal``, ``third_node``, ``funs``, ``spoofed``,
+    ``stale_target``, ``handler``, or ``limit:NAME``. ``audit:REASON``: the command passed, on trial.
+    ``shadow:VERDICT``: the shadow policy would decide differently; ``verdict`` and ``rule`` are its own."""
     folded: Folded
 
 
 class HandshakeRefused(Base):
-    """A handshake was refused; [what the reasons mean](running.md#when-a-peer-cant-connect)."""
+    """A handshake was refused; [the reasons](running.md#when-a-peer-cant-connect)."""
 
     event: Literal["handshake_refused"]
     source: str
     peer: str | None
-    """The name that it claimed, if it came so far."""
+    """The name that the peer claimed, if any."""
     guard: str | None
     opened_by: Side
     reason: str
@@ -186,14 +185,14 @@ class EpmdRefused(Base):
 
 
 class CertificateLoaded(Base):
-    """Certificates were read anew, and hold from now on."""
+    """Certificates were loaded again, and are in force from now on."""
 
     event: Literal["certificate_loaded"]
     files: list[str]
 
 
 class CertificateRefused(Base):
-    """Certificates have changed and can't be used; the old ones stay in force."""
+    """Certificates have changed and can't be used; the old certificates stay in force."""
 
     event: Literal["certificate_refused"]
     files: list[str]
@@ -202,15 +201,15 @@ class CertificateRefused(Base):
 
 
 class Setting(Base):
-    """Something was set, or unset, at run time."""
+    """A setting was made, or removed, at run time."""
 
     event: Literal["setting"]
     actor: str
-    """Who: ``unix:USER``, ``token:NAME``, a node, or empty."""
+    """The caller: ``unix:USER``, ``token:NAME``, a node, or empty."""
     set: str | None = None
     unset: str | None = None
     persist: bool
-    """Whether it outlives this process."""
+    """True if the setting survives a restart."""
 
 
 class PolicyChanged(Base):
@@ -221,33 +220,33 @@ class PolicyChanged(Base):
     policy: str
     """The file."""
     changes: list[str]
-    """What changes, in lines with ``+`` and ``-``. Of cookies, only that they have changed."""
+    """Changed lines, with ``+`` and ``-``. A changed cookie is mentioned, never shown."""
 
 
 class PolicyRefused(Base):
-    """A policy can't be put in force; the one before stays."""
+    """A policy has errors; the previous policy stays in force."""
 
     event: Literal["policy_refused"]
     actor: str
     policy: str
     """The file."""
     problems: list[str]
-    """What is wrong with it; at most 20."""
+    """Errors of the policy, at most 20."""
 
 
 class PolicyOnTrial(Base):
-    """Another policy is in force, and goes away by itself unless somebody confirms it."""
+    """Another policy is in force on trial, and ends by itself unless somebody confirms it."""
 
     event: Literal["policy_on_trial"]
     actor: str
     revision: str
     """A short name for the text of the policy."""
     confirm_within: float
-    """Seconds."""
+    """Seconds until the trial ends."""
 
 
 class PolicyConfirmed(Base):
-    """The policy that was on trial stays."""
+    """The policy on trial stays in force."""
 
     event: Literal["policy_confirmed"]
     actor: str
@@ -260,7 +259,7 @@ class PolicyRolledBack(Base):
     event: Literal["policy_rolled_back"]
     actor: str
     revision: str
-    """The one that is in force now."""
+    """The revision that is in force again."""
     reason: str
 
 
@@ -269,12 +268,12 @@ class _Grant(Base):
     """The peer."""
     table: str
     guard: str | None
-    """The one guarded node that it is for; null: all."""
+    """The guarded node that the grant is for; null: all."""
     seconds: float
     reason: str
-    """As given by who granted it."""
+    """The reason given with the grant."""
     actor: str
-    """Who granted it."""
+    """The caller that gave the grant."""
     given: str
     until: str
 
@@ -291,7 +290,7 @@ class GrantRevoked(_Grant):
 
     event: Literal["grant_revoked"]
     by: str
-    """Who ended it."""
+    """The caller that ended it."""
 
 
 class GrantExpired(_Grant):
@@ -309,11 +308,11 @@ class HandlerFailed(Base):
     command: str
     target: str
     detail: str
-    """What went wrong."""
+    """The error."""
 
 
 class FunRefused(Base):
-    """A message carried a fun that the policy does not let run, so it was denied."""
+    """A message carried a fun that the policy does not accept, so it was denied."""
 
     event: Literal["fun_refused"]
     peer: str
@@ -321,11 +320,11 @@ class FunRefused(Base):
     command: str
     target: str
     detail: str
-    """What in the fun is not accepted: a call, or what can't be read."""
+    """The part of the fun that is not accepted: a call, or code that can't be read."""
 
 
 class TokenIssued(Base):
-    """A token was made with which a peer can raise its own access, once."""
+    """A token was made, with which a peer can raise its own access once."""
 
     event: Literal["token_issued"]
     node: str
@@ -333,11 +332,11 @@ class TokenIssued(Base):
     seconds: float
     reason: str
     actor: str
-    """Who asked for it."""
+    """The caller that made it."""
 
 
 class TokenRefused(Base):
-    """A peer has shown a token that does not hold."""
+    """A peer has shown a token that is not valid."""
 
     event: Literal["token_refused"]
     peer: str
@@ -347,73 +346,74 @@ class TokenRefused(Base):
 
 
 class ShadowChanged(Base):
-    """A candidate for the policy is judged by beside it from now on, or no longer."""
+    """A shadow policy judges beside the policy from now on, or no longer."""
 
     event: Literal["shadow_changed"]
     actor: str
     revision: str | None
-    """Null: there is none any more."""
+    """The revision of the shadow policy; null: it was removed."""
 
 
 class StateTrouble(Base):
-    """What was set at run time can't be saved."""
+    """Settings made at run time can't be saved."""
 
     event: Literal["state_trouble"]
     detail: str
 
 
 class ApiCall(Base):
-    """Somebody has called a function of the HTTP API that changes something."""
+    """A function of the HTTP API was called that can change something."""
 
     event: Literal["api_call"]
     actor: str
-    """Who: ``unix:USER``, ``token:NAME``."""
+    """The caller: ``unix:USER``, ``token:NAME``."""
     function: str
     arguments: dict[str, Any]
     error: str | None
-    """Why it was refused; null: it was done."""
+    """The reason for a refusal; null: done."""
 
 
 class ApiRefused(Base):
-    """A request to the HTTP API was refused before it was looked at."""
+    """A request to the HTTP API was refused before it was read."""
 
     event: Literal["api_refused"]
     source: str
     actor: str | None
-    """Null: nobody that is known."""
+    """The caller; null: unknown."""
     method: str
     path: str
     reason: Literal["token", "role", "host", "origin"]
-    """``token``: none, or none that holds; ``role``: not enough; ``host``, ``origin``: a browser was led here."""
+    """``token``: missing or not valid; ``role``: not sufficient; ``host``, ``origin``: sent by a browser for another
+    site."""
     folded: Folded
 
 
 class CallerConnect(Base):
-    """A node has connected to distwall's own, to call the runtime API from Erlang."""
+    """A node has connected to distwall's own node, to call the runtime API from Erlang."""
 
     event: Literal["caller_connect"]
     node: str
-    """The name that it proved."""
+    """The name that the node has proved."""
     role: Literal["guard", "operator"]
-    """Whether it is a guarded node, which may touch its own channels, or an operator's, which may touch all."""
+    """A guarded node may touch its own channels, an operator's node all channels."""
 
 
 class CallerDisconnect(Base):
-    """A node that could call the runtime API is gone."""
+    """A node with access to the runtime API has disconnected."""
 
     event: Literal["caller_disconnect"]
     node: str
     reason: str
-    """``closed``, or why distwall hung up."""
+    """``closed``, or the reason why distwall hung up."""
 
 
 class CallerRefused(Base):
-    """A node could not connect to distwall's own, or was cut off for what it sent."""
+    """A node could not connect to distwall's own node, or was cut off for an invalid message."""
 
     event: Literal["caller_refused"]
     source: str
     node: str | None
-    """The name that it claimed, if it came so far."""
+    """The name that the node claimed, if any."""
     reason: str
     """``bad_cookie``, ``not_guarded`` (and [control] has no cookie), ``malformed``, ``timeout``, ``flood``, ..."""
     detail: str
@@ -421,7 +421,7 @@ class CallerRefused(Base):
 
 
 class CallFailed(Base):
-    """distwall itself has failed at a call of the runtime API from Erlang; nothing else is affected."""
+    """A call of the runtime API from Erlang met an error in distwall; the channels are not affected."""
 
     event: Literal["call_failed"]
     node: str
@@ -435,37 +435,37 @@ class TokensChanged(Base):
 
     event: Literal["tokens_changed"]
     added: list[str]
-    """Their names."""
+    """Names of the new tokens."""
     removed: list[str]
 
 
 class AuditResumed(Base):
-    """The log is written again."""
+    """The log can be written again."""
 
     event: Literal["audit_resumed"]
     reason: str
-    """Why it could not be written."""
+    """The reason why it could not be written."""
     lost: Annotated[int, Field(ge=0)]
-    """Events that are not in it."""
+    """Number of events that are not in the log."""
 
 
 class AuditRecovered(Base):
-    """What was wrong with the end of the log when distwall started; [what that means](audit.md#after-a-crash)."""
+    """The end of the log was not in order when distwall started; [the reasons](audit.md#after-a-crash)."""
 
     event: Literal["audit_recovered"]
     reason: Literal["torn", "unanchored", "cut", "altered", "no_anchor", "unreadable"]
     detail: str
     torn_bytes: Annotated[int, Field(ge=0)]
-    """So many bytes before this line are no line."""
+    """Number of bytes before this line that are not a line."""
     torn_sha256: Digest | None
 
 
 class EventsDropped(Base):
-    """On the live stream only: who reads it was too slow."""
+    """On the live stream only: the reader was too slow."""
 
     event: Literal["events_dropped"]
     dropped: Annotated[int, Field(ge=1)]
-    """So many events were left out here."""
+    """Number of events left out here."""
 
 
 KINDS: tuple[type[Base], ...] = (
@@ -515,7 +515,7 @@ _ADAPTER: TypeAdapter[Any] = TypeAdapter(Annotated[_ANY, Field(discriminator="ev
 
 
 def validate(event: Event) -> None:
-    """Raises ValueError, saying what is wrong, for an event that is not of the schema."""
+    """Raises ValueError, with the reason, for an event that is not in the schema."""
     _ADAPTER.validate_python(event)
 
 

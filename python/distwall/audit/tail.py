@@ -14,7 +14,7 @@ POLL_SECONDS = 0.2
 
 
 def last(path: Path, count: int, chosen: EventFilter) -> tuple[list[Event], int]:
-    """The last ``count`` events that are wanted, oldest first, and the number of the last line there is.
+    """The last ``count`` selected events, oldest first, and the number of the log's last line.
 
     Raises OSError.
     """
@@ -36,7 +36,7 @@ def last(path: Path, count: int, chosen: EventFilter) -> tuple[list[Event], int]
 
 
 def follow(path: Path, seq: int, chosen: EventFilter) -> Iterator[Event]:
-    """The wanted events behind line ``seq``, for ever, as they are written. Raises OSError."""
+    """The selected events behind line ``seq``, for ever, as they are written. Raises OSError."""
     while True:
         for file in _since(path, seq):
             for event in _events(file):

@@ -1,4 +1,4 @@
-"""Checks a log: its chain over all files, where it starts, and how far it goes."""
+"""Checks a log: its chain over all files, its start and its end."""
 
 import gzip
 import hashlib
@@ -15,22 +15,22 @@ from distwall.audit.log_file import rotated
 from distwall.audit.recover import HARMLESS
 
 MAX_LINE = 1 << 24
-"""Bytes of what is read as one line."""
+"""Most bytes of one line."""
 
 MAX_FINDINGS = 1000
-"""More are counted, not told."""
+"""Most findings in a report; all others are only counted."""
 
 _ANCHOR_TIMEOUT = 5.0
-"""Seconds in which a distwall that runs anchors what it has written."""
+"""Seconds in which a running distwall anchors new lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Something that is not as it was written."""
+    """A place where the log differs from the log as written."""
 
     file: str
     line: int | None
-    """Counted from 1; None: the file as a whole."""
+    """Number of the line in the file, from 1; None: the file as a whole."""
     what: str
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Mismatch:
 
 @dataclass
 class Report:
-    """What came out."""
+    """Result of a check."""
 
     files: list[str] = field(default_factory=list)
     lines: int = 0
@@ -49,21 +49,21 @@ class Report:
     """The last line. Written down elsewhere, it anchors the log for a later check."""
     findings: list[Mismatch] = field(default_factory=list)
     more: int = 0
-    """Findings that were too many to tell."""
+    """Number of further findings."""
     notes: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
-        """Whether the log is whole and as it was written."""
+        """True if the log is whole and unchanged."""
         return not self.findings
 
 
 class UnreadableError(Exception):
-    """A file that can't be read; the text says why."""
+    """A file can't be read; the text says why."""
 
 
 def log_files(path: Path) -> list[Path]:
-    """The files of the log at ``path``: what distwall has rotated, then the one that is written."""
+    """The files of the log at ``path``: the rotated files, then the file in use."""
     return [*rotated(path), *([path] if path.exists() else [])]
 
 
@@ -75,11 +75,10 @@ def verify(
     anchors: Sequence[Link] = (),
     start: int | None = None,
 ) -> Report:
-    """Checks the lines of ``files``, in the order of the chain whatever theirs is.
+    """Checks the lines of ``files``, in the order of the chain.
 
-    ``log`` is the path that distwall writes, whose anchor is beside it; None: there is no anchor but ``anchors``, lines
-    that have to be there. ``start``: the number of the first line; None: as the anchor says, else 1.
-    Raises UnreadableError.
+    ``log`` is the path of the log, with an anchor beside it; None: there are only ``anchors``, lines that the log has
+    to contain. ``start`` is the number of the first line; None: as in the anchor, else 1. Raises UnreadableError.
     """
     seal = seal or Seal()
     check = _Check(seal, anchors)
@@ -110,7 +109,7 @@ def _read_head(log: Path, seal: Seal, check: "_Check") -> Anchor | None:
 
 
 def _look_behind(check: "_Check", log: Path, seal: Seal, head: Anchor) -> None:
-    """Lines behind the anchor: a distwall that runs is about to anchor them."""
+    """Checks lines behind the anchor, which a running distwall is about to anchor."""
     last = check.report.last
     if last is None or last.seq <= head.seq:
         return
@@ -129,7 +128,7 @@ def _look_behind(check: "_Check", log: Path, seal: Seal, head: Anchor) -> None:
 
 
 def _in_order(files: Sequence[Path]) -> list[Path]:
-    """The files by their first line; those without one stay where they are named, at the end."""
+    """The files sorted by their first line; files without a line keep their place at the end."""
 
     def number(path: Path) -> int:
         with _open(path) as file:
@@ -173,7 +172,7 @@ class _Check:
         self._any_fits = False
 
     def begin(self, before: Link, *, exact: bool) -> None:
-        """The first line follows ``before``; unless it has to ``exact``ly, the log may go back further."""
+        """Checks the first line, which follows ``before``; unless ``exact``, the log may begin earlier."""
         self._expected = before
         self._exact = exact
 

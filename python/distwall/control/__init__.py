@@ -1,6 +1,6 @@
 """Control: the one ``Firewall`` object that knows the rules in force, the open channels and the counters.
 
-``Rulebook`` puts together the policy file, what was set at run time (``RunTime``) and what is granted (``Grants``).
+``Rulebook`` puts together the policy file, settings made at run time (``RuntimeSettings``) and grants (``Grants``).
 ``Firewall`` has the functions of the runtime API; HTTP, Erlang and the command line are thin fronts on it.
 """
 

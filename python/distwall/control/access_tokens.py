@@ -1,7 +1,8 @@
 """Tokens with which a peer raises its own access: signed, expiring, each for one peer, one table, and one use.
 
-A token is a JSON web token (HS256). Its key is in a file beside the state, made at the first use; who has the key can
-make tokens. That a token was used is saved before what it grants holds, and kept until the token would have expired.
+A token is a JSON web token (HS256). Its key is in a file beside the state, made at the first use: a program that can
+read the key can make tokens. The use of a token is saved before its grant takes effect, and kept until the token would
+have expired.
 """
 
 import os
@@ -17,16 +18,16 @@ from distwall.control.errors import BadCallError, ControlError, UnsafeStateError
 
 ALGORITHM = "HS256"
 MAX_VALID = 7 * 24 * 3600
-"""Seconds that a token may wait to be used."""
+"""Most seconds between making a token and using it."""
 
 
 class InvalidTokenError(ControlError):
-    """A token that does not hold; the text says why, and is not for who has shown it."""
+    """A token is not valid; the text says why, and is not for the peer that has shown it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a token gives."""
+    """Contents of a token."""
 
     id: str
     table: str
@@ -34,11 +35,11 @@ class Access:
     reason: str
     issued_by: str
     until: float
-    """Until when it may be used: seconds since 1970."""
+    """Last time for its use: seconds since 1970."""
 
 
 class AccessTokens:
-    """Makes tokens and takes them."""
+    """Makes and checks tokens."""
 
     def __init__(self, key_file: Path) -> None:
         self._key_file = key_file
@@ -46,7 +47,7 @@ class AccessTokens:
         self._used: dict[str, float] = {}
 
     def issue(self, node: str, table: str, seconds: float, reason: str, *, actor: str, valid: float) -> str:
-        """A token that gives ``node`` ``table`` for so many seconds, if it is shown within ``valid`` seconds."""
+        """Makes a token: if ``node`` shows it within ``valid`` seconds, it has ``table`` for ``seconds``."""
         if not 0 < valid <= MAX_VALID:
             raise BadCallError(f"{valid:g} seconds to use it; give more than 0 and at most {MAX_VALID}")
         now = time.time()
@@ -64,7 +65,7 @@ class AccessTokens:
         return jwt.encode(claims, self._secret(), ALGORITHM)
 
     def read(self, node: str, token: str) -> Access:
-        """What a token gives that ``node`` shows. Raises TokenError if it doesn't hold, or was used before."""
+        """Reads a token shown by ``node``. Raises InvalidTokenError if it is not valid for it, or was used before."""
         try:
             claims = jwt.decode(
                 token,
@@ -89,20 +90,20 @@ class AccessTokens:
         return access
 
     def use(self, access: Access) -> None:
-        """From now on it was used."""
+        """Marks a token as used."""
         self._used[access.id] = access.until
 
     def unuse(self, access: Access) -> None:
-        """It was not used after all."""
+        """Undoes `use`."""
         self._used.pop(access.id, None)
 
     def used(self, now: float) -> dict[str, float]:
-        """Those that must not be taken again, and until when they would hold."""
+        """Used tokens by id, each with its last time."""
         self._used = {token: until for token, until in self._used.items() if until > now}
         return dict(self._used)
 
     def restore(self, used: dict[str, float]) -> None:
-        """Takes up what an earlier process has noted."""
+        """Marks tokens as used that an earlier process has saved."""
         self._used.update(used)
 
     def _secret(self) -> bytes:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from distwall._core import Policy as CorePolicy
 
 Received = tuple["list[bytes | memoryview]", bytes | None, "list[Event] | None", str | None]
-"""For the guarded node, for the peer, what is to be recorded, and why the channel ends."""
+"""Bytes for the guarded node, bytes for the peer, events to record, and the reason why the channel ends."""
 
 
 class RefusedChannelError(Exception):
@@ -29,7 +29,7 @@ class PeerInfo:
     peer: str
     guard: str
     entry: str
-    """The ``node`` of the entry that applies."""
+    """The ``node`` of the peer's entry."""
     visible: bool
     source: str
     opened_by: Side
@@ -37,7 +37,7 @@ class PeerInfo:
     certificate: str | None
     """The names in the certificate that the peer has shown."""
     since: str
-    """When the channel was opened: RFC 3339, UTC."""
+    """Time when the channel was opened: RFC 3339, UTC."""
     accept: int
     """Commands of the peer, over all its channels and reconnects."""
     deny: int
@@ -50,39 +50,39 @@ class PeerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a channel judges by: the compiled rules, the rules that their ids stand for, and who is asked besides."""
+    """The base of a channel's verdicts: compiled rules, the rules behind their ids, and questions to ask besides."""
 
     core: "CorePolicy"
     rules: Callable[[int], Rule]
     outbound: "CorePolicy | None" = None
-    """About what the guarded node sends; None: it passes."""
+    """Rules for commands of the guarded node; None: all pass."""
     shadow: "CorePolicy | None" = None
-    """A candidate's rules, which are judged by beside the others."""
+    """Rules of the shadow policy."""
     shadow_rules: Callable[[int], Rule] | None = None
     audit: bool = False
-    """Whether what the rules refuse passes and is recorded."""
+    """True if commands that the rules refuse pass and are recorded."""
     hooks: "Hooks | None" = None
 
     def settings(self) -> dict[str, Any]:
-        """What the core takes beside the rules."""
+        """The core's settings besides the rules."""
         return {"policy_out": self.outbound, "shadow": self.shadow, "audit": self.audit, "hooks": self.hooks}
 
 
 class Owner(Protocol):
-    """What a channel tells about itself."""
+    """Receiver of a channel's reports."""
 
     def record(self, kind: str, **fields: Any) -> None:
         """Puts an event on the stream."""
 
     def forget(self, handle: "ChannelHandle") -> None:
-        """The channel has ended."""
+        """Drops a channel that has ended."""
 
     def asked(self, handle: "ChannelHandle", asks: "list[Ask]") -> None:
-        """Commands wait for answers."""
+        """Takes questions of commands that wait for answers."""
 
 
 class ChannelHandle:
-    """One open channel: the core's ``Channel``, and where its refusals and its end are told."""
+    """One open channel: the core's ``Channel``, and the receivers of its refusals and its end."""
 
     def __init__(
         self,
@@ -111,9 +111,9 @@ class ChannelHandle:
         self.certificate = certificate
         self.since = datetime.now(UTC)
         self.asks = judgement.hooks is not None
-        """Whether the core may have questions."""
+        """True if the core may have questions."""
         self.carry_out: Callable[[Received], None] = lambda _: None
-        """Does what the core says is to be done, as if the peer had sent something; the gateway sets it."""
+        """Carries out an outcome of the core, as if the peer had sent bytes; the gateway sets it."""
         self._judgement = judgement
         self._limited_by = entry
         self._owner = owner
@@ -129,28 +129,28 @@ class ChannelHandle:
             self.asks = judgement.hooks is not None
 
     def keep_limits(self) -> None:
-        """Keeps the limits of its entry, which may be another one now, from the next command on."""
+        """Applies the limits of the channel's entry, as the policy has it now, from the next command on."""
         old, self._limited_by = self._limited_by, self.entry
         if (old.limits, old.on_limit) != (self.entry.limits, self.entry.on_limit):
             self.core.set_limits(self.entry.limits, close_on_limit=self.entry.on_limit == "close")
 
     def waits(self, ticket: int) -> bool:
-        """Whether a command waits for the answer to that question."""
+        """True if a command waits for the answer to that question."""
         return self._open and self.core.waits(ticket)
 
     def take_asks(self) -> None:
-        """Takes the questions that the core has put. To be called after each of its answers while `asks` says so."""
+        """Takes the core's questions. Call it after each of the core's answers while `asks` is true."""
         if found := self.core.asks():
             self._owner.asked(self, found)
 
     def answer(self, ticket: int, verdict: "Verdict", payload: bytes | None = None) -> None:
-        """Answers a question, or gives up on it; what comes of it is carried out at once."""
+        """Answers a question, or gives up on it; the outcome is carried out at once."""
         if self._open:
             self.carry_out(self.core.answer(ticket, verdict, payload, time.monotonic()))
             self.take_asks()
 
     def tell_peer(self, control: bytes, payload: bytes | None = None) -> None:
-        """Sends the peer something that distwall itself has to say."""
+        """Sends the peer a message of distwall itself."""
         if self._open:
             self.carry_out(([], self.core.made_up(control, payload), None, None))
 
@@ -182,7 +182,7 @@ class ChannelHandle:
             self._close(reason)
 
     def closed(self, reason: str) -> None:
-        """The channel has ended. Only the first call counts."""
+        """Notes the end of the channel. Only the first call counts."""
         if not self._open:
             return
         self._open = False

@@ -1,4 +1,4 @@
-"""The open channels, and what outlives them: counters, budgets, the event stream. What the gateway talks to."""
+"""The open channels, and their counters, budgets and events, which last longer. The gateway talks to this class."""
 
 import abc
 import asyncio
@@ -56,10 +56,9 @@ class Channels(abc.ABC):
         certificate: str | None = None,
         close: Callable[[str], None],
     ) -> ChannelHandle:
-        """A channel for a handshake that succeeded. ``close`` is called, with the reason, when it must end.
+        """Opens a channel after a handshake. ``close`` is called, with the reason, when the channel must end.
 
-        Raises RefusedChannelError while nothing may pass because it couldn't be recorded, and where the entry has no
-        room for one more name.
+        Raises RefusedChannelError while the audit log can't be written, and if the entry has no room for one more name.
         """
         if self.audit.trouble is not None and self.policy.audit.on_full == "deny":
             raise RefusedChannelError("the audit log can't be written")
@@ -123,10 +122,10 @@ class Channels(abc.ABC):
 
     @abc.abstractmethod
     def asked(self, handle: ChannelHandle, asks: "list[Ask]") -> None:
-        """Commands wait for answers."""
+        """Takes questions of commands that wait for answers."""
 
     def forget(self, handle: ChannelHandle) -> None:
-        """A channel has ended (the handle calls this)."""
+        """Drops a channel that has ended (the handle calls this)."""
         self._channels.discard(handle)
         self._connected[handle.peer] -= 1
         if not self._connected[handle.peer]:
@@ -142,7 +141,7 @@ class Channels(abc.ABC):
         detail: str = "",
         opened_by: Side = "peer",
     ) -> None:
-        """A handshake was refused. A flood of these is folded."""
+        """Records a refused handshake. A flood of these is folded."""
         self._fold(
             "handshake_refused",
             source=source,
@@ -154,25 +153,25 @@ class Channels(abc.ABC):
         )
 
     def notice(self, kind: str, **fields: Any) -> None:
-        """Something happened that is worth recording. A flood of refusals (``..._refused``) is folded."""
+        """Records an event. A flood of refusals (``..._refused``) is folded."""
         if kind.endswith("_refused"):
             self._fold(kind, **fields)
         else:
             self.audit.record(kind, **fields)
 
     def knows(self, peer: str) -> bool:
-        """Whether the peer has been connected since the start (and was not forgotten among very many)."""
+        """True if the peer was connected since the start (and not forgotten among very many)."""
         return peer in self._counters
 
     def close(self) -> None:
-        """Records what is still held back. The channels are the gateway's to close."""
+        """Records all folded events. The gateway closes the channels."""
         if self._fold_timer:
             self._fold_timer.cancel()
             self._fold_timer = None
         self._record_folded(None)
 
     def _refresh(self) -> None:
-        """After a change: every channel judges by what holds now, and keeps its limits, from its next command on."""
+        """Applies changed rules and limits to every channel, from its next command on."""
         self.rulebook.changed()
         for handle in self._channels:
             handle.keep_limits()
@@ -187,7 +186,7 @@ class Channels(abc.ABC):
         return known[1]
 
     def _guard_budget(self, guard: str, creation: int) -> Budget:
-        """What those of all entries stand beside."""
+        """The atom budget shared by all peers of this guarded node."""
         known = self._guard_budgets.get(guard)
         if known is None or known[0] != creation:
             known = (creation, Budget())
@@ -240,7 +239,7 @@ class Channels(abc.ABC):
 
 
 def disturbs(old: Entry, new: Entry, source: str) -> str | None:
-    """Why a channel that was opened under ``old`` can't go on under ``new``; None if it can."""
+    """The reason why a channel opened under ``old`` can't go on under ``new``; None if it can."""
     if old is new:
         return None
     if old.cookie != new.cookie:

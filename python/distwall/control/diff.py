@@ -1,4 +1,4 @@
-"""What a change of the policy changes, line by line, for the event stream."""
+"""Changes between two policies, line by line, for the event stream."""
 
 from collections.abc import Iterator
 from difflib import unified_diff
@@ -11,7 +11,7 @@ MAX_LINES = 200
 
 
 def difference(old: Policy, new: Policy) -> list[str]:
-    """Lines with `+` and `-`; cookies never stand in them, only that one has changed. Long ones are cut, and say so."""
+    """Lines with `+` and `-`. A changed cookie is mentioned, never shown; long lines are cut, with a mark."""
     lines = [
         line.rstrip("\n")
         for line in unified_diff(list(_lines(old)), list(_lines(new)), n=0, lineterm="")

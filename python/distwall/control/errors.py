@@ -1,17 +1,17 @@
-"""What can be wrong with a call of the runtime API. Each is one line: what, where, what to do."""
+"""Errors of calls of the runtime API. Each is one line: what, where, what to do."""
 
 
 class ControlError(Exception):
-    """A call that was refused; nothing has changed."""
+    """A refused call, which has changed nothing."""
 
 
 class BadCallError(ControlError):
-    """An argument that makes no sense: an unknown command or verdict, a key that the command doesn't take."""
+    """An invalid argument: an unknown command or verdict, a key that the command doesn't take."""
 
 
 class NotFoundError(ControlError):
-    """What a call names isn't there: a table, a grant, a channel."""
+    """A table, grant or channel that does not exist."""
 
 
 class UnsafeStateError(ControlError):
-    """What was to survive a restart can't be saved, so it does not hold now either."""
+    """A setting that should survive a restart can't be saved, so it was not made."""

@@ -31,29 +31,29 @@ if TYPE_CHECKING:
     from distwall._core import Ask
 
 GivenKey = str | tuple[str, str, int | str] | None
-"""Whom a filter is about: text as rules write it; module, function and arity, each of which may be ``_``; or None, as
-``"_"``: all."""
+"""The target of a filter: text as in rules; module, function and arity, each perhaps ``_``; or None or ``"_"`` for all.
+"""
 
 HANDLED = ("alias_send", "group_leader", "reg_send", "send", "spawn_request")
-"""The commands that can have a handler."""
+"""Commands that can have a handler."""
 
 TOKEN_KEY = "distwall-token.key"  # noqa: S105
 """The file of the key for access tokens, beside the state file."""
 
 CLOCK_CHECK = 1.0
-"""Seconds between two looks at the wall clock while anything is granted, or has an end."""
+"""Seconds between two looks at the wall clock while a grant or a rule with an end is in force."""
 
 
 class Firewall(Channels):
-    """One distwall: its channels, and the API that changes how they are judged.
+    """One distwall: its channels, and the API that changes their rules.
 
-    The API may be called from any thread and any task; it speaks of nodes whether they are connected or not. ``guard``
-    narrows a call to the channels of one guarded node, ``actor`` is who calls, for the audit log, ``persist`` makes a
-    setting outlive this process. Calls raise ControlError, and then have changed nothing.
+    The API may be called from any thread and any task. Nodes need not be connected. ``guard`` narrows a call to the
+    channels of one guarded node. ``actor`` is the caller, for the audit log. ``persist`` makes a setting survive a
+    restart. A call that raises ControlError has changed nothing.
     """
 
     def __init__(self, policy: Policy, audit: AuditLog, state: StateFile | None = None) -> None:
-        """``state`` keeps what is to outlive the process; None: nothing does. Raises UnsafeStateError."""
+        """``state`` saves settings that survive a restart; None: there is no such file. Raises UnsafeStateError."""
         super().__init__(policy, audit)
         self.dispatch = HandlerDispatch(self)
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -68,17 +68,17 @@ class Firewall(Channels):
             self._restore(state)
 
     def start(self) -> None:
-        """The running event loop is this object's home from now on."""
+        """Makes the running event loop this object's home."""
         self.loop = asyncio.get_running_loop()
         self.thread = threading.get_ident()
         self._watch_clock()
 
     def asked(self, handle: ChannelHandle, asks: "list[Ask]") -> None:
-        """Commands wait for answers."""
+        """Takes questions of commands that wait for answers."""
         self.dispatch.put(handle, asks)
 
     def close(self) -> None:
-        """Records what is still held back. The channels are the gateway's to close."""
+        """Records all folded events. The gateway closes the channels."""
         if self._clock_timer:
             self._clock_timer.cancel()
             self._clock_timer = None
@@ -93,12 +93,12 @@ class Firewall(Channels):
 
     @on_loop_thread
     def statistics(self, node: str | None = None) -> Statistics:
-        """Commands counted by direction, command and verdict since the start: all 14, for one peer or for all."""
+        """Commands counted by direction, command and verdict since the start: all 14, of one peer or of all."""
         return self._counters.statistics(node)
 
     @on_loop_thread
     def explain(self, node: str, command: str, key: GivenKey = None, *, guard: str | None = None) -> Explanation:
-        """Which rule decides about a command of a peer, and why."""
+        """Explains the verdict on a command of a peer: the rule that decides, and the reason."""
         entry = self.policy.entry_for(node, guard)
         ranked = None if entry is None else self.rulebook.ranked(entry, node, guard)
         try:
@@ -108,9 +108,9 @@ class Firewall(Channels):
 
     @on_loop_thread
     def test_filter(self, node: str, command: str, key: GivenKey = None, *, guard: str | None = None) -> Verdict:
-        """What becomes of such a command of a peer now. A node that no entry names can't even connect: ``deny``.
+        """The verdict on a command of a peer now. A node without an entry can't even connect: ``deny``.
 
-        Of a key that stands for many, or of ``_`` for all commands: what is said where no rule names one of them.
+        For a key with many targets, or ``_`` for all commands, it is the verdict on targets that no rule names.
         """
         made = self.rulebook.parse(f"deny {_rule_text(command, key)}", "run time")
         said = made.statement
@@ -131,7 +131,10 @@ class Firewall(Channels):
         actor: str = "",
         persist: bool = False,
     ) -> Verdict:
-        """Sets the verdict on a command of a peer, where no rule with a key decides; returns the one before."""
+        """Sets the verdict on a command of a peer, for targets without a rule of their own.
+
+        Returns the previous verdict.
+        """
         return self.add_filter(node, command, None, verdict, guard=guard, actor=actor, persist=persist)
 
     @on_loop_thread
@@ -146,7 +149,7 @@ class Firewall(Channels):
         actor: str = "",
         persist: bool = False,
     ) -> Verdict:
-        """Sets the verdict on a command of a peer with that key; returns the one before."""
+        """Sets the verdict on a command of a peer with that key; returns the previous verdict."""
         before = self.test_filter(node, command, key, guard=guard)
         setting = self._filter("filter", command, key, verdict, node=node, guard=guard, actor=actor, persist=persist)
         self._set(setting)
@@ -156,7 +159,10 @@ class Firewall(Channels):
     def del_filter(
         self, node: str, command: str, key: GivenKey = None, *, guard: str | None = None, actor: str = ""
     ) -> Verdict:
-        """Removes what `set_filter` and `add_filter` have set; returns the verdict that held. Files are not touched."""
+        """Removes a filter made by `set_filter` or `add_filter`; returns the previous verdict.
+
+        The policy file is not changed.
+        """
         before = self.test_filter(node, command, key, guard=guard)
         self._unset(self._filter("filter", command, key, "deny", node=node, guard=guard), actor)
         return before
@@ -172,7 +178,7 @@ class Firewall(Channels):
         actor: str = "",
         persist: bool = False,
     ) -> Verdict:
-        """Sets the verdict where nothing that is attached to a peer speaks; returns the default before."""
+        """Sets the verdict on commands that no rule of a peer matches; returns the previous default."""
         setting = self._filter("default_filter", command, key, verdict, node=None, guard=guard, actor=actor)
         before = self._default(setting)
         self._set(replace(setting, persist=persist))
@@ -189,7 +195,7 @@ class Firewall(Channels):
         actor: str = "",
         persist: bool = False,
     ) -> str | None:
-        """Has a module handle a command of a peer; None: no more. Returns the one before, or None."""
+        """Lets a module handle a command of a peer; None removes it. Returns the previous module, or None."""
         if command not in HANDLED:
             raise BadCallError(f"no handlers for `{command}`; there are handlers for {', '.join(HANDLED)}")
         self._load(module)
@@ -205,7 +211,10 @@ class Firewall(Channels):
         actor: str = "",
         persist: bool = False,
     ) -> str | None:
-        """Has a module decide about what a peer's filters accept; None: no more. Returns the one before, or None."""
+        """Lets a module decide about accepted commands of a peer; None removes it.
+
+        Returns the previous module, or None.
+        """
         self._load(module)
         return self._module("module_filter", node, module, guard=guard, actor=actor, persist=persist)
 
@@ -213,7 +222,7 @@ class Firewall(Channels):
     def attach(
         self, node: str, table: str, *, guard: str | None = None, actor: str = "", persist: bool = False
     ) -> None:
-        """Attaches a table to a peer, behind those that are attached. A change of the table reaches all its peers."""
+        """Attaches a table to a peer, behind its other tables. A change of the table reaches all its peers."""
         self.rulebook.table(table)
         self._set(self._setting("attach", actor, persist, node=_node(node), guard=guard, name=table))
 
@@ -221,13 +230,13 @@ class Firewall(Channels):
     def detach(
         self, node: str, table: str, *, guard: str | None = None, actor: str = "", persist: bool = False
     ) -> None:
-        """Detaches a table from a peer, whether the file or `attach` has attached it."""
+        """Detaches a table from a peer, also a table attached by the policy file."""
         self.rulebook.table(table)
         self._set(self._setting("detach", actor, persist, node=_node(node), guard=guard, name=table))
 
     @on_loop_thread
     def set_table(self, table: str, rules: Sequence[str] | None, *, actor: str = "", persist: bool = False) -> None:
-        """Sets all rules of a table, a new one or one of the file's; None: as the file has it again."""
+        """Sets all rules of a table, new or from the policy file; None brings back the rules of the file."""
         setting = self._setting("table", actor, persist, name=table, rules=tuple(rules or ()))
         if rules is None:
             self._unset(setting, actor)
@@ -242,9 +251,9 @@ class Firewall(Channels):
     def grant(
         self, node: str, table: str, seconds: float, reason: str, *, guard: str | None = None, actor: str = ""
     ) -> Grant:
-        """Grants a table to a peer for a while, above all else that is attached to it; again: renews it.
+        """Grants a table to a peer for a while; it decides before all other rules. A second grant renews the first.
 
-        Grants outlive a restart, so one that can't be saved isn't given.
+        A grant survives a restart, so one is refused if it can't be saved.
         """
         self._grantable(table, seconds, reason)
         grants = self.rulebook.grants
@@ -275,7 +284,7 @@ class Firewall(Channels):
     def issue_token(
         self, node: str, table: str, seconds: float, reason: str, *, valid: float = 3600, actor: str = ""
     ) -> str:
-        """A token with which a peer itself takes `grant`'s place, once, within ``valid`` seconds (see `own_name`)."""
+        """Makes a token for a peer, good for one grant within ``valid`` seconds (see `peer_requests`)."""
         self._grantable(table, seconds, reason)
         token = self._tokens.issue(_node(node), table, seconds, reason, actor=actor, valid=valid)
         self.record("token_issued", node=node, table=table, seconds=seconds, reason=reason, actor=actor)
@@ -283,7 +292,7 @@ class Firewall(Channels):
 
     @on_loop_thread
     def redeem(self, node: str, token: str, *, guard: str | None = None) -> Grant:
-        """Takes a token that a peer has shown. Raises TokenError if it doesn't hold for that peer, or not any more."""
+        """Takes a token that a peer has shown. Raises InvalidTokenError if it is not valid for that peer."""
         access = self._tokens.read(node, token)
         # With the grant, it is saved that it was used.
         self._tokens.use(access)
@@ -318,12 +327,12 @@ class Firewall(Channels):
 
     @on_loop_thread
     def settings(self) -> list[RuntimeSetting]:
-        """What was set at run time, oldest first."""
+        """Settings made at run time, oldest first."""
         return list(self.rulebook.run_time)
 
     @on_loop_thread
     def disconnect(self, node: str, *, guard: str | None = None, actor: str = "") -> int:
-        """Ends the channels of a peer; returns how many. It may connect again."""
+        """Ends the channels of a peer; returns their number. The peer may connect again."""
         ended = [handle for handle in self._channels if handle.peer == node and guard in (None, handle.guard)]
         if not ended:
             raise NotFoundError(f"{node} is not connected; see distwall peers")
@@ -333,7 +342,7 @@ class Firewall(Channels):
 
     @on_loop_thread
     def set_shadow(self, policy: Policy | None, *, actor: str = "") -> None:
-        """Has a candidate judge beside the policy: what it would decide otherwise is told. None: no more."""
+        """Adds a shadow policy, whose different verdicts are recorded; None removes it."""
         self._differences -= self.shadow_differences()
         self.rulebook.shadow = policy
         self._refresh()
@@ -341,26 +350,26 @@ class Firewall(Channels):
 
     @on_loop_thread
     def shadow(self) -> str | None:
-        """The revision of the candidate that judges beside the policy."""
+        """The revision of the shadow policy."""
         candidate = self.rulebook.shadow
         return None if candidate is None else candidate.revision
 
     @on_loop_thread
     def shadow_differences(self) -> int:
-        """How many commands the candidate would have decided otherwise, since it was set."""
+        """Number of commands on which the shadow policy differed, since it was set."""
         return self._differences + sum(handle.core.shadow_differences() for handle in self._channels)
 
     def forget(self, handle: ChannelHandle) -> None:
-        """A channel has ended (the handle calls this)."""
+        """Drops a channel that has ended (the handle calls this)."""
         self._differences += handle.core.shadow_differences()
         super().forget(handle)
 
     @on_loop_thread
     def apply(self, policy: Policy, *, actor: str = "") -> list[str]:
-        """Puts another policy file in force, at once for all channels; returns what changes.
+        """Puts another policy in force, at once for all channels; returns the changes.
 
-        Channels whose peers could not have connected so are closed. Raises ControlError for a change that takes a
-        restart.
+        Channels whose peers could not connect in this way any more are closed. Raises ControlError for a change that
+        needs a restart.
         """
         for name in ("guard", "control", "audit"):
             if getattr(policy, name) != getattr(self.policy, name):
@@ -416,7 +425,7 @@ class Firewall(Channels):
         return self._setting(kind, actor, persist, node=about, guard=guard, rule=text, verdict=VERDICTS[verdict])
 
     def _load(self, module: str | None) -> None:
-        """Loads a handler or filter of Python's now, so that what is wrong with it is told to who names it."""
+        """Loads a handler or filter in Python now, so that its caller learns of errors."""
         if module is not None and ":" in module:
             try:
                 self.dispatch.load(module)
@@ -434,7 +443,7 @@ class Firewall(Channels):
         return None if known is None else known.name
 
     def _default(self, setting: RuntimeSetting) -> Verdict:
-        """What the defaults say of all that a setting is about."""
+        """The verdict of the defaults on the target of a setting."""
         made = self.rulebook.parse(f"deny {setting.rule}", "run time")
         return _said(rank([], self.rulebook.defaults(setting.guard)), made)
 
@@ -501,7 +510,7 @@ class Firewall(Channels):
             self.record("state_trouble", detail=str(error))
 
     def _watch_clock(self) -> None:
-        """Ends grants and rules in time. The wall clock may be turned meanwhile, so it is looked at again and again."""
+        """Ends grants and rules in time. The wall clock may be turned, so each wait is short."""
         if self._clock_timer is not None:
             self._clock_timer.cancel()
             self._clock_timer = None
@@ -530,7 +539,7 @@ def _node(name: str) -> str:
 
 
 def _said(ranked: Ranking, rule: Rule) -> Verdict:
-    """The verdict on all that a rule speaks of."""
+    """The verdict on all targets of a rule."""
     found = next((ranked.covering(each) for each in rule.filters()), None)
     return "deny" if found is None else found.rule.verdict
 

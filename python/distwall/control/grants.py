@@ -1,10 +1,9 @@
 """Temporary access: tables granted to a node for a while (break-glass).
 
-Theory of operation. A grant ends at the earlier of two times: so many seconds on the monotonic clock after it was
-given, and a moment of the wall clock. A wall clock that is set back can't prolong it, nor can a machine that slept (a
-monotonic clock may stand still then). Only the wall clock outlives a restart; a grant that a later process finds to
-have been given in the future, or to have more time left than it was given, has expired: somebody has turned the
-clock.
+Theory of operation. A grant ends at the earlier of two times: some seconds later on the monotonic clock, and a moment
+of the wall clock. A wall clock that is set back can't prolong it, and neither can a machine that slept (a monotonic
+clock may stand still then). Only the wall clock survives a restart. A later process may find a grant from the future,
+or with more time left than it was given: somebody has turned the clock, so the grant has expired.
 """
 
 from collections.abc import Iterator
@@ -22,22 +21,22 @@ class Grant:
     node: str
     table: str
     guard: str | None
-    """The one guarded node whose channels it is about; None: all."""
+    """The guarded node that the grant is for; None: all."""
     seconds: float
     reason: str
     actor: str
-    """Who gave it."""
+    """The caller that gave it."""
     given: float
     until: float
     deadline: float
     """On the monotonic clock of this process, in seconds."""
 
     def has_expired(self, wall: float, monotonic: float) -> bool:
-        """Whether it is over, by either clock."""
+        """True if the grant is over, by either clock."""
         return wall >= self.until or monotonic >= self.deadline
 
     def left(self, wall: float, monotonic: float) -> float:
-        """Seconds until it is over; 0 if it is."""
+        """Seconds until the grant is over; 0 if it is."""
         return max(0.0, min(self.until - wall, self.deadline - monotonic))
 
     def to_json(self) -> dict[str, object]:
@@ -75,7 +74,7 @@ class Grants:
         wall: float,
         monotonic: float,
     ) -> Grant:
-        """Gives a grant; one of the same table to the same node is renewed: it ends when the new one does."""
+        """Gives a grant; a grant of the same table to the same node is renewed, and ends with the new one."""
         grant = Grant(
             node, table, guard, seconds, reason, actor, given=wall, until=wall + seconds, deadline=monotonic + seconds
         )
@@ -83,19 +82,19 @@ class Grants:
         return grant
 
     def get(self, node: str, table: str, guard: str | None) -> Grant | None:
-        """The grant of that table to that node, if there is one."""
+        """The grant of a table to a node; None: there is no such grant."""
         return self._grants.get((node, table, guard))
 
     def put_back(self, grant: Grant) -> None:
-        """Restores a grant that another took the place of."""
+        """Restores a grant that another grant has replaced."""
         self._grants[grant.node, grant.table, grant.guard] = grant
 
     def take_back(self, node: str, table: str, guard: str | None) -> Grant | None:
-        """Ends a grant before its time; the grant, or None if there is none."""
+        """Ends a grant before its time; returns it, or None if there is no such grant."""
         return self._grants.pop((node, table, guard), None)
 
     def restore(self, grant: Grant, wall: float, monotonic: float) -> bool:
-        """Takes up a grant that an earlier process gave; false if it is over."""
+        """Takes up a grant from an earlier process; false if it is over."""
         left = grant.until - wall
         if left <= 0 or left > grant.seconds or wall < grant.given:
             return False
@@ -103,14 +102,14 @@ class Grants:
         return True
 
     def expire(self, wall: float, monotonic: float) -> list[Grant]:
-        """Ends those whose time is over; returns them."""
+        """Ends grants whose time is over; returns them."""
         over = [grant for grant in self if grant.has_expired(wall, monotonic)]
         for grant in over:
             del self._grants[grant.node, grant.table, grant.guard]
         return over
 
     def next_end(self, wall: float, monotonic: float) -> float | None:
-        """Seconds until the next one is over; None if there is none."""
+        """Seconds until the next grant is over; None: there are no grants."""
         return min((grant.left(wall, monotonic) for grant in self), default=None)
 
     def tables_for(self, node: str, guard: str | None) -> list[str]:

@@ -1,7 +1,7 @@
-"""Questions about commands that wait: module filters, handlers, funs that have to be read, and distwall's own name.
+"""Questions about waiting commands: to module filters, handlers, the checker of funs, and distwall's own name.
 
-Each question is answered once: by whoever it is for, or with ``deny`` when the time is up. What goes wrong in between
-(a handler that raises, one that isn't there, a message that can't be read) is ``deny``, too, and an event says so.
+Each question is answered once, or with ``deny`` when its time is up. An error on the way (a handler raises or is
+missing, a message can't be read) is ``deny``, too, with an event.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from distwall.control.firewall import Firewall
 
 TIMEOUT = 5.0
-"""Seconds that whoever is asked has."""
+"""Seconds for an answer."""
 
 Decision = tuple["Verdict", bytes | None]
 
@@ -43,7 +43,7 @@ class HandlerDispatch:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def put(self, handle: ChannelHandle, asks: "list[Ask]") -> None:
-        """Takes questions of a channel."""
+        """Takes the questions of a channel."""
         loop = asyncio.get_running_loop()
         for ticket, kind, name, target, control, payload in asks:
             if kind == "own":
@@ -57,7 +57,7 @@ class HandlerDispatch:
             task.add_done_callback(self._tasks.discard)
 
     def load(self, name: str) -> Any:
-        """Loads a handler or a filter of Python's anew. Raises UnloadableError."""
+        """Loads a handler or a filter in Python, fresh from its file. Raises UnloadableError."""
         found = load(name, self._firewall.policy.path.parent)
         made = found() if inspect.isclass(found) else found
         self._loaded[name] = made
@@ -67,7 +67,7 @@ class HandlerDispatch:
         return self._loaded[name] if name in self._loaded else self.load(name)
 
     def close(self) -> None:
-        """Answers nothing more."""
+        """Stops answering."""
         for task in self._tasks:
             task.cancel()
         self._worker.close()
@@ -112,7 +112,7 @@ class HandlerDispatch:
         handle.answer(ticket, verdict, changed)
 
     def _checked(self, handle: ChannelHandle, payload: bytes) -> bytes:
-        """The message with its funs made fit to run. In a thread: large ones take a while."""
+        """The message with its funs made fit to run. Runs in a thread: large messages take a while."""
         accepts = self._firewall.rulebook.accepts_calls(handle.entry, handle.peer, handle.guard)
         return encode(checked(decode(payload)[0], accepts))
 
@@ -154,7 +154,7 @@ class HandlerDispatch:
 
 
 def _verdict(answer: Any) -> Decision:
-    """What an answer of a handler means. Raises HandlerError."""
+    """The meaning of a handler's answer. Raises HandlerError."""
     match answer:
         case Changed(message):
             return "accept", encode(message)

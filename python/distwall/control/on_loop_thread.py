@@ -1,4 +1,4 @@
-"""The runtime API may be called from any thread: calls are carried to the event loop's thread, and waited for."""
+"""Carries calls of the runtime API from any thread to the event loop's thread, and waits for their results."""
 
 import asyncio
 import functools
@@ -10,17 +10,17 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar, cast
 from distwall.control.errors import ControlError
 
 TIMEOUT = 30.0
-"""Seconds after which a call that was not begun is given up."""
+"""Seconds after which a call that has not begun is given up."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class LoopBound(Protocol):
-    """Where an object's state lives."""
+    """The thread that owns an object's state."""
 
     loop: asyncio.AbstractEventLoop | None
-    """The loop whose thread alone touches it; None: whoever calls first is the only one."""
+    """The loop whose thread alone touches the state; None: only one thread uses the object so far."""
     thread: int
 
 
@@ -28,7 +28,7 @@ S = TypeVar("S", bound=LoopBound)
 
 
 def on_loop_thread(function: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Makes a method callable from any thread. In the loop's own thread it runs at once, so tasks need no lock."""
+    """Makes a method callable from any thread. In the loop's own thread it runs at once: tasks need no lock."""
 
     @functools.wraps(function)
     def call(self: S, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -1,9 +1,12 @@
-"""The name ``distwall`` at every guarded node: what peers may ask distwall itself, if the policy lets them.
+"""The name ``distwall`` at every guarded node: peers may ask distwall itself, if the policy lets them.
 
-It answers calls (``gen_server:call({distwall, Node}, Request)``): ``{test_filter, Command, Key}`` with ``accept``,
-``deny`` or ``drop``, so that a peer can know beforehand; ``{authenticate, Token}`` with ``{ok, Table, Seconds}`` or
-``{error, Reason}``. A monitor of the name is accepted and never fires; all else is let go unanswered, as by a process
-that doesn't know it.
+It answers two calls (``gen_server:call({distwall, Node}, Request)``):
+
+* ``{test_filter, Command, Key}`` with ``accept``, ``deny`` or ``drop``, so that a peer can know beforehand;
+* ``{authenticate, Token}`` with ``{ok, Table, Seconds}`` or ``{error, Reason}``.
+
+A monitor of the name is accepted and never fires. Any other message gets no answer, as from a process that doesn't know
+it.
 """
 
 from typing import TYPE_CHECKING
@@ -30,7 +33,7 @@ class PeerRequests:
         self._firewall = firewall
 
     def got(self, handle: ChannelHandle, payload: bytes | None) -> None:
-        """Something was sent to the name. Monitors and the like need no answer."""
+        """Answers a message to the name. Monitors and the like need no answer."""
         if payload is None or len(payload) > MAX_REQUEST:
             return
         try:
@@ -82,7 +85,7 @@ class PeerRequests:
 
 
 def _key(command: str, key: Term) -> "GivenKey":
-    """A key as the runtime API takes it. Raises ControlError for what is none."""
+    """A key as the runtime API takes it. Raises ControlError for an invalid key."""
     match key:
         case Atom("_"):
             return None

@@ -1,12 +1,11 @@
-"""The policy file while distwall runs: watched, checked, swapped in at once or not at all; and taken back if need be.
+"""Replaces the policy while distwall runs: from its file or the API, as a whole or not at all, perhaps on trial.
 
-Theory of operation. One text is in force. It is replaced by the file, when that changes (or SIGHUP says so), or by a
-text that is applied through the API. Whatever doesn't check leaves the one in force as it is, and an event says what
-is wrong with it.
+Theory of operation. One text is in force. The file replaces it when the file changes (or SIGHUP comes), and so does a
+text applied through the API. A text that fails the check changes nothing, and an event has its errors.
 
-A text can be applied on trial: if nobody confirms it in time, the one before comes back by itself. Only what is
-confirmed, or was applied without trial, is written to the file, so a distwall that ends during a trial begins again
-with what was there before. A change of the file during a trial ends it: the file is what somebody has decided since.
+A text can be applied on trial: if nobody confirms it in time, the previous text comes back by itself. Only a text that
+is confirmed, or applied without trial, is written to the file: a distwall that ends during a trial begins again with
+the previous policy. A change of the file during a trial ends the trial: it is the later decision.
 """
 
 import asyncio
@@ -24,26 +23,26 @@ from distwall.control.firewall import Firewall
 from distwall.policy import Policy, PolicyError, loads
 
 MAX_TRIAL = 24 * 3600
-"""Seconds that a trial takes at most."""
+"""Most seconds of a trial."""
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What came of a change of the policy."""
+    """Result of a change of the policy."""
 
     revision: str
     changes: list[str]
     """Lines with `+`, `-` and `~`."""
     confirm_within: float | None
-    """Seconds until the policy before comes back, unless it is confirmed; None: it is in force for good."""
+    """Seconds until the previous policy comes back, unless this one is confirmed; None: no trial."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A policy that waits to be confirmed."""
+    """A policy on trial."""
 
     before: str
-    """The revision that comes back if it isn't."""
+    """The revision that comes back without confirmation."""
     seconds_left: float
 
 
@@ -51,7 +50,7 @@ class Reloader:
     """Keeps a firewall's policy up to date with its file."""
 
     def __init__(self, firewall: Firewall) -> None:
-        """The policy in force has just been read from its file."""
+        """Takes the policy in force, just read from its file."""
         self._firewall = firewall
         self._path = firewall.policy.path
         self._text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
@@ -71,24 +70,24 @@ class Reloader:
 
     @property
     def on_trial(self) -> bool:
-        """Whether the policy in force waits to be confirmed."""
+        """True if the policy in force is on trial."""
         return self._before is not None
 
     @property
     def trial(self) -> Trial | None:
-        """What is on trial, if anything is."""
+        """The trial under way, if any."""
         if self._before is None or self._trial is None:
             return None
         left = self._trial.when() - asyncio.get_running_loop().time()
         return Trial(self._before[0].revision, round(max(left, 0.0), 3))
 
     def start(self) -> None:
-        """Watches the file from now on, and takes up what has changed in it since it was read."""
+        """Watches the file from now on, and takes up changes since it was read."""
         self.reload()
         self._watching = asyncio.create_task(self._watch(), name="distwall policy file")
 
     async def close(self) -> None:
-        """Watches no more. What was on trial is not confirmed, so the file stays what it is."""
+        """Ends the watch. A policy on trial is not confirmed, so the file stays as it is."""
         if self._trial:
             self._trial.cancel()
         if self._watching:
@@ -97,7 +96,7 @@ class Reloader:
                 await self._watching
 
     def reload(self, actor: str = "file") -> None:
-        """Reads the file; what is wrong with it is told by an event."""
+        """Reads the file; an event has its errors."""
         try:
             data = self._path.read_bytes()
             text = data.decode("utf-8")
@@ -115,7 +114,7 @@ class Reloader:
             self._text = text
 
     def apply(self, text: str, *, actor: str = "", confirm_within: float | None = None) -> Applied:
-        """Puts a policy text in force. Raises ControlError if it does not check, or can't be put into its place."""
+        """Puts a policy text in force. Raises ControlError if it has errors, or can't be written."""
         if confirm_within is not None and not 0 < confirm_within <= MAX_TRIAL:
             raise ControlError(f"{confirm_within:g} seconds to confirm; give more than 0 and at most {MAX_TRIAL}")
         policy = self._checked(text)
@@ -138,7 +137,10 @@ class Reloader:
         return Applied(self.revision, changes, confirm_within)
 
     def confirm(self, *, actor: str = "") -> str:
-        """Keeps what is on trial; returns its revision. Raises ControlError if nothing is, or it can't be written."""
+        """Confirms the policy on trial; returns its revision.
+
+        Raises ControlError if there is no trial, or the file can't be written.
+        """
         if not self.on_trial:
             raise ControlError("no policy is on trial; it was confirmed already, or the one before is back")
         self._written_beside(self._text).replace(self._path)
@@ -147,7 +149,7 @@ class Reloader:
         return self.revision
 
     def roll_back(self, *, actor: str = "", why: str = "asked for") -> str:
-        """Puts the policy before the trial back; returns its revision. Raises ControlError if nothing is on trial."""
+        """Brings the policy before the trial back; returns its revision. Raises ControlError without a trial."""
         if self._before is None:
             raise ControlError("no policy is on trial; nothing to roll back")
         policy, text = self._before
@@ -158,9 +160,9 @@ class Reloader:
         return self.revision
 
     def set_shadow(self, text: str | None, *, actor: str = "") -> str | None:
-        """Has a policy text judge beside the one in force (None: no more); returns its revision.
+        """Adds a shadow policy; returns its revision. None removes it.
 
-        It lasts as long as this process. Raises ControlError if the text does not check.
+        It lasts as long as this process. Raises ControlError if the text has errors.
         """
         policy = None if text is None else self._checked(text)
         self._firewall.set_shadow(policy, actor=actor)
@@ -184,7 +186,7 @@ class Reloader:
         self._firewall.record("policy_refused", actor=actor, policy=str(self._path), problems=problems[:20])
 
     def _written_beside(self, text: str) -> Path:
-        """Writes a text beside the file, so that nothing but a change of names is left to do. Raises ControlError."""
+        """Writes a text beside the file, so that only a rename is left to do. Raises ControlError."""
         beside = self._path.with_name(self._path.name + ".new")
         try:
             mode = stat.S_IMODE(self._path.stat().st_mode)

@@ -1,10 +1,9 @@
-"""The rules in force: the policy file, what was set at run time, and what is granted, put together for each peer.
+"""The rules in force for each peer: from the policy file, from settings at run time, and from grants.
 
-Theory of operation. A peer at a guarded node is judged by three layers of lists, each with its own order among
-equals: granted tables; what is attached to the peer (set at run time, its entry, its tables); the defaults (run
-time, then file). `policy.language.ranking` says who decides among them. The lists are put together anew after every
-change, and kept until the next one: peers about whom nothing was set by name share what is compiled for their
-entry.
+Theory of operation. A peer at a guarded node is judged by three layers of lists, each with its own order among equals:
+granted tables; lists attached to the peer (settings at run time, its entry, its tables); the defaults (run time, then
+file). `policy.language.ranking` decides among them. After every change the lists are put together again, and kept until
+the next change. Peers without settings of their own share the compiled rules of their entry.
 """
 
 from collections.abc import Callable, Iterable
@@ -25,13 +24,13 @@ from distwall.policy.language.times import utc_now
 from distwall.policy.model import compiled
 
 RUN_TIME_IDS = 1 << 24
-"""Rules that were made at run time are numbered from here on."""
+"""First id of rules that are made at run time."""
 
 MAX_MADE = 16_384
-"""So many of them are remembered, in force or not."""
+"""Number of such rules that are remembered, in force or not."""
 
 OWN_NAME = "distwall"
-"""The name at guarded nodes that distwall answers itself."""
+"""The name that distwall itself answers at guarded nodes."""
 
 _NOWHERE = Path("run time")
 
@@ -46,12 +45,12 @@ class Lists:
 
 
 class Rulebook:
-    """Everything that decides."""
+    """All rules in force."""
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.shadow: Policy | None = None
-        """A candidate that is judged by beside the policy."""
+        """The shadow policy."""
         self.run_time = RuntimeSettings()
         self.grants = Grants()
         self._services = policy.services
@@ -62,7 +61,7 @@ class Rulebook:
         self._judgements: dict[tuple[object, ...], Judgement] = {}
 
     def changed(self) -> None:
-        """Forgets what was put together before a change."""
+        """Forgets all lists, after a change."""
         if len(self._made) > MAX_MADE or self._services != self.policy.services:
             # Those that are still in force are made again; what was compiled keeps the old ones.
             self._made, self._by_text, self._services = {}, {}, self.policy.services
@@ -70,7 +69,7 @@ class Rulebook:
         self._judgements.clear()
 
     def parse(self, text: str, where: str) -> Rule:
-        """A rule that is made at run time. Raises BadCallError."""
+        """Parses a rule made at run time. Raises BadCallError."""
         known = self._by_text.get((where, text))
         if known is not None:
             return known
@@ -84,7 +83,7 @@ class Rulebook:
         return made
 
     def table(self, name: str) -> tuple[Rule, ...]:
-        """The rules of a table: as set at run time, else as the file has them. Raises NotFoundError."""
+        """The rules of a table: as set at run time, else as in the file. Raises NotFoundError."""
         for setting in self.run_time.concerning("table", None, None):
             if setting.name == name:
                 return tuple(self.parse(text, f"table {name}") for text in setting.rules)
@@ -98,7 +97,7 @@ class Rulebook:
         return set_now | self.policy.tables.keys()
 
     def check(self) -> None:
-        """Raises NotFoundError if something that was set at run time or is granted names a table that isn't there."""
+        """Raises NotFoundError if a setting or a grant names a table that does not exist."""
         known = self.tables()
         uses = [(s.node, s.name) for s in self.run_time if s.kind in ("attach", "detach")]
         for node, name in [*uses, *((grant.node, grant.table) for grant in self.grants)]:
@@ -106,7 +105,7 @@ class Rulebook:
                 raise NotFoundError(f"the table `{name}` is in use for {node}; detach or revoke it first")
 
     def attached_tables(self, entry: Entry, node: str, guard: str | None) -> list[str]:
-        """The tables attached to a peer, in order: its entry's, then those that were attached at run time."""
+        """The tables of a peer, in order: its entry's tables, then tables attached at run time."""
         names = list(entry.tables)
         for kind in ("attach", "detach"):
             for setting in self.run_time.concerning(kind, node, guard):
@@ -117,7 +116,7 @@ class Rulebook:
         return names
 
     def lists(self, entry: Entry, node: str, guard: str | None) -> Lists:
-        """All rules that concern a peer at a guarded node (None: at none in particular)."""
+        """All rules for a peer at a guarded node (None: for all guarded nodes)."""
         return Lists(
             granted=tuple(self.table(name) for name in self.grants.tables_for(node, guard)),
             attached=(
@@ -129,12 +128,12 @@ class Rulebook:
         )
 
     def defaults(self, guard: str | None) -> tuple[tuple[Rule, ...], ...]:
-        """The rules that speak where none that concerns a peer does."""
+        """The rules that decide where no rule of the peer matches."""
         set_now = self.run_time.concerning("default_filter", None, guard)
         return self._rules(set_now, "run-time defaults"), self.policy.defaults
 
     def ranked(self, entry: Entry, node: str, guard: str | None) -> Ranking:
-        """All filters that concern a peer, the strongest first."""
+        """All filters of a peer, the strongest first."""
         key = self._key(entry, node, guard)
         if key not in self._ranked:
             lists = self.lists(entry, node, guard)
@@ -142,7 +141,7 @@ class Rulebook:
         return self._ranked[key]
 
     def judgement(self, entry: Entry, node: str, guard: str | None) -> Judgement:
-        """What channels of a peer judge by."""
+        """The judgement for channels of a peer."""
         key = self._key(entry, node, guard)
         if key not in self._judgements:
             self._judgements[key] = self._judge(entry, node, guard)
@@ -169,7 +168,7 @@ class Rulebook:
         )
 
     def hooks(self, entry: Entry, node: str, guard: str | None) -> "_core.Hooks | None":
-        """Who is asked about what the rules accept of a peer's; None: nobody."""
+        """The handlers and filters to ask about accepted commands of a peer; None: no hooks."""
         handlers = {
             setting.command: guards_module(setting.name)
             for setting in self.run_time.concerning("handler", node, guard)
@@ -184,7 +183,7 @@ class Rulebook:
         return handlers, filters[-1] if filters else None, checked, own_name
 
     def accepts_calls(self, entry: Entry, node: str, guard: str | None) -> Callable[[str, str, int], bool]:
-        """Says whether the rules accept a call of module, function and arity, whatever its arguments are."""
+        """True if the rules accept a call of module, function and arity, with any arguments."""
         ranked = self.ranked(entry, node, guard)
 
         def accepts(module: str, function: str, arity: int) -> bool:
@@ -206,7 +205,7 @@ class Rulebook:
         return accepts
 
     def next_expiry(self, now: datetime) -> datetime | None:
-        """When something next ends to hold: a rule, or that rules are on trial; None: never."""
+        """Time of the next change by itself: a rule ends, or is enforced after its trial; None: never."""
         policies = [self.policy, *([self.shadow] if self.shadow else [])]
         ends = [*(policy.next_expiry(now) for policy in policies), next_expiry(self._made.values(), now)]
         return min(filter(None, ends), default=None)
@@ -221,5 +220,5 @@ class Rulebook:
 
 
 def guards_module(name: str) -> str:
-    """A module as the core takes it: one of the guarded node by its name; empty for Python's ``module:Class``."""
+    """A module as the core takes it: the name of a module on the guarded node; empty for ``module:Class``."""
     return "" if ":" in name else name

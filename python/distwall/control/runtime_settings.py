@@ -1,7 +1,7 @@
-"""What was set while distwall runs, apart from the policy file: filters, attached tables, changed tables, handlers.
+"""Settings made while distwall runs, apart from the policy file: filters, attached tables, changed tables, handlers.
 
-Each setting is one immutable record with who made it and when. It is kept by what it is about, so that setting it again
-replaces it; the records in the order of their making are the run-time lists that the policy puts before an entry's own.
+Each setting is one immutable record with its author and time. A second setting for the same target replaces the first.
+The records in the order of their making are the run-time lists, which the policy puts before an entry's own.
 """
 
 from collections.abc import Iterator
@@ -15,38 +15,38 @@ Kind = Literal["filter", "default_filter", "attach", "detach", "table", "handler
 
 @dataclass(frozen=True, slots=True)
 class RuntimeSetting:
-    """One thing that was set at run time. What doesn't belong to its kind is None."""
+    """One setting made at run time. Fields of other kinds are None."""
 
     kind: Kind
     actor: str
-    """Who set it."""
+    """The caller that made it."""
     at: float
-    """When: seconds since 1970."""
+    """Time of its making: seconds since 1970."""
     persist: bool
-    """Whether it outlives this process."""
+    """True if it survives a restart."""
     node: str | None = None
     """The peer; None for tables and defaults."""
     guard: str | None = None
-    """The one guarded node whose channels it is about; None: all."""
+    """The guarded node that it is for; None: all."""
     rule: str | None = None
     """Filters: the rule, as the grammar writes it, without its verdict: the command and the key."""
     verdict: Verdict | None = None
     name: str | None = None
     """A table, or the module of a handler or of a module filter."""
     command: str | None = None
-    """Handlers: of which command."""
+    """Handlers: the command."""
     rules: tuple[str, ...] = ()
     """Tables: all rules."""
 
     @property
     def about(self) -> tuple[str | None, ...]:
-        """What it is about: a later setting about the same replaces it."""
+        """Target of the setting: a later setting with the same target replaces this one."""
         kind = "attach" if self.kind == "detach" else self.kind
         what = {"filter": self.rule, "default_filter": self.rule, "handler": self.command, "module_filter": None}
         return kind, self.node, self.guard, what.get(self.kind, self.name)
 
     def to_json(self) -> dict[str, Any]:
-        """What `from_json` reads, without what is None."""
+        """The setting as `from_json` reads it, without fields that are None."""
         return {key: value for key, value in asdict(self).items() if value not in (None, ())}
 
     def __str__(self) -> str:
@@ -67,7 +67,7 @@ class RuntimeSetting:
 
 
 def from_json(data: dict[str, Any]) -> RuntimeSetting:
-    """Reads a setting that was saved. Raises TypeError or ValueError for what is none."""
+    """Reads a saved setting. Raises TypeError or ValueError for an invalid one."""
     setting = RuntimeSetting(**{**data, "rules": tuple(data.get("rules", ()))})
     if setting.kind not in Kind.__args__:  # type: ignore[attr-defined]
         raise ValueError(f"unknown kind of setting: {setting.kind}")
@@ -84,13 +84,13 @@ class RuntimeSettings:
         return iter(self._settings.values())
 
     def put(self, setting: RuntimeSetting) -> RuntimeSetting | None:
-        """Sets; returns what it replaces. It keeps the place of that, so that order doesn't change with values."""
+        """Adds a setting; returns the replaced setting, whose place it takes, so that the order stays."""
         before = self._settings.get(setting.about)
         self._settings[setting.about] = setting
         return before
 
     def remove(self, about: tuple[str | None, ...]) -> RuntimeSetting | None:
-        """Unsets; returns what was set."""
+        """Removes a setting and returns it."""
         return self._settings.pop(about, None)
 
     def put_back(self, about: tuple[str | None, ...], before: RuntimeSetting | None) -> None:
@@ -101,9 +101,9 @@ class RuntimeSettings:
             self._settings[about] = before
 
     def concerning(self, kind: Kind, node: str | None, guard: str | None) -> list[RuntimeSetting]:
-        """The settings of one kind about a peer (None: about none) at a guarded node, oldest first."""
+        """The settings of one kind for a peer (None: for no peer) at a guarded node, oldest first."""
         return [s for s in self if s.kind == kind and s.node == node and s.guard in (None, guard)]
 
     def persistent(self) -> list[RuntimeSetting]:
-        """Those that outlive this process."""
+        """Settings that survive a restart."""
         return [setting for setting in self if setting.persist]

@@ -1,8 +1,7 @@
-"""The state file: grants, and the settings that are to survive a restart.
+"""The state file: grants, and settings that survive a restart.
 
-It is written whole, beside its old self, and put in its place when it is on the disk: whoever reads it finds the old
-state or the new one. A file that can't be read stops distwall from starting: to begin without it would be to forget
-what was refused.
+The file is written whole beside the old one, and renamed when it is on the disk: a reader finds the old state or the
+new one. distwall does not start with a file that can't be read: otherwise it would forget refusals.
 """
 
 import json
@@ -27,7 +26,7 @@ class StateFile:
         self._written: bytes | None = None
 
     def load(self) -> tuple[list[RuntimeSetting], list[Grant], dict[str, float]]:
-        """What was saved; nothing if there is no file. Raises UnsafeStateError."""
+        """The saved state; empty if there is no file. Raises UnsafeStateError."""
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
@@ -47,9 +46,9 @@ class StateFile:
         return settings, grants, used
 
     def save(self, settings: Iterable[RuntimeSetting], grants: Iterable[Grant], used_tokens: dict[str, float]) -> None:
-        """Saves, if anything has changed. Raises UnsafeStateError, and the old state stays.
+        """Saves the state if it has changed. Raises UnsafeStateError, and the old state stays.
 
-        ``used_tokens``: those that must not be taken again, and until when they would hold.
+        ``used_tokens``: used tokens by id, each with its last time.
         """
         state = {
             "version": VERSION,

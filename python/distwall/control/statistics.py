@@ -13,7 +13,7 @@ Statistics = dict[str, Counts]
 
 
 class PeerCounters:
-    """The counters of all peers. The names longest out of use are forgotten first; their counts stay in the total."""
+    """The counters of all peers. Names not used for longest are forgotten first; their counts stay in the total."""
 
     MAX_NAMES = 4096
 
@@ -22,7 +22,7 @@ class PeerCounters:
         self._forgotten = nothing()
 
     def of(self, peer: str, connected: Container[str]) -> Counters:
-        """The counters of a peer that connects now. Those of ``connected`` ones are never forgotten."""
+        """The counters of a peer that connects now. Peers in ``connected`` are never forgotten."""
         counters = self._counters.get(peer)
         if counters is None:
             counters = self._counters[peer] = Counters()
@@ -35,7 +35,7 @@ class PeerCounters:
         return peer in self._counters
 
     def statistics(self, peer: str | None = None) -> Statistics:
-        """What was counted for one peer, zeros if it is unknown; None: for all, the forgotten included."""
+        """The counters of one peer, zeros if it is unknown; None: the sum of all, with forgotten peers."""
         if peer is not None:
             total = nothing()
             if counters := self._counters.get(peer):
@@ -56,7 +56,7 @@ class PeerCounters:
 
 
 def nothing() -> Statistics:
-    """Statistics in which nothing was counted."""
+    """Statistics with zeros."""
     return {
         direction: {command: {"accept": 0, "deny": 0, "drop": 0} for command in COMMANDS}
         for direction in ("inbound", "outbound")

@@ -1,1 +1,1 @@
-"""Files on the ground floor: who else can read or write them. It imports no other part."""
+"""Files on the ground floor: the users who can read or write them. It imports no other part."""

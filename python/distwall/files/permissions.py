@@ -1,4 +1,4 @@
-"""Who else can read or write a file: mode, owner and group, and the users that are in the group."""
+"""Finds the users who can read or write a file: by mode, owner and group, and the members of the group."""
 
 import grp
 import os
@@ -7,16 +7,16 @@ import stat
 
 
 def readers(status: os.stat_result) -> str | None:
-    """Who can read a file besides its owner and root, in words; None: nobody.
+    """The users who can read a file, besides its owner and root, in words; None: nobody.
 
-    The group counts only where it lets somebody in. A file of root's has to be readable by one more user: the one who
-    runs distwall.
+    The group counts only if its members can read the file. A file of root's has to be readable by one more user: the
+    user that runs distwall.
     """
     return _others(status, stat.S_IRGRP, stat.S_IROTH)
 
 
 def writers(status: os.stat_result) -> str | None:
-    """Who can change a file, or the names in a folder, besides its owner and root; None: nobody."""
+    """The users who can change a file, or the names in a folder, besides its owner and root; None: nobody."""
     if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX:
         return None
     return _others(status, stat.S_IWGRP, stat.S_IWOTH)

@@ -1,1 +1,1 @@
-"""The HTTP API of a running distwall: who may call what, the calls, the live events, and a client."""
+"""The HTTP API of a running distwall: access control, calls, live events, and a client."""

@@ -1,6 +1,6 @@
 """The HTTP API of a running distwall: every function of the runtime API, the state, and the live events.
 
-A handler says which role it needs (`@needs`); one that says nothing needs the highest.
+A handler names its role (`@needs`); without that it needs the highest role.
 """
 
 import json
@@ -29,14 +29,14 @@ from distwall.http_api.event_stream import EventStream, TooManyError
 from distwall.http_api.policy_json import policy_to_json
 
 IDLE_SECONDS = 15.0
-"""After so long without an event, the live stream says that it is still there."""
+"""Seconds without an event after which the live stream says that it is alive."""
 
 ErrorHandler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 def needs(role: Role | None) -> Callable[[Handler], Handler]:
-    """Says what role a handler needs; None: it is for everybody, and has to be harmless."""
+    """Sets the role that a handler needs; None: anybody may call it, so it has to be harmless."""
 
     def mark(handler: Handler) -> Handler:
         handler.role = role  # type: ignore[attr-defined]
@@ -46,7 +46,7 @@ def needs(role: Role | None) -> Callable[[Handler], Handler]:
 
 
 def create_app(firewall: Firewall, reloader: Reloader, gate: Gate, stream: EventStream) -> RequestScreen:
-    """The API in front of ``firewall`` and its policy file; ``gate`` says who calls."""
+    """The API in front of ``firewall`` and its policy file; ``gate`` identifies callers."""
 
     def authorize(request: Request, _: Annotated[Any, Depends(HTTPBearer(auto_error=False))]) -> None:
         role: Role | None = getattr(request.scope["endpoint"], "role", Role.ADMIN)
@@ -119,7 +119,7 @@ def _reads(app: FastAPI, firewall: Firewall, reloader: Reloader) -> None:
     @app.get("/v1/statistics/{peer:path}")
     @needs(Role.READ)
     async def peer_statistics(peer: str) -> dict[str, Any]:
-        """Commands of one peer; zeros, and ``known`` false, for one that was never connected."""
+        """Commands of one peer; for a peer that was never connected, zeros, and ``known`` is false."""
         return {"peer": peer, "known": firewall.knows(peer), **firewall.statistics(peer)}
 
     @app.get("/v1/grants")
@@ -131,7 +131,7 @@ def _reads(app: FastAPI, firewall: Firewall, reloader: Reloader) -> None:
     @app.get("/v1/settings")
     @needs(Role.READ)
     async def settings() -> list[dict[str, Any]]:
-        """What was set at run time, oldest first; ``text`` says it on one line."""
+        """Settings made at run time, oldest first; ``text`` has each in one line."""
         return [{**setting.to_json(), "text": str(setting)} for setting in firewall.settings()]
 
     @app.get("/v1/policy")
@@ -145,13 +145,13 @@ def _reads(app: FastAPI, firewall: Firewall, reloader: Reloader) -> None:
     @app.get("/v1/shadow")
     @needs(Role.READ)
     async def shadow() -> dict[str, Any]:
-        """The policy that judges beside the one in force, and how often it has disagreed since it was set."""
+        """The shadow policy, and the number of commands on which it differed since it was set."""
         return {"revision": firewall.shadow(), "differences": firewall.shadow_differences()}
 
     @app.get("/v1/explain")
     @needs(Role.READ)
     async def explain(node: str, command: str, key: str | None = None, guard: str | None = None) -> dict[str, Any]:
-        """Which rule decides about a command of a peer now, and why."""
+        """The verdict on a command of a peer now, the rule that decides, and the reason."""
         return firewall.explain(node, command, key, guard=guard).to_json()
 
 
@@ -186,11 +186,12 @@ def _events(app: FastAPI, stream: EventStream) -> None:
         last: Annotated[int, Query(ge=0, le=EventStream.MAX_KEPT)] = 0,
         follow: bool = True,
     ) -> StreamingResponse:
-        """Events as they happen, as JSON lines, or as server-sent events if the request accepts them.
+        """The events, live: as JSON lines, or as server-sent events if the request accepts them.
 
-        Several values of one parameter mean or, different parameters mean and; ``not=FIELD=VALUE`` leaves out. ``last``
-        begins with that many events of before. A reader that is too slow gets an ``events_dropped`` event that says how
-        many it missed. An empty line (a comment) comes where nothing happens.
+        Several values of one parameter mean "or", different parameters mean "and"; ``not=FIELD=VALUE`` leaves events
+        out. ``last`` begins with the last events before the request. A reader that is too slow gets an
+        ``events_dropped`` event with the number of missed events. An empty line (a comment) shows that the stream is
+        alive.
         """
         sent = "text/event-stream" in request.headers.get("accept", "")
         subscriber = stream.subscribe(wanted) if follow else None

@@ -1,8 +1,8 @@
-"""Who may call what over HTTP.
+"""Access control of the HTTP API.
 
-Over the Unix socket, who can open it may do everything; the kernel says who that is. Over TCP a request needs a bearer
-token, and a token has a role. A browser is kept from being led here: the ``Host`` has to be an address or a name of
-distwall's own (against DNS that is turned to it), and an ``Origin`` has to be the same as the host.
+A user who can open the Unix socket may do everything; the kernel names the user. Over TCP a request needs a bearer
+token, and a token has a role. A web page can't make a browser call the API. The ``Host`` has to be an address or a name
+of distwall, against DNS that points to distwall. An ``Origin`` has to be the same as the host.
 """
 
 import socket
@@ -29,7 +29,7 @@ _HEADERS = (
 )
 
 MAX_BODY = 1 << 20
-"""Bytes of a request's body: a policy fits."""
+"""Most bytes of a request's body: a policy fits."""
 
 Notice = Callable[..., None]
 """Records an event: its kind, and its fields."""
@@ -37,14 +37,14 @@ Notice = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who calls."""
+    """The caller of a function."""
 
     name: str
     role: Role
 
 
 class RefusedError(Exception):
-    """A request that is not looked at: status, reason for the log, and text."""
+    """A request that is refused unread: status, reason for the log, and text."""
 
     def __init__(self, status: int, reason: str, text: str) -> None:
         super().__init__(text)
@@ -53,13 +53,13 @@ class RefusedError(Exception):
 
 
 class Gate(Protocol):
-    """One way in."""
+    """One entrance to the API."""
 
     def check(self, headers: dict[str, str]) -> None:
-        """Raises RefusedError for a request that a browser was led to make."""
+        """Raises RefusedError for a request that a web page made a browser send."""
 
     def admit(self, source: str, authorization: str | None, /) -> Actor:
-        """Who makes a request. Raises RefusedError."""
+        """Identifies the caller of a request. Raises RefusedError."""
         ...
 
 
@@ -67,10 +67,10 @@ class SocketGate:
     """The Unix socket."""
 
     def check(self, headers: dict[str, str]) -> None:
-        """Browsers don't come this way."""
+        """Does nothing: browsers can't use a Unix socket."""
 
     def admit(self, source: str, _authorization: str | None) -> Actor:
-        """Whoever could open the socket."""
+        """Identifies the user who has opened the socket."""
         return Actor(source, Role.ADMIN)
 
 
@@ -78,14 +78,14 @@ class TokenGate:
     """TCP."""
 
     def __init__(self, tokens: TokenFile, hosts: Collection[str], notice: Notice) -> None:
-        """``hosts``: names, besides IP addresses and localhost, under which distwall is reached."""
+        """``hosts``: names of distwall, besides IP addresses and localhost."""
         self._tokens = tokens
         self._hosts = frozenset(host.lower() for host in (*hosts, "localhost"))
         self._notice = notice
         self._known: frozenset[str] | None = None
 
     def check(self, headers: dict[str, str]) -> None:
-        """Raises RefusedError where the host or the origin is somebody else's."""
+        """Raises RefusedError if the host or the origin is another site."""
         host = headers.get("host", "")
         name = urlsplit(f"//{host}").hostname or ""
         if name not in self._hosts and not _is_address(name):
@@ -95,7 +95,7 @@ class TokenGate:
             raise RefusedError(403, "origin", "a page of another origin may not call")
 
     def admit(self, _source: str, authorization: str | None) -> Actor:
-        """Whose token it is."""
+        """Identifies the caller by its token."""
         scheme, _, text = (authorization or "").partition(" ")
         try:
             token = self._tokens.find(text.strip(), datetime.now(UTC)) if scheme.lower() == "bearer" else None
@@ -114,7 +114,7 @@ class TokenGate:
 
 
 class RequestScreen:
-    """Stands before the application: lets nothing in that is too large or was led here."""
+    """Stands before the application, and refuses requests that are too large or come from a web page."""
 
     def __init__(self, app: ASGIApp, gate: Gate, notice: Notice, answer: Callable[[int, str], ASGIApp]) -> None:
         self._app = app
@@ -123,7 +123,7 @@ class RequestScreen:
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Serves one request (ASGI)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -168,7 +168,7 @@ class TooLargeError(Exception):
 
 
 def refused(notice: Notice, scope: Scope, actor: str | None, reason: str) -> None:
-    """Records a request that was not looked at."""
+    """Records a request that was refused unread."""
     notice(
         "api_refused",
         source=source_of(scope),
@@ -180,13 +180,13 @@ def refused(notice: Notice, scope: Scope, actor: str | None, reason: str) -> Non
 
 
 def source_of(scope: Scope) -> str:
-    """Where a request comes from: an address, or ``unix:USER``."""
+    """Source of a request: an address, or ``unix:USER``."""
     client = scope.get("client")
     return str(client[0]) if client else "unknown"
 
 
 def socket_user(transport: Any) -> str:
-    """Who is at the other end of a Unix socket, as the kernel knows."""
+    """The user at the other end of a Unix socket, as the kernel knows it."""
     sock = transport.get_extra_info("socket")
     data = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _, uid, _ = struct.unpack("3i", data)

@@ -1,7 +1,7 @@
 """Tokens for the HTTP API over TCP: made by ``distwall token``, kept as hashes in a file beside the policy.
 
-A token is 256 random bits, so one round of SHA-256 is as good as any slower hash. The file is read anew when it has
-changed; a file that others could have written, or that is no file of tokens, holds none.
+A token is 256 random bits, so one round of SHA-256 is as good as any slower hash. A changed file is read again. If the
+file is invalid, or others could have written it, no token is valid.
 """
 
 import fcntl
@@ -26,7 +26,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
 class Role(IntEnum):
-    """What somebody may do; each may do what those before may."""
+    """Permission of a caller; each role includes the roles before it."""
 
     READ = 1
     OPERATE = 2
@@ -40,30 +40,30 @@ ROLES = {str(role): role for role in Role}
 
 
 class TokenFileError(Exception):
-    """Something that can't be done with tokens; one line that says what, where and what to do."""
+    """An operation on tokens that is not possible: one line with what, where and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token, without what makes it one."""
+    """One token, without its secret part."""
 
     id: str
-    """What finds it; not secret."""
+    """Public part, which finds the token."""
     name: str
     role: str
     sha256: str
-    """Of the secret part."""
+    """Hash of the secret part."""
     created: str
     expires: str
     """RFC 3339, UTC, as ``created``."""
 
     def has_expired(self, now: datetime) -> bool:
-        """Whether its time is over."""
+        """True if the token's time is over."""
         return now >= datetime.fromisoformat(self.expires)
 
 
 class TokenFile:
-    """The file of tokens. Several processes may use it: whoever changes it has it locked."""
+    """The file of tokens. Several processes may use it: each change holds a lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -71,7 +71,7 @@ class TokenFile:
         self._tokens: tuple[Token, ...] = ()
 
     def tokens(self) -> tuple[Token, ...]:
-        """What is in the file now, in the order of its making. Raises TokenError."""
+        """The tokens in the file now, oldest first. Raises TokenFileError."""
         try:
             fd = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
@@ -103,7 +103,7 @@ class TokenFile:
         return tokens
 
     def find(self, text: str, now: datetime) -> Token | None:
-        """The token that this is; None: none, or its time is over. Raises TokenError."""
+        """The token with that text; None: unknown or expired. Raises TokenFileError."""
         ident, _, secret = text.removeprefix(PREFIX).partition("_")
         digest = _digest(secret)
         found = None
@@ -114,7 +114,7 @@ class TokenFile:
         return None if found is None or found.has_expired(now) or not text.startswith(PREFIX) else found
 
     def create(self, role: Role, lifetime: timedelta, name: str | None, now: datetime) -> tuple[Token, str]:
-        """A new token, and its text, which can't be had again. Raises TokenError."""
+        """Makes a token; returns it and its text, which is shown only this once. Raises TokenFileError."""
         ident = secrets.token_hex(4)
         name = name or f"{role}-{ident}"
         if not _NAME.fullmatch(name):
@@ -128,7 +128,7 @@ class TokenFile:
         return token, f"{PREFIX}{ident}_{secret}"
 
     def revoke(self, name: str) -> Token:
-        """Takes a token away, by its name or id; it holds no more from the next request on. Raises TokenError."""
+        """Removes a token, by its name or id; the next request with it is refused. Raises TokenFileError."""
         with self._changing() as tokens:
             found = [each for each in tokens if name in (each.name, each.id)]
             if not found:
@@ -157,7 +157,7 @@ class TokenFile:
 
 
 def _is_at(fd: int, path: Path) -> bool:
-    """Whether what was opened is still what stands there."""
+    """True if the path still names the opened file."""
     try:
         return os.path.samestat(os.fstat(fd), path.stat())
     except FileNotFoundError:

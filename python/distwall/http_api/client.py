@@ -18,7 +18,7 @@ class NotRunningError(Exception):
 
 
 class CallError(Exception):
-    """distwall refused what was asked; the text is its own."""
+    """distwall refused the call; the text is distwall's."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -34,7 +34,7 @@ class Client:
         self._token = token
 
     def peers(self) -> list[dict[str, Any]]:
-        """The open channels. Raises NotRunningError and CallError, as all that ask."""
+        """The open channels. Raises NotRunningError and CallError, as all methods."""
         return self.get("peers")  # type: ignore[no-any-return]
 
     def statistics(self, peer: str | None = None) -> dict[str, Any]:
@@ -42,12 +42,12 @@ class Client:
         return self.get("statistics" if peer is None else f"statistics/{quote(peer, safe='')}")  # type: ignore[no-any-return]
 
     def get(self, what: str, **query: str | None) -> Any:
-        """What ``GET /v1/WHAT`` gives."""
+        """The answer to ``GET /v1/WHAT``."""
         with self._asking() as client:
             return _result(client.get(f"/v1/{what}", params={k: v for k, v in query.items() if v is not None}))
 
     def call(self, function: str, **arguments: Any) -> dict[str, Any]:
-        """Calls a function of the runtime API; returns what it gives back."""
+        """Calls a function of the runtime API; returns its result."""
         with self._asking() as client:
             return _result(client.post(f"/v1/{function}", json=arguments))  # type: ignore[no-any-return]
 
@@ -82,7 +82,7 @@ class Client:
 
     @staticmethod
     def _probe(path: Path) -> None:
-        """Tells a socket that nobody listens on from one that gives no sense."""
+        """Tells a socket without a listener from a listener that doesn't speak the API."""
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(str(path))

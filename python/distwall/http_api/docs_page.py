@@ -1,4 +1,4 @@
-"""The API's reference as one page of HTML, made from its OpenAPI description: no scripts, nothing from elsewhere."""
+"""The API's reference as one page of HTML, made from its OpenAPI description: no scripts, no content from elsewhere."""
 
 from collections.abc import Iterator
 from html import escape

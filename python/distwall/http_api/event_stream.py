@@ -10,14 +10,14 @@ from distwall.audit.event_filter import EventFilter
 
 
 class TooManyError(Exception):
-    """There are as many subscribers as there may be."""
+    """The stream has no room for another subscriber."""
 
 
 class Subscriber:
-    """Somebody who reads the stream."""
+    """A reader of the stream."""
 
     MAX_WAITING = 1000
-    """Events that wait for a slow reader; what comes then is dropped and counted."""
+    """Events that wait for a slow reader; further events are dropped and counted."""
 
     def __init__(self, chosen: EventFilter) -> None:
         self._chosen = chosen
@@ -27,7 +27,7 @@ class Subscriber:
         self._over = False
 
     def push(self, made: Event) -> None:
-        """An event happened."""
+        """Adds an event."""
         if not self._chosen.matches(made):
             return
         if len(self._waiting) >= self.MAX_WAITING:
@@ -38,7 +38,7 @@ class Subscriber:
         self._news.set()
 
     def end(self) -> None:
-        """There is no more to come."""
+        """Ends the stream."""
         self._over = True
         self._news.set()
 
@@ -65,7 +65,7 @@ class Subscriber:
 
 
 class EventStream:
-    """Gives what is recorded to all subscribers, and keeps the last events for those who come late."""
+    """Sends recorded events to all subscribers, and keeps the last events for late subscribers."""
 
     MAX_SUBSCRIBERS = 32
     MAX_KEPT = 1000
@@ -77,7 +77,7 @@ class EventStream:
         audit.subscribe(self._push)
 
     def last(self, count: int, chosen: EventFilter) -> list[Event]:
-        """The last ``count`` of the kept events that are wanted, oldest first."""
+        """The last ``count`` of the kept events that the filter selects, oldest first."""
         wanted = [made for made in self._kept if chosen.matches(made)]
         return wanted[len(wanted) - min(count, len(wanted)) :]
 

@@ -1,4 +1,4 @@
-"""The functions of the runtime API as calls over HTTP: what each takes, who may make it, and what it gives back."""
+"""The functions of the runtime API as calls over HTTP, each with its arguments, its role and its result."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def is_text(cls, value: Any) -> Any:
-        """Half a surrogate pair, which JSON can spell, could never be shown again."""
+        """Raises ValueError for half a surrogate pair, which JSON can spell but nobody can print."""
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
@@ -163,9 +163,9 @@ class Call:
     body: type[Body]
     doc: str
     result: Callable[[Any], dict[str, Any]]
-    """What it gives back, as JSON."""
+    """The result, as JSON."""
     acts: bool = True
-    """Whether the function wants to know who calls."""
+    """True if the function takes the caller as ``actor``."""
     unrecorded: frozenset[str] = frozenset()
     """Arguments that may hold secrets."""
 
@@ -177,7 +177,7 @@ class Call:
         return self.result(getattr(target, self.name)(**arguments))
 
     def recorded(self, body: Body) -> dict[str, Any]:
-        """What it is called with, for the log."""
+        """The arguments, for the log."""
         return body.model_dump(exclude_defaults=True, exclude=set(self.unrecorded))
 
 
@@ -300,4 +300,4 @@ POLICY_CALLS = (
         unrecorded=frozenset({"text"}),
     ),
 )
-"""Those of the `Reloader`."""
+"""The functions of the `Reloader`, called with POST."""

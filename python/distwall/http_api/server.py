@@ -28,13 +28,13 @@ class _Server(uvicorn.Server):
         self.serving = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Tells those who wait that requests are answered now."""
+        """Starts, and then wakes tasks that wait for the start."""
         await super().startup(sockets)
         self.serving.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Leaves signals to whoever runs the loop."""
+        """Leaves signals to the owner of the loop."""
         yield
 
 
@@ -42,7 +42,7 @@ class _SocketProtocol(H11Protocol):
     """HTTP on a Unix socket: the address of the other side is its user."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Somebody has opened the socket."""
+        """Takes a new connection, whose address is its user."""
         super().connection_made(transport)
         self.client = (socket_user(transport), 0)
 
@@ -58,7 +58,7 @@ class HttpServer:
         self._serving: list[tuple[_Server, asyncio.Task[None]]] = []
 
     async def start(self) -> None:
-        """Binds the sockets and serves. Raises OSError, its text fit for users, if one of them can't be had."""
+        """Binds the sockets and serves. Raises OSError, with a text for users, if a socket is not available."""
         settings = self._settings
         sock = bind(settings.socket, settings.socket_mode, settings.socket_group)
         try:
@@ -112,8 +112,8 @@ async def _bind_tcp(host: str, port: int) -> list[socket.socket]:
 def bind(path: Path, mode: int = 0o600, group: str | None = None) -> socket.socket:
     """A listening Unix socket at ``path`` with that mode, and that group if one is given.
 
-    A socket that a process left behind when it died is replaced. Raises OSError if another process listens on it, or if
-    something else is there.
+    Replaces a socket of a process that has died. Raises OSError if another process listens on it, or if the path is
+    another kind of file.
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

@@ -1,1 +1,1 @@
-"""The ground floor: addresses, sockets and name lookups, which everything above stands on. It imports no other part."""
+"""The ground floor: addresses, sockets and name lookups, for all other parts. It imports no other part."""

@@ -9,7 +9,7 @@ def printed(host: str, port: int) -> str:
 
 
 def plain(address: str) -> str:
-    """An IP address without its scope; an IPv4 address that IPv6 carries as an IPv4 address."""
+    """An IP address without its scope; an IPv4 address inside an IPv6 address as an IPv4 address."""
     address = address.partition("%")[0]
     try:
         ip = ipaddress.ip_address(address)
@@ -21,7 +21,7 @@ def plain(address: str) -> str:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an IP address leads to this host alone."""
+    """True if the IP address belongs to this host's loopback."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
         return parsed.ipv4_mapped.is_loopback

@@ -1,6 +1,7 @@
-"""Who listens where on this host: its TCP sockets, as /proc shows them.
+"""The listening TCP sockets of this host, as /proc shows them.
 
-All of it in the network namespace of the caller: nodes in another one (a container's) can't be reached over loopback.
+They are the sockets in the network namespace of the caller. Loopback does not reach nodes in another namespace, such as
+a container's.
 """
 
 import struct
@@ -16,7 +17,7 @@ _WORDS = struct.Struct("=I")
 
 @dataclass(frozen=True, slots=True)
 class ListeningSocket:
-    """One listening socket. ``inode`` is what its owner's file descriptors name."""
+    """One listening socket. ``inode`` identifies it among its owner's file descriptors."""
 
     address: str
     port: int
@@ -25,16 +26,16 @@ class ListeningSocket:
 
     @property
     def wildcard(self) -> bool:
-        """Whether it listens at all addresses."""
+        """True if it listens at all addresses."""
         return ip_address(self.address).is_unspecified
 
     @property
     def loopback(self) -> bool:
-        """Whether only this host can reach it."""
+        """True if only this host can reach it."""
         return is_loopback(self.address)
 
     def covers(self, address: str) -> bool:
-        """Whether it may be what answers at ``address``."""
+        """True if it may be the socket that answers at ``address``."""
         bare = address.partition("%")[0]
         return self.address == bare or (self.wildcard and (":" in self.address or ":" not in bare))
 

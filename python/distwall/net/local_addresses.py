@@ -1,7 +1,7 @@
-"""Which IP addresses are this host's.
+"""The IP addresses of this host.
 
-About one address the kernel's routes are asked (rtnetlink, RTM_GETROUTE). Whether a socket can be bound to
-an address would not tell: with ``ip_nonlocal_bind``, as hosts with floating addresses have it, all can.
+For one address the kernel's routes are asked (rtnetlink, RTM_GETROUTE). To bind a socket would prove nothing: with
+``ip_nonlocal_bind``, as on hosts with floating addresses, any address can be bound.
 """
 
 import socket
@@ -22,7 +22,7 @@ _ATTRIBUTE = struct.Struct("=HH")
 
 
 def is_own(address: str) -> bool:
-    """Whether what is sent to the IP address ``address`` stays on this host."""
+    """True if packets to the IP address ``address`` stay on this host."""
     address = address.partition("%")[0]
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     packed = socket.inet_pton(family, address)
@@ -42,7 +42,7 @@ def is_own(address: str) -> bool:
 
 
 def local_addresses() -> list[str]:
-    """The IP addresses of this host; those of a link with the name of their interface."""
+    """The IP addresses of this host; link-local addresses with the name of their interface."""
     found: dict[str, None] = {}
     address = ""
     for line in lines("fib_trie"):

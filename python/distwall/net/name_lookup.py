@@ -1,7 +1,7 @@
 """Questions to the name service, each in a thread of its own.
 
-The event loop lends two threads to such questions. Two names whose servers do not answer, which takes 20 s to find out,
-would hold up all others, and the end of distwall as well.
+The event loop has only two threads for such questions. A server that does not answer would occupy one for 20 s: two
+such names would delay all other questions, and the end of distwall as well.
 """
 
 import asyncio
@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 MAX_AT_ONCE = 256
-"""Questions under way, those that nobody waits for any more included: a thread that asks can't be ended."""
+"""Most questions under way, also abandoned ones: a thread that asks can't be ended."""
 
 _running = threading.BoundedSemaphore(MAX_AT_ONCE)
 
 
 async def looked_up(question: Callable[[], T]) -> T:
-    """The answer to ``question``, which may take its time. Raises what it raises, and OSError if too much is asked."""
+    """The answer to ``question``, which may be slow. Raises its errors, and OSError for too many questions."""
     if not _running.acquire(blocking=False):
         raise OSError(errno.EAGAIN, f"the name service hangs in {MAX_AT_ONCE} questions")
     loop = asyncio.get_running_loop()

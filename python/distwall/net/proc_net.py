@@ -1,4 +1,4 @@
-"""The tables of /proc/net, those of the network namespace of the thread that asks."""
+"""The tables of /proc/net, in the network namespace of the calling thread."""
 
 from pathlib import Path
 

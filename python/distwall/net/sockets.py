@@ -1,4 +1,4 @@
-"""Listening sockets, and what a connection says of itself."""
+"""Listening sockets, and facts about connections."""
 
 import asyncio
 import contextlib
@@ -18,13 +18,13 @@ ProtocolFactory = Callable[[], asyncio.Protocol]
 """Makes the protocol of a connection."""
 
 BACKLOG = 1024
-"""Connections that the kernel keeps while they are not accepted yet."""
+"""Connections that the kernel keeps until they are accepted."""
 
 
 async def resolve(host: str) -> list[str]:
-    """The IP addresses that ``host`` stands for.
+    """The IP addresses of ``host``.
 
-    Raises OSError if it stands for none.
+    Raises OSError if it has none.
     """
     with contextlib.suppress(ValueError):
         return [str(ipaddress.ip_address(host))]
@@ -55,9 +55,9 @@ def listen(addresses: list[str], port: int) -> list[socket.socket]:
 
 
 def listen_at_first(addresses: list[str], ports: list[int]) -> list[socket.socket]:
-    """Sockets that listen on all ``addresses`` at the first of ``ports`` that is free.
+    """Sockets that listen on all ``addresses``, at the first free one of ``ports``.
 
-    Raises OSError: the last one's.
+    Raises the last port's OSError.
     """
     for port in ports[:-1]:
         with contextlib.suppress(OSError):
@@ -82,13 +82,13 @@ def _listen(address: str, port: int) -> socket.socket:
 
 
 def source_address(transport: asyncio.BaseTransport) -> str:
-    """The IP address of whoever is connected, an IPv4 one as such."""
+    """The IP address of the other side; an IPv4 address as such."""
     peer = transport.get_extra_info("peername")
     return plain(peer[0]) if peer else "unknown"
 
 
 def is_local(transport: asyncio.BaseTransport) -> bool:
-    """Whether a client runs on this host: it came from loopback, or from the very address that it reached."""
+    """True if a client runs on this host: it came from loopback, or from the same address that it reached."""
     source = source_address(transport)
     try:
         if ipaddress.ip_address(source).is_loopback:
@@ -100,7 +100,7 @@ def is_local(transport: asyncio.BaseTransport) -> bool:
 
 
 def raise_descriptor_limit() -> None:
-    """Lets this process open as many connections as the system allows it."""
+    """Lets this process open as many connections as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):
@@ -108,7 +108,7 @@ def raise_descriptor_limit() -> None:
 
 
 def is_encrypted(transport: asyncio.BaseTransport) -> bool:
-    """Whether this is a TLS connection. These have no end of stream of their own: both directions end at once."""
+    """True if this is a TLS connection. TLS has no end of stream: both directions end at once."""
     return transport.get_extra_info("ssl_object") is not None
 
 
@@ -120,7 +120,7 @@ def framing(transport: asyncio.BaseTransport) -> int:
 def peer_certificate(transport: asyncio.BaseTransport) -> x509.Certificate | None:
     """The certificate that the other side has shown.
 
-    None if it has none, if the connection is a plain one, or if the certificate can't be read, though OpenSSL can.
+    None if it has none, if the connection is not encrypted, or if the certificate can't be read, though OpenSSL can.
     """
     tls = transport.get_extra_info("ssl_object")
     der = tls.getpeercert(binary_form=True) if tls is not None else None
