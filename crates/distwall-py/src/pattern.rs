@@ -4,7 +4,7 @@ use distwall_wire as wire;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use wire::term::atoms::{Names, Word, Words};
-use wire::term::reader::{Reader, Table};
+use wire::term::reader::{Reader, Terms};
 use wire::term::scan::{Scanner, Watch};
 use wire::Limits;
 
@@ -21,20 +21,14 @@ impl Pattern {
     #[pyo3(signature = (etf, *, peer, guard, outbound=false))]
     fn matches(&self, etf: &[u8], peer: &str, guard: &str, outbound: bool) -> PyResult<bool> {
         let names = Names { peer: peer.as_bytes().into(), guard: guard.as_bytes().into(), words: Words::NONE };
-        let watch = Watch {
-            table: Table::Empty,
-            names: &names,
-            records: true,
-            limits: &Limits::default(),
-            guarded: None,
-            discloses: None,
-        };
+        let terms = Terms::plain(&names);
+        let watch = Watch { terms: &terms, records: true, limits: &Limits::default(), guarded: None, discloses: None };
         let bad = |why: String| PyValueError::new_err(why);
         let end = Scanner::default().whole(etf, 0, &watch).map_err(|error| bad(error.to_string()))?;
         if end != etf.len() {
             return Err(bad("bytes follow the end of the term".to_owned()));
         }
         let sender = if outbound { Word::Guard } else { Word::Peer };
-        Ok(self.0.matches(Reader::new(etf, Table::Empty, &names), sender))
+        Ok(self.0.matches(Reader::new(etf, &terms), sender))
     }
 }

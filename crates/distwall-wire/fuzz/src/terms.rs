@@ -3,7 +3,7 @@
 use distwall_wire::rules::calls::{of_message, of_spawn, Call, Found};
 use distwall_wire::rules::otp_internal::WORDS;
 use distwall_wire::term::atoms::{AtomView, Names, Word};
-use distwall_wire::term::reader::{Reader, Table};
+use distwall_wire::term::reader::{Reader, Terms};
 use distwall_wire::term::scan::{Scanner, Watch};
 use distwall_wire::term::walk::is_list;
 use distwall_wire::wire::control::Mfa;
@@ -18,7 +18,8 @@ fn names() -> Names {
 /// What the core takes for one term at the beginning of these bytes.
 fn whole_term<'a>(data: &'a [u8], names: &Names) -> Option<&'a [u8]> {
     let limits = Limits::default();
-    let watch = Watch { table: Table::Empty, names, records: true, limits: &limits, guarded: None, discloses: None };
+    let terms = Terms::plain(names);
+    let watch = Watch { terms: &terms, records: true, limits: &limits, guarded: None, discloses: None };
     Scanner::default().whole(data, 0, &watch).ok().map(|end| &data[..end])
 }
 
@@ -28,9 +29,10 @@ pub fn pattern(input: &[u8]) {
     let [high, low, rest @ ..] = input else { return };
     let (code, term) = rest.split_at(usize::from(u16::from_be_bytes([*high, *low])).min(rest.len()));
     let names = names();
+    let terms = Terms::plain(&names);
     let matches = |code: &[u8], term: &[u8]| {
         let pattern = Pattern::parse(code).ok()?;
-        let reader = Reader::new(term, Table::Empty, &names);
+        let reader = Reader::new(term, &terms);
         let inbound = pattern.matches(reader, Word::Peer);
         assert!(!inbound || pattern.matches_within(reader, Word::Peer));
         let _ = pattern.matches(reader, Word::Guard);
@@ -60,7 +62,8 @@ const WRAPPERS: [(&[u8], &[u8]); 8] = [
 pub fn calls(input: &[u8]) {
     let [wrapper, arity, term @ ..] = input else { return };
     let names = names();
-    let reader = Reader::new(term, Table::Empty, &names);
+    let terms = Terms::plain(&names);
+    let reader = Reader::new(term, &terms);
     let (module, function) = WRAPPERS[usize::from(*wrapper) % WRAPPERS.len()];
     let atom = |text| AtomView { text, word: Word::Other, inline: true };
     let mfa = Mfa { module: atom(module), function: atom(function), arity: *arity };

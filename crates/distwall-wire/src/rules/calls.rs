@@ -62,6 +62,9 @@ pub struct Found<'a> {
 }
 
 impl Found<'_> {
+    /// No call.
+    pub const NONE: Self = Found { call: Call::None, funs: 0 };
+
     /// Whether it is the call of a fun that was typed in a shell: it carries all that it would do.
     #[must_use]
     pub fn is_typed(&self) -> bool {
@@ -293,7 +296,7 @@ fn walk_over<'a>(list: Reader<'a>, mut visit: impl FnMut(u8, &'a [u8], usize)) -
 mod tests {
     use super::*;
     use crate::term::atoms::{AtomView, Names, Words};
-    use crate::term::reader::Table;
+    use crate::term::reader::Terms;
 
     fn atom(text: &str) -> Vec<u8> {
         [&[tag::SMALL_ATOM, text.len() as u8], text.as_bytes()].concat()
@@ -368,10 +371,11 @@ mod tests {
     fn spawned_by(sender: Word, module: &str, function: &str, arguments: &[Vec<u8>]) -> String {
         let names = names();
         let (module, function) = (atom(module), atom(function));
-        let view = |data| Reader::new(data, Table::Empty, &names).atom().unwrap_or_else(|_| unreachable!());
+        let terms = Terms::plain(&names);
+        let view = |data| Reader::new(data, &terms).atom().unwrap_or_else(|_| unreachable!());
         let mfa = Mfa { module: view(&module), function: view(&function), arity: arguments.len() as u8 };
         let spelled = [list(arguments), tails(arguments)];
-        let [one, other] = spelled.map(|data| told(of_spawn(&mfa, Reader::new(&data, Table::Empty, &names), sender)));
+        let [one, other] = spelled.map(|data| told(of_spawn(&mfa, Reader::new(&data, &Terms::plain(&names)), sender)));
         assert_eq!(one, other);
         one
     }
@@ -488,7 +492,7 @@ mod tests {
         let view = |text: &'static str| AtomView { text: text.as_bytes(), word: Word::Other, inline: true };
         let announced = Mfa { module: view("erlang"), function: view("apply"), arity: 2 };
         let data = list(&mfa());
-        assert_eq!(told(of_spawn(&announced, Reader::new(&data, Table::Empty, &names), Word::Peer)), "opaque");
+        assert_eq!(told(of_spawn(&announced, Reader::new(&data, &Terms::plain(&names)), Word::Peer)), "opaque");
     }
 
     #[test]
@@ -544,7 +548,8 @@ mod tests {
             (list(&atoms(&["a", "b"])), "none", "none", "none"),
         ] {
             let names = names();
-            let reader = Reader::new(&message, Table::Empty, &names);
+            let terms = Terms::plain(&names);
+            let reader = Reader::new(&message, &terms);
             let to = |name| told(of_message(reader, name, Word::Peer));
             assert_eq!(to(Some(b"rex")), to_rex, "{message:?}");
             assert_eq!(to(Some(b"net_kernel")), to_kernel, "{message:?}");

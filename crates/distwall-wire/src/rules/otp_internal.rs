@@ -20,8 +20,7 @@ use std::sync::LazyLock;
 
 use crate::term::atoms::{AtomView, Word, Words};
 use crate::term::reader::Reader;
-use crate::term::scan::{Scanner, Watch};
-use crate::term::tag;
+use crate::term::{tag, walk};
 use crate::wire::shapes::{call_tag, Asker};
 
 use requests::{labelled, Form, Kind, Reach};
@@ -50,11 +49,11 @@ pub static WORDS: LazyLock<Words> = LazyLock::new(|| {
 });
 
 /// Whether a message is of such a shape, or goes to such a name.
-pub fn otp_internal(mut reader: Reader<'_>, to: Address<'_>, scanner: &mut Scanner, watch: &Watch<'_>) -> bool {
+pub fn otp_internal(mut reader: Reader<'_>, to: Address<'_>) -> bool {
     if to.name.is_some_and(|name| name.word == Word::OtpName) {
         return true;
     }
-    let mut look = Look { to, scanner, watch };
+    let look = Look { to };
     if to.name.is_some_and(|name| name.word == Word::NetKernel) {
         return !look.asks_who(reader);
     }
@@ -67,7 +66,7 @@ pub fn otp_internal(mut reader: Reader<'_>, to: Address<'_>, scanner: &mut Scann
         if look.obeyed(Form::Plain, &Head { label, rest: Some((reader, arity - 1)) }) {
             return true;
         }
-    } else if !look.skip(&mut reader) {
+    } else if !skip(&mut reader) {
         return false;
     }
     let word = first.map_or(Word::Other, |label| label.word);
@@ -113,25 +112,23 @@ struct Head<'a> {
     rest: Option<(Reader<'a>, u32)>,
 }
 
-struct Look<'l, 'w> {
+struct Look<'l> {
     to: Address<'l>,
-    scanner: &'l mut Scanner,
-    watch: &'l Watch<'w>,
 }
 
-impl Look<'_, '_> {
+impl Look<'_> {
     /// `{'$gen_call', From, {is_auth, _}}`, all that net_kernel can be asked without harm.
-    fn asks_who(&mut self, mut reader: Reader<'_>) -> bool {
+    fn asks_who(&self, mut reader: Reader<'_>) -> bool {
         if reader.tuple() != Ok(3) || reader.atom().map(|atom| atom.word) != Ok(Word::GenCall) {
             return false;
         }
         let (misled, _) = misleads(reader, self.to.asker, self.to.receiver);
-        let request = self.skip(&mut reader).then(|| self.head(reader)).flatten();
+        let request = skip(&mut reader).then(|| self.head(reader)).flatten();
         !misled && request.is_some_and(|head| head.label.word == Word::IsAuth && head.rest.is_some_and(|(_, n)| n == 1))
     }
 
     /// A message of three elements, read up to its second one.
-    fn triple(&mut self, mut reader: Reader<'_>, first: Option<AtomView<'_>>) -> bool {
+    fn triple(&self, mut reader: Reader<'_>, first: Option<AtomView<'_>>) -> bool {
         if self.second(reader, 1) {
             return true;
         }
@@ -148,7 +145,7 @@ impl Look<'_, '_> {
         }
         match end {
             Some(end) => reader.pos = end,
-            None if self.skip(&mut reader) => {}
+            None if skip(&mut reader) => {}
             None => return false,
         }
         let Some(head) = self.head(reader) else { return false };
@@ -158,7 +155,7 @@ impl Look<'_, '_> {
     }
 
     /// Whether the second element of a message says what is asked for; `left` more follow it.
-    fn second(&mut self, mut reader: Reader<'_>, left: u32) -> bool {
+    fn second(&self, mut reader: Reader<'_>, left: u32) -> bool {
         if !is_atom(&reader) {
             return false;
         }
@@ -181,11 +178,11 @@ impl Look<'_, '_> {
 
     /// Whether some process obeys a request that stands there and begins so.
     #[inline]
-    fn obeyed(&mut self, form: Form, head: &Head<'_>) -> bool {
+    fn obeyed(&self, form: Form, head: &Head<'_>) -> bool {
         matches!(head.label.word, Word::Request(label) if self.looked_up(form, label, head))
     }
 
-    fn looked_up(&mut self, form: Form, label: u16, head: &Head<'_>) -> bool {
+    fn looked_up(&self, form: Form, label: u16, head: &Head<'_>) -> bool {
         let named = self.to.name.is_some();
         labelled(label).iter().any(|request| {
             request.form == form
@@ -199,7 +196,7 @@ impl Look<'_, '_> {
     }
 
     /// Whether the next `left` terms are of these kinds.
-    fn all(&mut self, mut reader: Reader<'_>, left: u32, kinds: &[Kind]) -> bool {
+    fn all(&self, mut reader: Reader<'_>, left: u32, kinds: &[Kind]) -> bool {
         let open = kinds.last() == Some(&Kind::More);
         let count = kinds.len() as u32 - u32::from(open);
         if left < count || left > count && !open {
@@ -207,7 +204,7 @@ impl Look<'_, '_> {
         }
         kinds[..count as usize].iter().enumerate().all(|(i, kind)| {
             let last = i as u32 + 1 == count;
-            self.fits(*kind, reader) && (last || self.skip(&mut reader))
+            self.fits(*kind, reader) && (last || skip(&mut reader))
         })
     }
 
@@ -244,30 +241,11 @@ impl Look<'_, '_> {
             Kind::Tuple => matches!(tag, tag::SMALL_TUPLE | tag::LARGE_TUPLE),
         }
     }
+}
 
-    /// Passes over a term that has been scanned before.
-    fn skip(&mut self, reader: &mut Reader<'_>) -> bool {
-        // What stands there mostly.
-        match reader.peek() {
-            Ok(tag::ATOM_REF | tag::SMALL_INTEGER) => return reader.take(2).is_ok(),
-            Ok(tag::INTEGER) => return reader.take(5).is_ok(),
-            Ok(tag::NIL) => return reader.take(1).is_ok(),
-            Ok(tag::BINARY) => {
-                let length = reader.take(5).map(|head| u32::from_be_bytes([head[1], head[2], head[3], head[4]]));
-                return length.is_ok_and(|length| reader.take(length as usize).is_ok());
-            }
-            Ok(tag::PID) => return reader.pid().is_ok(),
-            Ok(tag::REFERENCE) => return reader.reference().is_ok(),
-            _ => {}
-        }
-        match self.scanner.whole(reader.data, reader.pos, &self.watch.quiet()) {
-            Ok(end) => {
-                reader.pos = end;
-                true
-            }
-            Err(_) => false,
-        }
-    }
+/// Passes over a term that has been scanned before.
+fn skip(reader: &mut Reader<'_>) -> bool {
+    walk::skip(reader, 1).is_ok()
 }
 
 /// Whether the answer to this From would go to a process of the receiving node, or to a name; and where it ends, if it was read

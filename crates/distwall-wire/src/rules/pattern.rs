@@ -16,7 +16,7 @@ use std::hash::RandomState;
 use crate::error::Bad;
 use crate::term::atoms::{Names, Word, Words};
 use crate::term::digest::{digest, used};
-use crate::term::reader::{Reader, Table};
+use crate::term::reader::{Reader, Terms};
 use crate::term::tag;
 use crate::term::walk::{self, Integer, Shape, Value};
 use crate::wire::shapes::call_tag;
@@ -173,7 +173,8 @@ impl Pattern {
             return Err("a pattern is larger than 64 KiB");
         }
         let names = Names { peer: Box::default(), guard: Box::default(), words: Words::NONE };
-        let mut parser = Parser { code: Reader::new(code, Table::Empty, &names), seen: 0, recurring: 0 };
+        let terms = Terms::plain(&names);
+        let mut parser = Parser { code: Reader::new(code, &terms), seen: 0, recurring: 0 };
         let root = parser.node(0)?;
         if parser.code.pos != code.len() {
             return Err("bytes follow the end of a pattern");
@@ -469,7 +470,7 @@ impl<'a> Parser<'a> {
             }
             6 => {
                 let bytes = self.counted()?;
-                let mut etf = Reader::new(bytes, Table::Empty, self.code.names);
+                let mut etf = Reader::new(bytes, self.code.terms);
                 let node = literal(&mut etf, depth)?;
                 if etf.pos != bytes.len() {
                     return Err("bytes follow the end of a literal in a pattern");
@@ -586,6 +587,7 @@ mod tests {
 
     use super::*;
     use crate::term::atoms::Atom;
+    use crate::term::reader::Atoms;
 
     #[test]
     fn atoms_by_position_are_the_same_as_atoms_written_out() {
@@ -596,7 +598,9 @@ mod tests {
         let code = [&[3, 0, 0, 0, 4, 6, 0, 0, 0, 5, 119, 3], &b"add"[..], &[1, 0, 2, 16, 1, 0]].concat();
         let pattern = Pattern::parse(&code).ok();
         let matches = |etf: &[u8], sender| {
-            let term = Reader::new(etf, Table::Kept(&table), &names);
+            let atoms = Atoms::kept(&table);
+            let terms = Terms { atoms: atoms.list(), names: &names };
+            let term = Reader::new(etf, &terms);
             pattern.as_ref().map(|pattern| pattern.matches(term, sender))
         };
         let written = |text: &[u8]| [&[119, text.len() as u8], text].concat();

@@ -114,6 +114,12 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// True if its verdict is accept.
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        self.verdict == Verdict::Accept
+    }
+
     /// Whether it is `accept *`.
     #[must_use]
     pub fn opens_all(&self) -> bool {
@@ -160,6 +166,8 @@ pub struct Policy {
     opens_calls: Option<Decision>,
     /// Whether rules name calls or spawn requests.
     names_calls: bool,
+    /// Commands that a rule accepts which is not one for `*`.
+    accepts: [bool; Command::ALL.len()],
     third_nodes: Vec<Glob>,
     funs: Option<bool>,
 }
@@ -185,7 +193,10 @@ impl Policy {
             };
             match rule.subject {
                 Subject::All => policy.commands.iter_mut().for_each(|index| index.add(&rule.key, decision.clone())),
-                Subject::Command(command) => policy.commands[command as usize].add(&rule.key, decision),
+                Subject::Command(command) => {
+                    policy.accepts[command as usize] |= decision.accepts();
+                    policy.commands[command as usize].add(&rule.key, decision);
+                }
                 Subject::OtpInternal => policy.otp_internal.add(&rule.key, decision),
                 Subject::Call => {
                     if rule.verdict == Verdict::Accept {
@@ -227,6 +238,13 @@ impl Policy {
     #[must_use]
     pub fn names_calls(&self) -> bool {
         self.names_calls
+    }
+
+    /// True if the call that such a message may carry matters: to a rule on calls, or because a rule other than `accept *`
+    /// accepts the message.
+    #[must_use]
+    pub fn minds_calls(&self, command: Command) -> bool {
+        self.names_calls || self.accepts[command as usize]
     }
 
     /// The strongest rule that accepts a call.

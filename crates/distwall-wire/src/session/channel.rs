@@ -12,13 +12,13 @@ use crate::rules::otp_internal::WORDS;
 use crate::session::counters::Counters;
 use crate::session::events::Reason;
 use crate::session::hooks::{is_clerk, Lot, Parked, Stage};
-use crate::session::judge::{self, Court, Ends, Message, Refusal, Ruling};
+use crate::session::judge::{self, Arrival, Court, Ends, Message, Newcomers, Refusal, Ruling};
 use crate::session::output::Output;
 use crate::session::policies::Policies;
 use crate::session::track::Track;
 use crate::term::atoms::{Atom, Caches, Names, Refs, Word};
-use crate::term::reader::{Pid, Reader, Table};
-use crate::term::scan::{Guarded, NodeList, Scanner, Watch};
+use crate::term::reader::{Atoms, Pid, Reader, Terms};
+use crate::term::scan::{Found, Guarded, NodeList, Scanner, Watch};
 use crate::verdict::Verdict;
 use crate::wire::control::{self, Control, Dialect, Target};
 use crate::wire::fragments::Sequences;
@@ -329,9 +329,10 @@ impl Channel {
     ) -> Result<Action, Bad> {
         let names = self.fixed.ends.names.clone();
         let limits = self.fixed.ends.limits.clone();
-        let table = if versioned { Table::Empty } else { Table::Kept(atoms) };
-        let watch = Watch { table, names: &names, records: true, limits: &limits, guarded: None, discloses: None };
-        let mut reader = Reader::new(body, table, &names);
+        let atoms = Atoms::kept(if versioned { &[] } else { atoms });
+        let terms = Terms { atoms: atoms.list(), names: &names };
+        let watch = Watch { terms: &terms, records: true, limits: &limits, guarded: None, discloses: None };
+        let mut reader = Reader::new(body, &terms);
         let mut control = Control::blank();
         let flags = self.fixed.ends.flags;
         control::decode(&mut reader, &mut control, Dialect { flags }, &mut self.scanner, &watch)?;
@@ -348,8 +349,9 @@ impl Channel {
     fn message(&mut self, direction: Direction, parts: &Parts<'_>, now: f64, out: &mut Output) -> Result<Action, Bad> {
         let Channel { fixed, state, lanes, scanner, refs, made, .. } = self;
         let caches = &mut lanes[direction as usize].caches;
-        let table = if parts.versioned { Table::Empty } else { Table::Header(&refs.list, caches) };
-        let watch = fixed.watch(direction, table);
+        let atoms = caches.named(refs);
+        let terms = fixed.terms(&atoms);
+        let watch = fixed.watch(direction, &terms);
         let mut control = Control::blank();
         let payload = read(parts, fixed, &mut control, scanner, &watch)?;
         let over = state.takes(direction, control.command);
@@ -372,8 +374,8 @@ impl Channel {
             _ => {}
         }
         let message = Message::new(&control, payload);
-        let atoms = caches.untold(refs);
-        let ruling = fixed.rule(direction, &message, &state.track, over, scanner, &watch, atoms)?;
+        let arrival = Arrival { over, atoms: Newcomers::Header(caches, refs), watch: &watch };
+        let ruling = fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival)?;
         if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
             Ok(emit::pass(caches, refs, parts, made))
         } else {
@@ -393,10 +395,14 @@ fn is_for_clerk(control: &Control<'_>) -> bool {
 }
 
 impl Fixed {
-    fn watch<'a>(&'a self, direction: Direction, table: Table<'a>) -> Watch<'a> {
+    /// The atoms of a message and the names of the two nodes.
+    fn terms<'a>(&'a self, atoms: &'a Atoms<'a>) -> Terms<'a> {
+        Terms { atoms: atoms.list(), names: &self.ends.names }
+    }
+
+    fn watch<'a>(&'a self, direction: Direction, terms: &'a Terms<'a>) -> Watch<'a> {
         Watch {
-            table,
-            names: &self.ends.names,
+            terms,
             records: self.ends.flags & flags::NATIVE_RECORDS != 0,
             limits: &self.ends.limits,
             guarded: (direction == Direction::Inbound).then_some(Guarded {
@@ -431,13 +437,12 @@ impl Fixed {
         court: &Court<'_>,
         message: &Message<'_, '_>,
         ruling: &Ruling,
-        scanner: &mut Scanner,
-        watch: &Watch<'_>,
+        found: &mut Found,
     ) -> Result<Option<Refusal>, Bad> {
         let Some(policy) = self.policies.shadow.as_deref().filter(|_| court.direction == Direction::Inbound) else {
             return Ok(None);
         };
-        let other = Court { policy, audit: false, shadow: true, ..*court }.judge(message, scanner, watch)?;
+        let other = Court { policy, audit: false, shadow: true, ..*court }.judge(message, found, None)?;
         let verdict = other.meant();
         let candidate = Refusal {
             verdict,
@@ -447,33 +452,23 @@ impl Fixed {
         Ok((verdict != ruling.meant()).then_some(candidate))
     }
 
-    /// The verdict on a whole message. `over`: the limit that its coming exceeds; `atoms`: those of its header that the receiver
-    /// would learn.
-    #[allow(clippy::too_many_arguments)]
-    fn rule<'a>(
+    /// The verdict on a whole message.
+    fn rule(
         &self,
         direction: Direction,
         message: &Message<'_, '_>,
         track: &Track,
-        over: Option<Limit>,
-        scanner: &mut Scanner,
-        watch: &Watch<'_>,
-        atoms: impl Iterator<Item = &'a Atom>,
+        found: &mut Found,
+        arrival: Arrival<'_>,
     ) -> Result<Ruling, Bad> {
         let Some(court) = self.court(direction, track) else {
             return Ok(Ruling::pass(judge::settles(message, track, direction)?));
         };
-        let mut ruling = court.judge(message, scanner, watch)?;
-        ruling.differs = self.differs(&court, message, &ruling, scanner, watch)?;
-        if ruling.verdict != Verdict::Accept || direction == Direction::Outbound {
-            return Ok(ruling);
-        }
-        settle::atoms_of_control(message.control, scanner, watch);
-        settle::nodes_of_control(message.control, scanner, watch);
-        atoms.for_each(|atom| scanner.found.atom(&atom.text, watch));
-        let full = || (!settle::room(message.control, track)).then_some(Limit::Tracked);
-        if let Some(limit) = over.or(scanner.found.over).or_else(full) {
-            return Ok(ruling.unfit(Reason::Limit(limit)));
+        let arrival = (direction == Direction::Inbound).then_some(arrival);
+        let mut ruling = court.judge(message, found, arrival)?;
+        // What a limit refuses, no policy could let pass.
+        if !matches!(ruling.reason, Reason::Limit(_)) {
+            ruling.differs = self.differs(&court, message, &ruling, found)?;
         }
         Ok(ruling)
     }
@@ -574,7 +569,7 @@ fn read<'a>(
     scanner: &mut Scanner,
     watch: &Watch<'a>,
 ) -> Result<Option<Reader<'a>>, Bad> {
-    let mut reader = Reader::new(parts.body, watch.table, &fixed.ends.names);
+    let mut reader = Reader::new(parts.body, watch.terms);
     control::decode(&mut reader, control, Dialect { flags: fixed.ends.flags }, scanner, watch)?;
     let mut end = reader.pos;
     if control.payload {

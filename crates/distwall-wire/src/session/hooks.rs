@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::command::Command;
 use crate::limits::Limits;
 use crate::term::atoms::Atom;
-use crate::term::reader::{Pid, Reference, Table};
+use crate::term::reader::{Atoms, Pid, Reference};
 use crate::verdict::Verdict;
 
 /// Who is asked.
@@ -102,14 +102,10 @@ pub struct Parked {
 }
 
 impl Parked {
-    /// What its atoms are named by.
+    /// The atoms that it names by position.
     #[must_use]
-    pub fn table(&self) -> Table<'_> {
-        if self.versioned {
-            Table::Empty
-        } else {
-            Table::Kept(&self.atoms)
-        }
+    pub fn named(&self) -> Atoms<'_> {
+        Atoms::kept(if self.versioned { &[] } else { &self.atoms })
     }
 
     /// Bytes that it takes.

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::direction::Direction;
+use arrayvec::ArrayVec;
+
 use crate::error::Bad;
+use crate::term::reader::Atoms;
 
 /// Slots of a cache (8 segments of 256).
 pub const SLOTS: usize = 2048;
@@ -208,7 +211,7 @@ pub struct Ref {
 #[derive(Default)]
 pub struct Refs {
     /// In the order in which terms name them.
-    pub list: Vec<Ref>,
+    pub list: ArrayVec<Ref, 255>,
     /// Whether the header can go on to the receiver as it is.
     pub in_step: bool,
     /// Whether the header carries any atom's text.
@@ -304,6 +307,12 @@ impl Caches {
     #[must_use]
     pub fn sent(&self, slot: u16) -> Option<&Arc<Atom>> {
         self.at(slot).sender.as_ref()
+    }
+
+    /// The atoms that a header names, looked up once for all that is read under it.
+    #[must_use]
+    pub fn named<'a>(&'a self, refs: &Refs) -> Atoms<'a> {
+        Atoms::new(refs.list.len(), refs.list.iter().map(|entry| self.at(entry.slot).sender.as_deref()))
     }
 
     /// Those atoms of a header that the receiver doesn't have where the sender has them.

@@ -7,8 +7,11 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::error::Bad;
-use crate::term::atoms::{check_text, Atom, AtomView, Caches, Names, Ref as HeaderRef, Word};
+use crate::term::atoms::{check_text, Atom, AtomView, Names, Word};
 use crate::term::tag;
+
+/// The data ends inside a term.
+pub const SHORT: Bad = Bad::ShortTerm;
 
 /// A pid without its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,44 +54,70 @@ impl Hash for Reference {
     }
 }
 
-/// The atoms that a message's terms name by position.
-#[derive(Clone, Copy)]
-pub enum Table<'a> {
-    /// None (pass-through frames).
-    Empty,
-    /// A header just read.
-    Header(&'a [HeaderRef], &'a Caches),
-    /// A message that was held.
-    Kept(&'a [(u16, Arc<Atom>)]),
+/// Most headers name no more atoms than this.
+const FEW: usize = 16;
+
+/// The atoms that terms may name by position, looked up once for all that is read.
+#[derive(Default)]
+pub struct Atoms<'a> {
+    few: [Option<&'a Atom>; FEW],
+    /// All of them, if they are more than a few.
+    many: Vec<Option<&'a Atom>>,
+    count: usize,
 }
 
-impl<'a> Table<'a> {
+impl<'a> Atoms<'a> {
+    /// Those of a message that was held.
+    #[must_use]
+    pub fn kept(atoms: &'a [(u16, Arc<Atom>)]) -> Self {
+        Atoms::new(atoms.len(), atoms.iter().map(|(_, atom)| Some(&**atom)))
+    }
+
+    /// So many atoms.
+    #[inline]
+    pub fn new(count: usize, atoms: impl Iterator<Item = Option<&'a Atom>>) -> Self {
+        let mut found = Atoms { count, ..Atoms::default() };
+        if count > FEW {
+            found.many = atoms.collect();
+        } else {
+            found.few.iter_mut().zip(atoms).for_each(|(place, atom)| *place = atom);
+        }
+        found
+    }
+
+    /// In the order in which terms name them.
+    #[inline]
+    #[must_use]
+    pub fn list(&self) -> &[Option<&'a Atom>] {
+        if self.count > FEW {
+            &self.many
+        } else {
+            &self.few[..self.count]
+        }
+    }
+}
+
+/// Whatever the terms of one message refer to.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    /// The atoms that they name by position.
+    pub atoms: &'a [Option<&'a Atom>],
+    /// The two nodes.
+    pub names: &'a Names,
+}
+
+impl<'a> Terms<'a> {
+    /// For terms in which every atom is written out.
+    #[must_use]
+    pub fn plain(names: &'a Names) -> Self {
+        Terms { atoms: &[], names }
+    }
+
     /// The atom at a position.
-    #[must_use]
-    pub fn get(self, index: u8) -> Option<&'a Atom> {
-        match self {
-            Table::Empty => None,
-            Table::Header(refs, caches) => {
-                refs.get(usize::from(index)).and_then(|entry| caches.sent(entry.slot)).map(|atom| &**atom)
-            }
-            Table::Kept(entries) => entries.get(usize::from(index)).map(|(_, atom)| &**atom),
-        }
-    }
-
-    /// How many positions there are.
-    #[must_use]
-    pub fn len(self) -> usize {
-        match self {
-            Table::Empty => 0,
-            Table::Header(refs, _) => refs.len(),
-            Table::Kept(entries) => entries.len(),
-        }
-    }
-
-    /// Whether no atom can be named by position.
-    #[must_use]
-    pub fn is_empty(self) -> bool {
-        self.len() == 0
+    #[inline]
+    pub fn atom(&self, index: u8) -> Result<&'a Atom, Bad> {
+        let atom = self.atoms.get(usize::from(index)).copied().flatten();
+        atom.ok_or(Bad::UnknownAtom)
     }
 }
 
@@ -99,31 +128,29 @@ pub struct Reader<'a> {
     pub data: &'a [u8],
     /// Where the next term begins.
     pub pos: usize,
-    /// Atoms by position.
-    pub table: Table<'a>,
-    /// The two nodes.
-    pub names: &'a Names,
-    /// Whether an atom was written out so far.
+    /// Whatever they refer to.
+    pub terms: &'a Terms<'a>,
+    /// True if an atom was written out so far.
     pub inline: bool,
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the first of these bytes.
     #[must_use]
-    pub fn new(data: &'a [u8], table: Table<'a>, names: &'a Names) -> Self {
-        Reader { data, pos: 0, table, names, inline: false }
+    pub fn new(data: &'a [u8], terms: &'a Terms<'a>) -> Self {
+        Reader { data, pos: 0, terms, inline: false }
     }
 
     /// The next byte, not consumed.
     #[inline]
     pub fn peek(&self) -> Result<u8, Bad> {
-        self.data.get(self.pos).copied().ok_or(Bad::ShortTerm)
+        self.data.get(self.pos).copied().ok_or(SHORT)
     }
 
     /// Consumes bytes.
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], Bad> {
-        let end = self.pos.checked_add(count).ok_or(Bad::ShortTerm)?;
-        let bytes = self.data.get(self.pos..end).ok_or(Bad::ShortTerm)?;
+        let end = self.pos.checked_add(count).ok_or(SHORT)?;
+        let bytes = self.data.get(self.pos..end).ok_or(SHORT)?;
         self.pos = end;
         Ok(bytes)
     }
@@ -131,7 +158,7 @@ impl<'a> Reader<'a> {
     /// Consumes so many bytes.
     #[inline]
     fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], Bad> {
-        let bytes = self.data.get(self.pos..).and_then(<[u8]>::first_chunk).ok_or(Bad::ShortTerm)?;
+        let bytes = self.data.get(self.pos..).and_then(<[u8]>::first_chunk).ok_or(SHORT)?;
         self.pos += N;
         Ok(bytes)
     }
@@ -162,12 +189,12 @@ impl<'a> Reader<'a> {
         if self.peek()? == tag::ATOM_REF {
             self.pos += 1;
             let index = self.u8()?;
-            let atom = self.table.get(index).ok_or(Bad::UnknownAtom)?;
+            let atom = self.terms.atom(index)?;
             return Ok(AtomView { text: &atom.text, word: atom.word, inline: false });
         }
         let text = self.text()?;
         self.inline = true;
-        Ok(AtomView { text, word: self.names.word(text), inline: true })
+        Ok(AtomView { text, word: self.terms.names.word(text), inline: true })
     }
 
     /// The text of an atom that is written out.
@@ -232,20 +259,21 @@ impl<'a> Reader<'a> {
 
     /// An integer that fits into 64 bits and is not negative.
     pub fn unsigned(&mut self) -> Result<u64, Bad> {
+        const NOT: Bad = Bad::UnsignedExpected;
         match self.u8()? {
             tag::SMALL_INTEGER => Ok(u64::from(self.u8()?)),
-            tag::INTEGER => u64::try_from(self.u32()?.cast_signed()).map_err(|_| Bad::UnsignedExpected),
+            tag::INTEGER => u64::try_from(self.u32()?.cast_signed()).map_err(|_| NOT),
             tag::SMALL_BIG => {
                 let length = usize::from(self.u8()?);
                 let sign = self.u8()?;
                 if sign != 0 || !(1..=8).contains(&length) {
-                    return Err(Bad::UnsignedExpected);
+                    return Err(NOT);
                 }
                 let mut bytes = [0; 8];
                 bytes[..length].copy_from_slice(self.take(length)?);
                 Ok(u64::from_le_bytes(bytes))
             }
-            _ => Err(Bad::UnsignedExpected),
+            _ => Err(NOT),
         }
     }
 

@@ -2,14 +2,11 @@
 //!
 //! # Theory of operation
 //!
-//! A term is a tree written in prefix order, so one number is enough to know where it ends: how many subterms are still
-//! `need`ed. A leaf takes one away; a container of n takes one away and adds n. A stack remembers, for each open container,
-//! the value of `need` at which it will be complete: its height is the depth, and it tells keys from values in a map.
+//! A term is a tree written in prefix order, so it is enough to count: how many terms of the innermost open container are
+//! `left`. A leaf takes one away; a container takes one away, and its own terms are counted first. A stack remembers what is
+//! left of the containers around: its height is the depth.
 //! There is no recursion. The two terms that a VM reads by recursion (an export's arity, the integers and the pid of a fun)
 //! are read here as part of their container's fixed head.
-//!
-//! Only the shortest spelling of a number is let through: with two of them, two readers could take one term for two, or equal
-//! keys of a map for one.
 //!
 //! A [`Scanner`] can stop between two tokens and go on with the next fragment's bytes ([`Scanner::feed`]); a token cut in
 //! two waits in `carry`.
@@ -17,17 +14,15 @@
 use crate::error::Bad;
 use crate::limits::budget::{Budget, Claim};
 use crate::limits::{Limit, Limits};
-use crate::term::atoms::{AtomView, Names, Word};
-use crate::term::reader::{Pid, Reader, Reference, Table};
+use crate::term::atoms::{AtomView, Word};
+use crate::term::reader::{Pid, Reader, Reference, Terms, SHORT};
 use crate::term::tag;
 
 /// What a scan is to look out for.
 #[derive(Clone, Copy)]
 pub struct Watch<'a> {
-    /// Atoms by position.
-    pub table: Table<'a>,
-    /// The two nodes.
-    pub names: &'a Names,
+    /// Whatever the terms refer to.
+    pub terms: &'a Terms<'a>,
     /// Whether native records were negotiated.
     pub records: bool,
     /// Caps.
@@ -162,10 +157,11 @@ impl Found {
     }
 }
 
-#[derive(Clone, Copy)]
+/// One open container.
+#[derive(Clone, Copy, Default)]
 struct Level {
-    /// The value of `need` at which this container is complete.
-    until: u64,
+    /// Terms of it that are still to come.
+    left: u64,
     /// For a map whose keys are compared: where its spans begin, plus one; [`PROPER`] for a list whose tail has to be NIL; 0
     /// for all else.
     spans: u32,
@@ -173,24 +169,15 @@ struct Level {
 
 const PROPER: u32 = u32::MAX;
 
-impl Level {
-    /// Around the whole term; never complete.
-    const OUTERMOST: Level = Level { until: u64::MAX, spans: 0 };
-}
-
-impl Default for Level {
-    fn default() -> Self {
-        Level::OUTERMOST
-    }
-}
-
 /// The state of a walk.
 #[derive(Default)]
 pub struct Scanner {
-    need: u64,
-    /// The innermost container that is open, and those around it.
+    /// The innermost container that is open; at first, the whole term.
     level: Level,
+    /// The containers around it.
     outer: Vec<Level>,
+    /// Terms of these that are still to come.
+    below: u64,
     /// Bytes of a binary, string or big integer still to pass over.
     skip: u64,
     carry: Vec<u8>,
@@ -208,6 +195,9 @@ pub struct Scanner {
 const MAX_NEED: u64 = u32::MAX as u64;
 /// Maps with more keys than this are not searched for equal keys (the VM does that as well).
 const MAX_KEYS: u64 = 1 << 16;
+
+/// Were two spellings of one term let through, two readers could take them for two terms: equal keys of a map, for one.
+const NOT_SHORTEST: Bad = Bad::LongNumberForm;
 
 enum Stop {
     /// The token at the cursor is not complete.
@@ -236,17 +226,17 @@ impl Scanner {
 
     fn finish(&mut self, data: &[u8], pos: usize, watch: &Watch<'_>) -> Result<usize, Bad> {
         match self.run(data, pos, watch, true) {
-            Ok(end) if self.need == 0 && self.skip == 0 => Ok(end),
-            Ok(_) => Err(Bad::ShortTerm),
+            Ok(end) if self.finished() => Ok(end),
+            Ok(_) => Err(SHORT),
             Err(bad) => Err(bad),
         }
     }
 
     /// Begins a term that comes in parts.
     pub fn begin(&mut self, proper: bool) {
-        self.need = 1;
-        self.level = Level::OUTERMOST;
+        self.level = Level { left: 1, spans: 0 };
         self.outer.clear();
+        self.below = 0;
         self.skip = 0;
         self.carry.clear();
         self.again = 0;
@@ -283,7 +273,7 @@ impl Scanner {
     /// Whether the term is complete.
     #[must_use]
     pub fn finished(&self) -> bool {
-        self.need == 0 && self.skip == 0
+        self.level.left == 0 && self.outer.is_empty() && self.skip == 0
     }
 
     /// Bytes kept between parts.
@@ -294,7 +284,16 @@ impl Scanner {
 
     /// Goes on until the term is complete or the data ends; returns where.
     fn run(&mut self, data: &[u8], mut pos: usize, watch: &Watch<'_>, whole: bool) -> Result<usize, Bad> {
+        let atoms = watch.terms.atoms.len();
         loop {
+            while self.level.left == 0 {
+                let Some(outer) = self.outer.pop() else { break };
+                if !matches!(self.level.spans, 0 | PROPER) {
+                    distinct_keys(data, &mut self.spans, self.level.spans as usize - 1)?;
+                }
+                self.level = outer;
+                self.below -= outer.left;
+            }
             if self.skip > 0 {
                 let step = self.skip.min((data.len() - pos) as u64);
                 pos += step as usize;
@@ -303,51 +302,75 @@ impl Scanner {
                     return Ok(pos);
                 }
             }
-            if self.need == 0 || pos >= data.len() {
+            if self.level.left == 0 {
                 return Ok(pos);
             }
-            let Level { until, spans } = self.level;
-            if spans == PROPER {
-                if self.need - until == 1 && data[pos] != tag::NIL {
-                    return Err(Bad::SpawnArgumentsImproper);
+            if self.level.spans == 0 {
+                // Most tokens are small leaves.
+                let mut left = self.level.left;
+                while left > 0 {
+                    let size = match data.get(pos..) {
+                        Some([tag::ATOM_REF, index, ..]) if usize::from(*index) < atoms => 2,
+                        Some([tag::SMALL_INTEGER, _, ..]) => 2,
+                        Some([tag::INTEGER, a, b, c, _, ..]) if a | b | c != 0 => 5,
+                        Some([tag::NIL, ..]) => 1,
+                        _ => break,
+                    };
+                    pos += size;
+                    left -= 1;
                 }
-            } else if spans != 0 {
-                let at = pos as u32;
-                if (self.need - until).is_multiple_of(2) {
-                    self.spans.push((at, at));
-                } else if let Some(span) = self.spans.last_mut() {
-                    span.1 = at;
+                self.level.left = left;
+                if left == 0 {
+                    continue;
                 }
+            }
+            if pos >= data.len() {
+                return Ok(pos);
+            }
+            if self.level.spans != 0 {
+                self.span(data, pos)?;
             }
             match self.token(data, &mut pos, watch, whole) {
                 Ok(()) => {}
-                Err(Stop::Short) if whole => return Err(Bad::ShortTerm),
+                Err(Stop::Short) if whole => return Err(SHORT),
                 Err(Stop::Short) => return Ok(pos),
                 Err(Stop::Bad(bad)) => return Err(bad),
-            }
-            while self.level.until == self.need {
-                if !matches!(self.level.spans, 0 | PROPER) {
-                    distinct_keys(data, &mut self.spans, self.level.spans as usize - 1)?;
-                }
-                self.level = self.outer.pop().unwrap_or_default();
             }
         }
     }
 
+    /// Notes where keys and values of a map begin, and that the tail of a list that has to be proper is one.
+    fn span(&mut self, data: &[u8], pos: usize) -> Result<(), Bad> {
+        let Level { left, spans } = self.level;
+        if spans == PROPER {
+            if left == 1 && data[pos] != tag::NIL {
+                return Err(Bad::SpawnArgumentsImproper);
+            }
+            return Ok(());
+        }
+        let at = pos as u32;
+        if left.is_multiple_of(2) {
+            self.spans.push((at, at));
+        } else if let Some(span) = self.spans.last_mut() {
+            span.1 = at;
+        }
+        Ok(())
+    }
+
     #[inline]
     fn open(&mut self, children: u64, spans: u32, watch: &Watch<'_>) -> Result<(), Stop> {
-        self.need -= 1;
+        self.level.left -= 1;
         if children == 0 {
             return Ok(());
         }
         if self.outer.len() as u64 >= watch.limits.term_depth() {
             return Err(Bad::TooDeep.into());
         }
-        self.outer.push(std::mem::replace(&mut self.level, Level { until: self.need, spans }));
-        self.need += children;
-        if self.need > MAX_NEED {
+        self.below += self.level.left;
+        if self.below + children > MAX_NEED {
             return Err(Bad::TooManySubterms.into());
         }
+        self.outer.push(std::mem::replace(&mut self.level, Level { left: children, spans }));
         Ok(())
     }
 
@@ -371,14 +394,14 @@ impl Scanner {
             }
             tag::ATOM_REF => {
                 fixed!(2);
-                if usize::from(data[start + 1]) >= watch.table.len() {
+                if usize::from(data[start + 1]) >= watch.terms.atoms.len() {
                     return Err(Bad::UnknownAtom.into());
                 }
             }
             tag::INTEGER => {
                 fixed!(5);
                 if be32(start + 1) < 256 {
-                    return Err(Bad::LongNumberForm.into());
+                    return Err(NOT_SHORTEST.into());
                 }
             }
             tag::NIL => {
@@ -439,7 +462,7 @@ impl Scanner {
                 fixed!(3 + length);
                 // The C library writes integers of four bytes so where a VM would not.
                 if length < 4 || data[start + 2 + length] == 0 {
-                    return Err(Bad::LongNumberForm.into());
+                    return Err(NOT_SHORTEST.into());
                 }
                 self.big(length as u64, data[start + 2], watch)?;
             }
@@ -447,14 +470,14 @@ impl Scanner {
                 fixed!(6);
                 let length = be32(start + 1);
                 if length < 256 {
-                    return Err(Bad::LongNumberForm.into());
+                    return Err(NOT_SHORTEST.into());
                 }
                 self.big(u64::from(length), data[start + 5], watch)?;
                 self.skip = u64::from(length);
             }
             _ => return self.composed(data, pos, watch),
         }
-        self.need -= 1;
+        self.level.left -= 1;
         Ok(())
     }
 
@@ -470,11 +493,11 @@ impl Scanner {
 
     /// Tokens that hold atoms: read by a cursor, which says where the data ends too early.
     fn composed(&mut self, data: &[u8], pos: &mut usize, watch: &Watch<'_>) -> Result<(), Stop> {
-        let mut reader = Reader { pos: *pos, ..Reader::new(data, watch.table, watch.names) };
+        let mut reader = Reader { pos: *pos, ..Reader::new(data, watch.terms) };
         let tag = data[*pos];
         let children = match self.read(tag, &mut reader, watch) {
             Ok(children) => children,
-            Err(Bad::ShortTerm) => return Err(Stop::Short),
+            Err(SHORT) => return Err(Stop::Short),
             Err(bad) => return Err(Stop::Bad(bad)),
         };
         *pos = reader.pos;

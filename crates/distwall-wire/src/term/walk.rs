@@ -4,7 +4,7 @@
 //! some elements is then no term on the wire. A [`Value`] is either: it is read element by element, and all spellings look alike.
 
 use crate::error::Bad;
-use crate::term::reader::Reader;
+use crate::term::reader::{Reader, SHORT};
 use crate::term::tag;
 use crate::term::write::put_atom;
 
@@ -14,7 +14,7 @@ pub fn atom<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Bad> {
     match reader.u8()? {
         tag::ATOM_REF => {
             let index = reader.u8()?;
-            reader.table.get(index).map(|atom| &*atom.text).ok_or(Bad::ShortTerm)
+            reader.terms.atom(index).map(|atom| &*atom.text)
         }
         tag::SMALL_ATOM => {
             let length = usize::from(reader.u8()?);
@@ -44,7 +44,7 @@ pub fn is_list(reader: &Reader<'_>) -> bool {
 pub fn skip(reader: &mut Reader<'_>, count: u64) -> Result<(), Bad> {
     let mut need = count;
     while need > 0 {
-        need = (need - 1).checked_add(children(reader)?).ok_or(Bad::ShortTerm)?;
+        need = (need - 1).checked_add(children(reader)?).ok_or(SHORT)?;
     }
     Ok(())
 }
@@ -68,12 +68,12 @@ pub fn expand(reader: &mut Reader<'_>, count: u64, out: &mut Vec<u8>, limit: u64
             Some(&tag::EXPORT) => (1, 2),
             Some(&tag::FUN) => (30, 1),
             Some(&tag::RECORD) => {
-                let fields = u32::try_from(more).map_err(|_| Bad::ShortTerm)?;
+                let fields = u32::try_from(more).map_err(|_| SHORT)?;
                 (6, fields as usize + 2)
             }
             _ => (token.len(), 0),
         };
-        out.extend_from_slice(token.get(..head).ok_or(Bad::ShortTerm)?);
+        out.extend_from_slice(token.get(..head).ok_or(SHORT)?);
         let mut part = Reader { pos: start + head, ..*reader };
         for _ in 0..atoms {
             let text = atom(&mut part)?;
@@ -89,7 +89,7 @@ pub fn expand(reader: &mut Reader<'_>, count: u64, out: &mut Vec<u8>, limit: u64
             put_atom(out, node);
         }
         out.extend_from_slice(&reader.data[part.pos..reader.pos]);
-        need = (need - 1).checked_add(more).ok_or(Bad::ShortTerm)?;
+        need = (need - 1).checked_add(more).ok_or(SHORT)?;
     }
     Ok(())
 }

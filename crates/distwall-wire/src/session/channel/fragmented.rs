@@ -1,16 +1,16 @@
 //! Fragmented messages: see [`fragments`](crate::wire::fragments) for the three ways they go.
 
 use super::emit::{kept, pass, rehearsal, release};
-use super::{is_for_clerk, numbers, read, same_arity, sender, settle, Action, Channel, Fixed, Parts};
+use super::{is_for_clerk, numbers, read, same_arity, sender, Action, Channel, Fixed, Parts};
 use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;
 use crate::limits::Limit;
 use crate::session::events::Reason;
 use crate::session::hooks::{Parked, Stage};
-use crate::session::judge::{self, Message, Ruling};
+use crate::session::judge::{self, Arrival, Message, Newcomers, Refusal, Ruling};
 use crate::session::output::Output;
-use crate::term::reader::{Reader, Table};
+use crate::term::reader::{Atoms, Reader};
 use crate::term::scan::Scanner;
 use crate::wire::control::{self, Control, Dialect};
 use crate::wire::fragments::{Mode, Sequence};
@@ -32,8 +32,10 @@ impl Channel {
         let lane = &mut lanes[direction as usize];
         let body = parts.body;
         let atoms = kept(&lane.caches, refs);
-        let watch = fixed.watch(direction, Table::Kept(&atoms));
-        let mut reader = Reader::new(body, watch.table, &fixed.ends.names);
+        let named = Atoms::kept(&atoms);
+        let terms = fixed.terms(&named);
+        let watch = fixed.watch(direction, &terms);
+        let mut reader = Reader::new(body, watch.terms);
         let mut control = Control::blank();
         control::decode(&mut reader, &mut control, Dialect { flags: fixed.ends.flags }, scanner, &watch)?;
         if !control.payload {
@@ -54,24 +56,26 @@ impl Channel {
         let own = direction == Direction::Outbound && is_for_clerk(&control);
         if let Some(limit) = over {
             let settles = judge::settles(&message, &state.track, direction)?;
-            let ruling = Ruling::pass(settles).unfit(Reason::Limit(limit));
+            let ruling = Ruling::refused(Refusal::deny(Reason::Limit(limit)), settles);
             fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)?;
             action = Action::Replace;
             mode = Mode::Refused;
-        } else if !asked && !own && arguments && court.map_or(Ok(true), |court| court.passes_unseen(&message))? {
+        } else if !asked
+            && !own
+            && arguments
+            && court.map_or(Ok(true), |court| court.passes_unseen(&message, &mut scanner.found))?
+        {
             let mut streaming = Box::<Scanner>::default();
             streaming.found = std::mem::take(&mut scanner.found);
             lane.caches.untold(refs).for_each(|atom| streaming.found.atom(&atom.text, &watch));
-            settle::atoms_of_control(&control, &mut streaming, &watch);
-            settle::nodes_of_control(&control, &mut streaming, &watch);
+            judge::atoms_of_control(&control, &mut streaming.found, &watch);
+            judge::nodes_of_control(&control, &mut streaming.found, &watch);
             streaming.begin(control.command == Command::SpawnRequest);
             streaming.feed(&body[reader.pos..], false, &watch)?;
             let mut ruling = Ruling::pass(judge::settles(&message, &state.track, direction)?);
             if let Some(court) = court {
                 // The candidate sees the beginning of it: on its account nothing is held.
-                std::mem::swap(&mut scanner.found, &mut streaming.found);
-                ruling.differs = fixed.differs(&court, &message, &ruling, scanner, &watch)?;
-                std::mem::swap(&mut scanner.found, &mut streaming.found);
+                ruling.differs = fixed.differs(&court, &message, &ruling, &mut streaming.found)?;
             }
             fixed.streamed_so_far(&mut streaming, direction)?;
             fixed.conclude(state, direction, &message, &ruling, &mut streaming, now, out, made)?;
@@ -116,7 +120,9 @@ impl Channel {
         let lane = &mut lanes[direction as usize];
         let Sequence { next, bytes, begun, atoms, mut mode } =
             lane.sequences.advance(id, number, part.len(), &fixed.ends.limits)?;
-        let watch = fixed.watch(direction, Table::Kept(&atoms));
+        let named = Atoms::kept(&atoms);
+        let terms = fixed.terms(&named);
+        let watch = fixed.watch(direction, &terms);
         let last = next == 0;
         let mut action = Action::Replace;
         match &mut mode {
@@ -153,11 +159,11 @@ impl Channel {
                         return Ok(Action::Replace);
                     }
                     let message = Message::new(&control, payload);
-                    let learned = atoms.iter().map(|(_, atom)| &**atom);
-                    let ruling = fixed.rule(direction, &message, &state.track, None, scanner, &watch, learned)?;
+                    let arrival = Arrival { over: None, atoms: Newcomers::Kept(&atoms), watch: &watch };
+                    let ruling = fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival)?;
                     if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
                         let end = message.payload.map_or(0, |payload| payload.pos);
-                        let start = Reader::new(body, watch.table, &fixed.ends.names);
+                        let start = Reader::new(body, watch.terms);
                         if direction == Direction::Inbound && !control::is_plain(start, end) {
                             rehearsal(made, &body[..end], fixed.ends.peer(), &atoms, &mut lane.caches);
                             out.made(made);
@@ -166,7 +172,7 @@ impl Channel {
                         release(out, id, std::mem::take(body), cuts, &atoms, &mut lane.caches);
                     }
                 } else if !lane.sequences.room(body.len(), &fixed.ends.limits) {
-                    let mut reader = Reader::new(body, watch.table, &fixed.ends.names);
+                    let mut reader = Reader::new(body, watch.terms);
                     control::decode(&mut reader, &mut control, Dialect { flags: fixed.ends.flags }, scanner, &watch)?;
                     let message = Message::new(&control, Some(reader));
                     fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made)?;

@@ -10,9 +10,9 @@ use crate::error::Bad;
 use crate::limits::Limit;
 use crate::session::events::{self, Reason};
 use crate::session::hooks::{clerk, question, ticket_of, Answer, Ask, Handler, Lot, Parked, Stage, OWN_NAME};
-use crate::session::judge::{Message, Refusal, Ruling};
+use crate::session::judge::{Arrival, Message, Newcomers, Refusal, Ruling};
 use crate::session::output::{Output, Segment};
-use crate::term::reader::{Pid, Reader, Table};
+use crate::term::reader::{Pid, Reader, Terms};
 use crate::term::write::{put_atom, put_pid, put_reference};
 use crate::term::{tag, walk};
 use crate::verdict::Verdict;
@@ -135,7 +135,9 @@ impl Fixed {
             let mut out = Vec::new();
             walk::expand(&mut reader, 1, &mut out, self.ends.limits.held_bytes()).ok().map(|()| out)
         };
-        let control = Reader::new(&parked.body, parked.table(), &self.ends.names);
+        let named = parked.named();
+        let terms = self.terms(&named);
+        let control = Reader::new(&parked.body, &terms);
         Some(Ask {
             ticket,
             kind,
@@ -306,12 +308,14 @@ impl Channel {
     fn exchange(&mut self, parked: &mut Parked, payload: &[u8]) -> Result<bool, Bad> {
         let Channel { fixed, scanner, .. } = self;
         scanner.found.clear();
-        let watch = fixed.watch(Direction::Inbound, Table::Empty);
+        let plain = Terms::plain(&fixed.ends.names);
+        let watch = fixed.watch(Direction::Inbound, &plain);
         if !matches!(scanner.whole(payload, 0, &watch), Ok(end) if end == payload.len()) {
             return Ok(false);
         }
-        let table = parked.table();
-        let mut reader = Reader::new(&parked.body, table, &fixed.ends.names);
+        let named = parked.named();
+        let terms = fixed.terms(&named);
+        let mut reader = Reader::new(&parked.body, &terms);
         walk::skip(&mut reader, 1)?;
         let end = reader.pos;
         if end == parked.body.len() {
@@ -322,7 +326,7 @@ impl Channel {
             body.push(131);
         }
         body.extend_from_slice(payload);
-        let watch = fixed.watch(Direction::Inbound, table);
+        let watch = fixed.watch(Direction::Inbound, &terms);
         let parts = Parts { body: &body, sequence: None, versioned: parked.versioned };
         // Of a spawn request it has to be as many arguments as were announced.
         let fits = read(&parts, fixed, &mut Control::blank(), scanner, &watch).is_ok();
@@ -347,14 +351,15 @@ impl Channel {
         scanner.found.clear();
         parked.asked = 0;
         let body = &parked.body[..];
-        let table = parked.table();
-        let watch = fixed.watch(Direction::Inbound, table);
+        let named = parked.named();
+        let terms = fixed.terms(&named);
+        let watch = fixed.watch(Direction::Inbound, &terms);
         let parts = Parts { body, sequence: None, versioned: parked.versioned };
         let mut control = Control::blank();
         let payload = read(&parts, fixed, &mut control, scanner, &watch)?;
         let message = Message::new(&control, payload);
-        let learned = parked.atoms.iter().map(|(_, atom)| &**atom);
-        let mut ruling = fixed.rule(Direction::Inbound, &message, &state.track, None, scanner, &watch, learned)?;
+        let arrival = Arrival { over: None, atoms: Newcomers::Kept(&parked.atoms), watch: &watch };
+        let mut ruling = fixed.rule(Direction::Inbound, &message, &state.track, &mut scanner.found, arrival)?;
         if let (true, Some(verdict)) = (step.keep, step.verdict) {
             if state.opinions.len() as u64 >= fixed.ends.limits.tracked() {
                 state.opinions.clear();
@@ -391,7 +396,7 @@ impl Channel {
         match gate {
             Gate::Own => out.asks.extend(fixed.question(&message, &parked, 0, "own")),
             Gate::Rewrite(module) => {
-                let body = rewritten(body, end, &module, &fixed.ends.names.peer, table, &watch)?;
+                let body = rewritten(body, end, &module, &fixed.ends.names.peer, &watch)?;
                 write_whole(made, &body, &parked.atoms, parked.versioned, caches);
             }
             _ => match step.deliver {
@@ -434,10 +439,9 @@ fn rewritten(
     end: usize,
     module: &[u8],
     peer: &[u8],
-    table: Table<'_>,
     watch: &crate::term::scan::Watch<'_>,
 ) -> Result<Vec<u8>, Bad> {
-    let mut reader = Reader { pos: 2, ..Reader::new(body, table, watch.names) };
+    let mut reader = Reader { pos: 2, ..Reader::new(body, watch.terms) };
     // The opcode, reference, sender and group leader.
     walk::skip(&mut reader, 4)?;
     let start = reader.pos;

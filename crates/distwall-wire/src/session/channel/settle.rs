@@ -5,47 +5,10 @@ use crate::direction::Direction;
 use crate::session::judge::{Ends, Message, Ruling};
 use crate::session::track::{Asked, Pair, Track};
 use crate::term::atoms::Word;
-use crate::term::scan::{Scanner, Watch};
 use crate::verdict::Verdict;
 use crate::wire::control::{Control, Target, Watched};
 use crate::wire::reply::{self, End};
 use crate::wire::shapes;
-
-/// Notes the atoms of a control message that don't stand in the frame's header.
-pub fn atoms_of_control(control: &Control<'_>, scanner: &mut Scanner, watch: &Watch<'_>) {
-    if !control.inline {
-        return;
-    }
-    let processes = [control.from, control.other].into_iter().flatten().map(|process| process.node);
-    let target = control.to.map(|to| match to {
-        Target::Name(name) => name,
-        Target::Process(process) => process.node,
-        Target::Alias(node, _) => node,
-    });
-    let called = control.mfa.into_iter().flat_map(|mfa| [mfa.module, mfa.function]);
-    let others = [control.reference.map(|(node, _)| node), control.name, control.loose].into_iter().flatten();
-    for atom in processes.chain(target).chain(called).chain(others) {
-        scanner.found.inline(atom, watch);
-    }
-}
-
-/// Notes the nodes that a control message may name without being one of the two ends as they are now.
-pub fn nodes_of_control(control: &Control<'_>, scanner: &mut Scanner, watch: &Watch<'_>) {
-    if let Some(other) = control.other {
-        scanner.found.incarnation(other.node, other.pid.creation, watch);
-    }
-    if let Some((node, reference)) = control.reference {
-        scanner.found.incarnation(node, reference.creation, watch);
-    }
-}
-
-/// Whether tracking can take what the message sets up.
-pub fn room(control: &Control<'_>, track: &Track) -> bool {
-    match control.command {
-        Command::Link | Command::Monitor => track.room(control.command == Command::Link),
-        _ => true,
-    }
-}
 
 /// A message passes.
 pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &mut Track, ruling: &Ruling) {

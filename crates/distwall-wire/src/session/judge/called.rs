@@ -1,9 +1,10 @@
 //! What a command calls, and by which names its receiver is known.
 
-use super::{is_message, Message};
+use super::{is_message, Case, Message, Next};
 use crate::command::Command;
 use crate::direction::Direction;
-use crate::rules::calls::{self, Call};
+use crate::error::Bad;
+use crate::rules::calls::{self, wrappers, Call};
 use crate::session::events;
 use crate::session::track::Track;
 use crate::term::reader::Reader;
@@ -24,22 +25,49 @@ pub fn names<'a>(track: &'a Track, direction: Direction, control: &Control<'_>) 
     init.into_iter().chain(learned.iter().map(|name| &**name))
 }
 
-pub(super) const NO_CALL: calls::Found<'_> = calls::Found { call: Call::None, funs: 0 };
-
 /// Names of processes that call what messages say.
 pub(super) const CARRIERS: [&[u8]; 2] = [b"rex", b"net_kernel"];
 
-/// What a command calls.
-pub(super) fn called<'a>(message: &Message<'a, '_>, track: &Track, direction: Direction) -> calls::Found<'a> {
+/// Finds the function that a command calls. Nothing is refused here.
+pub(super) fn call(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
+    let (control, policy) = (case.control(), case.court.policy);
+    if !case.whole {
+        return Ok(case.unseen(may_call(case)));
+    }
+    let asked = control.mfa.is_some() || is_message(control) && policy.minds_calls(control.command);
+    if asked && case.answers.is_none() {
+        case.call = called(case.message, case.court.track, case.court.direction);
+    }
+    Ok(Next::On)
+}
+
+/// True if the function that a message calls has to be seen before the message can be judged.
+fn may_call(case: &Case<'_, '_, '_>) -> bool {
+    let (control, policy) = (case.control(), case.court.policy);
+    match control.mfa {
+        Some(mfa) => {
+            let wraps = || wrappers::forms(mfa.module.text, mfa.function.text).is_some();
+            policy.judges_calls() || policy.has_keys(Command::SpawnRequest) && wraps()
+        }
+        None => {
+            policy.names_calls()
+                && is_message(control)
+                && carriers(case.court.track, case.court.direction, control).next().is_some()
+        }
+    }
+}
+
+/// The function that a command calls.
+fn called<'a>(message: &Message<'a, '_>, track: &Track, direction: Direction) -> calls::Found<'a> {
     let (control, sender) = (message.control, direction.word());
     match (control.mfa, message.payload) {
         (Some(mfa), Some(arguments)) => calls::of_spawn(&mfa, arguments, sender),
         (None, Some(payload)) => {
             let of_message = |name| calls::of_message(payload, name, sender);
             let found = carriers(track, direction, control).map(of_message);
-            found.into_iter().find(|found| !matches!(found.call, Call::None)).unwrap_or(NO_CALL)
+            found.into_iter().find(|found| !matches!(found.call, Call::None)).unwrap_or(calls::Found::NONE)
         }
-        _ => NO_CALL,
+        _ => calls::Found::NONE,
     }
 }
 
@@ -66,7 +94,7 @@ pub fn carried(message: &Message<'_, '_>, track: &Track, direction: Direction) -
 }
 
 /// The names by which a message could make its receiver call something; None: its name is not known.
-pub(super) fn carriers<'a>(
+fn carriers<'a>(
     track: &'a Track,
     direction: Direction,
     control: &Control<'a>,

@@ -1,6 +1,6 @@
 //! Who sends a command, at whom it aims, and what it answers or ends.
 
-use super::{Ends, Message};
+use super::{Case, Ends, Message, Next};
 use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;
@@ -13,8 +13,39 @@ use crate::term::tag;
 use crate::wire::control::{Control, Target, Watched};
 use crate::wire::shapes::{self, Answer};
 
+/// Refuses what is not sent by a process of the peer, or speaks in the name of another node.
+pub(super) fn sender(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
+    if case.court.direction == Direction::Outbound {
+        return Ok(Next::On);
+    }
+    let reason = origin(case.control(), case.court.ends)?;
+    Ok(reason.map_or(Next::On, |reason| case.always(reason)))
+}
+
+/// Refuses what aims at another node than the guarded one, or at an incarnation of it that is gone.
+pub(super) fn target(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
+    if case.court.direction == Direction::Outbound {
+        return Ok(Next::On);
+    }
+    let reason = destination(case.control(), case.court.ends)?;
+    Ok(reason.map_or(Next::On, |reason| case.always(reason)))
+}
+
+/// Finds what the command answers or ends. Nothing is refused here: an answer needs no rule, but a rule may refuse it.
+pub(super) fn answer(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
+    use Command::{Exit, MonitorExit, SpawnReply, UnlinkAck};
+    let (control, track, direction) = (case.control(), case.court.track, case.court.direction);
+    case.answers = settles(case.message, track, direction)?;
+    // Where tracking has had no room for all, it may be the answer to what was forgotten.
+    case.stray = case.answers.is_none()
+        && direction == Direction::Inbound
+        && matches!(control.command, Exit | MonitorExit | SpawnReply | UnlinkAck)
+        && !answered(control, direction).is_some_and(|asked| track.may_have_known(direction, asked));
+    Ok(case.unseen(!case.whole && case.stray))
+}
+
 /// Whether sender, references and processes named are the peer's own. The VM closes the connection over some of these.
-pub(super) fn origin(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
+fn origin(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
     use Command::{Demonitor, Exit, Exit2, Link, Monitor, MonitorExit, SpawnReply, SpawnRequest, Unlink, UnlinkAck};
     if let Some(from) = &control.from {
         if is_clerk(from.pid) {
@@ -51,7 +82,7 @@ pub(super) fn origin(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason
 }
 
 /// Whether the target is the guarded node's own, in its present incarnation.
-pub(super) fn destination(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
+fn destination(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
     use Command::{Exit, Unlink, UnlinkAck};
     match &control.to {
         Some(Target::Process(process)) if !ends.is_of(Direction::Outbound, process) => {
@@ -68,7 +99,7 @@ pub(super) fn destination(control: &Control<'_>, ends: &Ends) -> Result<Option<R
 }
 
 /// What a command that is no message would answer or end.
-pub(super) fn answered(control: &Control<'_>, direction: Direction) -> Option<Asked> {
+fn answered(control: &Control<'_>, direction: Direction) -> Option<Asked> {
     let to = match control.to {
         Some(Target::Process(process)) => Some(process.pid),
         _ => None,

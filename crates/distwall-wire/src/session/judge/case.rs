@@ -1,0 +1,249 @@
+//! One command before the judge: what is known about it, and what the stages have found out so far.
+
+use std::sync::Arc;
+
+use crate::direction::Direction;
+use crate::limits::{Limit, Limits};
+use crate::rules::calls;
+use crate::rules::table::Decision;
+use crate::session::events::Reason;
+use crate::session::track::Asked;
+use crate::term::atoms::{Atom, Caches, Names, Refs};
+use crate::term::reader::{Pid, Reader};
+use crate::term::scan::{Found, Watch};
+use crate::verdict::Verdict;
+use crate::wire::control::{Control, Process};
+
+use crate::wire::reply::{End, Form};
+use crate::wire::shapes::{self, Asker};
+
+use super::{is_message, Court, Force, Next, Objection, Refusal, Ruling};
+
+/// The two ends of a channel and what they agreed on. Only the limits change.
+pub struct Ends {
+    /// Node names.
+    pub names: Names,
+    /// The peer's incarnation; 0: not known.
+    pub peer_creation: u32,
+    /// The guarded node's incarnation.
+    pub guard_creation: u32,
+    /// Negotiated flags.
+    pub flags: u64,
+    /// How made-up frames look.
+    pub form: Form,
+    /// Caps.
+    pub limits: Limits,
+    /// The atom that refused spawn requests and calls get.
+    pub deny_reason: Box<[u8]>,
+}
+
+impl Ends {
+    /// True if a process is of the node that sends in that direction, in its present incarnation.
+    #[must_use]
+    pub fn is_of(&self, side: Direction, process: &Process<'_>) -> bool {
+        process.node.word == side.word()
+            && match side {
+                Direction::Inbound => self.peer_creation == 0 || process.pid.creation == self.peer_creation,
+                Direction::Outbound => process.pid.creation == self.guard_creation,
+            }
+    }
+
+    /// The name of the node that sends in that direction.
+    #[must_use]
+    pub fn name(&self, side: Direction) -> &[u8] {
+        match side {
+            Direction::Inbound => &self.names.peer,
+            Direction::Outbound => &self.names.guard,
+        }
+    }
+
+    /// A process of the node that sends in that direction, as made-up frames name it.
+    #[must_use]
+    pub fn end(&self, side: Direction, pid: Pid) -> End<'_> {
+        End { node: self.name(side), pid }
+    }
+
+    /// The peer's name and incarnation.
+    #[must_use]
+    pub fn peer(&self) -> (&[u8], u32) {
+        (&self.names.peer, self.peer_creation)
+    }
+}
+
+/// A command with what is known about its payload.
+pub struct Message<'a, 'b> {
+    /// Control message.
+    pub control: &'b Control<'a>,
+    /// At the payload's first byte.
+    pub payload: Option<Reader<'a>>,
+    /// Who asks, if it is a message that asks.
+    pub asker: Option<Asker<'a>>,
+}
+
+impl<'a, 'b> Message<'a, 'b> {
+    /// Reads who asks.
+    #[must_use]
+    pub fn new(control: &'b Control<'a>, payload: Option<Reader<'a>>) -> Self {
+        let asker = payload.filter(|_| is_message(control)).and_then(shapes::asker);
+        Message { control, payload, asker }
+    }
+}
+
+/// What the coming of a command of the peer's costs.
+pub struct Arrival<'w> {
+    /// The rate that it exceeds, if any.
+    pub over: Option<Limit>,
+    /// The atoms of its header that the guarded node would learn.
+    pub atoms: Newcomers<'w>,
+    /// How its terms were scanned.
+    pub watch: &'w Watch<'w>,
+}
+
+/// The atoms of a header that its receiver may not have yet.
+pub enum Newcomers<'w> {
+    /// Of a frame that has just come.
+    Header(&'w Caches, &'w Refs),
+    /// Of a message that was held.
+    Kept(&'w [(u16, Arc<Atom>)]),
+}
+
+/// One command before the judge.
+pub struct Case<'c, 'a, 'b> {
+    /// By what it is judged.
+    pub(super) court: &'c Court<'c>,
+    /// The command.
+    pub(super) message: &'c Message<'a, 'b>,
+    /// What stood in its terms.
+    pub(super) found: &'c mut Found,
+    /// What its coming costs; None where that is not asked.
+    pub(super) arrival: Option<Arrival<'c>>,
+    /// False if only the beginning of its payload is known.
+    pub(super) whole: bool,
+    /// Stage `answer`: what it answers or ends.
+    pub(super) answers: Option<Asked>,
+    /// Stage `answer`: true if it can be nothing but an answer or an ending, and belongs to nothing. `accept *` does not
+    /// cover these.
+    pub(super) stray: bool,
+    /// Stage `call`: the function that it calls.
+    pub(super) call: calls::Found<'a>,
+    /// Stage `rule`: the rule that decides; None: no rule speaks.
+    pub(super) decision: Option<&'c Decision>,
+    /// Stage `rule`: true if the call inside it was accepted as such, or if its fun is read call by call.
+    pub(super) call_accepted: bool,
+    /// Stage `rule`: true if a rule that opens all decides.
+    pub(super) star: bool,
+    /// Stage `rule`: true if the rules accept it, or if none speaks against an answer.
+    pub(super) accepted: bool,
+    /// Stage `rule`: true if its fun is read behind the rules.
+    pub(super) read: bool,
+    /// Stage `rule`: true if it is a message that carries a call.
+    pub(super) carries: bool,
+    /// Stage `rule`: true if a rule on spawn requests accepts the function that the message calls.
+    pub(super) function_accepted: bool,
+    /// The objection that was heard last.
+    pub(super) heard: Option<Objection>,
+    /// True if that stands.
+    pub(super) stands: bool,
+    /// The first objection that did not stand.
+    pub(super) waived: Option<Refusal>,
+}
+
+impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
+    /// A whole message.
+    pub(super) fn new(
+        court: &'c Court<'c>,
+        message: &'c Message<'a, 'b>,
+        found: &'c mut Found,
+        arrival: Option<Arrival<'c>>,
+    ) -> Self {
+        Case {
+            court,
+            message,
+            found,
+            arrival,
+            whole: true,
+            answers: None,
+            stray: false,
+            call: calls::Found::NONE,
+            decision: None,
+            call_accepted: false,
+            star: false,
+            accepted: false,
+            read: false,
+            function_accepted: false,
+            carries: false,
+            heard: None,
+            stands: false,
+            waived: None,
+        }
+    }
+
+    /// The control message.
+    pub(super) fn control(&self) -> &'c Control<'a> {
+        self.message.control
+    }
+
+    /// The beginning of a message.
+    pub(super) fn beginning(court: &'c Court<'c>, message: &'c Message<'a, 'b>, found: &'c mut Found) -> Self {
+        Case { whole: false, ..Case::new(court, message, found, None) }
+    }
+
+    /// True if the rule that decides is on trial.
+    pub(super) fn on_trial(&self) -> bool {
+        self.decision.is_some_and(|decision| decision.audit)
+    }
+
+    /// Objects for a reason that no mode of the policy waives.
+    pub(super) fn always(&mut self, reason: Reason) -> Next {
+        self.object(Objection { refusal: Refusal::deny(reason), force: Force::Always, answers: false })
+    }
+
+    /// Objects in the name of a rule; or of the default, where no rule speaks.
+    pub(super) fn by(&mut self, rule: Option<&Decision>, reason: Reason) -> Next {
+        let force = Force::Enforced { on_trial: rule.is_some_and(|rule| rule.audit) };
+        self.object(Objection { refusal: Refusal::by(rule, reason), force, answers: false })
+    }
+
+    /// Objects. If the objection does not stand, the command goes on; of those, the first is kept as waived.
+    #[cold]
+    pub(super) fn object(&mut self, objection: Objection) -> Next {
+        self.heard = Some(objection);
+        match objection.force {
+            Force::Enforced { on_trial } if self.court.audit || on_trial => {
+                self.waived.get_or_insert(objection.refusal);
+                Next::On
+            }
+            _ => {
+                self.stands = true;
+                Next::Stop
+            }
+        }
+    }
+
+    /// Stops if only the beginning of a message is known, and what is asked depends on the rest.
+    pub(super) fn unseen(&self, depends: bool) -> Next {
+        if depends {
+            Next::Stop
+        } else {
+            Next::On
+        }
+    }
+
+    /// What follows from all that was heard.
+    #[inline]
+    pub(super) fn ruling(&self) -> Ruling {
+        match self.heard {
+            Some(Objection { refusal, answers, .. }) if self.stands => {
+                Ruling::refused(refusal, self.answers.filter(|_| answers))
+            }
+            _ => Ruling {
+                verdict: Verdict::Accept,
+                rule: self.decision.filter(|_| !self.read).map(|decision| decision.id),
+                reason: Reason::Rule,
+                settles: self.answers,
+                waived: self.waived,
+                differs: None,
+            },
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Stages `otp_internal`, `third_node` and `funs`: does the content of a command do more than the rule that accepts it means?
+
+use crate::command::Command;
+use crate::direction::Direction;
+use crate::error::Bad;
+use crate::rules::otp_internal::{self as internal, misdirected, Address};
+use crate::rules::table::Decision;
+use crate::session::events::Reason;
+use crate::term::atoms::{AtomView, Word};
+use crate::term::reader::Reader;
+use crate::term::scan::NodeList;
+use crate::wire::control::Target;
+
+use super::called::names;
+use super::{is_message, Case, Court, Force, Next, Objection, Refusal};
+
+/// Refuses a message for which an OTP process would run code, unless a rule opens that. `accept *` does; so do a pattern that
+/// describes such a message, and a rule that accepts the call in it.
+pub(super) fn otp_internal(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
+    if case.star || case.call_accepted || case.function_accepted || !is_message(case.control()) {
+        return Ok(Next::On);
+    }
+    let Some(payload) = case.message.payload else { return Ok(Next::On) };
+    if case.carries {
+        // A rule that says of which messages it speaks does not mean all calls.
+        let rule = case.court.policy.decide_internal(None, |rule| rule.pattern.is_none());
+        return Ok(case.internal(rule).unwrap_or(Next::On));
+    }
+    if case.is_described(payload) {
+        return Ok(Next::On);
+    }
+    if let Some(Target::Name(name)) = case.control().to {
+        return Ok(case.obeyed(payload, Some(name)).unwrap_or(Next::On));
+    }
+    let mut named = false;
+    // An answer is not for a server with a name but for its question.
+    if case.answers.is_none() {
+        for text in names(case.court.track, case.court.direction, case.control()) {
+            named = true;
+            let name = AtomView { text, word: case.court.ends.names.word(text), inline: false };
+            if let Some(next) = case.obeyed(payload, Some(name)) {
+                return Ok(next);
+            }
+        }
+    }
+    Ok(if named { Next::On } else { case.obeyed(payload, None).unwrap_or(Next::On) })
+}
+
+/// Refuses what carries a pid, port or reference of a node that the policy does not name, or makes one a group leader.
+pub(super) fn third_node(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
+    if case.court.direction == Direction::Outbound {
+        return Ok(Next::On);
+    }
+    let control = case.control();
+    let leader = control.other.filter(|_| control.command != Command::SpawnReply).is_some_and(|leader| {
+        !matches!(leader.node.word, Word::Peer | Word::Guard) && !case.court.policy.allows_node(leader.node.text)
+    });
+    if !case.whole {
+        return Ok(case.unseen(leader));
+    }
+    let carried = if case.court.shadow { case.found.shadow_third_node } else { case.found.third_node };
+    Ok(if carried || leader { case.unfit(Reason::ThirdNode) } else { Next::On })
+}
+
+/// Refuses a message with funs, unless the policy lets them in. The fun that is the call itself is judged as a call.
+pub(super) fn funs(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
+    if case.court.direction == Direction::Outbound || !case.whole || case.found.funs <= case.call.funs {
+        return Ok(Next::On);
+    }
+    Ok(if case.court.policy.allows_funs(case.star) { Next::On } else { case.unfit(Reason::Funs) })
+}
+
+impl Case<'_, '_, '_> {
+    /// True if the pattern of the rule that accepts the message describes it closely enough to mean what it makes OTP do.
+    fn is_described(&self, payload: Reader<'_>) -> bool {
+        let receiver = self.court.direction.other().word();
+        let pattern = self.decision.filter(|_| self.accepted).and_then(|rule| rule.pattern.as_ref());
+        pattern.is_some_and(|pattern| pattern.is_particular())
+            && !misdirected(payload, self.message.asker.as_ref(), receiver)
+    }
+
+    /// Objects to a message that a process of OTP's obeys; None: nothing is against it. `name`: the registered name of who gets it, if it is known.
+    fn obeyed(&mut self, payload: Reader<'_>, name: Option<AtomView<'_>>) -> Option<Next> {
+        let Court { direction, policy, .. } = *self.court;
+        let (asker, answer) = (self.message.asker.as_ref(), self.answers.is_some());
+        if !internal::otp_internal(payload, Address { name, asker, answer, receiver: direction.other().word() }) {
+            return None;
+        }
+        let key = name.map(|name| [name.text]);
+        let fits = |rule: &Decision| rule.pattern.as_ref().is_none_or(|p| p.matches(payload, direction.word()));
+        self.internal(policy.decide_internal(key.as_ref().map(|key| &key[..]), fits))
+    }
+
+    fn internal(&mut self, rule: Option<&Decision>) -> Option<Next> {
+        if rule.is_some_and(Decision::accepts) {
+            return None;
+        }
+        let on_trial = self.on_trial() || rule.is_some_and(|rule| rule.audit);
+        let refusal = Refusal::by(rule, Reason::OtpInternal);
+        Some(self.object(Objection { refusal, force: Force::Enforced { on_trial }, answers: false }))
+    }
+
+    /// Objects to what a command carries. Whoever waits for it as an answer is told.
+    fn unfit(&mut self, reason: Reason) -> Next {
+        let force = Force::Enforced { on_trial: self.on_trial() };
+        self.object(Objection { refusal: Refusal::deny(reason), force, answers: true })
+    }
+}

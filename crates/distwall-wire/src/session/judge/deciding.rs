@@ -1,0 +1,194 @@
+//! Stages `rule` and `name`: which rule decides about the command, about the call that it carries, and about the registered
+//! name of the process that it aims at.
+
+use crate::command::Command;
+use crate::error::Bad;
+use crate::rules::calls::{self, Call};
+use crate::rules::table::{Decision, Scope, PROCESS};
+use crate::session::events::{self, Reason};
+use crate::term::reader::Reader;
+use crate::wire::control::Target;
+
+use super::called::{decimal, key, names, CARRIERS};
+use super::{is_message, may_answer, Case, Next};
+
+/// Finds the rule that decides, and refuses what no rule accepts. An answer passes unless a rule names its command.
+pub(super) fn rule(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
+    if !case.whole {
+        return Ok(unseen(case));
+    }
+    let own = match case.own_rule(case.answers.is_none()) {
+        Some(own) if case.stray && own.opens_all() => case.own_rule(false),
+        own => own,
+    };
+    if is_message(case.control()) {
+        let narrowly = own.is_some_and(|own| own.accepts() && !own.star);
+        if !narrowly && !case.court.policy.names_calls() {
+            case.call = calls::Found::NONE;
+        }
+        case.carries = !matches!(case.call.call, Call::None);
+    }
+    let call = case.call_rule().filter(|call| own.is_none_or(|own| call.layer <= own.layer));
+    let function = if case.carries && call.is_none() { case.function_rule(true) } else { None };
+    // A rule that names the carrier can refuse what it carries, but not let it pass.
+    let vetoed = case.carries
+        && own.is_some_and(|own| {
+            !own.accepts() && !own.star && function.is_none_or(|function| own.layer <= function.layer)
+        });
+    let function = function.filter(|_| !vetoed);
+    case.decision = call
+        .or_else(|| case.carrier_rule(own))
+        .or(function.filter(|function| function.accepts() || !function.star))
+        .or(own);
+    // Of a fun typed in a shell, the calls that it makes are judged one by one behind the rules.
+    case.read = case.court.reads_funs && call.is_none() && !vetoed && case.call.is_typed();
+    case.function_accepted = function.is_some_and(Decision::accepts);
+    case.call_accepted = case.read || call.is_some_and(Decision::accepts);
+    case.accepted = case.read || case.decision.is_some_and(Decision::accepts);
+    case.star = match case.answers {
+        // An answer may carry what `accept *` would let its command carry anyway.
+        Some(_) => case.own_rule(true).is_some_and(Decision::opens_all),
+        None => case.decision.is_some_and(Decision::opens_all),
+    };
+    if case.accepted || case.decision.is_none() && case.answers.is_some() {
+        return Ok(Next::On);
+    }
+    Ok(case.by(case.decision, Reason::Rule))
+}
+
+/// Of the beginning of a message: does `accept *` decide, whatever follows? A rule with a pattern could match.
+fn unseen(case: &mut Case<'_, '_, '_>) -> Next {
+    let own = case.own_rule(true).filter(|own| own.opens_all() && !own.audit);
+    // Rules for `*` would not speak of it if it turned out to be an answer.
+    let as_answer = || case.own_rule(false).is_none_or(Decision::accepts);
+    if own.is_none() || may_answer(case.control()) && !as_answer() {
+        return Next::Stop;
+    }
+    (case.decision, case.accepted, case.star) = (own, true, true);
+    Next::On
+}
+
+/// Refuses what aims at a process whose registered name the rules close.
+pub(super) fn name(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
+    if case.answers.is_some() || case.call_accepted {
+        return Ok(Next::On);
+    }
+    // A rule about all processes does not hold for one that has a rule by name. A rule about those that the sender came to
+    // know in an honest way does, unless the name itself is ruled out.
+    let known = case.decision.is_some_and(|decision| {
+        decision.opens_all() || matches!(decision.scope, Some(Scope::Exposed | Scope::Spawned | Scope::Linked))
+    });
+    for name in names(case.court.track, case.court.direction, case.control()) {
+        let rule = case.name_rule(name);
+        let speaks = rule.is_some_and(|rule| rule.keyed);
+        if !case.whole {
+            if rule.is_some_and(|rule| rule.keyed && (!rule.accepts() || rule.pattern.is_some())) {
+                return Ok(Next::Stop);
+            }
+        } else if !rule.is_some_and(Decision::accepts) && (!known || speaks) {
+            return Ok(case.by(rule, Reason::Rule));
+        }
+    }
+    Ok(Next::On)
+}
+
+impl<'c> Case<'c, '_, '_> {
+    /// The rule about the command and its target. `star`: rules for `*` speak, too.
+    fn own_rule(&self, star: bool) -> Option<&'c Decision> {
+        let (control, policy) = (self.control(), self.court.policy);
+        let command = control.command;
+        let speaks =
+            |rule: &Decision| rule.scope.is_none_or(|scope| self.is_within(scope, control.to)) && self.fits_rule(rule);
+        if let Some(mfa) = control.mfa {
+            if self.whole {
+                return self.function_rule(star);
+            }
+            let mut digits = [0; 3];
+            let key = [mfa.module.text, mfa.function.text, decimal(mfa.arity, &mut digits)];
+            return policy.decide(command, Some(&key), star, speaks);
+        }
+        match control.to {
+            Some(Target::Name(name)) if matches!(command, Command::RegSend | Command::Monitor) => {
+                policy.decide(command, Some(&[name.text]), star, speaks)
+            }
+            // Keys of processes and aliases are written as they are printed.
+            Some(Target::Process(_) | Target::Alias(..)) if policy.names_processes(command) => {
+                let text = events::target(control, None);
+                policy.decide(command, Some(&[PROCESS[0], text.as_bytes()]), star, speaks)
+            }
+            _ => policy.decide(command, None, star, speaks),
+        }
+    }
+
+    /// The rule on spawn requests about the function that is called. `star`: rules for `*` speak, too.
+    fn function_rule(&self, star: bool) -> Option<&'c Decision> {
+        let mut digits = [0; 3];
+        let (key, arguments) = key(&self.call.call, &mut digits);
+        let key = key.as_ref().map(|key| &key[..]);
+        self.court.policy.decide(Command::SpawnRequest, key, star, |rule| match arguments {
+            Some(arguments) => rule.scope.is_none() && self.fits_arguments(rule, arguments),
+            None => !(rule.accepts() && rule.keyed) && rule.pattern.is_none(),
+        })
+    }
+
+    /// The rule on calls about the function that is called.
+    fn call_rule(&self) -> Option<&'c Decision> {
+        if matches!(self.call.call, Call::None) || !self.court.policy.judges_calls() {
+            return None;
+        }
+        let mut digits = [0; 3];
+        let (key, arguments) = key(&self.call.call, &mut digits);
+        self.court.policy.decide_call(key.as_ref().map(|key| &key[..]), |rule| match arguments {
+            Some(arguments) => self.fits_arguments(rule, arguments),
+            // No rule can accept a call that can't be told.
+            None => !rule.accepts() && rule.pattern.is_none(),
+        })
+    }
+
+    /// The rule that accepts some call, and with it the monitor with which a call through `rex` comes.
+    fn carrier_rule(&self, own: Option<&Decision>) -> Option<&'c Decision> {
+        let control = self.control();
+        let Some(Target::Name(name)) = control.to else { return None };
+        if control.command != Command::Monitor || !CARRIERS.contains(&name.text) {
+            return None;
+        }
+        let call = self.court.policy.opens_calls()?;
+        own.is_none_or(|own| !own.keyed && !own.accepts() && call.layer <= own.layer).then_some(call)
+    }
+
+    /// The rule about the registered name of the process to which something goes by its pid.
+    fn name_rule(&self, name: &[u8]) -> Option<&'c Decision> {
+        let monitor = self.control().command == Command::Monitor;
+        let command = if monitor { Command::Monitor } else { Command::RegSend };
+        let message = is_message(self.control());
+        self.court.policy.decide(command, Some(&[name]), true, |rule| {
+            rule.scope.is_none() && (rule.pattern.is_none() || message && self.fits_rule(rule))
+        })
+    }
+
+    /// True if the payload has the form that a rule asks for; of a payload that has not come yet: if it could.
+    fn fits_rule(&self, rule: &Decision) -> bool {
+        let Some(pattern) = &rule.pattern else { return true };
+        let sender = self.court.direction.word();
+        !self.whole || self.message.payload.is_some_and(|payload| pattern.matches(payload, sender))
+    }
+
+    fn fits_arguments(&self, rule: &Decision, arguments: Reader<'_>) -> bool {
+        let sender = self.court.direction.word();
+        rule.pattern.as_ref().is_none_or(|pattern| pattern.matches_within(arguments, sender))
+    }
+
+    /// True if the target became known to the sender in that way.
+    fn is_within(&self, scope: Scope, target: Option<Target<'_>>) -> bool {
+        let (track, owner) = (self.court.track, self.court.direction.other());
+        match (scope, target) {
+            (_, None | Some(Target::Name(_))) => false,
+            (Scope::Any, _) => true,
+            (Scope::Exposed, Some(Target::Process(process))) => track.is_exposed(owner, process.pid),
+            (Scope::Exposed, Some(Target::Alias(_, alias))) => track.is_exposed_alias(owner, alias),
+            (Scope::Spawned, Some(Target::Process(process))) => track.is_spawned(owner, process.pid),
+            (Scope::Linked, Some(Target::Process(process))) => track.is_linked(owner, process.pid),
+            (Scope::Spawned | Scope::Linked, Some(Target::Alias(..))) => false,
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Stage `limit`: is there room for a command of the peer's, and for what it leaves behind in the guarded node?
+
+use crate::command::Command;
+use crate::error::Bad;
+use crate::limits::Limit;
+use crate::session::events::Reason;
+use crate::session::track::Track;
+use crate::term::scan::{Found, Watch};
+use crate::wire::control::{Control, Target};
+
+use super::{Arrival, Case, Force, Newcomers, Next, Objection, Refusal};
+
+/// Refuses what exceeds a limit. Atoms and nodes that the command would bring are noted; they are spent when it passes.
+pub(super) fn limit(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
+    let Some(Arrival { over, atoms, watch }) = case.arrival.take() else { return Ok(Next::On) };
+    let (control, found) = (case.control(), &mut *case.found);
+    atoms_of_control(control, found, watch);
+    nodes_of_control(control, found, watch);
+    match atoms {
+        Newcomers::Header(caches, refs) => caches.untold(refs).for_each(|atom| found.atom(&atom.text, watch)),
+        Newcomers::Kept(atoms) => atoms.iter().for_each(|(_, atom)| found.atom(&atom.text, watch)),
+    }
+    let full = || (!room(control, case.court.track)).then_some(Limit::Tracked);
+    let Some(limit) = over.or(found.over).or_else(full) else { return Ok(Next::On) };
+    let refusal = Refusal::deny(Reason::Limit(limit));
+    Ok(case.object(Objection { refusal, force: Force::Always, answers: true }))
+}
+
+/// Notes the atoms of a control message that don't stand in the frame's header.
+pub fn atoms_of_control(control: &Control<'_>, found: &mut Found, watch: &Watch<'_>) {
+    if !control.inline {
+        return;
+    }
+    let processes = [control.from, control.other].into_iter().flatten().map(|process| process.node);
+    let target = control.to.map(|to| match to {
+        Target::Name(name) => name,
+        Target::Process(process) => process.node,
+        Target::Alias(node, _) => node,
+    });
+    let called = control.mfa.into_iter().flat_map(|mfa| [mfa.module, mfa.function]);
+    let others = [control.reference.map(|(node, _)| node), control.name, control.loose].into_iter().flatten();
+    for atom in processes.chain(target).chain(called).chain(others) {
+        found.inline(atom, watch);
+    }
+}
+
+/// Notes the nodes that a control message may name without being one of the two ends as they are now.
+pub fn nodes_of_control(control: &Control<'_>, found: &mut Found, watch: &Watch<'_>) {
+    if let Some(other) = control.other {
+        found.incarnation(other.node, other.pid.creation, watch);
+    }
+    if let Some((node, reference)) = control.reference {
+        found.incarnation(node, reference.creation, watch);
+    }
+}
+
+/// Whether tracking can take what the message sets up.
+pub fn room(control: &Control<'_>, track: &Track) -> bool {
+    match control.command {
+        Command::Link | Command::Monitor => track.room(control.command == Command::Link),
+        _ => true,
+    }
+}
