@@ -1,8 +1,8 @@
 """The EPMD that distwall serves: requests in, answers out, no sockets.
 
-Four nouns: a **request** is what a client asked (`distwall.epmd.messages`); a **registration** is one node's name and
-port, and lives as long as the connection that made it; the **registry** holds them all; a **session** is one client
-connection, and its **rights** say what that client may do and which port it is shown.
+Four nouns. A **request** is a client's question (`distwall.epmd.messages`). A **registration** is one node's name and
+port, and lives as long as the connection that made it. The **registry** holds all registrations. A **session** is one
+client connection; its **rights** limit what that client may do, and choose the port that it is shown.
 """
 
 from distwall.epmd.rate import Rate

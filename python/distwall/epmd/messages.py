@@ -35,11 +35,11 @@ _COMMAND_NAMES = {DUMP_REQ: "dump", KILL_REQ: "kill", STOP_REQ: "stop"}
 
 
 class RequestError(ValueError):
-    """The bytes are no request that a node sends. The text says what is wrong with them."""
+    """The bytes are not a request of EPMD's protocol. The text says what is wrong with them."""
 
 
 class BadAliveNameError(RequestError):
-    """The name in a request is no node name."""
+    """The name in a request is not a node name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +57,26 @@ class Alive2:
 
 @dataclass(frozen=True, slots=True)
 class Port2:
-    """PORT2_REQ: where does the node called ``name`` listen?"""
+    """PORT2_REQ: asks for the port of the node called ``name``."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """PORT2_REQ for a full node name, as `distwall_epmd` asks: where is the way out to the node called ``node``?"""
+    """PORT2_REQ for a full node name, as `distwall_epmd` asks: the way out to the node called ``node``."""
 
     node: str
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """NAMES_REQ: which nodes are registered?"""
+    """NAMES_REQ: asks for all registered nodes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """A request that distwall never serves; ``command`` is its name, or its number."""
+    """A request that distwall never serves; ``command`` is its name or number."""
 
     command: str
 
@@ -85,7 +85,7 @@ Request = Alive2 | Port2 | Reach | Names | Other
 
 
 def parse(body: bytes) -> Request:
-    """The request in ``body`` (what follows its 16-bit length).
+    """The request in ``body`` (the bytes behind its 16-bit length).
 
     Raises `RequestError`.
     """
@@ -124,7 +124,7 @@ def _parse_alive2(body: bytes) -> Alive2:
 def decode_name(raw: bytes) -> str:
     """A node name (the part before ``@``) from its UTF-8 bytes.
 
-    Raises `BadAliveNameError` for one that is empty, too long, or holds ``@`` or anything but printable characters.
+    Raises `BadAliveNameError` if it is empty, too long, or contains ``@`` or a character that is not printable.
     """
     try:
         name = raw.decode()
@@ -185,6 +185,6 @@ def port2_refusal() -> bytes:
 
 
 def names_answer(epmd_port: int, nodes: list[tuple[str, int]]) -> bytes:
-    """NAMES_RESP. Clients discard it unless ``epmd_port`` is the port they asked at."""
+    """NAMES_RESP. Clients discard it unless ``epmd_port`` is the port of their connection."""
     lines = "".join(f"name {name} at port {port}\n" for name, port in nodes)
     return struct.pack(">I", epmd_port) + lines.encode()

@@ -1,7 +1,7 @@
-"""The other side of EPMD: where does a peer listen?
+"""The client side of EPMD: asks for the port of a peer.
 
-One PORT2_REQ; the answer (PORT2_RESP) is a kind, a result, and if that is 0 the port and more that is of no interest
-here.
+It sends one PORT2_REQ. The answer (PORT2_RESP) is a kind, a result, and if that is 0 the port. More follows, which is
+not needed here.
 """
 
 import struct
@@ -9,7 +9,7 @@ import struct
 from distwall.epmd.messages import PORT2_REQ
 
 ANSWER_SIZE = 4
-"""Bytes that an answer has to have: kind, result, port."""
+"""Least bytes of an answer: kind, result, port."""
 
 _PORT2_RESP = 119
 _REQUEST_HEAD = struct.Struct(">HB")
@@ -17,7 +17,7 @@ _ANSWER = struct.Struct(">BBH")
 
 
 def port2_request(name: str) -> bytes:
-    """Asks for ``name``, the part before ``@``; with its length."""
+    """The request for ``name``, the part before ``@``, with its length."""
     text = name.encode()
     return _REQUEST_HEAD.pack(1 + len(text), PORT2_REQ) + text
 
@@ -25,7 +25,7 @@ def port2_request(name: str) -> bytes:
 def parse_port2_answer(data: bytes) -> int | None:
     """The port in an answer; None if the node is not registered.
 
-    Raises ValueError for what is no answer.
+    Raises ValueError if the bytes are not an answer.
     """
     if len(data) >= 2 and data[0] == _PORT2_RESP and data[1]:
         return None

@@ -1,4 +1,4 @@
-"""A bound on how often one source may ask."""
+"""A bound on the requests of one source."""
 
 from collections import OrderedDict
 
@@ -9,7 +9,7 @@ BURST = 500.0
 """Requests of one source that are served at once after a pause."""
 
 MAX_SOURCES = 4096
-"""Sources remembered; the one heard of longest ago is forgotten, and begins anew."""
+"""Sources remembered; the longest unused is forgotten, and begins with a full bucket."""
 
 
 class Rate:
@@ -19,7 +19,7 @@ class Rate:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def admits(self, source: str, now: float) -> bool:
-        """Counts a request of ``source``, and says whether it is served. ``now``: a monotonic clock in seconds."""
+        """Counts a request of ``source``; true if it may be served. ``now``: a monotonic clock in seconds."""
         left, at = self._buckets.get(source, (BURST, now))
         left = min(BURST, left + (now - at) * PER_SECOND)
         admitted = left >= 1

@@ -1,4 +1,4 @@
-"""Who is registered, under which name, and which port peers are shown."""
+"""The registered nodes: their names, and the ports shown to peers."""
 
 import itertools
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from distwall.epmd.messages import Alive2
 
 MAX_REGISTRATIONS = 1024
-"""Registrations held at a time. Only programs of this host can register; this bounds what a runaway one costs."""
+"""Registrations held at a time. Only programs of this host can register; this bounds a runaway program."""
 
 
 @dataclass(eq=False, slots=True)
@@ -16,34 +16,35 @@ class Registration:
 
     node: Alive2
     host: str
-    """Loopback address of the family that it registered over: where it can be dialled."""
+    """Loopback address of the family that it registered over, to dial it."""
 
     public_port: int | None
     """Port at which peers reach it through distwall; None if it is not guarded."""
 
     creation: int
-    """What EPMD handed out. A node that re-registers ignores it, so never use this for the node's real creation."""
+    """The creation that EPMD handed out. A node that registers again ignores it: it is not the node's real creation."""
 
 
 class Registry:
     """All registrations, by name."""
 
     def __init__(self, is_guarded: Callable[[str], bool], expose: Callable[[str], int], seed: int) -> None:
-        """An empty registry.
+        """Begins without registrations.
 
-        ``is_guarded`` says whether a name (the part before ``@``) is to be guarded; ``expose`` opens distwall's own
-        listener for it and returns the port (OSError if it cannot); ``seed`` is where creations start: elsewhere in
-        every run.
+        ``is_guarded`` is true for a name (the part before ``@``) to be guarded. ``expose`` opens distwall's own
+        listener for it and returns the port (OSError if it cannot). ``seed`` is the first creation, a different number
+        in every run.
         """
         self._is_guarded = is_guarded
         self._expose = expose
         self._by_name: dict[str, Registration] = {}
         self._creations = itertools.count(seed)
         self.own: Alive2 | None = None
-        """distwall's own node: nobody else registers its name, and who may register is shown it."""
+        """distwall's own node: nobody else may register its name, and clients with the right to register may find it.
+        """
 
     def register(self, node: Alive2, host: str) -> Registration | str:
-        """Registers ``node``, or says why not: ``name_taken``, ``full`` or ``no_port``."""
+        """Registers ``node``, or returns the reason of a refusal: ``name_taken``, ``full`` or ``no_port``."""
         if node.name in self._by_name or self._is_own(node.name):
             return "name_taken"
         if len(self._by_name) >= MAX_REGISTRATIONS:
@@ -70,7 +71,7 @@ class Registry:
         return self._by_name.get(name)
 
     def guarded(self, name: str) -> Registration | None:
-        """The registration of ``name`` if it is guarded: only those are ever shown or resolved."""
+        """The registration of ``name`` if it is guarded: no other is ever shown or resolved."""
         registration = self._by_name.get(name)
         return registration if registration is not None and registration.public_port is not None else None
 

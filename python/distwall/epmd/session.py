@@ -1,8 +1,8 @@
 """One client connection to EPMD.
 
-A connection carries one request. All but ALIVE2_REQ are answered and closed; an accepted ALIVE2_REQ keeps its
-connection open, and the registration lasts until that ends. What a client may do depends on where it connected
-(`Rights`):
+A connection carries one request. Each request is answered, and the connection closed, except ALIVE2_REQ: an accepted
+ALIVE2_REQ keeps its connection open, and the registration lasts as long. The address that a client connected to decides
+what it may do (`Rights`):
 
 ===================  ===============  ============  ==============  ===========
 listener, client     register, reach  PORT2, NAMES  port shown      of nodes
@@ -14,18 +14,20 @@ one for both, local  yes              yes           distwall's      all guarded
 one for both, other  no               yes           distwall's      visible
 ===================  ===============  ============  ==============  ===========
 
-Whatever the listener, only names that ``[guard] nodes`` matches are shown or resolved, and to a client of another host
-only those that the policy would let it connect to from where it is. On the register address they
-resolve to the nodes' own ports: who asks there is a program of this host that was told to use distwall's EPMD as its
-own (a guarded node looking up its mate, or a tool such as rabbitmqctl), and mates trust each other. A listener that
-serves both can't tell such a program from an unguarded local node, so there everyone is led through the firewall.
+Every listener shows and resolves only names that ``[guard] nodes`` matches. A client of another host sees only nodes
+that the policy would let it connect to from there.
 
-Who may register is also shown where distwall's own node listens (``[control] node``), if it asks for it; lists don't
-have it, and peers are told that there is no such node.
+On the register address, names resolve to the nodes' own ports. A client there is a program of this host that was told
+to use distwall's EPMD: a guarded node looking up its mate, or a tool such as rabbitmqctl; and mates trust each other. A
+listener that serves both can't tell such a program from an unguarded local node, so it leads everyone through the
+firewall.
 
-A guarded node that wants to reach another (``distwall_epmd`` asks for it) says the full name, with ``@``. It gets a
-port on loopback: its mate's own, or the one of distwall's way out to that one node. These requests are told from the
-others by their ``@``, so they are refused wherever a node can't register.
+A client with the right to register also gets the port of distwall's own node (``[control] node``), if it asks for it.
+Lists don't contain that node, and peers are told that it does not exist.
+
+A guarded node that wants to reach another (``distwall_epmd`` asks for it) sends the full name, with ``@``. It gets a
+port on loopback: its mate's own port, or distwall's port for that one node. The ``@`` marks these requests, so they are
+refused wherever a node can't register.
 """
 
 from collections.abc import Callable
@@ -36,37 +38,35 @@ from distwall.epmd.messages import Alive2, BadAliveNameError, Names, Other, Port
 from distwall.epmd.registry import Registration, Registry
 
 SELF = "distwall@distwall"
-"""What `distwall exec` asks the way to: distwall says that it begins right here, and any other EPMD that it knows none.
-"""
+"""A name that `distwall exec` asks the way to. distwall answers with its own port; any other EPMD does not know it."""
 
 Outgoing = Callable[[str, str], int | None]
 """``(node, host)`` -> the port at loopback address ``host`` that leads to ``node``; None: it may not be reached."""
 
 
 IsMate = Callable[[str], bool]
-"""Whether a full name is the one of a guarded node of this host, if such a node runs: what registers is only the part
-before ``@``, which nodes of other hosts may share.
-"""
+"""True for the full name of a guarded node of this host, if such a node runs. Only the part before ``@`` is registered,
+which nodes of other hosts may share."""
 
 IsVisible = Callable[[str], bool]
-"""Whether the policy may let this client connect to the guarded node that registered under a name."""
+"""True if the policy may let this client connect to the guarded node registered under a name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What one client may do."""
+    """Rights of one client."""
 
     register: bool
-    """May register nodes, and ask for the way out to others."""
+    """True if it may register nodes, and ask for the way out to others."""
 
     query: bool
-    """May look nodes up."""
+    """True if it may look nodes up."""
 
     real_ports: bool
-    """Is shown the nodes' own ports rather than distwall's."""
+    """True if it is shown the nodes' own ports rather than distwall's."""
 
     every_node: bool
-    """Is shown all guarded nodes, not only those that the policy may let it connect to."""
+    """True if it is shown all guarded nodes, not only nodes that the policy may let it connect to."""
 
     @classmethod
     def at_peers(cls) -> "Rights":
@@ -86,16 +86,16 @@ class Rights:
 
 @dataclass(frozen=True, slots=True)
 class EpmdAnswer:
-    """What came of a request."""
+    """Result of a request."""
 
     data: bytes
-    """To be sent."""
+    """Bytes to send."""
 
     registration: Registration | None = None
     """The registration made: keep the connection open. If None, close it once ``data`` is sent."""
 
     refused: str | None = None
-    """Why the request was refused, in one word; None if it was served."""
+    """The reason for a refusal, in one word; None: served."""
 
     detail: str = ""
     """More about the refusal."""
@@ -115,10 +115,10 @@ class EpmdSession:
         is_mate: IsMate = lambda _: False,
         is_visible: IsVisible = lambda _: True,
     ) -> None:
-        """A client of the EPMD at ``port``.
+        """Waits for a request of a client of the EPMD at ``port``.
 
-        ``host`` is the loopback address of its family: where it can be dialled if it registers, and where it dials
-        what it wants to reach.
+        ``host`` is the loopback address of the client's family: the client can be dialled there if it registers, and it
+        dials other nodes there.
         """
         self._registry = registry
         self._rights = rights
@@ -132,9 +132,9 @@ class EpmdSession:
         self._answered = False
 
     def receive(self, data: bytes) -> EpmdAnswer | None:
-        """Feeds what the client sent. Returns an answer once, when the request is complete or can't be served.
+        """Takes bytes of the client. Returns an answer once, when the request is complete or refused.
 
-        Never raises for what the bytes contain. Whatever follows the request is ignored.
+        Never raises, for any bytes. Bytes behind the request are ignored.
         """
         if self._answered:
             return None
@@ -156,7 +156,7 @@ class EpmdSession:
         return self._serve(request)
 
     def closed(self) -> Registration | None:
-        """The connection ended. Returns the registration that ended with it."""
+        """Takes the end of the connection. Returns the registration that ended with it."""
         self._finish()
         registration, self._registration = self._registration, None
         if registration is not None:

@@ -1,8 +1,8 @@
 """distwall's own node on sockets: `distwall.api_node` with limits on time, connections and load.
 
 It listens on loopback only, and only the EPMD for guarded nodes knows it. Each connection has an allowance of work that
-fills steadily: a caller that wants more is read later, and after each request whoever else has something to do has a
-turn, so that no caller holds up the channels.
+fills steadily, and a caller beyond its allowance is read later. After each request other connections have a turn, so
+that no caller holds up the channels.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ MAX_CALLERS = 256
 """Nodes connected at a time."""
 
 WORK_PER_SECOND = 500.0
-"""What a caller may ask for in the long run: frames, and more for long ones."""
+"""Allowance of a caller in the long run: frames, where a long frame counts more."""
 
 BURST = 2000.0
-"""What it may ask for at once after a pause."""
+"""Allowance of a caller at once, after a pause."""
 
 BYTES_PER_WORK = 1024
 
@@ -40,7 +40,7 @@ _HIDDEN_NODE, _VERSION = 72, 6
 
 
 class ApiNodeServer:
-    """The node: where it listens, and who is connected."""
+    """The node: its listening sockets, and its connected callers."""
 
     def __init__(self, pending: "PendingConnections", certificates: "Certificates", name: str) -> None:
         self.pending = pending
@@ -54,7 +54,7 @@ class ApiNodeServer:
 
     @property
     def alive(self) -> Alive2:
-        """What EPMD says of it."""
+        """The part of the node's name before ``@``."""
         alive = self.own.name.partition("@")[0]
         return Alive2(alive, self.port, _HIDDEN_NODE, 0, _VERSION, _VERSION, b"")
 
@@ -72,25 +72,25 @@ class ApiNodeServer:
         )
 
     def port_at(self, host: str) -> int | None:
-        """Where it is found at the loopback address ``host``."""
+        """The node's port at the loopback address ``host``."""
         return self.port if host in self._hosts else None
 
     def close(self) -> None:
-        """Listens no more and hangs up."""
+        """Stops listening and hangs up."""
         if self._acceptor is not None:
             self._acceptor.close()
         for connection in list(self._callers.values()):
             connection.hang_up("distwall stops")
 
     def cookie_for(self, name: str, *, encrypted: bool) -> Secret | None:
-        """What a caller has to prove; None: it may not connect."""
+        """The cookie that a caller has to prove; None: it may not connect."""
         policy = self.pending.firewall.policy
         if policy.guard.inside is not None and not encrypted:
             return None
         return policy.guard.cookie if policy.guards(name) else policy.control.cookie
 
     def joined(self, name: str, connection: "ApiNodeConnection") -> bool:
-        """A caller has proved its cookie. Whether there is room for it; its earlier connection gives way."""
+        """Takes a caller that has proved its cookie, in place of its earlier connection; false if there is no room."""
         earlier = self._callers.get(name)
         if earlier is None and len(self._callers) >= MAX_CALLERS:
             return False
@@ -100,7 +100,7 @@ class ApiNodeServer:
         return True
 
     def left(self, name: str, connection: "ApiNodeConnection") -> None:
-        """A caller's connection is gone."""
+        """Forgets a caller whose connection is gone."""
         if self._callers.get(name) is connection:
             del self._callers[name]
 
@@ -126,11 +126,11 @@ class ApiNodeConnection(asyncio.Protocol):
 
     @property
     def opened_by(self) -> "Side":
-        """Programs of this host connect here, which strangers must not crowd out."""
+        """The side that dialled: programs of this host, which strangers must not crowd out."""
         return "guard"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Somebody has connected."""
+        """Starts the handshake."""
         self._transport = cast("asyncio.Transport", transport)
         self._source = source_address(transport)
         encrypted = is_encrypted(transport)
@@ -145,7 +145,7 @@ class ApiNodeConnection(asyncio.Protocol):
         self._pending.unproved(self, source_of(self._source))
 
     def data_received(self, data: bytes) -> None:
-        """Some of the handshake, or of what follows."""
+        """Takes bytes of the handshake, or of the frames after it."""
         if self._session is not None:
             self._session.receive(data)
             self._go_on()
@@ -159,16 +159,16 @@ class ApiNodeConnection(asyncio.Protocol):
             self._refused(outcome)
 
     def pause_writing(self) -> None:
-        """The caller doesn't read its answers."""
+        """Stops reading: the caller doesn't read its answers."""
         self._paused = True
 
     def resume_writing(self) -> None:
-        """It reads again."""
+        """Goes on reading."""
         self._paused = False
         self._go_on()
 
     def connection_lost(self, _: Exception | None) -> None:
-        """It is gone."""
+        """Forgets the connection."""
         self._pending.connections.discard(self._transport)
         if self._next is not None:
             self._next.cancel()
@@ -228,7 +228,7 @@ class ApiNodeConnection(asyncio.Protocol):
         self._go_on()
 
     def _go_on(self) -> None:
-        """Sees to it that the next frame is dealt with, if it is there, and reads on if it is not."""
+        """Schedules the next frame, if it is there; otherwise reads on."""
         session = self._session
         if session is None or self._next is not None or self._transport.is_closing():
             return

@@ -1,7 +1,7 @@
 """The certificates in force: loaded when distwall starts, and again when their files change.
 
-Contexts are asked for each new connection, so a certificate that was replaced holds from the next one on; channels that
-are open stay. Files that can't be used leave the ones before in force, and an event says what is wrong with them.
+Each new connection asks for its context, so a new certificate is used from the next connection on; open channels stay.
+If the files can't be used, the previous certificates stay in force, and an event has the error.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CLOSE_TIMEOUT = 60.0
-"""Seconds that a TLS connection has at most, once it is being closed, to write what is pending. Whoever closes one that
-makes no progress cuts it sooner."""
+"""Most seconds that a closing TLS connection has to write its pending bytes. The owner of a connection without progress
+cuts it sooner."""
 
 CHECK_EVERY = 5.0
 """Seconds between two looks at the files."""
 
 
 class Certificates:
-    """What distwall shows and demands: outside, towards peers, and inside, towards guarded nodes."""
+    """Certificates and trusted CAs: outside, towards peers, and inside, towards guarded nodes."""
 
     def __init__(self, policy: Policy, notice: Callable[..., Any]) -> None:
         """``notice`` records an event. Raises OSError and ValueError for files that can't be used."""
@@ -32,7 +32,7 @@ class Certificates:
         self._outside = Contexts(tls) if tls else None
         self._inside = Contexts(inside) if inside else None
         self.verifier = Verifier(tls.verify_peer, policy.path.parent) if tls and tls.verify_peer else None
-        """The policy's own look at certificates."""
+        """The policy's own check of certificates."""
         self._notice = notice
         self._watching: asyncio.TimerHandle | None = None
 
@@ -57,11 +57,11 @@ class Certificates:
         return self._inside.client(check_hostname=False) if self._inside else None
 
     def watch(self) -> None:
-        """Looks at the files now and then."""
+        """Looks at the files every `CHECK_EVERY` seconds."""
         self._watching = asyncio.get_running_loop().call_later(CHECK_EVERY, self._look)
 
     def reload(self) -> None:
-        """Loads the files anew, if they have changed."""
+        """Loads the files again, if they have changed."""
         for contexts in self._all():
             if not contexts.changed():
                 continue
@@ -73,7 +73,7 @@ class Certificates:
                 self._notice("certificate_loaded", files=contexts.files)
 
     def close(self) -> None:
-        """Looks no more."""
+        """Ends the watch."""
         if self._watching is not None:
             self._watching.cancel()
 

@@ -1,4 +1,4 @@
-"""Dials: the way from distwall to a guarded node or to a peer, which over TLS has to be who the policy says."""
+"""Dials guarded nodes and peers; a peer over TLS has to be the node that the policy names."""
 
 import asyncio
 import contextlib
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from distwall.gateway.certificates import Certificates
 
 ADDRESS_TIMEOUT = 3.0
-"""Seconds for one of a peer's addresses: EPMD, connecting and TLS. The node that waits gives up after 7."""
+"""Seconds for one of a peer's addresses: EPMD, connecting and TLS. The waiting node gives up after 7."""
 
 
 class DialError(Exception):
-    """There is no connection to be had."""
+    """A connection is not possible."""
 
     def __init__(self, reason: str, detail: str) -> None:
         """``reason`` in one word, for the event; ``detail`` for people."""
@@ -42,20 +42,21 @@ class Dialer:
         self._policy = policy
         self._loop = asyncio.get_running_loop()
         self.own: list[str] = []
-        """Addresses where peers reach distwall: it dials peers from these, so that their `from` can name it."""
+        """Addresses where peers reach distwall: it dials from these, so that the `from` of a peer's policy can name it.
+        """
 
     @property
     def guard_framing(self) -> int:
-        """Bytes of the length field of handshake messages that guarded nodes speak."""
+        """Bytes of the length field in handshake messages of guarded nodes."""
         return 4 if self._policy.guard.inside else 2
 
     @property
     def has_verifier(self) -> bool:
-        """Whether the policy names a function of its own that looks at certificates."""
+        """True if the policy names a function of its own that checks certificates."""
         return self.certificates.verifier is not None
 
     async def verify(self, certificate: x509.Certificate | None, node: str) -> str | None:
-        """Why the policy's own function refuses a certificate; None if it doesn't."""
+        """The reason why the policy's own function refuses a certificate; None: it accepts."""
         if self.certificates.verifier is None:
             return None
         if certificate is None:
@@ -146,15 +147,15 @@ class Dialer:
         return transport
 
     async def ask_epmd(self, address: str, alive: str) -> int | None:
-        """Where the peer of that name, the part before ``@``, listens; None if its EPMD doesn't know it.
+        """The port of a peer by its name, the part before ``@``; None if its EPMD doesn't know it.
 
-        Raises OSError if there is no EPMD, ValueError if what is there doesn't speak its protocol.
+        Raises OSError if there is no EPMD, ValueError if the program there doesn't speak its protocol.
         """
         return await _ask_epmd(address, self._policy.guard.peer_epmd_port, alive, own=source_for(address, self.own))
 
 
 def source_for(address: str, own: list[str]) -> tuple[str, int] | None:
-    """From which of the addresses ``own`` to dial ``address``; None: as the system chooses."""
+    """The address among ``own`` to dial ``address`` from; None: the system chooses."""
     there = ip_address(address)
     for each in map(ip_address, own):
         # From loopback, only loopback can be reached.
@@ -164,10 +165,10 @@ def source_for(address: str, own: list[str]) -> tuple[str, int] | None:
 
 
 async def _ask_epmd(address: str, port: int, name: str, *, own: tuple[str, int] | None = None) -> int | None:
-    """Where the node ``name`` (the part before ``@``) listens, by the EPMD at ``address``; None if it doesn't know.
+    """The port of the node ``name`` (the part before ``@``), by the EPMD at ``address``; None: unknown there.
 
-    ``own`` is the local address to ask from. Raises OSError if there is no EPMD, ValueError if what is there doesn't
-    speak its protocol.
+    ``own`` is the local address to ask from. Raises OSError if there is no EPMD, ValueError if the program there
+    doesn't speak its protocol.
     """
     try:
         reader, writer = await asyncio.open_connection(address, port, limit=ANSWER_SIZE, local_addr=own)
@@ -186,7 +187,7 @@ async def _ask_epmd(address: str, port: int, name: str, *, own: tuple[str, int] 
 
 
 def _text(error: Exception, *, tls: bool = False) -> str:
-    """What went wrong. ``tls``: it may have been TLS."""
+    """An error in words. ``tls``: the connection may have used TLS."""
     if isinstance(error, TimeoutError):
         return "no answer in time; a node without TLS gives none" if tls else "no answer in time"
     if isinstance(error, ssl.SSLError):

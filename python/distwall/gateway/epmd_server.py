@@ -23,7 +23,7 @@ MAX_TOTAL = 512
 
 
 class EpmdServer:
-    """Everything that the EPMD listeners share."""
+    """The state that all EPMD listeners share."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class EpmdServer:
         gone: Callable[[Registration], None],
         outgoing: Outgoing = lambda _node, _host: None,
     ) -> None:
-        """``gone`` is called when a registration has ended; ``outgoing`` knows the way out to other nodes."""
+        """``gone`` is called when a registration has ended; ``outgoing`` finds the way out to other nodes."""
         self.firewall = firewall
         self.outgoing = outgoing
         self.is_mate = LocalNodes(firewall.policy)
@@ -45,7 +45,7 @@ class EpmdServer:
         self._looks: set[asyncio.Task[None]] = set()
 
     def look_at(self, guard: str, port: int) -> None:
-        """Reports it if the guarded node that listens at ``port`` can be reached past distwall."""
+        """Reports the guarded node at ``port`` if others can reach it past distwall."""
         task = self._loop.create_task(self._look_at(guard, port))
         self._looks.add(task)
         task.add_done_callback(self._looks.discard)
@@ -71,14 +71,14 @@ class EpmdConnection(asyncio.Protocol):
     _timer: asyncio.TimerHandle
 
     def __init__(self, service: EpmdServer, rights: Callable[[bool], Rights], port: int) -> None:
-        """``rights`` tells what a client may do, given whether it runs on this host; ``port`` is the listener's."""
+        """``rights`` gives the rights of a client, by whether it is local; ``port`` is the listener's."""
         self._service = service
         self._rights = rights
         self._port = port
         self._source = "unknown"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has connected."""
+        """Starts to wait for a request."""
         self._transport = cast("asyncio.Transport", transport)
         self._source = source_address(transport)
         rights = self._rights(is_local(transport))
@@ -104,7 +104,7 @@ class EpmdConnection(asyncio.Protocol):
             evicted.refuse("flood", "too many connections without a request")
 
     def data_received(self, data: bytes) -> None:
-        """Some of a request."""
+        """Takes bytes of a request."""
         answer = self._session.receive(data)
         if answer is None:
             return
@@ -124,7 +124,7 @@ class EpmdConnection(asyncio.Protocol):
             self._service.look_at(node.name, node.port)
 
     def connection_lost(self, _: Exception | None) -> None:
-        """The client is gone, and with it its registration."""
+        """Forgets the client, and ends its registration."""
         self._settled()
         self._service.open.discard(self)
         registration = self._session.closed()
@@ -140,7 +140,7 @@ class EpmdConnection(asyncio.Protocol):
         self.refuse("timeout", "no request in time")
 
     def refuse(self, reason: str, detail: str) -> None:
-        """Cuts the connection, and says why on the event stream."""
+        """Cuts the connection, and records the reason."""
         self._settled()
         self._report(reason, detail)
         self._transport.abort()

@@ -1,4 +1,4 @@
-"""Which guarded nodes EPMD shows to whom."""
+"""Decides which guarded nodes EPMD shows to a client."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
 
 def visible_to(policy: "Policy", source: str) -> Callable[[str], bool]:
-    """Whether a client at the IP address ``source`` is shown the guarded node that registered under a name.
+    """Returns a function: true if a client at the IP address ``source`` may see the node registered under a name.
 
-    It is if some entry admits the address and is about the node: whoever no entry would let connect learns nothing of
-    it. The name is the part before ``@``, so where only a glob of ``[guard] nodes`` fits, that part decides.
+    It may if some entry admits the address and covers the node: a client that could not connect learns nothing. The
+    name is the part before ``@``, so where only a glob of ``[guard] nodes`` fits, that part decides.
     """
     admitting = [entry for entry in policy.entries if entry.admits(source)]
 

@@ -1,4 +1,4 @@
-"""Whether a node that registers can be reached past distwall."""
+"""Finds nodes that register with distwall but can be reached past it."""
 
 from pathlib import Path
 
@@ -8,9 +8,9 @@ _OWN = Path("/proc/self/fd")
 
 
 def exposed_at(port: int) -> list[str]:
-    """Where others than this host reach what listens at ``port``; distwall's own sockets don't count.
+    """The addresses where other hosts reach the socket at ``port``; distwall's own sockets don't count.
 
-    Reads the system's tables, so call it from a thread. Empty where there are none.
+    Reads the system's tables, so call it from a thread. Empty if the system has no such tables.
     """
     found = [each for each in listeners() if each.port == port and not each.loopback]
     own = _own_sockets() if found else set()

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from distwall.policy import Address
 
 MAX_PORTS_REMEMBERED = 1024
-"""Names whose listening port is kept for when they register again."""
+"""Names that get their previous listening port when they register again."""
 
 CLOSE_TIMEOUT = 1.0
-"""Seconds that channels have to write what is pending when distwall stops."""
+"""Seconds that channels have to write pending bytes when distwall stops."""
 
 
 class Gateway:
-    """Listens for nodes that register and for peers that connect, and joins them."""
+    """Listens for guarded nodes that register, listens for peers, and joins them."""
 
     def __init__(self, firewall: "Firewall") -> None:
         """A gateway for the running event loop."""
@@ -58,9 +58,9 @@ class Gateway:
         )
 
     async def start(self) -> None:
-        """Listens on the EPMD addresses. Guarded nodes that run already register by themselves within 2 seconds.
+        """Listens on the EPMD addresses. Running guarded nodes register by themselves within 2 seconds.
 
-        Raises OSError, saying which address can't be had and what to do.
+        Raises OSError, with the address that is not available, and the remedy.
         """
         raise_descriptor_limit()
         guard = self._policy.guard
@@ -141,13 +141,13 @@ class Gateway:
         return [*(["127.0.0.1"] if v4 else []), *(["::1"] if v6 else [])]
 
     def _port_for(self, node: str, host: str) -> int | None:
-        """The port at the loopback address ``host`` where the way of a guarded node to ``node`` begins."""
+        """The port at the loopback address ``host`` that leads a guarded node to ``node``."""
         if self._control and node == self._control.own.name:
             return self._control.port_at(host)
         return self._target_listeners.port_for(node, host)
 
     def _expose(self, name: str) -> int:
-        """Opens the listener for whoever registers as ``name``, at the port that it had before if possible."""
+        """Opens the listener for a node that registers as ``name``, if possible at its previous port."""
         ports = self._policy.guard.ports
         candidates = [*range(ports[0], ports[1] + 1)] if ports else [0]
         if name in self._ports:

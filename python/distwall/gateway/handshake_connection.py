@@ -1,7 +1,8 @@
 """A connection that is not proved yet: a handshake of `distwall.handshake` on two sockets, with its timers.
 
-Whoever dialled distwall is the *initiator*, whom distwall dials in turn is the *acceptor*. `inbound_connection`
-and `outbound_connection` say who is who, how the acceptor is reached, and how long each may take.
+The side that dialled distwall is the *initiator*, and the side that distwall dials in turn is the *acceptor*.
+`inbound_connection` and `outbound_connection` say which of them is the peer, how the acceptor is reached, and how long
+each may take.
 """
 
 import abc
@@ -35,7 +36,7 @@ ACK_TIMEOUT = 7.0
 """Seconds that the acceptor has for its acknowledgement."""
 
 RELEASE_TIMEOUT = 1.0
-"""Seconds to hang up on an end of stream, before the connection is cut."""
+"""Seconds that the acceptor has to hang up after an end of stream, before the connection is cut."""
 
 
 class HandshakeConnection(abc.ABC):
@@ -46,10 +47,10 @@ class HandshakeConnection(abc.ABC):
 
     def __init__(self, pending: "PendingConnections", initiator: asyncio.Transport) -> None:
         self.source = source_address(initiator)
-        """The peer's address, or where it is looked for."""
+        """The peer's address, or the host of its name."""
         self.source_key = source_of(self.source)
         self.dialled: set[asyncio.Transport] = set()
-        """Connections that were made to the acceptor, and are not gone as far as is known."""
+        """Connections to the acceptor, as far as they are not known to be gone."""
         self._pending = pending
         self._policy: Policy = pending.firewall.policy
         self._loop = asyncio.get_running_loop()
@@ -63,15 +64,15 @@ class HandshakeConnection(abc.ABC):
         self._timer = self._loop.call_later(NAME_TIMEOUT, self._expired)
 
     def initiator_received(self, data: bytes) -> None:
-        """Bytes of whoever dialled."""
+        """Takes bytes from the initiator."""
         self._react(self.machine.initiator_received(data))
 
     def initiator_closed(self) -> None:
-        """The connection of whoever dialled is gone."""
+        """Takes the end of the initiator's connection."""
         self._react(self.machine.initiator_closed())
 
     def acceptor_connected(self, transport: asyncio.Transport) -> None:
-        """The acceptor was dialled, and is who it has to be as far as a certificate tells."""
+        """Takes the connection to the acceptor, whose certificate was right, if it has one."""
         if self._ended:
             transport.abort()
             return
@@ -80,13 +81,13 @@ class HandshakeConnection(abc.ABC):
         self._react([])
 
     def acceptor_received(self, data: bytes) -> None:
-        """Bytes of the acceptor."""
+        """Takes bytes from the acceptor."""
         self._react(self.machine.acceptor_received(data))
 
     def acceptor_lost(self, detail: str = "") -> None:
-        """The connection to the acceptor is gone: it holds nothing for this handshake any more.
+        """Takes the end of the acceptor's connection: it holds nothing for this handshake any more.
 
-        ``detail`` says why, if that is known.
+        ``detail`` is the reason, if it is known.
         """
         self._react(self.machine.acceptor_closed(detail))
         self._release()
@@ -98,40 +99,40 @@ class HandshakeConnection(abc.ABC):
     @property
     @abc.abstractmethod
     def opened_by(self) -> Side:
-        """Who dialled."""
+        """The side that dialled."""
 
     @property
     @abc.abstractmethod
     def certificate(self) -> x509.Certificate | None:
-        """What the peer has shown, if anything."""
+        """The certificate that the peer has shown, if any."""
 
     @abc.abstractmethod
     def _named(self, event: NameReceived[Entry]) -> None:
-        """The initiator has said who it is: see to it that the acceptor is dialled."""
+        """Starts dialling the acceptor: the initiator has sent its name."""
 
     @abc.abstractmethod
     def _sides(self, acceptor: asyncio.Transport) -> tuple[asyncio.Transport, asyncio.Transport]:
         """The connections of the peer and of the guarded node."""
 
     def _deadline(self, state: State, now: float) -> float:
-        """When ``state``, reached now, has to be over."""
+        """The latest end of ``state``, reached now."""
         return now + ACK_TIMEOUT if state is State.ACK else self._started + UNPROVED_TIMEOUT
 
     def _proved(self) -> None:
-        """The initiator has proved its cookie."""
+        """Notes that the initiator has proved its cookie."""
         self._pending.settled(self, self.source_key)
 
     def _established(self) -> None:  # noqa: B027  # nothing more to do, by default
-        """A channel was opened."""
+        """Notes that a channel was opened."""
 
     def _failed(self, refused: Rejected) -> None:  # noqa: B027  # nothing more to do, by default
-        """The handshake has failed."""
+        """Notes that the handshake has failed."""
 
     def _release(self) -> None:  # noqa: B027  # nothing more to do, by default
-        """The acceptor holds nothing for this handshake any more. May be called again."""
+        """Notes that the acceptor holds nothing for this handshake any more. May be called again."""
 
     def _start(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Does something that takes time; it is given up with the handshake."""
+        """Starts a task that ends with the handshake."""
         self._task = self._loop.create_task(self._guarded(work))
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -145,7 +146,7 @@ class HandshakeConnection(abc.ABC):
             self._fail(error)
 
     def _react(self, events: list[HandshakeEvent[Entry]]) -> None:
-        """Sends what is due and does what ``events`` ask for."""
+        """Sends the bytes due and acts on ``events``."""
         try:
             for event in events:
                 match event:
@@ -236,7 +237,7 @@ class HandshakeConnection(abc.ABC):
         )
 
     def _let_go(self) -> None:
-        """Makes the acceptor drop what it holds for this handshake."""
+        """Makes the acceptor drop its state for this handshake."""
         if self._acceptor is None:
             if self._task is not None and self._task is not asyncio.current_task():
                 self._task.cancel()
@@ -266,11 +267,11 @@ class HandshakeConnection(abc.ABC):
     @property
     @abc.abstractmethod
     def _peers_turn(self) -> Turn:
-        """The turn that is the peer's."""
+        """The peer's turn: as the initiator or as the acceptor."""
 
 
 class Initiator(asyncio.Protocol, abc.ABC):
-    """The connection of whoever dialled distwall, until a pump takes it over."""
+    """The connection of the side that dialled distwall, until a pump takes it over."""
 
     _transport: asyncio.Transport
     _handshake: HandshakeConnection
@@ -283,18 +284,18 @@ class Initiator(asyncio.Protocol, abc.ABC):
         """The handshake that begins with this connection."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Somebody has connected."""
+        """Begins the handshake."""
         self._transport = cast("asyncio.Transport", transport)
         self._pending.connections.add(self._transport)
         self._handshake = self._begin(self._transport)
         self._pending.unproved(self._handshake, self._handshake.source_key)
 
     def data_received(self, data: bytes) -> None:
-        """Some of the handshake."""
+        """Takes bytes of the handshake."""
         self._handshake.initiator_received(data)
 
     def connection_lost(self, _: Exception | None) -> None:
-        """It is gone. An end of stream comes here too: asyncio closes the transport for it."""
+        """Ends the handshake, also at an end of stream: asyncio closes the transport for it."""
         self._pending.connections.discard(self._transport)
         self._handshake.initiator_closed()
 
@@ -309,17 +310,17 @@ class Dialled(asyncio.Protocol):
         self._handshake = handshake
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It was accepted. The handshake is told by whoever dials, once it knows that this is the right one."""
+        """Keeps the transport. The dialer tells the handshake, once it knows that this is the right node."""
         self._transport = cast("asyncio.Transport", transport)
         self._pending.connections.add(self._transport)
         self._handshake.dialled.add(self._transport)
 
     def data_received(self, data: bytes) -> None:
-        """Some of the handshake."""
+        """Takes bytes of the handshake."""
         self._handshake.acceptor_received(data)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """It is gone. An end of stream comes here too: asyncio closes the transport for it."""
+        """Ends the handshake, also at an end of stream: asyncio closes the transport for it."""
         self._pending.connections.discard(self._transport)
         self._handshake.dialled.discard(self._transport)
         # By TLS 1.3 the acceptor looks at distwall's certificate when the connection is open already.

@@ -60,7 +60,7 @@ class InboundConnection(HandshakeConnection):
         return self._certificate
 
     def relay(self) -> None:
-        """It is this handshake's turn: dials the guarded node."""
+        """Dials the guarded node: it is this handshake's turn."""
         self._start(self._dial)
 
     async def _dial(self) -> None:

@@ -1,4 +1,4 @@
-"""Which full names are those of guarded nodes of this host."""
+"""Recognises the full names of guarded nodes of this host."""
 
 import ipaddress
 import socket
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 class LocalNodes:
     """Says whether a full name belongs to a guarded node here, without asking any name service.
 
-    A name that ``[guard] nodes`` spells out does. One that only a glob there matches does if its host part is an
-    address or a name of this host: ``rabbit@*`` also matches the nodes of the other hosts.
+    A name that ``[guard] nodes`` spells out does. If only a glob matches, the name's host part has to be an address or
+    a name of this host: ``rabbit@*`` also matches nodes of other hosts.
     """
 
     def __init__(self, policy: "Policy") -> None:
-        """By the ``[guard]`` of ``policy``, and the name that this host has now."""
+        """Takes ``[guard]`` of ``policy``, and the present name of this host."""
         self._policy = policy
         self._exact = {node for node in policy.guard.nodes if not is_glob(node)}
         name = socket.gethostname()
         self._host_names = {name, name.partition(".")[0], "localhost"}
 
     def __call__(self, node: str) -> bool:
-        """Whether ``node`` is such a name."""
+        """True if ``node`` is the name of a guarded node of this host."""
         if node in self._exact:
             return True
         host = node.partition("@")[2]

@@ -1,7 +1,8 @@
 """Connections that guarded nodes open to peers: `distwall.handshake.Outbound` on sockets.
 
-The guarded node is known only by what it says until it proves the cluster's cookie, and by then the peer was dialled
-and told its name: who may connect to loopback can cause that much. The peer's challenge is answered after the proof.
+Until the guarded node proves the cluster's cookie, its name is only a claim. By then distwall has dialled the peer and
+told it that name: any program with access to loopback can cause that much. The peer's challenge is answered after the
+proof.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from distwall.gateway.target import Target
 
 HEAD_START = 0.5
-"""Seconds by which distwall gives a peer up before the guarded node would, so that the log says who was slow."""
+"""Seconds by which distwall gives a peer up before the guarded node would, so that the log names the slow side."""
 
 
 class OutboundConnection(HandshakeConnection):

@@ -1,4 +1,4 @@
-"""Where peers reach one guarded node."""
+"""The listener for peers of one guarded node."""
 
 import socket
 from typing import TYPE_CHECKING
@@ -27,11 +27,11 @@ class PeerListener:
     ) -> None:
         """Accepts at ``sockets``, which listen already.
 
-        ``name`` is what the guarded node registers as; ``guard`` its full name, if that is known.
+        ``name`` is the name under which the guarded node registers; ``guard`` is its full name, if that is known.
         """
         self.name = name
         self.guard = guard
-        """The guarded node's full name, once it is known: EPMD is told only the part before ``@``."""
+        """The guarded node's full name, once it is known: EPMD learns only the part before ``@``."""
         self.port: int = sockets[0].getsockname()[1]
         self._registry = registry
         self._acceptor = TcpAcceptor(
@@ -43,10 +43,10 @@ class PeerListener:
         )
 
     def guard_address(self) -> tuple[str, int] | None:
-        """Where the guarded node itself listens; None if it is gone."""
+        """The address of the guarded node itself; None if it is gone."""
         registration = self._registry.guarded(self.name)
         return (registration.host, registration.node.port) if registration is not None else None
 
     def close(self) -> None:
-        """Listens no more. Connections that were accepted stay."""
+        """Stops listening. Accepted connections stay."""
         self._acceptor.close()

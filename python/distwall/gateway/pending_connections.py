@@ -1,4 +1,4 @@
-"""All handshakes under way: how many, and which of them may reach the guarded node now."""
+"""All handshakes under way: counts them, and decides which of them may reach the guarded node now."""
 
 import asyncio
 from typing import TYPE_CHECKING, Protocol
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAX_PER_SOURCE = 64
 MAX_TOTAL = 512
-"""Unproved connections, of one source and in all; those that guarded nodes open are counted by themselves."""
+"""Unproved connections, of one source and in all; connections from guarded nodes are counted separately."""
 
 
 class Unproved(Protocol):
@@ -24,14 +24,14 @@ class Unproved(Protocol):
 
     @property
     def opened_by(self) -> Side:
-        """Who dialled."""
+        """The side that dialled."""
 
     def refuse(self, reason: str, detail: str, *, peer_fault: bool) -> None:
-        """Ends it, and says why on the event stream."""
+        """Ends the connection, and records the reason."""
 
 
 class PendingConnections:
-    """What all handshakes share. Drives `distwall.handshake.Admission` with the loop's clock."""
+    """The state that all handshakes share. Drives `distwall.handshake.Admission` with the loop's clock."""
 
     def __init__(self, firewall: "Firewall") -> None:
         self.firewall = firewall
@@ -39,7 +39,7 @@ class PendingConnections:
         self.proofs = Proofs()
         self.is_mate = LocalNodes(firewall.policy)
         self.pumps: set[Pump] = set()
-        """Channels whose connections are not both gone."""
+        """Channels with at least one connection left."""
         self.idle = asyncio.Event()
         """Set when the last channel is gone."""
         self.connections: set[asyncio.Transport] = set()
@@ -57,41 +57,41 @@ class PendingConnections:
         self._timers: dict[GuardAndPeer, asyncio.TimerHandle] = {}
 
     def unproved(self, connection: Unproved, source: str) -> None:
-        """Somebody has connected who has proved nothing. Too many of them: the oldest go."""
+        """Counts a new connection that has proved nothing. If there are too many, ends the oldest."""
         self._open.add(connection)
         for evicted in self._half_open[connection.opened_by].add(connection, source):
             evicted.refuse("flood", "too many unproved connections", peer_fault=True)
 
     def requested(self, handshake: "InboundConnection", ticket: Ticket) -> None:
-        """A handshake wants to be relayed."""
+        """Queues a handshake that wants to be relayed."""
         self._by_ticket[ticket] = handshake
         self._advance(ticket.key)
 
     def settled(self, connection: Unproved, source: str) -> None:
-        """A connection is proved, or over."""
+        """Stops counting a connection that is proved, or over."""
         self._open.discard(connection)
         self._half_open[connection.opened_by].remove(connection, source)
 
     def is_dialled(self, peer: str | None) -> bool:
-        """Whether a guarded node is just connecting to ``peer``."""
+        """True if a guarded node is just connecting to ``peer``."""
         return any(handshake.machine.peer == peer for handshake in self.outgoing)
 
     def failed(self, source: str, name: str | None = None) -> None:
-        """A peer at ``source`` has failed by its own fault; under ``name``, if it was relayed."""
+        """Counts a failure by the fault of a peer at ``source``; under ``name``, if it was relayed."""
         self.admission.failed(source, self._loop.time(), name)
 
     def is_shut_out(self, source: str, name: str | None = None) -> bool:
-        """Whether too many of the source's handshakes have failed lately."""
+        """True if too many of the source's handshakes have failed lately."""
         return self.admission.is_shut_out(source, self._loop.time(), name)
 
     def finished(self, ticket: Ticket) -> None:
-        """The guarded node holds nothing unproved for a handshake any more."""
+        """Notes that the guarded node holds nothing unproved for a handshake any more."""
         self._by_ticket.pop(ticket, None)
         self.admission.finished(ticket)
         self._advance(ticket.key)
 
     def pump_gone(self, pump: "Pump") -> None:
-        """Both connections of a channel are gone."""
+        """Forgets a channel whose connections are both gone."""
         self.pumps.discard(pump)
         if not self.pumps:
             self.idle.set()
@@ -109,7 +109,7 @@ class PendingConnections:
         self._timers.clear()
 
     def _advance(self, key: GuardAndPeer) -> None:
-        """Does what admission says for ``key`` now."""
+        """Carries out the decisions of admission for ``key``."""
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()

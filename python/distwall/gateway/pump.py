@@ -1,18 +1,19 @@
 """The data path: one channel's two connections and the core's ``Channel`` between them.
 
-Theory of operation. Each connection is a `Leg`, an asyncio protocol. What a leg receives goes to the core at once;
-what the core lets through is written to the other leg, what it makes up as an answer is written back. Nothing is
-queued here: bytes wait in the transports' write buffers, and those bound what is read:
+Theory of operation. Each connection is a `Leg`, an asyncio protocol. Bytes that a leg receives go to the core at once.
+Accepted bytes are written to the other leg, and answers made by the core are written back. Nothing is queued here:
+bytes wait in the transports' write buffers, and those bound the reading:
 
-* A leg whose write buffer is above `HIGH_WATER` stops the reading of the other leg, and of no one else: a peer that
-  doesn't read must not stop its own sending, or two nodes that both have much to send would stop each other for good.
-* Made-up answers are the exception. They go to whoever caused them, so a leg that doesn't read them isn't read: once
-  its write buffer is full and `MAX_UNREAD` bytes of answers were put on top.
+* A leg whose write buffer is above `HIGH_WATER` stops only the reading of the other leg. A peer that doesn't read must
+  not stop its own sending: two nodes with much to send would stop each other for good.
+* Answers made by the core are the exception: they go back to the leg that caused them. A leg that doesn't read them is
+  not read once its write buffer is full, with `MAX_UNREAD` bytes of answers on top.
 
-Ends are passed on as they come. An end of stream on one leg, once all before it was written, becomes an end of stream
-on the other; when both have ended, or a connection breaks, both are closed after what is pending was written. What
-makes no progress for `LINGER` seconds then is cut. A TLS connection has no end of stream of its own: it is closed, and
-hung up on as soon as the other side's system has got everything.
+Ends are passed on as they come. An end of stream on one leg becomes an end of stream on the other, once all bytes
+before it are written. When both have ended, or a connection breaks, both are closed after their pending bytes are
+written. Then a connection without progress for `LINGER` seconds is cut. A TLS connection has no end of stream of its
+own. It is closed, and hung up as soon as the other side's system has received all bytes.
+
 When the core or the policy ends a channel, both legs are closed in the same way.
 
 No exception leaves a leg: an error in one channel ends that channel.
@@ -41,34 +42,34 @@ LOW_WATER = 1 << 18
 """Bytes in the write buffer below which reading goes on."""
 
 MAX_UNREAD = 1 << 16
-"""Bytes of made-up answers on top of a full write buffer, above which their leg is not read."""
+"""Bytes of the core's answers on top of a full write buffer, above which their leg is not read."""
 
 LINGER = 5.0
-"""Seconds without progress after which a connection that is being closed is cut."""
+"""Seconds without progress after which a closing connection is cut."""
 
 
 FAREWELL = 0.2
-"""Seconds after which it is looked whether a TLS connection that is being closed has all that was written."""
+"""Poll interval while a closing TLS peer still acknowledges data."""
 
 # Where struct tcp_info of Linux has tcpi_bytes_acked, 64 bits.
 _BYTES_ACKED = 120
 
 
 class TlsTransport(Protocol):
-    """What a TLS connection can do besides."""
+    """Methods that only a TLS transport has."""
 
     def set_read_buffer_limits(self, high: int | None = None) -> None:
-        """``high``: how much is read ahead, in bytes, while reading is paused."""
+        """``high``: bytes to read ahead while reading is paused."""
 
 
 class Hold(enum.IntFlag):
-    """Why a leg isn't read."""
+    """Reasons not to read a leg."""
 
     NONE = 0
     FULL = 1
     """The other leg's write buffer is full."""
     UNREAD = 2
-    """It does not read the answers it causes."""
+    """The leg does not read the answers that it causes."""
 
 
 class Leg(asyncio.Protocol):
@@ -77,12 +78,12 @@ class Leg(asyncio.Protocol):
     other: "Leg"
 
     def __init__(self, pump: "Pump", transport: asyncio.Transport, *, inbound: bool) -> None:
-        """``inbound``: it is the peer's connection, whose bytes go to the guarded node."""
+        """``inbound``: this is the peer's connection, whose bytes go to the guarded node."""
         self.transport = transport
         self.ended = False
-        """It will send no more."""
+        """True if the leg will receive no more bytes."""
         self.lost = False
-        """The connection is gone."""
+        """True if the connection is gone."""
         self._pump = pump
         self._inbound = inbound
         self._receive = pump.handle.core.receive
@@ -111,7 +112,7 @@ class Leg(asyncio.Protocol):
             self._pump.fail(error)
 
     def carry_out(self, outcome: "Received") -> None:
-        """Does what the core says behind an answer to one of its questions, as if this leg had received something."""
+        """Carries out the core's reaction to an answer, as if this leg had received bytes."""
         forward, back, events, closed = outcome
         if forward:
             self.other.transport.writelines(forward)
@@ -123,30 +124,30 @@ class Leg(asyncio.Protocol):
             self._pump.end(closed)
 
     def eof_received(self) -> bool:
-        """The other side will send no more. True: the transport stays open for what it may still receive."""
+        """Passes the end of stream on; true keeps a plain transport open for writing."""
         self.ended = True
         self._pump.leg_ended(self)
         return self._tls is None
 
     def connection_lost(self, _: Exception | None) -> None:
-        """The connection is gone."""
+        """Ends the leg."""
         self.lost = True
         self._pump.leg_lost(self)
 
     def pause_writing(self) -> None:
-        """The write buffer is full."""
+        """Stops reading the other leg: the write buffer is full."""
         self._full = True
         self.other.hold(Hold.FULL)
 
     def resume_writing(self) -> None:
-        """The write buffer has room again."""
+        """Goes on reading the other leg: the write buffer has room again."""
         self._full = False
         self._unread = 0
         self.other.release(Hold.FULL)
         self.release(Hold.UNREAD)
 
     def write_eof(self) -> None:
-        """Ends the stream towards this leg, behind what is pending."""
+        """Ends the stream towards this leg, behind its pending bytes."""
         if not self._eof_written and not self.transport.is_closing():
             self._eof_written = True
             if self._tls is None:
@@ -155,16 +156,16 @@ class Leg(asyncio.Protocol):
                 self.close()
 
     def close(self) -> None:
-        """Closes the connection, behind what is pending."""
+        """Closes the connection, behind its pending bytes."""
         self.transport.close()
         if self._tls is not None and not self.lost:
             self._hang_up(None)
 
     def _hang_up(self, before: int | None) -> None:
-        """Ends a TLS connection once the other side's system has all, its farewell included.
+        """Ends a TLS connection once the other side's system has received all bytes, the close message included.
 
-        By itself TLS waits for the other side's farewell. Nodes (seen with OTP 25, TLS 1.3) sometimes overlook ours
-        when it comes right behind the handshake, and wait for the end of the stream.
+        By itself TLS waits for the other side's close message. Nodes (seen with OTP 25, TLS 1.3) sometimes miss ours
+        directly behind the handshake, and wait for the end of the stream.
         """
         if self.lost:
             return
@@ -175,13 +176,13 @@ class Leg(asyncio.Protocol):
             self._pump.later(FAREWELL, partial(self._hang_up, now))
 
     def unwritten(self) -> int:
-        """Gets less when something of what is pending was written; how much there is, it doesn't say."""
+        """A number that falls while pending bytes are written; it is not their exact number."""
         size = self.transport.get_write_buffer_size()
         # A TLS transport doesn't count what the connection below has taken off it.
         return size if self._tls is None else size - _acknowledged(self.transport)
 
     def hold(self, why: Hold) -> None:
-        """Stops reading."""
+        """Stops reading, for one reason."""
         if not self._hold and not self.transport.is_closing():
             self.transport.pause_reading()
             if self._tls is not None:
@@ -190,7 +191,7 @@ class Leg(asyncio.Protocol):
         self._hold |= why
 
     def release(self, why: Hold) -> None:
-        """Reads on, unless there is another reason not to."""
+        """Ends one reason, and goes on reading if it was the last."""
         if why & self._hold:
             self._hold &= ~why
             if not self._hold and not self.transport.is_closing():
@@ -212,7 +213,7 @@ class Pump:
     """A channel: two legs, the core between them, and its end."""
 
     handle: "ChannelHandle"
-    """To be set before `start`."""
+    """The channel's handle. Set it before `start`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, gone: Callable[["Pump"], None]) -> None:
         """``gone`` is called once both connections are gone."""
@@ -227,7 +228,7 @@ class Pump:
         self._pending = 0
 
     def start(self, peer: asyncio.Transport, guard: asyncio.Transport, peer_data: bytes, guard_data: bytes) -> None:
-        """Takes over both connections. ``peer_data`` and ``guard_data`` were read already, behind the handshake."""
+        """Takes over both connections. ``peer_data`` and ``guard_data`` are the bytes read behind the handshake."""
         if self._closing:
             # The firewall ended it while it was opened.
             peer.close()
@@ -258,7 +259,7 @@ class Pump:
                 leg.data_received(data)
 
     def end(self, reason: str) -> None:
-        """Ends the channel: what is pending is written, then both connections are closed."""
+        """Ends the channel: writes pending bytes, then closes both connections."""
         if self._closing:
             return
         self._closing = True
@@ -281,7 +282,7 @@ class Pump:
         self.end(f"internal error: {type(error).__name__}")
 
     def leg_ended(self, leg: Leg) -> None:
-        """A leg will send no more."""
+        """Takes the end of stream of a leg."""
         if self._closing:
             return
         if leg.other.ended:
@@ -292,7 +293,7 @@ class Pump:
         self._watch()
 
     def leg_lost(self, leg: Leg) -> None:
-        """A leg's connection is gone."""
+        """Takes the end of a leg's connection."""
         self.end(self._end_reason or self._whose(leg))
         if leg.other.lost:
             if self._timer is not None:
@@ -303,7 +304,7 @@ class Pump:
         return "peer closed" if leg is self._legs[0] else "guarded node closed"
 
     def _watch(self) -> None:
-        """Sees to it that an end that has begun is reached."""
+        """Cuts an ending channel that makes no progress."""
         if self._timer is not None:
             self._timer.cancel()
         self._pending = self._unwritten()
@@ -322,7 +323,7 @@ class Pump:
 
 
 def _acknowledged(transport: asyncio.Transport) -> int:
-    """How many bytes the other side's system has got; 0 if the connection is gone."""
+    """Number of bytes that the other side's system has received; 0 if the connection is gone."""
     connection = transport.get_extra_info("socket")
     if connection is None:
         return 0
@@ -334,7 +335,7 @@ def _acknowledged(transport: asyncio.Transport) -> int:
 
 
 def _unacknowledged(transport: asyncio.Transport) -> int:
-    """How many bytes this side's system still has; 0 if the connection is gone."""
+    """Number of bytes that this side's system still holds; 0 if the connection is gone."""
     connection = transport.get_extra_info("socket")
     if connection is None:
         return 0

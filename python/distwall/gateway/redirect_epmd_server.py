@@ -1,7 +1,7 @@
-"""EPMD for connections that the packet filter redirects: what the EPMD of another host says, as far as entries allow.
+"""EPMD for redirected connections: answers in place of another host's EPMD, as far as entries allow.
 
-Nothing is asked there that no entry names. Where a node listens is never answered, but a port that is made up: a peer's
-own would lead round distwall, and a guarded node's is on loopback, where its mates don't look for it.
+It asks only about nodes that an entry names. The answer is never a real port, but a made-up port: a peer's own port
+would lead round distwall, and a guarded node's port is on loopback, where its mates don't look for it.
 """
 
 import asyncio
@@ -27,17 +27,17 @@ REQUEST_TIMEOUT = 5.0
 """Seconds in which a node has to send its whole request: it sends at once."""
 
 EPMD_TIMEOUT = 3.0
-"""Seconds for the EPMD of a peer. The node that waits gives up after 7."""
+"""Seconds for the EPMD of a peer. The waiting node gives up after 7."""
 
 MAX_NAMES = 64
-"""Names that one list of names shows."""
+"""Most names in one list of names."""
 
 
 class RedirectEpmdServer:
     """Answers one request on each connection."""
 
     def __init__(self, firewall: "Firewall", dialer: "Dialer", registry: "Registry", ports: MadeUpPorts) -> None:
-        """``ports`` is where the ports come from that are answered."""
+        """``ports`` makes up the ports for answers."""
         self._firewall = firewall
         self._dialer = dialer
         self._registry = registry
@@ -46,11 +46,11 @@ class RedirectEpmdServer:
         self._loop = asyncio.get_running_loop()
 
     def close(self) -> None:
-        """Asks the name service no more."""
+        """Ends questions to the name service."""
         self._resolver.close()
 
     async def serve(self, connection: socket.socket, address: str) -> None:
-        """Answers what a guarded node asks the EPMD at ``address``, and closes ``connection``."""
+        """Answers a guarded node in place of the EPMD at ``address``, and closes ``connection``."""
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT):
                 request = await self._request(connection)
@@ -104,7 +104,7 @@ class RedirectEpmdServer:
         return messages.port2_refusal() if port is None else messages.reach_answer(stand.node, port)
 
     async def _real_port(self, alive: str, address: str) -> int:
-        """Where a peer listens. Raises OSError and ValueError if its EPMD doesn't say."""
+        """The port of a peer. Raises OSError and ValueError if its EPMD doesn't say."""
         async with asyncio.timeout(EPMD_TIMEOUT):
             port = await self._dialer.ask_epmd(address, alive)
         if port is None:
@@ -144,7 +144,7 @@ class RedirectEpmdServer:
         return port
 
     def _mate(self, alive: str, address: str) -> Stand | None:
-        """The guarded node of this host that registered as ``alive``, if ``address`` is one of this host's."""
+        """The guarded node of this host that registered as ``alive``, if ``address`` belongs to this host."""
         mate = self._registry.guarded(alive)
         return Stand(f"{alive}@{address}", mate.node.port, mate=True) if mate is not None and is_own(address) else None
 

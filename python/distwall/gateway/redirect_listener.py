@@ -1,11 +1,11 @@
-"""The listener of transparent mode: connections that guarded nodes open, which the packet filter leads here.
+"""The listener of transparent mode: accepts connections of guarded nodes that the packet filter redirects.
 
-The kernel remembers where a connection was meant to go. What was meant for EPMD is answered with ports that distwall
-makes up (`redirect_epmd_server`, `distwall.redirect.ports`). What was meant for such a port goes the way of
-all outgoing connections. Guarded nodes of this host are each other's mates: distwall only joins their connections.
+The kernel remembers the original address of a connection. A connection to EPMD is answered with made-up ports
+(`redirect_epmd_server`, `distwall.redirect.ports`). A connection to such a port continues like all outgoing
+connections. Guarded nodes of this host are each other's mates: distwall only joins their connections.
 
-The listener is on loopback only, and what was meant for the listener itself was not redirected and is refused: nobody
-but the packet filter can say where a connection was meant to go.
+The listener is on loopback only. A connection to its own address was not redirected, and is refused: only the packet
+filter can say where a connection was meant to go.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from distwall.policy.model import Redirect
 
 MAX_QUESTIONS = 256
-"""Questions to EPMD under way; when there are more, the oldest are given up."""
+"""Questions to EPMD under way; if there are more, the oldest are given up."""
 
 _SO_ORIGINAL_DST = 80
 """``SO_ORIGINAL_DST`` and ``IP6T_SO_ORIGINAL_DST``: linux/netfilter_ipv4.h, linux/netfilter_ipv6/ip6_tables.h."""
@@ -46,7 +46,7 @@ _SOCKADDR_IN6 = struct.Struct("=2xH4x16sI")
 
 
 class RedirectListener:
-    """Accepts what the packet filter redirects."""
+    """Accepts connections from the packet filter."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class RedirectListener:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Listens on loopback. Raises OSError, saying what to do."""
+        """Listens on loopback. Raises OSError, with the remedy."""
         self._check_user()
         self._sockets = listen(["127.0.0.1"], self._redirect.port)
         try:
@@ -85,7 +85,7 @@ class RedirectListener:
             self._start(accept(each, self._accepted))
 
     def close(self) -> None:
-        """Listens no more, gives up what is being asked, and parts mates. Connections to peers stay."""
+        """Stops listening, ends questions, and parts mates. Connections to peers stay."""
         for task in list(self._tasks):
             task.cancel()
         for each in self._sockets:
@@ -93,7 +93,7 @@ class RedirectListener:
         self._epmd.close()
 
     def _check_user(self) -> None:
-        """Whose connections are redirected must be another user than the one that distwall runs as."""
+        """Refuses to run as the user whose connections are redirected."""
         try:
             redirected = user_id(self._redirect.user)
         except UnknownUserError as error:
@@ -156,7 +156,7 @@ class RedirectListener:
 
 
 def original_destination(connection: socket.socket) -> tuple[str, int] | None:
-    """The IP address and port that a connection was meant for before it was redirected; None if it was not."""
+    """The IP address and port of a connection before it was redirected; None if it was not."""
     ipv6 = connection.family == socket.AF_INET6
     level, layout = (socket.IPPROTO_IPV6, _SOCKADDR_IN6) if ipv6 else (socket.IPPROTO_IP, _SOCKADDR_IN)
     try:

@@ -1,22 +1,22 @@
-"""Whom a guarded node wants to reach."""
+"""The node that a guarded node wants to reach."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One peer, and where it is, as far as that is known already."""
+    """One peer, and its address, as far as that is known."""
 
     node: str
-    """The peer's full name: what it has to call itself in the handshake."""
+    """The peer's full name, which it has to give in the handshake."""
     address: str | None = None
-    """IP address; None: what the name's host part stands for."""
+    """IP address; None: the addresses of the name's host part."""
     port: int | None = None
-    """The peer's own port; None: as its EPMD says."""
+    """The peer's own port; None: ask its EPMD."""
 
     @property
     def alive(self) -> str:
-        """The part before ``@``, which EPMD knows it by."""
+        """The part before ``@``, the name that EPMD knows."""
         return self.node.partition("@")[0]
 
     @property

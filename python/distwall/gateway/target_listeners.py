@@ -1,7 +1,7 @@
-"""Where guarded nodes reach peers: a listening socket on loopback for each peer that they ask for.
+"""The listeners for outgoing connections: a socket on loopback for each peer that guarded nodes ask for.
 
-A dist connection doesn't say whom it is meant for, so the port does. A guarded node's ``distwall_epmd`` asks distwall's
-EPMD for a peer by its full name and gets the port of that peer's listener; it dials it at once.
+A dist connection doesn't name its target, so the port does. A guarded node's ``distwall_epmd`` asks distwall's EPMD for
+a peer by its full name. It gets the port of that peer's listener, and dials it at once.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from distwall.gateway.pending_connections import PendingConnections
 
 IDLE = 60.0
-"""Seconds that a listener stays open after it was last asked for: a node dials within milliseconds."""
+"""Seconds that a listener stays open after the last question for it: a node dials within milliseconds."""
 
 MAX_LISTENERS = 1024
-"""Listeners open at a time; the one asked for longest ago goes first."""
+"""Most open listeners; the longest unused closes first."""
 
 
 class TargetListeners:
@@ -36,7 +36,7 @@ class TargetListeners:
         self._timer: asyncio.TimerHandle | None = None
 
     def port_for(self, node: str, host: str) -> int | None:
-        """The port at ``host``, a loopback address, that leads to the peer ``node``; None if nobody may go there."""
+        """The port at ``host``, a loopback address, that leads to the peer ``node``; None: not allowed."""
         # Whether this guarded node may, and how, is asked once it has said its name.
         if self._pending.firewall.policy.entry_for(node) is None:
             self._refused(node, "unknown_node", "no [[peers]] entry names it")
@@ -58,7 +58,7 @@ class TargetListeners:
         return way.port
 
     def close(self) -> None:
-        """Listens no more."""
+        """Stops listening."""
         if self._timer is not None:
             self._timer.cancel()
         for way in self._ways.values():
@@ -66,7 +66,7 @@ class TargetListeners:
         self._ways.clear()
 
     def _sweep(self) -> None:
-        """Closes what was not asked for in a while."""
+        """Closes listeners that were not used for a while."""
         self._timer = None
         end = self._loop.time() - IDLE
         while self._ways:

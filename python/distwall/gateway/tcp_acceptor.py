@@ -1,12 +1,12 @@
-"""Accepting connections, plain or over TLS at the same port.
+"""Accepts connections, plain or over TLS at the same port.
 
-Theory of operation. Both kinds of peers know one port, EPMD's answer has room for no more. The first byte tells them
-apart: a TLS connection begins with a handshake record (22), a plain one with the length of a name message, whose first
-byte is 0 to 4. So where TLS is set up, the first byte is peeked at before the connection is handed to a transport of
-either kind; what then has to be encrypted is the policy's business, which knows the peer's name.
+Theory of operation. Both kinds of peers know one port, since EPMD's answer has room for only one. The first byte tells
+them apart. A TLS connection begins with a handshake record (22). A plain connection begins with the length of a name
+message, whose first byte is 0 to 4. With TLS set up, distwall peeks at the first byte, and then hands the connection to
+a transport of the right kind. The policy decides later, by the peer's name, whether TLS was required.
 
-A connection that has not sent its first byte, or not finished its TLS handshake, is as unproved as a later one and is
-counted, timed and evicted with those (`distwall.handshake.HalfOpen`).
+A connection that has not sent its first byte, or not finished its TLS handshake, is unproved. It is counted, timed and
+evicted like all unproved connections (`distwall.handshake.HalfOpen`).
 """
 
 import asyncio
@@ -32,7 +32,7 @@ OPENING_TIMEOUT = 5.0
 """Seconds from connecting to the first byte and the end of the TLS handshake: a real node sends at once."""
 
 RETRY = 0.1
-"""Seconds to wait before accepting again after the system could not."""
+"""Seconds until the next attempt after the system could not accept."""
 
 
 class TcpAcceptor:
@@ -49,9 +49,9 @@ class TcpAcceptor:
     ) -> None:
         """Accepts at ``sockets``, which listen already.
 
-        ``factory`` makes the protocol of a connection that is open, and over TLS encrypted. ``context`` is asked for
-        each TLS connection; None: there is no TLS. ``guard`` is whom peers want to reach here; None: it is guarded
-        nodes that connect.
+        ``factory`` makes the protocol of an open connection, after the TLS handshake if there is one. ``context`` makes
+        the context of each TLS connection; None: there is no TLS. ``guard`` is the node that peers want to reach here;
+        None: the listener is for guarded nodes.
         """
         self._pending = pending
         self._factory = factory
@@ -62,7 +62,7 @@ class TcpAcceptor:
         self._tasks = [loop.create_task(accept(each, self._accepted)) for each in sockets]
 
     def close(self) -> None:
-        """Accepts no more. Connections that were accepted stay."""
+        """Stops accepting. Accepted connections stay."""
         for task in self._tasks:
             task.cancel()
         for each in self._sockets:
@@ -79,7 +79,7 @@ class TcpAcceptor:
 
 
 async def accept(listener: socket.socket, accepted: Callable[[socket.socket, str], None]) -> None:
-    """Accepts at ``listener`` until it is cancelled; ``accepted`` is told each connection and its IP address."""
+    """Accepts at ``listener`` until it is cancelled; calls ``accepted`` with each connection and its IP address."""
     loop = asyncio.get_running_loop()
     while True:
         try:
@@ -96,7 +96,7 @@ async def accept(listener: socket.socket, accepted: Callable[[socket.socket, str
 
 
 class Opening:
-    """A connection that was accepted and is not open yet."""
+    """An accepted connection that is not open yet."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Opening:
         context: Callable[[], ssl.SSLContext] | None,
         guard: str | None,
     ) -> None:
-        """``source`` is where it came from; the rest: see `TcpAcceptor`."""
+        """``source`` is the address of the other side; for all others see `TcpAcceptor`."""
         self._pending = pending
         self._connection = connection
         self._source = source
@@ -118,17 +118,17 @@ class Opening:
         self._key = source_of(source)
         self._loop = asyncio.get_running_loop()
         self._taken = False
-        """A transport has the connection, and closes it."""
+        """True once a transport owns the connection, and closes it."""
         self._task = self._loop.create_task(self._open())
         self._pending.unproved(self, self._key)
 
     @property
     def opened_by(self) -> Side:
-        """Who dialled."""
+        """The side that dialled."""
         return "guard" if self._guard is None else "peer"
 
     def refuse(self, reason: str, detail: str, *, peer_fault: bool) -> None:
-        """Cuts the connection, and says why on the event stream."""
+        """Cuts the connection, and records the reason."""
         self._task.cancel()
         if not self._taken:
             # The task may not even have begun.
@@ -166,13 +166,13 @@ class Opening:
         self._report(reason, detail, peer_fault=peer_fault)
 
     async def _tls_context(self) -> ssl.SSLContext | None:
-        """The context for this connection; None if it is a plain one."""
+        """The context for this connection; None: it is a plain connection."""
         if self._context is None or await self._first_byte() != TLS_HANDSHAKE_RECORD:
             return None
         return self._context()
 
     async def _first_byte(self) -> int:
-        """The first byte, which stays where it is. Raises OSError if none comes."""
+        """The first byte, without taking it. Raises OSError if the connection ends before it."""
         while True:
             with contextlib.suppress(BlockingIOError):
                 data = self._connection.recv(1, socket.MSG_PEEK)

@@ -1,11 +1,14 @@
 """The distribution handshake that distwall terminates on both sides, interleaved; no sockets, no clock.
 
-The nouns: the **initiator** is whoever dialled distwall, the **acceptor** whom distwall dials; one of them is the peer,
-the other the guarded node. A **leg** is the connection to either; a **message** is one step of the handshake
-(`distwall.handshake.messages`); a `Relay` is the state machine: `Inbound` for a connection that a peer opened,
-`Outbound` for one that a guarded node did. An **event** is what it reports; **proofs** are those that distwall waits
-for; **admission** (`distwall.handshake.admission`) decides when an unproved handshake may reach the
-guarded node at all.
+The nouns:
+
+* The **initiator** is the side that dialled distwall, and the **acceptor** is the side that distwall dials. One of them
+  is the peer, the other the guarded node. A **leg** is the connection to either.
+* A **message** is one step of the handshake (`distwall.handshake.messages`).
+* A `Relay` is the state machine: `Inbound` for a connection from a peer, `Outbound` for a connection from a guarded
+  node. It reports **events**.
+* **Proofs** are the proofs that distwall waits for.
+* **Admission** (`distwall.handshake.admission`) decides when an unproved handshake may reach the guarded node at all.
 """
 
 from distwall.handshake.admission import Admission, Ticket

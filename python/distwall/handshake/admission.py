@@ -1,23 +1,23 @@
-"""When may an unproved handshake reach the guarded node?
+"""Decides when an unproved handshake may reach the guarded node.
 
-Before a peer has proved anything, the guarded node has already seen its name: it makes an atom of it, and holds a
-pending connection under it, so whoever holds a handshake open could keep the real bearer of that name out. Hence, for
-every (guarded node, name):
+Before a peer has proved anything, the guarded node has already seen its name: it makes an atom of the name, and holds a
+pending connection under it. So a stranger who holds a handshake open could keep the real bearer of that name out. Hence
+these rules for every (guarded node, name):
 
-* One unproved handshake is relayed at a time; the others wait. The newest wins: it takes the place of the one that is
-  relayed, once that one has had `GRACE` seconds (enough for a real peer to answer; without it a flood under one name
-  would take the place away from the real peer too, always), or at once if its source has failed less often.
+* One unproved handshake is relayed at a time; all others wait. The newest takes the place of the relayed handshake,
+  after that has had `GRACE` seconds: enough for a real peer to answer. Without the grace, a flood under one name would
+  always take the place of the real peer. A source with fewer failures takes the place at once.
 * A source that keeps failing waits before it is relayed, longer each time up to `MAX_DELAY`.
 * A source has budgets of failures: `FAILURES_PER_NAME` a minute under each name, and `FAILURES_PER_SOURCE` in all. Once
-  one is spent, the source is shut out, of that name or altogether (`Admission.is_shut_out`). But the real peer may sit
-  behind the same address. So what is refused meanwhile costs nothing, and budgets refill steadily: a source that goes
-  on failing may try again every few seconds, one that stops is let in again within a minute. A node with a wrong
-  cookie that tries and tries keeps out no other node of its host. And success forgives what was done under that name
-  only: a peer that has one cookie gains no guesses at another's.
-* Names that are new to the guarded node are budgeted where a glob lets any name in: each is an atom that is never
-  collected. One that gets a channel in the end costs nothing here: the channel's entry pays for it.
+  a budget is spent, the source is shut out, of that name or altogether (`Admission.is_shut_out`).
+* The real peer may have the same address. So a refusal while shut out costs nothing, and budgets refill steadily. A
+  source that goes on failing may try again every few seconds; a source that stops is let in within a minute. A node
+  that retries with a wrong cookie keeps out no other node of its host. Success forgives the failures under that name
+  only: a peer with one cookie gains no guesses at another cookie.
+* If a glob lets any name in, new names have a budget: each is an atom, never collected. A name that gets a channel in
+  the end costs nothing here: the channel's entry pays for it.
 
-Sans-I/O: the caller passes the time, starts and aborts handshakes as `Admission.next` says, and reports how they end.
+Sans-I/O: the caller passes the time, starts and aborts handshakes as `Admission.next` says, and reports their ends.
 """
 
 import itertools
@@ -26,7 +26,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 GRACE = 0.3
-"""Seconds that a relayed handshake has before a newer one under the same name takes its place."""
+"""Seconds that a relayed handshake has before a newer handshake under the same name takes its place."""
 
 FREE_FAILURES = 3
 """Failures in a row that cost a source nothing: someone is trying out a cookie."""
@@ -41,12 +41,12 @@ FAILURES_PER_NAME = 30
 """Failures a minute under one name, after which a source is shut out of it: the rate at which it can guess a cookie."""
 
 FAILURES_PER_SOURCE = 300
-"""Failures a minute under all names, or before any, after which a source is shut out. Well above what health checks
-that connect and hang up come to."""
+"""Failures a minute under all names, or before any name, after which a source is shut out. Health checks that connect
+and hang up stay well below it."""
 
 MAX_SHUT_OUT = 60.0
-"""Longest time, in seconds, that a source stays shut out after its last failure. It takes more failures than the budget
-has, from handshakes that were under way together."""
+"""Longest time, in seconds, that a source stays shut out after its last failure. Only handshakes that fail at the same
+time can overdraw the budget so far."""
 
 NAMES_PER_SOURCE = 20
 """New names under globs that one source may show a guarded node without proving them."""
@@ -66,7 +66,7 @@ GuardAndPeer = tuple[str, str]
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """One handshake that waits to be relayed, or is."""
+    """One handshake that waits to be relayed, or is relayed."""
 
     source: str
     name: str
@@ -86,12 +86,12 @@ class _Slot:
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """What to do about a (guarded node, name) now."""
+    """Decision about a (guarded node, name) now."""
 
     start: Ticket | None = None
     """Relay this handshake."""
     abort: Ticket | None = None
-    """Abort this one; call `Admission.next` again when the guarded node has let go of it."""
+    """Abort this handshake; call `Admission.next` again when the guarded node has let go of it."""
     wake_at: float | None = None
     """Ask again at this time."""
 
@@ -102,24 +102,24 @@ class _Bucket:
 
     size: int
     refill: float
-    """Seconds after which it has one more."""
+    """Seconds after which the budget grows by one."""
     used: float = 0.0
     at: float = 0.0
 
     def take(self, now: float) -> bool:
-        """Takes one, if it has one."""
+        """Takes one, and returns true; false if the budget is empty."""
         if self.is_spent(now):
             return False
         self.used += 1
         return True
 
     def charge(self, now: float, debt: float) -> None:
-        """Takes one even if it has none; it owes no more than ``debt`` then."""
+        """Takes one even from an empty budget, which then owes at most ``debt``."""
         self._settle(now)
         self.used = min(self.used + 1, self.size + debt)
 
     def is_spent(self, now: float) -> bool:
-        """Whether it has none left."""
+        """True if the budget is empty."""
         self._settle(now)
         return self.used + 1 > self.size
 
@@ -141,7 +141,7 @@ class _Failures:
         self._buckets: OrderedDict[Hashable, _Bucket] = OrderedDict()
 
     def count(self, key: Hashable, now: float) -> None:
-        """One more failure of ``key``."""
+        """Counts one more failure of ``key``."""
         bucket = self._buckets.setdefault(key, _Bucket(self._per_minute, self._refill, at=now))
         bucket.charge(now, MAX_SHUT_OUT / self._refill - 1)
         self._buckets.move_to_end(key)
@@ -149,7 +149,7 @@ class _Failures:
             self._buckets.popitem(last=False)
 
     def are_too_many(self, key: Hashable, now: float) -> bool:
-        """Whether ``key`` has spent its budget."""
+        """True if ``key`` has spent its budget."""
         bucket = self._buckets.get(key)
         return bucket is not None and bucket.is_spent(now)
 
@@ -174,10 +174,10 @@ class Admission:
     def request(
         self, source: str, guard: str, name: str, now: float, *, budgeted: bool = False, dynamic: bool = False
     ) -> Ticket | None:
-        """A handshake of ``name`` wants to be relayed to ``guard``. None: the budget of names is spent.
+        """Queues a handshake of ``name`` for ``guard``. Returns None if the budget of names is spent.
 
         Call `next` for the ticket's key. ``budgeted``: a glob let the name in. ``dynamic``: the guarded node will make
-        up the name, a new one each time, so there is none that it could keep another peer from.
+        up a new name each time, so the handshake keeps no other peer out.
         """
         key = (guard, f"{name} {next(self._serial)}" if dynamic else name)
         ticket = Ticket(source, name, key, now + self._delay(source, now))
@@ -193,7 +193,7 @@ class Admission:
         return ticket
 
     def next(self, key: GuardAndPeer, now: float) -> Next:
-        """Who goes first under ``key``. To be called after `request` and `finished`, and at ``wake_at``."""
+        """Decides about ``key``. Call it after `request` and `finished`, and at ``wake_at``."""
         slot = self._slots.get(key)
         if slot is None or not slot.waiting:
             return Next()
@@ -217,13 +217,13 @@ class Admission:
         return Next(wake_at=release_at)
 
     def proved(self, ticket: Ticket) -> None:
-        """The peer proved its cookie: nothing takes its place any more, and neither name nor source is a stranger's."""
+        """Notes that the peer proved its cookie. It keeps its place, and its name and source are known as good."""
         ticket.proved = True
         self._failures.pop(ticket.source, None)
         self._by_name.forgive((ticket.source, ticket.name))
 
     def established(self, ticket: Ticket) -> None:
-        """A channel was opened for the peer, which has its own budget of names: this one costs nothing here."""
+        """Notes that a channel was opened for the peer, which pays for its name: it costs nothing here."""
         if ticket.paid:
             for bucket in (
                 self._total_names.get(ticket.key[0]),
@@ -233,7 +233,10 @@ class Admission:
                     bucket.give_back()
 
     def finished(self, ticket: Ticket) -> None:
-        """``ticket`` is over, and the guarded node holds nothing unproved under its name. Call `next` for its key."""
+        """Notes that ``ticket`` is over, and the guarded node holds nothing unproved for it.
+
+        Call `next` for its key.
+        """
         slot = self._slots.get(ticket.key)
         if slot is None:
             return
@@ -245,17 +248,17 @@ class Admission:
             del self._slots[ticket.key]
 
     def is_shut_out(self, source: str, now: float, name: str | None = None) -> bool:
-        """Whether a handshake of ``source`` is to be refused at once, because too many before it have failed.
+        """True if a handshake of ``source`` is to be refused at once, because too many have failed.
 
-        To be asked when a connection is accepted, and again, with ``name``, when it has sent its name. A refusal for
-        this reason is no failure, and is not to be reported to `failed`.
+        Ask when a connection is accepted, and again, with ``name``, when it has sent its name. A refusal for this
+        reason is not a failure: don't report it to `failed`.
         """
         if name is not None and self._by_name.are_too_many((source, name), now):
             return True
         return self._by_source.are_too_many(source, now)
 
     def failed(self, source: str, now: float, name: str | None = None) -> None:
-        """A handshake of ``source`` failed by the peer's fault; under ``name``, if it was relayed."""
+        """Counts a handshake of ``source`` that failed by the peer's fault; under ``name``, if it was relayed."""
         self._by_source.count(source, now)
         if name is not None:
             self._by_name.count((source, name), now)
@@ -265,7 +268,7 @@ class Admission:
             self._failures.popitem(last=False)
 
     def failures(self, source: str, now: float) -> int:
-        """Failures of ``source`` since it last succeeded."""
+        """Number of failures of ``source`` since its last success."""
         count, last = self._failures.get(source, (0, now))
         return count if now - last < FORGET_FAILURES else 0
 

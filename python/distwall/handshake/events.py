@@ -1,4 +1,4 @@
-"""What a handshake reports, and what it has to be told about the policy."""
+"""The events of a handshake, and its view of the policy."""
 
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -13,7 +13,7 @@ class Secret(Protocol):
 
 
 class PeerEntry(Protocol):
-    """What the handshake needs to know of a policy entry."""
+    """A policy entry as the handshake needs it."""
 
     @property
     def cookie(self) -> Secret:
@@ -22,7 +22,7 @@ class PeerEntry(Protocol):
 
     @property
     def visible(self) -> bool:
-        """Whether both sides may see each other as visible nodes."""
+        """True if both sides may see each other as visible nodes."""
         ...
 
 
@@ -31,7 +31,7 @@ E = TypeVar("E", bound=PeerEntry)
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """A name that may not connect: why, in one word."""
+    """A name that may not connect: the reason in one word."""
 
     reason: str
     detail: str = ""
@@ -39,12 +39,12 @@ class Denied:
 
 @dataclass(frozen=True, slots=True)
 class NameReceived(Generic[E]):
-    """The initiator said who it is, and the policy lets it. Dial the acceptor, then call `Relay.dialled`."""
+    """The initiator sent a name that the policy accepts. Dial the acceptor, then call `Relay.dialled`."""
 
     name: str
-    """The peer's, as the policy matches it: ``undefined@HOST`` for a peer that asks for a name."""
+    """The peer's name, as the policy matches it: ``undefined@HOST`` for a peer that asks for a name."""
     dynamic: bool
-    """The peer asks for a name: the guarded node will make one up."""
+    """True if the peer asks for a name, which the guarded node will make up."""
     entry: E
 
 
@@ -63,28 +63,28 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Established(Generic[E]):
-    """Both sides have proved theirs. Send what is due to the initiator; from then on both legs carry frames."""
+    """Both sides have proved their cookies. Send the initiator its bytes; then both legs carry frames."""
 
     peer: Identity
     guard: Identity
     flags: int
-    """The negotiated capabilities: what both sides were shown."""
+    """The negotiated capabilities, as shown to both sides."""
     entry: E
     peer_data: bytes
-    """What the peer sent behind its last message."""
+    """Bytes of the peer behind its last message."""
     guard_data: bytes
-    """What the guarded node sent behind its last message."""
+    """Bytes of the guarded node behind its last message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The handshake is over. Send what is due to either side, then close both."""
+    """The handshake has failed. Send the bytes due to either side, then close both."""
 
     reason: str
-    """In one word."""
+    """The reason in one word."""
     detail: str
     peer_fault: bool
-    """The peer is to blame: it broke the protocol or failed to prove its cookie."""
+    """True if the peer is to blame: it broke the protocol or failed to prove its cookie."""
 
 
 HandshakeEvent = NameReceived[E] | Proved | Established[E] | Rejected

@@ -1,4 +1,4 @@
-"""A bound on connections that have proved nothing, in which a newcomer always finds a place."""
+"""A bound on connections that have proved nothing. A newcomer always finds a place."""
 
 import ipaddress
 from collections import OrderedDict
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 def source_of(address: str) -> str:
-    """What counts as one source: an IPv4 address, or an IPv6 network of 64 bits, which one host can fill alone."""
+    """The source of a connection: an IPv4 address, or an IPv6 network of 64 bits, which one host can fill alone."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -23,8 +23,8 @@ def source_of(address: str) -> str:
 class HalfOpen(Generic[T]):
     """Unproved connections by source.
 
-    When there are too many, the oldest go: those of the same source if it has its share, else those of the source that
-    has most. Refusing newcomers instead would let whoever holds connections open keep all others out.
+    When there are too many, the oldest go: of the same source if it has used its share, else of the source with most
+    connections. To refuse newcomers instead would let a stranger who holds connections open keep all others out.
     """
 
     def __init__(self, *, per_source: int, total: int) -> None:
@@ -37,7 +37,7 @@ class HalfOpen(Generic[T]):
         return self._count
 
     def add(self, item: T, source: str) -> list[T]:
-        """Counts ``item`` in; returns those that have to go for it, which are counted out already."""
+        """Counts ``item``; returns the connections that have to go for it, which no longer count."""
         mine = self._sources.setdefault(source, OrderedDict())
         mine[item] = None
         self._count += 1
@@ -50,7 +50,7 @@ class HalfOpen(Generic[T]):
         return evicted
 
     def remove(self, item: T, source: str) -> None:
-        """Counts ``item`` out, if it still counts."""
+        """Stops counting ``item``."""
         mine = self._sources.get(source)
         if mine is None or item not in mine:
             return

@@ -29,12 +29,11 @@ class Inbound(Relay[E]):
         challenge: Callable[[], int] = random_challenge,
         proofs: Proofs | None = None,
     ) -> None:
-        """A handshake that waits for the peer's name.
+        """Waits for the peer's name.
 
         ``lookup(peer, guard)`` finds the policy's entry; its ``guard`` is None while the guarded node's full name is
-        not known. ``is_guard`` says whether the full name in the guarded node's challenge is one that this
-        listener stands for. ``guard`` is the full name of the guarded node, where it is known already. The rest: see
-        `Relay`.
+        not known. ``is_guard`` is true for a full name that this listener stands for. ``guard`` is the full name of the
+        guarded node, if it is known already. For all others see `Relay`.
         """
         super().__init__(
             guard_cookie=guard_cookie,
@@ -64,7 +63,7 @@ class Inbound(Relay[E]):
             self._find_entry_again()
 
     def _find_entry_again(self) -> None:
-        """Now that the guarded node's full name is known, another entry may be the one for the peer and it."""
+        """Looks the entry up again, now that the guarded node's full name is known."""
         found = self._found(self._lookup(self._peer, self.guard))
         if found.visible != self._entry.visible:
             # The guarded node was shown the other visibility already. The caller knows its name next time.

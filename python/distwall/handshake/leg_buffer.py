@@ -1,28 +1,28 @@
-"""One of a handshake's two connections, as messages: lengths are added and taken away here."""
+"""The buffer of one of a handshake's two connections: bytes with lengths outside, messages inside."""
 
 from distwall.handshake.messages import MAX_MESSAGE, MessageError
 
 
 class LegBuffer:
-    """What came in on one connection and was not read yet, and what is due to go out on it."""
+    """Bytes received on one connection and not yet read, and bytes due to it."""
 
     def __init__(self, framing: int) -> None:
-        """``framing``: bytes of the length in front of each message, 4 inside TLS, else 2."""
+        """``framing``: bytes of the length before each message: 4 inside TLS, else 2."""
         self.framing = framing
         self._incoming = bytearray()
         self._outgoing = bytearray()
 
     @property
     def unread(self) -> int:
-        """Bytes that came in behind the last message read."""
+        """Number of bytes behind the last message read."""
         return len(self._incoming)
 
     def receive(self, data: bytes) -> None:
-        """Bytes have come in."""
+        """Adds received bytes."""
         self._incoming += data
 
     def next_message(self) -> bytes | None:
-        """The next message that came in whole. Raises `MessageError` for a length that no message has."""
+        """The next whole message, or None. Raises `MessageError` for an impossible length."""
         start = self.framing
         if len(self._incoming) < start:
             return None
@@ -36,15 +36,15 @@ class LegBuffer:
         return message
 
     def rest(self) -> bytes:
-        """What came in behind the last message read; forgets it."""
+        """Returns the bytes behind the last message read, and forgets them."""
         data, self._incoming = bytes(self._incoming), bytearray()
         return data
 
     def send(self, message: bytes) -> None:
-        """``message`` is due to go out."""
+        """Adds a message to the bytes due."""
         self._outgoing += len(message).to_bytes(self.framing) + message
 
     def due(self) -> bytes:
-        """What is due to go out; forgets it."""
+        """Returns the bytes due, and forgets them."""
         data, self._outgoing = bytes(self._outgoing), bytearray()
         return data

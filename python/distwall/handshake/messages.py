@@ -1,7 +1,7 @@
 """Handshake messages, version 6, on the wire (Erlang Distribution Protocol, "Distribution Handshake").
 
-Here a message comes without the length in front of it, which `handshake.leg_buffer` adds and takes away. Fields
-behind the defined ones are ignored by real nodes, and never forwarded here: what is relayed is encoded anew.
+A message here has no length in front: `handshake.leg_buffer` adds and removes it. Real nodes ignore fields behind the
+defined ones. distwall never forwards such fields: it encodes each relayed message itself.
 """
 
 import hashlib
@@ -12,14 +12,14 @@ MAX_NAME = 255
 """Longest node name, in characters."""
 
 MAX_MESSAGE = 1024
-"""Longest handshake message taken, in bytes: a challenge with the longest name, and room for fields to come."""
+"""Longest handshake message, in bytes: a challenge with the longest name, and room for later fields."""
 
 PUBLISHED = 1 << 0
 MANDATORY_25_DIGEST = 1 << 26
 NAME_ME = 1 << 33
 
 MANDATORY_25 = 0x1070F94
-"""What MANDATORY_25_DIGEST stands for: a receiver adds all of these."""
+"""The flags that MANDATORY_25_DIGEST implies: a receiver adds all of these."""
 
 SEND_NAME = ord("N")
 SEND_NAME_OLD = ord("n")
@@ -36,11 +36,11 @@ _NAMED = b"snamed:"
 
 
 class MessageError(ValueError):
-    """The bytes are no handshake message that a node sends. The text says what is wrong, without quoting secrets."""
+    """The bytes are not a handshake message. The text says what is wrong, without quoting secrets."""
 
 
 class BadNodeNameError(MessageError):
-    """The name in a message is no node name."""
+    """The name in a message is not a node name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class SendName:
     name: str
 
     def encode(self) -> bytes:
-        """On the wire."""
+        """The message on the wire."""
         name = self.name.encode("latin-1")
         return _SEND_NAME_HEAD.pack(SEND_NAME, self.flags, self.creation, len(name)) + name
 
@@ -67,7 +67,7 @@ class Challenge:
     name: str
 
     def encode(self) -> bytes:
-        """On the wire."""
+        """The message on the wire."""
         name = self.name.encode("latin-1")
         return _CHALLENGE_HEAD.pack(CHALLENGE, self.flags, self.challenge, self.creation, len(name)) + name
 
@@ -80,7 +80,7 @@ class Named:
     creation: int
 
     def encode(self) -> bytes:
-        """On the wire."""
+        """The message on the wire."""
         name = self.name.encode()
         return _NAMED + struct.pack(">H", len(name)) + name + struct.pack(">I", self.creation)
 
@@ -106,7 +106,7 @@ def digest(cookie: bytes, challenge: int) -> bytes:
 
 
 def parse_send_name(body: bytes) -> SendName:
-    """Raises `MessageError`."""
+    """The initiator's first message. Raises `MessageError`."""
     if len(body) < _SEND_NAME_HEAD.size:
         raise MessageError("name message too short")
     _, flags, creation, length = _SEND_NAME_HEAD.unpack_from(body)
@@ -117,7 +117,7 @@ def parse_send_name(body: bytes) -> SendName:
 
 
 def parse_challenge(body: bytes) -> Challenge:
-    """Raises `MessageError`."""
+    """The acceptor's challenge. Raises `MessageError`."""
     if len(body) < _CHALLENGE_HEAD.size:
         raise MessageError("challenge too short")
     _, flags, challenge, creation, length = _CHALLENGE_HEAD.unpack_from(body)
@@ -161,7 +161,7 @@ def parse_challenge_ack(body: bytes) -> bytes:
 
 
 def decode_node(raw: bytes) -> str:
-    """A full node name from its latin-1 bytes: printable, one ``@``, something on both sides of it.
+    """A full node name from its latin-1 bytes: printable, one ``@``, not at the start or the end.
 
     Raises `BadNodeNameError`.
     """

@@ -1,7 +1,8 @@
 """The handshake of a connection that a guarded node opened to a peer.
 
-The guarded node has to prove the cluster's cookie before the peer's challenge is answered: nobody else gets the peer's
-cookie used for him, and a peer that isn't who it should be gets no proof to guess at unless a guarded node dialled it.
+The guarded node has to prove the cluster's cookie before distwall answers the peer's challenge: no other program can
+use the peer's cookie through distwall. An impostor at the peer's address gets a proof to guess at only if a guarded
+node dialled it.
 """
 
 from collections.abc import Callable
@@ -33,11 +34,11 @@ class Outbound(Relay[E]):
         challenge: Callable[[], int] = random_challenge,
         proofs: Proofs | None = None,
     ) -> None:
-        """A handshake that waits for the guarded node's name.
+        """Waits for the guarded node's name.
 
-        ``target`` is the full name of the peer that the guarded node wants to reach: it never says, so the caller has
-        to know. ``lookup(guard)`` finds the policy's entry for the target and that guarded node. ``is_guard`` says
-        whether a full name is a guarded node's. The rest: see `Relay`.
+        ``target`` is the full name of the peer that the guarded node wants to reach: the node never sends it, so the
+        caller has to know it. ``lookup(guard)`` finds the policy's entry for the target and that guarded node.
+        ``is_guard`` is true for the full name of a guarded node. For all others see `Relay`.
         """
         super().__init__(
             guard_cookie=guard_cookie,

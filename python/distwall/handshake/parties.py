@@ -1,25 +1,25 @@
-"""The two parties of a handshake, as they are spoken of. Either may be the initiator."""
+"""Names for the two parties of a handshake. Either may be the initiator."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """The words for one of them: the reasons of `Refused`, and their details."""
+    """The words for one party: the reasons of `Rejected`, and their details."""
 
     noun: str
     closed: str
-    """It hung up."""
+    """Reason: the party hung up."""
     refused: str
-    """Its status was a refusal."""
+    """Reason: its status was a refusal."""
     declined: str
-    """It keeps the connection that it has."""
+    """Reason: it keeps its earlier connection."""
     misbehaved: str
-    """It sent, as the acceptor, what does not answer what it was asked."""
+    """Reason: as the acceptor, it sent a message that does not answer the last one."""
     wrong_cookie: str
     wrong_cookie_detail: str
     hung_up_on_proof: str
-    """It hung up instead of proving its cookie as well."""
+    """Reason: it hung up instead of proving its cookie as well."""
 
 
 PEER = Party(

@@ -1,16 +1,17 @@
-"""The proofs that distwall waits for, which it must not give itself.
+"""Proofs that distwall waits for, and so must not give itself.
 
-A proof says nothing of who gives it, nor to whom: it is the same in both directions and for all that have the cookie.
-So whoever gets a challenge of distwall's on one connection could put it to distwall on another, one that a guarded node
-opened to where he answers, and hand on the answer as his own. Proofs are compared rather than challenges: the cookie
-may be that of several entries, and one that ends in digits may give the same proof for another number.
+A proof doesn't say who gives it, or to which node: it is the same in both directions, and for all holders of the
+cookie. So an attacker who gets distwall's challenge on one connection could put it to distwall on another connection,
+which a guarded node opened to him. He could then pass the answer on as his own. Proofs are compared, and not
+challenges: several entries may share a cookie, and a cookie that ends in digits may give the same proof for another
+number.
 """
 
 from collections import Counter
 
 
 class Proofs:
-    """What all handshakes of one distwall wait for."""
+    """The proofs that all handshakes of one distwall wait for."""
 
     def __init__(self) -> None:
         self._awaited: Counter[bytes] = Counter()
@@ -19,15 +20,15 @@ class Proofs:
         return self._awaited.total()
 
     def expect(self, proof: bytes) -> None:
-        """Some handshake has sent a challenge, whose answer is this."""
+        """Adds the proof that answers a challenge just sent."""
         self._awaited[proof] += 1
 
     def forget(self, proof: bytes) -> None:
-        """It waits no more."""
+        """Removes a proof that a handshake waited for."""
         self._awaited[proof] -= 1
         if not self._awaited[proof]:
             del self._awaited[proof]
 
     def is_awaited(self, proof: bytes) -> bool:
-        """Whether giving this proof would answer a challenge of distwall's own."""
+        """True if this proof would answer a challenge of distwall itself."""
         return proof in self._awaited

@@ -1,8 +1,8 @@
-"""A handshake that passes through distwall, whoever began it.
+"""A handshake that passes through distwall, begun by either side.
 
-Theory of operation. Two handshakes run interleaved: distwall is the acceptor (B) towards whoever dialled it, here the
-**initiator**, and the initiator (A) towards whom it dials, here the **acceptor**. It never has to guess what the
-acceptor would say, because it asks:
+Theory of operation. Two handshakes run interleaved. distwall is the acceptor (B) towards the side that dialled it, here
+the **initiator**. It is the initiator (A) towards the side that it dials, here the **acceptor**. It never has to guess
+the acceptor's answers, because it asks:
 
 ====================================  =================================================================
 the initiator sends its name          looked up; the caller admits it (`NameReceived`), then dials
@@ -18,11 +18,11 @@ Simultaneous connects, ``alive`` and dynamic names are thus decided by the accep
 never makes it replace a live connection, and neither side learns anything about the other's cookie.
 
 `distwall.handshake.states.TABLE` says who has the turn in each state and what it may send; anything else refuses the
-handshake. Two kinds of bytes may come early, because what follows the last message of a side belongs to the channel:
-the initiator's behind its proof, the acceptor's behind its acknowledgement.
+handshake. Only the bytes behind a side's last message may come early, since they belong to the channel: the initiator's
+behind its proof, the acceptor's behind its acknowledgement.
 
-One of the two is the peer and the other the guarded node. What depends on which is which is in `Inbound` and
-`Outbound`: who may send what name, and who answers to it.
+One of the two is the peer and the other the guarded node. `Inbound` and `Outbound` differ in that: in the names that
+each side may have, and in the faults that count against the peer.
 
 Invariant: for any bytes on either leg the machine reports events; it never raises.
 """
@@ -52,7 +52,7 @@ from distwall.handshake.proofs import Proofs
 from distwall.handshake.states import TABLE, UNPROVED, State, Turn
 
 MAX_EARLY = 1 << 20
-"""Most bytes kept of what the initiator sends behind its proof, before it was acknowledged. Real nodes send none."""
+"""Most bytes kept from the initiator behind its proof, before its acknowledgement. Real nodes send none."""
 
 
 def random_challenge() -> int:
@@ -76,9 +76,9 @@ class Relay(abc.ABC, Generic[E]):
     """
 
     initiator: ClassVar[Party]
-    """Which of the two has dialled."""
+    """The party that has dialled."""
     acceptor: ClassVar[Party]
-    """Which of the two gets dialled."""
+    """The party that is dialled."""
 
     _entry: E
     _sent_name: SendName  # as the acceptor gets it
@@ -97,15 +97,15 @@ class Relay(abc.ABC, Generic[E]):
         peer: str = "",
         guard: str | None = None,
     ) -> None:
-        """A handshake that waits for the initiator's name.
+        """Waits for the initiator's name.
 
-        ``known_flags`` are the capabilities that the core understands; all others are masked. The framings are bytes
-        of the length of a message: 4 on a leg inside TLS, else 2. ``challenge`` makes random 32-bit numbers.
-        ``proofs`` is shared with the handshakes that this one must not be used against; None: with none.
+        ``known_flags`` are the capabilities that the core understands; all others are masked. The framings are bytes of
+        the length of a message: 4 on a leg inside TLS, else 2. ``challenge`` makes random 32-bit numbers. ``proofs`` is
+        shared by all handshakes of this distwall, so that none can be used against another; None: it is not shared.
         """
         self.state = State.NAME
         self.guard = guard
-        """The guarded node's full name, once known. Only claimed, until it has proved its cookie."""
+        """The guarded node's full name, once known. It is only a claim until the node has proved its cookie."""
         self._peer = peer
         self._guard_cookie = guard_cookie
         self._known_flags = known_flags & ~messages.NAME_ME
@@ -119,25 +119,25 @@ class Relay(abc.ABC, Generic[E]):
 
     @abc.abstractmethod
     def _admit(self, sent: SendName) -> E:
-        """The entry for the initiator's name; notes who is who. Refuses names that may not connect."""
+        """Finds the entry for the initiator's name, and notes the names. Refuses names that may not connect."""
 
     @abc.abstractmethod
     def _check_acceptor(self, name: str) -> None:
-        """Refuses an acceptor whose name is not the one that the initiator wants to reach."""
+        """Refuses an acceptor with another name than the initiator wants to reach."""
 
     @property
     def turn(self) -> Turn:
-        """Who has to act next."""
+        """The side that has to act next."""
         return TABLE[self.state].turn
 
     @property
     def peer(self) -> str | None:
-        """The peer's name, as the policy matches it, once known. Only claimed, until it has proved its cookie."""
+        """The peer's name, as the policy matches it, once known. It is only a claim until the cookie is proved."""
         return self._peer or None
 
     @property
     def acceptor_framing(self) -> int:
-        """Bytes of the length of the acceptor's messages. To be set before `dialled`, where dialling shows it."""
+        """Bytes of the length of the acceptor's messages. If dialling shows it, set it before `dialled`."""
         return self._acceptor_leg.framing
 
     @acceptor_framing.setter
@@ -145,35 +145,35 @@ class Relay(abc.ABC, Generic[E]):
         self._acceptor_leg.framing = framing
 
     def data_to_initiator(self) -> bytes:
-        """What is due to the initiator now; forgets it."""
+        """Returns the bytes due to the initiator, and forgets them."""
         return self._initiator_leg.due()
 
     def data_to_acceptor(self) -> bytes:
-        """What is due to the acceptor now; forgets it."""
+        """Returns the bytes due to the acceptor, and forgets them."""
         return self._acceptor_leg.due()
 
     def initiator_received(self, data: bytes) -> list[HandshakeEvent[E]]:
-        """Feeds bytes from the initiator."""
+        """Takes bytes from the initiator."""
         return self._receive(Turn.INITIATOR, self._initiator_leg, data)
 
     def acceptor_received(self, data: bytes) -> list[HandshakeEvent[E]]:
-        """Feeds bytes from the acceptor."""
+        """Takes bytes from the acceptor."""
         return self._receive(Turn.ACCEPTOR, self._acceptor_leg, data)
 
     def dialled(self) -> None:
-        """The acceptor, dialled after `NameReceived`, has accepted the connection."""
+        """Notes that the acceptor, dialled after `NameReceived`, has accepted the connection."""
         if self.state is State.ADMISSION:
             self._acceptor_leg.send(self._sent_name.encode())
             self._advance(State.STATUS)
 
     def initiator_closed(self) -> list[HandshakeEvent[E]]:
-        """The initiator's connection ended."""
+        """Notes that the initiator's connection ended."""
         # The guarded node was told of a peer that then proved nothing.
         peer_fault = self.initiator is PEER and self.state in UNPROVED
         return self._end(Rejected(self.initiator.closed, self._where(), peer_fault))
 
     def acceptor_closed(self, detail: str = "") -> list[HandshakeEvent[E]]:
-        """The acceptor's connection ended, or could not be made (``detail`` says why)."""
+        """Notes that the acceptor's connection ended, or could not be made (``detail`` says why)."""
         if self.state is State.ACK and not detail:
             detail = self.acceptor.hung_up_on_proof
         return self._end(Rejected(self.acceptor.closed, detail or self._where(), peer_fault=False))
@@ -181,7 +181,7 @@ class Relay(abc.ABC, Generic[E]):
     def refuse(
         self, reason: str, detail: str = "", *, peer_fault: bool = False, tell: bool = False
     ) -> list[HandshakeEvent[E]]:
-        """Ends the handshake from outside. ``tell``: an initiator that has got no status yet gets ``not_allowed``."""
+        """Ends the handshake from outside. ``tell``: an initiator that waits for a status gets ``not_allowed``."""
         if tell and self.state is State.ADMISSION:
             self._initiator_leg.send(messages.status("not_allowed"))
         return self._end(Rejected(reason, detail or self._where(), peer_fault))
@@ -205,7 +205,7 @@ class Relay(abc.ABC, Generic[E]):
         return events
 
     def _may_be_early(self, size: int) -> bool:
-        """Whether ``size`` bytes of a side that has not the turn may be the channel's."""
+        """True if ``size`` bytes of a side without the turn may belong to the channel."""
         return self.turn is Turn.NOBODY or (self.state is State.ACK and size <= MAX_EARLY)
 
     def _handle(self, sender: Party, message: bytes) -> list[HandshakeEvent[E]]:
@@ -298,7 +298,7 @@ class Relay(abc.ABC, Generic[E]):
 
     @property
     def _dynamic(self) -> bool:
-        """The initiator asks for a name."""
+        """True if the initiator asks for a name."""
         return bool(self._sent_name.flags & messages.NAME_ME)
 
     def _digest(self, party: Party, challenge: int) -> bytes:
@@ -307,14 +307,14 @@ class Relay(abc.ABC, Generic[E]):
         return messages.digest(cookie.reveal(), challenge)
 
     def _proof_for(self, party: Party, challenge: int) -> bytes:
-        """The proof that ``party`` has asked for, unless distwall has asked for the same one."""
+        """The proof that ``party`` has asked for, unless distwall itself waits for the same proof."""
         proof = self._digest(party, challenge)
         if self._proofs.is_awaited(proof):
             self._fail(party, "reflected", f"{party.noun} asks for a proof that distwall itself has asked for")
         return proof
 
     def _await(self, proof: bytes) -> None:
-        """A challenge goes out whose answer is ``proof``."""
+        """Notes that a challenge goes out, which ``proof`` answers."""
         self._proofs.expect(proof)
         self._awaited = proof
 
@@ -329,25 +329,25 @@ class Relay(abc.ABC, Generic[E]):
         self._await_no_more()
 
     def _found(self, found: E | Denied) -> E:
-        """An entry that was looked up, or the end."""
+        """The entry that was looked up; refuses the initiator if there is no entry."""
         if isinstance(found, Denied):
             self._deny(found.reason, found.detail)
         return found
 
     def _deny(self, reason: str, detail: str) -> NoReturn:
-        """Refuses an initiator for what it asks for, and tells it so if it has got no status yet."""
+        """Refuses an initiator for its request, and tells it so if it waits for a status."""
         if self.state is State.NAME:
             self._initiator_leg.send(messages.status("not_allowed"))
         self._fail(self.initiator, reason, detail)
 
     def _fail(self, party: Party, reason: str, detail: str) -> NoReturn:
-        """Refuses for what ``party`` did."""
+        """Refuses the handshake for a fault of ``party``."""
         raise _RejectedError(Rejected(reason, detail, peer_fault=party is PEER))
 
     def _masked(self, flags: int, asked: int) -> int:
-        """What of a side's ``flags`` the other is shown: masked alike on both legs, so that both negotiate the same.
+        """A side's ``flags`` as the other side may see them: masked alike on both legs, so that both agree.
 
-        ``asked``: those of the initiator. A node that is asked for a name repeats the request.
+        ``asked``: the flags of the initiator. A node that is asked for a name repeats the request.
         """
         if flags & messages.MANDATORY_25_DIGEST:
             flags |= messages.MANDATORY_25

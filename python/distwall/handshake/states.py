@@ -7,19 +7,19 @@ from distwall.handshake import messages
 
 
 class Turn(enum.Enum):
-    """Who has to act next."""
+    """The side that has to act next."""
 
     INITIATOR = enum.auto()
-    """Whoever dialled distwall."""
+    """The side that dialled distwall."""
     ACCEPTOR = enum.auto()
-    """Whom distwall dialled."""
+    """The side that distwall dialled."""
     CALLER = enum.auto()
     """The program around the state machine."""
     NOBODY = enum.auto()
 
 
 class State(enum.Enum):
-    """How far the handshake has come."""
+    """Progress of the handshake."""
 
     NAME = enum.auto()
     """The initiator has to send its name."""
@@ -28,7 +28,7 @@ class State(enum.Enum):
     STATUS = enum.auto()
     """The acceptor has to send its status."""
     ALIVE = enum.auto()
-    """The initiator has to say whether it insists, though the acceptor thinks that they are connected."""
+    """The acceptor thinks that the two are connected; the initiator has to insist or give up."""
     CHALLENGE = enum.auto()
     """The acceptor has to send its challenge."""
     PROOF = enum.auto()
@@ -43,14 +43,14 @@ class State(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What may happen in a state."""
+    """Allowed event in a state."""
 
     turn: Turn
     """Exactly one side has the turn."""
     message: int | None = None
-    """The first byte of the one message that it may send."""
+    """The first byte of the one message that this side may send."""
     leads_to: frozenset[State] = frozenset()
-    """Where that leads. Every state with a turn leads to `State.CLOSED` as well."""
+    """The next state. Every state with a turn leads to `State.CLOSED` as well."""
 
 
 TABLE: dict[State, Step] = {
