@@ -7,9 +7,11 @@
 //! ...); within a shape one hash lookup finds the candidates. The work for a command is bounded by the number of shapes, which
 //! doesn't grow with the number of rules, and shapes whose best rule is weaker than what was found already are not looked at.
 
+use std::hash::Hasher;
 use std::sync::Arc;
 
-use rustc_hash::FxHashMap;
+use hashbrown::HashTable;
+use rustc_hash::FxHasher;
 
 use crate::command::Command;
 use crate::rules::pattern::Pattern;
@@ -144,7 +146,14 @@ enum Kind {
 struct Shape {
     kinds: Vec<Kind>,
     best: u32,
-    rules: FxHashMap<Box<[u8]>, Vec<Decision>>,
+    rules: HashTable<Entry>,
+}
+
+/// The rules with one key of a shape, strongest first.
+struct Entry {
+    /// The literal pieces of the key's parts.
+    literals: Box<[Box<[u8]>]>,
+    rules: Vec<Decision>,
 }
 
 /// All rules of one subject, `*` included.
@@ -311,24 +320,25 @@ impl Index {
             self.coarse.push(decision);
             return;
         }
-        let mut text = Vec::new();
-        let mut kinds = Vec::with_capacity(key.len());
-        for part in key {
-            let (kind, literal): (_, &[u8]) = match part {
-                Part::Exact(literal) => (Kind::Exact, literal),
-                Part::Prefix(literal) => (Kind::Prefix(literal.len()), literal),
-                Part::Any => (Kind::Any, &[]),
-            };
-            text.extend_from_slice(literal);
-            text.push(SEPARATOR);
-            kinds.push(kind);
-        }
+        let part = |part: &Part| match part {
+            Part::Exact(literal) => (Kind::Exact, literal.clone()),
+            Part::Prefix(literal) => (Kind::Prefix(literal.len()), literal.clone()),
+            Part::Any => (Kind::Any, Box::default()),
+        };
+        let (kinds, literals): (Vec<Kind>, Vec<Box<[u8]>>) = key.iter().map(part).unzip();
         let position = self.shapes.iter().position(|shape| shape.kinds == kinds).unwrap_or_else(|| {
-            self.shapes.push(Shape { kinds, best: decision.rank, rules: FxHashMap::default() });
+            self.shapes.push(Shape { kinds, best: decision.rank, rules: HashTable::new() });
             self.shapes.len() - 1
         });
-        text.pop();
-        self.shapes[position].rules.entry(text.into()).or_default().push(decision);
+        let rules = &mut self.shapes[position].rules;
+        let hash = hash(literals.iter().map(|literal| &**literal));
+        match rules.find_mut(hash, |entry| *entry.literals == *literals) {
+            Some(entry) => entry.rules.push(decision),
+            None => {
+                let rehash = |entry: &Entry| self::hash(entry.literals.iter().map(|literal| &**literal));
+                rules.insert_unique(hash, Entry { literals: literals.into(), rules: vec![decision] }, rehash);
+            }
+        }
     }
 
     fn finish(&mut self) {
@@ -344,42 +354,47 @@ impl Index {
         mut fits: impl FnMut(&Decision) -> bool,
     ) -> Option<&Decision> {
         let mut speaks = |decision: &&Decision| decision.rank >= from && (star || !decision.star) && fits(decision);
-        let mut best = self.coarse.iter().find(&mut speaks);
-        let Some(key) = key else { return best };
-        let mut text = Vec::new();
+        let mut best: Option<&Decision> = None;
         for shape in &self.shapes {
+            let Some(key) = key else { break };
             if best.is_some_and(|best| best.rank < shape.best) {
                 break;
             }
-            if let Some(rules) = shape.rules(key, &mut text) {
-                if let Some(decision) = rules.iter().find(&mut speaks) {
-                    if best.is_none_or(|best| decision.rank < best.rank) {
-                        best = Some(decision);
-                    }
+            if let Some(decision) = shape.rules(key).iter().find(&mut speaks) {
+                if best.is_none_or(|best| decision.rank < best.rank) {
+                    best = Some(decision);
                 }
             }
         }
-        best
+        let weakest = best.map_or(u32::MAX, |best| best.rank);
+        self.coarse.iter().take_while(|decision| decision.rank < weakest).find(speaks).or(best)
     }
 }
 
 impl Shape {
-    fn rules(&self, key: Key<'_>, text: &mut Vec<u8>) -> Option<&Vec<Decision>> {
+    /// The rules whose key fits, strongest first.
+    #[inline]
+    fn rules(&self, key: Key<'_>) -> &[Decision] {
         if key.len() != self.kinds.len() {
-            return None;
+            return &[];
         }
-        if let ([kind], [part]) = (&*self.kinds, key) {
-            return self.rules.get(kind.literal(part)?);
-        }
-        text.clear();
-        text.reserve(key.iter().map(|part| part.len() + 1).sum());
+        let mut hasher = FxHasher::default();
         for (kind, part) in self.kinds.iter().zip(key) {
-            text.extend_from_slice(kind.literal(part)?);
-            text.push(SEPARATOR);
+            let Some(literal) = kind.literal(part) else { return &[] };
+            hasher.write(literal);
         }
-        text.pop();
-        self.rules.get(text.as_slice())
+        let same = |entry: &Entry| {
+            let mut parts = self.kinds.iter().zip(key).zip(&entry.literals);
+            parts.all(|((kind, part), literal)| kind.literal(part) == Some(literal))
+        };
+        self.rules.find(hasher.finish(), same).map_or(&[], |entry| &entry.rules)
     }
+}
+
+fn hash<'a>(literals: impl Iterator<Item = &'a [u8]>) -> u64 {
+    let mut hasher = FxHasher::default();
+    literals.for_each(|literal| hasher.write(literal));
+    hasher.finish()
 }
 
 impl Kind {
@@ -392,9 +407,6 @@ impl Kind {
         }
     }
 }
-
-/// Between the parts of a key; it stands in no UTF-8.
-const SEPARATOR: u8 = 0xff;
 
 /// A pattern for node names, in which `*` stands for any characters.
 #[derive(Debug)]
