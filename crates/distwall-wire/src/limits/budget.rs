@@ -111,10 +111,14 @@ impl Claim {
     }
 
     /// Spends what was noted.
+    #[inline]
     pub fn commit(&mut self, budget: &Budget) {
-        if self.is_empty() {
-            return;
+        if !self.is_empty() {
+            self.spend(budget);
         }
+    }
+
+    fn spend(&mut self, budget: &Budget) {
         let mut spent = lock(&budget.spent);
         lock(&budget.guard).extend(&self.atoms);
         spent.atoms.extend(self.atoms.drain());

@@ -23,7 +23,7 @@ use crate::term::reader::Reader;
 use crate::term::{tag, walk};
 use crate::wire::shapes::{call_tag, Asker};
 
-use requests::{labelled, Form, Kind, Reach};
+use requests::{labelled, Form, Kind, Reach, Request};
 
 mod names;
 mod requests;
@@ -128,6 +128,7 @@ impl Look<'_> {
     }
 
     /// A message of three elements, read up to its second one.
+    #[inline]
     fn triple(&self, mut reader: Reader<'_>, first: Option<AtomView<'_>>) -> bool {
         if self.second(reader, 1) {
             return true;
@@ -155,6 +156,7 @@ impl Look<'_> {
     }
 
     /// Whether the second element of a message says what is asked for; `left` more follow it.
+    #[inline]
     fn second(&self, mut reader: Reader<'_>, left: u32) -> bool {
         if !is_atom(&reader) {
             return false;
@@ -179,12 +181,18 @@ impl Look<'_> {
     /// Whether some process obeys a request that stands there and begins so.
     #[inline]
     fn obeyed(&self, form: Form, head: &Head<'_>) -> bool {
-        matches!(head.label.word, Word::Request(label) if self.looked_up(form, label, head))
+        match head.label.word {
+            Word::Request(label) => {
+                let requests = labelled(label, form);
+                !requests.is_empty() && self.looked_up(form, requests, head)
+            }
+            _ => false,
+        }
     }
 
-    fn looked_up(&self, form: Form, label: u16, head: &Head<'_>) -> bool {
+    fn looked_up(&self, form: Form, requests: &[Request], head: &Head<'_>) -> bool {
         let named = self.to.name.is_some();
-        labelled(label).iter().any(|request| {
+        requests.iter().any(|request| {
             request.form == form
                 && !(named && request.reach == Reach::Unnamed)
                 && match (request.rest, head.rest) {
@@ -244,8 +252,16 @@ impl Look<'_> {
 }
 
 /// Passes over a term that has been scanned before.
+#[inline]
 fn skip(reader: &mut Reader<'_>) -> bool {
-    walk::skip(reader, 1).is_ok()
+    let small = match reader.data.get(reader.pos..) {
+        Some([tag::ATOM_REF | tag::SMALL_INTEGER, _, ..]) => 2,
+        Some([tag::INTEGER, _, _, _, _, ..]) => 5,
+        Some([tag::NIL, ..]) => 1,
+        _ => return walk::skip(reader, 1).is_ok(),
+    };
+    reader.pos += small;
+    true
 }
 
 /// Whether the answer to this From would go to a process of the receiving node, or to a name; and where it ends, if it was read

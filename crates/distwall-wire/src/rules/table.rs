@@ -222,6 +222,7 @@ impl Policy {
     }
 
     /// The rule that decides. `speaks` says whether a rule's scope and pattern fit; `star` whether rules for `*` speak.
+    #[inline]
     pub fn decide(
         &self,
         command: Command,
@@ -346,6 +347,7 @@ impl Index {
     }
 
     /// The strongest rule that matches, of those ranked `from` and weaker.
+    #[inline]
     fn decide_from(
         &self,
         from: u32,

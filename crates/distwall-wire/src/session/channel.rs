@@ -67,6 +67,8 @@ struct Lane {
     /// The beginning of a frame whose rest hasn't come.
     carry: Vec<u8>,
     caches: Caches,
+    /// Those of the last header.
+    refs: Refs,
     sequences: Sequences,
     /// When something was last forwarded.
     forwarded: f64,
@@ -80,7 +82,6 @@ pub struct Channel {
     closed: bool,
     // Kept between frames for their memory only.
     scanner: Scanner,
-    refs: Refs,
     made: Vec<u8>,
 }
 
@@ -160,7 +161,6 @@ impl Channel {
             lanes: Default::default(),
             closed: false,
             scanner: Scanner::default(),
-            refs: Refs::default(),
             made: Vec::new(),
         }
     }
@@ -293,20 +293,22 @@ impl Channel {
         let cached = self.fixed.ends.flags & flags::DIST_HDR_ATOM_CACHE != 0;
         let fragments = self.fixed.ends.flags & flags::FRAGMENTS != 0;
         let lane = &mut self.lanes[direction as usize];
-        let mut header = |pos, caches| header::read(frame, pos, cached, caches, &self.fixed.ends.names, &mut self.refs);
+        let names = &self.fixed.ends.names;
+        let Lane { caches, refs, sequences, .. } = lane;
+        let mut header = |pos| header::read(frame, pos, cached, caches, names, refs);
         let parts = match frame {
             [112, 131, ..] if !self.fixed.ends.form.headers => {
-                self.refs.none();
+                refs.none();
                 Parts { body: &frame[2..], sequence: None, versioned: true }
             }
             [131, 68, ..] if self.fixed.ends.form.headers => {
-                let start = header(2, &mut lane.caches)?;
+                let start = header(2)?;
                 Parts { body: &frame[start..], sequence: None, versioned: false }
             }
             [131, 69, ..] if fragments => {
                 let (id, number) = numbers(frame)?;
-                lane.sequences.check(id, number, &self.fixed.ends.limits)?;
-                let start = header(18, &mut lane.caches)?;
+                sequences.check(id, number, &self.fixed.ends.limits)?;
+                let start = header(18)?;
                 Parts { body: &frame[start..], sequence: Some((id, number)), versioned: false }
             }
             [131, 70, ..] if fragments => return self.fragment(direction, frame, now, out),
@@ -347,8 +349,8 @@ impl Channel {
 
     /// A whole message in one frame.
     fn message(&mut self, direction: Direction, parts: &Parts<'_>, now: f64, out: &mut Output) -> Result<Action, Bad> {
-        let Channel { fixed, state, lanes, scanner, refs, made, .. } = self;
-        let caches = &mut lanes[direction as usize].caches;
+        let Channel { fixed, state, lanes, scanner, made, .. } = self;
+        let Lane { caches, refs, .. } = &mut lanes[direction as usize];
         let atoms = caches.named(refs);
         let terms = fixed.terms(&atoms);
         let watch = fixed.watch(direction, &terms);

@@ -326,7 +326,11 @@ impl Track {
     }
 
     /// A message of `side` carries these of its own processes and references.
+    #[inline]
     pub fn expose(&mut self, side: Direction, pids: &[Pid], references: &[Reference]) {
+        if pids.is_empty() && references.is_empty() {
+            return;
+        }
         let (side, bounds) = (&mut self.sides[side as usize], self.bounds);
         pids.iter().for_each(|pid| side.exposed.insert(*pid, bounds));
         references.iter().for_each(|reference| side.aliases.insert(*reference, bounds));

@@ -207,9 +207,13 @@ pub struct Ref {
     pub fresh: bool,
 }
 
-/// The references of a header that was read.
+/// The references of the header that was read last.
 #[derive(Default)]
 pub struct Refs {
+    /// Its bytes, if it brought no atoms: the next header is often the same.
+    pub bytes: ArrayVec<u8, 384>,
+    /// The state of the caches that it was read by.
+    pub seen: u64,
     /// In the order in which terms name them.
     pub list: ArrayVec<Ref, 255>,
     /// Whether the header can go on to the receiver as it is.
@@ -221,6 +225,7 @@ pub struct Refs {
 impl Refs {
     /// No header was read.
     pub fn none(&mut self) {
+        self.bytes.clear();
         self.list.clear();
         self.in_step = true;
         self.fresh = false;
@@ -248,6 +253,8 @@ impl Slot {
 pub struct Caches {
     slots: Box<[Slot; SLOTS]>,
     headers: u64,
+    /// How often something in the slots was changed.
+    changes: u64,
 }
 
 impl Default for Caches {
@@ -255,7 +262,7 @@ impl Default for Caches {
         let slots = vec![Slot::default(); SLOTS].into_boxed_slice();
         // A slice of SLOTS elements is an array of SLOTS elements.
         let slots = slots.try_into().unwrap_or_else(|_| unreachable!());
-        Self { slots, headers: 0 }
+        Self { slots, headers: 0, changes: 0 }
     }
 }
 
@@ -266,6 +273,13 @@ impl Caches {
 
     fn at(&self, slot: u16) -> &Slot {
         &self.slots[usize::from(slot) % SLOTS]
+    }
+
+    /// How often something in the slots was changed.
+    #[inline]
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// A new header begins.
@@ -290,6 +304,7 @@ impl Caches {
     /// The sender fills a slot.
     pub fn fill(&mut self, slot: u16, text: &[u8], names: &Names) -> Result<(), Bad> {
         check_text(text)?;
+        self.changes += 1;
         let header = self.headers;
         let slot = self.slot(slot);
         if slot.stamp == header {
@@ -330,6 +345,7 @@ impl Caches {
         if !refs.fresh {
             return;
         }
+        self.changes += 1;
         for entry in refs.list.iter().filter(|entry| entry.fresh) {
             let slot = self.slot(entry.slot);
             if !slot.synced {
@@ -341,6 +357,7 @@ impl Caches {
 
     /// A header is rebuilt: true if the receiver has to be told this atom anew (from now on it knows it).
     pub fn tell(&mut self, slot: u16, atom: &Arc<Atom>) -> bool {
+        self.changes += 1;
         let slot = self.slot(slot);
         if slot.receiver_has(&atom.text) {
             return false;

@@ -444,21 +444,34 @@ const REQUESTS: &[Request] = &[
     pid(Call, "register_user", &[Any, Atom, Any, Any]),
 ];
 
+/// The requests that begin with one label.
+struct Labelled {
+    /// A bit for each [`Form`] that they have.
+    forms: u8,
+    requests: Vec<Request>,
+}
+
 /// All of them by their label.
-static BY_LABEL: LazyLock<Vec<Vec<Request>>> = LazyLock::new(|| {
+static BY_LABEL: LazyLock<Vec<Labelled>> = LazyLock::new(|| {
     let mut requests = REQUESTS.to_vec();
     requests.sort_by_key(|request| request.label);
-    requests.chunk_by(|a, b| a.label == b.label).map(<[Request]>::to_vec).collect()
+    let same = requests.chunk_by(|a, b| a.label == b.label);
+    let forms = |same: &[Request]| same.iter().fold(0, |forms, request| forms | 1 << request.form as u8);
+    same.map(|same| Labelled { forms: forms(same), requests: same.to_vec() }).collect()
 });
 
 /// What they begin with, and by which number [`labelled`] knows it.
 pub fn labels() -> impl Iterator<Item = (&'static str, u16)> {
-    BY_LABEL.iter().map(|same| same[0].label).zip(0..)
+    BY_LABEL.iter().map(|same| same.requests[0].label).zip(0..)
 }
 
-/// Those that begin with the label of that number.
-pub fn labelled(label: u16) -> &'static [Request] {
-    BY_LABEL.get(usize::from(label)).map_or(&[], Vec::as_slice)
+/// Those that begin with the label of that number, if one of them has that form.
+#[inline]
+pub fn labelled(label: u16, form: Form) -> &'static [Request] {
+    match BY_LABEL.get(usize::from(label)) {
+        Some(same) if same.forms & 1 << form as u8 != 0 => &same.requests,
+        _ => &[],
+    }
 }
 
 #[cfg(test)]
@@ -474,7 +487,7 @@ mod tests {
         for request in REQUESTS {
             let word = names.word(request.label.as_bytes());
             let Word::Request(label) = word else { unreachable!("{}: {word:?}", request.label) };
-            assert!(labelled(label).iter().any(|known| (known.label, known.rest) == (request.label, request.rest)));
+            assert!(labelled(label, request.form).iter().any(|known| (known.label, known.rest) == (request.label, request.rest)));
         }
     }
 

@@ -28,10 +28,10 @@ impl Channel {
         now: f64,
         out: &mut Output,
     ) -> Result<Action, Bad> {
-        let Channel { fixed, state, lanes, scanner, refs, made, .. } = self;
+        let Channel { fixed, state, lanes, scanner, made, .. } = self;
         let lane = &mut lanes[direction as usize];
         let body = parts.body;
-        let atoms = kept(&lane.caches, refs);
+        let atoms = kept(&lane.caches, &lane.refs);
         let named = Atoms::kept(&atoms);
         let terms = fixed.terms(&named);
         let watch = fixed.watch(direction, &terms);
@@ -67,7 +67,7 @@ impl Channel {
         {
             let mut streaming = Box::<Scanner>::default();
             streaming.found = std::mem::take(&mut scanner.found);
-            lane.caches.untold(refs).for_each(|atom| streaming.found.atom(&atom.text, &watch));
+            lane.caches.untold(&lane.refs).for_each(|atom| streaming.found.atom(&atom.text, &watch));
             judge::atoms_of_control(&control, &mut streaming.found, &watch);
             judge::nodes_of_control(&control, &mut streaming.found, &watch);
             streaming.begin(control.command == Command::SpawnRequest);
@@ -84,7 +84,7 @@ impl Channel {
                 rehearsal(&mut first, &body[..reader.pos], fixed.ends.peer(), &atoms, &mut lane.caches);
                 out.made(&first);
             }
-            action = pass(&mut lane.caches, refs, parts, made);
+            action = pass(&mut lane.caches, &lane.refs, parts, made);
             mode = Mode::Streamed(streaming);
         } else if lane.sequences.room(body.len(), &fixed.ends.limits) {
             action = Action::Replace;

@@ -7,6 +7,7 @@ use crate::error::Bad;
 use crate::rules::calls::{self, wrappers, Call};
 use crate::session::events;
 use crate::session::track::Track;
+use crate::term::atoms::Word;
 use crate::term::reader::Reader;
 use crate::wire::control::{Control, Target};
 
@@ -29,12 +30,18 @@ pub fn names<'a>(track: &'a Track, direction: Direction, control: &Control<'_>) 
 pub(super) const CARRIERS: [&[u8]; 2] = [b"rex", b"net_kernel"];
 
 /// Finds the function that a command calls. Nothing is refused here.
+#[inline]
 pub(super) fn call(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     let (control, policy) = (case.control(), case.court.policy);
     if !case.whole {
         return Ok(case.unseen(may_call(case)));
     }
-    let asked = control.mfa.is_some() || is_message(control) && policy.minds_calls(control.command);
+    // Most messages go to a name that carries no calls.
+    let carries = match control.to {
+        Some(Target::Name(name)) => matches!(name.word, Word::Rex | Word::NetKernel),
+        _ => true,
+    };
+    let asked = control.mfa.is_some() || carries && is_message(control) && policy.minds_calls(control.command);
     if asked && case.answers.is_none() {
         case.call = called(case.message, case.court.track, case.court.direction);
     }

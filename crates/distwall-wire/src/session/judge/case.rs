@@ -107,6 +107,17 @@ pub enum Newcomers<'w> {
     Kept(&'w [(u16, Arc<Atom>)]),
 }
 
+impl Newcomers<'_> {
+    /// False if the receiver is known to have them all.
+    #[inline]
+    pub fn may_be_new(&self) -> bool {
+        match self {
+            Newcomers::Header(_, refs) => refs.fresh || !refs.in_step,
+            Newcomers::Kept(atoms) => !atoms.is_empty(),
+        }
+    }
+}
+
 /// One command before the judge.
 pub struct Case<'c, 'a, 'b> {
     /// By what it is judged.

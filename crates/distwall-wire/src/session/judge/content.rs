@@ -16,6 +16,7 @@ use super::{is_message, Case, Court, Force, Next, Objection, Refusal};
 
 /// Refuses a message for which an OTP process would run code, unless a rule opens that. `accept *` does; so do a pattern that
 /// describes such a message, and a rule that accepts the call in it.
+#[inline]
 pub(super) fn otp_internal(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.star || case.call_accepted || case.function_accepted || !is_message(case.control()) {
         return Ok(Next::On);
@@ -47,6 +48,7 @@ pub(super) fn otp_internal(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 }
 
 /// Refuses what carries a pid, port or reference of a node that the policy does not name, or makes one a group leader.
+#[inline]
 pub(super) fn third_node(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.court.direction == Direction::Outbound {
         return Ok(Next::On);
@@ -63,6 +65,7 @@ pub(super) fn third_node(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 }
 
 /// Refuses a message with funs, unless the policy lets them in. The fun that is the call itself is judged as a call.
+#[inline]
 pub(super) fn funs(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.court.direction == Direction::Outbound || !case.whole || case.found.funs <= case.call.funs {
         return Ok(Next::On);

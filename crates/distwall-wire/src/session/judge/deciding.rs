@@ -13,6 +13,7 @@ use super::called::{decimal, key, names, CARRIERS};
 use super::{is_message, may_answer, Case, Next};
 
 /// Finds the rule that decides, and refuses what no rule accepts. An answer passes unless a rule names its command.
+#[inline]
 pub(super) fn rule(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if !case.whole {
         return Ok(unseen(case));
@@ -69,10 +70,16 @@ fn unseen(case: &mut Case<'_, '_, '_>) -> Next {
 }
 
 /// Refuses what aims at a process whose registered name the rules close.
+#[inline]
 pub(super) fn name(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
-    if case.answers.is_some() || case.call_accepted {
-        return Ok(Next::On);
+    let named = matches!(case.control().to, Some(Target::Process(_)));
+    if named && case.answers.is_none() && !case.call_accepted {
+        return by_name(case);
     }
+    Ok(Next::On)
+}
+
+fn by_name(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     // A rule about all processes does not hold for one that has a rule by name. A rule about those that the sender came to
     // know in an honest way does, unless the name itself is ruled out.
     let known = case.decision.is_some_and(|decision| {

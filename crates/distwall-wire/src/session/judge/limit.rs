@@ -11,7 +11,19 @@ use crate::wire::control::{Control, Target};
 use super::{Arrival, Case, Force, Newcomers, Next, Objection, Refusal};
 
 /// Refuses what exceeds a limit. Atoms and nodes that the command would bring are noted; they are spent when it passes.
+#[inline]
 pub(super) fn limit(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
+    let Some(arrival) = &case.arrival else { return Ok(Next::On) };
+    let control = case.control();
+    let brings = control.inline || control.other.is_some() || control.reference.is_some() || arrival.atoms.may_be_new();
+    let holds = matches!(control.command, Command::Link | Command::Monitor);
+    if brings || holds || arrival.over.is_some() || case.found.over.is_some() {
+        return count(case);
+    }
+    Ok(Next::On)
+}
+
+fn count(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     let Some(Arrival { over, atoms, watch }) = case.arrival.take() else { return Ok(Next::On) };
     let (control, found) = (case.control(), &mut *case.found);
     atoms_of_control(control, found, watch);

@@ -14,6 +14,7 @@ use crate::wire::control::{Control, Target, Watched};
 use crate::wire::shapes::{self, Answer};
 
 /// Refuses what is not sent by a process of the peer, or speaks in the name of another node.
+#[inline]
 pub(super) fn sender(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.court.direction == Direction::Outbound {
         return Ok(Next::On);
@@ -23,6 +24,7 @@ pub(super) fn sender(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 }
 
 /// Refuses what aims at another node than the guarded one, or at an incarnation of it that is gone.
+#[inline]
 pub(super) fn target(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.court.direction == Direction::Outbound {
         return Ok(Next::On);
@@ -32,9 +34,14 @@ pub(super) fn target(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 }
 
 /// Finds what the command answers or ends. Nothing is refused here: an answer needs no rule, but a rule may refuse it.
+#[inline]
 pub(super) fn answer(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     use Command::{Exit, MonitorExit, SpawnReply, UnlinkAck};
     let (control, track, direction) = (case.control(), case.court.track, case.court.direction);
+    // A registered name waits for no answer.
+    if control.command == Command::RegSend {
+        return Ok(Next::On);
+    }
     case.answers = settles(case.message, track, direction)?;
     // Where tracking has had no room for all, it may be the answer to what was forgotten.
     case.stray = case.answers.is_none()
@@ -45,6 +52,7 @@ pub(super) fn answer(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 }
 
 /// Whether sender, references and processes named are the peer's own. The VM closes the connection over some of these.
+#[inline]
 fn origin(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
     use Command::{Demonitor, Exit, Exit2, Link, Monitor, MonitorExit, SpawnReply, SpawnRequest, Unlink, UnlinkAck};
     if let Some(from) = &control.from {
@@ -82,6 +90,7 @@ fn origin(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
 }
 
 /// Whether the target is the guarded node's own, in its present incarnation.
+#[inline]
 fn destination(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
     use Command::{Exit, Unlink, UnlinkAck};
     match &control.to {
