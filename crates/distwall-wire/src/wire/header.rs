@@ -18,7 +18,10 @@ pub fn read(
     refs: &mut Refs,
 ) -> Result<usize, Bad> {
     // The same header as the last one, by the same caches, says the same.
-    if !refs.bytes.is_empty() && refs.seen == caches.changes() && frame.get(pos..).is_some_and(|rest| rest.starts_with(&refs.bytes)) {
+    if !refs.bytes.is_empty()
+        && refs.seen == caches.changes()
+        && frame.get(pos..).is_some_and(|rest| rest.starts_with(&refs.bytes))
+    {
         return Ok(pos + refs.bytes.len());
     }
     refs.none();

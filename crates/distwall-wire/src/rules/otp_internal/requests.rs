@@ -487,7 +487,9 @@ mod tests {
         for request in REQUESTS {
             let word = names.word(request.label.as_bytes());
             let Word::Request(label) = word else { unreachable!("{}: {word:?}", request.label) };
-            assert!(labelled(label, request.form).iter().any(|known| (known.label, known.rest) == (request.label, request.rest)));
+            assert!(labelled(label, request.form)
+                .iter()
+                .any(|known| (known.label, known.rest) == (request.label, request.rest)));
         }
     }
 
