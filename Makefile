@@ -20,7 +20,7 @@ SOAK_SECONDS ?= 3600
 SOURCES := python tests demo bench tools
 CORE := $(shell find crates \( -name target -o -name fuzz \) -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print 2>/dev/null) Cargo.toml Cargo.lock
 
-.PHONY: help setup venv core erlang tools demo test test-rust test-python test-otp check format bench bench-core docs pages fuzz soak wheel deny lock clean
+.PHONY: help setup venv core erlang tools demo quick test test-rust test-python test-otp check format bench bench-core docs pages fuzz soak wheel deny lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,17 @@ demo: setup ## Three real Erlang nodes, without distwall and with it (about a mi
 	@$(BIN)/python -m demo
 
 test: test-rust test-python bench-core ## All tests: the core's, pytest with real Erlang nodes, the core's instructions
+
+# Everything that needs no node and no waiting: the state machines, the core, the policy, the pages. Left out are tests
+# that try one thing in thousands of ways.
+QUICK := tests/epmd tests/handshake tests/etf tests/policy tests/docs \
+    $(filter-out %/test_splits.py %/test_patterns.py %/test_mixture.py, $(wildcard tests/wire/test_*.py))
+quick: setup ## Less than a minute, for before a commit: style, the core's tests, tests without nodes
+	$(BIN)/ruff check --quiet $(SOURCES)
+	$(BIN)/ruff format --quiet --check $(SOURCES)
+	cargo fmt --all --check
+	cargo test --quiet --package distwall-wire --locked
+	$(BIN)/pytest --quiet --numprocesses 2 -m 'not slow' $(QUICK)
 
 test-rust: venv
 	cargo test --workspace --locked
