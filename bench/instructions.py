@@ -50,7 +50,7 @@ def main() -> None:
     found, here = measure(), toolchain()
     if options.update:
         REFERENCE.write_text(json.dumps({"toolchain": here, "instructions": found}, indent=2) + "\n")
-        console.print(f"written: {REFERENCE.relative_to(TOP)}")
+        console.print(f"written: {REFERENCE.relative_to(TOP)}; `make pages` takes it into docs/performance.md")
     reference = json.loads(REFERENCE.read_text())
     show(console, found, reference["instructions"])
     allowed = GROWTH

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from bench import page as performance
 from distwall.audit import reference
 from tests.attacks.corpus.page import page as attacks_page
 from tools import cli_page
@@ -14,6 +15,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/events.schema.json": reference.schema_file,
     "docs/attacks.md": attacks_page,
     "docs/cli.md": cli_page.page,
+    "docs/performance.md": performance.page,
 }
 """The maker of each page, by its path. (``scripts/service-pages`` makes a whole folder, and so stands apart.)"""
 
