@@ -1,28 +1,26 @@
 """Tables of docs/performance.md, from the results that are kept in ``bench/results`` (``make pages`` writes them)."""
 
 import json
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from bench.instructions import GOALS
+from tools.tables import filled, table
 
 RESULTS = Path(__file__).resolve().parent / "results"
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
-_TABLE = re.compile(r"(?<=<!-- table: )([\w ]+)( -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
-
 
 def page() -> str:
     """Return the page with its tables filled in anew; the text around them stays."""
-    return _TABLE.sub(lambda match: f"{match[1]}{match[2]}\n{TABLES[match[1]]()}\n", PAGE.read_text(encoding="utf-8"))
+    return filled(PAGE, TABLES)
 
 
 def one_way() -> str:
     """Return the messages per second of each way, and the ratios."""
     head = ("", "raw, per second", "HAProxy", "distwall", "distwall / raw", "distwall / HAProxy")
-    return _table(
+    return table(
         head,
         (
             (
@@ -40,7 +38,7 @@ def one_way() -> str:
 def there_and_back() -> str:
     """Return the time of a round trip on each way, and what each proxy adds."""
     head = ("", "raw, µs", "HAProxy", "distwall", "HAProxy adds", "distwall adds", "ratio")
-    return _table(
+    return table(
         head,
         (
             (
@@ -61,7 +59,7 @@ def cpu_time() -> str:
         (name, *(f"{case['cpu_seconds_per_million'][way]:.2f}" for way in ("haproxy", "distwall")))
         for name, case in _cases()
     )
-    return _table(("", "HAProxy", "distwall"), rows)
+    return table(("", "HAProxy", "distwall"), rows)
 
 
 def core() -> str:
@@ -72,7 +70,7 @@ def core() -> str:
         (name, f"{count:,.0f}", f"{GOALS[name]:,}" if name in GOALS else "", f"{rates[name]:,.0f}")
         for name, count in sorted(instructions.items(), key=lambda item: item[1])
     )
-    return _table(("command", "instructions", "goal", "per second"), rows)
+    return table(("command", "instructions", "goal", "per second"), rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {
@@ -90,9 +88,3 @@ def _cases() -> list[tuple[str, Any]]:
 
 def _read(name: str) -> Any:
     return json.loads((RESULTS / name).read_text(encoding="utf-8"))
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    titles = list(head)
-    lines = [titles, ["---"] + ["---:"] * (len(titles) - 1), *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -6,7 +6,7 @@ from pathlib import Path
 from bench import page as performance
 from distwall.audit import reference
 from tests.attacks.corpus.page import page as attacks_page
-from tools import cli_page
+from tools import cli_page, otp_results
 
 TOP = Path(__file__).resolve().parents[1]
 
@@ -16,6 +16,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/attacks.md": attacks_page,
     "docs/cli.md": cli_page.page,
     "docs/performance.md": performance.page,
+    "docs/testing.md": otp_results.page,
 }
 """The maker of each page, by its path. (``scripts/service-pages`` makes a whole folder, and so stands apart.)"""
 
