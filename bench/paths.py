@@ -6,9 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.nodes.harness import GUARD, Child, Node, Peer, Scene
-from tests.nodes.harness.ports import lease
-from tests.nodes.tls import Pki, TlsScene
+from tests.support.node import Node
+from tests.support.ports import lease
+from tests.support.process import Child
+from tests.support.scene import GUARD, Scene
+from tests.support.tls import Pki, TlsScene
+from tests.support.wall import Peer
 
 FILTERS = 1000
 _HAPROXY = """global

@@ -17,7 +17,8 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from tests.nodes.harness import GUARD, Node, Scene
+from tests.support.node import Node
+from tests.support.scene import GUARD, Scene
 
 POLICY = Path(__file__).with_name("distwall.toml")
 COOKIES = {"foo@127.0.0.1": "the cookie of foo", "baz@127.0.0.1": "the cookie of baz"}

@@ -10,6 +10,9 @@ import pytest
 from distwall.audit.event import Event, event
 from distwall.audit.schema import validate
 
+# Helpers assert, too, and a failure there has to show its values.
+pytest.register_assert_rewrite("tests.support", "tests.nodes.ordinary", "tests.wire.expect")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Deals the slow tests out to the workers, each of which starts with its own.

@@ -7,7 +7,7 @@ import pytest
 
 import distwall
 from distwall.audit import Event
-from tests.nodes.harness import ports
+from tests.support import ports
 
 TEXT = """
 [guard]

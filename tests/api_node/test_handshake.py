@@ -10,7 +10,7 @@ from distwall.api_node import Accepted, CallerHandshake, CallerRejected, CallerS
 from distwall.api_node.handshake import FLAGS
 from distwall.handshake import Identity, Proofs, messages
 from distwall.policy import Cookie
-from tests.wire.dist import OTP_25
+from tests.support.dist import OTP_25
 
 OWN = Identity("distwall@127.0.0.1", 77)
 GUARD, OPS = "bar@127.0.0.2", "ops@127.0.0.1"

@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from distwall.api_node import Caller, Operations
 from distwall.control import ControlError
 from distwall.etf import Atom, Improper, Map, Pid, Ref, Term, encode
-from tests.control.test_firewall import Scene
+from tests.control.test_firewall import FirewallScene
 from tests.etf.test_etf import terms
-from tests.policy.texts import peer, policy
+from tests.support.policies import peer, policy
 
 FOO = Atom("foo@h")
 BAR = Caller("bar@127.0.0.2", "bar@127.0.0.2")
@@ -24,7 +24,7 @@ class Asked:
     """A firewall that is asked through `Operations`."""
 
     def __init__(self, folder: Path, text: str = "") -> None:
-        self.scene = Scene(folder, policy(text + TABLES + peer(rules=str(["accept *"]))))
+        self.scene = FirewallScene(folder, policy(text + TABLES + peer(rules=str(["accept *"]))))
         self.calls = Operations(self.scene.firewall)
 
     def __call__(self, name: str, *arguments: Term, options: Term = (), caller: Caller = BAR) -> Term:

@@ -10,8 +10,8 @@ from distwall.api_node import MAX_FRAME, CallerSession
 from distwall.api_node.handshake import FLAGS
 from distwall.etf import Atom, Term
 from distwall.handshake import Identity
-from tests.wire import etf
-from tests.wire.dist import EMPTY, TICK, Message, Op, Receiver, frame, message, pass_through
+from tests.support import etf
+from tests.support.dist import EMPTY, TICK, Message, Op, Receiver, frame, message, pass_through
 
 OWN = Identity("distwall@127.0.0.1", 77)
 BAR = Identity("bar@127.0.0.2", 5)

@@ -7,32 +7,41 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.gateway.gate import FLAGS, GUARD, PEER, WAIT, Gate, Raw, is_left_alone, running
-from tests.nodes.harness import Peer, ports
-from tests.nodes.harness.wall import CLUSTER_COOKIE
-from tests.wire.hostile import epmd, read_exactly
+from tests.support import ports
+from tests.support.in_process_wall import (
+    FLAGS,
+    GUARD,
+    PEER,
+    WAIT,
+    InProcessWall,
+    RawSocket,
+    is_left_alone,
+    wall_in_process,
+)
+from tests.support.raw_peer import epmd, read_exactly
+from tests.support.wall import CLUSTER_COOKIE, Peer
 
 
 @dataclass
 class Lure:
     """An EPMD that says of every node that it is at one port, and a socket that listens there."""
 
-    gate: Gate
+    wall: InProcessWall
     epmd: socket.socket
     server: socket.socket
 
-    def accept(self) -> Raw:
+    def accept(self) -> RawSocket:
         """The next connection that distwall opens."""
         sock, _ = self.server.accept()
-        return self.gate.own(sock)
+        return self.wall.own(sock)
 
     def was_left_alone(self) -> bool:
         """Nobody dials."""
         return is_left_alone(self.server)
 
-    def lured(self, name: str = PEER, *, guard: str = GUARD) -> tuple[Raw, Raw]:
+    def lured(self, name: str = PEER, *, guard: str = GUARD) -> tuple[RawSocket, RawSocket]:
         """A guarded node dials ``name``: its connection, and the one that comes out here, both after the name."""
-        inner = dial_out(self.gate, name, guard=guard)
+        inner = dial_out(self.wall, name, guard=guard)
         outer = self.accept()
         outer.receive_name()
         return inner, outer
@@ -55,11 +64,11 @@ def luring(folder: Path, peers: Sequence[Peer], *, guards: Sequence[str] = (GUAR
     """A gateway with these entries, whose guarded nodes find the lure wherever a peer's host is 127.0.0.1."""
     with ExitStack() as stack:
         port = stack.enter_context(ports.lease())
-        gate = stack.enter_context(running(folder, peers, guards=guards, extra=f"peer_epmd_port = {port}"))
+        wall = stack.enter_context(wall_in_process(folder, peers, guards=guards, extra=f"peer_epmd_port = {port}"))
         epmd_socket = stack.enter_context(socket.create_server(("127.0.0.1", port)))
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=512))
         server.settimeout(WAIT)
-        here = Lure(gate, epmd_socket, server)
+        here = Lure(wall, epmd_socket, server)
         thread = threading.Thread(target=here.serve)
         thread.start()
         stack.callback(thread.join, WAIT)
@@ -67,22 +76,22 @@ def luring(folder: Path, peers: Sequence[Peer], *, guards: Sequence[str] = (GUAR
         yield here
 
 
-def way_out(gate: Gate, name: str = PEER) -> int | None:
+def way_out(wall: InProcessWall, name: str = PEER) -> int | None:
     """The port where a guarded node reaches ``name``, as its ``distwall_epmd`` asks for it."""
-    answer = epmd(b"z" + name.encode(), gate.register_epmd)
+    answer = epmd(b"z" + name.encode(), wall.register_epmd)
     return int.from_bytes(answer[2:4]) if answer[:2] == b"w\0" else None
 
 
-def dial_out(gate: Gate, name: str = PEER, *, guard: str = GUARD) -> Raw:
+def dial_out(wall: InProcessWall, name: str = PEER, *, guard: str = GUARD) -> RawSocket:
     """A guarded node dials ``name`` and says its own."""
-    port = way_out(gate, name)
+    port = way_out(wall, name)
     assert port is not None
-    inner = gate.own(socket.create_connection(("127.0.0.1", port), WAIT))
+    inner = wall.own(socket.create_connection(("127.0.0.1", port), WAIT))
     inner.send_name(guard, FLAGS, 5)
     return inner
 
 
-def answered(inner: Raw, outer: Raw, challenge: int, *, name: str = PEER) -> tuple[int, bytes]:
+def answered(inner: RawSocket, outer: RawSocket, challenge: int, *, name: str = PEER) -> tuple[int, bytes]:
     """Whoever answers puts ``challenge``, and the guarded node proves the cluster's cookie.
 
     What comes out: distwall's own challenge and its proof. Raises ConnectionError if it hangs up instead.

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.attacks.ground import HIDDEN, Ground
-from tests.wire.dist import EMPTY, Flag, Message, Op, Style, message
-from tests.wire.etf import Atom, BitBinary, Export, Fun, Map, Pid, Port, Ref, Term
-from tests.wire.hostile import Connection, HandshakeFailed
+from tests.support.attack_scene import HIDDEN, AttackScene
+from tests.support.dist import EMPTY, Flag, Message, Op, Style, message
+from tests.support.etf import Atom, BitBinary, Export, Fun, Map, Pid, Port, Ref, Term
+from tests.support.raw_peer import Connection, HandshakeFailed
 
 WIDE, NARROW, REFUSED = "wide@127.0.0.1", "narrow@127.0.0.1", "refused@127.0.0.1"
 MANY = "many_*@127.0.0.1"
@@ -61,8 +61,8 @@ class Measured:
 class Soak:
     """Peers that never say the same twice. ``seed``: the same messages in the same order."""
 
-    def __init__(self, ground: Ground, seed: int) -> None:
-        self._ground = ground
+    def __init__(self, scene: AttackScene, seed: int) -> None:
+        self._ground = scene
         self._random = random.Random(seed)
         self._count = 0
         self._kinds: list[Callable[[Connection], Message]] = [
@@ -170,12 +170,12 @@ def resident(pid: int) -> int:
 
 
 def soak(seconds: float, seed: int) -> Measured:
-    """One soak on a ground of its own, with what must hold afterwards."""
-    with Ground(ENTRIES, extra=EXTRA) as ground:
-        measured = Soak(ground, seed).run(seconds)
-        assert ground.alive(), "the guarded node is gone"
-        assert ground.told("limit:new_atoms"), "no peer ever met its limit"
-        assert ground.told("limit:guard_atoms"), "all peers together never met theirs"
+    """One soak in a scene of its own, with what must hold afterwards."""
+    with AttackScene(ENTRIES, extra=EXTRA) as scene:
+        measured = Soak(scene, seed).run(seconds)
+        assert scene.alive(), "the guarded node is gone"
+        assert scene.told("limit:new_atoms"), "no peer ever met its limit"
+        assert scene.told("limit:guard_atoms"), "all peers together never met theirs"
         assert measured.atoms <= GUARD_ATOMS + OWN_ATOMS, measured
         assert measured.memory <= OWN_MEMORY, measured
         return measured

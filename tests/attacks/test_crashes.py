@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.ground import OPEN, WAYS, WITNESS, Ground, ground
-from tests.wire.dist import EMPTY, OTP_29, Flag, frame, plain
-from tests.wire.etf import Atom, Map, Pid, Port, Raw, Ref, Term, encode
-from tests.wire.hostile import Connection
+from tests.support.attack_scene import OPEN, WAYS, WITNESS, AttackScene, attack_scene
+from tests.support.dist import EMPTY, OTP_29, Flag, frame, plain
+from tests.support.etf import Atom, Map, Pid, Port, Raw, Ref, Term, encode
+from tests.support.raw_peer import Connection
 
 Attack = Callable[[Connection], bytes]
 
@@ -88,23 +88,23 @@ BITES_29: dict[str, Attack] = {
 @pytest.mark.parametrize("name", BITES_29)
 def test_what_ends_the_latest_release(name: str, through: str) -> None:
     """The same for OTP 29, which dies of other things as well; without distwall and behind it."""
-    with Ground(None if through == "direct" else {OPEN: ["accept *"]}, otp=LATEST) as ground:
-        ground.bar.eval("probe:start_server(target)")
-        with ground.connect(flags=FLAGS_29, release=29) as peer:
+    with AttackScene(None if through == "direct" else {OPEN: ["accept *"]}, otp=LATEST) as scene:
+        scene.bar.eval("probe:start_server(target)")
+        with scene.connect(flags=FLAGS_29, release=29) as peer:
             peer.send_raw(BITES_29[name](peer))
             assert peer.is_closed(5)
-        assert ground.alive() == (through == "distwall")
+        assert scene.alive() == (through == "distwall")
 
 
 @pytest.fixture(scope="module", params=WAYS)
-def here(request: pytest.FixtureRequest) -> Iterator[Ground]:
-    with ground({OPEN: ["accept *"], WITNESS: ["accept *"]}, way=request.param) as here:
+def here(request: pytest.FixtureRequest) -> Iterator[AttackScene]:
+    with attack_scene({OPEN: ["accept *"], WITNESS: ["accept *"]}, way=request.param) as here:
         here.bar.eval("probe:start_server(target)")
         yield here
 
 
 @pytest.mark.parametrize("name", HELD_OFF)
-def test_a_vm_that_would_die_lives(here: Ground, name: str) -> None:
+def test_a_vm_that_would_die_lives(here: AttackScene, name: str) -> None:
     """A peer that may do anything sends what ends a VM; another peer's channel stays as it was."""
     with here.connect(WITNESS) as witness, here.connect() as peer:
         peer.send_raw(HELD_OFF[name](peer))
@@ -117,7 +117,7 @@ def test_a_vm_that_would_die_lives(here: Ground, name: str) -> None:
 @pytest.mark.parametrize("name", BITES)
 def test_without_distwall_it_dies(name: str) -> None:
     """The same against a node of its own, without distwall."""
-    with Ground(None) as direct:
+    with AttackScene(None) as direct:
         direct.bar.eval("probe:start_server(target)")
         for _ in range(5):
             with direct.connect() as peer:
@@ -132,7 +132,7 @@ def test_without_distwall_it_dies(name: str) -> None:
 def test_atoms_run_out_before_the_vm_does(way: str) -> None:
     """New atoms in every place that holds atoms, thousands of them: those beyond the limit are refused."""
     limits = "limits = { new_atoms = 500, new_funs = 50 }"
-    with ground({OPEN: ["accept *"]}, extra=limits, way=way) as here, here.connect() as peer:
+    with attack_scene({OPEN: ["accept *"]}, extra=limits, way=way) as here, here.connect() as peer:
         here.bar.eval("probe:start_server(target)")
         before = here.bar.number("erlang:system_info(atom_count)")
         for i in range(60):

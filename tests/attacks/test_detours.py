@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.attacks.ground import SERVER, WAYS, Ground, ground
-from tests.wire.dist import EMPTY, Op, message
-from tests.wire.etf import Atom, Ref, Term, alias
-from tests.wire.hostile import Connection
+from tests.support.attack_scene import SERVER, WAYS, AttackScene, attack_scene
+from tests.support.dist import EMPTY, Op, message
+from tests.support.etf import Atom, Ref, Term, alias
+from tests.support.raw_peer import Connection
 
 ONE, WIDE, NONE, PING = (f"{name}@127.0.0.1" for name in ("one", "wide", "none", "ping"))
 ENTRIES = {
@@ -29,8 +29,8 @@ def theirs(connection: Connection) -> Ref:
 
 
 @pytest.fixture(scope="module", params=WAYS)
-def here(request: pytest.FixtureRequest) -> Iterator[Ground]:
-    with ground(ENTRIES, way=request.param) as here:
+def here(request: pytest.FixtureRequest) -> Iterator[AttackScene]:
+    with attack_scene(ENTRIES, way=request.param) as here:
         here.bar.eval("probe:start_server(target), probe:collector(victim)")
         here.bar.eval("{ok, _} = gen_event:start({local, events}), ok")
         yield here
@@ -68,7 +68,7 @@ DETOURS: dict[str, Detour] = {
 
 
 @pytest.mark.parametrize("name", DETOURS)
-def test_detours_lead_nowhere(here: Ground, name: str) -> None:
+def test_detours_lead_nowhere(here: AttackScene, name: str) -> None:
     """A message to a process that is open makes that process act on another one."""
     who, to, payload = DETOURS[name]
     with here.connect(who) as peer:
@@ -81,14 +81,14 @@ def test_detours_lead_nowhere(here: Ground, name: str) -> None:
 
 def test_without_distwall_a_call_halts_the_node() -> None:
     """One call to a harmless gen_server, which answers ``{stop, 0}`` to init."""
-    with Ground(None) as direct:
+    with AttackScene(None) as direct:
         direct.bar.eval("probe:start_server(target)")
         with direct.connect(ONE) as peer:
             peer.reg_send("target", (CALL, (Atom("init"), Atom("stop")), GET))
             assert peer.is_closed(10)
 
 
-def test_init_is_known_by_its_pid(here: Ground) -> None:
+def test_init_is_known_by_its_pid(here: AttackScene) -> None:
     """Whoever may send to pids sends init its order to stop: its pid is the same everywhere."""
     with here.connect(WIDE) as peer:
         peer.send(message(Op.SEND_SENDER, peer.pid(), peer.their_pid(0), payload=(Atom("stop"), Atom("stop"))))
@@ -96,13 +96,13 @@ def test_init_is_known_by_its_pid(here: Ground) -> None:
     assert here.alive()
 
 
-def test_calls_in_every_form_still_work(here: Ground) -> None:
+def test_calls_in_every_form_still_work(here: AttackScene) -> None:
     """The other side of it: ordinary calls are none of these."""
     with here.connect(ONE) as peer:
         assert peer.call("target", (Atom("echo"), 7)) == 7
 
 
-def test_a_ping_answers_its_asker_alone(here: Ground) -> None:
+def test_a_ping_answers_its_asker_alone(here: AttackScene) -> None:
     """``accept ping`` with a tag whose alias is the guarded node's."""
     with here.connect(PING) as peer:
         request = (Atom("is_auth"), peer.name)
@@ -111,7 +111,7 @@ def test_a_ping_answers_its_asker_alone(here: Ground) -> None:
         assert peer.call("net_kernel", request) == "yes"
 
 
-def test_a_spawn_reply_links_nothing_that_was_not_asked_for(here: Ground) -> None:
+def test_a_spawn_reply_links_nothing_that_was_not_asked_for(here: AttackScene) -> None:
     """The guarded node asks for a spawn with a monitor; the reply claims a link, through which an exit would kill."""
     with here.connect(NONE) as peer:
         spawn = f"erlang:spawn_request('{peer.name}', erlang, node, [], [monitor])"
@@ -125,14 +125,14 @@ def test_a_spawn_reply_links_nothing_that_was_not_asked_for(here: Ground) -> Non
 @pytest.mark.parametrize("option", ["min_heap_size", "min_bin_vheap_size"])
 def test_a_spawn_takes_no_more_heap_than_there_is(option: str) -> None:
     """One harmless function may be spawned; its options ask for 2^50 words, over which a VM aborts."""
-    with Ground({ONE: ["deny *", "accept spawn_request erlang:node/0"]}) as here, here.connect(ONE) as peer:
+    with AttackScene({ONE: ["deny *", "accept spawn_request erlang:node/0"]}) as here, here.connect(ONE) as peer:
         assert peer.spawn("erlang", "node", [], options=[(Atom(option), 1 << 50)]) == "not_allowed"
         assert here.alive()
         assert here.told("limit:spawn_heap")
         assert peer.spawn("erlang", "node", [], options=[(Atom(option), 1 << 16)]) != "not_allowed"
 
 
-def test_what_was_cached_by_refused_messages_opens_nothing(here: Ground) -> None:
+def test_what_was_cached_by_refused_messages_opens_nothing(here: AttackScene) -> None:
     """A slot is defined as the open name by an accepted message and redefined by a refused one, then used again."""
     with here.connect(ONE) as peer:
         slots = {"target": 5, "victim": 5}

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.lure import answered, dial_out, luring, way_out
-from tests.gateway.gate import FLAGS, GUARD, PEER, PEER_COOKIE, WAIT, FakeGuard, join, running
-from tests.nodes.harness import Peer
-from tests.nodes.harness.wall import CLUSTER_COOKIE
-from tests.nodes.tls import Pki, TlsGate
-from tests.wire.hostile import digest
+from tests.support.in_process_wall import FLAGS, GUARD, PEER, PEER_COOKIE, WAIT, FakeGuard, join, wall_in_process
+from tests.support.raw_peer import digest
+from tests.support.tls import Pki, TlsWall
+from tests.support.wall import CLUSTER_COOKIE, Peer
 
 MATE = "baz@127.0.0.2"
 ANY = Peer(["accept *"], node="*@*")
@@ -21,26 +20,26 @@ ANY = Peer(["accept *"], node="*@*")
 def test_a_glob_lets_nobody_be_a_guarded_node(tmp_path: Path) -> None:
     """Its mates would take a peer that bears a guarded node's name for that one, and send it what is meant for it."""
     with (
-        running(tmp_path, [ANY], guards=[GUARD, MATE]) as gate,
-        FakeGuard(gate).registered() as guard,
-        FakeGuard(gate, MATE).registered(),
+        wall_in_process(tmp_path, [ANY], guards=[GUARD, MATE]) as wall,
+        FakeGuard(wall).registered() as guard,
+        FakeGuard(wall, MATE).registered(),
     ):
-        peer = gate.dial()
+        peer = wall.dial()
         peer.send_name(MATE, FLAGS, 5)
         assert peer.receive_status() == b"not_allowed"
-        gate.wait_event("handshake_refused", reason="own_name", peer=MATE)
+        wall.wait_event("handshake_refused", reason="own_name", peer=MATE)
         assert guard.is_left_alone()
-        join(gate, guard, "baz@127.0.0.3")
+        join(wall, guard, "baz@127.0.0.3")
 
 
 def test_nor_does_it_lead_a_guarded_node_to_one(tmp_path: Path) -> None:
     """A mate that is not there now, and whoever answers in its place."""
     with luring(tmp_path, [ANY]) as here:
-        inner = dial_out(here.gate, "bar@127.0.0.2", guard="bar@127.0.0.2")
+        inner = dial_out(here.wall, "bar@127.0.0.2", guard="bar@127.0.0.2")
         assert inner.is_closed()
     with luring(tmp_path, [ANY], guards=[GUARD, "mate@127.0.0.1"]) as here:
-        assert dial_out(here.gate, "mate@127.0.0.1").is_closed()
-        here.gate.wait_event("handshake_refused", reason="own_name", opened_by="guard")
+        assert dial_out(here.wall, "mate@127.0.0.1").is_closed()
+        here.wall.wait_event("handshake_refused", reason="own_name", opened_by="guard")
         assert here.was_left_alone()
         answered(*here.lured("other@127.0.0.1"), 1, name="other@127.0.0.1")
 
@@ -54,8 +53,8 @@ def test_the_entry_for_the_guarded_node_that_dials_decides(tmp_path: Path) -> No
     ]
     with luring(tmp_path, entries, guards=[GUARD, mate]) as here:
         assert answered(*here.lured(), 1)[1] == digest(PEER_COOKIE, 1)
-        assert dial_out(here.gate, guard=mate).is_closed()
-        here.gate.wait_event("handshake_refused", reason="cluster_cookie", guard=mate)
+        assert dial_out(here.wall, guard=mate).is_closed()
+        here.wall.wait_event("handshake_refused", reason="cluster_cookie", guard=mate)
         assert here.was_left_alone()
 
 
@@ -63,10 +62,10 @@ def test_an_entry_that_names_it_does(tmp_path: Path) -> None:
     """Where the policy leads mates through distwall, it says so."""
     entry = Peer(["accept *"], node=MATE)
     with (
-        running(tmp_path, [entry, ANY], guards=[GUARD, MATE]) as gate,
-        FakeGuard(gate).registered() as guard,
+        wall_in_process(tmp_path, [entry, ANY], guards=[GUARD, MATE]) as wall,
+        FakeGuard(wall).registered() as guard,
     ):
-        join(gate, guard, MATE)
+        join(wall, guard, MATE)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +88,8 @@ def test_hosts_that_are_none_or_somewhere_else(tmp_path: Path, host: str, reason
     """A guarded node dials them where a glob stands for every host, but only some addresses are admitted."""
     entry = Peer(["accept *"], node="*@*", extra='from = ["10.0.0.0/8", "0.0.0.0/32", "::/96"]')
     with luring(tmp_path, [entry]) as here:
-        assert dial_out(here.gate, f"foo@{host}").is_closed()
-        here.gate.wait_event("handshake_refused", reason=reason, opened_by="guard")
+        assert dial_out(here.wall, f"foo@{host}").is_closed()
+        here.wall.wait_event("handshake_refused", reason=reason, opened_by="guard")
         assert here.was_left_alone()
 
 
@@ -98,42 +97,42 @@ def test_who_is_gone_before_it_was_asked_who_it_is(tmp_path: Path) -> None:
     """A connection that is reset at once has no address any more; what it has sent is there all the same."""
     entry = Peer(["accept *"], extra='from = ["127.0.0.1"]')
     name = struct.pack(">HcQIH", 15 + len(PEER), b"N", FLAGS, 5, len(PEER)) + PEER.encode()
-    with running(tmp_path, [entry]) as gate, FakeGuard(gate).registered() as guard:
+    with wall_in_process(tmp_path, [entry]) as wall, FakeGuard(wall).registered() as guard:
         for request in (b"", b"\0\1n", b"\0\4zbar", name):
-            for address in (gate.peers_epmd, gate.register_epmd, ("127.0.0.2", gate.port())):
+            for address in (wall.peers_epmd, wall.register_epmd, ("127.0.0.2", wall.port())):
                 for _ in range(20):
                     with socket.create_connection(address) as sock:
                         sock.sendall(request)
                         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        assert gate.port()
-        assert way_out(gate) is not None
+        assert wall.port()
+        assert way_out(wall) is not None
         guard.server.settimeout(0.5)
         with suppress(TimeoutError):
             while True:
                 guard.accept().close()
         guard.server.settimeout(WAIT)
-        join(gate, guard)
-        assert gate.errors == []
+        join(wall, guard)
+        assert wall.errors == []
 
 
 def test_verify_peer_is_asked_whichever_entry_applies_in_the_end(tmp_path: Path) -> None:
     """Until the guarded node has said its full name, the peer's entry may be another one, which asks for less."""
     (tmp_path / "nobody.py").write_text("def peer(certificate, node):\n    return False\n")
-    wall = (pki := Pki(tmp_path)).host("wall", "127.0.0.2")
-    settings = f'cert = "{wall.cert}", key = "{wall.key}", ca = "{wall.ca}", verify_peer = "nobody:peer"'
+    identity = (pki := Pki(tmp_path)).host("wall", "127.0.0.2")
+    settings = f'cert = "{identity.cert}", key = "{identity.key}", ca = "{identity.ca}", verify_peer = "nobody:peer"'
     entries = [
         Peer(["accept *"], extra='tls = "off"\nguards = ["bar@127.0.0.9"]'),
         Peer(["accept *"], extra='guards = ["bar@127.0.0.2"]'),
     ]
     with (
-        running(tmp_path, entries, guards=["bar@127.*"], extra=f"tls = {{ {settings} }}") as gate,
-        FakeGuard(gate).registered() as guard,
+        wall_in_process(tmp_path, entries, guards=["bar@127.*"], extra=f"tls = {{ {settings} }}") as wall,
+        FakeGuard(wall).registered() as guard,
     ):
-        here = TlsGate(gate, pki, wall)
+        here = TlsWall(wall, pki, identity)
         with pytest.raises(ConnectionError):
             here.join(guard)
-        gate.wait_event("handshake_refused", reason="guard_unknown")
+        wall.wait_event("handshake_refused", reason="guard_unknown")
         again = here.dial()
         again.send_name(PEER, FLAGS, 5)
         assert again.receive_status() == b"not_allowed"
-        gate.wait_event("handshake_refused", reason="certificate", detail="verify_peer nobody:peer says no")
+        wall.wait_event("handshake_refused", reason="certificate", detail="verify_peer nobody:peer says no")

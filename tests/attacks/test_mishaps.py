@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.ground import OPEN, WITNESS, Ground
-from tests.wire.dist import Op, message
-from tests.wire.etf import Atom
-from tests.wire.hostile import epmd_port
+from tests.support.attack_scene import OPEN, WITNESS, AttackScene
+from tests.support.dist import Op, message
+from tests.support.etf import Atom
+from tests.support.raw_peer import epmd_port
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def test_a_full_disk(small_disk: Path, on_full: str) -> None:
     """The log's disk fills up under live channels: they end, or go on, as the policy says; then there is room again."""
     ballast = small_disk / "ballast"
     settings = f'file = "{small_disk}/audit.jsonl"\non_full = "{on_full}"'
-    with Ground({OPEN: ["accept *"], WITNESS: ["deny *"]}, audit=settings) as ground:
-        ground.bar.eval("probe:start_server(target)")
-        with ground.connect() as peer, ground.connect(WITNESS) as witness:
+    with AttackScene({OPEN: ["accept *"], WITNESS: ["deny *"]}, audit=settings) as scene:
+        scene.bar.eval("probe:start_server(target)")
+        with scene.connect() as peer, scene.connect(WITNESS) as witness:
             ballast.write_bytes(bytes(room(small_disk)))
             with suppress(ConnectionError):
                 for _ in range(400):
@@ -48,23 +48,23 @@ def test_a_full_disk(small_disk: Path, on_full: str) -> None:
             assert peer.is_closed(3) == (on_full == "deny")
             ballast.unlink()
             time.sleep(1.5)
-        with ground.connect() as again:
+        with scene.connect() as again:
             assert again.call("target", Atom("get")) == 0
 
 
 def test_an_end_without_warning_ends_the_channels() -> None:
     """``kill -9`` in the middle of a message in fragments: both sides notice, and the next distwall serves them."""
-    with Ground({OPEN: ["accept *"]}) as ground:
-        ground.bar.eval("probe:start_server(target)")
-        with ground.connect() as peer:
+    with AttackScene({OPEN: ["accept *"]}) as scene:
+        scene.bar.eval("probe:start_server(target)")
+        with scene.connect() as peer:
             big = message(Op.REG_SEND, peer.pid(), Atom(""), Atom("target"), payload=bytes(300_000))
             peer.send_raw(peer.sender.bytes(big)[:200_000])
-            ground.scene.wall.kill()
+            scene.scene.wall.kill()
             assert peer.is_closed(2)
-        ground.bar.wait_until("nodes(hidden) =:= []", 5)
-        ground.scene.wall.start()
+        scene.bar.wait_until("nodes(hidden) =:= []", 5)
+        scene.scene.wall.start()
         end = time.monotonic() + 10
-        while epmd_port("bar", ("127.0.0.2", ground.scene.epmd_port)) is None and time.monotonic() < end:
+        while epmd_port("bar", ("127.0.0.2", scene.scene.epmd_port)) is None and time.monotonic() < end:
             time.sleep(0.1)
-        with ground.connect() as again:
+        with scene.connect() as again:
             assert again.call("target", Atom("get")) == 0

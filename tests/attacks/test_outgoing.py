@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from distwall.gateway.pending_connections import MAX_TOTAL
-from tests.attacks.ground import COOKIE, HIDDEN, OPEN, Ground
 from tests.attacks.lure import answered, dial_out, luring, way_out
-from tests.gateway.gate import FLAGS, GUARD, PEER, PEER_COOKIE, WAIT, FakeGuard
-from tests.nodes.harness import Peer
-from tests.wire import hostile
-from tests.wire.etf import Atom
-from tests.wire.hostile import Handshake, digest
+from tests.support import raw_peer
+from tests.support.attack_scene import COOKIE, HIDDEN, OPEN, AttackScene
+from tests.support.etf import Atom
+from tests.support.in_process_wall import FLAGS, GUARD, PEER, PEER_COOKIE, WAIT, FakeGuard
+from tests.support.raw_peer import Handshake, digest
+from tests.support.wall import Peer
 
 MATE = "mate@127.0.0.1"
 
@@ -26,8 +26,8 @@ MATE = "mate@127.0.0.1"
 def test_a_challenge_of_distwalls_own_is_not_answered_by_it(tmp_path: Path, name: str) -> None:
     """Reflection: it dials in under a name with the same cookie, and has distwall itself prove that cookie."""
     entries = [Peer(["accept *"]), Peer(["accept *"], node=MATE)]
-    with luring(tmp_path, entries) as here, FakeGuard(here.gate).registered() as guard:
-        dialling = here.gate.dial()
+    with luring(tmp_path, entries) as here, FakeGuard(here.wall).registered() as guard:
+        dialling = here.wall.dial()
         dialling.send_name(name, FLAGS, 5)
         node = guard.accept()
         node.receive_name()
@@ -37,7 +37,7 @@ def test_a_challenge_of_distwalls_own_is_not_answered_by_it(tmp_path: Path, name
         challenge = dialling.receive_challenge()[1]
         with pytest.raises(ConnectionError):
             answered(*here.lured(), challenge)
-        here.gate.wait_event("handshake_refused", reason="reflected", peer=PEER, opened_by="guard")
+        here.wall.wait_event("handshake_refused", reason="reflected", peer=PEER, opened_by="guard")
 
 
 def test_two_dials_do_not_prove_it_to_each_other(tmp_path: Path) -> None:
@@ -52,13 +52,13 @@ def test_two_dials_do_not_prove_it_to_each_other(tmp_path: Path) -> None:
 
 def test_a_guarded_name_that_was_taken_proves_nothing_to_another(tmp_path: Path) -> None:
     """Who has registered as a guarded node and knows a peer's cookie, but not the cluster's, dials out as one."""
-    with luring(tmp_path, [Peer(["accept *"])]) as here, FakeGuard(here.gate).registered() as squatter:
+    with luring(tmp_path, [Peer(["accept *"])]) as here, FakeGuard(here.wall).registered() as squatter:
         inner, outer = here.lured()
         outer.send_status("ok")
         outer.send_challenge(PEER, FLAGS, 7, 1)
         assert inner.receive_status() == b"ok"
         challenge = inner.receive_challenge()[1]
-        peer = here.gate.dial()
+        peer = here.wall.dial()
         peer.send_name(PEER, FLAGS, 5)
         taken = squatter.accept()
         taken.receive_name()
@@ -68,22 +68,22 @@ def test_a_guarded_name_that_was_taken_proves_nothing_to_another(tmp_path: Path)
         peer.prove(PEER_COOKIE, peer.receive_challenge()[1])
         with pytest.raises(ConnectionError):
             taken.receive_reply()
-        here.gate.wait_event("handshake_refused", reason="reflected")
+        here.wall.wait_event("handshake_refused", reason="reflected")
 
 
 def test_strangers_do_not_crowd_out_what_a_guarded_node_opens(tmp_path: Path) -> None:
     """More of them than distwall lets wait, each from an address of its own, while it waits for a peer far away."""
-    with luring(tmp_path, [Peer(["accept *"])]) as here, FakeGuard(here.gate).registered():
+    with luring(tmp_path, [Peer(["accept *"])]) as here, FakeGuard(here.wall).registered():
         inner, outer = here.lured()
-        port = here.gate.port()
+        port = here.wall.port()
         with ExitStack() as stack:
             for number in range(MAX_TOTAL + 20):
                 source = f"127.1.{number // 250}.{number % 250 + 1}"
                 stack.enter_context(socket.create_connection(("127.0.0.2", port), WAIT, (source, 0)))
-            here.gate.wait_event("handshake_refused", reason="flood")
+            here.wall.wait_event("handshake_refused", reason="flood")
             answered(inner, outer, 1)
             # They are accepted in order, and by now all of them.
-            last = here.gate.dial()
+            last = here.wall.dial()
             last.send(b"?")
             assert last.is_closed()
 
@@ -102,19 +102,19 @@ def test_names_whose_servers_do_not_answer_hold_up_no_others(tmp_path: Path, mon
     monkeypatch.setattr(socket, "getaddrinfo", slow)
     with luring(tmp_path, [Peer(["accept *"], node="*@*")]) as here:
         for number in range(20):
-            dial_out(here.gate, f"x@host{number}.evil.example")
+            dial_out(here.wall, f"x@host{number}.evil.example")
         begun = time.monotonic()
         here.lured("foo@localhost")
         assert time.monotonic() - begun < 2
-        here.gate.end()
+        here.wall.end()
         assert time.monotonic() - begun < WAIT
     over.set()
 
 
 def test_who_hangs_up_while_distwall_dials_leaves_nothing_behind(tmp_path: Path) -> None:
     """Over and over, at the moment when the connection to the other side is being made."""
-    with luring(tmp_path, [Peer(["accept *"])]) as here, FakeGuard(here.gate).registered() as guard:
-        ports = {GUARD: way_out(here.gate), PEER: here.gate.port()}
+    with luring(tmp_path, [Peer(["accept *"])]) as here, FakeGuard(here.wall).registered() as guard:
+        ports = {GUARD: way_out(here.wall), PEER: here.wall.port()}
         for number in range(100):
             name = (GUARD, PEER)[number % 2]
             host = "127.0.0.1" if name == GUARD else "127.0.0.2"
@@ -126,7 +126,7 @@ def test_who_hangs_up_while_distwall_dials_leaves_nothing_behind(tmp_path: Path)
         with suppress(TimeoutError):
             while True:
                 guard.accept().close()
-        pending = here.gate.gateway._pending
+        pending = here.wall.gateway._pending
         end = time.monotonic() + 2 * WAIT
         while any(
             (pending._open, pending._by_ticket, pending.connections, pending.outgoing, pending.pumps, pending.proofs)
@@ -137,13 +137,13 @@ def test_who_hangs_up_while_distwall_dials_leaves_nothing_behind(tmp_path: Path)
 
 def test_who_opens_the_connection_does_not_renew_a_budget() -> None:
     """New atoms count for the peer's entry, over all of its channels, whichever way they were opened."""
-    with Ground({OPEN: ["accept *"]}, extra="limits = { new_atoms = 10 }", way="guard") as ground:
-        ground.bar.eval("probe:collector(victim)")
+    with AttackScene({OPEN: ["accept *"]}, extra="limits = { new_atoms = 10 }", way="guard") as scene:
+        scene.bar.eval("probe:collector(victim)")
         for round_ in range(4):
-            direct = hostile.Node(OPEN, COOKIE.encode(), HIDDEN)
-            with ground.connect() if round_ % 2 else direct.connect(ground.address) as peer:
+            direct = raw_peer.RawPeer(OPEN, COOKIE.encode(), HIDDEN)
+            with scene.connect() if round_ % 2 else direct.connect(scene.address) as peer:
                 for number in range(10):
                     peer.reg_send("victim", Atom(f"attack_{round_}_{number}"))
                 peer.receive()
-        assert 5 <= ground.bar.number("length(probe:got(victim))") <= 10
-        assert ground.told("limit:new_atoms")
+        assert 5 <= scene.bar.number("length(probe:got(victim))") <= 10
+        assert scene.told("limit:new_atoms")

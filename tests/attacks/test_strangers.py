@@ -7,17 +7,17 @@ from contextlib import suppress
 
 import pytest
 
-from tests.attacks.ground import COOKIE, HIDDEN, OPEN, Ground
-from tests.wire import hostile
-from tests.wire.hostile import Handshake, HandshakeFailed, digest, epmd, epmd_port, read_exactly
+from tests.support import raw_peer
+from tests.support.attack_scene import COOKIE, HIDDEN, OPEN, AttackScene
+from tests.support.raw_peer import Handshake, HandshakeFailed, digest, epmd, epmd_port, read_exactly
 
 GLOB = "tool*@127.0.0.1"
 
 
 @pytest.fixture(scope="module")
-def ground() -> Iterator[Ground]:
-    with Ground({OPEN: ["accept *"], GLOB: ["deny *"]}, extra="limits = { new_atoms = 5 }") as ground:
-        yield ground
+def scene() -> Iterator[AttackScene]:
+    with AttackScene({OPEN: ["accept *"], GLOB: ["deny *"]}, extra="limits = { new_atoms = 5 }") as scene:
+        yield scene
 
 
 def name_message(name: bytes, *, flags: int = HIDDEN, length: int | None = None) -> bytes:
@@ -49,21 +49,21 @@ NAMES: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("what", NAMES)
-def test_names_that_are_none(ground: Ground, what: str) -> None:
+def test_names_that_are_none(scene: AttackScene, what: str) -> None:
     """A stranger's first message: the guarded node never hears of it."""
-    before = ground.bar.number("erlang:system_info(atom_count)")
-    with socket.create_connection(ground.address, 5) as sock:
+    before = scene.bar.number("erlang:system_info(atom_count)")
+    with socket.create_connection(scene.address, 5) as sock:
         step = Handshake(sock)
         step.send(NAMES[what])
         with suppress(ConnectionError):
             assert step.receive() == b"snot_allowed"
             read_exactly(sock, 1)
-    assert ground.bar.number("erlang:system_info(atom_count)") == before
+    assert scene.bar.number("erlang:system_info(atom_count)") == before
 
 
-def test_nobody_computes_a_proof_for_a_stranger(ground: Ground) -> None:
+def test_nobody_computes_a_proof_for_a_stranger(scene: AttackScene) -> None:
     """Reflection: one connection's challenge is put to distwall on another; it proves nothing before the peer does."""
-    with socket.create_connection(ground.address, 5) as one, socket.create_connection(ground.address, 5) as two:
+    with socket.create_connection(scene.address, 5) as one, socket.create_connection(scene.address, 5) as two:
         challenges = []
         for sock, name in ((one, OPEN), (two, "tool1@127.0.0.1")):
             step = Handshake(sock)
@@ -79,27 +79,27 @@ def test_nobody_computes_a_proof_for_a_stranger(ground: Ground) -> None:
             first.receive()
 
 
-def test_a_frame_before_the_proof_goes_nowhere(ground: Ground) -> None:
+def test_a_frame_before_the_proof_goes_nowhere(scene: AttackScene) -> None:
     """The attack stands right behind the name, where a hasty gateway would pass it on."""
     halt = b"\0\0\0\x10\x83D\0" + bytes(13)
-    with socket.create_connection(ground.address, 5) as sock:
+    with socket.create_connection(scene.address, 5) as sock:
         name = name_message(OPEN.encode())
         sock.sendall(len(name).to_bytes(2) + name + halt * 10)
         with pytest.raises(ConnectionError):
             read_exactly(sock, 1000)
-    assert ground.alive()
+    assert scene.alive()
 
 
-def test_a_cookie_for_any_name_is_not_one_for_any_number_of_names(ground: Ground) -> None:
+def test_a_cookie_for_any_name_is_not_one_for_any_number_of_names(scene: AttackScene) -> None:
     """A peer that a glob lets in connects under one new name after the other; each is an atom in the guarded node."""
     connected = 0
     for number in range(12):
         with suppress(HandshakeFailed):
-            hostile.Node(f"tool{number}@127.0.0.1", COOKIE.encode(), HIDDEN).connect(ground.address).sock.close()
+            raw_peer.RawPeer(f"tool{number}@127.0.0.1", COOKIE.encode(), HIDDEN).connect(scene.address).sock.close()
             connected += 1
     assert connected == 5
-    assert ground.told("limit:new_atoms")
-    hostile.Node("tool0@127.0.0.1", COOKIE.encode(), HIDDEN).connect(ground.address).sock.close()
+    assert scene.told("limit:new_atoms")
+    raw_peer.RawPeer("tool0@127.0.0.1", COOKIE.encode(), HIDDEN).connect(scene.address).sock.close()
 
 
 REQUESTS = [
@@ -118,9 +118,9 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize("request_", REQUESTS)
-def test_epmd_reads_byte_by_byte(ground: Ground, request_: bytes) -> None:
+def test_epmd_reads_byte_by_byte(scene: AttackScene, request_: bytes) -> None:
     """The same answer, or none, for a request that comes in single bytes; peers get neither kill nor registration."""
-    address = ("127.0.0.2", ground.scene.epmd_port)
+    address = ("127.0.0.2", scene.scene.epmd_port)
     try:
         whole = epmd(request_, address)
     except ConnectionError:
@@ -134,12 +134,12 @@ def test_epmd_reads_byte_by_byte(ground: Ground, request_: bytes) -> None:
             while part := sock.recv(4096):
                 got += part
     assert got == whole
-    assert epmd_port("bar", address) == ground.address[1]
+    assert epmd_port("bar", address) == scene.address[1]
 
 
-def test_peers_register_nothing(ground: Ground) -> None:
+def test_peers_register_nothing(scene: AttackScene) -> None:
     """A registration under the guarded node's name, at the address for peers."""
     request = b"x" + struct.pack(">HBBHHH", 6666, 77, 0, 6, 5, 3) + b"bar\0\0"
     with suppress(ConnectionError):
-        assert epmd(request, ("127.0.0.2", ground.scene.epmd_port)) == b""
-    assert ground.address[1] != 6666
+        assert epmd(request, ("127.0.0.2", scene.scene.epmd_port)) == b""
+    assert scene.address[1] != 6666

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from distwall.audit import AuditLog, Event
-from tests.audit.until import until
+from tests.support.waiting import eventually
 
 
 def _run(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -40,7 +40,7 @@ def test_events_reach_the_file_by_themselves(tmp_path: Path) -> None:
         log = AuditLog(tmp_path / "log")
         log.record("start", guards=["bar@h"])
         log.record("stop")
-        await until(lambda: len(_lines(tmp_path / "log")) == 2)
+        await eventually(lambda: len(_lines(tmp_path / "log")) == 2)
         await log.close()
 
     _run(scenario())
@@ -100,7 +100,7 @@ def test_a_full_disk_is_told_once_and_nothing_is_lost(tmp_path: Path, monkeypatc
         assert not await log.flush()
         assert log.trouble == "No space left on device"
         disk.on = False
-        await until(lambda: log.trouble is None)
+        await eventually(lambda: log.trouble is None)
         await log.close()
 
     _run(scenario())
@@ -126,7 +126,7 @@ def test_what_waits_is_bounded_and_the_lost_are_counted(tmp_path: Path, monkeypa
             log.record("x", number=number)
         assert log.trouble is not None
         disk.on = False
-        await until(lambda: log.trouble is None)
+        await eventually(lambda: log.trouble is None)
         await log.close()
 
     _run(scenario())

@@ -9,12 +9,12 @@ import pytest
 from distwall.audit.anchor import Anchor, AnchorFile
 from distwall.audit.chain import Seal, parse
 from distwall.audit.verify import log_files, verify
-from tests.audit.logs import lines, write
+from tests.support.audit_logs import log_lines, write_log
 
 
 def recovered(path: Path) -> list[tuple[str, int]]:
     """What was noted, and how many bytes were no line."""
-    found = [line.event() for line in map(parse, lines(path)) if line and line.kind == "audit_recovered"]
+    found = [line.event() for line in map(parse, log_lines(path)) if line and line.kind == "audit_recovered"]
     return [(event["reason"], event["torn_bytes"]) for event in found]
 
 
@@ -24,22 +24,22 @@ def findings(path: Path) -> list[str]:
 
 def test_an_ordinary_end_needs_no_word(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    write(path, ["x"])
-    write(path, ["x"])
+    write_log(path, ["x"])
+    write_log(path, ["x"])
     assert recovered(path) == []
-    assert [line.seq for line in map(parse, lines(path)) if line] == [1, 2]
+    assert [line.seq for line in map(parse, log_lines(path)) if line] == [1, 2]
 
 
 @pytest.mark.parametrize("torn", [b'{"v":1,', b"\0\0\0", b'{"half":"line"}\n\n\0', b"\n"])
 def test_what_is_torn_stays_and_is_noted(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "log"
-    write(path, ["x"] * 3)
+    write_log(path, ["x"] * 3)
     path.write_bytes(path.read_bytes() + torn)
-    write(path, ["x"])
+    write_log(path, ["x"])
     assert torn in path.read_bytes()
     assert recovered(path) == [("torn", len(torn) + (not torn.endswith(b"\n")))]
     assert findings(path) == []
-    write(path, ["x"])
+    write_log(path, ["x"])
     assert len(recovered(path)) == 1
     path.write_bytes(path.read_bytes().replace(torn, b"?" + torn, 1))
     assert findings(path) != []
@@ -47,33 +47,33 @@ def test_what_is_torn_stays_and_is_noted(tmp_path: Path, torn: bytes) -> None:
 
 def test_only_the_line_end_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    write(path, ["x"] * 3)
+    write_log(path, ["x"] * 3)
     path.write_bytes(path.read_bytes()[:-1])
-    write(path, ["x"])
+    write_log(path, ["x"])
     assert recovered(path) == []
     assert findings(path) == []
-    assert len(lines(path)) == 4
+    assert len(log_lines(path)) == 4
 
 
 def test_lines_that_were_not_anchored(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    write(path, ["x"] * 3)
-    third = parse(lines(path)[1])
+    write_log(path, ["x"] * 3)
+    third = parse(log_lines(path)[1])
     assert third is not None
     head = AnchorFile(path, Seal())
     head.write(Anchor(2, third.hash))
     head.close()
     assert "distwall was killed before it could anchor" in findings(path)[0]
-    write(path, ["x"])
+    write_log(path, ["x"])
     assert recovered(path) == [("unanchored", 0)]
     assert findings(path) == []
 
 
 def test_a_cut_end_stays_missing(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    write(path, ["x"] * 5)
-    path.write_bytes(b"".join(lines(path)[:3]))
-    write(path, ["x"])
+    write_log(path, ["x"] * 5)
+    path.write_bytes(b"".join(log_lines(path)[:3]))
+    write_log(path, ["x"])
     assert recovered(path) == [("cut", 0)]
     assert findings(path) == [
         "distwall found the log like this when it started: the log ends with line 3, and had 5",
@@ -83,21 +83,21 @@ def test_a_cut_end_stays_missing(tmp_path: Path) -> None:
 
 def test_a_log_that_is_gone_stays_missing(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    write(path, ["x"] * 5)
+    write_log(path, ["x"] * 5)
     path.unlink()
-    write(path, ["x"])
+    write_log(path, ["x"])
     assert findings(path) == ["lines 1 to 5 are missing before it"]
 
 
 def test_another_last_line_is_found(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    write(path, ["x"] * 2)
-    first, _ = lines(path)
+    write_log(path, ["x"] * 2)
+    first, _ = log_lines(path)
     before = parse(first)
     assert before is not None
     made, _ = Seal().line(b'{"v":1,"seq":2,"time":"","event":"y"}', before.link)
     path.write_bytes(first + made)
-    write(path, ["x"])
+    write_log(path, ["x"])
     assert recovered(path) == [("altered", 0)]
     assert len(findings(path)) == 2
 
@@ -105,7 +105,7 @@ def test_another_last_line_is_found(tmp_path: Path) -> None:
 def test_a_log_of_something_else(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"a log of\nanother kind\n")
-    write(path, ["x"])
+    write_log(path, ["x"])
     assert recovered(path) == [("unreadable", 22)]
     assert path.read_bytes().startswith(b"a log of\nanother kind\n")
     (finding,) = findings(path)
@@ -142,8 +142,8 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
             while path.stat().st_size < size + 20_000:
                 assert process.poll() is None
             process.kill()
-    write(path, ["stop"])
+    write_log(path, ["stop"])
     assert findings(path) == []
-    seqs = [line.seq for line in map(parse, lines(path)) if line]
+    seqs = [line.seq for line in map(parse, log_lines(path)) if line]
     assert seqs == list(range(1, len(seqs) + 1))
     assert {reason for reason, _ in recovered(path)} <= {"torn", "unanchored"}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from distwall.audit.chain import Link, Seal, parse
 from distwall.audit.log_file import LogFile, Rotation, rotated
 from distwall.audit.verify import Report, log_files, verify
-from tests.audit.logs import lines, write
+from tests.support.audit_logs import log_lines, write_log
 
 KEY = b"a key of the tests' own"
 
@@ -31,7 +31,7 @@ def told(path: Path, **more: Any) -> list[str]:
 def test_a_log_is_whole_over_restarts_and_rotations(tmp_path: Path, key: bytes | None) -> None:
     path = tmp_path / "log"
     for _ in range(3):
-        write(path, ["start", "x", "x", "stop"], key=key, rotation=Rotation(size=600))
+        write_log(path, ["start", "x", "x", "stop"], key=key, rotation=Rotation(size=600))
     report = check(path, key=key)
     assert report.ok, report.findings
     assert (report.lines, report.first) == (12, 1)
@@ -43,11 +43,11 @@ def test_a_log_is_whole_over_restarts_and_rotations(tmp_path: Path, key: bytes |
 
 def test_files_are_named_after_their_first_line_and_the_oldest_go(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    write(path, ["x"] * 20, rotation=Rotation(size=300, keep=2))
+    write_log(path, ["x"] * 20, rotation=Rotation(size=300, keep=2))
     kept = rotated(path)
     assert len(kept) == 2
     for each in kept:
-        first = parse(lines(each)[0])
+        first = parse(log_lines(each)[0])
         assert first is not None
         assert each.name == f"log.{first.seq:012}"
     report = check(path)
@@ -61,18 +61,18 @@ def test_files_are_named_after_their_first_line_and_the_oldest_go(tmp_path: Path
 
 def test_files_are_rotated_by_age(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    write(path, ["x"] * 3, rotation=Rotation(age=timedelta(0)))
+    write_log(path, ["x"] * 3, rotation=Rotation(age=timedelta(0)))
     assert len(rotated(path)) == 2
-    write(path, ["x"] * 3, rotation=Rotation(age=timedelta(days=1)))
+    write_log(path, ["x"] * 3, rotation=Rotation(age=timedelta(days=1)))
     assert len(rotated(path)) == 2
     assert check(path).ok
 
 
 def test_somebody_else_may_rotate(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    write(path, ["x", "x"])
+    write_log(path, ["x", "x"])
     path.rename(tmp_path / "log.1")
-    write(path, ["x"])
+    write_log(path, ["x"])
     (tmp_path / "log.1.gz").write_bytes(gzip.compress((tmp_path / "log.1").read_bytes()))
     for older in ("log.1", "log.1.gz"):
         assert verify([path, tmp_path / older], log=path).ok
@@ -81,7 +81,7 @@ def test_somebody_else_may_rotate(tmp_path: Path) -> None:
 
 def test_with_a_key_nobody_else_can_make_the_chain(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    write(path, ["x", "x"], key=KEY)
+    write_log(path, ["x", "x"], key=KEY)
     assert [finding.what for finding in check(path, key=b"another").findings][:2] == [
         "was changed, or sealed with another key",
         "was changed: its hash does not fit",
@@ -92,8 +92,8 @@ def test_with_a_key_nobody_else_can_make_the_chain(tmp_path: Path) -> None:
 
 def test_each_finding_says_where(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    write(path, ["x"] * 6)
-    whole = lines(path)
+    write_log(path, ["x"] * 6)
+    whole = log_lines(path)
 
     def having(new: list[bytes]) -> list[str]:
         path.write_bytes(b"".join(new))
@@ -121,8 +121,8 @@ def test_each_finding_says_where(tmp_path: Path) -> None:
 
 def test_added_lines_are_found_even_if_their_hashes_fit(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    write(path, ["x"] * 3)
-    last = parse(lines(path)[-1])
+    write_log(path, ["x"] * 3)
+    last = parse(log_lines(path)[-1])
     assert last is not None
     more, _ = Seal().line(b'{"v":1,"seq":4,"time":"","event":"x"}', last.link)
     path.write_bytes(path.read_bytes() + more)
@@ -132,15 +132,15 @@ def test_added_lines_are_found_even_if_their_hashes_fit(tmp_path: Path) -> None:
 
 def test_a_line_that_was_noted_elsewhere_has_to_be_there(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    write(path, ["x"] * 3)
+    write_log(path, ["x"] * 3)
     noted = check(path).last
     assert noted is not None
-    write(path, ["x"] * 3)
+    write_log(path, ["x"] * 3)
     assert check(path, anchors=[noted]).ok
     # A log that was made anew, anchor and all.
     for each in (path, tmp_path / "log.head"):
         each.unlink()
-    write(path, ["y"] * 6)
+    write_log(path, ["y"] * 6)
     assert told(path) == []
     assert told(path, anchors=[noted]) == ["log: line 3 is not the one that was anchored"]
     assert told(path, anchors=[Link(9, "0" * 64)]) == ["log: the end is missing: lines 7 to 9 are not there"]
@@ -148,9 +148,9 @@ def test_a_line_that_was_noted_elsewhere_has_to_be_there(tmp_path: Path) -> None
 
 def test_a_part_of_a_log(tmp_path: Path) -> None:
     path = tmp_path / "log"
-    write(path, ["x"] * 6)
+    write_log(path, ["x"] * 6)
     part = tmp_path / "part"
-    part.write_bytes(b"".join(lines(path)[3:]))
+    part.write_bytes(b"".join(log_lines(path)[3:]))
     assert not verify([part]).ok
     (finding,) = verify([part], start=4).findings
     assert finding.what == "nothing says how far the log goes; give --head SEQ:HASH"
@@ -163,7 +163,7 @@ def test_a_part_of_a_log(tmp_path: Path) -> None:
 class TestHead:
     def _log(self, tmp_path: Path) -> Path:
         path = tmp_path / "log"
-        write(path, ["x"] * 2)
+        write_log(path, ["x"] * 2)
         return path
 
     def test_one_that_is_gone(self, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ class TestHead:
         (tmp_path / "log.head").unlink()
         assert told(path) == ["log.head: is not there, so nothing says how far the log goes"]
         # To start distwall again doesn't hide it.
-        write(path, ["x"])
+        write_log(path, ["x"])
         assert told(path) == [
             "log:3: distwall found the log like this when it started: FILE.head is not there or can't be read"
         ]
@@ -189,8 +189,8 @@ class TestHead:
     @pytest.mark.parametrize("key", [None, KEY])
     def test_without_the_key_no_other_can_be_made(self, tmp_path: Path, key: bytes | None) -> None:
         path = tmp_path / "log"
-        write(path, ["x"] * 4, key=key)
-        kept = lines(path)[:2]
+        write_log(path, ["x"] * 4, key=key)
+        kept = log_lines(path)[:2]
         path.write_bytes(b"".join(kept))
         last = parse(kept[-1])
         assert last is not None
@@ -243,12 +243,12 @@ def _edits(data: st.DataObject, text: bytes) -> bytes:
 def valid(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes | None]:
     """A log in several files, with a line that a crash has cut."""
     path = tmp_path_factory.mktemp("valid") / "log"
-    write(path, ["x"] * 5, key=request.param, rotation=Rotation(size=700))
+    write_log(path, ["x"] * 5, key=request.param, rotation=Rotation(size=700))
     # Killed in the middle of a line.
     file = LogFile(path, Seal(request.param))
     file._append(b'{"v":1,"seq":6,"ti') if file.recovery is None else None
     file.close()
-    write(path, ["x"] * 6, key=request.param, rotation=Rotation(size=900))
+    write_log(path, ["x"] * 6, key=request.param, rotation=Rotation(size=900))
     assert check(path, key=request.param).ok
     assert check(path, key=request.param).notes
     return path, request.param

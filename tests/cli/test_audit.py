@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.audit.logs import lines, write
-from tests.cli.running import ENV, Commands, policy, running
+from tests.support.audit_logs import log_lines, write_log
+from tests.support.command_line import ENV, Commands, running_distwall, write_policy
 
 
 @pytest.fixture(autouse=True)
@@ -24,12 +24,12 @@ def distwall(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     (tmp_path / "key").write_text("a key of 32 bytes or even more..\n")
     (tmp_path / "key").chmod(0o600)
     top = '[audit]\nfile = "log"\nkey_file = "key"\nrotate_size = "1kB"\nrotate_age = "30d"\nkeep = 50\n'
-    return Commands(policy(tmp_path, top=top), capsys)
+    return Commands(write_policy(tmp_path, top=top), capsys)
 
 
 def test_a_real_log(tmp_path: Path, distwall: Commands) -> None:
     for _ in range(2):
-        with running(distwall.config) as process:
+        with running_distwall(distwall.config) as process:
             assert distwall("set-filter", "foo@h", "link", "deny").code == 0
             # While it runs, too.
             assert distwall("audit", "verify").code == 0
@@ -63,7 +63,7 @@ def test_tail_follows_through_rotations(tmp_path: Path, distwall: Commands) -> N
     from distwall.audit import Rotation
 
     log = tmp_path / "log"
-    write(log, ["one"])
+    write_log(log, ["one"])
     with subprocess.Popen(
         [sys.executable, "-m", "distwall", "audit", "tail", "-f", "-o", "json", "--config", str(distwall.config)],
         stdout=subprocess.PIPE,
@@ -72,7 +72,7 @@ def test_tail_follows_through_rotations(tmp_path: Path, distwall: Commands) -> N
         assert tail.stdout is not None
         assert json.loads(tail.stdout.readline())["event"] == "one"
         for _ in range(3):
-            write(log, ["x"] * 4, rotation=Rotation(size=500))
+            write_log(log, ["x"] * 4, rotation=Rotation(size=500))
         seqs = [json.loads(tail.stdout.readline())["seq"] for _ in range(12)]
         tail.kill()
     assert seqs == list(range(2, 14))
@@ -97,7 +97,7 @@ def test_wrong_usage(distwall: Commands, args: list[str], code: int, said: str) 
 
 def test_what_can_be_wrong_with_the_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     top = '[audit]\nkey_env = "NONE"\nrotate_size = "big"\nrotate_age = "1 day"\nkeep = 0\n'
-    told = Commands(policy(tmp_path, top=top), capsys)("check", str(tmp_path / "distwall.toml"), config=False)
+    told = Commands(write_policy(tmp_path, top=top), capsys)("check", str(tmp_path / "distwall.toml"), config=False)
     assert told.code == 2
     for what in ("that `key_env` names is not set", "`big` is not a size", "`1 day` is not a span", "`keep` is 0"):
         assert what in told.error
@@ -106,7 +106,7 @@ def test_what_can_be_wrong_with_the_settings(tmp_path: Path, capsys: pytest.Capt
 def test_one_line_of_the_log_can_be_checked_by_hand(tmp_path: Path) -> None:
     """As docs/audit.md says."""
     log = tmp_path / "log"
-    write(log, ["one", "two"])
+    write_log(log, ["one", "two"])
     script = """tail -1 "$1" | sed 's/,"hash":"[0-9a-f]*"}$//' | tr -d '\\n' | sha256sum"""
     done = subprocess.run(["sh", "-c", script, "sh", str(log)], capture_output=True, text=True, check=True)
-    assert done.stdout.split()[0] == json.loads(lines(log)[-1])["hash"]
+    assert done.stdout.split()[0] == json.loads(log_lines(log)[-1])["hash"]

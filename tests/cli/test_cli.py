@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from distwall import __version__
 from distwall.cli import main
-from tests.policy.texts import GUARD, peer
+from tests.support.policies import GUARD, peer
 
 Captured = pytest.CaptureFixture[str]
 

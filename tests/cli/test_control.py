@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import ENV, Commands, free_port, policy, running
+from tests.support.command_line import ENV, Commands, free_port, running_distwall, write_policy
 
 ME = f"unix:{getpass.getuser()}"
 
@@ -22,8 +22,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_command_over_the_socket(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    distwall = Commands(policy(tmp_path), capsys)
-    with running(distwall.config):
+    distwall = Commands(write_policy(tmp_path), capsys)
+    with running_distwall(distwall.config):
         for args, said in (
             (["set-filter", "foo@h", "link", "accept"], "foo@h: accept link, before: deny"),
             (
@@ -84,8 +84,8 @@ def test_over_tcp_with_a_token(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    distwall = Commands(policy(tmp_path, top=f'[control]\nhttp = "{url[7:]}"\n'), capsys)
-    with running(distwall.config) as process:
+    distwall = Commands(write_policy(tmp_path, top=f'[control]\nhttp = "{url[7:]}"\n'), capsys)
+    with running_distwall(distwall.config) as process:
         told = distwall("token", "create", "--role", "operate", "--for", "1h", "--name", "ci")
         assert told.error.startswith("ci: operate until 2")
         token = told.out.strip()
@@ -119,10 +119,10 @@ def test_over_tcp_with_a_token(
 
 
 def test_what_is_in_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    distwall = Commands(policy(tmp_path, more='rules = ["deny *"]'), capsys)
+    distwall = Commands(write_policy(tmp_path, more='rules = ["deny *"]'), capsys)
     other = tmp_path / "other.toml"
     other.write_text(distwall.config.read_text().replace('"deny *"', '"deny *", "accept link"'))
-    with running(distwall.config):
+    with running_distwall(distwall.config):
         before = dict(line.split(maxsplit=1) for line in distwall("policy").out.splitlines())
         assert before["file"] == str(distwall.config)
         distwall("set-filter", "foo@h", "link", "accept", "--persist")
@@ -138,10 +138,10 @@ def test_what_is_in_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_shadow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    distwall = Commands(policy(tmp_path, more='rules = ["deny *"]'), capsys)
+    distwall = Commands(write_policy(tmp_path, more='rules = ["deny *"]'), capsys)
     other = tmp_path / "other.toml"
     other.write_text(distwall.config.read_text().replace('"deny *"', '"accept *"'))
-    with running(distwall.config, "--shadow", str(other)):
+    with running_distwall(distwall.config, "--shadow", str(other)):
         revision = distwall("shadow", "show").out.split()[1].rstrip(":")
         assert distwall("shadow", "set", str(other)).out.startswith(f"revision {revision} is the shadow policy; ")
         assert distwall("test-filter", "foo@h", "link").out == "deny\n"
@@ -156,9 +156,9 @@ def test_shadow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_tokens_for_peers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    distwall = Commands(policy(tmp_path), capsys)
+    distwall = Commands(write_policy(tmp_path), capsys)
     ask = ["token", "access", "foo@h", "admin", "--for", "15m", "--reason", "ticket 7"]
-    with running(distwall.config):
+    with running_distwall(distwall.config):
         told = distwall(*ask)
         token = told.out.strip()
         assert len(token.split(".")) == 3
@@ -185,24 +185,24 @@ def test_tokens_for_peers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_tokens_that_make_no_sense(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], args: list[str], said: str
 ) -> None:
-    told = Commands(policy(tmp_path), capsys)("token", "create", *args)
+    told = Commands(write_policy(tmp_path), capsys)("token", "create", *args)
     assert (told.code, told.error) == (2, f"distwall: {said}\n")
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nonsense", "http://[", "ftp://127.0.0.1"])
 def test_nobody_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str) -> None:
-    told = Commands(policy(tmp_path), capsys)("peers", "--url", url)
+    told = Commands(write_policy(tmp_path), capsys)("peers", "--url", url)
     assert told.code == 1
     assert "no usable answer" in told.error
     assert len(told.error.splitlines()) == 1
 
 
 def test_another_policy_on_trial(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    distwall = Commands(policy(tmp_path, more='rules = ["deny *"]'), capsys)
+    distwall = Commands(write_policy(tmp_path, more='rules = ["deny *"]'), capsys)
     before = distwall.config.read_text()
     other = tmp_path / "other.toml"
     other.write_text(before.replace('"deny *"', '"deny *", "accept link"'))
-    with running(distwall.config):
+    with running_distwall(distwall.config):
         told = distwall("apply", str(other), "--confirm-within", "10m")
         assert (told.code, told.out) == (0, "+peer foo@*: accept link\n")
         assert told.error.endswith("is in force for 10m: 1 change; distwall confirm keeps it\n")

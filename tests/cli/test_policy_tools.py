@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from distwall.cli.app import main
-from tests.policy.texts import ENV, GUARD, peer
+from tests.support.policies import ENV, GUARD, peer
 
 Captured = pytest.CaptureFixture[str]
 POLICY = GUARD + peer(rules='["reject *", "accept  reg_send a", "accept monitor a", "deny send when {a,_}"]')

@@ -14,11 +14,11 @@ from distwall.audit import AuditLog, Event
 from distwall.control import ChannelHandle, Firewall, RefusedChannelError, StateFile
 from distwall.control.statistics import PeerCounters
 from distwall.policy import Policy
-from tests.audit.until import until
-from tests.policy.texts import peer, policy, with_rules
+from tests.support.policies import peer, policy, with_rules
+from tests.support.waiting import eventually
 
 
-class Scene:
+class FirewallScene:
     """A firewall whose events are kept in a list."""
 
     def __init__(self, tmp_path: Path, made: Policy, state: StateFile | None = None) -> None:
@@ -54,11 +54,11 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path, with_rules(["accept link", "deny *"]))
+def scene(tmp_path: Path) -> FirewallScene:
+    return FirewallScene(tmp_path, with_rules(["accept link", "deny *"]))
 
 
-def test_a_channel_comes_and_goes(scene: Scene) -> None:
+def test_a_channel_comes_and_goes(scene: FirewallScene) -> None:
     handle = scene.open()
     (info,) = scene.firewall.peers()
     assert (info.peer, info.guard, info.entry, info.source, info.visible) == (
@@ -77,14 +77,14 @@ def test_a_channel_comes_and_goes(scene: Scene) -> None:
     assert scene.events[1]["folded"] == 0
 
 
-def test_channels_are_listed_in_order(scene: Scene) -> None:
+def test_channels_are_listed_in_order(scene: FirewallScene) -> None:
     for name in ("foo@z", "foo@a"):
         scene.open(name)
     assert [info.peer for info in scene.firewall.peers()] == ["foo@a", "foo@z"]
     json.dumps([info.to_json() for info in scene.firewall.peers()])
 
 
-def test_a_refused_command_names_its_rule(scene: Scene) -> None:
+def test_a_refused_command_names_its_rule(scene: FirewallScene) -> None:
     handle = scene.open()
     deny = scene.policy.rules[1]
     handle.record(
@@ -111,14 +111,14 @@ def test_a_refused_command_names_its_rule(scene: Scene) -> None:
     assert (scene.events[2]["rule"], scene.events[2]["reason"]) == (None, "spoofed")
 
 
-def test_statistics_have_the_shape_of_the_vms(scene: Scene) -> None:
+def test_statistics_have_the_shape_of_the_vms(scene: FirewallScene) -> None:
     for statistics in (scene.firewall.statistics(), scene.firewall.statistics("never@seen")):
         assert list(statistics) == ["inbound", "outbound"]
         assert tuple(statistics["inbound"]) == COMMANDS
         assert statistics["inbound"]["link"] == {"accept": 0, "deny": 0, "drop": 0}
 
 
-def test_counters_outlive_connections(scene: Scene) -> None:
+def test_counters_outlive_connections(scene: FirewallScene) -> None:
     handle = scene.open()
     handle.closed("")
     assert scene.firewall.knows("foo@h")
@@ -160,7 +160,7 @@ def test_budgets_belong_to_an_entry_and_an_incarnation(tmp_path: Path, monkeypat
             budgets.append(budget)
 
     monkeypatch.setattr("distwall.control.channels.Channel", FakeChannel)
-    scene = Scene(tmp_path, policy(peer("foo@*") + peer("qux@*")))
+    scene = FirewallScene(tmp_path, policy(peer("foo@*") + peer("qux@*")))
     scene.open("foo@a")
     scene.open("foo@b")
     scene.open("qux@a")
@@ -179,14 +179,14 @@ def test_limits_and_compiled_rules_reach_the_channel(tmp_path: Path, monkeypatch
             given.update(arguments)
 
     monkeypatch.setattr("distwall.control.channels.Channel", FakeChannel)
-    scene = Scene(tmp_path, policy(peer(more="limits = { new_atoms = 5 }")))
+    scene = FirewallScene(tmp_path, policy(peer(more="limits = { new_atoms = 5 }")))
     scene.open()
     assert given["limits"] == {"new_atoms": 5}
     entry = scene.policy.entries[0]
     assert given["policy"] is scene.firewall.rulebook.judgement(entry, "foo@h", "bar@127.0.0.2").core
 
 
-def test_a_flood_of_refusals_is_folded(scene: Scene) -> None:
+def test_a_flood_of_refusals_is_folded(scene: FirewallScene) -> None:
     async def scenario() -> None:
         for _ in range(30):
             scene.firewall.refused(source="10.0.0.1", peer="x@h", guard=None, reason="bad_cookie")
@@ -200,31 +200,31 @@ def test_a_flood_of_refusals_is_folded(scene: Scene) -> None:
     assert len(scene.events) == 7
 
 
-def test_the_folded_come_out_by_themselves(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folded_come_out_by_themselves(scene: FirewallScene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distwall.audit.flood_limiter.FloodLimiter.WINDOW", 0.05)
 
     async def scenario() -> None:
         for _ in range(20):
             scene.firewall.notice("epmd_refused", source="10.0.0.1", reason="kill")
-        await until(lambda: sum(1 + event["folded"] for event in scene.events) == 20)
+        await eventually(lambda: sum(1 + event["folded"] for event in scene.events) == 20)
         await scene.audit.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 10))
     assert len(scene.events) == 6
 
 
-def test_notices_are_events(scene: Scene) -> None:
+def test_notices_are_events(scene: FirewallScene) -> None:
     scene.firewall.notice("register", guard="bar", port=4711, listening=None)
     assert (scene.events[0]["event"], scene.events[0]["port"]) == ("register", 4711)
 
 
 class TestFullDisk:
-    def _scene(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_full: str) -> Scene:
+    def _scene(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_full: str) -> FirewallScene:
         def fail(_fd: int, _data: bytes) -> int:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr("distwall.audit.log_file.os.write", fail)
-        return Scene(tmp_path, policy(f'[audit]\non_full = "{on_full}"\n' + peer()))
+        return FirewallScene(tmp_path, policy(f'[audit]\non_full = "{on_full}"\n' + peer()))
 
     def test_deny_closes_what_is_open_and_opens_no_more(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         scene = self._scene(tmp_path, monkeypatch, "deny")

@@ -13,10 +13,10 @@ import pytest
 from distwall._core import COMMANDS
 from distwall.control import Firewall
 from distwall.http_api.client import CallError, Client
-from tests.cli.running import ENV, Commands, policy, running
-from tests.control.test_firewall import Scene
-from tests.policy.texts import peer
-from tests.policy.texts import policy as made
+from tests.control.test_firewall import FirewallScene
+from tests.support.command_line import ENV, Commands, running_distwall, write_policy
+from tests.support.policies import peer
+from tests.support.policies import policy as made
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "erlang.md").read_text()
 BLOCKS = re.findall(r"^```erl\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -63,7 +63,7 @@ def follow(call: Call) -> None:
 
 
 def test_from_python(tmp_path: Path) -> None:
-    firewall: Firewall = Scene(tmp_path, made(peer(NODE, rules='["accept *"]'))).firewall
+    firewall: Firewall = FirewallScene(tmp_path, made(peer(NODE, rules='["accept *"]'))).firewall
     follow(lambda name, arguments: getattr(firewall, name)(*arguments))
     statistics = firewall.statistics()
     assert list(statistics["inbound"]) == list(COMMANDS)
@@ -76,8 +76,8 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name, value in ENV.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("DISTWALL_URL", raising=False)
-    path = policy(tmp_path, more='rules = ["accept *"]')
-    with running(path):
+    path = write_policy(tmp_path, more='rules = ["accept *"]')
+    with running_distwall(path):
         yield path
 
 

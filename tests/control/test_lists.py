@@ -13,7 +13,7 @@ from distwall.control import BadCallError, Firewall
 from distwall.control.channel import ChannelHandle
 from distwall.policy import loads
 from distwall.policy.language.times import show_time, utc_now
-from tests.audit.until import until
+from tests.support.waiting import eventually
 
 GUARD = '[guard]\nnodes = ["bar@h"]\ncookie = "cluster"\n'
 ENTRY = '[[peers]]\nnode = "foo@h"\ncookie = "foo"\n'
@@ -109,7 +109,7 @@ def test_what_ends_ends_on_open_channels(  # noqa: PLR0917
         assert state() == before
         for module in ("distwall.control.firewall", "distwall.control.rulebook", "distwall.policy.language.ranking"):
             monkeypatch.setattr(f"{module}.utc_now", lambda: end)
-        await until(lambda: state() == after)
+        await eventually(lambda: state() == after)
         firewall.close()
 
     asyncio.run(play())

@@ -12,7 +12,7 @@ from distwall.audit import AuditLog, Event
 from distwall.control import ControlError, Firewall
 from distwall.control.reload import Reloader
 from distwall.policy import load
-from tests.audit.until import until
+from tests.support.waiting import eventually
 
 FOO = "foo@h"
 TEXT = """
@@ -30,7 +30,7 @@ rules = ["deny *"]
 OPEN = TEXT.replace('"deny *"', '"deny *", "accept link"')
 
 
-class Ground:
+class ReloadScene:
     """A firewall with its file, and one open channel."""
 
     def __init__(self, folder: Path) -> None:
@@ -63,10 +63,10 @@ class Ground:
         return [event for event in self.events if event["event"] == kind]
 
     async def until(self, what: Callable[[], Any]) -> None:
-        await until(what)
+        await eventually(what)
 
 
-Story = Callable[[Ground], Awaitable[None]]
+Story = Callable[[ReloadScene], Awaitable[None]]
 
 
 @pytest.fixture
@@ -77,15 +77,15 @@ def play(tmp_path: Path) -> Callable[[Story], None]:
 
     def run(story: Story) -> None:
         async def main() -> None:
-            ground = Ground(tmp_path)
-            ground.reloader.start()
+            scene = ReloadScene(tmp_path)
+            scene.reloader.start()
             # The watcher is another thread, which takes a moment.
             await asyncio.sleep(0.3)
             try:
-                await story(ground)
+                await story(scene)
             finally:
-                await ground.reloader.close()
-                ground.firewall.close()
+                await scene.reloader.close()
+                scene.firewall.close()
 
         asyncio.run(main())
 
@@ -96,13 +96,13 @@ Play = Callable[[Story], None]
 
 
 def test_a_changed_file_is_in_force_at_once(play: Play) -> None:
-    async def story(ground: Ground) -> None:
-        assert ground.verdict() == "deny"
-        ground.file.write_text(OPEN)
-        await ground.until(lambda: ground.verdict() == "accept")
-        (told,) = ground.told("policy_changed")
+    async def story(scene: ReloadScene) -> None:
+        assert scene.verdict() == "deny"
+        scene.file.write_text(OPEN)
+        await scene.until(lambda: scene.verdict() == "accept")
+        (told,) = scene.told("policy_changed")
         assert told["changes"] == ["+peer foo@*: accept link"]
-        assert ground.closed == []
+        assert scene.closed == []
 
     play(story)
 
@@ -116,7 +116,7 @@ def test_a_changed_file_is_in_force_at_once(play: Play) -> None:
     ],
 )
 def test_changed_limits_reach_open_channels(play: Play, more: str, given: tuple[dict[str, int], bool]) -> None:
-    async def story(ground: Ground) -> None:
+    async def story(scene: ReloadScene) -> None:
         kept: list[tuple[dict[str, int], bool]] = []
 
         class Core:
@@ -132,13 +132,13 @@ def test_changed_limits_reach_open_channels(play: Play, more: str, given: tuple[
             def __getattr__(self, name: str) -> Any:
                 return getattr(self._core, name)
 
-        ground.handle.core = Core(ground.handle.core)  # type: ignore[assignment]  # it passes the rest on
-        ground.reloader.apply(TEXT + more)
+        scene.handle.core = Core(scene.handle.core)  # type: ignore[assignment]  # it passes the rest on
+        scene.reloader.apply(TEXT + more)
         assert kept == [given]
-        assert ground.closed == []
-        ground.reloader.apply(TEXT.replace('"deny *"', '"deny *", "accept link"') + more)
+        assert scene.closed == []
+        scene.reloader.apply(TEXT.replace('"deny *"', '"deny *", "accept link"') + more)
         assert len(kept) == 1, "the limits are the same"
-        ground.reloader.apply(TEXT)
+        scene.reloader.apply(TEXT)
         assert kept[1:] == [({}, False)]
 
     play(story)
@@ -146,19 +146,19 @@ def test_changed_limits_reach_open_channels(play: Play, more: str, given: tuple[
 
 @pytest.mark.parametrize("how", ["replaced", "removed first", "linked"])
 def test_editors_write_in_other_ways(play: Play, how: str) -> None:
-    async def story(ground: Ground) -> None:
-        beside = ground.file.with_name("other")
+    async def story(scene: ReloadScene) -> None:
+        beside = scene.file.with_name("other")
         beside.write_text(OPEN)
         if how == "linked":
-            ground.file.unlink()
-            ground.file.symlink_to(beside)
+            scene.file.unlink()
+            scene.file.symlink_to(beside)
         else:
             if how == "removed first":
-                ground.file.unlink()
-                await ground.until(lambda: ground.told("policy_refused"))
-                assert ground.verdict() == "deny"
-            beside.replace(ground.file)
-        await ground.until(lambda: ground.verdict() == "accept")
+                scene.file.unlink()
+                await scene.until(lambda: scene.told("policy_refused"))
+                assert scene.verdict() == "deny"
+            beside.replace(scene.file)
+        await scene.until(lambda: scene.verdict() == "accept")
 
     play(story)
 
@@ -175,13 +175,13 @@ def test_editors_write_in_other_ways(play: Play, how: str) -> None:
     ],
 )
 def test_what_is_wrong_is_refused_whole(play: Play, text: str, problem: str) -> None:
-    async def story(ground: Ground) -> None:
-        ground.file.write_text(text)
-        await ground.until(lambda: ground.told("policy_refused"))
-        assert any(problem in line for line in ground.told("policy_refused")[0]["problems"])
-        assert ground.verdict() == "deny"
-        ground.file.write_text(OPEN)
-        await ground.until(lambda: ground.verdict() == "accept")
+    async def story(scene: ReloadScene) -> None:
+        scene.file.write_text(text)
+        await scene.until(lambda: scene.told("policy_refused"))
+        assert any(problem in line for line in scene.told("policy_refused")[0]["problems"])
+        assert scene.verdict() == "deny"
+        scene.file.write_text(OPEN)
+        await scene.until(lambda: scene.verdict() == "accept")
 
     play(story)
 
@@ -195,10 +195,10 @@ def test_what_is_wrong_is_refused_whole(play: Play, text: str, problem: str) -> 
     ],
 )
 def test_channels_that_could_not_be_opened_now_are_closed(play: Play, old: str, new: str, why: str) -> None:
-    async def story(ground: Ground) -> None:
-        ground.file.write_text(TEXT.replace(old, new))
-        await ground.until(lambda: ground.closed)
-        assert why in ground.closed[0]
+    async def story(scene: ReloadScene) -> None:
+        scene.file.write_text(TEXT.replace(old, new))
+        await scene.until(lambda: scene.closed)
+        assert why in scene.closed[0]
 
     play(story)
 
@@ -206,108 +206,108 @@ def test_channels_that_could_not_be_opened_now_are_closed(play: Play, old: str, 
 def test_another_cookie_in_its_file(play: Play) -> None:
     """The text is the same; SIGHUP has it read again."""
 
-    async def story(ground: Ground) -> None:
-        (ground.file.parent / "foo.cookie").write_text("another-cookie")
-        ground.reloader.reload()
-        assert "its cookie is another one" in ground.closed[0]
-        (told,) = ground.told("policy_changed")
+    async def story(scene: ReloadScene) -> None:
+        (scene.file.parent / "foo.cookie").write_text("another-cookie")
+        scene.reloader.reload()
+        assert "its cookie is another one" in scene.closed[0]
+        (told,) = scene.told("policy_changed")
         assert told["changes"] == ["~ foo@*: cookie"]
-        assert "another-cookie" not in str(ground.events)
+        assert "another-cookie" not in str(scene.events)
 
     play(story)
 
 
 def test_a_table_that_is_granted_must_stay(play: Play) -> None:
-    async def story(ground: Ground) -> None:
-        ground.firewall.grant(FOO, "ops", 60, "a fix")
+    async def story(scene: ReloadScene) -> None:
+        scene.firewall.grant(FOO, "ops", 60, "a fix")
         without = TEXT.replace('[tables.ops]\nrules = ["accept exit2"]\n', "").replace('tables = ["ops"]\n', "")
         with pytest.raises(ControlError, match="in use for foo@h"):
-            ground.reloader.apply(without)
-        assert ground.verdict("exit2") == "accept"
-        ground.firewall.revoke(FOO, "ops")
-        ground.reloader.apply(without)
-        assert ground.verdict("exit2") == "deny"
+            scene.reloader.apply(without)
+        assert scene.verdict("exit2") == "accept"
+        scene.firewall.revoke(FOO, "ops")
+        scene.reloader.apply(without)
+        assert scene.verdict("exit2") == "deny"
 
     play(story)
 
 
 class TestTrial:
     def test_it_comes_back_by_itself(self, play: Play) -> None:
-        async def story(ground: Ground) -> None:
-            applied = ground.reloader.apply(OPEN, actor="ann", confirm_within=0.2)
+        async def story(scene: ReloadScene) -> None:
+            applied = scene.reloader.apply(OPEN, actor="ann", confirm_within=0.2)
             assert applied.changes == ["+peer foo@*: accept link"]
-            assert ground.verdict() == "accept"
-            assert ground.file.read_text() == TEXT, "the file is as it was until somebody confirms"
-            await ground.until(lambda: ground.verdict() == "deny")
-            assert ground.told("policy_rolled_back")[0]["reason"] == "not confirmed in time"
+            assert scene.verdict() == "accept"
+            assert scene.file.read_text() == TEXT, "the file is as it was until somebody confirms"
+            await scene.until(lambda: scene.verdict() == "deny")
+            assert scene.told("policy_rolled_back")[0]["reason"] == "not confirmed in time"
             with pytest.raises(ControlError, match="no policy is on trial"):
-                ground.reloader.confirm()
+                scene.reloader.confirm()
 
         play(story)
 
     def test_confirmed(self, play: Play) -> None:
-        async def story(ground: Ground) -> None:
-            ground.reloader.apply(OPEN, confirm_within=0.3)
-            ground.reloader.confirm(actor="ann")
-            assert ground.file.read_text() == OPEN
+        async def story(scene: ReloadScene) -> None:
+            scene.reloader.apply(OPEN, confirm_within=0.3)
+            scene.reloader.confirm(actor="ann")
+            assert scene.file.read_text() == OPEN
             await asyncio.sleep(0.6)
-            assert ground.verdict() == "accept"
-            assert not ground.told("policy_refused")
+            assert scene.verdict() == "accept"
+            assert not scene.told("policy_refused")
 
         play(story)
 
     def test_rolled_back_by_hand(self, play: Play) -> None:
-        async def story(ground: Ground) -> None:
-            ground.reloader.apply(OPEN, confirm_within=60)
-            ground.reloader.roll_back(actor="ann")
-            assert (ground.verdict(), ground.file.read_text()) == ("deny", TEXT)
+        async def story(scene: ReloadScene) -> None:
+            scene.reloader.apply(OPEN, confirm_within=60)
+            scene.reloader.roll_back(actor="ann")
+            assert (scene.verdict(), scene.file.read_text()) == ("deny", TEXT)
 
         play(story)
 
     def test_one_after_another_goes_back_to_what_was_confirmed(self, play: Play) -> None:
-        async def story(ground: Ground) -> None:
-            ground.reloader.apply(OPEN, confirm_within=60)
-            ground.reloader.apply(OPEN.replace("accept link", "accept unlink"), confirm_within=60)
-            ground.reloader.roll_back()
-            assert ground.reloader.text == TEXT
-            assert ground.verdict("unlink") == "deny"
+        async def story(scene: ReloadScene) -> None:
+            scene.reloader.apply(OPEN, confirm_within=60)
+            scene.reloader.apply(OPEN.replace("accept link", "accept unlink"), confirm_within=60)
+            scene.reloader.roll_back()
+            assert scene.reloader.text == TEXT
+            assert scene.verdict("unlink") == "deny"
 
         play(story)
 
     def test_a_change_of_the_file_ends_it(self, play: Play) -> None:
-        async def story(ground: Ground) -> None:
-            ground.reloader.apply(OPEN, confirm_within=60)
-            ground.file.write_text(TEXT + "\n")
-            await ground.until(lambda: ground.verdict() == "deny")
-            assert not ground.reloader.on_trial
+        async def story(scene: ReloadScene) -> None:
+            scene.reloader.apply(OPEN, confirm_within=60)
+            scene.file.write_text(TEXT + "\n")
+            await scene.until(lambda: scene.verdict() == "deny")
+            assert not scene.reloader.on_trial
 
         play(story)
 
     def test_a_stop_in_the_middle_leaves_the_file(self, play: Play) -> None:
-        async def story(ground: Ground) -> None:
-            ground.reloader.apply(OPEN, confirm_within=60)
-            await ground.reloader.close()
-            assert ground.file.read_text() == TEXT
+        async def story(scene: ReloadScene) -> None:
+            scene.reloader.apply(OPEN, confirm_within=60)
+            await scene.reloader.close()
+            assert scene.file.read_text() == TEXT
 
         play(story)
 
 
 def test_without_trial_the_file_is_replaced(play: Play) -> None:
-    async def story(ground: Ground) -> None:
-        mode = ground.file.stat().st_mode
-        ground.reloader.apply(OPEN)
-        assert (ground.file.read_text(), ground.file.stat().st_mode) == (OPEN, mode)
+    async def story(scene: ReloadScene) -> None:
+        mode = scene.file.stat().st_mode
+        scene.reloader.apply(OPEN)
+        assert (scene.file.read_text(), scene.file.stat().st_mode) == (OPEN, mode)
         await asyncio.sleep(0.4)
-        assert len(ground.told("policy_changed")) == 1
+        assert len(scene.told("policy_changed")) == 1
 
     play(story)
 
 
 def test_what_cannot_be_written_is_not_in_force(play: Play) -> None:
-    async def story(ground: Ground) -> None:
-        ground.file.with_name("distwall.toml.new").mkdir()
+    async def story(scene: ReloadScene) -> None:
+        scene.file.with_name("distwall.toml.new").mkdir()
         with pytest.raises(ControlError, match="can't be replaced"):
-            ground.reloader.apply(OPEN)
-        assert ground.verdict() == "deny"
+            scene.reloader.apply(OPEN)
+        assert scene.verdict() == "deny"
 
     play(story)

@@ -9,19 +9,19 @@ import pytest
 
 from distwall.control import BadCallError, ControlError, NotFoundError, StateFile, UnsafeStateError
 from distwall.control.firewall import GivenKey
-from tests.control.test_firewall import Scene
-from tests.policy.texts import peer, policy
+from tests.control.test_firewall import FirewallScene
+from tests.support.policies import peer, policy
 
 FOO = "foo@h"
 TABLES = '[tables.ops]\nrules = ["accept exit2", "accept reg_send ops"]\n'
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path, policy(TABLES + peer(rules=str(["deny *", "accept link", "accept reg_send open"]))))
+def scene(tmp_path: Path) -> FirewallScene:
+    return FirewallScene(tmp_path, policy(TABLES + peer(rules=str(["deny *", "accept link", "accept reg_send open"]))))
 
 
-def judged(scene: Scene, command: str, key: tuple[str, ...] | None = None, *, node: str = FOO) -> str:
+def judged(scene: FirewallScene, command: str, key: tuple[str, ...] | None = None, *, node: str = FOO) -> str:
     """What the core is given to judge an open channel by, and what the API says: they must agree."""
     (handle,) = [h for h in scene.firewall._channels if h.peer == node]
     found = handle._judgement.core.judge(command, key)
@@ -32,7 +32,7 @@ def judged(scene: Scene, command: str, key: tuple[str, ...] | None = None, *, no
 
 
 class TestFilters:
-    def test_the_guide_of_the_proposal(self, scene: Scene) -> None:
+    def test_the_guide_of_the_proposal(self, scene: FirewallScene) -> None:
         """Set, add, delete, test, as the proposal writes them."""
         firewall = scene.firewall
         scene.open()
@@ -51,33 +51,33 @@ class TestFilters:
         assert firewall.del_filter(FOO, "link") == "deny"
         assert judged(scene, "link") == "accept"
 
-    def test_what_the_file_says_is_not_deleted(self, scene: Scene) -> None:
+    def test_what_the_file_says_is_not_deleted(self, scene: FirewallScene) -> None:
         assert scene.firewall.del_filter(FOO, "reg_send", "open") == "accept"
         assert scene.firewall.test_filter(FOO, "reg_send", "open") == "accept"
 
-    def test_a_key_decides_before_a_command(self, scene: Scene) -> None:
+    def test_a_key_decides_before_a_command(self, scene: FirewallScene) -> None:
         """A rule of the file with a key is more specific than what is set for the command."""
         assert scene.firewall.set_filter(FOO, "reg_send", "drop") == "deny"
         assert scene.firewall.test_filter(FOO, "reg_send", "open") == "accept"
         assert scene.firewall.test_filter(FOO, "reg_send", "other") == "drop"
 
-    def test_run_time_comes_before_the_file_among_equals(self, scene: Scene) -> None:
+    def test_run_time_comes_before_the_file_among_equals(self, scene: FirewallScene) -> None:
         assert scene.firewall.add_filter(FOO, "reg_send", "open", "drop") == "accept"
         assert scene.firewall.test_filter(FOO, "reg_send", "open") == "drop"
 
-    def test_all_commands(self, scene: Scene) -> None:
+    def test_all_commands(self, scene: FirewallScene) -> None:
         assert scene.firewall.set_filter(FOO, "_", "accept") == "deny"
         assert scene.firewall.test_filter(FOO, "exit2") == "accept"
         assert scene.firewall.set_filter(FOO, "_", "drop") == "accept"
 
-    def test_another_spelling_is_the_same(self, scene: Scene) -> None:
+    def test_another_spelling_is_the_same(self, scene: FirewallScene) -> None:
         scene.firewall.add_filter(FOO, "reg_send", "'name'", "accept")
         scene.firewall.add_filter(FOO, "reg_send", "name", "drop")
         scene.firewall.del_filter(FOO, "reg_send", "'name'")
         assert scene.firewall.test_filter(FOO, "reg_send", "name") == "deny"
         assert scene.firewall.settings() == []
 
-    def test_before_a_node_connects_and_after_it_has_gone(self, scene: Scene) -> None:
+    def test_before_a_node_connects_and_after_it_has_gone(self, scene: FirewallScene) -> None:
         scene.firewall.set_filter(FOO, "exit2", "accept")
         handle = scene.open()
         assert judged(scene, "exit2") == "accept"
@@ -86,7 +86,7 @@ class TestFilters:
         scene.open()
         assert judged(scene, "exit2") == "drop"
 
-    def test_one_guarded_node_alone(self, scene: Scene) -> None:
+    def test_one_guarded_node_alone(self, scene: FirewallScene) -> None:
         """Where one distwall guards several, what is set for one holds there only."""
         firewall = scene.firewall
         firewall.set_filter(FOO, "exit2", "accept", guard="bar@127.0.0.2")
@@ -94,7 +94,7 @@ class TestFilters:
         assert firewall.test_filter(FOO, "exit2", guard="baz@127.0.0.2") == "deny"
         assert firewall.test_filter(FOO, "exit2") == "deny"
 
-    def test_others_are_judged_as_before(self, scene: Scene) -> None:
+    def test_others_are_judged_as_before(self, scene: FirewallScene) -> None:
         scene.open(FOO)
         scene.open("foo@other")
         scene.firewall.set_filter(FOO, "exit2", "accept")
@@ -125,7 +125,7 @@ class TestFilters:
             (lambda f: f.set_handler(FOO, "link", "m"), "no handlers for `link`"),
         ],
     )
-    def test_what_makes_no_sense_changes_nothing(self, scene: Scene, call: Any, message: str) -> None:
+    def test_what_makes_no_sense_changes_nothing(self, scene: FirewallScene, call: Any, message: str) -> None:
         with pytest.raises(ControlError, match=message) as caught:
             call(scene.firewall)
         assert "\n" not in str(caught.value)
@@ -135,7 +135,7 @@ class TestFilters:
 
 class TestDefaults:
     def test_they_speak_where_nothing_attached_does(self, tmp_path: Path) -> None:
-        scene = Scene(tmp_path, policy(peer(rules=str(["accept link"]))))
+        scene = FirewallScene(tmp_path, policy(peer(rules=str(["accept link"]))))
         scene.open()
         assert scene.firewall.set_default_filter("_", "_", "drop") == "deny"
         assert scene.firewall.set_default_filter("spawn_request", ("auth", "authenticate", 1), "accept") == "drop"
@@ -145,13 +145,15 @@ class TestDefaults:
         assert scene.firewall.set_default_filter("_", "_", "deny") == "drop"
 
     def test_run_time_comes_before_the_file(self, tmp_path: Path) -> None:
-        scene = Scene(tmp_path, policy('[defaults]\nrules = ["accept exit2"]\n' + peer(rules=str(["accept link"]))))
+        scene = FirewallScene(
+            tmp_path, policy('[defaults]\nrules = ["accept exit2"]\n' + peer(rules=str(["accept link"])))
+        )
         assert scene.firewall.set_default_filter("exit2", None, "drop") == "accept"
         assert scene.firewall.test_filter(FOO, "exit2") == "drop"
 
 
 class TestTables:
-    def test_a_change_reaches_all_that_it_is_attached_to(self, scene: Scene) -> None:
+    def test_a_change_reaches_all_that_it_is_attached_to(self, scene: FirewallScene) -> None:
         for node in (FOO, "foo@other", "foo@third"):
             scene.open(node)
         scene.firewall.attach(FOO, "ops")
@@ -166,7 +168,7 @@ class TestTables:
         assert (judged(scene, "exit2"), judged(scene, "exit2", node="foo@other")) == ("deny", "accept")
 
     def test_a_table_of_the_entry_can_be_detached_and_attached_again(self, tmp_path: Path) -> None:
-        scene = Scene(tmp_path, policy(TABLES + peer(rules=str(["deny *"]), more='tables = ["ops"]')))
+        scene = FirewallScene(tmp_path, policy(TABLES + peer(rules=str(["deny *"]), more='tables = ["ops"]')))
         scene.open()
         assert judged(scene, "exit2") == "accept"
         scene.firewall.detach(FOO, "ops")
@@ -174,7 +176,7 @@ class TestTables:
         scene.firewall.attach(FOO, "ops")
         assert judged(scene, "exit2") == "accept"
 
-    def test_a_new_table(self, scene: Scene) -> None:
+    def test_a_new_table(self, scene: FirewallScene) -> None:
         scene.firewall.set_table("fresh", ["accept reg_send fresh"])
         scene.firewall.attach(FOO, "fresh")
         assert scene.firewall.test_filter(FOO, "reg_send", "fresh") == "accept"
@@ -201,7 +203,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> Clocks:
 
 
 class TestGrants:
-    def test_it_is_a_layer_above_all_else(self, scene: Scene, clocks: Clocks) -> None:
+    def test_it_is_a_layer_above_all_else(self, scene: FirewallScene, clocks: Clocks) -> None:
         """Even a rule of the entry that names the same key is overruled, until it ends."""
         scene.firewall.add_filter(FOO, "reg_send", "ops", "drop")
         scene.open()
@@ -219,7 +221,7 @@ class TestGrants:
         given = scene.events[kinds.index("grant")]
         assert (given["actor"], given["reason"], given["node"], given["table"]) == ("ann", "a fix", FOO, "ops")
 
-    def test_what_changes_meanwhile_stays_changed(self, scene: Scene, clocks: Clocks) -> None:
+    def test_what_changes_meanwhile_stays_changed(self, scene: FirewallScene, clocks: Clocks) -> None:
         scene.firewall.grant(FOO, "ops", 900, "a fix")
         scene.firewall.set_filter(FOO, "exit2", "drop")
         assert scene.firewall.test_filter(FOO, "exit2") == "accept"
@@ -227,14 +229,14 @@ class TestGrants:
         scene.firewall.grants()
         assert scene.firewall.test_filter(FOO, "exit2") == "drop"
 
-    def test_revoked(self, scene: Scene, clocks: Clocks) -> None:
+    def test_revoked(self, scene: FirewallScene, clocks: Clocks) -> None:
         clocks.pass_by(1)
         scene.firewall.grant(FOO, "ops", 900, "a fix")
         scene.firewall.revoke(FOO, "ops", actor="bob")
         assert scene.firewall.test_filter(FOO, "exit2") == "deny"
         assert scene.events[-1]["by"] == "bob"
 
-    def test_a_clock_set_back_prolongs_nothing(self, scene: Scene, clocks: Clocks) -> None:
+    def test_a_clock_set_back_prolongs_nothing(self, scene: FirewallScene, clocks: Clocks) -> None:
         scene.firewall.grant(FOO, "ops", 900, "a fix")
         clocks.wall -= 10_000
         clocks.monotonic += 900
@@ -248,9 +250,9 @@ class TestRestart:
     def path(self, tmp_path: Path) -> Path:
         return tmp_path / "state.json"
 
-    def scene(self, tmp_path: Path, path: Path) -> Scene:
+    def scene(self, tmp_path: Path, path: Path) -> FirewallScene:
         made = policy(TABLES + peer(rules=str(["deny *"])))
-        return Scene(tmp_path, made, state=StateFile(path))
+        return FirewallScene(tmp_path, made, state=StateFile(path))
 
     def test_settings_and_grants(self, tmp_path: Path, path: Path, clocks: Clocks) -> None:
         before = self.scene(tmp_path, path)
@@ -293,7 +295,7 @@ class TestRestart:
         assert (scene.firewall.settings(), scene.firewall.grants()) == ([], [])
 
 
-def test_from_many_threads_and_tasks(scene: Scene) -> None:
+def test_from_many_threads_and_tasks(scene: FirewallScene) -> None:
     """Everybody sets and unsets the same; in the end each is as if alone, and the loop's thread did it all."""
     firewall = scene.firewall
     names = [f"name{i}" for i in range(8)]

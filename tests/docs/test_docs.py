@@ -12,7 +12,7 @@ from distwall.policy import loads
 from distwall.policy.file.policy_tests import read
 from distwall.policy.language.grammar import parse_rule
 from distwall.policy.language.services import built_in
-from tests.tls.certificates import make_ca
+from tests.support.certificates import make_ca
 from tools.links import anchors, links, resolved
 from tools.pages import PAGES as GENERATED
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.doctor.ground import Ground, own_network
-from tests.nodes.harness.packages import need
+from tests.doctor.scene import DoctorScene, own_network
+from tests.support.packages import need
 
 
 @pytest.fixture
-def ground() -> Iterator[Ground]:
+def scene() -> Iterator[DoctorScene]:
     """A network of its own, and a folder with a sound policy: one that other users can reach, unlike ``tmp_path``."""
     # Here, where there is a network.
     need("rabbitmq-server", "nftables")
@@ -19,7 +19,7 @@ def ground() -> Iterator[Ground]:
         with (
             own_network(),
             tempfile.TemporaryDirectory(prefix="distwall-", ignore_cleanup_errors=True) as folder,
-            Ground(Path(folder)) as made,
+            DoctorScene(Path(folder)) as made,
         ):
             yield made
     except PermissionError as error:

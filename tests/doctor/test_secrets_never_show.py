@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.nodes.harness import ports
-from tests.nodes.harness.node import Node
-from tests.nodes.harness.process import Child
+from tests.support import ports
+from tests.support.node import Node
+from tests.support.process import Child
 
 COMMAND = Path(sys.executable).with_name("distwall")
 CLUSTER = "XKQCLUSTERWVBJZPYGFM"
@@ -48,7 +48,7 @@ def test_leaks_are_seen() -> None:
     assert leaks("bad cookie") == []
 
 
-class Place:
+class SecretsScene:
     """A folder with a policy of all kinds of cookies, and what is needed to run it."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
@@ -124,14 +124,14 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path) -> Iterator[SecretsScene]:
     """A place whose processes end with the test."""
     with ExitStack() as stack:
-        yield Place(tmp_path, stack)
+        yield SecretsScene(tmp_path, stack)
 
 
 @pytest.mark.slow
-def test_of_a_distwall_that_runs(place: Place) -> None:
+def test_of_a_distwall_that_runs(place: SecretsScene) -> None:
     place.epmd()
     wall = place.run()
     place.node("bar@127.0.0.2", CLUSTER, guarded=True)
@@ -226,14 +226,14 @@ def _api(socket: Path) -> Iterator[tuple[str, str]]:
         {"cluster": f'cookie = "{INLINE}"'},
     ],
 )
-def test_of_policies_that_do_not_check(place: Place, lines: dict[str, str]) -> None:
+def test_of_policies_that_do_not_check(place: SecretsScene, lines: dict[str, str]) -> None:
     place.write(**lines)
     shown = {command: place.call(*command.split()) for command in ("check", "check -o json", "doctor -o json")}
     assert {what: leaks(text) for what, text in shown.items() if leaks(text)} == {}
     assert shown["check"].strip() != ""
 
 
-def test_of_a_policy_of_another_encoding(place: Place) -> None:
+def test_of_a_policy_of_another_encoding(place: SecretsScene) -> None:
     place.config.write_bytes(place.config.read_bytes().replace(INLINE.encode(), INLINE.encode() + b"\xff"))
     for command in ("check", "run", "doctor", "peers"):
         output = place.call(command)
@@ -242,7 +242,7 @@ def test_of_a_policy_of_another_encoding(place: Place) -> None:
 
 
 @pytest.mark.parametrize("content", [f"{FOO}\n{FOO}\n", FOO * 20, f"{FOO}\0", FOO * 500, f"{FOO}\r\n\r\n{FOO}"])
-def test_of_cookie_files_that_hold_something_else(place: Place, content: str) -> None:
+def test_of_cookie_files_that_hold_something_else(place: SecretsScene, content: str) -> None:
     (place.folder / "foo.cookie").write_text(content)
     for command in ("check", "run", "doctor"):
         output = place.call(command)
@@ -250,7 +250,7 @@ def test_of_cookie_files_that_hold_something_else(place: Place, content: str) ->
         assert leaks(output) == []
 
 
-def test_of_a_cookie_file_that_may_not_be_read(place: Place) -> None:
+def test_of_a_cookie_file_that_may_not_be_read(place: SecretsScene) -> None:
     prefix: tuple[str, ...] = ()
     if not os.geteuid():
         prefix = ("setpriv", "--inh-caps=-all", "--bounding-set=-all")
@@ -263,7 +263,7 @@ def test_of_a_cookie_file_that_may_not_be_read(place: Place) -> None:
         assert leaks(output) == []
 
 
-def test_of_a_distwall_that_can_not_start(place: Place) -> None:
+def test_of_a_distwall_that_can_not_start(place: SecretsScene) -> None:
     (place.folder / "distwall-audit.jsonl").mkdir()
     output = place.call("run")
     assert "can't write the audit log" in output
@@ -275,7 +275,7 @@ def test_of_a_distwall_that_can_not_start(place: Place) -> None:
     assert leaks(output) == []
 
 
-def test_of_an_exception(place: Place) -> None:
+def test_of_an_exception(place: SecretsScene) -> None:
     """What Python shows of its own accord, with the values of all variables."""
     code = (
         "import sys, traceback\nfrom pathlib import Path\nfrom distwall.policy import load\n"

@@ -28,7 +28,8 @@ from distwall.etf import (
     encode,
     text_of,
 )
-from tests.nodes.harness import Node, Scene
+from tests.support.node import Node
+from tests.support.scene import Scene
 
 atoms = st.text(st.characters(exclude_categories=["Cs"]), max_size=255).map(Atom)
 words = st.integers(0, 2**32 - 1)

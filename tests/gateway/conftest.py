@@ -5,20 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.gate import FakeGuard, Gate, running
-from tests.nodes.harness.wall import Peer
+from tests.support.in_process_wall import FakeGuard, InProcessWall, wall_in_process
+from tests.support.wall import Peer
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
+def wall(tmp_path: Path) -> Iterator[InProcessWall]:
     """A gateway that lets ``foo@127.0.0.1`` and, by a glob, ``cli...@127.0.0.1`` do anything."""
     peers = [Peer(["accept *"]), Peer(["accept *"], node="cli*@127.0.0.1", cookie="cli-cookie")]
-    with running(tmp_path, peers) as gate:
-        yield gate
+    with wall_in_process(tmp_path, peers) as wall:
+        yield wall
 
 
 @pytest.fixture
-def guard(gate: Gate) -> Iterator[FakeGuard]:
+def guard(wall: InProcessWall) -> Iterator[FakeGuard]:
     """A guarded node, registered."""
-    with FakeGuard(gate).registered() as guard:
+    with FakeGuard(wall).registered() as guard:
         yield guard

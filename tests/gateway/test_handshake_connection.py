@@ -13,26 +13,41 @@ from distwall import _core
 from distwall.control import ChannelHandle, RefusedChannelError
 from distwall.gateway import handshake_connection, inbound_connection, pending_connections
 from distwall.handshake import admission
-from tests.gateway.gate import FLAGS, GUARD, PEER, FakeGuard, Gate, Raw, finish, hidden, join, running
-from tests.nodes.harness import ports
-from tests.nodes.harness.wall import Peer
-from tests.wire.hostile import HandshakeFailed, Node, digest, epmd_registered
+from tests.support import ports
+from tests.support.in_process_wall import (
+    FLAGS,
+    GUARD,
+    PEER,
+    FakeGuard,
+    InProcessWall,
+    RawSocket,
+    finish,
+    hidden,
+    join,
+    wall_in_process,
+)
+from tests.support.raw_peer import HandshakeFailed, RawPeer, digest, epmd_registered
+from tests.support.wall import Peer
 
 STRANGER = "127.0.0.66"
 
 
-def relayed(gate: Gate, guard: FakeGuard, source: str = "127.0.0.1", name: str = PEER) -> tuple[Raw, Raw]:
+def relayed(
+    wall: InProcessWall, guard: FakeGuard, source: str = "127.0.0.1", name: str = PEER
+) -> tuple[RawSocket, RawSocket]:
     """A handshake that has come to the guarded node's status."""
-    peer = gate.dial(source=source)
+    peer = wall.dial(source=source)
     peer.send_name(name, FLAGS, 5)
     inner = guard.accept()
     assert inner.receive_name()[2] == name
     return peer, inner
 
 
-def challenged(gate: Gate, guard: FakeGuard, source: str = "127.0.0.1", name: str = PEER) -> tuple[Raw, Raw]:
+def challenged(
+    wall: InProcessWall, guard: FakeGuard, source: str = "127.0.0.1", name: str = PEER
+) -> tuple[RawSocket, RawSocket]:
     """A handshake in which the peer has its challenge."""
-    peer, inner = relayed(gate, guard, source, name)
+    peer, inner = relayed(wall, guard, source, name)
     inner.send_status("ok")
     inner.send_challenge(guard.name, guard.flags, guard.creation, 4711)
     peer.receive_status()
@@ -40,24 +55,24 @@ def challenged(gate: Gate, guard: FakeGuard, source: str = "127.0.0.1", name: st
     return peer, inner
 
 
-def test_a_whole_handshake(gate: Gate, guard: FakeGuard) -> None:
-    peer = gate.dial()
+def test_a_whole_handshake(wall: InProcessWall, guard: FakeGuard) -> None:
+    peer = wall.dial()
     peer.send_name(PEER, FLAGS, 5)
     inner = guard.accept()
     assert inner.receive_name() == (hidden(FLAGS) & _core.KNOWN_FLAGS, 5, PEER)
     inner.send_status("ok_simultaneous")
     assert peer.receive_status() == b"ok_simultaneous"
-    finish(gate, guard, peer, inner)
-    event = gate.wait_event("connect")
+    finish(wall, guard, peer, inner)
+    event = wall.wait_event("connect")
     assert (event["peer"], event["guard"], event["visible"]) == (PEER, GUARD, False)
     peer.sock.sendall(bytes(4))
     assert inner.sock.recv(10) == bytes(4), "a tick goes through"
 
 
-def test_names_of_nobody_are_refused_before_anything_is_dialled(gate: Gate, guard: FakeGuard) -> None:
+def test_names_of_nobody_are_refused_before_anything_is_dialled(wall: InProcessWall, guard: FakeGuard) -> None:
     with pytest.raises(HandshakeFailed, match="not_allowed"):
-        Node("evil@127.0.0.1", b"x").connect(("127.0.0.2", gate.port()))
-    event = gate.wait_event("handshake_refused")
+        RawPeer("evil@127.0.0.1", b"x").connect(("127.0.0.2", wall.port()))
+    event = wall.wait_event("handshake_refused")
     assert (event["peer"], event["guard"], event["reason"]) == ("evil@127.0.0.1", GUARD, "unknown_node")
     assert event["source"] == "127.0.0.1"
     assert guard.is_left_alone()
@@ -66,17 +81,17 @@ def test_names_of_nobody_are_refused_before_anything_is_dialled(gate: Gate, guar
 def test_sources(tmp_path: Path) -> None:
     # The other entry is why EPMD tells 127.0.0.1 where the guarded node is.
     peers = [Peer(["accept *"], extra='from = ["127.0.0.64/26"]'), Peer(["accept *"], node="other@127.0.0.1")]
-    with running(tmp_path, peers) as gate, FakeGuard(gate).registered() as guard:
-        outside = gate.dial(source="127.0.0.1")
+    with wall_in_process(tmp_path, peers) as wall, FakeGuard(wall).registered() as guard:
+        outside = wall.dial(source="127.0.0.1")
         outside.send_name(PEER, FLAGS, 5)
         assert outside.receive_status() == b"not_allowed"
         assert guard.is_left_alone()
-        relayed(gate, guard, source=STRANGER)
-        assert gate.wait_event("handshake_refused")["reason"] == "source"
+        relayed(wall, guard, source=STRANGER)
+        assert wall.wait_event("handshake_refused")["reason"] == "source"
 
 
-def test_a_wrong_cookie_is_the_end_of_it(gate: Gate, guard: FakeGuard) -> None:
-    peer, inner = relayed(gate, guard)
+def test_a_wrong_cookie_is_the_end_of_it(wall: InProcessWall, guard: FakeGuard) -> None:
+    peer, inner = relayed(wall, guard)
     inner.send_status("alive")
     assert peer.receive_status() == b"alive"
     peer.send_status("true")
@@ -86,13 +101,13 @@ def test_a_wrong_cookie_is_the_end_of_it(gate: Gate, guard: FakeGuard) -> None:
     peer.prove(b"wrong", challenge)
     assert peer.is_closed()
     assert inner.sock.recv(10) == b"", "nothing but the end of the stream"
-    event = gate.wait_event("handshake_refused")
+    event = wall.wait_event("handshake_refused")
     assert (event["reason"], event["peer"]) == ("bad_cookie", PEER)
-    assert not any(secret in str(gate.seen) for secret in ("peer-cookie", "cluster-cookie", str(challenge), "4711"))
+    assert not any(secret in str(wall.seen) for secret in ("peer-cookie", "cluster-cookie", str(challenge), "4711"))
 
 
-def test_a_wrong_cluster_cookie_is_explained(gate: Gate, guard: FakeGuard) -> None:
-    peer, inner = relayed(gate, guard)
+def test_a_wrong_cluster_cookie_is_explained(wall: InProcessWall, guard: FakeGuard) -> None:
+    peer, inner = relayed(wall, guard)
     inner.send_status("ok")
     inner.send_challenge(guard.name, guard.flags, guard.creation, 4711)
     peer.receive_status()
@@ -101,25 +116,25 @@ def test_a_wrong_cluster_cookie_is_explained(gate: Gate, guard: FakeGuard) -> No
     inner.receive_reply()
     inner.close()
     assert peer.is_closed()
-    assert "is the cookie of [guard] the cluster's?" in gate.wait_event("handshake_refused")["detail"]
+    assert "is the cookie of [guard] the cluster's?" in wall.wait_event("handshake_refused")["detail"]
 
 
 @pytest.mark.parametrize("status", ["nok", "not_allowed"])
-def test_refusals_of_the_guarded_node(gate: Gate, guard: FakeGuard, status: str) -> None:
-    peer, inner = relayed(gate, guard)
+def test_refusals_of_the_guarded_node(wall: InProcessWall, guard: FakeGuard, status: str) -> None:
+    peer, inner = relayed(wall, guard)
     inner.send_status(status)
     assert peer.receive_status() == status.encode()
     assert peer.is_closed()
     assert inner.is_closed()
-    assert gate.wait_event("handshake_refused")["reason"] == "guard_refused"
+    assert wall.wait_event("handshake_refused")["reason"] == "guard_refused"
 
 
-def test_nobody_listens_at_the_guarded_nodes_port(gate: Gate, guard: FakeGuard) -> None:
+def test_nobody_listens_at_the_guarded_nodes_port(wall: InProcessWall, guard: FakeGuard) -> None:
     guard.server.close()
-    peer = gate.dial()
+    peer = wall.dial()
     peer.send_name(PEER, FLAGS, 5)
     assert peer.is_closed()
-    event = gate.wait_event("handshake_refused")
+    event = wall.wait_event("handshake_refused")
     assert event["reason"] == "guard_closed"
     assert "cannot reach the guarded node at 127.0.0.1:" in event["detail"]
 
@@ -136,26 +151,26 @@ def test_nobody_listens_at_the_guarded_nodes_port(gate: Gate, guard: FakeGuard) 
         struct.pack(">H", 17) + b"r" + bytes(16),
     ],
 )
-def test_garbage(gate: Gate, guard: FakeGuard, data: bytes) -> None:
-    stranger = gate.dial()
+def test_garbage(wall: InProcessWall, guard: FakeGuard, data: bytes) -> None:
+    stranger = wall.dial()
     with suppress(ConnectionError):
         stranger.sock.sendall(data)
     assert stranger.is_closed()
-    assert gate.wait_event("handshake_refused")["reason"] in ("malformed", "bad_name", "out_of_order")
+    assert wall.wait_event("handshake_refused")["reason"] in ("malformed", "bad_name", "out_of_order")
     assert guard.is_left_alone()
-    join(gate, guard)
+    join(wall, guard)
 
 
-def test_a_peer_that_speaks_out_of_turn(gate: Gate, guard: FakeGuard) -> None:
-    peer, inner = relayed(gate, guard)
+def test_a_peer_that_speaks_out_of_turn(wall: InProcessWall, guard: FakeGuard) -> None:
+    peer, inner = relayed(wall, guard)
     peer.sock.sendall(b"\0")
     assert peer.is_closed()
     assert inner.is_closed()
-    assert gate.wait_event("handshake_refused")["reason"] == "out_of_order"
+    assert wall.wait_event("handshake_refused")["reason"] == "out_of_order"
 
 
-def test_frames_behind_the_proof_are_not_lost(gate: Gate, guard: FakeGuard) -> None:
-    peer, inner = relayed(gate, guard)
+def test_frames_behind_the_proof_are_not_lost(wall: InProcessWall, guard: FakeGuard) -> None:
+    peer, inner = relayed(wall, guard)
     inner.send_status("ok")
     inner.send_challenge(guard.name, guard.flags, guard.creation, 4711)
     peer.receive_status()
@@ -173,24 +188,26 @@ def test_frames_behind_the_proof_are_not_lost(gate: Gate, guard: FakeGuard) -> N
 # === time ===
 
 
-def test_silent_and_slow_strangers_are_cut(gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_and_slow_strangers_are_cut(
+    wall: InProcessWall, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(handshake_connection, "NAME_TIMEOUT", 0.2)
-    silent, slow = gate.dial(), gate.dial()
+    silent, slow = wall.dial(), wall.dial()
     for byte in struct.pack(">H", 100):
         slow.sock.sendall(bytes([byte]))
         time.sleep(0.05)
     assert silent.is_closed()
     assert slow.is_closed()
-    assert gate.wait_event("handshake_refused")["reason"] == "timeout"
-    join(gate, guard)
+    assert wall.wait_event("handshake_refused")["reason"] == "timeout"
+    join(wall, guard)
 
 
 @pytest.mark.parametrize("status", ["ok", "alive"])
 def test_a_peer_that_never_answers_is_cut(
-    gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch, status: str
+    wall: InProcessWall, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch, status: str
 ) -> None:
     monkeypatch.setattr(inbound_connection, "PEER_TIMEOUT", 0.2)
-    peer, inner = relayed(gate, guard)
+    peer, inner = relayed(wall, guard)
     inner.send_status(status)
     if status == "ok":
         inner.send_challenge(guard.name, guard.flags, guard.creation, 4711)
@@ -198,34 +215,36 @@ def test_a_peer_that_never_answers_is_cut(
     assert peer.is_closed()
     assert inner.is_closed()
     assert time.monotonic() - start < 2
-    assert gate.wait_event("handshake_refused")["reason"] == "timeout"
+    assert wall.wait_event("handshake_refused")["reason"] == "timeout"
 
 
-def test_a_guarded_node_that_never_answers(gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_guarded_node_that_never_answers(
+    wall: InProcessWall, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(handshake_connection, "UNPROVED_TIMEOUT", 0.3)
-    peer, inner = relayed(gate, guard)
+    peer, inner = relayed(wall, guard)
     assert peer.is_closed()
     assert inner.is_closed()
-    assert gate.wait_event("handshake_refused")["reason"] == "timeout"
+    assert wall.wait_event("handshake_refused")["reason"] == "timeout"
     monkeypatch.undo()
-    join(gate, guard)
+    join(wall, guard)
 
 
 # === strangers under the peer's name ===
 
 
-def test_the_newest_takes_the_place_of_one_that_holds_on(gate: Gate, guard: FakeGuard) -> None:
-    stranger, first = challenged(gate, guard, STRANGER)
+def test_the_newest_takes_the_place_of_one_that_holds_on(wall: InProcessWall, guard: FakeGuard) -> None:
+    stranger, first = challenged(wall, guard, STRANGER)
     start = time.monotonic()
-    join_through(gate, guard, first)
+    join_through(wall, guard, first)
     assert time.monotonic() - start < admission.GRACE + 0.5
     assert stranger.is_closed()
-    assert gate.wait_event("handshake_refused")["reason"] == "superseded"
+    assert wall.wait_event("handshake_refused")["reason"] == "superseded"
 
 
-def join_through(gate: Gate, guard: FakeGuard, first: Raw | None = None) -> None:
+def join_through(wall: InProcessWall, guard: FakeGuard, first: RawSocket | None = None) -> None:
     """The real peer connects, though a stranger's handshake is under way; ``first`` is its end at the guarded node."""
-    peer = gate.dial()
+    peer = wall.dial()
     peer.send_name(PEER, FLAGS, 5)
     if first is not None:
         assert first.is_closed()
@@ -234,13 +253,13 @@ def join_through(gate: Gate, guard: FakeGuard, first: Raw | None = None) -> None
     inner.receive_name()
     inner.send_status("ok")
     assert peer.receive_status() == b"ok"
-    finish(gate, guard, peer, inner)
+    finish(wall, guard, peer, inner)
 
 
-def test_the_guarded_node_has_let_go_of_the_old_one_first(gate: Gate, guard: FakeGuard) -> None:
+def test_the_guarded_node_has_let_go_of_the_old_one_first(wall: InProcessWall, guard: FakeGuard) -> None:
     """Otherwise its net_kernel would meet a second pending connection under the same name."""
-    _, first = challenged(gate, guard, STRANGER)
-    peer = gate.dial()
+    _, first = challenged(wall, guard, STRANGER)
+    peer = wall.dial()
     peer.send_name(PEER, FLAGS, 5)
     assert first.sock.recv(10) == b"", "told to let go"
     assert guard.is_left_alone(0.2)
@@ -250,29 +269,29 @@ def test_the_guarded_node_has_let_go_of_the_old_one_first(gate: Gate, guard: Fak
 
 
 def test_a_guarded_node_that_does_not_let_go_is_cut(
-    gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
+    wall: InProcessWall, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(handshake_connection, "RELEASE_TIMEOUT", 0.1)
-    challenged(gate, guard, STRANGER)
-    join_through(gate, guard)
+    challenged(wall, guard, STRANGER)
+    join_through(wall, guard)
 
 
-def test_other_names_do_not_wait(gate: Gate, guard: FakeGuard) -> None:
-    relayed(gate, guard, STRANGER)
+def test_other_names_do_not_wait(wall: InProcessWall, guard: FakeGuard) -> None:
+    relayed(wall, guard, STRANGER)
     start = time.monotonic()
-    join(gate, guard, "cli1@127.0.0.1", cookie=b"cli-cookie")
+    join(wall, guard, "cli1@127.0.0.1", cookie=b"cli-cookie")
     assert time.monotonic() - start < admission.GRACE
 
 
-def test_a_stranger_that_holds_many_open_does_not_keep_the_real_peer_out(gate: Gate, guard: FakeGuard) -> None:
+def test_a_stranger_that_holds_many_open_does_not_keep_the_real_peer_out(wall: InProcessWall, guard: FakeGuard) -> None:
     with ExitStack() as stack:
         for _ in range(pending_connections.MAX_PER_SOURCE + 20):
-            stranger = gate.dial()
+            stranger = wall.dial()
             stack.callback(stranger.close)
             stranger.send_name(PEER, FLAGS, 5)
         guard.server.settimeout(0.2)
         served = 0
-        peer = gate.dial()
+        peer = wall.dial()
         peer.send_name(PEER, FLAGS, 9)
         end = time.monotonic() + 5
         while time.monotonic() < end:
@@ -285,54 +304,56 @@ def test_a_stranger_that_holds_many_open_does_not_keep_the_real_peer_out(gate: G
             inner.send_status("ok")
             if creation == 9:
                 assert peer.receive_status() == b"ok"
-                finish(gate, guard, peer, inner)
+                finish(wall, guard, peer, inner)
                 return
             inner.is_closed()
             inner.close()
         raise AssertionError(f"kept out; {served} strangers were served")
 
 
-def test_many_silent_strangers_do_not_keep_the_real_peer_out(gate: Gate, guard: FakeGuard) -> None:
-    port = gate.port()
+def test_many_silent_strangers_do_not_keep_the_real_peer_out(wall: InProcessWall, guard: FakeGuard) -> None:
+    port = wall.port()
     with ExitStack() as stack:
         for number in range(pending_connections.MAX_TOTAL + 100):
             source = f"127.0.1.{number % 200 + 1}"
             stack.enter_context(socket.create_connection(("127.0.0.2", port), 5, (source, 0)))
-        join(gate, guard)
-        assert gate.wait_event("handshake_refused")["reason"] == "flood"
+        join(wall, guard)
+        assert wall.wait_event("handshake_refused")["reason"] == "flood"
 
 
-def test_names_under_a_glob_are_budgeted(gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_under_a_glob_are_budgeted(
+    wall: InProcessWall, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(admission, "MAX_DELAY", 0.0)
     for number in range(admission.NAMES_PER_SOURCE):
-        stranger, inner = relayed(gate, guard, STRANGER, f"cli{number}@127.0.0.1")
+        stranger, inner = relayed(wall, guard, STRANGER, f"cli{number}@127.0.0.1")
         stranger.close()
         assert inner.is_closed()
         inner.close()
-    stranger = gate.dial(source=STRANGER)
+    stranger = wall.dial(source=STRANGER)
     stranger.send_name("cli-more@127.0.0.1", FLAGS, 5)
     assert stranger.receive_status() == b"not_allowed"
-    assert gate.wait_event("handshake_refused", reason="name_budget")
+    assert wall.wait_event("handshake_refused", reason="name_budget")
     assert guard.is_left_alone()
-    join(gate, guard, "cli-mine@127.0.0.1", cookie=b"cli-cookie")
+    join(wall, guard, "cli-mine@127.0.0.1", cookie=b"cli-cookie")
 
 
 def test_a_channel_that_is_closed_while_it_is_opened(
-    gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
+    wall: InProcessWall, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    open_channel = gate.firewall.open_channel
+    open_channel = wall.firewall.open_channel
 
     def close_at_once(**arguments: Any) -> ChannelHandle:
         handle = open_channel(**arguments)
         handle.close("changed its mind")
         return handle
 
-    monkeypatch.setattr(gate.firewall, "open_channel", close_at_once)
-    peer, inner = join(gate, guard)
+    monkeypatch.setattr(wall.firewall, "open_channel", close_at_once)
+    peer, inner = join(wall, guard)
     assert peer.is_closed()
     assert inner.is_closed()
-    assert gate.wait_event("disconnect")["reason"] == "changed its mind"
-    assert gate.firewall.peers() == []
+    assert wall.wait_event("disconnect")["reason"] == "changed its mind"
+    assert wall.firewall.peers() == []
 
 
 def test_over_ipv6(tmp_path: Path) -> None:
@@ -342,26 +363,26 @@ def test_over_ipv6(tmp_path: Path) -> None:
             server = socket.create_server(("::1", 0), family=socket.AF_INET6)
         except OSError:
             pytest.skip("no IPv6 here")
-        with server, running(tmp_path, [Peer(["accept *"])], register=f"[::1]:{port}") as gate:
+        with server, wall_in_process(tmp_path, [Peer(["accept *"])], register=f"[::1]:{port}") as wall:
             server.settimeout(5)
             with epmd_registered("bar", server.getsockname()[1], ("::1", port)):
-                peer = gate.dial()
+                peer = wall.dial()
                 peer.send_name(PEER, FLAGS, 5)
-                inner = gate.own(server.accept()[0])
+                inner = wall.own(server.accept()[0])
                 assert inner.receive_name()[2] == PEER
 
 
-def test_no_channel_no_acknowledgement(gate: Gate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_channel_no_acknowledgement(wall: InProcessWall, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(**_: object) -> None:
         raise RefusedChannelError("the audit log can't be written")
 
-    monkeypatch.setattr(gate.firewall, "open_channel", refuse)
-    peer = gate.dial()
+    monkeypatch.setattr(wall.firewall, "open_channel", refuse)
+    peer = wall.dial()
     peer.send_name(PEER, FLAGS, 5)
     inner = guard.accept()
     inner.receive_name()
     inner.send_status("ok")
     peer.receive_status()
     with pytest.raises(ConnectionError):
-        finish(gate, guard, peer, inner)
-    assert gate.wait_event("handshake_refused")["reason"] == "no_channel"
+        finish(wall, guard, peer, inner)
+    assert wall.wait_event("handshake_refused")["reason"] == "no_channel"

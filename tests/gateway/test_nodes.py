@@ -9,11 +9,12 @@ from contextlib import suppress
 
 import pytest
 
-from tests.nodes.harness import GUARD, Peer, Scene
-from tests.nodes.harness import Node as ErlangNode
-from tests.wire.dist import EMPTY, OTP_25, Op, Sender, message
-from tests.wire.etf import Atom, Pid
-from tests.wire.hostile import Handshake, HandshakeFailed, Node, digest, epmd_port
+from tests.support.dist import EMPTY, OTP_25, Op, Sender, message
+from tests.support.etf import Atom, Pid
+from tests.support.node import Node as ErlangNode
+from tests.support.raw_peer import Handshake, HandshakeFailed, RawPeer, digest, epmd_port
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import Peer
 
 PEER = "foo@127.0.0.1"
 
@@ -32,8 +33,8 @@ def address(scene: Scene) -> tuple[str, int]:
     return "127.0.0.2", port
 
 
-def raw(cookie: bytes = b"peer-cookie") -> Node:
-    return Node(PEER, cookie, int(OTP_25))
+def raw(cookie: bytes = b"peer-cookie") -> RawPeer:
+    return RawPeer(PEER, cookie, int(OTP_25))
 
 
 def is_up(foo: ErlangNode) -> bool:

@@ -12,10 +12,19 @@ import pytest
 
 from distwall import _core
 from distwall.gateway import pump
-from tests.gateway.gate import FLAGS, PEER, FakeGuard, Gate, Raw, hidden, join, running
-from tests.nodes.harness.wall import Peer
-from tests.wire.dist import EMPTY, Op, Receiver, Sender, message
-from tests.wire.etf import Atom, Pid, Ref
+from tests.support.dist import EMPTY, Op, Receiver, Sender, message
+from tests.support.etf import Atom, Pid, Ref
+from tests.support.in_process_wall import (
+    FLAGS,
+    PEER,
+    FakeGuard,
+    InProcessWall,
+    RawSocket,
+    hidden,
+    join,
+    wall_in_process,
+)
+from tests.support.wall import Peer
 
 TICK = bytes(4)
 BIG = 32 << 20
@@ -25,8 +34,8 @@ BIG = 32 << 20
 class Sides:
     """A channel: both sockets, and what each node would send."""
 
-    def __init__(self, gate: Gate, guard: FakeGuard) -> None:
-        self.peer, self.inner = join(gate, guard)
+    def __init__(self, wall: InProcessWall, guard: FakeGuard) -> None:
+        self.peer, self.inner = join(wall, guard)
         self.flags = hidden(FLAGS) & _core.KNOWN_FLAGS
         self.from_peer = Sender(self.flags)
         self.at_guard = Receiver(self.flags)
@@ -43,18 +52,18 @@ class Sides:
 
 
 @pytest.fixture
-def sides(gate: Gate, guard: FakeGuard) -> Sides:
-    return Sides(gate, guard)
+def sides(wall: InProcessWall, guard: FakeGuard) -> Sides:
+    return Sides(wall, guard)
 
 
-def read(raw: Raw, count: int) -> bytes:
+def read(raw: RawSocket, count: int) -> bytes:
     data = bytearray()
     while len(data) < count and (part := raw.sock.recv(1 << 20)):
         data += part
     return bytes(data)
 
 
-def write_until_stuck(raw: Raw, data: bytes) -> int:
+def write_until_stuck(raw: RawSocket, data: bytes) -> int:
     """Writes ``data`` over and over until nothing goes any more; returns the bytes written."""
     raw.sock.settimeout(0.5)
     written = 0
@@ -79,31 +88,31 @@ def test_messages_go_both_ways(sides: Sides) -> None:
     assert sides.peer.sock.recv(10) == TICK
 
 
-def test_end_of_stream_of_the_peer(gate: Gate, sides: Sides) -> None:
+def test_end_of_stream_of_the_peer(wall: InProcessWall, sides: Sides) -> None:
     sides.peer.sock.sendall(TICK * 3)
     sides.peer.sock.shutdown(socket.SHUT_WR)
     assert read(sides.inner, 100) == TICK * 3, "all before the end, then the end"
     sides.inner.sock.sendall(TICK)
     sides.inner.close()
     assert read(sides.peer, 100) == TICK, "what the guarded node sent before it closed in turn"
-    assert gate.wait_event("disconnect")["reason"] == "peer closed"
+    assert wall.wait_event("disconnect")["reason"] == "peer closed"
 
 
-def test_end_of_stream_of_the_guarded_node(gate: Gate, sides: Sides) -> None:
+def test_end_of_stream_of_the_guarded_node(wall: InProcessWall, sides: Sides) -> None:
     sides.inner.sock.sendall(TICK)
     sides.inner.close()
     assert read(sides.peer, 100) == TICK
     sides.peer.close()
-    assert gate.wait_event("disconnect")["reason"] == "guarded node closed"
+    assert wall.wait_event("disconnect")["reason"] == "guarded node closed"
 
 
 @pytest.mark.parametrize("who", ["peer", "inner"])
-def test_resets(gate: Gate, sides: Sides, who: str) -> None:
+def test_resets(wall: InProcessWall, sides: Sides, who: str) -> None:
     one, other = (sides.peer, sides.inner) if who == "peer" else (sides.inner, sides.peer)
     one.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     one.close()
     assert read(other, 100) == b""
-    assert gate.wait_event("disconnect")["reason"] == ("peer closed" if who == "peer" else "guarded node closed")
+    assert wall.wait_event("disconnect")["reason"] == ("peer closed" if who == "peer" else "guarded node closed")
 
 
 def test_what_is_pending_is_written_before_the_end(sides: Sides) -> None:
@@ -120,7 +129,7 @@ def test_what_is_pending_is_written_before_the_end(sides: Sides) -> None:
     writer.join()
 
 
-def test_one_end_is_not_the_other(gate: Gate, sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_end_is_not_the_other(wall: InProcessWall, sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
     """A side that doesn't close in turn is cut in the end."""
     monkeypatch.setattr(pump, "LINGER", 0.2)
     sides.peer.sock.shutdown(socket.SHUT_WR)
@@ -128,19 +137,19 @@ def test_one_end_is_not_the_other(gate: Gate, sides: Sides, monkeypatch: pytest.
     sides.inner.sock.sendall(TICK)
     assert sides.peer.sock.recv(10) == TICK
     assert sides.peer.is_closed()
-    assert gate.wait_event("disconnect")["reason"] == "peer closed"
+    assert wall.wait_event("disconnect")["reason"] == "peer closed"
 
 
-def test_a_violation_closes_both_sides(gate: Gate, sides: Sides) -> None:
+def test_a_violation_closes_both_sides(wall: InProcessWall, sides: Sides) -> None:
     good = sides.send("victim", Atom("last"))
     sides.peer.sock.sendall(good + struct.pack(">I", 0x7FFFFFFF))
     assert read(sides.inner, len(good) + 1) == good, "what was accepted before is delivered"
     assert sides.peer.is_closed()
-    assert gate.wait_event("disconnect")["reason"]
+    assert wall.wait_event("disconnect")["reason"]
 
 
-def test_one_channel_does_not_end_another(gate: Gate, guard: FakeGuard, sides: Sides) -> None:
-    other_peer, other_inner = join(gate, guard, "cli1@127.0.0.1", cookie=b"cli-cookie")
+def test_one_channel_does_not_end_another(wall: InProcessWall, guard: FakeGuard, sides: Sides) -> None:
+    other_peer, other_inner = join(wall, guard, "cli1@127.0.0.1", cookie=b"cli-cookie")
     sides.peer.sock.sendall(b"\xff" * 100)
     assert sides.peer.is_closed()
     other_peer.sock.sendall(TICK)
@@ -148,18 +157,18 @@ def test_one_channel_does_not_end_another(gate: Gate, guard: FakeGuard, sides: S
 
 
 def test_a_defect_ends_its_own_channel_only(
-    gate: Gate, guard: FakeGuard, sides: Sides, monkeypatch: pytest.MonkeyPatch
+    wall: InProcessWall, guard: FakeGuard, sides: Sides, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other_peer, other_inner = join(gate, guard, "cli1@127.0.0.1", cookie=b"cli-cookie")
-    (leg,) = [each._legs[0] for each in gate.gateway._pending.pumps if each.handle.peer == PEER]
+    other_peer, other_inner = join(wall, guard, "cli1@127.0.0.1", cookie=b"cli-cookie")
+    (leg,) = [each._legs[0] for each in wall.gateway._pending.pumps if each.handle.peer == PEER]
     monkeypatch.setattr(leg, "_receive", lambda *_: 1 // 0)
     sides.peer.sock.sendall(TICK)
     assert sides.peer.is_closed()
     assert sides.inner.is_closed()
-    assert gate.wait_event("disconnect")["reason"] == "internal error: ZeroDivisionError"
+    assert wall.wait_event("disconnect")["reason"] == "internal error: ZeroDivisionError"
     other_peer.sock.sendall(TICK)
     assert other_inner.sock.recv(10) == TICK
-    assert isinstance(gate.errors.pop()["exception"], ZeroDivisionError)
+    assert isinstance(wall.errors.pop()["exception"], ZeroDivisionError)
 
 
 # === back-pressure ===
@@ -192,8 +201,8 @@ def test_both_directions_full_at_once_and_then_read(sides: Sides) -> None:
 
 @pytest.fixture
 def denying(tmp_path: Path) -> Iterator[Sides]:
-    with running(tmp_path, [Peer(["deny *"])]) as gate, FakeGuard(gate).registered() as guard:
-        yield Sides(gate, guard)
+    with wall_in_process(tmp_path, [Peer(["deny *"])]) as wall, FakeGuard(wall).registered() as guard:
+        yield Sides(wall, guard)
 
 
 def test_a_peer_that_does_not_read_its_refusals_is_not_read(denying: Sides) -> None:

@@ -21,7 +21,7 @@ Script = Generator[list[bytes], bytes, None]
 
 
 @dataclass
-class Node:
+class ChainEnd:
     """One end of a handshake."""
 
     name: str
@@ -69,8 +69,8 @@ class Node:
 class Chain:
     """A connects to B, through both distwalls, over TLS between them."""
 
-    a: Node = field(default_factory=lambda: Node(A, COOKIE_OF_A))
-    b: Node = field(default_factory=lambda: Node(B, COOKIE_OF_B))
+    a: ChainEnd = field(default_factory=lambda: ChainEnd(A, COOKIE_OF_A))
+    b: ChainEnd = field(default_factory=lambda: ChainEnd(B, COOKIE_OF_B))
     outer: tuple[bytes, bytes] = (BETWEEN, BETWEEN)
     """The cookie in the entry of B at A's distwall, and in that of A at B's."""
     target: str = B
@@ -141,7 +141,7 @@ class Chain:
 
 @pytest.mark.parametrize("status", [b"ok", b"alive"])
 def test_three_cookies(status: bytes) -> None:
-    chain = Chain(b=Node(B, COOKIE_OF_B, status)).run()
+    chain = Chain(b=ChainEnd(B, COOKIE_OF_B, status)).run()
     assert chain.a.up
     assert chain.b.up
     assert chain.a.seen == (B.encode(), VISIBLE_29 & HIDDEN, 22)
@@ -163,10 +163,10 @@ def test_no_clusters_cookie_proves_anything_between_them() -> None:
 
 
 def test_wrong_cookies() -> None:
-    assert Chain(a=Node(A, b"wrong")).run().reasons() == ("bad_guard_cookie", "peer_closed")
+    assert Chain(a=ChainEnd(A, b"wrong")).run().reasons() == ("bad_guard_cookie", "peer_closed")
     assert Chain(outer=(b"wrong", BETWEEN)).run().reasons() == ("peer_closed", "bad_cookie")
     assert Chain(outer=(BETWEEN, b"wrong")).run().reasons() == ("peer_closed", "bad_cookie")
-    chain = Chain(b=Node(B, b"wrong"))
+    chain = Chain(b=ChainEnd(B, b"wrong"))
     chain.run()
     assert not chain.a.up
     assert not chain.b.up, "it hangs up on the proof, and its distwall is told"
@@ -174,11 +174,11 @@ def test_wrong_cookies() -> None:
 
 @pytest.mark.parametrize("status", [b"nok", b"not_allowed"])
 def test_refusals_come_through(status: bytes) -> None:
-    assert Chain(b=Node(B, COOKIE_OF_B, status)).run().reasons() == ("peer_refused", "guard_refused")
+    assert Chain(b=ChainEnd(B, COOKIE_OF_B, status)).run().reasons() == ("peer_refused", "guard_refused")
 
 
 def test_a_node_that_gives_in() -> None:
-    chain = Chain(a=Node(A, COOKIE_OF_A, insists=False), b=Node(B, COOKIE_OF_B, b"alive")).run()
+    chain = Chain(a=ChainEnd(A, COOKIE_OF_A, insists=False), b=ChainEnd(B, COOKIE_OF_B, b"alive")).run()
     assert chain.reasons() == ("guard_declined", "peer_declined")
     assert not chain.b.up
 

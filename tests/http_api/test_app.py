@@ -25,7 +25,7 @@ from distwall.http_api.bearer_tokens import Role, TokenFile
 from distwall.http_api.event_stream import EventStream
 from distwall.http_api.operations import CALLS
 from distwall.policy import load
-from tests.control.serving import Served, over_tcp, run, serving
+from tests.http_api.serving import Served, over_tcp, run, serving
 
 ME = f"unix:{getpass.getuser()}"
 

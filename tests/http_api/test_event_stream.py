@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from distwall.audit import Event
 from distwall.audit.event_filter import EventFilter, FilterError
 from distwall.http_api.event_stream import EventStream, Subscriber, TooManyError
-from tests.control.serving import Served, run, serving
+from tests.http_api.serving import Served, run, serving
 
 ALL = EventFilter({})
 

@@ -15,8 +15,8 @@ from distwall.control import Firewall
 from distwall.control.reload import Reloader
 from distwall.http_api.client import Client, NotRunningError
 from distwall.http_api.server import HttpServer, bind
-from tests.control.serving import settings
-from tests.policy.texts import with_rules
+from tests.http_api.serving import settings
+from tests.support.policies import with_rules
 
 
 def _ask(tmp_path: Path, question: Callable[[Client], Any], names: tuple[str, ...] = ()) -> Any:

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.nodes.harness import Scene
-
-pytest.register_assert_rewrite("tests.nodes.ordinary")
+from tests.support.scene import Scene
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from tests.launch import guarded
-from tests.nodes.harness import GUARD, Child, Scene
-from tests.nodes.harness.wall import CLUSTER_COOKIE, launcher
+from tests.support import guarded
+from tests.support.process import Child
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import CLUSTER_COOKIE, launcher
 
 PEER_COOKIE = "peer-cookie"
 

@@ -1,8 +1,8 @@
 """Ordinary programs, each played without distwall and through it, under the least policy that services give them.
 
-A program is a module of ``tests/nodes/erlang/ordinary``: ``setup/0`` starts on both nodes what it needs, ``run(Other)``
-works with the other node and says what came of it. Nothing it does may be refused, and the same has to come of it as
-without distwall.
+A program is a module of ``tests/support/erlang/ordinary``: ``setup/0`` starts on both nodes what it needs,
+``run(Other)`` works with the other node and says what came of it. Nothing it does may be refused, and the same has to
+come of it as without distwall.
 """
 
 import re
@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from tests.nodes.harness import GUARD, Node, Peer, Scene, Wall
+from tests.support.node import Node
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import Peer, Wall
 
 
 @dataclass(frozen=True)
-class Program:
+class OrdinaryProgram:
     """One program with its policy.
 
     ``asks`` are the rules for a peer that runs it, ``asked`` those for a peer on which the guarded node runs it
@@ -42,7 +44,7 @@ class Program:
         return Peer(["deny *", *rules], node=f"{self.name}_{role}@127.0.0.1", extra=self.extra)
 
 
-def parts(programs: Sequence[Program]) -> list[tuple[Program, str]]:
+def parts(programs: Sequence[OrdinaryProgram]) -> list[tuple[OrdinaryProgram, str]]:
     """Every program in every role that it has."""
     return [
         (program, role)
@@ -52,16 +54,16 @@ def parts(programs: Sequence[Program]) -> list[tuple[Program, str]]:
     ]
 
 
-class Stage:
+class TwinScenes:
     """A scene without distwall and one with it; nodes start when they are first needed."""
 
-    def __init__(self, programs: Sequence[Program]) -> None:
+    def __init__(self, programs: Sequence[OrdinaryProgram]) -> None:
         self._entries = {(program.name, role): program.entry(role) for program, role in parts(programs)}
         self._stack = ExitStack()
         self._scenes: dict[bool, tuple[Scene, Node, list[str]]] = {}
         self._peer: Node | None = None
 
-    def play(self, program: Program, role: str) -> None:
+    def play(self, program: OrdinaryProgram, role: str) -> None:
         """Plays a program in both scenes. Fails if anything was refused or something else came of it."""
         directly, through = (self._result(program, role, direct=direct) for direct in (True, False))
         assert "lost" not in directly, directly
@@ -72,7 +74,7 @@ class Stage:
         """Neither counters nor log know of a refusal."""
         assert refused(self._scene(direct=False)[0].wall, peer) == []
 
-    def _result(self, program: Program, role: str, *, direct: bool) -> str:
+    def _result(self, program: OrdinaryProgram, role: str, *, direct: bool) -> str:
         scene, guard, loaded = self._scene(direct=direct)
         if direct:
             self._peer = peer = self._peer or scene.peer()
@@ -87,7 +89,7 @@ class Stage:
         here, there = (peer, guard) if role == "asks" else (guard, peer)
         if role == "asked":
             peer.eval(f"net_kernel:connect_node('{GUARD}')")
-        return plain(here.eval(f"{program.module}:{program.call}('{there.name}')", 60))
+        return without_ids(here.eval(f"{program.module}:{program.call}('{there.name}')", 60))
 
     def _scene(self, *, direct: bool) -> tuple[Scene, Node, list[str]]:
         if direct not in self._scenes:
@@ -104,7 +106,7 @@ class Stage:
         self._stack.close()
 
 
-def plain(text: str) -> str:
+def without_ids(text: str) -> str:
     """A result without what differs from run to run and from scene to scene: pids, references, names of peers."""
     return re.sub(r"\w+@127\.0\.0\.1", "peer", re.sub(r"(#Ref)?<[0-9.]+>", "<>", text))
 

@@ -7,7 +7,7 @@ default ``pg`` scope run, as they do here.
 import re
 from dataclasses import dataclass
 
-from tests.nodes.harness import ErlangError, Node
+from tests.support.node import ErlangError, Node
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from distwall.audit.verify import log_files, verify
-from tests.nodes.harness import GUARD, Scene
+from tests.support.scene import GUARD, Scene
 
 FOO = "foo@127.0.0.1"
 RULES = ["deny *", "accept ping", "drop reg_send dropped"]

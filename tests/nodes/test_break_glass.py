@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.nodes.harness import GUARD, ErlangError, Node, Peer
-from tests.nodes.harness.wall import COMMAND
-from tests.nodes.inside import FOO, Inside, inside
+from tests.nodes.in_process_scene import FOO, InProcessScene, in_process_scene
+from tests.support.node import ErlangError, Node
+from tests.support.scene import GUARD
+from tests.support.wall import COMMAND, Peer
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "break-glass.md").read_text()
 POLICY, LOGIN = (
@@ -48,8 +49,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def here(tmp_path: Path, clock: Clock) -> Iterator[Inside]:
-    with inside(tmp_path, [Peer(RULES)], tables=TABLES, control='node = "distwall@127.0.0.1"') as here:
+def here(tmp_path: Path, clock: Clock) -> Iterator[InProcessScene]:
+    with in_process_scene(tmp_path, [Peer(RULES)], tables=TABLES, control='node = "distwall@127.0.0.1"') as here:
         source = tmp_path / "login.erl"
         source.write_text(LOGIN)
         here.bar.load(str(source.with_suffix("")))
@@ -88,9 +89,9 @@ def anonymous(said: str) -> str:
     return re.sub(r"[0-9a-f]{64}|\d{4}-\d\d-\d\dT|\d\d:\d\d:\d\d|:\d+ deny|\d+ lines|(?<=is )\d+", "<>", said)
 
 
-def trail(here: Inside, folder: Path) -> str:
+def trail(here: InProcessScene, folder: Path) -> str:
     """What the commands on the page print."""
-    (folder / "distwall.toml").write_text(here.gate.text)
+    (folder / "distwall.toml").write_text(here.wall.text)
     said = ""
     for command in re.findall(r"^\$ distwall (.*)$", PAGE, re.MULTILINE):
         done = subprocess.run([COMMAND, *command.split()], cwd=folder, stdout=subprocess.PIPE, text=True, check=True)
@@ -98,7 +99,7 @@ def trail(here: Inside, folder: Path) -> str:
     return said
 
 
-def test_from_start_to_end(here: Inside, clock: Clock, tmp_path: Path) -> None:
+def test_from_start_to_end(here: InProcessScene, clock: Clock, tmp_path: Path) -> None:
     ann = here.peer()
     firewall = here.firewall
     step = now()
@@ -121,15 +122,15 @@ def test_from_start_to_end(here: Inside, clock: Clock, tmp_path: Path) -> None:
 
     # distwall is restarted in the middle.
     clock.ahead += 10 * 60
-    here.gate.end()
-    here.gate.start()
+    here.wall.end()
+    here.wall.start()
     ann.wait_until(f"net_adm:ping('{GUARD}') =:= pong")
     assert can_look(ann)
     assert [(each.given, each.until) for each in here.firewall.grants()] == [(grant.given, grant.until)]
 
     # It is over when it would have been.
     clock.ahead += 5 * 60
-    here.gate.wait_event("grant_expired", node=FOO, table=TABLE)
+    here.wall.wait_event("grant_expired", node=FOO, table=TABLE)
     assert not can_look(ann)
 
     # Once more, and taken away before its time by the guarded node.
@@ -137,15 +138,15 @@ def test_from_start_to_end(here: Inside, clock: Clock, tmp_path: Path) -> None:
     assert can_look(ann)
     assert here.bar.eval(f"distwall:revoke('{FOO}', {TABLE})") == "ok"
     assert not can_look(ann)
-    here.gate.wait_event("grant_revoked", by=GUARD)
+    here.wall.wait_event("grant_revoked", by=GUARD)
 
     # And all of it is on record, as the page has it.
-    here.gate.end()
+    here.wall.end()
     said = trail(here, tmp_path)
     assert anonymous(said.replace(FOO, "ann@10.0.0.7").replace(GUARD, "bar@10.0.0.2")) == anonymous(TRAIL)
 
 
-def test_with_a_token(here: Inside, clock: Clock) -> None:
+def test_with_a_token(here: InProcessScene, clock: Clock) -> None:
     ann = here.peer()
     assert not can_look(ann)
     token = here.firewall.issue_token(FOO, TABLE, QUARTER, "orders is down, ticket 7", actor="unix:bob")
@@ -156,13 +157,13 @@ def test_with_a_token(here: Inside, clock: Clock) -> None:
         with pytest.raises(ErlangError, match="not_allowed"):
             ann.eval(f"erpc:call('{GUARD}', supervisor, {beyond})")
     clock.ahead += QUARTER
-    here.gate.wait_event("grant_expired", actor="token of unix:bob")
+    here.wall.wait_event("grant_expired", actor="token of unix:bob")
     assert not can_look(ann)
     assert ann.eval(show) == "{error,not_allowed}"
-    here.gate.wait_event("token_refused", peer=FOO)
+    here.wall.wait_event("token_refused", peer=FOO)
 
 
-def test_five_wrong_codes_shut_the_account(here: Inside) -> None:
+def test_five_wrong_codes_shut_the_account(here: InProcessScene) -> None:
     ann = here.peer()
     step = now()
     wrong = next(number for number in range(9) if number not in {code(step + more) for more in range(-2, 3)})

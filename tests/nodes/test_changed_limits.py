@@ -1,6 +1,6 @@
 """The limits of an entry are changed in the policy file while its peer is connected."""
 
-from tests.nodes.harness import GUARD, Scene
+from tests.support.scene import GUARD, Scene
 
 LIMITS = 'limits = { reg_send_per_second = 0 }\non_limit = "refuse"\n'
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.gate import Gate, running
-from tests.nodes.harness import GUARD, Node, Peer
-from tests.nodes.harness.process import Child
-from tests.nodes.harness.wall import CLUSTER_COOKIE
+from tests.support.in_process_wall import InProcessWall, wall_in_process
+from tests.support.node import Node
+from tests.support.process import Child
+from tests.support.scene import GUARD
+from tests.support.wall import CLUSTER_COOKIE, Peer
 
 CHANGES = 10_000
 OPERATORS = 50
@@ -25,21 +26,21 @@ POLICIES = [
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    with running(tmp_path, [Peer([], node=node) for node in PEERS]) as gate:
-        yield gate
+def wall(tmp_path: Path) -> Iterator[InProcessWall]:
+    with wall_in_process(tmp_path, [Peer([], node=node) for node in PEERS]) as wall:
+        yield wall
 
 
 @pytest.mark.slow
-def test_nothing_is_lost_doubled_or_judged_by_half_a_policy(gate: Gate, tmp_path: Path) -> None:
-    epmd, register = gate.peers_epmd[1], gate.register_epmd[1]
+def test_nothing_is_lost_doubled_or_judged_by_half_a_policy(wall: InProcessWall, tmp_path: Path) -> None:
+    epmd, register = wall.peers_epmd[1], wall.register_epmd[1]
     with ExitStack() as stack:
         stock = ["epmd", "-address", "127.0.0.1", "-port", str(epmd)]
         stack.enter_context(Child(stock, tmp_path / "epmd.log", env={"PATH": "/usr/bin:/bin"}, cwd=tmp_path))
         inside = ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]
         bar = stack.enter_context(Node(GUARD, cookie=CLUSTER_COOKIE, folder=tmp_path, epmd_port=register, flags=inside))
         bar.eval("probe:counter(target), probe:collector(secret)")
-        firewall = gate.firewall
+        firewall = wall.firewall
         firewall.set_table("shared", POLICIES[0])
         senders = []
         for name in PEERS:

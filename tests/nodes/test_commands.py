@@ -12,7 +12,8 @@ from typing import Literal
 
 import pytest
 
-from tests.nodes.harness import GUARD, Node, Scene
+from tests.support.node import Node
+from tests.support.scene import GUARD, Scene
 
 Mode = Literal["direct", "accept", "deny", "drop"]
 MODES: tuple[Mode, ...] = ("direct", "accept", "deny", "drop")
@@ -25,7 +26,7 @@ SILENCE = 400
 
 
 @dataclass
-class Play:
+class CommandScene:
     """A connected peer and a guarded node, with a process on each that keeps the messages and signals it gets."""
 
     command: str
@@ -60,11 +61,11 @@ class Play:
 
 
 @pytest.fixture
-def play(request: pytest.FixtureRequest) -> Iterator[Callable[..., Play]]:
+def play(request: pytest.FixtureRequest) -> Iterator[Callable[..., CommandScene]]:
     """Sets the scene: ``play(command, mode, *rules)``; ``rules`` are what else the play needs accepted."""
     scenes: list[Scene] = []
 
-    def start(command: str, mode: Mode, *rules: str) -> Play:
+    def start(command: str, mode: Mode, *rules: str) -> CommandScene:
         verdicts: dict[Mode, list[str] | None] = {
             "direct": None,
             "accept": ["deny *", "accept reg_send fence", f"accept {command}", *rules],
@@ -78,14 +79,14 @@ def play(request: pytest.FixtureRequest) -> Iterator[Callable[..., Play]]:
         bar.eval("probe:collector(fence), erts_debug:set_internal_state(available_internal_state, true)")
         foo.eval("erts_debug:set_internal_state(available_internal_state, true)")
         actor, victim = foo.term("probe:collector()"), bar.term("probe:collector(victim)")
-        return Play(command, mode, scene, foo, bar, actor, victim)
+        return CommandScene(command, mode, scene, foo, bar, actor, victim)
 
     yield start
     for scene in scenes:
         scene.close()
 
 
-def check_records(play: Play) -> None:
+def check_records(play: CommandScene) -> None:
     """The counters and the audit log tell the same story."""
     if play.mode == "direct":
         return
@@ -102,7 +103,7 @@ def check_records(play: Play) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_link(play: Callable[..., Play], mode: Mode) -> None:
+def test_link(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("link", mode)
     p.act(f"link({p.victim})")
     p.settle()
@@ -119,7 +120,7 @@ def test_link(play: Callable[..., Play], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_reg_send(play: Callable[..., Play], mode: Mode) -> None:
+def test_reg_send(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("reg_send", mode)
     p.foo.eval(f"{{victim, '{GUARD}'}} ! hello")
     p.settle()
@@ -130,7 +131,7 @@ def test_reg_send(play: Callable[..., Play], mode: Mode) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("destination", ["name", "pid"])
-def test_gen_call(play: Callable[..., Play], mode: Mode, destination: str) -> None:
+def test_gen_call(play: Callable[..., CommandScene], mode: Mode, destination: str) -> None:
     """A refused call fails at once with the reason; where it is dropped, with the caller's own timeout."""
     p = play("reg_send" if destination == "name" else "send", mode, "accept monitor", "accept demonitor")
     server = p.bar.term("probe:start_server(counter)")
@@ -150,7 +151,7 @@ def test_gen_call(play: Callable[..., Play], mode: Mode, destination: str) -> No
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_send(play: Callable[..., Play], mode: Mode) -> None:
+def test_send(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("send", mode)
     p.foo.eval(f"{p.victim} ! hello")
     p.settle()
@@ -160,7 +161,7 @@ def test_send(play: Callable[..., Play], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_alias_send(play: Callable[..., Play], mode: Mode) -> None:
+def test_alias_send(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("alias_send", mode)
     alias = p.bar.term("probe:do(victim, fun() -> alias() end)")
     p.foo.eval(f"{alias} ! hello")
@@ -171,7 +172,7 @@ def test_alias_send(play: Callable[..., Play], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_group_leader(play: Callable[..., Play], mode: Mode) -> None:
+def test_group_leader(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("group_leader", mode)
     p.act(f"group_leader({p.actor}, {p.victim})")
     p.settle()
@@ -182,7 +183,7 @@ def test_group_leader(play: Callable[..., Play], mode: Mode) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("destination", ["name", "pid"])
-def test_monitor(play: Callable[..., Play], mode: Mode, destination: str) -> None:
+def test_monitor(play: Callable[..., CommandScene], mode: Mode, destination: str) -> None:
     p = play("monitor", mode)
     target = f"{{victim, '{GUARD}'}}" if destination == "name" else p.victim
     p.act(f"erlang:monitor(process, {target})")
@@ -204,7 +205,7 @@ def test_monitor(play: Callable[..., Play], mode: Mode, destination: str) -> Non
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_spawn_request(play: Callable[..., Play], mode: Mode) -> None:
+def test_spawn_request(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("spawn_request", mode)
     p.act(f"erlang:spawn_request('{GUARD}', erlang, send, [victim, hello], [{{reply_tag, reply}}])")
     p.settle()
@@ -220,7 +221,7 @@ def test_spawn_request(play: Callable[..., Play], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_erpc_call(play: Callable[..., Play], mode: Mode) -> None:
+def test_erpc_call(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("spawn_request", mode)
     milliseconds, got = p.foo.timed(f"erpc:call('{GUARD}', erlang, node, [], {PROMPT})")
     if p.passes:
@@ -234,7 +235,7 @@ def test_erpc_call(play: Callable[..., Play], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_demonitor(play: Callable[..., Play], mode: Mode) -> None:
+def test_demonitor(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("demonitor", mode, "accept monitor")
     p.act(f"put(ref, erlang:monitor(process, {p.victim}))")
     p.bar.wait_until(f"process_info({p.victim}, monitored_by) =:= {{monitored_by, [{p.actor}]}}")
@@ -246,7 +247,7 @@ def test_demonitor(play: Callable[..., Play], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_exit(play: Callable[..., Play], mode: Mode) -> None:
+def test_exit(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("exit", mode, "accept link")
     p.act(f"link({p.victim})")
     p.bar.wait_until(f"process_info({p.victim}, links) =:= {{links, [{p.actor}]}}")
@@ -258,7 +259,7 @@ def test_exit(play: Callable[..., Play], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_exit2(play: Callable[..., Play], mode: Mode) -> None:
+def test_exit2(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("exit2", mode)
     p.act(f"exit({p.victim}, boom)")
     p.settle()
@@ -268,7 +269,7 @@ def test_exit2(play: Callable[..., Play], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_monitor_exit(play: Callable[..., Play], mode: Mode) -> None:
+def test_monitor_exit(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("monitor_exit", mode)
     p.bar.eval(f"probe:do(victim, fun() -> erlang:monitor(process, {p.actor}) end)")
     p.foo.wait_until(f"process_info({p.actor}, monitored_by) =:= {{monitored_by, [{p.victim}]}}")
@@ -283,7 +284,7 @@ def test_monitor_exit(play: Callable[..., Play], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_spawn_reply(play: Callable[..., Play], mode: Mode) -> None:
+def test_spawn_reply(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("spawn_reply", mode)
     p.foo.eval(f"register(worker, {p.actor})")
     p.bar.eval(
@@ -297,7 +298,7 @@ def test_spawn_reply(play: Callable[..., Play], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_unlink(play: Callable[..., Play], mode: Mode) -> None:
+def test_unlink(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("unlink", mode, "accept link")
     p.act(f"link({p.victim})")
     p.bar.wait_until(f"process_info({p.victim}, links) =:= {{links, [{p.actor}]}}")
@@ -313,7 +314,7 @@ def test_unlink(play: Callable[..., Play], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_unlink_ack(play: Callable[..., Play], mode: Mode) -> None:
+def test_unlink_ack(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("unlink_ack", mode)
     p.bar.eval(f"probe:do(victim, fun() -> link({p.actor}) end)")
     p.foo.wait_until(f"process_info({p.actor}, links) =:= {{links, [{p.victim}]}}")

@@ -12,15 +12,16 @@ import pytest
 from distwall._core import COMMANDS
 from distwall.api_node import MAX_FRAME
 from distwall.launch import erlang_folder
-from tests.launch import guarded
-from tests.nodes.harness import GUARD, ErlangError, Node, Scene, ports
-from tests.nodes.harness.packages import need
-from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer, launcher
-from tests.nodes.tls import TlsScene
-from tests.wire.dist import TICK, frame
-from tests.wire.etf import Atom, Term
-from tests.wire.hostile import Connection, HandshakeFailed, epmd_names, epmd_port
-from tests.wire.hostile import Node as Stranger
+from tests.support import guarded, ports
+from tests.support.dist import TICK, frame
+from tests.support.etf import Atom, Term
+from tests.support.node import ErlangError, Node
+from tests.support.packages import need
+from tests.support.raw_peer import Connection, HandshakeFailed, epmd_names, epmd_port
+from tests.support.raw_peer import RawPeer as Stranger
+from tests.support.scene import GUARD, Scene
+from tests.support.tls import TlsScene
+from tests.support.wall import CLUSTER_COOKIE, Peer, launcher
 
 FOO = "foo@127.0.0.1"
 BAZ = "baz@127.0.0.2"

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.nodes.harness.node import TOP
+from tests.support.node import TOP
 
 
 def test_the_demo_is_as_it_should_be() -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch import guarded
-from tests.launch.terminal import terminal
 from tests.nodes.elixir import PEER_COOKIE, cookie, elixir, environment
-from tests.nodes.harness import GUARD, Child, Peer, Scene
-from tests.nodes.harness.packages import need
-from tests.nodes.harness.wall import CLUSTER_COOKIE, launcher
+from tests.support import guarded
+from tests.support.packages import need
+from tests.support.process import Child
+from tests.support.scene import GUARD, Scene
+from tests.support.terminal import terminal
+from tests.support.wall import CLUSTER_COOKIE, Peer, launcher
 
 
 @pytest.fixture(scope="module", autouse=True)

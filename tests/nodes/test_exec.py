@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch import guarded
-from tests.nodes.harness import GUARD, Scene, ports
-from tests.nodes.harness.wall import Peer, launcher
+from tests.support import guarded, ports
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import Peer, launcher
 
 EVERYTHING = [Peer(["accept *"])]
 # What sys.config and vm.args may say and exec can't see. distwall_epmd has the last word.

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.launch import guarded
-from tests.nodes.harness import Node, Scene
-from tests.nodes.harness.wall import Peer
+from tests.support import guarded
+from tests.support.node import Node
+from tests.support.scene import Scene
+from tests.support.wall import Peer
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch import guarded
-from tests.nodes.harness import GUARD, Scene, ports
-from tests.nodes.harness.wall import Peer
+from tests.support import guarded, ports
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import Peer
 
 FOO = "foo@127.0.0.1"
 IPV6_POLICY = """[guard]

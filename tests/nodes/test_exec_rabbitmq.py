@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch import guarded
-from tests.nodes.harness import Scene, ports
-from tests.nodes.harness.packages import need
-from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer
+from tests.support import guarded, ports
+from tests.support.packages import need
+from tests.support.scene import Scene
+from tests.support.wall import CLUSTER_COOKIE, Peer
 
 SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 

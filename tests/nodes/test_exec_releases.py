@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch import guarded
-from tests.nodes.harness import GUARD, Child, Scene
-from tests.nodes.harness.packages import need
-from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer
+from tests.support import guarded
+from tests.support.packages import need
+from tests.support.process import Child
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import CLUSTER_COOKIE, Peer
 
 EVERYTHING = [Peer(["accept *"])]
 # A release with one application, made as systools makes it, in the folder that is current.

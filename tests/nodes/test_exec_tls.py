@@ -1,9 +1,9 @@
 """Nodes started by `distwall exec` that speak TLS with distwall."""
 
-from tests.launch import guarded
-from tests.nodes.harness import GUARD
-from tests.nodes.harness.wall import Peer
-from tests.nodes.tls import HOST, TlsScene
+from tests.support import guarded
+from tests.support.scene import GUARD
+from tests.support.tls import HOST, TlsScene
+from tests.support.wall import Peer
 
 FOO = "foo@127.0.0.1"
 

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.nodes.harness import GUARD, Peer, Scene
 from tests.nodes.programs import PROGRAMS, run, same_release
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import Peer
 
 FOO = "foo@127.0.0.1"
 CLOSED = Peer(["deny *"], visible=True, extra="funs = true")

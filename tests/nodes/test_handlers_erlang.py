@@ -4,22 +4,24 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.nodes.harness import GUARD, Node, Peer
-from tests.nodes.inside import FOO, Inside, inside
+from tests.nodes.in_process_scene import FOO, InProcessScene, in_process_scene
+from tests.support.node import Node
+from tests.support.scene import GUARD
+from tests.support.wall import Peer
 
 BIG = "binary:copy(<<7>>, 200000)"
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Inside, Node]]:
-    with inside(tmp_path_factory.mktemp("handlers"), [Peer(["accept *"])]) as here:
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[InProcessScene, Node]]:
+    with in_process_scene(tmp_path_factory.mktemp("handlers"), [Peer(["accept *"])]) as here:
         here.bar.load("my_dist_handler")
         here.bar.eval("probe:collector(seen), probe:collector(target), probe:start_server(server)")
         yield here, here.peer()
 
 
 @pytest.fixture
-def here(ground: tuple[Inside, Node]) -> Iterator[Inside]:
+def here(ground: tuple[InProcessScene, Node]) -> Iterator[InProcessScene]:
     inside, foo = ground
     foo.eval(f"pong = net_adm:ping('{GUARD}')")
     for name in ("seen", "target"):
@@ -32,15 +34,15 @@ def here(ground: tuple[Inside, Node]) -> Iterator[Inside]:
 
 
 @pytest.fixture
-def foo(ground: tuple[Inside, Node]) -> Node:
+def foo(ground: tuple[InProcessScene, Node]) -> Node:
     return ground[1]
 
 
-def handler(here: Inside, command: str) -> None:
+def handler(here: InProcessScene, command: str) -> None:
     assert here.firewall.set_handler(FOO, command, "my_dist_handler") is None
 
 
-def test_setting_returns_the_one_before(here: Inside) -> None:
+def test_setting_returns_the_one_before(here: InProcessScene) -> None:
     firewall = here.firewall
     assert firewall.set_handler(FOO, "send", "one") is None
     assert firewall.set_handler(FOO, "send", "two") == "one"
@@ -48,7 +50,7 @@ def test_setting_returns_the_one_before(here: Inside) -> None:
     assert firewall.set_handler(FOO, "send", None) is None
 
 
-def test_reg_send(here: Inside, foo: Node) -> None:
+def test_reg_send(here: InProcessScene, foo: Node) -> None:
     handler(here, "reg_send")
     pid = foo.eval(f"P = spawn(fun() -> {{target, '{GUARD}'}} ! hello, {{target, '{GUARD}'}} ! {{secret, 1}}, "
                    f"{{target, '{GUARD}'}} ! {{double, x}} end), P")  # fmt: skip
@@ -59,19 +61,19 @@ def test_reg_send(here: Inside, foo: Node) -> None:
     assert here.bar.eval(f"[{{reg_send, '{FOO}', F, target}} | _] = probe:got(seen), node(F)") == f"'{FOO}'"
 
 
-def test_a_call_through_a_handler(here: Inside, foo: Node) -> None:
+def test_a_call_through_a_handler(here: InProcessScene, foo: Node) -> None:
     handler(here, "reg_send")
     assert foo.eval(f"gen_server:call({{server, '{GUARD}'}}, {{echo, 7}})") == "7"
 
 
-def test_a_large_message(here: Inside, foo: Node) -> None:
+def test_a_large_message(here: InProcessScene, foo: Node) -> None:
     """In fragments on its way to distwall."""
     handler(here, "reg_send")
     foo.eval(f"{{target, '{GUARD}'}} ! {{big, {BIG}}}")
     here.bar.wait_until(f"probe:got(target) =:= [{{big, {BIG}}}]")
 
 
-def test_send_and_alias_send(here: Inside, foo: Node) -> None:
+def test_send_and_alias_send(here: InProcessScene, foo: Node) -> None:
     for command in ("send", "alias_send"):
         handler(here, command)
     target = here.bar.term("whereis(target)")
@@ -83,7 +85,7 @@ def test_send_and_alias_send(here: Inside, foo: Node) -> None:
     assert here.bar.eval(f"gen_server:call({{theirs, '{FOO}'}}, {{echo, 5}})") == "5"
 
 
-def test_group_leader(here: Inside, foo: Node) -> None:
+def test_group_leader(here: InProcessScene, foo: Node) -> None:
     handler(here, "group_leader")
     target = here.bar.term("whereis(target)")
     foo.eval(f"group_leader(self(), {target})")
@@ -91,7 +93,7 @@ def test_group_leader(here: Inside, foo: Node) -> None:
     assert here.bar.eval("[{group_leader, _, _, P}] = probe:got(seen), P =:= whereis(target)") == "true"
 
 
-def test_spawn_request(here: Inside, foo: Node) -> None:
+def test_spawn_request(here: InProcessScene, foo: Node) -> None:
     handler(here, "spawn_request")
     assert foo.eval(f"erpc:call('{GUARD}', erlang, '+', [1, 2])") == "3"
     assert here.bar.eval("[{spawn, _, erpc, execute_call, A} | _] = probe:got(seen), length(A)") == "4"
@@ -102,25 +104,25 @@ def test_spawn_request(here: Inside, foo: Node) -> None:
                     " receive {'DOWN', R, _, P, Reason} -> Reason end") == "refused"  # fmt: skip
 
 
-def test_large_arguments(here: Inside, foo: Node) -> None:
+def test_large_arguments(here: InProcessScene, foo: Node) -> None:
     handler(here, "spawn_request")
     assert foo.eval(f"erpc:call('{GUARD}', erlang, byte_size, [{BIG}])") == "200000"
 
 
-def test_one_that_crashes_loses_its_message_only(here: Inside, foo: Node) -> None:
+def test_one_that_crashes_loses_its_message_only(here: InProcessScene, foo: Node) -> None:
     handler(here, "reg_send")
     foo.eval(f"{{target, '{GUARD}'}} ! crash, {{target, '{GUARD}'}} ! after_it")
     here.bar.wait_until("probe:got(target) =:= [after_it]")
 
 
-def test_one_that_is_not_there_refuses(here: Inside, foo: Node) -> None:
+def test_one_that_is_not_there_refuses(here: InProcessScene, foo: Node) -> None:
     here.firewall.set_handler(FOO, "spawn_request", "no_such_module")
     assert "undef" in foo.eval(f"{{P, R}} = spawn_monitor('{GUARD}', erlang, node, []),"
                                " receive {'DOWN', R, _, P, Reason} -> Reason end")  # fmt: skip
 
 
 class TestFilter:
-    def test_its_answers_decide_and_are_kept(self, here: Inside, foo: Node) -> None:
+    def test_its_answers_decide_and_are_kept(self, here: InProcessScene, foo: Node) -> None:
         assert here.firewall.filter(FOO, "my_dist_handler") is None
         here.bar.eval("probe:collector(shut), probe:collector(boom), probe:collector(odd)")
         foo.eval(f"[begin {{N, '{GUARD}'}} ! {{N, I}} end || I <- [1, 2, 3], N <- [target, shut, boom, odd]]")
@@ -131,13 +133,13 @@ class TestFilter:
         foo.eval(f"{{target, '{GUARD}'}} ! again")
         here.bar.wait_until("length([C || {filter, _, C} <- probe:got(seen)]) =:= 2")
 
-    def test_refusals_are_told_to_the_caller(self, here: Inside, foo: Node) -> None:
+    def test_refusals_are_told_to_the_caller(self, here: InProcessScene, foo: Node) -> None:
         here.firewall.filter(FOO, "my_dist_handler")
         here.bar.eval("catch unregister(shut), probe:start_server(shut)")
         assert "not_allowed" in foo.eval(f"catch gen_server:call({{shut, '{GUARD}'}}, {{echo, 7}})")
 
 
-def test_what_waits_keeps_its_order(here: Inside, foo: Node) -> None:
+def test_what_waits_keeps_its_order(here: InProcessScene, foo: Node) -> None:
     """Messages, a call, links and exits of one process behind messages that wait for a filter."""
     here.firewall.filter(FOO, "my_dist_handler")
     foo.eval(f"spawn(fun() -> [{{target, '{GUARD}'}} ! I || I <- lists:seq(1, 200)] end)")

@@ -10,24 +10,26 @@ from typing import Any
 import pytest
 
 from distwall.control import BadCallError, handler_dispatch
-from tests.nodes.harness import GUARD, Node, Peer
-from tests.nodes.inside import FOO, Inside, inside
+from tests.nodes.in_process_scene import FOO, InProcessScene, in_process_scene
+from tests.support.node import Node
+from tests.support.scene import GUARD
+from tests.support.wall import Peer
 
 SOURCE = Path(__file__).parent / "handlers" / "orders.py"
 ORDERS = "orders:Orders"
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Inside, Node, Path]]:
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[InProcessScene, Node, Path]]:
     folder = tmp_path_factory.mktemp("handlers")
     shutil.copy(SOURCE, folder / "orders.py")
-    with inside(folder, [Peer(["accept *"])]) as here:
+    with in_process_scene(folder, [Peer(["accept *"])]) as here:
         here.bar.eval("probe:collector(target), probe:collector(shut), probe:start_server(server)")
         yield here, here.peer(), folder
 
 
 @pytest.fixture
-def here(ground: tuple[Inside, Node, Path]) -> Iterator[Inside]:
+def here(ground: tuple[InProcessScene, Node, Path]) -> Iterator[InProcessScene]:
     inside = ground[0]
     for name in ("target", "shut"):
         inside.bar.eval(f"probe:do({name}, stop, kill), probe:until(fun() -> whereis({name}) =:= undefined end),"
@@ -40,11 +42,11 @@ def here(ground: tuple[Inside, Node, Path]) -> Iterator[Inside]:
 
 
 @pytest.fixture
-def foo(ground: tuple[Inside, Node, Path]) -> Node:
+def foo(ground: tuple[InProcessScene, Node, Path]) -> Node:
     return ground[1]
 
 
-def got(here: Inside, expected: str) -> None:
+def got(here: InProcessScene, expected: str) -> None:
     here.bar.wait_until(f"probe:got(target) =:= {expected}")
 
 
@@ -54,21 +56,21 @@ def send(foo: Node, *messages: str) -> None:
     foo.eval(f"spawn(fun() -> {sends} end)")
 
 
-def seen(here: Inside) -> list[Any]:
+def seen(here: InProcessScene) -> list[Any]:
     module = here.firewall.dispatch._loaded[ORDERS].__class__.__module__
     return importlib.import_module(module).SEEN  # type: ignore[no-any-return]
 
 
-def failures(here: Inside) -> list[str]:
-    return [event["detail"] for event in here.gate.seen if event["event"] == "handler_failed"]
+def failures(here: InProcessScene) -> list[str]:
+    return [event["detail"] for event in here.wall.seen if event["event"] == "handler_failed"]
 
 
-def test_it_accepts_changes_denies_and_drops(here: Inside, foo: Node) -> None:
+def test_it_accepts_changes_denies_and_drops(here: InProcessScene, foo: Node) -> None:
     send(foo, "hello", "{order, 5}", "{order, 5000}", "{drop, 1}", "last")
     got(here, "[hello, {order,10}, last]")
 
 
-def test_what_it_sees(here: Inside, foo: Node) -> None:
+def test_what_it_sees(here: InProcessScene, foo: Node) -> None:
     send(foo, '{text, "äö", <<1,2>>, 1.5, #{a => [b|c]}, self()}')
     here.bar.wait_until("length(probe:got(target)) =:= 1")
     command = seen(here)[-1]
@@ -77,18 +79,18 @@ def test_what_it_sees(here: Inside, foo: Node) -> None:
     assert command.message()[5] == command.sender
 
 
-def test_order_is_kept_behind_a_slow_one(here: Inside, foo: Node) -> None:
+def test_order_is_kept_behind_a_slow_one(here: InProcessScene, foo: Node) -> None:
     """Of one sender; another one's messages overtake."""
     send(foo, "{slow, 700}", "second", "{order, 1}")
     foo.eval(f"{{target, '{GUARD}'}} ! other")
     got(here, "[other, {slow,700}, second, {order,2}]")
 
 
-def test_a_call(here: Inside, foo: Node) -> None:
+def test_a_call(here: InProcessScene, foo: Node) -> None:
     assert foo.eval(f"gen_server:call({{server, '{GUARD}'}}, {{echo, 7}})") == "7"
 
 
-def test_large_messages(here: Inside, foo: Node) -> None:
+def test_large_messages(here: InProcessScene, foo: Node) -> None:
     send(foo, "{order, 5}", "{big, binary:copy(<<7>>, 300000)}", "{order, 6}")
     got(here, "[{order,10}, {big, binary:copy(<<7>>, 300000)}, {order,12}]")
 
@@ -101,7 +103,7 @@ def test_large_messages(here: Inside, foo: Node) -> None:
         ("unfit", "it raised TypeError"),
     ],
 )
-def test_what_goes_wrong_is_a_denial(here: Inside, foo: Node, message: str, why: str) -> None:
+def test_what_goes_wrong_is_a_denial(here: InProcessScene, foo: Node, message: str, why: str) -> None:
     before = len(failures(here))
     send(foo, message, "last")
     got(here, "[last]")
@@ -109,7 +111,9 @@ def test_what_goes_wrong_is_a_denial(here: Inside, foo: Node, message: str, why:
 
 
 @pytest.mark.parametrize("how", ["slow", "block"])
-def test_no_answer_in_time_is_a_denial(here: Inside, foo: Node, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_answer_in_time_is_a_denial(
+    here: InProcessScene, foo: Node, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(handler_dispatch, "TIMEOUT", 0.5)
     before = len(failures(here))
     begun = time.monotonic()
@@ -124,7 +128,7 @@ def test_no_answer_in_time_is_a_denial(here: Inside, foo: Node, how: str, monkey
     got(here, "[last]")
 
 
-def test_spawn_requests(here: Inside, foo: Node) -> None:
+def test_spawn_requests(here: InProcessScene, foo: Node) -> None:
     here.firewall.set_handler(FOO, "spawn_request", ORDERS)
     assert "not_allowed" in foo.eval(f"catch spawn('{GUARD}', erlang, halt, [])")
     assert foo.eval(f"erpc:call('{GUARD}', erlang, node, [])") == f"'{GUARD}'"
@@ -133,7 +137,7 @@ def test_spawn_requests(here: Inside, foo: Node) -> None:
     assert command.message()[1:] == ["erlang", "node", []]
 
 
-def test_loaded_anew_when_set_again(here: Inside, foo: Node, ground: tuple[Inside, Node, Path]) -> None:
+def test_loaded_anew_when_set_again(here: InProcessScene, foo: Node, ground: tuple[InProcessScene, Node, Path]) -> None:
     file = ground[2] / "orders.py"
     text = file.read_text()
     try:
@@ -146,14 +150,14 @@ def test_loaded_anew_when_set_again(here: Inside, foo: Node, ground: tuple[Insid
 
 
 @pytest.mark.parametrize("name", ["orders:None_", "no_such:Thing", "orders:"])
-def test_what_is_not_there_is_an_error(here: Inside, foo: Node, name: str) -> None:
+def test_what_is_not_there_is_an_error(here: InProcessScene, foo: Node, name: str) -> None:
     with pytest.raises(BadCallError, match="can't be loaded"):
         here.firewall.set_handler(FOO, "reg_send", name)
     send(foo, "{order, 5}")
     got(here, "[{order,10}]")
 
 
-def test_a_module_filter(here: Inside, foo: Node) -> None:
+def test_a_module_filter(here: InProcessScene, foo: Node) -> None:
     here.firewall.set_handler(FOO, "reg_send", None)
     here.firewall.filter(FOO, "orders:only_open")
     foo.eval(f"[begin {{N, '{GUARD}'}} ! I end || I <- [1, 2, 3], N <- [shut, target]]")
@@ -161,7 +165,7 @@ def test_a_module_filter(here: Inside, foo: Node) -> None:
     assert here.bar.eval("probe:got(shut)") == "[]"
 
 
-def test_a_peer_that_leaves_in_the_middle(here: Inside, foo: Node) -> None:
+def test_a_peer_that_leaves_in_the_middle(here: InProcessScene, foo: Node) -> None:
     send(foo, "{slow, 300}")
     foo.eval(f"erlang:disconnect_node('{GUARD}')")
     time.sleep(0.5)

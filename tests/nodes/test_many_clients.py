@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.nodes.harness import GUARD, ErlangError, Node, Peer, Scene
-from tests.wire import hostile
-from tests.wire.dist import OTP_25, Flag
+from tests.support import raw_peer
+from tests.support.dist import OTP_25, Flag
+from tests.support.node import ErlangError, Node
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import Peer
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "many-clients.md").read_text()
 POLICY = tomllib.loads(re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)[0])
@@ -26,7 +28,7 @@ HUB = """
 
 
 @dataclass
-class Place:
+class ClientsScene:
     scene: Scene
     hub: Node
     clients: list[Node]
@@ -41,30 +43,30 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place() -> Iterator[ClientsScene]:
     with Scene([Peer(RULES, node=name, cookie=f"cookie-of-{name}") for name in CLIENTS]) as scene:
         hub = scene.guard(launched=True)
         hub.eval(HUB)
         clients = [scene.peer(name) for name in CLIENTS]
         for client in clients:
             client.eval(f"pong = net_adm:ping('{GUARD}'), probe:collector(box)")
-        yield Place(scene, hub, clients)
+        yield ClientsScene(scene, hub, clients)
 
 
-def test_each_talks_to_the_server_which_knows_who_it_is(place: Place) -> None:
+def test_each_talks_to_the_server_which_knows_who_it_is(place: ClientsScene) -> None:
     for client in place.clients:
         assert client.eval(f"gen_server:call({{hub, '{GUARD}'}}, hello)") == f"{{'{client.name}',hello}}"
         with pytest.raises(ErlangError, match="not_allowed"):
             client.eval(f"erpc:call('{GUARD}', erlang, nodes, [hidden])")
 
 
-def test_they_do_not_see_each_other(place: Place) -> None:
+def test_they_do_not_see_each_other(place: ClientsScene) -> None:
     for client in place.clients:
         assert client.eval("{nodes(), nodes(hidden)}") == f"{{[],['{GUARD}']}}"
     assert place.hub.eval(f"{{nodes(), lists:sort(nodes(hidden) -- {atoms(CLIENTS)})}}") == "{[],[]}"
 
 
-def test_the_server_reaches_all_of_them(place: Place) -> None:
+def test_the_server_reaches_all_of_them(place: ClientsScene) -> None:
     assert place.hub.eval(f"[N || {{ok, N}} <- erpc:multicall({atoms(CLIENTS)}, erlang, node, [])]") == atoms(CLIENTS)
     place.scene.wall.wait_event("connect", peer=TWO)
     # One that is not connected is dialled.
@@ -73,7 +75,7 @@ def test_the_server_reaches_all_of_them(place: Place) -> None:
     place.scene.wall.wait_event("connect", peer=TWO, opened_by="guard")
 
 
-def test_they_do_not_reach_each_other(place: Place) -> None:
+def test_they_do_not_reach_each_other(place: ClientsScene) -> None:
     assert place.one.eval(f"net_adm:ping('{TWO}')") == "pang"
     roads = (
         f"erpc:call('{GUARD}', erpc, call, ['{TWO}', erlang, node, []])",
@@ -87,7 +89,7 @@ def test_they_do_not_reach_each_other(place: Place) -> None:
     assert place.two.eval("probe:got(box)") == "[]"
 
 
-def test_they_do_not_name_each_others_processes(place: Place) -> None:
+def test_they_do_not_name_each_others_processes(place: ClientsScene) -> None:
     """As what is asked, as who asks, and as who is told."""
     box = place.two.term("whereis(box)")
     for attempt, reason in (
@@ -104,7 +106,7 @@ def test_they_do_not_name_each_others_processes(place: Place) -> None:
     assert place.one.eval(f"gen_server:call({{hub, '{GUARD}'}}, mine)") == f"{{'{ONE}',mine}}"
 
 
-def test_a_pid_that_the_server_lets_slip_opens_nothing(place: Place) -> None:
+def test_a_pid_that_the_server_lets_slip_opens_nothing(place: ClientsScene) -> None:
     """The client that is handed it would have to connect to its node."""
     box = place.two.term("whereis(box)")
     place.hub.eval(f"{{box, '{ONE}'}} ! {{look, {box}}}")
@@ -114,13 +116,13 @@ def test_a_pid_that_the_server_lets_slip_opens_nothing(place: Place) -> None:
     assert place.two.eval("{is_pid(whereis(box)), probe:got(box)}") == "{true,[]}"
 
 
-def test_they_do_not_take_each_others_names(place: Place) -> None:
-    port = hostile.epmd_port("bar", ("127.0.0.2", place.scene.epmd_port))
+def test_they_do_not_take_each_others_names(place: ClientsScene) -> None:
+    port = raw_peer.epmd_port("bar", ("127.0.0.2", place.scene.epmd_port))
     assert port is not None
     place.one.kill()
     place.hub.wait_until(f"not lists:member('{ONE}', nodes(hidden))")
-    thief = hostile.Node(ONE, f"cookie-of-{TWO}".encode(), int(OTP_25 & ~Flag.PUBLISHED))
-    with pytest.raises(hostile.HandshakeFailed):
+    thief = raw_peer.RawPeer(ONE, f"cookie-of-{TWO}".encode(), int(OTP_25 & ~Flag.PUBLISHED))
+    with pytest.raises(raw_peer.HandshakeFailed):
         thief.connect(("127.0.0.2", port))
     place.scene.wall.wait_event("handshake_refused", peer=ONE, reason="bad_cookie")
     assert place.hub.eval(f"lists:member('{ONE}', nodes(hidden))") == "false"

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.nodes.harness import ErlangError, Node, Peer
-from tests.nodes.harness.hosts import Host, Hosts
-from tests.nodes.harness.wall import CLUSTER_COOKIE
-from tests.wire import hostile
-from tests.wire.dist import OTP_25, Flag
+from tests.support import raw_peer
+from tests.support.dist import OTP_25, Flag
+from tests.support.loopback_hosts import LoopbackHost, LoopbackHosts
+from tests.support.node import ErlangError, Node
+from tests.support.wall import CLUSTER_COOKIE, Peer
 
 ADDRESSES = {"a": "127.0.1.1", "b": "127.0.1.2", "c": "127.0.1.3"}
 A, B, C = (f"{name}@{address}" for name, address in ADDRESSES.items())
@@ -25,9 +25,9 @@ GATEWAY = """
 
 
 @dataclass
-class Mesh:
-    hosts: Hosts
-    walls: dict[str, Host]
+class WalledMesh:
+    hosts: LoopbackHosts
+    walls: dict[str, LoopbackHost]
     nodes: dict[str, Node]
     z: Node
 
@@ -38,8 +38,8 @@ class Mesh:
 
 
 @pytest.fixture(scope="module")
-def mesh() -> Iterator[Mesh]:
-    with Hosts() as hosts:
+def mesh() -> Iterator[WalledMesh]:
+    with LoopbackHosts() as hosts:
         walls, nodes = {}, {}
         for name, address in ADDRESSES.items():
             mates = [
@@ -58,12 +58,12 @@ def mesh() -> Iterator[Mesh]:
         nodes["a"].eval(GATEWAY)
         assert nodes["a"].eval(f"net_adm:ping('{B}')") == "pong"
         assert nodes["b"].eval(f"net_adm:ping('{C}')") == "pong"
-        mesh = Mesh(hosts, walls, nodes, z)
+        mesh = WalledMesh(hosts, walls, nodes, z)
         mesh.all_see_each_other()
         yield mesh
 
 
-def test_the_three_cluster_as_before(mesh: Mesh) -> None:
+def test_the_three_cluster_as_before(mesh: WalledMesh) -> None:
     a, b, c = mesh.nodes.values()
     assert a.eval("global:sync()") == "ok"
     assert a.eval("global:register_name(leader, whereis(gateway))") == "yes"
@@ -76,13 +76,13 @@ def test_the_three_cluster_as_before(mesh: Mesh) -> None:
     b.wait_until("length(pg:get_members(workers)) =:= 3")
 
 
-def test_each_connection_passed_two_firewalls(mesh: Mesh) -> None:
+def test_each_connection_passed_two_firewalls(mesh: WalledMesh) -> None:
     for name, host in mesh.walls.items():
         for mate in {A, B, C} - {f"{name}@{ADDRESSES[name]}"}:
             host.wall.wait_event("connect", peer=mate)
 
 
-def test_one_that_restarts_is_back_in_the_mesh(mesh: Mesh) -> None:
+def test_one_that_restarts_is_back_in_the_mesh(mesh: WalledMesh) -> None:
     mesh.nodes["c"].kill()
     mesh.nodes["a"].wait_until(f"nodes() =:= ['{B}']")
     mesh.nodes["c"] = mesh.walls["c"].guard(C)
@@ -90,7 +90,7 @@ def test_one_that_restarts_is_back_in_the_mesh(mesh: Mesh) -> None:
     mesh.all_see_each_other()
 
 
-def test_z_reaches_the_gateway_of_a_and_nothing_else(mesh: Mesh) -> None:
+def test_z_reaches_the_gateway_of_a_and_nothing_else(mesh: WalledMesh) -> None:
     assert mesh.z.eval(f"net_adm:ping('{A}')") == "pong"
     assert mesh.z.eval(f"gen_server:call({{gateway, '{A}'}}, hello)") == "{ok,hello}"
     assert mesh.z.eval("{nodes(), nodes(hidden)}") == f"{{[],['{A}']}}"
@@ -107,21 +107,21 @@ def test_z_reaches_the_gateway_of_a_and_nothing_else(mesh: Mesh) -> None:
     assert CLUSTER_COOKIE not in mesh.z.logged()
 
 
-def test_z_reaches_neither_b_nor_c(mesh: Mesh) -> None:
+def test_z_reaches_neither_b_nor_c(mesh: WalledMesh) -> None:
     for name in ("b", "c"):
         node, address = f"{name}@{ADDRESSES[name]}", (ADDRESSES[name], mesh.hosts.epmd_port)
         assert mesh.z.eval(f"net_adm:ping('{node}')") == "pang"
-        assert hostile.epmd_port(name, address) is None
+        assert raw_peer.epmd_port(name, address) is None
         port = mesh.walls[name].wall.wait_event("register")["listening"]
         for claimed in (Z, A):
             flags = int(OTP_25 & ~Flag.PUBLISHED)
-            with pytest.raises(hostile.HandshakeFailed):
-                hostile.Node(claimed, Z_COOKIE.encode(), flags).connect((ADDRESSES[name], port))
+            with pytest.raises(raw_peer.HandshakeFailed):
+                raw_peer.RawPeer(claimed, Z_COOKIE.encode(), flags).connect((ADDRESSES[name], port))
         mesh.walls[name].wall.wait_event("handshake_refused", peer=Z, reason="unknown_node")
         mesh.walls[name].wall.wait_event("handshake_refused", peer=A, reason="source")
 
 
-def test_a_does_not_lead_z_on(mesh: Mesh) -> None:
+def test_a_does_not_lead_z_on(mesh: WalledMesh) -> None:
     """B dials Z if a pid of Z reaches it; nothing of B's policy lets it."""
     assert mesh.nodes["b"].eval(f"net_adm:ping('{Z}')") == "pang"
     mesh.walls["b"].wall.wait_event("handshake_refused", peer=Z, reason="unknown_node", opened_by="guard")

@@ -4,30 +4,32 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.nodes.ordinary import Program, Stage, parts
+from tests.nodes.ordinary import OrdinaryProgram, TwinScenes, parts
 
 PROBE = ["accept call probe:got/1"]
 FUNCTIONS = ["accept call calls:_/_", *PROBE]
 PROGRAMS = [
-    Program("calls", FUNCTIONS),
-    Program("calls", ["accept erpc"], None, label="erpc"),
-    Program("calls", ["accept rpc"], None, label="rpc"),
-    Program("calls", [*FUNCTIONS, "accept reg_send calls_notes when {noted, atom()}"], label="classic", call="classic"),
-    Program(
+    OrdinaryProgram("calls", FUNCTIONS),
+    OrdinaryProgram("calls", ["accept erpc"], None, label="erpc"),
+    OrdinaryProgram("calls", ["accept rpc"], None, label="rpc"),
+    OrdinaryProgram(
+        "calls", [*FUNCTIONS, "accept reg_send calls_notes when {noted, atom()}"], label="classic", call="classic"
+    ),
+    OrdinaryProgram(
         "workers",
         ["accept spawn_request workers:work/1", "accept spawn_request workers:ends/1", "accept send to spawned",
          "accept monitor to spawned", "accept link to spawned", "accept exit2 to spawned"],
         # Workers answer their boss.
         ["accept send to exposed when {peer_pid(), _}"],
     ),
-    Program("workers", ["accept node_spawn"], None, label="node_spawn"),
-    Program(
+    OrdinaryProgram("workers", ["accept node_spawn"], None, label="node_spawn"),
+    OrdinaryProgram(
         "output",
         ["accept call output:prints/0", "accept call io:format/2", "accept group_leader_io"],
         ["accept remote_output"],
     ),
-    Program("logging", ["accept call logging:logs/0"], ["accept logger"]),
-    Program(
+    OrdinaryProgram("logging", ["accept call logging:logs/0"], ["accept logger"]),
+    OrdinaryProgram(
         "watching",
         ["accept observer"],
         # The observed node sends what it was asked for.
@@ -39,13 +41,13 @@ PROGRAMS = [
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage(PROGRAMS) as stage:
+def stage() -> Iterator[TwinScenes]:
+    with TwinScenes(PROGRAMS) as stage:
         yield stage
 
 
 @pytest.mark.parametrize(
     ("program", "role"), parts(PROGRAMS), ids=[f"{program.name} {role}" for program, role in parts(PROGRAMS)]
 )
-def test_nothing_is_refused(stage: Stage, program: Program, role: str) -> None:
+def test_nothing_is_refused(stage: TwinScenes, program: OrdinaryProgram, role: str) -> None:
     stage.play(program, role)

@@ -3,9 +3,10 @@
 import pytest
 
 from tests.nodes.elixir import elixir
-from tests.nodes.harness import GUARD, Peer, Scene
-from tests.nodes.harness.packages import need
-from tests.nodes.ordinary import plain, refused
+from tests.nodes.ordinary import refused, without_ids
+from tests.support.packages import need
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import Peer
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -123,7 +124,7 @@ def test_nothing_is_refused(asking: str, asked: str) -> None:
             server.wait_logged("ready")
             with elixir(scene, asking, SCRIPT, "ask", asked) as client:
                 assert client.wait(40) == 0, client.logged()
-                answers.append(plain(client.logged()))
+                answers.append(without_ids(client.logged()))
             if not scene.direct:
                 assert refused(scene.wall, FOO) == []
     assert ":silence" not in answers[0]

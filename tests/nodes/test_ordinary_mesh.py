@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.nodes.harness import GUARD, Peer, Scene
-from tests.nodes.ordinary import plain, refused
+from tests.nodes.ordinary import refused, without_ids
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import Peer
 
 FOO = "foo@127.0.0.1"
 MESH = ["accept ping", "accept global"]
@@ -13,7 +14,7 @@ MESH = ["accept ping", "accept global"]
 
 @dataclass(frozen=True)
 class Story:
-    """Modules of ``tests/nodes/erlang/ordinary``, what makes them ready, and what both nodes see when all is done.
+    """Modules of ``tests/support/erlang/ordinary``, what makes them ready, and what both nodes see when all is done.
 
     ``gone`` is what the guarded node sees when the peer is gone; ``groups``: it is about pg.
     """
@@ -51,7 +52,7 @@ class Story:
             bar.wait_until("nodes() =:= []")
             if self.gone:
                 results.append(bar.eval(f"Peer = '{FOO}', {self.gone}"))
-            return [plain(result) for result in results]
+            return [without_ids(result) for result in results]
 
 
 STORIES = {

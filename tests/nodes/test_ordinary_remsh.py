@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from tests.launch.terminal import terminal
-from tests.nodes.harness import GUARD, Peer, Scene
-from tests.nodes.harness.wall import CLUSTER_COOKIE
 from tests.nodes.ordinary import refused
+from tests.support.scene import GUARD, Scene
+from tests.support.terminal import terminal
+from tests.support.wall import CLUSTER_COOKIE, Peer
 
 FOO = "foo@127.0.0.1"
 ENTRY = Peer(["deny *", "accept ping", "accept remsh"], extra="funs = true")

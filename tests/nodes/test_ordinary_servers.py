@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.nodes.ordinary import Program, Stage, parts
+from tests.nodes.ordinary import OrdinaryProgram, TwinScenes, parts
 
 PROGRAMS = [
-    Program(
+    OrdinaryProgram(
         "bank",
         [
             "accept gen_server bank",
@@ -21,19 +21,19 @@ PROGRAMS = [
         # The bank sends news, and tellers watch their clients.
         ["accept send to exposed when {deposited, _, integer()}", "accept monitor to exposed"],
     ),
-    Program("turnstile", ["accept gen_statem turnstile", "accept gen_statem nobody"]),
-    Program("alarms", ["accept gen_event alarms", "accept gen_event nobody"]),
+    OrdinaryProgram("turnstile", ["accept gen_statem turnstile", "accept gen_statem nobody"]),
+    OrdinaryProgram("alarms", ["accept gen_event alarms", "accept gen_event nobody"]),
 ]
 
 
 @pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with Stage(PROGRAMS) as stage:
+def stage() -> Iterator[TwinScenes]:
+    with TwinScenes(PROGRAMS) as stage:
         yield stage
 
 
 @pytest.mark.parametrize(
     ("program", "role"), parts(PROGRAMS), ids=[f"{program.name} {role}" for program, role in parts(PROGRAMS)]
 )
-def test_nothing_is_refused(stage: Stage, program: Program, role: str) -> None:
+def test_nothing_is_refused(stage: TwinScenes, program: OrdinaryProgram, role: str) -> None:
     stage.play(program, role)

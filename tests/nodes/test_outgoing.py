@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.nodes.harness import GUARD, ErlangError, Node, Peer, Scene
-from tests.nodes.harness.wall import CLUSTER_COOKIE
-from tests.wire import hostile
-from tests.wire.hostile import Handshake, digest, epmd_registered
+from tests.support import raw_peer
+from tests.support.node import ErlangError, Node
+from tests.support.raw_peer import Handshake, digest, epmd_registered
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import CLUSTER_COOKIE, Peer
 
 FOO = "foo@127.0.0.1"
 EVIL = "evil@127.0.0.1"
@@ -96,7 +97,7 @@ def _steps(sock: socket.socket, *, name: str = EVIL, cookie: bytes = COOKIE.enco
     step = Handshake(sock)
     step.receive_name()
     step.send_status(status)
-    step.send_challenge(name, hostile.Node(EVIL, cookie).flags, 7, 1)
+    step.send_challenge(name, raw_peer.RawPeer(EVIL, cookie).flags, 7, 1)
     theirs, proof = step.receive_reply()
     step.send_ack(digest(cookie, theirs))
     return proof
@@ -143,7 +144,7 @@ def test_who_answers_wrongly_is_refused_and_learns_nothing(scene: Scene, bar: No
             try:
                 learned.append(play(sock))
                 learned.append(sock.recv(100))
-            except (OSError, hostile.HandshakeFailed):
+            except (OSError, raw_peer.HandshakeFailed):
                 return
 
     before = len(scene.wall.events("handshake_refused"))
@@ -162,7 +163,7 @@ def test_who_answers_wrongly_is_refused_and_learns_nothing(scene: Scene, bar: No
 
 
 def test_it_reaches_an_accepted_name_again_after_a_hostile_one_had_it(scene: Scene, bar: Node) -> None:
-    evil = hostile.Node(EVIL, COOKIE.encode())
+    evil = raw_peer.RawPeer(EVIL, COOKIE.encode())
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         epmd_registered("evil", server.getsockname()[1], _epmd(scene)),

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.nodes.harness import GUARD, Node, Peer
-from tests.nodes.harness.scene import release
-from tests.nodes.inside import FOO, Inside, inside
+from tests.nodes.in_process_scene import FOO, InProcessScene, in_process_scene
+from tests.support.node import Node
+from tests.support.scene import GUARD, release
+from tests.support.wall import Peer
 
 OTHER = "other@127.0.0.1"
 RULES = ["deny *", "accept ping", "accept reg_send distwall", "accept monitor distwall", "accept call inventory:_/_"]
@@ -16,23 +17,23 @@ TABLE = '[tables.ops]\nrules = ["accept reg_send secret", "accept monitor secret
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Inside, Node]]:
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[InProcessScene, Node]]:
     peers = [
         Peer(RULES, extra='funs = "checked"'),
         Peer(["deny *", "accept ping"], node=OTHER),
     ]
-    with inside(tmp_path_factory.mktemp("own"), peers, tables=TABLE) as here:
+    with in_process_scene(tmp_path_factory.mktemp("own"), peers, tables=TABLE) as here:
         here.bar.eval("probe:collector(target), probe:collector(secret)")
         yield here, here.peer()
 
 
 @pytest.fixture
-def here(ground: tuple[Inside, Node]) -> Inside:
+def here(ground: tuple[InProcessScene, Node]) -> InProcessScene:
     return ground[0]
 
 
 @pytest.fixture
-def foo(ground: tuple[Inside, Node]) -> Node:
+def foo(ground: tuple[InProcessScene, Node]) -> Node:
     return ground[1]
 
 
@@ -67,52 +68,52 @@ class TestPreflight:
         assert foo.eval(f"R = monitor(process, {{distwall, '{GUARD}'}}), receive {{'DOWN', R, _, _, _}} -> down"
                         " after 300 -> demonitor(R, [flush]) end") == "true"  # fmt: skip
 
-    def test_only_if_the_policy_lets_it(self, here: Inside) -> None:
+    def test_only_if_the_policy_lets_it(self, here: InProcessScene) -> None:
         other = here.peer(OTHER)
         assert "noproc" in other.eval(f"catch gen_server:call({{distwall, '{GUARD}'}}, {{test_filter, link, '_'}})")
 
-    def test_nothing_of_it_reaches_the_guarded_node(self, here: Inside, foo: Node) -> None:
+    def test_nothing_of_it_reaches_the_guarded_node(self, here: InProcessScene, foo: Node) -> None:
         here.bar.eval("probe:collector(distwall)")
         assert ask(foo, "{test_filter, link, '_'}") == "deny"
         assert here.bar.eval("Got = probe:got(distwall), unregister(distwall), Got") == "[]"
 
 
 class TestTokens:
-    def token(self, here: Inside, seconds: float = 2, **more: float) -> str:
+    def token(self, here: InProcessScene, seconds: float = 2, **more: float) -> str:
         return here.firewall.issue_token(FOO, "ops", seconds, "a fix", actor="ann", **more)
 
-    def reach(self, here: Inside, foo: Node, message: str) -> bool:
+    def reach(self, here: InProcessScene, foo: Node, message: str) -> bool:
         foo.eval(f"{{secret, '{GUARD}'}} ! {message}, pong = net_adm:ping('{GUARD}')")
         return here.bar.eval(f"lists:member({message}, probe:got(secret))") == "true"
 
-    def test_it_raises_access_for_a_while(self, here: Inside, foo: Node) -> None:
+    def test_it_raises_access_for_a_while(self, here: InProcessScene, foo: Node) -> None:
         token = self.token(here, 1.5)
         assert not self.reach(here, foo, "before")
         assert ask(foo, f'{{authenticate, "{token}"}}') == "{ok,ops,1}"
         assert self.reach(here, foo, "during")
         time.sleep(1.8)
         assert not self.reach(here, foo, "after_it")
-        kinds = [event["event"] for event in here.gate.seen]
+        kinds = [event["event"] for event in here.wall.seen]
         assert "grant_expired" in kinds
 
-    def test_once(self, here: Inside, foo: Node) -> None:
+    def test_once(self, here: InProcessScene, foo: Node) -> None:
         token = self.token(here)
         assert ask(foo, f'{{authenticate, <<"{token}">>}}') == "{ok,ops,2}"
         assert ask(foo, f'{{authenticate, "{token}"}}') == "{error,not_allowed}"
-        here.gate.wait_event("token_refused", reason="it was used before")
+        here.wall.wait_event("token_refused", reason="it was used before")
         here.firewall.revoke(FOO, "ops", guard=GUARD)
 
-    def test_for_its_peer_alone(self, here: Inside, foo: Node) -> None:
+    def test_for_its_peer_alone(self, here: InProcessScene, foo: Node) -> None:
         token = here.firewall.issue_token(OTHER, "ops", 60, "a fix")
         assert ask(foo, f'{{authenticate, "{token}"}}') == "{error,not_allowed}"
 
-    def test_until_it_expires(self, here: Inside, foo: Node) -> None:
+    def test_until_it_expires(self, here: InProcessScene, foo: Node) -> None:
         token = self.token(here, valid=1)
         time.sleep(2.1)
         assert ask(foo, f'{{authenticate, "{token}"}}') == "{error,not_allowed}"
 
     @pytest.mark.parametrize("change", ["flipped", "none", "empty", "odd"])
-    def test_not_if_it_was_tampered_with(self, here: Inside, foo: Node, change: str) -> None:
+    def test_not_if_it_was_tampered_with(self, here: InProcessScene, foo: Node, change: str) -> None:
         head, body, sign = self.token(here).split(".")
         token = {
             "flipped": f"{head}.{body}.{sign[:-2]}{'AA' if sign[-2:] != 'AA' else 'BB'}",
@@ -140,20 +141,20 @@ class TestFuns:
         """The proposal's line. The fun is one of erl_eval, as in a shell."""
         return foo.eval(f"erpc:cast('{GUARD}', {fun})")
 
-    def test_the_proposals_line_is_refused_for_its_halt(self, here: Inside, foo: Node) -> None:
+    def test_the_proposals_line_is_refused_for_its_halt(self, here: InProcessScene, foo: Node) -> None:
         self.shell(foo, "fun H() -> erpc:multicast(nodes(), H), erlang:halt(1) end")
-        told = here.gate.wait_event("fun_refused", peer=FOO)
+        told = here.wall.wait_event("fun_refused", peer=FOO)
         assert "erlang:halt/1" in told["detail"]
         assert here.bar.eval("node()") == f"'{GUARD}'"
 
     @same_release
-    def test_the_same_line_with_an_allowed_call_runs(self, here: Inside, foo: Node) -> None:
+    def test_the_same_line_with_an_allowed_call_runs(self, here: InProcessScene, foo: Node) -> None:
         here.bar.load("inventory")
         self.shell(foo, "fun H() -> erpc:multicast(nodes(), H), inventory:touch(1) end")
         here.bar.wait_until("inventory:touched() =:= [1]")
 
     @same_release
-    def test_in_a_message(self, here: Inside, foo: Node) -> None:
+    def test_in_a_message(self, here: InProcessScene, foo: Node) -> None:
         foo.eval(f"{{target, '{GUARD}'}} ! {{run, fun() -> os:cmd(\"true\") end}}")
         foo.eval(f"{{target, '{GUARD}'}} ! {{run, fun() -> inventory:touch(2) end}}")
         here.bar.wait_until("length(probe:got(target)) =:= 1")

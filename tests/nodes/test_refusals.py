@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from tests.nodes.harness import GUARD, Peer, Scene
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import Peer
 
 FOO = "foo@127.0.0.1"
 

@@ -1,6 +1,6 @@
 """distwall is killed and comes back."""
 
-from tests.nodes.harness import GUARD, Scene
+from tests.support.scene import GUARD, Scene
 
 FOO = "foo@127.0.0.1"
 RULES = ["deny *", "accept ping", "accept reg_send counter", "accept monitor counter"]

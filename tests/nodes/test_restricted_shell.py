@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.launch import guarded
-from tests.launch.terminal import terminal
-from tests.nodes.harness import GUARD, Node, Peer, Scene
-from tests.nodes.harness.wall import CLUSTER_COOKIE, launcher
+from tests.support import guarded
+from tests.support.node import Node
+from tests.support.scene import GUARD, Scene
+from tests.support.terminal import terminal
+from tests.support.wall import CLUSTER_COOKIE, Peer, launcher
 
 FOO = "foo@127.0.0.1"
 ALLOWED = [

@@ -10,13 +10,15 @@ import pytest
 
 from distwall.policy import loads
 from distwall.policy.language.times import show_time, utc_now
-from tests.nodes.harness import GUARD, Node, Peer
-from tests.nodes.inside import FOO, Inside, inside
+from tests.nodes.in_process_scene import FOO, InProcessScene, in_process_scene
+from tests.support.node import Node
+from tests.support.scene import GUARD
+from tests.support.wall import Peer
 
 
 @contextmanager
-def ground(folder: Path, rules: list[str], extra: str = "") -> Iterator[tuple[Inside, Node]]:
-    with inside(folder, [Peer(rules, extra=extra)]) as here:
+def ground(folder: Path, rules: list[str], extra: str = "") -> Iterator[tuple[InProcessScene, Node]]:
+    with in_process_scene(folder, [Peer(rules, extra=extra)]) as here:
         here.bar.eval("probe:start_server(server), probe:collector(target)")
         yield here, here.peer()
 
@@ -68,7 +70,7 @@ def test_on_trial_all_passes_and_is_told(tmp_path: Path, where: str) -> None:
     with ground(tmp_path, rules, 'mode = "audit"' if where == "entry" else "") as (here, foo):
         assert call(foo, "{echo, 7}") == "7"
         assert foo.eval(f"erpc:call('{GUARD}', erlang, node, [])") == f"'{GUARD}'"
-        told = here.gate.wait_event("refused", command="spawn_request")
+        told = here.wall.wait_event("refused", command="spawn_request")
         assert (told["verdict"], told["reason"]) == ("deny", "audit:rule")
         counts = here.firewall.statistics(FOO)["inbound"]
         assert counts["spawn_request"]["accept"] > 0
@@ -79,14 +81,14 @@ def test_a_shadow_policy_changes_nothing_and_tells_what_it_would(tmp_path: Path)
     with ground(tmp_path, ["deny *", "accept gen_server server"]) as (here, foo):
         firewall = here.firewall
         call(foo, "{echo, 0}")
-        text = here.gate.text.replace('"accept gen_server server"', '"accept reg_send target"')
+        text = here.wall.text.replace('"accept gen_server server"', '"accept reg_send target"')
         firewall.set_shadow(loads(text, tmp_path / "candidate.toml", {}))
         assert call(foo, "{echo, 7}") == "7"
         foo.eval(f"{{target, '{GUARD}'}} ! hello")
-        here.gate.wait_event("refused", command="reg_send", target="target", reason="rule")
-        told = here.gate.wait_event("refused", command="reg_send", target="target", reason="shadow:accept")
+        here.wall.wait_event("refused", command="reg_send", target="target", reason="rule")
+        told = here.wall.wait_event("refused", command="reg_send", target="target", reason="shadow:accept")
         assert (told["verdict"], told["rule"]["text"]) == ("accept", "accept reg_send target")
-        here.gate.wait_event("refused", command="reg_send", target="server", verdict="deny", reason="shadow:deny")
+        here.wall.wait_event("refused", command="reg_send", target="server", verdict="deny", reason="shadow:deny")
         assert here.bar.eval("probe:got(target)") == "[]"
         # The monitor of the call, the call, and the message; and none is forgotten with its channel.
         assert firewall.shadow_differences() == 3
@@ -123,4 +125,4 @@ def test_what_goes_out(tmp_path: Path) -> None:
         here.bar.eval(f"[{{N, '{FOO}'}} ! {{secret, N}} || N <- [shut, open]]")
         foo.wait_until("probe:got(open) =:= [{secret,open}]")
         assert foo.eval("probe:got(shut)") == "[]"
-        here.gate.wait_event("refused", direction="outbound", command="reg_send", target="shut", verdict="deny")
+        here.wall.wait_event("refused", direction="outbound", command="reg_send", target="shut", verdict="deny")

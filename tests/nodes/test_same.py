@@ -5,8 +5,10 @@ from contextlib import suppress
 
 import pytest
 
-from tests.nodes.harness import GUARD, Node, Peer, Scene
 from tests.nodes.programs import PROGRAMS, run, same_release
+from tests.support.node import Node
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import Peer
 
 FOO = "foo@127.0.0.1"
 VISIBLE, HIDDEN = (Peer(["accept *"], node="*@127.0.0.1", visible=visible) for visible in (True, False))
@@ -19,7 +21,7 @@ JOURNAL = """
 READ = "[{What, maps:from_list(Info)} || {What, _, Info} <- probe:await(journal, {count}, 5000)]"
 
 
-class Stage:
+class WatchedScene:
     """A scene with its guarded node, its peer, and what was seen."""
 
     def __init__(self, scene: Scene, entry: Peer) -> None:
@@ -54,7 +56,7 @@ class Stage:
         return node
 
 
-Story = Callable[[Stage], None]
+Story = Callable[[WatchedScene], None]
 
 
 def connected(*nodes: Node) -> None:
@@ -79,7 +81,7 @@ def part(bar: Node, foo: Node) -> None:
     raise AssertionError("foo opens it again and again")
 
 
-def reconnects(stage: Stage) -> None:
+def reconnects(stage: WatchedScene) -> None:
     """Whoever ends the connection, and however: the next ping opens one, from either side."""
     bar, foo = stage.bar(), stage.foo()
     events = 0
@@ -95,7 +97,7 @@ def reconnects(stage: Stage) -> None:
                 stage.journal(node, events)
 
 
-def killed_peer(stage: Stage) -> None:
+def killed_peer(stage: WatchedScene) -> None:
     """A peer that is killed, and comes back."""
     bar, foo = stage.bar(), stage.foo()
     for round_ in (1, 2):
@@ -107,7 +109,7 @@ def killed_peer(stage: Stage) -> None:
         foo = stage.foo()
 
 
-def killed_guard(stage: Stage) -> None:
+def killed_guard(stage: WatchedScene) -> None:
     """A guarded node that is killed, and comes back: as another incarnation, which dials again."""
     bar, foo = stage.bar(), stage.foo()
     for round_ in (1, 2):
@@ -121,7 +123,7 @@ def killed_guard(stage: Stage) -> None:
         bar = stage.bar()
 
 
-def monitored_node(stage: Stage) -> None:
+def monitored_node(stage: WatchedScene) -> None:
     """monitor_node/2 tells once for each time that it was asked for; a link and a monitor of a process tell, too."""
     bar, foo = stage.bar(), stage.foo()
     for watcher, other in ((bar, foo), (foo, bar)):
@@ -145,7 +147,7 @@ def monitored_node(stage: Stage) -> None:
             apart(bar, foo)
 
 
-def never(stage: Stage) -> None:
+def never(stage: WatchedScene) -> None:
     """dist_auto_connect never: only explicit connects."""
     bar, foo = stage.bar("-kernel", "dist_auto_connect", "never"), stage.foo()
     stage.see(
@@ -165,7 +167,7 @@ def never(stage: Stage) -> None:
     stage.see(foo, "probe:got(victim)")
 
 
-def once(stage: Stage) -> None:
+def once(stage: WatchedScene) -> None:
     """dist_auto_connect once: a connection that was lost comes back explicitly only."""
     bar, foo = stage.bar("-kernel", "dist_auto_connect", "once"), stage.foo()
     stage.see(bar, f"net_adm:ping('{FOO}')", f"erlang:disconnect_node('{FOO}')")
@@ -177,7 +179,7 @@ def once(stage: Stage) -> None:
     stage.journal(bar, 3)
 
 
-def hidden_connect(stage: Stage) -> None:
+def hidden_connect(stage: WatchedScene) -> None:
     bar, foo = stage.bar(), stage.foo()
     for opener, other in ((bar, foo), (foo, bar)):
         stage.see(opener, f"net_kernel:hidden_connect_node('{other.name}')")
@@ -189,7 +191,7 @@ def hidden_connect(stage: Stage) -> None:
         stage.journal(node, 4)
 
 
-def sent_first(stage: Stage) -> None:
+def sent_first(stage: WatchedScene) -> None:
     """What is sent before there is a connection opens it, and arrives, in order."""
     bar, foo = stage.bar(), stage.foo()
     for round_ in (1, 2, 3):
@@ -220,7 +222,7 @@ def sent_first(stage: Stage) -> None:
         foo.wait_until("whereis(target) =:= undefined")
 
 
-def no_such_peer(stage: Stage) -> None:
+def no_such_peer(stage: WatchedScene) -> None:
     """A peer that is not there, or was not let in, is soon known not to be."""
     bar = stage.bar()
     stage.see(bar, "net_adm:ping('nobody@127.0.0.1')", "net_kernel:connect_node('nobody@127.0.0.1')")
@@ -249,7 +251,7 @@ def test_both_see_the_same_as_without_distwall(story: Story, entry: Peer) -> Non
     seen = []
     for entries in (None, [entry]):
         with Scene(entries) as scene:
-            stage = Stage(scene, entry)
+            stage = WatchedScene(scene, entry)
             story(stage)
             seen.append(stage.seen)
     assert seen[1] == seen[0]
@@ -259,7 +261,7 @@ def test_programs_over_a_connection_that_the_guarded_node_opened() -> None:
     results = []
     for entries in (None, [VISIBLE]):
         with Scene(entries) as scene:
-            stage = Stage(scene, VISIBLE)
+            stage = WatchedScene(scene, VISIBLE)
             bar, foo = stage.bar(), stage.foo()
             assert bar.eval(f"net_adm:ping('{FOO}')") == "pong"
             foo.wait_until(f"nodes() =:= ['{GUARD}']")

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.nodes.harness import GUARD, Node, Peer, Scene
+from tests.support.node import Node
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import Peer
 
 FOO, BAZ = "foo@127.0.0.1", "baz@127.0.0.1"
 OPEN = Peer(["accept *"], node="*@127.0.0.1", visible=True)
@@ -16,7 +18,7 @@ EXPECTED = f"[{{bar,'{GUARD}',bar}},{{foo,'{FOO}',foo}},{{baz,'{BAZ}',baz}}]"
 
 
 @dataclass
-class Mesh:
+class GlobalMesh:
     scene: Scene
     bar: Node
     foo: Node
@@ -50,17 +52,19 @@ class Mesh:
 
 
 @contextmanager
-def mesh(*, direct: bool) -> Iterator[Mesh]:
+def mesh(*, direct: bool) -> Iterator[GlobalMesh]:
     with Scene(None if direct else [OPEN]) as scene:
         cookie = None if direct else OPEN.cookie
-        result = Mesh(scene, scene.guard(launched=True), scene.peer(FOO, cookie=cookie), scene.peer(BAZ, cookie=cookie))
+        result = GlobalMesh(
+            scene, scene.guard(launched=True), scene.peer(FOO, cookie=cookie), scene.peer(BAZ, cookie=cookie)
+        )
         for node in result.nodes:
             node.eval(f"{WATCH}, probe:collector(victim), probe:start_server(counter)")
         assert result.foo.eval(f"net_adm:ping('{BAZ}')") == "pong"
         yield result
 
 
-def registered(mesh: Mesh) -> list[str]:
+def registered(mesh: GlobalMesh) -> list[str]:
     """What each node knows by the names."""
     code = """[begin P = global:whereis_name(Name), {Name, node(P), gen_server:call(P, {echo, Name})} end
         || Name <- [bar, foo, baz]]"""

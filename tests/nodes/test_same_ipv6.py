@@ -14,10 +14,11 @@ from typing import TypeVar
 
 import pytest
 
-from tests.nodes.harness import Child, Node, Peer, Wall
-from tests.nodes.harness.wall import CLUSTER_COOKIE, launcher
 from tests.nodes.programs import PROGRAMS, run
-from tests.redirect.space import A4, A6, B4, B6, Host, Pair, need_hosts
+from tests.support.hosts import A4, A6, B4, B6, Host, HostPair, need_hosts
+from tests.support.node import Node
+from tests.support.process import Child
+from tests.support.wall import CLUSTER_COOKIE, Peer, Wall, launcher
 
 C = TypeVar("C", bound=Child)
 INET6 = ["-proto_dist", "inet6_tcp"]
@@ -43,12 +44,12 @@ socket = "distwall.sock"
 """
 
 
-class Ground:
+class Ipv6Scene:
     """Host alpha with distwall, host beta with a stock epmd."""
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
-        self.pair = stack.enter_context(Pair(NAMES))
+        self.pair = stack.enter_context(HostPair(NAMES))
         self.folder = Path(tempfile.mkdtemp(prefix="distwall-ipv6-"))
         stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         names = ("foo*@beta", "foo*@beta.test", f"foo@{B6}")
@@ -106,9 +107,9 @@ def hosts() -> None:
 
 
 @pytest.fixture
-def ground(hosts: None) -> Iterator[Ground]:
+def scene(hosts: None) -> Iterator[Ipv6Scene]:
     with ExitStack() as stack:
-        yield Ground(stack)
+        yield Ipv6Scene(stack)
 
 
 def part(one: Node, other: Node) -> None:
@@ -117,12 +118,12 @@ def part(one: Node, other: Node) -> None:
         node.wait_until("nodes(connected) =:= []")
 
 
-def both_ways(ground: Ground, bar: Node, foo: Node) -> None:
+def both_ways(scene: Ipv6Scene, bar: Node, foo: Node) -> None:
     """Either side opens a connection, over which both can do what they like."""
     for opener, other, who in ((bar, foo, "guard"), (foo, bar, "peer")):
-        before = len(ground.wall.events("connect"))
+        before = len(scene.wall.events("connect"))
         assert opener.eval(f"net_adm:ping('{other.name}')") == "pong"
-        ground.wall.wait_event("connect", behind=before, peer=foo.name, guard=bar.name, opened_by=who)
+        scene.wall.wait_event("connect", behind=before, peer=foo.name, guard=bar.name, opened_by=who)
         for node, mate in ((bar, foo), (foo, bar)):
             node.wait_until(f"nodes() =:= ['{mate.name}']")
             assert node.eval(f"gen_server:call({{counter, '{mate.name}'}}, {{echo, node()}})") in (
@@ -137,15 +138,15 @@ def both_ways(ground: Ground, bar: Node, foo: Node) -> None:
     [(f"bar@{A6}", f"foo@{B6}"), ("bar@alpha", "foo@beta"), ("bar@alpha.test", "foo@beta.test")],
     ids=["address", "sname", "name"],
 )
-def test_both_directions(ground: Ground, guard: str, peer: str) -> None:
-    bar, foo = ground.guard(guard, *INET6), ground.peer(peer, *INET6)
-    both_ways(ground, bar, foo)
-    sources = {event["source"] for event in ground.wall.events("connect")}
+def test_both_directions(scene: Ipv6Scene, guard: str, peer: str) -> None:
+    bar, foo = scene.guard(guard, *INET6), scene.peer(peer, *INET6)
+    both_ways(scene, bar, foo)
+    sources = {event["source"] for event in scene.wall.events("connect")}
     assert sources == {B6}
 
 
-def test_programs(ground: Ground) -> None:
-    bar, foo = ground.guard(f"bar@{A6}", *INET6), ground.peer(f"foo@{B6}", *INET6)
+def test_programs(scene: Ipv6Scene) -> None:
+    bar, foo = scene.guard(f"bar@{A6}", *INET6), scene.peer(f"foo@{B6}", *INET6)
     assert bar.eval(f"net_adm:ping('{foo.name}')") == "pong"
     foo.wait_until(f"nodes() =:= ['{bar.name}']")
     for here, there in ((bar, foo), (foo, bar)):
@@ -154,21 +155,21 @@ def test_programs(ground: Ground) -> None:
         }
 
 
-def test_families_meet(ground: Ground) -> None:
+def test_families_meet(scene: Ipv6Scene) -> None:
     """A node speaks one family only, and distwall both: what could not connect directly can through it."""
-    guards = [ground.guard("bar4@alpha"), ground.guard("bar6@alpha", *INET6)]
-    peers = [ground.peer("foo4@beta"), ground.peer("foo6@beta", *INET6)]
+    guards = [scene.guard("bar4@alpha"), scene.guard("bar6@alpha", *INET6)]
+    peers = [scene.peer("foo4@beta"), scene.peer("foo6@beta", *INET6)]
     for bar in guards:
         for foo in peers:
-            both_ways(ground, bar, foo)
+            both_ways(scene, bar, foo)
 
 
-def test_mates_of_one_family_meet_directly_and_of_two_not_at_all(ground: Ground) -> None:
-    bar6, mate = ground.guard("bar6@alpha", *INET6), ground.guard("mate6@alpha", *INET6)
-    bar4 = ground.guard("bar4@alpha")
+def test_mates_of_one_family_meet_directly_and_of_two_not_at_all(scene: Ipv6Scene) -> None:
+    bar6, mate = scene.guard("bar6@alpha", *INET6), scene.guard("mate6@alpha", *INET6)
+    bar4 = scene.guard("bar4@alpha")
     assert bar6.eval(f"net_adm:ping('{mate.name}')") == "pong"
     for one, other in ((bar4, bar6), (bar6, bar4)):
         milliseconds, answer = one.timed(f"net_adm:ping('{other.name}')")
         assert answer == "pang"
         assert milliseconds < 2000
-    assert ground.wall.events("connect") == []
+    assert scene.wall.events("connect") == []

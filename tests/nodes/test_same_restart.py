@@ -2,7 +2,8 @@
 
 import time
 
-from tests.nodes.harness import GUARD, Peer, Scene
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import Peer
 
 FOO, BAZ = "foo@127.0.0.1", "baz@127.0.0.1"
 OPEN = [Peer(["accept *"], node="*@127.0.0.1", visible=True)]

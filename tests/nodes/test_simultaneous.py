@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.nodes.harness import Node, Peer, Pending, Scene, Wall
-from tests.nodes.harness.hosts import Hosts
-from tests.wire import hostile
-from tests.wire.hostile import epmd_port, epmd_registered
+from tests.support import raw_peer
+from tests.support.loopback_hosts import LoopbackHosts
+from tests.support.node import Node, Pending
+from tests.support.raw_peer import epmd_port, epmd_registered
+from tests.support.scene import Scene
+from tests.support.wall import Peer, Wall
 
 ROUNDS = 100
 AHEAD = 0.02
@@ -102,7 +104,7 @@ def test_both_end_up_with_one_channel_as_soon_as_without_distwall(peer: str, vis
 @pytest.mark.parametrize("visible", [True, False], ids=["visible", "hidden"])
 def test_two_guarded_nodes_behind_two_distwalls(visible: bool) -> None:
     a, b = "a@127.0.1.1", "b@127.0.1.2"
-    with Hosts() as hosts:
+    with LoopbackHosts() as hosts:
         nodes, walls = [], []
         for name, other in ((a, b), (b, a)):
             entry = Peer(["accept *"], node=other, visible=visible)
@@ -126,7 +128,7 @@ def wait_stopped(pid: int) -> None:
 
 def test_a_peer_that_gives_way_does_not_count_as_a_failing_one() -> None:
     """Else after a few times it would have to wait, and with it all that comes from its address."""
-    peer = hostile.Node(SMALLER, b"peer-cookie")
+    peer = raw_peer.RawPeer(SMALLER, b"peer-cookie")
     with (
         Scene([Peer(["accept *"], node=peer.name)]) as scene,
         socket.create_server(("127.0.0.1", 0)) as server,
@@ -144,7 +146,7 @@ def test_a_peer_that_gives_way_does_not_count_as_a_failing_one() -> None:
             bar.pause()
             wait_stopped(bar.pid)
             with socket.create_connection(("127.0.0.2", port)) as mine:
-                hostile.Handshake(mine).send_name(peer.name, peer.flags, peer.creation)
+                raw_peer.Handshake(mine).send_name(peer.name, peer.flags, peer.creation)
                 time.sleep(0.2)
             event = scene.wall.wait_event("handshake_refused", behind=number, reason="peer_closed")
             bar.resume()

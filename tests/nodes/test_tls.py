@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.nodes.harness import Node, Peer
-from tests.nodes.tls import TlsScene, talk
+from tests.support.node import Node
+from tests.support.tls import TlsScene, talk
+from tests.support.wall import Peer
 
 VERSIONS = {"tlsv1.2": "foo12@127.0.0.1", "tlsv1.3": "foo13@127.0.0.1"}
 

@@ -9,25 +9,25 @@ from pathlib import Path
 import pytest
 
 from distwall.gateway import pump
-from tests.gateway.gate import PEER, FakeGuard, Raw
-from tests.nodes.harness.wall import Peer
-from tests.nodes.tls import TlsGate, tls_gate
-from tests.wire.dist import EMPTY, Op, Sender, message
-from tests.wire.etf import Atom, Pid
+from tests.support.dist import EMPTY, Op, Sender, message
+from tests.support.etf import Atom, Pid
+from tests.support.in_process_wall import PEER, FakeGuard, RawSocket
+from tests.support.tls import TlsWall, tls_wall
+from tests.support.wall import Peer
 
 CHUNK = 1 << 16
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Iterator[TlsGate]:
-    with tls_gate(tmp_path, [Peer(["accept *"])]) as gate:
-        yield gate
-        assert gate.is_empty()
+def wall(tmp_path: Path) -> Iterator[TlsWall]:
+    with tls_wall(tmp_path, [Peer(["accept *"])]) as wall:
+        yield wall
+        assert wall.is_empty()
 
 
 @pytest.fixture
-def guard(gate: TlsGate) -> Iterator[FakeGuard]:
-    with FakeGuard(gate.gate).registered() as guard:
+def guard(wall: TlsWall) -> Iterator[FakeGuard]:
+    with FakeGuard(wall.wall).registered() as guard:
         guard.server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
         yield guard
 
@@ -37,7 +37,7 @@ def _frames(count: int, name: str, flags: int) -> bytes:
     return Sender(flags).bytes(payload) * count
 
 
-def _read_slowly(raw: Raw, pause: float, size: int = CHUNK) -> int:
+def _read_slowly(raw: RawSocket, pause: float, size: int = CHUNK) -> int:
     total = 0
     while part := raw.sock.recv(size):
         total += len(part)
@@ -48,9 +48,9 @@ def _read_slowly(raw: Raw, pause: float, size: int = CHUNK) -> int:
 @pytest.mark.parametrize("count", range(102, 107))
 @pytest.mark.parametrize("farewell", ["close_notify", "end of stream"])
 def test_all_that_a_peer_sent_before_it_closed_arrives(
-    gate: TlsGate, guard: FakeGuard, farewell: str, count: int
+    wall: TlsWall, guard: FakeGuard, farewell: str, count: int
 ) -> None:
-    peer, inner = gate.join(guard)
+    peer, inner = wall.join(guard)
     data = _frames(count, PEER, guard.flags)
 
     def write() -> None:
@@ -65,12 +65,12 @@ def test_all_that_a_peer_sent_before_it_closed_arrives(
     time.sleep(0.3)
     assert _read_slowly(inner, 0.004) == len(data)
     writer.join()
-    assert gate.gate.wait_event("disconnect")["reason"] == "peer closed"
+    assert wall.wall.wait_event("disconnect")["reason"] == "peer closed"
     inner.close()
 
 
-def test_all_that_a_guarded_node_sent_before_it_closed_arrives(gate: TlsGate, guard: FakeGuard) -> None:
-    peer, inner = gate.join(guard)
+def test_all_that_a_guarded_node_sent_before_it_closed_arrives(wall: TlsWall, guard: FakeGuard) -> None:
+    peer, inner = wall.join(guard)
     data = _frames(200, guard.name, guard.flags)
 
     def write() -> None:
@@ -83,15 +83,15 @@ def test_all_that_a_guarded_node_sent_before_it_closed_arrives(gate: TlsGate, gu
     assert _read_slowly(peer, 0.004) == len(data)
     writer.join()
     peer.close()
-    assert gate.gate.wait_event("disconnect")["reason"] == "guarded node closed"
+    assert wall.wall.wait_event("disconnect")["reason"] == "guarded node closed"
 
 
 def test_a_slow_reader_gets_all_before_the_end(
-    gate: TlsGate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
+    wall: TlsWall, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As long as something goes, however slowly, nothing is cut."""
     monkeypatch.setattr(pump, "LINGER", 0.3)
-    peer, inner = gate.join(guard, receive_buffer=1 << 15)
+    peer, inner = wall.join(guard, receive_buffer=1 << 15)
     data = _frames(20, guard.name, guard.flags)
 
     def write() -> None:
@@ -107,24 +107,24 @@ def test_a_slow_reader_gets_all_before_the_end(
 
 @pytest.mark.parametrize("who", ["peer", "guarded node"])
 def test_who_never_closes_in_turn_is_cut(
-    gate: TlsGate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch, who: str
+    wall: TlsWall, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
     monkeypatch.setattr(pump, "LINGER", 0.3)
-    peer, inner = gate.join(guard)
+    peer, inner = wall.join(guard)
     if who == "peer":
         inner.close()
     else:
         peer.hang_up()
-    assert gate.is_empty()
+    assert wall.is_empty()
     assert (peer if who == "peer" else inner).is_closed()
 
 
-def test_who_overlooks_the_farewell_is_hung_up_on(gate: TlsGate, guard: FakeGuard) -> None:
+def test_who_overlooks_the_farewell_is_hung_up_on(wall: TlsWall, guard: FakeGuard) -> None:
     """As a node does that gets it just behind the handshake: it waits for the end of the stream."""
-    peer, inner = gate.join(guard)
+    peer, inner = wall.join(guard)
     began = time.monotonic()
     inner.close()
     with socket.socket(fileno=peer.sock.detach()) as raw:
         raw.settimeout(5)
-        assert Raw(raw).is_closed()
+        assert RawSocket(raw).is_closed()
     assert time.monotonic() - began < pump.LINGER / 2

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from distwall.gateway import handshake_connection, pump, tcp_acceptor
-from tests.gateway.gate import FLAGS, PEER, FakeGuard, Raw, finish
 from tests.gateway.test_pump import write_until_stuck
-from tests.nodes.harness.wall import Peer
-from tests.nodes.tls import HOST, RawTls, TlsGate, bare_context, tls_gate
-from tests.wire.dist import EMPTY, Op, Sender, message
-from tests.wire.etf import Atom, Pid
-from tests.wire.hostile import digest
+from tests.support.dist import EMPTY, Op, Sender, message
+from tests.support.etf import Atom, Pid
+from tests.support.in_process_wall import FLAGS, PEER, FakeGuard, RawSocket, finish
+from tests.support.raw_peer import digest
+from tests.support.tls import HOST, RawTlsSocket, TlsWall, bare_context, tls_wall
+from tests.support.wall import Peer
 
 TICK = bytes(4)
 CLOSE_NOTIFY = bytes.fromhex("15 0303 0002 0100")
@@ -31,61 +31,61 @@ CLIENTS = [Peer(["accept *"], node=f"cli{number}@127.0.0.1", cookie="cli-cookie"
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Iterator[TlsGate]:
-    with tls_gate(tmp_path, [Peer(["accept *"]), *CLIENTS]) as gate:
-        yield gate
+def wall(tmp_path: Path) -> Iterator[TlsWall]:
+    with tls_wall(tmp_path, [Peer(["accept *"]), *CLIENTS]) as wall:
+        yield wall
 
 
 @pytest.fixture
-def guard(gate: TlsGate) -> Iterator[FakeGuard]:
-    with FakeGuard(gate.gate).registered() as guard:
+def guard(wall: TlsWall) -> Iterator[FakeGuard]:
+    with FakeGuard(wall.wall).registered() as guard:
         yield guard
 
 
 @pytest.fixture(autouse=True)
-def untouched(gate: TlsGate, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def untouched(wall: TlsWall, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A channel that lives on, and what is open, before and after."""
     monkeypatch.setattr(tcp_acceptor, "OPENING_TIMEOUT", 0.5)
     monkeypatch.setattr(handshake_connection, "NAME_TIMEOUT", 0.5)
-    peer = gate.dial()
+    peer = wall.dial()
     peer.send_name("cli0@127.0.0.1", FLAGS, 5)
     inner = guard.accept()
     inner.receive_name()
     inner.send_status("ok")
     peer.receive_status()
-    finish(gate.gate, guard, peer, inner, b"cli-cookie")
-    before = _settled(gate)
+    finish(wall.wall, guard, peer, inner, b"cli-cookie")
+    before = _settled(wall)
     yield
     for one, other in ((peer, inner), (inner, peer)):
         one.sock.sendall(TICK)
         assert other.sock.recv(10) == TICK
     end = time.monotonic() + 4
-    while any(count > before[what] for what, count in _held(gate).items()):
-        assert time.monotonic() < end, f"{before} before, {_held(gate)} now"
+    while any(count > before[what] for what, count in _held(wall).items()):
+        assert time.monotonic() < end, f"{before} before, {_held(wall)} now"
         time.sleep(0.02)
 
 
-def _settled(gate: TlsGate) -> dict[str, int]:
+def _settled(wall: TlsWall) -> dict[str, int]:
     """What is open once distwall has made a channel of the handshake, whose last step is seen here before that."""
     end = time.monotonic() + 4
-    while (held := _held(gate))["channels"] < 1 or held["tickets"] or held["connections"]:
+    while (held := _held(wall))["channels"] < 1 or held["tickets"] or held["connections"]:
         assert time.monotonic() < end, f"{held} open"
         time.sleep(0.01)
     return held
 
 
-def _held(gate: TlsGate) -> dict[str, int]:
+def _held(wall: TlsWall) -> dict[str, int]:
     """What distwall has open."""
-    pending = gate.gate.gateway._pending
+    pending = wall.wall.gateway._pending
     held = {
         "unproved": len(pending._open),
         "tickets": len(pending._by_ticket),
         "connections": len(pending.connections),
         "channels": len(pending.pumps),
-        "tasks": len(asyncio.all_tasks(gate.gate._loop)),
+        "tasks": len(asyncio.all_tasks(wall.wall._loop)),
     }
     # The tests' own ends are in this process, too.
-    own = sum(each.fileno() >= 0 for each in gate.gate._sockets)
+    own = sum(each.fileno() >= 0 for each in wall.wall._sockets)
     return held | {"descriptors": len([*Path("/proc/self/fd").iterdir()]) - own}
 
 
@@ -102,82 +102,82 @@ def _reset(sock: socket.socket) -> None:
     sock.close()
 
 
-def _garbage(gate: TlsGate) -> None:
-    sock = gate.connect()
+def _garbage(wall: TlsWall) -> None:
+    sock = wall.connect()
     sock.sendall(b"\x16" + os.urandom(1000))
-    assert gate.gate.own(sock).is_closed()
-    gate.gate.wait_event("handshake_refused", reason="tls", opened_by="peer")
+    assert wall.wall.own(sock).is_closed()
+    wall.wall.wait_event("handshake_refused", reason="tls", opened_by="peer")
 
 
-def _half_a_hello(gate: TlsGate) -> None:
-    sock = gate.connect()
+def _half_a_hello(wall: TlsWall) -> None:
+    sock = wall.connect()
     hello = _hello(bare_context())
     sock.sendall(hello[: len(hello) // 2])
-    assert gate.gate.own(sock).is_closed()
-    event = gate.gate.wait_event("handshake_refused", reason="timeout")
+    assert wall.wall.own(sock).is_closed()
+    event = wall.wall.wait_event("handshake_refused", reason="timeout")
     assert event["detail"] == "nothing that a node begins with, in time"
 
 
-def _one_byte(first: bytes) -> Callable[[TlsGate], None]:
-    def play(gate: TlsGate) -> None:
-        sock = gate.connect()
+def _one_byte(first: bytes) -> Callable[[TlsWall], None]:
+    def play(wall: TlsWall) -> None:
+        sock = wall.connect()
         sock.sendall(first)
-        assert gate.gate.own(sock).is_closed()
-        gate.gate.wait_event("handshake_refused", reason="timeout")
+        assert wall.wall.own(sock).is_closed()
+        wall.wall.wait_event("handshake_refused", reason="timeout")
 
     return play
 
 
-def _farewell_in_the_tls_handshake(gate: TlsGate) -> None:
+def _farewell_in_the_tls_handshake(wall: TlsWall) -> None:
     for greeting in (b"", _hello(bare_context())):
-        sock = gate.connect()
+        sock = wall.connect()
         sock.sendall(greeting + CLOSE_NOTIFY)
-        assert gate.gate.own(sock).is_closed()
-    gate.gate.wait_event("handshake_refused", opened_by="peer")
+        assert wall.wall.own(sock).is_closed()
+    wall.wall.wait_event("handshake_refused", opened_by="peer")
 
 
-def _farewell_in_the_handshake(gate: TlsGate) -> None:
+def _farewell_in_the_handshake(wall: TlsWall) -> None:
     for name in (b"", b"\0\0", b"\0\0\0\x22N"):
-        peer = gate.dial()
+        peer = wall.dial()
         peer.sock.sendall(name + b"")
         peer.hang_up()
-        gate.gate.wait_event("handshake_refused", reason="peer_closed")
+        wall.wall.wait_event("handshake_refused", reason="peer_closed")
 
 
-def _resets(gate: TlsGate) -> None:
+def _resets(wall: TlsWall) -> None:
     hello = _hello(bare_context())
     for sent in (hello[:1], hello[:50], hello):
-        sock = gate.connect()
+        sock = wall.connect()
         sock.sendall(sent)
         _reset(sock)
     for sent in (b"\0\0", b"\0\0\0\x22N"):
-        peer = gate.dial()
+        peer = wall.dial()
         peer.sock.sendall(sent)
         _reset(peer.sock)
-    gate.gate.wait_event("handshake_refused", reason="peer_closed")
+    wall.wall.wait_event("handshake_refused", reason="peer_closed")
 
 
-def _endless_records(gate: TlsGate) -> None:
+def _endless_records(wall: TlsWall) -> None:
     """16 MB where the name should be."""
-    peer = gate.dial()
+    peer = wall.dial()
     with contextlib.suppress(OSError):
         peer.sock.sendall(b"\xff" * (16 << 20))
     assert peer.is_closed()
-    gate.gate.wait_event("handshake_refused", reason="malformed")
+    wall.wall.wait_event("handshake_refused", reason="malformed")
 
 
-def _no_answer_to_the_farewell(gate: TlsGate) -> None:
+def _no_answer_to_the_farewell(wall: TlsWall) -> None:
     """Refused, it neither reads nor closes."""
-    peer = gate.dial()
+    peer = wall.dial()
     peer.send_name("stranger@127.0.0.1", FLAGS, 5)
-    gate.gate.wait_event("handshake_refused", reason="unknown_node")
+    wall.wall.wait_event("handshake_refused", reason="unknown_node")
     time.sleep(handshake_connection.RELEASE_TIMEOUT + 0.5)
 
 
-def _renegotiation(gate: TlsGate) -> None:
+def _renegotiation(wall: TlsWall) -> None:
     """It asks for new keys over and over, before it has a name."""
-    command = ["openssl", "s_client", "-connect", f"127.0.0.2:{gate.port}", "-tls1_2"]
-    command += ["-cert", str(gate.peer.cert), "-key", str(gate.peer.key)]
+    command = ["openssl", "s_client", "-connect", f"127.0.0.2:{wall.port}", "-tls1_2"]
+    command += ["-cert", str(wall.peer.cert), "-key", str(wall.peer.key)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as client:
         assert client.stdin is not None
         assert client.stdout is not None
@@ -190,17 +190,17 @@ def _renegotiation(gate: TlsGate) -> None:
             client.stdin.close()
         assert client.stdout.read().count(b"RENEGOTIATING") > 1
         client.wait(10)
-    gate.gate.wait_event("handshake_refused", reason="timeout")
+    wall.wall.wait_event("handshake_refused", reason="timeout")
 
 
-def _old_versions(gate: TlsGate) -> None:
+def _old_versions(wall: TlsWall) -> None:
     for version in (b"\x03\x01", b"\x03\x02"):
-        sock = gate.connect()
+        sock = wall.connect()
         body = version + os.urandom(32) + b"\0\0\2\0\x2f\1\0"
         hello = b"\1" + len(body).to_bytes(3) + body
         sock.sendall(b"\x16\x03\x01" + len(hello).to_bytes(2) + hello)
-        assert gate.gate.own(sock).is_closed()
-    event = gate.gate.wait_event("handshake_refused", reason="tls")
+        assert wall.wall.own(sock).is_closed()
+    event = wall.wall.wait_event("handshake_refused", reason="tls")
     assert event["detail"] == "it speaks only versions older than TLS 1.2"
 
 
@@ -218,32 +218,32 @@ PLAYS = [
 
 
 @pytest.mark.parametrize("play", PLAYS, ids=[play.__name__.strip("_").replace("_", " ") for play in PLAYS])
-def test_it_ends_alone(gate: TlsGate, play: Callable[[TlsGate], None]) -> None:
-    play(gate)
+def test_it_ends_alone(wall: TlsWall, play: Callable[[TlsWall], None]) -> None:
+    play(wall)
 
 
 @pytest.mark.parametrize("first", [b"\x16", b"\0"], ids=["of TLS", "of a name"])
-def test_one_byte_and_no_more(gate: TlsGate, first: bytes) -> None:
-    _one_byte(first)(gate)
+def test_one_byte_and_no_more(wall: TlsWall, first: bytes) -> None:
+    _one_byte(first)(wall)
 
 
 @pytest.mark.parametrize("per_source", [True, False])
-def test_the_oldest_of_too_many_go(gate: TlsGate, monkeypatch: pytest.MonkeyPatch, per_source: bool) -> None:
+def test_the_oldest_of_too_many_go(wall: TlsWall, monkeypatch: pytest.MonkeyPatch, per_source: bool) -> None:
     monkeypatch.setattr(tcp_acceptor, "OPENING_TIMEOUT", 20)
     hello = _hello(bare_context())
     count, sources = (70, 1) if per_source else (520, 20)
     socks = []
     for number in range(count):
-        sock = gate.connect(source=f"127.0.1.{1 + number % sources}")
+        sock = wall.connect(source=f"127.0.1.{1 + number % sources}")
         sock.sendall(hello[: 1 + number % len(hello)] if number % 2 else b"")
-        gate.gate.own(sock)
+        wall.wall.own(sock)
         socks.append(sock)
     end = time.monotonic() + 5
-    while (evicted := sum(event.get("reason") == "flood" for event in gate.gate.seen)) < (6 if per_source else 8):
+    while (evicted := sum(event.get("reason") == "flood" for event in wall.wall.seen)) < (6 if per_source else 8):
         assert time.monotonic() < end, evicted
         time.sleep(0.05)
     # One more is let in.
-    peer = gate.dial(source="127.0.2.1")
+    peer = wall.dial(source="127.0.2.1")
     peer.send_name("stranger@127.0.0.1", FLAGS, 5)
     assert peer.receive_status() == b"not_allowed"
     peer.hang_up()
@@ -294,9 +294,9 @@ class Trickle:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_handshake_in_single_bytes(gate: TlsGate, guard: FakeGuard, version: str) -> None:
-    sock = Trickle(gate.connect(), gate.peer.context(VERSIONS[version]))
-    peer = RawTls(sock)  # type: ignore[arg-type]  # as much of one as it takes
+def test_a_handshake_in_single_bytes(wall: TlsWall, guard: FakeGuard, version: str) -> None:
+    sock = Trickle(wall.connect(), wall.peer.context(VERSIONS[version]))
+    peer = RawTlsSocket(sock)  # type: ignore[arg-type]  # as much of one as it takes
     peer.send_name(PEER, FLAGS, 5)
     inner = guard.accept()
     inner.receive_name()
@@ -314,12 +314,12 @@ def test_a_handshake_in_single_bytes(gate: TlsGate, guard: FakeGuard, version: s
     peer.close()
 
 
-def test_a_peer_that_does_not_read_holds_up_itself_only(gate: TlsGate, guard: FakeGuard) -> None:
-    peer, inner = gate.join(guard)
+def test_a_peer_that_does_not_read_holds_up_itself_only(wall: TlsWall, guard: FakeGuard) -> None:
+    peer, inner = wall.join(guard)
     payload = message(Op.REG_SEND, Pid(Atom(guard.name), 100, 0, 5), EMPTY, Atom("victim"), payload=b"x" * 50000)
     written = write_until_stuck(inner, Sender(guard.flags).bytes(payload))
     assert written < 24 << 20
-    (channel,) = [each for each in gate.gate.gateway._pending.pumps if each.handle.peer == PEER]
+    (channel,) = [each for each in wall.wall.gateway._pending.pumps if each.handle.peer == PEER]
     assert channel._legs[0].transport.get_write_buffer_size() < pump.HIGH_WATER + (1 << 19)
     # Its own sending is not held up.
     peer.sock.sendall(TICK)
@@ -331,8 +331,8 @@ def test_a_peer_that_does_not_read_holds_up_itself_only(gate: TlsGate, guard: Fa
 
 @pytest.mark.parametrize("stage", ["status", "challenge", "proof"])
 @pytest.mark.parametrize("how", ["farewell", "reset", "garbage"])
-def test_it_goes_in_the_middle(gate: TlsGate, guard: FakeGuard, stage: str, how: str) -> None:
-    peer = gate.dial()
+def test_it_goes_in_the_middle(wall: TlsWall, guard: FakeGuard, stage: str, how: str) -> None:
+    peer = wall.dial()
     peer.send_name(PEER, FLAGS, 5)
     inner = guard.accept()
     inner.receive_name()
@@ -352,7 +352,7 @@ def test_it_goes_in_the_middle(gate: TlsGate, guard: FakeGuard, stage: str, how:
         with socket.socket(fileno=peer.sock.detach()) as raw:
             raw.sendall(b"\x17\x03\x03\x00\x20" + os.urandom(32))
             raw.settimeout(5)
-            assert Raw(raw).is_closed()
+            assert RawSocket(raw).is_closed()
     assert inner.is_closed()
     inner.close()
-    gate.gate.wait_event("handshake_refused", peer=PEER)
+    wall.wall.wait_event("handshake_refused", peer=PEER)

@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.nodes.harness import GUARD, Node, Peer
-from tests.nodes.tls import HOST, Identity, TlsScene, bare_context, tls_to
-from tests.tls.certificates import make_ca
-from tests.wire import hostile
-from tests.wire.hostile import epmd_port, epmd_registered
+from tests.support import raw_peer
+from tests.support.certificates import make_ca
+from tests.support.node import Node
+from tests.support.raw_peer import epmd_port, epmd_registered
+from tests.support.scene import GUARD
+from tests.support.tls import HOST, Identity, TlsScene, bare_context, tls_to
+from tests.support.wall import Peer
 
 FOO = "foo@127.0.0.1"
 SHOP = "shop1@127.0.0.1"
@@ -81,9 +83,9 @@ def _is_let_in(scene: TlsScene, name: str, context: ssl.SSLContext) -> bool:
     assert port is not None
     try:
         with tls_to((HOST, port), context) as peer:
-            peer.send_name(name, hostile.Node(name, b"").flags, 7)
+            peer.send_name(name, raw_peer.RawPeer(name, b"").flags, 7)
             return peer.receive_status() in (b"ok", b"ok_simultaneous")
-    except (OSError, hostile.HandshakeFailed):
+    except (OSError, raw_peer.HandshakeFailed):
         return False
 
 
@@ -142,10 +144,10 @@ def test_a_peer_that_dials_in_plain_tcp(scene: TlsScene) -> None:
     for name, reason in ((FOO, "plain_tcp"), ("plain@127.0.0.1", None)):
         address = (HOST, epmd_port("bar", (HOST, scene.epmd_port)) or 0)
         if reason is None:
-            hostile.Node(name, COOKIE.encode()).connect(address).sock.close()
+            raw_peer.RawPeer(name, COOKIE.encode()).connect(address).sock.close()
         else:
-            with pytest.raises(hostile.HandshakeFailed, match="not_allowed"):
-                hostile.Node(name, COOKIE.encode()).connect(address)
+            with pytest.raises(raw_peer.HandshakeFailed, match="not_allowed"):
+                raw_peer.RawPeer(name, COOKIE.encode()).connect(address)
             event = scene.wall.wait_event("handshake_refused", peer=name, reason=reason)
             assert event["detail"] == "its entry asks for TLS"
 

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.nodes.harness import GUARD, Node, Peer
-from tests.nodes.tls import ANY_HOST, HOST, TlsScene, talk
-from tests.tls.certificates import make_ca
+from tests.support.certificates import make_ca
+from tests.support.node import Node
+from tests.support.scene import GUARD
+from tests.support.tls import ANY_HOST, HOST, TlsScene, talk
+from tests.support.wall import Peer
 
 FOO = "foo@127.0.0.1"
 PLAIN = "plain@127.0.0.1"

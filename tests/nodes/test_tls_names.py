@@ -10,22 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.gate import FLAGS
-from tests.nodes.harness.wall import Peer
-from tests.nodes.tls import Identity, TlsGate, tls_gate
-from tests.wire.hostile import Handshake, read_exactly
+from tests.support.in_process_wall import FLAGS
+from tests.support.raw_peer import Handshake, read_exactly
+from tests.support.tls import Identity, TlsWall, tls_wall
+from tests.support.wall import Peer
 
 PEER = "foo@localhost"
 
 
 @pytest.fixture
-def gate(tmp_path: Path) -> Iterator[TlsGate]:
-    with tls_gate(tmp_path, [Peer(["accept *"], PEER)]) as gate:
-        yield gate
+def wall(tmp_path: Path) -> Iterator[TlsWall]:
+    with tls_wall(tmp_path, [Peer(["accept *"], PEER)]) as wall:
+        yield wall
 
 
 @contextmanager
-def _peer(gate: TlsGate, identity: Identity) -> Iterator[list[str | bytes]]:
+def _peer(wall: TlsWall, identity: Identity) -> Iterator[list[str | bytes]]:
     """The host of the peer: its EPMD and its node. Yields the host asked for, and what was said behind TLS."""
     told: list[str | bytes] = []
     context = identity.context(server=True)
@@ -47,7 +47,7 @@ def _peer(gate: TlsGate, identity: Identity) -> Iterator[list[str | bytes]]:
             return
 
     with (
-        socket.create_server(("127.0.0.1", gate.gate.peers_epmd[1])) as epmd,
+        socket.create_server(("127.0.0.1", wall.wall.peers_epmd[1])) as epmd,
         socket.create_server(("127.0.0.1", 0)) as node,
     ):
         threads = [
@@ -62,16 +62,16 @@ def _peer(gate: TlsGate, identity: Identity) -> Iterator[list[str | bytes]]:
             assert not each.is_alive()
 
 
-def _dial(gate: TlsGate) -> None:
+def _dial(wall: TlsWall) -> None:
     """As a guarded node dials."""
     ports: list[int | None] = []
     done = threading.Event()
 
     def ask() -> None:
-        ports.append(gate.gate.gateway._target_listeners.port_for(PEER, "127.0.0.1"))
+        ports.append(wall.wall.gateway._target_listeners.port_for(PEER, "127.0.0.1"))
         done.set()
 
-    gate.gate._loop.call_soon_threadsafe(ask)
+    wall.wall._loop.call_soon_threadsafe(ask)
     assert done.wait(5)
     with socket.create_connection(("127.0.0.1", ports[0] or 0), 5) as sock:
         guard = Handshake(sock)
@@ -80,18 +80,18 @@ def _dial(gate: TlsGate) -> None:
             guard.receive()
 
 
-def test_it_asks_for_the_host_in_the_peers_name(gate: TlsGate) -> None:
-    with _peer(gate, gate.pki.identity("named", dns=["localhost"])) as told:
-        _dial(gate)
+def test_it_asks_for_the_host_in_the_peers_name(wall: TlsWall) -> None:
+    with _peer(wall, wall.pki.identity("named", dns=["localhost"])) as told:
+        _dial(wall)
     host, said = told
     assert host == "localhost"
     assert b"bar@127.0.0.2" in bytes(said if isinstance(said, bytes) else b"")
 
 
-def test_a_certificate_for_another_host_is_refused(gate: TlsGate) -> None:
-    with _peer(gate, gate.pki.identity("named", dns=["elsewhere.test"])) as told:
-        _dial(gate)
+def test_a_certificate_for_another_host_is_refused(wall: TlsWall) -> None:
+    with _peer(wall, wall.pki.identity("named", dns=["elsewhere.test"])) as told:
+        _dial(wall)
     assert told[:1] == ["localhost"]
     assert not any(isinstance(said, bytes) and said for said in told)
-    event = gate.gate.wait_event("handshake_refused", reason="tls", opened_by="guard")
+    event = wall.wall.wait_event("handshake_refused", reason="tls", opened_by="guard")
     assert event["detail"] == "127.0.0.1: its certificate is for another host"

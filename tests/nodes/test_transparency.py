@@ -6,8 +6,10 @@ from typing import Literal
 
 import pytest
 
-from tests.nodes.harness import GUARD, Node, Peer, Scene
 from tests.nodes.programs import PROGRAMS, run, same_release
+from tests.support.node import Node
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import Peer
 
 FOO = "foo@127.0.0.1"
 THROUGH = ("direct", "distwall")
@@ -18,7 +20,7 @@ DIRECTIONS: tuple[Direction, ...] = ("inbound", "outbound")
 
 
 @dataclass
-class Pair:
+class ConnectedPair:
     """Two connected nodes, with or without distwall between them."""
 
     scene: Scene
@@ -30,14 +32,14 @@ class Pair:
         return (self.foo, self.bar) if direction == "inbound" else (self.bar, self.foo)
 
 
-def meet(scene: Scene, *flags: str) -> Pair:
+def meet(scene: Scene, *flags: str) -> ConnectedPair:
     """Starts the two nodes with the processes that the programs use, and connects them."""
     bar, foo = scene.guard(flags=flags), scene.peer(cookie=None if scene.direct else OPEN.cookie, flags=flags)
     for node in (foo, bar):
         node.eval("probe:start_server(counter), probe:collector(victim), {ok, _} = pg:start(pg)")
     assert foo.eval(f"net_adm:ping('{GUARD}')") == "pong"
     bar.wait_until(f"nodes() =:= ['{FOO}']")
-    return Pair(scene, foo, bar)
+    return ConnectedPair(scene, foo, bar)
 
 
 @pytest.fixture(params=THROUGH)

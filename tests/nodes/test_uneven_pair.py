@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.nodes.harness import ErlangError, Node, Peer
-from tests.nodes.harness.hosts import Host, Hosts
+from tests.support.loopback_hosts import LoopbackHost, LoopbackHosts
+from tests.support.node import ErlangError, Node
+from tests.support.wall import Peer
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "uneven-pair.md").read_text()
 POLICIES = [tomllib.loads(text) for text in re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)]
@@ -33,11 +34,11 @@ ROADS = {
 
 
 @dataclass
-class Pair:
+class UnevenPair:
     a: Node
     b: Node
-    wall_of_a: Host
-    wall_of_b: Host
+    wall_of_a: LoopbackHost
+    wall_of_b: LoopbackHost
     processes: dict[str, str]
 
     def go(self, road: str, *, at: str) -> str:
@@ -46,8 +47,8 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
-    with Hosts() as hosts:
+def pair() -> Iterator[UnevenPair]:
+    with LoopbackHosts() as hosts:
         for_b = Peer(RULES_AT_A, node=B, cookie=LINK, extra='from = ["127.0.1.2"]')
         for_a = Peer(RULES_AT_B, node=A, cookie=LINK, extra='from = ["127.0.1.1"]')
         wall_of_a = hosts.guarded("127.0.1.1", [A], [for_b])
@@ -57,25 +58,25 @@ def pair() -> Iterator[Pair]:
             node.eval("[probe:start_server(Name) || Name <- [results, secrets]]")
         assert b.eval(f"net_adm:ping('{A}')") == "pong"
         processes = {node.name: node.term("probe:collector(victim)") for node in (a, b)}
-        yield Pair(a, b, wall_of_a, wall_of_b, processes)
+        yield UnevenPair(a, b, wall_of_a, wall_of_b, processes)
 
 
 @pytest.mark.parametrize("road", ROADS)
-def test_a_does_at_b_what_it_likes(pair: Pair, road: str) -> None:
+def test_a_does_at_b_what_it_likes(pair: UnevenPair, road: str) -> None:
     assert pair.go(road, at=B)
 
 
 @pytest.mark.parametrize("road", ROADS)
-def test_b_does_not(pair: Pair, road: str) -> None:
+def test_b_does_not(pair: UnevenPair, road: str) -> None:
     with pytest.raises(ErlangError):
         pair.go(road, at=A)
 
 
-def test_b_calls_the_one_name(pair: Pair) -> None:
+def test_b_calls_the_one_name(pair: UnevenPair) -> None:
     assert pair.b.eval(f"gen_server:call({{results, '{A}'}}, {{echo, done}})") == "done"
 
 
-def test_all_that_a_asks_for_comes_back(pair: Pair) -> None:
+def test_all_that_a_asks_for_comes_back(pair: UnevenPair) -> None:
     """Exits of what it has linked, ends of what it monitors, answers from processes to which it has sent."""
     assert pair.a.eval(f"process_flag(trap_exit, true), P = spawn_link('{B}', erlang, exit, [over]),"
                        " receive {'EXIT', P, R} -> R end") == "over"  # fmt: skip
@@ -85,7 +86,7 @@ def test_all_that_a_asks_for_comes_back(pair: Pair) -> None:
     assert pair.a.eval(f"element(1, rpc:multicall(['{B}'], erlang, node, []))") == f"['{B}']"
 
 
-def test_what_a_has_started_at_b_is_judged_as_b(pair: Pair) -> None:
+def test_what_a_has_started_at_b_is_judged_as_b(pair: UnevenPair) -> None:
     """A's own function, run by A on B, does not get back in."""
     assert pair.a.eval(f"erpc:call('{B}', gen_server, call, [{{results, '{A}'}}, {{echo, 1}}])") == "1"
     with pytest.raises(ErlangError):
@@ -95,6 +96,6 @@ def test_what_a_has_started_at_b_is_judged_as_b(pair: Pair) -> None:
     pair.wall_of_a.wall.wait_event("refused", peer=B, direction="inbound")
 
 
-def test_nothing_of_a_was_refused_at_b(pair: Pair) -> None:
+def test_nothing_of_a_was_refused_at_b(pair: UnevenPair) -> None:
     inbound = pair.wall_of_b.wall.statistics(A)["inbound"]
     assert {command: counts for command, counts in inbound.items() if counts["deny"] or counts["drop"]} == {}

@@ -23,7 +23,7 @@ end, Loop(Loop).
 """
 
 
-class Erlang:
+class ErlangReader:
     """Reads terms."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
@@ -41,11 +41,11 @@ class Erlang:
 
 
 @contextmanager
-def erlang() -> Iterator[Erlang]:
+def erlang_reader() -> Iterator[ErlangReader]:
     """An Erlang for as long as the block lasts."""
     command = ["erl", "-noshell", "-boot", "start_clean", "-eval", _READER]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield Erlang(process)
+        yield ErlangReader(process)
         assert process.stdin
         process.stdin.close()
         process.wait(30)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from distwall.policy import Explanation, Policy, Question, QuestionError, explain
-from tests.policy.texts import peer, policy, with_rules
+from tests.support.policies import peer, policy, with_rules
 
 
 def ask(  # noqa: PLR0917

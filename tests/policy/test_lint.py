@@ -3,7 +3,7 @@
 import pytest
 
 from distwall.policy import Policy
-from tests.policy.texts import GUARD, peer, policy, with_rules
+from tests.support.policies import GUARD, peer, policy, with_rules
 
 
 def _warnings(made: Policy) -> list[str]:

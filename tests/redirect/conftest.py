@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.redirect.space import Pair, need_hosts
+from tests.support.hosts import HostPair, need_hosts
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +14,7 @@ def tools() -> None:
 
 
 @pytest.fixture
-def pair(tools: None) -> Iterator[Pair]:
+def pair(tools: None) -> Iterator[HostPair]:
     """Two hosts that know each other as ``a.test`` and ``b.test``."""
-    with Pair({"a.test": "10.231.7.1", "b.test": "10.231.7.2"}) as hosts:
+    with HostPair({"a.test": "10.231.7.1", "b.test": "10.231.7.2"}) as hosts:
         yield hosts

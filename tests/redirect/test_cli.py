@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.nodes.harness.wall import COMMAND
-from tests.redirect.space import Pair
+from tests.support.hosts import HostPair
+from tests.support.wall import COMMAND
 
 POLICY = """[guard]
 nodes = ["bar@10.231.7.1"]
@@ -33,7 +33,7 @@ def policy(folder: Path, redirect: str) -> None:
     (folder / "distwall.toml").write_text(POLICY + redirect)
 
 
-def test_show_prints_what_install_loads(pair: Pair, tmp_path: Path) -> None:
+def test_show_prints_what_install_loads(pair: HostPair, tmp_path: Path) -> None:
     policy(tmp_path, '[guard.redirect]\nuser = "nobody"\nport = 4999\nports = "50000-50009"\n')
     shown = distwall(tmp_path, "redirect", "show")
     assert shown.returncode == 0
@@ -51,7 +51,7 @@ def test_show_prints_what_install_loads(pair: Pair, tmp_path: Path) -> None:
         assert pair.a.shell("nft list ruleset") == ""
 
 
-def test_remove_needs_no_policy(pair: Pair, tmp_path: Path) -> None:
+def test_remove_needs_no_policy(pair: HostPair, tmp_path: Path) -> None:
     assert pair.a.run(distwall, tmp_path, "redirect", "remove").returncode == 0
 
 
@@ -71,14 +71,14 @@ def test_what_can_not_be_shown_is_not_installed(command: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("user", "text"), [("root", "distwall runs as root too"), ("nobody-here", "there is no user 'nobody-here' here")]
 )
-def test_run_says_whose_connections_it_can_not_take(pair: Pair, user: str, text: str, tmp_path: Path) -> None:
+def test_run_says_whose_connections_it_can_not_take(pair: HostPair, user: str, text: str, tmp_path: Path) -> None:
     policy(tmp_path, f'[guard.redirect]\nuser = "{user}"\n')
     done = pair.a.run(distwall, tmp_path, "run")
     assert done.returncode in {1, 2}
     assert text in done.stderr
 
 
-def test_run_says_which_port_is_taken(pair: Pair, tmp_path: Path) -> None:
+def test_run_says_which_port_is_taken(pair: HostPair, tmp_path: Path) -> None:
     policy(tmp_path, '[guard.redirect]\nuser = "nobody"\n')
     with pair.a.listen("127.0.0.1", 4371):
         done = pair.a.run(distwall, tmp_path, "run")

@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer
-from tests.redirect.nodes import USER, Ground
-from tests.redirect.space import A4, B4, B6, Pair
 from tests.redirect.test_nodes import COOKIE, LOOPBACK, attack, part, ping
+from tests.support.hosts import A4, B4, B6, HostPair
+from tests.support.redirect_scene import USER, RedirectScene
+from tests.support.wall import CLUSTER_COOKIE, Peer
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "redirect.md"
 BAR, FOO = f"bar@{A4}", f"foo@{B4}"
@@ -17,12 +17,12 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 
-def test_a_node_that_chooses_its_port_needs_the_filter(pair: Pair) -> None:
-    with Ground(pair, [Peer(["accept ping"], FOO, COOKIE)], guards=[BAR]) as ground:
-        ground.redirect()
+def test_a_node_that_chooses_its_port_needs_the_filter(pair: HostPair) -> None:
+    with RedirectScene(pair, [Peer(["accept ping"], FOO, COOKIE)], guards=[BAR]) as scene:
+        scene.redirect()
         # It dials this port, and asks no EPMD.
         port = ["-erl_epmd_port", "5999"]
-        rogue, foo = ground.guard(BAR, flags=[*LOOPBACK, *port]), ground.peer(FOO, COOKIE, flags=port)
+        rogue, foo = scene.guard(BAR, flags=[*LOOPBACK, *port]), scene.peer(FOO, COOKIE, flags=port)
         foo.eval(f"erlang:set_cookie('{BAR}', '{CLUSTER_COOKIE}')")
         assert ping(rogue, FOO) == "pong"
         assert attack(foo, BAR) == f"'{BAR}'"
@@ -38,6 +38,6 @@ def test_a_node_that_chooses_its_port_needs_the_filter(pair: Pair) -> None:
         with pair.b.listen(B6, 8080), pair.a.connect(B6, 8080):
             pass
         foo.eval(f"erlang:set_cookie('{BAR}', '{COOKIE}')")
-        bar = ground.guard(BAR, flags=LOOPBACK)
+        bar = scene.guard(BAR, flags=LOOPBACK)
         assert ping(bar, FOO) == "pong"
-        ground.wall.wait_event("connect", peer=FOO, guard=BAR, opened_by="guard")
+        scene.wall.wait_event("connect", peer=FOO, guard=BAR, opened_by="guard")

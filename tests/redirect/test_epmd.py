@@ -3,16 +3,16 @@
 import socket
 import struct
 
-from tests.nodes.harness.wall import Peer
-from tests.redirect.nodes import REGISTER, UID, Ground
-from tests.redirect.space import A4, B4, Pair
 from tests.redirect.test_nodes import COOKIE
+from tests.support.hosts import A4, B4, HostPair
+from tests.support.redirect_scene import REGISTER, UID, RedirectScene
+from tests.support.wall import Peer
 
 BAR, EPMD = f"bar@{A4}", 4444
 REFUSAL = b"\x77\1"
 
 
-def ask(pair: Pair, name: bytes) -> socket.socket:
+def ask(pair: HostPair, name: bytes) -> socket.socket:
     """Asks for a node on ``b``, as a guarded one does."""
     client = pair.a.connect(B4, REGISTER, user=UID)
     client.sendall(struct.pack(">HB", 1 + len(name), 122) + name)
@@ -35,15 +35,15 @@ def answered(client: socket.socket) -> bytes:
         return data
 
 
-def test_misbehaviour(pair: Pair) -> None:
+def test_misbehaviour(pair: HostPair) -> None:
     entries = [Peer([], f"*@{B4}", COOKIE)]
     only = 'ports = "64000-64001"\n'
-    with Ground(pair, entries, guards=[BAR], peer_epmd=EPMD, redirect=only, start_epmd=False) as ground:
-        ground.redirect()
+    with RedirectScene(pair, entries, guards=[BAR], peer_epmd=EPMD, redirect=only, start_epmd=False) as scene:
+        scene.redirect()
 
         # Nobody is there; and somebody who has not said anything yet, to whom nothing is owed.
         assert answered(ask(pair, b"foo")) == REFUSAL
-        ground.wall.wait_event("handshake_refused", peer=f"foo@{B4}", reason="unreachable")
+        scene.wall.wait_event("handshake_refused", peer=f"foo@{B4}", reason="unreachable")
         silent = pair.a.connect(B4, REGISTER, user=UID)
 
         with pair.b.listen(B4, EPMD) as server:
@@ -51,7 +51,7 @@ def test_misbehaviour(pair: Pair) -> None:
                 client = ask(pair, name)
                 serve(server, name, nonsense)
                 assert answered(client) == REFUSAL
-                ground.wall.wait_event("handshake_refused", peer=f"{name.decode()}@{B4}", reason="unreachable")
+                scene.wall.wait_event("handshake_refused", peer=f"{name.decode()}@{B4}", reason="unreachable")
             client = ask(pair, b"gone")
             serve(server, b"gone", REFUSAL)
             assert answered(client) == REFUSAL
@@ -65,14 +65,14 @@ def test_misbehaviour(pair: Pair) -> None:
             client = ask(pair, b"three")
             serve(server, b"three", b"\x77\0\x10\x00")
             assert answered(client) == REFUSAL
-            ground.wall.wait_event("handshake_refused", peer=f"three@{B4}", reason="no_port")
+            scene.wall.wait_event("handshake_refused", peer=f"three@{B4}", reason="no_port")
 
             # It never answers.
             client = ask(pair, b"slow")
             connection, _ = server.accept()
             with connection:
                 assert answered(client) == REFUSAL
-            ground.wall.wait_event("handshake_refused", peer=f"slow@{B4}", reason="unreachable")
+            scene.wall.wait_event("handshake_refused", peer=f"slow@{B4}", reason="unreachable")
 
         assert answered(silent) == b""
-        ground.wall.wait_event("epmd_refused", source=B4, reason="timeout")
+        scene.wall.wait_event("epmd_refused", source=B4, reason="timeout")

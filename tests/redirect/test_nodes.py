@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.nodes.harness.node import ErlangError, Node
-from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer
-from tests.redirect.nodes import EPMD, LISTENER, REGISTER, UID, Ground
-from tests.redirect.space import A4, B4, Pair
+from tests.support.hosts import A4, B4, HostPair
+from tests.support.node import ErlangError, Node
+from tests.support.redirect_scene import EPMD, LISTENER, REGISTER, UID, RedirectScene
+from tests.support.wall import CLUSTER_COOKIE, Peer
 
 BAR, BAZ = f"bar@{A4}", f"baz@{A4}"
 FOO, EVIL, TRAP, STRANGER = f"foo@{B4}", f"evil@{B4}", f"trap@{B4}", f"stranger@{B4}"
@@ -38,7 +38,7 @@ def attack(node: Node, guard: str) -> str:
         return str(error)
 
 
-def arrived(pair: Pair) -> int:
+def arrived(pair: HostPair) -> int:
     """How many connections have reached ``b``."""
     rules = json.loads(pair.b.shell("nft -j list table inet watch"))["nftables"]
     parts = [part for rule in rules if "rule" in rule for part in rule["rule"]["expr"]]
@@ -51,55 +51,55 @@ def part(node: Node, other: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def ground(tools: None) -> Iterator[Ground]:
+def scene(tools: None) -> Iterator[RedirectScene]:
     """The rules are installed; ``foo`` and ``evil`` may be reached, and may ping."""
     entries = [Peer(["accept ping"], node, COOKIE) for node in (FOO, EVIL, TRAP)]
-    with Pair() as pair, Ground(pair, entries, guards=[BAR, BAZ]) as ground:
-        ground.redirect()
+    with HostPair() as pair, RedirectScene(pair, entries, guards=[BAR, BAZ]) as scene:
+        scene.redirect()
         pair.b.shell("nft -f -", text=COUNTER)
-        yield ground
+        yield scene
 
 
 @pytest.fixture(scope="module")
-def bar(ground: Ground) -> Node:
-    return ground.guard(BAR, flags=LOOPBACK)
+def bar(scene: RedirectScene) -> Node:
+    return scene.guard(BAR, flags=LOOPBACK)
 
 
 @pytest.fixture(scope="module")
-def foo(ground: Ground) -> Node:
-    return ground.peer(FOO, COOKIE)
+def foo(scene: RedirectScene) -> Node:
+    return scene.peer(FOO, COOKIE)
 
 
-def test_a_guarded_node_reaches_a_peer_through_distwall(ground: Ground, bar: Node, foo: Node) -> None:
+def test_a_guarded_node_reaches_a_peer_through_distwall(scene: RedirectScene, bar: Node, foo: Node) -> None:
     assert ping(bar, FOO) == "pong"
-    assert ground.wall.wait_event("connect", peer=FOO, guard=BAR)["opened_by"] == "guard"
-    channels = json.loads(ground.distwall("peers", "-o", "json").stdout)
+    assert scene.wall.wait_event("connect", peer=FOO, guard=BAR)["opened_by"] == "guard"
+    channels = json.loads(scene.distwall("peers", "-o", "json").stdout)
     assert [(each["peer"], each["guard"], each["source"]) for each in channels] == [(FOO, BAR, B4)]
     assert bar.eval("nodes(hidden)") == f"['{FOO}']"
 
     # The connection carries no more than the policy lets it, though bar has opened it.
     assert ping(foo, BAR) == "pong"
     assert "not_allowed" in attack(foo, BAR)
-    ground.wall.wait_event("refused", peer=FOO, guard=BAR, command="spawn_request")
+    scene.wall.wait_event("refused", peer=FOO, guard=BAR, command="spawn_request")
     # bar itself may ask foo for anything.
     assert attack(bar, FOO) == f"'{FOO}'"
 
 
 @pytest.fixture(scope="module")
-def stranger(ground: Ground) -> Node:
-    return ground.peer(STRANGER, CLUSTER_COOKIE)
+def stranger(scene: RedirectScene) -> Node:
+    return scene.peer(STRANGER, CLUSTER_COOKIE)
 
 
-def test_nothing_is_dialled_for_a_peer_without_an_entry(ground: Ground, bar: Node, stranger: Node) -> None:
-    before = arrived(ground.pair)
+def test_nothing_is_dialled_for_a_peer_without_an_entry(scene: RedirectScene, bar: Node, stranger: Node) -> None:
+    before = arrived(scene.pair)
     assert ping(bar, STRANGER) == "pang"
-    event = ground.wall.wait_event("handshake_refused", peer=STRANGER, reason="unknown_node")
+    event = scene.wall.wait_event("handshake_refused", peer=STRANGER, reason="unknown_node")
     assert event["opened_by"] == "guard"
     assert event["source"] == B4
-    assert arrived(ground.pair) == before
+    assert arrived(scene.pair) == before
 
 
-def registered(pair: Pair, alive: str) -> int:
+def registered(pair: HostPair, alive: str) -> int:
     """Where a node on ``b`` listens."""
 
     def ask() -> bytes:
@@ -111,7 +111,7 @@ def registered(pair: Pair, alive: str) -> int:
 
 
 @contextmanager
-def registration(pair: Pair, alive: str, port: int) -> Iterator[None]:
+def registration(pair: HostPair, alive: str, port: int) -> Iterator[None]:
     """On ``b``, EPMD believes that ``alive`` listens at ``port``."""
     request = struct.pack(">BHBBHHH", 120, port, 77, 0, 6, 6, len(alive)) + alive.encode() + b"\0\0"
     with pair.b.run(socket.create_connection, ("127.0.0.1", EPMD)) as epmd:
@@ -120,32 +120,32 @@ def registration(pair: Pair, alive: str, port: int) -> Iterator[None]:
         yield
 
 
-def test_a_host_that_answers_under_another_name(ground: Ground, bar: Node) -> None:
-    evil = ground.peer(EVIL, COOKIE)
+def test_a_host_that_answers_under_another_name(scene: RedirectScene, bar: Node) -> None:
+    evil = scene.peer(EVIL, COOKIE)
     assert ping(bar, EVIL) == "pong"  # under its own name, it may
     part(bar, EVIL)
-    with registration(ground.pair, "trap", registered(ground.pair, "evil")):
+    with registration(scene.pair, "trap", registered(scene.pair, "evil")):
         assert ping(bar, TRAP) == "pang"
-    ground.wall.wait_event("handshake_refused", peer=TRAP, guard=BAR, reason="bad_peer", opened_by="guard")
+    scene.wall.wait_event("handshake_refused", peer=TRAP, guard=BAR, reason="bad_peer", opened_by="guard")
     assert evil.eval("nodes(connected)") == "[]"
 
 
-def test_an_epmd_that_names_a_port_where_nobody_listens(ground: Ground, bar: Node) -> None:
-    with registration(ground.pair, "trap", 1):
+def test_an_epmd_that_names_a_port_where_nobody_listens(scene: RedirectScene, bar: Node) -> None:
+    with registration(scene.pair, "trap", 1):
         assert ping(bar, TRAP) == "pang"
-    ground.wall.wait_event("handshake_refused", peer=TRAP, reason="unreachable")
+    scene.wall.wait_event("handshake_refused", peer=TRAP, reason="unreachable")
 
 
-def test_names_of_a_host(ground: Ground, bar: Node, foo: Node, stranger: Node) -> None:
+def test_names_of_a_host(scene: RedirectScene, bar: Node, foo: Node, stranger: Node) -> None:
     names = bar.eval("net_adm:names({10,231,7,2})")
     port = int(names.partition('{"foo",')[2].partition("}")[0])
     assert port in range(64000, 65000)
-    assert port != registered(ground.pair, "foo")
+    assert port != registered(scene.pair, "foo")
     assert "stranger" not in names
 
 
-def test_guarded_nodes_of_one_host_reach_each_other(ground: Ground, bar: Node) -> None:
-    baz = ground.guard(BAZ, flags=LOOPBACK)
+def test_guarded_nodes_of_one_host_reach_each_other(scene: RedirectScene, bar: Node) -> None:
+    baz = scene.guard(BAZ, flags=LOOPBACK)
     assert ping(bar, BAZ) == "pong"
     assert attack(baz, BAR) == f"'{BAR}'"  # mates trust each other
     assert baz.eval("nodes()") == f"['{BAR}']"
@@ -156,37 +156,37 @@ def test_guarded_nodes_of_one_host_reach_each_other(ground: Ground, bar: Node) -
     bar.wait_until("nodes() =:= []")
 
 
-def test_what_was_not_redirected_is_refused(ground: Ground) -> None:
+def test_what_was_not_redirected_is_refused(scene: RedirectScene) -> None:
     for address in ("127.0.0.1", "::1"):
-        with ground.pair.a.connect(address, LISTENER, user=UID) as connection:
+        with scene.pair.a.connect(address, LISTENER, user=UID) as connection:
             assert connection.recv(10) == b""
-        ground.wall.wait_event("handshake_refused", source=address, reason="not_redirected")
+        scene.wall.wait_event("handshake_refused", source=address, reason="not_redirected")
 
 
-def test_a_port_that_stands_for_nothing(ground: Ground) -> None:
-    before = arrived(ground.pair)
-    with ground.pair.a.connect(B4, 64999, user=UID) as connection:
+def test_a_port_that_stands_for_nothing(scene: RedirectScene) -> None:
+    before = arrived(scene.pair)
+    with scene.pair.a.connect(B4, 64999, user=UID) as connection:
         assert connection.recv(10) == b""
-    ground.wall.wait_event("handshake_refused", source=B4, reason="unknown_port")
-    assert arrived(ground.pair) == before
+    scene.wall.wait_event("handshake_refused", source=B4, reason="unknown_port")
+    assert arrived(scene.pair) == before
 
 
 @pytest.mark.parametrize("text", [b"\0\1\xff", b"\xff\xff", b"\0\1\x7a", b"\0\0", b"\0\3\x7a@@", b"\0\1d"])
-def test_what_no_node_asks(ground: Ground, text: bytes) -> None:
-    before = arrived(ground.pair)
-    with ground.pair.a.connect(B4, REGISTER, user=UID) as connection:
+def test_what_no_node_asks(scene: RedirectScene, text: bytes) -> None:
+    before = arrived(scene.pair)
+    with scene.pair.a.connect(B4, REGISTER, user=UID) as connection:
         for byte in text:
             connection.sendall(bytes((byte,)))
         assert connection.recv(10) == b""
-    ground.wall.wait_event("epmd_refused", source=B4, reason="malformed")
-    assert arrived(ground.pair) == before
+    scene.wall.wait_event("epmd_refused", source=B4, reason="malformed")
+    assert arrived(scene.pair) == before
 
 
-def test_nobody_else_on_this_host_can_play_epmd(ground: Ground, bar: Node) -> None:
+def test_nobody_else_on_this_host_can_play_epmd(scene: RedirectScene, bar: Node) -> None:
     for port, request, answer in ((REGISTER, b"\0\4\x7afoo", b"\x77\1"), (64999, b"", b"")):
-        with ground.pair.a.listen(A4, port) as server:
+        with scene.pair.a.listen(A4, port) as server:
             server.settimeout(0.2)
-            with ground.pair.a.connect(A4, port, user=UID) as client:
+            with scene.pair.a.connect(A4, port, user=UID) as client:
                 client.sendall(request)
                 assert client.recv(10) == answer
             with pytest.raises(TimeoutError):
@@ -194,9 +194,9 @@ def test_nobody_else_on_this_host_can_play_epmd(ground: Ground, bar: Node) -> No
     assert ping(bar, f"foo@{A4}") == "pang"
 
 
-def test_other_connections_are_left_alone(ground: Ground) -> None:
+def test_other_connections_are_left_alone(scene: RedirectScene) -> None:
     """Of the user, other ports; of everybody else, all."""
-    pair = ground.pair
+    pair = scene.pair
     for port, user in ((8080, UID), (REGISTER, 0), (64000, 0), (REGISTER, UID + 1)):
         with pair.b.listen(B4, port) as server, pair.a.connect(B4, port, user=user) as client:
             connection, source = server.accept()

@@ -10,14 +10,14 @@ import pytest
 from distwall.policy.model import Redirect
 from distwall.redirect.nft import NftError, install, remove
 from distwall.redirect.ruleset import UnknownUserError, ruleset, user_id
-from tests.redirect.space import Pair
+from tests.support.hosts import HostPair
 
 
 def redirect(user: str = "nobody", port: int = 4371, ports: tuple[int, int] = (64000, 64999)) -> Redirect:
     return Redirect(user, port, ports)
 
 
-def tables(pair: Pair) -> list[str]:
+def tables(pair: HostPair) -> list[str]:
     return pair.a.shell("nft list tables").splitlines()
 
 
@@ -47,7 +47,7 @@ def test_user_by_number() -> None:
     assert user_id("1234") == 1234
 
 
-def test_install_twice_is_one_table_with_the_newer_rules(pair: Pair) -> None:
+def test_install_twice_is_one_table_with_the_newer_rules(pair: HostPair) -> None:
     pair.a.run(install, ruleset(redirect(), 4370))
     pair.a.run(install, ruleset(redirect(port=4999), 4370))
     assert tables(pair) == ["table inet distwall_redirect"]
@@ -56,7 +56,7 @@ def test_install_twice_is_one_table_with_the_newer_rules(pair: Pair) -> None:
     assert "redirect to :4999" in listed
 
 
-def test_remove_takes_only_what_is_ours(pair: Pair) -> None:
+def test_remove_takes_only_what_is_ours(pair: HostPair) -> None:
     pair.a.shell("nft -f -", text="table inet other { chain c { type filter hook output priority 0; }; }\n")
     pair.a.run(install, ruleset(redirect(), 4370))
     assert len(tables(pair)) == 2
@@ -66,7 +66,7 @@ def test_remove_takes_only_what_is_ours(pair: Pair) -> None:
     assert tables(pair) == ["table inet other"]
 
 
-def test_rules_that_fail_leave_those_before(pair: Pair) -> None:
+def test_rules_that_fail_leave_those_before(pair: HostPair) -> None:
     pair.a.run(install, ruleset(redirect(), 4370))
     before = pair.a.shell("nft list ruleset")
     with pytest.raises(NftError, match="can't load the rules"):
@@ -74,7 +74,7 @@ def test_rules_that_fail_leave_those_before(pair: Pair) -> None:
     assert pair.a.shell("nft list ruleset") == before
 
 
-def test_not_root(pair: Pair, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_not_root(pair: HostPair, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     nft = tmp_path / "nft"
     nft.write_text(f'#!/bin/sh\nexec setpriv --reuid 65534 --clear-groups {shutil.which("nft")} "$@"\n')
     nft.chmod(0o755)
@@ -113,7 +113,7 @@ def test_what_nft_says(says: str, expected: str, monkeypatch: pytest.MonkeyPatch
     assert "\n" not in str(raised.value)
 
 
-def test_nft_lists_what_show_prints(pair: Pair) -> None:
+def test_nft_lists_what_show_prints(pair: HostPair) -> None:
     text = ruleset(redirect(), 4370)
     pair.a.run(install, text)
     listed = pair.a.shell("nft list table inet distwall_redirect").replace(" packets 0 bytes 0", "")

@@ -4,16 +4,16 @@ import os
 import tempfile
 from pathlib import Path
 
-from tests.nodes.harness.wall import Peer
-from tests.nodes.tls import Pki
-from tests.redirect.nodes import GID, UID, Ground
-from tests.redirect.space import A4, B4, Pair
 from tests.redirect.test_nodes import COOKIE, LOOPBACK, attack, ping
+from tests.support.hosts import A4, B4, HostPair
+from tests.support.redirect_scene import GID, UID, RedirectScene
+from tests.support.tls import Pki
+from tests.support.wall import Peer
 
 BAR, BAZ, FOO, PLAIN = f"bar@{A4}", f"baz@{A4}", f"foo@{B4}", f"plain@{B4}"
 
 
-def test_tls_outside_and_inside(pair: Pair) -> None:
+def test_tls_outside_and_inside(pair: HostPair) -> None:
     with tempfile.TemporaryDirectory(prefix="distwall-pki-") as folder:
         Path(folder).chmod(0o755)
         pki = Pki(Path(folder))
@@ -26,20 +26,20 @@ def test_tls_outside_and_inside(pair: Pair) -> None:
             file.chmod(0o644)
         tables = wall.toml() + inside.toml("guard.tls.inside")
         entries = [Peer(["accept ping"], FOO, COOKIE), Peer(["accept ping"], PLAIN, COOKIE)]
-        with Ground(pair, entries, guards=[BAR, BAZ], tables=tables) as ground:
-            ground.redirect()
-            bar, foo = ground.guard(BAR, flags=guard_flags), ground.peer(FOO, COOKIE, flags=foo_flags)
+        with RedirectScene(pair, entries, guards=[BAR, BAZ], tables=tables) as scene:
+            scene.redirect()
+            bar, foo = scene.guard(BAR, flags=guard_flags), scene.peer(FOO, COOKIE, flags=foo_flags)
             assert ping(bar, FOO) == "pong"
-            assert ground.wall.wait_event("connect", peer=FOO, guard=BAR, opened_by="guard")["certificate"]
+            assert scene.wall.wait_event("connect", peer=FOO, guard=BAR, opened_by="guard")["certificate"]
             assert "not_allowed" in attack(foo, BAR)
 
             # Where TLS is demanded, a peer without it is not spoken to.
-            ground.peer(PLAIN, COOKIE)
+            scene.peer(PLAIN, COOKIE)
             assert ping(bar, PLAIN) == "pang"
-            ground.wall.wait_event("handshake_refused", peer=PLAIN, opened_by="guard")
+            scene.wall.wait_event("handshake_refused", peer=PLAIN, opened_by="guard")
 
             # Mates speak TLS with each other, not with distwall.
-            baz = ground.guard(BAZ, flags=guard_flags)
+            baz = scene.guard(BAZ, flags=guard_flags)
             assert ping(bar, BAZ) == "pong"
             assert attack(baz, BAR) == f"'{BAR}'"
         pki.close()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from distwall.policy.file.tls_keys import certificate_glob_fault
 from distwall.tls import CertificateNames, describe, matches, names_of
 from distwall.tls.certificate_names import MAX_NAMES
-from tests.tls.certificates import CA
+from tests.support.certificates import CA
 
 KEY = ec.generate_private_key(ec.SECP256R1()).public_key()
 

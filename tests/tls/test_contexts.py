@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from distwall.policy import InsideTls, Tls
 from distwall.tls import Contexts, explain, names_of
-from tests.tls.certificates import CA, make_ca
+from tests.support.certificates import CA, make_ca
 
 Shake = tuple[ssl.SSLObject, ssl.SSLObject]
 

@@ -12,7 +12,7 @@ import uvloop
 
 from distwall.policy import Tls
 from distwall.tls import Contexts, explain
-from tests.tls.certificates import CA, make_ca
+from tests.support.certificates import CA, make_ca
 
 # Sends 60 times 1,000 bytes and has each come back.
 _TALK = """

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from distwall.tls import Verifier
 from distwall.tls.verify_peer import MAX_THREADS
-from tests.tls.certificates import CA
+from tests.support.certificates import CA
 
 
 @pytest.fixture(scope="session")

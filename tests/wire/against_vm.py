@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 
 from distwall import _core
-from tests.wire import wall
-from tests.wire.dist import EMPTY, NO_CACHE, OTP_29, PASS_THROUGH, Flag, Message, Op, Style, message
-from tests.wire.etf import Atom, Term
-from tests.wire.hostile import Connection, HandshakeFailed, Node
+from tests.support import core_channel
+from tests.support.dist import EMPTY, NO_CACHE, OTP_29, PASS_THROUGH, Flag, Message, Op, Style, message
+from tests.support.etf import Atom, Term
+from tests.support.raw_peer import Connection, HandshakeFailed, RawPeer
 from tests.wire.record import COOKIE, PORT, Otp, wait_for_listener
 
 HOST = "127.0.0.2"
@@ -35,15 +35,15 @@ RULES = (
 STYLES: tuple[Style, ...] = ("otp", "new", "inline")
 
 
-class Trial:
+class VmTrial:
     def __init__(self, otp: Otp, seed: int) -> None:
         self.otp = otp
         self.random = random.Random(seed)
         self.frames = self.forwarded = self.hung_up = 0
         self.process = self.start()
         with self.connect(OTP_29) as connection:
-            wall.GUARD_CREATION = connection.peer_creation
-            wall.Wall.guard = wall.End(Atom(wall.GUARD), connection.peer_creation)
+            core_channel.GUARD_CREATION = connection.peer_creation
+            core_channel.CoreChannel.guard = core_channel.End(Atom(core_channel.GUARD), connection.peer_creation)
         # These make their pids when they are loaded, so only now.
         from tests.wire import test_controls, test_terms
 
@@ -55,12 +55,12 @@ class Trial:
         ]
 
     def start(self) -> subprocess.Popen[bytes]:
-        process = self.otp.start(wall.GUARD, HOST, f"logger:set_primary_config(level, none), {SERVER}.")
+        process = self.otp.start(core_channel.GUARD, HOST, f"logger:set_primary_config(level, none), {SERVER}.")
         wait_for_listener(HOST)
         return process
 
     def connect(self, flags: Flag) -> Connection:
-        node = Node(wall.PEER, COOKIE.encode(), int(flags & ~Flag.PUBLISHED), wall.PEER_CREATION)
+        node = RawPeer(core_channel.PEER, COOKIE.encode(), int(flags & ~Flag.PUBLISHED), core_channel.PEER_CREATION)
         for _ in range(100):
             try:
                 return node.connect((HOST, PORT))
@@ -72,7 +72,7 @@ class Trial:
         if self.random.random() < 0.4:
             return self.random.choice(self.messages)
         payload = self.random.choices(self.terms, k=self.random.randrange(1, 4))
-        return message(Op.REG_SEND, wall.Wall.peer.pid(), EMPTY, Atom("server"), payload=payload)
+        return message(Op.REG_SEND, core_channel.CoreChannel.peer.pid(), EMPTY, Atom("server"), payload=payload)
 
     def damage(self, frame: bytes) -> bytes:
         damaged = bytearray(frame)
@@ -87,9 +87,9 @@ class Trial:
         """Whether the node lives."""
         sent: list[bytes] = []
         with self.connect(self.random.choice(FLAGS)) as connection:
-            channel = wall.Wall(
+            channel = core_channel.CoreChannel(
                 *self.random.choice(RULES), flags=connection.flags, third_nodes=["*"], funs=True
-            ).channel
+            ).core
             try:
                 for _ in range(self.random.randrange(1, 40)):
                     if not self.one_message(connection, channel, sent):
@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    trial = Trial(Otp(options.chroot), options.seed)
+    trial = VmTrial(Otp(options.chroot), options.seed)
     end = time.monotonic() + options.seconds
     try:
         lives = True

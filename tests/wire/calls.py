@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.wire.etf import Atom, Export, Pid, Ref, Term
-from tests.wire.wall import GUARD
+from tests.support.core_channel import GUARD
+from tests.support.etf import Atom, Export, Pid, Ref, Term
 
 HERE = Atom(GUARD)
 """Stands for the node that runs the call."""

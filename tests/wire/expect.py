@@ -8,9 +8,9 @@ from typing import Literal
 
 import pytest
 
-from tests.wire.dist import EMPTY, OTP_25, Message, Op, message
-from tests.wire.etf import Atom, Term
-from tests.wire.wall import Output, Sent, Wall
+from tests.support.core_channel import CoreChannel, Output, Sent
+from tests.support.dist import EMPTY, OTP_25, Message, Op, message
+from tests.support.etf import Atom, Term
 
 Outcome = Literal["pass", "close", "stop", "either"]
 """``pass``: forwarded as it came. ``close``: the channel ends with a reason, and nothing of the frame is forwarded.
@@ -21,23 +21,23 @@ passes or is stopped."""
 @dataclass(frozen=True)
 class Case:
     name: str
-    sent: Sequence[Sent] | Callable[[Wall], Sequence[Sent]]
+    sent: Sequence[Sent] | Callable[[CoreChannel], Sequence[Sent]]
     """What the peer sends; the last item is what the outcome is about, what stands before it must pass
     (or close already, where closing is wanted)."""
     outcome: Outcome
     flags: int = OTP_25
     release: int = 25
 
-    def check(self, wall: Wall) -> Output:
-        sent = list(self.sent(wall) if callable(self.sent) else self.sent)
+    def check(self, channel: CoreChannel) -> Output:
+        sent = list(self.sent(channel) if callable(self.sent) else self.sent)
         for one in sent[:-1]:
-            output = wall.inbound(one)
+            output = channel.inbound(one)
             if output.closed and self.outcome == "close":
                 return output
             assert output.closed is None, f"what comes first is refused: {output}"
             assert not output.events, f"what comes first is refused: {output}"
-        data = sent[-1] if isinstance(sent[-1], bytes) else wall.from_peer.bytes(sent[-1])
-        output = wall.inbound(data)
+        data = sent[-1] if isinstance(sent[-1], bytes) else channel.from_peer.bytes(sent[-1])
+        output = channel.inbound(data)
         passed = output.closed is None and output.forwarded == data and not output.events
         stopped = bool(output.closed or output.events) and not output.forwarded.strip(b"\0")
         match self.outcome:
@@ -46,7 +46,7 @@ class Case:
             case "close":
                 assert stopped, output
                 assert output.closed, output
-                after = wall.inbound(tell(Atom("late")))
+                after = channel.inbound(tell(Atom("late")))
                 assert after.forwarded + after.answered == b"", "a closed channel goes on"
             case "stop":
                 assert stopped, output
@@ -63,4 +63,4 @@ def table(*cases: Case) -> pytest.MarkDecorator:
 
 def tell(payload: Term, name: str = "server") -> Message:
     """A plain message from the peer to a registered name."""
-    return message(Op.REG_SEND, Wall.peer.pid(), EMPTY, Atom(name), payload=payload)
+    return message(Op.REG_SEND, CoreChannel.peer.pid(), EMPTY, Atom(name), payload=payload)

@@ -12,9 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tests.wire.dist import EMPTY, Message, Op, Sender, Style, message
-from tests.wire.etf import Atom, BitBinary, Improper, Map, Pid, Term
-from tests.wire.wall import End, Wall
+from tests.support.core_channel import CoreChannel, End
+from tests.support.dist import EMPTY, Message, Op, Sender, Style, message
+from tests.support.etf import Atom, BitBinary, Improper, Map, Pid, Term
 
 REFUSALS = (
     "drop reg_send no*",
@@ -64,12 +64,12 @@ class Side:
 
 
 class Mixture:
-    def __init__(self, wall: Wall, seed: int) -> None:
-        self.wall = wall
+    def __init__(self, channel: CoreChannel, seed: int) -> None:
+        self.wall = channel
         self.random = random.Random(seed)
         self.number = 0
-        self.peer = Side(wall.peer, wall.guard, wall.from_peer)
-        self.guard = Side(wall.guard, wall.peer, wall.from_guard)
+        self.peer = Side(channel.peer, channel.guard, channel.from_peer)
+        self.guard = Side(channel.guard, channel.peer, channel.from_guard)
         self.events = 0
         self.received: dict[str, list[Message]] = {self.peer.end.name: [], self.guard.end.name: []}
         """All that arrived, by node."""
@@ -216,7 +216,7 @@ class Mixture:
 
     def check(self) -> None:
         """Everything arrived that had to, as it was sent, in order, and nothing else."""
-        wall = self.wall
+        channel = self.wall
         for side, other in ((self.peer, self.guard), (self.guard, self.peer)):
             by_process: dict[Term, list[Message]] = defaultdict(list)
             made_up = Counter(other.answers)
@@ -228,13 +228,13 @@ class Mixture:
                     by_process[one.args["from"]].append(one)
             assert not +made_up, "answers that never came"
             assert dict(by_process) == dict(side.accepted)
-        assert wall.at_guard.done()
-        assert wall.at_peer.done()
-        assert not wall.at_guard.atoms & self.peer.refused_atoms, "atoms of refused messages reach the guarded node"
-        assert not wall.at_guard.unused, "atoms that no accepted message names"
+        assert channel.at_guard.done()
+        assert channel.at_peer.done()
+        assert not channel.at_guard.atoms & self.peer.refused_atoms, "atoms of refused messages reach the guarded node"
+        assert not channel.at_guard.unused, "atoms that no accepted message names"
         counted = {("inbound", *key): count for key, count in self.peer.counts.items()}
         counted |= {("outbound", *key): count for key, count in self.guard.counts.items()}
-        assert wall.counts() == counted
+        assert channel.counts() == counted
         refusals = sum(count for (_, verdict), count in self.peer.counts.items() if verdict != "accept")
-        assert self.events + wall.channel.folded() == refusals
-        assert wall.channel.pending() == 0
+        assert self.events + channel.core.folded() == refusals
+        assert channel.core.pending() == 0

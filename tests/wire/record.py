@@ -23,8 +23,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.dist import Receiver
 from tests.wire.captures import CASES, Capture, Speaker
-from tests.wire.dist import Receiver
 
 SCENES = Path(__file__).resolve().parent / "scenes.erl"
 COOKIE = "recorded"

@@ -10,9 +10,9 @@ import struct
 import sys
 from pathlib import Path
 
+from tests.support.core_channel import GUARD, GUARD_CREATION, PEER, PEER_CREATION
+from tests.support.dist import Flag, split_frames
 from tests.wire import captures
-from tests.wire.dist import Flag, split_frames
-from tests.wire.wall import GUARD, GUARD_CREATION, PEER, PEER_CREATION
 
 SIZE = 12_000
 """Bytes of traffic in one seed; longer ones only slow the fuzzer down."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from distwall import _core
-from tests.wire.dist import EMPTY, Message, Op, message
-from tests.wire.etf import Atom, Export, Pid, Term
-from tests.wire.wall import Wall, rules
+from tests.support.core_channel import CoreChannel, core_rules
+from tests.support.dist import EMPTY, Message, Op, message
+from tests.support.etf import Atom, Export, Pid, Term
 
-P, G, T = Wall.peer, Wall.guard, Wall.third
+P, G, T = CoreChannel.peer, CoreChannel.guard, CoreChannel.third
 SERVER = Atom("server")
 SUSPEND = (Atom("system"), (P.pid(), P.ref()), Atom("suspend"))
 
@@ -38,14 +38,14 @@ WAIVED: dict[str, tuple[tuple[str, ...], Message, tuple[str, int | None, str]]] 
 @pytest.mark.parametrize("fragment", [65536, 80])
 def test_all_is_recorded(name: str, fragment: int) -> None:
     rules, sent, (verdict, rule, reason) = WAIVED[name]
-    wall = Wall(*rules, audit=True)
-    frames = wall.from_peer.frames(sent, fragment=fragment)
-    outputs = [wall.inbound(one) for one in frames]
+    channel = CoreChannel(*rules, audit=True)
+    frames = channel.from_peer.frames(sent, fragment=fragment)
+    outputs = [channel.inbound(one) for one in frames]
     assert [one for output in outputs for one in output.forward if one.args.get("to") != Atom("undefined")] == [sent]
     assert not any(output.back or output.closed for output in outputs)
     events = [event for output in outputs for event in output.events]
     assert [(event[3], event[4], event[5]) for event in events] == [(verdict, rule, reason)]
-    assert {verdict for _, _, verdict in wall.counts()} == {"accept"}
+    assert {verdict for _, _, verdict in channel.counts()} == {"accept"}
 
 
 REFUSED: dict[str, tuple[Message, str]] = {
@@ -58,44 +58,44 @@ REFUSED: dict[str, tuple[Message, str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused_all_the_same(name: str) -> None:
     sent, reason = REFUSED[name]
-    wall = Wall("deny *", audit=True, limits={"new_atoms": 10})
-    output = wall.inbound(sent)
+    channel = CoreChannel("deny *", audit=True, limits={"new_atoms": 10})
+    output = channel.inbound(sent)
     assert not output.forward
     assert output.reasons == [reason]
 
 
 def test_one_rule() -> None:
-    wall = Wall("deny reg_send server audit", "accept reg_send ok audit", "accept reg_send", "deny *")
-    assert wall.inbound(tell()).reasons == ["audit:rule"]
+    channel = CoreChannel("deny reg_send server audit", "accept reg_send ok audit", "accept reg_send", "deny *")
+    assert channel.inbound(tell()).reasons == ["audit:rule"]
     # It passes as if the rule had accepted it: what it carries is judged.
-    assert wall.inbound(tell(SUSPEND)).forward
-    assert wall.inbound(tell(T.pid())).forward
+    assert channel.inbound(tell(SUSPEND)).forward
+    assert channel.inbound(tell(T.pid())).forward
     # What an accepting rule leads to is recorded too.
-    output = wall.inbound(tell(SUSPEND, Atom("ok")))
+    output = channel.inbound(tell(SUSPEND, Atom("ok")))
     assert (output.reasons, len(output.forward)) == (["audit:otp_internal"], 1)
-    output = wall.inbound(tell(SUSPEND, Atom("other")))
+    output = channel.inbound(tell(SUSPEND, Atom("other")))
     assert (output.reasons, output.forward) == (["otp_internal"], [])
 
 
 def test_what_passes_is_tracked() -> None:
-    wall = Wall("deny *", audit=True)
-    assert wall.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.ref())).reasons == ["audit:rule"]
-    assert not wall.inbound(message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref())).events
+    channel = CoreChannel("deny *", audit=True)
+    assert channel.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.ref())).reasons == ["audit:rule"]
+    assert not channel.inbound(message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref())).events
 
 
 def test_outbound() -> None:
-    wall = Wall("deny *", out=["deny *"], audit=True)
-    output = wall.outbound(message(Op.REG_SEND, G.pid(), EMPTY, SERVER, payload=1))
+    channel = CoreChannel("deny *", out=["deny *"], audit=True)
+    output = channel.outbound(message(Op.REG_SEND, G.pid(), EMPTY, SERVER, payload=1))
     assert output.reasons == ["audit:rule"]
     assert output.forward
 
 
 def test_audit_in_the_middle_of_a_message() -> None:
-    wall = Wall("accept *")
-    first, *rest = wall.from_peer.frames(tell([b"x" * 300, T.pid()]), fragment=100)
-    wall.inbound(first)
-    wall.channel.set_policy(_core.Policy(rules("accept *")), audit=True)
-    outputs = [wall.inbound(one) for one in rest]
+    channel = CoreChannel("accept *")
+    first, *rest = channel.from_peer.frames(tell([b"x" * 300, T.pid()]), fragment=100)
+    channel.inbound(first)
+    channel.core.set_policy(_core.Policy(core_rules("accept *")), audit=True)
+    outputs = [channel.inbound(one) for one in rest]
     assert not any(output.closed for output in outputs)
 
 
@@ -103,51 +103,51 @@ def test_audit_in_the_middle_of_a_message() -> None:
 
 
 def test_a_candidate() -> None:
-    wall = Wall("accept reg_send", "deny *", shadow=["drop reg_send server", "accept *"])
-    output = wall.inbound(tell())
+    channel = CoreChannel("accept reg_send", "deny *", shadow=["drop reg_send server", "accept *"])
+    output = channel.inbound(tell())
     assert output.forward == [tell()]
     assert output.events == [("inbound", "reg_send", "server", "drop", 0, "shadow:drop", 0)]
-    assert not wall.inbound(tell(to=Atom("other"))).events
-    output = wall.inbound(message(Op.LINK, P.pid(), G.pid()))
+    assert not channel.inbound(tell(to=Atom("other"))).events
+    output = channel.inbound(message(Op.LINK, P.pid(), G.pid()))
     assert [event[3:6] for event in output.events] == [("deny", 1, "rule"), ("accept", 1, "shadow:accept")]
     assert output.back
     assert not output.forward
-    assert wall.channel.shadow_differences() == 2
-    assert wall.counts() == {("inbound", "reg_send", "accept"): 2, ("inbound", "link", "deny"): 1}
+    assert channel.core.shadow_differences() == 2
+    assert channel.counts() == {("inbound", "reg_send", "accept"): 2, ("inbound", "link", "deny"): 1}
 
 
 def test_a_candidate_of_the_same_mind() -> None:
-    wall = Wall("accept reg_send server", "deny *", shadow=["deny link", "accept reg_send server"])
+    channel = CoreChannel("accept reg_send server", "deny *", shadow=["deny link", "accept reg_send server"])
     for sent in (tell(), message(Op.LINK, P.pid(), G.pid())):
-        wall.inbound(sent)
-    assert wall.channel.shadow_differences() == 0
+        channel.inbound(sent)
+    assert channel.core.shadow_differences() == 0
 
 
 @pytest.mark.parametrize("payload", [SUSPEND, T.pid(), Export(SERVER, SERVER, 1)])
 @pytest.mark.parametrize("fragment", [65536, 100])
 def test_what_a_message_carries(payload: Term, fragment: int) -> None:
-    wall = Wall("accept *", third_nodes=["*"], shadow=["accept reg_send", "accept *"])
-    frames = wall.from_peer.frames(tell(payload), fragment=fragment)
-    outputs = [wall.inbound(one) for one in frames]
+    channel = CoreChannel("accept *", third_nodes=["*"], shadow=["accept reg_send", "accept *"])
+    frames = channel.from_peer.frames(tell(payload), fragment=fragment)
+    outputs = [channel.inbound(one) for one in frames]
     assert [reason for output in outputs for reason in output.reasons] == ["shadow:deny"]
     assert not any(output.closed for output in outputs)
 
 
 def test_with_audit_the_rules_are_compared() -> None:
-    wall = Wall("deny *", shadow=["deny *"], audit=True)
-    assert wall.inbound(tell()).reasons == ["audit:rule"]
-    assert wall.channel.shadow_differences() == 0
+    channel = CoreChannel("deny *", shadow=["deny *"], audit=True)
+    assert channel.inbound(tell()).reasons == ["audit:rule"]
+    assert channel.core.shadow_differences() == 0
 
 
 def test_nothing_is_held_for_a_candidate() -> None:
-    wall = Wall("accept *", shadow=["deny reg_send when 0200", "accept *"])
-    first, *_rest = wall.from_peer.frames(tell(b"x" * 300), fragment=100)
-    assert wall.inbound(first).forwarded
+    channel = CoreChannel("accept *", shadow=["deny reg_send when 0200", "accept *"])
+    first, *_rest = channel.from_peer.frames(tell(b"x" * 300), fragment=100)
+    assert channel.inbound(first).forwarded
 
 
 def test_events_are_folded_and_counts_are_not() -> None:
-    wall = Wall("accept *", shadow=["deny *"])
-    events = wall.inbound(*[tell(n) for n in range(200)]).events
+    channel = CoreChannel("accept *", shadow=["deny *"])
+    events = channel.inbound(*[tell(n) for n in range(200)]).events
     assert len(events) == 50
-    assert wall.channel.folded() == 150
-    assert wall.channel.shadow_differences() == 200
+    assert channel.core.folded() == 150
+    assert channel.core.shadow_differences() == 200

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.wire.dist import EMPTY, Message, Op, message
-from tests.wire.etf import Atom, Export, Fun, Improper, Term, alias
+from tests.support.core_channel import CoreChannel
+from tests.support.dist import EMPTY, Message, Op, message
+from tests.support.etf import Atom, Export, Fun, Improper, Term, alias
 from tests.wire.test_tracking import passes, refused
-from tests.wire.wall import Wall
 
-P, G = Wall.peer, Wall.guard
+P, G = CoreChannel.peer, CoreChannel.guard
 A = Atom
 REX = A("rex")
 MFA = (A("inventory"), A("lookup"), [1])
@@ -51,14 +51,14 @@ HALT = carriers("erlang", "halt", [])
 
 @pytest.mark.parametrize("carrier", LOOKUP)
 def test_however_it_arrives(carrier: str) -> None:
-    wall = Wall("accept call inventory:lookup/1", "deny *")
-    passes(wall, LOOKUP[carrier])
-    refused(wall, DELETE[carrier])
-    refused(wall, HALT[carrier])
+    channel = CoreChannel("accept call inventory:lookup/1", "deny *")
+    passes(channel, LOOKUP[carrier])
+    refused(channel, DELETE[carrier])
+    refused(channel, HALT[carrier])
     # What is really called decides before what carries it.
-    wall = Wall("drop call inventory:delete/1", "accept otp_internal", "accept *")
-    passes(wall, LOOKUP[carrier])
-    output = wall.inbound(DELETE[carrier])
+    channel = CoreChannel("drop call inventory:delete/1", "accept otp_internal", "accept *")
+    passes(channel, LOOKUP[carrier])
+    output = channel.inbound(DELETE[carrier])
     assert [event[3:6] for event in output.events] == [("drop", 0, "rule")]
     target = output.events[0][2]
     assert target == "inventory:delete/1" or (target or "").startswith("inventory:delete/1 by "), target
@@ -66,21 +66,21 @@ def test_however_it_arrives(carrier: str) -> None:
 
 @pytest.mark.parametrize("carrier", ["spawn", "erpc", "erpc cast", "apply", "an export", "apply in erpc"])
 def test_rules_on_spawn_requests_see_it(carrier: str) -> None:
-    wall = Wall(
+    channel = CoreChannel(
         "accept spawn_request erpc:execute_call/4",
         "accept spawn_request erpc:execute_cast/3",
         "accept spawn_request erlang:apply/_",
         "accept spawn_request inventory:lookup/_",
         "deny *",
     )
-    passes(wall, LOOKUP[carrier])
-    refused(wall, DELETE[carrier])
-    refused(wall, HALT[carrier])
-    wall = Wall("deny spawn_request erlang:halt/_", "accept *")
-    passes(wall, DELETE[carrier])
-    refused(wall, HALT[carrier])
+    passes(channel, LOOKUP[carrier])
+    refused(channel, DELETE[carrier])
+    refused(channel, HALT[carrier])
+    channel = CoreChannel("deny spawn_request erlang:halt/_", "accept *")
+    passes(channel, DELETE[carrier])
+    refused(channel, HALT[carrier])
     # Also in fragments: nothing of it has gone on before what it calls is seen.
-    outputs = [wall.inbound(one) for one in wall.from_peer.frames(HALT[carrier], fragment=230)]
+    outputs = [channel.inbound(one) for one in channel.from_peer.frames(HALT[carrier], fragment=230)]
     assert not [one for output in outputs for one in output.forward]
 
 
@@ -117,45 +117,45 @@ ANY = "00"
 def test_a_rule_on_the_carrier_never_lets_pass_what_it_carries(
     carrier: str, texts: tuple[str, ...], looks_up: bool, deletes: bool
 ) -> None:
-    wall = Wall(*texts, "deny * layer=2")
+    channel = CoreChannel(*texts, "deny * layer=2")
     for sent, accepted in ((LOOKUP[carrier], looks_up), (DELETE[carrier], deletes)):
-        (passes if accepted else refused)(wall, sent)
+        (passes if accepted else refused)(channel, sent)
 
 
 @pytest.mark.parametrize("carrier", SENT)
 def test_under_a_rule_for_all(carrier: str) -> None:
-    passes(Wall("accept *"), LOOKUP[carrier])
-    wall = Wall("deny spawn_request inventory:delete/1", "accept *")
-    passes(wall, LOOKUP[carrier])
-    refused(wall, DELETE[carrier])
-    outputs = [wall.inbound(one) for one in wall.from_peer.frames(DELETE[carrier], fragment=200)]
+    passes(CoreChannel("accept *"), LOOKUP[carrier])
+    channel = CoreChannel("deny spawn_request inventory:delete/1", "accept *")
+    passes(channel, LOOKUP[carrier])
+    refused(channel, DELETE[carrier])
+    outputs = [channel.inbound(one) for one in channel.from_peer.frames(DELETE[carrier], fragment=200)]
     assert not [one for output in outputs for one in output.forward]
     for name in ("rex", "net_kernel"):
-        wall = Wall(f"deny reg_send {name}", "accept *")
-        (refused if name == carrier.partition(",")[0] else passes)(wall, LOOKUP[carrier])
+        channel = CoreChannel(f"deny reg_send {name}", "accept *")
+        (refused if name == carrier.partition(",")[0] else passes)(channel, LOOKUP[carrier])
 
 
 def test_what_is_no_call_is_judged_by_the_rules_on_its_target() -> None:
-    wall = Wall("accept reg_send rex", "accept otp_internal rex", "deny spawn_request", "deny *")
-    passes(wall, tell((P.pid(), A("features_request"))))
-    passes(wall, tell((P.pid(), (A("sbcast"), A("server"), 1))))
+    channel = CoreChannel("accept reg_send rex", "accept otp_internal rex", "deny spawn_request", "deny *")
+    passes(channel, tell((P.pid(), A("features_request"))))
+    passes(channel, tell((P.pid(), (A("sbcast"), A("server"), 1))))
 
 
 def test_names_of_targets() -> None:
-    wall = Wall("deny *")
-    assert wall.inbound(DELETE["erpc"]).events[0][2] == "inventory:delete/1 by erpc:execute_call/4"
-    assert wall.inbound(DELETE["rex"]).events[0][2] == "inventory:delete/1 by rex"
-    assert wall.inbound(DELETE["spawn"]).events[0][2] == "inventory:delete/1"
+    channel = CoreChannel("deny *")
+    assert channel.inbound(DELETE["erpc"]).events[0][2] == "inventory:delete/1 by erpc:execute_call/4"
+    assert channel.inbound(DELETE["rex"]).events[0][2] == "inventory:delete/1 by rex"
+    assert channel.inbound(DELETE["spawn"]).events[0][2] == "inventory:delete/1"
 
 
 @pytest.mark.parametrize("carrier", LOOKUP)
 def test_patterns_are_about_the_arguments(carrier: str) -> None:
     """``[1]``"""
     one = "04 00000001 06 00000002 6101 06 00000001 6a".replace(" ", "")
-    wall = Wall(f"accept call inventory:_/_ when {one}", "deny *")
-    passes(wall, LOOKUP[carrier])
-    refused(wall, carriers("inventory", "lookup", [2])[carrier])
-    refused(wall, carriers("inventory", "lookup", [1, 1])[carrier])
+    channel = CoreChannel(f"accept call inventory:_/_ when {one}", "deny *")
+    passes(channel, LOOKUP[carrier])
+    refused(channel, carriers("inventory", "lookup", [2])[carrier])
+    refused(channel, carriers("inventory", "lookup", [1, 1])[carrier])
 
 
 @pytest.mark.parametrize(("layers", "accepted"), [((0, 1), True), ((1, 1), True), ((2, 1), False), ((1, 0), False)])
@@ -167,8 +167,8 @@ def test_a_weaker_layer_does_not_decide_for_its_carrier(layers: tuple[int, int],
         (carrier, f"deny reg_send layer={carrier}"),
     ]
     for sent in (LOOKUP["erpc"], LOOKUP["rex"]):
-        wall = Wall(*(text for _, text in sorted(rules)))
-        (passes if accepted else refused)(wall, sent)
+        channel = CoreChannel(*(text for _, text in sorted(rules)))
+        (passes if accepted else refused)(channel, sent)
 
 
 OPAQUE: dict[str, Message] = {
@@ -187,65 +187,65 @@ def test_what_cannot_be_told(name: str) -> None:
         ("accept call", "deny *"),
         ("deny call", "accept *"),
     ):
-        refused(Wall(*rules), sent)
-    passes(Wall("accept *"), sent)
-    passes(Wall("deny call inventory:delete/1", "accept spawn_request", "deny *", funs=True), sent)
+        refused(CoreChannel(*rules), sent)
+    passes(CoreChannel("accept *"), sent)
+    passes(CoreChannel("deny call inventory:delete/1", "accept spawn_request", "deny *", funs=True), sent)
 
 
 def test_the_fun_that_is_the_call() -> None:
-    wall = Wall("accept call inventory:lookup/1", "accept spawn_request", "deny *", funs=False)
-    passes(wall, LOOKUP["an export"])
+    channel = CoreChannel("accept call inventory:lookup/1", "accept spawn_request", "deny *", funs=False)
+    passes(channel, LOOKUP["an export"])
     fun = Export(A("inventory"), A("lookup"), 1)
-    assert wall.inbound(spawn("erlang", "apply", fun, [fun])).reasons == ["funs"]
-    assert wall.inbound(spawn("inventory", "lookup", fun)).reasons == ["funs"]
+    assert channel.inbound(spawn("erlang", "apply", fun, [fun])).reasons == ["funs"]
+    assert channel.inbound(spawn("inventory", "lookup", fun)).reasons == ["funs"]
 
 
 def test_the_monitor_that_comes_with_a_call() -> None:
     monitor = message(Op.MONITOR_P, P.pid(), REX, P.alias())
     other = message(Op.MONITOR_P, P.pid(), A("auth"), P.alias(2))
-    wall = Wall("accept call inventory:lookup/1", "deny *")
-    passes(wall, monitor)
-    refused(wall, other)
-    refused(Wall("deny call inventory:lookup/1", "deny *"), monitor)
-    refused(Wall("deny monitor rex", "accept call inventory:lookup/1", "deny *"), monitor)
-    refused(Wall("deny * layer=0", "accept call inventory:lookup/1"), monitor)
+    channel = CoreChannel("accept call inventory:lookup/1", "deny *")
+    passes(channel, monitor)
+    refused(channel, other)
+    refused(CoreChannel("deny call inventory:lookup/1", "deny *"), monitor)
+    refused(CoreChannel("deny monitor rex", "accept call inventory:lookup/1", "deny *"), monitor)
+    refused(CoreChannel("deny * layer=0", "accept call inventory:lookup/1"), monitor)
 
 
 def test_a_call_by_pid() -> None:
     sent = message(
         Op.SEND_SENDER, P.pid(), G.pid(52), payload=(P.pid(), (A("call"), A("erlang"), A("halt"), [], P.pid()))
     )
-    refused(Wall("deny call erlang:halt/_", "accept *"), sent)
-    wall = Wall("accept call erlang:halt/0", "deny *")
-    passes(wall, sent)
+    refused(CoreChannel("deny call erlang:halt/_", "accept *"), sent)
+    channel = CoreChannel("accept call erlang:halt/0", "deny *")
+    passes(channel, sent)
 
 
 def test_answers_are_no_calls() -> None:
-    wall = Wall("deny call", "deny *")
-    wall.outbound(message(Op.REG_SEND, G.pid(), EMPTY, A("server"), payload=(A("$gen_call"), (G.pid(), G.ref()), 1)))
+    channel = CoreChannel("deny call", "deny *")
+    channel.outbound(message(Op.REG_SEND, G.pid(), EMPTY, A("server"), payload=(A("$gen_call"), (G.pid(), G.ref()), 1)))
     answer: Term = (G.ref(), (A("call"), A("erlang"), A("halt"), [], G.pid()))
-    passes(wall, message(Op.SEND_SENDER, P.pid(), G.pid(), payload=answer))
+    passes(channel, message(Op.SEND_SENDER, P.pid(), G.pid(), payload=answer))
 
 
 def test_long_calls_are_held_until_they_are_seen() -> None:
-    wall = Wall("deny call erlang:halt/_", "accept *")
+    channel = CoreChannel("deny call erlang:halt/_", "accept *")
     for number, sent in enumerate((HALT["rex"], HALT["erpc"], HALT["spawn"])):
-        first, *rest = wall.from_peer.frames(sent, fragment=210 + number)
-        assert not wall.inbound(first, *rest).forward
+        first, *rest = channel.from_peer.frames(sent, fragment=210 + number)
+        assert not channel.inbound(first, *rest).forward
     long = tell((P.pid(), (A("call"), A("lists"), A("sort"), [list(range(1000))], P.pid())))
-    outputs = [wall.inbound(one) for one in wall.from_peer.frames(long, fragment=300)]
+    outputs = [channel.inbound(one) for one in channel.from_peer.frames(long, fragment=300)]
     assert long in [one for output in outputs for one in output.forward]
 
 
 def test_outbound() -> None:
-    wall = Wall("accept *", out=["accept call inventory:lookup/1", "deny *"])
+    channel = CoreChannel("accept *", out=["accept call inventory:lookup/1", "deny *"])
     for function, accepted in (("lookup", True), ("delete", False)):
         arguments = [G.ref(), A("inventory"), A(function), [1]]
         sent = message(
             *(Op.SPAWN_REQUEST, G.ref(), G.pid(), G.pid(), (A("erpc"), A("execute_call"), 4), [A("monitor")]),
             payload=arguments,
         )
-        assert bool(wall.outbound(sent).forward) == accepted
+        assert bool(channel.outbound(sent).forward) == accepted
 
 
 @pytest.mark.parametrize(
@@ -254,6 +254,6 @@ def test_outbound() -> None:
 )
 def test_the_call_of_a_fun_is_judged_as_its_module(rule: str, accepted: bool) -> None:
     fun = Fun(A("inventory"), 1, bytes(16), 1, 1, 1, P.pid())
-    wall = Wall(f"accept call {rule}", "deny *", funs=False)
-    sent = wall.inbound(spawn("erlang", "apply", fun, [1]))
+    channel = CoreChannel(f"accept call {rule}", "deny *", funs=False)
+    sent = channel.inbound(spawn("erlang", "apply", fun, [1]))
     assert (sent.reasons == []) == accepted

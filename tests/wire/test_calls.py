@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.core_channel import CoreChannel, core_rules
+from tests.support.dist import Op, message
+from tests.support.etf import Atom, Term, encode, inline
 from tests.wire import captures
 from tests.wire.calls import HERE, WRAPPED, Wrapped
-from tests.wire.dist import Op, message
-from tests.wire.etf import Atom, Term, encode, inline
 from tests.wire.test_tracking import passes, refused
-from tests.wire.wall import Wall, rules
 
 ELIXIR = Path("/usr/lib/elixir/lib/elixir/ebin")
 
@@ -55,12 +55,13 @@ def test_a_real_node_makes_these_calls(tmp_path: Path) -> None:
 def test_the_core_sees_them(case: Wrapped) -> None:
     mfa = (Atom(case.module), Atom(case.function), len(case.arguments))
     sent = message(
-        *(Op.SPAWN_REQUEST, Wall.peer.ref(), Wall.peer.pid(), Wall.peer.pid(), mfa, []), payload=list(case.arguments)
+        *(Op.SPAWN_REQUEST, CoreChannel.peer.ref(), CoreChannel.peer.pid(), CoreChannel.peer.pid(), mfa, []),
+        payload=list(case.arguments),
     )
     called, other = ("called:zero/0", "called:one/1") if case.zero else ("called:one/1", "called:zero/0")
-    passes(Wall(f"accept call {called}", "deny *"), sent)
-    refused(Wall(f"accept call {other}", "accept spawn_request", f"deny call {called}", "deny *"), sent)
-    refused(Wall(f"accept call {case.module}:_/_", f"accept spawn_request {case.module}:_/_", "deny *"), sent)
+    passes(CoreChannel(f"accept call {called}", "deny *"), sent)
+    refused(CoreChannel(f"accept call {other}", "accept spawn_request", f"deny call {called}", "deny *"), sent)
+    refused(CoreChannel(f"accept call {case.module}:_/_", f"accept spawn_request {case.module}:_/_", "deny *"), sent)
 
 
 ERPC = {
@@ -97,7 +98,7 @@ def test_what_real_nodes_call(name: str) -> None:
     capture = captures.load(captures.CASES / name)
     found: set[str | None] = set()
     for guard in (0, 1):
-        channel = capture.channel(guard, rules("drop call", "accept *"))
+        channel = capture.channel(guard, core_rules("drop call", "accept *"))
         for number, (who, data) in enumerate(capture.chunks):
             _, _, events, closed = channel.receive(who != guard, data, float(number))
             assert closed is None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.core_channel import core_rules
+from tests.support.dist import Message, Op, Receiver, Sender
 from tests.wire import captures
-from tests.wire.dist import Message, Op, Receiver, Sender
-from tests.wire.wall import rules
 
 CASES = captures.names()
 
@@ -22,7 +22,7 @@ def test_there_are_captures() -> None:
 
 @pytest.mark.parametrize("guard", [0, 1], ids=["guarding the dialler", "guarding the acceptor"])
 def test_accept_all_changes_nothing(capture: captures.Capture, guard: int) -> None:
-    channel = capture.channel(guard, rules("accept *"))
+    channel = capture.channel(guard, core_rules("accept *"))
     streams = [b"", b""]
     for who, data in capture.chunks:
         forward, back, events, closed = channel.receive(who != guard, data, 0.0)
@@ -36,7 +36,7 @@ def test_accept_all_changes_nothing(capture: captures.Capture, guard: int) -> No
 @pytest.mark.parametrize("text", ["deny *", "accept reg_send"])
 def test_what_is_left_decodes(capture: captures.Capture, guard: int, text: str) -> None:
     """Whatever the policy, both nodes understand what they get."""
-    channel = capture.channel(guard, rules(text))
+    channel = capture.channel(guard, core_rules(text))
     receivers = [Receiver(capture.flags, release=29), Receiver(capture.flags, release=29)]
     for who, data in capture.chunks:
         forward, back, _, closed = channel.receive(who != guard, data, 0.0)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.wire.dist import (
+from tests.support.core_channel import CoreChannel
+from tests.support.dist import (
     CATEGORY,
     EMPTY,
     OTP_25,
@@ -21,11 +22,10 @@ from tests.wire.dist import (
     pass_through,
     plain,
 )
-from tests.wire.etf import As, Atom, BitBinary, Improper, Map, Pid, Raw, Ref, Term
+from tests.support.etf import As, Atom, BitBinary, Improper, Map, Pid, Raw, Ref, Term
 from tests.wire.expect import Case, table, tell
-from tests.wire.wall import Wall
 
-P, G, T = Wall.peer, Wall.guard, Wall.third
+P, G, T = CoreChannel.peer, CoreChannel.guard, CoreChannel.third
 REASON = Atom("shutdown")
 TOKEN = (1, 17, 3, P.pid(), 2)
 SERVER = Atom("server")
@@ -34,14 +34,14 @@ CALL: Term = [1, [Atom("a"), Atom("b")]]
 OLD_PID = Pid(G.name, 100, 0, G.creation - 1)
 OLD_REF = Ref(G.name, G.creation - 1, (1, 2, 3, 4, 5))
 
-Ask = Callable[[Wall], None]
+Ask = Callable[[CoreChannel], None]
 
 
 def asks(*asked: Message) -> Ask:
     """What the guarded node says first, so that the message is an answer to something."""
 
-    def ask(wall: Wall) -> None:
-        output = wall.outbound(*asked)
+    def ask(channel: CoreChannel) -> None:
+        output = channel.outbound(*asked)
         assert output.closed is None
         assert output.forward == list(asked)
 
@@ -115,13 +115,13 @@ GOOD: dict[str, tuple[Message, Ask | None]] = {
 @pytest.mark.parametrize("name", GOOD)
 def test_every_op_passes_and_is_counted(name: str, flags: Flag) -> None:
     good, ask = GOOD[name]
-    wall = Wall("accept *", flags=flags)
+    channel = CoreChannel("accept *", flags=flags)
     if ask:
-        ask(wall)
-    data = wall.from_peer.bytes(good)
-    output = wall.inbound(data)
+        ask(channel)
+    data = channel.from_peer.bytes(good)
+    output = channel.inbound(data)
     assert (output.closed, output.events, output.forwarded) == (None, [], data)
-    assert wall.counts()["inbound", good.command, "accept"] == 1
+    assert channel.counts()["inbound", good.command, "accept"] == 1
 
 
 @pytest.mark.parametrize("name", [name for name, (_, ask) in GOOD.items() if not ask])
@@ -140,11 +140,11 @@ def test_every_op_passes_towards_the_peer(name: str) -> None:
                 return term
 
     good, _ = GOOD[name]
-    wall = Wall("deny *")
+    channel = CoreChannel("deny *")
     turned_message = Message(turned(good.control), good.payload)
-    output = wall.outbound(turned_message)
+    output = channel.outbound(turned_message)
     assert output.forward == [turned_message]
-    assert wall.counts() == {("outbound", good.command, "accept"): 1}
+    assert channel.counts() == {("outbound", good.command, "accept"): 1}
 
 
 def test_the_table_is_complete() -> None:
@@ -154,15 +154,15 @@ def test_the_table_is_complete() -> None:
 
 
 def test_endings_pass() -> None:
-    wall = Wall("accept *")
+    channel = CoreChannel("accept *")
     monitor = message(Op.MONITOR_P, P.pid(), SERVER, P.ref())
     demonitor = message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref())
     link, unlink = message(Op.LINK, P.pid(), G.pid()), message(Op.UNLINK_ID, 9, P.pid(), G.pid())
-    output = wall.inbound(monitor, demonitor, link, unlink)
+    output = channel.inbound(monitor, demonitor, link, unlink)
     assert output.forward == [monitor, demonitor, link, unlink]
     assert not output.events
     ack = message(Op.UNLINK_ID_ACK, 9, G.pid(), P.pid())
-    assert wall.outbound(ack).forward == [ack]
+    assert channel.outbound(ack).forward == [ack]
 
 
 # === op 37 ===
@@ -188,11 +188,11 @@ def alt(flags: int, to: Term, *token: Term, payload: Term = 1) -> Message:
     ],
 )
 def test_altact(sent: Message, command: str) -> None:
-    wall = Wall("accept *", flags=OTP_28, release=28)
-    data = wall.from_peer.bytes(sent)
-    assert wall.inbound(data).forwarded == data
-    assert wall.counts() == {("inbound", command, "accept"): 1}
-    refusing = Wall(f"drop {command}", "accept *", flags=OTP_28, release=28)
+    channel = CoreChannel("accept *", flags=OTP_28, release=28)
+    data = channel.from_peer.bytes(sent)
+    assert channel.inbound(data).forwarded == data
+    assert channel.counts() == {("inbound", command, "accept"): 1}
+    refusing = CoreChannel(f"drop {command}", "accept *", flags=OTP_28, release=28)
     output = refusing.inbound(sent)
     assert (output.forward, output.closed, output.reasons) == ([], None, ["rule"])
     assert output.events[0][1] == command
@@ -221,7 +221,7 @@ def test_altact(sent: Message, command: str) -> None:
     Case("no flags at all", [alt(0, G.pid())], "either", OTP_28),
 )
 def test_bad_altact(case: Case) -> None:
-    case.check(Wall("accept *", flags=case.flags, release=28))
+    case.check(CoreChannel("accept *", flags=case.flags, release=28))
 
 
 # === what no node sends ===
@@ -251,7 +251,7 @@ def retired() -> list[Case]:
     Case("the old UNLINK", [message(Op.LINK, P.pid(), G.pid()), message(Op.UNLINK, P.pid(), G.pid())], "either"),
 )
 def test_no_such_control(case: Case) -> None:
-    case.check(Wall("accept *"))
+    case.check(CoreChannel("accept *"))
 
 
 def with_length(good: Message, length: int) -> Message:
@@ -266,12 +266,12 @@ ARITIES = [
 
 @pytest.mark.parametrize(("good", "ask", "delta"), ARITIES)
 def test_wrong_arity(good: Message, ask: Ask | None, delta: int) -> None:
-    wall = Wall("accept *")
+    channel = CoreChannel("accept *")
     if ask:
-        ask(wall)
+        ask(channel)
     assert isinstance(good.control, tuple)
     bad = with_length(good, len(good.control) + delta)
-    output = wall.inbound(plain(bad.control, bad.payload))
+    output = channel.inbound(plain(bad.control, bad.payload))
     assert output.closed
     assert not output.forwarded
 
@@ -309,10 +309,10 @@ def wrong_types() -> Iterator[tuple[str, bytes, Ask | None]]:
 
 @pytest.mark.parametrize(("bad", "ask"), [pytest.param(bad, ask, id=name) for name, bad, ask in wrong_types()])
 def test_wrong_type(bad: bytes, ask: Ask | None) -> None:
-    wall = Wall("accept *")
+    channel = CoreChannel("accept *")
     if ask:
-        ask(wall)
-    output = wall.inbound(bad)
+        ask(channel)
+    output = channel.inbound(bad)
     assert output.closed
     assert not output.forwarded
 
@@ -339,7 +339,7 @@ def token(*parts: Term) -> Message:
     Case("nil", [Message((16, P.pid(), EMPTY, SERVER, []), 1)], "close"),
 )
 def test_trace_token(case: Case) -> None:
-    case.check(Wall("accept *"))
+    case.check(CoreChannel("accept *"))
 
 
 # === who and whom ===
@@ -363,10 +363,10 @@ SPOOFED = {"third": T.pid(), "guarded": G.pid(3), "old incarnation": Pid(P.name,
 @pytest.mark.parametrize("who", SPOOFED)
 @pytest.mark.parametrize(("name", "field"), FROM_FIELDS)
 def test_spoofed_sender(name: str, field: str, who: str) -> None:
-    wall = Wall("accept *")
+    channel = CoreChannel("accept *")
     if ask := GOOD[name][1]:
-        ask(wall)
-    output = wall.inbound(replaced(name, field, SPOOFED[who]))
+        ask(channel)
+    output = channel.inbound(replaced(name, field, SPOOFED[who]))
     assert not output.forwarded.strip(b"\0")
     assert output.closed or output.reasons[0] in ("spoofed", "third_node")
     assert not output.answered, "a spoofed request is answered"
@@ -376,12 +376,12 @@ def test_spoofed_sender(name: str, field: str, who: str) -> None:
 def test_group_leaders_of_third_nodes(name: str) -> None:
     """What is written to it would make the guarded node dial; a process of either node may well be a group leader."""
     field = "from" if name == "GROUP_LEADER" else "group_leader"
-    wall = Wall("accept *")
-    output = wall.inbound(replaced(name, field, T.pid()))
+    channel = CoreChannel("accept *")
+    output = channel.inbound(replaced(name, field, T.pid()))
     assert not output.forwarded.strip(b"\0")
     assert output.reasons == ["third_node"]
-    assert Wall("accept *").inbound(replaced(name, field, G.pid(9))).forward
-    assert Wall("accept *", third_nodes=["baz@*"]).inbound(replaced(name, field, T.pid())).forward
+    assert CoreChannel("accept *").inbound(replaced(name, field, G.pid(9))).forward
+    assert CoreChannel("accept *", third_nodes=["baz@*"]).inbound(replaced(name, field, T.pid())).forward
 
 
 TO_FIELDS = [(name, value) for name, (good, _) in GOOD.items() if isinstance(value := good.args.get("to"), Pid | Ref)]
@@ -395,10 +395,10 @@ def test_foreign_or_stale_target(name: str, value: Term, whom: str) -> None:
         "peer": (P.pid(3), P.alias(3)),
         "old incarnation": (OLD_PID, OLD_REF),
     }
-    wall = Wall("accept *")
+    channel = CoreChannel("accept *")
     if ask := GOOD[name][1]:
-        ask(wall)
-    output = wall.inbound(replaced(name, "to", targets[whom][isinstance(value, Ref)]))
+        ask(channel)
+    output = channel.inbound(replaced(name, "to", targets[whom][isinstance(value, Ref)]))
     assert not output.forwarded.strip(b"\0")
     assert output.closed or output.events
 
@@ -437,14 +437,14 @@ def test_foreign_or_stale_target(name: str, value: Term, whom: str) -> None:
     Case("a local pid out of range", [plain((22, P.pid(), G.pid(1 << 28)), 1)], "stop"),
 )  # fmt: skip
 def test_who_and_whom(case: Case) -> None:
-    case.check(Wall("accept *"))
+    case.check(CoreChannel("accept *"))
 
 
 @pytest.mark.parametrize("flags", [0, 3, 4, 2**27, -1, 2**64])
 def test_flags_of_a_spawn_reply(flags: int) -> None:
-    wall = Wall("accept *")
-    SPAWNING(wall)
-    output = wall.inbound(plain((31, G.ref(), G.pid(), flags, P.pid(7))))
+    channel = CoreChannel("accept *")
+    SPAWNING(channel)
+    output = channel.inbound(plain((31, G.ref(), G.pid(), flags, P.pid(7))))
     if flags == 0:
         assert output.forward
     elif flags != 3:
@@ -454,9 +454,9 @@ def test_flags_of_a_spawn_reply(flags: int) -> None:
 
 def test_result_of_a_spawn_reply_must_be_the_peers() -> None:
     for result in (T.pid(), G.pid(9)):
-        wall = Wall("accept *")
-        SPAWNING(wall)
-        output = wall.inbound(plain((31, G.ref(), G.pid(), 0, result)))
+        channel = CoreChannel("accept *")
+        SPAWNING(channel)
+        output = channel.inbound(plain((31, G.ref(), G.pid(), 0, result)))
         assert not output.forwarded.strip(b"\0")
 
 
@@ -465,10 +465,10 @@ def test_plain_forms_pass_beside_payload_forms(op: Op) -> None:
     """Messages queued before the connection was up go out in the older forms, whatever was agreed on."""
     name = {Op.MONITOR_P_EXIT: "MONITOR_P_EXIT of a pid"}.get(op, op.name)
     good, ask = GOOD[name]
-    wall = Wall("accept *", flags=OTP_25)
+    channel = CoreChannel("accept *", flags=OTP_25)
     if ask:
-        ask(wall)
-    assert wall.inbound(good).forward == [good]
+        ask(channel)
+    assert channel.inbound(good).forward == [good]
 
 
 @pytest.mark.parametrize(
@@ -482,17 +482,17 @@ def test_plain_forms_pass_beside_payload_forms(op: Op) -> None:
 )
 def test_ops_of_capabilities_that_were_not_agreed_on(missing: Flag, name: str) -> None:
     """A VM takes most of them all the same; no node sends them."""
-    wall = Wall("accept *", flags=PASS_THROUGH & ~missing)
-    output = wall.inbound(GOOD[name][0])
+    channel = CoreChannel("accept *", flags=PASS_THROUGH & ~missing)
+    output = channel.inbound(GOOD[name][0])
     assert output.closed or output.events or output.forward
 
 
 def test_pass_through_and_headers_agree() -> None:
     for name, (good, ask) in GOOD.items():
-        walls = [Wall("accept *", flags=OTP_25), Wall("accept *", flags=PASS_THROUGH)]
-        for wall in walls:
+        walls = [CoreChannel("accept *", flags=OTP_25), CoreChannel("accept *", flags=PASS_THROUGH)]
+        for channel in walls:
             if ask:
-                ask(wall)
+                ask(channel)
         outputs = [
             walls[0].inbound(plain(good.control, good.payload)),
             walls[1].inbound(pass_through(good.control, good.payload)),
@@ -502,10 +502,10 @@ def test_pass_through_and_headers_agree() -> None:
 
 def test_payloads_belong_to_their_ops() -> None:
     for name, (good, ask) in GOOD.items():
-        wall = Wall("accept *")
+        channel = CoreChannel("accept *")
         if ask:
-            ask(wall)
+            ask(channel)
         wrong = plain(good.control) if good.op in PAYLOAD else plain(good.control, Atom("extra"))
-        output = wall.inbound(wrong)
+        output = channel.inbound(wrong)
         assert output.closed, name
         assert not output.forwarded

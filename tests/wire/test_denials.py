@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.wire.dist import (
+from tests.support.core_channel import CoreChannel, Output
+from tests.support.dist import (
     EMPTY,
     NO_CACHE,
     NO_EXIT_PAYLOAD,
@@ -20,10 +21,9 @@ from tests.wire.dist import (
     pass_through,
     plain,
 )
-from tests.wire.etf import Atom, Improper, Ref, Term, alias
-from tests.wire.wall import Output, Wall
+from tests.support.etf import Atom, Improper, Ref, Term, alias
 
-P, G, T = Wall.peer, Wall.guard, Wall.third
+P, G, T = CoreChannel.peer, CoreChannel.guard, CoreChannel.third
 SERVER = Atom("server")
 NOPROC = Atom("noproc")
 ADD = (Atom("add"), 1)
@@ -65,41 +65,41 @@ SPAWNS = {
 @pytest.mark.parametrize("reason", ["not_allowed", "eacces"])
 @pytest.mark.parametrize("sent", SPAWNS.values(), ids=SPAWNS)
 def test_spawn_request(shape: str, sent: Message, reason: str) -> None:
-    wall = Wall("deny *", flags=FORMS[shape], deny_reason=reason)
-    output = wall.inbound(sent)
+    channel = CoreChannel("deny *", flags=FORMS[shape], deny_reason=reason)
+    output = channel.inbound(sent)
     assert output.answered == form(shape, (31, sent.args["ref"], P.pid(), 0, Atom(reason)))
     assert not output.forwarded.strip(b"\0")
     assert output.events == [("inbound", "spawn_request", "erlang:halt/0", "deny", 0, "rule", 0)]
-    assert wall.counts() == {("inbound", "spawn_request", "deny"): 1}
+    assert channel.counts() == {("inbound", "spawn_request", "deny"): 1}
 
 
 @pytest.mark.parametrize("watched", [SERVER, G.pid(), Atom("Ünïcode")])
 @pytest.mark.parametrize("ref", [P.ref(), P.alias()])
 def test_monitor(shape: str, watched: Term, ref: Ref) -> None:
-    wall = Wall("deny *", flags=FORMS[shape])
-    output = wall.inbound(message(Op.MONITOR_P, P.pid(), watched, ref))
+    channel = CoreChannel("deny *", flags=FORMS[shape])
+    output = channel.inbound(message(Op.MONITOR_P, P.pid(), watched, ref))
     assert output.answered == form(shape, (28, watched, P.pid(), ref), NOPROC)
     assert not output.forwarded.strip(b"\0")
-    assert wall.counts() == {("inbound", "monitor", "deny"): 1}
+    assert channel.counts() == {("inbound", "monitor", "deny"): 1}
 
 
 def test_the_end_of_a_refused_monitor_leads_nowhere() -> None:
-    wall = Wall("deny *")
-    wall.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.ref()))
-    assert silent(wall.inbound(message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref())))
+    channel = CoreChannel("deny *")
+    channel.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.ref()))
+    assert silent(channel.inbound(message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref())))
 
 
 def test_link(shape: str) -> None:
-    wall = Wall("deny *", flags=FORMS[shape])
-    output = wall.inbound(message(Op.LINK, P.pid(), G.pid()))
+    channel = CoreChannel("deny *", flags=FORMS[shape])
+    output = channel.inbound(message(Op.LINK, P.pid(), G.pid()))
     assert output.answered == form(shape, (24, G.pid(), P.pid()), NOPROC)
     assert not output.forwarded.strip(b"\0")
 
 
 @pytest.mark.parametrize("number", [1, 255, 256, 2**27, 2**40, 2**64 - 1])
 def test_unlink_of_what_is_not_linked(shape: str, number: int) -> None:
-    wall = Wall("deny *", flags=FORMS[shape])
-    output = wall.inbound(message(Op.UNLINK_ID, number, P.pid(), G.pid()))
+    channel = CoreChannel("deny *", flags=FORMS[shape])
+    output = channel.inbound(message(Op.UNLINK_ID, number, P.pid(), G.pid()))
     assert output.back == [message(Op.UNLINK_ID_ACK, number, G.pid(), P.pid())]
     if number < 2**27:
         assert output.answered == form(shape, (36, number, G.pid(), P.pid()))
@@ -107,9 +107,9 @@ def test_unlink_of_what_is_not_linked(shape: str, number: int) -> None:
 
 
 def test_unlink_of_what_is_linked_though_a_rule_refuses_it() -> None:
-    wall = Wall("deny unlink", "accept link", "deny *")
-    wall.inbound(message(Op.LINK, P.pid(), G.pid()))
-    output = wall.inbound(message(Op.UNLINK_ID, 8, P.pid(), G.pid()))
+    channel = CoreChannel("deny unlink", "accept link", "deny *")
+    channel.inbound(message(Op.LINK, P.pid(), G.pid()))
+    output = channel.inbound(message(Op.UNLINK_ID, 8, P.pid(), G.pid()))
     assert output.back == [message(Op.UNLINK_ID_ACK, 8, G.pid(), P.pid())]
     assert not output.forward
 
@@ -134,28 +134,28 @@ def gen_call(tag: Term, to: Term, request: Term = ADD, *, traced: bool = False) 
 @pytest.mark.parametrize("to", [SERVER, G.pid(55)], ids=["name", "pid"])
 @pytest.mark.parametrize("tag", TAGS)
 def test_gen_call(shape: str, tag: str, to: Term, traced: bool) -> None:
-    wall = Wall("accept monitor", "deny *", flags=FORMS[shape])
+    channel = CoreChannel("accept monitor", "deny *", flags=FORMS[shape])
     term, ref = TAGS[tag]
     monitor = message(Op.MONITOR_P, P.pid(), to, ref)
-    assert wall.inbound(monitor).forward == [monitor]
-    output = wall.inbound(gen_call(term, to, traced=traced))
+    assert channel.inbound(monitor).forward == [monitor]
+    output = channel.inbound(gen_call(term, to, traced=traced))
     assert output.answered == form(shape, (28, to, P.pid(), ref), NOT_ALLOWED)
     assert output.forwarded == form(shape, (20, P.pid(), to, ref))
     command = "reg_send" if to == SERVER else "send"
-    assert wall.counts() == {("inbound", "monitor", "accept"): 1, ("inbound", command, "deny"): 1}
+    assert channel.counts() == {("inbound", "monitor", "accept"): 1, ("inbound", command, "deny"): 1}
     # The monitor is gone: neither a second refusal nor its end is told about.
-    again = wall.inbound(gen_call(term, to))
+    again = channel.inbound(gen_call(term, to))
     assert again.answered + again.forwarded.strip(b"\0") == b""
-    assert silent(wall.inbound(message(Op.DEMONITOR_P, P.pid(), to, ref)))
+    assert silent(channel.inbound(message(Op.DEMONITOR_P, P.pid(), to, ref)))
 
 
 @pytest.mark.parametrize("fragment", [40, 100])
 def test_gen_call_in_fragments(fragment: int) -> None:
-    wall = Wall("accept monitor", "deny *")
-    wall.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.alias()))
-    frames = wall.from_peer.frames(gen_call(alias(P.alias()), SERVER, b"x" * 500), fragment=fragment)
+    channel = CoreChannel("accept monitor", "deny *")
+    channel.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.alias()))
+    frames = channel.from_peer.frames(gen_call(alias(P.alias()), SERVER, b"x" * 500), fragment=fragment)
     assert len(frames) > 3
-    outputs = [wall.inbound(one) for one in frames]
+    outputs = [channel.inbound(one) for one in frames]
     assert [one for output in outputs for one in output.back] == [
         message(Op.PAYLOAD_MONITOR_P_EXIT, SERVER, P.pid(), P.alias(), payload=NOT_ALLOWED)
     ]
@@ -167,17 +167,17 @@ def test_gen_call_in_fragments(fragment: int) -> None:
 @pytest.mark.parametrize("flags", [Alt.PRIO, Alt.PRIO | Alt.NAME])
 def test_gen_call_of_priority(flags: Alt) -> None:
     to: Term = SERVER if flags & Alt.NAME else G.pid()
-    wall = Wall("accept monitor", "deny *", flags=OTP_28, release=28)
-    wall.inbound(message(Op.MONITOR_P, P.pid(), to, P.alias()))
+    channel = CoreChannel("accept monitor", "deny *", flags=OTP_28, release=28)
+    channel.inbound(message(Op.MONITOR_P, P.pid(), to, P.alias()))
     payload = (Atom("$gen_call"), (P.pid(), alias(P.alias())), 1)
-    output = wall.inbound(message(Op.ALTACT_SIG_SEND, flags, P.pid(), to, payload=payload))
+    output = channel.inbound(message(Op.ALTACT_SIG_SEND, flags, P.pid(), to, payload=payload))
     assert output.answered == plain((28, to, P.pid(), P.alias()), NOT_ALLOWED)
     assert output.forwarded == plain((20, P.pid(), to, P.alias()))
 
 
 def test_gen_call_whose_monitor_was_refused_too() -> None:
-    wall = Wall("deny *")
-    output = wall.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.alias()), gen_call(alias(P.alias()), SERVER))
+    channel = CoreChannel("deny *")
+    output = channel.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.alias()), gen_call(alias(P.alias()), SERVER))
     assert output.back == [message(Op.PAYLOAD_MONITOR_P_EXIT, SERVER, P.pid(), P.alias(), payload=NOPROC)]
     assert not output.forward
 
@@ -197,9 +197,9 @@ def test_gen_call_whose_monitor_was_refused_too() -> None:
 )
 def test_what_looks_like_a_gen_call(sent: Message) -> None:
     """No monitor of the sender goes with these."""
-    wall = Wall("accept monitor", "deny *")
-    wall.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.alias()))
-    output = wall.inbound(sent)
+    channel = CoreChannel("accept monitor", "deny *")
+    channel.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.alias()))
+    output = channel.inbound(sent)
     assert output.closed is None
     assert output.events
     assert output.answered + output.forwarded.strip(b"\0") == b""
@@ -222,11 +222,11 @@ SENDS = {
 
 @pytest.mark.parametrize("name", SENDS)
 def test_what_has_no_answer_gets_none(name: str) -> None:
-    wall = Wall("deny *")
-    output = wall.inbound(SENDS[name])
+    channel = CoreChannel("deny *")
+    output = channel.inbound(SENDS[name])
     assert silent(output)
     assert len(output.events) == 1
-    assert list(wall.counts().values()) == [1]
+    assert list(channel.counts().values()) == [1]
 
 
 @pytest.mark.parametrize("name", [*SENDS, *SPAWNS, "monitor", "link", "unlink"])
@@ -238,41 +238,41 @@ def test_drop_says_nothing(name: str) -> None:
         "link": message(Op.LINK, P.pid(), G.pid()),
         "unlink": message(Op.UNLINK_ID, 4, P.pid(), G.pid()),
     }[name]
-    wall = Wall(f"drop {sent.command}", "drop *")
-    output = wall.inbound(sent)
+    channel = CoreChannel(f"drop {sent.command}", "drop *")
+    output = channel.inbound(sent)
     assert silent(output)
-    assert wall.counts() == {("inbound", sent.command, "drop"): 1}
+    assert channel.counts() == {("inbound", sent.command, "drop"): 1}
     assert output.events[0][3] == "drop"
 
 
 def test_a_dropped_gen_call_keeps_its_monitor() -> None:
-    wall = Wall("accept monitor", "drop *")
-    wall.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.alias()))
-    assert silent(wall.inbound(gen_call(alias(P.alias()), SERVER)))
+    channel = CoreChannel("accept monitor", "drop *")
+    channel.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.alias()))
+    assert silent(channel.inbound(gen_call(alias(P.alias()), SERVER)))
     demonitor = message(Op.DEMONITOR_P, P.pid(), SERVER, P.alias())
-    assert wall.inbound(demonitor).forward == [demonitor]
+    assert channel.inbound(demonitor).forward == [demonitor]
 
 
 def test_answers_wait_for_a_frame_boundary() -> None:
     """An answer never lands inside a frame that the guarded node is in the middle of sending."""
     long = message(Op.SEND_SENDER, G.pid(), P.pid(), payload=b"x" * 5000)
     for cut in range(1, 5000, 97):
-        wall = Wall("deny *")
-        data = wall.from_guard.bytes(long)
-        messages = wall.outbound(data[:cut]).forward
-        messages += wall.inbound(message(Op.LINK, P.pid(), G.pid())).back
-        messages += wall.outbound(data[cut:]).forward
+        channel = CoreChannel("deny *")
+        data = channel.from_guard.bytes(long)
+        messages = channel.outbound(data[:cut]).forward
+        messages += channel.inbound(message(Op.LINK, P.pid(), G.pid())).back
+        messages += channel.outbound(data[cut:]).forward
         assert len(messages) == 2
         assert long in messages
 
 
 def test_a_demonitor_waits_for_a_frame_boundary() -> None:
-    wall = Wall("accept monitor", "accept reg_send ok", "deny *")
-    wall.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.alias()))
+    channel = CoreChannel("accept monitor", "accept reg_send ok", "deny *")
+    channel.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.alias()))
     ok = message(Op.REG_SEND, P.pid(9), EMPTY, Atom("ok"), payload=b"x" * 300)
-    pieces = [*wall.from_peer.frames(ok, fragment=100)]
-    refused = wall.from_peer.bytes(gen_call(alias(P.alias()), SERVER))
-    outputs = [wall.inbound(one) for one in (pieces[0], refused, *pieces[1:])]
+    pieces = [*channel.from_peer.frames(ok, fragment=100)]
+    refused = channel.from_peer.bytes(gen_call(alias(P.alias()), SERVER))
+    outputs = [channel.inbound(one) for one in (pieces[0], refused, *pieces[1:])]
     messages = [one for output in outputs for one in output.forward]
     assert {repr(one) for one in messages} == {
         repr(ok),
@@ -283,11 +283,11 @@ def test_a_demonitor_waits_for_a_frame_boundary() -> None:
 @pytest.mark.parametrize("flags", FORMS.values(), ids=FORMS)
 def test_ticks_where_all_is_refused(flags: Flag) -> None:
     """At most one a second, and at least one every few seconds, or the guarded node would hang up."""
-    wall = Wall("drop *", flags=flags)
+    channel = CoreChannel("drop *", flags=flags)
     ticks = 0
     for step in range(100):
-        wall.now = 1000.0 + step / 10
-        output = wall.inbound(SENDS["reg_send"])
+        channel.now = 1000.0 + step / 10
+        output = channel.inbound(SENDS["reg_send"])
         assert output.forwarded in (b"", TICK)
         ticks += len(output.forwarded) // 4
     assert 4 <= ticks <= 11

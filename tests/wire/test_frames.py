@@ -6,7 +6,8 @@ import struct
 
 import pytest
 
-from tests.wire.dist import (
+from tests.support.core_channel import CoreChannel
+from tests.support.dist import (
     NO_CACHE,
     OTP_25,
     PASS_THROUGH,
@@ -19,11 +20,10 @@ from tests.wire.dist import (
     pass_through,
     plain,
 )
-from tests.wire.etf import Atom, encode, inline
+from tests.support.etf import Atom, encode, inline
 from tests.wire.expect import Case, table, tell
-from tests.wire.wall import Wall
 
-P, G = Wall.peer, Wall.guard
+P, G = CoreChannel.peer, CoreChannel.guard
 HELLO = tell(Atom("hello"))
 CONTROL = encode(HELLO.control)
 PAYLOAD = encode(HELLO.payload)
@@ -85,7 +85,7 @@ def entry(index: int, text: bytes) -> bytes:
     Case("headers without cache", [HELLO], "pass", NO_CACHE),
 )
 def test_frame(case: Case) -> None:
-    case.check(Wall("accept *", flags=case.flags))
+    case.check(CoreChannel("accept *", flags=case.flags))
 
 
 @table(
@@ -122,7 +122,7 @@ def test_frame(case: Case) -> None:
         entry(index, b"a%d" % index) for index in range(255)) + using(254))], "pass"),
 )  # fmt: skip
 def test_header(case: Case) -> None:
-    case.check(Wall("accept *", flags=case.flags))
+    case.check(CoreChannel("accept *", flags=case.flags))
 
 
 BIG = first(8, 3), following(8, 2, b""), following(8, 1)
@@ -168,28 +168,28 @@ BIG = first(8, 3), following(8, 2, b""), following(8, 1)
 )  # fmt: skip
 @pytest.mark.parametrize("rules", ["accept *", "accept reg_send"])
 def test_fragments(case: Case, rules: str) -> None:
-    wall = Wall("accept *")
+    channel = CoreChannel("accept *")
     if rules == "accept *":
-        case.check(wall)
+        case.check(channel)
         return
     # The payload may matter here, so a sequence may be held: what counts is the sum of what comes out.
-    wall = Wall("accept reg_send", "accept link", funs=False)
-    sent = list(case.sent(wall) if callable(case.sent) else case.sent)
+    channel = CoreChannel("accept reg_send", "accept link", funs=False)
+    sent = list(case.sent(channel) if callable(case.sent) else case.sent)
     data = b"".join(one for one in sent if isinstance(one, bytes))
-    outputs = [wall.inbound(one) for one in sent]
+    outputs = [channel.inbound(one) for one in sent]
     if case.outcome == "pass" and case.name not in ("a message in between", "a tick in between"):
-        assert [each for one in outputs for each in one.forward] == Wall("accept *").at_guard.feed(data)
+        assert [each for one in outputs for each in one.forward] == CoreChannel("accept *").at_guard.feed(data)
     elif case.outcome == "close":
         assert any(each.closed for each in outputs)
 
 
 def test_fragments_without_cache_or_agreement() -> None:
-    no_fragments = Wall("accept *", flags=OTP_25 & ~(1 << 23))
+    no_fragments = CoreChannel("accept *", flags=OTP_25 & ~(1 << 23))
     assert no_fragments.inbound(first(8, 1, PAYLOAD)).closed
 
 
 def test_atoms_of_fragments_belong_to_their_first_frame() -> None:
-    wall = Wall("accept *")
+    channel = CoreChannel("accept *")
     one, two = Header({}), Header({})
     control_one = encode(tell(Atom("x")).control, one.atom)
     payload_one = encode([Atom("of_the_first"), 1, 2, 3], one.atom)
@@ -198,7 +198,7 @@ def test_atoms_of_fragments_belong_to_their_first_frame() -> None:
     e = frame(b"\x83E" + struct.pack(">QQ", 8, 2) + one.encode() + control_one)
     d = frame(b"\x83D" + two.encode() + control_two + payload_two)
     f = frame(b"\x83F" + struct.pack(">QQ", 8, 1) + payload_one)
-    output = wall.inbound(e + d + f)
+    output = channel.inbound(e + d + f)
     assert output.closed is None
     assert [each.payload for each in output.forward] == [Atom("of_the_second"), [Atom("of_the_first"), 1, 2, 3]]
 
@@ -206,16 +206,16 @@ def test_atoms_of_fragments_belong_to_their_first_frame() -> None:
 def test_a_slot_that_changes_while_a_sequence_is_held() -> None:
     """The held message's header names an atom whose slot means another one when the message goes out."""
     slots = {"server": 1, "first": 2, "second": 2, P.name: 3, "": 4}
-    wall = Wall("accept reg_send server", "deny *", funs=False, slot=slots.__getitem__)
+    channel = CoreChannel("accept reg_send server", "deny *", funs=False, slot=slots.__getitem__)
     held = tell([Atom("first"), *[1.5] * 20])
     other = message(Op.REG_SEND, P.pid(1), Atom(""), Atom("server"), payload=Atom("second"))
-    pieces = wall.from_peer.frames(held, fragment=70)
+    pieces = channel.from_peer.frames(held, fragment=70)
     assert len(pieces) > 2
-    between = [wall.from_peer.bytes(other) for _ in range(2)]
-    output = wall.inbound(pieces[0], between[0], *pieces[1:-1], between[1], pieces[-1])
+    between = [channel.from_peer.bytes(other) for _ in range(2)]
+    output = channel.inbound(pieces[0], between[0], *pieces[1:-1], between[1], pieces[-1])
     assert output.closed is None
     assert output.forward == [other, other, held]
-    assert wall.inbound(other, held, other).forward == [other, held, other]
+    assert channel.inbound(other, held, other).forward == [other, held, other]
 
 
 def test_messages_of_the_guarded_node_are_checked_too() -> None:
@@ -225,15 +225,15 @@ def test_messages_of_the_guarded_node_are_checked_too() -> None:
         following(8, 1),
         frame(b"\x83D\0" + CONTROL + inline(Atom("x"))[:-1]),
     ):
-        wall = Wall("accept *")
-        output = wall.outbound(bad)
+        channel = CoreChannel("accept *")
+        output = channel.outbound(bad)
         assert output.closed
         assert not output.forwarded
 
 
 def test_every_op_passes_in_every_shape() -> None:
     for flags in (OTP_25, NO_CACHE, PASS_THROUGH):
-        wall = Wall("accept *", flags=flags)
+        channel = CoreChannel("accept *", flags=flags)
         for one in (HELLO, message(Op.LINK, P.pid(), G.pid()), message(Op.SEND, Atom(""), G.pid(), payload=1)):
-            output = wall.inbound(one)
+            output = channel.inbound(one)
             assert output.forward == [Message(one.control, one.payload)]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.wire.dist import EMPTY, OTP_25, Flag, Message, Op, message
-from tests.wire.etf import Atom, Pid, Ref, Term, decode, encode
-from tests.wire.wall import GUARD, PEER, Wall
+from tests.support.core_channel import GUARD, PEER, CoreChannel
+from tests.support.dist import EMPTY, OTP_25, Flag, Message, Op, message
+from tests.support.etf import Atom, Pid, Ref, Term, decode, encode
 
 if TYPE_CHECKING:
     from distwall._core import Hooks, Verdict
 
-P, G = Wall.peer, Wall.guard
+P, G = CoreChannel.peer, CoreChannel.guard
 A = Atom
 OUTSIDE: Hooks = ({"reg_send": ""}, None, False, False)
 INSIDE: Hooks = ({"reg_send": "handler", "spawn_request": "handler"}, None, False, False)
@@ -26,15 +26,15 @@ def reg(name: str, payload: Term, number: int = 100) -> Message:
     return message(Op.REG_SEND, P.pid(number), EMPTY, A(name), payload=payload)
 
 
-def tickets(wall: Wall) -> list[int]:
-    return [ask[0] for ask in wall.channel.asks()]
+def tickets(channel: CoreChannel) -> list[int]:
+    return [ask[0] for ask in channel.core.asks()]
 
 
 def payloads(messages: list[Message]) -> list[Term]:
     return [each.payload for each in messages]
 
 
-def spawned(wall: Wall, request: Message, result: Term) -> Message:
+def spawned(channel: CoreChannel, request: Message, result: Term) -> Message:
     args = request.args
     assert isinstance(args["from"], Pid)
     return message(Op.SPAWN_REPLY, args["ref"], args["from"], 0, result)
@@ -42,93 +42,93 @@ def spawned(wall: Wall, request: Message, result: Term) -> Message:
 
 class TestOutside:
     def test_it_waits_and_goes_on(self) -> None:
-        wall = Wall("accept *", hooks=OUTSIDE)
-        assert wall.inbound(reg("target", (A("x"), A("y")))).forward == []
-        ((ticket, kind, command, target, control, payload),) = wall.channel.asks()
+        channel = CoreChannel("accept *", hooks=OUTSIDE)
+        assert channel.inbound(reg("target", (A("x"), A("y")))).forward == []
+        ((ticket, kind, command, target, control, payload),) = channel.core.asks()
         assert (kind, command, target) == ("handler", "reg_send", "target")
         assert decode(control) == (6, P.pid(), EMPTY, A("target"))
         assert payload is not None
         assert decode(payload) == (A("x"), A("y"))
-        assert wall.channel.waits(ticket)
-        assert payloads(wall.answer(ticket, "accept").forward) == [(A("x"), A("y"))]
-        assert not wall.channel.waits(ticket)
-        assert wall.counts() == {("inbound", "reg_send", "accept"): 1}
+        assert channel.core.waits(ticket)
+        assert payloads(channel.answer(ticket, "accept").forward) == [(A("x"), A("y"))]
+        assert not channel.core.waits(ticket)
+        assert channel.counts() == {("inbound", "reg_send", "accept"): 1}
 
     def test_others_overtake_and_its_own_wait_in_line(self) -> None:
-        wall = Wall("accept *", hooks=OUTSIDE)
-        wall.inbound(reg("target", 1), message(Op.SEND_SENDER, P.pid(), G.pid(), payload=2), reg("target", 3))
-        (first,) = tickets(wall)
-        assert payloads(wall.inbound(message(Op.SEND_SENDER, P.pid(7), G.pid(), payload=4)).forward) == [4]
-        assert payloads(wall.answer(first, "accept").forward) == [1, 2]
-        (second,) = tickets(wall)
-        assert payloads(wall.answer(second, "accept").forward) == [3]
+        channel = CoreChannel("accept *", hooks=OUTSIDE)
+        channel.inbound(reg("target", 1), message(Op.SEND_SENDER, P.pid(), G.pid(), payload=2), reg("target", 3))
+        (first,) = tickets(channel)
+        assert payloads(channel.inbound(message(Op.SEND_SENDER, P.pid(7), G.pid(), payload=4)).forward) == [4]
+        assert payloads(channel.answer(first, "accept").forward) == [1, 2]
+        (second,) = tickets(channel)
+        assert payloads(channel.answer(second, "accept").forward) == [3]
 
     def test_links_and_exits_wait_too(self) -> None:
-        wall = Wall("accept *", hooks=OUTSIDE)
-        out = wall.inbound(
+        channel = CoreChannel("accept *", hooks=OUTSIDE)
+        out = channel.inbound(
             reg("target", 1),
             message(Op.LINK, P.pid(), G.pid()),
             message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=A("bye")),
         )
         assert out.forward == []
-        (ticket,) = tickets(wall)
-        assert [each.op for each in wall.answer(ticket, "accept").forward] == [Op.REG_SEND, Op.LINK, Op.PAYLOAD_EXIT]
+        (ticket,) = tickets(channel)
+        assert [each.op for each in channel.answer(ticket, "accept").forward] == [Op.REG_SEND, Op.LINK, Op.PAYLOAD_EXIT]
 
     @pytest.mark.parametrize(("verdict", "told"), [("deny", ["handler"]), ("drop", ["handler"])])
     def test_refused(self, verdict: Verdict, told: list[str]) -> None:
-        wall = Wall("accept *", hooks=OUTSIDE)
-        wall.inbound(reg("target", 1), reg("other", 2))
-        (ticket,) = tickets(wall)
-        out = wall.answer(ticket, verdict)
+        channel = CoreChannel("accept *", hooks=OUTSIDE)
+        channel.inbound(reg("target", 1), reg("other", 2))
+        (ticket,) = tickets(channel)
+        out = channel.answer(ticket, verdict)
         assert (out.forward, out.reasons) == ([], told)
-        (ticket,) = tickets(wall)
-        assert payloads(wall.answer(ticket, "accept").forward) == [2]
+        (ticket,) = tickets(channel)
+        assert payloads(channel.answer(ticket, "accept").forward) == [2]
 
     def test_a_refused_call_is_told(self) -> None:
-        wall = Wall("accept *", hooks=OUTSIDE)
+        channel = CoreChannel("accept *", hooks=OUTSIDE)
         call = (A("$gen_call"), (P.pid(), P.ref(9)), A("get"))
-        wall.inbound(message(Op.MONITOR_P, P.pid(), A("target"), P.ref(9)), reg("target", call))
-        (ticket,) = tickets(wall)
-        out = wall.answer(ticket, "deny")
+        channel.inbound(message(Op.MONITOR_P, P.pid(), A("target"), P.ref(9)), reg("target", call))
+        (ticket,) = tickets(channel)
+        out = channel.answer(ticket, "deny")
         assert [each.op for each in out.back] == [Op.PAYLOAD_MONITOR_P_EXIT]
         assert [each.op for each in out.forward] == [Op.DEMONITOR_P]
 
     def test_another_message_is_judged_again(self) -> None:
-        wall = Wall("accept reg_send target", "deny *", hooks=OUTSIDE)
+        channel = CoreChannel("accept reg_send target", "deny *", hooks=OUTSIDE)
         for changed, arrives in (((A("x"), 5), True), ((A("system"), (P.pid(), P.ref()), A("get_state")), False)):
-            wall.inbound(reg("target", 1))
-            (ticket,) = tickets(wall)
-            out = wall.answer(ticket, "accept", encode(changed))
+            channel.inbound(reg("target", 1))
+            (ticket,) = tickets(channel)
+            out = channel.answer(ticket, "accept", encode(changed))
             assert payloads(out.forward) == ([changed] if arrives else [])
             assert out.reasons == ([] if arrives else ["otp_internal"])
 
     @pytest.mark.parametrize("changed", [b"", b"\xff", b"\x61", b"\x61\x01\x61\x01", b"\x68\x02\x61\x01", b"R\x05"])
     def test_what_is_no_term_is_denied(self, changed: bytes) -> None:
-        wall = Wall("accept *", hooks=OUTSIDE)
-        wall.inbound(reg("target", A("x")))
-        (ticket,) = tickets(wall)
-        out = wall.answer(ticket, "accept", changed)
+        channel = CoreChannel("accept *", hooks=OUTSIDE)
+        channel.inbound(reg("target", A("x")))
+        (ticket,) = tickets(channel)
+        out = channel.answer(ticket, "accept", changed)
         assert (out.forward, out.closed, out.reasons) == ([], None, ["handler"])
 
     def test_by_the_rules_of_the_moment(self) -> None:
         """What is refused meanwhile is refused, and what nobody is asked about any more goes on."""
-        wall = Wall("accept *", hooks=OUTSIDE)
-        wall.inbound(reg("target", 1), reg("shut", 2), reg("target", 3))
-        (ticket,) = tickets(wall)
-        wall.set_rules("deny reg_send shut", "accept *")
-        assert payloads(wall.answer(ticket, "accept").forward) == [1, 3]
-        assert tickets(wall) == []
+        channel = CoreChannel("accept *", hooks=OUTSIDE)
+        channel.inbound(reg("target", 1), reg("shut", 2), reg("target", 3))
+        (ticket,) = tickets(channel)
+        channel.set_rules("deny reg_send shut", "accept *")
+        assert payloads(channel.answer(ticket, "accept").forward) == [1, 3]
+        assert tickets(channel) == []
 
     @pytest.mark.parametrize("ticket", [0, 1, 99, 1 << 63])
     def test_answers_to_nothing(self, ticket: int) -> None:
-        wall = Wall("accept *", hooks=OUTSIDE)
-        assert wall.answer(ticket, "accept").forward == []
-        wall.inbound(reg("target", 1))
-        (asked,) = tickets(wall)
+        channel = CoreChannel("accept *", hooks=OUTSIDE)
+        assert channel.answer(ticket, "accept").forward == []
+        channel.inbound(reg("target", 1))
+        (asked,) = tickets(channel)
         if ticket != asked:
-            assert wall.answer(ticket, "accept").forward == []
-        assert payloads(wall.answer(asked, "accept").forward) == [1]
-        assert wall.answer(asked, "accept").forward == []
+            assert channel.answer(ticket, "accept").forward == []
+        assert payloads(channel.answer(asked, "accept").forward) == [1]
+        assert channel.answer(asked, "accept").forward == []
 
 
 class TestAnyShape:
@@ -140,23 +140,23 @@ class TestAnyShape:
         return made
 
     def play(self, sizes: list[int], flags: Flag = OTP_25, rng: random.Random | None = None) -> list[tuple[str, str]]:
-        wall = Wall("accept *", flags=flags, hooks=OUTSIDE)
-        data = b"".join(wall.from_peer.bytes(each, fragment=4096) for each in self.messages())
+        channel = CoreChannel("accept *", flags=flags, hooks=OUTSIDE)
+        data = b"".join(channel.from_peer.bytes(each, fragment=4096) for each in self.messages())
         arrived: list[Message] = []
         open_: list[int] = []
         position = 0
         while position < len(data) or open_:
             if position < len(data):
                 size = sizes[position % len(sizes)]
-                out = wall._receive(True, data[position : position + size])
+                out = channel._receive(True, data[position : position + size])
                 position += size
                 assert out.closed is None
                 arrived += out.forward
-            open_ += tickets(wall)
+            open_ += tickets(channel)
             while open_:
                 ticket = open_.pop(rng.randrange(len(open_)) if rng else 0)
-                arrived += wall.answer(ticket, "accept").forward
-                open_ += tickets(wall)
+                arrived += channel.answer(ticket, "accept").forward
+                open_ += tickets(channel)
                 if rng and rng.random() < 0.5:
                     break
         return sorted((str(each.args["from"]), str(each.payload)[:40]) for each in arrived)
@@ -180,55 +180,55 @@ class TestInside:
     """A module of the guarded node is asked."""
 
     def test_the_message_goes_to_the_handlers_process(self) -> None:
-        wall = Wall("accept *", hooks=INSIDE)
-        (request,) = wall.inbound(reg("target", (A("x"), 1))).forward
+        channel = CoreChannel("accept *", hooks=INSIDE)
+        (request,) = channel.inbound(reg("target", (A("x"), 1))).forward
         assert request.op is Op.SPAWN_REQUEST
         assert request.args["mfa"] == (A("handler"), A("reg_send"), 3)
         assert request.payload == [A(PEER), P.pid(), A("target")]
         assert request.args["from"] == CLERK
-        ((ticket, kind, *_),) = wall.channel.asks()
+        ((ticket, kind, *_),) = channel.core.asks()
         assert kind == "guard"
-        out = wall.outbound(spawned(wall, request, G.pid(55)))
+        out = channel.outbound(spawned(channel, request, G.pid(55)))
         assert out.forward == [], "the peer hears nothing of it"
         (delivered,) = out.back
         assert delivered.op is Op.SEND_SENDER
         assert (delivered.args["from"], delivered.args["to"]) == (P.pid(), G.pid(55))
         assert delivered.payload == (A("x"), 1)
-        assert not wall.channel.waits(ticket)
+        assert not channel.core.waits(ticket)
 
     def test_one_that_is_not_there(self) -> None:
-        wall = Wall("accept *", hooks=INSIDE)
-        (request,) = wall.inbound(reg("target", 1)).forward
-        out = wall.outbound(spawned(wall, request, A("badopt")))
+        channel = CoreChannel("accept *", hooks=INSIDE)
+        (request,) = channel.inbound(reg("target", 1)).forward
+        out = channel.outbound(spawned(channel, request, A("badopt")))
         assert (out.forward, out.back, out.reasons) == ([], [], ["handler"])
 
     def test_one_that_comes_too_late_is_ended(self) -> None:
-        wall = Wall("accept *", hooks=INSIDE)
-        (request,) = wall.inbound(reg("target", 1)).forward
-        (ticket,) = tickets(wall)
-        assert wall.answer(ticket, "deny").reasons == ["handler"]
-        out = wall.outbound(spawned(wall, request, G.pid(55)))
+        channel = CoreChannel("accept *", hooks=INSIDE)
+        (request,) = channel.inbound(reg("target", 1)).forward
+        (ticket,) = tickets(channel)
+        assert channel.answer(ticket, "deny").reasons == ["handler"]
+        out = channel.outbound(spawned(channel, request, G.pid(55)))
         assert [each.op for each in out.back] == [Op.PAYLOAD_EXIT2]
         assert (out.back[0].args["to"], out.back[0].payload) == (G.pid(55), A("kill"))
 
     def test_spawn_requests_are_rewritten(self) -> None:
-        wall = Wall("accept *", hooks=INSIDE)
+        channel = CoreChannel("accept *", hooks=INSIDE)
         sent = message(
             Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(3), (A("m"), A("f"), 2), [A("link")], payload=[A("a"), 2]
         )
-        (request,) = wall.inbound(sent).forward
+        (request,) = channel.inbound(sent).forward
         assert request.args["mfa"] == (A("handler"), A("dist_spawn_init"), 4)
         assert (request.args["ref"], request.args["options"]) == (P.ref(), [A("link")])
         assert request.payload == [A(PEER), A("m"), A("f"), [A("a"), 2]]
 
     def test_a_filter_is_asked_once(self) -> None:
-        wall = Wall("accept *", hooks=({}, "judge", False, False))
-        (request,) = wall.inbound(reg("open", 1), reg("open", 2)).forward
+        channel = CoreChannel("accept *", hooks=({}, "judge", False, False))
+        (request,) = channel.inbound(reg("open", 1), reg("open", 2)).forward
         assert request.args["mfa"] == (A("erpc"), A("execute_call"), 4)
         assert isinstance(request.payload, list)
         reference = request.payload[0]
         assert tuple(request.payload[1:]) == (A("judge"), A("filter"), [A(PEER), (A("reg_send"), A("open"))])
-        assert wall.outbound(spawned(wall, request, G.pid(55))).back == []
+        assert channel.outbound(spawned(channel, request, G.pid(55))).back == []
         down = message(
             Op.PAYLOAD_MONITOR_P_EXIT,
             G.pid(55),
@@ -236,76 +236,76 @@ class TestInside:
             request.args["ref"],
             payload=(reference, A("return"), A("accept")),
         )
-        assert payloads(wall.outbound(down).back) == [1, 2]
-        assert payloads(wall.inbound(reg("open", 3)).forward) == [3], "nobody is asked again"
+        assert payloads(channel.outbound(down).back) == [1, 2]
+        assert payloads(channel.inbound(reg("open", 3)).forward) == [3], "nobody is asked again"
 
     @pytest.mark.parametrize("reason", [A("normal"), (A("x"), A("return"), A("accept")), (1, 2), [A("accept")]])
     def test_a_filter_that_gives_no_answer(self, reason: Term) -> None:
-        wall = Wall("accept *", hooks=({}, "judge", False, False))
-        (request,) = wall.inbound(reg("open", 1)).forward
+        channel = CoreChannel("accept *", hooks=({}, "judge", False, False))
+        (request,) = channel.inbound(reg("open", 1)).forward
         down = message(Op.PAYLOAD_MONITOR_P_EXIT, G.pid(55), CLERK, request.args["ref"], payload=reason)
-        out = wall.outbound(down)
+        out = channel.outbound(down)
         assert (out.back, out.reasons) == ([], ["handler"])
 
 
 class TestHostile:
     def test_nobody_else_is_the_clerk(self) -> None:
         """A process of the peer's own choice would get the message in the place of the handler's."""
-        wall = Wall("accept *", hooks=({"reg_send": "handler"}, None, False, False))
-        (request,) = wall.inbound(reg("target", 1)).forward
+        channel = CoreChannel("accept *", hooks=({"reg_send": "handler"}, None, False, False))
+        (request,) = channel.inbound(reg("target", 1)).forward
         forged = message(
             Op.SPAWN_REQUEST, request.args["ref"], CLERK, P.pid(), (A("timer"), A("sleep"), 1), [], payload=[1000]
         )
-        out = wall.inbound(forged)
+        out = channel.inbound(forged)
         assert (out.forward, out.reasons) == ([], ["spoofed"])
 
     def test_what_waits_is_bounded(self) -> None:
-        wall = Wall("accept *", hooks=OUTSIDE, limits={"held_bytes": 10_000, "tracked": 20})
-        wall.inbound(*(reg("target", number) for number in range(100)))
-        assert wall.channel.pending() < 10_000
-        (first,) = tickets(wall)
-        arrived = wall.answer(first, "accept").forward
-        while wait := tickets(wall):
-            arrived += wall.answer(wait[0], "accept").forward
+        channel = CoreChannel("accept *", hooks=OUTSIDE, limits={"held_bytes": 10_000, "tracked": 20})
+        channel.inbound(*(reg("target", number) for number in range(100)))
+        assert channel.core.pending() < 10_000
+        (first,) = tickets(channel)
+        arrived = channel.answer(first, "accept").forward
+        while wait := tickets(channel):
+            arrived += channel.answer(wait[0], "accept").forward
         assert payloads(arrived) == list(range(20)), "in order; the rest found no room"
-        big = Wall("accept *", hooks=OUTSIDE, limits={"held_bytes": 10_000})
+        big = CoreChannel("accept *", hooks=OUTSIDE, limits={"held_bytes": 10_000})
         big.inbound(reg("target", 1), reg("target", b"x" * 20_000))
         (first,) = tickets(big)
         assert payloads(big.answer(first, "accept").forward) == [1]
 
     def test_of_many_senders(self) -> None:
-        wall = Wall("accept *", hooks=OUTSIDE, limits={"tracked": 50})
-        wall.inbound(*(reg("target", 1, number) for number in range(500)))
-        assert len(tickets(wall)) == 50
+        channel = CoreChannel("accept *", hooks=OUTSIDE, limits={"tracked": 50})
+        channel.inbound(*(reg("target", 1, number) for number in range(500)))
+        assert len(tickets(channel)) == 50
 
     def test_a_closed_channel_answers_nothing(self) -> None:
-        wall = Wall("accept *", hooks=OUTSIDE)
-        wall.inbound(reg("target", 1))
-        (ticket,) = tickets(wall)
-        assert wall.inbound(b"\0\0\0\3xyz").closed
-        assert wall.answer(ticket, "accept").forward == []
-        assert wall.channel.pending() == 0
+        channel = CoreChannel("accept *", hooks=OUTSIDE)
+        channel.inbound(reg("target", 1))
+        (ticket,) = tickets(channel)
+        assert channel.inbound(b"\0\0\0\3xyz").closed
+        assert channel.answer(ticket, "accept").forward == []
+        assert channel.core.pending() == 0
 
     def test_distwalls_own_name_goes_no_further(self) -> None:
-        wall = Wall("accept *", hooks=({}, None, False, True))
+        channel = CoreChannel("accept *", hooks=({}, None, False, True))
         own: list[Message] = [
             reg("distwall", (A("$gen_call"), (P.pid(), P.ref()), A("x"))),
             message(Op.MONITOR_P, P.pid(), A("distwall"), P.ref(4)),
             message(Op.DEMONITOR_P, P.pid(), A("distwall"), P.ref(4)),
         ]
-        assert wall.inbound(*own).forward == []
-        assert [(ask[0], ask[1], ask[2]) for ask in wall.channel.asks()] == [
+        assert channel.inbound(*own).forward == []
+        assert [(ask[0], ask[1], ask[2]) for ask in channel.core.asks()] == [
             (0, "own", command) for command in ("reg_send", "monitor", "demonitor")
         ]
 
     def test_the_guarded_node_may_say_odd_things_to_the_clerk(self) -> None:
-        wall = Wall("accept *", hooks=INSIDE)
+        channel = CoreChannel("accept *", hooks=INSIDE)
         for odd in (
             message(Op.SEND_SENDER, G.pid(), CLERK, payload=1),
             message(Op.SPAWN_REPLY, Ref(A(PEER), P.creation, (1, 2, 3)), CLERK, 0, G.pid()),
             message(Op.LINK, G.pid(), CLERK),
             message(Op.MONITOR_P, G.pid(), CLERK, G.ref()),
         ):
-            out = wall.outbound(odd)
+            out = channel.outbound(odd)
             assert (out.forward, out.back, out.closed) == ([], [], None)
         assert GUARD

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.wire.dist import EMPTY, OTP_25, PASS_THROUGH, Alt, Flag, Message, Op, Style, message
-from tests.wire.etf import Atom, Map, Term
+from tests.support.core_channel import CoreChannel
+from tests.support.dist import EMPTY, OTP_25, PASS_THROUGH, Alt, Flag, Message, Op, Style, message
+from tests.support.etf import Atom, Map, Term
+from tests.support.pattern import Any, Is, Lit, Pattern, Var, compiled
 from tests.wire.expect import tell
-from tests.wire.pattern import Any, Is, Lit, Pattern, Var, compiled
-from tests.wire.wall import Wall
 from tests.wire.written import written
 
-P, G = Wall.peer, Wall.guard
+P, G = CoreChannel.peer, CoreChannel.guard
 A = Atom
 
 CALLS = """
@@ -192,11 +192,11 @@ BOTH = pytest.mark.parametrize("flags", [OTP_25, PASS_THROUGH], ids=["cached", "
 
 
 def refused(sent: Message, flags: int = OTP_25) -> None:
-    output = Wall(*SENDS, flags=flags, funs=True).inbound(sent)
+    output = CoreChannel(*SENDS, flags=flags, funs=True).inbound(sent)
     assert output.forward == []
     assert output.reasons == ["otp_internal"]
     for rules in ((*SENDS[:-1], "accept otp_internal", "deny *"), ("accept *",)):
-        assert Wall(*rules, flags=flags, funs=True).inbound(sent).forward == [sent]
+        assert CoreChannel(*rules, flags=flags, funs=True).inbound(sent).forward == [sent]
 
 
 @BOTH
@@ -214,33 +214,33 @@ def test_what_is_obeyed_by_servers_met_by_pid(text: str, flags: Flag) -> None:
     for sent in to_pid(payload).values():
         refused(sent, flags)
     for sent in to_name(payload).values():
-        assert Wall(*SENDS, flags=flags, funs=True).inbound(sent).forward == [sent]
+        assert CoreChannel(*SENDS, flags=flags, funs=True).inbound(sent).forward == [sent]
 
 
 @pytest.mark.parametrize("text", lines(LOOKALIKES))
 def test_what_only_looks_like_it(text: str) -> None:
     payload = written(text)
     for sent in (to_name(payload) | to_pid(payload)).values():
-        assert Wall(*SENDS, funs=True).inbound(sent).forward == [sent]
+        assert CoreChannel(*SENDS, funs=True).inbound(sent).forward == [sent]
 
 
 @pytest.mark.parametrize("text", lines(NAMED_LOOKALIKES))
 def test_what_only_looks_like_it_to_a_name(text: str) -> None:
     for sent in to_name(written(text)).values():
-        assert Wall(*SENDS, funs=True).inbound(sent).forward == [sent]
+        assert CoreChannel(*SENDS, funs=True).inbound(sent).forward == [sent]
 
 
 @pytest.mark.parametrize("text", lines(PID_LOOKALIKES))
 def test_what_only_looks_like_it_to_a_pid(text: str) -> None:
     for sent in to_pid(written(text)).values():
-        assert Wall(*SENDS, funs=True).inbound(sent).forward == [sent]
+        assert CoreChannel(*SENDS, funs=True).inbound(sent).forward == [sent]
 
 
 @pytest.mark.parametrize(
     "payload", [tuple(range(300)), Map(((A("EXIT"), (A("EXIT"), 1, 2)),)), (A("system"), *range(300))]
 )
 def test_odd_lookalikes(payload: Term) -> None:
-    assert Wall(*SENDS).inbound(tell(payload)).forward == [tell(payload)]
+    assert CoreChannel(*SENDS).inbound(tell(payload)).forward == [tell(payload)]
 
 
 # === names ===
@@ -267,28 +267,28 @@ def test_names_of_otp(name: str) -> None:
         sent = tell(payload, name)
         for rule in ("accept reg_send", f"accept reg_send {name}"):
             for style in ("otp", "inline"):
-                assert Wall(rule, "deny *").inbound(sent, style=style).reasons == ["otp_internal"]
+                assert CoreChannel(rule, "deny *").inbound(sent, style=style).reasons == ["otp_internal"]
         for rule in (f"accept otp_internal {name}", "accept *"):
-            assert Wall(rule, "accept reg_send", "deny *").inbound(sent).forward == [sent]
+            assert CoreChannel(rule, "accept reg_send", "deny *").inbound(sent).forward == [sent]
         other = ("accept otp_internal other", "accept reg_send", "deny *")
-        assert Wall(*other).inbound(sent).reasons == ["otp_internal"]
+        assert CoreChannel(*other).inbound(sent).reasons == ["otp_internal"]
 
 
 @pytest.mark.parametrize("name", lines(OTHERS))
 def test_names_of_others(name: str) -> None:
     sent = tell(A("hello"), name)
-    assert Wall("accept reg_send", "deny *").inbound(sent).forward == [sent]
+    assert CoreChannel("accept reg_send", "deny *").inbound(sent).forward == [sent]
 
 
 def test_monitors_of_otp_names_are_no_messages() -> None:
     sent = message(Op.MONITOR_P, P.pid(), A("code_server"), P.ref())
-    assert Wall("accept monitor", "deny *").inbound(sent).forward == [sent]
+    assert CoreChannel("accept monitor", "deny *").inbound(sent).forward == [sent]
 
 
 def test_net_kernel_may_be_pinged() -> None:
     sent = tell(written("{'$gen_call', From, {is_auth, Node}}"), "net_kernel")
     for rule in ("accept ping", "accept reg_send net_kernel"):
-        assert Wall(rule, "deny *").inbound(sent).forward == [sent]
+        assert CoreChannel(rule, "deny *").inbound(sent).forward == [sent]
     others = """
         x  1  {1, 2}  {1, 2, 3}  {1, 2, 3, 4}  {'$gen_call', From, is_auth}  {'$gen_call', From, {is_auth}}
         {'$gen_call', From, {is_auth, Node, 1}}  {'$gen_call', From, {delete, "x"}}  {'$gen_call', From, x}
@@ -296,17 +296,19 @@ def test_net_kernel_may_be_pinged() -> None:
     """
     for other in lines(others):
         sent = tell(written(other), "net_kernel")
-        assert Wall("accept reg_send", "deny *").inbound(sent).reasons == ["otp_internal"]
-        assert Wall("accept reg_send", "accept otp_internal net_kernel", "deny *").inbound(sent).forward == [sent]
+        assert CoreChannel("accept reg_send", "deny *").inbound(sent).reasons == ["otp_internal"]
+        assert CoreChannel("accept reg_send", "accept otp_internal net_kernel", "deny *").inbound(sent).forward == [
+            sent
+        ]
 
 
 def test_the_first_process_of_a_node_is_init() -> None:
     for payload in (A("hello"), written("{stop, stop}")):
         sent = message(Op.SEND_SENDER, P.pid(), G.pid(0), payload=payload)
         # It is judged by its name as well.
-        assert Wall(*SENDS).inbound(sent).reasons == ["rule"]
-        assert Wall("accept reg_send init", *SENDS).inbound(sent).reasons == ["otp_internal"]
-        assert Wall("accept reg_send init", "accept otp_internal init", *SENDS).inbound(sent).forward == [sent]
+        assert CoreChannel(*SENDS).inbound(sent).reasons == ["rule"]
+        assert CoreChannel("accept reg_send init", *SENDS).inbound(sent).reasons == ["otp_internal"]
+        assert CoreChannel("accept reg_send init", "accept otp_internal init", *SENDS).inbound(sent).forward == [sent]
 
 
 # === however it is sent, whatever the rule ===
@@ -316,19 +318,19 @@ def test_the_first_process_of_a_node_is_init() -> None:
 @pytest.mark.parametrize("text", ANYONE)
 def test_in_fragments(text: str, fragment: int) -> None:
     """However it is cut: nothing of it has gone out when it is recognized."""
-    wall = Wall(*SENDS, funs=True)
+    channel = CoreChannel(*SENDS, funs=True)
     sent = tell(written(text))
-    outputs = [wall.inbound(one) for one in wall.from_peer.frames(sent, fragment=fragment, sequence=8)]
+    outputs = [channel.inbound(one) for one in channel.from_peer.frames(sent, fragment=fragment, sequence=8)]
     assert not any(output.forward for output in outputs)
     assert [reason for output in outputs for reason in output.reasons] == ["otp_internal"]
-    assert wall.at_guard.done()
+    assert channel.at_guard.done()
 
 
 @pytest.mark.parametrize("text", ANYONE)
 def test_how_the_labels_are_written_does_not_matter(text: str) -> None:
     styles: tuple[Style, ...] = ("new", "inline", "otp")
     for style in styles:
-        assert Wall(*SENDS, funs=True).inbound(tell(written(text)), style=style).reasons == ["otp_internal"]
+        assert CoreChannel(*SENDS, funs=True).inbound(tell(written(text)), style=style).reasons == ["otp_internal"]
 
 
 SYS = written("{system, From, get_state}")
@@ -336,12 +338,12 @@ SYS = written("{system, From, get_state}")
 
 def test_accepted_for_one_name_only() -> None:
     rules = ("accept reg_send", "accept otp_internal server", "deny *")
-    assert Wall(*rules).inbound(tell(SYS, "server")).forward
-    assert Wall(*rules).inbound(tell(SYS, "other")).reasons == ["otp_internal"]
+    assert CoreChannel(*rules).inbound(tell(SYS, "server")).forward
+    assert CoreChannel(*rules).inbound(tell(SYS, "other")).reasons == ["otp_internal"]
 
 
 def test_refused_by_rule() -> None:
-    output = Wall("drop otp_internal", "accept reg_send", "deny *").inbound(tell(SYS))
+    output = CoreChannel("drop otp_internal", "accept reg_send", "deny *").inbound(tell(SYS))
     assert output.events[0][3:6] == ("drop", 0, "otp_internal")
 
 
@@ -349,7 +351,7 @@ def test_priority_sends() -> None:
     flags = OTP_25 | Flag.ALTACT_SIG
     for alt, to in ((Alt.PRIO, G.pid()), (Alt.ALIAS, G.alias()), (Alt.PRIO | Alt.NAME, A("server"))):
         sent = message(Op.ALTACT_SIG_SEND, int(alt), P.pid(), to, payload=SYS)
-        assert Wall(*SENDS, flags=flags).inbound(sent).reasons == ["otp_internal"]
+        assert CoreChannel(*SENDS, flags=flags).inbound(sent).reasons == ["otp_internal"]
 
 
 CALL, CAST = A("$gen_call"), A("$gen_cast")
@@ -388,9 +390,9 @@ PATTERNS: dict[str, tuple[Pattern, Term, bool]] = {
 @pytest.mark.parametrize("name", PATTERNS)
 def test_a_pattern_opens_what_it_means(name: str) -> None:
     pattern, payload, opens = PATTERNS[name]
-    wall = Wall(f"accept reg_send server when {compiled(pattern).hex()}", "deny *")
+    channel = CoreChannel(f"accept reg_send server when {compiled(pattern).hex()}", "deny *")
     sent = message(Op.REG_SEND, P.pid(), EMPTY, A("server"), payload=payload)
-    output = wall.inbound(sent)
+    output = channel.inbound(sent)
     assert (output.forward, output.reasons) == (([sent], []) if opens else ([], ["otp_internal"]))
 
 
@@ -398,7 +400,7 @@ def test_a_rule_opens_what_its_pattern_matches_and_nothing_else() -> None:
     suspend, resume = written("{system, From, suspend}"), written("{system, From, resume}")
     # {system, _, suspend}
     pattern = "0300000003 0600000008 770673797374656d 00 0600000009 770773757370656e64".replace(" ", "")
-    wall = Wall("accept reg_send server", f"accept otp_internal server when {pattern}", "deny *")
-    assert wall.inbound(tell(suspend)).forward == [tell(suspend)]
-    output = wall.inbound(tell(resume))
+    channel = CoreChannel("accept reg_send server", f"accept otp_internal server when {pattern}", "deny *")
+    assert channel.inbound(tell(suspend)).forward == [tell(suspend)]
+    output = channel.inbound(tell(resume))
     assert (output.forward, output.reasons) == ([], ["otp_internal"])

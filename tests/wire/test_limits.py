@@ -11,19 +11,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from distwall import _core
-from tests.wire.dist import EMPTY, NO_CACHE, OTP_25, OTP_29, PASS_THROUGH, Flag, Message, Op, frame, message, plain
-from tests.wire.etf import Atom, Export, Fun, Map, Raw, Ref, Term, encode
+from tests.support.core_channel import GUARD, GUARD_CREATION, PEER, PEER_CREATION, CoreChannel, core_rules
+from tests.support.dist import EMPTY, NO_CACHE, OTP_25, OTP_29, PASS_THROUGH, Flag, Message, Op, frame, message, plain
+from tests.support.etf import Atom, Export, Fun, Map, Raw, Ref, Term, encode
 from tests.wire.expect import tell
 from tests.wire.mixture import RULES, Mixture
-from tests.wire.wall import GUARD, GUARD_CREATION, PEER, PEER_CREATION, Wall
-from tests.wire.wall import rules as core_rules
 
-P, G, T = Wall.peer, Wall.guard, Wall.third
+P, G, T = CoreChannel.peer, CoreChannel.guard, CoreChannel.third
 
 
-def stopped(wall: Wall, data: bytes | Message) -> str:
+def stopped(channel: CoreChannel, data: bytes | Message) -> str:
     """Why it was refused, or the channel closed."""
-    output = wall.inbound(data)
+    output = channel.inbound(data)
     assert not output.forwarded.strip(b"\0")
     assert output.closed or output.events
     return output.closed or output.reasons[0]
@@ -32,7 +31,7 @@ def stopped(wall: Wall, data: bytes | Message) -> str:
 def test_limits_have_defaults_and_names() -> None:
     assert all(value > 0 for value in _core.DEFAULT_LIMITS.values())
     with pytest.raises(ValueError, match="no_such_limit"):
-        Wall("accept *", limits={"no_such_limit": 1})
+        CoreChannel("accept *", limits={"no_such_limit": 1})
 
 
 def test_names_of_nodes_are_checked() -> None:
@@ -54,50 +53,52 @@ def test_names_of_nodes_are_checked() -> None:
 
 
 def test_frame_size() -> None:
-    wall = Wall("accept *", limits={"frame_size": 1000})
+    channel = CoreChannel("accept *", limits={"frame_size": 1000})
     small = tell(b"x" * 800)
-    assert wall.inbound(small).forward == [small]
-    assert "frame_size" in stopped(wall, struct.pack(">I", 1001))
+    assert channel.inbound(small).forward == [small]
+    assert "frame_size" in stopped(channel, struct.pack(">I", 1001))
 
 
 def test_a_long_frame_is_refused_before_it_comes() -> None:
     limit = _core.DEFAULT_LIMITS["frame_size"]
-    wall = Wall("accept *")
-    assert wall.inbound(struct.pack(">I", limit)).closed is None
-    assert Wall("accept *").inbound(struct.pack(">I", limit + 1)).closed
+    channel = CoreChannel("accept *")
+    assert channel.inbound(struct.pack(">I", limit)).closed is None
+    assert CoreChannel("accept *").inbound(struct.pack(">I", limit + 1)).closed
 
 
 @pytest.mark.parametrize("rules", [("accept *",), ("accept reg_send", "deny *")])
 def test_message_size(rules: tuple[str, ...]) -> None:
-    wall = Wall(*rules, limits={"message_size": 5000})
+    channel = CoreChannel(*rules, limits={"message_size": 5000})
     fine, long = tell(b"x" * 4000), tell(b"x" * 6000)
-    assert [one for each in wall.from_peer.frames(fine, fragment=500) for one in wall.inbound(each).forward] == [fine]
-    outputs = [wall.inbound(one) for one in wall.from_peer.frames(long, fragment=500)]
+    assert [one for each in channel.from_peer.frames(fine, fragment=500) for one in channel.inbound(each).forward] == [
+        fine
+    ]
+    outputs = [channel.inbound(one) for one in channel.from_peer.frames(long, fragment=500)]
     assert any(output.closed or output.events for output in outputs)
     assert not any(output.forward for output in outputs)
 
 
 def test_open_sequences() -> None:
-    wall = Wall("accept *", limits={"open_sequences": 10})
-    frames = [wall.from_peer.frames(tell(b"x" * 300), fragment=100) for _ in range(11)]
+    channel = CoreChannel("accept *", limits={"open_sequences": 10})
+    frames = [channel.from_peer.frames(tell(b"x" * 300), fragment=100) for _ in range(11)]
     for number in range(10):
-        assert wall.inbound(frames[number][0]).closed is None
-    assert "open_sequences" in stopped(wall, frames[10][0])
+        assert channel.inbound(frames[number][0]).closed is None
+    assert "open_sequences" in stopped(channel, frames[10][0])
 
 
 def test_open_fragments() -> None:
     """The receiver allocates for each fragment that is announced."""
-    wall = Wall("accept *", limits={"open_fragments": 100})
+    channel = CoreChannel("accept *", limits={"open_fragments": 100})
     e = frame(b"\x83E" + struct.pack(">QQ", 8, 101) + b"\0" + encode(tell(1).control))
-    assert stopped(wall, e)
+    assert stopped(channel, e)
 
 
 def test_held_bytes() -> None:
-    wall = Wall("accept reg_send", "deny *", limits={"held_bytes": 10_000})
-    for frames in (wall.from_peer.frames(tell(b"x" * 9000), fragment=1000) for _ in range(3)):
+    channel = CoreChannel("accept reg_send", "deny *", limits={"held_bytes": 10_000})
+    for frames in (channel.from_peer.frames(tell(b"x" * 9000), fragment=1000) for _ in range(3)):
         for one in frames[:-1]:
-            output = wall.inbound(one)
-            assert wall.channel.pending() <= 12_000
+            output = channel.inbound(one)
+            assert channel.core.pending() <= 12_000
             if output.closed:
                 assert "held_bytes" in output.closed
                 return
@@ -108,50 +109,50 @@ def test_held_bytes() -> None:
 
 
 def test_pending_is_what_waits() -> None:
-    wall = Wall("accept *")
-    data = wall.from_peer.bytes(tell(b"x" * 5000))
-    wall.inbound(data[:3000])
-    assert 2000 <= wall.channel.pending() <= 3100
-    wall.inbound(data[3000:])
-    assert wall.channel.pending() == 0
+    channel = CoreChannel("accept *")
+    data = channel.from_peer.bytes(tell(b"x" * 5000))
+    channel.inbound(data[:3000])
+    assert 2000 <= channel.core.pending() <= 3100
+    channel.inbound(data[3000:])
+    assert channel.core.pending() == 0
 
 
 def test_term_depth() -> None:
     limit = _core.DEFAULT_LIMITS["term_depth"]
-    wall = Wall("accept *")
-    deep = wall.from_peer.bytes(tell(Raw(b"h\1" * (limit + 10) + b"j")), fragment=1 << 30)
-    assert "term_depth" in stopped(wall, deep)
-    wall = Wall("accept *", limits={"term_depth": 10})
+    channel = CoreChannel("accept *")
+    deep = channel.from_peer.bytes(tell(Raw(b"h\1" * (limit + 10) + b"j")), fragment=1 << 30)
+    assert "term_depth" in stopped(channel, deep)
+    channel = CoreChannel("accept *", limits={"term_depth": 10})
     fine = tell(Raw(b"h\1" * 8 + b"j"))
-    assert wall.inbound(fine).forward
-    assert stopped(wall, tell(Raw(b"h\1" * 11 + b"j")))
+    assert channel.inbound(fine).forward
+    assert stopped(channel, tell(Raw(b"h\1" * 11 + b"j")))
 
 
 def test_bigint_bytes() -> None:
-    wall = Wall("accept *", limits={"bigint_bytes": 100})
+    channel = CoreChannel("accept *", limits={"bigint_bytes": 100})
     fine = tell(1 << 799)
-    assert wall.inbound(fine).forward == [fine]
-    assert "bigint_bytes" in stopped(wall, tell(1 << 900))
+    assert channel.inbound(fine).forward == [fine]
+    assert "bigint_bytes" in stopped(channel, tell(1 << 900))
 
 
 # === what stays in a VM for good ===
 
 
 def test_atoms_of_accepted_messages_are_counted_once() -> None:
-    wall = Wall("accept *")
+    channel = CoreChannel("accept *")
     for style in ("otp", "inline", "new"):
-        wall.inbound(tell([Atom("one"), Atom("two")], "name"), style=style)
-    first = wall.budget.used()[0]
+        channel.inbound(tell([Atom("one"), Atom("two")], "name"), style=style)
+    first = channel.budget.used()[0]
     assert 3 <= first <= 6
-    wall.inbound(tell(Atom("three"), "name"))
-    assert wall.budget.used()[0] == first + 1
+    channel.inbound(tell(Atom("three"), "name"))
+    assert channel.budget.used()[0] == first + 1
 
 
 def test_atoms_of_refused_messages_are_not_counted() -> None:
-    wall = Wall("drop *")
+    channel = CoreChannel("drop *")
     for number in range(100):
-        wall.inbound(tell(Atom(f"refused_{number}"), f"name_{number}"))
-    assert wall.budget.used() == (0, 0, 0)
+        channel.inbound(tell(Atom(f"refused_{number}"), f"name_{number}"))
+    assert channel.budget.used() == (0, 0, 0)
 
 
 @pytest.mark.parametrize("flags", [OTP_25, NO_CACHE, PASS_THROUGH], ids=["cached", "headers", "pass-through"])
@@ -162,38 +163,38 @@ def test_new_atoms(flags: Flag, style: str) -> None:
     limit = 200
     reached = 0
     for round_ in range(5):
-        wall = Wall("accept *", flags=flags, limits={"new_atoms": limit}, budget=budget, third_nodes=["*"])
+        channel = CoreChannel("accept *", flags=flags, limits={"new_atoms": limit}, budget=budget, third_nodes=["*"])
         for number in range(100):
             unique = f"{round_}_{number}"
             term: Term = [Atom(f"a_{unique}"), Ref(Atom(f"n_{unique}@host"), 1, (1, 2, 3))]
             fragment = 40 if number % 2 else 65536
-            frames = wall.from_peer.frames(
+            frames = channel.from_peer.frames(
                 tell(term, f"name_{unique}"), style="inline" if style == "inline" else "otp", fragment=fragment
             )
-            outputs = [wall.inbound(one) for one in frames]
+            outputs = [channel.inbound(one) for one in frames]
             reached += sum(len(output.forward) for output in outputs)
             if any(output.closed for output in outputs):
                 break
             if any(output.events for output in outputs):
                 assert all("limit:new_atoms" in output.reasons for output in outputs if output.events)
-        assert len(wall.at_guard.atoms) <= limit + 10
+        assert len(channel.at_guard.atoms) <= limit + 10
     assert reached <= 70
     assert budget.used()[0] <= limit + 5
 
 
 def test_known_atoms_still_pass_when_the_budget_is_spent() -> None:
-    wall = Wall("accept *", limits={"new_atoms": 20})
+    channel = CoreChannel("accept *", limits={"new_atoms": 20})
     known = tell(Atom("known"))
-    assert wall.inbound(known).forward
+    assert channel.inbound(known).forward
     for number in range(40):
-        if wall.inbound(tell(Atom(f"new_{number}"))).closed:
+        if channel.inbound(tell(Atom(f"new_{number}"))).closed:
             return  # the other legal way to end it
-    assert wall.inbound(known).forward == [known]
+    assert channel.inbound(known).forward == [known]
 
 
 @pytest.mark.parametrize("kind", ["export", "fun"])
 def test_new_funs(kind: str) -> None:
-    wall = Wall("accept *", limits={"new_funs": 50})
+    channel = CoreChannel("accept *", limits={"new_funs": 50})
 
     def term(number: int) -> Term:
         if kind == "export":
@@ -202,17 +203,17 @@ def test_new_funs(kind: str) -> None:
 
     passed = 0
     for number in range(200):
-        output = wall.inbound(tell(term(number)))
+        output = channel.inbound(tell(term(number)))
         passed += len(output.forward)
         if output.closed:
             break
     assert 40 <= passed <= 50
-    assert wall.budget.used()[1] <= 50
+    assert channel.budget.used()[1] <= 50
 
 
 def test_the_budget_is_shared() -> None:
     budget = _core.Budget()
-    one, two = (Wall("accept *", budget=budget) for _ in range(2))
+    one, two = (CoreChannel("accept *", budget=budget) for _ in range(2))
     one.inbound(tell(Atom("an_atom"), "name"))
     used = budget.used()
     two.inbound(tell(Atom("an_atom"), "name"))
@@ -223,24 +224,24 @@ def test_the_budget_is_shared() -> None:
 
 
 def test_a_flood_of_monitors_is_bounded() -> None:
-    wall = Wall("accept *", limits={"tracked": 100})
+    channel = CoreChannel("accept *", limits={"tracked": 100})
     for number in range(300):
-        wall.inbound(message(Op.MONITOR_P, P.pid(), Atom("server"), P.ref(number)))
-        wall.inbound(message(Op.LINK, P.pid(number), G.pid()))
-    assert wall.channel.pending() == 0
+        channel.inbound(message(Op.MONITOR_P, P.pid(), Atom("server"), P.ref(number)))
+        channel.inbound(message(Op.LINK, P.pid(number), G.pid()))
+    assert channel.core.pending() == 0
 
 
 def test_events_are_folded() -> None:
-    wall = Wall("drop *")
-    wall.inbound(tell(1, "warm_up"))
-    events = [event for _ in range(1000) for event in wall.inbound(tell(1, "flood")).events]
+    channel = CoreChannel("drop *")
+    channel.inbound(tell(1, "warm_up"))
+    events = [event for _ in range(1000) for event in channel.inbound(tell(1, "flood")).events]
     assert len(events) <= 100
     told = len(events) + sum(event[6] for event in events)
-    assert told + wall.channel.folded() == 1000
-    assert wall.channel.folded() == 0
-    wall.now += 10
-    assert len(wall.inbound(tell(1, "flood")).events) == 1
-    assert wall.counts() == {("inbound", "reg_send", "drop"): 1002}
+    assert told + channel.core.folded() == 1000
+    assert channel.core.folded() == 0
+    channel.now += 10
+    assert len(channel.inbound(tell(1, "flood")).events) == 1
+    assert channel.counts() == {("inbound", "reg_send", "drop"): 1002}
 
 
 # === garbage ===
@@ -296,9 +297,9 @@ def test_damaged_traffic(seed: int) -> None:
     choose = random.Random(seed)
     flags = (OTP_25, NO_CACHE, PASS_THROUGH)[seed % 3]
     texts = RULES["all but" if seed % 2 else "allowed one by one"]
-    mixture = Mixture(Wall(*texts, flags=flags), seed)
+    mixture = Mixture(CoreChannel(*texts, flags=flags), seed)
     mixture.run(40)
-    wall = Wall(*texts, flags=flags)
+    channel = CoreChannel(*texts, flags=flags)
     for inbound, data in mixture.given:
         damaged = bytearray(data)
         if choose.random() < 0.05:
@@ -310,7 +311,7 @@ def test_damaged_traffic(seed: int) -> None:
                     del damaged[at : at + choose.randrange(1, 5)]
                 case _:
                     damaged[at:at] = damaged[at : at + choose.randrange(40)]
-        output = (wall.inbound if inbound else wall.outbound)(bytes(damaged))
+        output = (channel.inbound if inbound else channel.outbound)(bytes(damaged))
         if output.closed:
             break
 
@@ -333,64 +334,64 @@ HARD: dict[str, Term] = {
 @pytest.mark.parametrize("name", HARD)
 @pytest.mark.parametrize("rules", [("accept *",), ("accept reg_send", "deny *"), ("deny *",)])
 def test_hard_terms_take_no_time(name: str, rules: tuple[str, ...]) -> None:
-    wall = Wall(*rules, flags=NO_CACHE)
-    data = wall.from_peer.bytes(tell(HARD[name]), fragment=1 << 30)
+    channel = CoreChannel(*rules, flags=NO_CACHE)
+    data = channel.from_peer.bytes(tell(HARD[name]), fragment=1 << 30)
     started = time.perf_counter()
-    wall.channel.receive(True, data, 0.0)
+    channel.core.receive(True, data, 0.0)
     assert time.perf_counter() - started < 1.0
-    wall = Wall(*rules, flags=NO_CACHE)
+    channel = CoreChannel(*rules, flags=NO_CACHE)
     started = time.perf_counter()
-    for one in wall.from_peer.frames(tell(HARD[name]), fragment=50):
-        if wall.channel.receive(True, one, 0.0)[3]:
+    for one in channel.from_peer.frames(tell(HARD[name]), fragment=50):
+        if channel.core.receive(True, one, 0.0)[3]:
             break
     assert time.perf_counter() - started < 5.0
 
 
 def test_one_byte_at_a_time_takes_no_time() -> None:
     data = plain(tell(1).control, b"x" * 300_000)
-    wall = Wall("accept *")
+    channel = CoreChannel("accept *")
     started = time.perf_counter()
     for position in range(0, len(data), 10):
-        wall.channel.receive(True, data[position : position + 10], 0.0)
+        channel.core.receive(True, data[position : position + 10], 0.0)
     assert time.perf_counter() - started < 2.0
-    assert wall.counts() == {("inbound", "reg_send", "accept"): 1}
+    assert channel.counts() == {("inbound", "reg_send", "accept"): 1}
 
 
 def test_many_empty_fragments() -> None:
-    wall = Wall("accept reg_send", "deny *")
+    channel = CoreChannel("accept reg_send", "deny *")
     control = encode((6, P.pid(), EMPTY, Atom("server")))
     data = frame(b"\x83E" + struct.pack(">QQ", 8, 60_000) + b"\0" + control)
     data += b"".join(frame(b"\x83F" + struct.pack(">QQ", 8, left)) for left in range(59_999, 1, -1))
     data += frame(b"\x83F" + struct.pack(">QQ", 8, 1) + b"j")
     started = time.perf_counter()
-    forward = wall.channel.receive(True, data, 0.0)[0]
+    forward = channel.core.receive(True, data, 0.0)[0]
     assert time.perf_counter() - started < 1.0
     assert len(forward) <= 120_000
-    assert wall.channel.pending() == 0
-    assert T.name not in wall.at_guard.atoms
+    assert channel.core.pending() == 0
+    assert T.name not in channel.at_guard.atoms
 
 
 # === other limits on an open channel ===
 
 
 def test_other_limits_hold_from_the_next_command_on() -> None:
-    wall = Wall("accept *", limits={"new_atoms": 6})
-    assert wall.inbound(tell([Atom(f"a{n}") for n in range(3)])).forward
-    assert wall.inbound(tell(Atom("b"))).reasons == ["limit:new_atoms"]
-    wall.channel.set_limits({"new_atoms": 7})
-    assert wall.inbound(tell(Atom("b"))).forward
-    wall.channel.set_limits({"new_atoms": 7, "term_depth": 2}, close_on_limit=True)
-    assert wall.inbound(tell([[1]])).forward
-    assert wall.inbound(tell(Atom("c"))).closed == "the limit new_atoms is exceeded"
+    channel = CoreChannel("accept *", limits={"new_atoms": 6})
+    assert channel.inbound(tell([Atom(f"a{n}") for n in range(3)])).forward
+    assert channel.inbound(tell(Atom("b"))).reasons == ["limit:new_atoms"]
+    channel.core.set_limits({"new_atoms": 7})
+    assert channel.inbound(tell(Atom("b"))).forward
+    channel.core.set_limits({"new_atoms": 7, "term_depth": 2}, close_on_limit=True)
+    assert channel.inbound(tell([[1]])).forward
+    assert channel.inbound(tell(Atom("c"))).closed == "the limit new_atoms is exceeded"
     with pytest.raises(ValueError, match="unknown limit: speed"):
-        wall.channel.set_limits({"speed": 1})
+        channel.core.set_limits({"speed": 1})
 
 
 def test_other_limits_of_tracking() -> None:
-    wall = Wall("accept link", "deny *")
-    link = [message(Op.LINK, Wall.peer.pid(n), Wall.guard.pid()) for n in range(5)]
-    assert wall.inbound(*link[:3]).forward == link[:3]
-    wall.channel.set_limits({"tracked": 3})
-    assert wall.inbound(link[3]).reasons == ["limit:tracked"]
-    wall.channel.set_limits(None)
-    assert wall.inbound(link[4]).forward == [link[4]]
+    channel = CoreChannel("accept link", "deny *")
+    link = [message(Op.LINK, CoreChannel.peer.pid(n), CoreChannel.guard.pid()) for n in range(5)]
+    assert channel.inbound(*link[:3]).forward == link[:3]
+    channel.core.set_limits({"tracked": 3})
+    assert channel.inbound(link[3]).reasons == ["limit:tracked"]
+    channel.core.set_limits(None)
+    assert channel.inbound(link[4]).forward == [link[4]]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.wire.dist import NO_CACHE, OTP_25, PASS_THROUGH, otp_slot
-from tests.wire.etf import Atom
+from tests.support.core_channel import CoreChannel
+from tests.support.dist import NO_CACHE, OTP_25, PASS_THROUGH, otp_slot
+from tests.support.etf import Atom
 from tests.wire.mixture import RULES, Mixture
-from tests.wire.wall import Wall
 
 
 def crowded(atom: Atom) -> int:
@@ -21,8 +21,8 @@ def crowded(atom: Atom) -> int:
 @pytest.mark.parametrize("slot", [otp_slot, crowded])
 @pytest.mark.parametrize("rules", RULES)
 def test_ten_thousand_messages(rules: str, slot: Callable[[Atom], int]) -> None:
-    wall = Wall(*RULES[rules], flags=OTP_25, slot=slot)
-    mixture = Mixture(wall, seed=1)
+    channel = CoreChannel(*RULES[rules], flags=OTP_25, slot=slot)
+    mixture = Mixture(channel, seed=1)
     mixture.run(10_000)
     mixture.check()
     assert len(mixture.peer.refused_atoms) > 2000
@@ -32,6 +32,6 @@ def test_ten_thousand_messages(rules: str, slot: Callable[[Atom], int]) -> None:
 @pytest.mark.parametrize("flags", [OTP_25, NO_CACHE, PASS_THROUGH], ids=["cached", "headers", "pass-through"])
 def test_many_short_mixtures(flags: int, seed: int) -> None:
     rules = RULES["all but" if seed % 2 else "allowed one by one"]
-    mixture = Mixture(Wall(*rules, flags=flags, slot=crowded), seed)
+    mixture = Mixture(CoreChannel(*rules, flags=flags, slot=crowded), seed)
     mixture.run(150)
     mixture.check()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.wire.dist import EMPTY, Message, Op, message
-from tests.wire.etf import Atom, Pid, Ref, Term, alias
+from tests.support.core_channel import CoreChannel
+from tests.support.dist import EMPTY, Message, Op, message
+from tests.support.etf import Atom, Pid, Ref, Term, alias
 from tests.wire.test_tracking import passes, refused
-from tests.wire.wall import Wall
 
-P, G = Wall.peer, Wall.guard
+P, G = CoreChannel.peer, CoreChannel.guard
 SERVER, REX = Atom("server"), Atom("rex")
 KNOWN, OTHER = G.pid(52), G.pid(53)
 CALL = "$gen_call"
@@ -26,38 +26,38 @@ def call(tag: Term, to: Atom | Pid = SERVER) -> Message:
     return send(to, payload)
 
 
-def answers(wall: Wall, tag: Term, by: Pid = KNOWN, alias_: Ref | None = None) -> None:
+def answers(channel: CoreChannel, tag: Term, by: Pid = KNOWN, alias_: Ref | None = None) -> None:
     sent = message(Op.SEND_SENDER, by, P.pid(), payload=(tag, 7))
     if alias_:
         sent = message(Op.ALIAS_SEND, by, alias_, payload=(tag, 7))
-    assert wall.outbound(sent).forward == [sent]
+    assert channel.outbound(sent).forward == [sent]
 
 
-def learned(*texts: str) -> Wall:
+def learned(*texts: str) -> CoreChannel:
     """A wall under these rules that knows ``KNOWN`` as ``server``."""
-    wall = Wall("accept reg_send server", "deny *")
-    passes(wall, call(P.ref()))
-    answers(wall, P.ref())
-    wall.set_rules(*texts)
-    return wall
+    channel = CoreChannel("accept reg_send server", "deny *")
+    passes(channel, call(P.ref()))
+    answers(channel, P.ref())
+    channel.set_rules(*texts)
+    return channel
 
 
-def expose(wall: Wall, *pids: Pid) -> None:
-    wall.outbound(message(Op.SEND_SENDER, G.pid(1), P.pid(), payload=list(pids)))
+def expose(channel: CoreChannel, *pids: Pid) -> None:
+    channel.outbound(message(Op.SEND_SENDER, G.pid(1), P.pid(), payload=list(pids)))
 
 
 @pytest.mark.parametrize("in_alias", [True, False])
 def test_learned_from_an_answer(in_alias: bool) -> None:
-    wall = Wall("accept reg_send server", "accept send", "deny *")
+    channel = CoreChannel("accept reg_send server", "accept send", "deny *")
     tag = alias(P.alias())
-    passes(wall, call(tag))
-    passes(wall, send(KNOWN))
-    answers(wall, tag, alias_=P.alias() if in_alias else None)
-    passes(wall, send(KNOWN))
-    wall.set_rules("accept send", "deny *")
-    output = wall.inbound(send(KNOWN))
+    passes(channel, call(tag))
+    passes(channel, send(KNOWN))
+    answers(channel, tag, alias_=P.alias() if in_alias else None)
+    passes(channel, send(KNOWN))
+    channel.set_rules("accept send", "deny *")
+    output = channel.inbound(send(KNOWN))
     assert output.events == [("inbound", "send", "server <0.52.0>", "deny", 1, "rule", 0)]
-    passes(wall, send(OTHER))
+    passes(channel, send(OTHER))
 
 
 def test_learned_from_rex() -> None:
@@ -65,32 +65,32 @@ def test_learned_from_rex() -> None:
         (Atom("features_request"), (Atom("features_reply"), G.name, [])),
         ((Atom("call"), Atom("m"), Atom("f"), [], P.pid()), (REX, 1)),
     ):
-        wall = Wall("accept reg_send rex", "accept otp_internal", "accept send", "deny *")
-        passes(wall, message(Op.REG_SEND, P.pid(), EMPTY, REX, payload=(P.pid(), request)))
+        channel = CoreChannel("accept reg_send rex", "accept otp_internal", "accept send", "deny *")
+        passes(channel, message(Op.REG_SEND, P.pid(), EMPTY, REX, payload=(P.pid(), request)))
         sent = message(Op.SEND_SENDER, KNOWN, P.pid(), payload=answer)
-        assert wall.outbound(sent).forward == [sent]
-        wall.set_rules("drop reg_send rex", "accept send", "deny *")
-        assert wall.inbound(send(KNOWN)).events[0][2:5] == ("rex <0.52.0>", "drop", 0)
+        assert channel.outbound(sent).forward == [sent]
+        channel.set_rules("drop reg_send rex", "accept send", "deny *")
+        assert channel.inbound(send(KNOWN)).events[0][2:5] == ("rex <0.52.0>", "drop", 0)
 
 
 def test_learned_from_what_rex_asks() -> None:
-    wall = Wall("accept send", "deny *")
-    wall.outbound(message(Op.REG_SEND, KNOWN, EMPTY, REX, payload=(KNOWN, Atom("features_request"))))
-    wall.outbound(message(Op.REG_SEND, OTHER, EMPTY, REX, payload=(G.pid(3), Atom("features_request"))))
-    refused(wall, send(KNOWN))
-    passes(wall, send(OTHER))
-    passes(wall, send(G.pid(3)))
+    channel = CoreChannel("accept send", "deny *")
+    channel.outbound(message(Op.REG_SEND, KNOWN, EMPTY, REX, payload=(KNOWN, Atom("features_request"))))
+    channel.outbound(message(Op.REG_SEND, OTHER, EMPTY, REX, payload=(G.pid(3), Atom("features_request"))))
+    refused(channel, send(KNOWN))
+    passes(channel, send(OTHER))
+    passes(channel, send(G.pid(3)))
 
 
 def test_init() -> None:
     stop = (Atom("stop"), Atom("stop"))
-    wall = Wall("accept send", "deny *")
-    assert wall.inbound(send(G.pid(0), 1)).events[0][2] == "init <0.0.0>"
-    wall.set_rules("accept send", "accept reg_send init", "deny *")
-    assert wall.inbound(send(G.pid(0), stop)).reasons == ["otp_internal"]
-    passes(wall, send(OTHER, stop))
-    wall.set_rules("accept send", "accept reg_send init", "accept otp_internal init", "deny *")
-    passes(wall, send(G.pid(0), stop))
+    channel = CoreChannel("accept send", "deny *")
+    assert channel.inbound(send(G.pid(0), 1)).events[0][2] == "init <0.0.0>"
+    channel.set_rules("accept send", "accept reg_send init", "deny *")
+    assert channel.inbound(send(G.pid(0), stop)).reasons == ["otp_internal"]
+    passes(channel, send(OTHER, stop))
+    channel.set_rules("accept send", "accept reg_send init", "accept otp_internal init", "deny *")
+    passes(channel, send(G.pid(0), stop))
 
 
 @pytest.mark.parametrize(
@@ -119,14 +119,14 @@ def test_init() -> None:
     ],
 )
 def test_send(rules: tuple[str, ...], accepted: bool) -> None:
-    wall = learned(*rules)
-    expose(wall, KNOWN)
-    (passes if accepted else refused)(wall, send(KNOWN))
+    channel = learned(*rules)
+    expose(channel, KNOWN)
+    (passes if accepted else refused)(channel, send(KNOWN))
     # The same in fragments, which are held where the name's rule wants to see the message.
-    wall = learned(*rules)
-    expose(wall, KNOWN)
+    channel = learned(*rules)
+    expose(channel, KNOWN)
     long = send(KNOWN, 1) if "when" in " ".join(rules) else send(KNOWN, b"x" * 500)
-    outputs = [wall.inbound(one) for one in wall.from_peer.frames(long, fragment=80)]
+    outputs = [channel.inbound(one) for one in channel.from_peer.frames(long, fragment=80)]
     got = [one for output in outputs for one in output.forward]
     assert (long in got) == accepted
     assert not any(output.closed for output in outputs)
@@ -157,9 +157,9 @@ def test_monitor_by_the_rule_for_monitors() -> None:
 
 
 def test_answers_are_not_judged_by_the_name() -> None:
-    wall = learned("deny reg_send server", "deny *")
-    wall.outbound(message(Op.SEND_SENDER, KNOWN, P.pid(), payload=(Atom(CALL), (KNOWN, G.ref()), 1)))
-    passes(wall, send(KNOWN, (G.ref(), 1)))
+    channel = learned("deny reg_send server", "deny *")
+    channel.outbound(message(Op.SEND_SENDER, KNOWN, P.pid(), payload=(Atom(CALL), (KNOWN, G.ref()), 1)))
+    passes(channel, send(KNOWN, (G.ref(), 1)))
 
 
 def test_forgotten() -> None:
@@ -169,38 +169,38 @@ def test_forgotten() -> None:
         "by exit": message(Op.PAYLOAD_EXIT, KNOWN, P.pid(), payload=1),
     }
     for sent in ends.values():
-        wall = learned("accept send", "deny *")
-        refused(wall, send(KNOWN))
-        wall.outbound(sent)
-        passes(wall, send(KNOWN))
+        channel = learned("accept send", "deny *")
+        refused(channel, send(KNOWN))
+        channel.outbound(sent)
+        passes(channel, send(KNOWN))
 
 
 def test_the_peer_cannot_mislead() -> None:
     # One tag for two questions: an answer says nothing about who the answerer is.
-    wall = Wall("accept reg_send", "accept send", "deny *")
-    passes(wall, call(P.ref(), OTHER))
-    passes(wall, call(P.ref(), SERVER))
-    answers(wall, P.ref(), OTHER)
-    wall.set_rules("deny reg_send server", "accept send", "deny *")
-    passes(wall, send(OTHER))
+    channel = CoreChannel("accept reg_send", "accept send", "deny *")
+    passes(channel, call(P.ref(), OTHER))
+    passes(channel, call(P.ref(), SERVER))
+    answers(channel, P.ref(), OTHER)
+    channel.set_rules("deny reg_send server", "accept send", "deny *")
+    passes(channel, send(OTHER))
     # What is known stays known, also where the process answers for another name.
-    wall = learned("accept reg_send public", "accept send to exposed", "deny *")
-    passes(wall, call(P.ref(2), Atom("public")))
-    answers(wall, P.ref(2))
-    expose(wall, KNOWN)
-    wall.set_rules("deny reg_send server", "accept reg_send public", "accept send to exposed", "deny *")
-    refused(wall, send(KNOWN))
+    channel = learned("accept reg_send public", "accept send to exposed", "deny *")
+    passes(channel, call(P.ref(2), Atom("public")))
+    answers(channel, P.ref(2))
+    expose(channel, KNOWN)
+    channel.set_rules("deny reg_send server", "accept reg_send public", "accept send to exposed", "deny *")
+    refused(channel, send(KNOWN))
     # Nor does the peer's own answer, or a refused question, teach anything.
-    wall = Wall("accept send", "deny *")
-    refused(wall, call(P.ref(), SERVER))
-    answers(wall, P.ref(), OTHER)
-    passes(wall, send(OTHER))
+    channel = CoreChannel("accept send", "deny *")
+    refused(channel, call(P.ref(), SERVER))
+    answers(channel, P.ref(), OTHER)
+    passes(channel, send(OTHER))
 
 
 def test_many_names() -> None:
-    wall = Wall("accept reg_send", "deny *", limits={"tracked": 20})
+    channel = CoreChannel("accept reg_send", "deny *", limits={"tracked": 20})
     for n in range(1000):
-        passes(wall, call(P.ref(n), Atom(f"server_{n % 30}")))
-        answers(wall, P.ref(n), G.pid(100 + n))
-    wall.set_rules("accept send", "deny *")
-    refused(wall, send(G.pid(1090)))
+        passes(channel, call(P.ref(n), Atom(f"server_{n % 30}")))
+        answers(channel, P.ref(n), G.pid(100 + n))
+    channel.set_rules("accept send", "deny *")
+    refused(channel, send(G.pid(1090)))

@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import pytest
 
-from tests.wire.dist import EMPTY, OTP_28, Alt, Message, Op, message
-from tests.wire.etf import Atom, Export, Term, alias
+from tests.support.core_channel import CoreChannel
+from tests.support.dist import EMPTY, OTP_28, Alt, Message, Op, message
+from tests.support.etf import Atom, Export, Term, alias
 from tests.wire.test_tracking import TAGS, passes
-from tests.wire.wall import Wall
 
-P, G, T = Wall.peer, Wall.guard, Wall.third
+P, G, T = CoreChannel.peer, CoreChannel.guard, CoreChannel.third
 SERVER, REX = Atom("server"), Atom("rex")
 MFA = (Atom("m"), Atom("f"), 1)
 NOPROC, NOT_ALLOWED = Atom("noproc"), Atom("not_allowed")
 
 
-def wall(*out: str) -> Wall:
+def channel(*out: str) -> CoreChannel:
     """The peer may do all, the guarded node what ``out`` says."""
-    return Wall("accept *", out=out, flags=OTP_28, release=28)
+    return CoreChannel("accept *", out=out, flags=OTP_28, release=28)
 
 
-def goes(wall: Wall, sent: Message) -> None:
-    output = wall.outbound(sent)
+def goes(channel: CoreChannel, sent: Message) -> None:
+    output = channel.outbound(sent)
     assert output.forward == [sent], output
     assert not output.events
 
 
-def stays(wall: Wall, sent: Message) -> None:
-    output = wall.outbound(sent)
+def stays(channel: CoreChannel, sent: Message) -> None:
+    output = channel.outbound(sent)
     assert not output.forward, output
     assert not output.closed
     assert output.events
 
 
-def once(wall: Wall, sent: Message) -> None:
-    goes(wall, sent)
-    stays(wall, sent)
+def once(channel: CoreChannel, sent: Message) -> None:
+    goes(channel, sent)
+    stays(channel, sent)
 
 
 def call(tag: Term, by: Term = None, to: Atom = SERVER) -> Message:
@@ -53,7 +53,7 @@ PEER_TAGS: dict[str, Term] = {
 
 @pytest.mark.parametrize("tag", PEER_TAGS)
 def test_answers_to_calls(tag: str) -> None:
-    one = wall("deny *")
+    one = channel("deny *")
     answer = message(Op.SEND_SENDER, G.pid(), P.pid(), payload=(PEER_TAGS[tag], 7))
     stays(one, answer)
     passes(one, call(PEER_TAGS[tag]))
@@ -63,14 +63,14 @@ def test_answers_to_calls(tag: str) -> None:
 
 def test_answers_to_an_alias() -> None:
     for op in (Op.ALIAS_SEND, Op.ALTACT_SIG_SEND):
-        one = wall("deny *")
+        one = channel("deny *")
         passes(one, call(alias(P.alias())))
         flags = (int(Alt.ALIAS),) if op is Op.ALTACT_SIG_SEND else ()
         once(one, message(op, *flags, G.pid(), P.alias(), payload=(alias(P.alias()), 7)))
 
 
 def test_answers_to_what_was_asked_before_there_were_rules() -> None:
-    one = Wall("accept *")
+    one = CoreChannel("accept *")
     passes(one, call(P.ref()))
     passes(one, message(Op.SPAWN_REQUEST, P.ref(2), P.pid(), P.pid(), MFA, [Atom("monitor")], payload=[1]))
     passes(one, message(Op.MONITOR_P, P.pid(), SERVER, P.ref(3)))
@@ -82,7 +82,7 @@ def test_answers_to_what_was_asked_before_there_were_rules() -> None:
 
 
 def test_a_refused_question_needs_no_answer() -> None:
-    one = Wall("deny *", out=["deny *"])
+    one = CoreChannel("deny *", out=["deny *"])
     one.inbound(call(P.ref()))
     one.inbound(message(Op.SPAWN_REQUEST, P.ref(2), P.pid(), P.pid(), MFA, [], payload=[1]))
     stays(one, message(Op.SEND_SENDER, G.pid(), P.pid(), payload=(P.ref(), 7)))
@@ -90,7 +90,7 @@ def test_a_refused_question_needs_no_answer() -> None:
 
 
 def test_answers_of_rex() -> None:
-    one = wall("deny *")
+    one = channel("deny *")
     answer = message(Op.SEND_SENDER, G.pid(), P.pid(), payload=(Atom("features_reply"), G.name, []))
     stays(one, answer)
     passes(one, message(Op.REG_SEND, P.pid(), EMPTY, REX, payload=(P.pid(), Atom("features_request"))))
@@ -98,7 +98,7 @@ def test_answers_of_rex() -> None:
 
 
 def test_links() -> None:
-    one = wall("deny *")
+    one = channel("deny *")
     passes(one, message(Op.LINK, P.pid(), G.pid()))
     stays(one, message(Op.PAYLOAD_EXIT, G.pid(2), P.pid(), payload=NOPROC))
     passes(one, message(Op.UNLINK_ID, 3, P.pid(), G.pid()))
@@ -109,7 +109,7 @@ def test_links() -> None:
 
 
 def test_endings_of_what_was_accepted() -> None:
-    one = wall("accept monitor", "accept link", "deny *")
+    one = channel("accept monitor", "accept link", "deny *")
     monitor = message(Op.MONITOR_P, G.pid(), SERVER, G.ref())
     demonitor = message(Op.DEMONITOR_P, G.pid(), SERVER, G.ref())
     stays(one, demonitor)
@@ -124,7 +124,7 @@ def test_endings_of_what_was_accepted() -> None:
 
 
 def test_what_a_refused_process_is_told() -> None:
-    one = wall("deny *")
+    one = channel("deny *")
     request = message(Op.SPAWN_REQUEST, G.ref(), G.pid(), G.pid(), MFA, [Atom("monitor")], payload=[1])
     assert one.outbound(request).back == [message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, NOT_ALLOWED)]
     monitor = message(Op.MONITOR_P, G.pid(), SERVER, G.ref())
@@ -141,7 +141,7 @@ def test_what_a_refused_process_is_told() -> None:
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_a_refused_call_fails_at_once(tag: str) -> None:
-    one = wall("accept monitor", "deny *")
+    one = channel("accept monitor", "deny *")
     ref = G.ref() if tag == "reference" else G.alias(6) if "beside" in tag else G.alias()
     goes(one, message(Op.MONITOR_P, G.pid(), SERVER, ref))
     payload = (Atom("$gen_call"), (G.pid(), TAGS[tag]), 1)
@@ -157,13 +157,13 @@ def test_a_refused_call_fails_at_once(tag: str) -> None:
 
 def test_a_refused_answer_fails_its_asker() -> None:
     """The peer's call came with a monitor; the answer is refused by a rule on messages that make OTP run code."""
-    one = wall("accept send", "deny *")
+    one = channel("accept send", "deny *")
     goes(one, message(Op.SEND_SENDER, G.pid(), P.pid(), payload=1))
     stays(one, message(Op.SEND_SENDER, G.pid(), P.pid(), payload=(Atom("system"), (G.pid(), G.ref()), Atom("suspend"))))
 
 
 def test_rules() -> None:
-    one = wall("accept reg_send ok*", "accept spawn_request m:_/_", "deny reg_send", "accept send to exposed")
+    one = channel("accept reg_send ok*", "accept spawn_request m:_/_", "deny reg_send", "accept send to exposed")
     goes(one, message(Op.REG_SEND, G.pid(), EMPTY, Atom("ok_1"), payload=1))
     stays(one, message(Op.REG_SEND, G.pid(), EMPTY, SERVER, payload=1))
     goes(one, message(Op.SPAWN_REQUEST, G.ref(), G.pid(), G.pid(), MFA, [], payload=[1]))
@@ -172,7 +172,7 @@ def test_rules() -> None:
 
 
 def test_patterns_and_names() -> None:
-    one = wall("accept reg_send server when 0200", "accept send", "deny *")
+    one = channel("accept reg_send server when 0200", "accept send", "deny *")
     goes(one, message(Op.REG_SEND, G.pid(), EMPTY, SERVER, payload=5))
     stays(one, message(Op.REG_SEND, G.pid(), EMPTY, SERVER, payload=SERVER))
     goes(one, message(Op.SEND_SENDER, G.pid(), P.pid(50), payload=SERVER))
@@ -186,13 +186,13 @@ def test_patterns_and_names() -> None:
 
 def test_what_the_guarded_node_is_trusted_with() -> None:
     """Where its pids come from, and what it leaves behind in the peer, is not looked at."""
-    one = wall("accept reg_send", "deny *")
+    one = channel("accept reg_send", "deny *")
     goes(one, message(Op.REG_SEND, T.pid(), EMPTY, SERVER, payload=[T.pid(), Export(SERVER, SERVER, 1)]))
 
 
 @pytest.mark.parametrize("out", [("deny reg_send no", "accept *"), ("accept reg_send yes", "deny *")])
 def test_fragments(out: tuple[str, ...]) -> None:
-    one = wall(*out)
+    one = channel(*out)
     yes = message(Op.REG_SEND, G.pid(1), EMPTY, Atom("yes"), payload=[b"x" * 500, Atom("shared"), P.pid()])
     no = message(Op.REG_SEND, G.pid(2), EMPTY, Atom("no"), payload=[b"x" * 500, Atom("shared"), P.pid()])
     frames = [f for pair in zip(*(one.from_guard.frames(m, fragment=90) for m in (no, yes)), strict=True) for f in pair]
@@ -200,10 +200,10 @@ def test_fragments(out: tuple[str, ...]) -> None:
     # The peer's cache is short of what the refused one brought.
     again = message(Op.REG_SEND, G.pid(1), EMPTY, Atom("yes"), payload=[Atom("shared"), Atom("no")])
     goes(one, again)
-    assert one.channel.pending() == 0
+    assert one.core.pending() == 0
 
 
 def test_without_rules_all_passes() -> None:
-    one = Wall("deny *")
+    one = CoreChannel("deny *")
     for sent in (call(G.ref(), G.pid()), message(Op.EXIT2, G.pid(), P.pid(), NOPROC)):
         assert one.outbound(sent).forward == [sent]

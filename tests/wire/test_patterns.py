@@ -12,12 +12,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distwall import _core
-from tests.wire import pattern as model
-from tests.wire.etf import As, Atom, BitBinary, Export, Fun, Improper, Map, Raw, Record, Term, alias, encode
-from tests.wire.pattern import Any, Erlang, GuardPid, GuardRef, Is, Keys, Lit, Pattern, Seq, Starts, Var, compiled
-from tests.wire.wall import GUARD, PEER, Wall
+from tests.support import pattern as model
+from tests.support.core_channel import GUARD, PEER, CoreChannel
+from tests.support.etf import As, Atom, BitBinary, Export, Fun, Improper, Map, Raw, Record, Term, alias, encode
+from tests.support.pattern import (
+    Any,
+    ErlangClause,
+    GuardPid,
+    GuardRef,
+    Is,
+    Keys,
+    Lit,
+    Pattern,
+    Seq,
+    Starts,
+    Var,
+    compiled,
+)
 
-P, G, T = Wall.peer, Wall.guard, Wall.third
+P, G, T = CoreChannel.peer, CoreChannel.guard, CoreChannel.third
 A, B = Atom("a"), Atom("b")
 FUN = Fun(Atom("m"), 1, bytes(16), 3, 3, 99, P.pid(), (1, A))
 
@@ -199,7 +212,7 @@ def erlang(cases: list[tuple[Pattern, Term]]) -> list[bool]:
     lines = []
     for pattern, term in cases:
         data = ",".join(map(str, b"\x83" + encode(term)))
-        lines.append(f"case binary_to_term(<<{data}>>) of {Erlang(pattern).clause} -> true; _ -> false end.")
+        lines.append(f"case binary_to_term(<<{data}>>) of {ErlangClause(pattern).clause} -> true; _ -> false end.")
     text = "".join(line + "\n" for line in lines)
     run = subprocess.run(
         ["erl", "-noshell", "+fnu", "-eval", f"io:setopts([{{encoding, unicode}}]), {PROGRAM}"],

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.wire.dist import EMPTY, NO_CACHE, OTP_25, PASS_THROUGH, Flag, Message, Op, message
-from tests.wire.etf import Atom, Export, Fun, Improper, Map, Pid, Port, Record, Ref, Term
+from tests.support.core_channel import CoreChannel, Output
+from tests.support.dist import EMPTY, NO_CACHE, OTP_25, PASS_THROUGH, Flag, Message, Op, message
+from tests.support.etf import Atom, Export, Fun, Improper, Map, Pid, Port, Record, Ref, Term
 from tests.wire.expect import tell
-from tests.wire.wall import Output, Wall
 
-P, G, T = Wall.peer, Wall.guard, Wall.third
+P, G, T = CoreChannel.peer, CoreChannel.guard, CoreChannel.third
 A = Atom
 
 FUN = Fun(A("m"), 1, bytes(16), 1, 1, 1, P.pid())
@@ -38,8 +38,8 @@ SHAPES: dict[str, tuple[tuple[str, ...], Flag, int]] = {
 }
 
 
-def through(wall: Wall, sent: Message, fragment: int) -> list[Output]:
-    return [wall.inbound(one) for one in wall.from_peer.frames(sent, fragment=fragment)]
+def through(channel: CoreChannel, sent: Message, fragment: int) -> list[Output]:
+    return [channel.inbound(one) for one in channel.from_peer.frames(sent, fragment=fragment)]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -47,30 +47,30 @@ def through(wall: Wall, sent: Message, fragment: int) -> list[Output]:
 def test_third_nodes(name: str, shape: str) -> None:
     rules, flags, fragment = SHAPES[shape]
     sent = tell([bytes(100), CARRIED[name]])
-    outputs = through(Wall(*rules, flags=flags, funs=True), sent, fragment)
+    outputs = through(CoreChannel(*rules, flags=flags, funs=True), sent, fragment)
     assert not any(output.forward for output in outputs)
     assert [reason for output in outputs for reason in output.reasons] == ["third_node"]
-    wall = Wall(*rules, flags=flags, funs=True, third_nodes=["*"])
-    assert [one for output in through(wall, sent, fragment) for one in output.forward] == [sent]
+    channel = CoreChannel(*rules, flags=flags, funs=True, third_nodes=["*"])
+    assert [one for output in through(channel, sent, fragment) for one in output.forward] == [sent]
 
 
 @pytest.mark.parametrize("name", CARRIED)
 def test_third_nodes_in_fragments_under_accept_all(name: str) -> None:
     """Nothing is held there, so what has begun to go out can only end with the channel."""
-    outputs = through(Wall("accept *", funs=True), tell([bytes(300), CARRIED[name]]), 100)
+    outputs = through(CoreChannel("accept *", funs=True), tell([bytes(300), CARRIED[name]]), 100)
     assert not any(output.forward for output in outputs)
     assert any(output.events or output.closed for output in outputs)
 
 
 def test_third_nodes_by_name() -> None:
     for glob, passes in (("baz@*", True), (T.name, True), ("*", True), ("baz", False), ("foo@*", False), ("", False)):
-        output = Wall("accept *", third_nodes=[glob]).inbound(tell(T.pid()))
+        output = CoreChannel("accept *", third_nodes=[glob]).inbound(tell(T.pid()))
         assert bool(output.forward) == passes
 
 
 def test_both_nodes_may_always_be_named() -> None:
     for term in (P.pid(), G.pid(), P.alias(), G.alias(), P.port(), Pid(P.name, 1, 0, 99), Pid(G.name, 1, 0, 99)):
-        assert Wall("accept *").inbound(tell(term)).forward
+        assert CoreChannel("accept *").inbound(tell(term)).forward
 
 
 def test_third_nodes_in_exit_reasons_and_arguments() -> None:
@@ -80,7 +80,7 @@ def test_third_nodes_in_exit_reasons_and_arguments() -> None:
         message(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(), (A("m"), A("f"), 1), [], payload=[T.pid()]),
         message(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(), (A("m"), A("f"), 1), [T.pid()], payload=[1]),
     ):
-        output = Wall("accept *").inbound(sent)
+        output = CoreChannel("accept *").inbound(sent)
         assert (output.forward, output.reasons) == ([], ["third_node"])
 
 
@@ -94,7 +94,7 @@ def test_funs(term: Term, shape: str) -> None:
     sent = tell([bytes(100), term])
 
     def passes(funs: bool | None) -> bool:
-        outputs = through(Wall(*rules, flags=flags, funs=funs), sent, fragment)
+        outputs = through(CoreChannel(*rules, flags=flags, funs=funs), sent, fragment)
         reasons = [reason for output in outputs for reason in output.reasons]
         forward = [one for output in outputs for one in output.forward]
         assert (forward, reasons) in (([sent], []), ([], ["funs"]))
@@ -108,52 +108,54 @@ def test_funs(term: Term, shape: str) -> None:
 def test_records_are_data() -> None:
     flags = OTP_25 | Flag.NATIVE_RECORDS
     sent = tell(Record(A("m"), A("r"), True, ((A("x"), 1),)))
-    assert Wall("accept reg_send", "deny *", flags=flags, release=29).inbound(sent).forward == [sent]
+    assert CoreChannel("accept reg_send", "deny *", flags=flags, release=29).inbound(sent).forward == [sent]
 
 
 # === rules that change ===
 
 
 def test_new_rules_hold_from_the_next_command_on() -> None:
-    wall = Wall("drop *")
-    assert wall.inbound(tell(1)).reasons == ["rule"]
-    wall.set_rules("accept reg_send")
-    assert wall.inbound(tell(1)).forward == [tell(1)]
-    wall.set_rules()
-    assert wall.inbound(tell(1)).reasons == ["default"]
+    channel = CoreChannel("drop *")
+    assert channel.inbound(tell(1)).reasons == ["rule"]
+    channel.set_rules("accept reg_send")
+    assert channel.inbound(tell(1)).forward == [tell(1)]
+    channel.set_rules()
+    assert channel.inbound(tell(1)).reasons == ["default"]
 
 
 def test_new_rules_between_the_fragments_of_a_message() -> None:
     """Either the old rules decide on it or the new ones; what goes out is whole."""
     for before, after in (("accept *", "drop *"), ("drop *", "accept *"), ("accept reg_send", "drop *")):
-        wall = Wall(before)
+        channel = CoreChannel(before)
         sent = tell(bytes(300))
-        frames = wall.from_peer.frames(sent, fragment=100)
-        outputs = [wall.inbound(one) for one in frames[:2]]
-        wall.set_rules(after)
-        outputs += [wall.inbound(one) for one in frames[2:]]
+        frames = channel.from_peer.frames(sent, fragment=100)
+        outputs = [channel.inbound(one) for one in frames[:2]]
+        channel.set_rules(after)
+        outputs += [channel.inbound(one) for one in frames[2:]]
         closed = any(output.closed for output in outputs)
         assert [one for output in outputs for one in output.forward] in ([sent], [])
-        assert closed or wall.at_guard.done()
-        assert not wall.inbound(tell(2)).closed
+        assert closed or channel.at_guard.done()
+        assert not channel.inbound(tell(2)).closed
 
 
 def test_names_and_keys() -> None:
-    wall = Wall("deny reg_send no", "accept reg_send n*", "accept monitor _", "accept spawn_request m:_/2", "drop *")
-    assert wall.inbound(tell(1, "n")).forward
-    assert wall.inbound(tell(1, "nope")).forward
-    assert not wall.inbound(tell(1, "no")).forward
-    assert not wall.inbound(tell(1, "N")).forward
-    assert wall.inbound(message(Op.MONITOR_P, P.pid(), A("x"), P.ref())).forward
+    channel = CoreChannel(
+        "deny reg_send no", "accept reg_send n*", "accept monitor _", "accept spawn_request m:_/2", "drop *"
+    )
+    assert channel.inbound(tell(1, "n")).forward
+    assert channel.inbound(tell(1, "nope")).forward
+    assert not channel.inbound(tell(1, "no")).forward
+    assert not channel.inbound(tell(1, "N")).forward
+    assert channel.inbound(message(Op.MONITOR_P, P.pid(), A("x"), P.ref())).forward
     for function, arity, passes in (("f", 2, True), ("g", 2, True), ("f", 1, False), ("f", 22, False)):
         sent = message(
             Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(), (A("m"), A(function), arity), [], payload=[1] * arity
         )
-        assert bool(wall.inbound(sent).forward) == passes
+        assert bool(channel.inbound(sent).forward) == passes
 
 
 def test_the_strongest_rule_decides() -> None:
-    output = Wall("drop reg_send a", "accept reg_send a", "deny *").inbound(tell(1, "a"))
+    output = CoreChannel("drop reg_send a", "accept reg_send a", "deny *").inbound(tell(1, "a"))
     assert output.events == [("inbound", "reg_send", "a", "drop", 0, "rule", 0)]
 
 
@@ -169,10 +171,10 @@ def test_the_strongest_rule_decides() -> None:
     ],
 )
 def test_targets_are_printed_as_erlang_does(name: str, printed: str) -> None:
-    assert Wall("drop *").inbound(tell(1, name)).events[0][2] == printed
+    assert CoreChannel("drop *").inbound(tell(1, name)).events[0][2] == printed
 
 
 def test_nothing_that_a_terminal_obeys_is_printed() -> None:
-    event = Wall("drop *").inbound(tell(1, "\x1b[2J\n\r\u202e\x7f\x9b")).events[0]
+    event = CoreChannel("drop *").inbound(tell(1, "\x1b[2J\n\r\u202e\x7f\x9b")).events[0]
     assert event[2] is not None
     assert event[2].isprintable()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from distwall import _core
-from tests.wire.dist import EMPTY, OTP_25, Flag, Message, Op, message
-from tests.wire.etf import Atom
+from tests.support.core_channel import CoreChannel, End
+from tests.support.dist import EMPTY, OTP_25, Flag, Message, Op, message
+from tests.support.etf import Atom
 from tests.wire.expect import tell
-from tests.wire.wall import End, Wall
 
-P, G = Wall.peer, Wall.guard
+P, G = CoreChannel.peer, CoreChannel.guard
 
 COMMANDS: dict[str, Message] = {
     "alias_send": message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=1),
@@ -31,9 +31,9 @@ COMMANDS: dict[str, Message] = {
 ALL = tuple(f"accept {command}" for command in COMMANDS)
 
 
-def passed(wall: Wall, sent: Message, count: int) -> int:
+def passed(channel: CoreChannel, sent: Message, count: int) -> int:
     """How many of so many pass; the others are refused for a limit that bears the right name."""
-    outputs = [wall.inbound(sent) for _ in range(count)]
+    outputs = [channel.inbound(sent) for _ in range(count)]
     assert all(output.closed is None for output in outputs)
     return sum(not output.events for output in outputs)
 
@@ -46,67 +46,67 @@ def test_every_command_has_a_limit() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_of_one_kind(command: str) -> None:
     name = f"{command}_per_second"
-    wall = Wall(*ALL, limits={name: 5})
-    assert passed(wall, COMMANDS[command], 8) == 5
-    assert wall.inbound(COMMANDS[command]).reasons == [f"limit:{name}"]
+    channel = CoreChannel(*ALL, limits={name: 5})
+    assert passed(channel, COMMANDS[command], 8) == 5
+    assert channel.inbound(COMMANDS[command]).reasons == [f"limit:{name}"]
     others = COMMANDS["send" if command == "link" else "link"]
-    assert passed(wall, others, 8) == 8
-    wall.now += 0.5
-    assert passed(wall, COMMANDS[command], 8) == 2
-    wall.now -= 100
-    assert passed(wall, COMMANDS[command], 8) == 0
-    wall.now += 3600
-    assert passed(wall, COMMANDS[command], 8) == 5
+    assert passed(channel, others, 8) == 8
+    channel.now += 0.5
+    assert passed(channel, COMMANDS[command], 8) == 2
+    channel.now -= 100
+    assert passed(channel, COMMANDS[command], 8) == 0
+    channel.now += 3600
+    assert passed(channel, COMMANDS[command], 8) == 5
 
 
 def test_commands_of_all_kinds_together() -> None:
-    wall = Wall(*ALL, limits={"commands_per_second": 5})
-    assert passed(wall, COMMANDS["send"], 3) == 3
-    assert passed(wall, COMMANDS["link"], 3) == 2
-    assert wall.inbound(COMMANDS["monitor"]).reasons == ["limit:commands_per_second"]
+    channel = CoreChannel(*ALL, limits={"commands_per_second": 5})
+    assert passed(channel, COMMANDS["send"], 3) == 3
+    assert passed(channel, COMMANDS["link"], 3) == 2
+    assert channel.inbound(COMMANDS["monitor"]).reasons == ["limit:commands_per_second"]
 
 
 def test_what_rules_refuse_counts_too() -> None:
-    wall = Wall("drop link", *ALL[:-1], limits={"commands_per_second": 5, "link_per_second": 5})
-    assert [wall.inbound(COMMANDS["link"]).reasons for _ in range(5)] == [["rule"]] * 5
-    assert wall.inbound(COMMANDS["send"]).reasons == ["limit:commands_per_second"]
+    channel = CoreChannel("drop link", *ALL[:-1], limits={"commands_per_second": 5, "link_per_second": 5})
+    assert [channel.inbound(COMMANDS["link"]).reasons for _ in range(5)] == [["rule"]] * 5
+    assert channel.inbound(COMMANDS["send"]).reasons == ["limit:commands_per_second"]
 
 
 def test_what_the_guarded_node_sends_does_not_count() -> None:
-    wall = Wall("accept *", limits={"commands_per_second": 2, "bytes_per_second": 1})
+    channel = CoreChannel("accept *", limits={"commands_per_second": 2, "bytes_per_second": 1})
     sent = message(Op.REG_SEND, G.pid(), EMPTY, Atom("x"), payload=b"x" * 100)
-    assert all(wall.outbound(sent).forward == [sent] for _ in range(10))
+    assert all(channel.outbound(sent).forward == [sent] for _ in range(10))
 
 
 @pytest.mark.parametrize("rules", [("accept *",), ALL])
 def test_messages_in_fragments_count_once(rules: tuple[str, ...]) -> None:
-    wall = Wall(*rules, limits={"reg_send_per_second": 2})
+    channel = CoreChannel(*rules, limits={"reg_send_per_second": 2})
     forwarded, reasons = [], []
     for _ in range(4):
-        for one in wall.from_peer.frames(tell(bytes(500)), fragment=100):
-            output = wall.inbound(one)
+        for one in channel.from_peer.frames(tell(bytes(500)), fragment=100):
+            output = channel.inbound(one)
             assert output.closed is None
             forwarded += output.forward
             reasons += output.reasons
     assert forwarded == [tell(bytes(500))] * 2
     assert reasons == ["limit:reg_send_per_second"] * 2
-    assert wall.at_guard.done()
+    assert channel.at_guard.done()
 
 
 def test_bytes() -> None:
-    wall = Wall("accept *", limits={"bytes_per_second": 10_000})
+    channel = CoreChannel("accept *", limits={"bytes_per_second": 10_000})
     sent = tell(bytes(900))
-    before = sum(not wall.inbound(sent).events for _ in range(30))
+    before = sum(not channel.inbound(sent).events for _ in range(30))
     assert 9 <= before <= 12
-    assert wall.inbound(sent).reasons == ["limit:bytes_per_second"]
-    wall.now += 3
-    assert wall.inbound(sent).forward == [sent]
+    assert channel.inbound(sent).reasons == ["limit:bytes_per_second"]
+    channel.now += 3
+    assert channel.inbound(sent).forward == [sent]
 
 
 def test_bytes_in_the_middle_of_a_message() -> None:
     """What has begun to go out can't be refused any more."""
-    wall = Wall("accept *", limits={"bytes_per_second": 10_000})
-    outputs = [wall.inbound(one) for one in wall.from_peer.frames(tell(bytes(30_000)), fragment=1000)]
+    channel = CoreChannel("accept *", limits={"bytes_per_second": 10_000})
+    outputs = [channel.inbound(one) for one in channel.from_peer.frames(tell(bytes(30_000)), fragment=1000)]
     closed = [output.closed for output in outputs if output.closed]
     assert closed == ["the limit bytes_per_second is exceeded"]
 
@@ -116,49 +116,49 @@ def test_bytes_in_the_middle_of_a_message() -> None:
 
 @pytest.mark.parametrize("rules", [("accept *",), ALL, ("drop *",)])
 def test_a_message_that_never_ends(rules: tuple[str, ...]) -> None:
-    wall = Wall(*rules, limits={"sequence_age": 100})
-    first, second, *_ = wall.from_peer.frames(tell(bytes(500)), fragment=100)
-    assert wall.inbound(first).closed is None
-    wall.now += 99
-    assert wall.inbound(second).closed is None
-    wall.now += 2
+    channel = CoreChannel(*rules, limits={"sequence_age": 100})
+    first, second, *_ = channel.from_peer.frames(tell(bytes(500)), fragment=100)
+    assert channel.inbound(first).closed is None
+    channel.now += 99
+    assert channel.inbound(second).closed is None
+    channel.now += 2
     # A tick of either node is enough.
-    closed = wall.outbound(b"\0\0\0\0").closed
+    closed = channel.outbound(b"\0\0\0\0").closed
     assert closed is not None
     assert "sequence_age" in closed
-    assert wall.channel.pending() == 0
+    assert channel.core.pending() == 0
 
 
 def test_a_message_that_ends_in_time_is_forgotten() -> None:
-    wall = Wall("accept *", limits={"sequence_age": 100})
+    channel = CoreChannel("accept *", limits={"sequence_age": 100})
     for _ in range(10):
-        frames = wall.from_peer.frames(tell(bytes(300)), fragment=100)
+        frames = channel.from_peer.frames(tell(bytes(300)), fragment=100)
         for one in frames:
-            assert wall.inbound(one).closed is None
-            wall.now += 30
+            assert channel.inbound(one).closed is None
+            channel.now += 30
 
 
 def test_the_oldest_of_many_messages_counts() -> None:
-    wall = Wall("accept *", limits={"sequence_age": 100})
-    old = wall.from_peer.frames(tell(bytes(300)), fragment=100)
-    wall.inbound(old[0])
-    wall.now += 60
-    young = wall.from_peer.frames(tell(bytes(300)), fragment=100)
-    wall.inbound(young[0])
+    channel = CoreChannel("accept *", limits={"sequence_age": 100})
+    old = channel.from_peer.frames(tell(bytes(300)), fragment=100)
+    channel.inbound(old[0])
+    channel.now += 60
+    young = channel.from_peer.frames(tell(bytes(300)), fragment=100)
+    channel.inbound(young[0])
     for one in old[1:]:
-        assert wall.inbound(one).closed is None
-    wall.now += 60
-    assert wall.inbound(b"\0\0\0\0").closed is None
-    wall.now += 60
-    assert wall.inbound(b"\0\0\0\0").closed is not None
+        assert channel.inbound(one).closed is None
+    channel.now += 60
+    assert channel.inbound(b"\0\0\0\0").closed is None
+    channel.now += 60
+    assert channel.inbound(b"\0\0\0\0").closed is not None
 
 
 def test_time_may_go_backwards() -> None:
-    wall = Wall("accept *", limits={"sequence_age": 100})
-    first, *rest = wall.from_peer.frames(tell(bytes(300)), fragment=100)
-    wall.inbound(first)
-    wall.now -= 10_000
-    assert all(wall.inbound(one).closed is None for one in rest)
+    channel = CoreChannel("accept *", limits={"sequence_age": 100})
+    first, *rest = channel.from_peer.frames(tell(bytes(300)), fragment=100)
+    channel.inbound(first)
+    channel.now -= 10_000
+    assert all(channel.inbound(one).closed is None for one in rest)
 
 
 # === what a limit does ===
@@ -172,33 +172,33 @@ def test_time_may_go_backwards() -> None:
         ({"guard_atoms": 0}, tell(Atom("new"))),
         ({"bigint_bytes": 8}, tell(1 << 100)),
         ({"tracked": 0}, COMMANDS["monitor"]),
-        ({"new_nodes": 0}, tell(Wall.third.pid())),
+        ({"new_nodes": 0}, tell(CoreChannel.third.pid())),
     ],
     ids=str,
 )
 def test_a_limit_may_close(limits: dict[str, int], sent: Message) -> None:
     (name,) = limits
-    refusing = Wall("accept *", limits=limits, third_nodes=["*"]).inbound(sent)
+    refusing = CoreChannel("accept *", limits=limits, third_nodes=["*"]).inbound(sent)
     assert (refusing.reasons, refusing.closed) == ([f"limit:{name}"], None)
-    wall = Wall("accept *", limits=limits, third_nodes=["*"], close_on_limit=True)
-    closing = wall.inbound(sent)
+    channel = CoreChannel("accept *", limits=limits, third_nodes=["*"], close_on_limit=True)
+    closing = channel.inbound(sent)
     assert (closing.reasons, closing.closed) == ([f"limit:{name}"], f"the limit {name} is exceeded")
     assert closing.forward == []
-    assert wall.inbound(tell(1)).forwarded == b""
+    assert channel.inbound(tell(1)).forwarded == b""
 
 
 def test_other_refusals_do_not_close() -> None:
     for rules in (("drop *",), ("deny *",)):
-        assert Wall(*rules, close_on_limit=True).inbound(tell(1)).closed is None
+        assert CoreChannel(*rules, close_on_limit=True).inbound(tell(1)).closed is None
 
 
 def test_an_answer_over_a_limit_fails_its_asker_at_once() -> None:
-    wall = Wall("deny *", limits={"send_per_second": 0})
+    channel = CoreChannel("deny *", limits={"send_per_second": 0})
     asked = message(Op.MONITOR_P, G.pid(), Atom("server"), G.ref())
-    wall.outbound(asked)
+    channel.outbound(asked)
     call = (Atom("$gen_call"), (G.pid(), G.ref()), Atom("get"))
-    wall.outbound(message(Op.REG_SEND, G.pid(), EMPTY, Atom("server"), payload=call))
-    output = wall.inbound(message(Op.SEND_SENDER, P.pid(), G.pid(), payload=(G.ref(), 1)))
+    channel.outbound(message(Op.REG_SEND, G.pid(), EMPTY, Atom("server"), payload=call))
+    output = channel.inbound(message(Op.SEND_SENDER, P.pid(), G.pid(), payload=(G.ref(), 1)))
     assert output.reasons == ["limit:send_per_second"]
     assert [one.command for one in output.forward] == ["monitor_exit"]
 
@@ -211,8 +211,8 @@ def test_atoms_of_all_entries_together() -> None:
     one = _core.Budget()
     budgets = [one, *(_core.Budget(one) for _ in range(9))]
     for number in range(100):
-        wall = Wall("accept *", budget=budgets[number % 10], limits={"guard_atoms": 50})
-        output = wall.inbound(tell(Atom(f"atom_{number}")))
+        channel = CoreChannel("accept *", budget=budgets[number % 10], limits={"guard_atoms": 50})
+        output = channel.inbound(tell(Atom(f"atom_{number}")))
         assert output.reasons in ([], ["limit:guard_atoms"])
     assert one.guard_atoms() == 50
     assert max(budget.used()[0] for budget in budgets) < 15
@@ -221,46 +221,46 @@ def test_atoms_of_all_entries_together() -> None:
 def test_an_atom_counts_once_over_all_entries() -> None:
     one = _core.Budget()
     for budget in (one, _core.Budget(one), _core.Budget(one)):
-        assert Wall("accept *", budget=budget).inbound(tell(Atom("an_atom"))).forward
+        assert CoreChannel("accept *", budget=budget).inbound(tell(Atom("an_atom"))).forward
     assert one.guard_atoms() == one.used()[0]
 
 
 def test_budgets_of_other_guarded_nodes_are_apart() -> None:
     one, other = _core.Budget(), _core.Budget()
-    Wall("accept *", budget=one).inbound(tell(Atom("an_atom")))
+    CoreChannel("accept *", budget=one).inbound(tell(Atom("an_atom")))
     assert other.guard_atoms() == 0
 
 
 @pytest.mark.parametrize("flags", [OTP_25, OTP_25 & ~Flag.DIST_HDR_ATOM_CACHE], ids=["cached", "headers"])
 def test_made_up_nodes(flags: Flag) -> None:
     """Node names and incarnations: of others, of the peer, and of the guarded node."""
-    wall = Wall("accept *", flags=flags, limits={"new_nodes": 20}, third_nodes=["*"])
+    channel = CoreChannel("accept *", flags=flags, limits={"new_nodes": 20}, third_nodes=["*"])
     terms = [
         term
         for creation in range(10, 20)
         for term in (
-            End(Wall.third.name, creation).pid(),
+            End(CoreChannel.third.name, creation).pid(),
             End(P.name, creation).ref(),
             End(G.name, creation).port(),
         )
     ]
-    reached = [term for term in terms if wall.inbound(tell(term)).forward]
+    reached = [term for term in terms if channel.inbound(tell(term)).forward]
     assert len(reached) == 20
-    assert wall.budget.used()[2] == 20
-    assert all(wall.inbound(tell(term)).forward for term in (*reached, P.pid(), G.pid(), P.ref(), G.alias()))
+    assert channel.budget.used()[2] == 20
+    assert all(channel.inbound(tell(term)).forward for term in (*reached, P.pid(), G.pid(), P.ref(), G.alias()))
 
 
 def test_made_up_nodes_in_control_messages() -> None:
-    wall = Wall("accept *", limits={"new_nodes": 5})
+    channel = CoreChannel("accept *", limits={"new_nodes": 5})
     for creation in range(10, 30):
         reference = End(P.name, creation).ref(creation)
-        wall.inbound(message(Op.MONITOR_P, P.pid(), Atom("server"), reference))
-    assert wall.budget.used()[2] == 5
+        channel.inbound(message(Op.MONITOR_P, P.pid(), Atom("server"), reference))
+    assert channel.budget.used()[2] == 5
 
 
 def test_atoms_written_out() -> None:
-    wall = Wall("accept *", flags=OTP_25, limits={"inline_atoms": 300})
+    channel = CoreChannel("accept *", flags=OTP_25, limits={"inline_atoms": 300})
     fine, many = [Atom("a")] * 290, [Atom("a")] * 400
-    assert wall.inbound(tell(fine), style="inline").forward == [tell(fine)]
-    assert wall.inbound(tell(many), style="inline").reasons == ["limit:inline_atoms"]
-    assert wall.inbound(tell(many), style="otp").forward == [tell(many)]
+    assert channel.inbound(tell(fine), style="inline").forward == [tell(fine)]
+    assert channel.inbound(tell(many), style="inline").reasons == ["limit:inline_atoms"]
+    assert channel.inbound(tell(many), style="otp").forward == [tell(many)]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.wire.dist import (
+from tests.support.dist import (
     FIELDS,
     FRAGMENT,
     OTP_25,
@@ -29,7 +29,7 @@ from tests.wire.dist import (
     plain,
     split_frames,
 )
-from tests.wire.etf import (
+from tests.support.etf import (
     As,
     Atom,
     BitBinary,
@@ -48,7 +48,7 @@ from tests.wire.etf import (
     decode,
     encode,
 )
-from tests.wire.hostile import digest
+from tests.support.raw_peer import digest
 
 NODE = Atom("foo@host")
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.wire.dist import EMPTY, OTP_28, Alt, Message, Op, message
-from tests.wire.etf import Atom, Export, Improper, Map, Pid, Term, alias
+from tests.support.core_channel import CoreChannel
+from tests.support.dist import EMPTY, OTP_28, Alt, Message, Op, message
+from tests.support.etf import Atom, Export, Improper, Map, Pid, Term, alias
 from tests.wire.test_tracking import once, passes, refused
-from tests.wire.wall import Wall
 
-P, G = Wall.peer, Wall.guard
+P, G = CoreChannel.peer, CoreChannel.guard
 SHOWN, HIDDEN = G.pid(7), G.pid(8)
 TOKEN = (1, 0, 0, G.pid(8), 0)
 SERVER = Atom("server")
@@ -26,8 +26,8 @@ def shows(payload: Term) -> Message:
     return message(Op.SEND_SENDER, HIDDEN, P.pid(), payload=payload)
 
 
-def tells(wall: Wall, *sent: Message) -> None:
-    assert wall.outbound(*sent).forward == list(sent)
+def tells(channel: CoreChannel, *sent: Message) -> None:
+    assert channel.outbound(*sent).forward == list(sent)
 
 
 CARRIERS: dict[str, Message] = {
@@ -49,13 +49,13 @@ CARRIERS: dict[str, Message] = {
 
 @pytest.mark.parametrize("name", CARRIERS)
 def test_exposed(name: str) -> None:
-    wall = Wall(*EXPOSED)
-    refused(wall, send(SHOWN))
-    tells(wall, CARRIERS[name])
-    passes(wall, send(SHOWN))
-    passes(wall, send(SHOWN))
-    refused(wall, send(HIDDEN))
-    refused(wall, send(G.pid(7, 1)))
+    channel = CoreChannel(*EXPOSED)
+    refused(channel, send(SHOWN))
+    tells(channel, CARRIERS[name])
+    passes(channel, send(SHOWN))
+    passes(channel, send(SHOWN))
+    refused(channel, send(HIDDEN))
+    refused(channel, send(G.pid(7, 1)))
 
 
 NOT_DISCLOSED: dict[str, Message] = {
@@ -71,230 +71,232 @@ NOT_DISCLOSED: dict[str, Message] = {
 
 @pytest.mark.parametrize("name", NOT_DISCLOSED)
 def test_not_exposed(name: str) -> None:
-    wall = Wall(*EXPOSED)
-    tells(wall, NOT_DISCLOSED[name])
-    refused(wall, send(HIDDEN))
+    channel = CoreChannel(*EXPOSED)
+    tells(channel, NOT_DISCLOSED[name])
+    refused(channel, send(HIDDEN))
 
 
 def test_what_the_peer_says_itself_exposes_nothing() -> None:
-    wall = Wall("accept reg_send", *EXPOSED)
-    passes(wall, message(Op.REG_SEND, P.pid(), EMPTY, SERVER, payload=(SHOWN, G.alias())))
-    refused(wall, send(SHOWN))
-    refused(wall, message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=1))
+    channel = CoreChannel("accept reg_send", *EXPOSED)
+    passes(channel, message(Op.REG_SEND, P.pid(), EMPTY, SERVER, payload=(SHOWN, G.alias())))
+    refused(channel, send(SHOWN))
+    refused(channel, message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=1))
 
 
 def test_aliases() -> None:
-    wall = Wall(*EXPOSED, flags=OTP_28, release=28)
+    channel = CoreChannel(*EXPOSED, flags=OTP_28, release=28)
     to_alias = message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=1)
-    refused(wall, to_alias)
-    tells(wall, shows([G.alias()]))
-    passes(wall, to_alias)
-    passes(wall, message(Op.ALTACT_SIG_SEND, int(Alt.ALIAS), P.pid(), G.alias(), payload=1))
-    refused(wall, message(Op.ALIAS_SEND, P.pid(), G.alias(2), payload=1))
-    refused(wall, message(Op.ALIAS_SEND, P.pid(), G.ref(1), payload=1))
+    refused(channel, to_alias)
+    tells(channel, shows([G.alias()]))
+    passes(channel, to_alias)
+    passes(channel, message(Op.ALTACT_SIG_SEND, int(Alt.ALIAS), P.pid(), G.alias(), payload=1))
+    refused(channel, message(Op.ALIAS_SEND, P.pid(), G.alias(2), payload=1))
+    refused(channel, message(Op.ALIAS_SEND, P.pid(), G.ref(1), payload=1))
 
 
 @pytest.mark.parametrize("size", range(60, 90))
 def test_exposed_by_fragments(size: int) -> None:
     """Cut anywhere, also within the pid: known as soon as its last byte has passed."""
-    wall = Wall(*EXPOSED)
+    channel = CoreChannel(*EXPOSED)
     sent = shows([b"x" * 5, SHOWN, b"x" * 50])
-    frames = wall.from_guard.frames(sent, fragment=size)
-    got = [one for frame in frames for one in wall.outbound(frame).forward]
+    frames = channel.from_guard.frames(sent, fragment=size)
+    got = [one for frame in frames for one in channel.outbound(frame).forward]
     assert got == [sent]
-    passes(wall, send(SHOWN))
+    passes(channel, send(SHOWN))
 
 
 def test_exposed_as_the_parts_pass() -> None:
-    wall = Wall(*EXPOSED)
+    channel = CoreChannel(*EXPOSED)
     sent = shows([G.pid(n) for n in range(30, 60)])
-    first, *rest = wall.from_guard.frames(sent, fragment=200)
-    wall.outbound(first)
-    known = [not wall.inbound(send(G.pid(n))).events for n in range(30, 60)]
+    first, *rest = channel.from_guard.frames(sent, fragment=200)
+    channel.outbound(first)
+    known = [not channel.inbound(send(G.pid(n))).events for n in range(30, 60)]
     assert known == sorted(known, reverse=True)
     assert True in known
     assert False in known
     for frame in rest:
-        wall.outbound(frame)
+        channel.outbound(frame)
     for n in range(30, 60):
-        passes(wall, send(G.pid(n)))
+        passes(channel, send(G.pid(n)))
 
 
 def test_what_is_held_and_refused_exposes_nothing() -> None:
-    wall = Wall(*EXPOSED, out=["deny send", "accept *"])
-    frames = wall.from_guard.frames(shows([SHOWN, b"x" * 3000]), fragment=300)
-    assert not [one for frame in frames for one in wall.outbound(frame).forward]
-    refused(wall, send(SHOWN))
+    channel = CoreChannel(*EXPOSED, out=["deny send", "accept *"])
+    frames = channel.from_guard.frames(shows([SHOWN, b"x" * 3000]), fragment=300)
+    assert not [one for frame in frames for one in channel.outbound(frame).forward]
+    refused(channel, send(SHOWN))
 
 
-def spawned(wall: Wall, *options: Atom) -> None:
+def spawned(channel: CoreChannel, *options: Atom) -> None:
     flags = (1 if Atom("link") in options else 0) + (2 if Atom("monitor") in options else 0)
     request = (Atom("m"), Atom("f"), 1)
-    passes(wall, message(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(), request, list(options), payload=[1]))
-    tells(wall, message(Op.SPAWN_REPLY, P.ref(), P.pid(), flags, SHOWN))
+    passes(channel, message(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(), request, list(options), payload=[1]))
+    tells(channel, message(Op.SPAWN_REPLY, P.ref(), P.pid(), flags, SHOWN))
 
 
 @pytest.mark.parametrize("scope", ["spawned", "exposed"])
 def test_spawned(scope: str) -> None:
-    wall = Wall("accept spawn_request", f"accept exit2 to {scope}", "deny *")
+    channel = CoreChannel("accept spawn_request", f"accept exit2 to {scope}", "deny *")
     kill = message(Op.PAYLOAD_EXIT2, P.pid(), SHOWN, payload=Atom("kill"))
-    refused(wall, kill)
-    spawned(wall, Atom("monitor"))
-    passes(wall, kill)
+    refused(channel, kill)
+    spawned(channel, Atom("monitor"))
+    passes(channel, kill)
     # A process that has ended is nobody's any more, once that is known.
-    tells(wall, message(Op.PAYLOAD_MONITOR_P_EXIT, SHOWN, P.pid(), P.ref(), payload=Atom("killed")))
-    passes(wall, kill)
-    wall.now += 61
-    refused(wall, kill)
+    tells(channel, message(Op.PAYLOAD_MONITOR_P_EXIT, SHOWN, P.pid(), P.ref(), payload=Atom("killed")))
+    passes(channel, kill)
+    channel.now += 61
+    refused(channel, kill)
 
 
 def test_exposed_is_not_spawned() -> None:
-    wall = Wall("accept exit2 to spawned", "deny *")
-    tells(wall, shows(SHOWN))
-    refused(wall, message(Op.PAYLOAD_EXIT2, P.pid(), SHOWN, payload=Atom("kill")))
+    channel = CoreChannel("accept exit2 to spawned", "deny *")
+    tells(channel, shows(SHOWN))
+    refused(channel, message(Op.PAYLOAD_EXIT2, P.pid(), SHOWN, payload=Atom("kill")))
 
 
 def test_linked() -> None:
-    wall = Wall("accept spawn_request", "accept send to linked", "deny *")
-    spawned(wall, Atom("link"))
-    passes(wall, send(SHOWN))
-    passes(wall, message(Op.UNLINK_ID, 3, P.pid(), SHOWN))
-    refused(wall, send(SHOWN))
+    channel = CoreChannel("accept spawn_request", "accept send to linked", "deny *")
+    spawned(channel, Atom("link"))
+    passes(channel, send(SHOWN))
+    passes(channel, message(Op.UNLINK_ID, 3, P.pid(), SHOWN))
+    refused(channel, send(SHOWN))
 
 
 @pytest.mark.parametrize("by_peer", [True, False])
 def test_linked_by_either(by_peer: bool) -> None:
-    wall = Wall("accept link", "accept send to linked", "deny *")
+    channel = CoreChannel("accept link", "accept send to linked", "deny *")
     if by_peer:
-        passes(wall, message(Op.LINK, P.pid(), SHOWN))
+        passes(channel, message(Op.LINK, P.pid(), SHOWN))
     else:
-        tells(wall, message(Op.LINK, SHOWN, P.pid()))
-    passes(wall, send(SHOWN))
-    refused(wall, send(HIDDEN))
-    tells(wall, message(Op.PAYLOAD_EXIT, SHOWN, P.pid(), payload=Atom("done")))
-    refused(wall, send(SHOWN))
+        tells(channel, message(Op.LINK, SHOWN, P.pid()))
+    passes(channel, send(SHOWN))
+    refused(channel, send(HIDDEN))
+    tells(channel, message(Op.PAYLOAD_EXIT, SHOWN, P.pid(), payload=Atom("done")))
+    refused(channel, send(SHOWN))
 
 
 def test_to_any_speaks_of_processes() -> None:
-    wall = Wall("accept monitor to any", "deny *")
-    passes(wall, message(Op.MONITOR_P, P.pid(), SHOWN, P.ref()))
-    refused(wall, message(Op.MONITOR_P, P.pid(), SERVER, P.ref(2)))
+    channel = CoreChannel("accept monitor to any", "deny *")
+    passes(channel, message(Op.MONITOR_P, P.pid(), SHOWN, P.ref()))
+    refused(channel, message(Op.MONITOR_P, P.pid(), SERVER, P.ref(2)))
 
 
 def test_keys_of_processes() -> None:
-    wall = Wall(
+    channel = CoreChannel(
         "drop send <0.7.0>", "accept send", "accept alias_send #Ref<0.10.9.8.7.1>", "accept monitor _", "deny *"
     )
-    refused(wall, send(SHOWN))
-    passes(wall, send(HIDDEN))
-    passes(wall, message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=1))
-    refused(wall, message(Op.ALIAS_SEND, P.pid(), G.alias(2), payload=1))
+    refused(channel, send(SHOWN))
+    passes(channel, send(HIDDEN))
+    passes(channel, message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=1))
+    refused(channel, message(Op.ALIAS_SEND, P.pid(), G.alias(2), payload=1))
     # The name, not the process.
-    passes(wall, message(Op.MONITOR_P, P.pid(), Atom("<0.7.0>"), P.ref()))
-    refused(wall, message(Op.MONITOR_P, P.pid(), SHOWN, P.ref(2)))
-    wall.set_rules("deny monitor <0.7.0>", "accept monitor", "deny *")
-    refused(wall, message(Op.MONITOR_P, P.pid(), SHOWN, P.ref(3)))
-    passes(wall, message(Op.MONITOR_P, P.pid(), Atom("<0.7.0>"), P.ref(4)))
+    passes(channel, message(Op.MONITOR_P, P.pid(), Atom("<0.7.0>"), P.ref()))
+    refused(channel, message(Op.MONITOR_P, P.pid(), SHOWN, P.ref(2)))
+    channel.set_rules("deny monitor <0.7.0>", "accept monitor", "deny *")
+    refused(channel, message(Op.MONITOR_P, P.pid(), SHOWN, P.ref(3)))
+    passes(channel, message(Op.MONITOR_P, P.pid(), Atom("<0.7.0>"), P.ref(4)))
 
 
 # === how much, for how long ===
 
 
 def test_the_oldest_is_forgotten() -> None:
-    wall = Wall(*EXPOSED, limits={"tracked": 10})
-    tells(wall, shows([G.pid(n) for n in range(100, 110)]))
-    wall.now += 1
-    tells(wall, shows(G.pid(100)))
-    tells(wall, shows([G.pid(n) for n in range(200, 205)]))
+    channel = CoreChannel(*EXPOSED, limits={"tracked": 10})
+    tells(channel, shows([G.pid(n) for n in range(100, 110)]))
+    channel.now += 1
+    tells(channel, shows(G.pid(100)))
+    tells(channel, shows([G.pid(n) for n in range(200, 205)]))
     for n in (100, 107, 109, 200, 204):
-        passes(wall, send(G.pid(n)))
+        passes(channel, send(G.pid(n)))
     for n in (101, 104):
-        refused(wall, send(G.pid(n)))
+        refused(channel, send(G.pid(n)))
 
 
 def test_calls_push_no_alias_out() -> None:
-    wall = Wall(*EXPOSED, limits={"tracked": 10})
-    tells(wall, shows(G.alias(1)))
+    channel = CoreChannel(*EXPOSED, limits={"tracked": 10})
+    tells(channel, shows(G.alias(1)))
     for n in range(2, 100):
-        wall.now += 1
+        channel.now += 1
         tag = alias(G.alias(n))
-        tells(wall, message(Op.REG_SEND, HIDDEN, EMPTY, SERVER, payload=(Atom("$gen_call"), (HIDDEN, tag), 1)))
-        passes(wall, message(Op.ALIAS_SEND, P.pid(), G.alias(n), payload=(tag, 1)))
-        refused(wall, message(Op.ALIAS_SEND, P.pid(), G.alias(n), payload=(tag, 1)))
-    passes(wall, message(Op.ALIAS_SEND, P.pid(), G.alias(1), payload=1))
+        tells(channel, message(Op.REG_SEND, HIDDEN, EMPTY, SERVER, payload=(Atom("$gen_call"), (HIDDEN, tag), 1)))
+        passes(channel, message(Op.ALIAS_SEND, P.pid(), G.alias(n), payload=(tag, 1)))
+        refused(channel, message(Op.ALIAS_SEND, P.pid(), G.alias(n), payload=(tag, 1)))
+    passes(channel, message(Op.ALIAS_SEND, P.pid(), G.alias(1), payload=1))
 
 
 def test_the_peer_pushes_nothing_out() -> None:
-    wall = Wall("accept reg_send", "accept spawn_request", "accept link", *EXPOSED, limits={"tracked": 10})
-    tells(wall, shows(SHOWN))
+    channel = CoreChannel("accept reg_send", "accept spawn_request", "accept link", *EXPOSED, limits={"tracked": 10})
+    tells(channel, shows(SHOWN))
     for n in range(100):
         payload = (Atom("$gen_call"), (P.pid(n), P.ref(n)), [P.pid(n), G.pid(n)])
-        wall.inbound(message(Op.REG_SEND, P.pid(), EMPTY, SERVER, payload=payload))
-        wall.inbound(message(Op.LINK, P.pid(n), G.pid(n)))
-        wall.inbound(message(Op.SPAWN_REQUEST, P.ref(n), P.pid(), P.pid(), (SERVER, SERVER, 1), [], payload=[P.pid(n)]))
-    passes(wall, send(SHOWN))
+        channel.inbound(message(Op.REG_SEND, P.pid(), EMPTY, SERVER, payload=payload))
+        channel.inbound(message(Op.LINK, P.pid(n), G.pid(n)))
+        channel.inbound(
+            message(Op.SPAWN_REQUEST, P.ref(n), P.pid(), P.pid(), (SERVER, SERVER, 1), [], payload=[P.pid(n)])
+        )
+    passes(channel, send(SHOWN))
 
 
 def test_age() -> None:
-    wall = Wall(*EXPOSED, limits={"tracked_age": 100})
+    channel = CoreChannel(*EXPOSED, limits={"tracked_age": 100})
     call = message(Op.REG_SEND, HIDDEN, EMPTY, SERVER, payload=(Atom("$gen_call"), (HIDDEN, G.ref()), 1))
     monitor = message(Op.MONITOR_P, HIDDEN, SERVER, G.ref(3))
-    tells(wall, shows(SHOWN), call, monitor)
-    wall.now += 60
-    tells(wall, shows(G.pid(20)))
-    wall.now += 50
-    refused(wall, send(SHOWN))
-    passes(wall, send(G.pid(20)))
-    refused(wall, message(Op.SEND_SENDER, P.pid(), HIDDEN, payload=(G.ref(), 1)))
+    tells(channel, shows(SHOWN), call, monitor)
+    channel.now += 60
+    tells(channel, shows(G.pid(20)))
+    channel.now += 50
+    refused(channel, send(SHOWN))
+    passes(channel, send(G.pid(20)))
+    refused(channel, message(Op.SEND_SENDER, P.pid(), HIDDEN, payload=(G.ref(), 1)))
     # Monitors and links stay.
-    once(wall, message(Op.PAYLOAD_MONITOR_P_EXIT, SERVER, HIDDEN, G.ref(3), payload=1))
+    once(channel, message(Op.PAYLOAD_MONITOR_P_EXIT, SERVER, HIDDEN, G.ref(3), payload=1))
 
 
 def test_what_is_used_does_not_age() -> None:
-    wall = Wall(*EXPOSED, "accept spawn_request", limits={"tracked_age": 100})
+    channel = CoreChannel(*EXPOSED, "accept spawn_request", limits={"tracked_age": 100})
     alias_send = message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=1)
-    tells(wall, shows(SHOWN), shows(G.alias()), shows(G.pid(20)))
+    tells(channel, shows(SHOWN), shows(G.alias()), shows(G.pid(20)))
     for _ in range(10):
-        wall.now += 90
-        tells(wall, shows(G.pid(30)))
-        passes(wall, send(SHOWN))
-        passes(wall, alias_send)
-    refused(wall, send(G.pid(20)))
-    wall.now += 110
-    refused(wall, send(SHOWN))
-    refused(wall, alias_send)
+        channel.now += 90
+        tells(channel, shows(G.pid(30)))
+        passes(channel, send(SHOWN))
+        passes(channel, alias_send)
+    refused(channel, send(G.pid(20)))
+    channel.now += 110
+    refused(channel, send(SHOWN))
+    refused(channel, alias_send)
 
 
 def test_for_ever() -> None:
-    wall = Wall(*EXPOSED, limits={"tracked_age": 0})
-    tells(wall, shows(SHOWN))
-    wall.now += 10**9
-    passes(wall, send(SHOWN))
+    channel = CoreChannel(*EXPOSED, limits={"tracked_age": 0})
+    tells(channel, shows(SHOWN))
+    channel.now += 10**9
+    passes(channel, send(SHOWN))
 
 
 # === layers, candidates ===
 
 
 def test_a_rule_for_a_scope_beats_one_for_the_command() -> None:
-    wall = Wall("drop send to spawned", "accept send to exposed", "accept spawn_request", "deny *")
-    tells(wall, shows(G.pid(20)))
-    spawned(wall)
-    refused(wall, send(SHOWN))
-    passes(wall, send(G.pid(20)))
+    channel = CoreChannel("drop send to spawned", "accept send to exposed", "accept spawn_request", "deny *")
+    tells(channel, shows(G.pid(20)))
+    spawned(channel)
+    refused(channel, send(SHOWN))
+    passes(channel, send(G.pid(20)))
 
 
 def test_outbound_scopes() -> None:
     """The same from the other side: what the peer disclosed to the guarded node."""
-    wall = Wall("accept *", out=["accept send to exposed", "deny *"])
+    channel = CoreChannel("accept *", out=["accept send to exposed", "deny *"])
     to_peer = message(Op.SEND_SENDER, HIDDEN, P.pid(50), payload=1)
-    assert wall.outbound(to_peer).reasons == ["rule"]
-    passes(wall, message(Op.REG_SEND, P.pid(), EMPTY, SERVER, payload=[P.pid(50), Export(SERVER, SERVER, 1)]))
-    assert wall.outbound(to_peer).forward == [to_peer]
+    assert channel.outbound(to_peer).reasons == ["rule"]
+    passes(channel, message(Op.REG_SEND, P.pid(), EMPTY, SERVER, payload=[P.pid(50), Export(SERVER, SERVER, 1)]))
+    assert channel.outbound(to_peer).forward == [to_peer]
 
 
 @pytest.mark.parametrize("rules", [("deny *",), ("accept link", "deny *")])
 def test_scopes_are_known_whatever_the_rules_were(rules: Sequence[str]) -> None:
-    wall = Wall(*rules)
-    tells(wall, shows(SHOWN))
-    wall.set_rules(*EXPOSED)
-    passes(wall, send(SHOWN))
+    channel = CoreChannel(*rules)
+    tells(channel, shows(SHOWN))
+    channel.set_rules(*EXPOSED)
+    passes(channel, send(SHOWN))

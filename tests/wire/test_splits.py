@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import pytest
 
 from distwall import _core
+from tests.support.core_channel import GUARD, GUARD_CREATION, PEER, PEER_CREATION, CoreChannel, core_rules
+from tests.support.dist import OTP_25, PASS_THROUGH, Flag
 from tests.wire import captures
-from tests.wire.dist import OTP_25, PASS_THROUGH, Flag
 from tests.wire.mixture import RULES, Mixture
-from tests.wire.wall import GUARD, GUARD_CREATION, PEER, PEER_CREATION, Wall, rules
 
 Chunk = tuple[bool, bytes]
 """Who sends (True: the peer), and what."""
@@ -99,7 +99,7 @@ def maker(texts: tuple[str, ...], flags: int, names: tuple[tuple[str, int], tupl
             guard=guard,
             guard_creation=guard_creation,
             flags=int(flags),
-            policy=_core.Policy(rules(*texts), third_nodes=["*"]),
+            policy=_core.Policy(core_rules(*texts), third_nodes=["*"]),
             counters=counters,
             budget=_core.Budget(),
         )
@@ -148,7 +148,7 @@ def test_captures_cut_at_every_byte(name: str) -> None:
 @pytest.mark.parametrize("flags", [OTP_25, PASS_THROUGH], ids=["cached", "pass-through"])
 def test_mixtures(flags: Flag, seed: int) -> None:
     texts = RULES["all but" if seed % 2 else "allowed one by one"]
-    mixture = Mixture(Wall(*texts, flags=flags), seed)
+    mixture = Mixture(CoreChannel(*texts, flags=flags), seed)
     mixture.run(60)
     make = maker(texts, flags)
     chunks = whole(mixture.given)
@@ -167,7 +167,7 @@ def test_damaged_streams(seed: int) -> None:
     choose = random.Random(seed)
     texts = RULES["all but" if seed % 2 else "allowed one by one"]
     flags = OTP_25 if seed % 3 else PASS_THROUGH
-    mixture = Mixture(Wall(*texts, flags=flags), seed)
+    mixture = Mixture(CoreChannel(*texts, flags=flags), seed)
     mixture.run(30)
     chunks = [(inbound, data) for inbound, data in whole(mixture.given) if inbound]
     stream = bytearray(b"".join(data for _, data in chunks))
@@ -182,12 +182,12 @@ def test_damaged_streams(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_ticks_stand_between_frames(seed: int) -> None:
     choose = random.Random(seed)
-    source = Mixture(Wall(*RULES["all but"]), seed)
+    source = Mixture(CoreChannel(*RULES["all but"]), seed)
     source.run(60)
-    wall = Wall(*(RULES["all but"] if seed % 2 else ("deny *",)))
+    channel = CoreChannel(*(RULES["all but"] if seed % 2 else ("deny *",)))
     for inbound, data in at_random(source.given, seed):
-        wall.now += choose.choice((0, 0.3, 2))
-        output = (wall.inbound if inbound else wall.outbound)(data)
+        channel.now += choose.choice((0, 0.3, 2))
+        output = (channel.inbound if inbound else channel.outbound)(data)
         assert output.closed is None
-    assert wall.at_guard.done()
-    assert wall.at_guard.ticks
+    assert channel.at_guard.done()
+    assert channel.at_guard.ticks

@@ -10,8 +10,9 @@ import struct
 
 import pytest
 
-from tests.wire.dist import EMPTY, OTP_25, OTP_29, PASS_THROUGH, Closed, Flag, Message, Op, message, plain
-from tests.wire.etf import (
+from tests.support.core_channel import CoreChannel, Output
+from tests.support.dist import EMPTY, OTP_25, OTP_29, PASS_THROUGH, Closed, Flag, Message, Op, message, plain
+from tests.support.etf import (
     As,
     Atom,
     BitBinary,
@@ -30,9 +31,8 @@ from tests.wire.etf import (
     encode,
 )
 from tests.wire.expect import tell
-from tests.wire.wall import Output, Wall
 
-P, G, T = Wall.peer, Wall.guard, Wall.third
+P, G, T = CoreChannel.peer, CoreChannel.guard, CoreChannel.third
 A = Atom("a")
 SELF = Export(Atom("erlang"), Atom("self"), 0)
 RECORD = Record(Atom("m"), Atom("point"), True, ((Atom("x"), 1), (Atom("y"), [2])))
@@ -235,14 +235,14 @@ def run(shape: str, payload: Term, wrap: bool, flags: Flag = OTP_25) -> tuple[li
     sent = tell([Atom("before"), payload, Atom("behind")] if wrap else payload)
     flags = PASS_THROUGH if shape == "pass-through" else flags
     accepting = ("accept reg_send server", "deny *") if "held" in shape else ("accept *",)
-    wall = Wall(*accepting, flags=flags, funs=True, release=29 if flags & Flag.NATIVE_RECORDS else 25)
+    channel = CoreChannel(*accepting, flags=flags, funs=True, release=29 if flags & Flag.NATIVE_RECORDS else 25)
     if shape == "outbound":
         sent = message(Op.REG_SEND, G.pid(), EMPTY, Atom("server"), payload=sent.payload)
-        data = wall.from_guard.bytes(sent)
-        return [wall.outbound(data)], data, sent
+        data = channel.from_guard.bytes(sent)
+        return [channel.outbound(data)], data, sent
     small = len(encode(payload)) < 5000
-    frames = wall.from_peer.frames(sent, fragment=(71 if small else 50_000) if "fragments" in shape else 1 << 30)
-    return [wall.inbound(one) for one in frames], b"".join(frames), sent
+    frames = channel.from_peer.frames(sent, fragment=(71 if small else 50_000) if "fragments" in shape else 1 << 30)
+    return [channel.inbound(one) for one in frames], b"".join(frames), sent
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -255,7 +255,7 @@ def test_good_terms_pass(name: str, shape: str) -> None:
         out = b"".join(each.forwarded for each in outputs)
         assert out == data or "held" in shape
         if "deep" not in name:
-            check = Wall("accept *", flags=PASS_THROUGH if shape == "pass-through" else OTP_25)
+            check = CoreChannel("accept *", flags=PASS_THROUGH if shape == "pass-through" else OTP_25)
             assert forwarded(outputs) == check.at_guard.feed(data)
 
 
@@ -315,9 +315,9 @@ def test_records_of_otp_29() -> None:
     ],
 )
 def test_terms_inside_the_control(control: tuple[Term, ...]) -> None:
-    wall = Wall("accept *")
+    channel = CoreChannel("accept *")
     payload: tuple[Term, ...] = ([1],) if control[0] not in (8, 19) else ()
-    output = wall.inbound(plain(control, *payload))
+    output = channel.inbound(plain(control, *payload))
     assert output.closed or (control[0] == 16 and control[4][1] is SELF)  # type: ignore[index]  # a tuple there
 
 
@@ -327,7 +327,7 @@ def test_each_byte_matters() -> None:
     data = plain(sent.control, sent.payload)
     for position in range(4, len(data)):
         for change in (1, 0x80, 0xFF):
-            wall = Wall("accept *")
+            channel = CoreChannel("accept *")
             changed = data[:position] + bytes([data[position] ^ change]) + data[position + 1 :]
-            output = wall.inbound(changed)
+            output = channel.inbound(changed)
             assert output.forwarded in (changed, b"", bytes(4))

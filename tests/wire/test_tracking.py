@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import pytest
 
-from tests.wire.dist import EMPTY, OTP_25, OTP_28, Alt, Flag, Message, Op, message
-from tests.wire.etf import Atom, Improper, Map, Pid, Ref, Term, alias
-from tests.wire.wall import Wall
+from tests.support.core_channel import CoreChannel
+from tests.support.dist import EMPTY, OTP_25, OTP_28, Alt, Flag, Message, Op, message
+from tests.support.etf import Atom, Improper, Map, Pid, Ref, Term, alias
 
-P, G, T = Wall.peer, Wall.guard, Wall.third
+P, G, T = CoreChannel.peer, CoreChannel.guard, CoreChannel.third
 SERVER = Atom("server")
 DOWN = Atom("noproc")
 MFA = (Atom("m"), Atom("f"), 1)
 
 
-def passes(wall: Wall, sent: Message) -> None:
-    output = wall.inbound(sent)
+def passes(channel: CoreChannel, sent: Message) -> None:
+    output = channel.inbound(sent)
     assert output.forward == [sent], output
     assert not output.events
 
 
-def refused(wall: Wall, sent: Message) -> None:
-    output = wall.inbound(sent)
+def refused(channel: CoreChannel, sent: Message) -> None:
+    output = channel.inbound(sent)
     assert not output.forward, output
     assert output.closed is None
     assert output.events
 
 
-def once(wall: Wall, sent: Message) -> None:
-    passes(wall, sent)
-    refused(wall, sent)
+def once(channel: CoreChannel, sent: Message) -> None:
+    passes(channel, sent)
+    refused(channel, sent)
 
 
-def asked(*sent: Message, flags: Flag = OTP_25) -> Wall:
-    wall = Wall("deny *", flags=flags, release=28)
-    assert wall.outbound(*sent).forward == list(sent)
-    return wall
+def asked(*sent: Message, flags: Flag = OTP_25) -> CoreChannel:
+    channel = CoreChannel("deny *", flags=flags, release=28)
+    assert channel.outbound(*sent).forward == list(sent)
+    return channel
 
 
 def out_call(tag: Term, to: Term = SERVER, request: Term = 1) -> Message:
@@ -70,10 +70,10 @@ def test_reply_to_the_pid(tag: str, to: Term) -> None:
 
 @pytest.mark.parametrize("op", [Op.SEND, Op.SEND_TT, Op.SEND_SENDER_TT])
 def test_reply_in_other_forms(op: Op) -> None:
-    wall = asked(out_call(G.ref()))
+    channel = asked(out_call(G.ref()))
     head: Term = EMPTY if op in (Op.SEND, Op.SEND_TT) else P.pid()
     token: tuple[Term, ...] = () if op is Op.SEND else ((1, 0, 0, P.pid(), 0),)
-    once(wall, message(op, head, G.pid(), *token, payload=(G.ref(), 1)))
+    once(channel, message(op, head, G.pid(), *token, payload=(G.ref(), 1)))
 
 
 @pytest.mark.parametrize(
@@ -86,28 +86,28 @@ def test_reply_to_the_alias(tag: Term, key: Ref) -> None:
 
 
 def test_one_answer_in_whatever_form() -> None:
-    wall = asked(out_call(alias(G.alias())))
-    passes(wall, message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=(alias(G.alias()), 7)))
-    refused(wall, reply(alias(G.alias())))
+    channel = asked(out_call(alias(G.alias())))
+    passes(channel, message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=(alias(G.alias()), 7)))
+    refused(channel, reply(alias(G.alias())))
 
 
 def test_answers_in_fragments() -> None:
-    wall = asked(out_call(alias(G.alias())))
+    channel = asked(out_call(alias(G.alias())))
     answer = message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=(alias(G.alias()), b"x" * 3000))
-    outputs = [wall.inbound(one) for one in wall.from_peer.frames(answer, fragment=300)]
+    outputs = [channel.inbound(one) for one in channel.from_peer.frames(answer, fragment=300)]
     rehearsal, *got = [one for output in outputs for one in output.forward]
     assert got == [answer]
     # A VM dies of a control message in fragments that it can't decode: it hears this one first, as a term.
     assert rehearsal.args["to"] == "undefined"
-    refused(wall, answer)
+    refused(channel, answer)
 
 
 def test_calls_in_fragments() -> None:
-    wall = Wall("deny *")
+    channel = CoreChannel("deny *")
     call = out_call(alias(G.alias()), request=b"x" * 3000)
-    frames = wall.from_guard.frames(call, fragment=300)
-    assert [one for each in frames for one in wall.outbound(each).forward] == [call]
-    once(wall, reply(alias(G.alias())))
+    frames = channel.from_guard.frames(call, fragment=300)
+    assert [one for each in frames for one in channel.outbound(each).forward] == [call]
+    once(channel, reply(alias(G.alias())))
 
 
 FORGED: dict[str, Message] = {
@@ -124,14 +124,14 @@ FORGED: dict[str, Message] = {
 
 @pytest.mark.parametrize("name", FORGED)
 def test_forged_replies(name: str) -> None:
-    wall = asked(out_call(G.ref()))
-    refused(wall, FORGED[name])
-    once(wall, reply(G.ref()))
+    channel = asked(out_call(G.ref()))
+    refused(channel, FORGED[name])
+    once(channel, reply(G.ref()))
 
 
 def test_answers_nobody_asked_for() -> None:
     for sent in (reply(G.ref()), message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=(alias(G.alias()), 1))):
-        refused(Wall("deny *"), sent)
+        refused(CoreChannel("deny *"), sent)
 
 
 def test_a_call_to_an_alias_of_the_peer() -> None:
@@ -140,37 +140,37 @@ def test_a_call_to_an_alias_of_the_peer() -> None:
 
 
 def test_many_calls_at_once() -> None:
-    wall = asked(*(out_call(G.ref(number)) for number in range(50)))
+    channel = asked(*(out_call(G.ref(number)) for number in range(50)))
     for number in (7, 3, 49, 0):
-        once(wall, reply(G.ref(number)))
+        once(channel, reply(G.ref(number)))
 
 
 def test_tracking_is_bounded() -> None:
-    wall = Wall("deny *", limits={"tracked": 10})
+    channel = CoreChannel("deny *", limits={"tracked": 10})
     for number in range(1000):
-        wall.outbound(out_call(G.ref(number)))
-    once(wall, reply(G.ref(999)))
-    refused(wall, reply(G.ref(5)))
-    assert wall.channel.pending() == 0
+        channel.outbound(out_call(G.ref(number)))
+    once(channel, reply(G.ref(999)))
+    refused(channel, reply(G.ref(5)))
+    assert channel.core.pending() == 0
 
 
 # === rex, io ===
 
 
 def test_answers_of_rex() -> None:
-    wall = asked(message(Op.REG_SEND, G.pid(), EMPTY, Atom("rex"), payload=(G.pid(), Atom("features_request"))))
+    channel = asked(message(Op.REG_SEND, G.pid(), EMPTY, Atom("rex"), payload=(G.pid(), Atom("features_request"))))
     answer = message(Op.SEND_SENDER, P.pid(), G.pid(), payload=(Atom("features_reply"), P.name, [Atom("erpc")]))
-    once(wall, answer)
+    once(channel, answer)
     call: Term = (Atom("call"), Atom("m"), Atom("f"), [], G.pid())
-    wall = asked(message(Op.REG_SEND, G.pid(), EMPTY, Atom("rex"), payload=(G.pid(), call)))
+    channel = asked(message(Op.REG_SEND, G.pid(), EMPTY, Atom("rex"), payload=(G.pid(), call)))
     answer = message(Op.SEND_SENDER, P.pid(), G.pid(), payload=(Atom("rex"), 7))
-    refused(wall, message(Op.SEND_SENDER, P.pid(), G.pid(4), payload=(Atom("rex"), 7)))
-    once(wall, answer)
+    refused(channel, message(Op.SEND_SENDER, P.pid(), G.pid(4), payload=(Atom("rex"), 7)))
+    once(channel, answer)
 
 
 def test_answers_of_rex_are_for_questions_to_rex() -> None:
-    wall = asked(message(Op.REG_SEND, G.pid(), EMPTY, Atom("other"), payload=(G.pid(), Atom("features_request"))))
-    refused(wall, message(Op.SEND_SENDER, P.pid(), G.pid(), payload=(Atom("features_reply"), P.name, [])))
+    channel = asked(message(Op.REG_SEND, G.pid(), EMPTY, Atom("other"), payload=(G.pid(), Atom("features_request"))))
+    refused(channel, message(Op.SEND_SENDER, P.pid(), G.pid(), payload=(Atom("features_reply"), P.name, [])))
 
 
 # === monitors ===
@@ -185,12 +185,12 @@ def test_down(watched: Term) -> None:
 
 
 def test_forged_down() -> None:
-    wall = asked(message(Op.MONITOR_P, G.pid(), P.pid(), G.ref()))
-    refused(wall, down(G.ref(2), P.pid()))
-    output = wall.inbound(down(G.ref(), T.pid()))
+    channel = asked(message(Op.MONITOR_P, G.pid(), P.pid(), G.ref()))
+    refused(channel, down(G.ref(2), P.pid()))
+    output = channel.inbound(down(G.ref(), T.pid()))
     assert not output.forward
     if output.closed is None:
-        passes(wall, down(G.ref(), P.pid()))
+        passes(channel, down(G.ref(), P.pid()))
 
 
 def test_down_crosses_the_end_of_its_monitor() -> None:
@@ -207,37 +207,37 @@ def test_end_of_a_monitor_crosses_its_down() -> None:
     monitor = message(Op.MONITOR_P, P.pid(), SERVER, P.ref())
     demonitor = message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref())
     for wait in (0, 61):
-        wall = Wall("accept monitor", "deny *")
-        passes(wall, monitor)
-        assert wall.outbound(message(Op.PAYLOAD_MONITOR_P_EXIT, SERVER, P.pid(), P.ref(), payload=DOWN)).forward
-        wall.now += wait
-        refused(wall, message(Op.DEMONITOR_P, P.pid(2), SERVER, P.ref()))
+        channel = CoreChannel("accept monitor", "deny *")
+        passes(channel, monitor)
+        assert channel.outbound(message(Op.PAYLOAD_MONITOR_P_EXIT, SERVER, P.pid(), P.ref(), payload=DOWN)).forward
+        channel.now += wait
+        refused(channel, message(Op.DEMONITOR_P, P.pid(2), SERVER, P.ref()))
         if not wait:
-            passes(wall, demonitor)
-        refused(wall, demonitor)
+            passes(channel, demonitor)
+        refused(channel, demonitor)
 
 
 def test_end_of_an_accepted_monitor() -> None:
-    wall = Wall("accept monitor", "deny *")
+    channel = CoreChannel("accept monitor", "deny *")
     monitor = message(Op.MONITOR_P, P.pid(), SERVER, P.ref())
     demonitor = message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref())
-    refused(wall, demonitor)
-    passes(wall, monitor)
-    refused(wall, message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref(2)))
-    refused(wall, message(Op.DEMONITOR_P, P.pid(2), SERVER, P.ref()))
-    once(wall, demonitor)
+    refused(channel, demonitor)
+    passes(channel, monitor)
+    refused(channel, message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref(2)))
+    refused(channel, message(Op.DEMONITOR_P, P.pid(2), SERVER, P.ref()))
+    once(channel, demonitor)
 
 
 def test_a_rule_that_names_the_ending_decides() -> None:
-    wall = Wall("drop demonitor", "accept monitor", "deny *")
-    passes(wall, message(Op.MONITOR_P, P.pid(), SERVER, P.ref()))
-    refused(wall, message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref()))
+    channel = CoreChannel("drop demonitor", "accept monitor", "deny *")
+    passes(channel, message(Op.MONITOR_P, P.pid(), SERVER, P.ref()))
+    refused(channel, message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref()))
 
 
 @pytest.mark.parametrize("command", ["monitor_exit", "spawn_reply", "send", "alias_send", "unlink_ack", "exit"])
 def test_a_rule_that_names_the_answer_decides(command: str) -> None:
-    wall = Wall(f"drop {command}", "deny *")
-    wall.outbound(
+    channel = CoreChannel(f"drop {command}", "deny *")
+    channel.outbound(
         message(Op.MONITOR_P, G.pid(), P.pid(), G.ref()),
         message(Op.SPAWN_REQUEST, G.ref(2), G.pid(), G.pid(), MFA, [], payload=[1]),
         out_call(alias(G.alias(3))),
@@ -252,7 +252,7 @@ def test_a_rule_that_names_the_answer_decides(command: str) -> None:
         "unlink_ack": message(Op.UNLINK_ID_ACK, 3, P.pid(9), G.pid()),
         "exit": message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN),
     }
-    refused(wall, answers[command])
+    refused(channel, answers[command])
 
 
 UNASKED = {
@@ -271,44 +271,44 @@ UNASKED = {
 def test_what_nobody_asked_for_passes_under_no_rule_for_all(name: str) -> None:
     """With ``accept *`` a peer could end monitors that the guarded node has on a third node."""
     sent = UNASKED[name]
-    wall = Wall("accept *")
-    wall.outbound(
+    channel = CoreChannel("accept *")
+    channel.outbound(
         message(Op.MONITOR_P, G.pid(), P.pid(), G.ref()),
         message(Op.SPAWN_REQUEST, G.ref(2), G.pid(), G.pid(), MFA, [], payload=[1]),
         message(Op.LINK, G.pid(), P.pid()),
         message(Op.UNLINK_ID, 3, G.pid(), P.pid()),
     )
-    refused(wall, sent)
-    assert Wall("accept *", audit=True).inbound(sent).forward == [sent]
-    passes(Wall(f"accept {sent.command}", "deny *"), sent)
-    assert Wall("accept *", out=["accept *"]).outbound(message(Op.LINK, G.pid(), P.pid())).forward
+    refused(channel, sent)
+    assert CoreChannel("accept *", audit=True).inbound(sent).forward == [sent]
+    passes(CoreChannel(f"accept {sent.command}", "deny *"), sent)
+    assert CoreChannel("accept *", out=["accept *"]).outbound(message(Op.LINK, G.pid(), P.pid())).forward
 
 
 def test_what_nobody_asked_for_in_fragments() -> None:
-    wall = Wall("accept *")
+    channel = CoreChannel("accept *")
     sent = message(Op.PAYLOAD_MONITOR_P_EXIT, P.pid(), G.pid(), G.ref(9), payload=b"x" * 3000)
-    outputs = [wall.inbound(one) for one in wall.from_peer.frames(sent, fragment=300)]
+    outputs = [channel.inbound(one) for one in channel.from_peer.frames(sent, fragment=300)]
     assert not any(output.forward for output in outputs)
     assert [reason for output in outputs for reason in output.reasons] == ["default"]
 
 
 def test_what_was_asked_for_passes_under_rules_for_all() -> None:
-    wall = Wall("accept *")
-    wall.outbound(message(Op.MONITOR_P, G.pid(), SERVER, G.ref()), message(Op.LINK, G.pid(), P.pid()))
-    once(wall, down(G.ref(), SERVER))
-    once(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
+    channel = CoreChannel("accept *")
+    channel.outbound(message(Op.MONITOR_P, G.pid(), SERVER, G.ref()), message(Op.LINK, G.pid(), P.pid()))
+    once(channel, down(G.ref(), SERVER))
+    once(channel, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
 
 
 def test_what_there_was_no_room_to_note_passes_under_rules_for_all() -> None:
-    wall = Wall("accept *", limits={"tracked": 2})
+    channel = CoreChannel("accept *", limits={"tracked": 2})
     for number in range(1, 4):
-        refused(wall, down(G.ref(9), P.pid()))
-        wall.outbound(message(Op.MONITOR_P, G.pid(), P.pid(), G.ref(number)))
-        wall.outbound(message(Op.LINK, G.pid(), P.pid(number)))
-    passes(wall, down(G.ref(1), P.pid()))
-    refused(wall, down(G.ref(3), P.pid(2)))
-    passes(wall, message(Op.PAYLOAD_EXIT, P.pid(3), G.pid(), payload=DOWN))
-    refused(wall, message(Op.UNLINK_ID_ACK, 9, P.pid(), G.pid()))
+        refused(channel, down(G.ref(9), P.pid()))
+        channel.outbound(message(Op.MONITOR_P, G.pid(), P.pid(), G.ref(number)))
+        channel.outbound(message(Op.LINK, G.pid(), P.pid(number)))
+    passes(channel, down(G.ref(1), P.pid()))
+    refused(channel, down(G.ref(3), P.pid(2)))
+    passes(channel, message(Op.PAYLOAD_EXIT, P.pid(3), G.pid(), payload=DOWN))
+    refused(channel, message(Op.UNLINK_ID_ACK, 9, P.pid(), G.pid()))
 
 
 # === spawns ===
@@ -323,14 +323,14 @@ def test_spawn_reply() -> None:
     once(asked(spawn()), message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, Atom("notsup")))
     refused(asked(spawn()), message(Op.SPAWN_REPLY, G.ref(2), G.pid(), 0, P.pid(7)))
     refused(asked(spawn()), message(Op.SPAWN_REPLY, G.ref(), G.pid(4), 0, P.pid(7)))
-    refused(Wall("deny *"), message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, P.pid(7)))
+    refused(CoreChannel("deny *"), message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, P.pid(7)))
 
 
 def test_spawn_with_monitor() -> None:
     """As in an erpc call: the result comes as the DOWN's reason, after the reply."""
-    wall = asked(spawn(Atom("monitor")))
-    passes(wall, message(Op.SPAWN_REPLY, G.ref(), G.pid(), 2, P.pid(7)))
-    once(wall, down(G.ref(), P.pid(7)))
+    channel = asked(spawn(Atom("monitor")))
+    passes(channel, message(Op.SPAWN_REPLY, G.ref(), G.pid(), 2, P.pid(7)))
+    once(channel, down(G.ref(), P.pid(7)))
 
 
 def test_no_down_before_the_spawn_reply() -> None:
@@ -341,58 +341,58 @@ def test_no_down_before_the_spawn_reply() -> None:
 
 
 def test_spawn_without_monitor_ends_unheard() -> None:
-    wall = asked(spawn())
-    passes(wall, message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, P.pid(7)))
-    refused(wall, down(G.ref(), P.pid(7)))
+    channel = asked(spawn())
+    passes(channel, message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, P.pid(7)))
+    refused(channel, down(G.ref(), P.pid(7)))
 
 
 def test_spawn_with_link() -> None:
-    wall = asked(spawn(Atom("link")))
+    channel = asked(spawn(Atom("link")))
     exit_signal = message(Op.PAYLOAD_EXIT, P.pid(7), G.pid(), payload=DOWN)
-    refused(wall, exit_signal)
-    passes(wall, message(Op.SPAWN_REPLY, G.ref(), G.pid(), 1, P.pid(7)))
-    once(wall, exit_signal)
+    refused(channel, exit_signal)
+    passes(channel, message(Op.SPAWN_REPLY, G.ref(), G.pid(), 1, P.pid(7)))
+    once(channel, exit_signal)
 
 
 def test_spawn_that_failed_links_nothing() -> None:
-    wall = asked(spawn(Atom("link"), Atom("monitor")))
-    passes(wall, message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, Atom("badopt")))
-    refused(wall, down(G.ref(), P.pid(7)))
-    refused(wall, message(Op.PAYLOAD_EXIT, P.pid(7), G.pid(), payload=DOWN))
+    channel = asked(spawn(Atom("link"), Atom("monitor")))
+    passes(channel, message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, Atom("badopt")))
+    refused(channel, down(G.ref(), P.pid(7)))
+    refused(channel, message(Op.PAYLOAD_EXIT, P.pid(7), G.pid(), payload=DOWN))
 
 
 def test_accepted_spawn_of_the_peer() -> None:
     """Links and monitors made by the options of a spawn that was accepted end without a rule, too."""
-    wall = Wall("accept spawn_request m:f/1", "deny *")
+    channel = CoreChannel("accept spawn_request m:f/1", "deny *")
     passes(
-        wall,
+        channel,
         message(*(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(), MFA), [Atom("link"), Atom("monitor")], payload=[1]),
     )
     answer = message(Op.SPAWN_REPLY, P.ref(), P.pid(), 3, G.pid(50))
-    assert wall.outbound(answer).forward == [answer]
-    refused(wall, message(Op.DEMONITOR_P, P.pid(), G.pid(50), P.ref(9)))
-    once(wall, message(Op.DEMONITOR_P, P.pid(), G.pid(50), P.ref()))
-    passes(wall, message(Op.UNLINK_ID, 6, P.pid(), G.pid(50)))
-    assert wall.outbound(message(Op.UNLINK_ID_ACK, 6, G.pid(50), P.pid())).forward
+    assert channel.outbound(answer).forward == [answer]
+    refused(channel, message(Op.DEMONITOR_P, P.pid(), G.pid(50), P.ref(9)))
+    once(channel, message(Op.DEMONITOR_P, P.pid(), G.pid(50), P.ref()))
+    passes(channel, message(Op.UNLINK_ID, 6, P.pid(), G.pid(50)))
+    assert channel.outbound(message(Op.UNLINK_ID_ACK, 6, G.pid(50), P.pid())).forward
 
 
 def test_exit_through_the_link_of_an_accepted_spawn() -> None:
-    wall = Wall("accept spawn_request m:f/1", "deny *")
-    passes(wall, message(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(), MFA, [Atom("link")], payload=[1]))
-    wall.outbound(message(Op.SPAWN_REPLY, P.ref(), P.pid(), 1, G.pid(50)))
-    refused(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(51), payload=DOWN))
-    once(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(50), payload=DOWN))
+    channel = CoreChannel("accept spawn_request m:f/1", "deny *")
+    passes(channel, message(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(), MFA, [Atom("link")], payload=[1]))
+    channel.outbound(message(Op.SPAWN_REPLY, P.ref(), P.pid(), 1, G.pid(50)))
+    refused(channel, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(51), payload=DOWN))
+    once(channel, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(50), payload=DOWN))
 
 
 # === links ===
 
 
 def test_exit_through_a_link_of_the_guarded_node() -> None:
-    wall = asked(message(Op.LINK, G.pid(), P.pid()))
-    refused(wall, message(Op.PAYLOAD_EXIT, P.pid(2), G.pid(), payload=DOWN))
-    refused(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(2), payload=DOWN))
-    refused(wall, message(Op.PAYLOAD_EXIT2, P.pid(), G.pid(), payload=DOWN))
-    once(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
+    channel = asked(message(Op.LINK, G.pid(), P.pid()))
+    refused(channel, message(Op.PAYLOAD_EXIT, P.pid(2), G.pid(), payload=DOWN))
+    refused(channel, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(2), payload=DOWN))
+    refused(channel, message(Op.PAYLOAD_EXIT2, P.pid(), G.pid(), payload=DOWN))
+    once(channel, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
 
 
 @pytest.mark.parametrize(
@@ -405,38 +405,38 @@ def test_exit_through_a_link_of_the_guarded_node() -> None:
     ],
 )
 def test_exit_through_an_accepted_link(exit_signal: Message) -> None:
-    wall = Wall("accept link", "deny *")
-    refused(wall, exit_signal)
-    passes(wall, message(Op.LINK, P.pid(), G.pid()))
-    once(wall, exit_signal)
+    channel = CoreChannel("accept link", "deny *")
+    refused(channel, exit_signal)
+    passes(channel, message(Op.LINK, P.pid(), G.pid()))
+    once(channel, exit_signal)
 
 
 def test_no_exit_through_a_refused_link() -> None:
-    wall = Wall("deny *")
-    refused(wall, message(Op.LINK, P.pid(), G.pid()))
-    refused(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
+    channel = CoreChannel("deny *")
+    refused(channel, message(Op.LINK, P.pid(), G.pid()))
+    refused(channel, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
 
 
 def test_unlink_by_the_peer() -> None:
-    wall = Wall("accept link", "deny *")
-    passes(wall, message(Op.LINK, P.pid(), G.pid()))
-    passes(wall, message(Op.UNLINK_ID, 3, P.pid(), G.pid()))
-    assert wall.outbound(message(Op.UNLINK_ID_ACK, 3, G.pid(), P.pid())).forward
-    refused(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
+    channel = CoreChannel("accept link", "deny *")
+    passes(channel, message(Op.LINK, P.pid(), G.pid()))
+    passes(channel, message(Op.UNLINK_ID, 3, P.pid(), G.pid()))
+    assert channel.outbound(message(Op.UNLINK_ID_ACK, 3, G.pid(), P.pid())).forward
+    refused(channel, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
 
 
 def test_unlink_by_the_guarded_node() -> None:
-    wall = asked(message(Op.LINK, G.pid(), P.pid()), message(Op.UNLINK_ID, 3, G.pid(), P.pid()))
-    refused(wall, message(Op.UNLINK_ID_ACK, 4, P.pid(), G.pid()))
-    once(wall, message(Op.UNLINK_ID_ACK, 3, P.pid(), G.pid()))
-    refused(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
+    channel = asked(message(Op.LINK, G.pid(), P.pid()), message(Op.UNLINK_ID, 3, G.pid(), P.pid()))
+    refused(channel, message(Op.UNLINK_ID_ACK, 4, P.pid(), G.pid()))
+    once(channel, message(Op.UNLINK_ID_ACK, 3, P.pid(), G.pid()))
+    refused(channel, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
 
 
 def test_exit_crosses_the_unlink() -> None:
     """Until the unlink is acknowledged the link may still break; the guarded node ignores what comes too late."""
-    wall = asked(message(Op.LINK, G.pid(), P.pid()), message(Op.UNLINK_ID, 3, G.pid(), P.pid()))
-    passes(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
-    passes(wall, message(Op.UNLINK_ID_ACK, 3, P.pid(), G.pid()))
+    channel = asked(message(Op.LINK, G.pid(), P.pid()), message(Op.UNLINK_ID, 3, G.pid(), P.pid()))
+    passes(channel, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
+    passes(channel, message(Op.UNLINK_ID_ACK, 3, P.pid(), G.pid()))
 
 
 @pytest.mark.parametrize(
@@ -447,24 +447,24 @@ def test_exit_crosses_the_unlink() -> None:
 def test_what_crosses_an_exit(ending: Message) -> None:
     """Both processes may end, or one of them unlink, before it hears of the other."""
     for wait in (0, 61):
-        wall = asked(message(Op.LINK, G.pid(), P.pid()), message(Op.PAYLOAD_EXIT, G.pid(), P.pid(), payload=DOWN))
-        wall.now += wait
+        channel = asked(message(Op.LINK, G.pid(), P.pid()), message(Op.PAYLOAD_EXIT, G.pid(), P.pid(), payload=DOWN))
+        channel.now += wait
         if not wait:
-            passes(wall, ending)
+            passes(channel, ending)
         else:
-            refused(wall, ending)
+            refused(channel, ending)
 
 
 def test_linked_again_before_the_unlink_is_acknowledged() -> None:
     link = message(Op.LINK, G.pid(), P.pid())
-    wall = asked(link, message(Op.UNLINK_ID, 3, G.pid(), P.pid()), link)
-    passes(wall, message(Op.UNLINK_ID_ACK, 3, P.pid(), G.pid()))
-    once(wall, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
+    channel = asked(link, message(Op.UNLINK_ID, 3, G.pid(), P.pid()), link)
+    passes(channel, message(Op.UNLINK_ID_ACK, 3, P.pid(), G.pid()))
+    once(channel, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
 
 
 def test_unlink_of_what_the_guarded_node_linked() -> None:
-    wall = asked(message(Op.LINK, G.pid(), P.pid()))
-    passes(wall, message(Op.UNLINK_ID, 12, P.pid(), G.pid()))
+    channel = asked(message(Op.LINK, G.pid(), P.pid()))
+    passes(channel, message(Op.UNLINK_ID, 12, P.pid(), G.pid()))
 
 
 # === ping ===
@@ -472,11 +472,11 @@ def test_unlink_of_what_the_guarded_node_linked() -> None:
 
 def test_ping_by_the_guarded_node() -> None:
     net_kernel = Atom("net_kernel")
-    wall = asked(
+    channel = asked(
         message(Op.MONITOR_P, G.pid(), net_kernel, G.alias()),
         out_call(alias(G.alias()), net_kernel, (Atom("is_auth"), G.name)),
     )
-    once(wall, reply(alias(G.alias()), Atom("yes")))
+    once(channel, reply(alias(G.alias()), Atom("yes")))
 
 
 def ping(name: Atom) -> list[Message]:
@@ -488,10 +488,10 @@ def ping(name: Atom) -> list[Message]:
 
 
 def test_ping_by_the_peer() -> None:
-    wall = Wall("accept ping", "deny *")
+    channel = CoreChannel("accept ping", "deny *")
     sent = ping(P.name)
-    assert wall.inbound(*sent).forward == sent
-    passes(wall, message(Op.DEMONITOR_P, P.pid(), Atom("net_kernel"), P.alias()))
+    assert channel.inbound(*sent).forward == sent
+    passes(channel, message(Op.DEMONITOR_P, P.pid(), Atom("net_kernel"), P.alias()))
 
 
 @pytest.mark.parametrize(
@@ -507,10 +507,10 @@ def test_ping_by_the_peer() -> None:
     ],
 )
 def test_what_is_not_a_ping(request_: Term) -> None:
-    wall = Wall("accept ping", "deny *")
-    passes(wall, ping(P.name)[0])
+    channel = CoreChannel("accept ping", "deny *")
+    passes(channel, ping(P.name)[0])
     call = (Atom("$gen_call"), (P.pid(), alias(P.alias())), request_)
-    output = wall.inbound(message(Op.REG_SEND, P.pid(), EMPTY, Atom("net_kernel"), payload=call))
+    output = channel.inbound(message(Op.REG_SEND, P.pid(), EMPTY, Atom("net_kernel"), payload=call))
     assert output.forward == [message(Op.DEMONITOR_P, P.pid(), Atom("net_kernel"), P.alias())]
     assert output.back == [
         message(Op.PAYLOAD_MONITOR_P_EXIT, Atom("net_kernel"), P.pid(), P.alias(), payload=Atom("not_allowed"))
@@ -518,6 +518,6 @@ def test_what_is_not_a_ping(request_: Term) -> None:
 
 
 def test_ping_to_another_name() -> None:
-    wall = Wall("accept ping", "deny *")
+    channel = CoreChannel("accept ping", "deny *")
     call = (Atom("$gen_call"), (P.pid(), alias(P.alias())), (Atom("is_auth"), P.name))
-    refused(wall, message(Op.REG_SEND, P.pid(), EMPTY, Atom("auth"), payload=call))
+    refused(channel, message(Op.REG_SEND, P.pid(), EMPTY, Atom("auth"), payload=call))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from tests.wire.etf import Atom, Export, Fun, Map, Term, alias
-from tests.wire.wall import Wall
+from tests.support.core_channel import CoreChannel
+from tests.support.etf import Atom, Export, Fun, Map, Term, alias
 
-P, G = Wall.peer, Wall.guard
+P, G = CoreChannel.peer, CoreChannel.guard
 
 VARIABLES: dict[str, Term] = {
     "From": (P.pid(), alias(P.alias())),

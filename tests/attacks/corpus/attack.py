@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.wire.dist import Message
-from tests.wire.etf import Atom, Pid, Term
-from tests.wire.hostile import Connection
+from tests.support.dist import Message
+from tests.support.etf import Atom, Pid, Term
+from tests.support.raw_peer import Connection
 
 SERVER = "probe:start_server(target)"
 """A gen_server under the name ``target``."""

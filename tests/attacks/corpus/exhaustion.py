@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from tests.attacks.corpus.attack import COLLECTOR, Attack, Prey
-from tests.wire.dist import EMPTY, Message, Op, message, plain
-from tests.wire.etf import Atom, Fun, Pid
-from tests.wire.hostile import Connection
+from tests.support.dist import EMPTY, Message, Op, message, plain
+from tests.support.etf import Atom, Fun, Pid
+from tests.support.raw_peer import Connection
 
 TABLE = """fun() ->
     {match, Found} = re:run(erlang:system_info(info), "=hash_table:NAME[^=]*?objs: ([0-9]+)",

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from tests.attacks.corpus.attack import COLLECTOR, SERVER, Attack, Prey
-from tests.wire.dist import EMPTY, Message, Op, message
-from tests.wire.etf import Atom, Pid, Ref, Term, decode
-from tests.wire.hostile import Connection
+from tests.support.dist import EMPTY, Message, Op, message
+from tests.support.etf import Atom, Pid, Ref, Term, decode
+from tests.support.raw_peer import Connection
 
 ALL_BUT_SENDS = (
     *("accept reg_send", "accept monitor", "accept link", "accept exit2", "accept group_leader"),

@@ -1,9 +1,9 @@
 """The same command in other bytes: what a VM understands and no node sends."""
 
 from tests.attacks.corpus.attack import COLLECTOR, SERVER, Attack, Prey
-from tests.wire.dist import EMPTY, Message, Op, frame, message, plain
-from tests.wire.etf import Atom, Raw, Term, encode
-from tests.wire.hostile import Connection
+from tests.support.dist import EMPTY, Message, Op, frame, message, plain
+from tests.support.etf import Atom, Raw, Term, encode
+from tests.support.raw_peer import Connection
 
 NO_VICTIM = ("accept *", "deny reg_send victim")
 VICTIM = Atom("victim")

@@ -1,8 +1,8 @@
 """Messages that mean what a pattern refuses and are spelled otherwise, or look like what it accepts and are not."""
 
 from tests.attacks.corpus.attack import COLLECTOR, Attack
-from tests.wire.dist import EMPTY, plain
-from tests.wire.etf import Atom, Raw, encode
+from tests.support.dist import EMPTY, plain
+from tests.support.etf import Atom, Raw, encode
 
 GOT = "probe:got(target) =/= []"
 RUN = Atom("run")

@@ -1,8 +1,8 @@
 """Processes that were never shown to the attacker, and names that are met by their pids."""
 
 from tests.attacks.corpus.attack import COLLECTOR, SERVER, Attack, Prey
-from tests.wire.dist import Message, Op, message
-from tests.wire.hostile import Connection
+from tests.support.dist import Message, Op, message
+from tests.support.raw_peer import Connection
 
 LEFT = "lists:member(Mark, probe:got(target))"
 TARGET = "whereis(target)"

@@ -7,11 +7,11 @@ import pytest
 
 from tests.attacks.corpus import ATTACKS
 from tests.attacks.corpus.attack import Attack, Prey
-from tests.attacks.corpus.stage import THIRD, Entry, Stage
-from tests.nodes.harness import GUARD
-from tests.wire.dist import Message
-from tests.wire.etf import Atom
-from tests.wire.hostile import Connection
+from tests.attacks.corpus.scene import THIRD, CorpusEntry, CorpusScene
+from tests.support.dist import Message
+from tests.support.etf import Atom
+from tests.support.raw_peer import Connection
+from tests.support.scene import GUARD
 
 PADDING = 100_000
 """Bytes: what carries them is sent in two fragments."""
@@ -32,9 +32,9 @@ def ways(attack: Attack) -> Iterator[str]:
         yield BY_PID
 
 
-def entry(attack: Attack, way: str) -> Entry:
+def entry(attack: Attack, way: str) -> CorpusEntry:
     rules = attack.by_pid if way == BY_PID and attack.by_pid is not None else attack.policy
-    return Entry(tuple(rules), attack.settings, attack.name if attack.alone else "")
+    return CorpusEntry(tuple(rules), attack.settings, attack.name if attack.alone else "")
 
 
 TRIES = [(name, way) for name, attack in ATTACKS.items() for way in ways(attack)]
@@ -43,7 +43,7 @@ ENTRIES = list(dict.fromkeys(entry(ATTACKS[name], way) for name, way in TRIES))
 TRIES.sort(key=lambda one: (ENTRIES.index(entry(ATTACKS[one[0]], one[1])), one[1] == DIALLED))
 
 
-def peer(one: Entry, attack: Attack) -> str:
+def peer(one: CorpusEntry, attack: Attack) -> str:
     """Who runs attacks under this policy: real nodes and raw frames each under a name of their own."""
     return f"{'raw' if attack.frames else 'erl'}{ENTRIES.index(one)}"
 
@@ -52,21 +52,21 @@ PEERS = {peer(entry(ATTACKS[name], way), ATTACKS[name]): entry(ATTACKS[name], wa
 
 
 @pytest.fixture(scope="module")
-def direct() -> Iterator[Stage]:
-    with Stage(None) as stage:
+def direct() -> Iterator[CorpusScene]:
+    with CorpusScene(None) as stage:
         yield stage
 
 
 @pytest.fixture(scope="module")
-def walled() -> Iterator[Stage]:
-    with Stage(PEERS) as stage:
+def walled() -> Iterator[CorpusScene]:
+    with CorpusScene(PEERS) as stage:
         yield stage
 
 
 class Run:
-    """One attack on one stage, in one way."""
+    """One attack in one scene, in one way."""
 
-    def __init__(self, stage: Stage, name: str, way: str) -> None:
+    def __init__(self, stage: CorpusScene, name: str, way: str) -> None:
         self.stage, self.attack, self.way = stage, ATTACKS[name], way
         self.peer = peer(entry(self.attack, way), self.attack)
         self.padding = PADDING if way == IN_FRAGMENTS else 0
@@ -112,7 +112,7 @@ class Run:
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_it_works_without_distwall(direct: Stage, name: str) -> None:
+def test_it_works_without_distwall(direct: CorpusScene, name: str) -> None:
     """The attack is one."""
     run = Run(direct, name, AS_IT_IS)
     run.guard(run.attack.setup)
@@ -132,7 +132,7 @@ def test_it_works_without_distwall(direct: Stage, name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "way"), TRIES)
-def test_distwall_stops_it(walled: Stage, name: str, way: str) -> None:
+def test_distwall_stops_it(walled: CorpusScene, name: str, way: str) -> None:
     """It fails in the right way, without effect; what is allowed works as before."""
     run = Run(walled, name, way)
     attack = run.attack
@@ -167,7 +167,7 @@ def test_distwall_stops_it(walled: Stage, name: str, way: str) -> None:
         run.guard(attack.cleanup)
 
 
-def test_nothing_has_happened_since(walled: Stage) -> None:
+def test_nothing_has_happened_since(walled: CorpusScene) -> None:
     """Nor did any of it work a little later."""
     assert walled.bar.eval("[M || {ran, _, _} = M <- probe:got(victim)]") == "[]"
     assert walled.third.eval("[M || {ran, _, _} = M <- probe:got(victim)]") == "[]"

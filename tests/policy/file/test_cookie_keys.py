@@ -9,7 +9,7 @@ import pytest
 
 from distwall.files import permissions as perms
 from distwall.policy import Policy, PolicyError, loads
-from tests.policy.texts import ENV, GUARD
+from tests.support.policies import ENV, GUARD
 
 SECRET = "XKCDQWVZJYHGXKCDQWVZ"
 

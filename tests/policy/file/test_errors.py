@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from distwall.policy import PolicyError, load, loads
-from tests.policy.texts import ENV, PATH
+from tests.support.policies import ENV, PATH
 
 HEAD = '[guard]\nnodes = ["bar@h"]\ncookie_env = "CLUSTER"\n'
 ENTRY = '[[peers]]\nnode = "foo@*"\ncookie_env = "FOO"\n'

@@ -11,7 +11,7 @@ from distwall.policy.language.grammar import parse_rule
 from distwall.policy.language.patterns import parse_pattern
 from distwall.policy.language.services import built_in
 from tests.policy.language.test_patterns import patterns
-from tests.policy.texts import PATH
+from tests.support.policies import PATH
 
 
 @pytest.mark.parametrize(

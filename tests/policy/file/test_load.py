@@ -10,7 +10,7 @@ import pytest
 from distwall._core import DEFAULT_LIMITS
 from distwall.policy import Address, Cookie, PolicyError, load, loads
 from distwall.policy.model import Control
-from tests.policy.texts import ENV, GUARD, PATH, peer, policy
+from tests.support.policies import ENV, GUARD, PATH, peer, policy
 
 FULL = """
 [guard]

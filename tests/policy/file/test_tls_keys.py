@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from distwall.policy import InsideTls, Policy, PolicyError, Redirect, Tls, loads
-from tests.policy.texts import ENV, GUARD, peer
-from tests.tls.certificates import make_ca
+from tests.support.certificates import make_ca
+from tests.support.policies import ENV, GUARD, peer
 
 TLS = '[guard.tls]\ncert = "wall.pem"\nkey = "wall.key"\nca = "ca.pem"\n'
 LINES = GUARD.count("\n")

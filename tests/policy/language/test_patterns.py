@@ -29,9 +29,9 @@ from distwall.policy.language.term_patterns import (
     WildcardPattern,
     cons,
 )
-from tests.policy.erlang import Erlang, erlang
-from tests.wire import pattern as model
-from tests.wire.etf import decode, encode
+from tests.policy.erlang import ErlangReader, erlang_reader
+from tests.support import pattern as model
+from tests.support.etf import decode, encode
 
 PEER, GUARDED = "foo@h", "bar@h"
 X, Y = VariablePattern("X"), VariablePattern("Y")
@@ -335,8 +335,8 @@ def test_no_text_does_more_than_fail(text: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def erl() -> Iterator[Erlang]:
-    with erlang() as running:
+def erl() -> Iterator[ErlangReader]:
+    with erlang_reader() as running:
         yield running
 
 
@@ -347,7 +347,7 @@ def _canonical(data: bytes) -> bytes:
 
 @settings(deadline=None)
 @given(ground)
-def test_terms_mean_what_they_mean_to_erlang(erl: Erlang, term: TermPattern) -> None:
+def test_terms_mean_what_they_mean_to_erlang(erl: ErlangReader, term: TermPattern) -> None:
     theirs = erl.external(str(term))
     assert theirs is not None
     assert external(term, (PEER, GUARDED)) == _canonical(theirs)
@@ -363,7 +363,7 @@ def test_terms_mean_what_they_mean_to_erlang(erl: Erlang, term: TermPattern) -> 
         *("<<8364/utf8>>", "<<97,98/utf8>>", "{a,[b|c]}"),
     ],
 )
-def test_spellings_mean_what_they_mean_to_erlang(erl: Erlang, text: str) -> None:
+def test_spellings_mean_what_they_mean_to_erlang(erl: ErlangReader, text: str) -> None:
     theirs = erl.external(text)
     assert theirs is not None
     assert external(parse_term(text), (PEER, GUARDED)) == _canonical(theirs)
@@ -371,7 +371,7 @@ def test_spellings_mean_what_they_mean_to_erlang(erl: Erlang, text: str) -> None
 
 @settings(deadline=None, max_examples=200)
 @given(st.text(st.sampled_from("{}[]<>|,#=> ab01\"'$\\.-e_"), min_size=1, max_size=12))
-def test_what_erlang_does_not_take_is_no_term(erl: Erlang, text: str) -> None:
+def test_what_erlang_does_not_take_is_no_term(erl: ErlangReader, text: str) -> None:
     try:
         term = parse_term(text)
     except RuleSyntaxError:

@@ -10,7 +10,7 @@ from distwall._core import COMMANDS
 from distwall.policy import Policy
 from distwall.policy.language.patterns import parse_pattern
 from tests.policy.judge import PING, Question, Written, judge
-from tests.policy.texts import with_rules
+from tests.support.policies import with_rules
 
 NAMES = ["a", "ab", "abc", "b", "net_kernel"]
 
@@ -120,7 +120,7 @@ def test_a_pattern_beats_a_key() -> None:
 
 
 @dataclass
-class Case:
+class RuleLists:
     """A peer's lists of rules, and the same as the reference judge takes them."""
 
     lists: list[list[Written]]
@@ -151,7 +151,7 @@ heads = st.one_of(
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
+def cases(draw: st.DrawFn) -> RuleLists:
     def rules(number: int | None) -> list[Written]:
         drawn = draw(st.lists(heads, max_size=7, unique=True))
         verdicts = st.sampled_from(["accept", "deny", "drop"])
@@ -160,7 +160,7 @@ def cases(draw: st.DrawFn) -> Case:
             for at, (command, key, scope, pattern) in enumerate(drawn)
         ]
 
-    return Case([rules(number) for number in range(draw(st.integers(1, 3)))], rules(None))
+    return RuleLists([rules(number) for number in range(draw(st.integers(1, 3)))], rules(None))
 
 
 functions_asked = st.builds(
@@ -177,7 +177,7 @@ questions: st.SearchStrategy[Question] = st.one_of(
 
 @settings(deadline=None)
 @given(cases(), st.lists(questions, min_size=1, max_size=12))
-def test_the_judges_agree(case: Case, asked: list[Question]) -> None:
+def test_the_judges_agree(case: RuleLists, asked: list[Question]) -> None:
     policy = case.policy()
     for command, target, scope, pattern in asked:
         key = None if target is None else tuple(target.replace("/", ":").split(":"))

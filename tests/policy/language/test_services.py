@@ -4,7 +4,7 @@ import pytest
 
 from distwall.policy.language.names import key_text
 from distwall.policy.language.services import Service, built_in, service
-from tests.policy.texts import peer, policy
+from tests.support.policies import peer, policy
 
 API = """
 [services.api]

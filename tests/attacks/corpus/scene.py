@@ -12,11 +12,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
-from tests.nodes.harness import GUARD, ErlangError, Node, Peer, Scene
-from tests.nodes.harness.wall import CLUSTER_COOKIE
-from tests.wire import hostile
-from tests.wire.etf import Atom, Pid
-from tests.wire.hostile import Connection, epmd_port, epmd_registered
+from tests.support import raw_peer
+from tests.support.etf import Atom, Pid
+from tests.support.node import ErlangError, Node
+from tests.support.raw_peer import Connection, epmd_port, epmd_registered
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import CLUSTER_COOKIE, Peer
 
 THIRD = "third@127.0.0.1"
 COOKIE = "peer-cookie"
@@ -24,7 +25,7 @@ BYSTANDER = ["accept reg_send bystander", "accept monitor bystander"]
 
 
 @dataclass(frozen=True)
-class Entry:
+class CorpusEntry:
     """Rules of one peer, more TOML for it, and the attack that it is for if it is for one only."""
 
     rules: tuple[str, ...]
@@ -32,13 +33,13 @@ class Entry:
     attack: str = ""
 
 
-class Stage:
+class CorpusScene:
     """All nodes.
 
     ``entries`` are the policies, by the name (without host) of the peer that each is for; None: no distwall.
     """
 
-    def __init__(self, entries: Mapping[str, Entry] | None) -> None:
+    def __init__(self, entries: Mapping[str, CorpusEntry] | None) -> None:
         self._stack = ExitStack()
         self._seen = 0
         self._events: list[dict[str, Any]] = []
@@ -95,7 +96,7 @@ class Stage:
     @contextmanager
     def connection(self, name: str, *, dialled: bool = False) -> Iterator[Connection]:
         """A raw peer of this name, whose connection was opened by either side."""
-        node = hostile.Node(f"{name}@127.0.0.1", self._cookie.encode())
+        node = raw_peer.RawPeer(f"{name}@127.0.0.1", self._cookie.encode())
         if not dialled:
             port = epmd_port("bar", ("127.0.0.2", self.scene.epmd_port))
             assert port is not None

@@ -2,7 +2,7 @@
 
 A :class:`Sender` frames messages as an OTP node does; each atom can be told to go as a new cache entry, as a cached one
 or inline. A :class:`Receiver` has the receiving node's cache and fails where a VM would: :class:`Closed` where it drops
-the connection, :class:`~tests.wire.etf.VmCrash` where it dies. It remembers every atom that it was made to create.
+the connection, :class:`~tests.support.etf.VmCrash` where it dies. It remembers every atom that it was made to create.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tests.wire.etf import Atom, Reader, Term, Undecodable, VmCrash, encode, inline
+from tests.support.etf import Atom, Reader, Term, Undecodable, VmCrash, encode, inline
 
 TICK = bytes(4)
 FRAGMENT = 64 * 1024

@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from distwall.launch import erlang_folder
-from tests.nodes.harness.process import Child
+from tests.support.process import Child
 
-TOP = Path(__file__).resolve().parents[3]
-_SOURCES = TOP / "tests" / "nodes" / "erlang"
+TOP = Path(__file__).resolve().parents[2]
+_SOURCES = Path(__file__).resolve().parent / "erlang"
 _COMPILE = 'd=$(mktemp -d) && cd "$d" && cat > $0.erl && erlc -W0 $0.erl >&2 && cat $0.beam && rm -r "$d"'
 _BOOTSTRAP = (
     "spawn(fun() -> "
@@ -124,7 +124,7 @@ class Node(Child):
         return f"probe:unpack({self.eval(f'probe:pack(begin {expressions} end)')})"
 
     def load(self, *modules: str) -> None:
-        """Compiles modules of ``tests/nodes/erlang`` for the node's release and loads them."""
+        """Compiles modules of ``tests/support/erlang`` for the node's release and loads them."""
         for path in modules:
             name = path.rpartition("/")[2]
             code = base64.b64encode(_compiled(path, self.otp)).decode()
@@ -202,7 +202,7 @@ def copy_modules(otp: Path) -> None:
 
 
 def _compiled(path: str, otp: Path | None) -> bytes:
-    """A module of ``tests/nodes/erlang``, compiled by the release that is to load it."""
+    """A module of ``tests/support/erlang``, compiled by the release that is to load it."""
     name = path.rpartition("/")[2]
     erl = (otp / "usr/bin/erl") if otp else Path(shutil.which("erl") or "erl")
     source = (_SOURCES / f"{path}.erl").read_bytes()

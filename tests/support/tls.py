@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from tests.gateway.gate import FLAGS, PEER, FakeGuard, Gate, Raw, finish, running
-from tests.nodes.harness import GUARD, Node, Peer, Scene
-from tests.tls.certificates import CA, make_ca
-from tests.wire.hostile import Handshake, read_exactly
+from tests.support.certificates import CA, make_ca
+from tests.support.in_process_wall import FLAGS, PEER, FakeGuard, InProcessWall, RawSocket, finish, wall_in_process
+from tests.support.node import Node
+from tests.support.raw_peer import Handshake, read_exactly
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import Peer
 
 HOST = GUARD.partition("@")[2]
 VERIFY = ("{verify, verify_peer}",)
@@ -187,8 +189,8 @@ def talk(one: Node, other: Node) -> None:
 
 
 @dataclass
-class RawTls(TlsHandshake, Raw):
-    """`Raw` over TLS."""
+class RawTlsSocket(TlsHandshake, RawSocket):
+    """A `RawSocket` over TLS."""
 
     def hang_up(self) -> None:
         """Ends the stream as nodes do, and doesn't wait for the answer."""
@@ -199,11 +201,11 @@ class RawTls(TlsHandshake, Raw):
         self.sock.close()
 
 
-class TlsGate:
+class TlsWall:
     """A distwall in this process that has a certificate, and sockets for both its sides."""
 
-    def __init__(self, gate: Gate, pki: Pki, identity: Identity) -> None:
-        self.gate = gate
+    def __init__(self, wall: InProcessWall, pki: Pki, identity: Identity) -> None:
+        self.wall = wall
         self.pki = pki
         self.identity = identity
         self.peer = pki.host("peer", "127.0.0.1")
@@ -212,7 +214,7 @@ class TlsGate:
 
     def connect(self, *, source: str = "127.0.0.1", receive_buffer: int = 0) -> socket.socket:
         """A connection to distwall's port for ``bar``, before TLS."""
-        self.port = self.port or self.gate.port()
+        self.port = self.port or self.wall.port()
         sock = socket.socket()
         if receive_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -221,13 +223,15 @@ class TlsGate:
         sock.connect((HOST, self.port))
         return sock
 
-    def dial(self, context: ssl.SSLContext | None = None, **how: Any) -> RawTls:
+    def dial(self, context: ssl.SSLContext | None = None, **how: Any) -> RawTlsSocket:
         """A connection over TLS, before anything was said."""
         sock = wrap(self.connect(**how), context or self.peer.context())
-        self.gate.own(sock)
-        return RawTls(sock)
+        self.wall.own(sock)
+        return RawTlsSocket(sock)
 
-    def join(self, guard: FakeGuard, context: ssl.SSLContext | None = None, **how: Any) -> tuple[RawTls, Raw]:
+    def join(
+        self, guard: FakeGuard, context: ssl.SSLContext | None = None, **how: Any
+    ) -> tuple[RawTlsSocket, RawSocket]:
         """A whole handshake. Returns the peer's and the guarded node's socket, to be used for frames."""
         peer = self.dial(context, **how)
         peer.send_name(PEER, FLAGS, 5)
@@ -235,12 +239,12 @@ class TlsGate:
         inner.receive_name()
         inner.send_status("ok")
         assert peer.receive_status() == b"ok"
-        finish(self.gate, guard, peer, inner)
+        finish(self.wall, guard, peer, inner)
         return peer, inner
 
     def is_empty(self, seconds: float = 3) -> bool:
         """Whether nothing is left of any handshake or channel, within some time."""
-        pending = self.gate.gateway._pending
+        pending = self.wall.gateway._pending
         end = time.monotonic() + seconds
         while any((pending._open, pending._by_ticket, pending.connections, pending.outgoing, pending.pumps)):
             if time.monotonic() > end:
@@ -250,10 +254,10 @@ class TlsGate:
 
 
 @contextmanager
-def tls_gate(folder: Path, peers: Sequence[Peer], extra: str = "") -> Iterator[TlsGate]:
+def tls_wall(folder: Path, peers: Sequence[Peer], extra: str = "") -> Iterator[TlsWall]:
     """A distwall in this process that has a certificate. ``extra`` are further settings of it, each behind a comma."""
     pki = Pki(folder)
     identity = pki.host("wall", HOST)
     table = f'tls = {{ cert = "{identity.cert}", key = "{identity.key}", ca = "{identity.ca}"{extra} }}'
-    with running(folder, peers, extra=table) as gate:
-        yield TlsGate(gate, pki, identity)
+    with wall_in_process(folder, peers, extra=table) as wall:
+        yield TlsWall(wall, pki, identity)

@@ -3,7 +3,7 @@
 import subprocess
 from functools import cache
 
-from tests.nodes.harness.node import TOP
+from tests.support.node import TOP
 
 
 @cache

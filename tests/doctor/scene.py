@@ -16,7 +16,7 @@ import pytest
 from distwall.doctor import Finding, Host, examine
 from distwall.doctor.epmd_names import names
 from distwall.policy import Policy, load
-from tests.nodes.harness.process import Child
+from tests.support.process import Child
 
 COMMAND = Path(sys.executable).with_name("distwall")
 OUTSIDE = "10.99.0.1"
@@ -59,7 +59,7 @@ def own_network() -> Iterator[None]:
         os.close(before)
 
 
-class Ground:
+class DoctorScene:
     """A folder with a policy and cookies; leaving the ``with`` block ends all processes."""
 
     def __init__(self, folder: Path) -> None:
@@ -117,7 +117,7 @@ class Ground:
             ["epmd", *where, "-port", str(port)], self.folder / "epmd.log", env=self.environment, cwd=self.folder
         )
         self._stack.enter_context(child)
-        until(lambda: names("127.0.0.1", port) is not None)
+        wait_until(lambda: names("127.0.0.1", port) is not None)
         return child
 
     def node(
@@ -145,7 +145,7 @@ class Ground:
             cwd=self.folder,
         )
         self._stack.enter_context(child)
-        until(lambda: not child.running or alive in (names("127.0.0.1", port) or {}))
+        wait_until(lambda: not child.running or alive in (names("127.0.0.1", port) or {}))
         assert child.running, child.logged()
         return child
 
@@ -159,7 +159,7 @@ class Ground:
             cwd=self.folder,
         )
         self._stack.enter_context(child)
-        until(lambda: not child.running or "bar" in (names("127.0.0.1", 4370) or {}))
+        wait_until(lambda: not child.running or "bar" in (names("127.0.0.1", 4370) or {}))
         assert child.running, child.logged()
         return child
 
@@ -197,7 +197,7 @@ class Ground:
         self._stack.close()
 
 
-def until(condition: Any, timeout: float = 20) -> None:
+def wait_until(condition: Any, timeout: float = 20) -> None:
     """Waits until a condition holds."""
     end = time.monotonic() + timeout
     while not condition():

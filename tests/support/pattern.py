@@ -10,21 +10,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.wire.etf import (
-    As,
-    Atom,
-    BitBinary,
-    Export,
-    Fun,
-    Improper,
-    Map,
-    Pid,
-    Port,
-    Record,
-    Ref,
-    Term,
-    encode,
-)
+from tests.support.etf import As, Atom, BitBinary, Export, Fun, Improper, Map, Pid, Port, Record, Ref, Term, encode
 
 Pattern = object
 Normal = tuple[object, ...]
@@ -180,7 +166,7 @@ def normal(term: Term) -> Normal:
 
 
 @dataclass
-class Trial:
+class PatternMatch:
     sender: str
     guard: str
 
@@ -219,7 +205,7 @@ class Trial:
                 return False
 
     def has(self, key: Pattern, wanted: Pattern, entries: frozenset[tuple[Normal, Normal]]) -> bool:
-        found = [value for known, value in entries if Trial(self.sender, self.guard).matches(key, known)]
+        found = [value for known, value in entries if PatternMatch(self.sender, self.guard).matches(key, known)]
         return bool(found) and self.matches(wanted, found[0])
 
     def holds(self, guard: str, value: Normal) -> bool:
@@ -269,13 +255,13 @@ def character(value: Normal) -> bool:
 
 
 def matches(pattern: Pattern, term: Term, sender: str, guard: str) -> bool:
-    return Trial(sender, guard).matches(pattern, normal(term))
+    return PatternMatch(sender, guard).matches(pattern, normal(term))
 
 
 # === as Erlang reads it ===
 
 
-class Erlang:
+class ErlangClause:
     """One pattern as the head of a clause: guards become variables that the clause's guard speaks of."""
 
     def __init__(self, pattern: Pattern) -> None:

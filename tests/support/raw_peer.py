@@ -1,9 +1,9 @@
 """A node made of a blocking socket, which can say anything.
 
-For attacks against real nodes, directly and through distwall. :class:`Node` dials (:meth:`Node.connect`) or listens
-(:meth:`Node.listen`) and does the version 6 handshake with whatever name, cookie, flags and creation it is given;
+It is for attacks against real nodes, directly and through distwall. :class:`RawPeer` dials (:meth:`RawPeer.connect`) or
+listens (:meth:`RawPeer.listen`) and does the version 6 handshake with any name, cookie, flags and creation.
 :class:`Connection` then sends and receives messages or raw bytes. The steps of the handshake (:class:`Handshake`) can
-be taken one by one, so that it can stop half-way. EPMD requests are functions.
+be taken one by one, so that it can stop half-way.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
-from tests.wire.dist import EMPTY, OTP_25, TICK, Flag, Message, Op, Receiver, Sender, message
-from tests.wire.etf import Atom, Pid, Ref, Term, alias
+from tests.support.dist import EMPTY, OTP_25, TICK, Flag, Message, Op, Receiver, Sender, message
+from tests.support.etf import Atom, Pid, Ref, Term, alias
 
 TIMEOUT = 10.0
 GRACE = 0.2
@@ -142,7 +142,7 @@ class Handshake:
 
 
 @dataclass
-class Node:
+class RawPeer:
     """Who we claim to be."""
 
     name: str
@@ -184,10 +184,10 @@ class Node:
         return Connection(sock, (name, creation), (peer, peer_creation), flags=self.flags & flags, release=self.release)
 
     @contextmanager
-    def listen(self, host: str = "127.0.0.1", port: int = 0) -> Iterator[Listener]:
+    def listen(self, host: str = "127.0.0.1", port: int = 0) -> Iterator[RawListener]:
         with socket.create_server((host, port)) as server:
             server.settimeout(TIMEOUT)
-            yield Listener(self, server)
+            yield RawListener(self, server)
 
     def accept(self, sock: socket.socket, *, status: str = "ok", steps: type[Handshake] = Handshake) -> Connection:
         """Does the acceptor's part of a handshake on an accepted socket; ``steps`` knows how messages are framed."""
@@ -207,8 +207,8 @@ class Node:
 
 
 @dataclass
-class Listener:
-    node: Node
+class RawListener:
+    node: RawPeer
     server: socket.socket
 
     @property

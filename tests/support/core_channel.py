@@ -1,7 +1,7 @@
 """A core channel between two modelled nodes: messages in, and what each node would see.
 
-:class:`Wall` holds a ``Channel``, for each direction a :class:`~tests.wire.dist.Sender` (the node that sends) and a
-:class:`~tests.wire.dist.Receiver` (the node that gets what the channel lets through, and fails where a VM would).
+:class:`CoreChannel` holds a ``Channel``, and for each direction a :class:`~tests.support.dist.Sender` (the node that
+sends) and a :class:`~tests.support.dist.Receiver` (the node that gets what passes, and fails where a VM would).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from distwall import _core
-from tests.wire.dist import OTP_25, Message, Receiver, Sender, Style
-from tests.wire.etf import Atom, Pid, Port, Ref
+from tests.support.dist import OTP_25, Message, Receiver, Sender, Style
+from tests.support.etf import Atom, Pid, Port, Ref
 
 PEER = "foo@127.0.0.3"
 GUARD = "bar@127.0.0.2"
@@ -34,7 +34,7 @@ PING = (
 """``{'$gen_call', from(), {is_auth, node()}}``"""
 
 
-def rules(*texts: str) -> list[_core.CoreRule]:
+def core_rules(*texts: str) -> list[_core.CoreRule]:
     """Core rules, strongest first; ids are positions.
 
     Lines such as ``accept spawn_request m:f/1``, ``accept send to exposed``, ``deny send <0.7.0>``,
@@ -78,8 +78,8 @@ def rules(*texts: str) -> list[_core.CoreRule]:
     return made
 
 
-def policy(texts: Sequence[str] | None) -> _core.Policy | None:
-    return None if texts is None else _core.Policy(rules(*texts))
+def core_policy(texts: Sequence[str] | None) -> _core.Policy | None:
+    return None if texts is None else _core.Policy(core_rules(*texts))
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class Output:
 Sent = Message | bytes
 
 
-class Wall:
+class CoreChannel:
     """``texts`` are the rules (see :func:`rules`), ``out`` those of the guarded node, ``shadow`` a candidate.
 
     ``now`` may be set at any time.
@@ -152,19 +152,19 @@ class Wall:
         self.flags = flags
         self.counters = _core.Counters()
         self.budget = budget or _core.Budget()
-        self.channel = _core.Channel(
+        self.core = _core.Channel(
             peer=PEER,
             peer_creation=PEER_CREATION,
             guard=GUARD,
             guard_creation=GUARD_CREATION,
             flags=int(flags),
-            policy=_core.Policy(rules(*texts), third_nodes=third_nodes, funs=funs),
+            policy=_core.Policy(core_rules(*texts), third_nodes=third_nodes, funs=funs),
             counters=self.counters,
             budget=self.budget,
             limits=limits,
             deny_reason=deny_reason,
-            policy_out=policy(out),
-            shadow=policy(shadow),
+            policy_out=core_policy(out),
+            shadow=core_policy(shadow),
             audit=audit,
             close_on_limit=close_on_limit,
             hooks=hooks,
@@ -177,11 +177,11 @@ class Wall:
         self.now = 1000.0
 
     def set_rules(self, *texts: str, funs: bool | None = None, out: Sequence[str] | None = None) -> None:
-        self.channel.set_policy(_core.Policy(rules(*texts), funs=funs), policy_out=policy(out))
+        self.core.set_policy(_core.Policy(core_rules(*texts), funs=funs), policy_out=core_policy(out))
 
     def answer(self, ticket: int, verdict: _core.Verdict, payload: bytes | None = None) -> Output:
         """What becomes of a command that waits, and of those behind it, as if the peer had sent something."""
-        return self._output(True, self.channel.answer(ticket, verdict, payload, self.now))
+        return self._output(True, self.core.answer(ticket, verdict, payload, self.now))
 
     def counts(self) -> dict[tuple[str, str, str], int]:
         """Counters that are not zero, by direction, command and verdict."""
@@ -209,7 +209,7 @@ class Wall:
         return self._receive(False, data)
 
     def _receive(self, inbound: bool, data: bytes) -> Output:
-        return self._output(inbound, self.channel.receive(inbound, data, self.now))
+        return self._output(inbound, self.core.receive(inbound, data, self.now))
 
     def _output(
         self,

@@ -1,11 +1,12 @@
-"""The harness itself, without distwall."""
+"""The scene and its nodes themselves, without distwall."""
 
 import os
 import signal
 
 import pytest
 
-from tests.nodes.harness import GUARD, ErlangError, Scene
+from tests.support.node import ErlangError
+from tests.support.scene import GUARD, Scene
 
 
 def test_terms_travel_with_their_meaning(direct: Scene) -> None:

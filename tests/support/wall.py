@@ -14,7 +14,7 @@ from distwall.audit.chain import parse
 from distwall.audit.schema import validate
 from distwall.audit.verify import log_files, verify
 from distwall.http_api.client import Client
-from tests.nodes.harness.process import Child
+from tests.support.process import Child
 
 COMMAND = Path(sys.executable).with_name("distwall")
 CLUSTER_COOKIE = "cluster-cookie"
@@ -44,7 +44,7 @@ class Peer:
         )
 
 
-def policy(
+def policy_text(
     epmd_port: int,
     register_port: int,
     peers: Sequence[Peer],

@@ -16,10 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.nodes.harness import ports
-from tests.nodes.harness.node import Node
-from tests.nodes.harness.process import Child
-from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer, Wall, launcher, policy
+from tests.support import ports
+from tests.support.node import Node
+from tests.support.process import Child
+from tests.support.wall import CLUSTER_COOKIE, Peer, Wall, launcher, policy_text
 
 GUARD = "bar@127.0.0.2"
 
@@ -59,7 +59,7 @@ class Scene:
                 rules = [rule for rule in peers if isinstance(rule, str)]
                 entries = [Peer(rules)] if rules else [entry for entry in peers if isinstance(entry, Peer)]
                 self._cookies = {entry.node: entry.cookie for entry in entries}
-                text = policy(self.epmd_port, self.register_port, entries, guards=guards, extra=extra)
+                text = policy_text(self.epmd_port, self.register_port, entries, guards=guards, extra=extra)
             self._wall = Wall(self.folder, text)
             self._stack.callback(self._wall.check_log)
             self._stack.callback(self._wall.kill)

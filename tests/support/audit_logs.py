@@ -9,7 +9,7 @@ from distwall.audit import AuditLog
 from distwall.audit.log_file import Rotation
 
 
-def write(
+def write_log(
     path: Path, events: Iterable[str], *, key: bytes | None = None, rotation: Rotation | None = None, batch: int = 1
 ) -> None:
     """Writes a log of events of these kinds, or goes on with one."""
@@ -25,11 +25,11 @@ def write(
     asyncio.run(asyncio.wait_for(scenario(), 30))
 
 
-def lines(path: Path) -> list[bytes]:
+def log_lines(path: Path) -> list[bytes]:
     """The lines of a file, with their ends."""
     return path.read_bytes().splitlines(keepends=True)
 
 
-def kill(log: Any) -> None:
+def kill_log(log: Any) -> None:
     """Ends a log as ``kill -9`` would: nothing more is written, its locks are gone."""
     log._file.close()

@@ -17,7 +17,7 @@ from distwall.control import Firewall
 from distwall.control.reload import Reloader
 from distwall.http_api.server import HttpServer
 from distwall.policy import Address, Control, Policy
-from tests.policy.texts import peer, policy
+from tests.support.policies import peer, policy
 
 RULES = '[tables.admin]\nrules = ["accept *"]\n' + peer("foo@*", '["accept link", "deny *"]')
 

@@ -15,10 +15,10 @@ from distwall.audit import AuditLog
 from distwall.control import Firewall, StateFile
 from distwall.gateway import Gateway
 from distwall.policy import loads
-from tests.nodes.harness import ports
-from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer, policy
-from tests.wire.dist import OTP_25, Flag
-from tests.wire.hostile import Handshake, Node, digest, epmd_port, epmd_registered
+from tests.support import ports
+from tests.support.dist import OTP_25, Flag
+from tests.support.raw_peer import Handshake, RawPeer, digest, epmd_port, epmd_registered
+from tests.support.wall import CLUSTER_COOKIE, Peer, policy_text
 
 GUARD = "bar@127.0.0.2"
 PEER = "foo@127.0.0.1"
@@ -27,7 +27,7 @@ FLAGS = int(OTP_25)
 WAIT = 5.0
 
 
-class Gate:
+class InProcessWall:
     """The running gateway."""
 
     def __init__(self, folder: Path, text: str, epmd: int, register: int) -> None:
@@ -120,18 +120,18 @@ class Gate:
         assert port is not None
         return port
 
-    def dial(self, name: str = "bar", source: str = "127.0.0.1") -> "Raw":
+    def dial(self, name: str = "bar", source: str = "127.0.0.1") -> "RawSocket":
         """A connection to a guarded node, as a peer makes it, before anything was said."""
         return self.own(socket.create_connection(("127.0.0.2", self.port(name)), WAIT, (source, 0)))
 
-    def own(self, sock: socket.socket) -> "Raw":
+    def own(self, sock: socket.socket) -> "RawSocket":
         """A socket that is closed at the end of the test."""
         self._sockets.append(sock)
-        return Raw(sock)
+        return RawSocket(sock)
 
 
 @contextmanager
-def running(
+def wall_in_process(
     folder: Path,
     peers: Sequence[Peer],
     *,
@@ -140,7 +140,7 @@ def running(
     extra: str = "",
     control: str = "",
     tables: str = "",
-) -> Iterator[Gate]:
+) -> Iterator[InProcessWall]:
     """A gateway with this policy. ``register`` is another address to register at, ``both``: that of peers' EPMD.
 
     ``extra`` are further lines of ``[guard]``, ``control`` of ``[control]``; ``tables`` further tables.
@@ -148,18 +148,18 @@ def running(
     with ExitStack() as stack:
         epmd = stack.enter_context(ports.lease())
         port = stack.enter_context(ports.lease())
-        text = policy(epmd, port, peers, guards=guards, extra=tables).replace("[guard]\n", f"[guard]\n{extra}\n")
+        text = policy_text(epmd, port, peers, guards=guards, extra=tables).replace("[guard]\n", f"[guard]\n{extra}\n")
         text = text.replace("[control]\n", f"[control]\n{control}\n")
         if register:
             text = text.replace(f"127.0.0.1:{port}", f"127.0.0.2:{epmd}" if register == "both" else register)
-        gate = Gate(folder, text, epmd, port)
-        gate.start()
-        stack.callback(gate.stop)
-        yield gate
+        wall = InProcessWall(folder, text, epmd, port)
+        wall.start()
+        stack.callback(wall.stop)
+        yield wall
 
 
 @dataclass
-class Raw(Handshake):
+class RawSocket(Handshake):
     """One socket, and the steps of the handshake on it."""
 
     def __post_init__(self) -> None:
@@ -198,26 +198,26 @@ class Raw(Handshake):
 class FakeGuard:
     """A guarded node that is registered and does what the test says."""
 
-    gate: Gate
+    wall: InProcessWall
     name: str = GUARD
     creation: int = 0x0A0B0C0D
     flags: int = FLAGS
-    node: Node = field(init=False)
+    node: RawPeer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.node = Node(self.name, CLUSTER_COOKIE.encode(), self.flags, self.creation)
+        self.node = RawPeer(self.name, CLUSTER_COOKIE.encode(), self.flags, self.creation)
 
     @contextmanager
     def registered(self) -> Iterator["FakeGuard"]:
         with socket.create_server(("127.0.0.1", 0), backlog=512) as self.server:
             self.server.settimeout(WAIT)
             alive = self.name.partition("@")[0]
-            with epmd_registered(alive, self.server.getsockname()[1], self.gate.register_epmd):
+            with epmd_registered(alive, self.server.getsockname()[1], self.wall.register_epmd):
                 yield self
 
-    def accept(self) -> Raw:
+    def accept(self) -> RawSocket:
         sock, _ = self.server.accept()
-        return self.gate.own(sock)
+        return self.wall.own(sock)
 
     def is_left_alone(self, seconds: float = 0.1) -> bool:
         """Nobody dials."""
@@ -237,20 +237,22 @@ def is_left_alone(server: socket.socket, seconds: float = 0.1) -> bool:
 
 
 def join(
-    gate: Gate, guard: FakeGuard, name: str = PEER, *, cookie: bytes = PEER_COOKIE, flags: int = FLAGS
-) -> tuple[Raw, Raw]:
+    wall: InProcessWall, guard: FakeGuard, name: str = PEER, *, cookie: bytes = PEER_COOKIE, flags: int = FLAGS
+) -> tuple[RawSocket, RawSocket]:
     """A whole handshake. Returns the peer's and the guarded node's socket, to be used for frames."""
-    peer = gate.dial(guard.name.partition("@")[0])
+    peer = wall.dial(guard.name.partition("@")[0])
     peer.send_name(name, flags, 5)
     inner = guard.accept()
     inner.receive_name()
     inner.send_status("ok")
     assert peer.receive_status() == b"ok"
-    finish(gate, guard, peer, inner, cookie)
+    finish(wall, guard, peer, inner, cookie)
     return peer, inner
 
 
-def finish(gate: Gate, guard: FakeGuard, peer: Raw, inner: Raw, cookie: bytes = PEER_COOKIE) -> None:
+def finish(
+    wall: InProcessWall, guard: FakeGuard, peer: RawSocket, inner: RawSocket, cookie: bytes = PEER_COOKIE
+) -> None:
     """The handshake from the challenge on."""
     inner.send_challenge(guard.name, guard.flags, guard.creation, 4711)
     _, challenge, creation, name = peer.receive_challenge()

@@ -21,7 +21,7 @@ from typing import ParamSpec, Self, TypeVar
 
 import pytest
 
-from tests.nodes.harness.packages import need
+from tests.support.packages import need
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -128,7 +128,7 @@ class Host:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 
 
-class Pair:
+class HostPair:
     """Hosts ``a`` and ``b``, joined by one link, over IPv4 and IPv6."""
 
     def __init__(self, hosts: Mapping[str, str] | None = None) -> None:

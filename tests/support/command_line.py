@@ -25,7 +25,7 @@ def free_port() -> int:
         return port
 
 
-def policy(folder: Path, *, top: str = "", more: str = "") -> Path:
+def write_policy(folder: Path, *, top: str = "", more: str = "") -> Path:
     """Writes a policy file; ``top`` stands before the entry for foo, ``more`` belongs to it."""
     path = folder / "distwall.toml"
     path.write_text(
@@ -36,7 +36,7 @@ def policy(folder: Path, *, top: str = "", more: str = "") -> Path:
 
 
 @contextmanager
-def running(config: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+def running_distwall(config: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A distwall that is ready."""
     process = subprocess.Popen(
         [sys.executable, "-m", "distwall", "run", "--no-events", "--config", str(config), *options],

@@ -4,9 +4,10 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.nodes.harness import GUARD, Child, Node, Scene
-from tests.nodes.harness.node import copy_modules
-from tests.nodes.harness.wall import CLUSTER_COOKIE, launcher
+from tests.support.node import Node, copy_modules
+from tests.support.process import Child
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import CLUSTER_COOKIE, launcher
 
 GUARD_OTP = Path(os.environ["DISTWALL_GUARD_OTP"]) if os.environ.get("DISTWALL_GUARD_OTP") else None
 """The root of a chroot with the OTP release that guarded nodes run."""

@@ -11,22 +11,24 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from tests.nodes.harness import ports
-from tests.nodes.harness.node import Node
-from tests.nodes.harness.process import Child
-from tests.nodes.harness.wall import CLUSTER_COOKIE, Peer, Wall, launcher, policy
+from tests.support import ports
+from tests.support.node import Node
+from tests.support.process import Child
+from tests.support.wall import CLUSTER_COOKIE, Peer, Wall, launcher, policy_text
 
 
-class Host:
+class LoopbackHost:
     """One address behind a distwall."""
 
-    def __init__(self, hosts: "Hosts", address: str, nodes: Sequence[str], peers: Sequence[Peer], extra: str) -> None:
+    def __init__(
+        self, hosts: "LoopbackHosts", address: str, nodes: Sequence[str], peers: Sequence[Peer], extra: str
+    ) -> None:
         self.address = address
         self.register_port = hosts.stack.enter_context(ports.lease())
         self._hosts = hosts
         folder = hosts.folder / address
         folder.mkdir()
-        text = policy(hosts.epmd_port, self.register_port, peers, guards=nodes, listen=address, extra=extra)
+        text = policy_text(hosts.epmd_port, self.register_port, peers, guards=nodes, listen=address, extra=extra)
         self.wall = Wall(folder, text)
         hosts.stack.callback(self.wall.kill)
         self.wall.start()
@@ -44,7 +46,7 @@ class Host:
         return self._hosts.stack.enter_context(node)
 
 
-class Hosts:
+class LoopbackHosts:
     """All hosts of one test; leaving the ``with`` block ends everything on them."""
 
     def __init__(self) -> None:
@@ -53,9 +55,9 @@ class Hosts:
         self.stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         self.epmd_port = self.stack.enter_context(ports.lease())
 
-    def guarded(self, address: str, nodes: Sequence[str], peers: Sequence[Peer], *, extra: str = "") -> Host:
+    def guarded(self, address: str, nodes: Sequence[str], peers: Sequence[Peer], *, extra: str = "") -> LoopbackHost:
         """A host with a distwall."""
-        return Host(self, address, nodes, peers, extra)
+        return LoopbackHost(self, address, nodes, peers, extra)
 
     def plain(self, address: str) -> None:
         """A host with a stock EPMD: without distwall."""

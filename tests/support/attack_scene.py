@@ -8,14 +8,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from tests.nodes.harness import Node, Peer, Scene
-from tests.nodes.harness.wall import CLUSTER_COOKIE, Wall
-from tests.nodes.tls import TlsHandshake, TlsScene
-from tests.redirect.nodes import Ground as Hosts
-from tests.redirect.space import A4, B4, Pair, need_hosts
-from tests.wire import hostile
-from tests.wire.dist import OTP_25, Flag
-from tests.wire.hostile import Connection, epmd_port, epmd_registered
+from tests.support import raw_peer
+from tests.support.dist import OTP_25, Flag
+from tests.support.hosts import A4, B4, HostPair, need_hosts
+from tests.support.node import Node
+from tests.support.raw_peer import Connection, epmd_port, epmd_registered
+from tests.support.redirect_scene import RedirectScene as Hosts
+from tests.support.scene import Scene
+from tests.support.tls import TlsHandshake, TlsScene
+from tests.support.wall import CLUSTER_COOKIE, Peer, Wall
 
 HIDDEN = int(OTP_25 & ~Flag.PUBLISHED)
 COOKIE = "peer-cookie"
@@ -31,12 +32,12 @@ WAYS = ["peer", "guard", "guard over TLS", "guard through the redirect"]
 """Who opens the connections of the peers, and how."""
 
 
-class Ground:
+class AttackScene:
     """One scene with its guarded node.
 
     ``entries`` are rules by peer; None: no distwall. ``extra`` is TOML for each entry, ``audit`` what stands in
     ``[audit]`` instead of the file's name; ``otp`` as for a node. ``way`` is one of the first three `WAYS`; see
-    `ground` for all of them.
+    `attack_scene` for all of them.
     """
 
     def __init__(
@@ -82,16 +83,16 @@ class Ground:
     def connect(self, name: str = OPEN, *, flags: int = HIDDEN, release: int = 25) -> Connection:
         """A raw peer that has proved its cookie."""
         cookie = CLUSTER_COOKIE if self.scene.direct else COOKIE
-        node = hostile.Node(name, cookie.encode(), flags, release=release)
+        node = raw_peer.RawPeer(name, cookie.encode(), flags, release=release)
         return self._dialled(node) if self._lures else node.connect(self.address)
 
-    def _dialled(self, node: hostile.Node) -> Connection:
+    def _dialled(self, node: raw_peer.RawPeer) -> Connection:
         """Has the guarded node dial ``node``."""
         alive = node.name.partition("@")[0]
         with node.listen() as listener, epmd_registered(alive, listener.port, ("127.0.0.1", self.scene.epmd_port)):
             return self._answering(node, listener.server)
 
-    def _answering(self, node: hostile.Node, server: socket.socket) -> Connection:
+    def _answering(self, node: raw_peer.RawPeer, server: socket.socket) -> Connection:
         self.bar.wait_until(f"not lists:member('{node.name}', nodes(connected))")
         pending = self.bar.begin(f"net_kernel:connect_node('{node.name}')")
         sock, _ = server.accept()
@@ -134,7 +135,7 @@ class Ground:
         self.close()
 
 
-class Redirected(Ground):
+class RedirectedAttackScene(AttackScene):
     """The same on two hosts: the guarded node is one that knows nothing of distwall, on a host with a redirect.
 
     Peers have their names at that host, whatever host they are named at.
@@ -145,7 +146,7 @@ class Redirected(Ground):
         self._context = None
         self._stack = ExitStack()
         try:
-            self._pair = self._stack.enter_context(Pair())
+            self._pair = self._stack.enter_context(HostPair())
             peers = [Peer(rules, node=_there(name), extra=extra) for name, rules in entries.items()]
             self._hosts = self._stack.enter_context(Hosts(self._pair, peers, guards=[f"bar@{A4}"]))
             self._hosts.redirect()
@@ -161,7 +162,7 @@ class Redirected(Ground):
 
     def connect(self, name: str = OPEN, *, flags: int = HIDDEN, release: int = 25) -> Connection:
         """A raw peer that the guarded node has dialled."""
-        node = hostile.Node(_there(name), COOKIE.encode(), flags, release=release)
+        node = raw_peer.RawPeer(_there(name), COOKIE.encode(), flags, release=release)
         with self._pair.b.listen(B4, 0) as server, ExitStack() as stack:
             registered = epmd_registered(name.partition("@")[0], server.getsockname()[1])
             # A socket is on the host where it was made.
@@ -179,8 +180,10 @@ def _there(name: str) -> str:
 
 
 @contextmanager
-def ground(entries: Mapping[str, Sequence[str]], *, extra: str = "", way: str) -> Iterator[Ground]:
-    """A `Ground` whose connections are opened in one of the `WAYS`."""
-    made = Redirected(entries, extra=extra) if way == WAYS[-1] else Ground(entries, extra=extra, way=way)
+def attack_scene(entries: Mapping[str, Sequence[str]], *, extra: str = "", way: str) -> Iterator[AttackScene]:
+    """An `AttackScene` whose connections are opened in one of the `WAYS`."""
+    made = (
+        RedirectedAttackScene(entries, extra=extra) if way == WAYS[-1] else AttackScene(entries, extra=extra, way=way)
+    )
     with made:
         yield made

@@ -15,10 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from tests.nodes.harness import Node
-from tests.nodes.harness.process import Child
-from tests.nodes.harness.wall import CLUSTER_COOKIE, COMMAND, Peer, Wall
-from tests.redirect.space import A4, Host, Pair
+from tests.support.hosts import A4, Host, HostPair
+from tests.support.node import Node
+from tests.support.process import Child
+from tests.support.wall import CLUSTER_COOKIE, COMMAND, Peer, Wall
 
 C = TypeVar("C", bound=Child)
 
@@ -30,12 +30,12 @@ EPMD, REGISTER, LISTENER = 4369, 4370, 4371
 AS_USER = ["setpriv", "--reuid", str(UID), "--regid", str(GID), "--clear-groups", "--pdeathsig", "KILL"]
 
 
-class Ground:
+class RedirectScene:
     """The two hosts with distwall on ``a``; leaving the ``with`` block ends everything."""
 
     def __init__(
         self,
-        pair: Pair,
+        pair: HostPair,
         entries: Sequence[Peer],
         *,
         guards: Sequence[str],
