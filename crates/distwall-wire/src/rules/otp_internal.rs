@@ -31,8 +31,8 @@ mod requests;
 /// Whom a message is for, and what is known about it.
 #[derive(Clone, Copy)]
 pub struct Address<'a> {
-    /// The registered name it is sent to, if it is.
-    pub name: Option<AtomView<'a>>,
+    /// The meaning of the registered name that it is sent to, if it is.
+    pub name: Option<Word>,
     /// Who asks, if it has the form of a question.
     pub asker: Option<&'a Asker<'a>>,
     /// It answers what its receiver asked, so its receiver doesn't take it for a request.
@@ -49,12 +49,13 @@ pub static WORDS: LazyLock<Words> = LazyLock::new(|| {
 });
 
 /// Whether a message is of such a shape, or goes to such a name.
-pub fn otp_internal(mut reader: Reader<'_>, to: Address<'_>) -> bool {
-    if to.name.is_some_and(|name| name.word == Word::OtpName) {
+#[inline]
+pub fn otp_internal(mut reader: Reader<'_>, to: &Address<'_>) -> bool {
+    if to.name == Some(Word::OtpName) {
         return true;
     }
     let look = Look { to };
-    if to.name.is_some_and(|name| name.word == Word::NetKernel) {
+    if to.name == Some(Word::NetKernel) {
         return !look.asks_who(reader);
     }
     let Ok(arity @ 2..=9) = reader.tuple() else {
@@ -91,7 +92,7 @@ pub fn misdirected(mut reader: Reader<'_>, asker: Option<&Asker<'_>>, receiver: 
     if reader.tuple() != Ok(3) || !is_atom(&reader) {
         return false;
     }
-    let call = |label: AtomView<'_>| label.word == Word::GenCall || EVENT_LABELS.contains(&label.text);
+    let call = |label: AtomView<'_>| label.word == Word::GenCall || is_event_label(&label);
     reader.atom().is_ok_and(call) && misleads(reader, asker, receiver).0
 }
 
@@ -101,6 +102,12 @@ const TASK_BEFORE_1_14: &[Kind] = &[Kind::Pid, Kind::Any, Kind::List, Kind::Mfa]
 
 /// Calls of `gen_fsm`.
 const EVENT_LABELS: [&[u8]; 2] = [b"$gen_sync_event", b"$gen_sync_all_state_event"];
+
+/// True for the labels of `gen_fsm`'s calls. They are long, and most labels are not.
+#[inline]
+fn is_event_label(label: &AtomView<'_>) -> bool {
+    label.text.len() >= EVENT_LABELS[0].len() && EVENT_LABELS.contains(&label.text)
+}
 
 /// What an event manager answers without running anything.
 const EVENT_CALLS: [(&[u8], u32); 2] = [(b"sync_notify", 1), (b"call", 2)];
@@ -113,7 +120,7 @@ struct Head<'a> {
 }
 
 struct Look<'l> {
-    to: Address<'l>,
+    to: &'l Address<'l>,
 }
 
 impl Look<'_> {
@@ -128,13 +135,13 @@ impl Look<'_> {
     }
 
     /// A message of three elements, read up to its second one.
-    #[inline]
+    #[inline(always)]
     fn triple(&self, mut reader: Reader<'_>, first: Option<AtomView<'_>>) -> bool {
         if self.second(reader, 1) {
             return true;
         }
         let gen_call = first.is_some_and(|label| label.word == Word::GenCall);
-        let call = gen_call || first.is_some_and(|label| EVENT_LABELS.contains(&label.text));
+        let call = gen_call || first.is_some_and(|label| is_event_label(&label));
         let from = reader;
         let mut end = None;
         if call {
@@ -156,7 +163,7 @@ impl Look<'_> {
     }
 
     /// Whether the second element of a message says what is asked for; `left` more follow it.
-    #[inline]
+    #[inline(always)]
     fn second(&self, mut reader: Reader<'_>, left: u32) -> bool {
         if !is_atom(&reader) {
             return false;
@@ -165,7 +172,7 @@ impl Look<'_> {
         self.obeyed(Form::Second, &Head { label, rest: Some((reader, left)) })
     }
 
-    #[inline]
+    #[inline(always)]
     fn head<'a>(&self, mut reader: Reader<'a>) -> Option<Head<'a>> {
         match reader.peek().ok()? {
             tag::SMALL_TUPLE => {
@@ -179,7 +186,7 @@ impl Look<'_> {
     }
 
     /// Whether some process obeys a request that stands there and begins so.
-    #[inline]
+    #[inline(always)]
     fn obeyed(&self, form: Form, head: &Head<'_>) -> bool {
         match head.label.word {
             Word::Request(label) => {

@@ -355,21 +355,30 @@ impl Index {
         star: bool,
         mut fits: impl FnMut(&Decision) -> bool,
     ) -> Option<&Decision> {
-        let mut speaks = |decision: &&Decision| decision.rank >= from && (star || !decision.star) && fits(decision);
-        let mut best: Option<&Decision> = None;
-        for shape in &self.shapes {
-            let Some(key) = key else { break };
-            if best.is_some_and(|best| best.rank < shape.best) {
-                break;
+        let (mut best, mut rank) = (None, u32::MAX);
+        let mut strongest = |rules: &'_ [Decision], rank: u32| {
+            for (place, rule) in rules.iter().enumerate() {
+                if rule.rank >= rank {
+                    break;
+                }
+                if rule.rank >= from && (star || !rule.star) && fits(rule) {
+                    return Some(place);
+                }
             }
-            if let Some(decision) = shape.rules(key).iter().find(&mut speaks) {
-                if best.is_none_or(|best| decision.rank < best.rank) {
-                    best = Some(decision);
+            None
+        };
+        if let Some(key) = key {
+            for shape in &self.shapes {
+                if shape.best > rank {
+                    break;
+                }
+                let rules = shape.rules(key);
+                if let Some(rule) = strongest(rules, rank).and_then(|place| rules.get(place)) {
+                    (best, rank) = (Some(rule), rule.rank);
                 }
             }
         }
-        let weakest = best.map_or(u32::MAX, |best| best.rank);
-        self.coarse.iter().take_while(|decision| decision.rank < weakest).find(speaks).or(best)
+        strongest(&self.coarse, rank).and_then(|place| self.coarse.get(place)).or(best)
     }
 }
 
@@ -380,6 +389,17 @@ impl Shape {
         if key.len() != self.kinds.len() {
             return &[];
         }
+        if let (&[Kind::Exact], &[name]) = (&*self.kinds, key) {
+            let mut hasher = FxHasher::default();
+            hasher.write(name);
+            let entry = self.rules.find(hasher.finish(), |entry| *entry.literals[0] == *name);
+            return entry.map_or(&[], |entry| &entry.rules);
+        }
+        self.composed(key)
+    }
+
+    /// The same for keys of several parts, and for prefixes.
+    fn composed(&self, key: Key<'_>) -> &[Decision] {
         let mut hasher = FxHasher::default();
         for (kind, part) in self.kinds.iter().zip(key) {
             let Some(literal) = kind.literal(part) else { return &[] };

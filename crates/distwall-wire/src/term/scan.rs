@@ -285,65 +285,79 @@ impl Scanner {
     /// Goes on until the term is complete or the data ends; returns where.
     fn run(&mut self, data: &[u8], mut pos: usize, watch: &Watch<'_>, whole: bool) -> Result<usize, Bad> {
         let atoms = watch.terms.atoms.len();
+        if self.skip > 0 && !self.passed_over(data, &mut pos) {
+            return Ok(pos);
+        }
         loop {
-            while self.level.left == 0 {
-                let Some(outer) = self.outer.pop() else { break };
-                if !matches!(self.level.spans, 0 | PROPER) {
-                    distinct_keys(data, &mut self.spans, self.level.spans as usize - 1)?;
-                }
-                self.level = outer;
-                self.below -= outer.left;
-            }
-            if self.skip > 0 {
-                let step = self.skip.min((data.len() - pos) as u64);
-                pos += step as usize;
-                self.skip -= step;
-                if self.skip > 0 {
+            if self.level.left == 0 {
+                self.close(data)?;
+                if self.level.left == 0 {
                     return Ok(pos);
                 }
             }
-            if self.level.left == 0 {
-                return Ok(pos);
+            let Some(rest @ [kind, ..]) = data.get(pos..) else { return Ok(pos) };
+            if self.level.spans != 0 {
+                self.span(*kind, pos)?;
             }
-            if self.level.spans == 0 {
-                // Most tokens are small leaves.
-                let mut left = self.level.left;
-                while left > 0 {
-                    let size = match data.get(pos..) {
-                        Some([tag::ATOM_REF, index, ..]) if usize::from(*index) < atoms => 2,
-                        Some([tag::SMALL_INTEGER, _, ..]) => 2,
-                        Some([tag::INTEGER, a, b, c, _, ..]) if a | b | c != 0 => 5,
-                        Some([tag::NIL, ..]) => 1,
-                        _ => break,
-                    };
-                    pos += size;
-                    left -= 1;
-                }
-                self.level.left = left;
-                if left == 0 {
+            // Most tokens are small.
+            let size = match rest {
+                [tag::ATOM_REF, index, ..] if usize::from(*index) < atoms => 2,
+                [tag::SMALL_INTEGER, _, ..] => 2,
+                [tag::INTEGER, a, b, c, _, ..] if a | b | c != 0 => 5,
+                [tag::NIL, ..] => 1,
+                [tag::SMALL_TUPLE, arity, ..] => {
+                    pos += 2;
+                    self.open(u64::from(*arity), 0, watch)?;
                     continue;
                 }
-            }
-            if pos >= data.len() {
-                return Ok(pos);
-            }
-            if self.level.spans != 0 {
-                self.span(data, pos)?;
-            }
-            match self.token(data, &mut pos, watch, whole) {
-                Ok(()) => {}
-                Err(Stop::Short) if whole => return Err(SHORT),
-                Err(Stop::Short) => return Ok(pos),
-                Err(Stop::Bad(bad)) => return Err(bad),
-            }
+                _ => {
+                    match self.token(data, &mut pos, watch, whole) {
+                        Ok(()) => {}
+                        Err(Stop::Short) if whole => return Err(Bad::ShortTerm),
+                        Err(Stop::Short) => return Ok(pos),
+                        Err(Stop::Bad(bad)) => return Err(bad),
+                    }
+                    if self.skip > 0 {
+                        self.close(data)?;
+                        if !self.passed_over(data, &mut pos) {
+                            return Ok(pos);
+                        }
+                    }
+                    continue;
+                }
+            };
+            pos += size;
+            self.level.left -= 1;
         }
     }
 
+    /// Goes back to the innermost container that is not complete.
+    #[inline]
+    fn close(&mut self, data: &[u8]) -> Result<(), Bad> {
+        while self.level.left == 0 {
+            let Some(outer) = self.outer.pop() else { break };
+            if !matches!(self.level.spans, 0 | PROPER) {
+                distinct_keys(data, &mut self.spans, self.level.spans as usize - 1)?;
+            }
+            self.level = outer;
+            self.below -= outer.left;
+        }
+        Ok(())
+    }
+
+    /// Passes over the bytes of a long token; false if more of them are to come.
+    fn passed_over(&mut self, data: &[u8], pos: &mut usize) -> bool {
+        let step = self.skip.min((data.len() - *pos) as u64);
+        *pos += step as usize;
+        self.skip -= step;
+        self.skip == 0
+    }
+
     /// Notes where keys and values of a map begin, and that the tail of a list that has to be proper is one.
-    fn span(&mut self, data: &[u8], pos: usize) -> Result<(), Bad> {
+    fn span(&mut self, kind: u8, pos: usize) -> Result<(), Bad> {
         let Level { left, spans } = self.level;
         if spans == PROPER {
-            if left == 1 && data[pos] != tag::NIL {
+            if left == 1 && kind != tag::NIL {
                 return Err(Bad::SpawnArgumentsImproper);
             }
             return Ok(());
@@ -358,24 +372,24 @@ impl Scanner {
     }
 
     #[inline]
-    fn open(&mut self, children: u64, spans: u32, watch: &Watch<'_>) -> Result<(), Stop> {
+    fn open(&mut self, children: u64, spans: u32, watch: &Watch<'_>) -> Result<(), Bad> {
         self.level.left -= 1;
         if children == 0 {
             return Ok(());
         }
         if self.outer.len() as u64 >= watch.limits.term_depth() {
-            return Err(Bad::TooDeep.into());
+            return Err(Bad::TooDeep);
         }
         self.below += self.level.left;
         if self.below + children > MAX_NEED {
-            return Err(Bad::TooManySubterms.into());
+            return Err(Bad::TooManySubterms);
         }
         self.outer.push(std::mem::replace(&mut self.level, Level { left: children, spans }));
         Ok(())
     }
 
     /// Consumes one token: a leaf, or the head of a container.
-    #[inline]
+    #[inline(never)]
     fn token(&mut self, data: &[u8], pos: &mut usize, watch: &Watch<'_>, whole: bool) -> Result<(), Stop> {
         let start = *pos;
         let left = data.len() - start;
@@ -407,17 +421,15 @@ impl Scanner {
             tag::NIL => {
                 fixed!(1);
             }
-            tag::SMALL_TUPLE => {
-                fixed!(2);
-                return self.open(u64::from(data[start + 1]), 0, watch);
-            }
+            // Its arity is still to come.
+            tag::SMALL_TUPLE => return Err(Stop::Short),
             tag::LARGE_TUPLE => {
                 fixed!(5);
                 let arity = be32(start + 1);
                 if !(256..1 << 24).contains(&arity) {
                     return Err(Bad::TupleArity.into());
                 }
-                return self.open(u64::from(arity), 0, watch);
+                return Ok(self.open(u64::from(arity), 0, watch)?);
             }
             tag::LIST => {
                 fixed!(5);
@@ -426,14 +438,14 @@ impl Scanner {
                     return Err(Bad::LongListForm.into());
                 }
                 let spans = if self.proper && self.outer.is_empty() { PROPER } else { 0 };
-                return self.open(u64::from(length) + 1, spans, watch);
+                return Ok(self.open(u64::from(length) + 1, spans, watch)?);
             }
             tag::MAP => {
                 fixed!(5);
                 let pairs = u64::from(be32(start + 1));
                 let searched = whole && (2..=MAX_KEYS).contains(&pairs);
                 let spans = if searched { self.spans.len() as u32 + 1 } else { 0 };
-                return self.open(pairs * 2, spans, watch);
+                return Ok(self.open(pairs * 2, spans, watch)?);
             }
             tag::BINARY => {
                 fixed!(5);
@@ -501,7 +513,7 @@ impl Scanner {
             Err(bad) => return Err(Stop::Bad(bad)),
         };
         *pos = reader.pos;
-        self.open(children, 0, watch)
+        Ok(self.open(children, 0, watch)?)
     }
 
     fn read(&mut self, tag: u8, reader: &mut Reader<'_>, watch: &Watch<'_>) -> Result<u64, Bad> {

@@ -83,12 +83,21 @@ impl Case<'_, '_, '_> {
     }
 
     /// Objects to a message that a process of OTP's obeys; None: nothing is against it. `name`: the registered name of who gets it, if it is known.
+    #[inline]
     fn obeyed(&mut self, payload: Reader<'_>, name: Option<AtomView<'_>>) -> Option<Next> {
-        let Court { direction, policy, .. } = *self.court;
+        let direction = self.court.direction;
         let (asker, answer) = (self.message.asker.as_ref(), self.answers.is_some());
-        if !internal::otp_internal(payload, Address { name, asker, answer, receiver: direction.other().word() }) {
+        let word = name.map(|name| name.word);
+        if !internal::otp_internal(payload, &Address { name: word, asker, answer, receiver: direction.other().word() })
+        {
             return None;
         }
+        self.opened(payload, name)
+    }
+
+    /// Objects to a message that a process of OTP's obeys, unless a rule opens it.
+    fn opened(&mut self, payload: Reader<'_>, name: Option<AtomView<'_>>) -> Option<Next> {
+        let Court { direction, policy, .. } = *self.court;
         let key = name.map(|name| [name.text]);
         let fits = |rule: &Decision| rule.pattern.as_ref().is_none_or(|p| p.matches(payload, direction.word()));
         self.internal(policy.decide_internal(key.as_ref().map(|key| &key[..]), fits))
