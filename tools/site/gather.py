@@ -27,6 +27,7 @@ def places() -> dict[str, str]:
 def gather(folder: Path) -> None:
     """Copy all pages into ``folder``, with links that fit there, and the files that they link to."""
     shutil.rmtree(folder, ignore_errors=True)
+    shutil.copy(Path(__file__).with_name("style.css"), _made(folder / "style.css"))
     site = places()
     for page, place in site.items():
         text = (TOP / page).read_text(encoding="utf-8")
