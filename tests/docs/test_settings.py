@@ -1,7 +1,6 @@
 """The page on the policy file has every key that the file may have, table by table, and no other."""
 
 import re
-from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ def keys_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[st
     known: dict[str, set[str]] = {}
     begin = Table.__init__
 
-    def noting(self: Table, source: Any, path: Any, *rest: Any, **named: Collection[str]) -> None:
+    def noting(self: Table, source: Any, path: Any, *rest: Any, **named: Any) -> None:
         known[".".join(str(step) for step in path)] = set(named["known"])
         begin(self, source, path, *rest, **named)
 
