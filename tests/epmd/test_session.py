@@ -1,6 +1,5 @@
 """One EPMD connection: what is answered to whom."""
 
-import itertools
 import struct
 from collections.abc import Iterable
 
@@ -8,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distwall.epmd import EpmdAnswer, EpmdSession, Registry, Rights
+from distwall.epmd import EpmdAnswer, EpmdSession, Expose, FindWay, Registry, Rights
 from distwall.epmd.messages import MAX_REQUEST, Alive2
 from distwall.epmd.registry import MAX_REGISTRATIONS
 from distwall.epmd.session import SELF
@@ -21,34 +20,36 @@ BOTH = Rights.at_both(local=True)
 BOTH_REMOTE = Rights.at_both(local=False)
 
 
+WAYS = {("foo@10.0.0.7", "127.0.0.1"): 7000, ("foo@10.0.0.7", "::1"): 7001, ("bar@mate", "::1"): 7002}
+MATES = {"bar@mate", "baz@mate", "helper@mate"}
+
+
 def registry(seed: int = 0) -> Registry:
-    ports = itertools.count(9100)
-
-    def expose(name: str) -> int:
-        if name == "bar_unlucky":
-            raise OSError
-        return next(ports)
-
-    return Registry(lambda name: name.startswith("bar"), expose, seed)
+    return Registry(lambda name: name.startswith("bar"), seed)
 
 
-def outgoing(node: str, host: str) -> int | None:
-    return {("foo@10.0.0.7", "127.0.0.1"): 7000, ("foo@10.0.0.7", "::1"): 7001, ("bar@mate", "::1"): 7002}.get(
-        (node, host)
-    )
+class Client:
+    """One connection, with whoever opens listeners and knows the ways for it."""
+
+    def __init__(self, nodes: Registry, rights: Rights, host: str = "127.0.0.1") -> None:
+        self._nodes = nodes
+        self._session = EpmdSession(nodes, rights, port=4369, host=host, is_visible=lambda name: name != "bar_secret")
+        self.closed = self._session.closed
+
+    def receive(self, data: bytes) -> EpmdAnswer | None:
+        match self._session.receive(data):
+            case Expose() as asked:
+                port = None if asked.node.name == "bar_unlucky" else 9100 + len(self._nodes.all_guarded())
+                return self._session.exposed(asked, port)
+            case FindWay() as asked:
+                mate_port = asked.mate_port if asked.node in MATES else None
+                return self._session.way_found(asked, mate_port or WAYS.get((asked.node, asked.host)))
+            case answer:
+                return answer
 
 
-def session(nodes: Registry, rights: Rights, host: str = "127.0.0.1") -> EpmdSession:
-    is_mate = {"bar@mate", "baz@mate", "helper@mate"}.__contains__
-    return EpmdSession(
-        nodes,
-        rights,
-        port=4369,
-        host=host,
-        outgoing=outgoing,
-        is_mate=is_mate,
-        is_visible=lambda name: name != "bar_secret",
-    )
+def session(nodes: Registry, rights: Rights, host: str = "127.0.0.1") -> Client:
+    return Client(nodes, rights, host)
 
 
 def framed(body: bytes) -> bytes:
@@ -61,7 +62,7 @@ def ask(nodes: Registry, rights: Rights, body: bytes) -> EpmdAnswer:
     return answer
 
 
-def register(nodes: Registry, name: bytes = b"bar", rights: Rights = REGISTER, highest: int = 6) -> EpmdSession:
+def register(nodes: Registry, name: bytes = b"bar", rights: Rights = REGISTER, highest: int = 6) -> Client:
     one = session(nodes, rights)
     answer = one.receive(framed(alive2(name, highest=highest)))
     assert answer is not None

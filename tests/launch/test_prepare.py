@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from distwall.epmd import EpmdSession, Registry, Rights
+from distwall.epmd import EpmdAnswer, EpmdSession, Registry, Rights
 from distwall.launch import NotGuardedError, Settings, erlang_folder, prepare, read_settings
 from distwall.launch.environment import guarded_environment
 from distwall.launch.ready import refuse_unless_ready
@@ -27,7 +27,7 @@ def epmd(*, distwall: bool = True, host: str = "127.0.0.1") -> Iterator[int]:
         port: int = listener.getsockname()[1]
 
         def serve() -> None:
-            registry = Registry(lambda _: True, lambda _: 9100, 0)
+            registry = Registry(lambda _: True, 0)
             while True:
                 try:
                     client, _ = listener.accept()
@@ -37,7 +37,7 @@ def epmd(*, distwall: bool = True, host: str = "127.0.0.1") -> Iterator[int]:
                     answer = EpmdSession(registry, Rights.at_register(local=True), port=port, host=host).receive(
                         client.recv(1000)
                     )
-                    client.sendall(answer.data if answer and distwall else b"w\x01")
+                    client.sendall(answer.data if isinstance(answer, EpmdAnswer) and distwall else b"w\x01")
 
         thread = threading.Thread(target=serve)
         thread.start()

@@ -25,36 +25,43 @@ class Registration:
     """The creation that EPMD handed out. A node that registers again ignores it: it is not the node's real creation."""
 
 
+@dataclass(frozen=True, slots=True)
+class Expose:
+    """Request of a guarded node to register: open distwall's own listener for it, then call `Registry.exposed` at once."""
+
+    node: Alive2
+    host: str
+
+
 class Registry:
     """All registrations, by name."""
 
-    def __init__(self, is_guarded: Callable[[str], bool], expose: Callable[[str], int], seed: int) -> None:
+    def __init__(self, is_guarded: Callable[[str], bool], seed: int) -> None:
         """Begins without registrations.
 
-        ``is_guarded`` is true for a name (the part before ``@``) to be guarded. ``expose`` opens distwall's own
-        listener for it and returns the port (OSError if it cannot). ``seed`` is the first creation, a different number
-        in every run.
+        ``is_guarded`` is true for a name (the part before ``@``) to be guarded. ``seed`` is the first creation, a
+        different number in every run.
         """
         self._is_guarded = is_guarded
-        self._expose = expose
         self._by_name: dict[str, Registration] = {}
         self._creations = itertools.count(seed)
         self.own: Alive2 | None = None
         """distwall's own node: nobody else may register its name, and clients with the right to register may find it.
         """
 
-    def register(self, node: Alive2, host: str) -> Registration | str:
-        """Registers ``node``, or returns the reason of a refusal: ``name_taken``, ``full`` or ``no_port``."""
+    def register(self, node: Alive2, host: str) -> Registration | Expose | str:
+        """Registers ``node``, or returns a request to be served first, or why it is refused (``name_taken``, ``full``)."""
         if node.name in self._by_name or self._is_own(node.name):
             return "name_taken"
         if len(self._by_name) >= MAX_REGISTRATIONS:
             return "full"
-        public_port = None
-        if self._is_guarded(node.name):
-            try:
-                public_port = self._expose(node.name)
-            except OSError:
-                return "no_port"
+        return Expose(node, host) if self._is_guarded(node.name) else self._add(node, host, None)
+
+    def exposed(self, asked: Expose, port: int | None) -> Registration | str:
+        """Registers a guarded node that peers reach at ``port``; refuses it (``no_port``) if that is None."""
+        return "no_port" if port is None else self._add(asked.node, asked.host, port)
+
+    def _add(self, node: Alive2, host: str, public_port: int | None) -> Registration:
         # 0 to 3 are what nodes older than OTP 23 use; a node that is given one picks its own instead.
         creation = 4 + next(self._creations) % (2**32 - 4)
         registration = Registration(node, host, public_port, creation)

@@ -35,18 +35,10 @@ from dataclasses import dataclass
 
 from distwall.epmd import messages
 from distwall.epmd.messages import Alive2, BadAliveNameError, Names, Other, Port2, Reach, Request, RequestError
-from distwall.epmd.registry import Registration, Registry
+from distwall.epmd.registry import Expose, Registration, Registry
 
 SELF = "distwall@distwall"
 """A name that `distwall exec` asks the way to. distwall answers with its own port; any other EPMD does not know it."""
-
-Outgoing = Callable[[str, str], int | None]
-"""``(node, host)`` -> the port at loopback address ``host`` that leads to ``node``; None: it may not be reached."""
-
-
-IsMate = Callable[[str], bool]
-"""True for the full name of a guarded node of this host, if such a node runs. Only the part before ``@`` is registered,
-which nodes of other hosts may share."""
 
 IsVisible = Callable[[str], bool]
 """True if the policy may let this client connect to the guarded node registered under a name."""
@@ -101,6 +93,23 @@ class EpmdAnswer:
     """More about the refusal."""
 
 
+@dataclass(frozen=True, slots=True)
+class FindWay:
+    """Request of a guarded node for the way to another: find the port, then call `EpmdSession.way_found`."""
+
+    node: str
+    """The full name."""
+
+    host: str
+    """The loopback address that it is going to dial."""
+
+    mate_port: int | None
+    """Port of the guarded node that registered there under the part before ``@``, if there is one.
+
+    Use it only if the full name is the one of that node: nodes of other hosts may share the part before ``@``.
+    """
+
+
 class EpmdSession:
     """Reads one request and decides it."""
 
@@ -111,8 +120,6 @@ class EpmdSession:
         *,
         port: int,
         host: str,
-        outgoing: Outgoing = lambda _node, _host: None,
-        is_mate: IsMate = lambda _: False,
         is_visible: IsVisible = lambda _: True,
     ) -> None:
         """Waits for a request of a client of the EPMD at ``port``.
@@ -124,17 +131,16 @@ class EpmdSession:
         self._rights = rights
         self._port = port
         self._host = host
-        self._outgoing = outgoing
-        self._is_mate = is_mate
         self._is_visible = is_visible
         self._buffer = bytearray()
         self._registration: Registration | None = None
         self._answered = False
 
-    def receive(self, data: bytes) -> EpmdAnswer | None:
+    def receive(self, data: bytes) -> EpmdAnswer | Expose | FindWay | None:
         """Takes bytes of the client. Returns an answer once, when the request is complete or refused.
 
-        Never raises, for any bytes. Bytes behind the request are ignored.
+        For an `Expose` or a `FindWay` the caller does what it asks for; `exposed` or `way_found` then returns the
+        answer. Never raises, for any bytes. Bytes behind the request are ignored.
         """
         if self._answered:
             return None
@@ -155,6 +161,14 @@ class EpmdSession:
         self._finish()
         return self._serve(request)
 
+    def exposed(self, asked: Expose, port: int | None) -> EpmdAnswer:
+        """Return the answer to a guarded node that registers; peers reach it at ``port``, or not at all (None)."""
+        return self._registered(asked.node, self._registry.exposed(asked, port))
+
+    def way_found(self, asked: FindWay, port: int | None) -> EpmdAnswer:
+        """Return the answer to a request for the way; ``port`` leads there, or None: the node may not be reached."""
+        return EpmdAnswer(messages.port2_refusal() if port is None else messages.reach_answer(asked.node, port))
+
     def closed(self) -> Registration | None:
         """Takes the end of the connection. Returns the registration that ended with it."""
         self._finish()
@@ -163,7 +177,7 @@ class EpmdSession:
             self._registry.unregister(registration)
         return registration
 
-    def _serve(self, request: Request) -> EpmdAnswer:
+    def _serve(self, request: Request) -> EpmdAnswer | Expose | FindWay:
         match request:
             case Alive2():
                 return self._register(request)
@@ -190,26 +204,25 @@ class EpmdSession:
             case _:
                 return self._refuse("not_local", "query")
 
-    def _register(self, node: Alive2) -> EpmdAnswer:
+    def _register(self, node: Alive2) -> EpmdAnswer | Expose:
         if not self._rights.register:
             return self._refuse("not_local", f"registration of {node.name}")
         outcome = self._registry.register(node, self._host)
+        return outcome if isinstance(outcome, Expose) else self._registered(node, outcome)
+
+    def _registered(self, node: Alive2, outcome: Registration | str) -> EpmdAnswer:
         if isinstance(outcome, str):
             return EpmdAnswer(messages.alive2_refusal(node.highest), refused=outcome, detail=node.name)
         self._registration = outcome
         return EpmdAnswer(messages.alive2_answer(node.highest, outcome.creation), registration=outcome)
 
-    def _reach(self, node: str) -> EpmdAnswer:
+    def _reach(self, node: str) -> EpmdAnswer | FindWay:
         if not self._rights.register:
             return self._refuse("bad_name", "full node name where only guarded nodes may ask for one")
         if node == SELF:
             return EpmdAnswer(messages.reach_answer(node, self._port))
-        mate = self._registry.guarded(node.partition("@")[0]) if self._is_mate(node) else None
-        if mate is not None and mate.host == self._host:
-            port: int | None = mate.node.port
-        else:
-            port = self._outgoing(node, self._host)
-        return EpmdAnswer(messages.port2_refusal() if port is None else messages.reach_answer(node, port))
+        mate = self._registry.guarded(node.partition("@")[0])
+        return FindWay(node, self._host, mate.node.port if mate is not None and mate.host == self._host else None)
 
     def _shows(self, registration: Registration) -> bool:
         return self._rights.every_node or self._is_visible(registration.node.name)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
-from distwall.epmd import EpmdSession, Outgoing, Rate, Registration, Registry, Rights
+from distwall.epmd import EpmdSession, Expose, FindWay, Rate, Registration, Registry, Rights
 from distwall.gateway.epmd_visibility import visible_to
 from distwall.gateway.exposure import exposed_at
 from distwall.gateway.local_nodes import LocalNodes
@@ -29,13 +29,21 @@ class EpmdServer:
         self,
         firewall: "Firewall",
         registry: Registry,
+        *,
+        expose: Callable[[str], int],
         gone: Callable[[Registration], None],
-        outgoing: Outgoing = lambda _node, _host: None,
+        outgoing: Callable[[str, str], int | None],
     ) -> None:
-        """``gone`` is called when a registration has ended; ``outgoing`` finds the way out to other nodes."""
+        """Serves the names of ``registry``.
+
+        ``expose`` opens the listener for a name and returns its port, or raises OSError. ``gone`` is called when a
+        registration has ended. ``outgoing`` returns the port at a loopback address that leads to a node, if the node
+        may be reached.
+        """
         self.firewall = firewall
-        self.outgoing = outgoing
-        self.is_mate = LocalNodes(firewall.policy)
+        self._expose = expose
+        self._outgoing = outgoing
+        self._is_mate = LocalNodes(firewall.policy)
         self.registry = registry
         self.gone = gone
         self.waiting: HalfOpen[EpmdConnection] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
@@ -43,6 +51,19 @@ class EpmdServer:
         self.rate = Rate()
         self._loop = asyncio.get_running_loop()
         self._looks: set[asyncio.Task[None]] = set()
+
+    def port_for_peers(self, name: str) -> int | None:
+        """Return the port where peers reach the node that registers as ``name``; None if no port is free."""
+        try:
+            return self._expose(name)
+        except OSError:
+            return None
+
+    def way_to(self, asked: FindWay) -> int | None:
+        """Return the port that leads to the node that a guarded node asks for; None if it may not be reached."""
+        if asked.mate_port is not None and self._is_mate(asked.node):
+            return asked.mate_port
+        return self._outgoing(asked.node, asked.host)
 
     def look_at(self, guard: str, port: int) -> None:
         """Reports the guarded node at ``port`` if others can reach it past distwall."""
@@ -89,8 +110,6 @@ class EpmdConnection(asyncio.Protocol):
             rights,
             port=self._port,
             host=host,
-            outgoing=self._service.outgoing,
-            is_mate=self._service.is_mate,
             is_visible=visible_to(self._service.firewall.policy, self._source),
         )
         self._loop = asyncio.get_running_loop()
@@ -108,6 +127,10 @@ class EpmdConnection(asyncio.Protocol):
         answer = self._session.receive(data)
         if answer is None:
             return
+        if isinstance(answer, Expose):
+            answer = self._session.exposed(answer, self._service.port_for_peers(answer.node.name))
+        elif isinstance(answer, FindWay):
+            answer = self._session.way_found(answer, self._service.way_to(answer))
         self._settled()
         if answer.data:
             self._transport.write(answer.data)

@@ -38,7 +38,7 @@ class Gateway:
         """A gateway for the running event loop."""
         self._firewall = firewall
         self._policy = firewall.policy
-        self._registry = Registry(self._policy.guards_alive, self._expose, secrets.randbits(32))
+        self._registry = Registry(self._policy.guards_alive, secrets.randbits(32))
         self._servers: list[asyncio.Server] = []
         self._listeners: dict[str, PeerListener] = {}
         self._ports: OrderedDict[str, int] = OrderedDict()
@@ -49,7 +49,9 @@ class Gateway:
         self._target_listeners = TargetListeners(self._pending, self._dialer)
         node = self._policy.control.node
         self._control = ApiNodeServer(self._pending, self._certificates, node) if node else None
-        self._epmd = EpmdServer(firewall, self._registry, self._unregistered, self._port_for)
+        self._epmd = EpmdServer(
+            firewall, self._registry, expose=self._expose, gone=self._unregistered, outgoing=self._port_for
+        )
         redirect = self._policy.guard.redirect
         self._redirect = (
             RedirectListener(self._pending, self._dialer, self._certificates, self._registry, redirect)
