@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from distwall.control import BadCallError, ControlError, NotFoundError, StateFile, UnsafeStateError
-from distwall.control.firewall import GivenKey
+from distwall.control import BadCallError, ControlError, GivenKey, NotFoundError, StateFile, UnsafeStateError
 from tests.control.test_firewall import FirewallScene
 from tests.support.policies import peer, policy
 

@@ -6,16 +6,13 @@ A request is ``{Function, Arguments, Options}``, as the module `distwall` sends 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Never
+from typing import Any, Never
 
 from distwall._core import COMMANDS
 from distwall.api_node.session import Caller
-from distwall.control import BadCallError, ControlError, NotFoundError
+from distwall.control import BadCallError, ControlError, Firewall, GivenKey, NotFoundError
 from distwall.etf import Atom, Pid, Ref, Term, text_of
 from distwall.policy.language.names import atom, is_glob
-
-if TYPE_CHECKING:
-    from distwall.control import Firewall, GivenKey
 
 _ATOMS = frozenset({"command", "guard", "opened_by", "peer", "verdict"})
 """Fields of answers whose texts are atoms in Erlang."""
@@ -34,7 +31,7 @@ class _ArgumentError(Exception):
 class Operations:
     """Answers requests."""
 
-    def __init__(self, firewall: "Firewall") -> None:
+    def __init__(self, firewall: Firewall) -> None:
         self._firewall = firewall
 
     def answer(self, caller: Caller, request: Term) -> Term:
@@ -114,7 +111,7 @@ class _Arguments:
             self._fail("rules are a list of strings or binaries; or undefined, for those of the policy file")
         return rules
 
-    def key(self, about: dict[str, Any]) -> "GivenKey":
+    def key(self, about: dict[str, Any]) -> GivenKey:
         """A key as the Firewall takes it. The key of a process narrows the call to the channels of its node."""
         match term := self._next():
             case Atom():
@@ -151,16 +148,16 @@ class _Arguments:
         raise _ArgumentError(self._index, text)
 
 
-Function = Callable[["Firewall", _Arguments, dict[str, Any]], Term]
+Function = Callable[[Firewall, _Arguments, dict[str, Any]], Term]
 """One function. Its last argument holds the keyword arguments ``guard``, ``actor`` and, if it has it, ``persist``."""
 
 
-def _set_filter(firewall: "Firewall", given: _Arguments, about: dict[str, Any]) -> Term:
+def _set_filter(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
     node, command, verdict = given.atom("a node"), given.atom("a command"), given.atom("a verdict")
     return Atom(firewall.set_filter(node, command, verdict, **about))
 
 
-def _add_filter(firewall: "Firewall", given: _Arguments, about: dict[str, Any]) -> Term:
+def _add_filter(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
     node, command, key, verdict = (
         given.atom("a node"),
         given.atom("a command"),
@@ -170,46 +167,46 @@ def _add_filter(firewall: "Firewall", given: _Arguments, about: dict[str, Any]) 
     return Atom(firewall.add_filter(node, command, key, verdict, **about))
 
 
-def _del_filter(firewall: "Firewall", given: _Arguments, about: dict[str, Any]) -> Term:
+def _del_filter(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
     return Atom(firewall.del_filter(given.atom("a node"), given.atom("a command"), given.key(about), **about))
 
 
-def _test_filter(firewall: "Firewall", given: _Arguments, about: dict[str, Any]) -> Term:
+def _test_filter(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
     node, command, key = given.atom("a node"), given.atom("a command"), given.key(about)
     return Atom(firewall.test_filter(node, command, key, guard=about["guard"]))
 
 
-def _explain(firewall: "Firewall", given: _Arguments, about: dict[str, Any]) -> Term:
+def _explain(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
     node, command, key = given.atom("a node"), given.atom("a command"), given.key(about)
     found = firewall.explain(node, command, key, guard=about["guard"])
     return _answer({**found.to_json(), "reason": Atom(found.reason)})
 
 
-def _set_default_filter(firewall: "Firewall", given: _Arguments, about: dict[str, Any]) -> Term:
+def _set_default_filter(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
     command, key, verdict = given.atom("a command"), given.key(about), given.atom("a verdict")
     return Atom(firewall.set_default_filter(command, key, verdict, **about))
 
 
-def _set_handler(firewall: "Firewall", given: _Arguments, about: dict[str, Any]) -> Term:
+def _set_handler(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
     node, command, module = given.atom("a node"), given.atom("a command"), given.module()
     return Atom(firewall.set_handler(node, command, module, **about) or _UNDEFINED)
 
 
-def _filter(firewall: "Firewall", given: _Arguments, about: dict[str, Any]) -> Term:
+def _filter(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
     return Atom(firewall.filter(given.atom("a node"), given.module(), **about) or _UNDEFINED)
 
 
-def _attach(firewall: "Firewall", given: _Arguments, about: dict[str, Any]) -> Term:
+def _attach(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
     firewall.attach(given.atom("a node"), given.name("a table"), **about)
     return Atom("ok")
 
 
-def _detach(firewall: "Firewall", given: _Arguments, about: dict[str, Any]) -> Term:
+def _detach(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
     firewall.detach(given.atom("a node"), given.name("a table"), **about)
     return Atom("ok")
 
 
-def _set_table(firewall: "Firewall", given: _Arguments, about: dict[str, Any]) -> Term:
+def _set_table(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
     guard = about.pop("guard")
     nodes = firewall.policy.guard.nodes
     if guard is not None and (len(nodes) > 1 or is_glob(nodes[0])):
@@ -218,33 +215,33 @@ def _set_table(firewall: "Firewall", given: _Arguments, about: dict[str, Any]) -
     return Atom("ok")
 
 
-def _grant(firewall: "Firewall", given: _Arguments, about: dict[str, Any]) -> Term:
+def _grant(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
     firewall.grant(given.atom("a node"), given.name("a table"), given.seconds(), given.name("a reason"), **about)
     return Atom("ok")
 
 
-def _revoke(firewall: "Firewall", given: _Arguments, about: dict[str, Any]) -> Term:
+def _revoke(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
     firewall.revoke(given.atom("a node"), given.name("a table"), **about)
     return Atom("ok")
 
 
-def _grants(firewall: "Firewall", _: _Arguments, about: dict[str, Any]) -> Term:
+def _grants(firewall: Firewall, _: _Arguments, about: dict[str, Any]) -> Term:
     return [_answer(grant.to_json()) for grant in firewall.grants() if about["guard"] in (None, grant.guard)]
 
 
-def _statistics(firewall: "Firewall", _: _Arguments, __: dict[str, Any]) -> Term:
+def _statistics(firewall: Firewall, _: _Arguments, __: dict[str, Any]) -> Term:
     return _counts(firewall.statistics()["inbound"])
 
 
-def _statistics_of(firewall: "Firewall", given: _Arguments, _: dict[str, Any]) -> Term:
+def _statistics_of(firewall: Firewall, given: _Arguments, _: dict[str, Any]) -> Term:
     return _counts(firewall.statistics(given.atom("a node"))["inbound"])
 
 
-def _peers(firewall: "Firewall", _: _Arguments, about: dict[str, Any]) -> Term:
+def _peers(firewall: Firewall, _: _Arguments, about: dict[str, Any]) -> Term:
     return [_answer(info.to_json()) for info in firewall.peers(guard=about["guard"])]
 
 
-def _disconnect(firewall: "Firewall", given: _Arguments, about: dict[str, Any]) -> Term:
+def _disconnect(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
     firewall.disconnect(given.atom("a node"), **about)
     return Atom("ok")
 

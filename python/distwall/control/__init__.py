@@ -6,8 +6,9 @@
 
 from distwall.control.channel import ChannelHandle, PeerInfo, RefusedChannelError
 from distwall.control.errors import BadCallError, ControlError, NotFoundError, UnsafeStateError
-from distwall.control.firewall import Firewall, GivenKey
+from distwall.control.firewall import Firewall
 from distwall.control.grants import Grant
+from distwall.control.runtime_settings import GivenKey
 from distwall.control.state_file import StateFile
 
 __all__ = [

@@ -17,7 +17,7 @@ from distwall.control.errors import BadCallError, ControlError, NotFoundError
 from distwall.control.grants import MAX_SECONDS, Grant
 from distwall.control.handler_dispatch import HandlerDispatch
 from distwall.control.on_loop_thread import on_loop_thread
-from distwall.control.runtime_settings import Kind, RuntimeSetting
+from distwall.control.runtime_settings import GivenKey, Kind, RuntimeSetting
 from distwall.control.state_file import StateFile
 from distwall.control.statistics import Statistics
 from distwall.handlers.loader import UnloadableError
@@ -29,10 +29,6 @@ from distwall.policy.language.times import utc_now
 
 if TYPE_CHECKING:
     from distwall._core import Ask
-
-GivenKey = str | tuple[str, str, int | str] | None
-"""The target of a filter: text as in rules; module, function and arity, each perhaps ``_``; or None or ``"_"`` for all.
-"""
 
 HANDLED = ("alias_send", "group_leader", "reg_send", "send", "spawn_request")
 """Commands that can have a handler."""

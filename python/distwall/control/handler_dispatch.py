@@ -7,20 +7,21 @@ missing, a message can't be read) is ``deny``, too, with an event.
 import asyncio
 import inspect
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from distwall.control.channel import ChannelHandle
-from distwall.control.peer_requests import PeerRequests
+from distwall.control.peer_requests import Answering, PeerRequests
+from distwall.control.rulebook import Rulebook
 from distwall.etf import DecodeError, decode, encode
 from distwall.handlers.api import Changed, Command, command
 from distwall.handlers.fun_checker import RefusedFunError, checked
 from distwall.handlers.loader import UnloadableError, load
 from distwall.handlers.worker_thread import BusyError, WorkerThread
+from distwall.policy import Policy
 from distwall.policy.language.grammar import VERDICTS
 
 if TYPE_CHECKING:
     from distwall._core import Ask, Verdict
-    from distwall.control.firewall import Firewall
 
 TIMEOUT = 5.0
 """Seconds for an answer."""
@@ -32,10 +33,22 @@ class HandlerError(Exception):
     """A handler gave no answer; the text says why."""
 
 
+class Asking(Answering, Protocol):
+    """The firewall that asks: its policy, and the rules in force."""
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force. Its handlers are loaded from the folder of its file."""
+
+    @property
+    def rulebook(self) -> Rulebook:
+        """The rules in force."""
+
+
 class HandlerDispatch:
     """All questions of one firewall."""
 
-    def __init__(self, firewall: "Firewall") -> None:
+    def __init__(self, firewall: Asking) -> None:
         self._firewall = firewall
         self._worker = WorkerThread()
         self._own_name = PeerRequests(firewall)

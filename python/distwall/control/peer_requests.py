@@ -9,15 +9,15 @@ A monitor of the name is accepted and never fires. Any other message gets no ans
 it.
 """
 
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from distwall.control.channel import ChannelHandle
 from distwall.control.errors import ControlError
+from distwall.control.grants import Grant
+from distwall.control.runtime_settings import GivenKey
 from distwall.etf import Atom, DecodeError, Improper, Pid, Ref, Term, decode, encode, text_of
+from distwall.policy.language.grammar import Verdict
 from distwall.policy.language.names import atom
-
-if TYPE_CHECKING:
-    from distwall.control.firewall import Firewall, GivenKey
 
 MAX_REQUEST = 16_384
 """Bytes of a request."""
@@ -26,10 +26,23 @@ MAX_REQUEST = 16_384
 _CLERK = 0x0FFF_FFFF
 
 
+class Answering(Protocol):
+    """The part of the runtime API that answers peers."""
+
+    def test_filter(self, node: str, command: str, key: GivenKey = None, *, guard: str | None = None) -> Verdict:
+        """Return the verdict on a command of a peer."""
+
+    def redeem(self, node: str, token: str, *, guard: str | None = None) -> Grant:
+        """Raise a peer's access, for a token. Raises ControlError."""
+
+    def record(self, kind: str, **fields: Any) -> None:
+        """Put an event on the stream."""
+
+
 class PeerRequests:
     """Answers in distwall's name."""
 
-    def __init__(self, firewall: "Firewall") -> None:
+    def __init__(self, firewall: Answering) -> None:
         self._firewall = firewall
 
     def got(self, handle: ChannelHandle, payload: bytes | None) -> None:
@@ -84,7 +97,7 @@ class PeerRequests:
         handle.tell_peer(control, encode((tag, answer)))
 
 
-def _key(command: str, key: Term) -> "GivenKey":
+def _key(command: str, key: Term) -> GivenKey:
     """A key as the runtime API takes it. Raises ControlError for an invalid key."""
     match key:
         case Atom("_"):

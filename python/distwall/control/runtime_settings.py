@@ -10,6 +10,10 @@ from typing import Any, Literal
 
 from distwall.policy.language.grammar import Verdict
 
+GivenKey = str | tuple[str, str, int | str] | None
+"""The target of a filter: text as in rules; module, function and arity, each perhaps ``_``; or None or ``"_"`` for all.
+"""
+
 Kind = Literal["filter", "default_filter", "attach", "detach", "table", "handler", "module_filter"]
 
 

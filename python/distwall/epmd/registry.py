@@ -27,7 +27,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Expose:
-    """Request of a guarded node to register: open distwall's own listener for it, then call `Registry.exposed` at once."""
+    """Request of a guarded node to register: open distwall's listener for it, then call `Registry.exposed` at once."""
 
     node: Alive2
     host: str
@@ -50,7 +50,7 @@ class Registry:
         """
 
     def register(self, node: Alive2, host: str) -> Registration | Expose | str:
-        """Registers ``node``, or returns a request to be served first, or why it is refused (``name_taken``, ``full``)."""
+        """Registers ``node``, or returns a request to be served first, or the refusal: ``name_taken`` or ``full``."""
         if node.name in self._by_name or self._is_own(node.name):
             return "name_taken"
         if len(self._by_name) >= MAX_REGISTRATIONS:

@@ -106,7 +106,7 @@ class FindWay:
     mate_port: int | None
     """Port of the guarded node that registered there under the part before ``@``, if there is one.
 
-    Use it only if the full name is the one of that node: nodes of other hosts may share the part before ``@``.
+    Use it only if the full name belongs to that node: nodes of other hosts may share the part before ``@``.
     """
 
 

@@ -8,19 +8,17 @@ that no caller holds up the channels.
 import asyncio
 import secrets
 import socket
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from distwall.api_node import Accepted, Caller, CallerHandshake, CallerRejected, CallerSession, Operations
+from distwall.audit.event import Side
 from distwall.epmd.messages import Alive2
+from distwall.gateway.certificates import Certificates
+from distwall.gateway.pending_connections import PendingConnections
 from distwall.gateway.tcp_acceptor import TcpAcceptor
 from distwall.handshake.events import Identity, Secret
 from distwall.handshake.halfopen import source_of
 from distwall.net.sockets import framing, is_encrypted, listen, source_address
-
-if TYPE_CHECKING:
-    from distwall.audit.event import Side
-    from distwall.gateway.certificates import Certificates
-    from distwall.gateway.pending_connections import PendingConnections
 
 HANDSHAKE_TIMEOUT = 7.0
 """Seconds from connecting to the proof: a real node gives up then."""
@@ -42,7 +40,7 @@ _HIDDEN_NODE, _VERSION = 72, 6
 class ApiNodeServer:
     """The node: its listening sockets, and its connected callers."""
 
-    def __init__(self, pending: "PendingConnections", certificates: "Certificates", name: str) -> None:
+    def __init__(self, pending: PendingConnections, certificates: Certificates, name: str) -> None:
         self.pending = pending
         self.own = Identity(name, 4 + secrets.randbelow(2**32 - 4))
         self.calls = Operations(pending.firewall)
@@ -125,7 +123,7 @@ class ApiNodeConnection(asyncio.Protocol):
         self._next: asyncio.Handle | None = None
 
     @property
-    def opened_by(self) -> "Side":
+    def opened_by(self) -> Side:
         """The side that dialled: programs of this host, which strangers must not crowd out."""
         return "guard"
 

@@ -4,21 +4,17 @@ import asyncio
 import contextlib
 import ssl
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
 
 from cryptography import x509
 
 from distwall.epmd.port_request import ANSWER_SIZE, parse_port2_answer, port2_request
-from distwall.gateway.certificates import CLOSE_TIMEOUT
+from distwall.gateway.certificates import CLOSE_TIMEOUT, Certificates
 from distwall.gateway.target import Target
 from distwall.net.addresses import printed
 from distwall.net.sockets import ProtocolFactory, peer_certificate, resolve
 from distwall.policy import Entry, Policy
 from distwall.tls.certificate_names import describe, matches
 from distwall.tls.contexts import explain
-
-if TYPE_CHECKING:
-    from distwall.gateway.certificates import Certificates
 
 ADDRESS_TIMEOUT = 3.0
 """Seconds for one of a peer's addresses: EPMD, connecting and TLS. The waiting node gives up after 7."""
@@ -37,7 +33,7 @@ class DialError(Exception):
 class Dialer:
     """Reaches guarded nodes and peers as the policy says."""
 
-    def __init__(self, policy: Policy, certificates: "Certificates") -> None:
+    def __init__(self, policy: Policy, certificates: Certificates) -> None:
         self.certificates = certificates
         self._policy = policy
         self._loop = asyncio.get_running_loop()

@@ -2,17 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from distwall.control import Firewall
 from distwall.epmd import EpmdSession, Expose, FindWay, Rate, Registration, Registry, Rights
 from distwall.gateway.epmd_visibility import visible_to
 from distwall.gateway.exposure import exposed_at
 from distwall.gateway.local_nodes import LocalNodes
 from distwall.handshake.halfopen import HalfOpen, source_of
 from distwall.net.sockets import is_local, source_address
-
-if TYPE_CHECKING:
-    from distwall.control import Firewall
 
 REQUEST_TIMEOUT = 5.0
 """Seconds in which a client has to send its whole request."""
@@ -27,7 +25,7 @@ class EpmdServer:
 
     def __init__(
         self,
-        firewall: "Firewall",
+        firewall: Firewall,
         registry: Registry,
         *,
         expose: Callable[[str], int],
@@ -60,7 +58,7 @@ class EpmdServer:
             return None
 
     def way_to(self, asked: FindWay) -> int | None:
-        """Return the port that leads to the node that a guarded node asks for; None if it may not be reached."""
+        """Return the port for the node that a guarded node asks for; None if it may not be reached."""
         if asked.mate_port is not None and self._is_mate(asked.node):
             return asked.mate_port
         return self._outgoing(asked.node, asked.host)

@@ -1,15 +1,12 @@
 """Decides which guarded nodes EPMD shows to a client."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from distwall.policy import Entry, Policy
 from distwall.policy.language.names import glob_matches, is_glob
 
-if TYPE_CHECKING:
-    from distwall.policy import Entry, Policy
 
-
-def visible_to(policy: "Policy", source: str) -> Callable[[str], bool]:
+def visible_to(policy: Policy, source: str) -> Callable[[str], bool]:
     """Returns a function: true if a client at the IP address ``source`` may see the node registered under a name.
 
     It may if some entry admits the address and covers the node: a client that could not connect learns nothing. The
@@ -24,7 +21,7 @@ def visible_to(policy: "Policy", source: str) -> Callable[[str], bool]:
     return is_visible
 
 
-def _is_about(entry: "Entry", node: str, alive: str) -> bool:
+def _is_about(entry: Entry, node: str, alive: str) -> bool:
     if entry.guards is None or not is_glob(node):
         return entry.is_for(node)
     return any(glob_matches(glob.partition("@")[0], alive) for glob in entry.guards)

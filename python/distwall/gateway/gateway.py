@@ -6,8 +6,8 @@ import secrets
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from distwall.control import Firewall
 from distwall.epmd import Registration, Registry, Rights
 from distwall.gateway.api_node_server import ApiNodeServer
 from distwall.gateway.certificates import Certificates
@@ -18,11 +18,8 @@ from distwall.gateway.pending_connections import PendingConnections
 from distwall.gateway.redirect_listener import RedirectListener
 from distwall.gateway.target_listeners import TargetListeners
 from distwall.net.sockets import listen, listen_at_first, raise_descriptor_limit, resolve
+from distwall.policy import Address
 from distwall.policy.language.names import glob_matches, is_glob
-
-if TYPE_CHECKING:
-    from distwall.control import Firewall
-    from distwall.policy import Address
 
 MAX_PORTS_REMEMBERED = 1024
 """Names that get their previous listening port when they register again."""
@@ -34,7 +31,7 @@ CLOSE_TIMEOUT = 1.0
 class Gateway:
     """Listens for guarded nodes that register, listens for peers, and joins them."""
 
-    def __init__(self, firewall: "Firewall") -> None:
+    def __init__(self, firewall: Firewall) -> None:
         """A gateway for the running event loop."""
         self._firewall = firewall
         self._policy = firewall.policy
@@ -122,7 +119,7 @@ class Gateway:
         await asyncio.sleep(0)
 
     async def _bind(
-        self, address: "Address", rights: Callable[[bool], Rights], what: str
+        self, address: Address, rights: Callable[[bool], Rights], what: str
     ) -> list[tuple[socket.socket, Callable[[bool], Rights]]]:
         try:
             return [(each, rights) for each in listen(await resolve(address.host), address.port)]

@@ -9,12 +9,13 @@ import abc
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from cryptography import x509
 
 from distwall.audit.event import Side
 from distwall.control import RefusedChannelError
+from distwall.gateway.pending_connections import PendingConnections
 from distwall.gateway.pump import Pump
 from distwall.handshake import Established, HandshakeEvent, NameReceived, Proved, Rejected, Relay, State, Turn
 from distwall.handshake.halfopen import source_of
@@ -22,9 +23,6 @@ from distwall.net.sockets import is_encrypted, source_address
 from distwall.policy import Entry, Policy
 from distwall.tls.certificate_names import describe
 from distwall.tls.contexts import explain
-
-if TYPE_CHECKING:
-    from distwall.gateway.pending_connections import PendingConnections
 
 NAME_TIMEOUT = 5.0
 """Seconds from connecting to the initiator's name: a real node sends it at once."""
@@ -45,7 +43,7 @@ class HandshakeConnection(abc.ABC):
     machine: Relay[Entry]
     """Set by the subclass before anything is received."""
 
-    def __init__(self, pending: "PendingConnections", initiator: asyncio.Transport) -> None:
+    def __init__(self, pending: PendingConnections, initiator: asyncio.Transport) -> None:
         self.source = source_address(initiator)
         """The peer's address, or the host of its name."""
         self.source_key = source_of(self.source)
@@ -276,7 +274,7 @@ class Initiator(asyncio.Protocol, abc.ABC):
     _transport: asyncio.Transport
     _handshake: HandshakeConnection
 
-    def __init__(self, pending: "PendingConnections") -> None:
+    def __init__(self, pending: PendingConnections) -> None:
         self._pending = pending
 
     @abc.abstractmethod
@@ -305,7 +303,7 @@ class Dialled(asyncio.Protocol):
 
     _transport: asyncio.Transport
 
-    def __init__(self, pending: "PendingConnections", handshake: HandshakeConnection) -> None:
+    def __init__(self, pending: PendingConnections, handshake: HandshakeConnection) -> None:
         self._pending = pending
         self._handshake = handshake
 

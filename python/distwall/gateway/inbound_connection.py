@@ -2,34 +2,44 @@
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from cryptography import x509
 
 from distwall import _core
 from distwall.audit.event import Side
-from distwall.gateway.dialer import DialError
+from distwall.gateway.dialer import Dialer, DialError
 from distwall.gateway.handshake_connection import Dialled, HandshakeConnection, Initiator
+from distwall.gateway.pending_connections import PendingConnections
 from distwall.handshake import Denied, HandshakeEvent, Inbound, NameReceived, Rejected, State, Ticket, Turn
 from distwall.net.sockets import framing, is_encrypted, peer_certificate
 from distwall.policy import Entry
 from distwall.policy.language.names import is_glob
 from distwall.tls.certificate_names import describe, matches
 
-if TYPE_CHECKING:
-    from distwall.gateway.dialer import Dialer
-    from distwall.gateway.peer_listener import PeerListener
-    from distwall.gateway.pending_connections import PendingConnections
-
 PEER_TIMEOUT = 2.0
 """Seconds that a peer has for its answer while the guarded node holds a pending connection for it."""
+
+
+class GuardedEnd(Protocol):
+    """The guarded node that a listener stands for."""
+
+    guard: str | None
+    """The guarded node's full name, once it is known: EPMD is told only the part before ``@``."""
+
+    @property
+    def name(self) -> str:
+        """The name that the guarded node registered."""
+
+    def guard_address(self) -> tuple[str, int] | None:
+        """Return the address of the guarded node itself; None if it is gone."""
 
 
 class InboundConnection(HandshakeConnection):
     """One handshake that a peer began."""
 
     def __init__(
-        self, pending: "PendingConnections", listener: "PeerListener", dialer: "Dialer", peer: asyncio.Transport
+        self, pending: PendingConnections, listener: GuardedEnd, dialer: Dialer, peer: asyncio.Transport
     ) -> None:
         super().__init__(pending, peer)
         self.ticket: Ticket | None = None
@@ -171,7 +181,7 @@ class InboundConnection(HandshakeConnection):
 class PeerInitiator(Initiator):
     """A peer's connection."""
 
-    def __init__(self, pending: "PendingConnections", listener: "PeerListener", dialer: "Dialer") -> None:
+    def __init__(self, pending: PendingConnections, listener: GuardedEnd, dialer: Dialer) -> None:
         super().__init__(pending)
         self._listener = listener
         self._dialer = dialer

@@ -2,13 +2,10 @@
 
 import ipaddress
 import socket
-from typing import TYPE_CHECKING
 
 from distwall.net.local_addresses import is_own
+from distwall.policy import Policy
 from distwall.policy.language.names import is_glob
-
-if TYPE_CHECKING:
-    from distwall.policy import Policy
 
 
 class LocalNodes:
@@ -18,7 +15,7 @@ class LocalNodes:
     a name of this host: ``rabbit@*`` also matches nodes of other hosts.
     """
 
-    def __init__(self, policy: "Policy") -> None:
+    def __init__(self, policy: Policy) -> None:
         """Takes ``[guard]`` of ``policy``, and the present name of this host."""
         self._policy = policy
         self._exact = {node for node in policy.guard.nodes if not is_glob(node)}

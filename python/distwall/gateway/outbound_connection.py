@@ -7,23 +7,19 @@ proof.
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING
 
 from cryptography import x509
 
 from distwall import _core
 from distwall.audit.event import Side
-from distwall.gateway.dialer import DialError
+from distwall.gateway.dialer import Dialer, DialError
 from distwall.gateway.handshake_connection import Dialled, HandshakeConnection, Initiator
+from distwall.gateway.pending_connections import PendingConnections
+from distwall.gateway.target import Target
 from distwall.handshake import Denied, NameReceived, Outbound, Rejected, State, Turn
 from distwall.net.sockets import framing, is_encrypted, peer_certificate, source_address
 from distwall.policy import Entry
 from distwall.policy.language.names import is_glob
-
-if TYPE_CHECKING:
-    from distwall.gateway.dialer import Dialer
-    from distwall.gateway.pending_connections import PendingConnections
-    from distwall.gateway.target import Target
 
 HEAD_START = 0.5
 """Seconds by which distwall gives a peer up before the guarded node would, so that the log names the slow side."""
@@ -32,9 +28,7 @@ HEAD_START = 0.5
 class OutboundConnection(HandshakeConnection):
     """One handshake that a guarded node began."""
 
-    def __init__(
-        self, pending: "PendingConnections", dialer: "Dialer", target: "Target", guard: asyncio.Transport
-    ) -> None:
+    def __init__(self, pending: PendingConnections, dialer: Dialer, target: Target, guard: asyncio.Transport) -> None:
         super().__init__(pending, guard)
         self.source = target.address or target.host
         # A guarded node's dials to one peer must not crowd out those to others.
@@ -64,7 +58,7 @@ class OutboundConnection(HandshakeConnection):
         return self._certificate
 
     def _named(self, event: NameReceived[Entry]) -> None:
-        self._pending.outgoing.add(self)
+        self._pending.outgoing.add(self.machine)
         self._start(partial(self._dial, event.entry))
 
     async def _dial(self, entry: Entry) -> None:
@@ -79,10 +73,10 @@ class OutboundConnection(HandshakeConnection):
         self.acceptor_connected(transport)
 
     def _established(self) -> None:
-        self._pending.outgoing.discard(self)
+        self._pending.outgoing.discard(self.machine)
 
     def _failed(self, _: Rejected) -> None:
-        self._pending.outgoing.discard(self)
+        self._pending.outgoing.discard(self.machine)
 
     def _sides(self, acceptor: asyncio.Transport) -> tuple[asyncio.Transport, asyncio.Transport]:
         return acceptor, self._initiator
@@ -112,7 +106,7 @@ class OutboundConnection(HandshakeConnection):
 class GuardInitiator(Initiator):
     """A guarded node's connection."""
 
-    def __init__(self, pending: "PendingConnections", dialer: "Dialer", target: "Target") -> None:
+    def __init__(self, pending: PendingConnections, dialer: Dialer, target: Target) -> None:
         super().__init__(pending)
         self._dialer = dialer
         self._target = target

@@ -1,15 +1,12 @@
 """The listener for peers of one guarded node."""
 
 import socket
-from typing import TYPE_CHECKING
 
+from distwall.epmd import Registry
+from distwall.gateway.dialer import Dialer
 from distwall.gateway.inbound_connection import PeerInitiator
+from distwall.gateway.pending_connections import PendingConnections
 from distwall.gateway.tcp_acceptor import TcpAcceptor
-
-if TYPE_CHECKING:
-    from distwall.epmd import Registry
-    from distwall.gateway.dialer import Dialer
-    from distwall.gateway.pending_connections import PendingConnections
 
 
 class PeerListener:
@@ -17,9 +14,9 @@ class PeerListener:
 
     def __init__(
         self,
-        pending: "PendingConnections",
-        registry: "Registry",
-        dialer: "Dialer",
+        pending: PendingConnections,
+        registry: Registry,
+        dialer: Dialer,
         name: str,
         *,
         guard: str | None,

@@ -1,18 +1,15 @@
 """All handshakes under way: counts them, and decides which of them may reach the guarded node now."""
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from distwall.audit.event import Side
+from distwall.control import Firewall
 from distwall.gateway.local_nodes import LocalNodes
-from distwall.handshake import Admission, HalfOpen, Proofs, Ticket
+from distwall.gateway.pump import Pump
+from distwall.handshake import Admission, HalfOpen, Outbound, Proofs, Ticket
 from distwall.handshake.admission import GuardAndPeer
-
-if TYPE_CHECKING:
-    from distwall.control import Firewall
-    from distwall.gateway.inbound_connection import InboundConnection
-    from distwall.gateway.outbound_connection import OutboundConnection
-    from distwall.gateway.pump import Pump
+from distwall.policy import Entry
 
 MAX_PER_SOURCE = 64
 MAX_TOTAL = 512
@@ -30,10 +27,17 @@ class Unproved(Protocol):
         """Ends the connection, and records the reason."""
 
 
+class Waiting(Unproved, Protocol):
+    """A peer's handshake that waits for its turn."""
+
+    def relay(self) -> None:
+        """Begin: the guarded node may hear of the peer now."""
+
+
 class PendingConnections:
     """The state that all handshakes share. Drives `distwall.handshake.Admission` with the loop's clock."""
 
-    def __init__(self, firewall: "Firewall") -> None:
+    def __init__(self, firewall: Firewall) -> None:
         self.firewall = firewall
         self.admission = Admission()
         self.proofs = Proofs()
@@ -44,7 +48,7 @@ class PendingConnections:
         """Set when the last channel is gone."""
         self.connections: set[asyncio.Transport] = set()
         """All connections that no pump has taken over."""
-        self.outgoing: set[OutboundConnection] = set()
+        self.outgoing: set[Outbound[Entry]] = set()
         """Handshakes that guarded nodes began, from their name on."""
         self._closed = False
         self._loop = asyncio.get_running_loop()
@@ -53,7 +57,7 @@ class PendingConnections:
             side: HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL) for side in ("peer", "guard")
         }
         self._open: set[Unproved] = set()
-        self._by_ticket: dict[Ticket, InboundConnection] = {}
+        self._by_ticket: dict[Ticket, Waiting] = {}
         self._timers: dict[GuardAndPeer, asyncio.TimerHandle] = {}
 
     def unproved(self, connection: Unproved, source: str) -> None:
@@ -62,7 +66,7 @@ class PendingConnections:
         for evicted in self._half_open[connection.opened_by].add(connection, source):
             evicted.refuse("flood", "too many unproved connections", peer_fault=True)
 
-    def requested(self, handshake: "InboundConnection", ticket: Ticket) -> None:
+    def requested(self, handshake: Waiting, ticket: Ticket) -> None:
         """Queues a handshake that wants to be relayed."""
         self._by_ticket[ticket] = handshake
         self._advance(ticket.key)
@@ -74,7 +78,7 @@ class PendingConnections:
 
     def is_dialled(self, peer: str | None) -> bool:
         """True if a guarded node is just connecting to ``peer``."""
-        return any(handshake.machine.peer == peer for handshake in self.outgoing)
+        return any(handshake.peer == peer for handshake in self.outgoing)
 
     def failed(self, source: str, name: str | None = None) -> None:
         """Counts a failure by the fault of a peer at ``source``; under ``name``, if it was relayed."""
@@ -90,7 +94,7 @@ class PendingConnections:
         self.admission.finished(ticket)
         self._advance(ticket.key)
 
-    def pump_gone(self, pump: "Pump") -> None:
+    def pump_gone(self, pump: Pump) -> None:
         """Forgets a channel whose connections are both gone."""
         self.pumps.discard(pump)
         if not self.pumps:

@@ -27,13 +27,11 @@ import sys
 import termios
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 
+from distwall.control import ChannelHandle
+from distwall.control.channel import Received
 from distwall.net.sockets import is_encrypted
-
-if TYPE_CHECKING:
-    from distwall.control import ChannelHandle
-    from distwall.control.channel import Received
 
 HIGH_WATER = 1 << 20
 """Bytes in a leg's write buffer above which the other leg is not read. Well above one read (256 KiB in uvloop)."""
@@ -111,7 +109,7 @@ class Leg(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001  # whatever it is, it stays in this channel and fails closed
             self._pump.fail(error)
 
-    def carry_out(self, outcome: "Received") -> None:
+    def carry_out(self, outcome: Received) -> None:
         """Carries out the core's reaction to an answer, as if this leg had received bytes."""
         forward, back, events, closed = outcome
         if forward:
@@ -212,7 +210,7 @@ class Leg(asyncio.Protocol):
 class Pump:
     """A channel: two legs, the core between them, and its end."""
 
-    handle: "ChannelHandle"
+    handle: ChannelHandle
     """The channel's handle. Set it before `start`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, gone: Callable[["Pump"], None]) -> None:

@@ -7,21 +7,17 @@ would lead round distwall, and a guarded node's port is on loopback, where its m
 import asyncio
 import errno
 import socket
-from typing import TYPE_CHECKING
 
-from distwall.epmd import messages
+from distwall.control import Firewall
+from distwall.epmd import Registry, messages
 from distwall.epmd.messages import Names, Port2, Request, RequestError
+from distwall.gateway.dialer import Dialer
 from distwall.handshake import Denied
 from distwall.net.local_addresses import is_own
 from distwall.redirect.asked_node import may_name, name_at
 from distwall.redirect.ports import MadeUpPorts, Stand
 from distwall.redirect.remote_epmd import ask_names
 from distwall.redirect.resolver import Resolver
-
-if TYPE_CHECKING:
-    from distwall.control import Firewall
-    from distwall.epmd import Registry
-    from distwall.gateway.dialer import Dialer
 
 REQUEST_TIMEOUT = 5.0
 """Seconds in which a node has to send its whole request: it sends at once."""
@@ -36,7 +32,7 @@ MAX_NAMES = 64
 class RedirectEpmdServer:
     """Answers one request on each connection."""
 
-    def __init__(self, firewall: "Firewall", dialer: "Dialer", registry: "Registry", ports: MadeUpPorts) -> None:
+    def __init__(self, firewall: Firewall, dialer: Dialer, registry: Registry, ports: MadeUpPorts) -> None:
         """``ports`` makes up the ports for answers."""
         self._firewall = firewall
         self._dialer = dialer

@@ -15,25 +15,23 @@ import os
 import socket
 import struct
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from distwall.epmd import Registry
+from distwall.gateway.certificates import Certificates
+from distwall.gateway.dialer import Dialer
 from distwall.gateway.outbound_connection import GuardInitiator
+from distwall.gateway.pending_connections import PendingConnections
 from distwall.gateway.redirect_epmd_server import RedirectEpmdServer
 from distwall.gateway.target import Target
 from distwall.gateway.tcp_acceptor import Opening, accept
 from distwall.handshake import HalfOpen
 from distwall.net.addresses import plain, printed
 from distwall.net.sockets import listen
+from distwall.policy.model import Redirect
 from distwall.redirect.ports import MadeUpPorts, Stand
 from distwall.redirect.ruleset import UnknownUserError, user_id
 from distwall.redirect.splice import splice
-
-if TYPE_CHECKING:
-    from distwall.epmd import Registry
-    from distwall.gateway.certificates import Certificates
-    from distwall.gateway.dialer import Dialer
-    from distwall.gateway.pending_connections import PendingConnections
-    from distwall.policy.model import Redirect
 
 MAX_QUESTIONS = 256
 """Questions to EPMD under way; if there are more, the oldest are given up."""
@@ -50,11 +48,11 @@ class RedirectListener:
 
     def __init__(
         self,
-        pending: "PendingConnections",
-        dialer: "Dialer",
-        certificates: "Certificates",
-        registry: "Registry",
-        redirect: "Redirect",
+        pending: PendingConnections,
+        dialer: Dialer,
+        certificates: Certificates,
+        registry: Registry,
+        redirect: Redirect,
     ) -> None:
         """``redirect`` is the policy's [guard.redirect]."""
         self._pending = pending

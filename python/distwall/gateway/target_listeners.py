@@ -7,16 +7,13 @@ a peer by its full name. It gets the port of that peer's listener, and dials it 
 import asyncio
 import socket
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 
+from distwall.gateway.dialer import Dialer
 from distwall.gateway.outbound_connection import GuardInitiator
+from distwall.gateway.pending_connections import PendingConnections
 from distwall.gateway.target import Target
 from distwall.gateway.tcp_acceptor import TcpAcceptor
 from distwall.net.sockets import listen
-
-if TYPE_CHECKING:
-    from distwall.gateway.dialer import Dialer
-    from distwall.gateway.pending_connections import PendingConnections
 
 IDLE = 60.0
 """Seconds that a listener stays open after the last question for it: a node dials within milliseconds."""
@@ -28,7 +25,7 @@ MAX_LISTENERS = 1024
 class TargetListeners:
     """The listeners for all targets of all guarded nodes."""
 
-    def __init__(self, pending: "PendingConnections", dialer: "Dialer") -> None:
+    def __init__(self, pending: PendingConnections, dialer: Dialer) -> None:
         self._pending = pending
         self._dialer = dialer
         self._loop = asyncio.get_running_loop()
@@ -87,7 +84,7 @@ class _Way:
     """The listener for one target."""
 
     def __init__(
-        self, pending: "PendingConnections", dialer: "Dialer", target: Target, sockets: list[socket.socket]
+        self, pending: PendingConnections, dialer: Dialer, target: Target, sockets: list[socket.socket]
     ) -> None:
         self.asked_at = 0.0
         self.port: int = sockets[0].getsockname()[1]

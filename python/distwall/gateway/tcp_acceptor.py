@@ -14,17 +14,14 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from distwall.audit.event import Side
 from distwall.gateway.certificates import CLOSE_TIMEOUT
+from distwall.gateway.pending_connections import PendingConnections
 from distwall.handshake.halfopen import source_of
 from distwall.net.addresses import plain
 from distwall.net.sockets import ProtocolFactory
 from distwall.tls.contexts import explain
-
-if TYPE_CHECKING:
-    from distwall.gateway.pending_connections import PendingConnections
 
 TLS_HANDSHAKE_RECORD = 22
 
@@ -40,7 +37,7 @@ class TcpAcceptor:
 
     def __init__(
         self,
-        pending: "PendingConnections",
+        pending: PendingConnections,
         sockets: list[socket.socket],
         factory: ProtocolFactory,
         *,
@@ -100,7 +97,7 @@ class Opening:
 
     def __init__(
         self,
-        pending: "PendingConnections",
+        pending: PendingConnections,
         connection: socket.socket,
         source: str,
         factory: ProtocolFactory,

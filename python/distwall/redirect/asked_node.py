@@ -10,17 +10,14 @@ A name that is found is no proof of anything: the peer still has to call itself 
 import asyncio
 import ipaddress
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from distwall.handshake import Denied
+from distwall.policy import Entry, Policy
 from distwall.policy.language.names import glob_matches, is_glob, literal_length
-
-if TYPE_CHECKING:
-    from distwall.policy import Entry, Policy
-    from distwall.redirect.resolver import Resolver
+from distwall.redirect.resolver import Resolver
 
 
-async def name_at(policy: "Policy", resolver: "Resolver", alive: str, address: str) -> str | Denied:
+async def name_at(policy: Policy, resolver: Resolver, alive: str, address: str) -> str | Denied:
     """The full name of the node ``alive`` (the part before ``@``) at the IP address ``address``.
 
     Of several possible names, the one with the most exact entry. Denied: no entry names any of them and admits the
@@ -51,7 +48,7 @@ async def name_at(policy: "Policy", resolver: "Resolver", alive: str, address: s
     return names[0]
 
 
-async def may_name(policy: "Policy", resolver: "Resolver", address: str) -> bool:
+async def may_name(policy: Policy, resolver: Resolver, address: str) -> bool:
     """Whether some entry could name a node at ``address``, and lets it be there."""
     address = str(ipaddress.ip_address(address.partition("%")[0]))
     hosts = {_host(entry.node) for entry in policy.entries if entry.admits(address)}
@@ -69,11 +66,11 @@ def _host(node: str) -> str:
     return node.partition("@")[2] or "*"
 
 
-def _exactness(entry: "Entry") -> tuple[bool, int]:
+def _exactness(entry: Entry) -> tuple[bool, int]:
     return (False, literal_length(entry.node)) if is_glob(entry.node) else (True, 0)
 
 
-def _admits(policy: "Policy", node: str, address: str) -> bool:
+def _admits(policy: Policy, node: str, address: str) -> bool:
     """Whether an entry for some guarded node lets ``node`` be at ``address``: which one asks, EPMD is not told."""
     guards = {None if is_glob(guard) else guard for guard in policy.guard.nodes}
     entries = [policy.entry_for(node, guard) for guard in guards]
@@ -85,7 +82,7 @@ def _is_long(host: str) -> bool:
     return "." in host or ":" in host
 
 
-def _styles(policy: "Policy") -> set[bool]:
+def _styles(policy: Policy) -> set[bool]:
     """The kinds of names, long and short, that the guarded nodes can reach."""
     styles: set[bool] = set()
     for guard in policy.guard.nodes:
@@ -94,14 +91,14 @@ def _styles(policy: "Policy") -> set[bool]:
     return styles
 
 
-async def _standing_for(resolver: "Resolver", hosts: Iterable[str], address: str) -> set[str]:
+async def _standing_for(resolver: Resolver, hosts: Iterable[str], address: str) -> set[str]:
     """Those of ``hosts`` that stand for ``address``. All are asked for at once: the node that waits is impatient."""
     asked = list(hosts)
     answers = await asyncio.gather(*(_stands_for(resolver, host, address) for host in asked))
     return {host for host, stands in zip(asked, answers, strict=True) if stands}
 
 
-async def _stands_for(resolver: "Resolver", host: str, address: str) -> bool:
+async def _stands_for(resolver: Resolver, host: str, address: str) -> bool:
     try:
         return str(ipaddress.ip_address(host)) == address
     except ValueError:

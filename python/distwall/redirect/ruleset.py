@@ -11,10 +11,8 @@ loaded, or removed, stay as they are.
 """
 
 import pwd
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from distwall.policy.model import Redirect
+from distwall.policy.model import Redirect
 
 TABLE = "inet distwall_redirect"
 """Family and name of the table. Nothing else in the packet filter is ever touched."""
@@ -55,7 +53,7 @@ def user_id(user: str) -> int:
         ) from None
 
 
-def ruleset(redirect: "Redirect", epmd_port: int) -> str:
+def ruleset(redirect: Redirect, epmd_port: int) -> str:
     """What ``nft -f`` loads: replaces the table as a whole, in one step.
 
     ``epmd_port`` is where guarded nodes take EPMD to be: the port of ``[guard] register``. Raises UnknownUserError.
