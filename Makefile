@@ -61,6 +61,7 @@ check: setup ## Style, types, lints, stubs, prose
 	scripts/check-layers
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python scripts/check-names
 	$(BIN)/python scripts/check-prose
 
