@@ -84,6 +84,14 @@ def test_links_lead_somewhere() -> None:
     assert broken == []
 
 
+def test_paths_that_contributing_names_exist() -> None:
+    named = set(
+        re.findall(r"`((?:python|crates|tests|docs|scripts|tools)/[^`]+)`", (TOP / "CONTRIBUTING.md").read_text())
+    )
+    assert len(named) > 20
+    assert sorted(path for path in named if not list(TOP.glob(path))) == []
+
+
 @pytest.mark.parametrize("path", GENERATED)
 def test_pages_made_from_code_are_current(path: str) -> None:
     """`make pages` writes them."""
