@@ -18,7 +18,7 @@ TEST_WORKERS ?= 4
 FUZZ_SECONDS ?= 60
 SOAK_SECONDS ?= 3600
 SOURCES := python tests demo bench tools
-CORE := $(shell find crates \( -name target -o -name fuzz \) -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print 2>/dev/null) Cargo.toml Cargo.lock
+CORE := $(shell find crates \( -name target -o -name fuzz -o -name difference \) -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print 2>/dev/null) Cargo.toml Cargo.lock
 
 .PHONY: help setup venv core erlang tools demo quick test test-rust test-python test-otp check format bench bench-core docs pages fuzz soak wheel deny lock clean
 
@@ -105,7 +105,7 @@ lock: ## Pin the dependencies anew from pyproject.toml
 	scripts/lock
 
 clean: ## Remove what the other targets made, except the chroots in .cache
-	rm -rf $(VENV) $(EBIN) site target crates/distwall-wire/fuzz/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(EBIN) site target crates/distwall-wire/fuzz/target crates/distwall-wire/difference/target .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -not -path './.cache/*' -exec rm -rf {} +
 
 # --- what setup is made of; each part is skipped when nothing changed ---

@@ -5,13 +5,14 @@
 //! node gets always decodes. Memory stays within the limits.
 #![forbid(unsafe_code)]
 
+pub mod frames;
 pub mod terms;
 
 use std::sync::Arc;
 
 use distwall_wire::{
-    Budget, Channel, Command, Counters, Direction, Limits, Output, Part, Policies, Policy, Rule, Segment, Setup, Subject,
-    Verdict,
+    Budget, Channel, Command, Counters, Direction, Limits, Output, Part, Policies, Policy, Rule, Segment, Setup,
+    Subject, Verdict,
 };
 
 /// The peer's name and incarnation.

@@ -1,0 +1,10 @@
+//! The revision that the working tree is compared with.
+
+pub use side::Side;
+use wire_before as wire;
+
+#[cfg_attr(before_flat, path = "names/flat.rs")]
+#[cfg_attr(not(before_flat), path = "names/layers.rs")]
+mod names;
+#[path = "side.rs"]
+mod side;
