@@ -35,7 +35,7 @@ test: test-rust test-python bench-core ## All tests: the core's, pytest with rea
 
 # Everything that needs no node and no waiting: the state machines, the core, the policy, the pages. Left out are tests
 # that try one thing in thousands of ways.
-QUICK := tests/epmd tests/handshake tests/etf tests/policy tests/docs \
+QUICK := tests/epmd tests/handshake tests/etf tests/net tests/policy tests/docs \
     $(filter-out %/test_splits.py %/test_patterns.py %/test_mixture.py, $(wildcard tests/wire/test_*.py))
 quick: setup ## Less than a minute, for before a commit: style, the core's tests, tests without nodes
 	$(BIN)/ruff check --quiet $(SOURCES)
