@@ -63,6 +63,7 @@ check: setup ## Style, types, lints, stubs, prose
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python scripts/check-names
+	$(BIN)/python scripts/check-test-imports
 	$(BIN)/python scripts/check-prose
 
 format: venv ## Format the Python and Rust sources

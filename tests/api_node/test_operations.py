@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from distwall.api_node import Caller, Operations
 from distwall.control import ControlError
 from distwall.etf import Atom, Improper, Map, Pid, Ref, Term, encode
-from tests.control.test_firewall import FirewallScene
-from tests.etf.test_etf import terms
+from tests.support.firewall_scene import FirewallScene
 from tests.support.policies import peer, policy
+from tests.support.terms import terms
 
 FOO = Atom("foo@h")
 BAR = Caller("bar@127.0.0.2", "bar@127.0.0.2")

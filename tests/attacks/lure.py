@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import ports
+from tests.support.epmd import epmd, read_exactly
 from tests.support.in_process_wall import (
     FLAGS,
     GUARD,
@@ -18,7 +19,6 @@ from tests.support.in_process_wall import (
     is_left_alone,
     wall_in_process,
 )
-from tests.support.raw_peer import epmd, read_exactly
 from tests.support.wall import CLUSTER_COOKIE, Peer
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.attack_scene import OPEN, WITNESS, AttackScene
 from tests.support.dist import Op, message
+from tests.support.epmd import epmd_port
 from tests.support.etf import Atom
-from tests.support.raw_peer import epmd_port
 
 
 @pytest.fixture

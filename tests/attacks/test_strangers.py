@@ -9,7 +9,8 @@ import pytest
 
 from tests.support import raw_peer
 from tests.support.attack_scene import COOKIE, HIDDEN, OPEN, AttackScene
-from tests.support.raw_peer import Handshake, HandshakeFailed, digest, epmd, epmd_port, read_exactly
+from tests.support.epmd import epmd, epmd_port, read_exactly
+from tests.support.raw_peer import Handshake, HandshakeFailed, digest
 
 GLOB = "tool*@127.0.0.1"
 

@@ -13,8 +13,8 @@ import pytest
 from distwall._core import COMMANDS
 from distwall.control import Firewall
 from distwall.http_api.client import CallError, Client
-from tests.control.test_firewall import FirewallScene
 from tests.support.command_line import ENV, Commands, running_distwall, write_policy
+from tests.support.firewall_scene import FirewallScene
 from tests.support.policies import peer
 from tests.support.policies import policy as made
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from distwall.control import BadCallError, ControlError, GivenKey, NotFoundError, StateFile, UnsafeStateError
-from tests.control.test_firewall import FirewallScene
+from tests.support.firewall_scene import FirewallScene
 from tests.support.policies import peer, policy
 
 FOO = "foo@h"

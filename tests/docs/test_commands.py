@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from distwall.cli.app import app
-from tests.docs.test_docs import PAGES, TOP, blocks
+from tests.docs.pages import PAGES, TOP, blocks
 
 ROOT: Any = typer.main.get_command(app)
 ENDS = {"|", "||", "&", "&&", ";", ">", "<", "(", ")"}

@@ -12,23 +12,13 @@ from distwall.policy import loads
 from distwall.policy.file.policy_tests import read
 from distwall.policy.language.grammar import parse_rule
 from distwall.policy.language.services import built_in
+from tests.docs.pages import PAGES, TOP, blocks
 from tests.support.certificates import make_ca
 from tools.links import anchors, links, resolved
 from tools.pages import PAGES as GENERATED
 
-TOP = Path(__file__).resolve().parents[2]
-PAGES = [*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md")]
 GUARD = '[guard]\nnodes = ["bar@127.0.0.2"]\ncookie = "cluster"\n'
 TLS = '[guard.tls]\ncert = "wall.pem"\nkey = "wall.key"\nca = "ca.pem"\n'
-
-
-def blocks(language: str) -> list[tuple[str, str]]:
-    """``(page, text)`` of the code blocks in a language."""
-    return [
-        (page.name, text)
-        for page in PAGES
-        for text in re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-    ]
 
 
 @pytest.mark.parametrize(("page", "text"), blocks("toml"))

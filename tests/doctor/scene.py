@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from distwall.doctor import Finding, Host, examine
 from distwall.doctor.epmd_names import names
 from distwall.policy import Policy, load
 from tests.support.process import Child
+from tests.support.waiting import wait_until
 
 COMMAND = Path(sys.executable).with_name("distwall")
 OUTSIDE = "10.99.0.1"
@@ -195,11 +195,3 @@ class DoctorScene:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
-
-
-def wait_until(condition: Any, timeout: float = 20) -> None:
-    """Waits until a condition holds."""
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, "it did not start"
-        time.sleep(0.05)

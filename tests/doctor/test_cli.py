@@ -4,7 +4,8 @@ import time
 
 import pytest
 
-from tests.doctor.scene import CLUSTER, ENTRY, FOO, GUARD, DoctorScene, wait_until
+from tests.doctor.scene import CLUSTER, ENTRY, FOO, GUARD, DoctorScene
+from tests.support.waiting import wait_until
 
 
 def test_problems(scene: DoctorScene) -> None:

@@ -13,8 +13,9 @@ from distwall.doctor.checks import redirect
 from distwall.policy.model import Redirect
 from distwall.redirect.nft import install
 from distwall.redirect.ruleset import ruleset
-from tests.doctor.scene import COMMAND, ENTRY, GUARD, OUTSIDE, SOUND, DoctorScene, wait_until
+from tests.doctor.scene import COMMAND, ENTRY, GUARD, OUTSIDE, SOUND, DoctorScene
 from tests.support.process import Child
+from tests.support.waiting import wait_until
 
 EPMD = ("-epmd_module", "distwall_epmd")
 LOOPBACK = ("-kernel", "inet_dist_use_interface", "{127,0,0,1}")

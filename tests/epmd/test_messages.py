@@ -1,7 +1,6 @@
 """EPMD's wire format."""
 
 import contextlib
-import struct
 
 import pytest
 from hypothesis import given
@@ -9,14 +8,7 @@ from hypothesis import strategies as st
 
 from distwall.epmd import messages
 from distwall.epmd.messages import Alive2, BadAliveNameError, Names, Other, Port2, Reach, RequestError, parse
-
-
-def alive2(
-    name: bytes = b"bar", *, port: int = 40000, highest: int = 6, extra: bytes = b"", node_type: int = 77
-) -> bytes:
-    head = struct.pack(">BHBBHHH", 120, port, node_type, 0, highest, 5, len(name))
-    return head + name + struct.pack(">H", len(extra)) + extra
-
+from tests.epmd.requests import alive2
 
 BAR = Alive2("bar", 40000, 77, 0, 6, 5, b"")
 

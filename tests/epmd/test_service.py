@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from distwall.epmd import rate
+from tests.support.epmd import epmd, epmd_names, epmd_port, epmd_registered
 from tests.support.in_process_wall import GUARD, FakeGuard, InProcessWall, wall_in_process
-from tests.support.raw_peer import epmd, epmd_names, epmd_port, epmd_registered
 from tests.support.wall import Peer
 
 GUARDS = [GUARD, "baz@127.0.0.2"]

@@ -11,7 +11,7 @@ from distwall.epmd import EpmdAnswer, EpmdSession, Expose, FindWay, Registry, Ri
 from distwall.epmd.messages import MAX_REQUEST, Alive2
 from distwall.epmd.registry import MAX_REGISTRATIONS
 from distwall.epmd.session import SELF
-from tests.epmd.test_messages import alive2
+from tests.epmd.requests import alive2
 
 PEERS = Rights.at_peers()
 REGISTER = Rights.at_register(local=True)

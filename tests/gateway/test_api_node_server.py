@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.dist import EMPTY, Op, message
+from tests.support.epmd import epmd_port
 from tests.support.etf import Atom, Improper, Term
 from tests.support.in_process_wall import GUARD, InProcessWall, RawSocket, wall_in_process
-from tests.support.raw_peer import Connection, HandshakeFailed, RawPeer, epmd_port
+from tests.support.raw_peer import Connection, HandshakeFailed, RawPeer
 from tests.support.wall import CLUSTER_COOKIE, Peer
 
 CONTROL = "distwall@127.0.0.1"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from distwall.gateway import epmd_server as service
+from tests.support.epmd import EpmdRefused, epmd, epmd_names, epmd_port, epmd_registered
 from tests.support.in_process_wall import GUARD, FakeGuard, InProcessWall, wall_in_process
-from tests.support.raw_peer import HandshakeFailed, epmd, epmd_names, epmd_port, epmd_registered
 from tests.support.wall import Peer
 
 
@@ -41,7 +41,7 @@ def test_the_port_stays_the_same_over_registrations(wall: InProcessWall) -> None
 
 
 def test_a_name_is_taken(wall: InProcessWall, guard: FakeGuard) -> None:
-    with pytest.raises(HandshakeFailed), epmd_registered("bar", 4000, wall.register_epmd):
+    with pytest.raises(EpmdRefused), epmd_registered("bar", 4000, wall.register_epmd):
         pass
     assert wall.wait_event("epmd_refused")["reason"] == "name_taken"
     with epmd_registered("helper", 4000, wall.register_epmd):
@@ -96,7 +96,7 @@ def test_ports_from_the_policy(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         guards = [GUARD, "baz@127.0.0.2"]
         with wall_in_process(tmp_path, [Peer(["accept *"])], guards=guards, extra=f'ports = "{port}-{port}"') as wall:
-            with pytest.raises(HandshakeFailed), epmd_registered("bar", 4000, wall.register_epmd):
+            with pytest.raises(EpmdRefused), epmd_registered("bar", 4000, wall.register_epmd):
                 pass
             assert wall.wait_event("epmd_refused")["reason"] == "no_port"
             assert wall.wait_event("listen_failed")["guard"] == "bar"

@@ -14,6 +14,7 @@ from distwall.control import ChannelHandle, RefusedChannelError
 from distwall.gateway import handshake_connection, inbound_connection, pending_connections
 from distwall.handshake import admission
 from tests.support import ports
+from tests.support.epmd import epmd_registered
 from tests.support.in_process_wall import (
     FLAGS,
     GUARD,
@@ -26,7 +27,7 @@ from tests.support.in_process_wall import (
     join,
     wall_in_process,
 )
-from tests.support.raw_peer import HandshakeFailed, RawPeer, digest, epmd_registered
+from tests.support.raw_peer import HandshakeFailed, RawPeer, digest
 from tests.support.wall import Peer
 
 STRANGER = "127.0.0.66"

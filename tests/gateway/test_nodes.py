@@ -10,9 +10,10 @@ from contextlib import suppress
 import pytest
 
 from tests.support.dist import EMPTY, OTP_25, Op, Sender, message
+from tests.support.epmd import epmd_port
 from tests.support.etf import Atom, Pid
 from tests.support.node import Node as ErlangNode
-from tests.support.raw_peer import Handshake, HandshakeFailed, RawPeer, digest, epmd_port
+from tests.support.raw_peer import Handshake, HandshakeFailed, RawPeer, digest
 from tests.support.scene import GUARD, Scene
 from tests.support.wall import Peer
 

@@ -15,6 +15,7 @@ from distwall.gateway import pump
 from tests.support.dist import EMPTY, Op, Receiver, Sender, message
 from tests.support.etf import Atom, Pid, Ref
 from tests.support.in_process_wall import (
+    BIG,
     FLAGS,
     PEER,
     FakeGuard,
@@ -23,12 +24,11 @@ from tests.support.in_process_wall import (
     hidden,
     join,
     wall_in_process,
+    write_until_stuck,
 )
 from tests.support.wall import Peer
 
 TICK = bytes(4)
-BIG = 32 << 20
-"""More than the buffers of all sockets on the way, and of distwall, take."""
 
 
 class Sides:
@@ -61,21 +61,6 @@ def read(raw: RawSocket, count: int) -> bytes:
     while len(data) < count and (part := raw.sock.recv(1 << 20)):
         data += part
     return bytes(data)
-
-
-def write_until_stuck(raw: RawSocket, data: bytes) -> int:
-    """Writes ``data`` over and over until nothing goes any more; returns the bytes written."""
-    raw.sock.settimeout(0.5)
-    written = 0
-    view = memoryview(data)
-    try:
-        while written < BIG:
-            written += raw.sock.send(view[written % len(data) :])
-    except TimeoutError:
-        pass
-    finally:
-        raw.sock.settimeout(5)
-    return written
 
 
 def test_messages_go_both_ways(sides: Sides) -> None:

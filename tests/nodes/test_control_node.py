@@ -14,10 +14,11 @@ from distwall.api_node import MAX_FRAME
 from distwall.launch import erlang_folder
 from tests.support import guarded, ports
 from tests.support.dist import TICK, frame
+from tests.support.epmd import epmd_names, epmd_port
 from tests.support.etf import Atom, Term
 from tests.support.node import ErlangError, Node
 from tests.support.packages import need
-from tests.support.raw_peer import Connection, HandshakeFailed, epmd_names, epmd_port
+from tests.support.raw_peer import Connection, HandshakeFailed
 from tests.support.raw_peer import RawPeer as Stranger
 from tests.support.scene import GUARD, Scene
 from tests.support.tls import TlsScene

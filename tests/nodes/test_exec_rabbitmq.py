@@ -1,16 +1,13 @@
 """RabbitMQ started by `distwall exec`, with its own scripts: broker and rabbitmqctl."""
 
 import socket
-from pathlib import Path
 
 import pytest
 
 from tests.support import guarded, ports
-from tests.support.packages import need
+from tests.support.packages import RABBITMQ, need
 from tests.support.scene import Scene
 from tests.support.wall import CLUSTER_COOKIE, Peer
-
-SCRIPTS = Path("/usr/lib/rabbitmq/bin")
 
 
 @pytest.mark.slow
@@ -41,11 +38,11 @@ def test_rabbitmq() -> None:
         def ctl(*arguments: str) -> str:
             log = scene.folder / "rabbitmqctl.log"
             log.unlink(missing_ok=True)
-            code = guarded.program(scene, [SCRIPTS / "rabbitmqctl", *arguments], environment).wait(60)
+            code = guarded.program(scene, [RABBITMQ / "rabbitmqctl", *arguments], environment).wait(60)
             assert code == 0, log.read_text()
             return log.read_text()
 
-        with guarded.program(scene, [SCRIPTS / "rabbitmq-server"], environment) as server:
+        with guarded.program(scene, [RABBITMQ / "rabbitmq-server"], environment) as server:
             server.wait_logged("completed with", timeout=60)
             assert scene.wall.wait_event("register", guard="rabbit")["port"] == dist
             assert f"Interface: 127.0.0.1, port: {dist}, protocol: clustering" in ctl("status")

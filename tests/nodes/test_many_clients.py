@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import raw_peer
 from tests.support.dist import OTP_25, Flag
+from tests.support.epmd import epmd_port
 from tests.support.node import ErlangError, Node
 from tests.support.scene import GUARD, Scene
 from tests.support.wall import Peer
@@ -117,7 +118,7 @@ def test_a_pid_that_the_server_lets_slip_opens_nothing(place: ClientsScene) -> N
 
 
 def test_they_do_not_take_each_others_names(place: ClientsScene) -> None:
-    port = raw_peer.epmd_port("bar", ("127.0.0.2", place.scene.epmd_port))
+    port = epmd_port("bar", ("127.0.0.2", place.scene.epmd_port))
     assert port is not None
     place.one.kill()
     place.hub.wait_until(f"not lists:member('{ONE}', nodes(hidden))")

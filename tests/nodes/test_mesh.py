@@ -7,6 +7,7 @@ import pytest
 
 from tests.support import raw_peer
 from tests.support.dist import OTP_25, Flag
+from tests.support.epmd import epmd_port
 from tests.support.loopback_hosts import LoopbackHost, LoopbackHosts
 from tests.support.node import ErlangError, Node
 from tests.support.wall import CLUSTER_COOKIE, Peer
@@ -111,7 +112,7 @@ def test_z_reaches_neither_b_nor_c(mesh: WalledMesh) -> None:
     for name in ("b", "c"):
         node, address = f"{name}@{ADDRESSES[name]}", (ADDRESSES[name], mesh.hosts.epmd_port)
         assert mesh.z.eval(f"net_adm:ping('{node}')") == "pang"
-        assert raw_peer.epmd_port(name, address) is None
+        assert epmd_port(name, address) is None
         port = mesh.walls[name].wall.wait_event("register")["listening"]
         for claimed in (Z, A):
             flags = int(OTP_25 & ~Flag.PUBLISHED)

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support import raw_peer
+from tests.support.epmd import epmd_registered
 from tests.support.node import ErlangError, Node
-from tests.support.raw_peer import Handshake, digest, epmd_registered
+from tests.support.raw_peer import Handshake, digest
 from tests.support.scene import GUARD, Scene
 from tests.support.wall import CLUSTER_COOKIE, Peer
 

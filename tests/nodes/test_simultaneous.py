@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import raw_peer
+from tests.support.epmd import epmd_port, epmd_registered
 from tests.support.loopback_hosts import LoopbackHosts
 from tests.support.node import Node, Pending
-from tests.support.raw_peer import epmd_port, epmd_registered
 from tests.support.scene import Scene
 from tests.support.wall import Peer, Wall
 

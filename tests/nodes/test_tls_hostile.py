@@ -16,10 +16,9 @@ from typing import Any
 import pytest
 
 from distwall.gateway import handshake_connection, pump, tcp_acceptor
-from tests.gateway.test_pump import write_until_stuck
 from tests.support.dist import EMPTY, Op, Sender, message
 from tests.support.etf import Atom, Pid
-from tests.support.in_process_wall import FLAGS, PEER, FakeGuard, RawSocket, finish
+from tests.support.in_process_wall import FLAGS, PEER, FakeGuard, RawSocket, finish, write_until_stuck
 from tests.support.raw_peer import digest
 from tests.support.tls import HOST, RawTlsSocket, TlsWall, bare_context, tls_wall
 from tests.support.wall import Peer

@@ -11,8 +11,8 @@ import pytest
 
 from tests.support import raw_peer
 from tests.support.certificates import make_ca
+from tests.support.epmd import epmd_port, epmd_registered
 from tests.support.node import Node
-from tests.support.raw_peer import epmd_port, epmd_registered
 from tests.support.scene import GUARD
 from tests.support.tls import HOST, Identity, TlsScene, bare_context, tls_to
 from tests.support.wall import Peer

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.epmd import read_exactly
 from tests.support.in_process_wall import FLAGS
-from tests.support.raw_peer import Handshake, read_exactly
+from tests.support.raw_peer import Handshake
 from tests.support.tls import Identity, TlsWall, tls_wall
 from tests.support.wall import Peer
 

@@ -1,20 +1,12 @@
 """What docs/redirect.md says can't be stopped can't, and the filter that it shows stops it."""
 
-import re
-from pathlib import Path
-
-from tests.redirect.test_nodes import COOKIE, LOOPBACK, attack, part, ping
+from tests.redirect.page import blocks
+from tests.redirect.steps import COOKIE, LOOPBACK, attack, part, ping
 from tests.support.hosts import A4, B4, B6, HostPair
 from tests.support.redirect_scene import USER, RedirectScene
 from tests.support.wall import CLUSTER_COOKIE, Peer
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "redirect.md"
 BAR, FOO = f"bar@{A4}", f"foo@{B4}"
-
-
-def blocks(language: str) -> list[str]:
-    """The blocks of code on the page."""
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
 
 def test_a_node_that_chooses_its_port_needs_the_filter(pair: HostPair) -> None:

@@ -3,7 +3,7 @@
 import socket
 import struct
 
-from tests.redirect.test_nodes import COOKIE
+from tests.redirect.steps import COOKIE
 from tests.support.hosts import A4, B4, HostPair
 from tests.support.redirect_scene import REGISTER, UID, RedirectScene
 from tests.support.wall import Peer

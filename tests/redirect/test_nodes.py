@@ -8,16 +8,14 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.redirect.steps import COOKIE, LOOPBACK, attack, part, ping
 from tests.support.hosts import A4, B4, HostPair
-from tests.support.node import ErlangError, Node
+from tests.support.node import Node
 from tests.support.redirect_scene import EPMD, LISTENER, REGISTER, UID, RedirectScene
 from tests.support.wall import CLUSTER_COOKIE, Peer
 
 BAR, BAZ = f"bar@{A4}", f"baz@{A4}"
 FOO, EVIL, TRAP, STRANGER = f"foo@{B4}", f"evil@{B4}", f"trap@{B4}", f"stranger@{B4}"
-COOKIE = "foo-cookie"
-LOOPBACK = ["-kernel", "inet_dist_use_interface", "{127,0,0,1}"]
-ATTACK = "erpc:call('{}', erlang, node, [], 5000)"
 
 # Counts the connections that reach a host's programs from elsewhere.
 COUNTER = (
@@ -26,28 +24,11 @@ COUNTER = (
 )
 
 
-def ping(node: Node, other: str) -> str:
-    return node.eval(f"net_adm:ping('{other}')", timeout=30)
-
-
-def attack(node: Node, guard: str) -> str:
-    """What ``node`` gets when it tries to run code on the guarded node."""
-    try:
-        return node.eval(ATTACK.format(guard))
-    except ErlangError as error:
-        return str(error)
-
-
 def arrived(pair: HostPair) -> int:
     """How many connections have reached ``b``."""
     rules = json.loads(pair.b.shell("nft -j list table inet watch"))["nftables"]
     parts = [part for rule in rules if "rule" in rule for part in rule["rule"]["expr"]]
     return int(next(part["counter"]["packets"] for part in parts if "counter" in part))
-
-
-def part(node: Node, other: str) -> None:
-    node.eval(f"erlang:disconnect_node('{other}')")
-    node.wait_until(f"not lists:member('{other}', nodes(connected))")
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,10 @@ import subprocess
 
 import pytest
 
-from tests.nodes.test_exec_rabbitmq import SCRIPTS
-from tests.redirect.test_docs import blocks
-from tests.redirect.test_nodes import attack
+from tests.redirect.page import blocks
+from tests.redirect.steps import attack
 from tests.support.hosts import A4, B4, HostPair
-from tests.support.packages import need
+from tests.support.packages import RABBITMQ, need
 from tests.support.process import Child
 from tests.support.redirect_scene import AS_USER, GID, REGISTER, UID, RedirectScene
 from tests.support.wall import CLUSTER_COOKIE, Peer
@@ -48,12 +47,12 @@ def test_rabbitmq() -> None:
         }
 
         def server() -> Child:
-            command = [*AS_USER, str(SCRIPTS / "rabbitmq-server")]
+            command = [*AS_USER, str(RABBITMQ / "rabbitmq-server")]
             return Child(command, scene.folder / "rabbit.log", env=environment, cwd=scene.home)
 
         def run(program: str, *arguments: str) -> str:
             def start() -> "subprocess.CompletedProcess[str]":
-                command = [*AS_USER, str(SCRIPTS / program), *arguments]
+                command = [*AS_USER, str(RABBITMQ / program), *arguments]
                 return subprocess.run(
                     command, env=environment, cwd=scene.home, capture_output=True, text=True, check=False, timeout=90
                 )

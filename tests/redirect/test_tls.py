@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from tests.redirect.test_nodes import COOKIE, LOOPBACK, attack, ping
+from tests.redirect.steps import COOKIE, LOOPBACK, attack, ping
 from tests.support.hosts import A4, B4, HostPair
 from tests.support.redirect_scene import GID, UID, RedirectScene
 from tests.support.tls import Pki

@@ -1,6 +1,6 @@
 """Transparent mode put in place and taken away; names and addresses of all kinds."""
 
-from tests.redirect.test_nodes import COOKIE, LOOPBACK, attack, part, ping
+from tests.redirect.steps import COOKIE, LOOPBACK, attack, part, ping
 from tests.support.hosts import A4, A6, B4, B6, HostPair
 from tests.support.redirect_scene import EPMD, REGISTER, RedirectScene
 from tests.support.wall import CLUSTER_COOKIE, Peer

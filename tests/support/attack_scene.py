@@ -10,9 +10,10 @@ from typing import Self
 
 from tests.support import raw_peer
 from tests.support.dist import OTP_25, Flag
+from tests.support.epmd import epmd_port, epmd_registered
 from tests.support.hosts import A4, B4, HostPair, need_hosts
 from tests.support.node import Node
-from tests.support.raw_peer import Connection, epmd_port, epmd_registered
+from tests.support.raw_peer import Connection
 from tests.support.redirect_scene import RedirectScene as Hosts
 from tests.support.scene import Scene
 from tests.support.tls import TlsHandshake, TlsScene

@@ -17,7 +17,8 @@ from distwall.gateway import Gateway
 from distwall.policy import loads
 from tests.support import ports
 from tests.support.dist import OTP_25, Flag
-from tests.support.raw_peer import Handshake, RawPeer, digest, epmd_port, epmd_registered
+from tests.support.epmd import epmd_port, epmd_registered
+from tests.support.raw_peer import Handshake, RawPeer, digest
 from tests.support.wall import CLUSTER_COOKIE, Peer, policy_text
 
 GUARD = "bar@127.0.0.2"
@@ -266,3 +267,22 @@ def finish(
 
 def hidden(flags: int) -> int:
     return flags & ~int(Flag.PUBLISHED)
+
+
+BIG = 32 << 20
+"""More than the buffers of all sockets on the way, and of distwall, take."""
+
+
+def write_until_stuck(raw: RawSocket, data: bytes) -> int:
+    """Writes ``data`` over and over until nothing goes any more; returns the bytes written."""
+    raw.sock.settimeout(0.5)
+    written = 0
+    view = memoryview(data)
+    try:
+        while written < BIG:
+            written += raw.sock.send(view[written % len(data) :])
+    except TimeoutError:
+        pass
+    finally:
+        raw.sock.settimeout(5)
+    return written

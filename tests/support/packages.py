@@ -2,8 +2,12 @@
 
 import subprocess
 from functools import cache
+from pathlib import Path
 
 from tests.support.node import TOP
+
+RABBITMQ = Path("/usr/lib/rabbitmq/bin")
+"""The folder of RabbitMQ's own scripts, once its package is installed."""
 
 
 @cache

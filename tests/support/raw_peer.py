@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from tests.support.dist import EMPTY, OTP_25, TICK, Flag, Message, Op, Receiver, Sender, message
+from tests.support.epmd import TIMEOUT, read_exactly
 from tests.support.etf import Atom, Pid, Ref, Term, alias
 
-TIMEOUT = 10.0
 GRACE = 0.2
 
 
@@ -32,52 +32,6 @@ class HandshakeFailed(Exception):
 
 def digest(cookie: bytes, challenge: int) -> bytes:
     return hashlib.md5(cookie + str(challenge).encode(), usedforsecurity=False).digest()
-
-
-def read_exactly(sock: socket.socket, count: int) -> bytes:
-    data = b""
-    while len(data) < count:
-        part = sock.recv(count - len(data))
-        if not part:
-            raise ConnectionResetError(f"closed after {len(data)} of {count} bytes")
-        data += part
-    return data
-
-
-# === EPMD ===
-
-
-def epmd(request: bytes, address: tuple[str, int] = ("127.0.0.1", 4369)) -> bytes:
-    """Sends one request; returns all that comes until EPMD closes."""
-    with socket.create_connection(address, TIMEOUT) as sock:
-        sock.sendall(struct.pack(">H", len(request)) + request)
-        answer = b""
-        while part := sock.recv(65536):
-            answer += part
-        return answer
-
-
-def epmd_port(alive: str, address: tuple[str, int] = ("127.0.0.1", 4369)) -> int | None:
-    """The port that a node is registered with; None if it isn't."""
-    answer = epmd(b"z" + alive.encode(), address)
-    return struct.unpack(">H", answer[2:4])[0] if answer[:2] == b"w\0" else None
-
-
-def epmd_names(address: tuple[str, int] = ("127.0.0.1", 4369)) -> str:
-    return epmd(b"n", address)[4:].decode()
-
-
-@contextmanager
-def epmd_registered(alive: str, port: int, address: tuple[str, int] = ("127.0.0.1", 4369)) -> Iterator[int]:
-    """Registers a name while the context lasts; yields the creation."""
-    name = alive.encode()
-    request = struct.pack(">BHBBHHH", 120, port, 77, 0, 6, 5, len(name)) + name + b"\0\0"
-    with socket.create_connection(address, TIMEOUT) as sock:
-        sock.sendall(struct.pack(">H", len(request)) + request)
-        kind, result = read_exactly(sock, 2)
-        if result:
-            raise HandshakeFailed(f"EPMD refused {alive}: {result}")
-        yield int.from_bytes(read_exactly(sock, 4 if kind == 118 else 2), "big")
 
 
 # === handshake ===

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from tests.support.certificates import CA, make_ca
+from tests.support.epmd import read_exactly
 from tests.support.in_process_wall import FLAGS, PEER, FakeGuard, InProcessWall, RawSocket, finish, wall_in_process
 from tests.support.node import Node
-from tests.support.raw_peer import Handshake, read_exactly
+from tests.support.raw_peer import Handshake
 from tests.support.scene import GUARD, Scene
 from tests.support.wall import Peer
 

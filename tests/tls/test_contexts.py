@@ -18,8 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from distwall.policy import InsideTls, Tls
 from distwall.tls import Contexts, explain, names_of
 from tests.support.certificates import CA, make_ca
-
-Shake = tuple[ssl.SSLObject, ssl.SSLObject]
+from tests.tls.shaking import shake
 
 
 @pytest.fixture
@@ -38,35 +37,6 @@ def peer(tmp_path: Path, ca: CA) -> Tls:
     """A peer's files, as if it were a distwall, too."""
     cert, key = ca.issue(tmp_path, "peer", dns=["peer.example"])
     return Tls(cert, key, ca.cert, "required", None)
-
-
-def shake(
-    server: ssl.SSLContext, client: ssl.SSLContext, host: str | None = None, session: ssl.SSLSession | None = None
-) -> Shake:
-    """The server's and the client's end of a connection in memory. Raises the server's error, else the client's."""
-    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    one = server.wrap_bio(to_server, to_client, server_side=True)
-    other = client.wrap_bio(to_client, to_server, server_hostname=host, session=session)
-    faults: dict[ssl.SSLObject, ssl.SSLError] = {}
-    for _ in range(10):
-        for end in (other, one):
-            try:
-                end.do_handshake()
-            except ssl.SSLWantReadError:
-                continue
-            except ssl.SSLError as error:
-                faults.setdefault(end, error)
-        if faults:
-            # The other end reads the alert.
-            continue
-    for end in (one, other):
-        if end in faults:
-            raise faults[end]
-    # What the client is told after its own handshake is over, as with TLS 1.3.
-    one.write(b"server")
-    other.write(b"client")
-    assert (one.read(6), other.read(6)) == (b"client", b"server")
-    return one, other
 
 
 def stranger(ca: CA | None, *, cert: Path | None = None, key: Path | None = None) -> ssl.SSLContext:

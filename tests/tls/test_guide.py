@@ -11,7 +11,7 @@ from cryptography import x509
 from distwall.policy import Tls
 from distwall.policy.file.certificate_files import faults
 from distwall.tls import CertificateNames, Contexts, Verifier, matches, names_of
-from tests.tls.test_contexts import shake
+from tests.tls.shaking import shake
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tls.md").read_text()
 

@@ -45,10 +45,10 @@ class VmTrial:
             core_channel.GUARD_CREATION = connection.peer_creation
             core_channel.CoreChannel.guard = core_channel.End(Atom(core_channel.GUARD), connection.peer_creation)
         # These make their pids when they are loaded, so only now.
-        from tests.wire import test_controls, test_terms
+        from tests.wire import good_controls, term_table
 
-        self.messages = [sent for sent, _ in test_controls.GOOD.values()]
-        tables = (test_terms.GOOD, test_terms.BAD, test_terms.ODD, {"record": test_terms.RECORD})
+        self.messages = [sent for sent, _ in good_controls.GOOD.values()]
+        tables = (term_table.GOOD, term_table.BAD, term_table.ODD, {"record": term_table.RECORD})
         slow = ("deep", "nested", "many keys")
         self.terms: list[Term] = [
             term for table in tables for name, term in table.items() if not any(word in name for word in slow)

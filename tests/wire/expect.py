@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.core_channel import CoreChannel, Output, Sent
 from tests.support.dist import EMPTY, OTP_25, Message, Op, message
-from tests.support.etf import Atom, Term
+from tests.support.etf import Atom, Improper, Term, alias
 
 Outcome = Literal["pass", "close", "stop", "either"]
 """``pass``: forwarded as it came. ``close``: the channel ends with a reason, and nothing of the frame is forwarded.
@@ -64,3 +64,33 @@ def table(*cases: Case) -> pytest.MarkDecorator:
 def tell(payload: Term, name: str = "server") -> Message:
     """A plain message from the peer to a registered name."""
     return message(Op.REG_SEND, CoreChannel.peer.pid(), EMPTY, Atom(name), payload=payload)
+
+
+G = CoreChannel.guard
+
+
+def passes(channel: CoreChannel, sent: Message) -> None:
+    output = channel.inbound(sent)
+    assert output.forward == [sent], output
+    assert not output.events
+
+
+def refused(channel: CoreChannel, sent: Message) -> None:
+    output = channel.inbound(sent)
+    assert not output.forward, output
+    assert output.closed is None
+    assert output.events
+
+
+def once(channel: CoreChannel, sent: Message) -> None:
+    passes(channel, sent)
+    refused(channel, sent)
+
+
+# === replies to calls ===
+
+TAGS: dict[str, Term] = {
+    "reference": G.ref(),
+    "alias": alias(G.alias()),
+    "alias beside the monitor": Improper((alias(G.alias(5)),), G.alias(6)),
+}

@@ -7,7 +7,7 @@ import pytest
 from tests.support.core_channel import CoreChannel
 from tests.support.dist import EMPTY, Message, Op, message
 from tests.support.etf import Atom, Export, Fun, Improper, Term, alias
-from tests.wire.test_tracking import passes, refused
+from tests.wire.expect import passes, refused
 
 P, G = CoreChannel.peer, CoreChannel.guard
 A = Atom

@@ -14,7 +14,7 @@ from tests.support.dist import Op, message
 from tests.support.etf import Atom, Term, encode, inline
 from tests.wire import captures
 from tests.wire.calls import HERE, WRAPPED, Wrapped
-from tests.wire.test_tracking import passes, refused
+from tests.wire.expect import passes, refused
 
 ELIXIR = Path("/usr/lib/elixir/lib/elixir/ebin")
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support.core_channel import CoreChannel
 from tests.support.dist import EMPTY, OTP_28, Alt, Message, Op, message
 from tests.support.etf import Atom, Export, Term, alias
-from tests.wire.test_tracking import TAGS, passes
+from tests.wire.expect import TAGS, passes
 
 P, G, T = CoreChannel.peer, CoreChannel.guard, CoreChannel.third
 SERVER, REX = Atom("server"), Atom("rex")

@@ -9,7 +9,7 @@ import pytest
 from tests.support.core_channel import CoreChannel
 from tests.support.dist import EMPTY, OTP_28, Alt, Message, Op, message
 from tests.support.etf import Atom, Export, Improper, Map, Pid, Term, alias
-from tests.wire.test_tracking import once, passes, refused
+from tests.wire.expect import once, passes, refused
 
 P, G = CoreChannel.peer, CoreChannel.guard
 SHOWN, HIDDEN = G.pid(7), G.pid(8)

@@ -7,29 +7,12 @@ import pytest
 from tests.support.core_channel import CoreChannel
 from tests.support.dist import EMPTY, OTP_25, OTP_28, Alt, Flag, Message, Op, message
 from tests.support.etf import Atom, Improper, Map, Pid, Ref, Term, alias
+from tests.wire.expect import TAGS, once, passes, refused
 
 P, G, T = CoreChannel.peer, CoreChannel.guard, CoreChannel.third
 SERVER = Atom("server")
 DOWN = Atom("noproc")
 MFA = (Atom("m"), Atom("f"), 1)
-
-
-def passes(channel: CoreChannel, sent: Message) -> None:
-    output = channel.inbound(sent)
-    assert output.forward == [sent], output
-    assert not output.events
-
-
-def refused(channel: CoreChannel, sent: Message) -> None:
-    output = channel.inbound(sent)
-    assert not output.forward, output
-    assert output.closed is None
-    assert output.events
-
-
-def once(channel: CoreChannel, sent: Message) -> None:
-    passes(channel, sent)
-    refused(channel, sent)
 
 
 def asked(*sent: Message, flags: Flag = OTP_25) -> CoreChannel:
@@ -51,15 +34,6 @@ def reply(tag: Term, value: Term = 7, *, to: Pid | None = None, sender: Pid | No
 
 def down(ref: Ref, watched: Term, to: Pid | None = None) -> Message:
     return message(Op.PAYLOAD_MONITOR_P_EXIT, watched, to or G.pid(), ref, payload=DOWN)
-
-
-# === replies to calls ===
-
-TAGS: dict[str, Term] = {
-    "reference": G.ref(),
-    "alias": alias(G.alias()),
-    "alias beside the monitor": Improper((alias(G.alias(5)),), G.alias(6)),
-}
 
 
 @pytest.mark.parametrize("to", [SERVER, P.pid(3)], ids=["name", "pid"])

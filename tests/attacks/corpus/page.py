@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from tests.attacks import test_costs, test_crashes, test_detours
 from tests.attacks.corpus import CHAPTERS
 from tests.attacks.corpus.attack import Attack
+from tests.attacks.costs import STREAMS
+from tests.attacks.crashes import BITES_29, HELD_OFF
+from tests.attacks.detours import DETOURS
 
 HEAD = """# Attacks
 
@@ -53,9 +55,9 @@ SEES = {
 def page() -> str:
     """The whole page."""
     tail = TAIL.format(
-        crashes=_listed({**test_crashes.HELD_OFF, **test_crashes.BITES_29}),
-        detours=_listed(test_detours.DETOURS),
-        costs=_listed(test_costs.STREAMS),
+        crashes=_listed(HELD_OFF | BITES_29),
+        detours=_listed(DETOURS),
+        costs=_listed(STREAMS),
     )
     chapters = (line for title, attacks in CHAPTERS.items() for line in chapter(title, attacks))
     return "\n".join([HEAD, *chapters, tail])

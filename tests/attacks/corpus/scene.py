@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from tests.support import raw_peer
+from tests.support.epmd import epmd_port, epmd_registered
 from tests.support.etf import Atom, Pid
 from tests.support.node import ErlangError, Node
-from tests.support.raw_peer import Connection, epmd_port, epmd_registered
+from tests.support.raw_peer import Connection
 from tests.support.scene import GUARD, Scene
 from tests.support.wall import CLUSTER_COOKIE, Peer
 

@@ -10,7 +10,7 @@ from distwall.policy.file.toml_source import Source
 from distwall.policy.language.grammar import parse_rule
 from distwall.policy.language.patterns import parse_pattern
 from distwall.policy.language.services import built_in
-from tests.policy.language.test_patterns import patterns
+from tests.policy.pattern_texts import patterns
 from tests.support.policies import PATH
 
 
