@@ -9,10 +9,10 @@ import pytest
 
 from distwall._core import KNOWN_FLAGS
 from distwall.audit import AuditLog
+from distwall.clock import rfc3339, utc
 from distwall.control import BadCallError, Firewall
 from distwall.control.channel import ChannelHandle
 from distwall.policy import loads
-from distwall.policy.language.times import show_time, utc_now
 from tests.support.waiting import eventually
 
 GUARD = '[guard]\nnodes = ["bar@h"]\ncookie = "cluster"\n'
@@ -97,8 +97,8 @@ def test_a_process_can_be_named_at_run_time(audit: AuditLog) -> None:
 def test_what_ends_ends_on_open_channels(  # noqa: PLR0917
     audit: AuditLog, monkeypatch: pytest.MonkeyPatch, rules: str, mode: str, before: Any, after: Any
 ) -> None:
-    end = utc_now().replace(microsecond=0) + timedelta(hours=1)
-    text = GUARD + ENTRY + (rules + mode).replace("TIME", show_time(end))
+    end = utc().replace(microsecond=0) + timedelta(hours=1)
+    text = GUARD + ENTRY + (rules + mode).replace("TIME", rfc3339(end))
     firewall, handle = _opened(text, audit)
 
     def state() -> tuple[list[str] | None, bool]:
@@ -108,7 +108,7 @@ def test_what_ends_ends_on_open_channels(  # noqa: PLR0917
         firewall.start()
         assert state() == before
         for module in ("distwall.control.firewall", "distwall.control.rulebook", "distwall.policy.language.ranking"):
-            monkeypatch.setattr(f"{module}.utc_now", lambda: end)
+            monkeypatch.setattr(f"{module}.utc", lambda: end)
         await eventually(lambda: state() == after)
         firewall.close()
 

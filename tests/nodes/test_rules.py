@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from distwall.clock import rfc3339, utc
 from distwall.policy import loads
-from distwall.policy.language.times import show_time, utc_now
 from tests.nodes.in_process_scene import FOO, InProcessScene, in_process_scene
 from tests.support.node import Node
 from tests.support.scene import GUARD
@@ -101,7 +101,7 @@ def test_a_shadow_policy_changes_nothing_and_tells_what_it_would(tmp_path: Path)
 
 
 def test_for_a_time(tmp_path: Path) -> None:
-    until = show_time(utc_now() + timedelta(seconds=4))
+    until = rfc3339(utc() + timedelta(seconds=4))
     rules = ["deny *", f"accept monitor server until={until}", f"accept reg_send server until={until}"]
     with ground(tmp_path, rules) as (_, foo):
         assert call(foo, "{echo, 7}") == "7"

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
+
+from distwall.clock import rfc3339, utc
 
 Event = dict[str, Any]
 
@@ -22,11 +24,10 @@ MAX_ITEMS = 1000
 
 def event(kind: str, fields: Mapping[str, Any], seq: int | None, now: datetime | None = None) -> Event:
     """An event of a kind, ready for JSON. ``seq`` is its number in the log; None: it is not in the log."""
-    time = (now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
     return {
         "v": VERSION,
         "seq": seq,
-        "time": time.removesuffix("+00:00") + "Z",
+        "time": rfc3339(now or utc(), "milliseconds"),
         "event": kind,
         **{key: _plain(value) for key, value in fields.items()},
     }

@@ -7,12 +7,13 @@ a new file. Another program (logrotate) may rename the file, too: each batch beg
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from distwall.audit.anchor import Anchor, AnchorFile
 from distwall.audit.chain import Line, Link, Seal, parse
 from distwall.audit.recover import Recovery, examine
+from distwall.clock import utc
 
 _DIGITS = 12
 
@@ -163,7 +164,7 @@ class LogFile:
         if self._rotation.age is None:
             return False
         with suppress(ValueError):
-            return datetime.now(UTC) - datetime.fromisoformat(first.time) >= self._rotation.age
+            return utc() - datetime.fromisoformat(first.time) >= self._rotation.age
         return False
 
     def _drop_oldest(self) -> None:

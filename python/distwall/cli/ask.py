@@ -1,6 +1,6 @@
 """``distwall peers`` and ``distwall stats``: ask the running firewall."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -9,6 +9,7 @@ from rich.text import Text
 
 from distwall.cli.output import ConfigOption, Output, OutputOption, console, print_json, say
 from distwall.cli.remote import TokenOption, UrlOption, ask
+from distwall.clock import utc
 
 _VERDICTS = (("accept", "green"), ("deny", "red"), ("drop", "magenta"))
 
@@ -76,7 +77,7 @@ def _count(number: int, style: str) -> Text:
 
 
 def _since(start: str) -> str:
-    seconds = int((datetime.now(UTC) - datetime.fromisoformat(start)).total_seconds())
+    seconds = int((utc() - datetime.fromisoformat(start)).total_seconds())
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= size:
             return f"{seconds // size}{unit}"

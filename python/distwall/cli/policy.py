@@ -1,12 +1,12 @@
 """``distwall policy``: what is in force in the running firewall."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.text import Text
 
 from distwall.cli.output import ConfigOption, Output, OutputOption, console, print_json
 from distwall.cli.remote import TokenOption, UrlOption, ask
+from distwall.clock import rfc3339
 from distwall.http_api.client import Client
 
 
@@ -38,7 +38,7 @@ def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     if (shadow := found["shadow"])["revision"]:
         rows.append(("shadow", f"{shadow['revision']}, {shadow['differences']} decided otherwise"))
     for index, setting in enumerate(found["settings"]):
-        at = datetime.fromtimestamp(setting["at"], UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
+        at = rfc3339(setting["at"], "seconds")
         kept = ", kept over a restart" if setting["persist"] else ""
         by = f"  ({setting['actor'] or 'unknown'}, {at}{kept})"
         rows.append(("" if index else "run time", setting["text"] + by))

@@ -1,6 +1,6 @@
 """``distwall token``: who may use the HTTP API over TCP, and which peer may raise its own access."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -9,6 +9,7 @@ from rich.table import Table
 from distwall.cli.filters import TableArgument
 from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json, say
 from distwall.cli.remote import NodeArgument, TokenOption, UrlOption, ask, tell
+from distwall.clock import utc
 from distwall.http_api.bearer_tokens import ROLES, Token, TokenFile, TokenFileError
 from distwall.policy.language.units import span
 
@@ -28,7 +29,7 @@ def create(
         raise CommandError(f"`{role}` is no role; write read, operate or admin", exit_code=2)
     time = _span(lifetime)
     try:
-        token, text = _file(config).create(ROLES[role], time, name, datetime.now(UTC))
+        token, text = _file(config).create(ROLES[role], time, name, utc())
     except TokenFileError as error:
         raise CommandError(str(error)) from None
     if output is Output.JSON:
@@ -55,7 +56,7 @@ def list_(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> N
     for column in ("NAME", "ROLE", "CREATED", "EXPIRES"):
         table.add_column(column, no_wrap=True)
     for token in tokens:
-        over = " (expired)" if token.has_expired(datetime.now(UTC)) else ""
+        over = " (expired)" if token.has_expired(utc()) else ""
         table.add_row(token.name, token.role, token.created, token.expires + over)
     console().print(table)
 

@@ -3,11 +3,11 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from distwall._core import Channel
 from distwall.audit.event import Side
+from distwall.clock import utc
 from distwall.policy import Entry, Rule, rule_to_json
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class ChannelHandle:
         self.opened_by = opened_by
         self.tls = tls
         self.certificate = certificate
-        self.since = datetime.now(UTC)
+        self.since = utc()
         self.asks = judgement.hooks is not None
         """True if the core may have questions."""
         self.carry_out: Callable[[Received], None] = lambda _: None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from distwall._core import Budget, Channel
 from distwall.audit import AuditLog, FloodLimiter
 from distwall.audit.event import Side
+from distwall.clock import rfc3339
 from distwall.control.channel import ChannelHandle, PeerInfo, RefusedChannelError
 from distwall.control.rulebook import Rulebook
 from distwall.control.statistics import PeerCounters
@@ -204,7 +205,7 @@ class Channels(abc.ABC):
             opened_by=handle.opened_by,
             tls=handle.tls,
             certificate=handle.certificate,
-            since=handle.since.isoformat(timespec="seconds").removesuffix("+00:00") + "Z",
+            since=rfc3339(handle.since, "seconds"),
             accept=sum(verdicts["accept"] for verdicts in inbound),
             deny=sum(verdicts["deny"] for verdicts in inbound),
             drop=sum(verdicts["drop"] for verdicts in inbound),

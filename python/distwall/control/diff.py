@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from difflib import unified_diff
 
+from distwall.clock import rfc3339
 from distwall.policy import Policy, Rule
-from distwall.policy.language.times import show_time
 from distwall.policy.model import Mode
 
 MAX_LINES = 200
@@ -54,7 +54,7 @@ def _lines(policy: Policy) -> Iterator[str]:
 
 
 def _mode(mode: Mode) -> str:
-    until = "" if mode.until is None else f" until {show_time(mode.until)}"
+    until = "" if mode.until is None else f" until {rfc3339(mode.until)}"
     return f"{'audit' if mode.audit else 'enforce'}{until}"
 
 

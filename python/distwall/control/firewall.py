@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from distwall._core import COMMANDS
 from distwall.audit import AuditLog
+from distwall.clock import utc
 from distwall.control.access_tokens import AccessTokens
 from distwall.control.channel import ChannelHandle, PeerInfo
 from distwall.control.channels import Channels, disturbs
@@ -25,7 +26,6 @@ from distwall.policy import Explanation, Policy, Question, QuestionError, Rule, 
 from distwall.policy.language.grammar import VERDICTS, Verdict
 from distwall.policy.language.names import atom
 from distwall.policy.language.ranking import Ranking, rank
-from distwall.policy.language.times import utc_now
 
 if TYPE_CHECKING:
     from distwall._core import Ask
@@ -56,7 +56,7 @@ class Firewall(Channels):
         self.thread = threading.get_ident()
         self._state = state
         self._clock_timer: asyncio.TimerHandle | None = None
-        self._rules_end = self.rulebook.next_expiry(utc_now())
+        self._rules_end = self.rulebook.next_expiry(utc())
         # Of channels that have ended; less what open ones had counted when the candidate came.
         self._differences = 0
         self._tokens = AccessTokens(policy.control.state.with_name(TOKEN_KEY))
@@ -513,7 +513,7 @@ class Firewall(Channels):
         if self.loop is None:
             return
         self._expire()
-        if self._rules_end is not None and self._rules_end <= utc_now():
+        if self._rules_end is not None and self._rules_end <= utc():
             self._refresh()
         left = self.rulebook.grants.next_end(time.time(), time.monotonic())
         if left is not None or self._rules_end is not None:
@@ -522,7 +522,7 @@ class Firewall(Channels):
 
     def _refresh(self) -> None:
         super()._refresh()
-        self._rules_end = self.rulebook.next_expiry(utc_now())
+        self._rules_end = self.rulebook.next_expiry(utc())
         if self._rules_end is not None and self._clock_timer is None and self.loop is not None:
             self._clock_timer = self.loop.call_later(CLOCK_CHECK, self._watch_clock)
 

@@ -8,7 +8,8 @@ or with more time left than it was given: somebody has turned the clock, so the 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+
+from distwall.clock import rfc3339
 
 MAX_SECONDS = 30 * 24 * 3600
 """Longer access is not temporary: it belongs in the policy."""
@@ -48,8 +49,8 @@ class Grant:
             "seconds": self.seconds,
             "reason": self.reason,
             "actor": self.actor,
-            "given": rfc3339(self.given),
-            "until": rfc3339(self.until),
+            "given": rfc3339(self.given, "seconds"),
+            "until": rfc3339(self.until, "seconds"),
         }
 
 
@@ -115,8 +116,3 @@ class Grants:
     def tables_for(self, node: str, guard: str | None) -> list[str]:
         """The tables granted to a node at a guarded node."""
         return [grant.table for grant in self if grant.node == node and grant.guard in (None, guard)]
-
-
-def rfc3339(seconds: float) -> str:
-    """A moment of the wall clock as text."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"

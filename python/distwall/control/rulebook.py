@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from distwall import _core
+from distwall.clock import utc
 from distwall.control.channel import Judgement
 from distwall.control.errors import BadCallError, NotFoundError
 from distwall.control.grants import Grants
@@ -20,7 +21,6 @@ from distwall.policy import Entry, Origin, Policy, Rule
 from distwall.policy.language.grammar import RuleSyntaxError
 from distwall.policy.language.ranking import Ranking, rank
 from distwall.policy.language.rules import make_rule, next_expiry
-from distwall.policy.language.times import utc_now
 from distwall.policy.model import compiled
 
 RUN_TIME_IDS = 1 << 24
@@ -148,7 +148,7 @@ class Rulebook:
         return self._judgements[key]
 
     def _judge(self, entry: Entry, node: str, guard: str | None) -> Judgement:
-        now = utc_now()
+        now = utc()
         policy, made = self.policy, self._made
         out = policy.lists_out(entry, self.attached_tables(entry, node, guard))
         shadow = shadow_rules = None

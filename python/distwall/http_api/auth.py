@@ -9,13 +9,13 @@ import socket
 import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from distwall.clock import utc
 from distwall.files.permissions import user_name
 from distwall.http_api.bearer_tokens import ROLES, Role, Token, TokenFile, TokenFileError
 
@@ -98,7 +98,7 @@ class TokenGate:
         """Identifies the caller by its token."""
         scheme, _, text = (authorization or "").partition(" ")
         try:
-            token = self._tokens.find(text.strip(), datetime.now(UTC)) if scheme.lower() == "bearer" else None
+            token = self._tokens.find(text.strip(), utc()) if scheme.lower() == "bearer" else None
             self._tell_changes(self._tokens.tokens())
         except TokenFileError as error:
             raise RefusedError(401, "token", str(error)) from None

@@ -14,10 +14,11 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import IntEnum
 from pathlib import Path
 
+from distwall.clock import rfc3339
 from distwall.files.permissions import writers
 
 VERSION = 1
@@ -120,7 +121,9 @@ class TokenFile:
         if not _NAME.fullmatch(name):
             raise TokenFileError(f"`{name}` is no name for a token; use letters, digits, and . _ @ - (at most 64)")
         secret = secrets.token_urlsafe(32)
-        token = Token(ident, name, str(role), _digest(secret), _moment(now), _moment(now + lifetime))
+        token = Token(
+            ident, name, str(role), _digest(secret), rfc3339(now, "seconds"), rfc3339(now + lifetime, "seconds")
+        )
         with self._changing() as tokens:
             if any(each.name == name and not each.has_expired(now) for each in tokens):
                 raise TokenFileError(f"there is a token `{name}` already; revoke it, or choose another name")
@@ -166,7 +169,3 @@ def _is_at(fd: int, path: Path) -> bool:
 
 def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
-
-
-def _moment(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="seconds").removesuffix("+00:00") + "Z"

@@ -7,6 +7,7 @@ from typing import Any
 
 from distwall import _core
 from distwall._core import COMMANDS
+from distwall.clock import rfc3339, utc
 from distwall.policy.language.external_format import CompileError, external
 from distwall.policy.language.grammar import (
     AIMED_COMMANDS,
@@ -23,7 +24,6 @@ from distwall.policy.language.patterns import Pattern, parse_term
 from distwall.policy.language.ranking import Ranking
 from distwall.policy.language.rules import Filter, Rule, Specificity, precision
 from distwall.policy.language.term_patterns import ListPattern
-from distwall.policy.language.times import show_time, utc_now
 from distwall.policy.model import Entry, Policy
 
 # What tracking lets pass without a rule (DESIGN: "Answers and endings need no rule").
@@ -160,8 +160,8 @@ def explain(
         note = "no `rules_out` concern the peer, so what guarded nodes send to it passes"
         return asked.answer(entry, "accept", "no_rules", notes=(note,))
     found = _judged(asked, ranked, entry)
-    audits = policy.audits(entry, utc_now()) or bool(found.rule and found.rule.audits(utc_now()))
-    expired = (rule for rules in (*entry.attached, policy.defaults) for rule in rules if not rule.holds(utc_now()))
+    audits = policy.audits(entry, utc()) or bool(found.rule and found.rule.audits(utc()))
+    expired = (rule for rules in (*entry.attached, policy.defaults) for rule in rules if not rule.holds(utc()))
     return replace(
         found,
         audited=found.verdict != "accept" and audits,
@@ -368,7 +368,7 @@ def _expired(asked: _Asked, rules: Iterator[Rule] | tuple[()]) -> Iterator[str]:
     for rule in rules:
         until = rule.statement.until
         if until and any(asked.matched_by(each) is not False for each in rule.filters()):
-            yield f"`{rule.text}` in line {rule.origin.line} has ended at {show_time(until)}"
+            yield f"`{rule.text}` in line {rule.origin.line} has ended at {rfc3339(until)}"
 
 
 def _notes(ranked: Ranking, asked: _Asked, winner: Filter | None) -> list[str]:

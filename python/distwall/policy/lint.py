@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from operator import eq
 
+from distwall.clock import rfc3339, utc
 from distwall.policy.language.grammar import FUNCTION_COMMANDS, Key
 from distwall.policy.language.names import Part, atom, is_glob
 from distwall.policy.language.ranking import Ranking, rank
@@ -20,7 +21,6 @@ from distwall.policy.language.term_patterns import (
     VariablePattern,
     WildcardPattern,
 )
-from distwall.policy.language.times import show_time, utc_now
 from distwall.policy.model import Entry, Policy
 from distwall.policy.problem import Origin, Problem
 
@@ -129,9 +129,9 @@ def _hidden_defaults(policy: Policy, entry: Entry, ranked: Ranking) -> Iterator[
 
 def _of_one_rule(rule: Rule) -> Iterator[Problem]:
     """What can be told of a rule by itself."""
-    until, now = rule.statement.until, utc_now()
+    until, now = rule.statement.until, utc()
     if until is not None and until <= now:
-        ended = f"has ended at {show_time(until)}"
+        ended = f"has ended at {rfc3339(until)}"
         if rule.statement.audit:
             yield Problem(rule.origin, f"the trial of `{rule.text}` {ended}: it is enforced", "remove the two options")
         else:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from distwall import _core
+from distwall.clock import utc
 from distwall.policy.cookie import Cookie
 from distwall.policy.language.names import glob_matches, is_glob, literal_length
 from distwall.policy.language.ranking import Ranking, rank
 from distwall.policy.language.rules import Rule, next_expiry, to_core
 from distwall.policy.language.services import Service
-from distwall.policy.language.times import utc_now
 from distwall.policy.problem import Origin, Problem
 
 _Kept = TypeVar("_Kept")
@@ -259,12 +259,12 @@ class Policy:
 
     def ranked(self, entry: Entry, now: datetime | None = None) -> Ranking:
         """All filters that concern an entry's peers and hold ``now``, the strongest first."""
-        now = now or utc_now()
+        now = now or utc()
         return self._keep("in", entry, now, lambda: rank(entry.attached, [self.defaults], now=now))
 
     def ranked_out(self, entry: Entry, now: datetime | None = None) -> Ranking | None:
         """The same about what guarded nodes send to them; None: no rules are about that, and it passes."""
-        now = now or utc_now()
+        now = now or utc()
         lists = self.lists_out(entry, entry.tables)
         return None if lists is None else self._keep("out", entry, now, lambda: rank(*lists, now=now))
 
@@ -282,12 +282,12 @@ class Policy:
 
     def compile(self, entry: Entry, now: datetime | None = None) -> "_core.Policy":
         """The rules of an entry's peers in the form that channels judge by."""
-        now = now or utc_now()
+        now = now or utc()
         return self._keep("core in", entry, now, lambda: compiled(self.ranked(entry, now), entry, now))
 
     def compile_out(self, entry: Entry, now: datetime | None = None) -> "_core.Policy | None":
         """The rules about what is sent to them; None: it passes."""
-        now = now or utc_now()
+        now = now or utc()
         ranked = self.ranked_out(entry, now)
         return None if ranked is None else self._keep("core out", entry, now, lambda: compiled(ranked, entry, now))
 

@@ -2,9 +2,10 @@
 
 import socket
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
+from distwall.clock import utc
 from distwall.doctor.finding import Finding, listed, problem, warning
 from distwall.doctor.host import Host
 from distwall.net.addresses import is_loopback
@@ -44,7 +45,7 @@ def _is_remote(entry: Entry) -> bool:
 
 def certificates(policy: Policy, now: datetime | None = None) -> Iterator[Finding]:
     """Certificates of the policy that have expired, or will within a month."""
-    now = now or datetime.now(UTC)
+    now = now or utc()
     for tls in (policy.guard.tls, policy.guard.inside):
         if tls:
             for path in dict.fromkeys((tls.cert, tls.ca)):

@@ -5,7 +5,7 @@ import ssl
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from distwall.clock import utc
 from distwall.files.permissions import readers
 from distwall.policy.model import InsideTls, Tls
 
@@ -40,7 +41,7 @@ class Fault:
 
 def faults(settings: Tls | InsideTls, now: datetime | None = None) -> list[Fault]:
     """What is wrong with the three files of ``settings``, as they are ``now``."""
-    now = now or datetime.now(UTC)
+    now = now or utc()
     found: list[Fault] = []
     certificates = _certificates("cert", settings.cert, found)
     key = _key(settings.key, found)

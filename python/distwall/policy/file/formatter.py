@@ -8,13 +8,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from distwall.clock import rfc3339
 from distwall.policy.file.rule_lists import LIST_KEYS, RuleLists
 from distwall.policy.file.table import Problems, Table
 from distwall.policy.file.toml_source import Source, TomlPath
 from distwall.policy.language.cursor import RuleSyntaxError
 from distwall.policy.language.grammar import Statement, parse_rule
 from distwall.policy.language.names import atom, key_text
-from distwall.policy.language.times import show_time
 from distwall.policy.problem import PolicyError
 
 _TOKEN = re.compile(
@@ -62,7 +62,7 @@ def rule_text(said: Statement, *, width: int = 0) -> str:
         None if said.scope is None else f"to {said.scope}",
         None if said.pattern is None else f"when {tidy(said.pattern.text)}",
         "mode=audit" if said.audit else None,
-        None if said.until is None else f"until={show_time(said.until)}",
+        None if said.until is None else f"until={rfc3339(said.until)}",
     ]
     return " ".join(part for part in parts if part is not None)
 

@@ -1,7 +1,7 @@
 """Reads ``mode`` and ``until``: of the whole file, or of an entry."""
 
+from distwall.clock import rfc3339, utc
 from distwall.policy.file.table import Table
-from distwall.policy.language.times import show_time, utc_now
 from distwall.policy.model import Mode
 
 MODE_KEYS = {"mode", "until"}
@@ -22,7 +22,7 @@ def read_mode(table: Table) -> Mode | None:
     elif text == "enforce" and "until" in table:
         table.key_error("until", '`until` with mode = "enforce"', 'leave it out, or write mode = "audit"')
     mode = Mode(text == "audit", until)
-    if mode.audit and until is not None and not mode.audits(utc_now()):
-        what = f"the audit mode ended at {show_time(until)}: the rules are enforced"
+    if mode.audit and until is not None and not mode.audits(utc()):
+        what = f"the audit mode ended at {rfc3339(until)}: the rules are enforced"
         table.problems.warn(table.at("until"), what, "remove `mode` and `until`, or write a later time")
     return mode

@@ -12,9 +12,9 @@ from functools import cached_property, lru_cache
 from heapq import merge
 from operator import itemgetter
 
+from distwall.clock import utc
 from distwall.policy.language.patterns import Pattern
 from distwall.policy.language.rules import Filter, Rule, precision
-from distwall.policy.language.times import utc_now
 
 _Narrow = tuple[str, tuple[str, ...]]
 
@@ -89,7 +89,7 @@ def rank(
     ``attached`` holds the lists that are attached to the peer, in the order in which they win among equally specific
     filters; ``defaults`` speak only where none of those does; ``granted`` lists speak before all others.
     """
-    now = now or utc_now()
+    now = now or utc()
     return Ranking(*(_ranked(lists, now) for lists in (granted, attached, defaults)))
 
 

@@ -6,12 +6,12 @@ from datetime import datetime
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from distwall.clock import utc
 from distwall.policy.language.grammar import Key, Scope, Statement, Verdict, parse_rule
 from distwall.policy.language.names import Part
 from distwall.policy.language.patterns import Pattern
 from distwall.policy.language.services import Service, built_in, service
 from distwall.policy.language.term_patterns import WildcardPattern
-from distwall.policy.language.times import utc_now
 from distwall.policy.problem import Origin
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def _without_pattern(candidate: Filter) -> Specificity:
 
 def to_core(layers: Iterable[Iterable[Filter]], now: datetime | None = None) -> list["CoreRule"]:
     """Ranked filters in the form that the core takes: those of granted tables, what is attached, the defaults."""
-    now = now or utc_now()
+    now = now or utc()
     return [
         (
             f.command,

@@ -16,13 +16,3 @@ def parse_time(text: str) -> datetime | None:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def show_time(time: datetime) -> str:
-    """A time as `parse_time` reads it."""
-    return time.isoformat().replace("+00:00", "Z")
-
-
-def utc_now() -> datetime:
-    """The time now, in UTC."""
-    return datetime.now(UTC)
