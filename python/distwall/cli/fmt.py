@@ -1,8 +1,6 @@
 """``distwall fmt``: rules written in their one form."""
 
-import os
-import shutil
-import tempfile
+import stat
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +8,7 @@ import typer
 from rich.text import Text
 
 from distwall.cli.output import CommandError, console, find_config, unreadable
+from distwall.files.replacement import replace_file
 from distwall.policy import PolicyError
 from distwall.policy.file.formatter import formatted
 from distwall.policy.file.toml_source import Source
@@ -48,18 +47,7 @@ def fmt(
 
 
 def _write(path: Path, text: str) -> None:
-    """Replaces the file at once: whoever reads it sees the old one or the new one."""
+    """Replaces the file that the path leads to; its owner and mode stay."""
     path = path.resolve()
     status = path.stat()
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", newline="", delete=False) as file:
-        try:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            shutil.copymode(path, file.name)
-            if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
-                os.chown(file.name, status.st_uid, status.st_gid)
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink()
-            raise
+    replace_file(path, text.encode(), mode=stat.S_IMODE(status.st_mode), owner=(status.st_uid, status.st_gid))

@@ -13,13 +13,13 @@ import contextlib
 import os
 import stat
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from watchfiles import awatch
 
 from distwall.control.errors import BadCallError, ControlError
 from distwall.control.firewall import Firewall
+from distwall.files.replacement import Replacement
 from distwall.policy import Policy, PolicyError, loads
 
 MAX_TRIAL = 24 * 3600
@@ -119,18 +119,14 @@ class Reloader:
             raise ControlError(f"{confirm_within:g} seconds to confirm; give more than 0 and at most {MAX_TRIAL}")
         policy = self._checked(text)
         before = self._before or (self._firewall.policy, self._text)
-        beside = self._written_beside(text) if confirm_within is None else None
-        try:
+        # Before anything changes, all of the file is written: only a rename is left.
+        with self._replacement(text) if confirm_within is None else contextlib.nullcontext() as new:
             changes = self._firewall.apply(policy, actor=actor)
-        except ControlError:
-            if beside is not None:
-                beside.unlink(missing_ok=True)
-            raise
-        self._end_trial()
-        self._text = text
-        if beside is not None:
-            beside.replace(self._path)
-        elif confirm_within is not None:
+            self._end_trial()
+            self._text = text
+            if new is not None:
+                new.put_in_place()
+        if confirm_within is not None:
             self._before = before
             self._trial = asyncio.get_running_loop().call_later(confirm_within, self._expired)
             self._firewall.record("policy_on_trial", actor=actor, revision=self.revision, confirm_within=confirm_within)
@@ -143,7 +139,8 @@ class Reloader:
         """
         if not self.on_trial:
             raise ControlError("no policy is on trial; it was confirmed already, or the one before is back")
-        self._written_beside(self._text).replace(self._path)
+        with self._replacement(self._text) as new:
+            new.put_in_place()
         self._end_trial()
         self._firewall.record("policy_confirmed", actor=actor, revision=self.revision)
         return self.revision
@@ -185,19 +182,15 @@ class Reloader:
     def _refused(self, problems: list[str], actor: str) -> None:
         self._firewall.record("policy_refused", actor=actor, policy=str(self._path), problems=problems[:20])
 
-    def _written_beside(self, text: str) -> Path:
-        """Writes a text beside the file, so that only a rename is left to do. Raises ControlError."""
-        beside = self._path.with_name(self._path.name + ".new")
+    def _replacement(self, text: str) -> Replacement:
+        """A text for the file, on the disk already, but not in place. Raises ControlError."""
         try:
             mode = stat.S_IMODE(self._path.stat().st_mode)
-            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+            new = Replacement(self._path, mode=mode)
+            new.write(text.encode())
         except OSError as error:
             raise ControlError(f"{self._path}: can't be replaced: {error.strerror or error}; nothing changed") from None
-        return beside
+        return new
 
     async def _watch(self) -> None:
         name = self._path.resolve()

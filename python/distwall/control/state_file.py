@@ -1,11 +1,9 @@
 """The state file: grants, and settings that survive a restart.
 
-The file is written whole beside the old one, and renamed when it is on the disk: a reader finds the old state or the
-new one. distwall does not start with a file that can't be read: otherwise it would forget refusals.
+distwall does not start with a file that can't be read: otherwise it would forget refusals.
 """
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 from distwall.control.errors import UnsafeStateError
 from distwall.control.grants import Grant
 from distwall.control.runtime_settings import RuntimeSetting, from_json
+from distwall.files.replacement import replace_file
 
 VERSION = 1
 
@@ -61,18 +60,8 @@ class StateFile:
             self._written is None and not any((state["settings"], state["grants"], used_tokens))
         ):
             return
-        beside = self.path.with_name(self.path.name + ".new")
         try:
-            descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                beside.replace(self.path)
-            except OSError:
-                beside.unlink(missing_ok=True)
-                raise
+            replace_file(self.path, data)
         except OSError as error:
             raise UnsafeStateError(
                 f"{self.path}: can't save what was set: {error.strerror or error}; make room or correct [control] state"

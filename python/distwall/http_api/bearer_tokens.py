@@ -4,11 +4,9 @@ A token is 256 random bits, so one round of SHA-256 is as good as any slower has
 file is invalid, or others could have written it, no token is valid.
 """
 
-import fcntl
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -20,6 +18,8 @@ from pathlib import Path
 
 from distwall.clock import rfc3339
 from distwall.files.permissions import writers
+from distwall.files.regular_file import opened
+from distwall.files.replacement import Replacement
 
 VERSION = 1
 PREFIX = "distwall_"
@@ -74,7 +74,13 @@ class TokenFile:
     def tokens(self) -> tuple[Token, ...]:
         """The tokens in the file now, oldest first. Raises TokenFileError."""
         try:
-            fd = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+            with opened(self.path, follow=False) as (file, status):
+                seen = (status.st_ino, status.st_mtime_ns, status.st_size, status.st_mode, status.st_uid, status.st_gid)
+                if seen == self._seen:
+                    return self._tokens
+                if who := writers(status):
+                    raise TokenFileError(f"{self.path}: {who} can change the tokens; run chmod 600 {self.path}")
+                data = file.read()
         except FileNotFoundError:
             self._seen, self._tokens = None, ()
             return ()
@@ -82,25 +88,20 @@ class TokenFile:
             raise TokenFileError(
                 f"{self.path}: can't read the tokens: {error.strerror}; correct its permissions"
             ) from None
-        with os.fdopen(fd, "rb") as file:
-            status = os.fstat(fd)
-            seen = (status.st_ino, status.st_mtime_ns, status.st_size, status.st_mode, status.st_uid, status.st_gid)
-            if seen == self._seen:
-                return self._tokens
-            if who := writers(status):
-                raise TokenFileError(f"{self.path}: {who} can change the tokens; run chmod 600 {self.path}")
-            try:
-                data = json.load(file)
-                if data["version"] != VERSION:
-                    raise ValueError(f"version {data['version']}")
-                tokens = tuple(Token(**each) for each in data["tokens"])
-                if not all(token.role in ROLES and datetime.fromisoformat(token.expires).tzinfo for token in tokens):
-                    raise ValueError("a role or a time that is none")
-            except (ValueError, TypeError, KeyError, OSError) as error:
-                raise TokenFileError(
-                    f"{self.path}: no file of tokens ({error}); remove it to begin with none"
-                ) from None
-        self._seen, self._tokens = seen, tokens
+        self._tokens = self._parsed(data)
+        self._seen = seen
+        return self._tokens
+
+    def _parsed(self, data: bytes) -> tuple[Token, ...]:
+        try:
+            content = json.loads(data)
+            if content["version"] != VERSION:
+                raise ValueError(f"version {content['version']}")
+            tokens = tuple(Token(**each) for each in content["tokens"])
+            if not all(token.role in ROLES and datetime.fromisoformat(token.expires).tzinfo for token in tokens):
+                raise ValueError("a role or a time that is not valid")
+        except (ValueError, TypeError, KeyError) as error:
+            raise TokenFileError(f"{self.path}: no file of tokens ({error}); remove it to begin with none") from None
         return tokens
 
     def find(self, text: str, now: datetime) -> Token | None:
@@ -141,30 +142,15 @@ class TokenFile:
 
     @contextmanager
     def _changing(self) -> Iterator[list[Token]]:
-        beside = self.path.with_name(self.path.name + ".new")
         try:
-            lock = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(lock, "w") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                if not _is_at(file.fileno(), beside):
-                    raise TokenFileError(f"{self.path}: somebody else changes the tokens; try again")
+            with Replacement(self.path, wait=True) as new:
                 tokens = list(self.tokens())
                 yield tokens
-                file.truncate()
-                json.dump({"version": VERSION, "tokens": [asdict(token) for token in tokens]}, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-                beside.replace(self.path)
+                data = {"version": VERSION, "tokens": [asdict(token) for token in tokens]}
+                new.write(json.dumps(data, indent=1).encode())
+                new.put_in_place()
         except OSError as error:
             raise TokenFileError(f"{self.path}: can't write the tokens: {error.strerror}; correct the path") from None
-
-
-def _is_at(fd: int, path: Path) -> bool:
-    """True if the path still names the opened file."""
-    try:
-        return os.path.samestat(os.fstat(fd), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 def _digest(secret: str) -> str:

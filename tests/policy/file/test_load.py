@@ -418,7 +418,7 @@ class TestControlAndAudit:
             ('[audit]\nrotate_size = "1TB"', "`1TB` is not a size"),
             ('[audit]\nkey_env = "NONE"', "that `key_env` names is not set"),
             ('[audit]\nkey_env = "FOO"', "the key has 10 bytes"),
-            ('[audit]\nkey_file = "/dev/zero"', "can't read the key /dev/zero: it is no file"),
+            ('[audit]\nkey_file = "/dev/zero"', "can't read the key /dev/zero: it is a device"),
             ('[audit]\nkey_file = "/none"', "can't read the key /none: No such file"),
             ('[audit]\nkey_file = "/none"\nkey_env = "FOO"', "`key_env` beside `key_file`"),
         ],

@@ -95,7 +95,7 @@ def test_defaults_with_a_cookie_ask_for_tls_too(folder: Path) -> None:
         (TLS.replace("wall.key", "no.key"), 3, 7, "no.key: No such file"),
         (TLS.replace("ca.pem", "no.pem"), 4, 6, "no.pem: No such file"),
         (TLS.replace("ca.pem", "."), 4, 6, "it is a directory"),
-        (TLS.replace("ca.pem", "/dev/zero"), 4, 6, "it is no regular file"),
+        (TLS.replace("ca.pem", "/dev/zero"), 4, 6, "it is a device"),
         (TLS.replace("wall.pem", "wall.key"), 2, 8, "not a PEM file of certificates"),
         (TLS.replace("wall.key", "wall.pem"), 3, 7, "not a PEM file of a private key"),
         (TLS + 'client_certificates = "no"\n', 5, 23, "`no` is no demand on peers"),
@@ -210,7 +210,7 @@ def test_a_fifo_is_not_waited_for(folder: Path) -> None:
     (folder / "wall.key").unlink()
     os.mkfifo(folder / "wall.key")
     (error,) = _errors(folder, TLS)
-    assert "it is no regular file" in error[2]
+    assert "it is a FIFO" in error[2]
 
 
 def test_a_key_that_openssl_finds_too_weak(folder: Path) -> None:

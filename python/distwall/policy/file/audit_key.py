@@ -1,10 +1,10 @@
 """Finds the key that seals the audit log: ``key_file`` or ``key_env``. No message quotes what may be a key."""
 
 import os
-import stat
 from collections.abc import Mapping
 
 from distwall.files.permissions import readers
+from distwall.files.regular_file import opened
 from distwall.policy.file.cookie_keys import expand
 from distwall.policy.file.table import Table, path_fault
 
@@ -41,15 +41,10 @@ def _from_environment(table: Table, env: Mapping[str, str]) -> bytes | None:
 def _from_file(table: Table, env: Mapping[str, str]) -> bytes | None:
     path = expand(table.string("key_file", "", fault=path_fault), table.source.path, env)
     try:
-        # Opening a FIFO would wait for its writer; a device may give bytes for ever.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise OSError(0, "it is no file")
+        with opened(path) as (file, status):
             data = file.read(_MAX + 3)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        table.error("key_file", f"can't read the key {path}: {reason}", "correct the path or its permissions")
+    except OSError as error:
+        table.error("key_file", f"can't read the key {path}: {error.strerror}", "correct the path or its permissions")
         return None
     if who := readers(status):
         table.problems.warn(table.at("key_file"), f"{who} can read the key {path}", f"run chmod 600 {path}")

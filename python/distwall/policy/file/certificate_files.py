@@ -2,7 +2,6 @@
 
 import os
 import ssl
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from distwall.clock import utc
 from distwall.files.permissions import readers
+from distwall.files.regular_file import opened
 from distwall.policy.model import InsideTls, Tls
 
 MAX_FILE = 4 << 20
@@ -84,16 +84,10 @@ def _refused_by_openssl(settings: Tls | InsideTls) -> Iterator[Fault]:
 def _read(path: Path) -> tuple[bytes, os.stat_result]:
     """The bytes of a file, and whose it is. Raises ValueError, saying why not."""
     try:
-        # Opening a FIFO would wait for its writer.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with opened(path) as (file, status):
+            data = file.read(MAX_FILE + 1)
     except OSError as error:
         raise ValueError(error.strerror) from None
-    status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        os.close(fd)
-        raise ValueError("it is a directory" if stat.S_ISDIR(status.st_mode) else "it is no regular file")
-    with os.fdopen(fd, "rb") as file:
-        data = file.read(MAX_FILE + 1)
     if len(data) > MAX_FILE:
         raise ValueError(f"it has more than {MAX_FILE} bytes")
     return data, status

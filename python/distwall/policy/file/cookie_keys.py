@@ -4,11 +4,11 @@ No message quotes what may be a cookie, not even one that was written where a va
 """
 
 import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from distwall.files.permissions import readers, user_name
+from distwall.files.regular_file import NotRegularError, opened
 from distwall.policy.cookie import Cookie, cookie_fault
 from distwall.policy.file.table import Table
 from distwall.policy.problem import Origin
@@ -69,27 +69,24 @@ def expand(text: str, policy: Path, env: Mapping[str, str]) -> Path:
 
 def _read_file(path: Path, table: Table, key: str) -> str | None:
     try:
-        # Opening a FIFO would wait for its writer; a device may give bytes for ever.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
+        with opened(path) as (file, status):
+            content = file.read(_MAX_FILE + 1) if status.st_size <= _MAX_FILE else b""
+    except NotRegularError as error:
+        table.error(
+            key, f"can't read the cookie file {path}: {error.strerror}", "name a file that holds a cookie alone"
+        )
+        return None
+    except OSError as error:
         if isinstance(error, FileNotFoundError) and table.values[key].isalnum():
             # It looks like a cookie more than like a file's name.
             where, remedy = f"named here, in {path.parent}", "write the path of a file that holds the cookie"
         else:
             where, remedy = str(path), "correct the path or its permissions"
-        table.error(key, f"can't read the cookie file {where}: {reason}", remedy)
+        table.error(key, f"can't read the cookie file {where}: {error.strerror}", remedy)
         return None
-    status = os.fstat(fd)
-    if fault := _file_fault(status):
-        os.close(fd)
-        table.error(key, f"can't read the cookie file {path}: it {fault}", "name a file that holds a cookie alone")
-        return None
-    try:
-        with os.fdopen(fd, "rb") as file:
-            content = file.read(_MAX_FILE + 1)
-    except OSError as error:
-        table.error(key, f"can't read the cookie file {path}: {error.strerror}", "name another file")
+    if status.st_size > _MAX_FILE:
+        what = f"can't read the cookie file {path}: it has {status.st_size} bytes, more than a cookie"
+        table.error(key, what, "name a file that holds a cookie alone")
         return None
     if len(content) > _MAX_FILE:
         table.error(key, f"{path} holds more than a cookie", "name a file that holds a cookie alone")
@@ -97,20 +94,6 @@ def _read_file(path: Path, table: Table, key: str) -> str | None:
     _warn_of_open_file(path, status, table, key)
     # Erlang's auth module ignores the line end, too.
     return content.decode("latin-1").rstrip("\r\n")
-
-
-def _file_fault(status: os.stat_result) -> str | None:
-    """Why what was opened can't be a cookie file."""
-    mode = status.st_mode
-    for fits, what in (
-        (stat.S_ISDIR, "is a directory"),
-        (stat.S_ISFIFO, "is a FIFO"),
-        (stat.S_ISCHR, "is a device"),
-        (stat.S_ISBLK, "is a device"),
-    ):
-        if fits(mode):
-            return what
-    return f"has {status.st_size} bytes, more than a cookie" if status.st_size > _MAX_FILE else None
 
 
 def _warn_of_open_file(path: Path, status: os.stat_result, table: Table, key: str) -> None:
