@@ -13,7 +13,7 @@ from typing import Any, Self
 import pytest
 
 from distwall.doctor import Finding, Host, examine
-from distwall.doctor.epmd_names import names
+from distwall.doctor.probes import epmd_names as names
 from distwall.policy import Policy, load
 from tests.support.process import Child
 from tests.support.waiting import wait_until

@@ -7,9 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from distwall.doctor import epmd_names
 from distwall.doctor.erlang import Node, nodes
-from distwall.doctor.probes import resolve
+from distwall.doctor.probes import epmd_names, resolve
 from distwall.doctor.processes import Process, processes
 from distwall.net.addresses import is_loopback
 from distwall.net.listening import ListeningSocket, listeners
@@ -74,7 +73,7 @@ class Host:
     def known(self, policy: Policy) -> dict[str, int] | None:
         """What the register EPMD lists; None if it does not answer."""
         for address in resolve(policy.guard.register.host):
-            if (listed := epmd_names.names(address, policy.guard.register.port)) is not None:
+            if (listed := epmd_names(address, policy.guard.register.port)) is not None:
                 return listed
         return None
 

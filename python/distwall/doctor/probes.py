@@ -1,6 +1,9 @@
 """Questions to TCP on this host and its name service, answered before the call returns."""
 
+import asyncio
 import socket
+
+from distwall.epmd.client import ask_names
 
 _TIMEOUT = 1.0
 
@@ -22,17 +25,15 @@ def answers(address: str, port: int) -> bool:
         return False
 
 
-def ask(address: str, port: int, request: bytes, limit: int = 1 << 20) -> bytes | None:
-    """Sends ``request``; returns what comes back until the other side closes or is silent. None: no connection."""
-    received = bytearray()
+def epmd_names(address: str, port: int) -> dict[str, int] | None:
+    """The names that an EPMD lists, with their ports; None if there is no EPMD."""
+
+    async def question() -> dict[str, int] | None:
+        async with asyncio.timeout(2 * _TIMEOUT):
+            said, names = await ask_names(address, port)
+        return names if said == port else None
+
     try:
-        with socket.create_connection((address, port), timeout=_TIMEOUT) as connection:
-            try:
-                connection.sendall(request)
-                while len(received) < limit and (data := connection.recv(1 << 16)):
-                    received += data
-            except OSError:
-                pass
-    except OSError:
+        return asyncio.run(question())
+    except (OSError, ValueError):
         return None
-    return bytes(received)

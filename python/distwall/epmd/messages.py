@@ -21,7 +21,7 @@ STOP_REQ = 115
 
 _ALIVE2_RESP = 121
 _ALIVE2_X_RESP = 118
-_PORT2_RESP = 119
+PORT2_RESP = 119
 
 _REFUSED = 1
 
@@ -169,7 +169,7 @@ def alive2_refusal(highest: int) -> bytes:
 def port2_answer(node: Alive2, port: int) -> bytes:
     """PORT2_RESP: ``node`` as it registered, at ``port``."""
     name = node.name.encode()
-    head = _PORT2_HEAD.pack(_PORT2_RESP, 0, port, node.node_type, node.protocol, node.highest, node.lowest, len(name))
+    head = _PORT2_HEAD.pack(PORT2_RESP, 0, port, node.node_type, node.protocol, node.highest, node.lowest, len(name))
     return head + name + struct.pack(">H", len(node.extra)) + node.extra
 
 
@@ -181,7 +181,7 @@ def reach_answer(node: str, port: int) -> bytes:
 
 def port2_refusal() -> bytes:
     """PORT2_RESP: no such node."""
-    return bytes((_PORT2_RESP, _REFUSED))
+    return bytes((PORT2_RESP, _REFUSED))
 
 
 def names_answer(epmd_port: int, nodes: list[tuple[str, int]]) -> bytes:

@@ -1,13 +1,12 @@
 """Dials guarded nodes and peers; a peer over TLS has to be the node that the policy names."""
 
 import asyncio
-import contextlib
 import ssl
 from ipaddress import ip_address
 
 from cryptography import x509
 
-from distwall.epmd.port_request import ANSWER_SIZE, parse_port2_answer, port2_request
+from distwall.epmd.client import ask_port
 from distwall.gateway.certificates import CLOSE_TIMEOUT, Certificates
 from distwall.gateway.target import Target
 from distwall.net.addresses import printed
@@ -147,7 +146,11 @@ class Dialer:
 
         Raises OSError if there is no EPMD, ValueError if the program there doesn't speak its protocol.
         """
-        return await _ask_epmd(address, self._policy.guard.peer_epmd_port, alive, own=source_for(address, self.own))
+        port = self._policy.guard.peer_epmd_port
+        try:
+            return await ask_port(address, port, alive, own=source_for(address, self.own))
+        except OSError as error:
+            raise OSError(error.errno, f"no EPMD at {printed(address, port)}: {_text(error)}") from None
 
 
 def source_for(address: str, own: list[str]) -> tuple[str, int] | None:
@@ -158,28 +161,6 @@ def source_for(address: str, own: list[str]) -> tuple[str, int] | None:
         if each.version == there.version and not each.is_unspecified and (there.is_loopback or not each.is_loopback):
             return str(each), 0
     return None
-
-
-async def _ask_epmd(address: str, port: int, name: str, *, own: tuple[str, int] | None = None) -> int | None:
-    """The port of the node ``name`` (the part before ``@``), by the EPMD at ``address``; None: unknown there.
-
-    ``own`` is the local address to ask from. Raises OSError if there is no EPMD, ValueError if the program there
-    doesn't speak its protocol.
-    """
-    try:
-        reader, writer = await asyncio.open_connection(address, port, limit=ANSWER_SIZE, local_addr=own)
-    except OSError as error:
-        raise OSError(error.errno, f"no EPMD at {printed(address, port)}: {_text(error)}") from None
-    try:
-        writer.write(port2_request(name))
-        answer = b""
-        with contextlib.suppress(asyncio.IncompleteReadError):
-            answer = await reader.readexactly(2)
-            if not answer[1]:
-                answer += await reader.readexactly(ANSWER_SIZE - len(answer))
-    finally:
-        writer.close()
-    return parse_port2_answer(answer)
 
 
 def _text(error: Exception, *, tls: bool = False) -> str:

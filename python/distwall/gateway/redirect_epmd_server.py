@@ -10,13 +10,13 @@ import socket
 
 from distwall.control import Firewall
 from distwall.epmd import Registry, messages
+from distwall.epmd.client import ask_names
 from distwall.epmd.messages import Names, Port2, Request, RequestError
 from distwall.gateway.dialer import Dialer
 from distwall.handshake import Denied
 from distwall.net.local_addresses import is_own
 from distwall.redirect.asked_node import may_name, name_at
 from distwall.redirect.ports import MadeUpPorts, Stand
-from distwall.redirect.remote_epmd import ask_names
 from distwall.redirect.resolver import Resolver
 
 REQUEST_TIMEOUT = 5.0
@@ -128,10 +128,11 @@ class RedirectEpmdServer:
     async def _real_names(self, address: str) -> list[tuple[str, int]]:
         try:
             async with asyncio.timeout(EPMD_TIMEOUT):
-                return await ask_names(address, self._firewall.policy.guard.peer_epmd_port)
-        except OSError:
+                _, names = await ask_names(address, self._firewall.policy.guard.peer_epmd_port)
+        except (OSError, ValueError):
             # A node is told the same: there are none.
             return []
+        return list(names.items())
 
     def _made_up(self, stand: Stand, address: str) -> int | None:
         port = self._ports.port_for(address, stand, self._loop.time())

@@ -4,13 +4,15 @@ A node that starts without it would not fall back to anything, but it would not 
 at distwall's place would tell peers the node's own port. So a program is started only if distwall answers.
 """
 
+import asyncio
 import ipaddress
 import socket
 
-from distwall.epmd.port_request import parse_port2_answer, port2_request
+from distwall.epmd.client import ask_port
 from distwall.epmd.session import SELF
 from distwall.launch.error import NotGuardedError
 from distwall.launch.settings import Settings
+from distwall.net.addresses import printed
 
 TIMEOUT = 2.0
 """Seconds to wait for EPMD's answer."""
@@ -50,19 +52,13 @@ def _resolved(settings: Settings) -> list[ipaddress.IPv4Address | ipaddress.IPv6
 
 
 def _ask(address: str, settings: Settings) -> None:
-    where = f"[{address}]:{settings.register_port}" if ":" in address else f"{address}:{settings.register_port}"
+    where = printed(address, settings.register_port)
     remedy = f"start it: distwall run --config {settings.path}"
     try:
-        with socket.create_connection((address, settings.register_port), TIMEOUT) as connection:
-            connection.settimeout(TIMEOUT)
-            connection.sendall(port2_request(SELF))
-            answer = b""
-            while data := connection.recv(4096):
-                answer += data
-            port = parse_port2_answer(answer)
+        port = asyncio.run(asyncio.wait_for(ask_port(address, settings.register_port, SELF), TIMEOUT))
     except ConnectionRefusedError:
         raise NotGuardedError(f"distwall does not answer at {where}; {remedy}") from None
     except (OSError, ValueError) as error:
-        raise NotGuardedError(f"no distwall at {where}: {error}; {remedy}") from None
+        raise NotGuardedError(f"no distwall at {where}: {str(error) or 'timed out'}; {remedy}") from None
     if port != settings.register_port:
         raise NotGuardedError(f"another EPMD answers at {where}; stop it (epmd -kill), then start distwall")

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from distwall.doctor import epmd_names
 from distwall.doctor.finding import Finding, problem, warning
 from distwall.doctor.host import DistwallProcess, Host
+from distwall.doctor.probes import epmd_names
 from distwall.net.addresses import is_loopback, printed
 from distwall.net.listening import ListeningSocket
 from distwall.policy import Policy
@@ -43,7 +43,7 @@ def _strays(policy: Policy, host: Host) -> list[_Stray]:
             at_ours = (address, port) in ours
             if _is_distwalls(listener, service, host, at_ours=at_ours):
                 continue
-            names = epmd_names.names(address, port)
+            names = epmd_names(address, port)
             if names is None:
                 continue
             pid = _owner(listener, host)

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from distwall.redirect.remote_epmd import MAX_ANSWER, ask_names, parse_names
+from distwall.epmd.client import MAX_NAMES_ANSWER, ask_names, parse_names_answer
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ from distwall.redirect.remote_epmd import MAX_ANSWER, ask_names, parse_names
     ],
 )
 def test_names(text: bytes, names: list[tuple[str, int]]) -> None:
-    assert parse_names(b"\0\0\x11\x11" + text) == names
+    assert parse_names_answer(b"\0\0\x11\x11" + text) == (0x1111, dict(names))
 
 
 def test_an_answer_is_read_up_to_a_bound() -> None:
@@ -33,10 +33,10 @@ def test_an_answer_is_read_up_to_a_bound() -> None:
         connection, _ = server.accept()
         with connection:
             assert connection.recv(3) == b"\0\1n"
-            connection.sendall(b"\0\0\x11\x11" + line + b"x" * MAX_ANSWER + line)
+            connection.sendall(b"\0\0\x11\x11" + line + b"x" * MAX_NAMES_ANSWER + line)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=serve, args=(server,))
         thread.start()
-        assert asyncio.run(ask_names(*server.getsockname())) == [("foo", 4000)]
+        assert asyncio.run(ask_names(*server.getsockname())) == (0x1111, {"foo": 4000})
         thread.join()
