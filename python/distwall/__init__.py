@@ -9,8 +9,8 @@ Five nouns explain the code:
 
 The parts, from the ground floor to the operator; none imports a part further down in this list:
 
-* ``_core`` (Rust) judges every command, without I/O. ``net``, ``files`` and ``clock`` are sockets, addresses, files and
-  times.
+* ``_core`` (Rust) judges every command, without I/O. ``net``, ``files``, ``clock`` and ``node_name`` are the
+  ground floor: sockets, addresses, files, times, names.
 * ``etf`` (Erlang terms), ``epmd`` and ``handshake`` (protocol state machines) do no I/O either.
 * ``policy`` is the file, the language of its rules, and the model. ``audit`` is the event stream and its log.
   ``handlers`` is code of users that sees accepted commands.

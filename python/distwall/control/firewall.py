@@ -24,7 +24,7 @@ from distwall.control.statistics import Statistics
 from distwall.handlers.loader import UnloadableError
 from distwall.policy import Explanation, Policy, Question, QuestionError, Rule, explain
 from distwall.policy.language.grammar import VERDICTS, Verdict
-from distwall.policy.language.names import atom
+from distwall.policy.language.names import atom, node_fault
 from distwall.policy.language.ranking import Ranking, rank
 
 if TYPE_CHECKING:
@@ -528,8 +528,7 @@ class Firewall(Channels):
 
 
 def _node(name: str) -> str:
-    alive, at, host = name.partition("@")
-    if not (alive and at and host) or "@" in host or "*" in name or not name.isprintable():
+    if node_fault(name):
         raise BadCallError(f"`{name}` is not the name of a node; write NAME@HOST")
     return name
 

@@ -6,6 +6,8 @@ Requests carry a 16-bit length, answers none. All integers are big-endian.
 import struct
 from dataclasses import dataclass
 
+from distwall.node_name import NodeName
+
 MAX_NAME = 255
 """Longest node name (the part before ``@``), in characters."""
 
@@ -143,10 +145,10 @@ def decode_name(raw: bytes) -> str:
 def _decode_full_name(raw: bytes) -> str:
     if raw.count(b"@") != 1:
         raise BadAliveNameError("name with more than one @")
-    alive, host = (decode_name(part) for part in raw.split(b"@"))
-    if len(alive) + 1 + len(host) > MAX_NAME:
+    name = str(NodeName(*(decode_name(part) for part in raw.split(b"@"))))
+    if len(name) > MAX_NAME:
         raise BadAliveNameError("name too long")
-    return f"{alive}@{host}"
+    return name
 
 
 def alive2_answer(highest: int, creation: int) -> bytes:
@@ -175,7 +177,7 @@ def port2_answer(node: Alive2, port: int) -> bytes:
 
 def reach_answer(node: str, port: int) -> bytes:
     """PORT2_RESP: the way to ``node`` begins at ``port``."""
-    alive = node.partition("@")[0]
+    alive = NodeName.of(node).alive
     return port2_answer(Alive2(alive, port, _VISIBLE_NODE, 0, _VERSION, _VERSION, b""), port)
 
 

@@ -36,6 +36,7 @@ from dataclasses import dataclass
 from distwall.epmd import messages
 from distwall.epmd.messages import Alive2, BadAliveNameError, Names, Other, Port2, Reach, Request, RequestError
 from distwall.epmd.registry import Expose, Registration, Registry
+from distwall.node_name import NodeName
 
 SELF = "distwall@distwall"
 """A name that `distwall exec` asks the way to. distwall answers with its own port; any other EPMD does not know it."""
@@ -221,7 +222,7 @@ class EpmdSession:
             return self._refuse("bad_name", "full node name where only guarded nodes may ask for one")
         if node == SELF:
             return EpmdAnswer(messages.reach_answer(node, self._port))
-        mate = self._registry.guarded(node.partition("@")[0])
+        mate = self._registry.guarded(NodeName.of(node).alive)
         return FindWay(node, self._host, mate.node.port if mate is not None and mate.host == self._host else None)
 
     def _shows(self, registration: Registration) -> bool:

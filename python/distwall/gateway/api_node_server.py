@@ -19,6 +19,7 @@ from distwall.gateway.tcp_acceptor import TcpAcceptor
 from distwall.handshake.events import Identity, Secret
 from distwall.handshake.halfopen import source_of
 from distwall.net.sockets import framing, is_encrypted, listen, source_address
+from distwall.node_name import NodeName
 
 HANDSHAKE_TIMEOUT = 7.0
 """Seconds from connecting to the proof: a real node gives up then."""
@@ -53,7 +54,7 @@ class ApiNodeServer:
     @property
     def alive(self) -> Alive2:
         """The part of the node's name before ``@``."""
-        alive = self.own.name.partition("@")[0]
+        alive = NodeName.of(self.own.name).alive
         return Alive2(alive, self.port, _HIDDEN_NODE, 0, _VERSION, _VERSION, b"")
 
     def start(self, hosts: list[str]) -> None:

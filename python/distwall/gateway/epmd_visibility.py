@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from distwall.node_name import NodeName
 from distwall.policy import Entry, Policy
 from distwall.policy.language.names import glob_matches, is_glob
 
@@ -15,7 +16,7 @@ def visible_to(policy: Policy, source: str) -> Callable[[str], bool]:
     admitting = [entry for entry in policy.entries if entry.admits(source)]
 
     def is_visible(alive: str) -> bool:
-        fitting = [node for node in policy.guard.nodes if glob_matches(node.partition("@")[0], alive)]
+        fitting = [node for node in policy.guard.nodes if glob_matches(NodeName.of(node).alive, alive)]
         return any(_is_about(entry, node, alive) for entry in admitting for node in fitting)
 
     return is_visible
@@ -24,4 +25,4 @@ def visible_to(policy: Policy, source: str) -> Callable[[str], bool]:
 def _is_about(entry: Entry, node: str, alive: str) -> bool:
     if entry.guards is None or not is_glob(node):
         return entry.is_for(node)
-    return any(glob_matches(glob.partition("@")[0], alive) for glob in entry.guards)
+    return any(glob_matches(NodeName.of(glob).alive, alive) for glob in entry.guards)

@@ -18,6 +18,7 @@ from distwall.gateway.pending_connections import PendingConnections
 from distwall.gateway.redirect_listener import RedirectListener
 from distwall.gateway.target_listeners import TargetListeners
 from distwall.net.sockets import listen, listen_at_first, raise_descriptor_limit, resolve
+from distwall.node_name import NodeName
 from distwall.policy import Address
 from distwall.policy.language.names import glob_matches, is_glob
 
@@ -173,5 +174,5 @@ class Gateway:
 
     def _full_name(self, name: str) -> str | None:
         """The full name of the node that registers as ``name``, if the policy leaves no other."""
-        fitting = [node for node in self._policy.guard.nodes if glob_matches(node.partition("@")[0], name)]
+        fitting = [node for node in self._policy.guard.nodes if glob_matches(NodeName.of(node).alive, name)]
         return fitting[0] if len(fitting) == 1 and not is_glob(fitting[0]) else None

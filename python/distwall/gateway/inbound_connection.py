@@ -13,6 +13,7 @@ from distwall.gateway.handshake_connection import Dialled, HandshakeConnection, 
 from distwall.gateway.pending_connections import PendingConnections
 from distwall.handshake import Denied, HandshakeEvent, Inbound, NameReceived, Rejected, State, Ticket, Turn
 from distwall.net.sockets import framing, is_encrypted, peer_certificate
+from distwall.node_name import NodeName
 from distwall.policy import Entry
 from distwall.policy.language.names import is_glob
 from distwall.tls.certificate_names import describe, matches
@@ -175,7 +176,7 @@ class InboundConnection(HandshakeConnection):
         return entry
 
     def _is_guard(self, name: str) -> bool:
-        return name.partition("@")[0] == self._listener.name and self._policy.guards(name)
+        return NodeName.of(name).alive == self._listener.name and self._policy.guards(name)
 
 
 class PeerInitiator(Initiator):

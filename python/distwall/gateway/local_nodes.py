@@ -4,6 +4,7 @@ import ipaddress
 import socket
 
 from distwall.net.local_addresses import is_own
+from distwall.node_name import NodeName
 from distwall.policy import Policy
 from distwall.policy.language.names import is_glob
 
@@ -26,7 +27,7 @@ class LocalNodes:
         """True if ``node`` is the name of a guarded node of this host."""
         if node in self._exact:
             return True
-        host = node.partition("@")[2]
+        host = NodeName.of(node).host
         return self._policy.guards(node) and (host in self._host_names or _is_own(host))
 
 

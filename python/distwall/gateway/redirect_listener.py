@@ -28,6 +28,7 @@ from distwall.gateway.tcp_acceptor import Opening, accept
 from distwall.handshake import HalfOpen
 from distwall.net.addresses import plain, printed
 from distwall.net.sockets import listen
+from distwall.node_name import NodeName
 from distwall.policy.model import Redirect
 from distwall.redirect.ports import MadeUpPorts, Stand
 from distwall.redirect.ruleset import UnknownUserError, user_id
@@ -139,7 +140,7 @@ class RedirectListener:
 
     async def _join(self, connection: socket.socket, stand: Stand) -> None:
         """Joins guarded nodes of this host."""
-        mate = self._registry.guarded(stand.node.partition("@")[0])
+        mate = self._registry.guarded(NodeName.of(stand.node).alive)
         if mate is None:
             connection.close()
             return

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from distwall.node_name import NodeName
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -17,9 +19,9 @@ class Target:
     @property
     def alive(self) -> str:
         """The part before ``@``, the name that EPMD knows."""
-        return self.node.partition("@")[0]
+        return NodeName.of(self.node).alive
 
     @property
     def host(self) -> str:
         """The part behind ``@``."""
-        return self.node.partition("@")[2]
+        return NodeName.of(self.node).host

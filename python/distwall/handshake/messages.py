@@ -8,6 +8,8 @@ import hashlib
 import struct
 from dataclasses import dataclass
 
+from distwall.node_name import NodeName
+
 MAX_NAME = 255
 """Longest node name, in characters."""
 
@@ -166,8 +168,7 @@ def decode_node(raw: bytes) -> str:
     Raises `BadNodeNameError`.
     """
     name = _decode(raw)
-    alive, at, host = name.partition("@")
-    if not (alive and at and host) or "@" in host:
+    if NodeName.parse(name) is None:
         raise BadNodeNameError("a node name is NAME@HOST")
     return name
 

@@ -50,6 +50,7 @@ from distwall.handshake.messages import Challenge, MessageError, Named, SendName
 from distwall.handshake.parties import PEER, Party
 from distwall.handshake.proofs import Proofs
 from distwall.handshake.states import TABLE, UNPROVED, State, Turn
+from distwall.node_name import NodeName
 
 MAX_EARLY = 1 << 20
 """Most bytes kept from the initiator behind its proof, before its acknowledgement. Real nodes send none."""
@@ -237,7 +238,7 @@ class Relay(abc.ABC, Generic[E]):
 
     def _on_status(self, status: str | Named) -> list[HandshakeEvent[E]]:
         if isinstance(status, Named):
-            if not self._dynamic or status.name.partition("@")[2] != self._sent_name.name:
+            if not self._dynamic or NodeName.of(status.name).host != self._sent_name.name:
                 self._fail(self.acceptor, self.acceptor.misbehaved, "the node gave a name that was not asked for")
             self._initiator_identity = Identity(status.name, status.creation)
             self._initiator_leg.send(status.encode())

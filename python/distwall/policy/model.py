@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from distwall import _core
 from distwall.clock import utc
+from distwall.node_name import NodeName
 from distwall.policy.cookie import Cookie
 from distwall.policy.language.names import glob_matches, is_glob, literal_length
 from distwall.policy.language.ranking import Ranking, rank
@@ -240,7 +241,7 @@ class Policy:
 
     def guards_alive(self, alive: str) -> bool:
         """Whether a node that registers as ``alive``, the part before ``@``, may be a guarded one."""
-        return any(glob_matches(glob.partition("@")[0], alive) for glob in self.guard.nodes)
+        return any(glob_matches(NodeName.of(glob).alive, alive) for glob in self.guard.nodes)
 
     def entry_for(self, node: str, guard: str | None = None) -> Entry | None:
         """The one entry that applies to peer ``node`` at guarded node ``guard`` (None: whichever it is).

@@ -12,6 +12,7 @@ import ipaddress
 from collections.abc import Iterable
 
 from distwall.handshake import Denied
+from distwall.node_name import NodeName
 from distwall.policy import Entry, Policy
 from distwall.policy.language.names import glob_matches, is_glob, literal_length
 from distwall.redirect.resolver import Resolver
@@ -23,7 +24,7 @@ async def name_at(policy: Policy, resolver: Resolver, alive: str, address: str) 
     Of several possible names, the one with the most exact entry. Denied: no entry names any of them and admits the
     address (``unknown_node``, ``source``), or several are as good as each other (``ambiguous``).
     """
-    named = [entry for entry in policy.entries if glob_matches(_alive(entry.node), alive)]
+    named = [entry for entry in policy.entries if glob_matches(NodeName.of(entry.node).alive, alive)]
     address = str(ipaddress.ip_address(address.partition("%")[0]))
     hosts = {address} | {_host(entry.node) for entry in named if not is_glob(_host(entry.node))}
     if any(is_glob(_host(entry.node)) for entry in named):
@@ -58,12 +59,8 @@ async def may_name(policy: Policy, resolver: Resolver, address: str) -> bool:
     return bool(await _standing_for(resolver, exact | globbed, address))
 
 
-def _alive(node: str) -> str:
-    return node.partition("@")[0]
-
-
 def _host(node: str) -> str:
-    return node.partition("@")[2] or "*"
+    return NodeName.of(node).host or "*"
 
 
 def _exactness(entry: Entry) -> tuple[bool, int]:

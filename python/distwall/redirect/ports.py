@@ -18,6 +18,8 @@ Erlang's handshake refuses that, on both sides.
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from distwall.node_name import NodeName
+
 REMEMBERED = 900.0
 """Seconds without use after which a place may stand for another node."""
 
@@ -58,7 +60,7 @@ class MadeUpPorts:
 
         A node that is asked for again, by the part of its name before ``@``, keeps its port.
         """
-        alive = stand.node.partition("@")[0]
+        alive = NodeName.of(stand.node).alive
         port = self._ports.get((address, alive)) or self._free(address, now)
         if port is None:
             return None

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import NameOID
 
+from distwall.node_name import NodeName
 from distwall.policy.file.tls_keys import CERTIFICATE_TYPES
 
 MAX_NAMES = 1000
@@ -126,13 +127,13 @@ def _fits(glob: str, kind: str, name: str, node: str) -> bool:
 
 def _filled(part: str, kind: str, node: str) -> str | None:
     """A part of a glob with its placeholders filled; None if what the peer claims can't stand there."""
-    alive, _, host = node.partition("@")
+    alive, host = NodeName.of(node)
     if "{" not in part:
         return part
     if not _ALIVE.fullmatch(alive) or not _HOST.fullmatch(host):
         return None
     host = (_canonical_ip(host) or host) if kind == "IP" else host
-    values = {"node": f"{alive}@{host}", "name": alive, "host": host}
+    values = {"node": str(NodeName(alive, host)), "name": alive, "host": host}
     return _PLACEHOLDER.sub(lambda match: values[match[1]], part)
 
 

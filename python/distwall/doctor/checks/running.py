@@ -6,6 +6,7 @@ from distwall.doctor.checks.cookies import trusted
 from distwall.doctor.erlang import EPMD_MODULE, Node
 from distwall.doctor.finding import Finding, problem, warning
 from distwall.doctor.host import Host
+from distwall.node_name import NodeName
 from distwall.policy import Policy
 
 OLDEST_OTP, NEWEST_OTP = 25, 29
@@ -38,7 +39,7 @@ def unregistered(policy: Policy, host: Host) -> Iterator[Finding]:
     if known is None:
         return
     for node in host.guarded(policy):
-        if _name(node).partition("@")[0] not in known and node.flags.get("dist_listen") != [["false"]]:
+        if NodeName.of(_name(node)).alive not in known and node.flags.get("dist_listen") != [["false"]]:
             what = f"{_name(node)} runs, and is not registered with distwall"
             remedy = (
                 f"start it with distwall exec, or with ERL_EPMD_PORT={policy.guard.register.port} -start_epmd false"

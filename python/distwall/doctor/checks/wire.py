@@ -9,6 +9,7 @@ from distwall.clock import utc
 from distwall.doctor.finding import Finding, listed, problem, warning
 from distwall.doctor.host import Host
 from distwall.net.addresses import is_loopback
+from distwall.node_name import NodeName
 from distwall.policy import Entry, Policy
 from distwall.policy.language.names import is_glob
 
@@ -34,7 +35,7 @@ def _comes(entry: Entry, open_listener: bool) -> bool:
 
 def _is_remote(entry: Entry) -> bool:
     """Whether guarded nodes reach the entry's node over a network. Names are not resolved: that may take long."""
-    host = entry.node.partition("@")[2]
+    host = NodeName.of(entry.node).host
     if not host or is_glob(host):
         return False
     try:

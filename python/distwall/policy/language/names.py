@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from distwall.node_name import NodeName
+
 MAX_ATOM_CHARACTERS = 255
 
 # erl_scan:reserved_word/1 of OTP 25 to 29, `maybe` and `else` included: the quoted spelling is right in all of them.
@@ -99,8 +101,7 @@ def node_glob_fault(glob: str) -> str | None:
     """Why ``glob`` can't select node names; None if it can."""
     if glob == "*":
         return None
-    alive, at, host = glob.partition("@")
-    if not (at and alive and host) or "@" in host:
+    if NodeName.parse(glob) is None:
         return "is not of the form NAME@HOST"
     if not all(c.isprintable() and not c.isspace() for c in glob):
         return "holds a space or a control character"
