@@ -12,6 +12,7 @@ The parts, from the ground floor to the operator; none imports a part further do
 * ``_core`` (Rust) judges every command, without I/O. ``net``, ``files``, ``clock`` and ``node_name`` are the
   ground floor: sockets, addresses, files, times, names.
 * ``etf`` (Erlang terms), ``epmd`` and ``handshake`` (protocol state machines) do no I/O either.
+  ``epmd_client`` asks other EPMDs.
 * ``policy`` is the file, the language of its rules, and the model. ``audit`` is the event stream and its log.
   ``handlers`` is code of users that sees accepted commands.
 * ``tls`` (certificates) and ``redirect`` (transparent mode) are what the gateway needs besides.

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 
-from distwall.epmd.client import ask_names
+from distwall.epmd_client import ask_names
 
 _TIMEOUT = 1.0
 

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from cryptography import x509
 
-from distwall.epmd.client import ask_port
+from distwall.epmd_client import ask_port
 from distwall.gateway.certificates import CLOSE_TIMEOUT, Certificates
 from distwall.gateway.target import Target
 from distwall.net.addresses import printed

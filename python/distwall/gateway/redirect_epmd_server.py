@@ -10,8 +10,8 @@ import socket
 
 from distwall.control import Firewall
 from distwall.epmd import Registry, messages
-from distwall.epmd.client import ask_names
 from distwall.epmd.messages import Names, Port2, Request, RequestError
+from distwall.epmd_client import ask_names
 from distwall.gateway.dialer import Dialer
 from distwall.handshake import Denied
 from distwall.net.local_addresses import is_own

@@ -8,8 +8,8 @@ import asyncio
 import ipaddress
 import socket
 
-from distwall.epmd.client import ask_port
 from distwall.epmd.session import SELF
+from distwall.epmd_client import ask_port
 from distwall.launch.error import NotGuardedError
 from distwall.launch.settings import Settings
 from distwall.net.addresses import printed

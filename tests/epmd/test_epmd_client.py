@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from distwall.epmd.client import MAX_NAMES_ANSWER, ask_names, parse_names_answer
+from distwall.epmd.questions import parse_names_answer
+from distwall.epmd_client import MAX_NAMES_ANSWER, ask_names
 
 
 @pytest.mark.parametrize(
