@@ -1,0 +1,284 @@
+"""The reference judge: what docs/rules.md says of one command after the other, slowly and plainly.
+
+Written from that page and those that it leads to. Where a page leaves something open, it says ``Undecided``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tests.reference.calls import Call, asker, message_call, unwrapped
+from tests.reference.internal import astray, by_shape, is_internal, means
+from tests.reference.refusals import made_up
+from tests.reference.rules import Asked, Rule, decides, ranked
+from tests.reference.terms import has_fun, has_label, identifiers
+from tests.reference.tracking import GUARD, PEER, Tracking, other
+from tests.support.dist import NOTHING, Message
+from tests.support.etf import Atom, Pid, Ref
+
+AIMED = ("send", "alias_send", "link", "monitor", "exit2", "group_leader")
+"""Commands that aim at a process."""
+SENDS = ("reg_send", "send", "alias_send")
+ONLY_ANSWERS = ("exit", "monitor_exit", "spawn_reply", "unlink_ack")
+"""Commands that can be nothing but an answer or an ending."""
+CHECKED_BY_NODES = ("link", "unlink", "unlink_ack", "monitor", "demonitor", "exit", "exit2")
+"""Commands for which a node closes the connection if their sender is not of the other node's name."""
+BY_NAME = {"send": "reg_send", "exit2": "reg_send", "link": "reg_send", "group_leader": "reg_send"}
+"""What something is judged as that goes to a process with a name."""
+
+
+@dataclass(frozen=True)
+class Ruling:
+    verdict: str
+    rule: Rule | None
+    reason: str
+
+    @property
+    def accepts(self) -> bool:
+        return self.verdict == "accept"
+
+    @property
+    def trial(self) -> bool:
+        """True if the rule that refuses has ``mode=audit``, so that it passes."""
+        return not self.accepts and self.rule is not None and self.rule.audit
+
+
+@dataclass
+class Outcome:
+    """What becomes of one command."""
+
+    forward: list[Message] = field(default_factory=list)
+    back: list[Message] = field(default_factory=list)
+    events: list[tuple[str, str | None, str]] = field(default_factory=list)
+    """Verdict, the text of the rule, and the reason."""
+    closed: bool = False
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules in force; ``outbound`` is None where no list speaks of what goes out."""
+
+    inbound: list[Rule]
+    outbound: list[Rule] | None = None
+    audit: bool = False
+    third_nodes: tuple[str, ...] = ()
+    funs: bool | None = None
+
+    def __repr__(self) -> str:
+        more = " (audit)" if self.audit else ""
+        more += f" third_nodes={self.third_nodes}" if self.third_nodes else ""
+        more += f" funs={self.funs}" if self.funs is not None else ""
+        return f"{self.inbound}{more}" + ("" if self.outbound is None else f" out {self.outbound}")
+
+
+class Judge:
+    def __init__(self, peer: tuple[Atom, int], guard: tuple[Atom, int], rules: Rules) -> None:
+        self.nodes = {PEER: peer, GUARD: guard}
+        self.tracking = Tracking(self.nodes)
+        self.set_rules(rules)
+
+    def set_rules(self, rules: Rules) -> None:
+        self.policy = rules
+        out = None if rules.outbound is None else ranked(rules.outbound)
+        self.rules: dict[str, list[Rule] | None] = {PEER: ranked(rules.inbound), GUARD: out}
+
+    def judge(self, side: str, sent: Message) -> Outcome:
+        """Judges a command that ``side`` sends, and takes note of what it means for later ones."""
+        if side == PEER and self._ends_channel(sent):
+            return Outcome(closed=True)
+        answer = self.tracking.answered(side, sent)
+        ruling = self._judged(side, sent, answer)
+        if ruling.accepts:
+            self.tracking.passed(side, sent, answer)
+            return Outcome(forward=[sent])
+        text = None if ruling.rule is None else ruling.rule.text
+        if ruling.trial or (self.policy.audit and ruling.reason not in ("spoofed", "stale_target")):
+            self.tracking.passed(side, sent, answer)
+            return Outcome([sent], [], [(ruling.verdict, text, "audit:" + ruling.reason)])
+        forward, back = made_up(self.tracking, side, sent, answer, ruling)
+        return Outcome(forward, back, [(ruling.verdict, text, ruling.reason)])
+
+    def _judged(self, side: str, sent: Message, answer: object | None) -> Ruling:
+        rules = self.rules[side]
+        if rules is None:
+            return ACCEPTED
+        if side == PEER and not self._honest(sent):
+            return Ruling("deny", None, "spoofed")
+        if side == PEER and self._stale(sent):
+            return Ruling("deny", None, "stale_target")
+        ruling = self._ruled(side, rules, sent, answer)
+        if side == PEER and ruling.accepts:
+            widest = ruling.rule if answer is None else decides(rules, self._asked(side, sent))
+            return self._carried(sent, widest) or ruling
+        return ruling
+
+    # === whatever the rules say ===
+
+    def _honest(self, sent: Message) -> bool:
+        """True if the sender is the peer's own process."""
+        args = sent.args
+        if sent.command == "group_leader":
+            return True  # it doesn't say who sends it
+        if sent.command == "spawn_reply":
+            return not isinstance(args["result"], Pid) or self.tracking.own(PEER, args["result"])
+        return isinstance(args["from"], Atom) or self.tracking.own(PEER, args["from"])
+
+    def _stale(self, sent: Message) -> bool:
+        """True if the target is not the guarded node's own in its present incarnation."""
+        target = sent.args.get("to")
+        return isinstance(target, Pid | Ref) and not self.tracking.own(GUARD, target)
+
+    def _ends_channel(self, sent: Message) -> bool:
+        """True for what a node would close the connection for."""
+        args: dict[str, Any] = sent.args
+        sender = args.get("from")
+        if sent.command in CHECKED_BY_NODES and isinstance(sender, Pid) and sender.node != self.nodes[PEER][0]:
+            return True
+        if sent.command in ("exit", "unlink", "unlink_ack") and self._stale(sent):
+            return self._honest(sent)
+        return self._honest(sent) and not self._stale(sent) and self.tracking.impossible(PEER, sent)
+
+    def _carried(self, sent: Message, rule: Rule | None) -> Ruling | None:
+        """What is said of third nodes' processes and of funs, which only some rules let through."""
+        payload = None if sent.payload is NOTHING else sent.payload
+        leader = sent.args["from"] if sent.command == "group_leader" else sent.args.get("group_leader")
+        known = {self.nodes[PEER][0], self.nodes[GUARD][0], *map(Atom, self.policy.third_nodes)}
+        if {one.node for one in identifiers((payload, leader))} - known:
+            return Ruling("deny", None, "third_node")
+        allowed = is_star(rule) if self.policy.funs is None else self.policy.funs
+        return Ruling("deny", None, "funs") if has_fun(payload) and not allowed else None
+
+    # === rules ===
+
+    def _ruled(self, side: str, rules: Sequence[Rule], sent: Message, answer: object | None) -> Ruling:
+        asked = self._asked(side, sent)
+        rule = decides(rules, asked)
+        if answer is not None:
+            named = decides(rules, asked, star=False)
+            if named is not None and not named.accepts:
+                return said(named)
+            odd = has_label(sent.payload, "io_reply") and by_shape(sent.payload) and not is_star(rule)
+            return (self._opened(rules, None) if odd else None) or Ruling("accept", named, "")
+        if sent.command in ONLY_ANSWERS and side == PEER:
+            return said(decides(rules, asked, star=False) if is_star(rule) else rule)
+        if sent.command == "spawn_request":
+            return self._spawned(side, rules, sent)
+        if sent.command in SENDS and (call := message_call(self._name(side, sent), sent.payload)):
+            return self._called_by_message(side, rules, sent, unwrapped(call))
+        if sent.command == "monitor" and (opened := self._server_monitored(rules, sent, rule)):
+            return opened
+        ruling = said(rule)
+        if ruling.accepts or (ruling.trial and not self.policy.audit):
+            ruling = self._by_name(side, rules, sent, rule) or ruling
+        on_trial = ruling.trial and not self.policy.audit
+        if rule is None or not rule.accepts or not (ruling.accepts or on_trial):
+            return ruling
+        inner = self._internal(side, rules, sent, rule) or ruling
+        return (self._carried(sent, rule) if side == PEER and inner.trial and not self.policy.audit else None) or inner
+
+    def _name(self, side: str, sent: Message) -> Atom | None:
+        """The name that a command aims at, or that the process has which it aims at."""
+        target = sent.args.get("to")
+        return target if isinstance(target, Atom) else self.tracking.name(other(side), target)
+
+    def _asked(self, side: str, sent: Message) -> Asked:
+        target = sent.args.get("to")
+        key = (str(target),) if isinstance(target, Atom) else None
+        aimed = sent.command in AIMED and not isinstance(target, Atom)
+        scopes = self.tracking.scopes(side, target) if aimed else None
+        return self._about(side, sent, sent.command, key, scopes)
+
+    def _about(
+        self, side: str, sent: Message, command: str, key: tuple[str, ...] | None, scopes: set[str] | None
+    ) -> Asked:
+        return Asked(command, key, scopes, sent.payload, self.nodes[side][0], sent.payload is not NOTHING)
+
+    def _by_name(self, side: str, rules: Sequence[Rule], sent: Message, rule: Rule | None) -> Ruling | None:
+        """What is said of the registered name of the process that is aimed at, if that refuses."""
+        name = self._name(side, sent)
+        if name is None or sent.command not in AIMED or name == sent.args["to"]:
+            return None
+        command = BY_NAME.get(sent.command, sent.command)
+        asked = self._about(side, sent, command, (str(name),), None)
+        named = decides(rules, asked if sent.command == "send" else replace(asked, told=False))
+        if named is not None and named.accepts:
+            return None
+        as_any = rule is not None and not is_star(rule) and rule.scope in (None, "any")
+        return said(named) if as_any or (named is not None and named.key is not None) else None
+
+    def _internal(self, side: str, rules: Sequence[Rule], sent: Message, rule: Rule | None) -> Ruling | None:
+        """What is said of a message that makes OTP's own code act, if that refuses."""
+        sender = self.nodes[side][0]
+        if sent.command not in SENDS or rule is None or rule.command == "*":
+            return None
+        name = self._name(side, sent)
+        if not is_internal(sent.payload, name, sender) or (means(rule.pattern) and not astray(sent.payload, sender)):
+            return None
+        return self._opened(rules, name)
+
+    def _opened(self, rules: Sequence[Rule], name: Atom | None) -> Ruling | None:
+        """What the rules on ``otp_internal`` say, if they refuse."""
+        opens = decides(rules, Asked("otp_internal", None if name is None else (str(name),)))
+        if opens is not None and opens.accepts:
+            return None
+        return Ruling(opens.verdict if opens else "deny", opens, "otp_internal")
+
+    # === calls ===
+
+    def _asked_call(self, command: str, side: str, call: Call | None) -> Asked:
+        if call is None:
+            return Asked(command, sender=self.nodes[side][0], told=False)
+        return Asked(command, call.key, None, call.arguments, self.nodes[side][0])
+
+    def _spawned(self, side: str, rules: Sequence[Rule], sent: Message) -> Ruling:
+        args: dict[str, Any] = sent.args
+        module, function, _ = args["mfa"]
+        call = unwrapped(Call(str(module), str(function), sent.payload))
+        rule = decides(rules, self._asked_call("call", side, call))
+        carrier = decides(rules, self._asked_call("spawn_request", side, call))
+        if rule is not None and (carrier is None or rule.layer <= carrier.layer):
+            return said(rule)
+        return said(carrier)
+
+    def _called_by_message(self, side: str, rules: Sequence[Rule], sent: Message, call: Call | None) -> Ruling:
+        carrier = decides(rules, self._asked(side, sent))
+        who = asker(sent.payload)
+        lost = who is not None and not self.tracking.own(side, who)
+        if lost:
+            call = None  # the answer would go astray: no rule speaks of the function
+        rule = decides(rules, self._asked_call("call", side, call))
+        if rule is not None and not (lost and rule.accepts) and (carrier is None or rule.layer <= carrier.layer):
+            return said(rule)
+        spawn = decides(rules, self._asked_call("spawn_request", side, call))
+        refusing = carrier is not None and not carrier.accepts and carrier.command != "*"
+        if carrier is not None and refusing and (spawn is None or carrier.layer <= spawn.layer):
+            return said(carrier)
+        if spawn is not None and (spawn.accepts or spawn.command != "*"):
+            return said(spawn)
+        if carrier is None or not carrier.accepts:
+            return said(carrier)
+        return self._by_name(side, rules, sent, carrier) or self._opened(rules, None) or said(carrier)
+
+    def _server_monitored(self, rules: Sequence[Rule], sent: Message, rule: Rule | None) -> Ruling | None:
+        """The monitor of a server that calls functions, which rules on calls open."""
+        named = rule is not None and (rule.key is not None or rule.accepts)
+        calls = [one for one in rules if one.command == "call" and one.accepts]
+        if sent.args["to"] not in ("rex", "net_kernel") or named or not calls:
+            return None
+        return said(calls[0]) if rule is None or calls[0].layer <= rule.layer else None
+
+
+ACCEPTED = Ruling("accept", None, "")
+
+
+def said(rule: Rule | None) -> Ruling:
+    if rule is None:
+        return Ruling("deny", None, "default")
+    return Ruling(rule.verdict, rule, "" if rule.accepts else "rule")
+
+
+def is_star(rule: Rule | None) -> bool:
+    """True for ``accept *``."""
+    return rule is not None and rule.command == "*" and rule.accepts

@@ -1,0 +1,67 @@
+"""What stands in a term: the tags of calls, processes, funs."""
+
+from __future__ import annotations
+
+from tests.support.etf import Atom, Export, Fun, Improper, Map, Pid, Port, Ref, Term
+
+
+def reference(tag: Term) -> Ref | None:
+    """The reference by which a call is known, and which an answer to an alias is sent to."""
+    match tag:
+        case Ref():
+            return tag
+        case (Ref() as ref, _):
+            return ref
+        case Improper((Atom("alias"),), Ref() as ref):
+            return ref
+        case Improper((Improper() as first,), _):
+            return reference(first)
+        case _:
+            return None
+
+
+def call_of(payload: Term) -> tuple[Term, Term] | None:
+    """Who makes a call, and its tag."""
+    match payload:
+        case (_, (pid, tag), _):
+            return pid, tag
+        case (Atom("io_request"), pid, tag, _):
+            return pid, tag
+        case _:
+            return None
+
+
+def identifiers(term: Term) -> set[Pid | Port | Ref]:
+    """All pids, ports and references in a term."""
+    match term:
+        case Pid() | Port() | Ref():
+            return {term}
+        case tuple() | list():
+            parts = list(term)
+        case Improper(elements, tail):
+            parts = [*elements, tail]
+        case Map(pairs):
+            parts = [one for pair in pairs for one in pair]
+        case Fun():
+            parts = list(term.free)  # who made it is no part of what it says
+        case _:
+            parts = []
+    return {found for one in parts for found in identifiers(one)}
+
+
+def has_fun(term: Term) -> bool:
+    match term:
+        case Fun() | Export():
+            return True
+        case tuple() | list():
+            return any(has_fun(one) for one in term)
+        case Improper(elements, tail):
+            return any(has_fun(one) for one in (*elements, tail))
+        case Map(pairs):
+            return any(has_fun(one) for pair in pairs for one in pair)
+        case _:
+            return False
+
+
+def has_label(term: Term, label: str) -> bool:
+    return isinstance(term, tuple) and term[:1] == (Atom(label),)

@@ -1,0 +1,260 @@
+"""What a firewall has to remember of a channel to tell answers and endings (docs/rules.md, "What needs no rule")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.reference.terms import identifiers, reference
+from tests.support.dist import Message
+from tests.support.etf import Atom, Pid, Ref, Term
+
+PEER, GUARD = "peer", "guard"
+REX = Atom("rex")
+
+
+def other(side: str) -> str:
+    return GUARD if side == PEER else PEER
+
+
+@dataclass
+class Monitor:
+    watcher: Pid
+    target: Pid | Atom
+    given_up: bool = False
+    """The watcher has sent a demonitor."""
+    ended: bool = False
+    """The watched process has ended."""
+
+
+class Undecided(Exception):
+    """The page leaves it open; nothing is compared from here on."""
+
+
+@dataclass
+class Link:
+    ended_by: set[str] = field(default_factory=set)
+    """Sides that have sent an exit or an unlink."""
+    again: bool = False
+    """A side has ended it twice."""
+    exited: bool = False
+    """One of the two processes has ended."""
+
+
+@dataclass
+class Pending:
+    """A call, or another request with a reference: who waits for the answer, and the name that was asked."""
+
+    pid: Pid
+    ref: Ref
+    name: Atom | None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A process that waits for ``{rex, _}`` or ``{features_reply, _, _}``."""
+
+    pid: object
+    label: str
+
+
+@dataclass
+class Side:
+    """What the processes of one of the two nodes have asked of the other's."""
+
+    monitors: dict[Ref, Monitor] = field(default_factory=dict)
+    calls: dict[Ref, Pending] = field(default_factory=dict)
+    servers: list[Waiting] = field(default_factory=list)
+    spawns: dict[Ref, tuple[Pid, set[str]]] = field(default_factory=dict)
+    unlinks: set[tuple[int, Pid, Pid]] = field(default_factory=set)
+    shown: set[Term] = field(default_factory=set)
+    """Its own processes and aliases that went to the other side in messages."""
+    spawned: set[Pid] = field(default_factory=set)
+    """Its own processes that the other side has spawned."""
+    names: dict[Pid, Atom] = field(default_factory=dict)
+    """Names of its own processes."""
+
+
+class Tracking:
+    def __init__(self, nodes: dict[str, tuple[Atom, int]]) -> None:
+        self.nodes = nodes
+        self.sides = {PEER: Side(), GUARD: Side()}
+        self.links: dict[frozenset[Pid], Link] = {}
+        self.crossed: set[frozenset[Pid]] = set()
+        """Links that were made anew while an ending of the one before was still to come."""
+
+    def own(self, side: str, term: Term) -> bool:
+        return isinstance(term, Pid | Ref) and (term.node, term.creation) == self.nodes[side]
+
+    def scopes(self, side: str, target: Term) -> set[str]:
+        """How a process or alias of the other side's came to be known to ``side``."""
+        theirs = self.sides[other(side)]
+        found = {"exposed"} if target in theirs.shown else set()
+        if target in theirs.spawned:
+            found.add("spawned")
+        open_links = [pair for pair, link in self.links.items() if not link.exited and side not in link.ended_by]
+        if any(target in pair for pair in open_links):
+            found.add("linked")
+        return found
+
+    def name(self, side: str, target: Term) -> Atom | None:
+        """The registered name of a process of ``side``."""
+        if isinstance(target, Pid) and self.own(side, target) and (target.id, target.serial) == (0, 0):
+            return Atom("init")
+        return self.sides[side].names.get(target) if isinstance(target, Pid) else None
+
+    # === answers and endings ===
+
+    def impossible(self, side: str, message: Message) -> bool:
+        """True for the end of a spawned process before the reply about it, for which a node closes the connection."""
+        return message.command == "monitor_exit" and message.args["ref"] in self.sides[other(side)].spawns
+
+    def answered(self, side: str, message: Message) -> object | None:
+        """What a command of ``side`` answers or ends; None: nothing that is known of."""
+        mine, theirs = self.sides[side], self.sides[other(side)]
+        args: dict[str, Any] = message.args
+        match message.command:
+            case "monitor_exit":
+                monitor = theirs.monitors.get(args["ref"])
+                if monitor and not monitor.ended and (monitor.watcher, monitor.target) == (args["to"], args["from"]):
+                    return monitor
+            case "demonitor":
+                monitor = mine.monitors.get(args["ref"])
+                if monitor and not monitor.given_up and monitor.watcher == args["from"]:
+                    return monitor
+            case "exit" | "unlink":
+                link = self.links.get(frozenset((args["from"], args["to"])))
+                if link and (link.again or len(link.ended_by) == 2):
+                    raise Undecided
+                if link and side not in link.ended_by:
+                    return link
+                if frozenset((args["from"], args["to"])) in self.crossed:
+                    raise Undecided
+            case "unlink_ack":
+                key = (args["id"], args["to"], args["from"])
+                return key if key in theirs.unlinks else None
+            case "spawn_reply":
+                spawn = theirs.spawns.get(args["ref"])
+                return spawn if spawn and spawn[0] == args["to"] else None
+            case "send" | "alias_send":
+                return self._reply(side, message)
+            case _:
+                pass
+        return None
+
+    def _reply(self, side: str, message: Message) -> object | None:
+        theirs, to = self.sides[other(side)], message.args["to"]
+        match message.payload:
+            case (Atom("io_reply"), ref, _) | (ref, _) if ref_of := reference(ref):
+                asked = theirs.calls.get(ref_of)
+                if asked and (to == asked.pid or (to == asked.ref and message.command == "alias_send")):
+                    return asked
+            case (Atom("rex" | "features_reply" as kind), *_) if message.command == "send":
+                waits = Waiting(to, str(kind))
+                return waits if waits in theirs.servers else None
+            case _:
+                pass
+        return None
+
+    # === what passes ===
+
+    def passed(self, side: str, message: Message, answer: object | None) -> None:
+        """Takes note of a command of ``side`` that goes through."""
+        mine, theirs = self.sides[side], self.sides[other(side)]
+        args: dict[str, Any] = message.args
+        if message.command in ("exit", "monitor_exit"):
+            ended = args["from"]
+            mine.names = {pid: name for pid, name in mine.names.items() if ended not in (pid, name)}
+        match message.command:
+            case "monitor":
+                mine.monitors[args["ref"]] = Monitor(args["from"], args["to"])
+            case "demonitor":
+                if isinstance(answer, Monitor):
+                    answer.given_up = True
+                    if answer.ended:
+                        del mine.monitors[args["ref"]]
+            case "monitor_exit":
+                if isinstance(answer, Monitor):
+                    answer.ended = True
+                    if answer.given_up:
+                        del theirs.monitors[args["ref"]]
+            case "link":
+                pair = frozenset((args["from"], args["to"]))
+                if pair in self.links and self.links[pair].ended_by:
+                    self.crossed.add(pair)
+                self.links[pair] = Link()
+            case "exit" | "unlink":
+                pair = frozenset((args["from"], args["to"]))
+                if link := self.links.get(pair):
+                    link.again = link.again or side in link.ended_by
+                    link.ended_by.add(side)
+                    link.exited = link.exited or message.command == "exit"
+                if message.command == "unlink":
+                    mine.unlinks.add((args["id"], args["from"], args["to"]))
+            case "unlink_ack":
+                if answer:
+                    theirs.unlinks.discard((args["id"], args["to"], args["from"]))
+                    pair = frozenset((args["from"], args["to"]))
+                    link = self.links.get(pair)
+                    if link and link.again:
+                        raise Undecided
+                    if link and link.ended_by == {other(side)}:
+                        del self.links[pair]
+            case "spawn_request":
+                options = {str(one) for one in args["options"]}
+                mine.spawns[args["ref"]] = (args["from"], options)
+                if self.own(side, args["group_leader"]):
+                    mine.shown.add(args["group_leader"])
+            case "spawn_reply":
+                if answer is None and args["ref"] in theirs.spawns:
+                    raise Undecided  # a rule let it pass, though another process had asked
+                if answer:
+                    del theirs.spawns[args["ref"]]
+                    self._spawned(side, args)
+            case "send" | "alias_send" | "reg_send":
+                self._sent(side, message, answer)
+            case _:
+                pass
+        if message.payload is not None:
+            self._show(side, message.payload)
+
+    def _spawned(self, side: str, args: dict[str, Any]) -> None:
+        mine, result, flags = self.sides[side], args["result"], args["flags"]
+        if not isinstance(result, Pid):
+            return
+        mine.spawned.add(result)
+        mine.shown.add(result)
+        if flags & 1:
+            self.links[frozenset((args["to"], result))] = Link()
+        if flags & 2:
+            self.sides[other(side)].monitors[args["ref"]] = Monitor(args["to"], result)
+
+    def _sent(self, side: str, message: Message, answer: object | None) -> None:
+        mine, theirs = self.sides[side], self.sides[other(side)]
+        args: dict[str, Any] = message.args
+        payload = message.payload
+        if isinstance(answer, Pending):
+            del theirs.calls[answer.ref]
+            theirs.shown.discard(answer.ref)  # an alias is gone with its answer
+            if answer.name is not None:
+                mine.names.setdefault(args["from"], answer.name)
+        elif isinstance(answer, Waiting):
+            theirs.servers.remove(answer)
+            if answer.label == "rex":
+                mine.names.setdefault(args["from"], REX)
+        name = args["to"] if message.command == "reg_send" else None
+        match payload:
+            case (_, (Pid() as pid, tag), _) if self.own(side, pid) and (ref := reference(tag)) and self.own(side, ref):
+                mine.calls[ref] = Pending(pid, ref, None if ref in mine.calls else name)
+            case (Atom("io_request"), Pid() as pid, Ref() as ref, _) if self.own(side, pid) and self.own(side, ref):
+                mine.calls[ref] = Pending(pid, ref, None if ref in mine.calls else name)
+            case (Pid() as pid, Atom("features_request")) if name == REX and self.own(side, pid):
+                mine.servers.append(Waiting(pid, "features_reply"))
+            case (Pid() as pid, tuple()) if name == REX and self.own(side, pid):
+                mine.servers.append(Waiting(pid, "rex"))
+            case _:
+                pass
+
+    def _show(self, side: str, term: Term) -> None:
+        """Notes the processes and aliases of ``side`` in a message of its own."""
+        self.sides[side].shown |= {one for one in identifiers(term) if self.own(side, one)}
