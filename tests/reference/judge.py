@@ -12,7 +12,7 @@ from typing import Any
 from tests.reference.calls import Call, asker, message_call, unwrapped
 from tests.reference.internal import astray, by_shape, is_internal, means
 from tests.reference.refusals import made_up
-from tests.reference.rules import Asked, Rule, decides, ranked
+from tests.reference.rules import Rule, Subject, decides, ranked
 from tests.reference.terms import has_fun, has_label, identifiers
 from tests.reference.tracking import GUARD, PEER, Tracking, other
 from tests.support.dist import NOTHING, Message
@@ -183,7 +183,7 @@ class Judge:
         target = sent.args.get("to")
         return target if isinstance(target, Atom) else self.tracking.name(other(side), target)
 
-    def _asked(self, side: str, sent: Message) -> Asked:
+    def _asked(self, side: str, sent: Message) -> Subject:
         target = sent.args.get("to")
         key = (str(target),) if isinstance(target, Atom) else None
         aimed = sent.command in AIMED and not isinstance(target, Atom)
@@ -192,8 +192,8 @@ class Judge:
 
     def _about(
         self, side: str, sent: Message, command: str, key: tuple[str, ...] | None, scopes: set[str] | None
-    ) -> Asked:
-        return Asked(command, key, scopes, sent.payload, self.nodes[side][0], sent.payload is not NOTHING)
+    ) -> Subject:
+        return Subject(command, key, scopes, sent.payload, self.nodes[side][0], sent.payload is not NOTHING)
 
     def _by_name(self, side: str, rules: Sequence[Rule], sent: Message, rule: Rule | None) -> Ruling | None:
         """What is said of the registered name of the process that is aimed at, if that refuses."""
@@ -220,17 +220,17 @@ class Judge:
 
     def _opened(self, rules: Sequence[Rule], name: Atom | None) -> Ruling | None:
         """What the rules on ``otp_internal`` say, if they refuse."""
-        opens = decides(rules, Asked("otp_internal", None if name is None else (str(name),)))
+        opens = decides(rules, Subject("otp_internal", None if name is None else (str(name),)))
         if opens is not None and opens.accepts:
             return None
         return Ruling(opens.verdict if opens else "deny", opens, "otp_internal")
 
     # === calls ===
 
-    def _asked_call(self, command: str, side: str, call: Call | None) -> Asked:
+    def _asked_call(self, command: str, side: str, call: Call | None) -> Subject:
         if call is None:
-            return Asked(command, sender=self.nodes[side][0], told=False)
-        return Asked(command, call.key, None, call.arguments, self.nodes[side][0])
+            return Subject(command, sender=self.nodes[side][0], told=False)
+        return Subject(command, call.key, None, call.arguments, self.nodes[side][0])
 
     def _spawned(self, side: str, rules: Sequence[Rule], sent: Message) -> Ruling:
         args: dict[str, Any] = sent.args

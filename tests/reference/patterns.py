@@ -56,7 +56,7 @@ class List:
 
 
 @dataclass(frozen=True)
-class Keys:
+class MapKeys:
     """``#{K := P}``: a map that has these keys, perhaps others."""
 
     pairs: tuple[tuple[Literal, Pattern], ...]
@@ -75,7 +75,7 @@ class Begins:
         return f'<<"{self.data.decode()}", _/binary>>'
 
 
-Pattern = Literal | Hole | Kind | Tuple | List | Keys | Begins
+Pattern = Literal | Hole | Kind | Tuple | List | MapKeys | Begins
 
 
 def tup(*items: Pattern) -> Tuple:
@@ -105,7 +105,7 @@ def _matches(pattern: Pattern, term: Term, sender: Atom | None, bound: dict[str,
             return isinstance(term, tuple) and len(term) == len(items) and _all(items, list(term), sender, bound)
         case List(items):
             return isinstance(term, list) and len(term) == len(items) and _all(items, term, sender, bound)
-        case Keys(pairs):
+        case MapKeys(pairs):
             if not isinstance(term, Map):
                 return False
             for key, wanted_value in pairs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from tests.reference.judge import AIMED, Rules
-from tests.reference.patterns import Begins, Hole, Keys, Kind, List, Pattern, lit, tup
+from tests.reference.patterns import Begins, Hole, Kind, List, MapKeys, Pattern, lit, tup
 from tests.reference.rules import ATTACHED, DEFAULTS, Part, Rule, part
 from tests.support.core_channel import THIRD
 
@@ -36,8 +36,8 @@ SHAPES: list[Pattern] = [
     tup(Kind("reference"), Hole()),
     tup(lit("system"), Hole(), Hole()),
     tup(lit("EXIT"), Kind("pid"), Hole()),
-    Keys(((lit("a"), Kind("integer")),)),
-    Keys(()),
+    MapKeys(((lit("a"), Kind("integer")),)),
+    MapKeys(()),
     Begins(b"ab"),
     List((Kind("integer"), Kind("integer"))),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from tests.reference.terms import call_of, reference
-from tests.reference.tracking import Pending, Tracking, Undecided, other
+from tests.reference.tracking import OpenCall, Tracking, Undecided, other
 from tests.support.dist import Message, Op, message
 from tests.support.etf import Atom, Improper, Ref
 
@@ -63,7 +63,7 @@ def _ended(tracking: Tracking, side: str, sent: Message, answer: object) -> list
     if sent.command in ("exit", "monitor_exit"):
         tracking.passed(side, sent, answer)
         return [Message(sent.control, NOT_ALLOWED)]
-    if not isinstance(answer, Pending):
+    if not isinstance(answer, OpenCall):
         return []
     asking = tracking.sides[other(side)]
     monitor = asking.monitors.get(answer.ref)

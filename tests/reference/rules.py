@@ -87,7 +87,7 @@ def ranked(rules: Sequence[Rule]) -> list[Rule]:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Subject:
     """What a rule is held against: a command with its target and its message."""
 
     command: str
@@ -101,7 +101,7 @@ class Asked:
     """False where there is no message, or none that can be told: no pattern fits."""
 
 
-def fits(rule: Rule, asked: Asked, *, star: bool = True) -> bool:
+def fits(rule: Rule, asked: Subject, *, star: bool = True) -> bool:
     """True if a rule speaks of a command. Without ``star``, rules on ``*`` speak of nothing."""
     if rule.command == "*":
         return star and asked.command not in ("call", "otp_internal")
@@ -117,6 +117,6 @@ def fits(rule: Rule, asked: Asked, *, star: bool = True) -> bool:
     return rule.pattern is None or (asked.told and matches(rule.pattern, asked.payload, asked.sender))
 
 
-def decides(rules: Sequence[Rule], asked: Asked, *, star: bool = True) -> Rule | None:
+def decides(rules: Sequence[Rule], asked: Subject, *, star: bool = True) -> Rule | None:
     """The first of ranked rules that speaks of a command."""
     return next((rule for rule in rules if fits(rule, asked, star=star)), None)

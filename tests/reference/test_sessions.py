@@ -9,8 +9,8 @@ from random import Random, SystemRandom
 
 import pytest
 
+from tests.reference.comparison import difference, reduced, story
 from tests.reference.policies import policy
-from tests.reference.scene import difference, reduced, story
 from tests.reference.sessions import session
 
 DEEP = os.environ.get("DISTWALL_EXAMPLES")

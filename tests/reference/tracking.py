@@ -42,7 +42,7 @@ class Link:
 
 
 @dataclass
-class Pending:
+class OpenCall:
     """A call, or another request with a reference: who waits for the answer, and the name that was asked."""
 
     pid: Pid
@@ -59,11 +59,11 @@ class Waiting:
 
 
 @dataclass
-class Side:
+class Memory:
     """What the processes of one of the two nodes have asked of the other's."""
 
     monitors: dict[Ref, Monitor] = field(default_factory=dict)
-    calls: dict[Ref, Pending] = field(default_factory=dict)
+    calls: dict[Ref, OpenCall] = field(default_factory=dict)
     servers: list[Waiting] = field(default_factory=list)
     spawns: dict[Ref, tuple[Pid, set[str]]] = field(default_factory=dict)
     unlinks: set[tuple[int, Pid, Pid]] = field(default_factory=set)
@@ -78,7 +78,7 @@ class Side:
 class Tracking:
     def __init__(self, nodes: dict[str, tuple[Atom, int]]) -> None:
         self.nodes = nodes
-        self.sides = {PEER: Side(), GUARD: Side()}
+        self.sides = {PEER: Memory(), GUARD: Memory()}
         self.links: dict[frozenset[Pid], Link] = {}
         self.crossed: set[frozenset[Pid]] = set()
         """Links that were made anew while an ending of the one before was still to come."""
@@ -233,7 +233,7 @@ class Tracking:
         mine, theirs = self.sides[side], self.sides[other(side)]
         args: dict[str, Any] = message.args
         payload = message.payload
-        if isinstance(answer, Pending):
+        if isinstance(answer, OpenCall):
             del theirs.calls[answer.ref]
             theirs.shown.discard(answer.ref)  # an alias is gone with its answer
             if answer.name is not None:
@@ -245,9 +245,9 @@ class Tracking:
         name = args["to"] if message.command == "reg_send" else None
         match payload:
             case (_, (Pid() as pid, tag), _) if self.own(side, pid) and (ref := reference(tag)) and self.own(side, ref):
-                mine.calls[ref] = Pending(pid, ref, None if ref in mine.calls else name)
+                mine.calls[ref] = OpenCall(pid, ref, None if ref in mine.calls else name)
             case (Atom("io_request"), Pid() as pid, Ref() as ref, _) if self.own(side, pid) and self.own(side, ref):
-                mine.calls[ref] = Pending(pid, ref, None if ref in mine.calls else name)
+                mine.calls[ref] = OpenCall(pid, ref, None if ref in mine.calls else name)
             case (Pid() as pid, Atom("features_request")) if name == REX and self.own(side, pid):
                 mine.servers.append(Waiting(pid, "features_reply"))
             case (Pid() as pid, tuple()) if name == REX and self.own(side, pid):

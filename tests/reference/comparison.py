@@ -14,7 +14,7 @@ from tests.support.core_channel import CoreChannel, Output
 from tests.support.dist import Message, Op
 
 
-class Scene:
+class Comparison:
     """Both are shown the same commands, one after the other."""
 
     def __init__(self, rules: Rules) -> None:
@@ -82,8 +82,8 @@ def described(outcome: Outcome) -> str:
 
 def difference(rules: Rules, session: Sequence[Step]) -> str | None:
     """The first thing that the core and the reference disagree about."""
-    scene = Scene(rules)
-    return next((found for found in map(scene.play, session) if found), None)
+    comparison = Comparison(rules)
+    return next((found for found in map(comparison.play, session) if found), None)
 
 
 def reduced(rules: Rules, session: list[Step]) -> tuple[Rules, list[Step]]:
