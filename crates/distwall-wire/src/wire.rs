@@ -3,6 +3,8 @@
 pub mod control;
 pub mod flags;
 pub mod fragments;
+pub mod frame;
 pub mod header;
+pub mod op;
 pub mod reply;
 pub mod shapes;

@@ -19,9 +19,11 @@ use crate::session::track::Track;
 use crate::term::atoms::{Atom, Caches, Names, Refs, Word};
 use crate::term::reader::{Atoms, Pid, Reader, Terms};
 use crate::term::scan::{Found, Guarded, NodeList, Scanner, Watch};
+use crate::term::tag;
 use crate::verdict::Verdict;
-use crate::wire::control::{self, Control, Dialect, Target};
+use crate::wire::control::{self, Control, Dialect};
 use crate::wire::fragments::Sequences;
+use crate::wire::frame::{FrameTag, FRAGMENT_AT, HEADER_AT};
 use crate::wire::reply::{self, Form, TICK};
 use crate::wire::{flags, header};
 
@@ -296,22 +298,22 @@ impl Channel {
         let names = &self.fixed.ends.names;
         let Lane { caches, refs, sequences, .. } = lane;
         let mut header = |pos| header::read(frame, pos, cached, caches, names, refs);
-        let parts = match frame {
-            [112, 131, ..] if !self.fixed.ends.form.headers => {
+        let parts = match FrameTag::of(frame) {
+            Some(FrameTag::PassThrough) if !self.fixed.ends.form.headers => {
                 refs.none();
-                Parts { body: &frame[2..], sequence: None, versioned: true }
+                Parts { body: &frame[HEADER_AT..], sequence: None, versioned: true }
             }
-            [131, 68, ..] if self.fixed.ends.form.headers => {
-                let start = header(2)?;
+            Some(FrameTag::Header) if self.fixed.ends.form.headers => {
+                let start = header(HEADER_AT)?;
                 Parts { body: &frame[start..], sequence: None, versioned: false }
             }
-            [131, 69, ..] if fragments => {
+            Some(FrameTag::FirstFragment) if fragments => {
                 let (id, number) = numbers(frame)?;
                 sequences.check(id, number, &self.fixed.ends.limits)?;
-                let start = header(18)?;
+                let start = header(FRAGMENT_AT)?;
                 Parts { body: &frame[start..], sequence: Some((id, number)), versioned: false }
             }
-            [131, 70, ..] if fragments => return self.fragment(direction, frame, now, out),
+            Some(FrameTag::NextFragment) if fragments => return self.fragment(direction, frame, now, out),
             _ => return Err(Bad::FrameForm),
         };
         match parts.sequence {
@@ -335,13 +337,13 @@ impl Channel {
         let terms = Terms { atoms: atoms.list(), names: &names };
         let watch = Watch { terms: &terms, records: true, limits: &limits, guarded: None, discloses: None };
         let mut reader = Reader::new(body, &terms);
-        let mut control = Control::blank();
         let flags = self.fixed.ends.flags;
-        control::decode(&mut reader, &mut control, Dialect { flags }, &mut self.scanner, &watch)?;
-        if control.payload && versioned {
+        let mut room = None;
+        let control = control::decode(&mut reader, &mut room, Dialect { flags }, &mut self.scanner, &watch)?;
+        if control.payload() && versioned {
             reader.u8()?;
         }
-        let message = Message::new(&control, control.payload.then_some(reader));
+        let message = Message::new(control, control.payload().then_some(reader));
         self.clerk_got(&message, now, out)?;
         self.made.clear();
         Ok(Action::Replace)
@@ -354,17 +356,17 @@ impl Channel {
         let atoms = caches.named(refs);
         let terms = fixed.terms(&atoms);
         let watch = fixed.watch(direction, &terms);
-        let mut control = Control::blank();
-        let payload = read(parts, fixed, &mut control, scanner, &watch)?;
-        let over = state.takes(direction, control.command);
+        let mut room = None;
+        let (control, payload) = read(parts, fixed, &mut room, scanner, &watch)?;
+        let over = state.takes(direction, control.command());
         match direction {
-            Direction::Outbound if is_for_clerk(&control) => {
+            Direction::Outbound if is_for_clerk(control) => {
                 let (body, atoms) = (parts.body.to_vec(), kept(caches, refs));
                 return self.for_clerk(&body, &atoms, parts.versioned, now, out);
             }
-            Direction::Inbound if over.is_none() && (fixed.hooked(&control) || !state.lot.is_empty()) => {
-                let sender = sender(&control);
-                if fixed.hooked(&control) || state.lot.holds(sender) {
+            Direction::Inbound if over.is_none() && (fixed.hooked(control) || !state.lot.is_empty()) => {
+                let sender = sender(control);
+                if fixed.hooked(control) || state.lot.holds(sender) {
                     let (body, atoms) = (parts.body.to_vec(), kept(caches, refs));
                     let parked =
                         Parked { ticket: 0, stage: Stage::Turn, body, atoms, versioned: parts.versioned, asked: 0 };
@@ -375,7 +377,7 @@ impl Channel {
             }
             _ => {}
         }
-        let message = Message::new(&control, payload);
+        let message = Message::new(control, payload);
         let arrival = Arrival { over, atoms: Newcomers::Header(caches, refs), watch: &watch };
         let ruling = fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival)?;
         if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
@@ -388,12 +390,12 @@ impl Channel {
 
 /// Who sends a command, as far as it says so.
 fn sender(control: &Control<'_>) -> Option<Pid> {
-    control.from.map(|from| from.pid)
+    control.from().map(|from| from.pid)
 }
 
 /// Whether it is an answer to what distwall itself has asked the guarded node.
 fn is_for_clerk(control: &Control<'_>) -> bool {
-    matches!(control.to, Some(Target::Process(to)) if is_clerk(to.pid) && to.node.word == Word::Peer)
+    control.receiver().is_some_and(|to| is_clerk(to.pid) && to.node.word == Word::Peer)
 }
 
 impl Fixed {
@@ -489,7 +491,7 @@ impl Fixed {
         out: &mut Output,
         made: &mut Vec<u8>,
     ) -> Result<bool, Bad> {
-        self.counters.count(direction, message.control.command, ruling.verdict);
+        self.counters.count(direction, message.control.command(), ruling.verdict);
         let refused = ruling.verdict != Verdict::Accept;
         let told = if refused { Some(ruling.refusal()) } else { ruling.waived };
         if let Some(refusal) = told {
@@ -554,7 +556,7 @@ fn length(head: &[u8], limits: &Limits) -> Result<usize, Bad> {
     Ok(length as usize)
 }
 
-/// Sequence and fragment number behind `131 69` or `131 70`.
+/// Sequence and fragment number behind the tag of a fragment.
 fn numbers(frame: &[u8]) -> Result<(u64, u64), Bad> {
     let number = |at: usize| {
         let bytes = frame.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
@@ -564,21 +566,21 @@ fn numbers(frame: &[u8]) -> Result<(u64, u64), Bad> {
 }
 
 /// Decodes the control message and scans the payload of a whole message; nothing may follow.
-fn read<'a>(
+fn read<'r, 'a>(
     parts: &Parts<'a>,
     fixed: &'a Fixed,
-    control: &mut Control<'a>,
+    room: &'r mut Option<Control<'a>>,
     scanner: &mut Scanner,
     watch: &Watch<'a>,
-) -> Result<Option<Reader<'a>>, Bad> {
+) -> Result<(&'r Control<'a>, Option<Reader<'a>>), Bad> {
     let mut reader = Reader::new(parts.body, watch.terms);
-    control::decode(&mut reader, control, Dialect { flags: fixed.ends.flags }, scanner, watch)?;
+    let control = control::decode(&mut reader, room, Dialect { flags: fixed.ends.flags }, scanner, watch)?;
     let mut end = reader.pos;
-    if control.payload {
-        if parts.versioned && reader.u8()? != 131 {
+    if control.payload() {
+        if parts.versioned && reader.u8()? != tag::VERSION {
             return Err(Bad::PayloadVersion);
         }
-        if let Some(mfa) = &control.mfa {
+        if let Some(mfa) = control.mfa() {
             same_arity(mfa.arity, judge::arguments(reader)?.unwrap_or(u64::MAX))?;
             end = scanner.whole_proper(parts.body, reader.pos, watch)?;
         } else {
@@ -588,7 +590,8 @@ fn read<'a>(
     if end != parts.body.len() {
         return Err(Bad::TrailingBytes);
     }
-    Ok(control.payload.then_some(reader))
+    let payload = control.payload().then_some(reader);
+    Ok((control, payload))
 }
 
 fn same_arity(announced: u8, given: u64) -> Result<(), Bad> {

@@ -81,10 +81,10 @@ pub fn target(control: &Control<'_>, name: Option<&[u8]>) -> String {
         atom(&mut text, name);
         text.push(' ');
     }
-    if let Some(mfa) = control.mfa {
+    if let Some(mfa) = control.mfa() {
         return function(mfa.module.text, mfa.function.text, mfa.arity);
     }
-    match control.to {
+    match control.target() {
         Some(Target::Name(name)) => atom(&mut text, name.text),
         Some(Target::Process(process)) => {
             let _ = write!(text, "<0.{}.{}>", process.pid.id, process.pid.serial);

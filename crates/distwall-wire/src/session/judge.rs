@@ -258,12 +258,7 @@ impl Court<'_> {
     }
 }
 
-/// True for messages: to a process, a registered name, or an alias.
-fn is_message(control: &Control<'_>) -> bool {
-    matches!(control.command, Command::Send | Command::RegSend | Command::AliasSend)
-}
-
 /// True if a command of that kind can be an answer or an ending.
 fn may_answer(control: &Control<'_>) -> bool {
-    !matches!(control.command, Command::RegSend | Command::SpawnRequest | Command::Link | Command::Monitor)
+    !matches!(control.command(), Command::RegSend | Command::SpawnRequest | Command::Link | Command::Monitor)
 }

@@ -15,6 +15,7 @@
 //! other's ending of it crosses on the way. A process that has ended is still written to by those who haven't heard of it.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 
 use foldhash::quality::RandomState;
 
@@ -84,7 +85,7 @@ struct Side {
     /// Its monitors that have ended, and who said so.
     parted: Bounded<Reference, (Monitor, Direction)>,
     spawns: Bounded<Reference, Spawn>,
-    unlinks: Bounded<(u64, Pair), ()>,
+    unlinks: Bounded<(NonZeroU64, Pair), ()>,
     calls: Bounded<Reference, Call>,
     rex: Bounded<(Pid, Word), u32>,
     /// Its processes and references that went to the other.
@@ -106,7 +107,7 @@ pub struct Track {
     bounds: Bounds,
     sides: [Side; 2],
     /// Links, each with the id of each side's unlink that is under way.
-    links: HashMap<Pair, [Option<u64>; 2], RandomState>,
+    links: HashMap<Pair, [Option<NonZeroU64>; 2], RandomState>,
     /// Whether there was a link for which there was no room.
     missed_links: bool,
     /// Links that have ended, and who said so.
@@ -121,7 +122,7 @@ pub enum Asked {
     /// The reply to a spawn request of this process.
     Spawn(Reference, Pid),
     /// The acknowledgement of an unlink.
-    Unlink(u64, Pair),
+    Unlink(NonZeroU64, Pair),
     /// The answer to a call of this process.
     Call(Reference, Pid),
     /// The answer to a call through this alias.
@@ -374,11 +375,11 @@ impl Track {
         side.names.ended(pid);
     }
 
-    /// A process of `side` unlinks; 0: in the old way, which nothing acknowledges.
-    pub fn unlink(&mut self, side: Direction, id: u64, pair: Pair) {
-        if id == 0 {
+    /// A process of `side` unlinks; None: in the old way, which nothing acknowledges.
+    pub fn unlink(&mut self, side: Direction, id: Option<NonZeroU64>, pair: Pair) {
+        let Some(id) = id else {
             return self.unlinked(pair);
-        }
+        };
         let bounds = self.bounds;
         self.side_mut(side).unlinks.insert((id, pair), (), bounds);
         if let Some(ending) = self.links.get_mut(&pair) {
@@ -476,6 +477,8 @@ mod tests {
     use super::*;
     use Direction::{Inbound, Outbound};
 
+    const ID: NonZeroU64 = NonZeroU64::MIN;
+
     fn pid(id: u32) -> Pid {
         Pid { id, serial: 0, creation: 1 }
     }
@@ -540,12 +543,12 @@ mod tests {
         track.link(pair);
         track.link(Pair { peer: pid(3), guard: pid(2) });
         assert!(track.is_linked(Outbound, pid(2)) && track.is_linked(Inbound, pid(1)));
-        track.unlink(Inbound, 7, pair);
-        track.unlink(Inbound, 7, Pair { peer: pid(3), guard: pid(2) });
+        track.unlink(Inbound, Some(ID), pair);
+        track.unlink(Inbound, Some(ID), Pair { peer: pid(3), guard: pid(2) });
         // The guarded node has not heard of it.
         assert!(!track.is_linked(Outbound, pid(2)) && track.is_linked(Inbound, pid(1)));
         assert!(!track.knows(Inbound, Asked::Link(pair)) && track.knows(Outbound, Asked::Link(pair)));
-        track.settle(Outbound, Asked::Unlink(7, pair), None);
+        track.settle(Outbound, Asked::Unlink(ID, pair), None);
         assert!(!track.is_linked(Inbound, pid(1)) && !track.knows(Outbound, Asked::Link(pair)));
         assert!(track.is_linked(Inbound, pid(3)));
     }

@@ -130,15 +130,13 @@ pub struct Reader<'a> {
     pub pos: usize,
     /// Whatever they refer to.
     pub terms: &'a Terms<'a>,
-    /// True if an atom was written out so far.
-    pub inline: bool,
 }
 
 impl<'a> Reader<'a> {
     /// A reader at the first of these bytes.
     #[must_use]
     pub fn new(data: &'a [u8], terms: &'a Terms<'a>) -> Self {
-        Reader { data, pos: 0, terms, inline: false }
+        Reader { data, pos: 0, terms }
     }
 
     /// The next byte, not consumed.
@@ -193,7 +191,6 @@ impl<'a> Reader<'a> {
             return Ok(AtomView { text: &atom.text, word: atom.word, inline: false });
         }
         let text = self.text()?;
-        self.inline = true;
         Ok(AtomView { text, word: self.terms.names.word(text), inline: true })
     }
 

@@ -24,3 +24,6 @@ pub const MAP: u8 = 116;
 pub const ATOM: u8 = 118;
 pub const SMALL_ATOM: u8 = 119;
 pub const V4_PORT: u8 = 120;
+
+/// The version of the format, in front of whole terms.
+pub const VERSION: u8 = 131;

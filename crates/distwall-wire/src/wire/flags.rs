@@ -2,6 +2,8 @@
 
 /// The receiver keeps an atom cache; frames have headers.
 pub const DIST_HDR_ATOM_CACHE: u64 = 0x2000;
+/// Labels of trace tokens may be any term.
+pub const BIG_SEQTRACE_LABELS: u64 = 0x10_0000;
 /// Exit reasons travel as payload.
 pub const EXIT_PAYLOAD: u64 = 0x40_0000;
 /// Messages may be cut into fragments.

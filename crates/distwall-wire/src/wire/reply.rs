@@ -1,10 +1,14 @@
 //! Frames that distwall makes up. They carry plain atoms only, so they disturb no cache.
 
+use std::num::NonZeroU64;
+
 use crate::term::reader::{Pid, Reference};
 use crate::term::tag;
 use crate::term::write::{put_atom, put_pid, put_reference};
 use crate::wire::control::Watched;
 use crate::wire::flags;
+use crate::wire::frame::FrameTag;
+use crate::wire::op::Op;
 
 /// How frames look on this channel.
 #[derive(Clone, Copy, Debug)]
@@ -37,11 +41,11 @@ struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    fn new(out: &'a mut Vec<u8>, form: Form, arity: u8, op: u8) -> Self {
+    fn new(out: &'a mut Vec<u8>, form: Form, op: Op) -> Self {
         let start = out.len();
         out.extend_from_slice(&[0; 4]);
-        out.extend_from_slice(if form.headers { &[131, 68, 0] } else { &[112, 131] });
-        out.extend_from_slice(&[tag::SMALL_TUPLE, arity, tag::SMALL_INTEGER, op]);
+        begin(out, form);
+        out.extend_from_slice(&[tag::SMALL_TUPLE, op.arity(), tag::SMALL_INTEGER, op as u8]);
         Frame { out, start, form }
     }
 
@@ -66,7 +70,7 @@ impl<'a> Frame<'a> {
 
     fn reason(&mut self, reason: &[u8]) {
         if self.form.payload && !self.form.headers {
-            self.out.push(131);
+            self.out.push(tag::VERSION);
         }
         self.atom(reason);
     }
@@ -74,6 +78,16 @@ impl<'a> Frame<'a> {
     fn end(self) {
         let length = (self.out.len() - self.start - 4) as u32;
         self.out[self.start..self.start + 4].copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+/// Writes what stands in front of the terms of a whole message that names no atoms by position.
+fn begin(out: &mut Vec<u8>, form: Form) {
+    if form.headers {
+        out.extend_from_slice(&FrameTag::Header.bytes());
+        out.push(0);
+    } else {
+        out.extend_from_slice(&FrameTag::PassThrough.bytes());
     }
 }
 
@@ -99,7 +113,7 @@ pub fn spawn(
     monitored: bool,
     arguments: &[u8],
 ) {
-    let mut frame = Frame::new(out, form, 6, 29);
+    let mut frame = Frame::new(out, form, Op::SpawnRequest);
     frame.reference(from.node, reference);
     frame.pid(from.node, from.pid);
     frame.pid(receiver.node, receiver.pid);
@@ -113,7 +127,7 @@ pub fn spawn(
     }
     frame.out.push(tag::NIL);
     if !form.headers {
-        frame.out.push(131);
+        frame.out.push(tag::VERSION);
     }
     frame.out.extend_from_slice(&[tag::LIST, 0, 0, 0, arity]);
     frame.out.extend_from_slice(arguments);
@@ -125,11 +139,11 @@ pub fn spawn(
 pub fn frame(out: &mut Vec<u8>, form: Form, control: &[u8], payload: Option<&[u8]>) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(if form.headers { &[131, 68, 0] } else { &[112, 131] });
+    begin(out, form);
     out.extend_from_slice(control);
     if let Some(payload) = payload {
         if !form.headers {
-            out.push(131);
+            out.push(tag::VERSION);
         }
         out.extend_from_slice(payload);
     }
@@ -139,7 +153,7 @@ pub fn frame(out: &mut Vec<u8>, form: Form, control: &[u8], payload: Option<&[u8
 
 /// EXIT2: ends a process.
 pub fn kill(out: &mut Vec<u8>, form: Form, from: End<'_>, to: End<'_>) {
-    let mut frame = Frame::new(out, form, if form.payload { 3 } else { 4 }, if form.payload { 26 } else { 8 });
+    let mut frame = Frame::new(out, form, if form.payload { Op::PayloadExit2 } else { Op::Exit2 });
     frame.pid(from.node, from.pid);
     frame.pid(to.node, to.pid);
     frame.reason(b"kill");
@@ -148,7 +162,7 @@ pub fn kill(out: &mut Vec<u8>, form: Form, from: End<'_>, to: End<'_>) {
 
 /// SPAWN_REPLY with an error.
 pub fn spawn_error(out: &mut Vec<u8>, form: Form, to: End<'_>, reference: Reference, error: &[u8]) {
-    let mut frame = Frame::new(out, form, 5, 31);
+    let mut frame = Frame::new(out, form, Op::SpawnReply);
     frame.reference(to.node, reference);
     frame.pid(to.node, to.pid);
     frame.out.extend_from_slice(&[tag::SMALL_INTEGER, 0]);
@@ -166,7 +180,7 @@ pub fn down(
     reference: Reference,
     reason: &[u8],
 ) {
-    let mut frame = if form.payload { Frame::new(out, form, 4, 28) } else { Frame::new(out, form, 5, 21) };
+    let mut frame = Frame::new(out, form, if form.payload { Op::PayloadMonitorPExit } else { Op::MonitorPExit });
     frame.watched(node, watched);
     frame.pid(to.node, to.pid);
     frame.reference(to.node, reference);
@@ -176,7 +190,7 @@ pub fn down(
 
 /// The end of a monitor that `from` had set on something of `node`.
 pub fn demonitor(out: &mut Vec<u8>, form: Form, from: End<'_>, node: &[u8], watched: &Watched, reference: Reference) {
-    let mut frame = Frame::new(out, form, 4, 20);
+    let mut frame = Frame::new(out, form, Op::DemonitorP);
     frame.pid(from.node, from.pid);
     frame.watched(node, watched);
     frame.reference(from.node, reference);
@@ -185,7 +199,7 @@ pub fn demonitor(out: &mut Vec<u8>, form: Form, from: End<'_>, node: &[u8], watc
 
 /// The exit of a linked process.
 pub fn exit(out: &mut Vec<u8>, form: Form, from: End<'_>, to: End<'_>, reason: &[u8]) {
-    let mut frame = if form.payload { Frame::new(out, form, 3, 24) } else { Frame::new(out, form, 4, 3) };
+    let mut frame = Frame::new(out, form, if form.payload { Op::PayloadExit } else { Op::Exit });
     frame.pid(from.node, from.pid);
     frame.pid(to.node, to.pid);
     frame.reason(reason);
@@ -193,8 +207,9 @@ pub fn exit(out: &mut Vec<u8>, form: Form, from: End<'_>, to: End<'_>, reason: &
 }
 
 /// The acknowledgement of an unlink.
-pub fn unlink_ack(out: &mut Vec<u8>, form: Form, id: u64, from: End<'_>, to: End<'_>) {
-    let mut frame = Frame::new(out, form, 4, 36);
+pub fn unlink_ack(out: &mut Vec<u8>, form: Form, id: NonZeroU64, from: End<'_>, to: End<'_>) {
+    let mut frame = Frame::new(out, form, Op::UnlinkIdAck);
+    let id = id.get();
     match u8::try_from(id) {
         Ok(id) => frame.out.extend_from_slice(&[tag::SMALL_INTEGER, id]),
         Err(_) if id < 1 << 27 => {

@@ -13,7 +13,9 @@ use crate::term::atoms::{Atom, Caches, Refs};
 use crate::term::reader::Pid;
 use crate::term::tag;
 use crate::term::write::{put_atom, put_pid};
+use crate::wire::frame::FrameTag;
 use crate::wire::header;
+use crate::wire::op::Op;
 
 /// Lets a frame pass, with its header rebuilt if the receiver lacks an atom of it.
 pub fn pass(caches: &mut Caches, refs: &Refs, parts: &Parts<'_>, made: &mut Vec<u8>) -> Action {
@@ -24,8 +26,8 @@ pub fn pass(caches: &mut Caches, refs: &Refs, parts: &Parts<'_>, made: &mut Vec<
     let atoms = kept(caches, refs);
     write_frame(made, |made| {
         match parts.sequence {
-            None | Some((_, 1)) => made.extend_from_slice(&[131, 68]),
-            Some(numbers) => write_numbers(made, 69, numbers),
+            None | Some((_, 1)) => made.extend_from_slice(&FrameTag::Header.bytes()),
+            Some(numbers) => write_numbers(made, FrameTag::FirstFragment, numbers),
         }
         header::write(made, &atoms, caches);
         made.extend_from_slice(parts.body);
@@ -48,9 +50,9 @@ pub fn rehearsal(
     caches: &mut Caches,
 ) {
     write_frame(made, |made| {
-        made.extend_from_slice(&[131, 68]);
+        made.extend_from_slice(&FrameTag::Header.bytes());
         header::write(made, atoms, caches);
-        made.extend_from_slice(&[tag::SMALL_TUPLE, 4, tag::SMALL_INTEGER, 6]);
+        made.extend_from_slice(&[tag::SMALL_TUPLE, Op::RegSend.arity(), tag::SMALL_INTEGER, Op::RegSend as u8]);
         put_pid(made, node, Pid { id: 1, serial: 0, creation });
         made.extend_from_slice(control);
         put_atom(made, b"undefined");
@@ -76,10 +78,10 @@ pub fn release(
         head.clear();
         head.extend_from_slice(&[0; 4]);
         if left == fragments {
-            write_numbers(&mut head, 69, (id, left));
+            write_numbers(&mut head, FrameTag::FirstFragment, (id, left));
             header::write(&mut head, atoms, caches);
         } else {
-            write_numbers(&mut head, 70, (id, left));
+            write_numbers(&mut head, FrameTag::NextFragment, (id, left));
         }
         let length = (head.len() - 4 + end - start) as u32;
         head[..4].copy_from_slice(&length.to_be_bytes());
@@ -93,9 +95,9 @@ pub fn release(
 pub fn write_whole(made: &mut Vec<u8>, body: &[u8], atoms: &[(u16, Arc<Atom>)], versioned: bool, caches: &mut Caches) {
     write_frame(made, |made| {
         if versioned {
-            made.extend_from_slice(&[112, 131]);
+            made.extend_from_slice(&FrameTag::PassThrough.bytes());
         } else {
-            made.extend_from_slice(&[131, 68]);
+            made.extend_from_slice(&FrameTag::Header.bytes());
             header::write(made, atoms, caches);
         }
         made.extend_from_slice(body);
@@ -110,8 +112,8 @@ fn write_frame(made: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
     made[start..start + 4].copy_from_slice(&length.to_be_bytes());
 }
 
-fn write_numbers(made: &mut Vec<u8>, kind: u8, (id, fragment): (u64, u64)) {
-    made.extend_from_slice(&[131, kind]);
+fn write_numbers(made: &mut Vec<u8>, form: FrameTag, (id, fragment): (u64, u64)) {
+    made.extend_from_slice(&form.bytes());
     made.extend_from_slice(&id.to_be_bytes());
     made.extend_from_slice(&fragment.to_be_bytes());
 }

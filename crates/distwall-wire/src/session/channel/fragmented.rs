@@ -12,8 +12,9 @@ use crate::session::judge::{self, Arrival, Message, Newcomers, Refusal, Ruling};
 use crate::session::output::Output;
 use crate::term::reader::{Atoms, Reader};
 use crate::term::scan::Scanner;
-use crate::wire::control::{self, Control, Dialect};
+use crate::wire::control::{self, Dialect};
 use crate::wire::fragments::{Mode, Sequence};
+use crate::wire::frame::FRAGMENT_AT;
 
 /// There is no room to hold the message until it can be judged.
 const NO_ROOM: Reason = Reason::Limit(Limit::HeldBytes);
@@ -36,13 +37,13 @@ impl Channel {
         let terms = fixed.terms(&named);
         let watch = fixed.watch(direction, &terms);
         let mut reader = Reader::new(body, watch.terms);
-        let mut control = Control::blank();
-        control::decode(&mut reader, &mut control, Dialect { flags: fixed.ends.flags }, scanner, &watch)?;
-        if !control.payload {
+        let mut room = None;
+        let control = control::decode(&mut reader, &mut room, Dialect { flags: fixed.ends.flags }, scanner, &watch)?;
+        if !control.payload() {
             return Err(Bad::FragmentedWithoutPayload);
         }
-        let message = Message::new(&control, Some(reader));
-        let arguments = match &control.mfa {
+        let message = Message::new(control, Some(reader));
+        let arguments = match control.mfa() {
             Some(mfa) => match judge::arguments(reader)? {
                 Some(given) => same_arity(mfa.arity, given).map(|()| true)?,
                 None => false,
@@ -50,10 +51,10 @@ impl Channel {
             None => true,
         };
         let (action, mode);
-        let over = state.takes(direction, control.command);
+        let over = state.takes(direction, control.command());
         let court = fixed.court(direction, &state.track);
-        let asked = direction == Direction::Inbound && (fixed.hooked(&control) || state.lot.holds(sender(&control)));
-        let own = direction == Direction::Outbound && is_for_clerk(&control);
+        let asked = direction == Direction::Inbound && (fixed.hooked(control) || state.lot.holds(sender(control)));
+        let own = direction == Direction::Outbound && is_for_clerk(control);
         if let Some(limit) = over {
             let settles = judge::settles(&message, &state.track, direction)?;
             let ruling = Ruling::refused(Refusal::deny(Reason::Limit(limit)), settles);
@@ -68,9 +69,9 @@ impl Channel {
             let mut streaming = Box::<Scanner>::default();
             streaming.found = std::mem::take(&mut scanner.found);
             lane.caches.untold(&lane.refs).for_each(|atom| streaming.found.atom(&atom.text, &watch));
-            judge::atoms_of_control(&control, &mut streaming.found, &watch);
-            judge::nodes_of_control(&control, &mut streaming.found, &watch);
-            streaming.begin(control.command == Command::SpawnRequest);
+            judge::atoms_of_control(control, &mut streaming.found, &watch);
+            judge::nodes_of_control(control, &mut streaming.found, &watch);
+            streaming.begin(control.command() == Command::SpawnRequest);
             streaming.feed(&body[reader.pos..], false, &watch)?;
             let mut ruling = Ruling::pass(judge::settles(&message, &state.track, direction)?);
             if let Some(court) = court {
@@ -115,7 +116,7 @@ impl Channel {
         out: &mut Output,
     ) -> Result<Action, Bad> {
         let (id, number) = numbers(frame)?;
-        let part = &frame[18..];
+        let part = &frame[FRAGMENT_AT..];
         let Channel { fixed, state, lanes, scanner, made, .. } = self;
         let lane = &mut lanes[direction as usize];
         let Sequence { next, bytes, begun, atoms, mut mode } =
@@ -142,23 +143,23 @@ impl Channel {
             Mode::Held { body, cuts } => {
                 cuts.push(body.len());
                 body.extend_from_slice(part);
-                let mut control = Control::blank();
                 if last {
                     let parts = Parts { body, sequence: None, versioned: false };
-                    let payload = read(&parts, fixed, &mut control, scanner, &watch)?;
-                    let sender = sender(&control);
-                    if direction == Direction::Outbound && is_for_clerk(&control) {
+                    let mut room = None;
+                    let (control, payload) = read(&parts, fixed, &mut room, scanner, &watch)?;
+                    let sender = sender(control);
+                    if direction == Direction::Outbound && is_for_clerk(control) {
                         let body = std::mem::take(body);
                         return self.for_clerk(&body, &atoms, false, now, out);
                     }
-                    if direction == Direction::Inbound && (fixed.hooked(&control) || state.lot.holds(sender)) {
+                    if direction == Direction::Inbound && (fixed.hooked(control) || state.lot.holds(sender)) {
                         let body = std::mem::take(body);
                         let parked = Parked { ticket: 0, stage: Stage::Turn, body, atoms, versioned: false, asked: 0 };
                         self.detour(sender, parked, now, out)?;
                         self.made.clear();
                         return Ok(Action::Replace);
                     }
-                    let message = Message::new(&control, payload);
+                    let message = Message::new(control, payload);
                     let arrival = Arrival { over: None, atoms: Newcomers::Kept(&atoms), watch: &watch };
                     let ruling = fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival)?;
                     if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
@@ -173,8 +174,10 @@ impl Channel {
                     }
                 } else if !lane.sequences.room(body.len(), &fixed.ends.limits) {
                     let mut reader = Reader::new(body, watch.terms);
-                    control::decode(&mut reader, &mut control, Dialect { flags: fixed.ends.flags }, scanner, &watch)?;
-                    let message = Message::new(&control, Some(reader));
+                    let mut room = None;
+                    let control =
+                        control::decode(&mut reader, &mut room, Dialect { flags: fixed.ends.flags }, scanner, &watch)?;
+                    let message = Message::new(control, Some(reader));
                     fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made)?;
                     mode = Mode::Refused;
                 }

@@ -17,6 +17,7 @@ use crate::term::write::{put_atom, put_pid, put_reference};
 use crate::term::{tag, walk};
 use crate::verdict::Verdict;
 use crate::wire::control::{Control, Target};
+use crate::wire::op::Op;
 use crate::wire::reply::{self, End};
 
 /// What becomes of an accepted command.
@@ -60,7 +61,7 @@ impl Fixed {
         self.policies.hooks.as_deref().is_some_and(|hooks| {
             hooks.filter.is_some()
                 || hooks.checked_funs
-                || hooks.handlers[control.command as usize].is_some()
+                || hooks.handlers[control.command() as usize].is_some()
                 || hooks.own_name && is_own(control)
         })
     }
@@ -85,8 +86,8 @@ impl Fixed {
         if passed < Stage::Funs && hooks.checked_funs && funs {
             return Gate::Wait(Stage::Funs);
         }
-        match &hooks.handlers[control.command as usize] {
-            Some(Handler::Guard(module)) if passed < Stage::Handler && control.command == Command::SpawnRequest => {
+        match &hooks.handlers[control.command() as usize] {
+            Some(Handler::Guard(module)) if passed < Stage::Handler && control.command() == Command::SpawnRequest => {
                 Gate::Rewrite(module.clone())
             }
             Some(_) if passed < Stage::Handler => Gate::Wait(Stage::Handler),
@@ -108,7 +109,7 @@ impl Fixed {
         let hooks = self.policies.hooks.as_deref();
         let who = match stage {
             Stage::Filter => hooks.and_then(|hooks| hooks.filter.as_ref()),
-            Stage::Handler => hooks.and_then(|hooks| hooks.handlers[control.command as usize].as_ref()),
+            Stage::Handler => hooks.and_then(|hooks| hooks.handlers[control.command() as usize].as_ref()),
             Stage::Funs | Stage::Turn => None,
         };
         let mut ask = self.question(message, parked, ticket, stage.name())?;
@@ -141,7 +142,7 @@ impl Fixed {
         Some(Ask {
             ticket,
             kind,
-            command: message.control.command,
+            command: message.control.command(),
             target: events::target(message.control, None),
             control: written(control)?,
             payload: match message.payload {
@@ -172,18 +173,18 @@ impl Fixed {
             return reply::spawn(made, ends.form, from, reference, receiver, call, true, &arguments);
         }
         put_atom(out, from.node);
-        match (control.command, control.other, control.from) {
-            (Command::GroupLeader, Some(leader), _) => put_pid(out, leader.node.text, leader.pid),
-            (_, _, Some(sender)) => put_pid(out, sender.node.text, sender.pid),
+        match (control, control.from()) {
+            (Control::GroupLeader { leader, .. }, _) => put_pid(out, leader.node.text, leader.pid),
+            (_, Some(sender)) => put_pid(out, sender.node.text, sender.pid),
             _ => put_atom(out, b""),
         }
-        match control.to {
+        match control.target() {
             Some(Target::Name(name)) => put_atom(out, name.text),
             Some(Target::Process(to)) => put_pid(out, to.node.text, to.pid),
             Some(Target::Alias(node, alias)) => put_reference(out, node.text, alias),
             None => put_atom(out, b""),
         }
-        let call = (module, control.command.name().as_bytes(), 3);
+        let call = (module, control.command().name().as_bytes(), 3);
         reply::spawn(made, ends.form, from, reference, receiver, call, false, &arguments);
     }
 }
@@ -234,12 +235,12 @@ impl Channel {
     /// The guarded node has sent something to the clerk: the answer to a question of distwall's.
     pub(super) fn clerk_got(&mut self, message: &Message<'_, '_>, now: f64, out: &mut Output) -> Result<(), Bad> {
         let control = message.control;
-        let Some(ticket) = control.reference.and_then(|(_, reference)| ticket_of(reference)) else {
+        let Some(ticket) = control.reference().and_then(|(_, reference)| ticket_of(reference)) else {
             return Ok(());
         };
-        let spawned = match control.command {
-            Command::SpawnReply => control.other.map(|process| process.pid),
-            Command::MonitorExit => None,
+        let spawned = match control {
+            Control::SpawnReply { .. } => control.spawned().map(|process| process.pid),
+            Control::MonitorExit { .. } => None,
             _ => return Ok(()),
         };
         if spawned.is_some() && self.state.lot.stage(ticket) == Some(Stage::Filter) {
@@ -323,13 +324,14 @@ impl Channel {
         }
         let mut body = parked.body[..end].to_vec();
         if parked.versioned {
-            body.push(131);
+            body.push(tag::VERSION);
         }
         body.extend_from_slice(payload);
         let watch = fixed.watch(Direction::Inbound, &terms);
         let parts = Parts { body: &body, sequence: None, versioned: parked.versioned };
         // Of a spawn request it has to be as many arguments as were announced.
-        let fits = read(&parts, fixed, &mut Control::blank(), scanner, &watch).is_ok();
+        let mut room = None;
+        let fits = read(&parts, fixed, &mut room, scanner, &watch).is_ok();
         if fits {
             parked.body = body;
         }
@@ -355,23 +357,23 @@ impl Channel {
         let terms = fixed.terms(&named);
         let watch = fixed.watch(Direction::Inbound, &terms);
         let parts = Parts { body, sequence: None, versioned: parked.versioned };
-        let mut control = Control::blank();
-        let payload = read(&parts, fixed, &mut control, scanner, &watch)?;
-        let message = Message::new(&control, payload);
+        let mut room = None;
+        let (control, payload) = read(&parts, fixed, &mut room, scanner, &watch)?;
+        let message = Message::new(control, payload);
         let arrival = Arrival { over: None, atoms: Newcomers::Kept(&parked.atoms), watch: &watch };
         let mut ruling = fixed.rule(Direction::Inbound, &message, &state.track, &mut scanner.found, arrival)?;
         if let (true, Some(verdict)) = (step.keep, step.verdict) {
             if state.opinions.len() as u64 >= fixed.ends.limits.tracked() {
                 state.opinions.clear();
             }
-            state.opinions.insert(opinion(&control), verdict);
+            state.opinions.insert(opinion(control), verdict);
         }
         const NO_ROOM: Reason = Reason::Limit(Limit::HeldBytes);
         let gate = match step.verdict {
             _ if ruling.verdict != Verdict::Accept => Gate::Pass,
             _ if step.crowded => Gate::Refused(Verdict::Deny, NO_ROOM),
             Some(verdict @ (Verdict::Deny | Verdict::Drop)) => Gate::Refused(verdict, Reason::Handler),
-            _ => fixed.gate(&control, scanner.found.funs > 0, step.passed, &state.opinions),
+            _ => fixed.gate(control, scanner.found.funs > 0, step.passed, &state.opinions),
         };
         match gate {
             Gate::Wait(stage) => {
@@ -402,9 +404,9 @@ impl Channel {
             _ => match step.deliver {
                 None => write_whole(made, body, &parked.atoms, parked.versioned, caches),
                 // Nothing but its arguments goes to this one.
-                Some(_) if control.command == Command::GroupLeader => {}
+                Some(_) if control.command() == Command::GroupLeader => {}
                 Some(to) => {
-                    let from = control.from.map(|from| End { node: from.node.text, pid: from.pid });
+                    let from = control.from().map(|from| End { node: from.node.text, pid: from.pid });
                     let mut delivered = Vec::new();
                     put_send(&mut delivered, from, End { node: &fixed.ends.names.guard, pid: to });
                     let rest = if parked.versioned { end - 1 } else { end };
@@ -419,12 +421,13 @@ impl Channel {
 }
 
 fn is_own(control: &Control<'_>) -> bool {
-    matches!(control.to, Some(Target::Name(name)) if name.text == OWN_NAME)
+    control.name().is_some_and(|name| name.text == OWN_NAME)
 }
 
 /// SEND_SENDER, or SEND for a message that doesn't say who sends it.
 fn put_send(out: &mut Vec<u8>, from: Option<End<'_>>, to: End<'_>) {
-    out.extend_from_slice(&[tag::SMALL_TUPLE, 3, tag::SMALL_INTEGER, if from.is_some() { 22 } else { 2 }]);
+    let op = if from.is_some() { Op::SendSender } else { Op::Send };
+    out.extend_from_slice(&[tag::SMALL_TUPLE, op.arity(), tag::SMALL_INTEGER, op as u8]);
     match from {
         Some(from) => put_pid(out, from.node, from.pid),
         None => put_atom(out, b""),
@@ -469,15 +472,15 @@ fn rewritten(
 
 /// By what a module filter's answer is kept.
 fn opinion(control: &Control<'_>) -> (u8, Box<[u8]>) {
-    let keyed = control.mfa.is_some() || matches!(control.to, Some(Target::Name(_)));
+    let keyed = control.mfa().is_some() || control.name().is_some();
     let key = if keyed { events::target(control, None) } else { String::new() };
-    (control.command as u8, key.into_bytes().into())
+    (control.command() as u8, key.into_bytes().into())
 }
 
 /// A command as module filters see it: `link`, `{reg_send, Name}`, `{spawn_request, {M, F, A}}`.
 fn put_command(out: &mut Vec<u8>, control: &Control<'_>) {
-    let name = control.command.name().as_bytes();
-    match (control.mfa, control.to) {
+    let name = control.command().name().as_bytes();
+    match (control.mfa(), control.name()) {
         (Some(mfa), _) => {
             out.extend_from_slice(&[tag::SMALL_TUPLE, 2]);
             put_atom(out, name);
@@ -486,7 +489,7 @@ fn put_command(out: &mut Vec<u8>, control: &Control<'_>) {
             put_atom(out, mfa.function.text);
             out.extend_from_slice(&[tag::SMALL_INTEGER, mfa.arity]);
         }
-        (_, Some(Target::Name(target))) => {
+        (_, Some(target)) => {
             out.extend_from_slice(&[tag::SMALL_TUPLE, 2]);
             put_atom(out, name);
             put_atom(out, target.text);

@@ -39,7 +39,7 @@ impl Reporter {
         self.told += 1;
         out.events.push(Event {
             direction,
-            command: message.control.command,
+            command: message.control.command(),
             target: aim(direction, message, track),
             verdict: refusal.verdict,
             rule: refusal.rule,

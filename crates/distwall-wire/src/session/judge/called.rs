@@ -1,6 +1,6 @@
 //! What a command calls, and by which names its receiver is known.
 
-use super::{is_message, Case, Message, Next};
+use super::{Case, Message, Next};
 use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;
@@ -9,13 +9,14 @@ use crate::session::events;
 use crate::session::track::Track;
 use crate::term::atoms::Word;
 use crate::term::reader::Reader;
-use crate::wire::control::{Control, Target};
+use crate::wire::control::{Control, Monitored, Victim};
 
 /// The registered names that the process is known by at which a command aims.
+#[inline]
 pub fn names<'a>(track: &'a Track, direction: Direction, control: &Control<'_>) -> impl Iterator<Item = &'a [u8]> {
-    use Command::{Exit2, GroupLeader, Link, Monitor, Send};
-    let pid = match control.to {
-        Some(Target::Process(to)) if matches!(control.command, Send | Exit2 | Link | Monitor | GroupLeader) => {
+    let pid = match control {
+        Control::Send { to, .. } | Control::Link { to, .. } | Control::GroupLeader { to, .. } => Some(to.pid),
+        Control::Exit2 { to: Victim::Process(to), .. } | Control::Monitor { to: Monitored::Process(to), .. } => {
             Some(to.pid)
         }
         _ => None,
@@ -37,11 +38,8 @@ pub(super) fn call(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
         return Ok(case.unseen(may_call(case)));
     }
     // Most messages go to a name that carries no calls.
-    let carries = match control.to {
-        Some(Target::Name(name)) => matches!(name.word, Word::Rex | Word::NetKernel),
-        _ => true,
-    };
-    let asked = control.mfa.is_some() || carries && is_message(control) && policy.minds_calls(control.command);
+    let carries = control.name().is_none_or(|name| matches!(name.word, Word::Rex | Word::NetKernel));
+    let asked = control.mfa().is_some() || carries && control.is_message() && policy.minds_calls(control.command());
     if asked && case.answers.is_none() {
         case.call = called(case.message, case.court.track, case.court.direction);
     }
@@ -51,14 +49,14 @@ pub(super) fn call(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 /// True if the function that a message calls has to be seen before the message can be judged.
 fn may_call(case: &Case<'_, '_, '_>) -> bool {
     let (control, policy) = (case.control(), case.court.policy);
-    match control.mfa {
+    match control.mfa() {
         Some(mfa) => {
             let wraps = || wrappers::forms(mfa.module.text, mfa.function.text).is_some();
             policy.judges_calls() || policy.has_keys(Command::SpawnRequest) && wraps()
         }
         None => {
             policy.names_calls()
-                && is_message(control)
+                && control.is_message()
                 && carriers(case.court.track, case.court.direction, control).next().is_some()
         }
     }
@@ -67,7 +65,7 @@ fn may_call(case: &Case<'_, '_, '_>) -> bool {
 /// The function that a command calls.
 fn called<'a>(message: &Message<'a, '_>, track: &Track, direction: Direction) -> calls::Found<'a> {
     let (control, sender) = (message.control, direction.word());
-    match (control.mfa, message.payload) {
+    match (control.mfa(), message.payload) {
         (Some(mfa), Some(arguments)) => calls::of_spawn(&mfa, arguments, sender),
         (None, Some(payload)) => {
             let of_message = |name| calls::of_message(payload, name, sender);
@@ -81,9 +79,9 @@ fn called<'a>(message: &Message<'a, '_>, track: &Track, direction: Direction) ->
 /// What carries a call in front of an event's target: the function that is really called.
 pub fn carried(message: &Message<'_, '_>, track: &Track, direction: Direction) -> Option<String> {
     let (control, payload, sender) = (message.control, message.payload?, direction.word());
-    let found = match control.mfa {
+    let found = match control.mfa() {
         Some(mfa) => calls::of_spawn(&mfa, payload, sender),
-        None if is_message(control) => {
+        None if control.is_message() => {
             let name = carriers(track, direction, control).flatten().next()?;
             calls::of_message(payload, Some(name), sender)
         }
@@ -93,7 +91,7 @@ pub fn carried(message: &Message<'_, '_>, track: &Track, direction: Direction) -
         Call::Function { module, function, arity, arguments } => {
             // Its own arguments are no other's.
             let direct =
-                control.mfa.is_some() && arguments.pos == payload.pos && arguments.data.len() == payload.data.len();
+                control.mfa().is_some() && arguments.pos == payload.pos && arguments.data.len() == payload.data.len();
             (!direct).then(|| events::function(module, function, arity))
         }
         _ => None,
@@ -106,10 +104,7 @@ fn carriers<'a>(
     direction: Direction,
     control: &Control<'a>,
 ) -> impl Iterator<Item = Option<&'a [u8]>> {
-    let own = match control.to {
-        Some(Target::Name(name)) => Some(name.text),
-        _ => None,
-    };
+    let own = control.name().map(|name| name.text);
     let mut names = own.into_iter().chain(names(track, direction, control)).peekable();
     let unnamed = names.peek().is_none().then_some(None);
     names.filter(|name| CARRIERS.contains(name)).map(Some).chain(unnamed)

@@ -17,7 +17,7 @@ use crate::wire::control::{Control, Process};
 use crate::wire::reply::{End, Form};
 use crate::wire::shapes::{self, Asker};
 
-use super::{is_message, Court, Force, Next, Objection, Refusal, Ruling};
+use super::{Court, Force, Next, Objection, Refusal, Ruling};
 
 /// The two ends of a channel and what they agreed on. Only the limits change.
 pub struct Ends {
@@ -84,7 +84,7 @@ impl<'a, 'b> Message<'a, 'b> {
     /// Reads who asks.
     #[must_use]
     pub fn new(control: &'b Control<'a>, payload: Option<Reader<'a>>) -> Self {
-        let asker = payload.filter(|_| is_message(control)).and_then(shapes::asker);
+        let asker = payload.filter(|_| control.is_message()).and_then(shapes::asker);
         Message { control, payload, asker }
     }
 }

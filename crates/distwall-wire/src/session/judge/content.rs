@@ -1,6 +1,5 @@
 //! Stages `otp_internal`, `third_node` and `funs`: does the content of a command do more than the rule that accepts it means?
 
-use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;
 use crate::rules::otp_internal::{self as internal, misdirected, Address};
@@ -9,16 +8,15 @@ use crate::session::events::Reason;
 use crate::term::atoms::{AtomView, Word};
 use crate::term::reader::Reader;
 use crate::term::scan::NodeList;
-use crate::wire::control::Target;
 
 use super::called::names;
-use super::{is_message, Case, Court, Force, Next, Objection, Refusal};
+use super::{Case, Court, Force, Next, Objection, Refusal};
 
 /// Refuses a message for which an OTP process would run code, unless a rule opens that. `accept *` does; so do a pattern that
 /// describes such a message, and a rule that accepts the call in it.
 #[inline]
 pub(super) fn otp_internal(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
-    if case.star || case.call_accepted || case.function_accepted || !is_message(case.control()) {
+    if case.star || case.call_accepted || case.function_accepted || !case.control().is_message() {
         return Ok(Next::On);
     }
     let Some(payload) = case.message.payload else { return Ok(Next::On) };
@@ -30,7 +28,7 @@ pub(super) fn otp_internal(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.is_described(payload) {
         return Ok(Next::On);
     }
-    if let Some(Target::Name(name)) = case.control().to {
+    if let Some(name) = case.control().name() {
         return Ok(case.obeyed(payload, Some(name)).unwrap_or(Next::On));
     }
     let mut named = false;
@@ -54,7 +52,7 @@ pub(super) fn third_node(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
         return Ok(Next::On);
     }
     let control = case.control();
-    let leader = control.other.filter(|_| control.command != Command::SpawnReply).is_some_and(|leader| {
+    let leader = control.leader().is_some_and(|leader| {
         !matches!(leader.node.word, Word::Peer | Word::Guard) && !case.court.policy.allows_node(leader.node.text)
     });
     if !case.whole {

@@ -10,7 +10,7 @@ use crate::term::reader::Reader;
 use crate::wire::control::Target;
 
 use super::called::{decimal, key, names, CARRIERS};
-use super::{is_message, may_answer, Case, Next};
+use super::{may_answer, Case, Next};
 
 /// Finds the rule that decides, and refuses what no rule accepts. An answer passes unless a rule names its command.
 #[inline]
@@ -22,7 +22,7 @@ pub(super) fn rule(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
         Some(own) if case.stray && own.opens_all() => case.own_rule(false),
         own => own,
     };
-    if is_message(case.control()) {
+    if case.control().is_message() {
         let narrowly = own.is_some_and(|own| own.accepts() && !own.star);
         if !narrowly && !case.court.policy.names_calls() {
             case.call = calls::Found::NONE;
@@ -72,7 +72,7 @@ fn unseen(case: &mut Case<'_, '_, '_>) -> Next {
 /// Refuses what aims at a process whose registered name the rules close.
 #[inline]
 pub(super) fn name(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
-    let named = matches!(case.control().to, Some(Target::Process(_)));
+    let named = matches!(case.control().target(), Some(Target::Process(_)));
     if named && case.answers.is_none() && !case.call_accepted {
         return by_name(case);
     }
@@ -103,10 +103,11 @@ impl<'c> Case<'c, '_, '_> {
     /// The rule about the command and its target. `star`: rules for `*` speak, too.
     fn own_rule(&self, star: bool) -> Option<&'c Decision> {
         let (control, policy) = (self.control(), self.court.policy);
-        let command = control.command;
-        let speaks =
-            |rule: &Decision| rule.scope.is_none_or(|scope| self.is_within(scope, control.to)) && self.fits_rule(rule);
-        if let Some(mfa) = control.mfa {
+        let command = control.command();
+        let speaks = |rule: &Decision| {
+            rule.scope.is_none_or(|scope| self.is_within(scope, control.target())) && self.fits_rule(rule)
+        };
+        if let Some(mfa) = control.mfa() {
             if self.whole {
                 return self.function_rule(star);
             }
@@ -114,7 +115,7 @@ impl<'c> Case<'c, '_, '_> {
             let key = [mfa.module.text, mfa.function.text, decimal(mfa.arity, &mut digits)];
             return policy.decide(command, Some(&key), star, speaks);
         }
-        match control.to {
+        match control.target() {
             Some(Target::Name(name)) if matches!(command, Command::RegSend | Command::Monitor) => {
                 policy.decide(command, Some(&[name.text]), star, speaks)
             }
@@ -155,8 +156,8 @@ impl<'c> Case<'c, '_, '_> {
     /// The rule that accepts some call, and with it the monitor with which a call through `rex` comes.
     fn carrier_rule(&self, own: Option<&Decision>) -> Option<&'c Decision> {
         let control = self.control();
-        let Some(Target::Name(name)) = control.to else { return None };
-        if control.command != Command::Monitor || !CARRIERS.contains(&name.text) {
+        let name = control.name()?;
+        if control.command() != Command::Monitor || !CARRIERS.contains(&name.text) {
             return None;
         }
         let call = self.court.policy.opens_calls()?;
@@ -165,9 +166,9 @@ impl<'c> Case<'c, '_, '_> {
 
     /// The rule about the registered name of the process to which something goes by its pid.
     fn name_rule(&self, name: &[u8]) -> Option<&'c Decision> {
-        let monitor = self.control().command == Command::Monitor;
+        let monitor = self.control().command() == Command::Monitor;
         let command = if monitor { Command::Monitor } else { Command::RegSend };
-        let message = is_message(self.control());
+        let message = self.control().is_message();
         self.court.policy.decide(command, Some(&[name]), true, |rule| {
             rule.scope.is_none() && (rule.pattern.is_none() || message && self.fits_rule(rule))
         })

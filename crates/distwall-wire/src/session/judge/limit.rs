@@ -1,12 +1,11 @@
 //! Stage `limit`: is there room for a command of the peer's, and for what it leaves behind in the guarded node?
 
-use crate::command::Command;
 use crate::error::Bad;
 use crate::limits::Limit;
 use crate::session::events::Reason;
 use crate::session::track::Track;
 use crate::term::scan::{Found, Watch};
-use crate::wire::control::{Control, Target};
+use crate::wire::control::Control;
 
 use super::{Arrival, Case, Force, Newcomers, Next, Objection, Refusal};
 
@@ -15,8 +14,9 @@ use super::{Arrival, Case, Force, Newcomers, Next, Objection, Refusal};
 pub(super) fn limit(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     let Some(arrival) = &case.arrival else { return Ok(Next::On) };
     let control = case.control();
-    let brings = control.inline || control.other.is_some() || control.reference.is_some() || arrival.atoms.may_be_new();
-    let holds = matches!(control.command, Command::Link | Command::Monitor);
+    let names = control.leader().is_some() || control.reference().is_some() || control.has_inline_atoms();
+    let brings = names || arrival.atoms.may_be_new();
+    let holds = matches!(control, Control::Link { .. } | Control::Monitor { .. });
     if brings || holds || arrival.over.is_some() || case.found.over.is_some() {
         return count(case);
     }
@@ -40,36 +40,24 @@ fn count(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 
 /// Notes the atoms of a control message that don't stand in the frame's header.
 pub fn atoms_of_control(control: &Control<'_>, found: &mut Found, watch: &Watch<'_>) {
-    if !control.inline {
-        return;
-    }
-    let processes = [control.from, control.other].into_iter().flatten().map(|process| process.node);
-    let target = control.to.map(|to| match to {
-        Target::Name(name) => name,
-        Target::Process(process) => process.node,
-        Target::Alias(node, _) => node,
-    });
-    let called = control.mfa.into_iter().flat_map(|mfa| [mfa.module, mfa.function]);
-    let others = [control.reference.map(|(node, _)| node), control.name, control.loose].into_iter().flatten();
-    for atom in processes.chain(target).chain(called).chain(others) {
-        found.inline(atom, watch);
-    }
+    control.each_atom(|atom| found.inline(atom, watch));
 }
 
 /// Notes the nodes that a control message may name without being one of the two ends as they are now.
 pub fn nodes_of_control(control: &Control<'_>, found: &mut Found, watch: &Watch<'_>) {
-    if let Some(other) = control.other {
+    if let Some(other) = control.leader().or(control.spawned()) {
         found.incarnation(other.node, other.pid.creation, watch);
     }
-    if let Some((node, reference)) = control.reference {
+    if let Some((node, reference)) = control.reference() {
         found.incarnation(node, reference.creation, watch);
     }
 }
 
 /// Whether tracking can take what the message sets up.
 pub fn room(control: &Control<'_>, track: &Track) -> bool {
-    match control.command {
-        Command::Link | Command::Monitor => track.room(control.command == Command::Link),
+    match control {
+        Control::Link { .. } => track.room(true),
+        Control::Monitor { .. } => track.room(false),
         _ => true,
     }
 }

@@ -10,7 +10,7 @@ use crate::session::track::{Asked, Pair, Track};
 use crate::term::atoms::Word;
 use crate::term::reader::Reader;
 use crate::term::tag;
-use crate::wire::control::{Control, Target, Watched};
+use crate::wire::control::{Control, Exit2Form, Process, SpawnRequest, Spawned, Target};
 use crate::wire::shapes::{self, Answer};
 
 /// Refuses what is not sent by a process of the peer, or speaks in the name of another node.
@@ -39,14 +39,14 @@ pub(super) fn answer(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     use Command::{Exit, MonitorExit, SpawnReply, UnlinkAck};
     let (control, track, direction) = (case.control(), case.court.track, case.court.direction);
     // A registered name waits for no answer.
-    if control.command == Command::RegSend {
+    if control.command() == Command::RegSend {
         return Ok(Next::On);
     }
     case.answers = settles(case.message, track, direction)?;
     // Where tracking has had no room for all, it may be the answer to what was forgotten.
     case.stray = case.answers.is_none()
         && direction == Direction::Inbound
-        && matches!(control.command, Exit | MonitorExit | SpawnReply | UnlinkAck)
+        && matches!(control.command(), Exit | MonitorExit | SpawnReply | UnlinkAck)
         && !answered(control, direction).is_some_and(|asked| track.may_have_known(direction, asked));
     Ok(case.unseen(!case.whole && case.stray))
 }
@@ -54,48 +54,53 @@ pub(super) fn answer(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 /// Whether sender, references and processes named are the peer's own. The VM closes the connection over some of these.
 #[inline]
 fn origin(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
-    use Command::{Demonitor, Exit, Exit2, Link, Monitor, MonitorExit, SpawnReply, SpawnRequest, Unlink, UnlinkAck};
-    if let Some(from) = &control.from {
+    if let Some(from) = control.from() {
         if is_clerk(from.pid) {
             // In whose name distwall itself asks the guarded node.
             return Ok(Some(Reason::Spoofed));
         }
-        if !ends.is_of(Direction::Inbound, from) {
-            let checked = matches!(control.command, Link | Monitor | Demonitor | Exit | Exit2 | Unlink | UnlinkAck);
-            if checked && control.op != 37 && from.node.word != Word::Peer {
+        if !ends.is_of(Direction::Inbound, &from) {
+            if from.node.word != Word::Peer && vm_checks_sender(control) {
                 return Err(Bad::ForeignSender);
             }
             return Ok(Some(Reason::Spoofed));
         }
     }
-    if let Some((node, _)) = &control.reference {
-        let own = match control.command {
-            Monitor | Demonitor | SpawnRequest => node.word == Word::Peer,
-            MonitorExit => node.word == Word::Guard,
-            _ => true,
-        };
-        if control.command == SpawnReply && node.word != Word::Guard {
+    let own = match control {
+        Control::Monitor { reference: (node, _), .. }
+        | Control::Demonitor { reference: (node, _), .. }
+        | Control::SpawnRequest(SpawnRequest { reference: (node, _), .. }) => node.word == Word::Peer,
+        Control::MonitorExit { reference: (node, _), .. } => node.word == Word::Guard,
+        Control::SpawnReply { reference: (node, _), .. } if node.word != Word::Guard => {
             return Err(Bad::SpawnReplyForeign);
         }
-        if !own {
-            return Ok(Some(Reason::Spoofed));
-        }
+        Control::SpawnReply { result: Spawned::Process(spawned), .. } => ends.is_of(Direction::Inbound, spawned),
+        _ => true,
+    };
+    Ok((!own).then_some(Reason::Spoofed))
+}
+
+/// True if a VM closes the connection over a sender that is no process of the connected node.
+fn vm_checks_sender(control: &Control<'_>) -> bool {
+    match control {
+        Control::Exit2 { form, .. } => *form != Exit2Form::Altact,
+        Control::Link { .. }
+        | Control::Monitor { .. }
+        | Control::Demonitor { .. }
+        | Control::Exit { .. }
+        | Control::Unlink { .. }
+        | Control::UnlinkAck { .. } => true,
+        _ => false,
     }
-    if let Some(other) = &control.other {
-        if control.command == SpawnReply && !ends.is_of(Direction::Inbound, other) {
-            return Ok(Some(Reason::Spoofed));
-        }
-    }
-    Ok(None)
 }
 
 /// Whether the target is the guarded node's own, in its present incarnation.
 #[inline]
 fn destination(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
     use Command::{Exit, Unlink, UnlinkAck};
-    match &control.to {
-        Some(Target::Process(process)) if !ends.is_of(Direction::Outbound, process) => {
-            if matches!(control.command, Exit | Unlink | UnlinkAck) {
+    match control.target() {
+        Some(Target::Process(process)) if !ends.is_of(Direction::Outbound, &process) => {
+            if matches!(control.command(), Exit | Unlink | UnlinkAck) {
                 return Err(Bad::ForeignTarget);
             }
             Ok(Some(Reason::StaleTarget))
@@ -109,66 +114,49 @@ fn destination(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad
 
 /// What a command that is no message would answer or end.
 fn answered(control: &Control<'_>, direction: Direction) -> Option<Asked> {
-    let to = match control.to {
-        Some(Target::Process(process)) => Some(process.pid),
-        _ => None,
-    };
-    let from = control.from.map(|from| from.pid);
-    let reference = control.reference.map(|(_, reference)| reference);
-    let pair = || from.zip(to).map(|(from, to)| Pair::new(direction, from, to));
-    match control.command {
-        Command::MonitorExit => reference.map(Asked::Monitor),
-        Command::SpawnReply => reference.zip(to).map(|(reference, to)| Asked::Spawn(reference, to)),
-        Command::UnlinkAck => pair().map(|pair| Asked::Unlink(control.id, pair)),
-        Command::Unlink | Command::Exit => pair().map(Asked::Link),
-        Command::Demonitor => reference.zip(from).map(|(reference, from)| Asked::OwnMonitor(reference, from)),
+    let pair = |from: Process<'_>, to: Process<'_>| Pair::new(direction, from.pid, to.pid);
+    match *control {
+        Control::MonitorExit { reference: (_, reference), .. } => Some(Asked::Monitor(reference)),
+        Control::SpawnReply { to, reference: (_, reference), .. } => Some(Asked::Spawn(reference, to.pid)),
+        Control::UnlinkAck { from, to, id } => Some(Asked::Unlink(id, pair(from, to))),
+        Control::Unlink { from, to, .. } | Control::Exit { from, to, .. } => Some(Asked::Link(pair(from, to))),
+        Control::Demonitor { from, reference: (_, reference), .. } => Some(Asked::OwnMonitor(reference, from.pid)),
         _ => None,
     }
 }
 
 /// What a command answers or ends, if tracking knows of it.
 pub fn settles(message: &Message<'_, '_>, track: &Track, direction: Direction) -> Result<Option<Asked>, Bad> {
-    let control = message.control;
-    let to = match control.to {
-        Some(Target::Process(process)) => Some(process.pid),
-        _ => None,
-    };
-    let reference = control.reference.map(|(_, reference)| reference);
     let inbound = direction == Direction::Inbound;
-    let asked = match control.command {
-        Command::MonitorExit => {
-            if inbound && reference.is_some_and(|reference| track.spawning(reference)) {
+    let asked = match *message.control {
+        Control::MonitorExit { from, to, reference: (_, reference), .. } => {
+            if inbound && track.spawning(reference) {
                 return Err(Bad::EndBeforeSpawnReply);
             }
-            let name = control.name.map(|name| Watched::Name(name.text.into()));
-            let watched = name.or(control.from.map(|from| Watched::Process(from.pid)));
-            let ends = |watched| Some(track.ends(direction, reference?, to?, &watched));
-            answered(control, direction).filter(|_| watched.and_then(ends) == Some(true))
+            let ends = track.ends(direction, reference, to.pid, &from.watched());
+            ends.then_some(Asked::Monitor(reference))
         }
-        Command::SpawnReply => {
+        Control::SpawnReply { to, reference: (_, reference), linked, monitored, .. } => {
             // The VM would link its process to whatever the reply says.
-            let more = |reference| track.brings_more(reference, control.linked, control.monitored);
-            if inbound && reference.is_some_and(more) {
+            if inbound && track.brings_more(reference, linked, monitored) {
                 return Err(Bad::SpawnReplyBringsMore);
             }
-            answered(control, direction)
+            Some(Asked::Spawn(reference, to.pid))
         }
-        Command::Send | Command::AliasSend if !track.awaits_messages(direction) => None,
-        Command::Send => match (message.payload.and_then(shapes::answer), to) {
-            (Some(Answer::Tag(node, reference)), Some(to)) if node == direction.other().word() => {
-                Some(Asked::Call(reference, to))
+        Control::Send { .. } | Control::AliasSend { .. } if !track.awaits_messages(direction) => None,
+        Control::Send { to, .. } => match message.payload.and_then(shapes::answer) {
+            Some(Answer::Tag(node, reference)) if node == direction.other().word() => {
+                Some(Asked::Call(reference, to.pid))
             }
-            (Some(Answer::Rex), Some(to)) => Some(Asked::Rex(to)),
-            (Some(Answer::Features), Some(to)) => Some(Asked::Features(to)),
+            Some(Answer::Rex) => Some(Asked::Rex(to.pid)),
+            Some(Answer::Features) => Some(Asked::Features(to.pid)),
             _ => None,
         },
-        Command::AliasSend => match (message.payload.and_then(shapes::answer), control.to) {
-            (Some(Answer::Tag(_, reference)), Some(Target::Alias(_, alias))) if reference == alias => {
-                Some(Asked::Alias(alias))
-            }
+        Control::AliasSend { to: (_, alias), .. } => match message.payload.and_then(shapes::answer) {
+            Some(Answer::Tag(_, reference)) if reference == alias => Some(Asked::Alias(alias)),
             _ => None,
         },
-        _ => answered(control, direction),
+        _ => answered(message.control, direction),
     };
     Ok(asked.filter(|asked| track.knows(direction, *asked)))
 }

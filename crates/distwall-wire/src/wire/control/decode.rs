@@ -1,0 +1,319 @@
+//! Decoding control messages.
+
+use std::num::NonZeroU64;
+
+use crate::error::Bad;
+use crate::limits::Limit;
+use crate::term::atoms::Word;
+use crate::term::reader::Reader;
+use crate::term::scan::{Scanner, Watch};
+use crate::term::tag;
+use crate::wire::control::{Control, Exit2Form, Mfa, Monitored, Process, SpawnRequest, Spawned, Victim};
+use crate::wire::flags;
+use crate::wire::op::Op;
+
+/// Capabilities that decide which control messages may come at all.
+#[derive(Clone, Copy)]
+pub struct Dialect {
+    /// The negotiated flags.
+    pub flags: u64,
+}
+
+/// Decodes the control message at the reader into `room`, and consumes it. Terms of any shape in it (reasons, labels, spawn
+/// options) go through the scanner.
+pub fn decode<'r, 'a>(
+    reader: &mut Reader<'a>,
+    room: &'r mut Option<Control<'a>>,
+    dialect: Dialect,
+    scanner: &mut Scanner,
+    watch: &Watch<'_>,
+) -> Result<&'r Control<'a>, Bad> {
+    if reader.u8()? != tag::SMALL_TUPLE {
+        return Err(Bad::ControlNotTuple);
+    }
+    let arity = reader.u8()?;
+    if reader.u8()? != tag::SMALL_INTEGER {
+        return Err(Bad::OpNotSmallInteger);
+    }
+    let op = Op::try_from(reader.u8()?).map_err(|_| Bad::UnknownOp)?;
+    if arity != op.arity() && op != Op::AltactSigSend {
+        return Err(Bad::ControlArity);
+    }
+    let control = elements(op, arity, reader, room, dialect, scanner, watch)?;
+    if op.is_traced() || arity > op.arity() {
+        trace_token(reader, dialect, scanner, watch)?;
+    }
+    if op.has_reason() {
+        reader.pos = scanner.whole(reader.data, reader.pos, watch)?;
+    }
+    Ok(control)
+}
+
+/// Decodes the elements behind the opcode, up to a reason or trace token. Each kind is written straight to where it stays:
+/// a copy costs as much as reading it.
+#[inline]
+fn elements<'r, 'a>(
+    op: Op,
+    arity: u8,
+    reader: &mut Reader<'a>,
+    room: &'r mut Option<Control<'a>>,
+    dialect: Dialect,
+    scanner: &mut Scanner,
+    watch: &Watch<'_>,
+) -> Result<&'r Control<'a>, Bad> {
+    Ok(match op {
+        Op::Link => room.insert(Control::Link { from: process(reader)?, to: process(reader)? }),
+        Op::Send | Op::SendTt => {
+            let unused = Some(reader.atom()?);
+            room.insert(Control::Send { from: None, to: process(reader)?, unused })
+        }
+        Op::SendSender | Op::SendSenderTt => {
+            let from = Some(process(reader)?);
+            room.insert(Control::Send { from, to: process(reader)?, unused: None })
+        }
+        Op::Exit | Op::ExitTt | Op::PayloadExit | Op::PayloadExitTt => {
+            room.insert(Control::Exit { from: process(reader)?, to: process(reader)?, payload: !op.has_reason() })
+        }
+        Op::Exit2 | Op::Exit2Tt | Op::PayloadExit2 | Op::PayloadExit2Tt => room.insert(Control::Exit2 {
+            from: process(reader)?,
+            to: Victim::Process(process(reader)?),
+            form: if op.has_reason() { Exit2Form::Reason } else { Exit2Form::Payload },
+        }),
+        Op::Unlink | Op::UnlinkId | Op::UnlinkIdAck => room.insert(unlink(op, reader, dialect)?),
+        Op::RegSend | Op::RegSendTt => {
+            let from = process(reader)?;
+            let unused = Some(reader.atom()?);
+            room.insert(Control::RegSend { from, to: reader.atom()?, unused })
+        }
+        Op::GroupLeader => room.insert(Control::GroupLeader { leader: process(reader)?, to: process(reader)? }),
+        Op::MonitorP => room.insert(Control::Monitor {
+            from: process(reader)?,
+            to: monitored(reader)?,
+            reference: reader.reference()?,
+        }),
+        Op::DemonitorP => room.insert(Control::Demonitor {
+            from: process(reader)?,
+            to: monitored(reader)?,
+            reference: reader.reference()?,
+        }),
+        Op::MonitorPExit | Op::PayloadMonitorPExit => room.insert(Control::MonitorExit {
+            from: monitored(reader)?,
+            to: process(reader)?,
+            reference: reader.reference()?,
+            payload: !op.has_reason(),
+        }),
+        Op::SpawnRequest | Op::SpawnRequestTt => {
+            room.insert(Control::SpawnRequest(spawn_request(reader, dialect, scanner, watch)?))
+        }
+        Op::SpawnReply | Op::SpawnReplyTt => room.insert(spawn_reply(reader)?),
+        Op::AliasSend | Op::AliasSendTt => {
+            room.insert(Control::AliasSend { from: process(reader)?, to: reader.reference()? })
+        }
+        Op::AltactSigSend => room.insert(altact(reader, dialect, arity)?),
+    })
+}
+
+/// Whether a control message that was decoded here holds nothing that some VM might not be able to decode.
+#[must_use]
+pub fn is_plain(mut reader: Reader<'_>, end: usize) -> bool {
+    let mut plain = || -> Result<bool, Bad> {
+        while reader.pos < end {
+            match reader.peek()? {
+                tag::SMALL_INTEGER | tag::SMALL_TUPLE => reader.take(2).map(|_| ())?,
+                tag::INTEGER | tag::LIST => reader.take(5).map(|_| ())?,
+                tag::NIL => reader.pos += 1,
+                tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM => reader.atom().map(|_| ())?,
+                tag::PID => {
+                    let (node, pid) = reader.pid()?;
+                    // What OTP 25 has; later releases have more.
+                    if node.word == Word::Guard && (pid.id >> 15 != 0 || pid.serial >> 13 != 0) {
+                        return Ok(false);
+                    }
+                }
+                tag::REFERENCE => {
+                    let (node, reference) = reader.reference()?;
+                    if node.word == Word::Guard && reference.length != 3 {
+                        return Ok(false);
+                    }
+                }
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
+    };
+    plain() == Ok(true)
+}
+
+#[inline]
+fn process<'a>(reader: &mut Reader<'a>) -> Result<Process<'a>, Bad> {
+    let (node, pid) = reader.pid()?;
+    Ok(Process { node, pid })
+}
+
+fn monitored<'a>(reader: &mut Reader<'a>) -> Result<Monitored<'a>, Bad> {
+    if reader.peek()? == tag::PID {
+        Ok(Monitored::Process(process(reader)?))
+    } else {
+        Ok(Monitored::Name(reader.atom()?))
+    }
+}
+
+/// The end of a link, or its acknowledgement.
+fn unlink<'a>(op: Op, reader: &mut Reader<'a>, dialect: Dialect) -> Result<Control<'a>, Bad> {
+    if (op == Op::Unlink) == (dialect.flags & flags::UNLINK_ID != 0) {
+        return Err(Bad::UnlinkForm);
+    }
+    if op == Op::Unlink {
+        return Ok(Control::Unlink { from: process(reader)?, to: process(reader)?, id: None });
+    }
+    let id = NonZeroU64::new(reader.unsigned()?).ok_or(Bad::UnlinkIdZero)?;
+    let (from, to) = (process(reader)?, process(reader)?);
+    Ok(match op {
+        Op::UnlinkIdAck => Control::UnlinkAck { from, to, id },
+        _ => Control::Unlink { from, to, id: Some(id) },
+    })
+}
+
+#[inline]
+fn spawn_request<'a>(
+    reader: &mut Reader<'a>,
+    dialect: Dialect,
+    scanner: &mut Scanner,
+    watch: &Watch<'_>,
+) -> Result<SpawnRequest<'a>, Bad> {
+    if dialect.flags & flags::SPAWN == 0 {
+        return Err(Bad::SpawnNotNegotiated);
+    }
+    let reference = reader.reference()?;
+    let from = process(reader)?;
+    let leader = process(reader)?;
+    if reader.tuple()? != 3 {
+        return Err(Bad::SpawnWithoutMfa);
+    }
+    let module = reader.atom()?;
+    let function = reader.atom()?;
+    let arity = u8::try_from(reader.unsigned()?).map_err(|_| Bad::SpawnArity)?;
+    let options = reader.pos;
+    reader.pos = scanner.whole(reader.data, reader.pos, &watch.aside())?;
+    let (linked, monitored) = spawn_options(&mut Reader { pos: options, ..*reader }, scanner, watch)?;
+    let mfa = Mfa { module, function, arity };
+    Ok(SpawnRequest { from, reference, leader, mfa, linked, monitored })
+}
+
+fn spawn_reply<'a>(reader: &mut Reader<'a>) -> Result<Control<'a>, Bad> {
+    const LINKED: u64 = 1;
+    const MONITORED: u64 = 2;
+    let reference = reader.reference()?;
+    let to = process(reader)?;
+    let flags = reader.unsigned()?;
+    if flags & !(LINKED | MONITORED) != 0 {
+        return Err(Bad::SpawnReplyFlags);
+    }
+    let result =
+        if reader.peek()? == tag::PID { Spawned::Process(process(reader)?) } else { Spawned::Failed(reader.atom()?) };
+    Ok(Control::SpawnReply { to, reference, result, linked: flags & LINKED != 0, monitored: flags & MONITORED != 0 })
+}
+
+/// `{37, Flags, From, To [, Token]}`: flags say what `To` is and which signal this is. Nodes use it for what is urgent or aims at
+/// an alias only; OTP 29 dies of other messages of this kind where they come in fragments and can't be decoded.
+fn altact<'a>(reader: &mut Reader<'a>, dialect: Dialect, arity: u8) -> Result<Control<'a>, Bad> {
+    const PRIO: u64 = 1;
+    const TOKEN: u64 = 2;
+    const ALIAS: u64 = 4;
+    const NAME: u64 = 8;
+    const EXIT: u64 = 16;
+    if dialect.flags & flags::ALTACT_SIG == 0 {
+        return Err(Bad::AltactNotNegotiated);
+    }
+    if reader.peek()? != tag::SMALL_INTEGER {
+        return Err(Bad::AltactUnknownFlags);
+    }
+    let flags = reader.unsigned()?;
+    let has = |flag: u64| flags & flag != 0;
+    let known = flags & !(PRIO | TOKEN | ALIAS | NAME | EXIT) == 0;
+    if !known || !has(PRIO | ALIAS) || has(NAME) && has(ALIAS | EXIT) {
+        return Err(Bad::AltactFlags);
+    }
+    if arity != Op::AltactSigSend.arity() + u8::from(has(TOKEN)) {
+        return Err(Bad::ControlArity);
+    }
+    let from = process(reader)?;
+    let form = Exit2Form::Altact;
+    Ok(match (has(EXIT), has(ALIAS), has(NAME)) {
+        (true, true, _) => {
+            let (node, alias) = reader.reference()?;
+            Control::Exit2 { from, to: Victim::Alias(node, alias), form }
+        }
+        (true, false, _) => Control::Exit2 { from, to: Victim::Process(process(reader)?), form },
+        (false, true, _) => Control::AliasSend { from, to: reader.reference()? },
+        (false, false, true) => Control::RegSend { from, to: reader.atom()?, unused: None },
+        (false, false, false) => Control::Send { from: Some(from), to: process(reader)?, unused: None },
+    })
+}
+
+/// A sequential trace token. The VM reads its numbers without looking at their types, so their types are checked here. Its pid may
+/// be of any node: a trace goes where the message goes.
+fn trace_token(reader: &mut Reader<'_>, dialect: Dialect, scanner: &mut Scanner, watch: &Watch<'_>) -> Result<(), Bad> {
+    let start = reader.pos;
+    let watch = &watch.aside();
+    let third_nodes = (scanner.found.third_node, scanner.found.shadow_third_node);
+    let end = scanner.whole(reader.data, start, watch)?;
+    if reader.tuple()? != 5 {
+        return Err(Bad::TokenNotTuple);
+    }
+    let number = |reader: &mut Reader<'_>| match reader.u8()? {
+        tag::SMALL_INTEGER => reader.take(1).map(|_| ()),
+        tag::INTEGER => reader.take(4).map(|_| ()),
+        _ => Err(Bad::TokenNumber),
+    };
+    number(reader)?;
+    if dialect.flags & flags::BIG_SEQTRACE_LABELS == 0 {
+        number(reader)?;
+    } else {
+        reader.pos = scanner.whole(reader.data, reader.pos, watch)?;
+    }
+    (scanner.found.third_node, scanner.found.shadow_third_node) = third_nodes;
+    number(reader)?;
+    reader.pid()?;
+    number(reader)?;
+    debug_assert_eq!(reader.pos, end);
+    Ok(())
+}
+
+/// Whether a list of spawn options has `link`, and `monitor`. One that makes the VM allocate more than the limit `spawn_heap` is
+/// noted.
+fn spawn_options(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'_>) -> Result<(bool, bool), Bad> {
+    let (mut linked, mut monitored) = (false, false);
+    if reader.peek()? == tag::LIST {
+        reader.pos += 1;
+        let length = reader.u32()?;
+        for _ in 0..length {
+            let option = *reader;
+            if matches!(reader.peek()?, tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM) {
+                match reader.atom()?.word {
+                    Word::Link => linked = true,
+                    Word::Monitor => monitored = true,
+                    _ => {}
+                }
+            } else {
+                // An option that takes a value; its bytes were scanned before, so walk over it without noting anything again.
+                reader.pos = scanner.whole(reader.data, reader.pos, &watch.quiet())?;
+            }
+            if watch.guarded.is_some() && heap(option).is_some_and(|words| words > watch.limits.spawn_heap()) {
+                scanner.found.over.get_or_insert(Limit::SpawnHeap);
+            }
+        }
+    }
+    Ok((linked, monitored))
+}
+
+/// The words that `{min_heap_size, Words}` or `{min_bin_vheap_size, Words}` asks for. More than there are end the VM.
+fn heap(mut option: Reader<'_>) -> Option<u64> {
+    let sized =
+        option.tuple().ok()? == 2 && matches!(option.atom().ok()?.text, b"min_heap_size" | b"min_bin_vheap_size");
+    if sized {
+        option.unsigned().ok()
+    } else {
+        None
+    }
+}
