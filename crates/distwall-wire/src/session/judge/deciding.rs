@@ -72,7 +72,7 @@ fn unseen(case: &mut Case<'_, '_, '_>) -> Next {
 /// Refuses what aims at a process whose registered name the rules close.
 #[inline]
 pub(super) fn name(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
-    let named = matches!(case.control().target(), Some(Target::Process(_)));
+    let named = case.control().receiver().is_some();
     if named && case.answers.is_none() && !case.call_accepted {
         return by_name(case);
     }

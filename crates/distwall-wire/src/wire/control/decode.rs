@@ -51,7 +51,7 @@ pub fn decode<'r, 'a>(
 
 /// Decodes the elements behind the opcode, up to a reason or trace token. Each kind is written straight to where it stays:
 /// a copy costs as much as reading it.
-#[inline]
+#[inline(always)]
 fn elements<'r, 'a>(
     op: Op,
     arity: u8,
@@ -144,7 +144,7 @@ pub fn is_plain(mut reader: Reader<'_>, end: usize) -> bool {
     plain() == Ok(true)
 }
 
-#[inline]
+#[inline(always)]
 fn process<'a>(reader: &mut Reader<'a>) -> Result<Process<'a>, Bad> {
     let (node, pid) = reader.pid()?;
     Ok(Process { node, pid })
