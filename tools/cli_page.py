@@ -14,7 +14,7 @@ HEAD = """<!-- Made from python/distwall/cli by `make pages`; do not edit. -->
 
 Every command of `distwall`, with its arguments and options; `distwall COMMAND --help` says the same.
 
-Exit codes: 0 fine, 1 trouble, 2 wrong usage or a policy that does not check.
+Exit codes: 0 fine, 1 trouble, 2 wrong usage or a policy with errors.
 
 """
 SHARED = 5
@@ -32,7 +32,7 @@ def page() -> str:
     rows = "".join(f"| [`{name}`](#{_anchor(name)}) | {_summary(command)} |\n" for name, command in commands.items())
     parts = [
         HEAD,
-        f"| command | what it does |\n| --- | --- |\n{rows}",
+        f"| command | purpose |\n| --- | --- |\n{rows}",
         "\n## Options that many commands share\n\n",
         _table("option", [record for record in uses if record in shared]),
     ]

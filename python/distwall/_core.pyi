@@ -22,45 +22,44 @@ __all__ = [
 Verdict: TypeAlias = Literal["accept", "deny", "drop"]
 Direction: TypeAlias = Literal["inbound", "outbound"]
 KeyPart: TypeAlias = tuple[Literal["exact", "prefix", "any", "pid", "ref"], str]
-"""One part of a rule's key: the literal text (empty for ``any``); of a process or an alias as Erlang prints it."""
+"""One part of a rule's key: the literal text (empty for ``any``); a process or an alias is as Erlang prints it."""
 
 Scope: TypeAlias = Literal["exposed", "spawned", "linked", "any"]
-"""How the target of a command became known to its sender."""
+"""The way in which the sender of a command came to know its target."""
 
 CoreRule: TypeAlias = tuple[str, tuple[KeyPart, ...] | None, Scope | None, bytes | None, Verdict, int, bool, int]
 """``(command, key, scope, pattern, verdict, layer, audit, rule_id)``.
 
-``command`` is one of ``COMMANDS``, ``"*"``, ``"otp_internal"`` or ``"call"``. ``key`` has one part (``reg_send``,
-``monitor``, ``otp_internal``: a name; commands that aim at a process: a ``pid`` or ``ref``) or three
-(``spawn_request``, ``call``: module, function, arity in decimal); None judges every target. ``pattern`` is a compiled
-pattern of the payload. ``layer`` is 0 for granted tables, 1 for what is attached, 2 for defaults. ``audit``: what the
-rule refuses passes and is recorded. ``rule_id`` comes back in events and judgements.
+``command`` is one of ``COMMANDS``, ``"*"``, ``"otp_internal"`` or ``"call"``. ``key`` has one part or three. One part
+is a name (``reg_send``, ``monitor``, ``otp_internal``), or a ``pid`` or ``ref`` (commands for a process). Three parts
+are module, function, and arity in decimal (``spawn_request``, ``call``). None matches every target. ``pattern`` is a
+compiled pattern of the payload. ``layer`` is 0 for granted tables, 1 for attached rules, 2 for defaults. ``audit``:
+commands that the rule refuses pass and are recorded. ``rule_id`` comes back in events and judgements.
 """
 
 Event: TypeAlias = tuple[Direction, str | None, str | None, Verdict, int | None, str, int]
 """``(direction, command, target, verdict, rule_id, reason, folded)``.
 
-``target`` is printed as Erlang would; a process that is known by a registered name as ``NAME <0.1.0>``. ``reason``:
-``rule`` (a rule of the policy decided, ``rule_id`` says which), ``default`` (nothing spoke), ``otp_internal``,
-``third_node``, ``funs``, ``spoofed``, ``stale_target``, or ``limit:NAME``. Behind ``audit:``: it passed all the same.
-``shadow:VERDICT``: no refusal; the candidate for the policy would decide so (``rule_id`` is the candidate's).
-``folded`` counts the refusals since the last event that were left out because events are rate-limited
-(50 a second for each channel).
+``target`` is printed as Erlang would; a process with a known registered name is ``NAME <0.1.0>``. ``reason`` is
+``rule`` (the rule ``rule_id`` decided), ``default`` (no rule matched), ``otp_internal``, ``third_node``, ``funs``,
+``spoofed``, ``stale_target``, ``handler``, or ``limit:NAME``. After ``audit:``, the command passed all the same.
+``shadow:VERDICT`` is not a refusal: the shadow policy would decide so, by its rule ``rule_id``. ``folded`` counts the
+refusals left out since the last event: there are at most 50 events a second for each channel.
 """
 
 Hooks: TypeAlias = tuple[Mapping[str, str], str | None, bool, bool]
-"""``(handlers, filter, checked_funs, own_name)``: who is asked about what the rules accept of the peer's.
+"""``(handlers, filter, checked_funs, own_name)``: questions to ask about accepted commands of the peer.
 
-``handlers`` has a module of the guarded node by command, or ``""``: whoever takes the questions; ``filter`` likewise,
-about all commands. ``checked_funs``: messages with funs are asked about. ``own_name``: what is for the name
-``distwall`` at the guarded node is told as a question with the ticket 0, and goes no further.
+``handlers`` has by command a module of the guarded node, or ``""`` for a question in `asks`. ``filter`` is the same for
+all commands. ``checked_funs``: messages with funs become questions. ``own_name``: a message to the name ``distwall`` at
+the guarded node becomes a question with the ticket 0, and goes no further.
 """
 
 Ask: TypeAlias = tuple[int, Literal["own", "filter", "funs", "handler", "guard"], str, str, bytes, bytes | None]
 """``(ticket, kind, command, target, control, payload)``: a command waits for `Channel.answer`.
 
-``guard``: a module of the guarded node was asked; to be answered only if that takes too long. ``control`` and
-``payload`` are terms without 131, atoms written out.
+``guard``: a module of the guarded node was asked; answer only if that takes too long. ``control`` and ``payload`` are
+terms without 131, with atoms written out.
 """
 
 VERSION: str
@@ -86,18 +85,18 @@ class Policy:
         third_nodes: Sequence[str] = ...,
         funs: bool | None = None,
     ) -> Self:
-        """``rules`` go from the strongest to the weakest: the first that matches decides; if none does: deny.
+        """``rules`` go from the strongest to the weakest: the first that matches decides; without a match: deny.
 
-        ``third_nodes`` are globs of nodes whose pids may stand in payloads. ``funs``: may messages carry funs; None:
-        only where ``accept *`` decides. Raises ValueError for an unknown command, key kind, pattern or verdict.
+        ``third_nodes`` are globs of nodes whose pids payloads may contain. ``funs``: true if messages may carry funs;
+        None: only where ``accept *`` decides. Raises ValueError for an unknown command, key kind, pattern or verdict.
         """
 
     def judge(
         self, command: str, key: tuple[str, ...] | None = None
     ) -> list[tuple[Verdict, int, Scope | None, bytes | None]]:
-        """The rules that could decide, strongest first, ending with the first that has neither scope nor pattern.
+        """The rules that could decide, strongest first, ending with the first without scope and pattern.
 
-        Each is ``(verdict, rule_id, scope, pattern)``; empty means that nothing speaks (deny).
+        Each is ``(verdict, rule_id, scope, pattern)``; empty means that no rule matches (deny).
         """
 
 @final
@@ -110,7 +109,7 @@ class Counters:
 
 @final
 class Budget:
-    """What a peer has added to one incarnation of the guarded node: atoms, funs, nodes. Its channels share it.
+    """Atoms, funs and nodes that a peer has added to one incarnation of the guarded node. Its channels share it.
 
     ``beside`` is a budget of another peer: both count for the limit ``guard_atoms``.
     """
@@ -123,7 +122,7 @@ class Budget:
         """Distinct atoms of all peers to that incarnation of the guarded node."""
 
     def name(self, name: str, limits: Mapping[str, int] | None = None) -> bool:
-        """Spends the atom that a peer's name is. False if that would be more atoms than ``limits`` let in.
+        """Spends an atom on a peer's name. False if that would exceed ``limits``.
 
         Raises ValueError for an unknown limit.
         """
@@ -151,7 +150,7 @@ class Channel:
         close_on_limit: bool = False,
         hooks: Hooks | None = None,
     ) -> Self:
-        """``flags`` are the negotiated ones (both sides ANDed). ``limits`` override ``DEFAULT_LIMITS`` by name.
+        """``flags`` are the negotiated flags (both sides ANDed). ``limits`` override ``DEFAULT_LIMITS`` by name.
 
         ``policy_out``, ``shadow``, ``audit``: see :meth:`set_policy`. ``close_on_limit``: a limit that would refuse a
         command closes the channel as well.
@@ -162,11 +161,12 @@ class Channel:
     def receive(
         self, inbound: bool, data: bytes, now: float
     ) -> tuple[list[bytes | memoryview], bytes | None, list[Event] | None, str | None]:
-        """Feeds bytes of the peer (``inbound``) or of the guarded node; never raises for what they contain.
+        """Takes bytes of the peer (``inbound``) or of the guarded node; never raises, for any bytes.
 
-        Returns ``(forward, back, events, closed)``: buffers to write to the other side, in order; bytes to write back
-        to the side that sent ``data``; refusals; and, where the channel must end, why (``forward`` and ``back`` are
-        then to be written first; a closed channel ignores all further input). ``now`` is a monotonic clock in seconds.
+        Returns ``(forward, back, events, closed)``. ``forward`` are buffers to write to the other side, in order.
+        ``back`` are bytes to write back to the sender of ``data``. ``events`` are refusals. ``closed`` is the reason
+        why the channel must end: first write ``forward`` and ``back``. A closed channel ignores further input. ``now``
+        is a monotonic clock in seconds.
         """
 
     def set_policy(
@@ -180,12 +180,12 @@ class Channel:
     ) -> None:
         """Judges by ``policy`` from the next command on.
 
-        ``policy_out`` judges what the guarded node sends (None: it passes). ``shadow`` is a candidate for ``policy``:
-        where it would decide otherwise is told by events, and no more. ``audit``: what rules refuse passes and is told.
+        ``policy_out`` judges commands of the guarded node (None: they pass). ``shadow`` is a shadow policy: events tell
+        where it would decide differently. ``audit``: commands that rules refuse pass, with events.
         """
 
     def set_limits(self, limits: Mapping[str, int] | None, *, close_on_limit: bool = False) -> None:
-        """Keeps other limits from the next command on; both as when the channel was made. What is used up stays so.
+        """Applies other limits from the next command on; both as when the channel was made. Counts stay.
 
         Raises ValueError for an unknown limit.
         """
@@ -193,17 +193,17 @@ class Channel:
     def answer(
         self, ticket: int, verdict: Verdict, payload: bytes | None, now: float
     ) -> tuple[list[bytes | memoryview], bytes | None, list[Event] | None, str | None]:
-        """Answers a question of `asks`, or gives up on it (``deny``); ``payload`` takes the place of the message.
+        """Answers a question of `asks`, or gives up on it (``deny``); ``payload`` replaces the message.
 
-        Returns what `receive` returns for bytes of the peer. A ticket that waits for nothing is ignored. What can't
-        pass, because it is no term or the policy refuses it, is denied.
+        Returns the same as `receive` for bytes of the peer. An unknown ticket is ignored. A payload that is not a term,
+        or that the policy refuses, is denied.
         """
 
     def waits(self, ticket: int) -> bool:
-        """Whether a command waits for the answer to that question."""
+        """True if a command waits for the answer to that question."""
 
     def asks(self) -> list[Ask]:
-        """The questions that the last `receive` or `answer` has put; to be taken after each of them."""
+        """The questions of the last `receive` or `answer`; take them after each of these."""
 
     def made_up(self, control: bytes, payload: bytes | None = None) -> bytes:
         """A frame around a control message and a payload (without 131, atoms written out), for either side."""
@@ -212,7 +212,7 @@ class Channel:
         """Bytes held in the core now (incomplete frames and sequences), both directions."""
 
     def shadow_differences(self) -> int:
-        """Commands so far about which ``shadow`` would have decided otherwise."""
+        """Number of commands so far on which ``shadow`` would have decided differently."""
 
     def folded(self) -> int:
         """Refusals not yet reported in any event; resets the count."""
@@ -222,20 +222,20 @@ class Pattern:
     """A compiled pattern (as in ``CoreRule``), to be matched against single terms."""
 
     def __new__(cls, code: bytes) -> Self:
-        """Raises ValueError for bytes that are no compiled pattern, or that are one beyond its limits.
+        """Raises ValueError for bytes that are not a compiled pattern, or beyond its limits.
 
-        These are 64 KiB, 64 levels, 64 variables, and 64 keys in one map.
+        The limits are 64 KiB, 64 levels, 64 variables, and 64 keys in one map.
         """
 
     def matches(self, etf: bytes, *, peer: str, guard: str, outbound: bool = False) -> bool:
-        """Whether a term that ``peer`` sends to ``guard`` matches (``outbound``: that ``guard`` sends to ``peer``).
+        """True if a term from ``peer`` to ``guard`` matches (``outbound``: from ``guard`` to ``peer``).
 
-        ``etf`` is its external format without 131. Raises ValueError for bytes that would end a channel.
+        ``etf`` is the external format of the term without 131. Raises ValueError for bytes that would end a channel.
         """
 
 def toml_spans(text: str) -> dict[tuple[str | int, ...], tuple[int, int]]:
-    """Where each key and its value start in a TOML text, as two offsets in characters.
+    """The start of each key and of its value in a TOML text, as two offsets in characters.
 
-    They are found by path: tables by key, arrays by index. An element of an array has no key: both offsets are its own.
-    Raises ValueError with ``(message, offset)`` as its args if the text is not TOML.
+    The offsets are listed by path: tables by key, arrays by index. An element of an array has no key: both offsets are
+    its own. Raises ValueError with ``(message, offset)`` as its args if the text is not TOML.
     """

@@ -77,7 +77,11 @@ async def running(
             firewall.start()
             await gateway.start()
         except OSError as error:
-            remedy = f"; stop what uses it, or change the address in {policy.path}" if error.errno == EADDRINUSE else ""
+            remedy = (
+                f"; stop the program that uses it, or change the address in {policy.path}"
+                if error.errno == EADDRINUSE
+                else ""
+            )
             raise StartError(f"{error.strerror or error}{remedy}") from None
         reloader.start()
         started = True

@@ -176,7 +176,7 @@ def test_a_failure_of_distwall_itself_is_an_answer(ask: Asked, monkeypatch: pyte
 
     monkeypatch.setattr(ask.scene.firewall, "peers", fails)
     answer = ask("peers")
-    assert answer == (Atom("error"), Atom("internal"), 0, "distwall has failed at this; its log says more")
+    assert answer == (Atom("error"), Atom("internal"), 0, "distwall met an error here; its log says more")
     assert "call_failed" in ask.scene.kinds()
 
     def refuses(*_: object, **__: object) -> None:

@@ -158,7 +158,7 @@ FOREIGN = etf.Pid(etf.Atom("foo@127.0.0.1"), 100, 0, 5)
         (pass_through((6, PID, EMPTY, DISTWALL)), "without content"),
         (pass_through((6, PID, EMPTY, DISTWALL), etf.Raw(b"\x61\x01\x61\x01")), "bytes behind"),
         (pass_through((6, PID, EMPTY, DISTWALL), etf.Raw(b"\x49\0\1")), "an unknown tag"),
-        (pass_through(()), "is none"),
+        (pass_through(()), "malformed"),
         (frame(b"\x83D\0" + etf.encode((6, 1))), "not agreed on"),
         (frame(b"p"), "not agreed on"),
         (frame(b"p\x83"), "cut off"),

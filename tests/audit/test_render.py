@@ -30,7 +30,7 @@ REFUSED: Event = {
         ),
         (
             {**REFUSED, "rule": None, "reason": "default", "command": "send", "target": None},
-            "07:05:09  DENY   foo@h → bar@h  send  no rule speaks of it",
+            "07:05:09  DENY   foo@h → bar@h  send  no rule matches it",
         ),
         (
             {**REFUSED, "rule": None, "reason": "limit:new_atoms", "command": None},

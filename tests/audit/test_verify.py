@@ -112,7 +112,7 @@ def test_each_finding_says_where(tmp_path: Path) -> None:
         "log:2: line 2 is missing before it",
         "log:3: is repeated or out of place: line 2 behind line 3",
     ]
-    assert having([whole[0], b"{}\n", *whole[1:]]) == ["log:2: is no line of the log"]
+    assert having([whole[0], b"{}\n", *whole[1:]]) == ["log:2: is not a line of the log"]
     assert having([*whole[:5], whole[5][:-9]]) == [
         "log:6: the last line is cut off",
         "log: the end is missing: line 6 is not there",
@@ -142,7 +142,7 @@ def test_a_line_that_was_noted_elsewhere_has_to_be_there(tmp_path: Path) -> None
         each.unlink()
     write_log(path, ["y"] * 6)
     assert told(path) == []
-    assert told(path, anchors=[noted]) == ["log: line 3 is not the one that was anchored"]
+    assert told(path, anchors=[noted]) == ["log: line 3 differs from the anchored line"]
     assert told(path, anchors=[Link(9, "0" * 64)]) == ["log: the end is missing: lines 7 to 9 are not there"]
 
 
@@ -153,7 +153,7 @@ def test_a_part_of_a_log(tmp_path: Path) -> None:
     part.write_bytes(b"".join(log_lines(path)[3:]))
     assert not verify([part]).ok
     (finding,) = verify([part], start=4).findings
-    assert finding.what == "nothing says how far the log goes; give --head SEQ:HASH"
+    assert finding.what == "the check can't tell how far the log goes; give --head SEQ:HASH"
     end = check(path).last
     assert end is not None
     assert verify([part], start=4, anchors=[end]).ok
@@ -169,11 +169,11 @@ class TestHead:
     def test_one_that_is_gone(self, tmp_path: Path) -> None:
         path = self._log(tmp_path)
         (tmp_path / "log.head").unlink()
-        assert told(path) == ["log.head: is not there, so nothing says how far the log goes"]
+        assert told(path) == ["log.head: is missing, so the check can't tell how far the log goes"]
         # To start distwall again doesn't hide it.
         write_log(path, ["x"])
         assert told(path) == [
-            "log:3: distwall found the log like this when it started: FILE.head is not there or can't be read"
+            "log:3: distwall found the log like this when it started: FILE.head is missing or can't be read"
         ]
 
     def test_no_byte_of_it_can_be_changed(self, tmp_path: Path) -> None:

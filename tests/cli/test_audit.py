@@ -81,11 +81,11 @@ def test_tail_follows_through_rotations(tmp_path: Path, distwall: Commands) -> N
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
-        (["verify", "--head", "x"], 2, "`x` is no SEQ:HASH"),
+        (["verify", "--head", "x"], 2, "`x` is not SEQ:HASH"),
         (["verify", "none"], 1, "none: No such file"),
         (["verify", "--key-env", "NOBODY"], 2, "NOBODY is not set"),
         (["verify", "--key-file", "none"], 1, "none: can't read the key"),
-        (["tail", "--not", "x"], 2, "is no FIELD=VALUE"),
+        (["tail", "--not", "x"], 2, "is not FIELD=VALUE"),
     ],
 )
 def test_wrong_usage(distwall: Commands, args: list[str], code: int, said: str) -> None:

@@ -136,7 +136,7 @@ class TestCheck:
         _write(peer(rules=f"""["deny send when {{{"'日本', " * 40}}}"]"""))
         assert _run("check") == 2
         shown = capsys.readouterr().err.splitlines()
-        assert "`}` begins no term" in shown[0]
+        assert "`}` does not begin a term" in shown[0]
         assert shown[1].endswith("'日本', }")
         assert cell_len(shown[1]) == cell_len(shown[2])
 
@@ -144,7 +144,7 @@ class TestCheck:
         _write(peer(more='cookie = "hush"'))
         assert _run("check") == 2
         shown = capsys.readouterr().err
-        assert shown == "distwall: distwall.toml:6:1: `cookie_env` beside `cookie`; keep one of them\n"
+        assert shown == "distwall: distwall.toml:6:1: both `cookie_env` and `cookie` are set; keep one of them\n"
 
     def test_json(self, capsys: Captured) -> None:
         _write(peer(rules='["accept reg_send a"]'))
@@ -188,7 +188,7 @@ class TestExplain:
     def test_nothing_speaks_and_no_entry(self, capsys: Captured) -> None:
         _write(peer())
         assert _run("explain", "foo@h", "link") == 0
-        assert "no rule speaks of it" in capsys.readouterr().out
+        assert "no rule matches it" in capsys.readouterr().out
         assert _run("explain", "qux@h", "link") == 0
         assert "not_allowed" in capsys.readouterr().out
 
@@ -231,7 +231,7 @@ class TestInit:
     def test_it_overwrites_nothing(self, capsys: Captured) -> None:
         Path("distwall.toml").write_text("mine")
         assert _run("init") == 1
-        assert capsys.readouterr().err == "distwall: distwall.toml is there already; edit it, or name another file\n"
+        assert capsys.readouterr().err == "distwall: distwall.toml exists already; edit it, or name another file\n"
         assert Path("distwall.toml").read_text() == "mine"
         assert not Path("foo.cookie").exists()
         Path("distwall.toml").unlink()

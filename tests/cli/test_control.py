@@ -63,7 +63,7 @@ def test_every_command_over_the_socket(tmp_path: Path, capsys: pytest.CaptureFix
             (["disconnect", "foo@h"], 1, "foo@h is not connected; see distwall peers"),
             (["set-table", "new", "accept"], 2, "`accept`"),
             (["set-table", "new", "deny *", "--from-file"], 2, "either rules or --from-file"),
-            (["observe", "--not", "colour=red"], 2, "`colour=red` is no FIELD=VALUE"),
+            (["observe", "--not", "colour=red"], 2, "`colour=red` is not FIELD=VALUE"),
         ):
             told = distwall(*args)
             assert (told.code, told.out) == (code, ""), args
@@ -103,7 +103,7 @@ def test_over_tcp_with_a_token(
         told = distwall("stats", config=False)
         assert (told.code, told.error) == (
             1,
-            "distwall: no token that holds; send Authorization: Bearer TOKEN\n",
+            "distwall: no valid token; send Authorization: Bearer TOKEN\n",
         )
         assert json.loads(distwall("token", "list", "-o", "json").out)[0]["name"] == "ci"
         assert distwall("token", "revoke", "ci").out == "ci: revoked\n"
@@ -129,9 +129,11 @@ def test_what_is_in_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         distwall("apply", str(other), "--confirm-within", "10m")
         distwall("shadow", "set", str(distwall.config))
         told = distwall("policy").out
-        assert re.search(rf"^on trial +[56]\d\d s left, then {before['revision']} comes back; ", told, re.MULTILINE)
+        assert re.search(
+            rf"^on trial +[56]\d\d s left, then revision {before['revision']} comes back; ", told, re.MULTILINE
+        )
         assert re.search(rf"^shadow +{before['revision']}, 0 decided otherwise$", told, re.MULTILINE)
-        kept = rf"^run time +foo@h: accept link  \({ME}, 2.*Z, kept over a restart\)$"
+        kept = rf"^run time +foo@h: accept link  \({ME}, 2.*Z, survives a restart\)$"
         assert re.search(kept, told, re.MULTILINE)
         found = json.loads(distwall("policy", "-o", "json").out)
         assert (found["trial"]["before"], found["settings"][0]["actor"]) == (before["revision"], ME)
@@ -145,7 +147,7 @@ def test_shadow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         revision = distwall("shadow", "show").out.split()[1].rstrip(":")
         assert distwall("shadow", "set", str(other)).out.startswith(f"revision {revision} is the shadow policy; ")
         assert distwall("test-filter", "foo@h", "link").out == "deny\n"
-        assert distwall("shadow", "clear").out == "there is no shadow policy any more\n"
+        assert distwall("shadow", "clear").out == "the shadow policy is removed\n"
         assert distwall("shadow", "show").out == "there is no shadow policy\n"
         other.write_text("nonsense")
         told = distwall("shadow", "set", str(other))
@@ -165,7 +167,7 @@ def test_tokens_for_peers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         assert told.error == "foo@h can use it once, within 1h, to have table admin for 15m\n"
         for more, said in (
             (["--valid", "8d"], "691200 seconds to use it; give more than 0 and at most 604800"),
-            (["--valid", "long"], "`long` is no span of time; write it as 15m, 12h or 30d"),
+            (["--valid", "long"], "`long` is not a span of time; write it as 15m, 12h or 30d"),
             (["--for", "400d"], "grant more than 0 and at most"),
         ):
             told = distwall(*ask, *more)
@@ -178,8 +180,8 @@ def test_tokens_for_peers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--role", "god"], "`god` is no role; write read, operate or admin"),
-        (["--role", "read", "--for", "long"], "`long` is no span of time; write it as 15m, 12h or 30d"),
+        (["--role", "god"], "`god` is not a role; write read, operate or admin"),
+        (["--role", "read", "--for", "long"], "`long` is not a span of time; write it as 15m, 12h or 30d"),
     ],
 )
 def test_tokens_that_make_no_sense(
@@ -193,7 +195,7 @@ def test_tokens_that_make_no_sense(
 def test_nobody_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str) -> None:
     told = Commands(write_policy(tmp_path), capsys)("peers", "--url", url)
     assert told.code == 1
-    assert "no usable answer" in told.error
+    assert "no valid answer" in told.error
     assert len(told.error.splitlines()) == 1
 
 
@@ -212,7 +214,7 @@ def test_another_policy_on_trial(tmp_path: Path, capsys: pytest.CaptureFixture[s
         told = distwall("confirm")
         assert (told.code, told.error) == (
             1,
-            "distwall: no policy is on trial; it was confirmed already, or the one before is back\n",
+            "distwall: no policy is on trial; it was confirmed already, or rolled back\n",
         )
         assert distwall.config.read_text() == before
         told = distwall("apply", str(other))

@@ -68,9 +68,7 @@ class TestFmt:
 
     def test_check_changes_nothing(self, capsys: Captured) -> None:
         assert _run("fmt", "--check") == 1
-        assert capsys.readouterr().err == (
-            "distwall: distwall.toml: rules are not in their one form in line 7; run distwall fmt\n"
-        )
+        assert capsys.readouterr().err == ("distwall: distwall.toml: unformatted rules in line 7; run distwall fmt\n")
         assert Path("distwall.toml").read_text() == POLICY
 
     def test_goes_through_a_link_and_keeps_line_ends(self) -> None:
@@ -164,7 +162,7 @@ class TestTest:
             ("[[test]\n", "not TOML"),
             ("x = 1\n", "a.test.toml:1:1: unknown key `x`"),
             ("", "no tests; write each one as [[test]]"),
-            (TESTS.replace('name = "b may not"\n', ""), "a test without `name`"),
+            (TESTS.replace('name = "b may not"\n', ""), "`name` is missing in this test"),
             (
                 TESTS.replace('expect = "deny"', 'expect = "refuse"', 1),
                 "`expect` is `refuse`; write one of accept, deny",

@@ -128,7 +128,7 @@ def test_an_address_in_use(tmp_path: Path) -> None:
         code, _, error = _ask("run", "--config", config)
     assert code == 1
     assert error.startswith("distwall: EPMD")
-    assert f"; stop what uses it, or change the address in {config}\n" in error
+    assert f"; stop the program that uses it, or change the address in {config}\n" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "distwall.sock").exists()
 

@@ -189,9 +189,9 @@ def test_what_is_wrong_is_refused_whole(play: Play, text: str, problem: str) -> 
 @pytest.mark.parametrize(
     ("old", "new", "why"),
     [
-        ("foo@*", "qux@*", "no entry names it any more"),
+        ("foo@*", "qux@*", "no entry names this peer any more"),
         ('rules = ["deny *"]', 'visible = true\nrules = ["deny *"]', "`visible` is true now"),
-        ('rules = ["deny *"]', 'from = ["10.0.0.0/8"]\nrules = ["deny *"]', "may not come from there"),
+        ('rules = ["deny *"]', 'from = ["10.0.0.0/8"]\nrules = ["deny *"]', "may not connect from this address"),
     ],
 )
 def test_channels_that_could_not_be_opened_now_are_closed(play: Play, old: str, new: str, why: str) -> None:
@@ -209,7 +209,7 @@ def test_another_cookie_in_its_file(play: Play) -> None:
     async def story(scene: ReloadScene) -> None:
         (scene.file.parent / "foo.cookie").write_text("another-cookie")
         scene.reloader.reload()
-        assert "its cookie is another one" in scene.closed[0]
+        assert "its cookie has changed" in scene.closed[0]
         (told,) = scene.told("policy_changed")
         assert told["changes"] == ["~ foo@*: cookie"]
         assert "another-cookie" not in str(scene.events)

@@ -61,7 +61,7 @@ def test_a_policy_that_does_not_check(scene: DoctorScene) -> None:
     assert "distwall.toml:10:11: `visible` is an integer; write true or false" in error
     assert f"pid {node.pid}" in out
     assert "every user can change" in out
-    assert "without a policy that checks" in out
+    assert "the policy has errors" in out
     code, result = scene.json()
     assert code == 2
     assert {finding["check"] for finding in result["findings"]} == {"cookie_argument", "writable"}

@@ -48,7 +48,7 @@ class TestExposed:
         subprocess.run(["nft", "add rule inet t i ip daddr != 127.0.0.0/8 tcp dport 9111 reject"], check=True)
         subprocess.run(["nft", "add rule inet t i ip6 daddr != ::1 tcp dport 9111 reject"], check=True)
         (finding,) = scene.found("exposed")
-        assert "listens on more than loopback, though nothing answers" in finding.what
+        assert "listens on more than loopback, but this host gets no answer" in finding.what
 
     def test_forwarded_to_loopback(self, scene: DoctorScene) -> None:
         scene.run()
@@ -81,7 +81,7 @@ class TestExposed:
         node = scene.node(flags=(), port=4371)
         (finding,) = scene.found("exposed")
         assert finding.severity == "warning"
-        assert "if one of these is its distribution" in finding.what
+        assert "if one of them is for distribution" in finding.what
         assert str(node.pid) in finding.where
         node.kill()
         scene.node(flags=SOUND, port=4371)
@@ -254,7 +254,7 @@ class TestRedirect:
     def test_not_installed(self, scene: DoctorScene) -> None:
         scene.write(guard=self.GUARD)
         (finding,) = scene.found("redirect")
-        assert finding.what == "no rules redirect what guarded nodes dial"
+        assert finding.what == "no rules redirect connections of guarded nodes"
         install(ruleset(Redirect("nobody", 4371, (64000, 64999)), 4370))
         assert scene.found("redirect") == []
 
@@ -275,7 +275,7 @@ class TestRedirect:
             control.bind(str(scene.folder / "distwall.sock"))
             control.listen()
             (finding,) = (found for found in redirect.check(scene.policy, Host()))
-        assert finding.what == "distwall runs as root, too: what it dials comes back to it"
+        assert finding.what == "distwall runs as root, too: its own connections come back to it"
 
     def test_no_such_user(self, scene: DoctorScene) -> None:
         scene.write(guard=self.GUARD.replace("nobody", "no-such-user"))

@@ -98,7 +98,7 @@ class TestSharedCookies:
     def test_a_peer_with_the_clusters(self, folder: Path) -> None:
         (finding,) = cookies.shared(policy(folder, entry(cookie='cookie_file = "cluster.cookie"')))
         assert (finding.severity, finding.check) == ("problem", "shared_cookie")
-        assert finding.what.startswith("foo@* has the cookie of the cluster")
+        assert finding.what.startswith("foo@* has the cluster's cookie")
         assert finding.where == f"{folder}/distwall.toml:6:8"
 
     def test_a_mate_with_the_clusters(self, folder: Path) -> None:
@@ -116,7 +116,7 @@ class TestSharedCookies:
     def test_two_entries_with_one(self, folder: Path) -> None:
         (finding,) = cookies.shared(policy(folder, entry() + entry("baz@*")))
         assert finding.severity == "warning"
-        assert finding.what.endswith("that it is the other: foo@*, baz@*")
+        assert finding.what.endswith("can pose as another: foo@*, baz@*")
         assert finding.where == f"{folder}/distwall.toml:6:8, {folder}/distwall.toml:10:8"
 
     def test_two_entries_for_one_node_may(self, folder: Path) -> None:

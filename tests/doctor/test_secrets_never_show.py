@@ -271,7 +271,7 @@ def test_of_a_distwall_that_can_not_start(place: SecretsScene) -> None:
     (place.folder / "distwall-audit.jsonl").rmdir()
     place.write(more='rules = []\n[control]\nsocket = "cluster.cookie"')
     output = place.call("run")
-    assert "is no socket" in output
+    assert "is not a socket" in output
     assert leaks(output) == []
 
 

@@ -66,7 +66,7 @@ def test_a_node_that_peers_reach_past_distwall_is_reported(wall: InProcessWall, 
         if exposed:
             event = wall.wait_event("exposed")
             assert event["guard"] == "bar"
-            assert event["detail"] == f"peers reach it at 0.0.0.0:{port}, past distwall; start it by distwall exec"
+            assert event["detail"] == f"peers reach it at 0.0.0.0:{port}, past distwall; start it with distwall exec"
         else:
             time.sleep(0.2)
             assert not [event for event in wall.seen if event["event"] == "exposed"]

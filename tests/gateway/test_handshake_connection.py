@@ -117,7 +117,7 @@ def test_a_wrong_cluster_cookie_is_explained(wall: InProcessWall, guard: FakeGua
     inner.receive_reply()
     inner.close()
     assert peer.is_closed()
-    assert "is the cookie of [guard] the cluster's?" in wall.wait_event("handshake_refused")["detail"]
+    assert "is the cookie in [guard] the cluster's cookie?" in wall.wait_event("handshake_refused")["detail"]
 
 
 @pytest.mark.parametrize("status", ["nok", "not_allowed"])

@@ -203,7 +203,7 @@ def test_the_peer_has_to_be_the_one_that_was_dialled(name: str) -> None:
     play.sent_to_guard()
     play.sent_to_peer()
     play.peer(challenge(name))
-    assert play.refused == Rejected("bad_peer", f"who answers there is {name}", peer_fault=True)
+    assert play.refused == Rejected("bad_peer", f"the node that answered is {name}", peer_fault=True)
     assert (play.to_initiator, play.to_acceptor) == (b"", b""), "neither side learns anything"
 
 
@@ -243,7 +243,7 @@ def test_a_wrong_cookie_of_the_peer(wrong: bytes) -> None:
 
 def test_a_peer_that_hangs_up_on_the_proof() -> None:
     play = OutPlay().to_challenge().guarded(proof(CLUSTER.secret))
-    detail = "the peer hung up on distwall's proof: is its cookie the one in its [[peers]] entry?"
+    detail = "the peer hung up on distwall's proof: does its cookie differ from its [[peers]] entry?"
     assert play.machine.acceptor_closed() == [Rejected("peer_closed", detail, peer_fault=False)]
 
 

@@ -406,7 +406,7 @@ class TestPolicy:
                 assert served.firewall.test_filter("foo@h", "link") == "deny"
                 assert (await call("confirm")) == (
                     409,
-                    {"error": "no policy is on trial; it was confirmed already, or the one before is back"},
+                    {"error": "no policy is on trial; it was confirmed already, or rolled back"},
                 )
                 await call("apply", text=after, confirm_within=600)
                 assert (await call("confirm"))[1] == {"revision": applied["revision"]}

@@ -50,7 +50,7 @@ def test_names(tmp_path: Path) -> None:
     assert [each.name for each in file.tokens()] == ["ci"]
     for bad in ("a b", "", "-x", "x" * 65, "x\n"):
         if bad:
-            with pytest.raises(TokenFileError, match="is no name for a token"):
+            with pytest.raises(TokenFileError, match="is not a valid name for a token"):
                 file.create(Role.READ, HOUR, bad, NOW)
 
 
@@ -97,7 +97,7 @@ def test_a_file_of_something_else(tmp_path: Path, text: str) -> None:
     path = tmp_path / "tokens.json"
     path.write_text(text)
     path.chmod(0o600)
-    with pytest.raises(TokenFileError, match="no file of tokens"):
+    with pytest.raises(TokenFileError, match="not a valid file of tokens"):
         TokenFile(path).find("distwall_x_y", NOW)
 
 
@@ -107,7 +107,7 @@ def test_roles_are_checked_when_the_file_is_read(tmp_path: Path) -> None:
     data = json.loads(file.path.read_text())
     data["tokens"][0]["role"] = "god"
     file.path.write_text(json.dumps(data))
-    with pytest.raises(TokenFileError, match="no file of tokens"):
+    with pytest.raises(TokenFileError, match="not a valid file of tokens"):
         file.find(text, NOW)
 
 

@@ -52,7 +52,7 @@ class TestFilter:
 
     @pytest.mark.parametrize("text", ["", "command", "colour=red", "=x"])
     def test_nonsense(self, text: str) -> None:
-        with pytest.raises(FilterError, match="is no FIELD=VALUE; the fields are event, peer"):
+        with pytest.raises(FilterError, match="is not FIELD=VALUE with a known field; the fields are event, peer"):
             EventFilter({}, [text])
 
 
@@ -183,6 +183,6 @@ def test_a_filter_that_makes_no_sense(tmp_path: Path) -> None:
         async with serving(tmp_path) as served, served.unix() as client:
             response = await client.get("/v1/events?not=colour=red")
             assert response.status_code == 400
-            assert "is no FIELD=VALUE" in response.json()["error"]
+            assert "is not FIELD=VALUE" in response.json()["error"]
 
     run(scenario())

@@ -97,7 +97,7 @@ def test_somebody_else_answers(tmp_path: Path) -> None:
 
             results = await asyncio.gather(asked, asyncio.to_thread(hang_up), return_exceptions=True)
             assert isinstance(results[0], NotRunningError)
-            assert "no usable answer" in str(results[0])
+            assert "no valid answer" in str(results[0])
 
         asyncio.run(scenario())
 
@@ -122,7 +122,7 @@ class TestBind:
             path.symlink_to(target)
         else:
             path.write_text("mine")
-        with pytest.raises(FileExistsError, match="is no socket"):
+        with pytest.raises(FileExistsError, match="is not a socket"):
             bind(path)
 
     def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def _half_a_hello(wall: TlsWall) -> None:
     sock.sendall(hello[: len(hello) // 2])
     assert wall.wall.own(sock).is_closed()
     event = wall.wall.wait_event("handshake_refused", reason="timeout")
-    assert event["detail"] == "nothing that a node begins with, in time"
+    assert event["detail"] == "no first byte of a handshake in time"
 
 
 def _one_byte(first: bytes) -> Callable[[TlsWall], None]:

@@ -149,7 +149,7 @@ def test_a_peer_that_dials_in_plain_tcp(scene: TlsScene) -> None:
             with pytest.raises(raw_peer.HandshakeFailed, match="not_allowed"):
                 raw_peer.RawPeer(name, COOKIE.encode()).connect(address)
             event = scene.wall.wait_event("handshake_refused", peer=name, reason=reason)
-            assert event["detail"] == "its entry asks for TLS"
+            assert event["detail"] == "its entry requires TLS"
 
 
 def test_a_peer_whose_entry_is_without_tls_does_not_get_in_by_a_certificate_alone(
@@ -255,7 +255,7 @@ def test_without_required_certificates_the_entry_decides(optional: TlsScene) -> 
     assert _is_let_in(optional, "any@127.0.0.1", bare_context())
     assert not _is_let_in(optional, FOO, bare_context())
     event = optional.wall.wait_event("handshake_refused", peer=FOO)
-    assert (event["reason"], event["detail"]) == ("no_certificate", "its entry asks for a certificate")
+    assert (event["reason"], event["detail"]) == ("no_certificate", "its entry requires a certificate")
 
 
 def test_one_that_is_shown_is_looked_at(optional: TlsScene) -> None:

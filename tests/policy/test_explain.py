@@ -60,7 +60,7 @@ def test_why_the_others_lost() -> None:
         ("accept reg_send ga*", "a key is more specific than a prefix"),
         ("deny reg_send", "a key is more specific than a command"),
         ("deny *", "a key is more specific than `*`"),
-        ("deny reg_send gate", "defaults speak only where nothing attached to the peer does"),
+        ("deny reg_send gate", "defaults decide only if no rule of the peer matches"),
     ]
 
 
@@ -136,8 +136,8 @@ def test_keys_may_have_lost_their_quotes_to_the_shell(command: str, key: str, sh
         ("*", None, "unknown command"),
         ("link", "x", "takes no key"),
         ("spawn_request", "halt", "is not M:F/A"),
-        ("spawn_request", "erlang:_/1", "stands for many"),
-        ("reg_send", "a*", "stands for many"),
+        ("spawn_request", "erlang:_/1", "matches several targets"),
+        ("reg_send", "a*", "matches several targets"),
     ],
 )
 def test_questions_that_cannot_be_asked(command: str, key: str | None, words: str) -> None:
@@ -222,7 +222,10 @@ def test_what_is_known_of_a_command(
 def test_a_call_rule_decides_before_what_carries_the_call() -> None:
     answer = ask(with_rules(["accept call m:f/1", "deny spawn_request m:f/1"]), "foo@h", "spawn_request", "m:f/1")
     assert [(loser.rule.text, loser.why) for loser in answer.losers] == [
-        ("deny spawn_request m:f/1", "a `call` rule decides before the rules about what carries the call")
+        (
+            "deny spawn_request m:f/1",
+            "a `call` rule decides before rules about the message or spawn request with the call",
+        )
     ]
     weaker = with_rules(["deny spawn_request m:f/1"], defaults=["accept call m:f/1"])
     assert ask(weaker, "foo@h", "call", "m:f/1").verdict == "deny"
@@ -272,9 +275,9 @@ def test_what_goes_out() -> None:
     [
         (("link", None, None, "{a}"), "`link` has no message"),
         (("send", None, "nowhere", None), "unknown target `nowhere`"),
-        (("reg_send", "a", "exposed", None), "`reg_send` aims at no process"),
+        (("reg_send", "a", "exposed", None), "`reg_send` has no process as its target"),
         (("send", None, None, "{a"), "character 1 of the term: `{` without `}`"),
-        (("call", "m:f/1", None, "{a}"), "is no list"),
+        (("call", "m:f/1", None, "{a}"), "is not a list"),
         (("call", "m:f/1", None, "[1, 2]"), "2 arguments for m:f/1; give 1"),
     ],
 )

@@ -92,7 +92,7 @@ def test_a_table_that_no_entry_attaches() -> None:
 
 def test_an_entry_that_never_applies() -> None:
     (warning,) = _warnings(policy(peer() + peer(more="visible = true")))
-    assert "this entry never applies: the one in line 5 is for foo@*, too" in warning
+    assert "this entry never applies: the entry in line 5 is for foo@*, too" in warning
     assert _warnings(policy(peer(more='guards = ["bar@*"]') + peer())) == []
 
 
@@ -138,12 +138,15 @@ def test_otp_internal_rules_that_are() -> None:
         (["accept call m:f/1 when {a}"], "never matches: arguments are a list"),
         (["accept spawn_request m:f/1 when integer()"], "never matches: arguments are a list"),
         (["accept call m:f/2 when [_]"], "never matches: 1 arguments for a function of 2"),
-        (["accept call erlang:apply/3"], "does not decide about what is called so"),
-        (["accept spawn_request erpc:execute_call/_"], "does not decide about what is called so"),
+        (["accept call erlang:apply/3"], "does not decide about calls through this function"),
+        (["accept spawn_request erpc:execute_call/_"], "does not decide about calls through this function"),
         (["accept reg_send rex", "accept monitor rex"], "does not decide about calls"),
-        (["accept call _:_/_"], "accepts timer:apply_after/2, which runs what it is given"),
-        (["accept call rpc:call/4"], "accepts rpc:call/4, which runs what it is given"),
-        (["accept call", "deny call timer:_/_"], "`accept call` accepts rpc:call/3, which runs what it is given"),
+        (["accept call _:_/_"], "accepts timer:apply_after/2, which runs any function"),
+        (["accept call rpc:call/4"], "accepts rpc:call/4, which runs any function"),
+        (
+            ["accept call", "deny call timer:_/_"],
+            "`accept call` accepts rpc:call/3, which runs any function",
+        ),
         (["accept reg_send a when {'$gen_call', _, x}"], "calls to it fail with noproc"),
         (["accept reg_send a when _"], "calls to it fail with noproc"),
         (["deny send when _", "accept send when {a}"], "`accept send when {a}` can never decide"),

@@ -131,7 +131,7 @@ class TestThePeerIsRefused:
         forged, forged_key = leaf.issue(tmp_path, "forged", dns=["other.example"])
         forged.write_bytes(forged.read_bytes() + cert.read_bytes())
         words = self._fault(Contexts(tls), stranger(ca, cert=forged, key=forged_key), version)
-        assert words == "its certificate is signed by one that is no CA"
+        assert words == "its certificate is signed by a certificate that is not a CA"
 
     def test_too_large(self, tmp_path: Path, tls: Tls, ca: CA, version: ssl.TLSVersion) -> None:
         cert, key = ca.issue(tmp_path, "many", dns=[f"n{i}.example" for i in range(10_000)])
@@ -307,7 +307,7 @@ class TestReload:
         contexts = Contexts(tls)
         before = contexts.server()
         tls.cert.write_bytes((other / "wall.pem").read_bytes())
-        with pytest.raises(ValueError, match=r"wall.key is not the one of the certificate in"):
+        with pytest.raises(ValueError, match=r"wall.key does not belong to the certificate in"):
             contexts.reload()
         key = (other / "wall.key").read_bytes()
         tls.key.write_bytes(key[: len(key) // 2])

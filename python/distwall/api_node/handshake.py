@@ -140,7 +140,7 @@ class CallerHandshake:
             self._deny("flags", f"it lacks the capabilities {missing:#x}: OTP 25 or later is needed")
         self._cookie = self._cookie_for(sent.name)
         if self._cookie is None:
-            self._deny("not_guarded", "it is no guarded node, and [control] has no cookie for operators")
+            self._deny("not_guarded", "it is not a guarded node, and [control] has no cookie for operators")
         self._sent_name = SendName(flags & FLAGS, sent.creation, sent.name)
         challenge = self._new_challenge()
         self._awaited = messages.digest(self._cookie.reveal(), challenge)

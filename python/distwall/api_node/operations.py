@@ -54,7 +54,7 @@ class Operations:
             self._firewall.notice(
                 "call_failed", node=caller.name, function=name[:255], detail=f"{type(error).__name__}: {error}"
             )
-            return _error("internal", 0, "distwall has failed at this; its log says more")
+            return _error("internal", 0, "distwall met an error here; its log says more")
 
     def _call(self, caller: Caller, name: str, arguments: list[Term], options: list[Term]) -> Term:
         if (name, len(arguments)) not in _FUNCTIONS:

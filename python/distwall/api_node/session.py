@@ -109,7 +109,7 @@ class CallerSession:
             raise _FaultError("a frame of a kind that was not agreed on")
         control, end = decode(body, 2)
         if not isinstance(control, tuple) or not control:
-            raise _FaultError("a control message that is none")
+            raise _FaultError("a malformed control message")
         match control:
             case (1, Pid() as source, target):
                 self._check(source)

@@ -26,7 +26,7 @@ class EventFilter:
         for text in unwanted:
             name, equals, value = text.partition("=")
             if not equals or name not in FIELDS:
-                raise FilterError(f"`{text}` is no FIELD=VALUE; the fields are {', '.join(FIELDS)}")
+                raise FilterError(f"`{text}` is not FIELD=VALUE with a known field; the fields are {', '.join(FIELDS)}")
             self._unwanted.append((name, value))
 
     def matches(self, event: Event) -> bool:

@@ -90,14 +90,12 @@ def _judge(
         what = Recovery("unreadable", "no line of the log can be read, or it was made with another key", *torn)
         return Left(START if head is None else head.end, first, open_line, what)
     if head is None:
-        return Left(
-            last.link, first, open_line, Recovery("no_anchor", "FILE.head is not there or can't be read", *torn)
-        )
+        return Left(last.link, first, open_line, Recovery("no_anchor", "FILE.head is missing or can't be read", *torn))
     if last.seq < head.seq:
         what = Recovery("cut", f"the log ends with line {last.seq}, and had {head.seq}", *torn)
         return Left(head.end, first, open_line, what)
     if last.seq == head.seq and last.hash != head.hash:
-        what = Recovery("altered", f"line {last.seq} is not the one that was written", *torn)
+        what = Recovery("altered", f"line {last.seq} was changed", *torn)
         return Left(head.end, first, open_line, what)
     if torn[0]:
         return Left(last.link, first, open_line, Recovery("torn", "the last line was cut off", *torn))

@@ -61,7 +61,7 @@ def _other(text: Text, event: Event) -> None:
 
 
 _REASONS = {
-    "default": "no rule speaks of it",
+    "default": "no rule matches it",
     "otp_internal": "would make an OTP process run code",
     "third_node": "names a process of another node",
     "funs": "carries a fun",

@@ -16,7 +16,7 @@ RefusalVerdict = Literal["deny", "drop"]
 Direction = Literal["inbound", "outbound"]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Folded = Annotated[
-    int, Field(ge=0, description="So many more like it, since the event of this kind before, were left out.")
+    int, Field(ge=0, description="Number of similar events left out since the previous event of this kind.")
 ]
 
 

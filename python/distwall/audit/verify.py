@@ -99,7 +99,7 @@ def _read_head(log: Path, seal: Seal, check: "_Check") -> Anchor | None:
     try:
         head = read_head(log, seal)
     except FileNotFoundError:
-        check.found(f"{log}.head", None, "is not there, so nothing says how far the log goes")
+        check.found(f"{log}.head", None, "is missing, so the check can't tell how far the log goes")
         return None
     except OSError as error:
         raise UnreadableError(f"{log}.head: {error.strerror}") from None
@@ -123,7 +123,7 @@ def _look_behind(check: "_Check", log: Path, seal: Seal, head: Anchor) -> None:
         str(log),
         None,
         f"{last.seq - head.seq} lines follow the anchored end ({head.seq}): distwall was killed before it could anchor"
-        " them and was not started since, or somebody has added them",
+        " them and did not start again, or somebody has added them",
     )
 
 
@@ -195,7 +195,7 @@ class _Check:
                     self._other_lines += 1
                     continue
                 self._line(name, number, line)
-        self._tell_other(name, "the last line is cut off" if self._other[-1:] != b"\n" else "is no line of the log")
+        self._tell_other(name, "the last line is cut off" if self._other[-1:] != b"\n" else "is not a line of the log")
 
     def end(self, log: Path, *, anchored: bool) -> None:
         for anchor in self.anchors:
@@ -204,11 +204,11 @@ class _Check:
                 which = f"line {begin} is" if begin == anchor.seq else f"lines {begin} to {anchor.seq} are"
                 self.found(str(log), None, f"the end is missing: {which} not there")
             else:
-                self.found(str(log), None, f"line {anchor.seq} is not the one that was anchored")
+                self.found(str(log), None, f"line {anchor.seq} differs from the anchored line")
         if not anchored:
-            self.found(str(log), None, "nothing says how far the log goes; give --head SEQ:HASH")
+            self.found(str(log), None, "the check can't tell how far the log goes; give --head SEQ:HASH")
         if self.report.lines and not self._any_fits:
-            self.report.notes.append("no line fits its hash: was the log made with another key?")
+            self.report.notes.append("no line fits its hash: was the log sealed with another key?")
 
     def _line(self, name: str, number: int, line: Line) -> None:
         report = self.report
@@ -223,7 +223,7 @@ class _Check:
         if fits and line.kind == "audit_recovered":
             self._recovered(name, number, line)
         skipped = self._other_lines
-        self._tell_other(name, "is no line of the log")
+        self._tell_other(name, "is not a line of the log")
         expected = self._expected
         if not fits:
             self.found(name, number, "was changed: its hash does not fit")

@@ -20,7 +20,7 @@ def apply(
         str | None,
         typer.Option(
             "--confirm-within",
-            help="On trial: the policy before comes back after this time, as 60s, unless distwall confirm is run.",
+            help="On trial: without distwall confirm, the previous policy comes back after this time, as in 60s.",
             show_default=False,
         ),
     ] = None,
@@ -32,7 +32,7 @@ def apply(
     """Check a policy, put it in force at once, and write it to the policy file of the running firewall."""
     trial = None if confirm_within is None else span(confirm_within)
     if confirm_within is not None and trial is None:
-        raise CommandError(f"`{confirm_within}` is no span of time; write it as 60s or 5m", exit_code=2)
+        raise CommandError(f"`{confirm_within}` is not a span of time; write it as 60s or 5m", exit_code=2)
     text = policy_text(file)
     seconds = None if trial is None else trial.total_seconds()
     result = ask(lambda client: client.call("apply", text=text, confirm_within=seconds), config, url, token)
@@ -56,7 +56,7 @@ def confirm(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Keep the policy that is on trial."""
+    """Keep the policy on trial for good."""
     result = ask(lambda client: client.call("confirm"), config, url, token)
     tell(result, output, f"revision {result['revision']} stays in force")
 
@@ -68,6 +68,6 @@ def roll_back(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Put the policy before the trial back."""
+    """Put the policy from before the trial back."""
     result = ask(lambda client: client.call("roll_back"), config, url, token)
     tell(result, output, f"revision {result['revision']} is in force again")

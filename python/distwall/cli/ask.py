@@ -48,7 +48,7 @@ def stats(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Count what was accepted, denied and dropped."""
+    """Count accepted, denied and dropped commands."""
     found = ask(lambda client: client.statistics(peer), config, url, token)
     if output is Output.JSON:
         print_json(found)

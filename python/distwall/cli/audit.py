@@ -1,4 +1,4 @@
-"""``distwall audit``: is the log as it was written, and what does it say?"""
+"""``distwall audit``: checks the log, and shows its end."""
 
 import os
 import re
@@ -42,15 +42,17 @@ def verify(
     *,
     head: Annotated[
         list[str] | None,
-        typer.Option("--head", metavar="SEQ:HASH", help="A line that has to be there, as an earlier check printed it."),
+        typer.Option(
+            "--head", metavar="SEQ:HASH", help="A line that the log has to contain, as an earlier check printed it."
+        ),
     ] = None,
     start: Annotated[int | None, typer.Option("--from", min=1, help="The log begins with this line.")] = None,
     key_file: Annotated[Path | None, typer.Option("--key-file", help="The key of a log without a policy.")] = None,
-    key_env: Annotated[str | None, typer.Option("--key-env", help="The variable that holds it.")] = None,
+    key_env: Annotated[str | None, typer.Option("--key-env", help="The environment variable with the key.")] = None,
     config: ConfigOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Find whatever was changed, cut out, added or moved in the log; exit code 1 if anything was."""
+    """Find lines of the log that were changed, cut out, added or moved; exit code 1 if there are any."""
     anchors = [_link(text) for text in head or ()]
     key = _key(key_file, key_env)
     log: Path | None
@@ -85,7 +87,7 @@ def tail(
     config: ConfigOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Show the end of the log. An option given again means or; different options mean and."""
+    """Show the end of the log. Several values of one option mean "or"; different options mean "and"."""
     wanted = {
         "verdict": verdict or (),
         "peer": peer or (),
@@ -113,7 +115,7 @@ def tail(
 def _link(text: str) -> Link:
     match = re.fullmatch(r"([1-9][0-9]{0,18}):([0-9a-f]{64})", text)
     if match is None:
-        raise CommandError(f"`{text}` is no SEQ:HASH; copy it from an earlier check", exit_code=2)
+        raise CommandError(f"`{text}` is not SEQ:HASH; copy it from an earlier check", exit_code=2)
     return Link(int(match[1]), match[2])
 
 

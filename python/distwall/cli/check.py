@@ -1,4 +1,4 @@
-"""``distwall check``: does the policy check, and does it mean what it says?"""
+"""``distwall check``: the errors of a policy, and warnings about settings that can't work."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,14 +23,14 @@ from distwall.cli.output import (
 from distwall.policy import Policy, PolicyError, Problem, load
 
 _AROUND = 50
-"""Characters before and behind the place of a problem that are shown."""
+"""Characters shown before and behind the place of a problem."""
 
 
 def check(
     file: Annotated[Path | None, typer.Argument(help="The policy file.", show_default=False)] = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Check a policy file, and warn of what can't work."""
+    """Check a policy file, and warn of settings that can't work."""
     if output is Output.JSON:
         _check_json(find_config(file))
         return
@@ -48,7 +48,7 @@ def check(
 
 
 def _point(text: str, at: int) -> None:
-    """A rule, and below it a mark where the problem is."""
+    """Prints a rule, and below it a mark at the problem."""
     # Of a long rule, what is around the place.
     start = max(0, at - _AROUND) if len(text) > 2 * _AROUND else 0
     shown = "".join(c if c.isprintable() else " " for c in text[start : start + 2 * _AROUND])

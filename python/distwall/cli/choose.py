@@ -1,4 +1,4 @@
-"""Which events ``observe`` and ``audit tail`` show: the same options for both, and how events are printed."""
+"""The common options of ``observe`` and ``audit tail`` that select events, and the printing of events."""
 
 import json
 from typing import Annotated
@@ -23,8 +23,8 @@ ReasonOption = Annotated[list[str] | None, _option("reason", "Only with this rea
 NotOption = Annotated[
     list[str] | None, typer.Option("--not", help="Leave out, as in --not command=link.", metavar="FIELD=VALUE")
 ]
-LastOption = Annotated[int, typer.Option("--last", "-n", min=0, help="Begin with that many events of before.")]
-FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Go on as events happen.")]
+LastOption = Annotated[int, typer.Option("--last", "-n", min=0, help="Begin with this many earlier events.")]
+FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Follow: go on as events happen.")]
 
 
 def show(event: Event, output: Output) -> None:

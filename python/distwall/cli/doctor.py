@@ -1,4 +1,4 @@
-"""``distwall doctor``: what would get round the firewall, and how to mend it."""
+"""``distwall doctor``: ways round the firewall, and how to close them."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ _STYLES = {"problem": "bold red", "warning": "yellow"}
 
 
 def doctor(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> None:
-    """Find what would get round the firewall, and say how to mend it."""
+    """Find ways round the firewall, and say how to close them."""
     path, policy, fault = _policy(config)
     found = examine(policy) if policy else examine_without_policy(path)
     problems = sum(finding.severity == "problem" for finding in found)
@@ -47,7 +47,7 @@ def doctor(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> 
 
 
 def _policy(config: Path | None) -> tuple[Path | None, Policy | None, str | None]:
-    """Which policy file, the policy, and why there is none."""
+    """The policy file, the policy, and the error if it can't be used."""
     try:
         path = find_config(config)
     except CommandError as error:
@@ -70,7 +70,7 @@ def _show(found: list[Finding], problems: int, *, whole: bool) -> None:
     warnings = len(found) - problems
     summary = f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}" if found else "nothing found"
     if not whole:
-        summary += "; without a policy that checks, most could not be looked at"
+        summary += "; the policy has errors, so only some checks were made"
     out.print(Text(summary, "green" if not problems and whole else "bold"))
 
 

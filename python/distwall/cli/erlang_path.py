@@ -1,4 +1,4 @@
-"""``distwall erlang-path``: where the compiled Erlang modules are."""
+"""``distwall erlang-path``: the folder of the compiled Erlang modules."""
 
 import typer
 

@@ -1,4 +1,4 @@
-"""``distwall explain``: what the policy does with one command of one peer, and why."""
+"""``distwall explain``: the verdict on one command of one peer, and the reason."""
 
 from typing import Annotated
 
@@ -26,8 +26,8 @@ def explain(  # noqa: PLR0917
         str | None,
         typer.Option(help="How the peer knows its target: exposed, spawned or linked.", show_default=False),
     ] = None,
-    out: Annotated[bool, typer.Option("--out", help="Ask about what the guarded node sends to the peer.")] = False,
-    guard: Annotated[str | None, typer.Option(help="The guarded node, where entries differ by it.")] = None,
+    out: Annotated[bool, typer.Option("--out", help="Ask about a command of the guarded node to the peer.")] = False,
+    guard: Annotated[str | None, typer.Option(help="The guarded node, if entries differ by it.")] = None,
     config: ConfigOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
@@ -53,9 +53,7 @@ def _lines(explanation: Explanation) -> list[Text]:
     if explanation.rule:
         lines.append(_about("decides", explanation.rule))
     elif explanation.reason == "default":
-        lines.append(
-            Text.assemble(("  decides  ", "dim"), "no rule speaks of it, and what nothing speaks of is denied")
-        )
+        lines.append(Text.assemble(("  decides  ", "dim"), "no rule matches it, so it is denied"))
     lines.extend(_about("loses", loser.rule, loser.why) for loser in explanation.losers)
     if explanation.entry:
         entry = explanation.entry

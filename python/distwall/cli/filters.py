@@ -1,4 +1,4 @@
-"""Rules at run time: ``set-filter``, ``add-filter``, ``attach`` and their like."""
+"""Rules at run time: ``set-filter``, ``add-filter``, ``attach`` and similar commands."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ OptionalKeyArgument = Annotated[
 ]
 VerdictArgument = Annotated[str, typer.Argument(help="accept, deny or drop.", show_default=False)]
 TableArgument = Annotated[str, typer.Argument(help="The name of a table.", show_default=False)]
-ModuleArgument = Annotated[str, typer.Argument(help="A module; undefined for none any more.", show_default=False)]
+ModuleArgument = Annotated[str, typer.Argument(help="A module; undefined removes it.", show_default=False)]
 
 
 def set_filter(
@@ -31,7 +31,7 @@ def set_filter(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Set the verdict on a command of a peer, where no rule with a key decides."""
+    """Set the verdict on a command of a peer, for targets without a rule of their own."""
     result = ask(
         lambda client: client.call(
             "set_filter", node=node, command=command, verdict=verdict, guard=guard, persist=persist
@@ -79,7 +79,7 @@ def del_filter(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Remove what set-filter or add-filter has set."""
+    """Remove a verdict that set-filter or add-filter has set."""
     result = ask(
         lambda client: client.call("del_filter", node=node, command=command, key=key, guard=guard), config, url, token
     )
@@ -99,7 +99,7 @@ def test_filter(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Say what becomes of a command of a peer now, run-time settings and grants included."""
+    """Show the verdict on a command of a peer now, with run-time settings and grants."""
     result = ask(
         lambda client: client.call("test_filter", node=node, command=command, key=key, guard=guard), config, url, token
     )
@@ -118,7 +118,7 @@ def set_default_filter(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Set the verdict where nothing that is attached to a peer speaks."""
+    """Set the verdict on commands that no rule of a peer matches."""
     result = ask(
         lambda client: client.call(
             "set_default_filter", command=command, key=key, verdict=verdict, guard=guard, persist=persist
@@ -142,7 +142,7 @@ def set_handler(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Have a module handle a command of a peer."""
+    """Let a module handle a command of a peer."""
     result = ask(
         lambda client: client.call(
             "set_handler", node=node, command=command, module=_module(module), guard=guard, persist=persist
@@ -165,7 +165,7 @@ def filter_(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Have a module decide about what the filters of a peer accept."""
+    """Let a module decide about accepted commands of a peer."""
     result = ask(
         lambda client: client.call("filter", node=node, module=_module(module), guard=guard, persist=persist),
         config,
@@ -186,7 +186,7 @@ def attach(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Attach a table to a peer, behind those that are attached."""
+    """Attach a table to a peer, behind its other tables."""
     result = ask(
         lambda client: client.call("attach", node=node, table=table, guard=guard, persist=persist), config, url, token
     )
@@ -213,16 +213,16 @@ def detach(
 
 def set_table(
     table: TableArgument,
-    rules: Annotated[list[str] | None, typer.Argument(help="All its rules.", show_default=False)] = None,
+    rules: Annotated[list[str] | None, typer.Argument(help="All rules of the table.", show_default=False)] = None,
     *,
-    from_file: Annotated[bool, typer.Option("--from-file", help="As the policy file has it, again.")] = False,
+    from_file: Annotated[bool, typer.Option("--from-file", help="Bring back the rules of the policy file.")] = False,
     persist: PersistOption = False,
     config: ConfigOption = None,
     url: UrlOption = None,
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Set all rules of a table; every peer with that table has them at once."""
+    """Set all rules of a table, at once for every peer with that table."""
     if from_file and rules:
         raise typer.BadParameter("either rules or --from-file")
     new = None if from_file else rules or []

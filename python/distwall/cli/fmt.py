@@ -1,4 +1,4 @@
-"""``distwall fmt``: rules written in their one form."""
+"""``distwall fmt``: formats rules."""
 
 import stat
 from pathlib import Path
@@ -18,7 +18,7 @@ def fmt(
     file: Annotated[Path | None, typer.Argument(help="The policy file.", show_default=False)] = None,
     check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if something would change.")] = False,
 ) -> None:
-    """Write the rules of a policy file in their one form; comments and layout stay."""
+    """Format the rules of a policy file; comments and layout stay."""
     path = find_config(file)
     try:
         text = path.read_bytes().decode("utf-8")
@@ -38,7 +38,7 @@ def fmt(
     ]
     shown = ", ".join(map(str, changed[:10])) + (", ..." if len(changed) > 10 else "")
     if check:
-        raise CommandError(f"{path}: rules are not in their one form in line {shown}; run distwall fmt")
+        raise CommandError(f"{path}: unformatted rules in line {shown}; run distwall fmt")
     try:
         _write(path, new.replace("\n", "\r\n") if "\r\n" in text else new)
     except OSError as error:

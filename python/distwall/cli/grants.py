@@ -14,16 +14,16 @@ from distwall.cli.remote import GuardOption, NodeArgument, TokenOption, UrlOptio
 def grant(
     node: NodeArgument,
     table: TableArgument,
-    seconds: Annotated[float, typer.Argument(help="For how long.", show_default=False)],
+    seconds: Annotated[float, typer.Argument(help="Seconds until it ends.", show_default=False)],
     *,
-    reason: Annotated[str, typer.Option("--reason", help="Why, for the audit log.", show_default=False)],
+    reason: Annotated[str, typer.Option("--reason", help="The reason, for the audit log.", show_default=False)],
     guard: GuardOption = None,
     config: ConfigOption = None,
     url: UrlOption = None,
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Grant a table to a peer for a while, above all else that is attached to it."""
+    """Grant a table to a peer for a while; its rules decide before all others."""
     result = ask(
         lambda client: client.call("grant", node=node, table=table, seconds=seconds, reason=reason, guard=guard),
         config,
@@ -55,7 +55,7 @@ def grants(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """List the grants in force: to whom, why, by whom, until when."""
+    """List the grants in force, each with its peer, reason, author and end."""
     found = ask(lambda client: client.get("grants"), config, url, token)
     if output is Output.JSON:
         print_json(found)

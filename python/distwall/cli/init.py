@@ -31,7 +31,7 @@ def init(
         if made_cluster_cookie:
             _write_cookie(file.parent / cluster_cookie)
     except FileExistsError:
-        raise CommandError(f"{file} is there already; edit it, or name another file") from None
+        raise CommandError(f"{file} exists already; edit it, or name another file") from None
     except OSError as error:
         raise CommandError(f"{error.filename or file}: can't write: {error.strerror}; choose another folder") from None
     out = console()
@@ -59,7 +59,7 @@ def init(
 
 
 def _cluster_cookie(file: Path) -> tuple[str, bool]:
-    """Which file to name for the cluster's cookie, and whether it has to be made."""
+    """The file to name for the cluster's cookie, and true if it has to be made."""
     if os.access(Path(_ERLANG_COOKIE).expanduser(), os.R_OK):
         return _ERLANG_COOKIE, False
     name = "cluster.cookie"
@@ -75,7 +75,7 @@ def _fill(text: str, placeholder: str, value: str) -> str:
 
 
 def _write_cookie(path: Path) -> None:
-    """Makes a cookie as Erlang does: 20 random capital letters. One that exists is kept."""
+    """Makes a cookie as Erlang does: 20 random capital letters. An existing cookie is kept."""
     cookie = "".join(secrets.choice(string.ascii_uppercase) for _ in range(20))
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

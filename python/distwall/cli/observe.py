@@ -35,7 +35,7 @@ def observe(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Show events as they happen. An option given again means or; different options mean and.
+    """Show events as they happen. Several values of one option mean "or"; different options mean "and".
 
     For example: distwall observe -f --verdict deny --verdict drop --peer 'foo@*' --not command=link
     """

@@ -1,4 +1,4 @@
-"""What the commands share: how they print, fail, and find the policy file."""
+"""Common functions of the commands: printing, failing, and finding the policy file."""
 
 import json
 import os
@@ -21,7 +21,7 @@ _PIPE_WIDTH = 240
 
 
 class Output(StrEnum):
-    """How a command prints its result."""
+    """Form in which a command prints its result."""
 
     HUMAN = "human"
     JSON = "json"
@@ -38,7 +38,7 @@ ConfigOption = Annotated[
 
 
 class CommandError(Exception):
-    """A command that failed. The text is what the user reads; several lines where there are several problems."""
+    """A command that failed. The text is for the user; several problems are several lines."""
 
     def __init__(self, text: str, *, exit_code: int = 1) -> None:
         super().__init__(text)
@@ -46,7 +46,7 @@ class CommandError(Exception):
 
 
 class BadPolicyError(CommandError):
-    """A policy that does not check."""
+    """A policy with errors."""
 
     def __init__(self, error: PolicyError) -> None:
         super().__init__(str(error), exit_code=2)
@@ -55,7 +55,7 @@ class BadPolicyError(CommandError):
 
 class _ErrorConsole(Console):
     def on_broken_pipe(self) -> None:
-        """Goes on in silence: nobody reads messages any more, and that is no reason to end."""
+        """Goes on in silence: nobody reads messages any more, but the command is not done."""
         self.quiet = True
 
 
@@ -67,27 +67,27 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def say(text: str | Text) -> None:
-    """One line on stderr."""
+    """Prints one line on stderr."""
     console(stderr=True).print(text if isinstance(text, Text) else Text(text), soft_wrap=True)
 
 
 def complain(problem: object) -> None:
-    """One error on stderr."""
+    """Prints one error on stderr."""
     say(Text.assemble(("distwall:", "bold red"), f" {problem}"))
 
 
 def warn(problem: object) -> None:
-    """One warning on stderr."""
+    """Prints one warning on stderr."""
     say(Text.assemble(("warning", "yellow"), f": {problem}"))
 
 
 def print_json(value: Any) -> None:
-    """A result as JSON on stdout."""
+    """Prints a result as JSON on stdout."""
     typer.echo(json.dumps(value, indent=2))
 
 
 def find_config(config: Path | None) -> Path:
-    """The policy file: as given, else by the environment, else the first of the usual places. Raises CommandError."""
+    """The policy file: as given, else by the environment, else in one of the usual places. Raises CommandError."""
     if config is None and (named := os.environ.get(CONFIG_VARIABLE)):
         config = Path(named)
     if config is not None:
@@ -103,7 +103,7 @@ def find_config(config: Path | None) -> Path:
 
 
 def load_policy(config: Path | None) -> Policy:
-    """The policy. Raises CommandError if there is none, if it can't be read or does not check."""
+    """The policy. Raises CommandError if it is missing, can't be read or has errors."""
     path = find_config(config)
     try:
         return load(path)
@@ -114,5 +114,5 @@ def load_policy(config: Path | None) -> Policy:
 
 
 def unreadable(path: Path, error: OSError) -> str:
-    """Why a policy file can't be read."""
+    """The reason why a policy file can't be read."""
     return f"{path}: can't read the policy file: {error.strerror}; correct the path or its permissions"

@@ -1,4 +1,4 @@
-"""``distwall policy``: what is in force in the running firewall."""
+"""``distwall policy``: the policy and the settings in force in the running firewall."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def policy(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Say which policy is in force, what is on trial, and what was set at run time."""
+    """Show the policy in force, a policy on trial, and the settings made at run time."""
     found = ask(_found, config, url, token)
     if output is Output.JSON:
         print_json(found)
@@ -33,13 +33,13 @@ def _found(client: Client) -> dict[str, Any]:
 def _rows(found: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [("file", found["file"]), ("revision", found["revision"])]
     if trial := found["trial"]:
-        left = f"{trial['seconds_left']:.0f} s left, then {trial['before']} comes back"
+        left = f"{trial['seconds_left']:.0f} s left, then revision {trial['before']} comes back"
         rows.append(("on trial", f"{left}; distwall confirm keeps it"))
     if (shadow := found["shadow"])["revision"]:
-        rows.append(("shadow", f"{shadow['revision']}, {shadow['differences']} decided otherwise"))
+        rows.append(("shadow", f"{shadow['revision']}, {shadow['differences']} different decisions"))
     for index, setting in enumerate(found["settings"]):
         at = rfc3339(setting["at"], "seconds")
-        kept = ", kept over a restart" if setting["persist"] else ""
+        kept = ", survives a restart" if setting["persist"] else ""
         by = f"  ({setting['actor'] or 'unknown'}, {at}{kept})"
         rows.append(("" if index else "run time", setting["text"] + by))
     return rows

@@ -8,7 +8,7 @@ from distwall.redirect.ruleset import TABLE, UnknownUserError, ruleset
 
 app = typer.Typer(
     name="redirect",
-    help="Lead the outgoing connections of nodes that distwall did not start to distwall, by nftables.",
+    help="Redirect outgoing connections of nodes started without distwall exec, by nftables.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -22,7 +22,7 @@ def show_rules(config: ConfigOption = None) -> None:
 
 @app.command("install")
 def install_rules(config: ConfigOption = None) -> None:
-    """Load the nftables rules, in place of those of an earlier install."""
+    """Load the nftables rules, in place of an earlier install."""
     rules = _rules(config)
     try:
         install(rules)
@@ -33,7 +33,7 @@ def install_rules(config: ConfigOption = None) -> None:
 
 @app.command("remove")
 def remove_rules() -> None:
-    """Remove what install has loaded, and nothing else."""
+    """Remove the rules that install has loaded, and no others."""
     try:
         remove()
     except NftError as error:

@@ -1,4 +1,4 @@
-"""What the commands share that ask a running firewall: where it is, and what comes of it."""
+"""Common functions of commands that ask a running firewall: its address, and its answers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ TokenOption = Annotated[
     typer.Option(
         "--token",
         envvar="DISTWALL_TOKEN",
-        help="The token for --url; better in DISTWALL_TOKEN, for other users see command lines.",
+        help="The token for --url; better in DISTWALL_TOKEN, since other users see command lines.",
         show_default=False,
         show_envvar=False,
     ),
@@ -34,7 +34,7 @@ TokenOption = Annotated[
 GuardOption = Annotated[
     str | None, typer.Option("--guard", help="Only the channels of this guarded node.", show_default=False)
 ]
-PersistOption = Annotated[bool, typer.Option("--persist", help="Keep it over a restart.")]
+PersistOption = Annotated[bool, typer.Option("--persist", help="Keep the setting over a restart.")]
 NodeArgument = Annotated[
     str, typer.Argument(help="A peer, as in foo@10.0.0.1; it need not be connected.", show_default=False)
 ]
@@ -58,11 +58,11 @@ def policy_text(file: Path) -> str:
     except OSError as error:
         raise CommandError(unreadable(file, error), exit_code=2) from None
     except UnicodeDecodeError:
-        raise CommandError(f"{file}: is no text in UTF-8; name a policy", exit_code=2) from None
+        raise CommandError(f"{file}: is not UTF-8 text; name a policy file", exit_code=2) from None
 
 
 def tell(result: Any, output: Output, human: str | Text) -> None:
-    """Prints what came of a call."""
+    """Prints the answer to a call."""
     if output is Output.JSON:
         print_json(result)
     else:

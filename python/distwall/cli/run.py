@@ -15,11 +15,11 @@ def run(
     config: ConfigOption = None,
     shadow: Annotated[
         Path | None,
-        typer.Option(help="Judge by this policy as well, without effect, and tell what it would decide otherwise."),
+        typer.Option(help="A shadow policy: it judges without effect, and its differences are reported."),
     ] = None,
     events: Annotated[
         bool | None,
-        typer.Option("--events/--no-events", help="Show events on stderr. Default: if it is a terminal."),
+        typer.Option("--events/--no-events", help="Show events on stderr. Default: if stderr is a terminal."),
     ] = None,
 ) -> None:
     """Run the firewall until SIGTERM or SIGINT."""

@@ -15,7 +15,7 @@ from distwall.run import StartError, running
 def serve(policy: Policy, *, shadow: Policy | None, show_events: bool) -> None:
     """Runs the firewall until SIGTERM or SIGINT. Raises CommandError if it can't start.
 
-    ``shadow`` is a candidate that judges beside the policy.
+    ``shadow`` is a shadow policy.
     """
     printer = EventPrinter() if show_events else None
     try:

@@ -1,4 +1,4 @@
-"""``distwall shadow``: another policy that judges beside the one in force, without effect."""
+"""``distwall shadow``: another policy that judges beside the policy in force, without effect."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from distwall.http_api.client import Client
 
 _REASONS = ("shadow:accept", "shadow:deny", "shadow:drop")
 
-app = typer.Typer(name="shadow", help="Try a policy beside the one in force, without effect.", no_args_is_help=True)
+app = typer.Typer(name="shadow", help="Try a policy without effect, beside the policy in force.", no_args_is_help=True)
 
 
 @app.command("set")
@@ -24,13 +24,13 @@ def set_(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Judge by a policy beside the one in force; count and tell what it would decide otherwise."""
+    """Add a shadow policy: it judges without effect; differences from the policy in force are counted and shown."""
     text = policy_text(file)
     result = ask(lambda client: client.call("set_shadow", text=text), config, url, token)
     tell(
         result,
         output,
-        f"revision {result['revision']} is the shadow policy; distwall shadow show tells what it would change",
+        f"revision {result['revision']} is the shadow policy; distwall shadow show shows its different decisions",
     )
 
 
@@ -42,9 +42,9 @@ def clear(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Judge by it no more."""
+    """Remove the shadow policy."""
     result = ask(lambda client: client.call("set_shadow", text=None), config, url, token)
-    tell(result, output, "there is no shadow policy any more")
+    tell(result, output, "the shadow policy is removed")
 
 
 @app.command("show")
@@ -56,7 +56,7 @@ def show_(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Say how often it would have decided otherwise, and the latest of these."""
+    """Show how often the shadow policy differed, and the latest differences."""
 
     def question(client: Client) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         events = client.events({"reason": _REASONS, "last": last, "follow": False})
@@ -71,4 +71,4 @@ def show_(
         return
     for event in events:
         show(event, output)
-    console().print(f"revision {found['revision']}: {found['differences']} decided otherwise")
+    console().print(f"revision {found['revision']}: {found['differences']} different decisions")

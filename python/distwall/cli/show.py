@@ -11,7 +11,7 @@ from distwall.cli.output import console
 
 
 class EventPrinter:
-    """Prints events in the order in which they come; what is too much for the terminal is counted and left out."""
+    """Prints events in their order; events that are too many for the terminal are counted and left out."""
 
     MAX_WAITING = 1000
 
@@ -30,7 +30,7 @@ class EventPrinter:
             self._skipped += 1
 
     def close(self) -> None:
-        """Waits a moment for what is still to be shown."""
+        """Waits a moment for events that are not shown yet."""
         with contextlib.suppress(queue.Full):
             self._events.put_nowait(None)
         self._thread.join(timeout=1)

@@ -23,7 +23,7 @@ from distwall.policy.file.policy_tests import ExpectationFile, Outcome, files_in
 def test_(
     path: Annotated[Path, typer.Argument(help="A folder with tests, or one file.", show_default=False)],
     config: ConfigOption = None,
-    coverage: Annotated[bool, typer.Option("--coverage", help="Name the rules that decide in no test.")] = False,
+    coverage: Annotated[bool, typer.Option("--coverage", help="List the rules that decide in no test.")] = False,
     threshold: Annotated[
         int | None, typer.Option(min=0, max=100, help="Fail below this coverage, in percent.", show_default=False)
     ] = None,
@@ -76,7 +76,7 @@ def _print(outcomes: list[Outcome], missed: list[tuple[Policy, list[Any]]] | Non
     for outcome in outcomes:
         if outcome.trouble is None:
             rule = outcome.answer.rule if outcome.answer else None
-            by = "no rule speaks of it" if rule is None else f"{rule.origin}  {rule.text}"
+            by = "no rule matches it" if rule is None else f"{rule.origin}  {rule.text}"
             out.print(Text.assemble(("ok    ", "green"), outcome.test.name, (f"  {by}", "dim")), soft_wrap=True)
         else:
             where = outcome.test.origin

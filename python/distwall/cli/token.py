@@ -1,4 +1,4 @@
-"""``distwall token``: who may use the HTTP API over TCP, and which peer may raise its own access."""
+"""``distwall token``: tokens for the HTTP API over TCP, and tokens with which a peer raises its own access."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -18,15 +18,17 @@ app = typer.Typer(name="token", help="Tokens for the HTTP API over TCP, and for 
 
 @app.command()
 def create(
-    role: Annotated[str, typer.Option("--role", help="read, operate or admin; each may do what those before may.")],
-    lifetime: Annotated[str, typer.Option("--for", help="How long it holds, as in 12h or 30d.")] = "30d",
-    name: Annotated[str | None, typer.Option("--name", help="For the log and for revoke.", show_default=False)] = None,
+    role: Annotated[str, typer.Option("--role", help="read, operate or admin; each includes the roles before it.")],
+    lifetime: Annotated[str, typer.Option("--for", help="How long it is valid, as in 12h or 30d.")] = "30d",
+    name: Annotated[
+        str | None, typer.Option("--name", help="A name, for the log and for revoke.", show_default=False)
+    ] = None,
     config: ConfigOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
     """Make a token and print it, once: only its hash is kept."""
     if role not in ROLES:
-        raise CommandError(f"`{role}` is no role; write read, operate or admin", exit_code=2)
+        raise CommandError(f"`{role}` is not a role; write read, operate or admin", exit_code=2)
     time = _span(lifetime)
     try:
         token, text = _file(config).create(ROLES[role], time, name, utc())
@@ -41,7 +43,7 @@ def create(
 
 @app.command("list")
 def list_(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> None:
-    """List the tokens; what makes them one is not kept."""
+    """List the tokens, without their secret parts."""
     try:
         tokens = _file(config).tokens()
     except TokenFileError as error:
@@ -63,11 +65,11 @@ def list_(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> N
 
 @app.command()
 def revoke(
-    name: Annotated[str, typer.Argument(help="Its name, or its id.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="The name or the id of the token.", show_default=False)],
     config: ConfigOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Take a token away; it holds no more from the next request on."""
+    """Revoke a token; the next request with it is refused."""
     try:
         token = _file(config).revoke(name)
     except TokenFileError as error:
@@ -83,8 +85,8 @@ def access(
     node: NodeArgument,
     table: TableArgument,
     *,
-    lifetime: Annotated[str, typer.Option("--for", help="How long the table is granted then.", show_default=False)],
-    reason: Annotated[str, typer.Option("--reason", help="Why, for the audit log.", show_default=False)],
+    lifetime: Annotated[str, typer.Option("--for", help="How long the peer then has the table.", show_default=False)],
+    reason: Annotated[str, typer.Option("--reason", help="The reason, for the audit log.", show_default=False)],
     valid: Annotated[str, typer.Option("--valid", help="How long the token can be used.")] = "1h",
     config: ConfigOption = None,
     url: UrlOption = None,
@@ -107,7 +109,7 @@ def access(
 def _span(text: str) -> timedelta:
     found = span(text)
     if found is None:
-        raise CommandError(f"`{text}` is no span of time; write it as 15m, 12h or 30d", exit_code=2)
+        raise CommandError(f"`{text}` is not a span of time; write it as 15m, 12h or 30d", exit_code=2)
     return found
 
 

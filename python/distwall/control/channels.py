@@ -244,11 +244,11 @@ def disturbs(old: Entry, new: Entry, source: str) -> str | None:
     if old is new:
         return None
     if old.cookie != new.cookie:
-        return "its cookie is another one"
+        return "its cookie has changed"
     if old.visible != new.visible:
         return f"`visible` is {str(new.visible).lower()} now"
     if old.tls != new.tls or old.certificate != new.certificate:
-        return "what is asked of its certificate is something else"
+        return "its certificate has to meet other conditions"
     if not new.admits(source):
-        return "it may not come from there any more"
+        return "it may not connect from this address any more"
     return None

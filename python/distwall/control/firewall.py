@@ -240,7 +240,7 @@ class Firewall(Channels):
         made = [self.rulebook.parse(text, f"table {table}") for text in setting.rules]
         for index, rule in enumerate(made):
             if any(rule.identity == earlier.identity for earlier in made[:index]):
-                raise BadCallError(f"`{rule.text}` judges the same as a rule before it; keep one of them")
+                raise BadCallError(f"`{rule.text}` repeats an earlier rule; remove one of them")
         self._set(setting)
 
     @on_loop_thread
@@ -369,7 +369,7 @@ class Firewall(Channels):
         """
         for name in ("guard", "control", "audit"):
             if getattr(policy, name) != getattr(self.policy, name):
-                raise ControlError(f"{policy.path}: [{name}] has changed; restart distwall to change where it stands")
+                raise ControlError(f"{policy.path}: [{name}] has changed; restart distwall to apply the change")
         changes = difference(self.policy, policy)
         rulebook = self.rulebook
         before, rulebook.policy = rulebook.policy, policy
@@ -382,7 +382,7 @@ class Firewall(Channels):
             raise
         for handle in list(self._channels):
             now = policy.entry_for(handle.peer, handle.guard)
-            why = "no entry names it any more" if now is None else disturbs(handle.entry, now, handle.source)
+            why = "no entry names this peer any more" if now is None else disturbs(handle.entry, now, handle.source)
             if now is None or why is not None:
                 handle.close(f"the policy has changed: {why}")
             else:
@@ -476,7 +476,7 @@ class Firewall(Channels):
         if not 0 < seconds <= MAX_SECONDS:
             raise BadCallError(f"{seconds:g} seconds; grant more than 0 and at most {MAX_SECONDS} seconds")
         if not reason.strip():
-            raise BadCallError("a grant without a reason; say why, for the audit log")
+            raise BadCallError("a grant without a reason; give one, for the audit log")
 
     def _save(self) -> None:
         if self._state is not None:

@@ -49,7 +49,7 @@ def on_loop_thread(function: Callable[Concatenate[S, P], R]) -> Callable[Concate
         except RuntimeError:
             raise ControlError("distwall has ended; nothing changed") from None
         if not wait([done], TIMEOUT).done and done.cancel():
-            raise ControlError(f"distwall did not come to it within {TIMEOUT:g} s; nothing changed")
+            raise ControlError(f"distwall did not begin with it within {TIMEOUT:g} s; nothing changed")
         return done.result()
 
     return cast("Callable[Concatenate[S, P], R]", call)

@@ -107,4 +107,4 @@ def _key(command: str, key: Term) -> GivenKey:
         case (Atom() as module, Atom() as function, (int() | Atom("_")) as arity):
             return str(module), str(function), arity if isinstance(arity, int) else "_"
         case _:
-            raise ControlError(f"a key of {command} that is none")
+            raise ControlError(f"an invalid key for {command}")

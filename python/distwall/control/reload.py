@@ -138,7 +138,7 @@ class Reloader:
         Raises ControlError if there is no trial, or the file can't be written.
         """
         if not self.on_trial:
-            raise ControlError("no policy is on trial; it was confirmed already, or the one before is back")
+            raise ControlError("no policy is on trial; it was confirmed already, or rolled back")
         with self._replacement(self._text) as new:
             new.put_in_place()
         self._end_trial()

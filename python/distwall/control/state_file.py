@@ -64,11 +64,13 @@ class StateFile:
             replace_file(self.path, data)
         except OSError as error:
             raise UnsafeStateError(
-                f"{self.path}: can't save what was set: {error.strerror or error}; make room or correct [control] state"
+                f"{self.path}: can't save settings made at run time: {error.strerror or error};"
+                " make room or correct [control] state"
             ) from None
         self._written = data
 
     def _unreadable(self, why: str) -> UnsafeStateError:
         return UnsafeStateError(
-            f"{self.path}: can't read what was set at run time: {why}; mend it, or remove it to forget that"
+            f"{self.path}: can't read the settings made at run time: {why};"
+            " repair the file, or remove it to forget them"
         )

@@ -1,4 +1,4 @@
-"""The doctor: finds what would get round the firewall, and says how to mend it.
+"""The doctor: finds ways round the firewall, and says how to close them.
 
 ``examine`` looks at a policy and at this host (``Host``), and gives a list of ``Finding``; the checks are in
 ``checks``. Nothing is changed, and no finding shows a cookie.
@@ -15,7 +15,7 @@ __all__ = ["Finding", "Host", "examine", "examine_without_policy"]
 
 
 def examine(policy: Policy, host: Host | None = None) -> list[Finding]:
-    """Everything found, the problems first."""
+    """All findings, the problems first."""
     host = host or Host()
     guarded = host.guarded(policy)
     found = [
@@ -40,7 +40,7 @@ def examine(policy: Policy, host: Host | None = None) -> list[Finding]:
 
 
 def examine_without_policy(path: Path | None, host: Host | None = None) -> list[Finding]:
-    """What can be told where no policy checks. Which nodes are guarded is not known then: all are looked at."""
+    """The findings of checks that need no policy. They look at all nodes, guarded or not."""
     host = host or Host()
     return _sorted(
         [

@@ -1,4 +1,4 @@
-"""Running Erlang nodes, and what their command line says of them."""
+"""Running Erlang nodes, and the facts in their command lines."""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from distwall.doctor.processes import Process
 from distwall.net.addresses import is_loopback
 
 EPMD_MODULE = "distwall_epmd"
-"""What keeps a guarded node on loopback, and leads its connections to distwall."""
+"""The module that keeps a guarded node on loopback, and leads its connections to distwall."""
 
 _ERTS = re.compile(r"/erts-(\d+)\.")
 # erts 13 came with OTP 25, and both have counted on together ever since. Before, they did not.
@@ -28,7 +28,7 @@ class Node:
 
     @property
     def name(self) -> str | None:
-        """Its name as given on the command line, whole or without host; else as registered; None: it is not known."""
+        """The node's name on the command line, full or without host; else as registered; None: it is not known."""
         for flag in ("name", "sname"):
             for values in self.flags.get(flag, []):
                 if values:
@@ -42,12 +42,12 @@ class Node:
 
     @property
     def has_cookie_argument(self) -> bool:
-        """Whether its command line gives a cookie away."""
+        """True if its command line gives a cookie away."""
         return any(self.flags.get("setcookie", []))
 
     @property
     def epmd_module(self) -> str:
-        """The module that it asks where nodes are."""
+        """The module that it uses as its EPMD client."""
         return next((values[0] for values in self.flags.get("epmd_module", []) if values), "erl_epmd")
 
     def kernel(self, setting: str) -> str | None:
@@ -68,7 +68,7 @@ class Node:
 
     @property
     def interface(self) -> str | None:
-        """The address that it is told to listen on; None: it was told none, or none that can be read."""
+        """The address that it listens on by its flags; None: it has no such flag, or the flag can't be read."""
         setting = self.kernel("inet_dist_use_interface")
         numbers = re.findall(r"\d+", setting or "")
         if len(numbers) == 4:
@@ -77,7 +77,7 @@ class Node:
 
     @property
     def on_loopback(self) -> bool:
-        """Whether it was told to listen on loopback only."""
+        """True if its flags make it listen on loopback only."""
         try:
             return self.interface is not None and is_loopback(self.interface)
         except ValueError:
@@ -85,7 +85,7 @@ class Node:
 
     @cached_property
     def otp(self) -> str | None:
-        """The OTP release, as ``27`` or ``24 or older``; None if that can't be told."""
+        """The OTP release, as ``27`` or ``24 or older``; None if it can't be found out."""
         process = self.process
         for path in (process.executable, *process.arguments[:1], *self.flags.get("bindir", [[]])[0]):
             if match := _ERTS.search(f"{path}/"):
@@ -111,7 +111,7 @@ def _is_vm(process: Process) -> bool:
 
 
 def _flags(arguments: list[str]) -> dict[str, list[list[str]]]:
-    """The flags of a VM's command line: for each, the values of every time that it is given."""
+    """The flags of a VM's command line: for each, the values of all its occurrences."""
     flags: dict[str, list[list[str]]] = {}
     values: list[str] = []
     for argument in arguments[1:]:

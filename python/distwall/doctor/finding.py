@@ -1,4 +1,4 @@
-"""What the doctor found."""
+"""Findings of the doctor."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -9,12 +9,12 @@ Severity = Literal["problem", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One way round the firewall, or something that may become one."""
+    """One way round the firewall, open now or in some cases."""
 
     severity: Severity
-    """``problem``: it is open now. ``warning``: it is open if something else goes wrong, or to fewer."""
+    """``problem``: open now. ``warning``: open if something else goes wrong, or to fewer programs."""
     check: str
-    """Which check found it; one short word that stays the same."""
+    """The name of the check; one short word that stays the same."""
     what: str
     where: str
     """A file and line, an address, a process."""
@@ -26,17 +26,17 @@ class Finding:
 
 
 def listed(items: Iterable[object], most: int = 5) -> str:
-    """Some things in a row, and how many more there are."""
+    """Some items in a row, and the number of further items."""
     texts = [str(item) for item in items]
     more = len(texts) - most
     return ", ".join(texts) if more <= 0 else f"{', '.join(texts[:most])} and {more} more"
 
 
 def problem(check: str, what: str, where: object, remedy: str) -> Finding:
-    """Something that is open now."""
+    """A way round the firewall that is open now."""
     return Finding("problem", check, what, str(where), remedy)
 
 
 def warning(check: str, what: str, where: object, remedy: str) -> Finding:
-    """Something that may become a problem."""
+    """A way round the firewall that may open."""
     return Finding("warning", check, what, str(where), remedy)

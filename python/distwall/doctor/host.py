@@ -1,4 +1,4 @@
-"""The host as the checks see it: read once, so that all of them speak of the same moment."""
+"""The host as the checks see it: read once, so that all checks see the same moment."""
 
 import socket
 import struct
@@ -36,7 +36,7 @@ class Host:
 
     @property
     def outside(self) -> list[str]:
-        """Those that others can reach."""
+        """The IP addresses of this host that others can reach."""
         return [address for address in self.addresses if not is_loopback(address)]
 
     @cached_property
@@ -55,7 +55,7 @@ class Host:
         return nodes(self.processes)
 
     def guarded(self, policy: Policy) -> list[Node]:
-        """The guarded nodes that run, as far as their command lines or their ports tell."""
+        """The running guarded nodes, recognised by their command lines or their ports."""
         names = {port: alive for alive, port in self.registered(policy).items() if policy.guards_alive(alive)}
         for listener in self.listeners:
             if listener.port in names and (node := self.node_with(listener)):
@@ -63,32 +63,32 @@ class Host:
         return [node for node in self.nodes if node.name and _is_guarded(policy, node.name)]
 
     def node_with(self, listener: ListeningSocket) -> Node | None:
-        """The Erlang node that a socket belongs to, as far as may be read."""
+        """The Erlang node that a socket belongs to, if this process may see that."""
         return next((node for node in self.nodes if listener.inode in node.process.sockets), None)
 
     def registered(self, policy: Policy) -> dict[str, int]:
-        """The nodes at the register EPMD and their own ports; none where it hides these or does not answer."""
+        """The nodes at the register EPMD with their own ports; empty if it hides these or does not answer."""
         return {} if policy.guard.one_epmd else self.known(policy) or {}
 
     def known(self, policy: Policy) -> dict[str, int] | None:
-        """What the register EPMD lists; None if it does not answer."""
+        """The names at the register EPMD; None if it does not answer."""
         for address in resolve(policy.guard.register.host):
             if (listed := epmd_names(address, policy.guard.register.port)) is not None:
                 return listed
         return None
 
     def listener_at(self, address: str, port: int) -> ListeningSocket | None:
-        """The socket that answers at an address: the one bound to it, else one bound to all."""
+        """The socket that answers at an address: bound to the address, else bound to all."""
         fitting = [listener for listener in self.listeners if listener.port == port and listener.covers(address)]
         family = ":" in address
         return min(fitting, key=lambda each: (each.wildcard, (":" in each.address) != family), default=None)
 
     def sockets_of(self, pid: int) -> frozenset[int]:
-        """The inodes of a process's sockets; none if they may not be read."""
+        """The inodes of a process's sockets; empty if this process may not read them."""
         return next((process.sockets for process in self.processes if process.pid == pid), frozenset())
 
     def owner_of(self, inode: int) -> int | None:
-        """The process that holds a socket, as far as may be read."""
+        """The process that holds a socket, if this process may see that."""
         return next((process.pid for process in self.processes if inode in process.sockets), None)
 
     def served(self, address: Address) -> set[str]:
@@ -96,14 +96,14 @@ class Host:
         return self.served_host(address.host)
 
     def served_host(self, host: str) -> set[str]:
-        """The local addresses that a host of the policy stands for."""
+        """The local addresses that a host of the policy resolves to."""
         resolved = resolve(host)
         if "0.0.0.0" in resolved:  # noqa: S104
             return {each for each in self.addresses if ":" not in each}
         return set(self.addresses) if "::" in resolved else resolved
 
     def service(self, control: Path) -> DistwallProcess | Literal["hidden"] | None:
-        """The distwall that listens on the control socket; None: nobody does; hidden: only others may ask."""
+        """The distwall that listens on the control socket; None: no distwall; hidden: only others may ask."""
         with socket.socket(socket.AF_UNIX) as probe:
             try:
                 probe.connect(str(control))
@@ -116,7 +116,7 @@ class Host:
         return DistwallProcess(pid, uid)
 
     def service_uid(self, control: Path) -> int | None:
-        """The user as whom distwall runs, as far as may be known."""
+        """The user of distwall, if this process may see that."""
         service = self.service(control)
         return service.uid if isinstance(service, DistwallProcess) else None
 

@@ -9,7 +9,7 @@ _TIMEOUT = 1.0
 
 
 def resolve(host: str) -> set[str]:
-    """The IP addresses that a host name or an address stands for; none if it can't be resolved."""
+    """The IP addresses of a host name or an address; empty if it can't be resolved."""
     try:
         return {str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
     except OSError:
@@ -17,7 +17,7 @@ def resolve(host: str) -> set[str]:
 
 
 def answers(address: str, port: int) -> bool:
-    """Whether a connection to ``address`` succeeds."""
+    """True if a connection to ``address`` succeeds."""
     try:
         with socket.create_connection((address, port), timeout=_TIMEOUT):
             return True

@@ -1,4 +1,4 @@
-"""Processes as /proc shows them. What may not be read is left empty: other users' processes show little."""
+"""Processes as /proc shows them. Facts that this process may not read are empty: of other users it sees little."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ class Process:
 
     @property
     def folder(self) -> Path:
-        """Its folder in /proc."""
+        """The process's folder in /proc."""
         return _PROC / str(self.pid)
 
     @cached_property
     def arguments(self) -> list[str]:
-        """Its command line."""
+        """The process's command line."""
         with suppress(OSError):
             return self._text("cmdline").split("\0")[:-1]
         return []
@@ -35,7 +35,7 @@ class Process:
 
     @cached_property
     def uid(self) -> int | None:
-        """The user as whom it runs."""
+        """The user of the process."""
         with suppress(OSError):
             return self.folder.stat().st_uid
         return None
@@ -79,7 +79,7 @@ def processes() -> list[Process]:
 
 
 def _network(folder: Path) -> int | None:
-    """What tells the network namespace of a process from others: unlike ns/net, all users may look at it."""
+    """A number that identifies a process's network namespace: unlike ns/net, all users may read it."""
     try:
         return (folder / "net/tcp").stat().st_ino
     except OSError:

@@ -1,14 +1,14 @@
-%% The runtime API of distwall, for Erlang programs on guarded nodes and on those of operators: filters, tables, grants, handlers
-%% and statistics of the firewall that stands before the guarded nodes. Works on OTP 25 to 29.
+%% The runtime API of distwall, for Erlang programs on guarded nodes and on operators' nodes: filters, tables, grants, handlers
+%% and statistics of the firewall before the guarded nodes. Works on OTP 25 to 29.
 %%
 %%   1> distwall:add_filter('foo@127.0.0.1', reg_send, my_secret_process, deny).
 %%   accept
 %%
-%% Each call goes to distwall's own node ([control] node in its policy). `distwall exec` tells a program which one that is, by
-%% the flag -distwall_control NODE; where it is not given: application:set_env(distwall, node, NODE).
+%% Each call goes to distwall's own node ([control] node in its policy). `distwall exec` tells a program the name of that node, by
+%% the flag -distwall_control NODE. Without the flag: application:set_env(distwall, node, NODE).
 %%
-%% A guarded node's calls touch its own channels only. Nodes need not be connected, nor ever have been. Verdicts are accept,
-%% deny (also written reject) and drop. With the option persist what is set outlives a restart of distwall.
+%% A guarded node's calls affect its own channels only. Nodes need not be connected, nor ever have been. Verdicts are accept,
+%% deny (also written reject) and drop. With the option persist a setting survives a restart of distwall.
 -module(distwall).
 
 -export([set_filter/3, set_filter/4, add_filter/4, add_filter/5, del_filter/3, test_filter/3, explain/3]).
@@ -25,7 +25,7 @@
 -type given_verdict() :: verdict() | reject.
 -type command() :: alias_send | demonitor | exit | exit2 | group_leader | link | monitor | monitor_exit | reg_send | send
     | spawn_reply | spawn_request | unlink | unlink_ack | atom().
-%% One of the 14 commands of erlang:statistics(dist), what else rules can be about (call, otp_internal, ping, ...), or '_'.
+%% One of the 14 commands of erlang:statistics(dist), another subject of rules (call, otp_internal, ping, ...), or '_'.
 -type key() :: '_' | atom() | {module() | '_', atom(), arity() | '_'} | {to, atom()} | pid() | reference() | string() | binary().
 %% A registered name, a function, a process or an alias of the guarded node; a string is read as in a rule.
 -type option() :: persist.
@@ -38,7 +38,7 @@
 
 %% ---- filters ----
 
-%% The verdict on a command where no filter with a key decides. Returns the verdict before.
+%% Sets the verdict on a command, for targets without a filter of their own. Returns the previous verdict.
 -spec set_filter(node(), command(), given_verdict()) -> verdict().
 set_filter(Node, Command, Verdict) ->
     call(set_filter, [Node, Command, Verdict]).
@@ -47,7 +47,7 @@ set_filter(Node, Command, Verdict) ->
 set_filter(Node, Command, Verdict, Options) ->
     call(set_filter, [Node, Command, Verdict], Options).
 
-%% The verdict on a command with that key. Returns the verdict before.
+%% Sets the verdict on a command with that key. Returns the previous verdict.
 -spec add_filter(node(), command(), key(), given_verdict()) -> verdict().
 add_filter(Node, Command, Key, Verdict) ->
     call(add_filter, [Node, Command, Key, Verdict]).
@@ -56,22 +56,22 @@ add_filter(Node, Command, Key, Verdict) ->
 add_filter(Node, Command, Key, Verdict, Options) ->
     call(add_filter, [Node, Command, Key, Verdict], Options).
 
-%% Takes away what add_filter, or with the key '_' set_filter, has set. Returns the verdict before.
+%% Removes a filter made by add_filter, or with the key '_' by set_filter. Returns the previous verdict.
 -spec del_filter(node(), command(), key()) -> verdict().
 del_filter(Node, Command, Key) ->
     call(del_filter, [Node, Command, Key]).
 
-%% What becomes of such a command.
+%% Returns the verdict on such a command.
 -spec test_filter(node(), command(), key()) -> verdict().
 test_filter(Node, Command, Key) ->
     call(test_filter, [Node, Command, Key]).
 
-%% The same, and why: which rule decides, where it stands, which ones lost against it.
+%% Returns the verdict, the rule that decides, its place in the policy, and the rules that lost against it.
 -spec explain(node(), command(), key()) -> #{atom() => term()}.
 explain(Node, Command, Key) ->
     call(explain, [Node, Command, Key]).
 
-%% The verdict where nothing that is attached to a node speaks; '_' for all commands, all keys. Returns the one before.
+%% Sets the verdict on commands that no rule of a node matches; '_' for all commands, all keys. Returns the previous default.
 -spec set_default_filter(command(), key(), given_verdict()) -> verdict().
 set_default_filter(Command, Key, Verdict) ->
     call(set_default_filter, [Command, Key, Verdict]).
@@ -82,7 +82,7 @@ set_default_filter(Command, Key, Verdict, Options) ->
 
 %% ---- handlers ----
 
-%% The module that handles a command which the filters accept; undefined: none. Returns the one before.
+%% Sets the module that handles an accepted command; undefined removes it. Returns the previous module.
 -spec set_handler(node(), command(), module() | undefined) -> module() | undefined.
 set_handler(Node, Command, Module) ->
     call(set_handler, [Node, Command, Module]).
@@ -91,8 +91,8 @@ set_handler(Node, Command, Module) ->
 set_handler(Node, Command, Module, Options) ->
     call(set_handler, [Node, Command, Module], Options).
 
-%% The module whose filter(Node, Command) decides what of that which the filters accept passes; undefined: none. Returns the
-%% one before.
+%% Sets the module whose filter(Node, Command) decides about accepted commands; undefined removes it. Returns the previous
+%% module.
 -spec filter(node(), module() | undefined) -> module() | undefined.
 filter(Node, Module) ->
     call(filter, [Node, Module]).
@@ -119,8 +119,8 @@ detach(Node, Table) ->
 detach(Node, Table, Options) ->
     call(detach, [Node, Table], Options).
 
-%% All rules of a table, as the policy file writes them; undefined: as the file has them again. All nodes that it is attached
-%% to are judged by them at once.
+%% Sets all rules of a table, written as in the policy file; undefined brings back the rules of the file. The rules apply at
+%% once to all nodes with that table.
 -spec set_table(table(), [rule()] | undefined) -> ok.
 set_table(Table, Rules) ->
     call(set_table, [Table, Rules]).
@@ -131,7 +131,7 @@ set_table(Table, Rules, Options) ->
 
 %% ---- temporary access ----
 
-%% Puts a table above all else that is attached to a node, for so many seconds. The reason is for the audit log.
+%% Grants a table to a node for some seconds; its rules decide before all others. The reason is for the audit log.
 -spec grant(node(), table(), Seconds :: number(), Reason :: atom() | string() | binary()) -> ok.
 grant(Node, Table, Seconds, Reason) ->
     call(grant, [Node, Table, Seconds, Reason]).
@@ -146,7 +146,7 @@ grants() ->
 
 %% ---- what happens ----
 
-%% Commands of all peers, or of one, since distwall was started: the shape of erlang:statistics(dist).
+%% Counts commands of all peers, or of one, since distwall was started, in the shape of erlang:statistics(dist).
 -spec statistics() -> counts().
 statistics() ->
     call(statistics, []).
@@ -173,7 +173,7 @@ call(Function, Args) ->
 call(Function, Args, Options) ->
     call(Function, Args, Options, Args ++ [Options]).
 
-%% Given are the arguments as the caller has written them, for the error.
+%% Calls distwall. Given has the arguments as the caller wrote them, for the error.
 call(Function, Args, Options, Given) ->
     case ask({Function, Args, Options}) of
         {ok, Value} -> Value;
@@ -204,7 +204,7 @@ ask(Node, Request) ->
         exit:{_, _} -> {unreachable, [print(Node), " is not distwall"]}
     end.
 
-%% Also where programs may not connect by themselves (dist_auto_connect).
+%% Connects to distwall's node, even if programs may not connect by themselves (dist_auto_connect).
 connect(Node) ->
     lists:member(Node, nodes(connected)) orelse net_kernel:hidden_connect_node(Node).
 
@@ -220,14 +220,14 @@ print(Node) -> io_lib:format("~tw", [Node]).
 
 %% ---- errors ----
 
-%% As if the function that was called had failed by itself.
+%% Raises an error as if the called function itself had failed.
 fail(Reason, {Function, Given}, Argument, Text) ->
     Info = #{cause => {Argument, unicode:characters_to_binary(Text)}, module => ?MODULE},
     {current_stacktrace, Stack} = process_info(self(), current_stacktrace),
     Callers = lists:dropwhile(fun({Module, _, _, _}) -> Module =:= ?MODULE orelse Module =:= erlang end, Stack),
     erlang:raise(error, Reason, [{?MODULE, Function, Given, [{error_info, Info}]} | Callers]).
 
-%% What the shell shows of an error.
+%% Formats an error for the shell.
 -spec format_error(term(), erlang:stacktrace()) -> #{pos_integer() | general | reason => unicode:chardata()}.
 format_error(_, [{_, _, _, Info} | _]) ->
     case proplists:get_value(error_info, Info) of

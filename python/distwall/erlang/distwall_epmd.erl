@@ -3,21 +3,21 @@
 %%
 %%   -epmd_module distwall_epmd -pa DIR -start_epmd false
 %%   -distwall_register PORT     the EPMD that distwall serves on loopback for guarded nodes
-%%   -distwall_peer_epmd PORT    where other hosts run EPMD
-%%   -distwall_tls true|false    whether distwall speaks TLS with guarded nodes
+%%   -distwall_peer_epmd PORT    the port of EPMD on other hosts
+%%   -distwall_tls true|false    true if distwall speaks TLS with guarded nodes
 %%   -pa BOOT -distwall_boot BOOT    has this module loaded early, see boot/heart.erl
 %%
-%% What it can't make sure of is an error: the node then does not become distributed.
+%% If a check fails or is not possible, the module returns an error: the node then does not become distributed.
 -module(distwall_epmd).
 
 -export([start_link/0, register_node/2, register_node/3, listen_port_please/2]).
 -export([address_please/3, port_please/2, port_please/3, names/0, names/1]).
 
-%% Milliseconds. A lookup is done twice for each connection, which altogether has 7 seconds.
+%% Milliseconds for a lookup. Each connection makes two lookups, and has 7 seconds in all.
 -define(CONNECT_TIMEOUT, 1000).
 -define(ANSWER_TIMEOUT, 1500).
 
-%% Bytes of what another host's EPMD may say.
+%% Most bytes of an answer from another host's EPMD.
 -define(MAX_NAMES, 1 bsl 20).
 
 -define(PORT2_REQ, 122).
@@ -25,7 +25,7 @@
 -define(NAMES_REQ, 110).
 -define(DIST_VERSION, 6).
 
-%% ---- what net_kernel and the carriers call ----
+%% ---- callbacks of net_kernel and the carriers ----
 
 %% Called before the node listens. OTP 25 reads its listen options right after this, before listen_port_please/2.
 start_link() ->
@@ -44,7 +44,7 @@ start_link() ->
 register_node(Name, Port) ->
     register_node(Name, Port, inet).
 
-%% OTP 25 says inet_tcp or inet6_tcp, newer ones inet or inet6.
+%% Normalizes the address family: OTP 25 passes inet_tcp or inet6_tcp, newer releases inet or inet6.
 register_node(Name, Port, Driver) ->
     Family = case Driver of
         inet_tcp -> inet;
@@ -68,8 +68,8 @@ register_node(Name, Port, Driver) ->
 listen_port_please(Name, Host) ->
     erl_epmd:listen_port_please(Name, Host).
 
-%% Where to dial for a node: a port of distwall's own that stands for it, or its mate's on this host. An error for one
-%% that the policy does not let this node reach.
+%% Finds the address to dial for a node: a port of distwall that leads to it, or its own port if it is a mate on this host.
+%% Returns an error if the policy does not let this node reach it.
 address_please(Name, Host, Family) ->
     Loopback = loopback(Family),
     case port2(Loopback, register_port(), to_list(Name) ++ "@" ++ to_list(Host)) of
@@ -97,7 +97,7 @@ names() ->
     {ok, Host} = inet:gethostname(),
     names(Host).
 
-%% Of this host: what is registered with distwall. Of another one: what its EPMD says.
+%% Lists the nodes of a host: of this host from distwall, of another host from its EPMD.
 names(Host) ->
     case epmd_of(Host) of
         {ok, Address, EpmdPort} ->
@@ -118,7 +118,7 @@ check_otp() ->
         Release -> throw({refused, "guarded nodes need OTP 25 or newer; this is ~ts", [Release]})
     end.
 
-%% The address family of the carriers, which net_kernel takes from -proto_dist just so.
+%% The address family of the carriers. net_kernel reads -proto_dist in the same way.
 family() ->
     Carriers = case init:get_argument(proto_dist) of
         {ok, [Given]} -> Given;
@@ -167,20 +167,20 @@ bind_to_loopback(Family) ->
      end || Key <- [inet_dist_listen_options, inet_dist_connect_options]],
     ok.
 
-%% Whether a socket option leaves alone what a socket is bound to.
+%% True if a socket option does not change the address of a socket.
 keeps_address({Name, _}) ->
     not lists:member(Name, [ip, ifaddr, fd, bind_to_device, netns, tcp_module, inet_backend, family]);
 keeps_address(Option) ->
     not lists:member(Option, [inet, inet6, local]).
 
-%% What stands there is of use once, see boot/heart.erl.
+%% Removes the boot folder from the code path: it is needed only once, see boot/heart.erl.
 leave_boot_folder() ->
     case init:get_argument(distwall_boot) of
         {ok, [[Dir | _] | _]} -> leave(Dir);
         _ -> ok
     end.
 
-%% In embedded mode a folder that was named twice is there twice.
+%% Removes each occurrence of a folder: in embedded mode a folder named twice is in the path twice.
 leave(Dir) ->
     case code:del_path(Dir) of
         true -> leave(Dir);
@@ -219,7 +219,7 @@ port_argument(Flag, Default) ->
 loopback(inet) -> {127, 0, 0, 1};
 loopback(inet6) -> {0, 0, 0, 0, 0, 0, 0, 1}.
 
-%% Which EPMD knows the nodes of a host.
+%% The EPMD that knows the nodes of a host.
 epmd_of(Host) ->
     Family = family(),
     case inet:getaddr(Host, Family) of

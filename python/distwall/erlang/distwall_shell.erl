@@ -5,28 +5,28 @@
 %%
 %% `distwall exec` adds that where the policy has `[guard] restricted_shell = true`.
 %%
-%% Theory of operation. OTP has a restricted shell, which asks a module before each call; but it does not ask about all of them: from
-%% OTP 26 on fd/3 evaluates its argument as it stands, rr/1 reads files, what is read from a terminal may hold funs that were made
-%% where nothing is restricted, and the error of a scanner names a module to be called. So a peer's shell is not left to OTP's
-%% loop. Before it reads anything, that loop asks for the prompt (shell_prompt_func), in the evaluator. There a peer's shell is taken
-%% over: the shell process is suspended for good, and the evaluator reads, judges and evaluates by itself, with erl_eval. The callbacks of
-%% the restricted shell remain behind that, and let a peer's shell call nothing but the prompt.
+%% Theory of operation. OTP has a restricted shell, which asks a module before calls, but not before all calls. From OTP 26 on fd/3
+%% evaluates its argument without asking, and rr/1 reads files. Input from a terminal may contain funs that were made without
+%% restrictions. The error of a scanner names a module to be called. So OTP's loop does not run a peer's shell. Before it reads
+%% a line, it asks for the prompt (shell_prompt_func), in the evaluator. There this module takes a peer's shell over. It suspends the
+%% shell process for good, and the evaluator itself reads, judges and evaluates lines, with erl_eval. The callbacks of the
+%% restricted shell are a second barrier: they let a peer's shell call only the prompt.
 %%
-%% What is evaluated calls functions through call/3 only, which has the name of the peer in it from the start: whichever process
-%% evaluates a fun of this shell, on whatever group leader, it is judged as the peer's.
+%% Evaluated code calls functions through call/3 only, which knows the name of the peer from the start. So a fun of this shell is
+%% judged as the peer's in every process, with any group leader.
 -module(distwall_shell).
 
 -export([local_allowed/3, non_local_allowed/3, prompt/1]).
 
 -define(MAX_RESULTS, 20).
-%% Parts of arguments and results that are searched for funs. What has more is refused.
+%% Most parts of arguments and results, which are searched for funs. Larger terms are refused.
 -define(MAX_PARTS, 1000000).
-%% Milliseconds between looks at what the shell process is sent, and how much of that ends the shell (messages, bytes).
+%% Milliseconds between looks at the messages of the shell process, and the limits that end the shell (messages, bytes).
 -define(LOOK, 100).
 -define(MAX_MESSAGES, 10000).
 -define(MAX_MEMORY, 16#4000000).
 
-%% ---- what OTP's shell asks ----
+%% ---- callbacks of OTP's shell ----
 
 -spec local_allowed(atom(), [term()], term()) -> {boolean(), term()}.
 local_allowed(_, _, State) ->
@@ -41,7 +41,7 @@ non_local_allowed(_, _, State) ->
 is_own() ->
     node(group_leader()) =:= node().
 
-%% The prompt of this node's own shells. For a peer's shell it never returns: this is where it is taken over.
+%% The prompt of this node's own shells. For a peer's shell it never returns: it takes the shell over.
 -spec prompt([{history, pos_integer()}]) -> iolist().
 prompt([{history, N}]) ->
     case is_own() of
@@ -71,22 +71,22 @@ take_over(Peer) ->
     exit(Shell, kill),
     exit(self(), kill).
 
-%% Holds the shell process as long as there is something to hold it for, and sees to what it is sent. The peer does not get to know
-%% this process. Without it OTP's loop would go on where the evaluator ends. Whoever ends, all end.
+%% Keeps the shell process suspended until the evaluator ends, and reads its messages. The peer never learns of this process. Without
+%% it OTP's loop would go on after the evaluator. If one of the processes ends, all end.
 keep(Shell, Evaluator) ->
     [monitor(process, Process) || Process <- [Shell, Evaluator, group_leader()]],
     true = erlang:suspend_process(Shell),
-    %% If this process should end, so does the shell.
+    %% If this process ends, the shell ends, too.
     process_flag(trap_exit, true),
     link(Shell),
     Evaluator ! {self(), suspended},
     watch(Shell, Evaluator, ets:new(?MODULE, []), 0),
     exit(Evaluator, kill),
     exit(Shell, kill),
-    %% Only now may it go on, with nothing left to do.
+    %% Only now may it go on: it has nothing left to do.
     erlang:resume_process(Shell).
 
-%% What the suspended shell is sent can only be looked at, now and then.
+%% Looks at the messages of the suspended shell now and then: they can't be received.
 watch(Shell, Evaluator, Empty, Seen) ->
     receive
         {'DOWN', _, _, _, _} -> ok
@@ -104,14 +104,14 @@ watch(Shell, Evaluator, Empty, Seen) ->
         end
     end.
 
-%% Whether the shell goes on after that.
+%% Acts on a message; true if the shell goes on.
 heed({'EXIT', _, interrupt}, Evaluator, _) ->
     Evaluator ! {self(), interrupt},
     true;
 heed({'EXIT', _, _}, _, _) ->
     false;
 heed({shell_state, From}, _, Empty) when is_pid(From), node(From) =:= node() ->
-    %% Who completes names asks what is defined here (OTP 26 and later).
+    %% A process that completes names asks for the shell's definitions (OTP 26 and later).
     From ! {shell_state, [], Empty, Empty},
     true;
 heed(_, _, _) ->
@@ -129,7 +129,7 @@ loop(#{number := N} = State) ->
         _ -> ok
     end.
 
-%% The tokens come from the peer's node, so they are whatever it likes.
+%% Reads tokens. They come from the peer's node, so they may be any term.
 read(Tokens, #{number := N} = State) ->
     case parse(Tokens, State) of
         {ok, [{call, _, {atom, _, exit}, []}]} -> ok;
@@ -153,7 +153,7 @@ check([{call, _, {atom, _, f}, [{var, _, _}]}] = Expressions, _) ->
 check(Expressions, Bindings) ->
     case receives(Expressions) of
         true ->
-            %% What comes there is sent by whom it likes, and may hold funs.
+            %% Any process may send a message with funs.
             {error, "distwall: this shell receives no messages"};
         false ->
             case erl_lint:exprs_opt(Expressions, erl_eval:bindings(Bindings), []) of
@@ -201,7 +201,7 @@ run(Expressions, #{number := N, bindings := Bindings, results := Results} = Stat
             end
     end.
 
-%% In a process of its own: what is called may end it, or change it, or leave messages there.
+%% Evaluates in a process of its own, which the called functions may end or change, or leave messages in.
 evaluated(Fun, #{keeper := Keeper}) ->
     Self = self(),
     Tag = make_ref(),
@@ -258,7 +258,7 @@ local(Name, Arguments, _, _, _, _) ->
 
 %% ---- judging ----
 
-%% All calls of a peer's shell, whoever evaluates them.
+%% All calls of a peer's shell, in any process.
 call(Peer, Function, Arguments) ->
     judge(Peer, Function, Arguments),
     Value = case Function of
@@ -282,7 +282,7 @@ judge(Peer, {erlang, Name} = Function, Arguments) ->
             judge_funs(Peer, Arguments)
     end;
 judge(_, {shell, Name}, Arguments) when is_atom(Name) ->
-    %% shell:start/0 is accepted for the shell that this one is.
+    %% shell:start/0 is accepted only for this shell itself.
     refuse(print({shell, Name}, Arguments), "no shell in a shell");
 judge(Peer, {Module, Name} = Function, Arguments) when is_atom(Module), is_atom(Name) ->
     ask(Peer, Function, Arguments),
@@ -298,9 +298,9 @@ judge(Peer, Fun, Arguments) when is_function(Fun) ->
             judge_funs(Peer, Arguments)
     end;
 judge(_, Function, Arguments) ->
-    refuse(print(Function, Arguments), "that is no function").
+    refuse(print(Function, Arguments), "that is not a function").
 
-%% Operators; and how the evaluator itself raises what went wrong.
+%% True for operators, and for the function with which the evaluator itself raises errors.
 is_harmless(raise, 3) -> true;
 is_harmless(Name, Arity) ->
     erl_internal:arith_op(Name, Arity) orelse erl_internal:bool_op(Name, Arity) orelse erl_internal:comp_op(Name, Arity)
@@ -309,7 +309,7 @@ is_harmless(Name, Arity) ->
 -define(STARTS(Name), (Name =:= spawn orelse Name =:= spawn_link orelse Name =:= spawn_monitor orelse Name =:= spawn_opt
                        orelse Name =:= spawn_request orelse Name =:= hibernate)).
 
-%% The function that a new process is to call.
+%% The function that a new process would call.
 started(Name, Arguments) when ?STARTS(Name) ->
     case Arguments of
         [Module, Function, Its | _] when is_atom(Module), is_atom(Function), is_list(Its), length(Arguments) < 5 ->
@@ -323,7 +323,7 @@ started(_, _) ->
 judge_funs(Peer, Arguments) ->
     [judge_fun(Peer, Fun) || Fun <- funs(Arguments)].
 
-%% Whoever gets a fun may call it. Those of this shell are judged when they call something.
+%% Judges a fun as called: its receiver may call it. Funs of this shell are judged when they call a function.
 judge_fun(Peer, Fun) ->
     {module, Module} = erlang:fun_info(Fun, module),
     {name, Name} = erlang:fun_info(Fun, name),
@@ -347,7 +347,7 @@ is_foreign(Peer, Fun) ->
 is_handled(Peer, [_, _, {eval, Local}, {value, Handler} | _]) -> is_handler(Peer, Local) andalso is_handler(Peer, Handler);
 is_handled(_, _) -> false.
 
-%% A fun by which this module judges what a shell of this peer calls.
+%% True for a fun with which this module judges the calls of a shell of this peer.
 is_handler(Peer, Fun) when is_function(Fun) ->
     erlang:fun_info(Fun, module) =:= {module, ?MODULE} andalso erlang:fun_info(Fun, type) =:= {type, local}
         andalso lists:member(Peer, element(2, erlang:fun_info(Fun, env)));
@@ -357,8 +357,8 @@ is_handler(_, _) ->
 ask(Peer, {Module, Name}, Arguments) ->
     ask(Peer, Module, Name, length(Arguments)).
 
-%% Nothing is remembered, so that a change of the policy holds from the next call on. Rules about the arguments (`when`) can't be asked
-%% for: one that accepts some of them accepts none here, and one that refuses some of them refuses all.
+%% Asks distwall, at every call: a change of the policy takes effect with the next one. The shell can't ask about arguments (`when`).
+%% A rule that accepts some arguments accepts none here, and a rule that refuses some refuses all.
 ask(Peer, Module, Name, Arity) ->
     Why = try distwall:explain(Peer, call, {Module, Name, Arity}) of
         #{verdict := accept, special := Special} ->

@@ -1,7 +1,7 @@
-"""The external term format, for what distwall itself says and hears; what passes a channel is the core's business.
+"""The external term format, for distwall's own messages; the core reads the traffic of channels.
 
-`decode` reads a term that anybody may have written: bounded in size and depth, without recursion. `encode` writes one.
-Terms are plain Python values and the classes of `distwall.etf.terms`.
+`decode` reads a term from anybody: bounded in size and depth, without recursion. `encode` writes a term. Terms are
+plain Python values and the classes of `distwall.etf.terms`.
 """
 
 from distwall.etf.decode import MAX_DEPTH, MAX_TERMS, DecodeError, decode

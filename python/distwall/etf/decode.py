@@ -1,8 +1,8 @@
-"""Reads terms in the external term format that anybody may have written.
+"""Reads terms in the external term format, from anybody.
 
-Theory of operation. A term is read without recursion: what is open (a tuple, a list, ...) waits on a stack until its
-parts are complete, then it becomes a part of what is open below it. Counts are compared with the bytes that are left
-before anything is made of them, so what a term costs is bounded by its size, and by the number of its parts.
+Theory of operation. A term is read without recursion. An open term (a tuple, a list, ...) waits on a stack until its
+parts are complete; then it becomes a part of the open term below it. Counts are compared with the bytes left before
+memory is used for them. So the cost of a term is bounded by its size, and by the number of its parts.
 """
 
 import math
@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from distwall.etf.terms import Atom, BitString, Export, Fun, Improper, Map, Pid, Port, Record, Ref, Term
 
 MAX_DEPTH = 256
-"""Tuples, lists and the like inside each other."""
+"""Most tuples, lists and the like inside each other."""
 
 MAX_TERMS = 20_000
-"""Parts of one term, the characters of its strings not counted: some hundredths of a second."""
+"""Most parts of one term, the characters of its strings not counted: some hundredths of a second."""
 
 _MAX_ATOM_CHARACTERS = 255
 _MAX_BIG_BYTES = 256
@@ -24,7 +24,7 @@ _MAX_FREE = 255
 
 
 class DecodeError(ValueError):
-    """The bytes are no term, or one beyond the limits. The text says why, and quotes nothing of it."""
+    """The bytes are not a term, or exceed the limits. The text says why, and quotes nothing of it."""
 
 
 class _Open:
@@ -39,9 +39,9 @@ class _Open:
 
 
 def decode(data: bytes, position: int = 0, *, atoms: Sequence[Atom] = ()) -> tuple[Term, int]:
-    """The term that begins at ``position`` (behind the version, 131, if there is one), and where it ends.
+    """The term that begins at ``position`` (behind the version, 131, if there is one), and the position of its end.
 
-    ``atoms`` are those of the frame's header. Raises DecodeError.
+    ``atoms`` are the atoms of the frame's header. Raises DecodeError.
     """
     reader = _TermReader(data, position, atoms)
     return reader.read(), reader.position
@@ -80,7 +80,7 @@ class _TermReader:
                 return term
 
     def begin(self) -> Term:
-        """The next term, or, if it has parts, what waits for them."""
+        """The next term, or an open term if it has parts."""
         tag = self.byte()
         match tag:
             case 97:
@@ -188,7 +188,7 @@ class _TermReader:
             case 100:
                 text = self.text(self.number("H"), "latin-1")
             case _:
-                raise DecodeError("something else where an atom has to be")
+                raise DecodeError("another term in the place of an atom")
         if len(text) > _MAX_ATOM_CHARACTERS:
             raise DecodeError("an atom that is too long")
         return Atom(text)
@@ -202,7 +202,7 @@ class _TermReader:
     def float(self) -> float:
         (value,) = struct.unpack(">d", self.take(8))
         if not math.isfinite(value):
-            raise DecodeError("a float that is no number")
+            raise DecodeError("a float that is not a number")
         return float(value)
 
     def big(self, length: int) -> int:

@@ -11,7 +11,7 @@ _SMALL_PORT = 1 << 28
 def encode(term: Term) -> bytes:
     """The term, without the version (131) in front.
 
-    Raises TypeError for what is no term, and ValueError for an atom of more than 255 characters.
+    Raises TypeError for a value that is not a term, and ValueError for an atom of more than 255 characters.
     """
     out = bytearray()
     # What is left to write, the next one last. Bytes that are written already are wrapped.
@@ -35,7 +35,7 @@ class _Written:
 
 
 def _write(out: bytearray, term: Term, left: list[Term]) -> None:
-    """Writes a term, or the head of one and puts its parts on ``left``."""
+    """Writes a term. Of a compound term it writes the head, and puts the parts on ``left``."""
     match term:
         case bool():
             out += _atom(Atom("true" if term else "false"))

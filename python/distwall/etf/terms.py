@@ -64,7 +64,7 @@ class Improper:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """A map, in the order in which it was sent. Keys can be any terms, so it is no ``dict``."""
+    """A map, in the order in which it was sent. Keys can be any terms, so it is not a ``dict``."""
 
     pairs: tuple[tuple[Term, Term], ...]
 
@@ -112,7 +112,7 @@ class Record:
 
 
 def text_of(term: Term) -> str | None:
-    """The text of a string as Erlang programs write them: a list of characters, or a binary in UTF-8; else None."""
+    """The text of a string as Erlang programs write it: a list of characters, or a binary in UTF-8; else None."""
     try:
         match term:
             case bytes():
@@ -128,7 +128,7 @@ def text_of(term: Term) -> str | None:
 
 
 def _characters(items: list[Term]) -> str:
-    """Raises ValueError for what is no character."""
+    """The characters of a list. Raises ValueError if an element is not a character."""
     points = [item for item in items if isinstance(item, int) and 0 <= item <= 0x10FFFF]
     if len(points) != len(items):
         raise ValueError("not a list of characters")

@@ -80,7 +80,7 @@ class Dialer:
             addresses = [target.address]
         admitted = [address for address in addresses if entry.admits(address)]
         if not admitted:
-            raise DialError("source", f"its entry does not let it be at {', '.join(addresses)}")
+            raise DialError("source", f"its entry does not accept the address {', '.join(addresses)}")
         failure = DialError("unreachable", f"{target.host} has no address")
         for address in admitted:
             try:
@@ -117,7 +117,7 @@ class Dialer:
         if certificate is None:
             return "no certificate"
         if entry.certificate and not matches(entry.certificate, certificate, target.node):
-            return f"its entry does not let it use the one of {describe(certificate)}"
+            return f"its entry does not accept the certificate of {describe(certificate)}"
         return await self.verify(certificate, target.node)
 
     async def _connect(

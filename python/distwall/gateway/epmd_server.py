@@ -71,7 +71,7 @@ class EpmdServer:
 
     async def _look_at(self, guard: str, port: int) -> None:
         if addresses := await asyncio.to_thread(exposed_at, port):
-            detail = f"peers reach it at {', '.join(addresses)}, past distwall; start it by distwall exec"
+            detail = f"peers reach it at {', '.join(addresses)}, past distwall; start it with distwall exec"
             self.firewall.notice("exposed", guard=guard, detail=detail)
 
     def close(self) -> None:

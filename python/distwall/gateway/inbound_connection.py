@@ -162,14 +162,16 @@ class InboundConnection(HandshakeConnection):
         if is_glob(entry.node) and self._pending.is_mate(peer):
             return Denied("own_name", "the name of a guarded node of this host, and its entry is a glob")
         if not entry.admits(self.source):
-            return Denied("source", "its entry does not let it come from there")
+            return Denied("source", "its entry does not accept its address")
         if entry.tls and not self._encrypted:
-            return Denied("plain_tcp", "its entry asks for TLS")
+            return Denied("plain_tcp", "its entry requires TLS")
         if entry.certificate:
             if self._certificate is None:
-                return Denied("no_certificate", "its entry asks for a certificate")
+                return Denied("no_certificate", "its entry requires a certificate")
             if not matches(entry.certificate, self._certificate, peer):
-                return Denied("certificate", f"its entry does not let it use the one of {describe(self._certificate)}")
+                return Denied(
+                    "certificate", f"its entry does not accept the certificate of {describe(self._certificate)}"
+                )
         if self.machine.state is not State.NAME and entry.tls and self._dialer.has_verifier and not self._verified:
             # The entry that was found for its name alone did not ask for it. Next time the guarded node is known.
             return Denied("guard_unknown", f"{guard} was not known yet, nor that verify_peer is to be asked")

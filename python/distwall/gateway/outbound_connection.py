@@ -90,13 +90,15 @@ class OutboundConnection(HandshakeConnection):
 
     def _lookup(self, guard: str) -> Entry | Denied:
         if self._plain and self._policy.guard.inside:
-            return Denied("plain_tcp", "[guard.tls.inside] asks for TLS")
+            return Denied("plain_tcp", "[guard.tls.inside] requires TLS")
         entry = self._policy.entry_for(self._target.node, guard)
         if entry is None:
             return Denied("unknown_node", "no [[peers]] entry names it")
         if entry.cookie == self._policy.guard.cookie and not entry.tls:
             # Whoever answers at its address would get what it takes to guess the cluster's cookie offline.
-            detail = "its entry has the cluster's cookie, which is not shown to whoever answers there"
+            detail = (
+                "its entry has the cluster's cookie, which distwall never proves at a remote address; give it another"
+            )
             return Denied("cluster_cookie", detail)
         if is_glob(entry.node) and self._pending.is_mate(self._target.node):
             return Denied("own_name", "the name of a guarded node of this host, and its entry is a glob")

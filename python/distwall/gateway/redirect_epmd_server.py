@@ -58,7 +58,7 @@ class RedirectEpmdServer:
                         self._firewall.policy.guard.register.port, await self._names(address)
                     )
                 case _:
-                    raise RequestError("no question that a node has for the EPMD of another host")
+                    raise RequestError("not a question for the EPMD of another host")
             async with asyncio.timeout(REQUEST_TIMEOUT):
                 await self._loop.sock_sendall(connection, answer)
         except RequestError as error:

@@ -113,7 +113,12 @@ class RedirectListener:
     def _accepted(self, connection: socket.socket, source: str) -> None:
         original = original_destination(connection)
         if original is None:
-            self._refuse(connection, source, "not_redirected", "came to the listener itself, not by the packet filter")
+            self._refuse(
+                connection,
+                source,
+                "not_redirected",
+                "it connected to the listener itself, not through the packet filter",
+            )
             return
         address, port = original
         if port == self._epmd_port:
@@ -124,7 +129,9 @@ class RedirectListener:
             return
         stand = self._ports.stand(address, port, self._loop.time())
         if stand is None:
-            self._refuse(connection, address, "unknown_port", f"no node was said to be at {printed(address, port)}")
+            self._refuse(
+                connection, address, "unknown_port", f"distwall has made up no port at {printed(address, port)}"
+            )
         elif stand.mate:
             self._start(self._join(connection, stand))
         else:

@@ -148,7 +148,7 @@ class Opening:
                     ssl_shutdown_timeout=CLOSE_TIMEOUT if context else None,
                 )
         except TimeoutError:
-            self._failed("timeout", "nothing that a node begins with, in time")
+            self._failed("timeout", "no first byte of a handshake in time")
         except ssl.SSLError as error:
             self._failed("tls", explain(error))
         except OSError as error:
@@ -174,7 +174,7 @@ class Opening:
             with contextlib.suppress(BlockingIOError):
                 data = self._connection.recv(1, socket.MSG_PEEK)
                 if not data:
-                    raise OSError(0, "connected and hung up in silence")
+                    raise OSError(0, "it hung up without a byte")
                 return data[0]
             readable = self._loop.create_future()
             self._loop.add_reader(self._connection, _set, readable)

@@ -1,9 +1,8 @@
-"""What a handler in Python gets, and what it returns.
+"""The arguments and results of a handler in Python.
 
 A handler is a class with asynchronous methods named after the commands that it handles::
 
     from distwall.handlers import Changed, Command
-
 
     class Orders:
         async def reg_send(self, command: Command):
@@ -14,8 +13,8 @@ A handler is a class with asynchronous methods named after the commands that it 
                     return Changed(("order", min(amount, 100)))
             return "accept"
 
-It runs in a thread of its own, so a slow one holds up nobody but the sender whose command it decides about. An
-exception, no answer in time, or anything that is no answer means ``deny``.
+It runs in a thread of its own, so a slow handler delays only the sender of the command. An exception, no answer in
+time, or an invalid answer means ``deny``.
 """
 
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from distwall.etf import Pid, Ref, Term, decode
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command that the rules accept, and that waits for the handler."""
+    """One command that the rules accept, waiting for the handler."""
 
     node: str
     """The peer."""
@@ -34,17 +33,17 @@ class Command:
     name: str
     """``reg_send``, ``send``, ``alias_send``, ``spawn_request`` or ``group_leader``."""
     target: str
-    """At what, as Erlang prints it: a name, a pid, a reference, ``M:F/A``."""
+    """The target, as Erlang prints it: a name, a pid, a reference, ``M:F/A``."""
     sender: Pid | None
-    """Who sends it, if the command says so; for ``group_leader``: who is to be the group leader."""
+    """The sender, if the command names it; for ``group_leader``: the new group leader."""
     to: str | Pid | Ref | tuple[str, str, int]
     """A registered name, a process, an alias; for spawn requests: module, function and arity."""
     payload: bytes | None
 
     def message(self) -> Term:
-        """The message; for spawn requests: the list of arguments. Decoded when it is asked for.
+        """The message; for spawn requests: the list of arguments. Decoded at each call.
 
-        Raises DecodeError for one that is too large to be looked at here.
+        Raises DecodeError if it is too large to be decoded here.
         """
         if self.payload is None:
             return None
@@ -59,7 +58,7 @@ class Changed:
 
 
 def command(node: str, guard: str, name: str, target: str, *, control: bytes, payload: bytes | None) -> Command:
-    """A command by its control message. Source: the list of control messages of the distribution protocol."""
+    """The command of a control message. Source: the control messages of the distribution protocol."""
     term = decode(control)[0]
     assert isinstance(term, tuple)  # noqa: S101  # the core has read it
     op, *rest = term

@@ -1,13 +1,12 @@
 """Checks funs before they may run: ``funs = "checked"``.
 
-Theory of operation. A fun that was typed in a shell has no code of its own: it is a fun of `erl_eval`, and carries
-the syntax tree that is to be evaluated, the values of its variables, and two functions that the evaluator asks about
-each call. So what it would call can be read from it. It passes only if every call in it is one that the policy
-accepts, wherever in the tree it stands; whatever is decided only when it runs (a call of a variable, ``apply`` with a
-variable, a function that is looked up by name) is refused, as is every form that this module doesn't know. The two
-functions are taken out of it: with others in their place the tree would mean something else. A fun inside the fun,
-among its variables, or anywhere else in the message has to stand the same check; ``fun M:F/A`` and the funs of other
-modules run code that is there already, and are judged as calls of it.
+Theory of operation. A fun typed in a shell has no code of its own: it is a fun of `erl_eval`. It carries the syntax
+tree to evaluate, the values of its variables, and two functions that the evaluator asks about each call. So its calls
+can be read from it. It passes only if the policy accepts every call, anywhere in the tree. A call that is decided only
+at run time is refused: of a variable, by ``apply`` with a variable, of a function looked up by name. Every form unknown
+to this module is refused, too. The two functions are removed: other functions in their place would change the meaning
+of the tree. A fun inside the fun, among its variables, or anywhere else in the message has to pass the same check.
+``fun M:F/A`` and the funs of other modules run code that is there already, and are judged as calls of it.
 
 Source: the abstract format of OTP 25 to 29 (erts user's guide), and the environment of the funs of ``erl_eval``.
 """
@@ -18,8 +17,8 @@ from dataclasses import dataclass, replace
 from distwall.etf import Atom, Export, Fun, Improper, Map, Record, Term
 
 Accepts = Callable[[str, str, int], bool]
-"""Whether the policy accepts a call of module, function and arity. A fun of compiled code is asked about with ``-`` for
-the function: only a rule for all functions of the module accepts it."""
+"""True if the policy accepts a call of module, function and arity. For a fun of compiled code the function is ``-``:
+only a rule for all functions of the module accepts it."""
 
 NONE = Atom("none")
 
@@ -119,14 +118,14 @@ class RefusedFunError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """Where in a fun the check is: names of funs that contain it and were checked with it."""
+    """The position of the check in a fun: the names of enclosing funs, which are checked with it."""
 
     funs: frozenset[str] = frozenset()
     guard: bool = False
 
 
 def checked(term: Term, accepts: Accepts) -> Term:
-    """The term (no deeper than `etf.decode` lets it be) with all funs in it made fit to run. Raises RefusedFunError."""
+    """The term (no deeper than `etf.decode` reads) with all funs in it made fit to run. Raises RefusedFunError."""
     return _Checker(accepts).term(term)
 
 
@@ -157,7 +156,7 @@ class _Checker:
     def fun(self, fun: Fun) -> Fun:
         if fun.module != "erl_eval":
             if not self.accepts(fun.module, "-", fun.arity):
-                raise RefusedFunError(f"a fun of {fun.module}, of which not every function may be called")
+                raise RefusedFunError(f"a fun of {fun.module}: the policy does not accept all functions of that module")
             return replace(fun, free=tuple(self.term(value) for value in fun.free))
         match fun.free:
             case ((anno, bindings, _, _, used, list() as clauses),):
@@ -167,7 +166,7 @@ class _Checker:
                 self.clauses(clauses, _Scope(frozenset({name})))
                 return replace(fun, free=((anno, self.term(bindings), NONE, NONE, self.term(used), clauses, name),))
             case _:
-                raise RefusedFunError("a fun of erl_eval whose environment is none that distwall knows")
+                raise RefusedFunError("a fun of erl_eval with an environment that distwall does not know")
 
     def call(self, module: str, function: str, arity: int) -> None:
         if not self.accepts(module, function, arity):
@@ -199,7 +198,7 @@ class _Checker:
             case (Atom() as kind, _, value) if isinstance(value, _PLAIN.get(kind, ())):
                 # A fun in the place of a value would be one, and so would one in a string.
                 if isinstance(value, list) and not all(isinstance(character, int) for character in value):
-                    raise RefusedFunError("a string that holds something else")
+                    raise RefusedFunError("a malformed string")
             case (Atom("call"), _, function, list() as arguments):
                 self.applied(function, arguments, scope)
             case (Atom("fun"), _, (Atom("clauses"), list() as clauses)):
@@ -251,18 +250,18 @@ class _Checker:
                 self.forms(arguments, scope)
                 return
             case _:
-                raise RefusedFunError("a call of what is known only when it runs")
+                raise RefusedFunError("a call of a function known only at run time")
         key = (str(module), str(name), len(arguments))
         if not (scope.guard and module == "erlang" and name in _GUARD_BIFS):
             self.call(*key)
         if key in _RUNNERS:
             self.run(key, arguments, scope)
         elif _runs_otherwise(module, name):
-            raise RefusedFunError(f"{module}:{name}/{len(arguments)}, which runs what it is given")
+            raise RefusedFunError(f"{module}:{name}/{len(arguments)}, which runs any function")
         self.forms(arguments, scope)
 
     def run(self, key: tuple[str, str, int], arguments: list[Term], scope: _Scope) -> None:
-        """A function that runs what stands among its arguments: that has to be readable here."""
+        """Checks a function that runs one of its arguments, which has to be readable here."""
         if (at := _RUNS_FUN.get(key)) is not None:
             match arguments[at]:
                 case (Atom("fun") | Atom("named_fun"), *_):
@@ -271,13 +270,13 @@ class _Checker:
                     return
                 case _:
                     pass
-            raise RefusedFunError(f"{key[0]}:{key[1]}/{key[2]} of what is known only when it runs")
+            raise RefusedFunError(f"{key[0]}:{key[1]}/{key[2]} of a function known only at run time")
         at = _RUNS_MFA[key]
         self.call(*_literal_mfa(arguments[at], arguments[at + 1], _length(arguments[at + 2])))
 
 
 def _literal_mfa(module: Term, function: Term, arity: Term) -> tuple[str, str, int]:
-    """Module, function and arity, where all are written down."""
+    """Module, function and arity, if all are literals."""
 
     def literal(term: Term) -> Term:
         match term:
@@ -292,11 +291,11 @@ def _literal_mfa(module: Term, function: Term, arity: Term) -> tuple[str, str, i
             return str(m), str(f), a
         case _:
             pass
-    raise RefusedFunError("a function that is known only when it runs")
+    raise RefusedFunError("a function known only at run time")
 
 
 def _length(form: Term) -> Term:
-    """The length of a list whose every element is written down."""
+    """The length of a list, if every element is written down."""
     length = 0
     while True:
         match form:
@@ -312,7 +311,7 @@ def _length(form: Term) -> Term:
 
 
 def _runs_otherwise(module: str, name: str) -> bool:
-    """Whether a function runs what it is given in a way that isn't followed here."""
+    """True if a function runs one of its arguments in a way that isn't followed here."""
     if (module, name) in _HARMLESS:
         return False
     return module in _RUNNING_MODULES or (module == "erlang" and name in _RUNNING_BIFS)

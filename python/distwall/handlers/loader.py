@@ -9,13 +9,13 @@ from typing import Any
 
 
 class UnloadableError(ValueError):
-    """There is no such handler; the text says why, in one line."""
+    """A handler can't be loaded; the text says why, in one line."""
 
 
 def load(name: str, folder: Path) -> Any:
-    """What ``name`` stands for; the module is looked for in ``folder``, the policy's, first.
+    """The handler called ``name``; the policy's ``folder`` is searched for the module first.
 
-    A module of that folder runs anew each time, so that loading it again takes up what has changed. Raises
+    A module of that folder runs afresh each time, so that loading it again takes up its changes. Raises
     UnloadableError.
     """
     module_name, _, attribute = name.partition(":")
@@ -36,7 +36,7 @@ def _module(name: str, folder: Path) -> ModuleType:
         return importlib.import_module(name)
     spec = importlib.util.spec_from_file_location(f"distwall_handler_{name}", file)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is no module")
+        raise ImportError(f"{file} is not a module")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)

@@ -1,8 +1,7 @@
-"""The thread in which handlers of Python run.
+"""The thread in which handlers in Python run.
 
-It has an event loop of its own, so a handler that blocks holds up other handlers and nothing else: whoever waits for
-an answer gives up after a while. A thread that hangs for good can't be ended; it is left alone, and another one takes
-its place.
+It has an event loop of its own, so a handler that blocks delays only other handlers: distwall waits for an answer only
+for a while. A thread that hangs for good can't be ended. It is left alone, and another thread takes its place.
 """
 
 import asyncio
@@ -19,7 +18,7 @@ GOODBYE = 0.5
 """Seconds that a thread has to end when distwall does."""
 
 MAX_GIVEN_UP = 16
-"""So many threads may hang; then nothing is run any more."""
+"""Number of threads that may hang; then no handler runs any more."""
 
 
 class BusyError(Exception):
@@ -27,7 +26,7 @@ class BusyError(Exception):
 
 
 class WorkerThread:
-    """Runs coroutines elsewhere."""
+    """Runs coroutines in another thread."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -36,7 +35,7 @@ class WorkerThread:
         self._given_up = 0
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> "Future[Any]":
-        """Starts it. Raises BusyError."""
+        """Starts a coroutine. Raises BusyError."""
         if self._loop is None or time.monotonic() - self._turned > HANGS:
             if self._loop is not None:
                 self._given_up += 1

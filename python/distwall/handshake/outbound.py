@@ -64,4 +64,4 @@ class Outbound(Relay[E]):
 
     def _check_acceptor(self, name: str) -> None:
         if name != self._peer:
-            self._fail(PEER, PEER.misbehaved, f"who answers there is {name}")
+            self._fail(PEER, PEER.misbehaved, f"the node that answered is {name}")

@@ -30,7 +30,7 @@ PEER = Party(
     misbehaved="bad_peer",
     wrong_cookie="bad_cookie",
     wrong_cookie_detail="the peer's cookie is wrong",
-    hung_up_on_proof="the peer hung up on distwall's proof: is its cookie the one in its [[peers]] entry?",
+    hung_up_on_proof="the peer hung up on distwall's proof: does its cookie differ from its [[peers]] entry?",
 )
 
 GUARD = Party(
@@ -40,6 +40,6 @@ GUARD = Party(
     declined="guard_declined",
     misbehaved="bad_guard",
     wrong_cookie="bad_guard_cookie",
-    wrong_cookie_detail="the guarded node's cookie is not that of [guard]: it needs none of its own for this peer",
-    hung_up_on_proof="the guarded node hung up on distwall's proof: is the cookie of [guard] the cluster's?",
+    wrong_cookie_detail="the guarded node's cookie differs from [guard]; it needs no erlang:set_cookie/2 for this peer",
+    hung_up_on_proof="the guarded node hung up on distwall's proof: is the cookie in [guard] the cluster's cookie?",
 )

@@ -255,7 +255,7 @@ async def _http_error(_: Request, error: Any) -> Response:
 
 async def _failed(_: Request, error: Any) -> Response:
     # The server tells the traceback.
-    return _error(500, f"distwall has failed at this ({type(error).__name__}); standard error says more")
+    return _error(500, f"distwall met an error here ({type(error).__name__}); standard error says more")
 
 
 async def _invalid(_: Request, error: Any) -> Response:

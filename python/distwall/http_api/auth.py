@@ -89,10 +89,10 @@ class TokenGate:
         host = headers.get("host", "")
         name = urlsplit(f"//{host}").hostname or ""
         if name not in self._hosts and not _is_address(name):
-            raise RefusedError(403, "host", "this host is none of distwall's names; set [control] hosts")
+            raise RefusedError(403, "host", "this host is not a name of distwall; add it to [control] hosts")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            raise RefusedError(403, "origin", "a page of another origin may not call")
+            raise RefusedError(403, "origin", "a page of another site may not call")
 
     def admit(self, _source: str, authorization: str | None) -> Actor:
         """Identifies the caller by its token."""
@@ -103,7 +103,7 @@ class TokenGate:
         except TokenFileError as error:
             raise RefusedError(401, "token", str(error)) from None
         if token is None:
-            raise RefusedError(401, "token", "no token that holds; send Authorization: Bearer TOKEN")
+            raise RefusedError(401, "token", "no valid token; send Authorization: Bearer TOKEN")
         return Actor(f"token:{token.name}", ROLES[token.role])
 
     def _tell_changes(self, tokens: tuple[Token, ...]) -> None:

@@ -101,7 +101,9 @@ class TokenFile:
             if not all(token.role in ROLES and datetime.fromisoformat(token.expires).tzinfo for token in tokens):
                 raise ValueError("a role or a time that is not valid")
         except (ValueError, TypeError, KeyError) as error:
-            raise TokenFileError(f"{self.path}: no file of tokens ({error}); remove it to begin with none") from None
+            raise TokenFileError(
+                f"{self.path}: not a valid file of tokens ({error}); remove it to begin without tokens"
+            ) from None
         return tokens
 
     def find(self, text: str, now: datetime) -> Token | None:
@@ -120,7 +122,9 @@ class TokenFile:
         ident = secrets.token_hex(4)
         name = name or f"{role}-{ident}"
         if not _NAME.fullmatch(name):
-            raise TokenFileError(f"`{name}` is no name for a token; use letters, digits, and . _ @ - (at most 64)")
+            raise TokenFileError(
+                f"`{name}` is not a valid name for a token; use letters, digits, and . _ @ - (at most 64)"
+            )
         secret = secrets.token_urlsafe(32)
         token = Token(
             ident, name, str(role), _digest(secret), rfc3339(now, "seconds"), rfc3339(now + lifetime, "seconds")

@@ -76,9 +76,7 @@ class Client:
             with made as client:
                 yield client
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise NotRunningError(
-                f"{self.where}: no usable answer ({error}); is it a distwall that listens there?"
-            ) from None
+            raise NotRunningError(f"{self.where}: no valid answer ({error}); does distwall listen there?") from None
 
     @staticmethod
     def _probe(path: Path) -> None:

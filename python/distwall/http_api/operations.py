@@ -10,15 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from distwall.http_api.bearer_tokens import Role
 
 NodeField = Annotated[str, Field(description="A peer's name, as in foo@10.0.0.1; it need not be connected.")]
-GuardField = Annotated[str | None, Field(description="Only the channels of this guarded node; null: of all.")]
+GuardField = Annotated[str | None, Field(description="Only the channels of this guarded node; null: all channels.")]
 CommandField = Annotated[str, Field(description="One of the 14 commands; `_`: all.")]
 KeyField = Annotated[
     str | Annotated[tuple[str, str, int | str], Field(strict=False)] | None,
-    Field(description='Whom the filter is about: as rules write it, or [module, function, arity]; "_" or null: all.'),
+    Field(description='The target of the filter: as in rules, or [module, function, arity]; "_" or null: all.'),
 ]
 VerdictField = Annotated[str, Field(description="accept, deny or drop.")]
-PersistField = Annotated[bool, Field(description="Whether it outlives a restart.")]
-ModuleField = Annotated[str | None, Field(description="null: none any more.")]
+PersistField = Annotated[bool, Field(description="True if it survives a restart.")]
+ModuleField = Annotated[str | None, Field(description="null removes it.")]
 TableField = Annotated[str, Field(description="The name of a table.")]
 
 
@@ -34,7 +34,7 @@ class Body(BaseModel):
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise ValueError("half a surrogate pair is no text") from None
+            raise ValueError("half a surrogate pair is not text") from None
         return value
 
 
@@ -100,7 +100,9 @@ class SetTable(Body):
     """set_table."""
 
     table: TableField
-    rules: Annotated[list[str] | None, Field(description="All its rules; null: as the file has them again.")]
+    rules: Annotated[
+        list[str] | None, Field(description="All rules of the table; null brings back the rules of the file.")
+    ]
     persist: PersistField = False
 
 
@@ -123,9 +125,9 @@ class IssueToken(Body):
 
     node: NodeField
     table: TableField
-    seconds: Annotated[float, Field(strict=False, description="How long the table is granted once the token is shown.")]
+    seconds: Annotated[float, Field(strict=False, description="Seconds of access after the token is shown.")]
     reason: str
-    valid: Annotated[float, Field(strict=False, description="Seconds within which it may be shown.")] = 3600
+    valid: Annotated[float, Field(strict=False, description="Seconds within which the token may be shown.")] = 3600
 
 
 class DisconnectPeer(_OfNode):
@@ -138,16 +140,14 @@ class Apply(Body):
     text: Annotated[str, Field(description="The whole policy, as TOML.")]
     confirm_within: Annotated[
         float | None,
-        Field(
-            strict=False, description="Seconds, after which the policy before comes back unless this one is confirmed."
-        ),
+        Field(strict=False, description="Seconds until the previous policy comes back, unless this one is confirmed."),
     ] = None
 
 
 class SetShadow(Body):
     """set_shadow."""
 
-    text: Annotated[str | None, Field(description="The whole policy, as TOML; null: none any more.")]
+    text: Annotated[str | None, Field(description="The whole policy, as TOML; null removes the shadow policy.")]
 
 
 class Nothing(Body):
@@ -194,7 +194,7 @@ CALLS = (
         "test_filter",
         Role.READ,
         DelFilter,
-        "What becomes of such a command of a peer now.",
+        "The verdict on such a command of a peer now.",
         lambda verdict: {"verdict": verdict},
         acts=False,
     ),
@@ -202,30 +202,30 @@ CALLS = (
         "set_filter",
         Role.OPERATE,
         SetFilter,
-        "Sets the verdict on a command of a peer, where no rule with a key decides; gives the one before.",
+        "Sets the verdict on a command of a peer, for targets without a rule of their own; gives the previous verdict.",
         _previous,
     ),
     Call(
         "add_filter",
         Role.OPERATE,
         AddFilter,
-        "Sets the verdict on a command of a peer with that key; gives the one before.",
+        "Sets the verdict on a command of a peer with that key; gives the previous verdict.",
         _previous,
     ),
     Call(
         "del_filter",
         Role.OPERATE,
         DelFilter,
-        "Removes what set_filter and add_filter have set; gives the verdict that held.",
+        "Removes a filter made by set_filter or add_filter; gives the previous verdict.",
         _previous,
     ),
-    Call("attach", Role.OPERATE, Attach, "Attaches a table to a peer, behind those that are attached.", _ok),
+    Call("attach", Role.OPERATE, Attach, "Attaches a table to a peer, behind its other tables.", _ok),
     Call("detach", Role.OPERATE, Attach, "Detaches a table from a peer.", _ok),
     Call(
         "grant",
         Role.OPERATE,
         GiveGrant,
-        "Grants a table to a peer for a while, above all else that is attached to it; again: renews it.",
+        "Grants a table to a peer for a while; its rules decide before all others. A second grant renews the first.",
         lambda grant: grant.to_json(),
     ),
     Call(
@@ -247,28 +247,28 @@ CALLS = (
         "set_default_filter",
         Role.ADMIN,
         SetDefaultFilter,
-        "Sets the verdict where nothing that is attached to a peer speaks; gives the default before.",
+        "Sets the verdict on commands that no rule of a peer matches; gives the previous default.",
         _previous,
     ),
     Call(
         "set_handler",
         Role.ADMIN,
         SetHandler,
-        "Has a module handle a command of a peer; gives the one before.",
+        "Lets a module handle a command of a peer; gives the previous module.",
         _previous,
     ),
     Call(
         "filter",
         Role.ADMIN,
         SetModuleFilter,
-        "Has a module decide about what a peer's filters accept; gives the one before.",
+        "Lets a module decide about accepted commands of a peer; gives the previous module.",
         _previous,
     ),
     Call(
         "set_table",
         Role.ADMIN,
         SetTable,
-        "Sets all rules of a table; all peers with that table have them at once.",
+        "Sets all rules of a table, at once for all peers with that table.",
         _ok,
     ),
 )
@@ -279,23 +279,25 @@ POLICY_CALLS = (
         "apply",
         Role.ADMIN,
         Apply,
-        "Puts another policy in force, for good or on trial; gives what changes.",
+        "Puts another policy in force, for good or on trial; gives the changes.",
         asdict,
         unrecorded=frozenset({"text"}),
     ),
-    Call("confirm", Role.ADMIN, Nothing, "Keeps the policy that is on trial.", lambda revision: {"revision": revision}),
+    Call(
+        "confirm", Role.ADMIN, Nothing, "Keeps the policy on trial for good.", lambda revision: {"revision": revision}
+    ),
     Call(
         "roll_back",
         Role.ADMIN,
         Nothing,
-        "Puts the policy before the trial back.",
+        "Puts the policy from before the trial back.",
         lambda revision: {"revision": revision},
     ),
     Call(
         "set_shadow",
         Role.ADMIN,
         SetShadow,
-        "Has another policy judge beside the one in force, without effect; differences are counted and told as events.",
+        "Adds a shadow policy, which judges without effect; differences are counted and recorded as events.",
         lambda revision: {"revision": revision},
         unrecorded=frozenset({"text"}),
     ),

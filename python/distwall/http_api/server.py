@@ -140,7 +140,7 @@ def bind(path: Path, mode: int = 0o600, group: str | None = None) -> socket.sock
 
 def _remove_stale(path: Path) -> None:
     if not stat.S_ISSOCK(path.lstat().st_mode):
-        raise FileExistsError(f"{path} is there and is no socket; set [control] socket to another path")
+        raise FileExistsError(f"{path} exists and is not a socket; set [control] socket to another path")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(1)
         try:

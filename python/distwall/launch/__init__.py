@@ -1,7 +1,7 @@
-"""Starting programs guarded: what `distwall exec` looks at, and what it sets.
+"""Starts programs guarded: the checks of `distwall exec`, and the environment that it sets.
 
-A program is guarded by environment alone. What its command line and environment say otherwise is a **conflict**
-(`conflicts`); that and a distwall that isn't there (`ready`) mean that the program is not started.
+Only the environment makes a program guarded. Settings in its command line and environment that contradict it are a
+**conflict** (`conflicts`). With a conflict, or without a running distwall (`ready`), the program is not started.
 """
 
 from distwall.launch.error import NotGuardedError

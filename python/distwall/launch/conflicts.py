@@ -1,4 +1,4 @@
-"""What would lead a program past distwall, as far as it can be seen before it runs."""
+"""Finds settings that would lead a program past distwall, as far as they are visible before it runs."""
 
 import ipaddress
 import re
@@ -16,7 +16,7 @@ _IPV6_LOOPBACK = re.compile(r"\{(\s*0\s*,){7}\s*1\s*\}")
 
 
 def refuse_conflicts(command: Sequence[str], environment: Mapping[str, str], settings: Settings) -> None:
-    """Raises NotGuardedError for a program that its flags, its environment or its age would lead past distwall."""
+    """Raises NotGuardedError if its flags, its environment or its age would lead the program past distwall."""
     port = environment.get("ERL_EPMD_PORT")
     if port not in (None, str(settings.register_port)):
         raise NotGuardedError(
@@ -33,7 +33,7 @@ def refuse_conflicts(command: Sequence[str], environment: Mapping[str, str], set
 
 
 def wants_ipv6(command: Sequence[str], environment: Mapping[str, str]) -> bool:
-    """Whether a visible flag makes the program's distribution use IPv6."""
+    """True if a visible flag makes the program's distribution use IPv6."""
     return any(
         value.startswith("inet6")
         for flag in flags_of(command, environment)
@@ -43,7 +43,7 @@ def wants_ipv6(command: Sequence[str], environment: Mapping[str, str]) -> bool:
 
 
 def _fault(flag: Flag, settings: Settings) -> str | None:
-    """Why a flag can't be, and what to do; None if it can."""
+    """The reason why a flag is not possible, and the remedy; None if it is."""
     first = flag.values[0] if flag.values else ""
     match flag.name:
         case "-epmd_module" if first != "distwall_epmd":

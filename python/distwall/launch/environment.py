@@ -12,11 +12,11 @@ RESTRICTED_SHELL = (
     *("-stdlib", "restricted_shell", "distwall_shell"),
     *("-stdlib", "shell_prompt_func", "{distwall_shell,prompt}"),
 )
-"""What leaves a peer's shell to ``distwall_shell``."""
+"""Flags that leave a peer's shell to ``distwall_shell``."""
 
 
 def guarded_environment(environment: Mapping[str, str], settings: Settings, modules: Path) -> dict[str, str]:
-    """``environment`` with what a guarded node needs, without cookies of peers; the flags that were there stay.
+    """The ``environment`` of a guarded node, without cookies of peers; its own flags stay.
 
     ``modules`` is the folder with the compiled modules.
     """
@@ -41,5 +41,5 @@ def guarded_environment(environment: Mapping[str, str], settings: Settings, modu
 
 
 def _quoted(text: Path | str) -> str:
-    """A text as the emulator's own reading of its variables takes it: a backslash before what would end a word."""
+    """A text as the emulator reads it from its variables: with a backslash before characters that would end a word."""
     return "".join(f"\\{character}" if character in "\\'\" \t\n" else character for character in str(text))

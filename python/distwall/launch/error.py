@@ -1,4 +1,4 @@
-"""Why a program is not started."""
+"""The error of a program that is not started."""
 
 
 class NotGuardedError(Exception):

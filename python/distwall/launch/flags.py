@@ -1,11 +1,11 @@
-"""The flags that an emulator will be given: by its command line, by environment variables, by files that these name."""
+"""The flags of an emulator: from its command line, from environment variables, and from files that these name."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 MAX_FILES = 16
-"""Files with flags that are read; each may name further ones."""
+"""Most files with flags that are read; each may name further files."""
 
 _VARIABLES = (
     *("ERL_AFLAGS", "ERL_FLAGS", "ERL_ZFLAGS", "ELIXIR_ERL_OPTIONS"),
@@ -19,12 +19,12 @@ _TEXT_FLAGS = ("--erl",)
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One flag and what follows it up to the next one."""
+    """One flag with its values, up to the next flag."""
 
     where: str
-    """What says so: a variable, a file, or the command line."""
+    """Source of the flag: a variable, a file, or the command line."""
     name: str
-    """With its dash."""
+    """The flag with its dash."""
     values: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -32,9 +32,9 @@ class Flag:
 
 
 def flags_of(command: Sequence[str], environment: Mapping[str, str]) -> list[Flag]:
-    """All flags that can be seen from outside, in no particular order.
+    """All flags that are visible from outside, in no particular order.
 
-    What a program's own scripts and configuration add is not among them: ``distwall_epmd`` has the last word there.
+    A program's own scripts and configuration may add more: ``distwall_epmd`` has the last word there.
     """
     sources = [("the command line", list(command[1:]))]
     sources += [(name, words(environment[name])) for name in _names(environment)]
@@ -102,7 +102,7 @@ def _parse(where: str, given: list[str]) -> Iterator[Flag]:
 
 
 def _file_words(file: Path) -> list[str]:
-    """The words of an args file, without its comments. A file that can't be read is the program's own trouble."""
+    """The words of an args file, without its comments; none if it can't be read, which the program will report."""
     try:
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Where the compiled Erlang modules are."""
+"""Finds the compiled Erlang modules."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ _EBIN = Path(__file__).resolve().parents[1] / "erlang" / "ebin"
 
 
 def erlang_folder() -> Path:
-    """The folder with the compiled modules, for ``-pa``; its ``boot`` has the one that loads ``distwall_epmd`` early.
+    """The folder with the compiled modules, for ``-pa``; its ``boot`` loads ``distwall_epmd`` early.
 
     Raises NotGuardedError if they were not compiled.
     """

@@ -1,4 +1,4 @@
-"""Which OTP release a program runs on, as far as files tell."""
+"""Finds the OTP release of a program, if its files tell."""
 
 import shutil
 from collections.abc import Mapping
@@ -6,14 +6,14 @@ from pathlib import Path
 
 OLDEST_OTP = 25
 _ERTS_OF_OLDEST = 13
-"""The runtime's version counts by one with each release of OTP since then."""
+"""Runtime version of the oldest release; it has grown by one with each release since then."""
 
 
 _RUN_BY_ERL = frozenset({"iex", "elixir", "mix", "escript", "rebar3", "rabbitmq-server", "rabbitmqctl", "ejabberdctl"})
 
 
 def otp_of(program: str, environment: Mapping[str, str]) -> int | None:
-    """The OTP release that ``program`` brings, or of the ``erl`` that it is known to look for; None if unknown.
+    """The OTP release of ``program`` itself, or of the ``erl`` that it is known to look for; None if unknown.
 
     Releases and installations of Erlang both have ``releases/start_erl.data``, with the runtime's version first.
     """

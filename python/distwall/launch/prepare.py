@@ -1,4 +1,4 @@
-"""All that happens before a guarded program starts."""
+"""Prepares the start of a guarded program."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,7 @@
-"""Whether distwall is there for a guarded node to register with.
+"""Makes sure that distwall is there for a guarded node to register with.
 
-A node that starts without it would not fall back to anything, but it would not be reachable either, and a stock epmd
-at distwall's place would tell peers the node's own port. So a program is started only if distwall answers.
+A node without distwall would not fall back to anything, but it would not be reachable either. A stock epmd at
+distwall's place would tell peers the node's own port. So a program is started only if distwall answers.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ TIMEOUT = 2.0
 
 
 def refuse_unless_ready(settings: Settings, *, ipv6: bool) -> None:
-    """Raises NotGuardedError unless distwall serves EPMD at the loopback address that a node registers at."""
+    """Raises NotGuardedError unless distwall serves EPMD at the loopback address where a node registers."""
     addresses = _resolved(settings)
     for address in addresses:
         if not (address.is_loopback or address.is_unspecified):

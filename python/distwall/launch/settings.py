@@ -1,4 +1,4 @@
-"""What a policy file says about where distwall is, read without its cookies.
+"""Reads distwall's addresses from a policy file, without its cookies.
 
 ``distwall exec`` runs as the user of the guarded program, who need not be able to read the peers' cookies.
 """
@@ -18,28 +18,28 @@ _STOCK_EPMD_PORT = 4369
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where distwall stands."""
+    """The settings of a policy that a guarded program needs."""
 
     path: Path
     """The policy file."""
     register_host: str
     register_port: int
     peer_epmd_port: int
-    """Where other hosts run EPMD."""
+    """The port of EPMD on other hosts."""
     inside_tls: bool
-    """Whether guarded nodes may speak distribution over TLS."""
+    """True if guarded nodes may speak distribution over TLS."""
     control_node: str | None = None
     """distwall's own node."""
     secrets: frozenset[str] = frozenset()
-    """Environment variables that hold cookies of others (``cookie_env``), which are no business of the program's."""
+    """Environment variables with cookies of peers (``cookie_env``), which the program must not see."""
     restricted_shell: bool = False
-    """Whether peers' shells may call only what the policy accepts."""
+    """True if peers' shells may call only functions that the policy accepts."""
 
 
 def read_settings(path: Path) -> Settings:
-    """What ``path`` says in ``[guard]``.
+    """Reads ``[guard]`` of the policy file ``path``.
 
-    Raises OSError if it can't be read, and NotGuardedError if it makes no sense; ``distwall check`` says more.
+    Raises OSError if it can't be read, and NotGuardedError if it has errors; ``distwall check`` says more.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -79,7 +79,7 @@ def _control_node(path: Path, values: dict[str, Any]) -> str | None:
 
 
 def _secrets(values: dict[str, Any]) -> frozenset[str]:
-    """The cluster's own is not among them: a release may take its cookie from there."""
+    """Variables with cookies, except the cluster's: a release may take its cookie from there."""
     peers = values.get("peers")
     tables = [values.get("defaults"), values.get("control"), *(peers if isinstance(peers, list) else [])]
     names = [table.get("cookie_env") for table in tables if isinstance(table, dict)]

@@ -22,7 +22,7 @@ _running = threading.BoundedSemaphore(MAX_AT_ONCE)
 async def looked_up(question: Callable[[], T]) -> T:
     """The answer to ``question``, which may be slow. Raises its errors, and OSError for too many questions."""
     if not _running.acquire(blocking=False):
-        raise OSError(errno.EAGAIN, f"the name service hangs in {MAX_AT_ONCE} questions")
+        raise OSError(errno.EAGAIN, f"the name service has not answered {MAX_AT_ONCE} questions")
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[T] = loop.create_future()
     try:

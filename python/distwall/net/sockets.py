@@ -33,7 +33,7 @@ async def resolve(host: str) -> list[str]:
             partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         )
     except UnicodeError:
-        raise OSError(errno.EINVAL, "it is no host name") from None
+        raise OSError(errno.EINVAL, "it is not a host name") from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

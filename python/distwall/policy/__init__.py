@@ -1,8 +1,8 @@
-"""The policy: which nodes are guarded, which peers may connect, and what each of them may do.
+"""The policy: the guarded nodes, the peers that may connect, and the commands that each peer may send.
 
 A ``Policy`` is loaded from one TOML file (``load``), whole or not at all. It holds the ``Guard`` settings and the
-entries of the peers; ``entry_for`` picks the one ``Entry`` that applies to a peer, and ``compile`` turns the rules that
-concern it into the tables of the core. ``explain`` says what the policy does with one command, and why.
+entries of the peers. ``entry_for`` picks the one ``Entry`` of a peer, and ``compile`` turns its rules into the tables
+of the core. ``explain`` gives the verdict on one command, and the reason.
 """
 
 from distwall.policy.cookie import Cookie

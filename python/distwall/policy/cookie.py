@@ -11,14 +11,14 @@ MAX_COOKIE_CHARACTERS = 255
 
 @final
 class Cookie:
-    """One cookie. Only ``reveal`` gives it away; comparisons take the same time wherever the two differ."""
+    """One cookie. Only ``reveal`` gives it away; a comparison takes the same time for any two cookies."""
 
     __slots__ = ("_secret", "file", "origin")
 
     def __init__(self, secret: bytes, *, origin: Origin | None = None, file: Path | None = None) -> None:
         """``secret``: the characters of the atom, one byte each (Latin-1), as the handshake's digest takes them.
 
-        ``origin``: where the policy names it. ``file``: the file that holds it, perhaps the policy; None: none.
+        ``origin``: its place in the policy. ``file``: the file that contains it, perhaps the policy; None: no file.
         """
         self._secret = secret
         self.origin = origin
@@ -42,13 +42,13 @@ class Cookie:
 
 
 def cookie_fault(text: str) -> str | None:
-    """Why ``text`` can't be a cookie; None if it can."""
+    """The reason why ``text`` can't be a cookie; None if it can."""
     if not text:
         return "is empty"
     if len(text) > MAX_COOKIE_CHARACTERS:
         return f"has more than the {MAX_COOKIE_CHARACTERS} characters of an atom"
     if any(c < " " or "\x7f" <= c <= "\x9f" for c in text):
-        return "holds a control character"
+        return "contains a control character"
     if any(c > "\xff" for c in text):
-        return "holds a character outside Latin-1"
+        return "contains a character outside Latin-1"
     return None

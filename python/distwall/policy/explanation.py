@@ -1,4 +1,4 @@
-"""``explain``: what a policy does with one command of one peer, and why."""
+"""``explain``: the verdict of a policy on one command of one peer, and the reason."""
 
 import re
 from collections.abc import Iterator
@@ -48,23 +48,23 @@ class QuestionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A command of a peer, and what is known of it."""
+    """A command of a peer, and the known facts about it."""
 
     command: str
-    """One of the 14, ``otp_internal`` or ``call``."""
+    """One of the 14 commands, ``otp_internal`` or ``call``."""
     key: str | None = None
-    """Its target, as Erlang writes it; of ``call`` and ``spawn_request`` the function, ``M:F/A``."""
+    """The target, as Erlang writes it; of ``call`` and ``spawn_request`` the function, ``M:F/A``."""
     to: str | None = None
-    """How the peer came to know its target: ``exposed``, ``spawned`` or ``linked``; None: in no such way."""
+    """The way in which the peer came to know its target: ``exposed``, ``spawned`` or ``linked``; None: another way."""
     term: str | None = None
     """The message, the exit reason or the list of arguments, as Erlang writes it; None: not known."""
     out: bool = False
-    """Whether the guarded node sends it to the peer."""
+    """True if the guarded node sends the command to the peer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loser:
-    """A rule that matches too, and why it does not decide."""
+    """A rule that matches too, and the reason why it does not decide."""
 
     rule: Rule
     why: str
@@ -72,7 +72,7 @@ class Loser:
 
 @dataclass(frozen=True, slots=True)
 class Special:
-    """A rule that comes before the deciding one, and would decide for some targets or messages only."""
+    """A rule before the deciding one, which would decide only for some targets or messages."""
 
     rule: Rule
     to: str | None
@@ -80,7 +80,7 @@ class Special:
 
     @property
     def condition(self) -> str:
-        """Where it decides, in words."""
+        """The cases in which it decides, in words."""
         to = f"the target is {self.to}" if self.to else ""
         when = f"the message matches {self.when}" if self.when else ""
         return " and ".join(filter(None, (to, when)))
@@ -90,8 +90,8 @@ class Special:
 class Explanation:
     """The answer.
 
-    ``reason``: ``rule``, ``default`` (nothing speaks), ``no_entry`` (the peer can't connect) or ``no_rules`` (nothing
-    judges what is sent to the peer).
+    ``reason``: ``rule``, ``default`` (no rule matches), ``no_entry`` (the peer can't connect) or ``no_rules`` (no rules
+    judge commands to the peer).
     """
 
     peer: str
@@ -105,7 +105,7 @@ class Explanation:
     losers: tuple[Loser, ...]
     notes: tuple[str, ...]
     audited: bool = False
-    """Whether it passes all the same, and is recorded."""
+    """True if the command passes all the same, and is recorded."""
 
     def to_json(self) -> dict[str, Any]:
         """The explanation as JSON."""
@@ -145,19 +145,19 @@ def rule_to_json(rule: Rule) -> dict[str, Any]:
 def explain(
     policy: Policy, peer: str, question: Question, guard: str | None = None, *, ranked: Ranking | None = None
 ) -> Explanation:
-    """What ``policy`` does with a command of ``peer`` at the guarded node ``guard`` (None: whichever it is).
+    """The verdict of ``policy`` on a command of ``peer`` at the guarded node ``guard`` (None: any), and the reason.
 
-    ``ranked``: the filters that concern the peer; None: those of the file. Raises QuestionError.
+    ``ranked``: the filters for the peer; None: the filters of the file. Raises QuestionError.
     """
     asked = _Asked(policy, peer, question, guard)
     entry = policy.entry_for(peer, guard)
     if entry is None:
-        note = "a node that no [[peers]] entry names can't connect: it gets not_allowed in the handshake"
+        note = "no [[peers]] entry names this node: it can't connect, and gets not_allowed in the handshake"
         return asked.answer(None, "deny", "no_entry", notes=(note,))
     if ranked is None:
         ranked = policy.ranked_out(entry) if question.out else policy.ranked(entry)
     if ranked is None:
-        note = "no `rules_out` concern the peer, so what guarded nodes send to it passes"
+        note = "no `rules_out` apply to the peer, so all commands to it pass"
         return asked.answer(entry, "accept", "no_rules", notes=(note,))
     found = _judged(asked, ranked, entry)
     audits = policy.audits(entry, utc()) or bool(found.rule and found.rule.audits(utc()))
@@ -172,7 +172,7 @@ def explain(
 def _judged(asked: "_Asked", ranked: Ranking, entry: Entry) -> Explanation:
     command = asked.question.command
     if command == "otp_internal" and (carrier := _carrier(ranked, asked)):
-        note = f"otp_internal rules are asked only about what a {carrier} rule other than `accept *` accepts"
+        note = f"otp_internal rules are asked only about messages that a {carrier} rule other than `accept *` accepts"
         return replace(_decided(asked.about(carrier), ranked, entry), command=command, notes=(note,))
     if command not in FUNCTION_COMMANDS:
         return _decided(asked, ranked, entry)
@@ -181,7 +181,7 @@ def _judged(asked: "_Asked", ranked: Ranking, entry: Entry) -> Explanation:
         _decided(asked.about("spawn_request"), ranked, entry),
     )
     if called.rule and (not spawned.rule or ranked.layer(called.rule) <= ranked.layer(spawned.rule)):
-        first = "a `call` rule decides before the rules about what carries the call"
+        first = "a `call` rule decides before rules about the message or spawn request with the call"
         losers = [spawned.rule] if spawned.rule else []
         lost = [*called.losers, *(Loser(rule, first) for rule in losers), *spawned.losers]
         return replace(called, command=command, losers=tuple(lost), special=called.special)
@@ -222,7 +222,7 @@ def _decided(asked: "_Asked", ranked: Ranking, entry: Entry) -> Explanation:
 
 
 class _Asked:
-    """A question that can be asked."""
+    """A valid question."""
 
     def __init__(self, policy: Policy, peer: str, question: Question, guard: str | None) -> None:
         self.policy = policy
@@ -239,7 +239,7 @@ class _Asked:
         return _Asked(self.policy, self.peer, replace(self.question, command=command), self.guard)
 
     def matched_by(self, candidate: Filter) -> bool | None:
-        """Whether a filter speaks of it; None: that depends on what is not known."""
+        """True if a filter matches; None: that depends on unknown facts."""
         if not candidate.aims_at(self.question.command, self.key):
             return False
         known = candidate.scope in (None, "any") or candidate.scope in self.scopes
@@ -252,7 +252,7 @@ class _Asked:
         return self.fits(candidate.pattern) and (known or None)
 
     def fits(self, pattern: Pattern) -> bool:
-        """Whether the term matches a pattern."""
+        """True if the term matches a pattern."""
         if self.term is None:
             return False
         peer, guard = self._nodes()
@@ -269,7 +269,7 @@ class _Asked:
         losers: tuple[Loser, ...] = (),
         notes: tuple[str, ...] = (),
     ) -> Explanation:
-        """An answer to it."""
+        """An answer to the question."""
         shown = None if self.key is None else _shown(self.key)
         command = self.question.command
         return Explanation(self.peer, command, shown, verdict, reason, entry, rule, special, losers, notes)
@@ -286,7 +286,7 @@ class _Asked:
             term = parse_term(text)
             if command in FUNCTION_COMMANDS:
                 if not isinstance(term, ListPattern) or term.tail is not None:
-                    raise QuestionError(f"`{text}` is no list; give the arguments as a list")
+                    raise QuestionError(f"`{text}` is not a list; give the arguments as a list")
                 if self.key is not None and len(term.elements) != int(self.key[2]):
                     raise QuestionError(f"{len(term.elements)} arguments for {_shown(self.key)}; give {self.key[2]}")
             return external(term, self._nodes())
@@ -297,9 +297,9 @@ class _Asked:
 
 
 def _carrier(ranked: Ranking, asked: _Asked) -> str | None:
-    """The command whose rule decides about a message that makes OTP run code, where no `otp_internal` rule is asked.
+    """The command whose rule decides about a message that makes OTP run code, if no `otp_internal` rule is asked.
 
-    These are asked only about what is accepted otherwise, and not where `accept *` or a pattern accepts it.
+    Such rules are asked only about accepted commands, and not if `accept *` or a pattern accepts them.
     """
     command = "send" if asked.key is None else "reg_send"
     winner = ranked.decides(command, asked.key, scopes=asked.scopes, fits=asked.fits)
@@ -311,7 +311,7 @@ def _asked_scope(question: Question) -> str | None:
     if question.to is not None and question.to not in SCOPES:
         raise QuestionError(f"unknown target `{question.to}`; write one of {', '.join(SCOPES)}")
     if question.to is not None and question.command not in AIMED_COMMANDS:
-        raise QuestionError(f"`{question.command}` aims at no process; leave `--to` out")
+        raise QuestionError(f"`{question.command}` has no process as its target; leave `--to` out")
     return question.to
 
 
@@ -334,7 +334,7 @@ def _asked_key(command: str, key: str | None) -> tuple[str, ...] | None:
             return match[1], match[2], match[3]
         raise QuestionError(f"`{key}` is not M:F/A: {error}") from None
     if any(part.kind != "exact" for part in parts):
-        raise QuestionError(f"`{key}` stands for many; ask about one")
+        raise QuestionError(f"`{key}` matches several targets; ask about one")
     return tuple(part.text for part in parts)
 
 
@@ -349,8 +349,8 @@ def _why_lost(ranked: Ranking, winner: Filter, loser: Filter) -> str:
     layer = ranked.layer(winner.rule)
     if layer < ranked.layer(loser.rule):
         if layer == 0:
-            return "a granted table speaks before all else"
-        return "defaults speak only where nothing attached to the peer does"
+            return "a granted table decides before all other rules"
+        return "defaults decide only if no rule of the peer matches"
     ours, theirs = precision(winner), precision(loser)
     for place in (0, 1):
         if ours[place] != theirs[place]:
@@ -377,9 +377,7 @@ def _notes(ranked: Ranking, asked: _Asked, winner: Filter | None) -> list[str]:
     if key is None and takes_key(command) and any(f.key and f.command == command for f in ranked):
         notes.append("rules with a key are left out: give a KEY to ask about one target")
     if command in ANSWERS_AND_ENDINGS and (winner is None or winner.command == "*"):
-        notes.append(
-            "answers to what the guarded node asked for, and endings of what was accepted, pass without a rule"
-        )
+        notes.append("answers to the guarded node, and the ends of accepted links and monitors, pass without a rule")
     if (
         command in _MESSAGES
         and (winner is None or winner.command == "*")
@@ -397,7 +395,7 @@ def _notes(ranked: Ranking, asked: _Asked, winner: Filter | None) -> list[str]:
         opened = ranked.decides("otp_internal", key, fits=asked.fits)
         if opened is None or opened.rule.verdict != "accept":
             notes.append(
-                "messages that make an OTP process run code are refused all the same;"
+                "messages that make an OTP process run code are still refused;"
                 f" `accept otp_internal{name}` would let them pass"
             )
     return notes

@@ -1,6 +1,6 @@
-"""What a policy says but can't mean: rules that never decide, calls that fail though they are accepted.
+"""Warnings about a policy: rules that never decide, and calls that fail although they are accepted.
 
-These are warnings: such a policy is safe and in force, but it surprises.
+The policy is safe and in force, but it surprises.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ _WRAPPERS = (
     *(("erpc", "execute_call", arity) for arity in "234"),
     *(("erpc", "execute_cast", arity) for arity in "13"),
 )
-"""Functions that distwall looks into: rules see what they would run."""
+"""Functions that distwall looks into: rules see the function that they run."""
 
 _RUNNERS = (
     *(("timer", name, arity) for name in ("apply_after", "apply_interval", "apply_repeatedly") for arity in "234"),
@@ -42,11 +42,11 @@ _RUNNERS = (
     ("os", "cmd", "1"),
     ("os", "cmd", "2"),
 )
-"""Functions that run what they are given."""
+"""Functions that run any function given to them."""
 
 
 def warnings(policy: Policy) -> Iterator[Problem]:
-    """The warnings about rules and entries of a policy that has no errors. No warning is given twice."""
+    """The warnings about rules and entries of a policy without errors. No warning is given twice."""
     seen: set[Problem] = set()
     for problem in _all(policy):
         if problem not in seen:
@@ -76,23 +76,23 @@ def _unreachable_entries(policy: Policy) -> Iterator[Problem]:
     for entry in policy.entries:
         for earlier in policy.entries[: entry.index]:
             if earlier.node == entry.node and (earlier.guards is None or earlier.guards == entry.guards):
-                what = f"this entry never applies: the one in line {earlier.origin.line} is for {entry.node}, too"
-                yield Problem(entry.origin, what, "merge the two, or tell them apart by `guards`")
+                what = f"this entry never applies: the entry in line {earlier.origin.line} is for {entry.node}, too"
+                yield Problem(entry.origin, what, "merge the two, or give them different `guards`")
                 break
 
 
 def _unbound_names(policy: Policy) -> Iterator[Problem]:
-    """Entries for many names, each of which whoever has a certificate of the CA and the entry's cookie can take."""
+    """Entries for many names: any peer with a certificate of the CA, and the entry's cookie, can take each name."""
     if policy.guard.tls is None or policy.guard.tls.verify_peer:
         return
     for entry in policy.entries:
         if entry.tls and is_glob(entry.node) and not entry.certificate:
-            what = f"every certificate of `ca` will do for every name that fits {entry.node}"
-            yield Problem(entry.origin, what, 'bind each to its name, as in certificate = "{host}"')
+            what = f"any certificate of `ca` is accepted for every name that fits {entry.node}"
+            yield Problem(entry.origin, what, 'bind each certificate to its name, as in certificate = "{host}"')
 
 
 def _shadowed(policy: Policy) -> Iterator[Problem]:
-    """Rules that decide nowhere, because where they are attached other rules of the same layer always come first."""
+    """Rules that never decide, because other rules of the same layer always come first."""
     by: dict[Rule, Rule] = {}
     alive: set[Rule] = set()
     # The defaults among themselves are looked at even where no entry exists.
@@ -111,7 +111,7 @@ def _shadowed(policy: Policy) -> Iterator[Problem]:
 
 
 def _hidden_defaults(policy: Policy, entry: Entry, ranked: Ranking) -> Iterator[Problem]:
-    """Defaults that a broader attached rule silences, where that turns the verdict round."""
+    """Defaults that a broader attached rule silences, if that reverses the verdict."""
     for rule in policy.defaults:
         if rule.command == "*" or is_service(rule):
             continue
@@ -128,7 +128,7 @@ def _hidden_defaults(policy: Policy, entry: Entry, ranked: Ranking) -> Iterator[
 
 
 def _of_one_rule(rule: Rule) -> Iterator[Problem]:
-    """What can be told of a rule by itself."""
+    """Warnings about a single rule."""
     until, now = rule.statement.until, utc()
     if until is not None and until <= now:
         ended = f"has ended at {rfc3339(until)}"
@@ -152,7 +152,7 @@ def _of_one_rule(rule: Rule) -> Iterator[Problem]:
             yield Problem(rule.origin, what, "write a pattern for each argument")
     if rule.verdict == "accept" and not is_service(rule) and rule.key is not None:
         if rule.command in FUNCTION_COMMANDS and any(_names(rule.key, wrapper) for wrapper in _WRAPPERS):
-            what = f"`{rule.text}` does not decide about what is called so: rules see the function inside"
+            what = f"`{rule.text}` does not decide about calls through this function: rules see the function inside"
             yield Problem(rule.origin, what, "write `accept call M:F/A` for that function")
         elif rule.command == "reg_send" and rule.key == (Part("exact", "rex"),):
             what = f"`{rule.text}` does not decide about calls: rules see the function inside"
@@ -160,13 +160,13 @@ def _of_one_rule(rule: Rule) -> Iterator[Problem]:
 
 
 def _names(key: Key, function: tuple[str, str, str]) -> bool:
-    """Whether a key names a function, apart perhaps from its arity."""
+    """True if a key names a function, with or without its arity."""
     named = key[:2] == (Part("exact", function[0]), Part("exact", function[1]))
     return named and key[2].matches(function[2])
 
 
 def _runners(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
-    """Accepted calls of functions which run what they are given: what is refused by name can be run through them."""
+    """Accepted calls of functions that run any function given to them: even functions that are refused by name."""
     warned: set[Rule] = set()
     for function in _RUNNERS:
         winner = ranked.decides("call", function)
@@ -174,12 +174,12 @@ def _runners(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
             continue
         warned.add(winner.rule)
         module, name, arity = function
-        what = f"for {entry.node}, `{winner.rule.text}` accepts {module}:{name}/{arity}, which runs what it is given"
-        yield Problem(winner.rule.origin, what, "accept the functions that are meant, by name")
+        what = f"for {entry.node}, `{winner.rule.text}` accepts {module}:{name}/{arity}, which runs any function"
+        yield Problem(winner.rule.origin, what, "accept single functions by their names")
 
 
 def _broken_services(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
-    """Accepted services of which another rule refuses a part. After a broken ping, the peer cuts the connection."""
+    """Accepted services with a part that another rule refuses. After a refused ping, the peer disconnects."""
     broken: set[Rule] = set()
     for part in ranked:
         rule = part.rule
@@ -200,7 +200,7 @@ def _broken_services(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
 
 
 def _calls_without_monitor(ranked: Ranking) -> Iterator[Problem]:
-    """Accepted sends to a name whose monitor is refused: a call monitors first, and fails on that."""
+    """Accepted sends to a name with a refused monitor: a call makes the monitor first, and fails."""
     for candidate in ranked:
         if candidate.command != "reg_send" or candidate.rule.verdict != "accept" or is_service(candidate.rule):
             continue
@@ -213,11 +213,11 @@ def _calls_without_monitor(ranked: Ranking) -> Iterator[Problem]:
             continue
         name = "" if candidate.key is None else f" {candidate.key[0]}"
         what = f"`{candidate.rule.text}` without `accept monitor{name}`: calls to it fail with noproc"
-        yield Problem(candidate.rule.origin, what, f"add `accept monitor{name}`, unless casts are all that is meant")
+        yield Problem(candidate.rule.origin, what, f"add `accept monitor{name}`, unless you only want casts")
 
 
 def _may_be_call(term: TermPattern) -> bool:
-    """Whether messages that match can be those of gen calls."""
+    """True if messages that match can be gen calls."""
     if not isinstance(term, TuplePattern):
         return isinstance(term, WildcardPattern | VariablePattern)
     return len(term.elements) == 3 and not (
@@ -226,7 +226,7 @@ def _may_be_call(term: TermPattern) -> bool:
 
 
 def _idle_otp_internal(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
-    """`otp_internal` rules that are never asked: about what is refused anyway, or what `accept *` accepts."""
+    """`otp_internal` rules that are never asked, about refused commands or commands that `accept *` accepts."""
     for candidate in ranked:
         if candidate.command != "otp_internal" or is_service(candidate.rule):
             continue
@@ -235,7 +235,7 @@ def _idle_otp_internal(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
         text = candidate.rule.text
         if candidate.rule.verdict != "accept" and sent and sent.command == "*" and sent.rule.verdict == "accept":
             what = f"for {entry.node}, `{text}` is not asked: `{sent.rule.text}` accepts everything"
-            yield Problem(candidate.rule.origin, what, "accept the commands that are meant instead of `*`")
+            yield Problem(candidate.rule.origin, what, "accept single commands instead of `*`")
         elif candidate.rule.verdict == "accept" and key and (sent is None or sent.rule.verdict != "accept"):
             what = f"for {entry.node}, `{text}` opens nothing: no rule accepts the message itself"
             yield Problem(candidate.rule.origin, what, f"add `accept reg_send {atom(key[0])}`")

@@ -39,17 +39,17 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """The ``[guard.tls]`` table: distwall's own certificate towards peers, and whose certificates it trusts."""
+    """The ``[guard.tls]`` table: distwall's own certificate towards peers, and the CAs that it trusts."""
 
     cert: Path
-    """The certificate, then what it needs of the chain."""
+    """The certificate, then its chain."""
     key: Path
     ca: Path
-    """Certificates whose holders, or whose holders' certificates, are trusted."""
+    """Trusted certificates, of peers themselves or of CAs that sign for peers."""
     clients: ClientCertificates
-    """Whether a peer that dials over TLS has to have a certificate."""
+    """``required`` if a peer that dials over TLS has to have a certificate."""
     verify_peer: str | None
-    """The policy's own look at certificates, ``module:function``."""
+    """The policy's own check of certificates, ``module:function``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +63,24 @@ class InsideTls:
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """The ``[guard.redirect]`` table: the packet filter brings what the guarded nodes dial to distwall."""
+    """The ``[guard.redirect]`` table: the packet filter redirects connections of the guarded nodes to distwall."""
 
     user: str
-    """Who runs the guarded nodes."""
+    """The user of the guarded nodes."""
     port: int
-    """Where distwall takes what is redirected."""
+    """The port where distwall accepts redirected connections."""
     ports: tuple[int, int]
     """The range of the ports, first and last, that distwall makes up for peers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """The ``[guard]`` table: what is guarded, and where distwall stands."""
+    """The ``[guard]`` table: the guarded nodes, and distwall's addresses."""
 
     nodes: tuple[str, ...]
     """Globs of the full names of guarded nodes."""
     listen: str
-    """Where peers reach distwall."""
+    """Addresses where peers reach distwall."""
     epmd: Address
     """EPMD for peers."""
     register: Address
@@ -90,18 +90,18 @@ class Guard:
     cookie: Cookie
     """The cluster's cookie."""
     peer_epmd_port: int
-    """Where remote hosts run EPMD."""
+    """The port of EPMD on remote hosts."""
     tls: Tls | None
     """None: peers speak plain TCP."""
     inside: InsideTls | None
     """None: guarded nodes speak plain TCP."""
     redirect: Redirect | None
     restricted_shell: bool = False
-    """Whether shells that peers have on guarded nodes may call only what the policy accepts."""
+    """True if peers' shells on guarded nodes may call only functions that the policy accepts."""
 
     @property
     def one_epmd(self) -> bool:
-        """Whether one EPMD listener serves peers and guarded nodes, because both addresses lead to it."""
+        """True if one EPMD listener serves peers and guarded nodes, because both addresses lead to it."""
         if self.epmd.port != self.register.port:
             return False
         return self.epmd.host == self.register.host or self.epmd.host in ("0.0.0.0", "::")  # noqa: S104
@@ -109,14 +109,14 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """Whether rules are enforced, or what they refuse passes and is recorded (``audit``)."""
+    """The mode of rules: they are enforced, or refused commands pass and are recorded (``audit``)."""
 
     audit: bool
     until: datetime | None
-    """When that ends, and the rules are enforced; None: never."""
+    """The end of audit mode, when the rules are enforced; None: never."""
 
     def audits(self, now: datetime) -> bool:
-        """Whether what rules refuse passes."""
+        """True if refused commands pass."""
         return self.audit and (self.until is None or now < self.until)
 
 
@@ -125,38 +125,38 @@ ENFORCE = Mode(audit=False, until=None)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One ``[[peers]]`` entry, or the one that ``[defaults]`` with a cookie stands for."""
+    """One ``[[peers]]`` entry, or the entry of ``[defaults]``, if that has a cookie."""
 
     index: int
-    """Its place in the file; tells apart entries that are alike."""
+    """The entry's place in the file, which tells equal entries apart."""
     node: str
     """A node name or a glob."""
     cookie: Cookie
     visible: bool
     sources: tuple[IPv4Network | IPv6Network, ...]
-    """Where peers may come from (``from``); empty: from anywhere."""
+    """Addresses that peers may come from (``from``); empty: any address."""
     limits: dict[str, int]
     on_limit: OnLimit
-    """What becomes of a command that a limit has no room for, or of its channel."""
+    """Action beyond a limit: refuse the command, or close its channel as well."""
     guards: tuple[str, ...] | None
-    """Globs of the guarded nodes that the entry is about; None: all."""
+    """Globs of the guarded nodes that the entry covers; None: all."""
     tables: tuple[str, ...]
     attached: tuple[tuple[Rule, ...], ...]
-    """The entry's own rules, then those of its tables in order."""
+    """The entry's own rules, then the rules of its tables in order."""
     rules_out: tuple[Rule, ...] | None
-    """The entry's own rules about what guarded nodes send to its peers; None: it has no such list."""
+    """The entry's own rules for commands of guarded nodes to its peers; None: there is no such list."""
     third_nodes: tuple[str, ...]
     funs: bool | Literal["checked"] | None
     tls: bool
-    """Whether its peers have to speak TLS."""
+    """True if its peers have to speak TLS."""
     certificate: tuple[str, ...]
-    """Globs, one of which a name in the peer's certificate has to match; empty: any certificate will do."""
+    """Globs, one of which has to match a name in the peer's certificate; empty: any certificate will do."""
     mode: Mode | None
-    """None: as for all peers."""
+    """The mode of its rules; None: the mode of the file."""
     origin: Origin
 
     def admits(self, source: str) -> bool:
-        """Whether a peer may connect from the IP address ``source``. What is no address is nowhere."""
+        """True if a peer may connect from the IP address ``source``. False for any other text."""
         if not self.sources:
             return True
         try:
@@ -168,49 +168,49 @@ class Entry:
         return any(address in network for network in self.sources)
 
     def is_for(self, guard: str) -> bool:
-        """Whether the entry is about this guarded node."""
+        """True if the entry covers this guarded node."""
         return self.guards is None or any(glob_matches(glob, guard) for glob in self.guards)
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """The ``[control]`` table: where the HTTP API is, what is set at run time, and distwall's own node."""
+    """The ``[control]`` table: the HTTP API, settings at run time, and distwall's own node."""
 
     socket: Path
     socket_mode: int
-    """Who can open it can do everything."""
+    """File mode of the socket. A user who can open it can do everything."""
     socket_group: str | None
     http: Address | None
-    """Where the API is over TCP, for those who have a token; None: nowhere."""
+    """Address of the API over TCP, for clients with a token; None: no TCP."""
     hosts: tuple[str, ...]
-    """Names under which it is reached there."""
+    """Names of distwall in URLs over TCP."""
     tokens: Path
     state: Path
-    """The file that keeps what is set at run time."""
+    """The file of settings made at run time."""
     node: str | None
-    """The full name of distwall's own node; None: there is none."""
+    """The full name of distwall's own node; None: it has no node."""
     cookie: Cookie | None
-    """What operators prove to it; None: only guarded nodes may connect."""
+    """The cookie that operators prove to the node; None: only guarded nodes may connect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The ``[audit]`` table: the log file, and what happens while it can't be written."""
+    """The ``[audit]`` table: the log file, and the choice for times when it can't be written."""
 
     file: Path
     on_full: OnFull
     key: bytes | None = field(repr=False)
-    """Seals the lines; None: whoever can write the file can make them anew."""
+    """The key that seals the lines; None: anybody who can write the file can make new lines."""
     rotate_size: int | None
-    """Bytes, of one file; None: however large."""
+    """Most bytes of one file; None: no limit."""
     rotate_age: timedelta | None
     keep: int | None
-    """Full files that are kept; None: all."""
+    """Number of full files to keep; None: all."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """A policy that checks. Immutable; compiled rules are kept for each entry."""
+    """A policy without errors. Immutable; compiled rules are kept for each entry."""
 
     path: Path
     guard: Guard
@@ -218,37 +218,37 @@ class Policy:
     """The ``[[peers]]`` in the order of the file, then the entry of ``[defaults]`` if that has a cookie."""
     defaults: tuple[Rule, ...]
     defaults_out: tuple[Rule, ...] | None
-    """The ``rules_out`` of ``[defaults]``; None: it has no such list."""
+    """The ``rules_out`` of ``[defaults]``; None: there is no such list."""
     tables: dict[str, tuple[Rule, ...]]
     """``[tables.NAME]`` by name."""
     tables_out: dict[str, tuple[Rule, ...]]
-    """Their ``rules_out``, of those that have any."""
+    """The ``rules_out`` of tables that have them, by name."""
     services: Mapping[str, Service]
-    """What rules may name: the services that come with distwall, and those of the file."""
+    """Services that rules may name: the built-in ones and the file's own."""
     mode: Mode
     control: Control
     audit: Audit
     rules: tuple[Rule, ...]
     """All rules of the file, by their ids."""
     revision: str = field(compare=False)
-    """A short name for the text that it was read from."""
+    """A short name for the text of the policy."""
     warnings: tuple[Problem, ...] = ()
     _kept: dict[tuple[object, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def guards(self, node: str) -> bool:
-        """Whether the node of that full name is guarded."""
+        """True if the node of that full name is guarded."""
         return any(glob_matches(glob, node) for glob in self.guard.nodes)
 
     def guards_alive(self, alive: str) -> bool:
-        """Whether a node that registers as ``alive``, the part before ``@``, may be a guarded one."""
+        """True if a node that registers as ``alive``, the part before ``@``, may be guarded."""
         return any(glob_matches(NodeName.of(glob).alive, alive) for glob in self.guard.nodes)
 
     def entry_for(self, node: str, guard: str | None = None) -> Entry | None:
-        """The one entry that applies to peer ``node`` at guarded node ``guard`` (None: whichever it is).
+        """The one entry for peer ``node`` at guarded node ``guard`` (None: any).
 
-        The exact name, else the glob with the longest literal part, else the first. A peer that asked for a name is
-        ``undefined@HOST``. None: the peer may not connect. The name of distwall's own node is nobody else's: whoever
-        had it could answer in its place.
+        It is the entry with the exact name, else the glob with the longest literal part, else the first. A peer that
+        asked for a name is ``undefined@HOST``. None: the peer may not connect. No entry gives a peer the name of
+        distwall's own node: such a peer could answer in its place.
         """
         if node == self.control.node:
             return None
@@ -259,12 +259,12 @@ class Policy:
         return max(fitting, key=lambda e: (not is_glob(e.node), literal_length(e.node)), default=None)
 
     def ranked(self, entry: Entry, now: datetime | None = None) -> Ranking:
-        """All filters that concern an entry's peers and hold ``now``, the strongest first."""
+        """All filters for an entry's peers that are in force ``now``, the strongest first."""
         now = now or utc()
         return self._keep("in", entry, now, lambda: rank(entry.attached, [self.defaults], now=now))
 
     def ranked_out(self, entry: Entry, now: datetime | None = None) -> Ranking | None:
-        """The same about what guarded nodes send to them; None: no rules are about that, and it passes."""
+        """The same for commands of guarded nodes to them; None: no rules cover these, and they pass."""
         now = now or utc()
         lists = self.lists_out(entry, entry.tables)
         return None if lists is None else self._keep("out", entry, now, lambda: rank(*lists, now=now))
@@ -272,7 +272,7 @@ class Policy:
     def lists_out(
         self, entry: Entry, tables: Iterable[str]
     ) -> tuple[list[tuple[Rule, ...]], list[tuple[Rule, ...]]] | None:
-        """The lists of rules about what is sent to an entry's peers, with these ``tables``: attached, and defaults.
+        """The lists of rules for commands to an entry's peers, with these ``tables``: attached, and defaults.
 
         None: there is no such list.
         """
@@ -282,22 +282,22 @@ class Policy:
         return [rules for rules in attached if rules is not None], [self.defaults_out or ()]
 
     def compile(self, entry: Entry, now: datetime | None = None) -> "_core.Policy":
-        """The rules of an entry's peers in the form that channels judge by."""
+        """The rules of an entry's peers, in the form that channels use."""
         now = now or utc()
         return self._keep("core in", entry, now, lambda: compiled(self.ranked(entry, now), entry, now))
 
     def compile_out(self, entry: Entry, now: datetime | None = None) -> "_core.Policy | None":
-        """The rules about what is sent to them; None: it passes."""
+        """The rules for commands to them; None: these commands pass."""
         now = now or utc()
         ranked = self.ranked_out(entry, now)
         return None if ranked is None else self._keep("core out", entry, now, lambda: compiled(ranked, entry, now))
 
     def audits(self, entry: Entry, now: datetime) -> bool:
-        """Whether what the rules refuse to an entry's peers passes, and is recorded."""
+        """True if refused commands of an entry's peers pass, and are recorded."""
         return (entry.mode or self.mode).audits(now)
 
     def next_expiry(self, now: datetime) -> datetime | None:
-        """When something next ends to hold, a rule or the mode of an entry; None: never."""
+        """The next end of a rule, or of the mode of an entry; None: never."""
         modes = [self.mode, *(entry.mode for entry in self.entries if entry.mode)]
         ends = [mode.until for mode in modes if mode.until and mode.until > now]
         return min([*ends, *filter(None, [next_expiry(self.rules, now)])], default=None)
@@ -311,7 +311,7 @@ class Policy:
         return sorted({rule.statement.until for rule in self.rules if rule.statement.until})
 
     def _keep(self, what: str, entry: Entry, now: datetime, make: Callable[[], _Kept]) -> _Kept:
-        """What ``make`` makes, made once for as long as the same rules hold."""
+        """The result of ``make``, kept for as long as the same rules are in force."""
         key = what, entry.index
         age = bisect_right(self._ends, now)
         if key not in self._kept or self._kept[key][0] != age:
@@ -321,7 +321,7 @@ class Policy:
 
 
 def compiled(ranked: Ranking, entry: Entry, now: datetime) -> "_core.Policy":
-    """Ranked filters in the form that the channels of an entry's peers judge by."""
+    """Ranked filters in the form that the channels of an entry's peers use."""
     # Those that are checked pass the rules, to be read behind them.
     funs = True if entry.funs == "checked" else entry.funs
     return _core.Policy(to_core(ranked.layers, now), third_nodes=entry.third_nodes, funs=funs)

@@ -1,4 +1,4 @@
-"""Where something stands in a policy file, and what is wrong with it."""
+"""Errors and warnings about a policy file, with their positions."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,20 +18,20 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong in a policy file, or (as a warning) that can't work as written."""
+    """One error in a policy file, or (as a warning) a setting that can't work as written."""
 
     origin: Origin
     what: str
     remedy: str
     rule: tuple[str, int] | None = field(default=None, compare=False)
-    """If it is in a rule: the text of the rule, and the index of the character."""
+    """For an error in a rule: the text of the rule, and the index of the character."""
 
     def __str__(self) -> str:
         return f"{self.origin}: {self.what}; {self.remedy}"
 
 
 class PolicyError(Exception):
-    """A policy that does not check. ``problems`` holds all that was found, in the order of the file."""
+    """A policy with errors. ``problems`` has all of them, in the order of the file."""
 
     problems: tuple[Problem, ...]
 

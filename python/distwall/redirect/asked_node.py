@@ -1,10 +1,11 @@
-"""Which node is asked for?
+"""Finds the full name of the node that a stock node asks for.
 
-A stock node tells EPMD the part of a name before ``@``, and asks at an address. Entries are about full names, so the
-part behind ``@`` has to be found: the address itself; the hosts that entries name; and, only where a glob could match
-it, what the name service calls the address, long and short. Every one of these hosts has to stand for that address.
+A stock node tells EPMD the part of a name before ``@``, and asks at an address. Entries name full names, so the part
+behind ``@`` has to be found. It may be the address itself, or a host that entries name. Only where a glob could match
+it, it may also be the name that the name service has for the address, long or short. Each of these hosts has to resolve
+to that address.
 
-A name that is found is no proof of anything: the peer still has to call itself so, and to know the entry's cookie.
+A name found in this way proves nothing: the peer still has to give that name, and to know the entry's cookie.
 """
 
 import asyncio
@@ -21,8 +22,8 @@ from distwall.redirect.resolver import Resolver
 async def name_at(policy: Policy, resolver: Resolver, alive: str, address: str) -> str | Denied:
     """The full name of the node ``alive`` (the part before ``@``) at the IP address ``address``.
 
-    Of several possible names, the one with the most exact entry. Denied: no entry names any of them and admits the
-    address (``unknown_node``, ``source``), or several are as good as each other (``ambiguous``).
+    Of several possible names, it is the name with the most exact entry. Denied: no entry names any of them and admits
+    the address (``unknown_node``, ``source``), or several fit equally well (``ambiguous``).
     """
     named = [entry for entry in policy.entries if glob_matches(NodeName.of(entry.node).alive, alive)]
     address = str(ipaddress.ip_address(address.partition("%")[0]))
@@ -41,7 +42,7 @@ async def name_at(policy: Policy, resolver: Resolver, alive: str, address: str) 
         return Denied("unknown_node", f"no [[peers]] entry names {alive} at {address}")
     admitted = {node: entry for node, entry in found.items() if _admits(policy, node, address)}
     if not admitted:
-        return Denied("source", f"the entry of {', '.join(found)} does not let it be at {address}")
+        return Denied("source", f"the entry of {', '.join(found)} does not accept {address}")
     best = max(_exactness(entry) for entry in admitted.values())
     names = [node for node, entry in admitted.items() if _exactness(entry) == best]
     if len(names) > 1:
@@ -50,7 +51,7 @@ async def name_at(policy: Policy, resolver: Resolver, alive: str, address: str) 
 
 
 async def may_name(policy: Policy, resolver: Resolver, address: str) -> bool:
-    """Whether some entry could name a node at ``address``, and lets it be there."""
+    """True if some entry could name a node at ``address``, and lets it be there."""
     address = str(ipaddress.ip_address(address.partition("%")[0]))
     hosts = {_host(entry.node) for entry in policy.entries if entry.admits(address)}
     exact = {host for host in hosts if not is_glob(host)}
@@ -68,14 +69,14 @@ def _exactness(entry: Entry) -> tuple[bool, int]:
 
 
 def _admits(policy: Policy, node: str, address: str) -> bool:
-    """Whether an entry for some guarded node lets ``node`` be at ``address``: which one asks, EPMD is not told."""
+    """True if an entry for some guarded node lets ``node`` be at ``address``: EPMD doesn't learn which one asks."""
     guards = {None if is_glob(guard) else guard for guard in policy.guard.nodes}
     entries = [policy.entry_for(node, guard) for guard in guards]
     return any(entry is not None and entry.admits(address) for entry in entries)
 
 
 def _is_long(host: str) -> bool:
-    """Whether only nodes with long names reach ``host``; those with short names reach only the others."""
+    """True if only nodes with long names reach ``host``; nodes with short names reach only all other hosts."""
     return "." in host or ":" in host
 
 
@@ -89,7 +90,7 @@ def _styles(policy: Policy) -> set[bool]:
 
 
 async def _standing_for(resolver: Resolver, hosts: Iterable[str], address: str) -> set[str]:
-    """Those of ``hosts`` that stand for ``address``. All are asked for at once: the node that waits is impatient."""
+    """The members of ``hosts`` that resolve to ``address``. All are asked at once: the waiting node is impatient."""
     asked = list(hosts)
     answers = await asyncio.gather(*(_stands_for(resolver, host, address) for host in asked))
     return {host for host, stands in zip(asked, answers, strict=True) if stands}

@@ -1,4 +1,4 @@
-"""Loads and removes the rules, by the ``nft`` command: each in one transaction of the kernel's, whole or not at all."""
+"""Loads and removes the rules with the ``nft`` command, each in one transaction of the kernel."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ def install(text: str) -> None:
 
 
 def remove() -> None:
-    """Removes the table; nothing happens where there is none. Raises NftError."""
+    """Removes the table, if it exists. Raises NftError."""
     _run(REMOVAL, "remove")
 
 

@@ -1,18 +1,18 @@
 """Ports that stand for peers.
 
-A stock node asks EPMD for a port, then dials that port at the peer's address, and says nowhere whom it dials. So
-distwall answers with a port that it makes up: a place, which is an address and one of these ports, stands for one node.
+A stock node asks EPMD for a port, then dials that port at the peer's address, and never says which node it dials. So
+distwall answers with a port that it makes up. A place (an address and one of these ports) stands for one node.
 
-When may a place stand for another node? A node dials as soon as EPMD has answered, and gives up after
-``net_setuptime``, at most two minutes; but programs may keep a port for longer (``net_adm:names/1`` shows it). So:
+A node dials as soon as EPMD has answered, and gives up after ``net_setuptime``, at most two minutes. But programs may
+keep a port for longer (``net_adm:names/1`` shows it). Hence these rules for giving a place to another node:
 
-* each address has all ports to itself: nothing about one host can be mistaken for another;
-* a node keeps its place for as long as distwall runs, unless room is needed;
-* room is made only by a place that for `REMEMBERED` seconds nobody asked for and nobody dialled, the longest unused
-  one first. Where there is none, the newcomer is refused.
+* Each address has all ports to itself: a port at one host can't be mistaken for a port at another.
+* A node keeps its place for as long as distwall runs, unless room is needed.
+* Room comes only from places without a question or a connection for `REMEMBERED` seconds, the longest unused first. If
+  there is no such place, the newcomer is refused.
 
-And should some program dial a place after all that time, it meets a node with another name than the one it dialled:
-Erlang's handshake refuses that, on both sides.
+If a program dials a place even later, it meets a node with another name than it expects: Erlang's handshake refuses
+that, on both sides.
 """
 
 from collections import OrderedDict
@@ -24,19 +24,19 @@ REMEMBERED = 900.0
 """Seconds without use after which a place may stand for another node."""
 
 MAX_PLACES = 8192
-"""Places that stand for a node, at all addresses together."""
+"""Most places in use, at all addresses together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stand:
-    """Which node a place stands for."""
+    """The node that a place stands for."""
 
     node: str
-    """Its full name."""
+    """The node's full name."""
     port: int
-    """Where it really listens."""
+    """The node's real port."""
     mate: bool = False
-    """It is a guarded node of this host."""
+    """True if it is a guarded node of this host."""
 
 
 @dataclass(slots=True)
@@ -50,15 +50,15 @@ class MadeUpPorts:
     """All places, the longest unused first. Time is an argument."""
 
     def __init__(self, ports: tuple[int, int]) -> None:
-        """``ports`` are the first and the last one that may be made up."""
+        """``ports``: the first and the last made-up port."""
         self._first, self._last = ports
         self._uses: OrderedDict[tuple[str, int], _Use] = OrderedDict()
         self._ports: dict[tuple[str, str], int] = {}
 
     def port_for(self, address: str, stand: Stand, now: float) -> int | None:
-        """The port that stands for a node at ``address`` from now on; None: all are in use.
+        """The port for a node at ``address`` from now on; None: all are in use.
 
-        A node that is asked for again, by the part of its name before ``@``, keeps its port.
+        A node keeps its port if it is asked for again, by the part of its name before ``@``.
         """
         alive = NodeName.of(stand.node).alive
         port = self._ports.get((address, alive)) or self._free(address, now)
@@ -70,7 +70,7 @@ class MadeUpPorts:
         return port
 
     def stand(self, address: str, port: int, now: float) -> Stand | None:
-        """Which node a place stands for, and that it is used; None: for nothing."""
+        """The node that a place stands for, noting that the place is used; None: no node."""
         use = self._uses.get((address, port))
         if use is None:
             return None
@@ -79,7 +79,7 @@ class MadeUpPorts:
         return use.stand
 
     def _free(self, address: str, now: float) -> int | None:
-        """A port of ``address`` that stands for nothing, or that can be made to."""
+        """A port of ``address`` that is free, or can be made free."""
         if len(self._uses) >= MAX_PLACES and not self._forget(next(iter(self._uses)), now):
             return None
         for port in range(self._first, self._last + 1):
@@ -89,7 +89,7 @@ class MadeUpPorts:
         return oldest[1] if self._forget(oldest, now) else None
 
     def _forget(self, place: tuple[str, int], now: float) -> bool:
-        """Frees a place, if it was not used for long enough."""
+        """Frees a place, and returns true, if it was not used for long enough."""
         use = self._uses[place]
         if now - use.at < REMEMBERED:
             return False

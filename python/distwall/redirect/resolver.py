@@ -1,4 +1,4 @@
-"""The name service, asked in threads, with limits: it may be slow, or gone, and what is asked comes from peers."""
+"""Asks the name service in threads, with limits: it may be slow or gone, and the names come from peers."""
 
 import asyncio
 import ipaddress
@@ -14,22 +14,22 @@ TIMEOUT = 2.0
 """Seconds to wait for one answer: a node waits 7 for its connection."""
 
 KEPT = 30.0
-"""Seconds for which an answer holds."""
+"""Seconds for which an answer is kept."""
 
 MAX_KEPT = 1024
-"""Answers held."""
+"""Most answers kept."""
 
 MAX_AT_ONCE = 64
-"""Questions that are in threads at a time: dialling needs some of those that there are, too."""
+"""Most questions in threads at a time: dialling needs some of the threads, too."""
 
 MAX_WAITING = 1024
-"""Questions under way, those that wait for a thread included; more are not asked."""
+"""Most questions under way, also waiting for a thread; further questions are not asked."""
 
 LookupResult = frozenset[str]
 
 
 class Resolver:
-    """Asks, remembers what it was told, and never raises: no answer is an empty one."""
+    """Asks and remembers answers. Never raises: a missing answer is an empty answer."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -42,16 +42,16 @@ class Resolver:
         return await self._answer(("addresses", host), self._addresses(host))
 
     async def names(self, address: str) -> LookupResult:
-        """What the name service calls an IP address; whoever runs that part of it says what it likes."""
+        """The names that the name service has for an IP address. The owner of the address can choose them freely."""
         return await self._answer(("names", address), self._names(address))
 
     def close(self) -> None:
-        """Waits for nothing any more."""
+        """Ends all waiting."""
         for task in list(self._asked.values()):
             task.cancel()
 
     async def _answer(self, key: tuple[str, str], question: Coroutine[Any, Any, LookupResult]) -> LookupResult:
-        """Asks once for all who want to know the same at the same time."""
+        """Asks once for all callers with the same question at the same time."""
         now = self._loop.time()
         kept = self._kept.get(key)
         if kept is not None and now - kept[0] < KEPT:

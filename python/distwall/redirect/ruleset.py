@@ -1,13 +1,14 @@
-"""The nftables rules that lead a user's dist connections to distwall.
+"""The nftables rules that redirect a user's dist connections to distwall.
 
-One table of our own, with one chain: it hooks in where programs of this host open connections, so nothing that comes
-from elsewhere, or is only forwarded, ever passes it. Of the one user's TCP connections it turns two kinds round: those
-to EPMD, at the port that the guarded nodes take for EPMD's everywhere, and those to the ports that distwall makes up.
-Only 127.0.0.1 and ::1 are left alone, where guarded nodes register with distwall. Other addresses of this host are not:
-nodes look for their mates there, which listen on loopback only, and else whoever listens there could play EPMD.
+It is one table with one chain. The chain hooks in where programs of this host open connections, so traffic from
+elsewhere never passes it, and neither does forwarded traffic. Of the user's TCP connections it redirects two kinds: to
+EPMD, at the port where the guarded nodes look for EPMD on all hosts, and to the ports that distwall makes up. It leaves
+only 127.0.0.1 and ::1 alone, where guarded nodes register with distwall. Other addresses of this host are redirected:
+nodes look there for their mates, which listen on loopback only. Otherwise any program that listens there could play
+EPMD.
 
-Rules for address translation see the first packet of a connection. Connections that are open when the table is
-loaded, or removed, stay as they are.
+Rules for address translation see the first packet of a connection. Connections that are open when the table is loaded,
+or removed, stay as they are.
 """
 
 import pwd
@@ -15,14 +16,14 @@ import pwd
 from distwall.policy.model import Redirect
 
 TABLE = "inet distwall_redirect"
-"""Family and name of the table. Nothing else in the packet filter is ever touched."""
+"""Family and name of the table. The rest of the packet filter is never touched."""
 
 REMOVAL = f"table {TABLE}\ndelete table {TABLE}\n"
-"""Removes the table whether or not it is there: the first line adds what the second one needs."""
+"""Removes the table, if it exists: the first line makes it, so that the second can't fail."""
 
 _RULESET = """\
 # distwall: connections of user {user} to EPMD (port {epmd}) and to the ports that distwall makes up ({first}-{last})
-# go to distwall, at port {port} of loopback. Everything else stays as it is.
+# go to distwall, at port {port} of loopback. All other connections stay as they are.
 {removal}
 table {table} {{
     chain output {{
@@ -39,7 +40,7 @@ class UnknownUserError(Exception):
 
 
 def user_id(user: str) -> int:
-    """The number of the user called ``user``, who may also be given by number.
+    """The number of the user called ``user``, which may also be a number.
 
     Raises UnknownUserError.
     """
@@ -49,14 +50,14 @@ def user_id(user: str) -> int:
         return pwd.getpwnam(user).pw_uid
     except (KeyError, ValueError):
         raise UnknownUserError(
-            f"[guard.redirect] user: there is no user {user!r} here; name the one that runs the guarded nodes"
+            f"[guard.redirect] user: there is no user {user!r} here; name the user that runs the guarded nodes"
         ) from None
 
 
 def ruleset(redirect: Redirect, epmd_port: int) -> str:
-    """What ``nft -f`` loads: replaces the table as a whole, in one step.
+    """The input of ``nft -f``: replaces the table as a whole, in one step.
 
-    ``epmd_port`` is where guarded nodes take EPMD to be: the port of ``[guard] register``. Raises UnknownUserError.
+    ``epmd_port`` is the port where guarded nodes look for EPMD: of ``[guard] register``. Raises UnknownUserError.
     """
     first, last = redirect.ports
     return _RULESET.format(

@@ -1,4 +1,4 @@
-"""Joins two connections and leaves what they carry alone: the way between guarded nodes of one host."""
+"""Joins two connections between guarded nodes of one host, without looking at their bytes."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ CHUNK = 1 << 16
 async def splice(connection: socket.socket, host: str, port: int) -> None:
     """Joins ``connection`` with one to ``host`` and ``port``; closes it when either breaks or both have ended.
 
-    Raises OSError if nobody listens there.
+    Raises OSError if no program listens there.
     """
     loop = asyncio.get_running_loop()
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -1,8 +1,8 @@
-"""Distribution over TLS: who shows which certificate, and what the policy makes of it.
+"""Distribution over TLS: distwall's own certificates, and the policy's checks of others.
 
-``Contexts`` holds what distwall shows and demands, loaded anew when its files change; ``matches`` decides whether a
-certificate belongs to the node that a peer says it is, ``Verifier`` asks the policy's own function. ``explain`` and
-``describe`` say in words that fit an event what is wrong with a connection, and whose certificate it is.
+``Contexts`` holds distwall's certificates and trusted CAs, loaded again when their files change. ``matches`` decides
+whether a certificate belongs to the node that a peer claims to be; ``Verifier`` asks the policy's own function.
+``explain`` and ``describe`` make texts for events: the error of a connection, and the names in a certificate.
 """
 
 from distwall.tls.certificate_names import CertificateNames, describe, matches, names_of

@@ -1,8 +1,8 @@
-"""The names in a certificate, and whether it belongs to the node that a peer says it is.
+"""The names in a certificate, and their match with the node that a peer claims to be.
 
-Names are compared as text: a `*` in a certificate's name is no glob here, and neither is one in the node's name. Only
-those of the policy are. Whatever is odd makes a name not count (a NUL or another character that no such name has,
-several common names, a SAN that can't be read), for a name that does not count opens nothing.
+Names are compared as text: a `*` in a certificate's name is not a glob here, and neither is one in the node's name.
+Only the policy has globs. An odd name does not count: with a NUL or another invalid character, as one of several common
+names, or in a SAN that can't be read. A name that does not count opens nothing.
 """
 
 import re
@@ -19,10 +19,10 @@ from distwall.node_name import NodeName
 from distwall.policy.file.tls_keys import CERTIFICATE_TYPES
 
 MAX_NAMES = 1000
-"""A certificate with more names has none that counts."""
+"""Most names of a certificate; with more names, none of them counts."""
 
 MAX_NAME = 2048
-"""Characters of a name; a longer one does not count."""
+"""Most characters of a name; a longer name does not count."""
 
 _SHOWN = 5
 _DNS = re.compile(r"[A-Za-z0-9_.*-]+")
@@ -35,7 +35,7 @@ _HOST = re.compile(r"[0-9A-Za-z_.:-]+")
 
 
 _UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
-"""What `cryptography` raises for extensions that OpenSSL has let pass."""
+"""Exceptions of `cryptography` for extensions that OpenSSL has let pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def names_of(certificate: x509.Certificate) -> CertificateNames:
 
 
 def matches(globs: Sequence[str], certificate: x509.Certificate, node: str) -> bool:
-    """Whether one of the policy's ``globs`` fits a name of the certificate.
+    """True if one of the policy's ``globs`` fits a name of the certificate.
 
     ``node`` is the full node name that the peer claims; it fills the placeholders.
     """
@@ -83,7 +83,7 @@ def matches(globs: Sequence[str], certificate: x509.Certificate, node: str) -> b
 def describe(certificate: x509.Certificate) -> str:
     """A certificate in one line for people: its names, or that it has none, and its serial number."""
     names = [f"{kind}:{name}" for kind, name in names_of(certificate)]
-    shown = ", ".join(names[:_SHOWN]) or "no name that counts"
+    shown = ", ".join(names[:_SHOWN]) or "no valid name"
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"{_printable(shown)}{more} (serial {certificate.serial_number:x})"
 
@@ -126,7 +126,7 @@ def _fits(glob: str, kind: str, name: str, node: str) -> bool:
 
 
 def _filled(part: str, kind: str, node: str) -> str | None:
-    """A part of a glob with its placeholders filled; None if what the peer claims can't stand there."""
+    """A part of a glob with its placeholders filled; None if the claimed name contains invalid characters."""
     alive, host = NodeName.of(node)
     if "{" not in part:
         return part
@@ -138,7 +138,7 @@ def _filled(part: str, kind: str, node: str) -> str | None:
 
 
 def _in_order(parts: list[str], name: str) -> bool:
-    """Whether ``name`` is these parts in this order, with anything between them."""
+    """True if ``name`` consists of these parts in this order, with any text between them."""
     first, *rest = parts
     if not rest:
         return name == first

@@ -1,17 +1,16 @@
 """The certificates in force, as contexts of `ssl`.
 
-Theory of operation. A context is made whole from the three files or not at all, and connections that are open keep the
-one they began with. Files are replaced in many ways (written in place, renamed over, or through a symbolic link to a
-folder, as Kubernetes does), so what is compared is which file is behind the name, when it changed and its size; a state
-of the files that can't be used is looked at once, and again only when it changes.
+Theory of operation. A context is made whole from the three files or not at all. An open connection keeps its context.
+Files are replaced in many ways: written in place, renamed, or through a symbolic link to a folder, as by Kubernetes. So
+the comparison is about the file behind the name, the time of its change and its size. Unusable files are loaded once,
+and again only when they change.
 
-Sessions are not resumed: whoever does that proved its certificate some time ago, and it may have expired since.
-Tickets are off; TLS 1.2 can resume from the server's memory, too, which Python's `ssl` can't switch off, so such a
-connection is refused. Nodes don't try.
+Sessions are not resumed: the certificate was proved some time ago, and may have expired since. Tickets are off. TLS 1.2
+can also resume from the server's memory, which Python's `ssl` can't switch off, so such a connection is refused. Nodes
+don't try.
 
-Nodes that speak TLS 1.2, which up to OTP 27 distribution does unless it is told otherwise, ask for new keys after 2**28
-records, and hang up if they can't have them. So peers may renegotiate. Who they are is not asked again: it is the same
-connection.
+Up to OTP 27, distribution speaks TLS 1.2 by default. Such nodes ask for new keys after 2**28 records, and hang up if
+they can't have them. So peers may renegotiate. The peer is not identified again: it is the same connection.
 """
 
 import ssl
@@ -40,15 +39,15 @@ class Contexts:
         self.reload()
 
     def server(self) -> ssl.SSLContext:
-        """For whoever dials distwall."""
+        """The context for connections to distwall."""
         return self._server
 
     def client(self, *, check_hostname: bool) -> ssl.SSLContext:
-        """For dialling; ``check_hostname``: the certificate has to be for the host that was asked for."""
+        """The context for dialling; ``check_hostname``: the certificate has to be for the dialled host."""
         return self._checking if check_hostname else self._client
 
     def changed(self) -> bool:
-        """Whether the files are others than those last looked at."""
+        """True if the files have changed since they were last loaded."""
         return _signature(self.files) != self._seen
 
     def reload(self) -> None:
@@ -77,7 +76,7 @@ class _Unresumed(ssl.SSLObject):
 
 
 def explain(error: ssl.SSLError) -> str:
-    """Why a TLS handshake failed, for people."""
+    """The reason why a TLS handshake failed, for people."""
     if isinstance(error, ssl.SSLCertVerificationError):
         text = _VERIFICATION.get(error.verify_code) or error.verify_message or "not valid"
         return f"its certificate {text}" if error.verify_code in _VERIFICATION else f"its certificate: {text}"
@@ -105,7 +104,7 @@ _VERIFICATION = {
     66: "has a key that is too weak",
     67: "is signed by a CA whose key is too weak",
     68: "is signed with a digest that is too weak",
-    79: "is signed by one that is no CA",
+    79: "is signed by a certificate that is not a CA",
 }
 
 _REASONS = {
@@ -119,13 +118,13 @@ _REASONS = {
     "EXCESSIVE_MESSAGE_SIZE": "its certificates are too large",
     "UNEXPECTED_EOF_WHILE_READING": "it hung up in the middle",
     "TLSV1_ALERT_UNKNOWN_CA": "it does not know the CA of distwall's certificate",
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "it finds that distwall's certificate has expired",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "it says that distwall's certificate has expired",
     "SSLV3_ALERT_BAD_CERTIFICATE": "it does not accept distwall's certificate",
     "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "it does not accept distwall's certificate",
     "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "it does not accept distwall's certificate for this use",
     "SSLV3_ALERT_HANDSHAKE_FAILURE": "it refused the handshake: distwall's certificate is for another host, maybe",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it asks for a certificate",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "it speaks none of TLS 1.2 and 1.3",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "it speaks neither TLS 1.2 nor 1.3",
 }
 
 
@@ -138,7 +137,7 @@ def _made(settings: Tls | InsideTls, protocol: int) -> ssl.SSLContext:
 
 
 def _demand(settings: Tls | InsideTls) -> ssl.VerifyMode:
-    """Guarded nodes prove the cluster's cookie, and OTP's examples give the side that dials no certificate."""
+    """The demand for a client certificate. Guarded nodes may have none: they prove the cluster's cookie."""
     required = isinstance(settings, Tls) and settings.clients == "required"
     return ssl.CERT_REQUIRED if required else ssl.CERT_OPTIONAL
 

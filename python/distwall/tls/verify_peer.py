@@ -1,8 +1,8 @@
-"""The policy's own look at certificates: ``verify_peer = "module:function"``.
+"""The policy's own check of certificates: ``verify_peer = "module:function"``.
 
-The function gets the certificate and the full node name that its holder claims, and returns True or False. Whatever
-else happens means no. It runs in a thread of its own, so that it may block, and may be ``async``; a thread that hangs
-can't be ended, so there is a limit to how many run.
+The function gets the certificate and the full node name that its holder claims, and returns True or False. Any other
+result is a refusal. It runs in a thread of its own, so that it may block, and may be ``async``. A thread that hangs
+can't be ended, so the number of threads is limited.
 """
 
 import asyncio
@@ -19,19 +19,19 @@ from typing import Any
 from cryptography import x509
 
 TIMEOUT = 2.0
-"""Seconds that the function has."""
+"""Seconds for the function."""
 
 MAX_THREADS = 32
-"""How many calls run at once, those that hang included."""
+"""Most calls at once, also calls that hang."""
 
 
 class Verifier:
     """The function that a policy names."""
 
     def __init__(self, name: str, folder: Path, *, timeout: float = TIMEOUT) -> None:
-        """``name`` is ``module:function``; the module is looked for in ``folder``, the policy's, first.
+        """``name`` is ``module:function``; the policy's ``folder`` is searched for the module first.
 
-        Runs the module, anew if it is a file of the folder. Raises ValueError if there is no such function.
+        Runs the module, afresh if it is a file of the folder. Raises ValueError if there is no such function.
         """
         self.name = name
         self._timeout = timeout
@@ -40,13 +40,13 @@ class Verifier:
         self._function = _function(_module(module_name, folder), function, name)
 
     async def verify(self, certificate: x509.Certificate, node: str) -> bool:
-        """Whether the function returned True."""
+        """True if the function returned True."""
         return await self.fault(certificate, node) is None
 
     async def fault(self, certificate: x509.Certificate, node: str) -> str | None:
-        """Why the function refuses ``certificate`` for ``node``; None if it returned True."""
+        """The reason why the function refuses ``certificate`` for ``node``; None if it returned True."""
         if not self._running.acquire(blocking=False):
-            return f"verify_peer {self.name} hangs in {MAX_THREADS} threads"
+            return f"verify_peer {self.name} hangs in {MAX_THREADS} threads; restart distwall"
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[str | None] = loop.create_future()
         thread = threading.Thread(
@@ -117,10 +117,10 @@ def _module(name: str, folder: Path) -> ModuleType:
 
 
 def _run_file(name: str, file: Path) -> ModuleType:
-    """A fresh module, so that a policy which is loaded again has the function as it is now."""
+    """Runs the module afresh, so that a reloaded policy has the function as it is now."""
     spec = importlib.util.spec_from_file_location(f"distwall_policy_{name}", file)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is no module")
+        raise ImportError(f"{file} is not a module")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -136,5 +136,5 @@ def _function(module: ModuleType, function: str, name: str) -> Callable[[x509.Ce
 
 
 def _line(text: str) -> str:
-    """Text of a user's error as a part of one line."""
+    """The text of a user's error as a part of one line."""
     return " ".join(text.split())[:200]

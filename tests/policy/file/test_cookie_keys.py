@@ -36,7 +36,7 @@ class TestFiles:
     @pytest.mark.timeout(10)
     def test_a_fifo_is_not_waited_for(self, tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "c.cookie")
-        assert "c.cookie: it is a FIFO; name a file that holds a cookie alone" in _error(tmp_path)
+        assert "c.cookie: it is a FIFO; name a file that contains only a cookie" in _error(tmp_path)
 
     @pytest.mark.timeout(10)
     def test_a_device_is_not_read(self, tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ class TestFiles:
         assert "it has 1099511627776 bytes, more than a cookie" in _error(tmp_path)
 
     def test_a_file_that_says_it_is_empty_and_is_not(self, tmp_path: Path) -> None:
-        assert "/proc/kallsyms holds more than a cookie" in _error(tmp_path, 'cookie_file = "/proc/kallsyms"')
+        assert "/proc/kallsyms contains more than a cookie" in _error(tmp_path, 'cookie_file = "/proc/kallsyms"')
 
     def test_a_link_to_nowhere(self, tmp_path: Path) -> None:
         (tmp_path / "c.cookie").symlink_to("nowhere")

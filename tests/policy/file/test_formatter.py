@@ -30,7 +30,7 @@ from tests.support.policies import PATH
 )
 def test_the_one_form_of_a_rule(written: str, expected: str | None) -> None:
     if expected is None:
-        with pytest.raises(Exception, match="no `:`"):
+        with pytest.raises(Exception, match="`:` is missing"):
             parse_rule(written, built_in())
         return
     made = parse_rule(written, built_in())

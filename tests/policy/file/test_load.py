@@ -420,7 +420,7 @@ class TestControlAndAudit:
             ('[audit]\nkey_env = "FOO"', "the key has 10 bytes"),
             ('[audit]\nkey_file = "/dev/zero"', "can't read the key /dev/zero: it is a device"),
             ('[audit]\nkey_file = "/none"', "can't read the key /none: No such file"),
-            ('[audit]\nkey_file = "/none"\nkey_env = "FOO"', "`key_env` beside `key_file`"),
+            ('[audit]\nkey_file = "/none"\nkey_env = "FOO"', "both `key_env` and `key_file` are set"),
         ],
     )
     def test_what_can_be_wrong(self, text: str, what: str) -> None:

@@ -103,15 +103,15 @@ def test_clauses_and_options(  # noqa: PLR0917
 )
 def test_processes_can_be_named_at_run_time(text: str, part: Part) -> None:
     assert parse_rule(text, built_in(), run_time=True).key == (part,)
-    with pytest.raises(RuleSyntaxError, match="no place in a file"):
+    with pytest.raises(RuleSyntaxError, match="a file can't name processes"):
         parse_rule(text, built_in())
 
 
 @pytest.mark.parametrize(
     ("text", "index", "words"),
     [
-        ("accept send <<1>>", 12, "is no process"),
-        ("accept send <1.2.3>", 12, "another node"),
+        ("accept send <<1>>", 12, "neither a process nor an alias"),
+        ("accept send <1.2.3>", 12, "does not belong to the guarded node"),
         ("accept send <0.1.2> to exposed", 20, "`to` after the end"),
     ],
 )
@@ -131,7 +131,7 @@ def test_what_is_no_process_at_run_time(text: str, index: int, words: str) -> No
         ("deny", 4, "no command"),
         ("deny reg_snd x", 5, "did you mean `reg_send`?"),
         ("deny everything", 5, "unknown command `everything`"),
-        ("deny * x", 7, "`*` stands for every target"),
+        ("deny * x", 7, "`*` covers every target"),
         ("accept link foo", 12, "`link` takes no key"),
         ("accept ping foo", 12, "`ping` takes no argument"),
         ("accept reg_send Foo", 16, "a variable in Erlang"),
@@ -141,8 +141,8 @@ def test_what_is_no_process_at_run_time(text: str, index: int, words: str) -> No
         ('accept reg_send "x"', 16, 'not "'),
         ("accept reg_send <0.1.2>", 16, "processes and references"),
         ("accept reg_send 9x", 16, "is not an atom"),
-        ("accept reg_send a-b", 17, "`-` can't stand here"),
-        ("accept reg_send a*b", 18, "`b` can't stand here"),
+        ("accept reg_send a-b", 17, "`-` is not possible here"),
+        ("accept reg_send a*b", 18, "`b` is not possible here"),
         ("accept reg_send a b", 18, "`b` after the end"),
         ("accept reg_send 'a", 16, "closing quote"),
         (r"accept reg_send 'a\x{110000}'", 18, "escape"),
@@ -150,8 +150,8 @@ def test_what_is_no_process_at_run_time(text: str, index: int, words: str) -> No
         (r"accept reg_send '\x{D800}'", 17, "escape"),
         ("accept reg_send 'a\nb'", 18, "line end"),
         ("accept reg_send " + "a" * 256, 16, "256 characters"),
-        ("accept spawn_request m", 22, "no `:`"),
-        ("accept spawn_request m:f", 24, "no `/`"),
+        ("accept spawn_request m", 22, "`:` is missing"),
+        ("accept spawn_request m:f", 24, "`/` is missing"),
         ("accept spawn_request m:f/", 25, "no arity"),
         ("accept spawn_request m:f/x", 25, "no arity"),
         ("accept spawn_request m:f/256", 25, "at most 255"),
@@ -160,22 +160,22 @@ def test_what_is_no_process_at_run_time(text: str, index: int, words: str) -> No
         ("deny * # all", 7, "a comment inside a rule"),
         ("deny reg_send % x", 14, "a comment inside a rule"),
         ("# deny *", 0, "a comment inside a rule"),
-        ("accept call inventory", 21, "no `:`"),
+        ("accept call inventory", 21, "`:` is missing"),
         ("accept call m:f/1 to exposed", 18, "`to` after the end"),
         ("accept send to", 12, "`send` takes no key; end the rule after `send`, or write `to exposed`"),
         ("accept send to exposd", 15, "unknown target `exposd`; did you mean `exposed`?"),
         ("accept send to exposed,", 15, "unknown target"),
         ("accept send to nowhere", 15, "write to exposed, spawned, linked, any"),
-        ("accept demonitor to exposed", 17, "`demonitor` aims at no process"),
-        ("accept * to exposed", 9, "`*` aims at no process"),
-        ("accept send <0.1.2>", 12, "processes and references have no place in a file"),
+        ("accept demonitor to exposed", 17, "`demonitor` has no process as its target"),
+        ("accept * to exposed", 9, "`*` has no process as its target"),
+        ("accept send <0.1.2>", 12, "a file can't name processes and references"),
         ("accept send when", 16, "the term ends here"),
         ("accept send when {a", 17, "`{` without `}`"),
         ("accept send when {a} b", 21, "`b` after the end of the rule"),
-        ("accept send when {a}b", 20, "`b` can't stand here"),
+        ("accept send when {a}b", 20, "`b` is not possible here"),
         ("accept send when {a} when {b}", 21, "`when` after the end of the rule"),
         ("accept link when {a}", 12, "`link` has no message; there are patterns for alias_send, call"),
-        ("accept * when {a}", 9, "`*` is about commands without a message, too"),
+        ("accept * when {a}", 9, "`*` includes commands without a message"),
         ("accept monitor a when {a}", 17, "`monitor` has no message"),
         ("deny link mode=trial", 15, "unknown mode `trial`; write mode=audit"),
         ("deny link mode=audit mode=audit", 21, "the option `mode=` twice"),

@@ -1,4 +1,4 @@
-"""The checks: one module for each thing that would get round the firewall.
+"""The checks: one module for each kind of way round the firewall.
 
-Each is a function of the policy, the host or both, and gives what it found.
+Each check is a function of the policy, the host or both, and gives its findings.
 """

@@ -1,4 +1,4 @@
-"""Cookies that can be guessed, or that more hold than should. No finding shows one."""
+"""Cookies that can be guessed, or that too many nodes know. No finding shows one."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -45,14 +45,14 @@ _KNOWN = frozenset(
 
 
 def weak(policy: Policy) -> Iterator[Finding]:
-    """Cookies that can be guessed: whoever saw one handshake can try millions in a second."""
+    """Cookies that can be guessed: an attacker who saw one handshake can try millions in a second."""
     for whose, cookie in _cookies(policy):
         if fault := weakness(cookie):
             yield problem("weak_cookie", f"the cookie of {whose} {fault}", _where(cookie, policy), _REMEDY)
 
 
 def weakness(cookie: Cookie) -> str | None:
-    """Why a cookie is easy to guess; None if it isn't. Says nothing of what it is."""
+    """The reason why a cookie is easy to guess; None if it isn't. The reason gives nothing of the cookie away."""
     secret = cookie.reveal()
     if secret.lower().decode("latin-1") in _KNOWN:
         return "is a well-known default"
@@ -67,7 +67,7 @@ def weakness(cookie: Cookie) -> str | None:
 
 
 def shared(policy: Policy) -> Iterator[Finding]:
-    """Cookies that are in the hands of others than the one whose they are."""
+    """Cookies that belong to more than one party."""
     cluster = policy.guard.cookie
     holders: dict[Cookie, list[Entry]] = {}
     for entry in policy.entries:
@@ -76,21 +76,21 @@ def shared(policy: Policy) -> Iterator[Finding]:
             if not (entry.visible and trusted(policy, entry)):
                 holders.setdefault(entry.cookie, []).append(entry)
             continue
-        what = f"{entry.node} has the cookie of the cluster: it need not go through distwall"
+        what = f"{entry.node} has the cluster's cookie: it can go round distwall"
         if not trusted(policy, entry):
             yield problem("shared_cookie", what, entry.origin, "give it a cookie of its own")
         elif not entry.tls:
-            yield warning("shared_cookie", what, entry.origin, "let distwalls have a cookie that no node has")
+            yield warning("shared_cookie", what, entry.origin, "give the distwalls a cookie that no node has")
     for entries in holders.values():
         nodes = list(dict.fromkeys(entry.node for entry in entries))
         if len(nodes) > 1:
-            what = f"entries share a cookie, so that each can say that it is the other: {listed(nodes)}"
+            what = f"entries share a cookie, so each peer can pose as another: {listed(nodes)}"
             where = listed(entry.origin for entry in entries)
             yield warning("shared_cookie", what, where, "give each a cookie of its own")
 
 
 def trusted(policy: Policy, entry: Entry) -> bool:
-    """Whether an entry's peers may do everything."""
+    """True if an entry's peers may do everything."""
     ranked = policy.ranked(entry)
     deciding = (ranked.decides(command) for command in COMMANDS)
     return all(winner is not None and winner.rule.verdict == "accept" for winner in deciding)

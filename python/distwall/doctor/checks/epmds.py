@@ -1,4 +1,4 @@
-"""Other EPMDs of this host: where peers find ports that are not distwall's, or guarded nodes register past it."""
+"""Other EPMDs of this host, where peers find ports that are not distwall's, or guarded nodes register past it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ STOCK_PORT = 4369
 
 @dataclass
 class _Stray:
-    """One EPMD that is not distwall's."""
+    """One EPMD that does not belong to distwall."""
 
     pid: str
     names: dict[str, int]
@@ -26,7 +26,7 @@ class _Stray:
 
 
 def check(policy: Policy, host: Host) -> Iterator[Finding]:
-    """Asks at every address of this host, at the stock port and at those of the policy, who is registered."""
+    """Asks at every address of this host, at the stock port and at the policy's ports, for registered nodes."""
     for stray in _strays(policy, host):
         yield _finding(stray, policy)
 
@@ -57,7 +57,7 @@ def _strays(policy: Policy, host: Host) -> list[_Stray]:
 def _is_distwalls(
     listener: ListeningSocket | None, service: DistwallProcess | Literal["hidden"] | None, host: Host, *, at_ours: bool
 ) -> bool:
-    """Whether distwall itself listens there, as far as can be told."""
+    """True if distwall itself listens there, as far as this process can see."""
     if service == "hidden":
         return at_ours
     if listener is None or service is None:

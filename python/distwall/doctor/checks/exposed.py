@@ -51,7 +51,7 @@ def _reachable(alive: str, port: int, owner: Node | None, host: Host) -> Iterato
     # A packet filter may keep this host's own connections away, and let others in.
     for listener in host.listeners:
         if listener.port == port and not listener.loopback and _is_of(listener, owner, inside):
-            what = f"{alive} listens on more than loopback, though nothing answers there from this host"
+            what = f"{alive} listens on more than loopback, but this host gets no answer there"
             yield problem("exposed", what, f"{listener}{who}", _REMEDY)
             return
 
@@ -61,7 +61,7 @@ def _is_of(listener: ListeningSocket, owner: Node | None, inside: set[int]) -> b
 
 
 def _unsure(node: Node, host: Host) -> Iterator[Finding]:
-    """A node whose port isn't known: not registered here, or registered with an EPMD that hides it."""
+    """Warns of a node whose port isn't known: not registered here, or registered with an EPMD that hides it."""
     # distwall_epmd sees to it by itself.
     if node.on_loopback or node.epmd_module == EPMD_MODULE:
         return
@@ -69,7 +69,7 @@ def _unsure(node: Node, host: Host) -> Iterator[Finding]:
     own = [each for each in host.listeners if each.inode in node.process.sockets]
     outside = [str(each) for each in own if not each.loopback]
     if outside:
-        what = f"{name} listens on more than loopback; if one of these is its distribution, that goes round distwall"
+        what = f"{name} listens on more than loopback; if one of them is for distribution, peers can go round distwall"
         yield warning("exposed", what, f"{', '.join(outside)} ({node.where})", _REMEDY)
     elif not own:
         what = f"{name} was not told to listen on loopback only"

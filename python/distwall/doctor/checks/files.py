@@ -11,7 +11,7 @@ from distwall.policy import Policy
 
 
 def secrets(policy: Policy, host: Host) -> Iterator[Finding]:
-    """Cookie files, the policy if it holds cookies, and keys of TLS: readable by others, or not one's own."""
+    """Cookie files, the policy if it contains cookies, and keys of TLS: readable by others, or owned by others."""
     owners = _owners(policy, host)
     cookies = [policy.guard.cookie, *(entry.cookie for entry in policy.entries)]
     files = {cookie.file: "the cookie" for cookie in cookies if cookie.file}
@@ -30,7 +30,7 @@ def secrets(policy: Policy, host: Host) -> Iterator[Finding]:
 
 
 def policy_file(path: Path, owners: frozenset[int] | None = None) -> Iterator[Finding]:
-    """The policy file: whoever can change it can open everything."""
+    """The policy file: a user who can change it can open everything."""
     try:
         status, folder = path.stat(), path.resolve().parent.stat()
     except OSError:
@@ -39,7 +39,7 @@ def policy_file(path: Path, owners: frozenset[int] | None = None) -> Iterator[Fi
 
 
 def policy_of(policy: Policy, host: Host) -> Iterator[Finding]:
-    """The policy file of a policy that checks."""
+    """The policy file of a policy without errors."""
     yield from policy_file(policy.path, _owners(policy, host))
 
 
@@ -57,7 +57,7 @@ def _changeable(
 
 
 def _owners(policy: Policy, host: Host) -> frozenset[int]:
-    """Who may own such files: root, whoever asks or runs distwall, and the users of the guarded nodes."""
+    """The users who may own such files: root, the caller, distwall's user, and the users of guarded nodes."""
     service = host.service_uid(policy.control.socket)
     users = {0, os.geteuid(), service, *(node.process.uid for node in host.guarded(policy))}
     return frozenset(uid for uid in users if uid is not None)

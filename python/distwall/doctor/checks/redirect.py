@@ -1,4 +1,4 @@
-"""Transparent mode: whether the packet filter brings what the guarded nodes dial to distwall."""
+"""Transparent mode: the packet filter has to redirect connections of the guarded nodes to distwall."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ _INSTALL = "run distwall redirect install as root"
 
 
 def check(policy: Policy, host: Host) -> Iterator[Finding]:
-    """Looks for the rules, and at who runs the nodes and distwall."""
+    """Looks for the rules, and at the users of the nodes and of distwall."""
     redirect = policy.guard.redirect
     if redirect is None:
         return
@@ -26,7 +26,7 @@ def check(policy: Policy, host: Host) -> Iterator[Finding]:
         yield problem("redirect", what, policy.path, remedy)
         return
     if not _loaded():
-        yield problem("redirect", "no rules redirect what guarded nodes dial", f"nft table {TABLE}", _INSTALL)
+        yield problem("redirect", "no rules redirect connections of guarded nodes", f"nft table {TABLE}", _INSTALL)
     for node in host.guarded(policy):
         if node.process.uid not in (None, uid) and node.epmd_module != EPMD_MODULE:
             user = user_name(node.process.uid)
@@ -36,12 +36,12 @@ def check(policy: Policy, host: Host) -> Iterator[Finding]:
             )
     service = host.service(policy.control.socket)
     if isinstance(service, DistwallProcess) and service.uid == uid:
-        what = f"distwall runs as {redirect.user}, too: what it dials comes back to it"
+        what = f"distwall runs as {redirect.user}, too: its own connections come back to it"
         yield problem("redirect", what, f"pid {service.pid}", "run it as a user of its own")
 
 
 def _loaded() -> bool:
-    """Whether the rules are there; also where that may not be looked at."""
+    """True if the rules are loaded, or if this process may not look."""
     nft = shutil.which("nft", path="/usr/sbin:/sbin:/usr/local/sbin:/usr/bin")
     if nft is None:
         return False

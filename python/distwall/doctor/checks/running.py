@@ -1,4 +1,4 @@
-"""How the guarded nodes that run were started."""
+"""The flags and releases of running guarded nodes."""
 
 from collections.abc import Iterator
 
@@ -13,13 +13,13 @@ OLDEST_OTP, NEWEST_OTP = 25, 29
 
 
 def mesh(policy: Policy, host: Host) -> Iterator[Finding]:
-    """Nodes that connect by themselves to all that a visible peer is connected to."""
+    """Nodes that connect by themselves to all nodes of a visible peer."""
     pulling = [entry.node for entry in policy.entries if entry.visible and not trusted(policy, entry)]
     if not pulling:
         return
     for node in host.guarded(policy):
         if node.kernel("connect_all") != "false":
-            what = f"{_name(node)} joins the mesh of visible peers that may not do everything: {', '.join(pulling)}"
+            what = f"{_name(node)} joins the mesh of visible peers with restricted rules: {', '.join(pulling)}"
             yield problem("mesh", what, node.where, "start it with -connect_all false, or make these peers hidden")
 
 
@@ -34,7 +34,7 @@ def outgoing(policy: Policy, host: Host) -> Iterator[Finding]:
 
 
 def unregistered(policy: Policy, host: Host) -> Iterator[Finding]:
-    """Nodes that this distwall does not know of."""
+    """Nodes that this distwall does not know."""
     known = host.known(policy)
     if known is None:
         return
@@ -48,7 +48,7 @@ def unregistered(policy: Policy, host: Host) -> Iterator[Finding]:
 
 
 def cookie_argument(nodes: list[Node]) -> Iterator[Finding]:
-    """Nodes whose command line holds their cookie."""
+    """Nodes with their cookie on the command line."""
     for node in nodes:
         if node.has_cookie_argument:
             what = f"the cookie of {_name(node)} is on its command line: every user of this host sees it in ps"

@@ -1,4 +1,4 @@
-"""distwall itself: whether it runs, and as whom."""
+"""distwall itself: is it running, and with more rights than it needs?"""
 
 from collections.abc import Iterator
 
@@ -11,9 +11,9 @@ _FIRST_FREE_PORT = 1024
 
 
 def running(policy: Policy, host: Host) -> Iterator[Finding]:
-    """Whether a distwall answers on the control socket."""
+    """A distwall has to answer on the control socket."""
     if host.service(policy.control.socket) == "hidden":
-        what = "whether distwall runs, and what it holds, can't be seen"
+        what = "can't see whether distwall runs"
         yield warning("not_running", what, policy.control.socket, "run distwall doctor as root, or as distwall's user")
         return
     try:
@@ -24,10 +24,10 @@ def running(policy: Policy, host: Host) -> Iterator[Finding]:
 
 
 def as_root(policy: Policy, host: Host) -> Iterator[Finding]:
-    """Whether it has rights that it does not need."""
+    """distwall should not have rights that it does not need."""
     service = host.service(policy.control.socket)
     guard = policy.guard
     ports = {guard.epmd.port, guard.register.port, *(guard.ports or ())}
     if isinstance(service, DistwallProcess) and service.uid == 0 and min(ports) >= _FIRST_FREE_PORT:
-        what = "distwall runs as root, and needs no rights of root's"
-        yield warning("root", what, f"pid {service.pid}", "run it as a user of its own, who can read the cookies")
+        what = "distwall runs as root, and does not need to"
+        yield warning("root", what, f"pid {service.pid}", "run it as a user of its own that can read the cookies")

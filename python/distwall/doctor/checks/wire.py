@@ -1,4 +1,4 @@
-"""What can be read or changed on the way: connections without TLS, and certificates that run out."""
+"""The network: connections without TLS, and certificates that expire."""
 
 import socket
 from collections.abc import Iterator
@@ -24,17 +24,17 @@ def plain(policy: Policy, host: Host) -> Iterator[Finding]:
     ]
     if entries:
         nodes = dict.fromkeys(entry.node for entry in entries)
-        what = f"without TLS, who is on the way can read and change everything: {listed(nodes)}"
+        what = f"without TLS, anybody on the network can read and change everything: {listed(nodes)}"
         yield warning("plain", what, listed(entry.origin for entry in entries), "add [guard.tls], or use a tunnel")
 
 
 def _comes(entry: Entry, open_listener: bool) -> bool:
-    """Whether peers of the entry may come over a network."""
+    """True if peers of the entry may come over a network."""
     return open_listener and not (entry.sources and all(network.is_loopback for network in entry.sources))
 
 
 def _is_remote(entry: Entry) -> bool:
-    """Whether guarded nodes reach the entry's node over a network. Names are not resolved: that may take long."""
+    """True if guarded nodes reach the entry's node over a network. Names are not resolved: that may take long."""
     host = NodeName.of(entry.node).host
     if not host or is_glob(host):
         return False

@@ -1,9 +1,9 @@
-%% Has distwall's modules loaded before anything else runs, then makes way for OTP's own heart.
+%% Loads distwall's modules before any other code runs, then makes way for OTP's own heart.
 %%
-%% Distribution starts within the start of kernel. A release runs in embedded mode, where only modules that its boot
-%% script names can be loaded by then, and that script is its own. But every boot script loads heart and calls
-%% heart:start/0 before kernel, in either mode, and looks for it in the folders of -pa first: `-pa DIR -distwall_boot DIR`
-%% with this module in DIR. From the end of start/0 on, the system is the same as without it, plus these modules.
+%% Distribution starts within the start of kernel. A release runs in embedded mode, where only the modules in its boot script
+%% are loaded by then, and the script belongs to the release. But every boot script loads heart, in either mode, and calls
+%% heart:start/0 before kernel. It looks in the folders of -pa first: `-pa DIR -distwall_boot DIR` with this module in DIR.
+%% After start/0 the system is the same as without this module, plus distwall's modules.
 -module(heart).
 
 -export([start/0]).

@@ -1,4 +1,4 @@
-"""Finds the key that seals the audit log: ``key_file`` or ``key_env``. No message quotes what may be a key."""
+"""Finds the key that seals the audit log: ``key_file`` or ``key_env``. No message quotes text that may be a key."""
 
 import os
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ _MAX = 4096
 
 
 def read_key(table: Table, env: Mapping[str, str]) -> bytes | None:
-    """The key that ``table`` names; None if it names none or it can't be had, which is then noted."""
+    """The key that ``table`` names; None if it names no key, or the key can't be read, which is noted as a problem."""
     if "key_file" in table and "key_env" in table:
-        table.key_error("key_env", "`key_env` beside `key_file`", "keep one of them")
+        table.key_error("key_env", "both `key_env` and `key_file` are set", "keep one of them")
         return None
     if "key_file" in table:
         named, key = "key_file", _from_file(table, env)

@@ -1,4 +1,4 @@
-"""Looks at the files of a certificate before they are used: what OpenSSL would say of them later, it says badly."""
+"""Checks the files of a certificate before they are used: OpenSSL's own messages about them are unclear."""
 
 import os
 import ssl
@@ -20,7 +20,7 @@ from distwall.files.regular_file import opened
 from distwall.policy.model import InsideTls, Tls
 
 MAX_FILE = 4 << 20
-"""Bytes of a file of certificates: a system's whole store of CAs has less than one million."""
+"""Most bytes of a file of certificates: a system's whole store of CAs has less than one million."""
 
 _Usage = x509.ObjectIdentifier
 _USAGES: tuple[tuple[_Usage, str], ...] = (
@@ -31,7 +31,7 @@ _USAGES: tuple[tuple[_Usage, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with one of the files. ``fatal``: they can't be used."""
+    """An error in one of the files. ``fatal``: they can't be used."""
 
     file: Literal["cert", "key", "ca"]
     what: str
@@ -40,14 +40,14 @@ class Fault:
 
 
 def faults(settings: Tls | InsideTls, now: datetime | None = None) -> list[Fault]:
-    """What is wrong with the three files of ``settings``, as they are ``now``."""
+    """Errors in the three files of ``settings``, as they are ``now``."""
     now = now or utc()
     found: list[Fault] = []
     certificates = _certificates("cert", settings.cert, found)
     key = _key(settings.key, found)
     authorities = _certificates("ca", settings.ca, found)
     if certificates and key and not _fits(key, certificates[0]):
-        what = f"the key in {settings.key} is not the one of the certificate in {settings.cert}"
+        what = f"the key in {settings.key} does not belong to the certificate in {settings.cert}"
         found.append(Fault("key", what, _key_remedy(key, certificates)))
     if not any(fault.fatal for fault in found):
         found.extend(_refused_by_openssl(settings))
@@ -82,7 +82,7 @@ def _refused_by_openssl(settings: Tls | InsideTls) -> Iterator[Fault]:
 
 
 def _read(path: Path) -> tuple[bytes, os.stat_result]:
-    """The bytes of a file, and whose it is. Raises ValueError, saying why not."""
+    """The bytes of a file, and its owner. Raises ValueError, with the reason."""
     try:
         with opened(path) as (file, status):
             data = file.read(MAX_FILE + 1)
@@ -139,14 +139,14 @@ def _public(key: object) -> bytes:
 
 def _key_remedy(key: PrivateKeyTypes, certificates: list[x509.Certificate]) -> str:
     if any(_fits(key, each) for each in certificates[1:]):
-        return "put distwall's own certificate first, those of CAs behind it"
-    return "name the key that the certificate was made for"
+        return "put distwall's own certificate first, then the certificates of CAs"
+    return "name the key of this certificate"
 
 
 def _out_of_time(
     name: Literal["cert", "ca"], path: Path, certificates: list[x509.Certificate], now: datetime
 ) -> Iterator[Fault]:
-    """Warnings only: the clock may be wrong, and who runs distwall may want to run it all the same."""
+    """Warnings about dates. They are not errors: the clock may be wrong."""
     for certificate in certificates:
         subject = certificate.subject.rfc4514_string() or "without a subject"
         start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
@@ -159,7 +159,7 @@ def _out_of_time(
 
 
 def _unfit(path: Path, certificate: x509.Certificate) -> Iterator[Fault]:
-    """A use of its own that the certificate rules out."""
+    """Warnings about uses that the certificate rules out."""
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     except (x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, ValueError):
@@ -168,5 +168,5 @@ def _unfit(path: Path, certificate: x509.Certificate) -> Iterator[Fault]:
         return
     for oid, whom in _USAGES:
         if oid not in usage:
-            what = f"the certificate in {path} is not for use with {whom}: its extendedKeyUsage leaves it out"
+            what = f"the certificate in {path} is not for use with {whom}: its extendedKeyUsage does not allow it"
             yield Fault("cert", what, "make one with serverAuth and clientAuth", fatal=False)

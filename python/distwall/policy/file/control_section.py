@@ -1,4 +1,4 @@
-"""Reads ``[control]`` and ``[audit]``: how distwall is talked to, and what it writes down."""
+"""Reads ``[control]`` and ``[audit]``: access to distwall, and its log."""
 
 import grp
 import os
@@ -23,7 +23,7 @@ _ON_FULL: dict[str, OnFull] = {"deny": "deny", "continue": "continue"}
 
 
 def read_control(top: Table, guard: Guard, entries: Sequence[Entry], env: Mapping[str, str]) -> Control:
-    """What ``[control]`` says."""
+    """The settings of ``[control]``."""
     table = top.table(
         "control",
         known={"socket", "socket_mode", "socket_group", "http", "hosts", "tokens", "state", "node", *COOKIE_KEYS},
@@ -78,7 +78,7 @@ def _http(table: Table) -> Address | None:
         table.problems.warn(
             table.at("http"),
             "tokens travel in the clear to this address",
-            "keep it at 127.0.0.1, behind something that speaks TLS",
+            "use 127.0.0.1, behind a proxy with TLS",
         )
     return address
 
@@ -95,7 +95,7 @@ def _node(table: Table, guard: Guard, entries: Sequence[Entry]) -> str | None:
     if node in guard.nodes:
         table.error("node", f"`{node}` is a guarded node", 'write a name of its own, as in "distwall@127.0.0.1"')
     if node and any(entry.node == node for entry in entries):
-        table.error("node", f"`{node}` is a peer, by its [[peers]] entry", "call one of them something else")
+        table.error("node", f"`{node}` is a peer, by its [[peers]] entry", "give one of them another name")
     return node or None
 
 
@@ -107,13 +107,15 @@ def _operators_cookie(table: Table, guard: Guard, entries: Sequence[Entry], env:
     for whose, other in [("the cluster", guard.cookie), *((entry.node, entry.cookie) for entry in entries)]:
         if cookie is not None and cookie == other:
             # Whoever knows that one could be an operator, by any name.
-            table.error(named, f"the cookie of operators is that of {whose}", "give them one of their own")
+            table.error(
+                named, f"the operators' cookie is also the cookie of {whose}", "give operators a cookie of their own"
+            )
             break
     return cookie
 
 
 def read_audit(top: Table, env: Mapping[str, str]) -> Audit:
-    """What ``[audit]`` says."""
+    """The settings of ``[audit]``."""
     table = top.table(
         "audit",
         known={"file", "on_full", "key_file", "key_env", "rotate_size", "rotate_age", "keep"},
@@ -121,7 +123,7 @@ def read_audit(top: Table, env: Mapping[str, str]) -> Audit:
     )
     on_full = table.string("on_full", "deny")
     if on_full not in _ON_FULL:
-        table.error("on_full", f"`{on_full}` is no way to go on", 'write on_full = "deny" or on_full = "continue"')
+        table.error("on_full", f"`{on_full}` is not a valid choice", 'write on_full = "deny" or on_full = "continue"')
     file = expand(table.string("file", "distwall-audit.jsonl", fault=path_fault), table.source.path, env)
     keep = table.integer("keep", 0, low=1, high=100_000) if "keep" in table else None
     return Audit(

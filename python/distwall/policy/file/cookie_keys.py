@@ -1,6 +1,6 @@
 """Finds the cookie that a table of the policy file names: ``cookie``, ``cookie_env`` or ``cookie_file``.
 
-No message quotes what may be a cookie, not even one that was written where a variable's or a file's name belongs.
+No message quotes text that may be a cookie, not even in the place of a variable's or a file's name.
 """
 
 import os
@@ -20,10 +20,10 @@ _MAX_FILE = 4096
 
 
 def read_cookie(table: Table, env: Mapping[str, str]) -> Cookie | None:
-    """The cookie that ``table`` names; None if it names none or the cookie can't be had, which is then noted."""
+    """The cookie that ``table`` names; None if it names no cookie, or it can't be read, which is noted."""
     named = [key for key in COOKIE_KEYS if key in table]
     for key in named[1:]:
-        table.key_error(key, f"`{key}` beside `{named[0]}`", "keep one of them")
+        table.key_error(key, f"both `{key}` and `{named[0]}` are set", "keep one of them")
     if not named:
         return None
     key = named[0]
@@ -61,7 +61,7 @@ def read_cookie(table: Table, env: Mapping[str, str]) -> Cookie | None:
 
 
 def expand(text: str, policy: Path, env: Mapping[str, str]) -> Path:
-    """A path as written in a policy: ``~`` is the home directory, a relative one starts at the policy file."""
+    """A path as written in a policy: ``~`` is the home directory; a relative path starts at the policy file."""
     if text == "~" or text.startswith("~/"):
         return Path(env.get("HOME") or Path.home(), text[2:])
     return policy.parent / text
@@ -73,23 +73,23 @@ def _read_file(path: Path, table: Table, key: str) -> str | None:
             content = file.read(_MAX_FILE + 1) if status.st_size <= _MAX_FILE else b""
     except NotRegularError as error:
         table.error(
-            key, f"can't read the cookie file {path}: {error.strerror}", "name a file that holds a cookie alone"
+            key, f"can't read the cookie file {path}: {error.strerror}", "name a file that contains only a cookie"
         )
         return None
     except OSError as error:
         if isinstance(error, FileNotFoundError) and table.values[key].isalnum():
             # It looks like a cookie more than like a file's name.
-            where, remedy = f"named here, in {path.parent}", "write the path of a file that holds the cookie"
+            where, remedy = f"named here, in {path.parent}", "write the path of a file with the cookie"
         else:
             where, remedy = str(path), "correct the path or its permissions"
         table.error(key, f"can't read the cookie file {where}: {error.strerror}", remedy)
         return None
     if status.st_size > _MAX_FILE:
         what = f"can't read the cookie file {path}: it has {status.st_size} bytes, more than a cookie"
-        table.error(key, what, "name a file that holds a cookie alone")
+        table.error(key, what, "name a file that contains only a cookie")
         return None
     if len(content) > _MAX_FILE:
-        table.error(key, f"{path} holds more than a cookie", "name a file that holds a cookie alone")
+        table.error(key, f"{path} contains more than a cookie", "name a file that contains only a cookie")
         return None
     _warn_of_open_file(path, status, table, key)
     # Erlang's auth module ignores the line end, too.
@@ -119,5 +119,5 @@ def _warn_of_open_policy(table: Table) -> None:
 
 
 def cookie_origin(table: Table) -> Origin:
-    """Where the table names its cookie; the table itself if it names none."""
+    """The place where the table names its cookie; the table itself if it names no cookie."""
     return next((table.at(key) for key in COOKIE_KEYS if key in table), table.origin)

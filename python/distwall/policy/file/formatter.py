@@ -1,7 +1,7 @@
-"""The one way to write rules: ``distwall fmt`` puts those of a file into it, and leaves all else as it is.
+"""Formats rules: ``distwall fmt`` rewrites the rules of a file, and leaves the rest as it is.
 
-Only the strings in lists of rules are touched. Words are one space apart; where a list has a rule a line, the commands
-stand below each other. Patterns keep the spelling of their terms and get their spaces: ``{a, #{k := _}}``.
+Only the strings in lists of rules are touched. Words are one space apart; in a list with one rule a line, the commands
+are aligned. Patterns keep the spelling of their terms and get their spaces: ``{a, #{k := _}}``.
 """
 
 import re
@@ -28,7 +28,7 @@ _SPACED = {":=", "=>", "|"}
 
 
 def formatted(source: Source) -> str:
-    """The text of a policy file with its rules as they should be. Raises PolicyError for rules that can't be read."""
+    """The text of a policy file with formatted rules. Raises PolicyError for rules that can't be read."""
     problems = Problems()
     top = Table(source, (), source.values, problems, known=source.values)
     lists = RuleLists()
@@ -53,7 +53,7 @@ def formatted(source: Source) -> str:
 
 
 def rule_text(said: Statement, *, width: int = 0) -> str:
-    """A rule in its one form; its verdict filled up to ``width``."""
+    """A formatted rule; its verdict is padded to ``width``."""
     parts = [
         f"{said.verdict:<{width}}",
         said.command,
@@ -68,7 +68,7 @@ def rule_text(said: Statement, *, width: int = 0) -> str:
 
 
 def tidy(pattern: str) -> str:
-    """The text of a pattern with its spaces as they should be; its terms stay as they are spelled."""
+    """The text of a pattern with uniform spaces; its terms keep their spelling."""
     made = ""
     before = ""
     for match in _TOKEN.finditer(pattern):
@@ -84,7 +84,7 @@ def tidy(pattern: str) -> str:
 
 
 def _lists(values: dict[str, Any]) -> Iterator[TomlPath]:
-    """The paths of all lists of rules. Those of services, in which words stand for others, are left alone."""
+    """The paths of all lists of rules, except the lists of services, where words are placeholders."""
     tables, peers = values.get("tables"), values.get("peers")
     holders: dict[TomlPath, object] = {("defaults",): values.get("defaults")}
     if isinstance(tables, dict):
@@ -112,7 +112,7 @@ def _edits(source: Source, path: TomlPath, statements: list[tuple[int, Statement
 
 
 def _literal(text: str, before: str) -> str:
-    """``text`` as a TOML string, in quotes of the same kind as ``before`` where that can hold it."""
+    """``text`` as a TOML string, in quotes of the same kind as ``before`` if possible."""
     if before[0] == "'" and not before.startswith("'''") and "'" not in text:
         return f"'{text}'"
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,4 +1,4 @@
-"""Reads ``[guard]``: what is guarded, and where distwall stands."""
+"""Reads ``[guard]``: the guarded nodes, and distwall's addresses."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from distwall.policy.file.tls_keys import FILE_KEYS, TLS_KEYS, read_inside_tls, 
 from distwall.policy.model import Address, Guard, InsideTls, Redirect
 
 NO_COOKIE = Cookie(b"")
-"""Stands in where a cookie is wanted and none can be had, which is an error."""
+"""A stand-in for a missing cookie, which is an error."""
 
 _KEYS = {
     "nodes",
@@ -31,12 +31,12 @@ _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
 def read_guard(top: Table, env: Mapping[str, str]) -> Guard:
-    """What ``[guard]`` says."""
+    """The settings of ``[guard]``."""
     table = top.table("guard", known=_KEYS)
     if "guard" not in top:
         table.error(None, "no [guard] table", 'add [guard] with nodes = ["NAME@HOST"] and the cluster\'s cookie')
     elif table.usable and not table.values.get("nodes"):
-        table.error("nodes", "no `nodes` to guard", 'write nodes = ["NAME@HOST"]')
+        table.error("nodes", "`nodes` is missing", 'write nodes = ["NAME@HOST"]')
     nodes = table.globs("nodes")
     listen = table.string("listen", "127.0.0.1", fault=host_fault)
     epmd = read_address(table, "epmd", Address(listen, 4369))
@@ -60,7 +60,7 @@ def read_guard(top: Table, env: Mapping[str, str]) -> Guard:
 
 
 def read_address(table: Table, key: str, default: Address) -> Address:
-    """The address and port that ``table`` has for ``key``."""
+    """The address and port at ``key`` of ``table``."""
     text = table.string(key, str(default))
     match = _HOST_PORT.fullmatch(text)
     if key not in table or not isinstance(table.values[key], str):
@@ -72,7 +72,7 @@ def read_address(table: Table, key: str, default: Address) -> Address:
 
 
 def host_fault(text: str) -> str | None:
-    """Why ``text`` is no IP address and no host name; None if it is one."""
+    """The reason why ``text`` is neither an IP address nor a host name; None if it is one."""
     if ":" not in text and re.fullmatch(r"[A-Za-z0-9.-]+", text) and not re.fullmatch(r"[0-9.]+", text):
         return None
     try:
@@ -88,7 +88,7 @@ def _restricted_shell(guard: Table, top: Table) -> bool:
     if restricted and not (isinstance(control, dict) and "node" in control):
         guard.error(
             "restricted_shell",
-            "a restricted shell asks distwall's own node, and there is none",
+            "a restricted shell needs distwall's own node, which has no name",
             'add node = "NAME@HOST" to [control]',
         )
     return restricted
@@ -104,11 +104,15 @@ def _inside(guard: Table, env: Mapping[str, str]) -> InsideTls | None:
 def _redirect(guard: Table, register: Address) -> Redirect:
     table = guard.table("redirect", known={"user", "port", "ports"})
     if table.usable and "user" not in table:
-        table.error(None, "no `user` whose connections are redirected", 'write user = "NAME" of the nodes\' user')
+        table.error(
+            None,
+            "`user` is missing: the user whose connections are redirected",
+            'write user = "NAME" of the nodes\' user',
+        )
     low, high = _ports(table, _MADE_UP_PORTS) or _MADE_UP_PORTS
     if low <= register.port <= high:
         key = "ports" if "ports" in table else None
-        table.error(key, f"EPMD's port {register.port} is one of those that stand for peers", "write other `ports`")
+        table.error(key, f"EPMD's port {register.port} is in the range for peers", "choose another range for `ports`")
     return Redirect(
         user=table.string("user", "", fault=path_fault),
         port=table.integer("port", 4371, low=1, high=65535),

@@ -1,4 +1,4 @@
-"""Loads a policy file (DESIGN: "The file") and reports all that is wrong in it, each with line and column."""
+"""Loads a policy file and reports all errors in it, each with line and column."""
 
 import hashlib
 import os
@@ -22,9 +22,9 @@ _KEYS = {"guard", "defaults", "tables", "services", "peers", "audit", "control",
 
 
 def load(path: Path, env: Mapping[str, str] | None = None) -> Policy:
-    """Reads a policy file. ``env`` is where ``cookie_env`` looks, by default the environment.
+    """Reads a policy file. ``env`` has the variables for ``cookie_env``, by default the environment.
 
-    Raises PolicyError for a file that does not check and OSError for one that can't be read.
+    Raises PolicyError for a file with errors, and OSError for a file that can't be read.
     """
     data = path.read_bytes()
     try:
@@ -37,7 +37,7 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Policy:
 
 
 def loads(text: str, path: Path, env: Mapping[str, str] | None = None) -> Policy:
-    """Reads the text of a policy file; ``path`` is what errors name and where relative paths start.
+    """Reads the text of a policy file; ``path`` is for errors and for relative paths.
 
     Raises PolicyError.
     """

@@ -8,7 +8,7 @@ MODE_KEYS = {"mode", "until"}
 
 
 def read_mode(table: Table) -> Mode | None:
-    """What ``table`` says of its mode; None: nothing."""
+    """The mode that ``table`` sets; None if it sets none."""
     until = table.time("until")
     if "mode" not in table:
         if "until" in table:

@@ -1,4 +1,4 @@
-"""Reads ``[[peers]]``, and the entry that ``[defaults]`` with a cookie stands for."""
+"""Reads ``[[peers]]``, and the entry of ``[defaults]`` if that has a cookie."""
 
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -36,7 +36,7 @@ _MAX_LIMIT = 2**63 - 1
 def read_entries(
     top: Table, defaults: Table, guard: Guard, lists: RuleLists, env: Mapping[str, str]
 ) -> tuple[Entry, ...]:
-    """All entries in the order of the file, that of ``[defaults]`` last."""
+    """All entries in the order of the file, the entry of ``[defaults]`` last."""
     tables = _tables(top)
     # Whose pids may pass depends on which entries are visible, so these are collected before any entry is made.
     visible = tuple(
@@ -72,11 +72,13 @@ def _entry(  # noqa: PLR0917
     visible_nodes: tuple[str, ...],
 ) -> Entry:
     if "node" not in table:
-        table.error(None, "an entry without `node`", 'write node = "NAME@HOST", or a glob')
+        table.error(None, "`node` is missing in this entry", 'write node = "NAME@HOST", or a glob')
     cookie = read_cookie(table, env)
     own = any(key in table for key in COOKIE_KEYS)
     if not own and not any(key in defaults for key in COOKIE_KEYS):
-        table.error(None, "an entry without a cookie", "add cookie_file, cookie_env or cookie here or to [defaults]")
+        table.error(
+            None, "the cookie is missing in this entry", "add cookie_file, cookie_env or cookie here or to [defaults]"
+        )
     visible = table.boolean("visible", False)
     tls = entry_tls(table, guard)
     if own and cookie:
@@ -106,7 +108,7 @@ def _entry(  # noqa: PLR0917
 
 
 def _defaults_entry(index: int, cookie: Cookie, origin: Origin, *, tls: bool) -> Entry:
-    """What peers that no entry names get where [defaults] has a cookie: the defaults, and nothing attached."""
+    """The entry of ``[defaults]`` with a cookie, for peers that no other entry names: without own rules."""
     return Entry(
         index=index,
         node="*",
@@ -133,7 +135,7 @@ def _guards(table: Table, guard: Guard) -> tuple[str, ...] | None:
         return None
     globs = table.globs("guards")
     if not globs:
-        table.error("guards", "`guards` without a node", "name guarded nodes, or leave `guards` out for all")
+        table.error("guards", "`guards` is empty", "name guarded nodes, or leave `guards` out for all")
     for index, glob in enumerate(globs):
         if not is_glob(glob) and not any(glob_matches(node, glob) for node in guard.nodes):
             table.problems.warn(
@@ -154,7 +156,7 @@ def _sources(table: Table) -> tuple[IPv4Network | IPv6Network, ...]:
                 remedy = "write an address or a network, as in 10.0.0.0/8"
             table.error("from", f"`{text}` is not a network", remedy, index=index)
     if "from" in table and table.values["from"] == []:
-        table.error("from", "`from` without a network", "name networks, or leave `from` out for all")
+        table.error("from", "`from` is empty", "name networks, or leave `from` out for all")
     return tuple(networks)
 
 
@@ -170,7 +172,7 @@ def _limits(table: Table) -> dict[str, int]:
 def _on_limit(table: Table) -> OnLimit:
     text = table.string("on_limit", "refuse")
     if text not in _ON_LIMIT:
-        table.error("on_limit", f"`{text}` is no way to go on", 'write on_limit = "refuse" or on_limit = "close"')
+        table.error("on_limit", f"`{text}` is not a valid choice", 'write on_limit = "refuse" or on_limit = "close"')
     return _ON_LIMIT.get(text, "refuse")
 
 
@@ -184,7 +186,7 @@ def _warn_of_cluster_cookie(table: Table, cookie: Cookie, guard: Guard, *, visib
     table.problems.warn(
         cookie_origin(table),
         dial or "these peers know the cookie of the cluster",
-        "give them one of their own, or they can go round distwall",
+        "give them a cookie of their own, or they can go round distwall",
     )
 
 

@@ -1,7 +1,7 @@
-"""Tests of a policy, kept beside it: commands of peers, and what is to become of them.
+"""Tests of a policy, kept beside it: commands of peers, and the expected verdicts.
 
-A file of tests is TOML with ``[[test]]`` tables. ``run`` asks ``explain`` about each, so a test fails where another
-verdict, or (with ``rule``) another rule decides.
+A file of tests is TOML with ``[[test]]`` tables. ``run`` asks ``explain`` about each. A test fails for another verdict,
+or (with ``rule``) for another deciding rule.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ _DIRECTIONS = ("in", "out")
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One test: a question, and the answer that is wanted."""
+    """One test: a question, and the expected answer."""
 
     name: str
     peer: str
@@ -31,13 +31,13 @@ class Expectation:
     question: Question
     expect: Literal["accept", "deny", "drop"]
     rule: str | None
-    """The text of the rule that has to decide; None: whichever does."""
+    """The text of the rule that has to decide; None: any rule."""
     origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a test. ``trouble`` is why it failed; None: it passed."""
+    """Result of a test. ``trouble`` is the reason of a failure; None: passed."""
 
     test: Expectation
     answer: Explanation | None
@@ -50,12 +50,12 @@ class ExpectationFile:
 
     path: Path
     policy: str | None
-    """The policy that it is about, as a path from the file; None: the one that is asked for otherwise."""
+    """The path of its policy, from the file; None: the policy that other commands use."""
     tests: tuple[Expectation, ...]
 
 
 def files_in(path: Path) -> list[Path]:
-    """The files of tests in a folder and those below it: all ``.toml`` with ``[[test]]``, or the one file itself."""
+    """The files of tests in a folder and its subfolders: all ``.toml`` with ``[[test]]``, or the one file itself."""
     if not path.is_dir():
         return [path]
     return sorted(file for file in path.rglob("*.toml") if file.name.endswith(".test.toml") or _has_tests(file))
@@ -93,7 +93,7 @@ def run(policy: Policy, tests: Sequence[Expectation]) -> Iterator[Outcome]:
 
 
 def untested(policy: Policy, outcomes: Sequence[Outcome]) -> list[Rule]:
-    """The rules of the file that decided in no test, in its order."""
+    """The rules of the policy that decided in no test, in its order."""
     decided = {outcome.answer.rule for outcome in outcomes if outcome.answer is not None}
     return [rule for rule in sorted(policy.rules, key=lambda rule: rule.origin) if rule not in decided]
 
@@ -118,7 +118,7 @@ def _has_tests(path: Path) -> bool:
 def _test(table: Table) -> Expectation:
     for key in ("name", "peer", "command", "expect"):
         if key not in table and table.usable:
-            table.error(None, f"a test without `{key}`", f'write {key} = "..."')
+            table.error(None, f"`{key}` is missing in this test", f'write {key} = "..."')
     expect = _choice(table, "expect", _EXPECT)
     return Expectation(
         name=table.string("name", ""),

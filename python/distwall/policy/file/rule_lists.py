@@ -1,4 +1,4 @@
-"""Reads lists of rules: those of ``[defaults]``, of ``[tables.NAME]`` and of entries; and the services of the file."""
+"""Reads lists of rules, in ``[defaults]``, ``[tables.NAME]`` and entries, and the services of the file."""
 
 import re
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class RuleLists:
         return self._list(table, "rules", where)
 
     def read_out(self, table: Table, where: str) -> tuple[Rule, ...] | None:
-        """The ``rules_out`` of a table; None if it has none."""
+        """The ``rules_out`` of a table; None if it has no such list."""
         return self._list(table, "rules_out", where) if "rules_out" in table else None
 
     def _list(self, table: Table, key: str, where: str) -> tuple[Rule, ...]:
@@ -47,7 +47,7 @@ class RuleLists:
                 table.problems.error(at, error.what, error.remedy, (text, error.index))
                 continue
             if earlier := first.get(rule.identity):
-                what = f"`{rule.text}` judges the same as `{earlier.text}` in line {earlier.origin.line}"
+                what = f"`{rule.text}` repeats `{earlier.text}` in line {earlier.origin.line}"
                 table.problems.error(origin, what, "keep one of them")
                 continue
             first[rule.identity] = rule
@@ -72,7 +72,7 @@ class RuleLists:
                 self.tables_out[name] = out
 
     def read_services(self, top: Table) -> None:
-        """All of ``[services]``: those that the file adds."""
+        """Reads ``[services]``: the services that the file adds."""
         services = top.values.get("services", {})
         if not isinstance(services, dict):
             top.error("services", "`services` is not a table", "write each one as [services.NAME]")
@@ -93,7 +93,7 @@ class RuleLists:
                 remedy = f"did you mean `{close[0]}`?" if close else f"add [tables.{name}], or remove the name"
                 entry.error("tables", f"no table `{name}`", remedy, index=index)
             elif name in names:
-                entry.error("tables", f"the table `{name}` twice", "name it once", index=index)
+                entry.error("tables", f"the table `{name}` is named twice", "name it once", index=index)
             else:
                 names.append(name)
         self.attached.update(names)
@@ -110,7 +110,7 @@ class RuleLists:
 
 
 def _name_fault(name: str) -> tuple[str, str] | None:
-    """Why a service can't have that name, and what to do."""
+    """The reason why a service can't have that name, and the remedy."""
     if not _SERVICE_NAME.fullmatch(name):
         return f"`{name}` can't name a service", "use small letters, digits and `_`, a letter first"
     if name in COMMANDS or name in ("otp_internal", "call"):
@@ -128,7 +128,9 @@ def _service(name: str, table: Table) -> Service:
     texts = table.strings("rules")
     if not texts and table.usable and table.values.get("rules", []) == []:
         table.error(
-            "rules" if "rules" in table else None, "a service without `rules`", 'write rules = ["reg_send NAME"]'
+            "rules" if "rules" in table else None,
+            "`rules` is missing in this service",
+            'write rules = ["reg_send NAME"]',
         )
     service = Service(name, tuple(text for _, text in texts), argument, default)
     for number, (index, text) in enumerate(texts):

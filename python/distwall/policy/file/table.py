@@ -1,7 +1,7 @@
-"""Reads the tables of a policy file: types checked, unknown keys refused, every problem noted where it stands.
+"""Reads the tables of a policy file: checks types, refuses unknown keys, and notes each problem with its position.
 
-A ``Table`` never raises: what can't be used is noted as a problem, and a harmless stand-in is returned, so that one
-pass finds all that is wrong. The caller must not use what it built if there are problems.
+A ``Table`` never raises. It notes an unusable value as a problem and returns a harmless stand-in, so that one pass
+finds all problems. If there are problems, the caller must not use its results.
 """
 
 from collections.abc import Callable, Collection
@@ -16,18 +16,18 @@ from distwall.policy.problem import Origin, Problem
 
 
 class Problems:
-    """What was found wrong in one file so far."""
+    """Problems found in one file so far."""
 
     def __init__(self) -> None:
         self.errors: list[Problem] = []
         self.warnings: list[Problem] = []
 
     def error(self, origin: Origin, what: str, remedy: str, rule: tuple[str, int] | None = None) -> None:
-        """Notes something that makes the policy unusable."""
+        """Notes an error, with which the policy can't be used."""
         self.errors.append(Problem(origin, what, remedy, rule))
 
     def warn(self, origin: Origin, what: str, remedy: str) -> None:
-        """Notes something that can't work as written."""
+        """Notes a warning: a setting can't work as written."""
         self.warnings.append(Problem(origin, what, remedy))
 
 
@@ -68,7 +68,7 @@ class Table:
 
     @property
     def origin(self) -> Origin:
-        """Where the table starts."""
+        """The position of the table."""
         return self.source.value(self.path)
 
     def __contains__(self, key: str) -> bool:
@@ -90,12 +90,12 @@ class Table:
         self.problems.error(self.source.key((*self.path, key)), what, remedy)
 
     def at(self, key: str | None = None, index: int | None = None) -> Origin:
-        """Where the value of ``key``, one element of it, or the table stands."""
+        """The position of the value of ``key``, of one element of it, or of the table."""
         path = self.path if key is None else (*self.path, key)
         return self.source.value(path if index is None else (*path, index))
 
     def string(self, key: str, default: str, *, fault: Callable[[str], str | None] = lambda _: None) -> str:
-        """A string; ``fault`` says what is wrong with one."""
+        """A string; ``fault`` checks it and returns an error or None."""
         value = self.values.get(key, default)
         if not isinstance(value, str):
             self.error(key, f"`{key}` is {kind(value)}, not a string", "put it in quotes")
@@ -114,7 +114,7 @@ class Table:
         return value
 
     def time(self, key: str) -> datetime | None:
-        """A time with its zone, in UTC; None if there is none."""
+        """A time with its zone, in UTC; None if the key is missing."""
         value = self.values.get(key)
         if isinstance(value, datetime) and value.tzinfo is not None:
             return value.astimezone(UTC)
@@ -159,14 +159,14 @@ class Table:
 
 
 def path_fault(text: str) -> str | None:
-    """Why ``text`` can't be a path; None if it can."""
+    """The reason why ``text`` can't be a path; None if it can."""
     if not text:
         return "is empty"
-    return "holds a NUL character" if "\0" in text else None
+    return "contains a NUL character" if "\0" in text else None
 
 
 def kind(value: object) -> str:
-    """What a TOML value is, in words."""
+    """The type of a TOML value, in words."""
     match value:
         case bool():
             return "a boolean"

@@ -1,4 +1,4 @@
-"""Reads what a policy says of TLS: ``[guard.tls]`` and what is in it, and ``tls`` and ``certificate`` of entries."""
+"""Reads the TLS settings of a policy: ``[guard.tls]`` and its subtables, ``tls`` and ``certificate`` of entries."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ FILE_KEYS = ("cert", "key", "ca")
 TLS_KEYS = {*FILE_KEYS, "client_certificates", "verify_peer", "inside"}
 
 CERTIFICATE_TYPES = ("DNS", "URI", "IP", "CN")
-"""What a glob of ``certificate`` may start with, and a colon: the type of the name that it is about."""
+"""Types of names that a glob of ``certificate`` may start with, before a colon."""
 
 _Settings = TypeVar("_Settings", Tls, InsideTls)
 _FUNCTION = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
@@ -23,32 +23,32 @@ _PLACEHOLDER = re.compile(r"\{(?:node|name|host)\}")
 _FORMS = {
     "DNS": (
         re.compile(r"(?:[A-Za-z0-9_.*-]|\{name\}|\{host\})+"),
-        "write a host name (IDNs as xn--...); {name} and {host} may stand in it",
+        "write a host name (IDNs as xn--...), perhaps with {name} and {host}",
     ),
     "IP": (re.compile(r"(?:[0-9A-Fa-f:.*]|\{host\})+"), "write an address, 10.0.*, or {host}"),
     "URI": (re.compile(r"[!-~]+"), "write other characters as %XX"),
 }
-"""What globs of a type may hold, and what to do."""
+"""Allowed forms of globs for a type, and the remedy."""
 _CLIENTS: dict[str, ClientCertificates] = {"required": "required", "optional": "optional"}
 
 
 def read_tls(table: Table, env: Mapping[str, str]) -> Tls:
-    """What ``[guard.tls]`` says. Wants its files."""
+    """The settings of ``[guard.tls]``. Its files have to exist."""
     clients = table.string("client_certificates", "required")
     if clients not in _CLIENTS:
         remedy = 'write client_certificates = "required" or client_certificates = "optional"'
-        table.error("client_certificates", f"`{clients}` is no demand on peers", remedy)
+        table.error("client_certificates", f"`{clients}` is not a valid choice", remedy)
     cert, key, ca = _files(table, env)
     return _checked(table, Tls(cert, key, ca, _CLIENTS.get(clients, "required"), _verify_peer(table)))
 
 
 def read_inside_tls(table: Table, env: Mapping[str, str]) -> InsideTls:
-    """What ``[guard.tls.inside]`` says. Wants its files."""
+    """The settings of ``[guard.tls.inside]``. Its files have to exist."""
     return _checked(table, InsideTls(*_files(table, env)))
 
 
 def entry_tls(table: Table, guard: Guard) -> bool:
-    """Whether the peers of an entry have to speak TLS."""
+    """True if the peers of an entry have to speak TLS."""
     value = table.values.get("tls", "required" if guard.tls else "off")
     if value not in ("required", "off"):
         shown = f"`{value}`" if isinstance(value, str) else kind(value)
@@ -75,7 +75,7 @@ def entry_certificate(table: Table, *, tls: bool) -> tuple[str, ...]:
     if not tls and table.values.get("tls", "off") == "off":
         table.key_error("certificate", "`certificate` for peers that don't speak TLS", 'write tls = "required"')
     if not globs and not value:
-        table.error("certificate", "`certificate` without a name", "leave it out to take any certificate of `ca`")
+        table.error("certificate", "`certificate` is empty", "leave it out to take any certificate of `ca`")
     for index, glob in globs:
         if fault := certificate_glob_fault(glob):
             table.error("certificate", f"`{glob}` {fault[0]}", fault[1], index=index)
@@ -83,20 +83,20 @@ def entry_certificate(table: Table, *, tls: bool) -> tuple[str, ...]:
 
 
 def certificate_glob_fault(glob: str) -> tuple[str, str] | None:
-    """Why ``glob`` can't select names of certificates, and what to do; None if it can."""
+    """The reason why ``glob`` can't match names of certificates, and the remedy; None if it can."""
     prefix, colon, rest = glob.partition(":")
     typed = bool(colon) and prefix in CERTIFICATE_TYPES
     if not (rest if typed else glob):
         return "is empty", "write a name, or `*` for any"
     if not all(c.isprintable() for c in glob):
-        return "holds a control character", "remove it"
+        return "contains a control character", "remove it"
     if colon and not typed and prefix.upper() in CERTIFICATE_TYPES:
-        return "starts with no type of names", f"write {prefix.upper()}:{rest}"
+        return "starts with an unknown type of names", f"write {prefix.upper()}:{rest}"
     bare = _PLACEHOLDER.sub("", glob)
     if "{" in bare or "}" in bare:
-        return "holds a brace of no placeholder", "use {node}, {name} and {host} only"
+        return "contains an unknown placeholder", "use {node}, {name} and {host} only"
     if typed and (form := _FORMS.get(prefix)) and not form[0].fullmatch(rest):
-        return f"holds what no {prefix} name can", form[1]
+        return f"contains a character that no {prefix} name can have", form[1]
     return None
 
 
@@ -123,7 +123,7 @@ def _verify_peer(table: Table) -> str | None:
 
 
 def _function_fault(file: Path, function: str) -> str | None:
-    """Why the function can't be had from a module's file, as far as can be told without running it."""
+    """The reason why a module's file doesn't define the function, as far as visible without running it."""
     try:
         tree = ast.parse(file.read_bytes())
     except OSError as error:
@@ -157,7 +157,7 @@ def _files(table: Table, env: Mapping[str, str]) -> tuple[Path, Path, Path]:
 
 
 def _checked(table: Table, settings: _Settings) -> _Settings:
-    """``settings``, the faults of whose files are noted."""
+    """``settings``, after noting faults of its files."""
     texts = [table.values.get(key) for key in FILE_KEYS]
     if any(not isinstance(text, str) or path_fault(text) for text in texts):
         return settings

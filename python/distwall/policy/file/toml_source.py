@@ -1,6 +1,6 @@
-r"""TOML text with positions: what stands where, down to the characters of a string.
+r"""TOML text with the positions of its values, down to the characters of a string.
 
-``tomllib`` gives the values, ``_core.toml_spans`` where they start; ``Source`` joins the two and turns offsets into
+``tomllib`` gives the values, ``_core.toml_spans`` their positions; ``Source`` joins the two and turns offsets into
 ``Origin``. All offsets are in characters of the text with its line ends normalised to ``\n``, as TOML reads them.
 """
 
@@ -22,7 +22,7 @@ _TOMLLIB_POSITION = re.compile(r" \(at (?:line (\d+), column (\d+)|end of docume
 
 
 class Source:
-    """One policy text: its values (``values``) and where they stand.
+    """One policy text: its values (``values``) and their positions.
 
     Raises PolicyError if the text is not TOML.
     """
@@ -57,20 +57,20 @@ class Source:
         return Origin(self.path, line, offset - self._lines[line - 1] + 1)
 
     def key(self, path: TomlPath) -> Origin:
-        """Where the key of a value stands (for an array's element: the value); if not there, the table around it."""
+        """The position of a value's key (for an array's element: of the value); if missing, of the table around it."""
         return self.at(self._offsets(path)[0])
 
     def value(self, path: TomlPath) -> Origin:
-        """Where a value starts."""
+        """The position of a value."""
         return self.at(self._offsets(path)[1])
 
     def within(self, path: TomlPath, index: int) -> Origin:
-        """Where the character that became number ``index`` of the string at ``path`` stands."""
+        """The position of the character that became number ``index`` of the string at ``path``."""
         offset = self._offsets(path)[1]
         return self.at(self._string_offsets(offset, index))
 
     def literal(self, path: TomlPath) -> tuple[int, int]:
-        """From where to where in ``text`` the string at ``path`` is written, its quotes included."""
+        """The start and end in ``text`` of the string literal at ``path``, its quotes included."""
         value: Any = self.values
         for step in path:
             value = value[step]
@@ -87,7 +87,7 @@ class Source:
         return 0, 0
 
     def _string_offsets(self, offset: int, index: int) -> int:
-        """Follows a string literal from its opening quote until ``index`` characters of its value have gone by."""
+        """Walks through a string literal from its opening quote, past ``index`` characters of its value."""
         text = self.text
         quote = text[offset]
         multiline = text.startswith(quote * 3, offset)

@@ -1,4 +1,4 @@
-"""Reads text from left to right: what the grammars of rules and of patterns share."""
+"""Reads text from left to right, for the grammars of rules and of patterns."""
 
 import re
 from difflib import get_close_matches
@@ -16,7 +16,7 @@ _ESCAPE = re.compile(r"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{2})|x\{([0-9A-Fa-f]{1,6})
 
 
 class RuleSyntaxError(Exception):
-    """A rule that can't be read: the index of the character, what is wrong there, and what to do."""
+    """A rule that can't be read: the index of the character, the error there, and the remedy."""
 
     def __init__(self, index: int, what: str, remedy: str) -> None:
         super().__init__(f"{what}; {remedy}")
@@ -26,7 +26,7 @@ class RuleSyntaxError(Exception):
 
 
 class Cursor:
-    """A place in a text. What can't be read raises RuleSyntaxError with the index where it stands."""
+    """A place in a text. Its methods raise RuleSyntaxError with the index of the error."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -34,20 +34,22 @@ class Cursor:
         for index, c in enumerate(text):
             if c != "\t" and not c.isprintable():
                 self.fail(
-                    "a line end or control character in a rule", "write one rule a string, and \\n in quotes", index
+                    "a line end or control character in a rule",
+                    "write each rule as one string, and \\n in quotes",
+                    index,
                 )
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left."""
+        """True if the text is at its end."""
         return self.at == len(self.text)
 
     def fail(self, what: str, remedy: str, index: int | None = None) -> NoReturn:
-        """Refuses what stands at ``index`` (None: here)."""
+        """Raises RuleSyntaxError for the text at ``index`` (None: here)."""
         raise RuleSyntaxError(self.at if index is None else index, what, remedy)
 
     def skip_space(self) -> None:
-        """To the next character that is not white space."""
+        """Moves to the next character that is not white space."""
         while self.peek().isspace():
             self.at += 1
 
@@ -56,29 +58,29 @@ class Cursor:
         return self.text[self.at + ahead : self.at + ahead + 1]
 
     def word(self) -> str:
-        """What stands here up to the next white space; the cursor stays."""
+        """The word here, up to the next white space; the cursor stays."""
         match = _WORD.match(self.text, self.at)
         return match[0] if match else ""
 
     def starts(self, text: str) -> bool:
-        """Whether ``text`` stands here."""
+        """True if ``text`` is next."""
         return self.text.startswith(text, self.at)
 
     def take(self, text: str) -> bool:
-        """Goes past ``text`` if it stands here."""
+        """Moves past ``text``, and returns true, if it is next."""
         found = self.starts(text)
         self.at += len(text) if found else 0
         return found
 
     def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """Goes past what matches ``pattern`` here."""
+        """Moves past the text here that ``pattern`` matches."""
         match = pattern.match(self.text, self.at)
         if match:
             self.at = match.end()
         return match
 
     def atom(self) -> str | None:
-        """Goes past an atom, quoted or not; None if none stands here."""
+        """Moves past an atom, quoted or not, and returns it; None if the next text is not an atom."""
         start = self.at
         if self.peek() == "'":
             text = self.quoted()
@@ -95,7 +97,7 @@ class Cursor:
         return text
 
     def quoted(self) -> str:
-        """Goes past what is in quotes of the kind that stands here."""
+        """Moves past a quoted text, in the kind of quotes found here."""
         start, quote = self.at, self.peek()
         self.at += 1
         text = ""
@@ -112,7 +114,7 @@ class Cursor:
         return text
 
     def escape(self) -> str:
-        """Goes past an escape sequence: what it stands for (Erlang Reference Manual, "Escape Sequences")."""
+        """Moves past an escape sequence; returns its character (Erlang Reference Manual, "Escape Sequences")."""
         match = _ESCAPE.match(self.text, self.at)
         code = _escaped(match) if match else None
         if match is None or code is None:
@@ -121,7 +123,7 @@ class Cursor:
         return code
 
     def refuse_comment(self) -> None:
-        """Comments have no place in a rule."""
+        """Refuses a comment, which can't be in a rule."""
         if self.peek() == "%" or (self.peek() == "#" and not self.starts("#{") and not self.starts("#Ref<")):
             self.fail("a comment inside a rule", "write comments outside the quotes, after `#`")
 
@@ -140,6 +142,6 @@ def _escaped(match: re.Match[str]) -> str | None:
 
 
 def suggest(word: str, known: list[str], otherwise: str) -> str:
-    """What to do about a word that is not ``known``."""
+    """Advice about a word that is not ``known``."""
     close = get_close_matches(word, known, n=1)
     return f"did you mean `{close[0]}`?" if close else otherwise

@@ -1,7 +1,7 @@
 """Terms in the external term format, and patterns in the form that the core takes.
 
-Both are canonical: what means the same has the same bytes. Atoms are UTF-8 and integers as short as can be, lists are
-never written as strings, maps are sorted by the bytes of their keys. A compiled pattern is in prefix order:
+Both are canonical: equal meanings have equal bytes. Atoms are UTF-8 and integers as short as possible, lists are never
+written as strings, maps are sorted by the bytes of their keys. A compiled pattern is in prefix order:
 
     0 any; 1 N a variable by its number; 2 G a type guard by its number; 3 N:32 a tuple of N, then its elements;
     4 N:32 a list of N elements, then those, then the tail; 5 N:32 a map with N pairs among others, then these pairs;
@@ -31,7 +31,7 @@ from distwall.policy.language.term_patterns import (
 )
 
 MAX_SIZE = 64 << 10
-"""Bytes of a compiled pattern."""
+"""Most bytes of a compiled pattern."""
 
 MAX_VARIABLES = 64
 MAX_KEYS = 64
@@ -39,7 +39,7 @@ MAX_KEYS = 64
 
 _NIL = b"\x6a"
 _ANY_CREATION = 1
-"""What the core makes of single terms does not depend on it."""
+"""Creation in single terms: the core's results do not depend on it."""
 
 Nodes = tuple[str, str]
 """The full names of the peer and of the guarded node."""
@@ -55,7 +55,7 @@ class CompileError(Exception):
 
 
 def external(term: TermPattern, nodes: Nodes) -> bytes:
-    """A ground term in external format, without 131. ``nodes`` are whose processes and references may be in it."""
+    """A ground term in external format, without 131. ``nodes`` own the processes and references in it."""
     ground, data = _Encoder(nodes).encode(term)
     if not ground:
         raise CompileError(f"`{term}` is a pattern", "write a term")
@@ -67,7 +67,7 @@ def compile_pattern(term: TermPattern) -> bytes:
     encoder = _Encoder(None)
     code = encoder.node(term)
     if len(code) > MAX_SIZE:
-        raise CompileError("a pattern of more than 64 KiB", "leave out what need not be told apart")
+        raise CompileError("a pattern of more than 64 KiB", "make the pattern less specific")
     return code
 
 
@@ -125,14 +125,16 @@ class _Encoder:
         encoded = [(self.encode(key), self.encode(value)) for key, value in term.pairs]
         if any(not ground for pair in encoded for ground, _ in pair):
             raise CompileError(
-                f"`{term}` holds what differs from one run to the next", "use a key that is always equal"
+                f"`{term}` contains a part that differs from one run to the next", "use a key that is always equal"
             )
         return True, head + b"".join(key + value for (_, key), (_, value) in sorted(encoded))
 
     def _number(self, variable: str) -> int:
         number = self.variables.setdefault(variable, len(self.variables))
         if number == MAX_VARIABLES:
-            raise CompileError(f"more than {MAX_VARIABLES} variables", "write `_` for what need not be equal elsewhere")
+            raise CompileError(
+                f"more than {MAX_VARIABLES} variables", "write `_` in place of variables that occur once"
+            )
         return number
 
     def _pid(self, term: PidPattern) -> tuple[bool, bytes]:

@@ -1,7 +1,7 @@
 """The grammar of a rule: ``VERDICT COMMAND [KEY] [to SCOPE] [when PATTERN] [mode=audit] [until=TIME]``.
 
-A rule is read by one cursor from left to right; the first thing that is wrong raises RuleSyntaxError with the index of
-the character where it is. Where COMMAND is the name of a service, its argument may follow, and then only the options.
+One cursor reads a rule from left to right; the first error raises RuleSyntaxError with the index of its character. If
+COMMAND is the name of a service, its argument may follow, and then only the options.
 """
 
 import re
@@ -30,7 +30,7 @@ FUNCTION_COMMANDS = frozenset({"spawn_request", "call"})
 NAME_COMMANDS = frozenset({"reg_send", "monitor", "otp_internal"})
 AIMED_COMMANDS = frozenset({"send", "alias_send", "link", "monitor", "exit2", "group_leader"})
 PAYLOAD_COMMANDS = frozenset({"reg_send", "send", "alias_send", "exit2", "otp_internal", "spawn_request", "call"})
-"""What carries a message, a reason or arguments: patterns are about those."""
+"""Commands with a message, a reason or arguments, which patterns can match."""
 
 _TO = re.compile(r"to\s+(?=\S)")
 _OPTION = re.compile(r"([a-z_]+)\s*=\s*(\S*)")
@@ -38,15 +38,15 @@ _WHEN = re.compile(r"when(?!\S)")
 
 
 class ServiceArgument(Protocol):
-    """What the grammar has to know of a service."""
+    """A service as the grammar sees it."""
 
     @property
     def argument(self) -> str | None:
-        """What its argument is called; None: it takes none."""
+        """The name of its argument; None: it takes no argument."""
 
     @property
     def default(self) -> str | None:
-        """The argument where none is written; None: one has to be."""
+        """The argument if a rule gives none; None: a rule has to give one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class Statement:
     scope: Scope | None = None
     pattern: Pattern | None = None
     argument: str | None = None
-    """Of a service: the atom that it is about."""
+    """For a service: the atom that a rule gives it."""
     audit: bool = False
-    """What the rule refuses passes, and is recorded."""
+    """True if refused commands pass, and are recorded."""
     until: datetime | None = None
-    """When the rule ends to hold, or with ``audit`` begins to be enforced; in UTC."""
+    """The end of the rule, or with ``audit`` the begin of its enforcement; in UTC."""
 
 
 def parse_rule(
@@ -74,12 +74,12 @@ def parse_rule(
 
 
 def parse_filter(text: str) -> Statement:
-    """Reads what a service stands for: a rule without its verdict and options. Raises RuleSyntaxError."""
+    """Reads a filter of a service: a rule without its verdict and options. Raises RuleSyntaxError."""
     return _RuleCursor(text, {}).filter()
 
 
 def parse_key(command: str, text: str) -> Key:
-    """Reads the key of a rule on ``command`` (one that takes a key). Raises RuleSyntaxError."""
+    """Reads the key of a rule on ``command``, which takes a key. Raises RuleSyntaxError."""
     cursor = _RuleCursor(text, {})
     key = cursor.key(command)
     cursor.end("the key")
@@ -87,7 +87,7 @@ def parse_key(command: str, text: str) -> Key:
 
 
 def takes_key(command: str) -> bool:
-    """Whether rules on ``command`` can name a target."""
+    """True if rules on ``command`` can name a target."""
     return command in NAME_COMMANDS or command in FUNCTION_COMMANDS
 
 
@@ -123,14 +123,14 @@ class _RuleCursor(Cursor):
         return module, function, self._arity()
 
     def end(self, what: str) -> None:
-        """Nothing may follow."""
+        """Refuses further text."""
         self.skip_space()
         if not self.ended:
             self.refuse_comment()
-            self.fail(f"`{self.word()}` after the end of {what}", "write one rule a string")
+            self.fail(f"`{self.word()}` after the end of {what}", "write each rule as one string")
 
     def _subject(self, made: Statement) -> Statement:
-        """Key, scope and pattern."""
+        """Reads key, scope and pattern."""
         command = made.command
         self.skip_space()
         key: Key | None = None
@@ -143,9 +143,7 @@ class _RuleCursor(Cursor):
         pattern = None
         if self.match(_WHEN):
             if command not in PAYLOAD_COMMANDS:
-                what = (
-                    "`*` is about commands without a message, too" if command == "*" else f"`{command}` has no message"
-                )
+                what = "`*` includes commands without a message" if command == "*" else f"`{command}` has no message"
                 self.fail(what, f"there are patterns for {', '.join(sorted(PAYLOAD_COMMANDS))}", self.at - 4)
             pattern = read_pattern(self)
             self._gap()
@@ -154,7 +152,7 @@ class _RuleCursor(Cursor):
         return replace(made, key=key, scope=scope, pattern=pattern)
 
     def _at_clause(self, command: str) -> bool:
-        """Whether a clause stands where a key could."""
+        """True if a clause is next, in the place of a key."""
         to = _TO.match(self.text, self.at)
         scoped = command in AIMED_COMMANDS and to is not None and not self._option_at(to.end())
         return scoped or _WHEN.match(self.text, self.at) is not None or self._at_option()
@@ -166,15 +164,18 @@ class _RuleCursor(Cursor):
         return _OPTION.match(self.text, index) is not None
 
     def _gap(self) -> None:
-        """After what may be followed by a clause."""
+        """Reads the space between a word and a possible clause."""
         if not self.ended and not self.peek().isspace():
             self.refuse_comment()
-            self.fail(f"`{self.peek()}` can't stand here", "quote atoms that hold other characters: 'like-this'")
+            self.fail(f"`{self.peek()}` is not possible here", "quote atoms with other characters: 'like-this'")
         self.skip_space()
 
     def _scope(self, command: str) -> Scope:
         if command not in AIMED_COMMANDS:
-            self.fail(f"`{command}` aims at no process", f"`to` goes with {', '.join(sorted(AIMED_COMMANDS))}")
+            self.fail(
+                f"`{command}` has no process as its target",
+                f"`to` is possible with {', '.join(sorted(AIMED_COMMANDS))}",
+            )
         self.match(_TO)
         word = self.word()
         scope = next((scope for scope in SCOPES if scope == word), None)
@@ -187,7 +188,7 @@ class _RuleCursor(Cursor):
 
     def _no_key(self, command: str) -> NoReturn:
         self.refuse_comment()
-        what = f"`{command}` stands for every target" if command == "*" else f"`{command}` takes no key"
+        what = f"`{command}` covers every target" if command == "*" else f"`{command}` takes no key"
         if self.peek() in ("<", "#"):
             self._no_process()
         remedy = f"end the rule after `{command}`"
@@ -196,12 +197,10 @@ class _RuleCursor(Cursor):
         self.fail(what, remedy)
 
     def _no_process(self) -> NoReturn:
-        self.fail(
-            "processes and references have no place in a file", "name registered processes, or write `to exposed`"
-        )
+        self.fail("a file can't name processes and references", "name registered processes, or write `to exposed`")
 
     def _target(self) -> Part:
-        """A process or an alias of the guarded node: they can be named while it runs."""
+        """Reads a process or an alias of the guarded node, which rules made at run time can name."""
         start = self.at
         term = read_pattern(self).term
         self._gap()
@@ -211,7 +210,9 @@ class _RuleCursor(Cursor):
             case ReferencePattern():
                 return Part("ref", str(term))
             case _:
-                return self.fail(f"`{term}` is no process and no alias", "write <0.123.0> or #Ref<0.1.2.3>", start)
+                return self.fail(
+                    f"`{term}` is neither a process nor an alias", "write <0.123.0> or #Ref<0.1.2.3>", start
+                )
 
     def _options(self, made: Statement) -> Statement:
         self.skip_space()
@@ -225,7 +226,7 @@ class _RuleCursor(Cursor):
                 if value != "audit":
                     self.fail(f"unknown mode `{value}`", "write mode=audit, or leave the option out", match.start(2))
                 if made.verdict == "accept":
-                    self.fail("mode=audit on a rule that accepts", "leave it out: what the rule accepts passes anyway")
+                    self.fail("mode=audit on a rule that accepts", "leave it out: accepted commands pass anyway")
                 made = replace(made, audit=True)
             elif name == "until":
                 made = replace(made, until=self._time(value, match.start(2)))
@@ -252,9 +253,7 @@ class _RuleCursor(Cursor):
         start = self.at
         part = self._part()
         if part.kind != "exact":
-            self.fail(
-                f"`{command}` is about one {service.argument}", f"write a rule for each {service.argument}", start
-            )
+            self.fail(f"`{command}` takes one {service.argument}", f"write a rule for each {service.argument}", start)
         self._gap()
         return part.text
 
@@ -305,17 +304,15 @@ class _RuleCursor(Cursor):
 
     def _separator(self, separator: str) -> None:
         if not self.take(separator):
-            self.fail(
-                f"no `{separator}` where M:F/A needs one", "name functions as module:function/arity, `_` for any part"
-            )
+            self.fail(f"`{separator}` is missing in M:F/A", "name functions as module:function/arity, `_` for any part")
 
     def _no_atom(self) -> NoReturn:
         word = self.word()
         if not word:
-            self.fail("the key ends here", "name what the rule is about")
+            self.fail("the key ends here", "name the target of the rule")
         self.refuse_comment()
         if word[0] == '"':
-            self.fail("a string where an atom must stand", "quote atoms with ', not \"")
+            self.fail("a string in the place of an atom", "quote atoms with ', not \"")
         if word[0].isupper() or word[0] == "_":
             self.fail(f"`{word}` is a variable in Erlang", f"quote it if the atom is meant: '{word}'")
         if word[0] in "<#":

@@ -24,7 +24,7 @@ PartKind = Literal["exact", "prefix", "any", "pid", "ref"]
 
 
 def atom(text: str) -> str:
-    """The atom of that text as Erlang prints it: quoted where it must be, control characters escaped."""
+    """The atom with that text as Erlang prints it: quoted where necessary, control characters escaped."""
     if _UNQUOTED_ATOM.match(text) and text not in RESERVED_WORDS:
         return text
     return "'" + "".join(_ESCAPES.get(c) or (c if c.isprintable() else f"\\x{{{ord(c):X}}}") for c in text) + "'"
@@ -32,7 +32,7 @@ def atom(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a rule's key: an exact text, all texts that begin with one, or any (``_``).
+    """One part of a rule's key: an exact text, a prefix, or any text (``_``).
 
     The text of a ``pid`` or ``ref`` is as the guarded node prints it, ``<0.123.0>``.
     """
@@ -41,7 +41,7 @@ class Part:
     text: str = ""
 
     def matches(self, text: str) -> bool:
-        """Whether the part stands for ``text``."""
+        """True if the part matches ``text``."""
         match self.kind:
             case "prefix":
                 return text.startswith(self.text)
@@ -51,7 +51,7 @@ class Part:
                 return self.text == text
 
     def covers(self, other: "Part") -> bool:
-        """Whether the part stands for all that ``other`` stands for."""
+        """True if the part matches every text that ``other`` matches."""
         if self.kind == "any" or other.kind == "any":
             return self.kind == "any" or (self.kind == "prefix" and not self.text)
         if other.kind == "prefix" or self.kind == "prefix":
@@ -83,35 +83,35 @@ def _glob_pattern(glob: str) -> re.Pattern[str]:
 
 
 def is_glob(text: str) -> bool:
-    """Whether a node name in the policy selects by pattern: ``*`` stands for any characters."""
+    """True if a node name in the policy is a pattern: ``*`` matches any characters."""
     return "*" in text
 
 
 def glob_matches(glob: str, name: str) -> bool:
-    """Whether ``name`` as a whole fits ``glob``."""
+    """True if ``name`` as a whole fits ``glob``."""
     return _glob_pattern(glob).fullmatch(name) is not None
 
 
 def literal_length(glob: str) -> int:
-    """How many characters of a glob stand for themselves."""
+    """Number of literal characters in a glob."""
     return len(glob) - glob.count("*")
 
 
 def node_glob_fault(glob: str) -> str | None:
-    """Why ``glob`` can't select node names; None if it can."""
+    """The reason why ``glob`` can't match node names; None if it can."""
     if glob == "*":
         return None
     if NodeName.parse(glob) is None:
         return "is not of the form NAME@HOST"
     if not all(c.isprintable() and not c.isspace() for c in glob):
-        return "holds a space or a control character"
+        return "contains a space or a control character"
     if literal_length(glob) > MAX_ATOM_CHARACTERS:
         return f"is longer than the {MAX_ATOM_CHARACTERS} characters of a node name"
     return None
 
 
 def node_fault(name: str) -> str | None:
-    """Why ``name`` can't be the name of one node; None if it can."""
+    """The reason why ``name`` can't be the name of one node; None if it can."""
     if is_glob(name):
         return "is a glob, not the name of one node"
     return node_glob_fault(name)

@@ -1,7 +1,7 @@
-"""The grammar of patterns, which is that of Erlang's: terms with ``_``, variables, type guards and ``#{K := V}``.
+"""The grammar of patterns, as in Erlang: terms with ``_``, variables, type guards and ``#{K := V}``.
 
-``parse_term`` reads ground terms, with ``#{K => V}``. Where processes are meant, they are as the guarded node prints
-them: ``<0.1.0>`` is its own; in a term, ``<9.1.0>`` or any other first number is the peer's.
+``parse_term`` reads ground terms, with ``#{K => V}``. Processes are written as the guarded node prints them:
+``<0.1.0>`` is its own; in a term, ``<9.1.0>`` or any other first number is the peer's.
 """
 
 import math
@@ -33,11 +33,11 @@ from distwall.policy.language.term_patterns import (
 )
 
 MAX_DEPTH = 64
-"""Levels of a pattern."""
+"""Most levels of a pattern."""
 
 _Read = TypeVar("_Read")
 _Mode = Literal["pattern", "key", "term"]
-"""What is read: a pattern, the key of a map in one, or a term."""
+"""The kind of text: a pattern, the key of a map in a pattern, or a term."""
 
 _MAX_DIGITS = 2048
 _FUN = re.compile(r"fun\b")
@@ -52,25 +52,25 @@ _TYPE = re.compile(r"/\s*([a-z][a-z0-9_-]*)")
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """What the payload has to look like. Patterns are equal if they mean the same, however they are written."""
+    """The required form of a payload. Patterns are equal if they mean the same, however they are written."""
 
     code: bytes
-    """As the core takes it."""
+    """The pattern as the core takes it."""
     term: TermPattern = field(compare=False)
     text: str = field(compare=False)
-    """As it was written."""
+    """The pattern as written."""
 
     def __str__(self) -> str:
         return str(self.term)
 
 
 def parse_pattern(text: str) -> Pattern:
-    """Reads a pattern that is all of ``text``. Raises RuleSyntaxError."""
+    """Reads a pattern that takes up all of ``text``. Raises RuleSyntaxError."""
     return _whole(text, read_pattern)
 
 
 def parse_term(text: str) -> TermPattern:
-    """Reads a ground term that is all of ``text``. Raises RuleSyntaxError."""
+    """Reads a ground term that takes up all of ``text``. Raises RuleSyntaxError."""
     return _whole(text, lambda cursor: _PatternReader(cursor).term("term"))
 
 
@@ -105,7 +105,7 @@ class _PatternReader:
         cursor.skip_space()
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            cursor.fail(f"more than {MAX_DEPTH} levels", "ask for less; `_` stands for anything")
+            cursor.fail(f"more than {MAX_DEPTH} levels", "use fewer levels; `_` matches any term")
         term = self._term(mode)
         self.depth -= 1
         return term
@@ -137,7 +137,7 @@ class _PatternReader:
                 return self._word(mode)
 
     def _word(self, mode: _Mode) -> TermPattern:
-        """What begins with a letter or a quote."""
+        """Reads a term that begins with a letter or a quote."""
         cursor = self.cursor
         if match := cursor.match(_VARIABLE):
             return self._hole(match, mode)
@@ -164,7 +164,7 @@ class _PatternReader:
         cursor.take("(")
         cursor.skip_space()
         if not cursor.take(")"):
-            cursor.fail(f"no `)` after `{name}(`", "type guards take nothing, as in integer()")
+            cursor.fail(f"no `)` after `{name}(`", "type guards take no argument, as in integer()")
         if name not in GUARDS:
             known = ", ".join(f"{guard}()" for guard in GUARDS)
             cursor.fail(f"no type guard `{name}()`", suggest(name, list(GUARDS), f"there are {known}"), start)
@@ -174,7 +174,7 @@ class _PatternReader:
         return TypePattern(name)
 
     def _sequence(self, opening: str, closing: str, mode: _Mode) -> list[TermPattern]:
-        """Terms between commas. What may come instead of another comma is left to the caller."""
+        """Reads terms between commas. The caller reads the text behind the last term."""
         cursor = self.cursor
         start = cursor.at
         cursor.take(opening)
@@ -196,7 +196,7 @@ class _PatternReader:
         if cursor.ended:
             cursor.fail(f"`{opening}` without `{closing}`", f"close it with {closing}", start)
         cursor.refuse_comment()
-        cursor.fail(f"`{cursor.peek()}` can't stand here", f"go on with `,` or `{closing}`")
+        cursor.fail(f"`{cursor.peek()}` is not possible here", f"go on with `,` or `{closing}`")
 
     def _list(self, mode: _Mode) -> TermPattern:
         cursor = self.cursor
@@ -209,7 +209,7 @@ class _PatternReader:
         if not cursor.take("]"):
             if cursor.ended:
                 cursor.fail("`[` without `]`", "close it with ]", start)
-            cursor.fail(f"`{cursor.peek()}` can't stand here", "end the list with ] after its tail")
+            cursor.fail(f"`{cursor.peek()}` is not possible here", "end the list with ] after its tail")
         return cons(elements, tail)
 
     def _map(self, mode: _Mode) -> TermPattern:
@@ -313,7 +313,7 @@ class _PatternReader:
 
     def _own(self, first: int, match: re.Match[str], mode: _Mode) -> None:
         if first and mode != "term":
-            what = f"`{match[0]}` belongs to another node than the guarded one"
+            what = f"`{match[0]}` does not belong to the guarded node"
             self.cursor.fail(
                 what, "use pid() or peer_pid()" if match[0][0] == "<" else "use reference()", match.start()
             )
@@ -326,9 +326,7 @@ class _PatternReader:
         function = cursor.atom() if module is not None and cursor.take(":") else None
         arity = cursor.match(DIGITS) if function is not None and cursor.take("/") else None
         if module is None or function is None or arity is None:
-            cursor.fail(
-                "a fun that is not fun M:F/A", "name an exported function; function() stands for any fun", start
-            )
+            cursor.fail("a fun that is not fun M:F/A", "name an exported function; function() matches any fun", start)
         if len(arity[0]) > 3 or int(arity[0]) > 255:
             cursor.fail(f"an arity of {arity[0]}", "functions take at most 255 arguments", arity.start())
         return FunPattern(module, function, int(arity[0]))
@@ -346,9 +344,9 @@ class _PatternReader:
             if bits.segment(mode):
                 cursor.skip_space()
                 if not cursor.take(">>"):
-                    cursor.fail("something after the rest of a binary", "end the binary after `_/binary`")
+                    cursor.fail("text after the rest of a binary", "end the binary after `_/binary`")
                 if bits.length % 8:
-                    cursor.fail("a rest after part of a byte", "begin with whole bytes", start)
+                    cursor.fail("a rest behind part of a byte", "begin with whole bytes", start)
                 return PrefixPattern(bits.data())
             cursor.skip_space()
         return BitsPattern(bits.data(), (bits.length - 1) % 8 + 1 if bits.length else 8)
@@ -356,11 +354,11 @@ class _PatternReader:
     def _nothing(self) -> NoReturn:
         cursor = self.cursor
         if cursor.ended:
-            cursor.fail("the term ends here", "write what is meant; `_` stands for anything")
+            cursor.fail("the term ends here", "write a term; `_` matches any term")
         cursor.refuse_comment()
         if cursor.starts("#"):
             cursor.fail("a record", "write it as a tuple: its name, then its fields")
-        cursor.fail(f"`{cursor.peek()}` begins no term", "write an Erlang term; `_` stands for anything")
+        cursor.fail(f"`{cursor.peek()}` does not begin a term", "write an Erlang term; `_` matches any term")
 
 
 class _BitString:
@@ -370,16 +368,16 @@ class _BitString:
         self.cursor = cursor
         self.segments = 0
         self.length = 0
-        """In bits."""
+        """Length in bits."""
         self.value = 0
 
     def data(self) -> bytes:
-        """What was read, the last byte filled up with zeros."""
+        """The bytes read so far, the last byte filled up with zeros."""
         count = (self.length + 7) // 8
         return (self.value << (count * 8 - self.length)).to_bytes(count, "big")
 
     def segment(self, mode: _Mode) -> bool:
-        """Reads one segment; True if it is the rest, whatever that is."""
+        """Reads one segment; true if it is the rest, of any value."""
         cursor = self.cursor
         self.segments += 1
         start = cursor.at
@@ -397,7 +395,7 @@ class _BitString:
                 cursor.fail(f"`{match[0]}` in a binary", "end with `_/binary` for any rest", start)
             return True
         if not (cursor.peek().isdecimal() or cursor.peek() in ("$", "-")) or cursor.ended:
-            cursor.fail("no byte and no string", 'write <<1,2,"abc">>, in patterns also <<"abc", _/binary>>')
+            cursor.fail("neither a byte nor a string", 'write <<1,2,"abc">>, in patterns also <<"abc", _/binary>>')
         number = _PatternReader(cursor)._number()  # noqa: SLF001
         if not isinstance(number, IntegerPattern):
             cursor.fail("a float in a binary", "write its bytes", start)
@@ -409,7 +407,7 @@ class _BitString:
                 cursor.fail("a size that is not 1 to 256", "write a number of bits")
         elif self._type("utf8"):
             if not 0 <= number.value <= 0x10FFFF or 0xD800 <= number.value <= 0xDFFF:
-                cursor.fail(f"{number.value} is no character", "write its code point", start)
+                cursor.fail(f"{number.value} is not a character", "write its code point", start)
             self._add_bytes(chr(number.value).encode())
             return False
         if not -(1 << size - 1) <= number.value < 1 << size:
@@ -418,7 +416,7 @@ class _BitString:
         return False
 
     def _type(self, *allowed: str) -> bool:
-        """Goes past a type, if one stands here."""
+        """Moves past a type; true if there was one."""
         start = self.cursor.at
         match = self.cursor.match(_TYPE)
         if match is not None and match[1] not in allowed:

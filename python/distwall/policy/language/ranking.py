@@ -1,8 +1,7 @@
-"""Who decides.
+"""The precedence of rules.
 
-All rules that concern a peer are ranked into one total order, the strongest first; the first filter that matches a
-command decides. Everything about precedence is in ``rank``, so the core, ``explain`` and the warnings of ``check``
-can't differ.
+All rules for a peer are ranked into one total order, the strongest first; the first filter that matches a command
+decides. Only ``rank`` knows about precedence, so the core, ``explain`` and the warnings of ``check`` can't differ.
 """
 
 from collections import defaultdict
@@ -20,10 +19,10 @@ _Narrow = tuple[str, tuple[str, ...]]
 
 
 class Ranking:
-    """The filters that concern one peer, the strongest first.
+    """The filters for one peer, the strongest first.
 
-    Long lists are mostly of filters for one exact key each. These are found by that key, so that questions don't cost
-    more the longer the list is; only the others, the broad ones, have to be looked through.
+    Long lists are mostly filters for one exact key each. An index finds these by their key, so that questions don't
+    cost more in longer lists. Only the broad filters have to be looked through.
     """
 
     def __init__(self, *layers: Sequence[Filter]) -> None:
@@ -42,20 +41,20 @@ class Ranking:
         scopes: Collection[str] = (),
         fits: Callable[[Pattern], bool] = lambda _: False,
     ) -> Filter | None:
-        """The filter that decides about a command, as `Filter.matches` takes it; None if nothing speaks."""
+        """The filter that decides about a command, as `Filter.matches` takes it; None if no filter matches."""
         near = self.near(command, key)
         return next((c for c in near if c.matches(command, key, scopes=scopes, fits=fits)), None)
 
     def layer(self, rule: Rule) -> int:
-        """The number of the layer that a rule is of: 0 granted, 1 attached, 2 defaults."""
+        """The number of a rule's layer: 0 granted, 1 attached, 2 defaults."""
         return next(number for number, layer in enumerate(self.layers) if any(c.rule is rule for c in layer))
 
     def covering(self, other: Filter) -> Filter | None:
-        """The strongest filter that speaks of all that ``other`` does; if another one, ``other`` never decides."""
+        """The strongest filter that covers ``other``; if it is not ``other`` itself, ``other`` never decides."""
         return next((c for c in self.near(other.command, _exact(other)) if c.covers(other)), None)
 
     def near(self, command: str, key: tuple[str, ...] | None) -> Iterator[Filter]:
-        """In order, the filters that may speak of ``command`` on ``key``; all that do are among them."""
+        """The filters that may match ``command`` on ``key``, in order; no other filter can match it."""
         narrow, broad = self._index
         found = [broad.get(command, [])]
         if command not in ("*", "otp_internal", "call"):
@@ -84,10 +83,10 @@ def rank(
     *,
     now: datetime | None = None,
 ) -> Ranking:
-    """All filters that concern a peer and hold ``now`` (None: at this time).
+    """All filters for a peer that are in force ``now`` (None: at this time).
 
-    ``attached`` holds the lists that are attached to the peer, in the order in which they win among equally specific
-    filters; ``defaults`` speak only where none of those does; ``granted`` lists speak before all others.
+    ``attached`` holds the lists that are attached to the peer: among equally specific filters, an earlier list wins.
+    ``defaults`` decide only if none of those matches; ``granted`` lists decide before all others.
     """
     now = now or utc()
     return Ranking(*(_ranked(lists, now) for lists in (granted, attached, defaults)))
@@ -107,7 +106,7 @@ def _sorted(rules: tuple[Rule, ...]) -> list[tuple[tuple[int, ...], Filter]]:
 
 
 def _exact(candidate: Filter) -> tuple[str, ...] | None:
-    """The one target that a filter is about; None if it is about several."""
+    """The one target of a filter; None if it has several."""
     if candidate.key is None or any(part.kind in ("prefix", "any") for part in candidate.key):
         return None
     return tuple(part.text for part in candidate.key)

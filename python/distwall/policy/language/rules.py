@@ -1,4 +1,4 @@
-"""Rules, the filters that they stand for, and how specific these are."""
+"""Rules, their filters, and the specificity of filters."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,40 +33,40 @@ class Rule:
     origin: Origin
     where: str
     parts: tuple[Statement, ...]
-    """What it stands for: itself, or the filters of a service."""
+    """The rule itself, or the filters of a service."""
 
     @property
     def verdict(self) -> Verdict:
-        """What it does."""
+        """The verdict of the rule."""
         return self.statement.verdict
 
     @property
     def command(self) -> str:
-        """What it is about: a command, ``*``, ``otp_internal``, ``call``, or a service."""
+        """The subject of the rule: a command, ``*``, ``otp_internal``, ``call``, or a service."""
         return self.statement.command
 
     @property
     def key(self) -> Key | None:
-        """Whom it is about."""
+        """The target of the rule."""
         return self.statement.key
 
     def filters(self) -> tuple["Filter", ...]:
-        """What the rule stands for."""
+        """The filters of the rule."""
         return tuple(Filter(self, part.command, part.key, part.scope, part.pattern) for part in self.parts)
 
     def holds(self, now: datetime) -> bool:
-        """Whether it decides. A rule that was on trial until then does so from then on."""
+        """True if the rule is in force. With a trial, it is enforced afterwards."""
         said = self.statement
         return said.audit or said.until is None or now < said.until
 
     def audits(self, now: datetime) -> bool:
-        """Whether what it refuses passes, and is recorded."""
+        """True if commands that it refuses pass, and are recorded."""
         said = self.statement
         return said.audit and (said.until is None or now < said.until)
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What may stand only once in a list."""
+        """The part of a rule that must be unique in a list."""
         said = self.statement
         return said.command, said.argument, said.key, said.scope, said.pattern
 
@@ -80,10 +80,10 @@ def make_rule(
     *,
     run_time: bool = False,
 ) -> Rule:
-    """The rule of that text. Raises RuleSyntaxError.
+    """The rule with that text. Raises RuleSyntaxError.
 
-    ``services`` are those that it may name (None: those that come with distwall). ``run_time``: it is made while
-    distwall runs, and may name a process.
+    ``services`` are the services that it may name (None: the built-in ones). ``run_time``: it is made while distwall
+    runs, and may name a process.
     """
     services = built_in() if services is None else services
     said = parse_rule(text, services, run_time=run_time)
@@ -92,12 +92,12 @@ def make_rule(
 
 
 def is_service(rule: Rule) -> bool:
-    """Whether a rule names a service."""
+    """True if a rule names a service."""
     return rule.parts != (rule.statement,)
 
 
 def next_expiry(rules: Iterable[Rule], now: datetime) -> datetime | None:
-    """When the next of ``rules`` ends to hold, or to be on trial; None: none ever will."""
+    """The next end of one of ``rules``, or of its trial; None: never."""
     return min((r.statement.until for r in rules if r.statement.until and r.statement.until > now), default=None)
 
 
@@ -107,7 +107,7 @@ def _never(_: Pattern) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One command with what narrows it, and the verdict of the rule that it comes from."""
+    """One command with its conditions, and the verdict of its rule."""
 
     rule: Rule
     command: str
@@ -123,9 +123,9 @@ class Filter:
         scopes: Collection[str] = (),
         fits: Callable[[Pattern], bool] = _never,
     ) -> bool:
-        """Whether the filter speaks of ``command`` on ``key``.
+        """True if the filter matches ``command`` on ``key``.
 
-        ``scopes``: how the sender came to know its target. ``fits``: whether the payload matches a pattern.
+        ``scopes``: ways in which the sender came to know its target. ``fits``: true if the payload matches a pattern.
         """
         return (
             self.aims_at(command, key)
@@ -134,13 +134,13 @@ class Filter:
         )
 
     def aims_at(self, command: str, key: tuple[str, ...] | None) -> bool:
-        """Whether it speaks of ``command`` on ``key``, apart from its scope and its pattern."""
+        """True if the filter matches ``command`` on ``key``, apart from its scope and its pattern."""
         return (self.command == command or (self.command == "*" and command not in ("otp_internal", "call"))) and (
             self.key is None or (key is not None and _all_match(self.key, key))
         )
 
     def covers(self, other: "Filter") -> bool:
-        """Whether the filter speaks of everything that ``other`` speaks of."""
+        """True if the filter matches every command that ``other`` matches."""
         anything = self.pattern is None or (
             other.pattern is not None and isinstance(self.pattern.term, WildcardPattern)
         )
@@ -156,7 +156,7 @@ class Filter:
 
 
 class Specificity(IntEnum):
-    """How closely a filter names what it judges, the closest first."""
+    """Classes of filters, the most specific first."""
 
     PATTERN = 0
     KEY = 1
@@ -174,8 +174,8 @@ def specificity(candidate: Filter) -> Specificity:
 def precision(candidate: Filter) -> tuple[int, ...]:
     """Orders the filters of a policy layer by specificity alone: the smaller decides.
 
-    A longer prefix is the closer one; with the same prefix, as between exact keys, the one with fewer ``_``. Among
-    patterns, the one whose key or scope is the closer one. ``to any`` is wider than the other scopes.
+    A longer prefix is more specific; between equal prefixes, as between exact keys, fewer ``_`` are. Among patterns,
+    the key or scope decides. ``to any`` is wider than the other scopes.
     """
     key = candidate.key or ()
     prefixed = sum(len(part.text) for part in key if part.kind == "prefix")
@@ -192,7 +192,7 @@ def _without_pattern(candidate: Filter) -> Specificity:
 
 
 def to_core(layers: Iterable[Iterable[Filter]], now: datetime | None = None) -> list["CoreRule"]:
-    """Ranked filters in the form that the core takes: those of granted tables, what is attached, the defaults."""
+    """Ranked filters in the form that the core takes: of granted tables, of attached lists, of the defaults."""
     now = now or utc()
     return [
         (

@@ -1,7 +1,7 @@
 """Services: named bundles of filters, kept as data.
 
-``services.toml`` holds those that come with distwall, one table each: its ``filters`` are rules without a verdict, in
-which the word that ``argument`` names stands for the atom that a rule gives. A policy file may add its own.
+``services.toml`` holds the built-in services, one table each. Its ``filters`` are rules without a verdict, in which the
+word in ``argument`` stands for the atom that a rule gives. A policy file may add its own services.
 """
 
 import re
@@ -25,14 +25,14 @@ class Service:
 
     name: str
     filters: tuple[str, ...]
-    """Each as a rule without its verdict."""
+    """Each filter as a rule without its verdict."""
     argument: str | None = None
-    """The word in ``filters`` that stands for what a rule names; None: the service is about nothing in particular."""
+    """The placeholder in ``filters`` for the atom that a rule gives; None: the service takes no argument."""
     default: str | None = None
-    """The atom that it stands for where a rule names none; None: it has to name one."""
+    """The atom if a rule gives none; None: a rule has to give one."""
 
     def parts(self, argument: str | None) -> tuple[Statement, ...]:
-        """What the service stands for where it is about the atom ``argument``."""
+        """The filters of the service for the atom ``argument``."""
         return _parts(self, argument)
 
 
@@ -50,7 +50,7 @@ def _filled(service: Service, text: str, argument: str | None) -> str:
 
 @cache
 def built_in() -> Mapping[str, Service]:
-    """The services that come with distwall, by name."""
+    """The built-in services, by name."""
     data = tomllib.loads(files("distwall.policy.language").joinpath("services.toml").read_text(encoding="utf-8"))
     return {
         name: Service(
@@ -64,18 +64,18 @@ def built_in() -> Mapping[str, Service]:
 
 
 def service(name: str, argument: str | None = None) -> tuple[Statement, ...]:
-    """What a service that comes with distwall stands for: command, key, scope and pattern of each filter."""
+    """The filters of a built-in service, each with command, key, scope and pattern."""
     made = built_in()[name]
     return made.parts(argument if argument is not None else made.default)
 
 
 def argument_fault(text: str) -> str | None:
-    """Why the argument of a service can't be called ``text``; None if it can."""
+    """The reason why the argument of a service can't be called ``text``; None if it can."""
     return None if _ARGUMENT.fullmatch(text) else f"is `{text}`, not a word in capitals"
 
 
 def filter_fault(service: Service, index: int) -> RuleSyntaxError | None:
-    """What is wrong with a filter, whatever its argument will be; with the index of the character in its text."""
+    """The error in a filter, for any argument, with the index of the character in its text; None: no error."""
     # A stand-in of the same length keeps the indexes right.
     stand_in = None if service.argument is None else "x" * len(service.argument)
     try:

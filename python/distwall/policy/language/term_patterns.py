@@ -1,6 +1,6 @@
-"""Erlang terms with holes, as patterns have them, and their text.
+"""Erlang terms with holes, as in patterns, and their text.
 
-A term without wildcards, variables, guards and map patterns is ground: it stands for one value only.
+A term without wildcards, variables, guards and map patterns is ground: it has exactly one value.
 """
 
 import struct
@@ -26,7 +26,7 @@ class WildcardPattern:
 
 @dataclass(frozen=True, slots=True)
 class VariablePattern:
-    """Any term, the same one wherever the name recurs."""
+    """Any term, but the same term wherever the name recurs."""
 
     name: str
 
@@ -66,13 +66,13 @@ class IntegerPattern:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FloatPattern:
-    """A float. Equal are those of the same bits, so 0.0 and -0.0 are not."""
+    """A float. Only the same bits are equal, so 0.0 and -0.0 are not."""
 
     value: float
 
     @property
     def bits(self) -> bytes:
-        """As IEEE 754 has it, the sign first."""
+        """The bits of IEEE 754, the sign first."""
         return struct.pack(">d", self.value)
 
     def __eq__(self, other: object) -> bool:
@@ -88,7 +88,7 @@ class FloatPattern:
 
 @dataclass(frozen=True, slots=True)
 class BitsPattern:
-    """A binary, or a bitstring: of the last byte the first ``last`` bits count."""
+    """A binary, or a bitstring: the first ``last`` bits of its last byte count."""
 
     data: bytes
     last: int = 8
@@ -112,7 +112,7 @@ class PrefixPattern:
 
 @dataclass(frozen=True, slots=True)
 class PidPattern:
-    """A process: of the guarded node, or (``peer``) of the peer, whose first number is not 0."""
+    """A process of the guarded node, or (``peer``) of the peer, whose first number is not 0."""
 
     id: int
     serial: int
@@ -157,7 +157,7 @@ class TuplePattern:
 
 @dataclass(frozen=True, slots=True)
 class ListPattern:
-    """A list; a proper one if it has no ``tail``. A tail is no list itself, and none is without elements before it."""
+    """A list, proper if it has no ``tail``. The tail is not a list itself, and needs elements before it."""
 
     elements: tuple["TermPattern", ...]
     tail: "TermPattern | None" = None
@@ -172,7 +172,7 @@ class ListPattern:
 
 @dataclass(frozen=True, slots=True)
 class MapPattern:
-    """A map: with just these pairs (``exact``, ``=>``), or with these among others (``:=``)."""
+    """A map: with exactly these pairs (``exact``, ``=>``), or with at least these (``:=``)."""
 
     pairs: tuple[tuple["TermPattern", "TermPattern"], ...]
     exact: bool
@@ -201,7 +201,7 @@ TermPattern: TypeAlias = (
 
 
 def cons(elements: tuple[TermPattern, ...], tail: TermPattern | None) -> TermPattern:
-    """The list of ``elements`` and ``tail``, in its one form: a tail that is a list is joined to the elements."""
+    """The list of ``elements`` and ``tail`` in canonical form: a tail that is a list is joined to the elements."""
     if isinstance(tail, ListPattern):
         elements, tail = (*elements, *tail.elements), tail.tail
     return ListPattern(elements, tail) if elements or tail is None else tail

@@ -9,7 +9,7 @@ _TIME = re.compile(
 
 
 def parse_time(text: str) -> datetime | None:
-    """The time that ``text`` is, in UTC; None if it is none."""
+    """The time in ``text``, in UTC; None if it is not a time."""
     if not _TIME.fullmatch(text):
         return None
     try:

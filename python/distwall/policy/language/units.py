@@ -8,12 +8,12 @@ _BYTES = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1
 
 
 def span(text: str) -> timedelta | None:
-    """A span of time, as in ``90s``, ``15m``, ``12h``, ``30d``, ``4w``; None if it is none, or nothing."""
+    """A span of time, as in ``90s``, ``15m``, ``12h``, ``30d``, ``4w``; None if it is zero, or not a span."""
     match = re.fullmatch(r"([1-9][0-9]{0,8})([smhdw])", text)
     return timedelta(seconds=int(match[1]) * _SECONDS[match[2]]) if match else None
 
 
 def size(text: str) -> int | None:
-    """A number of bytes, as in ``65536``, ``500kB``, ``100MB``, ``1GiB``; None if it is none, or nothing."""
+    """A number of bytes, as in ``65536``, ``500kB``, ``100MB``, ``1GiB``; None if it is zero, or not a size."""
     match = re.fullmatch(r"([1-9][0-9]{0,12})([kMGKi]*B|)", text)
     return int(match[1]) * _BYTES[match[2]] if match and match[2] in _BYTES else None
