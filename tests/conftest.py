@@ -13,6 +13,21 @@ from distwall.audit.schema import validate
 # Helpers assert, too, and a failure there has to show its values.
 pytest.register_assert_rewrite("tests.support", "tests.nodes.ordinary", "tests.wire.expect")
 
+from tests.support import recorder  # noqa: E402
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the options that all tests have."""
+    parser.addoption(
+        "--record-channels", metavar="FOLDER", help="record what channels are given, for scripts/compare-cores"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begins to record, before any test makes a channel."""
+    if folder := config.getoption("--record-channels"):
+        recorder.install(folder)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Deals the slow tests out to the workers, each of which starts with its own.

@@ -14,6 +14,7 @@ from distwall.audit.chain import parse
 from distwall.audit.schema import validate
 from distwall.audit.verify import log_files, verify
 from distwall.http_api.client import Client
+from tests.support import recorder
 from tests.support.process import Child
 
 COMMAND = Path(sys.executable).with_name("distwall")
@@ -154,4 +155,5 @@ class Wall:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "DISTWALL_CONFIG": "distwall.toml"}
+    own = {"PATH": os.environ["PATH"], "HOME": str(folder), "LANG": "C.UTF-8", "DISTWALL_CONFIG": "distwall.toml"}
+    return own | recorder.environment()

@@ -111,7 +111,8 @@ impl Found {
         println!("DIFFERENCE in {what}: {}", difference.kind());
         let shortest = difference.shortest();
         let file = self.folder.join(format!("{}.jsonl", self.kinds.len()));
-        let lines: Vec<String> = shortest.steps.iter().filter_map(|step| serde_json::to_string(step).ok()).collect();
+        let lines: Vec<String> =
+            shortest.steps.iter().filter_map(|step| serde_json::to_string(&(0, step)).ok()).collect();
         let saved = std::fs::create_dir_all(&self.folder).and_then(|()| std::fs::write(&file, lines.join("\n") + "\n"));
         println!("  {} steps make it; kept: {} {saved:?}", lines.len(), file.display());
         lines.iter().for_each(|line| println!("    {}", line.chars().take(2000).collect::<String>()));
@@ -192,9 +193,10 @@ fn given(options: &Options, found: &mut Found) -> Result<(), String> {
     }
     for path in &options.files {
         for file in files(path) {
-            let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-            let went = traffic::recorded(&text, &mut found.coverage);
-            found.note(&file.display().to_string(), went);
+            traffic::written(&file, |steps| {
+                let went = traffic::recorded(steps, &mut found.coverage);
+                found.note(&file.display().to_string(), went);
+            })?;
         }
     }
     Ok(())

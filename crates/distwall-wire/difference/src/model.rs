@@ -74,16 +74,51 @@ pub struct Setup {
 pub enum Step {
     Policy(Policy),
     Counters,
-    Budget { beside: Option<usize> },
-    Name { budget: usize, name: String, limits: Vec<(String, u64)> },
+    Budget {
+        beside: Option<usize>,
+    },
+    Name {
+        budget: usize,
+        name: String,
+        limits: Vec<(String, u64)>,
+    },
     Channel(Setup),
-    Receive { channel: usize, inbound: bool, data: Bytes, now: Time },
-    Answer { channel: usize, ticket: u64, verdict: String, payload: Option<Bytes>, now: Time },
-    SetPolicies { channel: usize, policies: Policies },
-    SetLimits { channel: usize, limits: Vec<(String, u64)>, close_on_limit: bool },
-    MadeUp { channel: usize, control: Bytes, payload: Option<Bytes> },
-    Folded { channel: usize },
-    Waits { channel: usize, ticket: u64 },
+    Receive {
+        channel: usize,
+        inbound: bool,
+        data: Bytes,
+        now: Time,
+    },
+    Answer {
+        channel: usize,
+        ticket: u64,
+        verdict: String,
+        payload: Option<Bytes>,
+        now: Time,
+    },
+    SetPolicies {
+        channel: usize,
+        policies: Policies,
+    },
+    SetLimits {
+        channel: usize,
+        limits: Vec<(String, u64)>,
+        close_on_limit: bool,
+    },
+    MadeUp {
+        channel: usize,
+        control: Bytes,
+        payload: Option<Bytes>,
+    },
+    Folded {
+        channel: usize,
+    },
+    Waits {
+        channel: usize,
+        ticket: u64,
+    },
+    /// The last step of a session.
+    End,
 }
 
 /// A refusal that was told.

@@ -63,7 +63,7 @@ pub fn begin(
     Ok(count)
 }
 
-/// Policies for a channel, chosen from all that were made.
+/// Policies for a channel, chosen from those made before.
 fn policies(rng: &mut Rng, pool: &Pool, count: usize) -> Policies {
     Policies {
         inbound: rng.below(count),

@@ -95,6 +95,7 @@ impl Side {
             Step::Waits { channel, ticket } => {
                 return Ok(Outcome::Truth(self.channel(*channel)?.channel.waits(*ticket)));
             }
+            Step::End => {}
         }
         Ok(Outcome::Nothing)
     }

@@ -1,5 +1,8 @@
 //! Traffic that others made: recorded connections, what fuzzing found, structured frames, and recorded steps.
 
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use arbitrary::{Arbitrary, Unstructured};
@@ -189,15 +192,33 @@ pub fn raw(input: &[u8], seed: u64, coverage: &mut Coverage) -> Result<(), Box<D
     Ok(())
 }
 
-/// Plays steps that were written down: by `tests/support/recorder.py`, or for a difference.
-pub fn recorded(text: &str, coverage: &mut Coverage) -> Result<(), Box<Difference>> {
+/// Reads steps that were written down, by `tests/support/recorder.py` or for a difference, and plays each session. A line has
+/// the number of its session before the step.
+pub fn written(file: &Path, mut play: impl FnMut(Vec<Step>)) -> Result<(), String> {
+    let told = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+    let mut input = BufReader::new(File::open(file).map_err(|error| told(&error))?);
+    let mut sessions: BTreeMap<u64, Vec<Step>> = BTreeMap::new();
+    let mut line = String::new();
+    while input.read_line(&mut line).map_err(|error| told(&error))? > 0 {
+        // A program that is killed leaves its last line unfinished.
+        if line.ends_with('\n') {
+            let (number, step) = serde_json::from_str(&line).map_err(|error| told(&error))?;
+            if let Step::End = step {
+                play(sessions.remove(&number).unwrap_or_default());
+            } else {
+                sessions.entry(number).or_default().push(step);
+            }
+        }
+        line.clear();
+    }
+    sessions.into_values().for_each(play);
+    Ok(())
+}
+
+/// Plays one of these sessions.
+pub fn recorded(steps: Vec<Step>, coverage: &mut Coverage) -> Result<(), Box<Difference>> {
     let mut pair = Pair::default();
-    for line in text.lines() {
-        let Ok(step) = serde_json::from_str(line) else {
-            // The last line of a program that was killed.
-            eprintln!("not a step: {}", line.chars().take(100).collect::<String>());
-            break;
-        };
+    for step in steps {
         if let Step::Receive { data, .. } = &step {
             coverage.frames += pair::frames(&data.0).len() as u64;
         }
