@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from distwall.audit.event import Event, event
-from distwall.audit.schema import validate
+from distwall.audit.json_schema import validate
 
 # Helpers assert, too, and a failure there has to show its values.
 pytest.register_assert_rewrite("tests.support", "tests.nodes.ordinary", "tests.wire.expect")

@@ -22,6 +22,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from errno import EADDRINUSE
 
 from distwall.audit import AuditLog, Event, InUseError, Rotation
+from distwall.audit.schema import Start, Stop
 from distwall.control import Firewall, StateFile, UnsafeStateError
 from distwall.control.reload import Reloader
 from distwall.gateway import Gateway
@@ -67,7 +68,7 @@ async def running(
         control = HttpServer(firewall, reloader, policy.control)
         started = False
         # In reverse: what channels have to say at their end is recorded before "stop".
-        stack.callback(lambda: firewall.notice("stop") if started else None)
+        stack.callback(lambda: firewall.record(Stop()) if started else None)
         stack.callback(firewall.close)
         stack.push_async_callback(control.close)
         stack.push_async_callback(gateway.close)
@@ -85,7 +86,7 @@ async def running(
             raise StartError(f"{error.strerror or error}{remedy}") from None
         reloader.start()
         started = True
-        firewall.notice("start", policy=str(policy.path), guards=list(policy.guard.nodes))
+        firewall.record(Start(policy=str(policy.path), guards=list(policy.guard.nodes)))
         if shadow is not None:
             firewall.set_shadow(shadow, actor="distwall run")
         if on_ready is not None:

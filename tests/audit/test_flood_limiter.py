@@ -3,17 +3,23 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distwall.audit.flood_limiter import FloodLimiter, Held
+from distwall.audit.flood_limiter import FloodLimiter
+from distwall.audit.schema import Flooding, HandshakeRefused
 
 
-def _admit(folder: FloodLimiter, now: float, source: str = "10.0.0.1", reason: str = "cookie") -> list[Held]:
-    return folder.admit("handshake_refused", {"source": source, "reason": reason}, now)
+def _admit(folder: FloodLimiter, now: float, source: str = "10.0.0.1", reason: str = "cookie") -> list[Flooding]:
+    return folder.admit(_refused(source, reason), now)
+
+
+def _refused(source: str, reason: str) -> HandshakeRefused:
+    return HandshakeRefused(source=source, peer=None, guard=None, opened_by="peer", reason=reason, detail="", folded=0)
 
 
 def test_a_few_pass_as_they_are() -> None:
     folder = FloodLimiter()
     for _ in range(FloodLimiter.PER_SOURCE):
-        assert _admit(folder, 0.0) == [("handshake_refused", {"source": "10.0.0.1", "reason": "cookie", "folded": 0})]
+        (passed,) = _admit(folder, 0.0)
+        assert (passed.kind, passed.fields()) == ("handshake_refused", _refused("10.0.0.1", "cookie").fields())
     assert _admit(folder, 0.1) == []
 
 
@@ -22,7 +28,7 @@ def test_the_rest_comes_out_as_one_when_the_window_ends() -> None:
     for _ in range(FloodLimiter.PER_SOURCE + 7):
         _admit(folder, 0.0)
     assert folder.flush(0.5) == []
-    assert [fields["folded"] for _, fields in folder.flush(1.0)] == [6]
+    assert [event.folded for event in folder.flush(1.0)] == [6]
     assert folder.flush(9.0) == []
     assert len(_admit(folder, 9.0)) == 1
 
@@ -31,7 +37,7 @@ def test_the_next_event_ends_the_window_too() -> None:
     folder = FloodLimiter()
     for _ in range(FloodLimiter.PER_SOURCE + 2):
         _admit(folder, 0.0)
-    assert [fields["folded"] for _, fields in _admit(folder, 1.5)] == [1, 0]
+    assert [event.folded for event in _admit(folder, 1.5)] == [1, 0]
 
 
 def test_one_source_does_not_silence_another() -> None:
@@ -58,4 +64,4 @@ def test_events_and_folded_counts_add_up(steps: list[tuple[float, int, int]]) ->
         now += pause
         out += _admit(folder, now, str(source), str(reason))
     out += folder.flush()
-    assert sum(1 + fields["folded"] for _, fields in out) == len(steps)
+    assert sum(1 + event.folded for event in out) == len(steps)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from distwall.audit import AuditLog, Event
+from tests.support.audit_logs import MadeUpEvent
 from tests.support.waiting import eventually
 
 
@@ -38,8 +39,8 @@ class FullDisk:
 def test_events_reach_the_file_by_themselves(tmp_path: Path) -> None:
     async def scenario() -> None:
         log = AuditLog(tmp_path / "log")
-        log.record("start", guards=["bar@h"])
-        log.record("stop")
+        log.record(MadeUpEvent("start", guards=["bar@h"]))
+        log.record(MadeUpEvent("stop"))
         await eventually(lambda: len(_lines(tmp_path / "log")) == 2)
         await log.close()
 
@@ -49,13 +50,13 @@ def test_events_reach_the_file_by_themselves(tmp_path: Path) -> None:
 
 def test_events_before_the_loop_are_kept_and_close_writes_what_waits(tmp_path: Path) -> None:
     log = AuditLog(tmp_path / "log")
-    log.record("one")
+    log.record(MadeUpEvent("one"))
 
     async def scenario() -> None:
-        log.record("two")
+        log.record(MadeUpEvent("two"))
         await log.close()
         await log.close()
-        log.record("lost")
+        log.record(MadeUpEvent("lost"))
 
     _run(scenario())
     assert [event["event"] for event in _lines(tmp_path / "log")] == ["one", "two"]
@@ -65,7 +66,7 @@ def test_order_holds_under_load(tmp_path: Path) -> None:
     async def scenario() -> None:
         log = AuditLog(tmp_path / "log")
         for number in range(3000):
-            log.record("x", number=number)
+            log.record(MadeUpEvent("x", number=number))
             if number % 500 == 0:
                 await asyncio.sleep(0.06)
             if number % 700 == 0:
@@ -80,7 +81,7 @@ def test_listeners_see_events_at_once(tmp_path: Path) -> None:
     seen: list[Event] = []
     log = AuditLog(tmp_path / "log")
     log.subscribe(seen.append)
-    log.record("x", peer="foo@h")
+    log.record(MadeUpEvent("x", peer="foo@h"))
     assert seen[0]["peer"] == "foo@h"
 
 
@@ -94,9 +95,9 @@ def test_a_full_disk_is_told_once_and_nothing_is_lost(tmp_path: Path, monkeypatc
         log = AuditLog(tmp_path / "log", say=said.append)
         log.on_trouble = troubles.append
         disk.on = True
-        log.record("one")
+        log.record(MadeUpEvent("one"))
         assert not await log.flush()
-        log.record("two")
+        log.record(MadeUpEvent("two"))
         assert not await log.flush()
         assert log.trouble == "No space left on device"
         disk.on = False
@@ -123,7 +124,7 @@ def test_what_waits_is_bounded_and_the_lost_are_counted(tmp_path: Path, monkeypa
         log = AuditLog(tmp_path / "log", say=said.append)
         disk.on = True
         for number in range(100):
-            log.record("x", number=number)
+            log.record(MadeUpEvent("x", number=number))
         assert log.trouble is not None
         disk.on = False
         await eventually(lambda: log.trouble is None)
@@ -143,7 +144,7 @@ def test_closing_while_the_disk_is_full_ends(tmp_path: Path, monkeypatch: pytest
     async def scenario() -> None:
         log = AuditLog(tmp_path / "log", say=lambda _: None)
         disk.on = True
-        log.record("one")
+        log.record(MadeUpEvent("one"))
         await log.close()
 
     _run(scenario())

@@ -116,6 +116,7 @@ WRITER = """
 import asyncio, sys
 from pathlib import Path
 from distwall.audit import AuditLog
+from distwall.audit.schema import StateTrouble
 
 async def main():
     log = AuditLog(Path(sys.argv[1]), say=lambda _: None)
@@ -123,7 +124,7 @@ async def main():
     print("writing", flush=True)
     number = 0
     while True:
-        log.record("x", number=number, text="x" * (number % 300))
+        log.record(StateTrouble(detail="x" * (number % 300)))
         number += 1
         if number % 50 == 0:
             await asyncio.sleep(0)

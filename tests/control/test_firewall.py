@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from distwall._core import COMMANDS
+from distwall.audit.schema import EpmdRefused, Register
 from distwall.control import ChannelHandle, RefusedChannelError
 from distwall.control.statistics import PeerCounters
 from tests.support.firewall_scene import FirewallScene
 from tests.support.policies import peer, policy, with_rules
 from tests.support.waiting import eventually
+
+KILL = EpmdRefused(source="10.0.0.1", reason="kill", detail="kill", folded=0)
 
 
 @pytest.fixture
@@ -152,7 +155,7 @@ def test_a_flood_of_refusals_is_folded(scene: FirewallScene) -> None:
     async def scenario() -> None:
         for _ in range(30):
             scene.firewall.refused(source="10.0.0.1", peer="x@h", guard=None, reason="bad_cookie")
-        scene.firewall.notice("epmd_refused", source="10.0.0.1", reason="kill")
+        scene.firewall.record(KILL)
         scene.firewall.close()
         await scene.audit.close()
 
@@ -167,7 +170,7 @@ def test_the_folded_come_out_by_themselves(scene: FirewallScene, monkeypatch: py
 
     async def scenario() -> None:
         for _ in range(20):
-            scene.firewall.notice("epmd_refused", source="10.0.0.1", reason="kill")
+            scene.firewall.record(KILL)
         await eventually(lambda: sum(1 + event["folded"] for event in scene.events) == 20)
         await scene.audit.close()
 
@@ -175,8 +178,8 @@ def test_the_folded_come_out_by_themselves(scene: FirewallScene, monkeypatch: py
     assert len(scene.events) == 6
 
 
-def test_notices_are_events(scene: FirewallScene) -> None:
-    scene.firewall.notice("register", guard="bar", port=4711, listening=None)
+def test_what_is_recorded_is_an_event(scene: FirewallScene) -> None:
+    scene.firewall.record(Register(guard="bar", port=4711, listening=None))
     assert (scene.events[0]["event"], scene.events[0]["port"]) == ("register", 4711)
 
 

@@ -7,6 +7,18 @@ from typing import Any
 
 from distwall.audit import AuditLog
 from distwall.audit.log_file import Rotation
+from distwall.audit.schema import EventBase
+
+
+class MadeUpEvent(EventBase):
+    """An event of any kind, with any fields."""
+
+    def __init__(self, kind: str, **fields: Any) -> None:
+        self.kind = kind  # type: ignore[misc]
+        self._fields = fields
+
+    def fields(self) -> dict[str, Any]:
+        return self._fields
 
 
 def write_log(
@@ -17,7 +29,7 @@ def write_log(
     async def scenario() -> None:
         log = AuditLog(path, key=key, rotation=rotation, say=lambda _: None)
         for number, kind in enumerate(events):
-            log.record(kind, number=number, text="x" * (number % 7))
+            log.record(MadeUpEvent(kind, number=number, text="x" * (number % 7)))
             if number % batch == 0:
                 await log.flush()
         await log.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from distwall.audit.chain import parse
-from distwall.audit.schema import validate
+from distwall.audit.json_schema import validate
 from distwall.audit.verify import log_files, verify
 from distwall.http_api.client import Client
 from tests.support import recorder

@@ -10,6 +10,7 @@ from typing import Any, Never
 
 from distwall._core import COMMANDS
 from distwall.api_node.session import Caller
+from distwall.audit.schema import CallFailed
 from distwall.control import BadCallError, ControlError, Firewall, GivenKey, NotFoundError
 from distwall.etf import Atom, Pid, Ref, Term, text_of
 from distwall.policy.language.names import atom, is_glob
@@ -51,8 +52,8 @@ class Operations:
         except ControlError as error:
             return _error("refused", 0, str(error))
         except Exception as error:  # noqa: BLE001  # stays in this request
-            self._firewall.notice(
-                "call_failed", node=caller.name, function=name[:255], detail=f"{type(error).__name__}: {error}"
+            self._firewall.record(
+                CallFailed(node=caller.name, function=name[:255], detail=f"{type(error).__name__}: {error}")
             )
             return _error("internal", 0, "distwall met an error here; its log says more")
 

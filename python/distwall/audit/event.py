@@ -22,6 +22,9 @@ MAX_ITEMS = 1000
 """Elements of one list in an event."""
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False, default=str)
+
+
 def event(kind: str, fields: Mapping[str, Any], seq: int | None, now: datetime | None = None) -> Event:
     """An event of a kind, ready for JSON. ``seq`` is its number in the log; None: it is not in the log."""
     return {
@@ -35,14 +38,15 @@ def event(kind: str, fields: Mapping[str, Any], seq: int | None, now: datetime |
 
 def text(event: Event) -> bytes:
     """The event as ASCII JSON on one line, without control characters."""
-    made = json.dumps(event, ensure_ascii=True, separators=(",", ":"), allow_nan=False, default=str)
-    return made.replace("\x7f", "\\u007f").encode("ascii")
+    return _ENCODER.encode(event).replace("\x7f", "\\u007f").encode("ascii")
 
 
 def _plain(value: Any) -> Any:
     match value:
         case str():
             return _text(value)
+        case None | int() | float():
+            return value
         case bytes() | bytearray() | memoryview():
             return _text(bytes(value[: 4 * MAX_TEXT]).decode("utf-8", "backslashreplace"))
         case Mapping():

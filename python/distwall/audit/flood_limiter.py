@@ -6,10 +6,9 @@ event of each kind and reason is kept. It comes out when the window ends, with t
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
-Held = tuple[str, dict[str, Any]]
+from distwall.audit.schema import Flooding
 
 
 class FloodLimiter:
@@ -25,35 +24,34 @@ class FloodLimiter:
     def __init__(self) -> None:
         self._ends: float | None = None
         self._passed: Counter[str] = Counter()
-        self._held: dict[tuple[str, str], Held] = {}
+        self._held: dict[tuple[str, str], tuple[Flooding, int]] = {}
 
     @property
     def ends(self) -> float | None:
         """End of the present window, on the clock of ``now``; None: there is no window."""
         return self._ends
 
-    def admit(self, kind: str, fields: Mapping[str, Any], now: float) -> list[Held]:
+    def admit(self, event: Flooding, now: float) -> list[Flooding]:
         """Takes one event; returns the events to record now, in order. ``now``: a monotonic clock in seconds."""
         out = self.flush(now)
         if self._ends is None:
             self._ends = now + self.WINDOW
-        source = _host(str(fields.get("source")))
+        source = _host(getattr(event, "source", ""))
         if self._passed[source] < self.PER_SOURCE and self._passed.total() < self.TOTAL:
             self._passed[source] += 1
-            return [*out, (kind, {**fields, "folded": 0})]
-        reason = str(fields.get("reason", ""))
-        key = (kind, reason)
+            return [*out, event]
+        key = (event.kind, getattr(event, "reason", ""))
         if key not in self._held and len(self._held) >= self.MAX_HELD:
-            key = (kind, "")
-        count = self._held[key][1]["folded"] + 1 if key in self._held else 0
-        self._held[key] = (kind, {**fields, "folded": count})
+            key = (event.kind, "")
+        _, count = self._held.get(key, (event, -1))
+        self._held[key] = (event, count + 1)
         return out
 
-    def flush(self, now: float | None = None) -> list[Held]:
-        """Returns the kept events of a window that has ended by ``now``; None ends the window at once."""
+    def flush(self, now: float | None = None) -> list[Flooding]:
+        """The events kept in a window that has ended by ``now``; None ends the window at once."""
         if self._ends is None or (now is not None and now < self._ends):
             return []
-        held = list(self._held.values())
+        held = [replace(event, folded=count) for event, count in self._held.values()]
         self._ends = None
         self._passed.clear()
         self._held.clear()

@@ -11,13 +11,12 @@ import contextlib
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from distwall.audit.chain import Link, Seal
 from distwall.audit.event import Event, event, text
 from distwall.audit.log_file import LogFile, Rotation
+from distwall.audit.schema import AuditResumed, EventBase
 
 
 def _say(text: str) -> None:
@@ -63,7 +62,7 @@ class AuditLog:
         """Called once whenever trouble begins, with the reason."""
         if recovery := self._file.recovery:
             say(f"{path}: {recovery.detail}; see distwall audit verify")
-            self.record("audit_recovered", **asdict(recovery))
+            self.record(recovery)
 
     @property
     def path(self) -> Path:
@@ -83,9 +82,9 @@ class AuditLog:
         """Ends the calls to ``listener``."""
         self._listeners.remove(listener)
 
-    def record(self, kind: str, **fields: Any) -> None:
-        """Records an event, with the fields of ``audit.event``. Never raises and never blocks."""
-        made = event(kind, fields, self._end.seq + 1)
+    def record(self, told: EventBase) -> None:
+        """Records an event. Never raises and never blocks."""
+        made = event(told.kind, told.fields(), self._end.seq + 1)
         line, end = self._seal.line(text(made), self._end)
         full = self._size + self._file.waiting + len(line) > self.MAX_WAITING
         if full or self._closed:
@@ -173,4 +172,4 @@ class AuditLog:
         lost, self._lost, reason = self._lost, 0, self.trouble
         self.trouble = None
         self._say(f"{self.path}: the audit log is written again; {lost} events were lost")
-        self.record("audit_resumed", reason=reason, lost=lost)
+        self.record(AuditResumed(reason=reason, lost=lost))

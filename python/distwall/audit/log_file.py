@@ -12,7 +12,8 @@ from pathlib import Path
 
 from distwall.audit.anchor import Anchor, AnchorFile
 from distwall.audit.chain import Line, Link, Seal, parse
-from distwall.audit.recover import Recovery, examine
+from distwall.audit.recover import examine
+from distwall.audit.schema import AuditRecovered
 from distwall.clock import utc
 
 _DIGITS = 12
@@ -64,7 +65,7 @@ class LogFile:
         self._within = left.open_line
         self.end: Link = left.end
         """The line that the next line follows."""
-        self.recovery: Recovery | None = left.recovery
+        self.recovery: AuditRecovered | None = left.recovery
         """Finding about the end of the log when it was opened."""
         self._written = left.end
         self._head = found or Anchor(

@@ -10,26 +10,13 @@ import hashlib
 import mmap
 import os
 from dataclasses import dataclass
-from typing import Literal
 
 from distwall.audit.anchor import Anchor
 from distwall.audit.chain import START, Line, Link, Seal, parse
-
-Reason = Literal["torn", "unanchored", "cut", "altered", "no_anchor", "unreadable"]
+from distwall.audit.schema import AuditRecovered, RecoveryReason
 
 HARMLESS = frozenset({"torn", "unanchored"})
 """Reasons that a killed process explains. All others are tampering, or an accident that looks the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """Finding about the end of a log."""
-
-    reason: Reason
-    detail: str
-    torn_bytes: int = 0
-    """Number of bytes behind the last whole line, with the line end that distwall put behind them."""
-    torn_sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +29,7 @@ class Left:
     """The file's first line; None: it can't be read."""
     open_line: bool
     """True if the last line has no line end."""
-    recovery: Recovery | None
+    recovery: AuditRecovered | None
 
 
 def examine(fd: int, head: Anchor | None, *, head_is_new: bool, seal: Seal) -> Left:
@@ -50,7 +37,7 @@ def examine(fd: int, head: Anchor | None, *, head_is_new: bool, seal: Seal) -> L
     size = os.fstat(fd).st_size
     if size == 0:
         if head is None and not head_is_new:
-            return Left(START, None, False, Recovery("no_anchor", "FILE.head can't be read, and the log is empty"))
+            return Left(START, None, False, _found("no_anchor", "FILE.head can't be read, and the log is empty"))
         return Left(START if head is None else head.end, None, False, None)
     with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as data:
         first = parse(data[: data.find(b"\n") + 1])
@@ -63,6 +50,14 @@ def examine(fd: int, head: Anchor | None, *, head_is_new: bool, seal: Seal) -> L
     noted = torn + b"\n" if torn and open_line else torn
     about = (len(noted), hashlib.sha256(noted).hexdigest()) if noted else (0, None)
     return _judge(first, last, head, about, open_line=open_line)
+
+
+def _found(reason: RecoveryReason, detail: str, torn_bytes: int = 0, torn_sha256: str | None = None) -> AuditRecovered:
+    """Return a finding about the end of a log.
+
+    ``torn_bytes`` are behind the last whole line, with the line end that distwall put behind them.
+    """
+    return AuditRecovered(reason=reason, detail=detail, torn_bytes=torn_bytes, torn_sha256=torn_sha256)
 
 
 def _last(data: mmap.mmap, size: int, seal: Seal) -> tuple[Line | None, int]:
@@ -87,19 +82,19 @@ def _judge(
     first: Line | None, last: Line | None, head: Anchor | None, torn: tuple[int, str | None], *, open_line: bool
 ) -> Left:
     if last is None:
-        what = Recovery("unreadable", "no line of the log can be read, or it was made with another key", *torn)
+        what = _found("unreadable", "no line of the log can be read, or it was made with another key", *torn)
         return Left(START if head is None else head.end, first, open_line, what)
     if head is None:
-        return Left(last.link, first, open_line, Recovery("no_anchor", "FILE.head is missing or can't be read", *torn))
+        return Left(last.link, first, open_line, _found("no_anchor", "FILE.head is missing or can't be read", *torn))
     if last.seq < head.seq:
-        what = Recovery("cut", f"the log ends with line {last.seq}, and had {head.seq}", *torn)
+        what = _found("cut", f"the log ends with line {last.seq}, and had {head.seq}", *torn)
         return Left(head.end, first, open_line, what)
     if last.seq == head.seq and last.hash != head.hash:
-        what = Recovery("altered", f"line {last.seq} was changed", *torn)
+        what = _found("altered", f"line {last.seq} was changed", *torn)
         return Left(head.end, first, open_line, what)
     if torn[0]:
-        return Left(last.link, first, open_line, Recovery("torn", "the last line was cut off", *torn))
+        return Left(last.link, first, open_line, _found("torn", "the last line was cut off", *torn))
     if last.seq > head.seq:
-        what = Recovery("unanchored", f"{last.seq - head.seq} lines were written and not yet anchored")
+        what = _found("unanchored", f"{last.seq - head.seq} lines were written and not yet anchored")
         return Left(last.link, first, open_line, what)
     return Left(last.link, first, open_line, None)

@@ -1,9 +1,12 @@
 """The text of ``docs/events.md`` and ``docs/events.schema.json``, from the schema (``make pages`` writes them)."""
 
 import json
+from collections.abc import Container
+from typing import Any
 
 from distwall.audit.event import VERSION
-from distwall.audit.schema import KINDS, Base, RuleRef, json_schema
+from distwall.audit.json_schema import LINE_FIELDS, json_schema
+from distwall.audit.schema import KINDS
 
 _HEAD = f"""# Events
 
@@ -24,11 +27,14 @@ than 4096 characters is cut and ends in an ellipsis, and a line is ASCII without
 
 def page() -> str:
     """The page on events."""
-    parts = [_HEAD, _table(Base, skip=()), "\n`rule`, where an event has one:\n\n", _table(RuleRef, skip=())]
-    for kind in KINDS:
-        name = kind.model_fields["event"].annotation.__args__[0]  # type: ignore[union-attr]
-        parts.append(f"\n## {name}\n\n{(kind.__doc__ or '').strip()}\n")
-        if table := _table(kind, skip=("event", *Base.model_fields)):
+    schemas = json_schema()["$defs"]
+    every = {name: schemas["Stop"]["properties"][name] for name in LINE_FIELDS}
+    rule = schemas["RuleRef"]["properties"]
+    parts = [_HEAD, _table(every), "\n`rule`, where an event has one:\n\n", _table(rule)]
+    for name, kind in KINDS.items():
+        schema = schemas[kind.__name__]
+        parts.append(f"\n## {name}\n\n{schema['description']}\n")
+        if table := _table(schema["properties"], skip=("event", *LINE_FIELDS)):
             parts.append("\n" + table)
     return "".join(parts)
 
@@ -38,17 +44,13 @@ def schema_file() -> str:
     return json.dumps(json_schema(), indent=1) + "\n"
 
 
-def _table(model: type[Base | RuleRef], skip: tuple[str, ...]) -> str:
+def _table(properties: dict[str, Any], skip: Container[str] = ()) -> str:
     rows = [
-        f"| `{name}` | {_type(model, name)} | {' '.join((field.description or '').replace('``', '`').split())} |\n"
-        for name, field in model.model_fields.items()
+        f"| `{name}` | {_words(field)} | {' '.join(field.get('description', '').replace('``', '`').split())} |\n"
+        for name, field in properties.items()
         if name not in skip
     ]
     return "".join(["| field | type | |\n| --- | --- | --- |\n", *rows]) if rows else ""
-
-
-def _type(model: type[Base | RuleRef], name: str) -> str:
-    return _words(model.model_json_schema()["properties"][name])
 
 
 def _words(schema: dict[str, object]) -> str:

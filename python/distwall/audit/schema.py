@@ -1,46 +1,83 @@
-"""The schema of events: every kind that distwall records, and the meaning of each field.
+"""The schema of events: every kind of event that distwall records, and the meaning of each field.
 
-``docs/events.md`` and ``docs/events.schema.json`` are made from it (``make pages``). The tests hold every recorded
-event against it. Kinds and fields may be added within a version: readers of events have to ignore unknown fields.
+It is the one declaration of them. The code makes events of these classes, so mypy checks every field.
+``docs/events.md`` and ``docs/events.schema.json`` are made from it (``make pages``), and the tests hold every recorded
+event to it. Kinds and fields may be added within a version: readers of events have to ignore unknown fields.
 """
 
-from functools import reduce
-from operator import or_
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, dataclass_transform
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from distwall.audit.event import Side
+from distwall.policy import Rule
 
-from distwall.audit.event import VERSION, Event, Side
-
-RefusalVerdict = Literal["deny", "drop"]
 Direction = Literal["inbound", "outbound"]
-Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Folded = Annotated[
-    int, Field(ge=0, description="Number of similar events left out since the previous event of this kind.")
-]
+RecoveryReason = Literal["torn", "unanchored", "cut", "altered", "no_anchor", "unreadable"]
+
+STRICT: Final = {"extra": "forbid", "strict": True, "use_attribute_docstrings": True}
+"""The settings with which pydantic makes the JSON Schema. Nothing here needs pydantic: commands start without it."""
 
 
-class Base(BaseModel):
-    """Fields of every event."""
+class Limits:
+    """Limits of a field's values beside its type, by the names that pydantic has for them."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+    def __init__(self, description: str | None = None, **limits: object) -> None:
+        """``description``: the meaning of a field that many kinds have."""
+        self._limits = limits
+        self._description = {} if description is None else {"description": description}
 
-    v: Literal[1]
-    """The version of this schema."""
-    seq: Annotated[int, Field(ge=1)] | None
-    """Number of the event in the log, without gaps; null on the live stream if the log could not take it."""
-    time: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")]
-    """RFC 3339, UTC, milliseconds."""
-    prev: Digest | None = None
-    """In the log: the ``hash`` of the previous line."""
-    hash: Digest | None = None
-    """In the log: SHA-256, or HMAC with a key, of the line up to here."""
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return {**handler(source), **self._limits}
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
+        return {**handler(schema), **self._description}
 
 
-class RuleRef(BaseModel):
+Digest = Annotated[str, Limits(pattern="^[0-9a-f]{64}$")]
+Folded = Annotated[int, Limits("Number of similar events left out since the previous event of this kind.", ge=0)]
+
+
+class EventBase:
+    """An event before it has a time and a number."""
+
+    __slots__ = ()
+    __pydantic_config__ = STRICT
+
+    kind: ClassVar[str]
+    names: ClassVar[tuple[str, ...]]
+    """The fields, in order."""
+
+    def fields(self) -> dict[str, Any]:
+        """Return the values of the fields by their names, as JSON has them."""
+        return {name: getattr(self, name) for name in self.names}
+
+
+_Class = TypeVar("_Class", bound=EventBase)
+
+KINDS: dict[str, type[EventBase]] = {}
+"""The class of each kind, in the order of the documentation."""
+
+
+@dataclass_transform(kw_only_default=True)
+def _kind(name: str) -> Callable[[type[_Class]], type[_Class]]:
+    """Makes a class the declaration of the events with the name ``name``."""
+
+    def declare(declared: type[_Class]) -> type[_Class]:
+        made = dataclass(kw_only=True, slots=True, eq=False)(declared)
+        made.kind = name
+        made.names = tuple(field.name for field in fields(made))  # type: ignore[arg-type]
+        KINDS[name] = made
+        return made
+
+    return declare
+
+
+@dataclass(kw_only=True, slots=True)
+class RuleRef:
     """A rule, and the place where it is written."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
+    __pydantic_config__ = STRICT
 
     text: str
     """The rule as written."""
@@ -50,27 +87,36 @@ class RuleRef(BaseModel):
     line: int
     column: int
 
+    @classmethod
+    def of(cls, rule: Rule) -> Self:
+        """Return the reference to a rule."""
+        at = rule.origin
+        return cls(text=rule.text, where=rule.where, file=str(at.path), line=at.line, column=at.column)
 
-class Start(Base):
+    def to_json(self) -> dict[str, Any]:
+        """Return the reference as JSON."""
+        return {"text": self.text, "where": self.where, "file": self.file, "line": self.line, "column": self.column}
+
+
+@_kind("start")
+class Start(EventBase):
     """distwall has started."""
 
-    event: Literal["start"]
     policy: str
     """The policy file."""
     guards: list[str]
     """Globs of the guarded nodes."""
 
 
-class Stop(Base):
+@_kind("stop")
+class Stop(EventBase):
     """distwall has stopped in good order."""
 
-    event: Literal["stop"]
 
-
-class Register(Base):
+@_kind("register")
+class Register(EventBase):
     """A guarded node has registered, and peers can reach it now."""
 
-    event: Literal["register"]
     guard: str
     """The part of the node's name before ``@``."""
     port: int
@@ -79,34 +125,34 @@ class Register(Base):
     """The addresses where peers reach it."""
 
 
-class Unregister(Base):
+@_kind("unregister")
+class Unregister(EventBase):
     """A guarded node is gone."""
 
-    event: Literal["unregister"]
     guard: str
     port: int
 
 
-class Exposed(Base):
+@_kind("exposed")
+class Exposed(EventBase):
     """A guarded node has registered, and peers could reach it past distwall."""
 
-    event: Literal["exposed"]
     guard: str
     detail: str
 
 
-class ListenFailed(Base):
+@_kind("listen_failed")
+class ListenFailed(EventBase):
     """No port is free for peers of a guarded node."""
 
-    event: Literal["listen_failed"]
     guard: str
     detail: str
 
 
-class Connect(Base):
+@_kind("connect")
+class Connect(EventBase):
     """A handshake succeeded: a channel is open."""
 
-    event: Literal["connect"]
     peer: str
     """The name that the peer has proved."""
     guard: str
@@ -124,10 +170,10 @@ class Connect(Base):
     """The capabilities of both sides, in hexadecimal."""
 
 
-class Disconnect(Base):
+@_kind("disconnect")
+class Disconnect(EventBase):
     """A channel has ended."""
 
-    event: Literal["disconnect"]
     peer: str
     guard: str
     source: str
@@ -137,10 +183,10 @@ class Disconnect(Base):
     folded: Folded
 
 
-class Refused(Base):
+@_kind("refused")
+class Refused(EventBase):
     """A command was refused, or is reported on trial (reasons ``audit:...`` and ``shadow:...``)."""
 
-    event: Literal["refused"]
     peer: str
     guard: str
     direction: Direction
@@ -159,11 +205,18 @@ class Refused(Base):
     ``shadow:VERDICT``: the shadow policy would decide differently; ``verdict`` and ``rule`` are its own."""
     folded: Folded
 
+    def fields(self) -> dict[str, Any]:
+        """Return the values of the fields by their names, as JSON has them."""
+        made = EventBase.fields(self)
+        if self.rule is not None:
+            made["rule"] = self.rule.to_json()
+        return made
 
-class HandshakeRefused(Base):
+
+@_kind("handshake_refused")
+class HandshakeRefused(EventBase):
     """A handshake was refused; [the reasons](running.md#when-a-peer-cant-connect)."""
 
-    event: Literal["handshake_refused"]
     source: str
     peer: str | None
     """The name that the peer claimed, if any."""
@@ -174,36 +227,36 @@ class HandshakeRefused(Base):
     folded: Folded
 
 
-class EpmdRefused(Base):
+@_kind("epmd_refused")
+class EpmdRefused(EventBase):
     """A request to EPMD was refused."""
 
-    event: Literal["epmd_refused"]
     source: str
     reason: str
     detail: str = ""
     folded: Folded
 
 
-class CertificateLoaded(Base):
+@_kind("certificate_loaded")
+class CertificateLoaded(EventBase):
     """Certificates were loaded again, and are in force from now on."""
 
-    event: Literal["certificate_loaded"]
     files: list[str]
 
 
-class CertificateRefused(Base):
+@_kind("certificate_refused")
+class CertificateRefused(EventBase):
     """Certificates have changed and can't be used; the old certificates stay in force."""
 
-    event: Literal["certificate_refused"]
     files: list[str]
     detail: str
     folded: Folded
 
 
-class Setting(Base):
+@_kind("setting")
+class Setting(EventBase):
     """A setting was made, or removed, at run time."""
 
-    event: Literal["setting"]
     actor: str
     """The caller: ``unix:USER``, ``token:NAME``, a node, or empty."""
     set: str | None = None
@@ -211,11 +264,15 @@ class Setting(Base):
     persist: bool
     """True if the setting survives a restart."""
 
+    def fields(self) -> dict[str, Any]:
+        """Return the values of the fields by their names, without ``set`` or ``unset`` where it is None."""
+        return {name: value for name, value in EventBase.fields(self).items() if value is not None}
 
-class PolicyChanged(Base):
+
+@_kind("policy_changed")
+class PolicyChanged(EventBase):
     """Another policy is in force."""
 
-    event: Literal["policy_changed"]
     actor: str
     policy: str
     """The file."""
@@ -223,10 +280,10 @@ class PolicyChanged(Base):
     """Changed lines, with ``+`` and ``-``. A changed cookie is mentioned, never shown."""
 
 
-class PolicyRefused(Base):
+@_kind("policy_refused")
+class PolicyRefused(EventBase):
     """A policy has errors; the previous policy stays in force."""
 
-    event: Literal["policy_refused"]
     actor: str
     policy: str
     """The file."""
@@ -234,10 +291,10 @@ class PolicyRefused(Base):
     """Errors of the policy, at most 20."""
 
 
-class PolicyOnTrial(Base):
+@_kind("policy_on_trial")
+class PolicyOnTrial(EventBase):
     """Another policy is in force on trial, and ends by itself unless somebody confirms it."""
 
-    event: Literal["policy_on_trial"]
     actor: str
     revision: str
     """A short name for the text of the policy."""
@@ -245,25 +302,83 @@ class PolicyOnTrial(Base):
     """Seconds until the trial ends."""
 
 
-class PolicyConfirmed(Base):
+@_kind("policy_confirmed")
+class PolicyConfirmed(EventBase):
     """The policy on trial stays in force."""
 
-    event: Literal["policy_confirmed"]
     actor: str
     revision: str
 
 
-class PolicyRolledBack(Base):
+@_kind("policy_rolled_back")
+class PolicyRolledBack(EventBase):
     """The policy before the trial is in force again."""
 
-    event: Literal["policy_rolled_back"]
     actor: str
     revision: str
     """The revision that is in force again."""
     reason: str
 
 
-class _Grant(Base):
+@_kind("handler_failed")
+class HandlerFailed(EventBase):
+    """A handler or a module filter gave no answer, so the command was denied."""
+
+    peer: str
+    guard: str
+    command: str
+    target: str
+    detail: str
+    """The error."""
+
+
+@_kind("fun_refused")
+class FunRefused(EventBase):
+    """A message carried a fun that the policy does not accept, so it was denied."""
+
+    peer: str
+    guard: str
+    command: str
+    target: str
+    detail: str
+    """The part of the fun that is not accepted: a call, or code that can't be read."""
+
+
+@_kind("token_issued")
+class TokenIssued(EventBase):
+    """A token was made, with which a peer can raise its own access once."""
+
+    node: str
+    table: str
+    seconds: float
+    reason: str
+    actor: str
+    """The caller that made it."""
+
+
+@_kind("token_refused")
+class TokenRefused(EventBase):
+    """A peer has shown a token that is not valid."""
+
+    peer: str
+    guard: str
+    source: str
+    reason: str
+
+
+@_kind("shadow_changed")
+class ShadowChanged(EventBase):
+    """A shadow policy judges beside the policy from now on, or no longer."""
+
+    actor: str
+    revision: str | None
+    """The revision of the shadow policy; null: it was removed."""
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class _Grant(EventBase):
+    """Fields of all events about temporary access."""
+
     node: str
     """The peer."""
     table: str
@@ -278,93 +393,37 @@ class _Grant(Base):
     until: str
 
 
+@_kind("grant")
 class GrantGiven(_Grant):
     """Temporary access was granted."""
 
-    event: Literal["grant"]
     renewed: bool
 
 
+@_kind("grant_revoked")
 class GrantRevoked(_Grant):
     """Temporary access was ended before its time."""
 
-    event: Literal["grant_revoked"]
     by: str
     """The caller that ended it."""
 
 
+@_kind("grant_expired")
 class GrantExpired(_Grant):
     """Temporary access is over."""
 
-    event: Literal["grant_expired"]
 
-
-class HandlerFailed(Base):
-    """A handler or a module filter gave no answer, so the command was denied."""
-
-    event: Literal["handler_failed"]
-    peer: str
-    guard: str
-    command: str
-    target: str
-    detail: str
-    """The error."""
-
-
-class FunRefused(Base):
-    """A message carried a fun that the policy does not accept, so it was denied."""
-
-    event: Literal["fun_refused"]
-    peer: str
-    guard: str
-    command: str
-    target: str
-    detail: str
-    """The part of the fun that is not accepted: a call, or code that can't be read."""
-
-
-class TokenIssued(Base):
-    """A token was made, with which a peer can raise its own access once."""
-
-    event: Literal["token_issued"]
-    node: str
-    table: str
-    seconds: float
-    reason: str
-    actor: str
-    """The caller that made it."""
-
-
-class TokenRefused(Base):
-    """A peer has shown a token that is not valid."""
-
-    event: Literal["token_refused"]
-    peer: str
-    guard: str
-    source: str
-    reason: str
-
-
-class ShadowChanged(Base):
-    """A shadow policy judges beside the policy from now on, or no longer."""
-
-    event: Literal["shadow_changed"]
-    actor: str
-    revision: str | None
-    """The revision of the shadow policy; null: it was removed."""
-
-
-class StateTrouble(Base):
+@_kind("state_trouble")
+class StateTrouble(EventBase):
     """Settings made at run time can't be saved."""
 
-    event: Literal["state_trouble"]
     detail: str
 
 
-class ApiCall(Base):
+@_kind("api_call")
+class ApiCall(EventBase):
     """A function of the HTTP API was called that can change something."""
 
-    event: Literal["api_call"]
     actor: str
     """The caller: ``unix:USER``, ``token:NAME``."""
     function: str
@@ -373,10 +432,10 @@ class ApiCall(Base):
     """The reason for a refusal; null: done."""
 
 
-class ApiRefused(Base):
+@_kind("api_refused")
+class ApiRefused(EventBase):
     """A request to the HTTP API was refused before it was read."""
 
-    event: Literal["api_refused"]
     source: str
     actor: str | None
     """The caller; null: unknown."""
@@ -388,29 +447,29 @@ class ApiRefused(Base):
     folded: Folded
 
 
-class CallerConnect(Base):
+@_kind("caller_connect")
+class CallerConnect(EventBase):
     """A node has connected to distwall's own node, to call the runtime API from Erlang."""
 
-    event: Literal["caller_connect"]
     node: str
     """The name that the node has proved."""
     role: Literal["guard", "operator"]
     """A guarded node may touch its own channels, an operator's node all channels."""
 
 
-class CallerDisconnect(Base):
+@_kind("caller_disconnect")
+class CallerDisconnect(EventBase):
     """A node with access to the runtime API has disconnected."""
 
-    event: Literal["caller_disconnect"]
     node: str
     reason: str
     """``closed``, or the reason why distwall hung up."""
 
 
-class CallerRefused(Base):
+@_kind("caller_refused")
+class CallerRefused(EventBase):
     """A node could not connect to distwall's own node, or was cut off for an invalid message."""
 
-    event: Literal["caller_refused"]
     source: str
     node: str | None
     """The name that the node claimed, if any."""
@@ -420,110 +479,53 @@ class CallerRefused(Base):
     folded: Folded
 
 
-class CallFailed(Base):
+@_kind("call_failed")
+class CallFailed(EventBase):
     """A call of the runtime API from Erlang met an error in distwall; the channels are not affected."""
 
-    event: Literal["call_failed"]
     node: str
     """The caller."""
     function: str
     detail: str
 
 
-class TokensChanged(Base):
+@_kind("tokens_changed")
+class TokensChanged(EventBase):
     """The file of tokens has changed."""
 
-    event: Literal["tokens_changed"]
     added: list[str]
     """Names of the new tokens."""
     removed: list[str]
 
 
-class AuditResumed(Base):
+@_kind("audit_resumed")
+class AuditResumed(EventBase):
     """The log can be written again."""
 
-    event: Literal["audit_resumed"]
     reason: str
     """The reason why it could not be written."""
-    lost: Annotated[int, Field(ge=0)]
+    lost: Annotated[int, Limits(ge=0)]
     """Number of events that are not in the log."""
 
 
-class AuditRecovered(Base):
+@_kind("audit_recovered")
+class AuditRecovered(EventBase):
     """The end of the log was not in order when distwall started; [the reasons](audit.md#after-a-crash)."""
 
-    event: Literal["audit_recovered"]
-    reason: Literal["torn", "unanchored", "cut", "altered", "no_anchor", "unreadable"]
+    reason: RecoveryReason
     detail: str
-    torn_bytes: Annotated[int, Field(ge=0)]
+    torn_bytes: Annotated[int, Limits(ge=0)]
     """Number of bytes before this line that are not a line."""
     torn_sha256: Digest | None
 
 
-class EventsDropped(Base):
+@_kind("events_dropped")
+class EventsDropped(EventBase):
     """On the live stream only: the reader was too slow."""
 
-    event: Literal["events_dropped"]
-    dropped: Annotated[int, Field(ge=1)]
+    dropped: Annotated[int, Limits(ge=1)]
     """Number of events left out here."""
 
 
-KINDS: tuple[type[Base], ...] = (
-    Start,
-    Stop,
-    Register,
-    Unregister,
-    Exposed,
-    ListenFailed,
-    Connect,
-    Disconnect,
-    Refused,
-    HandshakeRefused,
-    EpmdRefused,
-    CertificateLoaded,
-    CertificateRefused,
-    Setting,
-    PolicyChanged,
-    PolicyRefused,
-    PolicyOnTrial,
-    PolicyConfirmed,
-    PolicyRolledBack,
-    HandlerFailed,
-    FunRefused,
-    TokenIssued,
-    TokenRefused,
-    ShadowChanged,
-    GrantGiven,
-    GrantRevoked,
-    GrantExpired,
-    StateTrouble,
-    ApiCall,
-    ApiRefused,
-    CallerConnect,
-    CallerDisconnect,
-    CallerRefused,
-    CallFailed,
-    TokensChanged,
-    AuditResumed,
-    AuditRecovered,
-    EventsDropped,
-)
-"""All kinds, in the order of the documentation."""
-
-_ANY: Any = reduce(or_, KINDS)
-_ADAPTER: TypeAdapter[Any] = TypeAdapter(Annotated[_ANY, Field(discriminator="event")])
-
-
-def validate(event: Event) -> None:
-    """Raises ValueError, with the reason, for an event that is not in the schema."""
-    _ADAPTER.validate_python(event)
-
-
-def json_schema() -> dict[str, Any]:
-    """The schema of one line, as JSON Schema."""
-    schema = _ADAPTER.json_schema()
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"distwall event, version {VERSION}",
-        **schema,
-    }
+Flooding = HandshakeRefused | EpmdRefused | CertificateRefused | ApiRefused | CallerRefused
+"""Refusals that strangers can cause at any rate: a flood of these is kept short."""

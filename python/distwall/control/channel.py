@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from distwall._core import Channel
 from distwall.audit.event import Side
+from distwall.audit.schema import Disconnect, EventBase, Refused, RuleRef
 from distwall.clock import utc
-from distwall.policy import Entry, Rule, rule_to_json
+from distwall.policy import Entry, Rule
 
 if TYPE_CHECKING:
     from distwall._core import Ask, Event, Hooks, Verdict
@@ -71,7 +72,7 @@ class Judgement:
 class Owner(Protocol):
     """Receiver of a channel's reports."""
 
-    def record(self, kind: str, **fields: Any) -> None:
+    def record(self, event: EventBase) -> None:
         """Puts an event on the stream."""
 
     def forget(self, handle: "ChannelHandle") -> None:
@@ -158,23 +159,24 @@ class ChannelHandle:
         """Puts refusals of the core on the event stream."""
         for direction, command, target, verdict, rule_id, reason, folded in events:
             self._owner.record(
-                "refused",
-                peer=self.peer,
-                guard=self.guard,
-                direction=direction,
-                command=command,
-                target=target,
-                verdict=verdict,
-                rule=self._rule(rule_id, reason),
-                reason=reason,
-                folded=folded,
+                Refused(
+                    peer=self.peer,
+                    guard=self.guard,
+                    direction=direction,
+                    command=command,
+                    target=target,
+                    verdict=verdict,
+                    rule=self._rule(rule_id, reason),
+                    reason=reason,
+                    folded=folded,
+                )
             )
 
-    def _rule(self, rule_id: int | None, reason: str) -> dict[str, Any] | None:
+    def _rule(self, rule_id: int | None, reason: str) -> RuleRef | None:
         if rule_id is None:
             return None
         candidate = self._judgement.shadow_rules if reason.startswith("shadow:") else None
-        return rule_to_json((candidate or self._judgement.rules)(rule_id))
+        return RuleRef.of((candidate or self._judgement.rules)(rule_id))
 
     def close(self, reason: str) -> None:
         """Asks the gateway to end the channel."""
@@ -188,11 +190,12 @@ class ChannelHandle:
         self._open = False
         self._owner.forget(self)
         self._owner.record(
-            "disconnect",
-            peer=self.peer,
-            guard=self.guard,
-            source=self.source,
-            reason=reason,
-            seconds=round(time.monotonic() - self._started, 3),
-            folded=self.core.folded(),
+            Disconnect(
+                peer=self.peer,
+                guard=self.guard,
+                source=self.source,
+                reason=reason,
+                seconds=round(time.monotonic() - self._started, 3),
+                folded=self.core.folded(),
+            )
         )

@@ -5,11 +5,12 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from distwall._core import Budget, Channel
 from distwall.audit import AuditLog, FloodLimiter
 from distwall.audit.event import Side
+from distwall.audit.schema import Connect, EventBase, Flooding, HandshakeRefused
 from distwall.clock import rfc3339
 from distwall.control.channel import ChannelHandle, PeerInfo, RefusedChannelError
 from distwall.control.rulebook import Rulebook
@@ -104,22 +105,26 @@ class Channels(abc.ABC):
         self._channels.add(handle)
         self._connected[peer] += 1
         self.audit.record(
-            "connect",
-            peer=peer,
-            guard=guard,
-            source=source,
-            opened_by=opened_by,
-            tls=tls,
-            certificate=certificate,
-            entry=entry.node,
-            visible=entry.visible,
-            flags=hex(flags),
+            Connect(
+                peer=peer,
+                guard=guard,
+                source=source,
+                opened_by=opened_by,
+                tls=tls,
+                certificate=certificate,
+                entry=entry.node,
+                visible=entry.visible,
+                flags=hex(flags),
+            )
         )
         return handle
 
-    def record(self, kind: str, **fields: Any) -> None:
-        """Puts an event on the stream."""
-        self.audit.record(kind, **fields)
+    def record(self, event: EventBase) -> None:
+        """Puts an event on the stream. A flood of refusals that strangers cause is kept short."""
+        if isinstance(event, Flooding):
+            self._fold(event)
+        else:
+            self.audit.record(event)
 
     @abc.abstractmethod
     def asked(self, handle: ChannelHandle, asks: "list[Ask]") -> None:
@@ -143,22 +148,17 @@ class Channels(abc.ABC):
         opened_by: Side = "peer",
     ) -> None:
         """Records a refused handshake. A flood of these is folded."""
-        self._fold(
-            "handshake_refused",
-            source=source,
-            peer=peer,
-            guard=guard,
-            opened_by=opened_by,
-            reason=reason,
-            detail=detail,
+        self.record(
+            HandshakeRefused(
+                source=source,
+                peer=peer,
+                guard=guard,
+                opened_by=opened_by,
+                reason=reason,
+                detail=detail,
+                folded=0,
+            )
         )
-
-    def notice(self, kind: str, **fields: Any) -> None:
-        """Records an event. A flood of refusals (``..._refused``) is folded."""
-        if kind.endswith("_refused"):
-            self._fold(kind, **fields)
-        else:
-            self.audit.record(kind, **fields)
 
     def knows(self, peer: str) -> bool:
         """True if the peer was connected since the start (and not forgotten among very many)."""
@@ -211,9 +211,9 @@ class Channels(abc.ABC):
             drop=sum(verdicts["drop"] for verdicts in inbound),
         )
 
-    def _fold(self, kind: str, **fields: Any) -> None:
-        for admitted, admitted_fields in self._folder.admit(kind, fields, time.monotonic()):
-            self.audit.record(admitted, **admitted_fields)
+    def _fold(self, event: Flooding) -> None:
+        for admitted in self._folder.admit(event, time.monotonic()):
+            self.audit.record(admitted)
         if self._fold_timer is None and self._folder.ends is not None:
             try:
                 loop = asyncio.get_running_loop()
@@ -229,8 +229,8 @@ class Channels(abc.ABC):
             self._fold_timer = asyncio.get_running_loop().call_later(self._folder.WINDOW, self._fold_window_ended)
 
     def _record_folded(self, now: float | None) -> None:
-        for kind, fields in self._folder.flush(now):
-            self.audit.record(kind, **fields)
+        for event in self._folder.flush(now):
+            self.audit.record(event)
 
     def _audit_trouble(self, reason: str) -> None:
         if self.policy.audit.on_full == "continue":

@@ -9,6 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from distwall._core import COMMANDS
 from distwall.audit import AuditLog
+from distwall.audit.schema import (
+    GrantExpired,
+    GrantGiven,
+    GrantRevoked,
+    PolicyChanged,
+    Setting,
+    ShadowChanged,
+    StateTrouble,
+    TokenIssued,
+)
 from distwall.clock import utc
 from distwall.control.access_tokens import AccessTokens
 from distwall.control.channel import ChannelHandle, PeerInfo
@@ -273,7 +283,7 @@ class Firewall(Channels):
             raise
         self._refresh()
         self._watch_clock()
-        self.record("grant", renewed=before is not None, **given.to_json())
+        self.record(GrantGiven(renewed=before is not None, **given.to_json()))
         return given
 
     @on_loop_thread
@@ -283,7 +293,7 @@ class Firewall(Channels):
         """Makes a token for a peer, good for one grant within ``valid`` seconds (see `peer_requests`)."""
         self._grantable(table, seconds, reason)
         token = self._tokens.issue(_node(node), table, seconds, reason, actor=actor, valid=valid)
-        self.record("token_issued", node=node, table=table, seconds=seconds, reason=reason, actor=actor)
+        self.record(TokenIssued(node=node, table=table, seconds=seconds, reason=reason, actor=actor))
         return token
 
     @on_loop_thread
@@ -312,7 +322,7 @@ class Firewall(Channels):
         if ended is None:
             raise NotFoundError(f"no grant of `{table}` to {node}; see distwall grants")
         self._refresh()
-        self.record("grant_revoked", by=actor, **ended.to_json())
+        self.record(GrantRevoked(by=actor, **ended.to_json()))
         self._save()
 
     @on_loop_thread
@@ -342,7 +352,7 @@ class Firewall(Channels):
         self._differences -= self.shadow_differences()
         self.rulebook.shadow = policy
         self._refresh()
-        self.record("shadow_changed", actor=actor, revision=None if policy is None else policy.revision)
+        self.record(ShadowChanged(actor=actor, revision=None if policy is None else policy.revision))
 
     @on_loop_thread
     def shadow(self) -> str | None:
@@ -389,7 +399,7 @@ class Firewall(Channels):
                 handle.entry = now
         self._refresh()
         if changes:
-            self.record("policy_changed", actor=actor, policy=str(policy.path), changes=changes)
+            self.record(PolicyChanged(actor=actor, policy=str(policy.path), changes=changes))
         return changes
 
     def _setting(self, kind: Kind, actor: str, persist: bool, **about: Any) -> RuntimeSetting:
@@ -454,7 +464,7 @@ class Firewall(Channels):
             run_time.put_back(setting.about, before)
             self._refresh()
             raise
-        self.record("setting", actor=setting.actor, set=str(setting), persist=setting.persist)
+        self.record(Setting(actor=setting.actor, set=str(setting), persist=setting.persist))
 
     def _unset(self, setting: RuntimeSetting, actor: str) -> None:
         before = self.rulebook.run_time.remove(setting.about)
@@ -469,7 +479,7 @@ class Firewall(Channels):
             self.rulebook.run_time.put_back(setting.about, before)
             self._refresh()
             raise
-        self.record("setting", actor=actor, unset=str(before), persist=before.persist)
+        self.record(Setting(actor=actor, unset=str(before), persist=before.persist))
 
     def _grantable(self, table: str, seconds: float, reason: str) -> None:
         self.rulebook.table(table)
@@ -490,7 +500,7 @@ class Firewall(Channels):
         wall, monotonic = time.time(), time.monotonic()
         for grant in grants:
             if not self.rulebook.grants.restore(grant, wall, monotonic):
-                self.record("grant_expired", **grant.to_json())
+                self.record(GrantExpired(**grant.to_json()))
 
     def _expire(self) -> None:
         over = self.rulebook.grants.expire(time.time(), time.monotonic())
@@ -498,12 +508,12 @@ class Firewall(Channels):
             return
         self._refresh()
         for grant in over:
-            self.record("grant_expired", **grant.to_json())
+            self.record(GrantExpired(**grant.to_json()))
         try:
             self._save()
         except ControlError as error:
             # It will be found to have expired by whoever reads it.
-            self.record("state_trouble", detail=str(error))
+            self.record(StateTrouble(detail=str(error)))
 
     def _watch_clock(self) -> None:
         """Ends grants and rules in time. The wall clock may be turned, so each wait is short."""

@@ -8,11 +8,25 @@ or with more time left than it was given: somebody has turned the clock, so the 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TypedDict
 
 from distwall.clock import rfc3339
 
 MAX_SECONDS = 30 * 24 * 3600
 """Longer access is not temporary: it belongs in the policy."""
+
+
+class GrantJson(TypedDict):
+    """A grant as JSON."""
+
+    node: str
+    table: str
+    guard: str | None
+    seconds: float
+    reason: str
+    actor: str
+    given: str
+    until: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +54,7 @@ class Grant:
         """Seconds until the grant is over; 0 if it is."""
         return max(0.0, min(self.until - wall, self.deadline - monotonic))
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> GrantJson:
         """The grant as JSON."""
         return {
             "node": self.node,

@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from distwall.audit.schema import FunRefused, HandlerFailed
 from distwall.control.channel import ChannelHandle
 from distwall.control.peer_requests import Answering, PeerRequests
 from distwall.control.rulebook import Rulebook
@@ -92,7 +93,7 @@ class HandlerDispatch:
 
     def _failed(self, handle: ChannelHandle, name: str, target: str, why: str) -> None:
         self._firewall.record(
-            "handler_failed", peer=handle.peer, guard=handle.guard, command=name, target=target, detail=why
+            HandlerFailed(peer=handle.peer, guard=handle.guard, command=name, target=target, detail=why)
         )
 
     async def _answer(
@@ -113,7 +114,7 @@ class HandlerDispatch:
                         verdict, changed = await self._handled(handle, asked)
         except RefusedFunError as error:
             self._firewall.record(
-                "fun_refused", peer=handle.peer, guard=handle.guard, command=name, target=target, detail=str(error)
+                FunRefused(peer=handle.peer, guard=handle.guard, command=name, target=target, detail=str(error))
             )
         except TimeoutError:
             self._failed(handle, name, target, f"no answer within {TIMEOUT:g} s")

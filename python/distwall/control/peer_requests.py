@@ -9,8 +9,9 @@ A monitor of the name is accepted and never fires. Any other message gets no ans
 it.
 """
 
-from typing import Any, Protocol
+from typing import Protocol
 
+from distwall.audit.schema import EventBase, TokenRefused
 from distwall.control.channel import ChannelHandle
 from distwall.control.errors import ControlError
 from distwall.control.grants import Grant
@@ -35,7 +36,7 @@ class Answering(Protocol):
     def redeem(self, node: str, token: str, *, guard: str | None = None) -> Grant:
         """Raise a peer's access, for a token. Raises ControlError."""
 
-    def record(self, kind: str, **fields: Any) -> None:
+    def record(self, event: EventBase) -> None:
         """Put an event on the stream."""
 
 
@@ -80,7 +81,7 @@ class PeerRequests:
                 except ControlError as error:
                     # Why it does not hold is for the audit log; the peer learns no more than that.
                     self._firewall.record(
-                        "token_refused", peer=handle.peer, guard=handle.guard, source=handle.source, reason=str(error)
+                        TokenRefused(peer=handle.peer, guard=handle.guard, source=handle.source, reason=str(error))
                     )
                     return (Atom("error"), Atom("not_allowed"))
                 return (Atom("ok"), Atom(grant.table), int(grant.seconds))

@@ -17,6 +17,7 @@ from typing import Any
 
 from watchfiles import awatch
 
+from distwall.audit.schema import PolicyConfirmed, PolicyOnTrial, PolicyRefused, PolicyRolledBack
 from distwall.control.errors import BadCallError, ControlError
 from distwall.control.firewall import Firewall
 from distwall.files.replacement import Replacement
@@ -129,7 +130,7 @@ class Reloader:
         if confirm_within is not None:
             self._before = before
             self._trial = asyncio.get_running_loop().call_later(confirm_within, self._expired)
-            self._firewall.record("policy_on_trial", actor=actor, revision=self.revision, confirm_within=confirm_within)
+            self._firewall.record(PolicyOnTrial(actor=actor, revision=self.revision, confirm_within=confirm_within))
         return Applied(self.revision, changes, confirm_within)
 
     def confirm(self, *, actor: str = "") -> str:
@@ -142,7 +143,7 @@ class Reloader:
         with self._replacement(self._text) as new:
             new.put_in_place()
         self._end_trial()
-        self._firewall.record("policy_confirmed", actor=actor, revision=self.revision)
+        self._firewall.record(PolicyConfirmed(actor=actor, revision=self.revision))
         return self.revision
 
     def roll_back(self, *, actor: str = "", why: str = "asked for") -> str:
@@ -153,7 +154,7 @@ class Reloader:
         self._end_trial()
         self._firewall.apply(policy, actor=actor)
         self._text = text
-        self._firewall.record("policy_rolled_back", actor=actor, revision=self.revision, reason=why)
+        self._firewall.record(PolicyRolledBack(actor=actor, revision=self.revision, reason=why))
         return self.revision
 
     def set_shadow(self, text: str | None, *, actor: str = "") -> str | None:
@@ -180,7 +181,7 @@ class Reloader:
             raise BadCallError(str(error)) from None
 
     def _refused(self, problems: list[str], actor: str) -> None:
-        self._firewall.record("policy_refused", actor=actor, policy=str(self._path), problems=problems[:20])
+        self._firewall.record(PolicyRefused(actor=actor, policy=str(self._path), problems=problems[:20]))
 
     def _replacement(self, text: str) -> Replacement:
         """A text for the file, on the disk already, but not in place. Raises ControlError."""

@@ -12,6 +12,7 @@ from typing import cast
 
 from distwall.api_node import Accepted, Caller, CallerHandshake, CallerRejected, CallerSession, Operations
 from distwall.audit.event import Side
+from distwall.audit.schema import CallerConnect, CallerDisconnect, CallerRefused
 from distwall.epmd.messages import Alive2
 from distwall.gateway.certificates import Certificates
 from distwall.gateway.pending_connections import PendingConnections
@@ -173,7 +174,7 @@ class ApiNodeConnection(asyncio.Protocol):
             self._next.cancel()
         if self._caller is not None:
             self._node.left(self._caller.name, self)
-            self._pending.firewall.notice("caller_disconnect", node=self._caller.name, reason="closed")
+            self._pending.firewall.record(CallerDisconnect(node=self._caller.name, reason="closed"))
         elif refused := self._handshake.refuse("closed", "it hung up in the middle of the handshake"):
             self._refused(refused)
 
@@ -188,7 +189,7 @@ class ApiNodeConnection(asyncio.Protocol):
             self._next.cancel()
         if self._caller is not None:
             self._node.left(self._caller.name, self)
-            self._pending.firewall.notice("caller_disconnect", node=self._caller.name, reason=reason)
+            self._pending.firewall.record(CallerDisconnect(node=self._caller.name, reason=reason))
             self._caller = None
         self._transport.abort()
 
@@ -197,12 +198,10 @@ class ApiNodeConnection(asyncio.Protocol):
 
     def _refused(self, refused: CallerRejected) -> None:
         self._settled()
-        self._pending.firewall.notice(
-            "caller_refused",
-            source=self._source,
-            node=self._handshake.name,
-            reason=refused.reason,
-            detail=refused.detail,
+        self._pending.firewall.record(
+            CallerRefused(
+                source=self._source, node=self._handshake.name, reason=refused.reason, detail=refused.detail, folded=0
+            )
         )
         self._transport.close()
 
@@ -218,7 +217,7 @@ class ApiNodeConnection(asyncio.Protocol):
         self._settled()
         guarded = self._pending.firewall.policy.guards(name)
         caller = self._caller = Caller(name, name if guarded else None)
-        self._pending.firewall.notice("caller_connect", node=name, role="guard" if guarded else "operator")
+        self._pending.firewall.record(CallerConnect(node=name, role="guard" if guarded else "operator"))
         self._write(self._handshake.due())
         self._session = CallerSession(
             self._node.own, accepted.caller, lambda request: self._node.calls.answer(caller, request)
@@ -260,8 +259,8 @@ class ApiNodeConnection(asyncio.Protocol):
         self._write(session.due())
         if session.fault is not None:
             name = None if self._caller is None else self._caller.name
-            self._pending.firewall.notice(
-                "caller_refused", source=self._source, node=name, reason="malformed", detail=session.fault
+            self._pending.firewall.record(
+                CallerRefused(source=self._source, node=name, reason="malformed", detail=session.fault, folded=0)
             )
             self.hang_up(session.fault)
             return

@@ -7,8 +7,9 @@ If the files can't be used, the previous certificates stay in force, and an even
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from distwall.audit.schema import CertificateLoaded, CertificateRefused, EventBase
 from distwall.policy import Policy
 from distwall.tls import Contexts, Verifier
 
@@ -26,14 +27,14 @@ CHECK_EVERY = 5.0
 class Certificates:
     """Certificates and trusted CAs: outside, towards peers, and inside, towards guarded nodes."""
 
-    def __init__(self, policy: Policy, notice: Callable[..., Any]) -> None:
-        """``notice`` records an event. Raises OSError and ValueError for files that can't be used."""
+    def __init__(self, policy: Policy, record: Callable[[EventBase], None]) -> None:
+        """``record`` records an event. Raises OSError and ValueError for files that can't be used."""
         tls, inside = policy.guard.tls, policy.guard.inside
         self._outside = Contexts(tls) if tls else None
         self._inside = Contexts(inside) if inside else None
         self.verifier = Verifier(tls.verify_peer, policy.path.parent) if tls and tls.verify_peer else None
         """The policy's own check of certificates."""
-        self._notice = notice
+        self._record = record
         self._watching: asyncio.TimerHandle | None = None
 
     @property
@@ -68,9 +69,9 @@ class Certificates:
             try:
                 contexts.reload()
             except (OSError, ValueError) as error:
-                self._notice("certificate_refused", files=contexts.files, detail=str(error))
+                self._record(CertificateRefused(files=contexts.files, detail=str(error), folded=0))
             else:
-                self._notice("certificate_loaded", files=contexts.files)
+                self._record(CertificateLoaded(files=contexts.files))
 
     def close(self) -> None:
         """Ends the watch."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
+from distwall.audit.schema import EpmdRefused, Exposed, Register, Unregister
 from distwall.control import Firewall
 from distwall.epmd import EpmdSession, Expose, FindWay, Rate, Registration, Registry, Rights
 from distwall.gateway.epmd_visibility import visible_to
@@ -72,7 +73,7 @@ class EpmdServer:
     async def _look_at(self, guard: str, port: int) -> None:
         if addresses := await asyncio.to_thread(exposed_at, port):
             detail = f"peers reach it at {', '.join(addresses)}, past distwall; start it with distwall exec"
-            self.firewall.notice("exposed", guard=guard, detail=detail)
+            self.firewall.record(Exposed(guard=guard, detail=detail))
 
     def close(self) -> None:
         """Cuts all connections; registrations end with them."""
@@ -138,8 +139,8 @@ class EpmdConnection(asyncio.Protocol):
             self._transport.close()
             return
         node = answer.registration.node
-        self._service.firewall.notice(
-            "register", guard=node.name, port=node.port, listening=answer.registration.public_port
+        self._service.firewall.record(
+            Register(guard=node.name, port=node.port, listening=answer.registration.public_port)
         )
         if answer.registration.public_port is not None:
             self._service.look_at(node.name, node.port)
@@ -150,7 +151,7 @@ class EpmdConnection(asyncio.Protocol):
         self._service.open.discard(self)
         registration = self._session.closed()
         if registration is not None:
-            self._service.firewall.notice("unregister", guard=registration.node.name, port=registration.node.port)
+            self._service.firewall.record(Unregister(guard=registration.node.name, port=registration.node.port))
             self._service.gone(registration)
 
     def abort(self) -> None:
@@ -167,7 +168,7 @@ class EpmdConnection(asyncio.Protocol):
         self._transport.abort()
 
     def _report(self, reason: str, detail: str) -> None:
-        self._service.firewall.notice("epmd_refused", source=self._source, reason=reason, detail=detail)
+        self._service.firewall.record(EpmdRefused(source=self._source, reason=reason, detail=detail, folded=0))
 
     def _settled(self) -> None:
         self._timer.cancel()

@@ -7,6 +7,7 @@ import socket
 from collections import OrderedDict
 from collections.abc import Callable
 
+from distwall.audit.schema import ListenFailed
 from distwall.control import Firewall
 from distwall.epmd import Registration, Registry, Rights
 from distwall.gateway.api_node_server import ApiNodeServer
@@ -42,7 +43,7 @@ class Gateway:
         self._ports: OrderedDict[str, int] = OrderedDict()
         self._addresses: list[str] = []
         self._pending = PendingConnections(firewall)
-        self._certificates = Certificates(self._policy, firewall.notice)
+        self._certificates = Certificates(self._policy, firewall.record)
         self._dialer = Dialer(self._policy, self._certificates)
         self._target_listeners = TargetListeners(self._pending, self._dialer)
         node = self._policy.control.node
@@ -155,7 +156,7 @@ class Gateway:
         try:
             sockets = listen_at_first(self._addresses, candidates)
         except OSError as error:
-            self._firewall.notice("listen_failed", guard=name, detail=f"{error.strerror}; widen ports in [guard]")
+            self._firewall.record(ListenFailed(guard=name, detail=f"{error.strerror}; widen ports in [guard]"))
             raise
         listener = PeerListener(
             self._pending, self._registry, self._dialer, name, guard=self._full_name(name), sockets=sockets

@@ -8,6 +8,7 @@ import asyncio
 import errno
 import socket
 
+from distwall.audit.schema import EpmdRefused
 from distwall.control import Firewall
 from distwall.epmd import Registry, messages
 from distwall.epmd.messages import Names, Port2, Request, RequestError
@@ -62,9 +63,9 @@ class RedirectEpmdServer:
             async with asyncio.timeout(REQUEST_TIMEOUT):
                 await self._loop.sock_sendall(connection, answer)
         except RequestError as error:
-            self._firewall.notice("epmd_refused", source=address, reason="malformed", detail=str(error))
+            self._firewall.record(EpmdRefused(source=address, reason="malformed", detail=str(error), folded=0))
         except TimeoutError:
-            self._firewall.notice("epmd_refused", source=address, reason="timeout", detail="no request in time")
+            self._firewall.record(EpmdRefused(source=address, reason="timeout", detail="no request in time", folded=0))
         except OSError:
             # It hung up.
             pass

@@ -18,11 +18,12 @@ from distwall import __version__
 from distwall.audit import Event
 from distwall.audit.event import text
 from distwall.audit.event_filter import EventFilter, FilterError
+from distwall.audit.schema import ApiCall
 from distwall.control.errors import BadCallError, ControlError, NotFoundError
 from distwall.control.firewall import Firewall
 from distwall.control.reload import Reloader
 from distwall.http_api import operations
-from distwall.http_api.auth import Actor, Gate, Notice, RefusedError, RequestScreen, refused, source_of
+from distwall.http_api.auth import Actor, Gate, Recorder, RefusedError, RequestScreen, refused, source_of
 from distwall.http_api.bearer_tokens import Role
 from distwall.http_api.docs_page import render
 from distwall.http_api.event_stream import EventStream, TooManyError
@@ -59,7 +60,7 @@ def create_app(firewall: Firewall, reloader: Reloader, gate: Gate, stream: Event
             if actor.role < role:
                 raise RefusedError(403, "role", f"this needs the role {role}, and {actor.name} has {actor.role}")
         except RefusedError as error:
-            refused(firewall.notice, request.scope, actor.name if actor else None, error.reason)
+            refused(firewall.record, request.scope, actor.name if actor else None, error.reason)
             headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
             raise HTTPException(error.status, str(error), headers) from None
         request.state.actor = actor
@@ -86,9 +87,9 @@ def create_app(firewall: Firewall, reloader: Reloader, gate: Gate, stream: Event
     _reads(app, firewall, reloader)
     _events(app, stream)
     for call in operations.CALLS:
-        _changes(app, firewall.notice, firewall, call)
+        _changes(app, firewall.record, firewall, call)
     for call in operations.POLICY_CALLS:
-        _changes(app, firewall.notice, reloader, call)
+        _changes(app, firewall.record, reloader, call)
 
     @app.get("/v1/openapi.json", include_in_schema=False)
     @needs(None)
@@ -100,7 +101,7 @@ def create_app(firewall: Firewall, reloader: Reloader, gate: Gate, stream: Event
     async def docs() -> HTMLResponse:
         return HTMLResponse(render(app.openapi()))
 
-    return RequestScreen(app, gate, firewall.notice, _error)
+    return RequestScreen(app, gate, firewall.record, _error)
 
 
 def _reads(app: FastAPI, firewall: Firewall, reloader: Reloader) -> None:
@@ -126,7 +127,7 @@ def _reads(app: FastAPI, firewall: Firewall, reloader: Reloader) -> None:
     @needs(Role.READ)
     async def grants() -> list[dict[str, object]]:
         """The grants in force."""
-        return [grant.to_json() for grant in firewall.grants()]
+        return [dict(grant.to_json()) for grant in firewall.grants()]
 
     @app.get("/v1/settings")
     @needs(Role.READ)
@@ -218,7 +219,7 @@ def _line(made: Event | None, *, sent: bool) -> bytes:
     return b"id: %d\ndata: %s\n\n" % (made["seq"] or 0, data) if sent else data + b"\n"
 
 
-def _changes(app: FastAPI, notice: Notice, target: Firewall | Reloader, call: operations.Call) -> None:
+def _changes(app: FastAPI, record: Recorder, target: Firewall | Reloader, call: operations.Call) -> None:
     async def handler(request: Request, body: Any) -> dict[str, Any]:
         actor: Actor = request.state.actor
         error: str | None = None
@@ -230,7 +231,7 @@ def _changes(app: FastAPI, notice: Notice, target: Firewall | Reloader, call: op
         finally:
             if call.role > Role.READ:
                 arguments = call.recorded(body)
-                notice("api_call", actor=actor.name, function=call.name, arguments=arguments, error=error)
+                record(ApiCall(actor=actor.name, function=call.name, arguments=arguments, error=error))
 
     handler.__annotations__["body"] = call.body
     handler.__doc__ = call.doc

@@ -10,11 +10,12 @@ import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from distwall.audit.schema import ApiRefused, EventBase, TokensChanged
 from distwall.clock import utc
 from distwall.files.permissions import user_name
 from distwall.http_api.bearer_tokens import ROLES, Role, Token, TokenFile, TokenFileError
@@ -31,8 +32,11 @@ _HEADERS = (
 MAX_BODY = 1 << 20
 """Most bytes of a request's body: a policy fits."""
 
-Notice = Callable[..., None]
-"""Records an event: its kind, and its fields."""
+Recorder = Callable[[EventBase], None]
+"""Records an event."""
+
+Reason = Literal["token", "role", "host", "origin"]
+"""The reason for refusing a request unread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Actor:
 class RefusedError(Exception):
     """A request that is refused unread: status, reason for the log, and text."""
 
-    def __init__(self, status: int, reason: str, text: str) -> None:
+    def __init__(self, status: int, reason: Reason, text: str) -> None:
         super().__init__(text)
         self.status = status
         self.reason = reason
@@ -77,11 +81,11 @@ class SocketGate:
 class TokenGate:
     """TCP."""
 
-    def __init__(self, tokens: TokenFile, hosts: Collection[str], notice: Notice) -> None:
+    def __init__(self, tokens: TokenFile, hosts: Collection[str], record: Recorder) -> None:
         """``hosts``: names of distwall, besides IP addresses and localhost."""
         self._tokens = tokens
         self._hosts = frozenset(host.lower() for host in (*hosts, "localhost"))
-        self._notice = notice
+        self._record = record
         self._known: frozenset[str] | None = None
 
     def check(self, headers: dict[str, str]) -> None:
@@ -109,17 +113,17 @@ class TokenGate:
     def _tell_changes(self, tokens: tuple[Token, ...]) -> None:
         now = frozenset(token.name for token in tokens)
         if self._known is not None and now != self._known:
-            self._notice("tokens_changed", added=sorted(now - self._known), removed=sorted(self._known - now))
+            self._record(TokensChanged(added=sorted(now - self._known), removed=sorted(self._known - now)))
         self._known = now
 
 
 class RequestScreen:
     """Stands before the application, and refuses requests that are too large or come from a web page."""
 
-    def __init__(self, app: ASGIApp, gate: Gate, notice: Notice, answer: Callable[[int, str], ASGIApp]) -> None:
+    def __init__(self, app: ASGIApp, gate: Gate, record: Recorder, answer: Callable[[int, str], ASGIApp]) -> None:
         self._app = app
         self._gate = gate
-        self._notice = notice
+        self._record = record
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -141,7 +145,7 @@ class RequestScreen:
             self._gate.check(headers)
         except (RefusedError, ValueError) as error:
             reason = error.reason if isinstance(error, RefusedError) else "host"
-            refused(self._notice, scope, None, reason)
+            refused(self._record, scope, None, reason)
             await self._answer(403, str(error))(scope, receive, hardened)
             return
         size = 0
@@ -167,15 +171,12 @@ class TooLargeError(Exception):
     """A body of more than MAX_BODY bytes."""
 
 
-def refused(notice: Notice, scope: Scope, actor: str | None, reason: str) -> None:
+def refused(record: Recorder, scope: Scope, actor: str | None, reason: Reason) -> None:
     """Records a request that was refused unread."""
-    notice(
-        "api_refused",
-        source=source_of(scope),
-        actor=actor,
-        method=scope["method"],
-        path=scope["path"],
-        reason=reason,
+    record(
+        ApiRefused(
+            source=source_of(scope), actor=actor, method=scope["method"], path=scope["path"], reason=reason, folded=0
+        )
     )
 
 

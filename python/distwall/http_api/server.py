@@ -70,7 +70,7 @@ class HttpServer:
         await self._serve([sock], SocketGate(), _SocketProtocol)
         if over_tcp:
             tokens = TokenFile(settings.tokens)
-            await self._serve(over_tcp, TokenGate(tokens, settings.hosts, self._firewall.notice), H11Protocol)
+            await self._serve(over_tcp, TokenGate(tokens, settings.hosts, self._firewall.record), H11Protocol)
 
     async def close(self) -> None:
         """Stops serving and removes the socket."""
