@@ -20,7 +20,7 @@ macro_rules! commands {
 commands! {
     /// A message to an alias.
     AliasSend = "alias_send",
-    /// The end of a monitor, by who set it.
+    /// The end of a monitor, by the process that set it.
     Demonitor = "demonitor",
     /// A linked process ended.
     Exit = "exit",
@@ -44,7 +44,7 @@ commands! {
     SpawnRequest = "spawn_request",
     /// The end of a link.
     Unlink = "unlink",
-    /// Its acknowledgement.
+    /// The acknowledgement of an unlink.
     UnlinkAck = "unlink_ack",
 }
 

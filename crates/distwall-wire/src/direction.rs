@@ -1,6 +1,6 @@
-//! Which way a message goes.
+//! The two directions of messages.
 
-/// Who sent the bytes: the peer (`Inbound`, towards the guarded node) or the guarded node.
+/// The direction of a message, from its sender to its receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// Peer to guarded node.
@@ -10,7 +10,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// The way back.
+    /// The opposite direction.
     #[must_use]
     pub fn other(self) -> Self {
         match self {

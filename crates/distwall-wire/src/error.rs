@@ -10,7 +10,8 @@ macro_rules! bad {
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Bad {
             $(#[doc = $text] $variant,)*
-            /// A limit was exceeded where a message can't be refused any more, or where the policy closes channels over limits.
+            /// A limit was exceeded where a message can't be refused any more, or where the policy closes channels over
+            /// limits.
             Exceeded(Limit),
         }
 

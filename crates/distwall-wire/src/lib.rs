@@ -2,24 +2,24 @@
 //!
 //! # Theory of operation
 //!
-//! A [`Channel`] is one Erlang distribution connection after its handshake, seen from the middle. Bytes of either side go
-//! in; what the other side may have comes out. There is no I/O, no clock and no thread in here.
+//! A [`Channel`] is one Erlang distribution connection after its handshake, seen from the middle. Bytes of either side
+//! go in; bytes for the other side come out. There is no I/O, no clock and no thread in here.
 //!
-//! The modules below are layers, the lowest first: none names one that comes after it (`scripts/check-layers` looks).
-//! One chunk of bytes takes this road through them:
+//! The modules below are layers, the lowest first: none names a later one (`scripts/check-layers` looks). One chunk of
+//! bytes takes this road through them:
 //!
 //! 1. [`session::channel`] cuts it into frames (`Length:32, Body`) and keeps an incomplete tail.
-//! 2. [`wire::header`] reads the distribution header: which atoms the sender's cache names. Each direction has *two* caches
-//!    ([`term::atoms`]): what the sender believes the receiver knows, and what the receiver really has.
+//! 2. [`wire::header`] reads the distribution header, which names atoms of the sender's cache. Each direction has *two*
+//!    caches ([`term::atoms`]): the cache as the sender believes it to be, and the cache that the receiver really has.
 //! 3. [`wire::control`] decodes the control message into one of the 14 commands.
-//! 4. [`term::scan`] walks over the terms without building them: what a VM would choke on ends here.
-//! 5. [`session::judge`] asks the rules ([`rules::table`]), the [`session::track`]ing of what was asked for, and the shapes of
-//!    messages that no name opens by itself ([`rules::otp_internal`]), for a verdict. [`rules::calls`] says which function a
-//!    command really calls, [`rules::pattern`] whether its contents are as a rule asks for.
+//! 4. [`term::scan`] walks over the terms without building them. A term that would crash a VM ends here.
+//! 5. [`session::judge`] gives a verdict. It asks the rules ([`rules::table`]), the tracked requests
+//!    ([`session::track`]), and the shapes that no name opens by itself ([`rules::otp_internal`]). [`rules::calls`]
+//!    finds the function that a command really calls; [`rules::pattern`] compares payloads with patterns.
 //! 6. An accepted frame leaves as it came, as a slice of the input, unless its header names an atom that the receiver
-//!    doesn't have; a refused one leaves nothing behind, and [`wire::reply`] makes up what its sender is told.
+//!    lacks. A refused frame leaves nothing behind, and [`wire::reply`] makes the answer to its sender.
 //!
-//! Messages in fragments go through [`wire::fragments`]. Whatever a peer writes, the answer is a verdict, an event, or a closed
+//! Messages in fragments go through [`wire::fragments`]. Any bytes of a peer end in a verdict, an event, or a closed
 //! channel: nothing in this crate panics or recurses on input, and every buffer has a limit ([`limits`]).
 #![forbid(unsafe_code)]
 

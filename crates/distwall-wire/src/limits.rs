@@ -33,15 +33,16 @@ macro_rules! limits {
 limits! {
     /// Distinct atoms that a peer may create in one incarnation of the guarded node (they are never collected there).
     NewAtoms = new_atoms: 100_000,
-    /// The same for all peers together. A VM has room for 1,048,576, and ends where there is none left.
+    /// Distinct atoms of all peers together. A VM has room for 1,048,576, and exits when the table is full.
     GuardAtoms = guard_atoms: 500_000,
     /// Distinct funs and exports that a peer may bring.
     NewFuns = new_funs: 10_000,
-    /// Distinct nodes, each incarnation of one, that a peer may name in pids, ports and references, the two ends apart.
+    /// Distinct nodes that a peer may name in pids, ports and references, besides the two ends; each incarnation
+    /// counts.
     NewNodes = new_nodes: 10_000,
-    /// Atoms written out in one message, repeated ones included; a header has room for the first 255.
+    /// Atoms written out in one message, repeated atoms included; a header has room for the first 255.
     InlineAtoms = inline_atoms: 4_000_000,
-    /// Bytes of one frame. Nodes cut what is larger than 64 KiB into fragments, but not what was sent before the connection was up.
+    /// Bytes of one frame. Nodes cut larger messages than 64 KiB into fragments, except before the connection is up.
     FrameSize = frame_size: 128 << 20,
     /// Bytes of one message over all its fragments.
     MessageSize = message_size: 256 << 20,
@@ -51,11 +52,11 @@ limits! {
     OpenSequences = open_sequences: 1024,
     /// Fragments announced by all open sequences together (the receiver allocates 40 bytes for each on the first one).
     OpenFragments = open_fragments: 65_536,
-    /// Seconds that a fragmented message of the peer's may take from its first fragment to its last.
+    /// Seconds from the first fragment of a peer's message to its last.
     SequenceAge = sequence_age: 3600,
-    /// Bytes in a second.
+    /// Bytes of a peer in a second.
     BytesPerSecond = bytes_per_second: 10_000_000_000,
-    /// Commands in a second, refused ones included.
+    /// Commands of a peer in a second, refused commands included.
     CommandsPerSecond = commands_per_second: 10_000_000,
     /// Likewise, of this kind alone.
     AliasSendPerSecond = alias_send_per_second: 10_000_000,
@@ -89,17 +90,17 @@ limits! {
     TermDepth = term_depth: 65_536,
     /// Bytes of one big integer (printing and arithmetic are quadratic).
     BigintBytes = bigint_bytes: 4096,
-    /// Words that a spawn request may reserve (`min_heap_size`, `min_bin_vheap_size`); the VM ends where it can't have them.
+    /// Words that a spawn request may reserve (`min_heap_size`, `min_bin_vheap_size`); a VM without that memory exits.
     SpawnHeap = spawn_heap: 1 << 24,
     /// Entries of one kind that tracking keeps (links, monitors, calls, ...).
     Tracked = tracked: 65_536,
-    /// Seconds after which a call, spawn request or unlink that was not answered is forgotten, and a process or alias that was
-    /// neither disclosed again nor used as one; 0: never.
+    /// Seconds until a call, spawn request or unlink without an answer is forgotten, and a disclosed process or alias
+    /// that nobody uses; 0: never.
     TrackedAge = tracked_age: 7 * 24 * 3600,
 }
 
 impl Limit {
-    /// The limit of that name.
+    /// The limit with that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Limit> {
         Limit::ALL.into_iter().find(|limit| limit.name() == name)
@@ -115,7 +116,7 @@ impl Limit {
 /// The place of the first limit on single commands; the others follow in the order of [`Command::ALL`].
 const PER_SECOND: usize = Limit::AliasSendPerSecond as usize;
 
-/// Caps of one channel; see [`Limit`] for what each bounds.
+/// The limits of one channel; [`Limit`] describes each.
 #[derive(Clone, Debug)]
 pub struct Limits {
     values: [u64; Limit::ALL.len()],
@@ -128,7 +129,7 @@ impl Limits {
         self.values[limit as usize]
     }
 
-    /// Sets the limit of that name; false if there is none.
+    /// Sets the limit with that name; false if the name is unknown.
     pub fn set(&mut self, name: &str, value: u64) -> bool {
         let limit = Limit::named(name);
         if let Some(limit) = limit {
@@ -137,7 +138,7 @@ impl Limits {
         limit.is_some()
     }
 
-    /// The number of commands of that kind that there may be in a second.
+    /// The number of commands of that kind in a second.
     #[must_use]
     pub fn per_second(&self, command: Command) -> u64 {
         self.get(Limit::per_second(command))

@@ -1,4 +1,5 @@
-//! The rules, compiled, and what they say about a message: its payload, the function that it calls, the process it drives.
+//! The compiled rules, and their view of a message: its payload, the function that it calls, the process that it
+//! drives.
 
 pub mod calls;
 pub mod otp_internal;

@@ -1,4 +1,4 @@
-//! One channel: frames in, verdicts and frames out, and all that has to be remembered between them.
+//! One channel: frames in, verdicts and frames out, and the state in between.
 
 pub mod channel;
 pub mod counters;

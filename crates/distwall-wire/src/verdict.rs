@@ -1,18 +1,18 @@
 //! The three verdicts.
 
-/// What happens to a command.
+/// The fate of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It reaches the receiver.
+    /// The command reaches the receiver.
     Accept = 0,
-    /// It doesn't, and the sender is told where the protocol has a way.
+    /// The command is refused, and its sender is told if the protocol has a way.
     Deny = 1,
-    /// It doesn't.
+    /// The command is refused in silence.
     Drop = 2,
 }
 
 impl Verdict {
-    /// As users write it.
+    /// The word that users write.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,9 +1,10 @@
-//! What stays in a VM for good.
+//! Atoms, funs and nodes that stay in a VM for good.
 //!
-//! Atoms, and the table entries of funs and exports, are never collected; exhausting either table ends the VM. The entries of
-//! nodes go some time after the last pid of theirs, whenever that is. A budget counts the distinct ones that a peer has brought
-//! in, over all its channels to one incarnation of the guarded node; atoms are counted once more for all peers together. It
-//! keeps a keyed 64-bit hash of each (a peer can't compute collisions to hide behind), so it is bounded by the limits.
+//! A VM never frees atoms, nor the table entries of funs and exports; it exits when either table is full. It frees the
+//! entry of a node some time after its last pid, if ever. A budget counts the distinct atoms, funs and nodes from a
+//! peer, over all its channels to one incarnation of the guarded node. Atoms are counted once more for all peers
+//! together. It keeps a keyed 64-bit hash of each, so its size is bounded by the limits, and a peer can't compute
+//! collisions.
 
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,19 +13,19 @@ use rustc_hash::FxHashSet;
 
 use crate::limits::{Limit, Limits};
 
-/// Hashes that nobody else can predict: to hash them once more would be for nothing.
+/// Hashes that nobody else can predict: no second hash is necessary.
 type Hashes = FxHashSet<u64>;
 
-/// Shared by the channels of one peer entry to one incarnation of the guarded node.
+/// The budget of one peer entry for one incarnation of the guarded node, shared by its channels.
 #[derive(Default)]
 pub struct Budget {
     hasher: RandomState,
     spent: Mutex<Spent>,
-    /// The atoms of all budgets beside this one, and its own.
+    /// The atoms of all budgets of that guarded node.
     guard: Arc<Mutex<Hashes>>,
 }
 
-/// The distinct ones so far.
+/// The distinct atoms, funs and nodes so far.
 #[derive(Default)]
 struct Spent {
     atoms: Hashes,
@@ -33,26 +34,26 @@ struct Spent {
 }
 
 impl Budget {
-    /// A fresh one for another entry, to the same incarnation of the guarded node.
+    /// A fresh budget for another entry, to the same incarnation of the guarded node.
     #[must_use]
     pub fn beside(&self) -> Self {
         Budget { hasher: self.hasher.clone(), spent: Mutex::default(), guard: Arc::clone(&self.guard) }
     }
 
-    /// Distinct atoms, funs and nodes so far.
+    /// The numbers of distinct atoms, funs and nodes so far.
     #[must_use]
     pub fn used(&self) -> (usize, usize, usize) {
         let spent = lock(&self.spent);
         (spent.atoms.len(), spent.funs.len(), spent.nodes.len())
     }
 
-    /// Distinct atoms of all entries.
+    /// The number of distinct atoms of all entries.
     #[must_use]
     pub fn guard_atoms(&self) -> usize {
         lock(&self.guard).len()
     }
 
-    /// Spends one atom that no message brings: a peer's name. False if that goes over a limit.
+    /// Spends one atom on a peer's name. False if that exceeds a limit.
     pub fn name(&self, text: &[u8], limits: &Limits) -> bool {
         let mut claim = Claim::default();
         let fits = claim.atom(self, text, limits).is_ok();
@@ -70,7 +71,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What one message would add to a [`Budget`]; committed only if the message is accepted.
+/// The additions of one message to a [`Budget`]; committed only if the message is accepted.
 #[derive(Default)]
 pub struct Claim {
     atoms: Hashes,
@@ -79,7 +80,7 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// Notes an atom; or says over which limit that goes.
+    /// Notes an atom, or returns the exceeded limit.
     pub fn atom(&mut self, budget: &Budget, text: &[u8], limits: &Limits) -> Result<(), Limit> {
         let hash = budget.hash(text);
         let spent = lock(&budget.spent);
@@ -98,19 +99,19 @@ impl Claim {
         Ok(())
     }
 
-    /// Notes a fun or an export by what makes it distinct; likewise.
+    /// Notes a fun or an export by its distinct parts, or returns the exceeded limit.
     pub fn fun(&mut self, budget: &Budget, parts: &[&[u8]], limits: &Limits) -> Result<(), Limit> {
         let fits = claim(&mut self.funs, &lock(&budget.spent).funs, budget.hash(parts), limits.new_funs());
         fits.then_some(()).ok_or(Limit::NewFuns)
     }
 
-    /// Notes a node in one incarnation; likewise.
+    /// Notes a node in one incarnation, or returns the exceeded limit.
     pub fn node(&mut self, budget: &Budget, node: (&[u8], u32), limits: &Limits) -> Result<(), Limit> {
         let fits = claim(&mut self.nodes, &lock(&budget.spent).nodes, budget.hash(node), limits.new_nodes());
         fits.then_some(()).ok_or(Limit::NewNodes)
     }
 
-    /// Spends what was noted.
+    /// Adds the noted atoms, funs and nodes to the budget.
     #[inline]
     pub fn commit(&mut self, budget: &Budget) {
         if !self.is_empty() {
@@ -126,7 +127,7 @@ impl Claim {
         spent.nodes.extend(self.nodes.drain());
     }
 
-    /// Forgets what was noted.
+    /// Forgets the noted atoms, funs and nodes.
     pub fn clear(&mut self) {
         if !self.is_empty() {
             self.atoms.clear();

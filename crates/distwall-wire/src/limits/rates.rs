@@ -1,25 +1,25 @@
-//! How much a peer may send in a second: commands of each kind, commands in all, and bytes.
+//! The rates of a peer: commands of each kind, commands in all, and bytes in a second.
 //!
-//! Token buckets, each with room for one second. They are filled up when bytes come in, from the time that comes with them; a
-//! command then costs a compare and a subtract. Time that goes backwards fills nothing.
+//! Each rate is a token bucket with room for one second. It is filled up when bytes arrive, by their time of arrival;
+//! then a command costs a compare and a subtract. Time that goes backwards fills nothing.
 
 use crate::command::Command;
 use crate::limits::{Limit, Limits};
 
-/// What is left of each limit.
+/// The tokens left of each limit.
 pub struct Rates {
-    /// When they were last filled up.
+    /// Time of the last filling.
     filled: f64,
     commands: [f64; Command::ALL.len()],
     all: f64,
-    /// May be negative: bytes have come by the time that they are counted.
+    /// Tokens for bytes; may be negative, since bytes are counted after their arrival.
     bytes: f64,
-    /// Whether more bytes came than may.
+    /// True if too many bytes have arrived.
     flooded: bool,
 }
 
 impl Rates {
-    /// Full.
+    /// Full buckets.
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Rates {
@@ -31,7 +31,7 @@ impl Rates {
         }
     }
 
-    /// So many bytes have come.
+    /// Counts arrived bytes.
     pub fn receive(&mut self, bytes: usize, now: f64, limits: &Limits) {
         let passed = now - self.filled;
         if passed > 0.0 {
@@ -49,7 +49,7 @@ impl Rates {
         self.bytes = (self.bytes - bytes as f64).max(-(limits.bytes_per_second() as f64));
     }
 
-    /// No more is left than these limits allow in a second.
+    /// Takes tokens away that exceed the limits for one second.
     pub fn cap(&mut self, limits: &Limits) {
         for (left, command) in self.commands.iter_mut().zip(Command::ALL) {
             *left = left.min(limits.per_second(command) as f64);
@@ -58,7 +58,7 @@ impl Rates {
         self.bytes = self.bytes.min(limits.bytes_per_second() as f64);
     }
 
-    /// One command is there; if it is one too many, over which limit.
+    /// Takes the tokens of one command; returns the exceeded limit, if any.
     #[inline]
     pub fn take(&mut self, command: Command) -> Option<Limit> {
         let left = &mut self.commands[command as usize];
@@ -73,7 +73,7 @@ impl Rates {
         self.flooded()
     }
 
-    /// Whether more bytes came than may.
+    /// The limit on bytes, if too many have arrived.
     #[must_use]
     pub fn flooded(&self) -> Option<Limit> {
         self.flooded.then_some(Limit::BytesPerSecond)

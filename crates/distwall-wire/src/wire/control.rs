@@ -1,7 +1,7 @@
-//! Control messages: which of the 14 commands, from whom, at what.
+//! Control messages: the kind of command, its sender, and its target.
 //!
-//! Every control message is a tuple whose first element is its opcode. Arities are exact; the forms with a trace token and
-//! those with the reason as payload count as their plain form. Source: the protocol's list of control messages, OTP 25 to 29.
+//! Every control message is a tuple whose first element is its opcode. Arities are exact. A form with a trace token, or
+//! with the reason as payload, counts as its plain form. Source: the protocol's list of control messages, OTP 25 to 29.
 
 use std::num::NonZeroU64;
 
@@ -13,16 +13,16 @@ pub use decode::{decode, is_plain, Dialect};
 
 mod decode;
 
-/// A pid and the node it belongs to.
+/// A pid and its node.
 #[derive(Clone, Copy, Debug)]
 pub struct Process<'a> {
-    /// Node.
+    /// The node.
     pub node: AtomView<'a>,
-    /// The rest.
+    /// The pid without its node.
     pub pid: Pid,
 }
 
-/// A reference and the node it belongs to.
+/// A reference and its node.
 pub type NodeReference<'a> = (AtomView<'a>, Reference);
 
 /// The target of a command.
@@ -36,7 +36,7 @@ pub enum Target<'a> {
     Alias(AtomView<'a>, Reference),
 }
 
-/// The thing that a monitor watches.
+/// The target of a monitor.
 #[derive(Clone, Copy, Debug)]
 pub enum Monitored<'a> {
     /// A registered name.
@@ -45,7 +45,7 @@ pub enum Monitored<'a> {
     Process(Process<'a>),
 }
 
-/// The thing that a monitor watches, as its exit has to name it.
+/// The target of a monitor, as its exit has to name it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Watched {
     /// A registered name.
@@ -63,7 +63,7 @@ impl<'a> Monitored<'a> {
         }
     }
 
-    /// The same, to be kept.
+    /// The same target, owned.
     #[must_use]
     pub fn watched(&self) -> Watched {
         match self {
@@ -100,7 +100,7 @@ pub struct Mfa<'a> {
     pub module: AtomView<'a>,
     /// Function.
     pub function: AtomView<'a>,
-    /// As announced; the arguments' number is checked against it.
+    /// The announced arity; the number of arguments is checked against it.
     pub arity: u8,
 }
 
@@ -109,7 +109,7 @@ pub struct Mfa<'a> {
 pub struct SpawnRequest<'a> {
     /// The process that asks.
     pub from: Process<'a>,
-    /// Its name for the request.
+    /// The asking process's name for the request.
     pub reference: NodeReference<'a>,
     /// The group leader of the new process.
     pub leader: Process<'a>,
@@ -126,13 +126,13 @@ pub struct SpawnRequest<'a> {
 pub enum Spawned<'a> {
     /// The new process.
     Process(Process<'a>),
-    /// An atom that says why there is none.
+    /// The reason of a failure, an atom.
     Failed(AtomView<'a>),
 }
 
 /// A decoded control message, in the order of [`Command`].
 ///
-/// The sender stands first in all that have one. With this layout all of them have it in the same place, so that
+/// The sender is the first field of each variant that has a sender. So it is at the same place in all of them:
 /// [`Control::from`] is one load, and [`Control::command`] another.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
@@ -151,7 +151,7 @@ pub enum Control<'a> {
     },
     /// `exit/2`.
     Exit2 { from: Process<'a>, to: Victim<'a>, form: Exit2Form },
-    /// `group_leader/2`; the sender is not told.
+    /// `group_leader/2`; its sender is not named.
     GroupLeader { leader: Process<'a>, to: Process<'a> },
     /// A link.
     Link { from: Process<'a>, to: Process<'a> },
@@ -175,7 +175,7 @@ pub enum Control<'a> {
     },
     /// A message to a pid.
     Send {
-        /// None where it is not told.
+        /// None if the message doesn't name it.
         from: Option<Process<'a>>,
         to: Process<'a>,
         /// An atom without a meaning.
@@ -227,7 +227,7 @@ impl<'a> Control<'a> {
         }
     }
 
-    /// The process that sends it; of `monitor_exit` the process that ended. None where it is not told.
+    /// The sender; of `monitor_exit` the process that ended. None if the message doesn't name it.
     #[must_use]
     #[inline]
     pub fn from(&self) -> Option<Process<'a>> {
@@ -264,7 +264,7 @@ impl<'a> Control<'a> {
         }
     }
 
-    /// The process that it aims at; None if it aims at a name, an alias or a function.
+    /// The process that it is for; None for a name, an alias or a function.
     #[must_use]
     #[inline]
     pub fn receiver(&self) -> Option<Process<'a>> {
@@ -289,7 +289,7 @@ impl<'a> Control<'a> {
         }
     }
 
-    /// The registered name that it aims at.
+    /// The registered name that it is for.
     #[must_use]
     #[inline]
     pub fn name(&self) -> Option<AtomView<'a>> {
@@ -301,7 +301,7 @@ impl<'a> Control<'a> {
         }
     }
 
-    /// The alias that it aims at.
+    /// The alias that it is for.
     #[must_use]
     #[inline]
     pub fn alias(&self) -> Option<NodeReference<'a>> {
@@ -387,8 +387,8 @@ impl<'a> Control<'a> {
         inline
     }
 
-    /// Shows all atoms in it, apart from those in reasons, tokens and spawn options: first the processes that act, then the
-    /// target, then the rest.
+    /// Passes on all its atoms, except atoms in reasons, tokens and spawn options: first of the acting processes, then
+    /// of the target, then the rest.
     #[inline]
     pub fn each_atom(&self, mut show: impl FnMut(AtomView<'a>)) {
         let mut monitored = |from: Process<'a>, to: Monitored<'a>, node: AtomView<'a>| {

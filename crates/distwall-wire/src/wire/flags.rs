@@ -1,4 +1,4 @@
-//! Distribution flags (the ones that the core looks at, and all that it understands).
+//! Distribution flags: the flags that the core looks at, and the set of all flags that it understands.
 
 /// The receiver keeps an atom cache; frames have headers.
 pub const DIST_HDR_ATOM_CACHE: u64 = 0x2000;
@@ -17,6 +17,7 @@ pub const ALTACT_SIG: u64 = 1 << 37;
 /// Native records (tag 67).
 pub const NATIVE_RECORDS: u64 = 1 << 38;
 
-/// All flags whose meaning the core knows: bits 0 to 20 without the internal 15, 22 to 26, SPAWN, NAME_ME, V4_NC, ALIAS,
-/// ALTACT_SIG and NATIVE_RECORDS. Any other is masked in the handshake, so that no node uses what nobody here can read.
+/// All flags whose meaning the core knows: bits 0 to 20 without the internal 15, 22 to 26, SPAWN, NAME_ME, V4_NC,
+/// ALIAS, ALTACT_SIG and NATIVE_RECORDS. Any other flag is masked in the handshake, so that no node uses a feature that
+/// the core can't read.
 pub const KNOWN: u64 = 0x7df_7fff | (0b1111 << 32) | ALTACT_SIG | NATIVE_RECORDS;

@@ -1,9 +1,12 @@
 //! Messages in fragments.
 //!
-//! The first fragment has the header and the whole control message; the others only go on with the payload, counting down to 1.
-//! A sequence is in one of three modes. *Streamed*: the verdict doesn't depend on the payload, so fragments pass as they come,
-//! scanned on the way; once begun towards the receiver it finishes, or the channel closes. *Held*: it is kept, within limits, until
-//! it is whole, and then judged like any other message. *Refused*: the rest of it is swallowed.
+//! The first fragment has the header and the whole control message; all others only continue the payload, counting down
+//! to 1. A sequence is in one of three modes.
+//!
+//! * *Streamed*: the verdict doesn't depend on the payload, so fragments pass as they come, scanned on the way. Once
+//!   the receiver has the first fragment, the sequence finishes or the channel closes.
+//! * *Held*: the message is kept, within limits, until it is whole, and then judged like any other.
+//! * *Refused*: the rest of the message is swallowed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,32 +16,32 @@ use crate::limits::Limits;
 use crate::term::atoms::Atom;
 use crate::term::scan::Scanner;
 
-/// A message of which more fragments are to come.
+/// A message with more fragments to come.
 pub struct Sequence {
     /// The number that the next fragment must have.
     pub next: u64,
     /// Bytes of control message and payload so far.
     pub bytes: u64,
-    /// When it began.
+    /// Time of its first fragment.
     pub begun: f64,
     /// The atoms of its header.
     pub atoms: Vec<(u16, Arc<Atom>)>,
-    /// What happens to its fragments.
+    /// The mode of its fragments.
     pub mode: Mode,
 }
 
-/// What happens to the fragments of a sequence.
+/// The mode of a sequence's fragments.
 pub enum Mode {
-    /// They pass, scanned by this.
+    /// Fragments pass, scanned by this scanner.
     Streamed(Box<Scanner>),
-    /// They wait: control message and payload so far, and where each fragment begins.
+    /// Fragments wait: control message and payload so far, and the start of each fragment.
     Held {
-        /// Bytes.
+        /// The bytes so far.
         body: Vec<u8>,
-        /// Offsets into them.
+        /// Offsets of the fragments in these bytes.
         cuts: Vec<usize>,
     },
-    /// They go nowhere.
+    /// Fragments are swallowed.
     Refused,
 }
 
@@ -46,13 +49,13 @@ pub enum Mode {
 #[derive(Default)]
 pub struct Sequences {
     open: HashMap<u64, Sequence>,
-    /// No open one began before that.
+    /// A time before which no open sequence began.
     oldest: f64,
     /// Fragments announced and not seen yet.
     fragments: u64,
     /// Bytes that wait to be judged.
     held: u64,
-    /// Bytes that it takes to follow them: their atoms, and how deep their scanners are.
+    /// Bytes spent on open sequences: their atoms, and the depths of their scanners.
     kept: u64,
 }
 
@@ -73,7 +76,7 @@ impl Sequence {
 }
 
 impl Sequences {
-    /// Whether a first fragment may open a sequence: its numbers are sane and there is room.
+    /// Checks that a first fragment may open a sequence: its numbers are sane and there is room.
     pub fn check(&self, id: u64, fragments: u64, limits: &Limits) -> Result<(), Bad> {
         if id == 0 || fragments == 0 {
             return Err(Bad::FragmentNumberZero);
@@ -90,7 +93,7 @@ impl Sequences {
         Ok(())
     }
 
-    /// Opens a sequence. Fails if what distwall has to keep for all of them, messages that wait apart, is more than they may hold.
+    /// Opens a sequence. Fails if the cost of all open sequences, besides held messages, exceeds the limit.
     pub fn open(&mut self, id: u64, sequence: Sequence, limits: &Limits) -> Result<(), Bad> {
         self.fragments += sequence.next;
         self.held += sequence.held();
@@ -103,7 +106,7 @@ impl Sequences {
         Ok(())
     }
 
-    /// Takes a sequence out, to go on with it: its next fragment has come.
+    /// Takes a sequence out for its next fragment.
     pub fn advance(&mut self, id: u64, fragment: u64, bytes: usize, limits: &Limits) -> Result<Sequence, Bad> {
         let Some(mut sequence) = self.open.remove(&id) else {
             return Err(Bad::SequenceUnknown);
@@ -123,7 +126,7 @@ impl Sequences {
         Ok(sequence)
     }
 
-    /// Fails if one has been open for too long.
+    /// Fails if a sequence has been open for too long.
     pub fn age(&mut self, now: f64, limits: &Limits) -> Result<(), Bad> {
         let first = now - limits.sequence_age() as f64;
         if self.open.is_empty() || self.oldest >= first {
@@ -136,13 +139,13 @@ impl Sequences {
         Ok(())
     }
 
-    /// Whether so many bytes more may be held.
+    /// True if there is room for more bytes to hold.
     #[must_use]
     pub fn room(&self, bytes: usize, limits: &Limits) -> bool {
         self.held + bytes as u64 <= limits.held_bytes()
     }
 
-    /// Bytes held now.
+    /// Number of bytes held now.
     #[must_use]
     pub fn held(&self) -> u64 {
         self.held + self.kept

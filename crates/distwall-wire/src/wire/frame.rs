@@ -5,13 +5,13 @@ use crate::term::tag::VERSION;
 /// The form of a frame, by its first two bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameTag {
-    /// No header: terms follow as they are, each behind its version.
+    /// No header: terms follow, each with its version.
     PassThrough,
     /// A header, then a whole message.
     Header,
     /// A header, then the first fragment of a message.
     FirstFragment,
-    /// A fragment that goes on.
+    /// A further fragment of a message.
     NextFragment,
 }
 
@@ -20,7 +20,7 @@ impl FrameTag {
     pub const ALL: [FrameTag; 4] =
         [FrameTag::PassThrough, FrameTag::Header, FrameTag::FirstFragment, FrameTag::NextFragment];
 
-    /// The bytes that stand for the form.
+    /// The two bytes of the form.
     #[must_use]
     #[inline]
     pub const fn bytes(self) -> [u8; 2] {
@@ -32,7 +32,7 @@ impl FrameTag {
         }
     }
 
-    /// The form of a frame; None if no node sends one that begins so.
+    /// The form of a frame; None if no node sends a frame that begins like this.
     #[must_use]
     #[inline]
     pub fn of(frame: &[u8]) -> Option<Self> {
@@ -46,10 +46,10 @@ impl FrameTag {
     }
 }
 
-/// Where the header of a frame begins: behind its tag.
+/// Offset of the header in a frame: behind its tag.
 pub const HEADER_AT: usize = 2;
 
-/// Where the header of a first fragment, or the rest of a next one, begins: behind sequence and fragment number.
+/// Offset of the header of a first fragment, or of the rest of a next one: behind sequence and fragment number.
 pub const FRAGMENT_AT: usize = 18;
 
 #[cfg(test)]

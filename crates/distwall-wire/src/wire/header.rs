@@ -1,14 +1,16 @@
 //! Distribution headers: `131 68` (whole message), `131 69` (first fragment), `131 70` (next fragment).
 //!
-//! A header lists the atoms that the terms of its message name by position. `N` references come with `N/2 + 1` bytes of
-//! nibbles: bit 3 says "new entry", bits 0 to 2 give the segment; the last nibble's bit 0 says that lengths take two bytes.
+//! A header lists atoms, which the terms of its message name by position. `N` references come with `N/2 + 1` bytes of
+//! nibbles: bit 3 says "new entry", bits 0 to 2 give the segment; the last nibble's bit 0 says that lengths take two
+//! bytes.
 
 use std::sync::Arc;
 
 use crate::error::Bad;
 use crate::term::atoms::{Atom, Caches, Names, Ref, Refs};
 
-/// Reads `N`, the nibbles and the references at `pos`; returns where the terms begin. `refs` is filled anew.
+/// Reads `N`, the nibbles and the references at `pos` into `refs`, which is cleared first. Returns the position of the
+/// terms.
 pub fn read(
     frame: &[u8],
     mut pos: usize,
@@ -84,7 +86,7 @@ pub fn read(
     Ok(pos)
 }
 
-/// Writes `N`, nibbles and references for these slots and atoms, as new entries only where the receiver needs them.
+/// Writes `N`, nibbles and references for these slots and atoms. Only atoms that the receiver lacks are new entries.
 pub fn write(out: &mut Vec<u8>, entries: &[(u16, Arc<Atom>)], caches: &mut Caches) {
     let fresh: Vec<bool> = entries.iter().map(|(slot, atom)| caches.tell(*slot, atom)).collect();
     let long = entries.iter().zip(&fresh).any(|((_, atom), fresh)| *fresh && atom.text.len() > 255);

@@ -8,7 +8,7 @@ macro_rules! ops {
         pub enum Op { $($(#[$doc])* $variant = $value,)* }
 
         impl Op {
-            /// All that a node of OTP 25 to 29 sends.
+            /// All opcodes of nodes of OTP 25 to 29.
             pub const ALL: [Op; [$($value),*].len()] = [$(Op::$variant),*];
 
             /// The name in the documentation of the protocol, in capitals.
@@ -29,14 +29,14 @@ macro_rules! ops {
     };
 }
 
-/// No node sends such an opcode.
+/// An opcode that no node sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownOp;
 
 ops! {
     /// A link.
     Link LINK = 1,
-    /// A message to a pid, whose sender is not told.
+    /// A message to a pid, without its sender.
     Send SEND = 2,
     /// A linked process ended.
     Exit EXIT = 3,
@@ -92,7 +92,7 @@ ops! {
     UnlinkId UNLINK_ID = 35,
     /// The acknowledgement of the end of a link.
     UnlinkIdAck UNLINK_ID_ACK = 36,
-    /// A message or `exit/2` whose flags say what it is and what its target is.
+    /// A message or `exit/2`; flags give its kind and the kind of its target.
     AltactSigSend ALTACT_SIG_SEND = 37,
 }
 
@@ -132,7 +132,7 @@ impl Op {
         )
     }
 
-    /// True if the reason of an ending is the last element, and no payload.
+    /// True if the reason of an ending is the last element, and not the payload.
     #[must_use]
     #[inline]
     pub fn has_reason(self) -> bool {

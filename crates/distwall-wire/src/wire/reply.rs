@@ -1,4 +1,4 @@
-//! Frames that distwall makes up. They carry plain atoms only, so they disturb no cache.
+//! Frames made by distwall. They carry plain atoms only, so they disturb no cache.
 
 use std::num::NonZeroU64;
 
@@ -10,17 +10,17 @@ use crate::wire::flags;
 use crate::wire::frame::FrameTag;
 use crate::wire::op::Op;
 
-/// How frames look on this channel.
+/// The form of frames on this channel.
 #[derive(Clone, Copy, Debug)]
 pub struct Form {
-    /// Frames have distribution headers (else: pass-through).
+    /// True if frames have distribution headers; false: pass-through.
     pub headers: bool,
-    /// Exit reasons travel as payload.
+    /// True if exit reasons travel as payload.
     pub payload: bool,
 }
 
 impl Form {
-    /// The form that goes with these flags.
+    /// The form for these flags.
     #[must_use]
     pub fn of(negotiated: u64) -> Self {
         Form {
@@ -33,7 +33,7 @@ impl Form {
 /// A tick: an empty frame.
 pub const TICK: [u8; 4] = [0; 4];
 
-/// Writes one frame: its length when all of it is there.
+/// Writes one frame, and its length when the frame is complete.
 struct Frame<'a> {
     out: &'a mut Vec<u8>,
     start: usize,
@@ -81,7 +81,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Writes what stands in front of the terms of a whole message that names no atoms by position.
+/// Writes the bytes before the terms of a whole message without atoms by position.
 fn begin(out: &mut Vec<u8>, form: Form) {
     if form.headers {
         out.extend_from_slice(&FrameTag::Header.bytes());
@@ -91,7 +91,7 @@ fn begin(out: &mut Vec<u8>, form: Form) {
     }
 }
 
-/// One end of a made-up frame: the node's name and a process there.
+/// One end of such a frame: a node's name and a process there.
 #[derive(Clone, Copy)]
 pub struct End<'a> {
     /// Node.
@@ -100,7 +100,7 @@ pub struct End<'a> {
     pub pid: Pid,
 }
 
-/// SPAWN_REQUEST of a function whose arguments are written already. The new process belongs to the receiver's own I/O: its
+/// SPAWN_REQUEST of a function whose arguments are already written. The new process does its I/O on the receiver: its
 /// group leader is the receiver's first process.
 #[allow(clippy::too_many_arguments)]
 pub fn spawn(
@@ -135,7 +135,7 @@ pub fn spawn(
     frame.end();
 }
 
-/// A frame around a control message and a payload that are written already, atoms and all.
+/// A frame around a control message and a payload that are already written, with their atoms.
 pub fn frame(out: &mut Vec<u8>, form: Form, control: &[u8], payload: Option<&[u8]>) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
@@ -170,7 +170,7 @@ pub fn spawn_error(out: &mut Vec<u8>, form: Form, to: End<'_>, reference: Refere
     frame.end();
 }
 
-/// The end of something that was monitored, on `node`.
+/// The end of a monitored process or name on `node`.
 pub fn down(
     out: &mut Vec<u8>,
     form: Form,
@@ -188,7 +188,7 @@ pub fn down(
     frame.end();
 }
 
-/// The end of a monitor that `from` had set on something of `node`.
+/// The end of a monitor that `from` had set on a process or name of `node`.
 pub fn demonitor(out: &mut Vec<u8>, form: Form, from: End<'_>, node: &[u8], watched: &Watched, reference: Reference) {
     let mut frame = Frame::new(out, form, Op::DemonitorP);
     frame.pid(from.node, from.pid);

@@ -1,26 +1,26 @@
-//! Shapes of messages that mean something to distwall, read off the first bytes of the payload.
+//! Shapes of messages with a meaning for distwall, recognised by the first bytes of the payload.
 //!
-//! Each function takes a reader at the payload and answers None (or false) where the message isn't of that shape; a message cut
-//! short is simply not of that shape. Source: the calling conventions of `gen`, `sys`, `supervisor`, `gen_event`, `io`, `rpc`.
+//! Each function takes a reader at the payload. It returns None (or false) if the message doesn't have that shape, also
+//! if it is cut short. Source: the calling conventions of `gen`, `sys`, `supervisor`, `gen_event`, `io`, `rpc`.
 
 use crate::term::atoms::Word;
 use crate::term::reader::{Reader, Reference};
 use crate::term::tag;
 use crate::wire::control::Process;
 
-/// Which of the two nodes made a reference, and the reference.
+/// A reference, and a word that says which of the two nodes made it.
 pub type Tagged = (Word, Reference);
 
-/// Who asks, and the references in the tag that an answer has to carry.
+/// The asking process, and the references in the tag that an answer has to carry.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker<'a> {
     /// The process that waits for the answer.
     pub from: Process<'a>,
-    /// The first reference of the tag: where an alias is used, the alias.
+    /// The first reference of the tag: the alias, if one is used.
     pub first: Tagged,
-    /// The last one: the monitor that came with the call.
+    /// The last reference of the tag: the monitor of the call.
     pub last: Tagged,
-    /// For `{Pid, Tag}`: where that ends, and whether the tag is a list.
+    /// For `{Pid, Tag}`: its end, and true if the tag is a list.
     pub pair: Option<(usize, bool)>,
 }
 
@@ -115,7 +115,7 @@ fn tagged(reader: &mut Reader<'_>) -> Option<Tagged> {
     Some((node.word, reference))
 }
 
-/// What an answer refers to.
+/// The reference of an answer to a question.
 #[derive(Clone, Copy, Debug)]
 pub enum Answer {
     /// `{Tag, Reply}`, `{io_reply, Ref, Reply}`, `{file_reply, Ref, Reply}`: this reference.
@@ -126,7 +126,7 @@ pub enum Answer {
     Features,
 }
 
-/// Whether a message has the form of an answer to something.
+/// The reference of an answer; None if the message is not an answer.
 pub fn answer(mut reader: Reader<'_>) -> Option<Answer> {
     let arity = reader.tuple().ok()?;
     if !(2..=3).contains(&arity) {
@@ -150,7 +150,7 @@ pub fn answer(mut reader: Reader<'_>) -> Option<Answer> {
     Some(Answer::Tag(node, reference))
 }
 
-/// What the guarded node asked of `rex`: `{Pid, features_request}` or `{Pid, {...}}`.
+/// The question of the guarded node to `rex`: `{Pid, features_request}` or `{Pid, {...}}`.
 pub fn rex_request<'a>(mut reader: Reader<'a>) -> Option<(Process<'a>, Word)> {
     if reader.tuple().ok()? != 2 {
         return None;

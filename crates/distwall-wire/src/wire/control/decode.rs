@@ -12,15 +12,15 @@ use crate::wire::control::{Control, Exit2Form, Mfa, Monitored, Process, SpawnReq
 use crate::wire::flags;
 use crate::wire::op::Op;
 
-/// Capabilities that decide which control messages may come at all.
+/// Capabilities that limit the possible control messages.
 #[derive(Clone, Copy)]
 pub struct Dialect {
     /// The negotiated flags.
     pub flags: u64,
 }
 
-/// Decodes the control message at the reader into `room`, and consumes it. Terms of any shape in it (reasons, labels, spawn
-/// options) go through the scanner.
+/// Decodes the control message at the reader into `room`, and consumes it. Terms of any shape in it (reasons, labels,
+/// spawn options) go through the scanner.
 pub fn decode<'r, 'a>(
     reader: &mut Reader<'a>,
     room: &'r mut Option<Control<'a>>,
@@ -49,8 +49,8 @@ pub fn decode<'r, 'a>(
     Ok(control)
 }
 
-/// Decodes the elements behind the opcode, up to a reason or trace token. Each kind is written straight to where it stays:
-/// a copy costs as much as reading it.
+/// Decodes the elements behind the opcode, up to a reason or trace token. Each kind is written straight to its final
+/// place: a copy would cost as much as the reading.
 #[inline(always)]
 fn elements<'r, 'a>(
     op: Op,
@@ -113,7 +113,7 @@ fn elements<'r, 'a>(
     })
 }
 
-/// Whether a control message that was decoded here holds nothing that some VM might not be able to decode.
+/// True if a control message, decoded before, contains only terms that every VM can decode.
 #[must_use]
 pub fn is_plain(mut reader: Reader<'_>, end: usize) -> bool {
     let mut plain = || -> Result<bool, Bad> {
@@ -214,8 +214,9 @@ fn spawn_reply<'a>(reader: &mut Reader<'a>) -> Result<Control<'a>, Bad> {
     Ok(Control::SpawnReply { to, reference, result, linked: flags & LINKED != 0, monitored: flags & MONITORED != 0 })
 }
 
-/// `{37, Flags, From, To [, Token]}`: flags say what `To` is and which signal this is. Nodes use it for what is urgent or aims at
-/// an alias only; OTP 29 dies of other messages of this kind where they come in fragments and can't be decoded.
+/// `{37, Flags, From, To [, Token]}`: flags give the kind of `To` and the kind of signal. Nodes use it for urgent
+/// signals or for signals to an alias only. OTP 29 dies of other messages of this kind if they come in fragments and
+/// can't be decoded.
 fn altact<'a>(reader: &mut Reader<'a>, dialect: Dialect, arity: u8) -> Result<Control<'a>, Bad> {
     const PRIO: u64 = 1;
     const TOKEN: u64 = 2;
@@ -251,8 +252,8 @@ fn altact<'a>(reader: &mut Reader<'a>, dialect: Dialect, arity: u8) -> Result<Co
     })
 }
 
-/// A sequential trace token. The VM reads its numbers without looking at their types, so their types are checked here. Its pid may
-/// be of any node: a trace goes where the message goes.
+/// A sequential trace token. The VM reads its numbers without looking at their types, so their types are checked here.
+/// Its pid may belong to any node: a trace goes where the message goes.
 fn trace_token(reader: &mut Reader<'_>, dialect: Dialect, scanner: &mut Scanner, watch: &Watch<'_>) -> Result<(), Bad> {
     let start = reader.pos;
     let watch = &watch.aside();
@@ -280,8 +281,8 @@ fn trace_token(reader: &mut Reader<'_>, dialect: Dialect, scanner: &mut Scanner,
     Ok(())
 }
 
-/// Whether a list of spawn options has `link`, and `monitor`. One that makes the VM allocate more than the limit `spawn_heap` is
-/// noted.
+/// Looks for `link` and `monitor` in a list of spawn options. An option that makes the VM allocate more than the limit
+/// `spawn_heap` is noted.
 fn spawn_options(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'_>) -> Result<(bool, bool), Bad> {
     let (mut linked, mut monitored) = (false, false);
     if reader.peek()? == tag::LIST {
@@ -307,7 +308,7 @@ fn spawn_options(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'
     Ok((linked, monitored))
 }
 
-/// The words that `{min_heap_size, Words}` or `{min_bin_vheap_size, Words}` asks for. More than there are end the VM.
+/// The words that `{min_heap_size, Words}` or `{min_bin_vheap_size, Words}` asks for. A VM without that memory exits.
 fn heap(mut option: Reader<'_>) -> Option<u64> {
     let sized =
         option.tuple().ok()? == 2 && matches!(option.atom().ok()?.text, b"min_heap_size" | b"min_bin_vheap_size");
