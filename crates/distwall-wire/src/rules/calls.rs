@@ -1,15 +1,18 @@
-//! Which function a command really calls, however the call arrives.
+//! Finds the function that a command really calls, however the call arrives.
 //!
 //! # Theory of operation
 //!
-//! A spawn request names a function, and that is often one that calls another: `erpc:execute_call/4` is how `rpc:call` arrives,
-//! `erlang:apply/2` how a fun does. `rex` and `net_kernel` take calls as messages. Here such wrappers are taken off one by
-//! one ([`wrappers`]: which functions, and where among their arguments the call stands), until a function is left that
-//! is none. What can't be told for sure is [`Call::Opaque`]: wrappers nested too deep, arguments that are no proper list, a fun of
-//! another arity, and calls that the guarded node is to pass on to other nodes.
+//! A spawn request names a function, which often calls another: `rpc:call` arrives as `erpc:execute_call/4`, a fun as
+//! `erlang:apply/2`. `rex` and `net_kernel` take calls as messages. This module unwraps such calls one by one, until a
+//! function is left that is not a wrapper. [`wrappers`] has the functions, and the place of the call among their
+//! arguments.
 //!
-//! A function that is given a fun is no wrapper if it does more than to call it (`lists:map/2`, `global:trans/2`): such funs are for
-//! the rule on funs to judge. Neither is one that hands a function to a process (`supervisor:start_child/2`).
+//! A call that can't be told for sure is [`Call::Opaque`]: wrappers nested too deep, improper lists of arguments, and
+//! funs of another arity. A call that the guarded node would pass on counts as well.
+//!
+//! A function with a fun as argument is not a wrapper if it does more than call it (`lists:map/2`, `global:trans/2`):
+//! the rule on funs judges such funs. Neither is a function that gives a function to a process
+//! (`supervisor:start_child/2`).
 
 use crate::error::Bad;
 use crate::term::atoms::Word;
@@ -23,10 +26,10 @@ pub mod wrappers;
 
 use wrappers::{forms, How};
 
-/// What is called.
+/// The function that a command calls.
 #[derive(Clone, Copy)]
 pub enum Call<'a> {
-    /// Nothing: an ordinary message.
+    /// No call: an ordinary message.
     None,
     /// A function.
     Function {
@@ -34,30 +37,30 @@ pub enum Call<'a> {
         module: &'a [u8],
         /// Function.
         function: &'a [u8],
-        /// How many arguments.
+        /// Number of arguments.
         arity: u8,
-        /// At the list of arguments.
+        /// A reader at the list of arguments.
         arguments: Reader<'a>,
     },
-    /// A fun of this module: any code in there, or what its sender takes for it.
+    /// A fun of this module: any code of that module, or code that its sender claims to be.
     Fun {
         /// Module.
         module: &'a [u8],
-        /// How many arguments.
+        /// Number of arguments.
         arity: u8,
-        /// At the list of arguments.
+        /// A reader at the list of arguments.
         arguments: Reader<'a>,
     },
-    /// A call, but of what can't be told.
+    /// A call of a function that can't be told.
     Opaque,
 }
 
-/// A call, and what it takes to make it.
+/// A call, and the funs that make it.
 #[derive(Clone, Copy)]
 pub struct Found<'a> {
     /// The innermost call.
     pub call: Call<'a>,
-    /// How many funs of the message are the call itself.
+    /// Number of funs in the message that are the call itself.
     pub funs: u32,
 }
 
@@ -65,7 +68,7 @@ impl Found<'_> {
     /// No call.
     pub const NONE: Self = Found { call: Call::None, funs: 0 };
 
-    /// Whether it is the call of a fun that was typed in a shell: it carries all that it would do.
+    /// True if it is the call of a fun typed in a shell, which carries all its code.
     #[must_use]
     pub fn is_typed(&self) -> bool {
         matches!(self.call, Call::Fun { module: b"erl_eval", .. })
@@ -75,14 +78,15 @@ impl Found<'_> {
 /// Wrappers in wrappers; beyond that a call is opaque.
 const MAX_DEPTH: u32 = 8;
 
-/// What a spawn request runs. `arguments` is at its payload; `sender` says which of the two nodes sent it.
+/// The function that a spawn request runs. `arguments` is at its payload; `sender` is the node that sent it.
 #[must_use]
 pub fn of_spawn<'a>(mfa: &Mfa<'a>, arguments: Reader<'a>, sender: Word) -> Found<'a> {
     let (module, function) = (mfa.module.text, mfa.function.text);
     unwrap(Call::Function { module, function, arity: mfa.arity, arguments }, sender)
 }
 
-/// What a message to a registered name, or to a process that is known by none, makes `rex` or `net_kernel` call.
+/// The function that a message makes `rex` or `net_kernel` call. `name` is the registered name; None: a process with an
+/// unknown name.
 #[must_use]
 pub fn of_message<'a>(message: Reader<'a>, name: Option<&[u8]>, sender: Word) -> Found<'a> {
     let to = match name {
@@ -126,7 +130,7 @@ fn asked<'a>(mut message: Reader<'a>, rex: bool, kernel: bool, sender: Word) -> 
     Ok(call.map(|call| if own { call } else { Call::Opaque }))
 }
 
-/// Whether a gen call's From is a process, and its tag made of references, of the sender.
+/// True if a gen call's From is a process of the sender, and its tag is made of the sender's references.
 fn asks(mut from: Reader<'_>, sender: Word) -> Result<bool, Bad> {
     if from.tuple()? != 2 || from.pid()?.0.word != sender {
         return Ok(false);
@@ -158,7 +162,7 @@ fn request<'a>(mut reader: Reader<'a>, requests: Requests) -> Result<Option<Call
     Ok(Some(function(module, name, arguments).filter(|_| leads).unwrap_or(Call::Opaque)))
 }
 
-/// Takes wrappers off a call.
+/// Unwraps a call.
 fn unwrap<'a>(mut call: Call<'a>, sender: Word) -> Found<'a> {
     let mut funs = 0;
     let mut depth = 0;
@@ -178,7 +182,7 @@ fn unwrap<'a>(mut call: Call<'a>, sender: Word) -> Found<'a> {
     Found { call, funs }
 }
 
-/// What a wrapper with these arguments calls, if they fit; and whether that is a fun.
+/// The call inside a wrapper with these arguments, if they fit, and true if it calls a fun.
 fn inner<'a>(how: How, items: &Items<'a>, sender: Word) -> Option<(Call<'a>, bool)> {
     let item = |at| items.get(at);
     let named = |at: usize| Some((function(item(at)?, item(at + 1)?, item(at + 2)?)?, false));
@@ -193,7 +197,7 @@ fn inner<'a>(how: How, items: &Items<'a>, sender: Word) -> Option<(Call<'a>, boo
     }
 }
 
-/// Whether the first argument is the node that receives the call, or a list of nothing but that.
+/// True if the first argument is the node that receives the call, or a list of only that node.
 fn is_here(items: &Items<'_>, sender: Word) -> bool {
     let here = if sender == Word::Peer { Word::Guard } else { Word::Peer };
     let is_here = |value: &mut Value<'_>| Ok(value.reader.atom()?.word == here);
@@ -245,7 +249,7 @@ fn fun<'a>(mut reader: Reader<'a>, arguments: Reader<'a>) -> Option<Call<'a>> {
 /// The first elements of a list.
 struct Items<'a> {
     list: Reader<'a>,
-    /// Data and where in it they begin: those of a string are not where the list is.
+    /// Data, and the offset of each element: the elements of a string are elsewhere in the data.
     places: [(&'a [u8], usize); 6],
     count: u8,
 }
@@ -268,7 +272,7 @@ fn elements<'a>(list: Reader<'a>) -> Option<Items<'a>> {
     Some(items)
 }
 
-/// How many there are.
+/// Number of elements of a proper list.
 fn count(list: Reader<'_>) -> Option<u8> {
     walk_over(list, |_, _, _| {})
 }

@@ -1,20 +1,23 @@
-//! `otp_internal`: messages that make an OTP process run code or change its state, whoever they are sent to.
+//! `otp_internal`: messages that make an OTP process run code or change its state, sent to any target.
 //!
 //! # Theory of operation
 //!
-//! There are two ways to tell such a message. The *name* it is sent to ([`names`]): what OTP registers for itself is no
-//! application's, so any message to it counts; `net_kernel` may be pinged. And its *shape* ([`requests`]), as a process can be met by its pid as well, and as
-//! behaviours (supervisors, event managers, agents, ...) have whatever name their user gives them.
+//! There are two ways to recognise such a message.
 //!
-//! OTP's own processes match on the part of a message that they need and on no more, so the shapes here are as wide as theirs:
-//! `gen_event` and `rex` take any term where a caller's pid belongs. Ordinary traffic must pass, though. So what only a server
-//! with a name of its own obeys is looked for in messages to pids and aliases alone.
+//! * Its *name* ([`names`]): names that OTP registers for itself belong to no application, so any message to them
+//!   counts; only `net_kernel` may be pinged.
+//! * Its *shape* ([`requests`]): a message can reach a process by its pid as well, and behaviours (supervisors, event
+//!   managers, agents, ...) have any name that their user gives them.
 //!
-//! A server's *answer* is a message too: `{Tag, Reply}` to whatever the question's `{To, Tag}` names. A question whose answer
-//! would go to a process of the receiving node makes the server send what its asker chose (`{stop, _}` to init,
-//! `{'$gen_cast', _}` to anyone), so it is one of these shapes as well.
+//! OTP's own processes match only on the part of a message that they need, so the shapes here are as wide: `gen_event`
+//! and `rex` take any term in the place of a caller's pid. Ordinary traffic must pass, though. So requests that only a
+//! server with a name of its own obeys are looked for only in messages to pids and aliases.
 //!
-//! What no filter of messages can tell: a server that ends at a message it doesn't know, met by its pid.
+//! A server's *answer* is a message too: `{Tag, Reply}` to the `{To, Tag}` of the question. A question whose answer
+//! would go to a process of the receiving node makes the server send a message that its asker chose: `{stop, _}` to
+//! init, or `{'$gen_cast', _}` to anyone. So it is one of these shapes as well.
+//!
+//! No filter of messages can find a message by pid to a server that ends at unknown messages.
 
 use std::sync::LazyLock;
 
@@ -28,27 +31,27 @@ use requests::{labelled, Form, Kind, Reach, Request};
 mod names;
 mod requests;
 
-/// Whom a message is for, and what is known about it.
+/// The target of a message, and facts about it.
 #[derive(Clone, Copy)]
 pub struct Address<'a> {
-    /// The meaning of the registered name that it is sent to, if it is.
+    /// The meaning of the registered name that it is sent to, if any.
     pub name: Option<Word>,
-    /// Who asks, if it has the form of a question.
+    /// The asker, if the message has the form of a question.
     pub asker: Option<&'a Asker<'a>>,
-    /// It answers what its receiver asked, so its receiver doesn't take it for a request.
+    /// True if it answers a question of its receiver, which then doesn't take it for a request.
     pub answer: bool,
-    /// Which of the two nodes receives it.
+    /// The node that receives it.
     pub receiver: Word,
 }
 
-/// The atoms that mean something here: [`Word::OtpName`] and [`Word::Request`].
+/// The atoms with a meaning here: [`Word::OtpName`] and [`Word::Request`].
 pub static WORDS: LazyLock<Words> = LazyLock::new(|| {
     let names = names::all().map(|name| (name, Word::OtpName));
     let labels = requests::labels().map(|(label, number)| (label, Word::Request(number)));
     Words::new(names.chain(labels), &names::PREFIXES, Word::OtpName)
 });
 
-/// Whether a message is of such a shape, or goes to such a name.
+/// True if a message has such a shape, or goes to such a name.
 #[inline]
 pub fn otp_internal(mut reader: Reader<'_>, to: &Address<'_>) -> bool {
     if to.name == Some(Word::OtpName) {
@@ -86,7 +89,7 @@ pub fn otp_internal(mut reader: Reader<'_>, to: &Address<'_>) -> bool {
     }
 }
 
-/// Whether a call's answer would go to a process of the receiving node, or to a name: what no pattern means.
+/// True if a call's answer would go to a process of the receiving node, or to a name. No pattern opens that.
 #[must_use]
 pub fn misdirected(mut reader: Reader<'_>, asker: Option<&Asker<'_>>, receiver: Word) -> bool {
     if reader.tuple() != Ok(3) || !is_atom(&reader) {
@@ -96,7 +99,7 @@ pub fn misdirected(mut reader: Reader<'_>, asker: Option<&Asker<'_>>, receiver: 
     reader.atom().is_ok_and(call) && misleads(reader, asker, receiver).0
 }
 
-/// What a task of Elixir waits for: who owns it, and what it is to run.
+/// The request to a task of Elixir: its owner, and the function to run.
 const TASK: &[Kind] = &[Kind::Pid, Kind::Any, Kind::Any, Kind::List, Kind::Mfa];
 const TASK_BEFORE_1_14: &[Kind] = &[Kind::Pid, Kind::Any, Kind::List, Kind::Mfa];
 
@@ -109,11 +112,11 @@ fn is_event_label(label: &AtomView<'_>) -> bool {
     label.text.len() >= EVENT_LABELS[0].len() && EVENT_LABELS.contains(&label.text)
 }
 
-/// What an event manager answers without running anything.
+/// Calls that an event manager answers without running any code.
 const EVENT_CALLS: [(&[u8], u32); 2] = [(b"sync_notify", 1), (b"call", 2)];
 const EVENT_QUESTIONS: [&[u8]; 3] = [b"which_handlers", b"get_modules", b"stop"];
 
-/// A tuple's first element and how many follow it; or an atom that stands alone.
+/// A tuple's first element and the number of further ones; or a single atom.
 struct Head<'a> {
     label: AtomView<'a>,
     rest: Option<(Reader<'a>, u32)>,
@@ -124,7 +127,7 @@ struct Look<'l> {
 }
 
 impl Look<'_> {
-    /// `{'$gen_call', From, {is_auth, _}}`, all that net_kernel can be asked without harm.
+    /// True for `{'$gen_call', From, {is_auth, _}}`, the only harmless question to net_kernel.
     fn asks_who(&self, mut reader: Reader<'_>) -> bool {
         if reader.tuple() != Ok(3) || reader.atom().map(|atom| atom.word) != Ok(Word::GenCall) {
             return false;
@@ -134,7 +137,7 @@ impl Look<'_> {
         !misled && request.is_some_and(|head| head.label.word == Word::IsAuth && head.rest.is_some_and(|(_, n)| n == 1))
     }
 
-    /// A message of three elements, read up to its second one.
+    /// True if a message of three elements, read up to its second one, has such a shape.
     #[inline(always)]
     fn triple(&self, mut reader: Reader<'_>, first: Option<AtomView<'_>>) -> bool {
         if self.second(reader, 1) {
@@ -162,7 +165,7 @@ impl Look<'_> {
             || !call && asks_event_manager(&head) && misleads(from, self.to.asker, self.to.receiver).0
     }
 
-    /// Whether the second element of a message says what is asked for; `left` more follow it.
+    /// True if the second element of a message is a label, and the request is obeyed; `left` more elements follow it.
     #[inline(always)]
     fn second(&self, mut reader: Reader<'_>, left: u32) -> bool {
         if !is_atom(&reader) {
@@ -185,7 +188,7 @@ impl Look<'_> {
         }
     }
 
-    /// Whether some process obeys a request that stands there and begins so.
+    /// True if some process obeys a request of this form that begins with this label.
     #[inline(always)]
     fn obeyed(&self, form: Form, head: &Head<'_>) -> bool {
         match head.label.word {
@@ -210,7 +213,7 @@ impl Look<'_> {
         })
     }
 
-    /// Whether the next `left` terms are of these kinds.
+    /// True if the next `left` terms are of these kinds.
     fn all(&self, mut reader: Reader<'_>, left: u32, kinds: &[Kind]) -> bool {
         let open = kinds.last() == Some(&Kind::More);
         let count = kinds.len() as u32 - u32::from(open);
@@ -258,7 +261,7 @@ impl Look<'_> {
     }
 }
 
-/// Passes over a term that has been scanned before.
+/// Passes over a term that has been scanned before; false if it can't be read.
 #[inline]
 fn skip(reader: &mut Reader<'_>) -> bool {
     let small = match reader.data.get(reader.pos..) {
@@ -271,8 +274,8 @@ fn skip(reader: &mut Reader<'_>) -> bool {
     true
 }
 
-/// Whether the answer to this From would go to a process of the receiving node, or to a name; and where it ends, if it was read
-/// to its end.
+/// True if the answer to this From would go to a process of the receiving node, or to a name. Also the end of the From,
+/// if it was read to its end.
 #[inline]
 fn misleads(reader: Reader<'_>, asker: Option<&Asker<'_>>, receiver: Word) -> (bool, Option<usize>) {
     match asker {
@@ -283,7 +286,7 @@ fn misleads(reader: Reader<'_>, asker: Option<&Asker<'_>>, receiver: Word) -> (b
     }
 }
 
-/// The same where no asker was found: this may be no From at all.
+/// The same without a known asker: this may not be a From at all.
 fn read_misleads(mut reader: Reader<'_>, receiver: Word) -> (bool, Option<usize>) {
     let mut asker = || {
         if reader.tuple().ok()? != 2 || reader.pid().ok()?.0.word == receiver {
@@ -320,7 +323,7 @@ fn is_one_of(mut reader: Reader<'_>, words: &[&str]) -> bool {
     reader.atom().is_ok_and(|atom| words.iter().any(|word| word.as_bytes() == atom.text))
 }
 
-/// `{Module, Function, Arguments}`
+/// True for `{Module, Function, Arguments}`.
 fn is_mfa(mut reader: Reader<'_>) -> bool {
     reader.tuple() == Ok(3)
         && reader.atom().is_ok()

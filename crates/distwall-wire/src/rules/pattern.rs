@@ -1,15 +1,15 @@
-//! Whether a message is of the form that a rule asks for.
+//! Compares messages with the patterns of rules.
 //!
 //! # Theory of operation
 //!
-//! A pattern comes compiled, in prefix order ([`Pattern::parse`]), and becomes a tree whose depth is bounded. It is matched
-//! against the bytes of a term that the scanner has accepted, from left to right: nothing is built, and the first thing that is
-//! not as asked for ends it. What a pattern doesn't look at is passed over. A term is passed over once for each level of
-//! the pattern that it stands in; the keys of a map are compared with each key that the pattern names (64 at most). So the cost is
-//! linear in the message.
+//! A pattern comes compiled, in prefix order ([`Pattern::parse`]), and becomes a tree of bounded depth. It is matched
+//! against the bytes of a term that the scanner has accepted, from left to right. Nothing is built, and the first
+//! difference ends the match. Parts that the pattern doesn't look at are passed over. A term is passed over once for
+//! each level of the pattern around it. The keys of a map are compared with each key that the pattern names (64 at
+//! most). So the cost is linear in the message.
 //!
-//! All is compared by value, however it is spelled ([`Value`]). Where a variable recurs, its values are compared by their
-//! [`digest`]s. Numbers match exactly: 1 is not 1.0, and 0.0 is not -0.0 (as since OTP 27).
+//! Terms are compared by value, in any spelling ([`Value`]). Recurring variables are compared by the [`digest`]s of
+//! their values. Numbers match exactly: 1 is not 1.0, and 0.0 is not -0.0 (as since OTP 27).
 
 use std::hash::RandomState;
 
@@ -21,9 +21,9 @@ use crate::term::tag;
 use crate::term::walk::{self, Integer, Shape, Value};
 use crate::wire::shapes::call_tag;
 
-/// Nesting.
+/// Most levels of nesting.
 const MAX_DEPTH: u32 = 64;
-/// Bytes of a compiled pattern.
+/// Most bytes of a compiled pattern.
 const MAX_SIZE: usize = 64 << 10;
 const MAX_VARIABLES: u8 = 64;
 /// Keys that a pattern may name in one map.
@@ -35,11 +35,11 @@ const SHORT: &str = "a pattern is cut short";
 #[derive(Debug)]
 pub struct Pattern {
     root: Node,
-    /// How many variables have a place to be kept in: those up to the last one that recurs.
+    /// Number of variables with a place to be kept in: up to the last recurring variable.
     kept: usize,
-    /// Which variables recur.
+    /// A bit for each recurring variable.
     recurring: u64,
-    /// Of the digests that recurring variables are compared by.
+    /// The key of digests, by which recurring variables are compared.
     key: RandomState,
 }
 
@@ -51,16 +51,16 @@ enum Node {
     Tuple(Box<[Node]>),
     /// Elements and tail.
     List(Box<[Node]>, Box<Node>),
-    /// Keys with what their values have to be; and whether the map may have no other keys.
+    /// Keys with the patterns of their values; true if the map may have no other keys.
     Map(Box<[(Node, Node)]>, bool),
     Atom(Box<[u8]>),
     Small(i64),
     Big(bool, Box<[u8]>),
     Float([u8; 8]),
     Nil,
-    /// Bytes, and how many bits of the last one count.
+    /// Bytes, and the number of bits of the last byte that count.
     Bits(Box<[u8]>, u8),
-    /// A binary that begins so.
+    /// A binary with this prefix.
     Prefix(Box<[u8]>),
     /// An exported function: module, name, arity.
     Export(Box<[u8]>, Box<[u8]>, u8),
@@ -80,7 +80,7 @@ macro_rules! guards {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         #[derive(Clone, Copy, Debug)]
         enum Guard { $($(#[$doc])* $name,)* }
-        /// By the numbers that compiled patterns have for them.
+        /// The guards by their numbers in compiled patterns.
         const GUARDS: [Guard; [$(Guard::$name),*].len()] = [$(Guard::$name),*];
     };
 }
@@ -102,7 +102,7 @@ guards! {
     Function,
     /// A proper list of code points.
     Text,
-    /// Who asks, in a gen call: pid and tag are the sender's own.
+    /// The asker in a gen call: pid and tag are the sender's own.
     From,
     /// The name of the sending node.
     Node,
@@ -112,10 +112,10 @@ guards! {
     Record,
 }
 
-/// What a variable stands for.
+/// The value of a variable.
 struct Bound<'a> {
     value: Value<'a>,
-    /// Where it ends.
+    /// The position of its end.
     end: usize,
     digest: Option<u64>,
 }
@@ -142,14 +142,18 @@ struct Match<'a, 'p> {
     bound: Vec<Option<Bound<'a>>>,
 }
 
-/// Labels of `gen` behind which the request comes last.
+/// Labels of `gen` before a request in the last element.
 const CALLS: [&[u8]; 4] = [b"$gen_call", b"$gen_cast", b"$gen_sync_event", b"$gen_sync_all_state_event"];
 
 impl Pattern {
-    /// Whether it says which messages it means, so that it may open what makes an OTP process run code: by a label in front
-    /// (`{system, _, get_state}`), or by its last element, where behaviours have the request: by a label there
-    /// (`{'$gen_call', from(), {start_child, _}}`), or by the kinds of all its parts (`{_, _, {atom(), atom(), list()}}`; not
-    /// behind the labels of `gen`). What takes any request (`_`, a variable, a guard) means none in particular.
+    /// True if the pattern names the messages that it means, and so may open messages that make an OTP process run
+    /// code. It names them in one of three ways:
+    ///
+    /// * by a label in front (`{system, _, get_state}`);
+    /// * by a label in its last element, where behaviours have the request (`{'$gen_call', from(), {start_child, _}}`);
+    /// * by the kinds of all its parts (`{_, _, {atom(), atom(), list()}}`), but not behind the labels of `gen`.
+    ///
+    /// A pattern for any request (`_`, a variable, a guard) names none.
     #[must_use]
     pub fn is_particular(&self) -> bool {
         let Node::Tuple(elements) = &self.root else { return self.root.is_label() };
@@ -183,20 +187,20 @@ impl Pattern {
         Ok(Pattern { root, kept: (u64::BITS - recurring.leading_zeros()) as usize, recurring, key: RandomState::new() })
     }
 
-    /// Whether the term at the reader, with which its data ends, matches. `sender` says which of the two nodes sent it
+    /// True if the term at the reader, at the end of its data, matches. `sender` is the node that sent it
     /// ([`Word::Peer`] or [`Word::Guard`]).
     #[must_use]
     pub fn matches(&self, term: Reader<'_>, sender: Word) -> bool {
         self.end(term, sender).is_ok_and(|end| end == Some(term.data.len()))
     }
 
-    /// Whether the term at the reader matches, wherever it stands in its data (the arguments of a call).
+    /// True if the term at the reader matches, with any data behind it (the arguments of a call).
     #[must_use]
     pub fn matches_within(&self, term: Reader<'_>, sender: Word) -> bool {
         self.end(term, sender).is_ok_and(|end| end.is_some())
     }
 
-    /// Where a term that matches ends.
+    /// The end of a term that matches.
     fn end(&self, term: Reader<'_>, sender: Word) -> Result<Option<usize>, Bad> {
         let mut bound = Vec::new();
         bound.resize_with(self.kept, || None);
@@ -207,7 +211,7 @@ impl Pattern {
 }
 
 impl<'a> Match<'a, '_> {
-    /// Whether a value matches; if so, it is consumed.
+    /// True if a value matches; then it is consumed.
     fn node(&mut self, node: &Node, value: &mut Value<'a>) -> Result<bool, Bad> {
         match node {
             Node::Any => {
@@ -381,7 +385,7 @@ impl<'a> Match<'a, '_> {
 }
 
 impl Node {
-    /// Whether it stands for one value.
+    /// True if the pattern matches exactly one value.
     fn ground(&self) -> bool {
         match self {
             Node::Any | Node::Variable(_) | Node::Guard(_) | Node::Prefix(_) | Node::Map(_, false) => false,
@@ -396,7 +400,7 @@ fn is_integer(kind: u8) -> bool {
     matches!(kind, tag::SMALL_INTEGER | tag::INTEGER | tag::SMALL_BIG | tag::LARGE_BIG)
 }
 
-/// A list, proper or not.
+/// True for a list, proper or not.
 fn list(value: &mut Value<'_>) -> Result<bool, Bad> {
     let found = value.open()? != Shape::Other;
     value.skip()?;
@@ -418,7 +422,7 @@ fn text(value: &mut Value<'_>) -> Result<bool, Bad> {
     }
 }
 
-/// The bytes of a binary or bit string, and how many bits of the last one count.
+/// The bytes of a binary or bit string, and the number of bits of the last byte that count.
 fn bits<'a>(reader: &mut Reader<'a>) -> Result<Option<(&'a [u8], u8)>, Bad> {
     let kind = reader.peek()?;
     if !matches!(kind, tag::BINARY | tag::BIT_BINARY) {
@@ -432,7 +436,7 @@ fn bits<'a>(reader: &mut Reader<'a>) -> Result<Option<(&'a [u8], u8)>, Bad> {
 
 struct Parser<'a> {
     code: Reader<'a>,
-    /// Variables so far.
+    /// Number of variables so far.
     seen: u64,
     recurring: u64,
 }
@@ -526,7 +530,7 @@ fn map(pairs: Box<[(Node, Node)]>, exact: bool) -> Result<Node, &'static str> {
     Ok(Node::Map(pairs, exact))
 }
 
-/// A term that stands for itself.
+/// A term that matches only itself.
 fn literal(etf: &mut Reader<'_>, depth: u32) -> Result<Node, &'static str> {
     const UNKNOWN: &str = "a pattern has a literal that it can't have";
     deep(depth)?;

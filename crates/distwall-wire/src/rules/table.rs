@@ -1,11 +1,12 @@
-//! Compiled rules: which one decides for a command and its key.
+//! Compiled rules: finds the rule that decides for a command and its key.
 //!
 //! # Theory of operation
 //!
-//! Rules come ranked, the strongest first, so the question is always the same: of all that match, which has the lowest rank?
-//! For each command the keyed rules are grouped by shape ("exact name", "prefix of 4 bytes", "module, any function, any arity",
-//! ...); within a shape one hash lookup finds the candidates. The work for a command is bounded by the number of shapes, which
-//! doesn't grow with the number of rules, and shapes whose best rule is weaker than what was found already are not looked at.
+//! Rules come ranked, the strongest first, so the question is always the same: the matching rule with the lowest rank.
+//! For each command the keyed rules are grouped by shape ("exact name", "prefix of 4 bytes", "module, any function, any
+//! arity", ...). Within a shape one hash lookup finds the candidates. So the work for a command is bounded by the
+//! number of shapes, which doesn't grow with the number of rules. A shape is skipped if its best rule is weaker than a
+//! rule already found.
 
 use std::hash::Hasher;
 use std::sync::Arc;
@@ -21,32 +22,32 @@ use crate::verdict::Verdict;
 /// One part of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// This text.
+    /// Exactly this text.
     Exact(Box<[u8]>),
-    /// Any text that begins so.
+    /// Any text with this prefix.
     Prefix(Box<[u8]>),
     /// Any text.
     Any,
 }
 
-/// How the target of a command became known to its sender.
+/// The way in which the sender of a command came to know its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Its pid or alias went to the sender inside a message, or as the result of a spawn.
+    /// The pid or alias of the target went to the sender inside a message, or as the result of a spawn.
     Exposed,
     /// The sender's node spawned it.
     Spawned,
-    /// It is linked with a process of the sender's node.
+    /// The target is linked with a process of the sender's node.
     Linked,
-    /// However that was.
+    /// Any way.
     Any,
 }
 
 impl Scope {
-    /// All of them.
+    /// All scopes.
     pub const ALL: [Scope; 4] = [Scope::Exposed, Scope::Spawned, Scope::Linked, Scope::Any];
 
-    /// As users write it.
+    /// The name that users write.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -58,35 +59,35 @@ impl Scope {
     }
 }
 
-/// What a rule is about.
+/// The subject of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// All commands.
     All,
     /// One command.
     Command(Command),
-    /// Messages that make OTP processes run code, whoever they are sent to.
+    /// Messages that make OTP processes run code, sent to any target.
     OtpInternal,
     /// Functions that a peer has called, however the call arrives.
     Call,
 }
 
-/// One rule, as it is compiled.
+/// One rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// Command.
+    /// The subject.
     pub subject: Subject,
-    /// Empty: whatever the target.
+    /// The key; empty: any target.
     pub key: Vec<Part>,
-    /// Which processes and aliases.
+    /// The processes and aliases that it is for; None: all targets.
     pub scope: Option<Scope>,
-    /// Shape of the payload.
+    /// The required form of the payload.
     pub pattern: Option<Arc<Pattern>>,
     /// Verdict.
     pub verdict: Verdict,
-    /// 0: granted for a while; 1: attached to the peer; 2: of the defaults.
+    /// 0: granted for a while; 1: attached to the peer; 2: a default.
     pub layer: u8,
-    /// Whether what it refuses passes and is recorded.
+    /// True if commands that it refuses pass and are recorded.
     pub audit: bool,
     /// The user's number for it.
     pub id: u32,
@@ -101,17 +102,17 @@ pub struct Decision {
     pub verdict: Verdict,
     /// The user's number for it.
     pub id: u32,
-    /// Holds only for these targets.
+    /// The scope of targets that it is limited to.
     pub scope: Option<Scope>,
-    /// Holds only for payloads of that shape.
+    /// The form of payloads that it is limited to.
     pub pattern: Option<Arc<Pattern>>,
-    /// Whether it is a rule for `*`.
+    /// True if it is a rule for `*`.
     pub star: bool,
-    /// Whether it names targets.
+    /// True if it names targets.
     pub keyed: bool,
-    /// As in [`Rule`].
+    /// The layer, as in [`Rule`].
     pub layer: u8,
-    /// As in [`Rule`].
+    /// True if refused commands pass, as in [`Rule`].
     pub audit: bool,
 }
 
@@ -122,18 +123,18 @@ impl Decision {
         self.verdict == Verdict::Accept
     }
 
-    /// Whether it is `accept *`.
+    /// True if it is `accept *`.
     #[must_use]
     pub fn opens_all(&self) -> bool {
         self.star && self.verdict == Verdict::Accept
     }
 }
 
-/// The texts that rules' keys are compared with: one for names, three for module, function and arity, [`PROCESS`] and one for a
-/// process or an alias.
+/// The texts that rules' keys are compared with: one text for a name; three for module, function and arity; [`PROCESS`]
+/// and one text for a process or an alias.
 pub type Key<'a> = &'a [&'a [u8]];
 
-/// What stands in front of a process or an alias, as it is printed, in a key: it is no name.
+/// The first part of a process or an alias in a key, which tells it from a name.
 pub const PROCESS: [&[u8]; 1] = [b"process"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -173,16 +174,17 @@ pub struct Policy {
     calls: Index,
     /// The strongest rule that accepts a call.
     opens_calls: Option<Decision>,
-    /// Whether rules name calls or spawn requests.
+    /// True if rules name calls or spawn requests.
     names_calls: bool,
-    /// Commands that a rule accepts which is not one for `*`.
+    /// True for each command with an accepting rule that is not a rule for `*`.
     accepts: [bool; Command::ALL.len()],
     third_nodes: Vec<Glob>,
     funs: Option<bool>,
 }
 
 impl Policy {
-    /// Compiles rules; the strongest comes first. `funs`: may messages carry funs; None: only where `accept *` decides.
+    /// Compiles rules, the strongest first. `funs`: true if messages may carry funs; None: only where `accept *`
+    /// decides.
     #[must_use]
     pub fn new(rules: &[Rule], third_nodes: &[String], funs: Option<bool>) -> Self {
         let mut policy =
@@ -221,7 +223,8 @@ impl Policy {
         policy
     }
 
-    /// The rule that decides. `speaks` says whether a rule's scope and pattern fit; `star` whether rules for `*` speak.
+    /// The rule that decides. `speaks` is true if a rule's scope and pattern fit; `star` is true if rules for `*`
+    /// count.
     #[inline]
     pub fn decide(
         &self,
@@ -233,18 +236,18 @@ impl Policy {
         self.commands[command as usize].decide_from(0, key, star, speaks)
     }
 
-    /// The rule that decides about a call; of one that can't be told, the rules without a key.
+    /// The rule that decides about a call; if the call can't be told, a rule without a key.
     pub fn decide_call(&self, key: Option<Key<'_>>, speaks: impl FnMut(&Decision) -> bool) -> Option<&Decision> {
         self.calls.decide_from(0, key, false, speaks)
     }
 
-    /// Whether there are rules on calls.
+    /// True if there are rules on calls.
     #[must_use]
     pub fn judges_calls(&self) -> bool {
         !self.calls.shapes.is_empty() || !self.calls.coarse.is_empty()
     }
 
-    /// Whether there are rules that decide about calls, however they arrive; else `*` does.
+    /// True if there are rules that decide about calls, however they arrive; otherwise `*` does.
     #[must_use]
     pub fn names_calls(&self) -> bool {
         self.names_calls
@@ -263,25 +266,26 @@ impl Policy {
         self.opens_calls.as_ref()
     }
 
-    /// Whether rules for a command have keys.
+    /// True if rules for a command have keys.
     #[must_use]
     pub fn has_keys(&self, command: Command) -> bool {
         !self.commands[command as usize].shapes.is_empty()
     }
 
-    /// Whether rules for a command name processes or aliases.
+    /// True if rules for a command name processes or aliases.
     #[must_use]
     pub fn names_processes(&self, command: Command) -> bool {
         self.commands[command as usize].shapes.iter().any(|shape| shape.kinds.len() == PROCESS.len() + 1)
     }
 
-    /// The rule that decides for a message which makes an OTP process run code. Only rules that name it speak of it.
+    /// The rule that decides for a message which makes an OTP process run code. Only rules that name `otp_internal`
+    /// count.
     #[must_use]
     pub fn decide_internal(&self, key: Option<Key<'_>>, speaks: impl FnMut(&Decision) -> bool) -> Option<&Decision> {
         self.otp_internal.decide_from(0, key, false, speaks)
     }
 
-    /// All rules that could decide, strongest first, up to the first that asks for neither a scope nor a pattern.
+    /// All rules that could decide, strongest first, up to the first without a scope and a pattern.
     #[must_use]
     pub fn candidates(&self, subject: Subject, key: Option<Key<'_>>) -> Vec<&Decision> {
         let index = match subject {
@@ -302,7 +306,7 @@ impl Policy {
         found
     }
 
-    /// Whether messages accepted by such a rule may carry funs.
+    /// True if messages accepted by such a rule may carry funs.
     #[must_use]
     pub fn allows_funs(&self, star: bool) -> bool {
         self.funs.unwrap_or(star)
@@ -398,7 +402,7 @@ impl Shape {
         self.composed(key)
     }
 
-    /// The same for keys of several parts, and for prefixes.
+    /// The rules whose key fits, for keys of several parts and for prefixes.
     fn composed(&self, key: Key<'_>) -> &[Decision] {
         let mut hasher = FxHasher::default();
         for (kind, part) in self.kinds.iter().zip(key) {
@@ -420,7 +424,7 @@ fn hash<'a>(literals: impl Iterator<Item = &'a [u8]>) -> u64 {
 }
 
 impl Kind {
-    /// The piece of a key's part that a rule of this kind is found by.
+    /// The literal piece of a key's part, which finds a rule of this kind.
     fn literal(self, part: &[u8]) -> Option<&[u8]> {
         match self {
             Kind::Exact => Some(part),
@@ -430,18 +434,18 @@ impl Kind {
     }
 }
 
-/// A pattern for node names, in which `*` stands for any characters.
+/// A pattern for node names, in which `*` matches any characters.
 #[derive(Debug)]
 pub struct Glob(Vec<Box<[u8]>>);
 
 impl Glob {
-    /// Parses; everything but `*` stands for itself.
+    /// Parses a glob; all characters except `*` are literal.
     #[must_use]
     pub fn new(text: &str) -> Self {
         Glob(text.split('*').map(|part| part.as_bytes().into()).collect())
     }
 
-    /// Whether the whole name matches.
+    /// True if the whole name matches.
     #[must_use]
     pub fn matches(&self, name: &[u8]) -> bool {
         let (Some(first), Some(last)) = (self.0.first(), self.0.last()) else {

@@ -1,8 +1,9 @@
 //! Atoms on the wire, and the two caches of one direction.
 //!
-//! The sender's cache is what the sender believes the receiver knows. As soon as a message is refused, the receiver's real
-//! cache falls behind: an atom that came with the refused message never reached it. Terms name atoms by their position in the
-//! frame's header, so only headers have to be rebuilt when a later message uses such an atom: the old reference becomes a new entry.
+//! The sender's cache is the cache as the sender believes the receiver has it. When a message is refused, the
+//! receiver's real cache falls behind: it never gets the new atoms of that message. Terms name atoms by their position
+//! in the frame's header. So only headers have to be rebuilt when a later message uses such an atom: the old reference
+//! becomes a new entry.
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::term::reader::Atoms;
 /// Slots of a cache (8 segments of 256).
 pub const SLOTS: usize = 2048;
 
-/// Atoms that distwall itself gives a meaning to.
+/// Atoms with a meaning for distwall.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Word {
     /// Any other atom.
@@ -60,14 +61,14 @@ pub enum Word {
     Monitor,
     /// `net_kernel`
     NetKernel,
-    /// A name that OTP or Elixir registers for a process of its own.
+    /// A name that OTP or Elixir registers for one of its own processes.
     OtpName,
-    /// The first word of a request that some process of OTP obeys: which one, by number.
+    /// The first word of a request that an OTP process obeys, by its number.
     Request(u16),
 }
 
 impl Direction {
-    /// The meaning of the name of who sends.
+    /// The meaning of the sender's name.
     #[must_use]
     pub fn word(self) -> Word {
         match self {
@@ -77,19 +78,19 @@ impl Direction {
     }
 }
 
-/// The atoms that the rules look out for, with their meanings.
+/// The atoms that matter to the rules, with their meanings.
 #[derive(Debug)]
 pub struct Words {
     whole: FxHashMap<&'static [u8], Word>,
-    /// Beginnings, and the meaning of every atom that begins so.
+    /// Prefixes, each with the meaning of all atoms that begin with it.
     prefixes: &'static [&'static str],
     prefixed: Word,
-    /// By the first byte of an atom: can one of the prefixes fit?
+    /// By the first byte of an atom: true if a prefix can fit.
     begins: [bool; 256],
 }
 
 impl Words {
-    /// No atom has a meaning of this kind.
+    /// A table without atoms.
     pub const NONE: &'static Words = &Words {
         whole: FxHashMap::with_hasher(FxBuildHasher),
         prefixes: &[],
@@ -124,14 +125,14 @@ impl Words {
     }
 }
 
-/// The names of the two nodes, by which atoms are told apart, and the words that the rules look out for.
+/// The names of the two nodes, and the words that matter to the rules.
 #[derive(Clone, Debug)]
 pub struct Names {
     /// The peer.
     pub peer: Box<[u8]>,
     /// The guarded node.
     pub guard: Box<[u8]>,
-    /// Everything else that has a meaning.
+    /// The words that matter to the rules.
     pub words: &'static Words,
 }
 
@@ -169,18 +170,18 @@ impl Names {
 pub struct Atom {
     /// UTF-8.
     pub text: Box<[u8]>,
-    /// What it means to distwall.
+    /// The atom's meaning for distwall.
     pub word: Word,
 }
 
-/// An atom in a message, wherever its text stands.
+/// An atom in a message, written out or named by position.
 #[derive(Clone, Copy, Debug)]
 pub struct AtomView<'a> {
     /// UTF-8.
     pub text: &'a [u8],
-    /// What it means to distwall.
+    /// The atom's meaning for distwall.
     pub word: Word,
-    /// Whether it is written out in the message, not named by position.
+    /// True if it is written out in the message, and not named by position.
     pub inline: bool,
 }
 
@@ -203,27 +204,27 @@ pub fn check_text(text: &[u8]) -> Result<(), Bad> {
 pub struct Ref {
     /// `segment * 256 + index`.
     pub slot: u16,
-    /// Whether the header carries the atom's text.
+    /// True if the header carries the atom's text.
     pub fresh: bool,
 }
 
 /// The references of the header that was read last.
 #[derive(Default)]
 pub struct Refs {
-    /// Its bytes, if it brought no atoms: the next header is often the same.
+    /// The header's bytes, if it brought no atoms: the next header is often the same.
     pub bytes: ArrayVec<u8, 384>,
-    /// The state of the caches that it was read by.
+    /// The number of changes of the caches when it was read.
     pub seen: u64,
     /// In the order in which terms name them.
     pub list: ArrayVec<Ref, 255>,
-    /// Whether the header can go on to the receiver as it is.
+    /// True if the header can go on to the receiver as it is.
     pub in_step: bool,
-    /// Whether the header carries any atom's text.
+    /// True if the header carries any atom's text.
     pub fresh: bool,
 }
 
 impl Refs {
-    /// No header was read.
+    /// Clears the references: no header was read.
     pub fn none(&mut self) {
         self.bytes.clear();
         self.list.clear();
@@ -232,14 +233,14 @@ impl Refs {
     }
 }
 
-/// What is known about one slot of the two caches.
+/// One slot of the two caches.
 #[derive(Clone, Default)]
 struct Slot {
     sender: Option<Arc<Atom>>,
     receiver: Option<Arc<Atom>>,
     /// The number of the last header that named the slot: real nodes name none twice in one header.
     stamp: u64,
-    /// Whether both hold the same atom.
+    /// True if both caches have the same atom here.
     synced: bool,
 }
 
@@ -253,7 +254,7 @@ impl Slot {
 pub struct Caches {
     slots: Box<[Slot; SLOTS]>,
     headers: u64,
-    /// How often something in the slots was changed.
+    /// Number of changes of slots so far.
     changes: u64,
 }
 
@@ -275,19 +276,19 @@ impl Caches {
         &self.slots[usize::from(slot) % SLOTS]
     }
 
-    /// How often something in the slots was changed.
+    /// The number of changes of slots so far.
     #[inline]
     #[must_use]
     pub fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// A new header begins.
+    /// Begins a new header.
     pub fn begin(&mut self) {
         self.headers += 1;
     }
 
-    /// The sender names a slot that it filled before. Says whether the receiver has the same atom there.
+    /// Takes a slot that the sender filled before; true if the receiver has the same atom there.
     pub fn old(&mut self, slot: u16) -> Result<bool, Bad> {
         let header = self.headers;
         let slot = self.slot(slot);
@@ -301,7 +302,7 @@ impl Caches {
         Ok(slot.synced)
     }
 
-    /// The sender fills a slot.
+    /// Takes a slot that the sender fills.
     pub fn fill(&mut self, slot: u16, text: &[u8], names: &Names) -> Result<(), Bad> {
         check_text(text)?;
         self.changes += 1;
@@ -318,19 +319,19 @@ impl Caches {
         Ok(())
     }
 
-    /// What the sender has in a slot.
+    /// The sender's atom in a slot.
     #[must_use]
     pub fn sent(&self, slot: u16) -> Option<&Arc<Atom>> {
         self.at(slot).sender.as_ref()
     }
 
-    /// The atoms that a header names, looked up once for all that is read under it.
+    /// The atoms that a header names, looked up once for all its terms.
     #[must_use]
     pub fn named<'a>(&'a self, refs: &Refs) -> Atoms<'a> {
         Atoms::new(refs.list.len(), refs.list.iter().map(|entry| self.at(entry.slot).sender.as_deref()))
     }
 
-    /// Those atoms of a header that the receiver doesn't have where the sender has them.
+    /// The atoms of a header that the receiver lacks at the sender's place.
     pub fn untold<'a>(&'a self, refs: &'a Refs) -> impl Iterator<Item = &'a Atom> {
         let told = refs.in_step && !refs.fresh;
         let list = if told { &[] } else { &*refs.list };
@@ -340,7 +341,7 @@ impl Caches {
             .filter_map(|slot| slot.sender.as_deref())
     }
 
-    /// A header goes on as it is: the receiver learns its new entries.
+    /// Passes a header on as it is: the receiver learns its new entries.
     pub fn pass(&mut self, refs: &Refs) {
         if !refs.fresh {
             return;
@@ -355,7 +356,7 @@ impl Caches {
         }
     }
 
-    /// A header is rebuilt: true if the receiver has to be told this atom anew (from now on it knows it).
+    /// Rebuilds a header; true if the receiver has to be told this atom (from now on it knows it).
     pub fn tell(&mut self, slot: u16, atom: &Arc<Atom>) -> bool {
         self.changes += 1;
         let slot = self.slot(slot);

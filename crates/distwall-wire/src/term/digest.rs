@@ -1,12 +1,12 @@
-//! Whether two values are equal, in one walk over each.
+//! Equality of two values, in one walk over each.
 //!
 //! # Theory of operation
 //!
-//! A value's digest is the same however it is spelled: atoms inline or by position, lists as strings or in tails, integers in
-//! either of two forms, maps in any order. Every token goes into a keyed hash; a list is its elements and an end; a map is the
-//! sum of its pairs' digests, so its order doesn't count and nothing has to be sorted or copied, whatever maps nest in maps.
-//! Equal values have equal digests. Who doesn't know the key, which each pattern draws anew and nothing shows, finds two
-//! different values with one digest by chance only: one try in 2^64.
+//! A value's digest is the same for all its spellings: atoms inline or by position, lists as strings or in tails,
+//! integers in either of two forms, maps in any order. Every token goes into a keyed hash. A list is its elements and
+//! an end. A map is the sum of its pairs' digests. So its order doesn't count, and nothing has to be sorted or copied,
+//! even for maps in maps. Equal values have equal digests. Each pattern draws a new key, which is never shown. Without
+//! the key, an attacker finds two different values with one digest only by chance: one try in 2^64.
 
 use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 
@@ -15,23 +15,23 @@ use crate::term::reader::Reader;
 use crate::term::tag;
 use crate::term::walk::{self, Fun, Integer, Rest, Value};
 
-/// Ends a list: it stands where an element would begin, and no term begins so.
+/// Ends a list: it is in the place of an element, and no term begins with it.
 const END: u8 = 0;
-/// Ends a list, and a tail that is no list follows.
+/// Ends a list before a tail that is not a list.
 const TAIL: u8 = 1;
 
 /// A container that is not complete.
 enum Open {
-    /// So many terms are to come.
+    /// Number of terms to come.
     Terms(u32),
-    /// So many elements are to come, then a tail.
+    /// Number of elements to come, before a tail.
     List(u32),
     Map {
         pairs: u32,
         /// Keys and values to come.
         left: u64,
         sum: u64,
-        /// Of what the map stands in.
+        /// Hasher of the container around the map.
         outer: DefaultHasher,
     },
 }
@@ -59,7 +59,7 @@ struct Walk<'a, 'k> {
 }
 
 impl Walk<'_, '_> {
-    /// Closes what is complete; says whether a term is to come.
+    /// Closes complete containers; true if a term is to come.
     fn next(&mut self) -> Result<bool, Bad> {
         while let Some(open) = self.open.last_mut() {
             match open {
@@ -149,7 +149,7 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// Takes in a leaf or the head of a container.
+    /// Reads a leaf or the head of a container.
     fn token(&mut self) -> Result<(), Bad> {
         if let Some(integer) = walk::integer(&mut self.reader)? {
             match integer {
@@ -262,7 +262,7 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// Of the last byte, the first bits count; all 8: a binary.
+    /// Hashes bytes, of which the first bits of the last byte count; all 8: a binary.
     fn bits(&mut self, bytes: &[u8], count: u8) {
         self.hasher.write_u8(tag::BIT_BINARY);
         self.hasher.write_u8(count);
@@ -274,7 +274,7 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Those bits of the last byte that count.
+/// The mask of the bits that count in the last byte.
 #[must_use]
 pub fn used(count: u8) -> u8 {
     (0xff00_u16 >> count.min(8)) as u8

@@ -1,7 +1,7 @@
 //! Reading single terms in place: atoms, pids, references, small integers.
 //!
-//! Only the encodings that OTP 25 to 29 and its C library send are taken; every other spelling of the same value is a way to
-//! make two readers disagree, and ends the channel.
+//! Only the encodings of OTP 25 to 29 and its C library are accepted. With any other spelling of the same value two
+//! readers could disagree, so it ends the channel.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -29,9 +29,9 @@ pub struct Pid {
 pub struct Reference {
     /// Incarnation of its node.
     pub creation: u32,
-    /// How many of the words count.
+    /// The number of words that count.
     pub length: u8,
-    /// As on the wire, the rest zero.
+    /// The words as on the wire, the rest zero.
     pub words: [u32; 5],
 }
 
@@ -54,26 +54,26 @@ impl Hash for Reference {
     }
 }
 
-/// Most headers name no more atoms than this.
+/// Number of atoms that most headers do not exceed.
 const FEW: usize = 16;
 
-/// The atoms that terms may name by position, looked up once for all that is read.
+/// The atoms that terms may name by position, looked up once for all terms.
 #[derive(Default)]
 pub struct Atoms<'a> {
     few: [Option<&'a Atom>; FEW],
-    /// All of them, if they are more than a few.
+    /// All atoms, if there are more than a few.
     many: Vec<Option<&'a Atom>>,
     count: usize,
 }
 
 impl<'a> Atoms<'a> {
-    /// Those of a message that was held.
+    /// The atoms of a held message.
     #[must_use]
     pub fn kept(atoms: &'a [(u16, Arc<Atom>)]) -> Self {
         Atoms::new(atoms.len(), atoms.iter().map(|(_, atom)| Some(&**atom)))
     }
 
-    /// So many atoms.
+    /// A table of `count` atoms.
     #[inline]
     pub fn new(count: usize, atoms: impl Iterator<Item = Option<&'a Atom>>) -> Self {
         let mut found = Atoms { count, ..Atoms::default() };
@@ -85,7 +85,7 @@ impl<'a> Atoms<'a> {
         found
     }
 
-    /// In the order in which terms name them.
+    /// The atoms in the order in which terms name them.
     #[inline]
     #[must_use]
     pub fn list(&self) -> &[Option<&'a Atom>] {
@@ -97,17 +97,17 @@ impl<'a> Atoms<'a> {
     }
 }
 
-/// Whatever the terms of one message refer to.
+/// The context of the terms of one message.
 #[derive(Clone, Copy)]
 pub struct Terms<'a> {
-    /// The atoms that they name by position.
+    /// The atoms that terms name by position.
     pub atoms: &'a [Option<&'a Atom>],
     /// The two nodes.
     pub names: &'a Names,
 }
 
 impl<'a> Terms<'a> {
-    /// For terms in which every atom is written out.
+    /// A context for terms in which every atom is written out.
     #[must_use]
     pub fn plain(names: &'a Names) -> Self {
         Terms { atoms: &[], names }
@@ -126,9 +126,9 @@ impl<'a> Terms<'a> {
 pub struct Reader<'a> {
     /// The bytes.
     pub data: &'a [u8],
-    /// Where the next term begins.
+    /// The position of the next term.
     pub pos: usize,
-    /// Whatever they refer to.
+    /// The context of the terms.
     pub terms: &'a Terms<'a>,
 }
 
@@ -139,7 +139,7 @@ impl<'a> Reader<'a> {
         Reader { data, pos: 0, terms }
     }
 
-    /// The next byte, not consumed.
+    /// The next byte, without consuming it.
     #[inline]
     pub fn peek(&self) -> Result<u8, Bad> {
         self.data.get(self.pos).copied().ok_or(SHORT)
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    /// Consumes so many bytes.
+    /// Consumes `N` bytes.
     #[inline]
     fn array<const N: usize>(&mut self) -> Result<&'a [u8; N], Bad> {
         let bytes = self.data.get(self.pos..).and_then(<[u8]>::first_chunk).ok_or(SHORT)?;

@@ -2,14 +2,15 @@
 //!
 //! # Theory of operation
 //!
-//! A term is a tree written in prefix order, so it is enough to count: how many terms of the innermost open container are
-//! `left`. A leaf takes one away; a container takes one away, and its own terms are counted first. A stack remembers what is
-//! left of the containers around: its height is the depth.
-//! There is no recursion. The two terms that a VM reads by recursion (an export's arity, the integers and the pid of a fun)
-//! are read here as part of their container's fixed head.
+//! A term is a tree written in prefix order, so it is enough to count the terms `left` in the innermost open container.
+//! A leaf takes one away. A container takes one away, and its own terms are counted first. A stack remembers the counts
+//! of the containers around: its height is the depth.
 //!
-//! A [`Scanner`] can stop between two tokens and go on with the next fragment's bytes ([`Scanner::feed`]); a token cut in
-//! two waits in `carry`.
+//! There is no recursion. A VM reads two parts by recursion: an export's arity, and the integers and the pid of a fun.
+//! They are read here as part of their container's fixed head.
+//!
+//! A [`Scanner`] can stop between two tokens and go on with the next fragment's bytes ([`Scanner::feed`]); a token cut
+//! in two waits in `carry`.
 
 use crate::error::Bad;
 use crate::limits::budget::{Budget, Claim};
@@ -18,60 +19,60 @@ use crate::term::atoms::{AtomView, Word};
 use crate::term::reader::{Pid, Reader, Reference, Terms, SHORT};
 use crate::term::tag;
 
-/// What a scan is to look out for.
+/// The settings of a scan.
 #[derive(Clone, Copy)]
 pub struct Watch<'a> {
-    /// Whatever the terms refer to.
+    /// The context of the terms.
     pub terms: &'a Terms<'a>,
-    /// Whether native records were negotiated.
+    /// True if native records were negotiated.
     pub records: bool,
-    /// Caps.
+    /// The limits.
     pub limits: &'a Limits,
-    /// Where the message comes from the peer.
+    /// Checks of a message from the peer; None: the guarded node has sent it.
     pub guarded: Option<Guarded<'a>>,
-    /// Whose pids and references are noted.
+    /// The node whose pids and references are noted.
     pub discloses: Option<Word>,
 }
 
-/// The nodes, apart from the two ends, that messages may carry pids of.
+/// The nodes, besides the two ends, whose pids messages may carry.
 pub trait NodeList {
-    /// True if pids of this node may stand in payloads.
+    /// True if payloads may contain pids of this node.
     fn allows_node(&self, node: &[u8]) -> bool;
 }
 
-/// What a message of the peer may carry, and leave behind in the guarded node.
+/// The nodes that a peer's message may name, and the budget of what it leaves in the guarded node.
 #[derive(Clone, Copy)]
 pub struct Guarded<'a> {
     /// The nodes whose pids it may carry.
     pub nodes: &'a dyn NodeList,
-    /// The same by the candidate for the policy.
+    /// The nodes by the shadow policy.
     pub shadow: Option<&'a dyn NodeList>,
-    /// What is left behind is spent from this.
+    /// The budget that new atoms, funs and nodes are spent from.
     pub budget: &'a Budget,
     /// The incarnations of the peer and of the guarded node.
     pub creations: [u32; 2],
 }
 
 impl Watch<'_> {
-    /// For terms that have been scanned before: nothing is noted.
+    /// The settings for terms that have been scanned before: nothing is noted.
     #[must_use]
     pub fn quiet(&self) -> Self {
         Watch { guarded: None, discloses: None, ..*self }
     }
 
-    /// For what is no part of the message itself: nothing is disclosed.
+    /// The settings for terms outside the message itself: nothing is disclosed.
     #[must_use]
     pub fn aside(&self) -> Self {
         Watch { discloses: None, ..*self }
     }
 }
 
-/// What stood in the terms.
+/// Findings of a scan.
 #[derive(Default)]
 pub struct Found {
-    /// A pid, port or reference of a node that the policy doesn't let into payloads.
+    /// True if there is a pid, port or reference of a node that the policy doesn't allow.
     pub third_node: bool,
-    /// Likewise, by the candidate for the policy.
+    /// True if the shadow policy doesn't allow a node.
     pub shadow_third_node: bool,
     /// Funs and exports.
     pub funs: u32,
@@ -81,14 +82,14 @@ pub struct Found {
     pub over: Option<Limit>,
     /// Atoms and funs that are new to the guarded node.
     pub claim: Claim,
-    /// Processes of the sender. Where there are more than tracking keeps, the first ones.
+    /// Processes of the sender; only the first ones, if there are more than tracking keeps.
     pub pids: Vec<Pid>,
-    /// References of the sender, likewise.
+    /// References of the sender, in the same way.
     pub references: Vec<Reference>,
 }
 
 impl Found {
-    /// Forgets everything.
+    /// Removes all findings.
     pub fn clear(&mut self) {
         self.third_node = false;
         self.shadow_third_node = false;
@@ -125,7 +126,7 @@ impl Found {
         self.inline(node, watch);
     }
 
-    /// Notes a node and its incarnation, where that is not one of the two ends as they are now.
+    /// Notes a node and its incarnation, unless it is one of the two ends as they are now.
     #[inline]
     pub fn incarnation(&mut self, node: AtomView<'_>, creation: u32, watch: &Watch<'_>) {
         if let Some(Guarded { budget, creations: [peer, guard], .. }) = watch.guarded {
@@ -140,7 +141,7 @@ impl Found {
         }
     }
 
-    /// Notes an atom if it is written out (those in the header are noted with the header).
+    /// Notes an atom if it is written out (atoms in the header are noted with the header).
     pub fn inline(&mut self, atom: AtomView<'_>, watch: &Watch<'_>) {
         if atom.inline {
             self.written(atom.text, watch);
@@ -160,10 +161,10 @@ impl Found {
 /// One open container.
 #[derive(Clone, Copy, Default)]
 struct Level {
-    /// Terms of it that are still to come.
+    /// Number of its terms still to come.
     left: u64,
-    /// For a map whose keys are compared: where its spans begin, plus one; [`PROPER`] for a list whose tail has to be NIL; 0
-    /// for all else.
+    /// For a map whose keys are compared: the index of its first span, plus one. [`PROPER`] for a list with a tail that
+    /// has to be NIL. Otherwise 0.
     spans: u32,
 }
 
@@ -176,27 +177,28 @@ pub struct Scanner {
     level: Level,
     /// The containers around it.
     outer: Vec<Level>,
-    /// Terms of these that are still to come.
+    /// Number of terms of the containers around that are still to come.
     below: u64,
     /// Bytes of a binary, string or big integer still to pass over.
     skip: u64,
     carry: Vec<u8>,
-    /// How long `carry` has to get before it is worth another look.
+    /// Length of `carry` at which another look is useful.
     again: usize,
-    /// Where each key of the open maps lies.
+    /// The spans of all keys of the open maps.
     spans: Vec<(u32, u32)>,
-    /// Whether the term has to be a proper list (if it is one at all).
+    /// True if the term has to be a proper list (if it is a list at all).
     proper: bool,
-    /// What stood in the terms so far.
+    /// Findings so far.
     pub found: Found,
 }
 
-/// A term that asks for more subterms than any message could hold.
+/// A number of subterms larger than any message could hold.
 const MAX_NEED: u64 = u32::MAX as u64;
 /// Maps with more keys than this are not searched for equal keys (the VM does that as well).
 const MAX_KEYS: u64 = 1 << 16;
 
-/// Were two spellings of one term let through, two readers could take them for two terms: equal keys of a map, for one.
+/// The error for a second spelling of a term: readers could take two spellings for two terms, such as equal keys of a
+/// map.
 const NOT_SHORTEST: Bad = Bad::LongNumberForm;
 
 enum Stop {
@@ -212,7 +214,7 @@ impl From<Bad> for Stop {
 }
 
 impl Scanner {
-    /// Walks over one whole term at `pos`; returns where it ends.
+    /// Walks over one whole term at `pos`; returns the position of its end.
     pub fn whole(&mut self, data: &[u8], pos: usize, watch: &Watch<'_>) -> Result<usize, Bad> {
         self.begin(false);
         self.finish(data, pos, watch)
@@ -244,7 +246,7 @@ impl Scanner {
         self.proper = proper;
     }
 
-    /// Walks over the next part (the `last` one?); bytes behind the end of the term are an error.
+    /// Walks over the next part; `last` is true for the last one. Bytes behind the end of the term are an error.
     pub fn feed(&mut self, part: &[u8], last: bool, watch: &Watch<'_>) -> Result<(), Bad> {
         if self.carry.is_empty() {
             let end = self.run(part, 0, watch, false)?;
@@ -270,7 +272,7 @@ impl Scanner {
         Ok(())
     }
 
-    /// Whether the term is complete.
+    /// True if the term is complete.
     #[must_use]
     pub fn finished(&self) -> bool {
         self.level.left == 0 && self.outer.is_empty() && self.skip == 0
@@ -282,7 +284,7 @@ impl Scanner {
         self.carry.len() + self.outer.capacity() * size_of::<Level>()
     }
 
-    /// Goes on until the term is complete or the data ends; returns where.
+    /// Goes on until the term is complete or the data ends; returns that position.
     fn run(&mut self, data: &[u8], mut pos: usize, watch: &Watch<'_>, whole: bool) -> Result<usize, Bad> {
         let atoms = watch.terms.atoms.len();
         if self.skip > 0 && !self.passed_over(data, &mut pos) {
@@ -345,7 +347,7 @@ impl Scanner {
         Ok(())
     }
 
-    /// Passes over the bytes of a long token; false if more of them are to come.
+    /// Passes over the bytes of a long token; false if more bytes of it are to come.
     fn passed_over(&mut self, data: &[u8], pos: &mut usize) -> bool {
         let step = self.skip.min((data.len() - *pos) as u64);
         *pos += step as usize;
@@ -353,7 +355,7 @@ impl Scanner {
         self.skip == 0
     }
 
-    /// Notes where keys and values of a map begin, and that the tail of a list that has to be proper is one.
+    /// Notes the positions of keys and values of a map, and checks the tail of a list that has to be proper.
     fn span(&mut self, kind: u8, pos: usize) -> Result<(), Bad> {
         let Level { left, spans } = self.level;
         if spans == PROPER {
@@ -503,7 +505,7 @@ impl Scanner {
         Ok(())
     }
 
-    /// Tokens that hold atoms: read by a cursor, which says where the data ends too early.
+    /// Reads tokens with atoms by a cursor, which reports data that ends too early.
     fn composed(&mut self, data: &[u8], pos: &mut usize, watch: &Watch<'_>) -> Result<(), Stop> {
         let mut reader = Reader { pos: *pos, ..Reader::new(data, watch.terms) };
         let tag = data[*pos];
@@ -616,7 +618,8 @@ impl Scanner {
     }
 }
 
-/// Equal keys in a map end a VM's connection. Equal keys are equal bytes here, as only one spelling of a term is taken.
+/// Refuses equal keys in a map, which end a VM's connection. Equal keys are equal bytes here, as each term has one
+/// spelling.
 fn distinct_keys(data: &[u8], spans: &mut Vec<(u32, u32)>, from: usize) -> Result<(), Bad> {
     let key = |span: &(u32, u32)| data.get(span.0 as usize..span.1 as usize);
     let equal = if spans.len() - from <= 8 {

@@ -1,4 +1,4 @@
-//! Term tags: the first byte of a term says what it is.
+//! Term tags: the first byte of a term is its type.
 #![allow(missing_docs)]
 
 pub const RECORD: u8 = 67;
@@ -25,5 +25,5 @@ pub const ATOM: u8 = 118;
 pub const SMALL_ATOM: u8 = 119;
 pub const V4_PORT: u8 = 120;
 
-/// The version of the format, in front of whole terms.
+/// The version of the format, before whole terms.
 pub const VERSION: u8 = 131;

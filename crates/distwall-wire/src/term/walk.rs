@@ -1,14 +1,15 @@
 //! Walking over terms that the scanner has accepted: passing over them, and lists in all their spellings.
 //!
-//! One list may be written as a string, as a list, or as lists that stand in the tails of others; what is left of it behind
-//! some elements is then no term on the wire. A [`Value`] is either: it is read element by element, and all spellings look alike.
+//! One list may be written as a string, as a list, or as lists in the tails of other lists. Behind some elements, the
+//! rest of it may then not be a term on the wire. A [`Value`] is a term or such a rest: it is read element by element,
+//! and all spellings look alike.
 
 use crate::error::Bad;
 use crate::term::reader::{Reader, SHORT};
 use crate::term::tag;
 use crate::term::write::put_atom;
 
-/// The text of an atom; it has been checked before.
+/// The text of an atom that was checked before.
 #[inline]
 pub fn atom<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Bad> {
     match reader.u8()? {
@@ -28,13 +29,13 @@ pub fn atom<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], Bad> {
     }
 }
 
-/// Whether an atom comes next.
+/// True if an atom is next.
 #[must_use]
 pub fn is_atom(reader: &Reader<'_>) -> bool {
     matches!(reader.peek(), Ok(tag::ATOM_REF | tag::SMALL_ATOM | tag::ATOM))
 }
 
-/// Whether a list comes next, proper or not.
+/// True if a list is next, proper or not.
 #[must_use]
 pub fn is_list(reader: &Reader<'_>) -> bool {
     matches!(reader.peek(), Ok(tag::NIL | tag::STRING | tag::LIST))
@@ -49,8 +50,8 @@ pub fn skip(reader: &mut Reader<'_>, count: u64) -> Result<(), Bad> {
     Ok(())
 }
 
-/// Copies that many terms, with atoms that are named by position written out (the sizes that funs claim stay as they are). Two
-/// bytes can stand for an atom of a thousand, so it fails where `out` would get much longer than `limit`.
+/// Copies that many terms, with positional atoms written out (the sizes in funs stay as they are). Two bytes can name
+/// an atom of a thousand bytes, so it fails if `out` would get much longer than `limit`.
 pub fn expand(reader: &mut Reader<'_>, count: u64, out: &mut Vec<u8>, limit: u64) -> Result<(), Bad> {
     let mut need = count;
     while need > 0 {
@@ -94,7 +95,7 @@ pub fn expand(reader: &mut Reader<'_>, count: u64, out: &mut Vec<u8>, limit: u64
     Ok(())
 }
 
-/// Passes over a leaf or the head of a container; says how many terms follow that belong to it.
+/// Passes over a leaf or the head of a container; returns the number of terms that belong to it.
 #[inline]
 fn children(reader: &mut Reader<'_>) -> Result<u64, Bad> {
     match reader.u8()? {
@@ -168,20 +169,20 @@ fn children(reader: &mut Reader<'_>) -> Result<u64, Bad> {
 
 /// The fixed part of a fun; its free variables follow as terms.
 pub struct Fun<'a> {
-    /// How many arguments it takes.
+    /// Number of arguments.
     pub arity: u8,
-    /// Digest of its module's code, and its number in there.
+    /// Digest of its module's code, and its number in that module.
     pub identity: &'a [u8],
-    /// How many free variables follow.
+    /// Number of free variables that follow.
     pub free: u32,
     /// Module.
     pub module: &'a [u8],
-    /// What older releases told funs apart by.
+    /// Two numbers by which older releases identified funs.
     pub numbers: [i32; 2],
 }
 
 impl<'a> Fun<'a> {
-    /// Reads what stands behind the tag.
+    /// Reads the bytes behind the tag.
     pub fn read(reader: &mut Reader<'a>) -> Result<Self, Bad> {
         reader.take(4)?;
         let arity = reader.u8()?;
@@ -205,16 +206,16 @@ impl<'a> Fun<'a> {
     }
 }
 
-/// An integer, however it is written.
+/// An integer in any spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Integer<'a> {
-    /// Of less than 64 bits.
+    /// An integer of less than 64 bits.
     Small(i64),
-    /// Any other: whether it is negative, and its bytes, the lowest first, without zeros at the end.
+    /// Any other integer: true if it is negative, and its bytes, the lowest first, without zeros at the end.
     Big(bool, &'a [u8]),
 }
 
-/// Reads an integer; None, and nothing consumed, where something else comes next.
+/// Reads an integer; None, with nothing consumed, if another term is next.
 #[inline]
 pub fn integer<'a>(reader: &mut Reader<'a>) -> Result<Option<Integer<'a>>, Bad> {
     let length = match reader.peek()? {
@@ -240,10 +241,10 @@ pub fn integer<'a>(reader: &mut Reader<'a>) -> Result<Option<Integer<'a>>, Bad> 
     Ok(Some(Integer::Small(if negative { -value } else { value })))
 }
 
-/// What a value is, as far as lists are concerned.
+/// The kind of a value, as a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
-    /// A list that has a first element.
+    /// A list with a first element.
     Cons,
     /// The empty list.
     Nil,
@@ -251,21 +252,21 @@ pub enum Shape {
     Other,
 }
 
-/// How much of a list is left.
+/// The rest of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
     /// A term begins at the reader.
     Term,
-    /// So many elements, then a tail.
+    /// Number of elements, before a tail.
     List(u32),
-    /// So many bytes that are the elements; no tail.
+    /// Number of bytes, each an element; no tail.
     Text(u16),
 }
 
-/// A term, or what is left of a list.
+/// A term, or the rest of a list.
 #[derive(Clone, Copy)]
 pub struct Value<'a> {
-    /// Where it begins.
+    /// The position of its first byte.
     pub reader: Reader<'a>,
     /// A term, or part of a list.
     pub rest: Rest,
@@ -289,13 +290,13 @@ impl<'a> Value<'a> {
         Value { reader, rest: Rest::Term }
     }
 
-    /// Whether it is a whole term (then its bytes say what it is).
+    /// True if it is a whole term, with its type in its first byte.
     #[must_use]
     pub fn is_term(&self) -> bool {
         self.rest == Rest::Term
     }
 
-    /// Finds out what it is; goes into it if it is a list.
+    /// Finds the kind of the value; enters it if it is a list.
     #[inline]
     pub fn open(&mut self) -> Result<Shape, Bad> {
         loop {
@@ -322,7 +323,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Shows the first element of a list that was opened; `visit` has to consume it.
+    /// Passes the first element of an opened list to `visit`, which has to consume it.
     #[inline]
     pub fn element<T>(&mut self, visit: impl FnOnce(&mut Value<'a>) -> Result<T, Bad>) -> Result<T, Bad> {
         match self.rest {
@@ -341,7 +342,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Whether the elements left are the bytes of a string; if so, consumes it.
+    /// The bytes of the elements left, if they are a string; consumes it.
     pub fn text(&mut self) -> Result<Option<&'a [u8]>, Bad> {
         let Rest::Text(count) = self.rest else {
             return Ok(None);
@@ -350,7 +351,7 @@ impl<'a> Value<'a> {
         Ok(Some(self.reader.take(usize::from(count))?))
     }
 
-    /// Passes over it.
+    /// Passes over the value.
     #[inline]
     pub fn skip(&mut self) -> Result<(), Bad> {
         match std::mem::replace(&mut self.rest, Rest::Term) {

@@ -1,21 +1,21 @@
-//! Functions that call another one, which stands among their arguments.
+//! Functions that call another function, given by their arguments.
 
-/// Where a call stands among the arguments of a wrapper.
+/// The place of the call among the arguments of a wrapper.
 #[derive(Clone, Copy)]
 pub enum How {
-    /// Module, function and arguments, from this one on.
+    /// Module, function and arguments, from this index on.
     Function(usize),
     /// A fun without arguments.
     Fun(usize),
     /// A fun, then its arguments.
     Applied(usize),
-    /// The first argument is the node, or a list of nodes; behind it module, function and arguments.
+    /// The first argument is the node, or a list of nodes; then module, function and arguments.
     FunctionAt,
     /// The same with a fun without arguments.
     FunAt,
 }
 
-/// By the wrapper's arity; the first that the arguments fit counts, and where none does, the call can't be told.
+/// Forms by the wrapper's arity. The first form that the arguments fit counts; without one, the call can't be told.
 pub type Forms = &'static [(u8, How)];
 /// Functions of one module.
 type Wrappers = &'static [(&'static [&'static [u8]], Forms)];
@@ -34,10 +34,10 @@ const REMOTE: Forms = &[
     (5, How::FunctionAt),
     (6, How::FunctionAt),
 ];
-/// Without nodes, it is called at all of them.
+/// The forms of a call at several nodes; without nodes, it is a call at all of them.
 const EVERYWHERE: Forms = &[(4, How::FunctionAt), (5, How::FunctionAt)];
 const SUPERVISED: Forms = &[(2, How::Fun(1)), (3, How::Fun(1)), (4, How::Function(1)), (5, How::Function(1))];
-/// What is called stands where it can't be read off.
+/// The forms of a call that can't be read off.
 const HIDDEN: Forms = &[];
 
 /// The functions of OTP 25 to 29 and Elixir that call a function named by their arguments, and do little else.
@@ -153,7 +153,7 @@ const WRAPPERS: &[(&[u8], Wrappers)] = &[
     (b"Elixir.Agent", &[(&[b"start", b"start_link", b"get", b"update", b"get_and_update", b"cast"], HIDDEN)]),
 ];
 
-/// Where the call stands among the arguments of this function, if it is a wrapper.
+/// The forms of this function, if it is a wrapper.
 #[must_use]
 pub fn forms(module: &[u8], function: &[u8]) -> Option<Forms> {
     let (_, functions) = WRAPPERS.iter().find(|(name, _)| *name == module)?;

@@ -1,11 +1,10 @@
-//! The names that OTP and Elixir register for processes of their own.
+//! The names that OTP and Elixir register for their own processes.
 //!
-//! What such a process does is OTP's matter: nearly any message to it changes something, and a few end the node. So no message
-//! to one of these names is ordinary. `net_kernel` is not here, as it may be pinged, nor `rex`:
-//! what it obeys is told by its shape.
+//! Nearly any message to such a process changes something, and a few end the node. So no message to one of these names
+//! is ordinary. `net_kernel` is not here, as it may be pinged, and neither is `rex`: its requests are recognised by
+//! their shape.
 
-/// Names, as they are. Source: what OTP 25 to 29 and Elixir 1.14 to 1.18 register, applications that are not started by default
-/// included.
+/// Names. Source: OTP 25 to 29 and Elixir 1.14 to 1.18, with applications that are not started by default.
 const NAMES: &str = "
     Elixir.Logger alarm_handler application_controller appmon_info asn1_driver_owner asn1_ns asn1db auth
     beam_lib__crypto_key_server boot_server cdv_wx code_server compl_pid cover_server cpu_sup crashdump_viewer
@@ -42,7 +41,7 @@ const NAMES: &str = "
     user_drv_reader user_drv_writer wxe_master
 ";
 
-/// Beginnings of names that are made at run time: logger handlers, servers of inets, tools of Elixir.
+/// Prefixes of names made at run time: logger handlers, servers of inets, tools of Elixir.
 pub const PREFIXES: [&str; 11] = [
     "logger_std_h_",
     "logger_disk_log_h_",

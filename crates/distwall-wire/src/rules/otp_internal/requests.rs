@@ -1,8 +1,10 @@
-//! What OTP's processes obey, as a table: one line for each clause of theirs that runs code, installs a callback, loads code,
-//! starts, stops or replaces a process, writes a file, changes a setting, or gives away a secret.
+//! The requests that OTP's processes obey, as a table.
 //!
-//! Read off the sources of OTP 25 to 29 (kernel, stdlib, sasl, runtime_tools, ssl, mnesia, os_mon, tools, observer, debugger,
-//! eunit, et, common_test, diameter, snmp, inets) and of Elixir.
+//! There is one line for each clause that runs code, installs a callback, loads code or writes a file. Clauses that
+//! change a setting, give away a secret, or start, stop or replace a process count, too.
+//!
+//! Sources: OTP 25 to 29 (kernel, stdlib, sasl, runtime_tools, ssl, mnesia, os_mon, tools, observer, debugger, eunit,
+//! et, common_test, diameter, snmp, inets); Elixir.
 
 use std::sync::LazyLock;
 
@@ -10,7 +12,7 @@ use Form::{Ask, AskOwn, Call, Cast, Event, Plain, Second};
 use Kind::{Any, Atom, Binary, Fun, Int, List, Map, Mfa, More, Node, OneOf, Own, Pid, Run, Tagged, Text, Tuple};
 use Reach::{Anyone, Unnamed};
 
-/// Where in a message the request stands. It is `{Label, ...}`, or `Label` alone.
+/// The place of the request in a message. A request is `{Label, ...}`, or `Label` alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Form {
     /// `{'$gen_call', From, Request}`
@@ -21,7 +23,7 @@ pub enum Form {
     Plain,
     /// `{_, Request}`
     Ask,
-    /// `{Own, Request}`: a process of the receiving node, or a port of it, seems to send it.
+    /// `{Own, Request}`: the apparent sender is a process or a port of the receiving node.
     AskOwn,
     /// `{_, _, Request}`
     Event,
@@ -29,7 +31,7 @@ pub enum Form {
     Second,
 }
 
-/// What one element of a request has to be.
+/// The kind of one element of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// Any term.
@@ -68,25 +70,26 @@ pub enum Kind {
     Tagged(&'static [&'static str]),
 }
 
-/// Who obeys a request.
+/// The processes that obey a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reach {
-    /// Processes that may have any name, or none.
+    /// Processes with any name, or without a name.
     Anyone,
-    /// One server, whose name is closed as such, or processes that never have one: it is met by pid or alias only.
+    /// One server, whose name is closed anyway, or processes that never have a name: a message reaches it by pid or
+    /// alias only.
     Unnamed,
 }
 
 /// One clause.
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
-    /// Where it stands.
+    /// The place in a message.
     pub form: Form,
-    /// Its first element.
+    /// The first element.
     pub label: &'static str,
-    /// The others; None: it is the label alone.
+    /// The other elements; None: it is the label alone.
     pub rest: Option<&'static [Kind]>,
-    /// Who obeys it.
+    /// The processes that obey it.
     pub reach: Reach,
 }
 
@@ -451,7 +454,7 @@ struct Labelled {
     requests: Vec<Request>,
 }
 
-/// All of them by their label.
+/// All requests by their label.
 static BY_LABEL: LazyLock<Vec<Labelled>> = LazyLock::new(|| {
     let mut requests = REQUESTS.to_vec();
     requests.sort_by_key(|request| request.label);
@@ -460,12 +463,12 @@ static BY_LABEL: LazyLock<Vec<Labelled>> = LazyLock::new(|| {
     same.map(|same| Labelled { forms: forms(same), requests: same.to_vec() }).collect()
 });
 
-/// What they begin with, and by which number [`labelled`] knows it.
+/// The labels of all requests, each with the number by which [`labelled`] knows it.
 pub fn labels() -> impl Iterator<Item = (&'static str, u16)> {
     BY_LABEL.iter().map(|same| same.requests[0].label).zip(0..)
 }
 
-/// Those that begin with the label of that number, if one of them has that form.
+/// The requests with the label of that number, if one of them has that form.
 #[inline]
 pub fn labelled(label: u16, form: Form) -> &'static [Request] {
     match BY_LABEL.get(usize::from(label)) {
