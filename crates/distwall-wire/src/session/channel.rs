@@ -37,7 +37,7 @@ mod park;
 mod reporter;
 mod settle;
 
-/// What a channel is made of.
+/// The settings of a channel.
 pub struct Setup {
     /// The peer's name.
     pub peer: String,
@@ -51,28 +51,28 @@ pub struct Setup {
     pub flags: u64,
     /// The rules.
     pub policies: Policies,
-    /// Where commands are counted.
+    /// The counters of commands.
     pub counters: Arc<Counters>,
-    /// Where new atoms and funs are counted.
+    /// The budget of new atoms, funs and nodes.
     pub budget: Arc<Budget>,
-    /// Caps.
+    /// The limits.
     pub limits: Limits,
-    /// Whether a limit that is exceeded closes the channel, and doesn't only refuse the command.
+    /// True if an exceeded limit closes the channel, and doesn't only refuse the command.
     pub close_on_limit: bool,
-    /// The atom that refused spawn requests and calls get.
+    /// The atom in answers to refused spawn requests and calls.
     pub deny_reason: String,
 }
 
 /// One direction.
 #[derive(Default)]
 struct Lane {
-    /// The beginning of a frame whose rest hasn't come.
+    /// The beginning of an incomplete frame.
     carry: Vec<u8>,
     caches: Caches,
-    /// Those of the last header.
+    /// The atom references of the last header.
     refs: Refs,
     sequences: Sequences,
-    /// When something was last forwarded.
+    /// Time when a frame was last forwarded.
     forwarded: f64,
 }
 
@@ -87,7 +87,7 @@ pub struct Channel {
     made: Vec<u8>,
 }
 
-/// What a verdict is made from and doesn't change, but for rules and limits.
+/// The settings that verdicts use; only rules and limits change.
 struct Fixed {
     ends: Ends,
     policies: Policies,
@@ -96,7 +96,7 @@ struct Fixed {
     close_on_limit: bool,
 }
 
-/// What a verdict changes, apart from the bytes that go on.
+/// The state that verdicts change, except the bytes that go on.
 struct State {
     track: Track,
     rates: Rates,
@@ -104,30 +104,30 @@ struct State {
     shadow_differences: u64,
     lot: Lot,
     opinions: Opinions,
-    /// The last ticket under other rules and module filters: what those thought is not kept.
+    /// The last ticket under other rules and module filters: answers to earlier tickets are not kept.
     asked_before: u64,
 }
 
-/// What becomes of a frame.
+/// The fate of a frame.
 enum Action {
-    /// It goes on as it came.
+    /// The frame goes on as it came.
     Forward,
-    /// What stands in `Channel::made` (if anything) takes its place.
+    /// The bytes in `Channel::made` (if any) replace it.
     Replace,
 }
 
-/// Where the parts of a frame are.
+/// The parts of a frame.
 struct Parts<'a> {
-    /// From the control message on.
+    /// The bytes from the control message on.
     body: &'a [u8],
     /// For a first fragment: sequence and fragment number.
     sequence: Option<(u64, u64)>,
-    /// Whether terms begin with 131.
+    /// True if terms begin with 131.
     versioned: bool,
 }
 
 impl Channel {
-    /// A new one, right behind the handshake.
+    /// A channel right behind its handshake.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         let limits = setup.limits;
@@ -174,7 +174,7 @@ impl Channel {
         self.state.asked_before = self.state.lot.last_ticket();
     }
 
-    /// Keeps these limits from the next command on; what is on its way already stays. `close`: as in [`Setup`].
+    /// Applies these limits from the next command on; held messages stay. `close`: as in [`Setup`].
     pub fn set_limits(&mut self, limits: Limits, close: bool) {
         self.state.track.set_bounds(limits.tracked(), limits.tracked_age());
         self.state.rates.cap(&limits);
@@ -182,7 +182,7 @@ impl Channel {
         self.fixed.close_on_limit = close;
     }
 
-    /// A frame that distwall makes up, for either side: a control message and a payload, atoms written out.
+    /// A frame made by distwall, for either side: a control message and a payload, atoms written out.
     #[must_use]
     pub fn made_up(&self, control: &[u8], payload: Option<&[u8]>) -> Vec<u8> {
         let mut out = Vec::new();
@@ -197,18 +197,18 @@ impl Channel {
         lanes.sum::<u64>() + self.state.lot.bytes()
     }
 
-    /// Refusals that no event has told of yet; starts again from 0.
+    /// Number of refusals that no event has told of yet; starts again from 0.
     pub fn folded(&mut self) -> u64 {
         std::mem::take(&mut self.state.reporter.folded)
     }
 
-    /// Commands about which the candidate for the policy would have decided otherwise.
+    /// Number of commands on which the shadow policy would decide differently.
     #[must_use]
     pub fn shadow_differences(&self) -> u64 {
         self.state.shadow_differences
     }
 
-    /// Feeds bytes that one side sent; `now` is in seconds, from any start. What is to be done stands in `out` afterwards.
+    /// Takes bytes from one side; `now` is in seconds, from any start. The results are in `out` afterwards.
     pub fn receive(&mut self, direction: Direction, data: &[u8], now: f64, out: &mut Output) {
         out.clear();
         if self.closed {
@@ -285,7 +285,7 @@ impl Channel {
         Ok(())
     }
 
-    /// One whole frame. Where it isn't forwarded as it is, `self.made` is what takes its place.
+    /// Handles one whole frame. If it isn't forwarded as it is, `self.made` replaces it.
     fn frame(&mut self, direction: Direction, frame: &[u8], now: f64, out: &mut Output) -> Result<Action, Bad> {
         if frame.is_empty() {
             return Ok(Action::Forward);
@@ -322,7 +322,7 @@ impl Channel {
         }
     }
 
-    /// An answer to what distwall itself has asked the guarded node.
+    /// Handles an answer to a question of distwall itself to the guarded node.
     fn for_clerk(
         &mut self,
         body: &[u8],
@@ -349,7 +349,7 @@ impl Channel {
         Ok(Action::Replace)
     }
 
-    /// A whole message in one frame.
+    /// Handles a whole message in one frame.
     fn message(&mut self, direction: Direction, parts: &Parts<'_>, now: f64, out: &mut Output) -> Result<Action, Bad> {
         let Channel { fixed, state, lanes, scanner, made, .. } = self;
         let Lane { caches, refs, .. } = &mut lanes[direction as usize];
@@ -388,12 +388,12 @@ impl Channel {
     }
 }
 
-/// Who sends a command, as far as it says so.
+/// The sender of a command, if the command names it.
 fn sender(control: &Control<'_>) -> Option<Pid> {
     control.from().map(|from| from.pid)
 }
 
-/// Whether it is an answer to what distwall itself has asked the guarded node.
+/// True if it is an answer to a question of distwall itself to the guarded node.
 fn is_for_clerk(control: &Control<'_>) -> bool {
     control.receiver().is_some_and(|to| is_clerk(to.pid) && to.node.word == Word::Peer)
 }
@@ -419,7 +419,7 @@ impl Fixed {
         }
     }
 
-    /// By what messages of that direction are judged; None: they pass.
+    /// The judge's settings for messages in that direction; None: these pass.
     fn court<'a>(&'a self, direction: Direction, track: &'a Track) -> Option<Court<'a>> {
         let policy = self.policies.of(direction)?;
         let hooks = self.policies.hooks.as_deref().filter(|_| direction == Direction::Inbound);
@@ -435,7 +435,7 @@ impl Fixed {
         })
     }
 
-    /// What the candidate would do, if that is something else.
+    /// The verdict of the shadow policy, if it differs.
     fn differs(
         &self,
         court: &Court<'_>,
@@ -477,8 +477,8 @@ impl Fixed {
         Ok(ruling)
     }
 
-    /// Counts a verdict and does all that follows from it, but for the message itself; true if that goes on. Fails if the channel
-    /// ends over it.
+    /// Counts a verdict and carries out its effects, except passing the message on. Returns true if the message passes;
+    /// fails if the channel ends over it.
     #[allow(clippy::too_many_arguments)]
     fn conclude(
         &self,
@@ -516,7 +516,8 @@ impl Fixed {
 }
 
 impl State {
-    /// A command is there; if it is one too many, over which limit. What the guarded node sends is not counted.
+    /// Takes a command from the rates; returns the exceeded limit, if any. Commands of the guarded node are not
+    /// counted.
     fn takes(&mut self, direction: Direction, command: Command) -> Option<Limit> {
         match direction {
             Direction::Inbound => self.rates.take(command),
@@ -524,7 +525,7 @@ impl State {
         }
     }
 
-    /// What the sender let the other node know.
+    /// Notes the processes and references that the sender disclosed to the other node.
     fn disclose(&mut self, direction: Direction, scanner: &mut Scanner) {
         let found = &mut scanner.found;
         self.track.expose(direction, &found.pids, &found.references);
@@ -533,7 +534,7 @@ impl State {
     }
 }
 
-/// Adds to the beginning of a frame until it is whole; false if the data doesn't reach.
+/// Adds to the beginning of a frame until it is whole; false if the data doesn't suffice.
 fn fill(carry: &mut Vec<u8>, data: &[u8], pos: &mut usize, limits: &Limits) -> Result<bool, Bad> {
     let mut take = |carry: &mut Vec<u8>, until: usize| {
         let count = until.saturating_sub(carry.len()).min(data.len() - *pos);
@@ -565,7 +566,7 @@ fn numbers(frame: &[u8]) -> Result<(u64, u64), Bad> {
     Ok((number(2)?, number(10)?))
 }
 
-/// Decodes the control message and scans the payload of a whole message; nothing may follow.
+/// Decodes the control message and scans the payload of a whole message; no byte may follow.
 fn read<'r, 'a>(
     parts: &Parts<'a>,
     fixed: &'a Fixed,

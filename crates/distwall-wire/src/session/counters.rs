@@ -18,7 +18,7 @@ impl Counters {
         self.cells[direction as usize][command as usize][verdict as usize].fetch_add(1, Relaxed);
     }
 
-    /// What has been counted so far.
+    /// The number of commands counted so far.
     #[must_use]
     pub fn get(&self, direction: Direction, command: Command, verdict: Verdict) -> u64 {
         self.cells[direction as usize][command as usize][verdict as usize].load(Relaxed)

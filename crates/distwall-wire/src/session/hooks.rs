@@ -1,16 +1,21 @@
-//! Who is asked about an accepted command before it goes on.
+//! Questions about an accepted command before it goes on.
 //!
 //! # Theory of operation
 //!
-//! Rules decide first; only what they accept comes here, in this order: a message to distwall's own name is taken out and told to
-//! the outside; a *module filter* is asked about the command and its key (its answers are kept); funs may have to be read by the
-//! outside; then comes the command's *handler*. Whoever is asked is outside (what runs this crate), or a module of the guarded
-//! node: that one is asked by spawn requests that distwall makes up ([`crate::wire::reply::spawn`]), whose answers go no further.
+//! Rules decide first; only accepted commands come here, in this order:
 //!
-//! A command that waits for an answer is *parked*, and so is all that its sender sends behind it: the order between two
-//! processes stays what it was. Parked commands are judged again when their turn comes, by the rules of that moment. What is
-//! parked counts as held; what finds no room, and what gets no answer, is refused. This crate has no clock: whoever runs it
-//! gives up on a ticket by answering it.
+//! 1. A message to distwall's own name is taken out and given to the outside.
+//! 2. A *module filter* is asked about the command and its key; its answers are kept.
+//! 3. Funs may have to be read by the outside.
+//! 4. The command's *handler* is asked.
+//!
+//! The answer comes from the outside (the program that runs this crate), or from a module of the guarded node. Such a
+//! module is asked by spawn requests made by distwall ([`crate::wire::reply::spawn`]), whose answers go no further.
+//!
+//! A command that waits for an answer is *parked*, with all later commands of its sender: the order between two
+//! processes stays. Parked commands are judged again when their turn comes, by the rules of that moment. They count as
+//! held. A command without room, or without an answer, is refused. This crate has no clock: the outside gives up on a
+//! ticket by answering it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,83 +26,84 @@ use crate::term::atoms::Atom;
 use crate::term::reader::{Atoms, Pid, Reference};
 use crate::verdict::Verdict;
 
-/// Who is asked.
+/// The party to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Handler {
-    /// Whoever runs this crate.
+    /// The program that runs this crate.
     Outside,
     /// A module of the guarded node.
     Guard(Box<[u8]>),
 }
 
-/// All that are asked on one channel.
+/// The handlers and filters of one channel.
 #[derive(Clone, Debug, Default)]
 pub struct Hooks {
-    /// By command.
+    /// Handlers by command.
     pub handlers: [Option<Handler>; Command::ALL.len()],
-    /// About every command.
+    /// The module filter for all commands.
     pub filter: Option<Handler>,
-    /// Whether messages with funs are shown to the outside.
+    /// True if messages with funs are shown to the outside.
     pub checked_funs: bool,
-    /// Whether the name `distwall` at the guarded node is the outside's.
+    /// True if the outside answers for the name `distwall` at the guarded node.
     pub own_name: bool,
 }
 
 /// distwall's own name at a guarded node.
 pub const OWN_NAME: &[u8] = b"distwall";
 
-/// What a ticket waits for, in the order in which these are asked.
+/// The questions that a ticket waits for, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Its turn.
+    /// The turn of the command, behind others.
     Turn,
     /// The module filter.
     Filter,
-    /// Somebody who reads funs.
+    /// The check of funs.
     Funs,
-    /// Its handler.
+    /// The handler.
     Handler,
 }
 
 /// A question to the outside.
 #[derive(Clone, Debug)]
 pub struct Ask {
-    /// To be answered by this; 0: nothing waits for an answer (a message to distwall's own name).
+    /// The number for the answer; 0: no answer is needed (a message to distwall's own name).
     pub ticket: u64,
-    /// `own`, `filter`, `funs`, `handler`; `guard` where a module of the guarded node is asked, and only time is to be kept.
+    /// `own`, `filter`, `funs`, `handler`; `guard` if a module of the guarded node is asked, and the outside only keeps
+    /// the time.
     pub kind: &'static str,
-    /// What.
+    /// The kind of command.
     pub command: Command,
-    /// At what, printed.
+    /// The target, printed.
     pub target: String,
     /// The control message, atoms written out.
     pub control: Vec<u8>,
-    /// The message, likewise; None where there is none, and for `guard` and `filter`.
+    /// The message, atoms written out; None without a message, and for `guard` and `filter`.
     pub payload: Option<Vec<u8>>,
 }
 
 /// An answer to a question.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// What becomes of the command.
+    /// The verdict on the command.
     pub verdict: Verdict,
-    /// What takes the place of its message.
+    /// The message that replaces its message; None: it stays.
     pub payload: Option<Vec<u8>>,
 }
 
 /// A command that waits.
 pub struct Parked {
-    /// Its number.
+    /// The command's number.
     pub ticket: u64,
-    /// What it waits for.
+    /// The answer that it waits for.
     pub stage: Stage,
     /// Control message and payload.
     pub body: Vec<u8>,
     /// The atoms of its header.
     pub atoms: Vec<(u16, Arc<Atom>)>,
-    /// Whether terms begin with 131.
+    /// True if terms begin with 131.
     pub versioned: bool,
-    /// Bytes of the question about it, which somebody keeps until it is answered.
+    /// Bytes of the question about it, which the outside keeps until it is answered.
     pub asked: usize,
 }
 
@@ -108,14 +114,14 @@ impl Parked {
         Atoms::kept(if self.versioned { &[] } else { &self.atoms })
     }
 
-    /// Bytes that it takes.
+    /// Number of bytes that it takes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.body.len() + self.atoms.len() * size_of::<(u16, Arc<Atom>)>() + self.asked
     }
 }
 
-/// What is parked on one channel, by sender (None: those that don't say who sends).
+/// The parked commands of one channel, by sender (None: commands that don't name their sender).
 #[derive(Default)]
 pub struct Lot {
     queues: HashMap<Option<Pid>, VecDeque<Parked>>,
@@ -126,7 +132,7 @@ pub struct Lot {
 }
 
 impl Stage {
-    /// As questions say it.
+    /// The name in questions.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -139,55 +145,55 @@ impl Stage {
 }
 
 impl Lot {
-    /// Whether nothing is parked.
+    /// True if no command is parked.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.queues.is_empty()
     }
 
-    /// What the command of that ticket waits for.
+    /// The stage of the command with that ticket.
     #[must_use]
     pub fn stage(&self, ticket: u64) -> Option<Stage> {
         self.queues.get(self.senders.get(&ticket)?)?.front().filter(|first| first.ticket == ticket).map(|p| p.stage)
     }
 
-    /// Whether a sender has something parked, so that all else of it waits.
+    /// True if a sender has a parked command, so that its later commands wait.
     #[must_use]
     pub fn holds(&self, sender: Option<Pid>) -> bool {
         !self.queues.is_empty() && self.queues.contains_key(&sender)
     }
 
-    /// Bytes that wait.
+    /// Number of bytes that wait.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Whether one more of that size may wait.
+    /// True if one more command of that size may wait.
     #[must_use]
     pub fn room(&self, size: usize, limits: &Limits) -> bool {
         self.bytes + size as u64 <= limits.held_bytes() && self.count < limits.tracked()
     }
 
-    /// The number given last.
+    /// The last number given.
     #[must_use]
     pub fn last_ticket(&self) -> u64 {
         self.next
     }
 
-    /// A number for a command that is to be parked.
+    /// A new number for a command to be parked.
     pub fn ticket(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
 
-    /// Parks behind all else of the sender.
+    /// Parks a command behind all others of the sender.
     pub fn push(&mut self, sender: Option<Pid>, parked: Parked) {
         self.count_in(sender, &parked);
         self.queues.entry(sender).or_default().push_back(parked);
     }
 
-    /// Parks again what was taken out to go on.
+    /// Parks a command again that was taken out to go on.
     pub fn push_front(&mut self, sender: Option<Pid>, parked: Parked) {
         self.count_in(sender, &parked);
         self.queues.entry(sender).or_default().push_front(parked);
@@ -199,7 +205,7 @@ impl Lot {
         self.senders.insert(parked.ticket, sender);
     }
 
-    /// Takes out the first of a sender's.
+    /// Takes out the first command of a sender.
     pub fn pop(&mut self, sender: Option<Pid>) -> Option<Parked> {
         let queue = self.queues.get_mut(&sender)?;
         let parked = queue.pop_front();
@@ -214,7 +220,7 @@ impl Lot {
         parked
     }
 
-    /// Takes out the command of that ticket, if it is its turn and waits for an answer; and says whose it is.
+    /// Takes out the command of that ticket, if it is its turn and it waits for an answer. Also returns its sender.
     pub fn answered(&mut self, ticket: u64) -> Option<(Option<Pid>, Parked)> {
         let sender = *self.senders.get(&ticket)?;
         let first = self.queues.get(&sender)?.front()?;
@@ -233,7 +239,7 @@ pub fn clerk(creation: u32) -> Pid {
 
 const CLERK: u32 = 0x0fff_ffff;
 
-/// Whether a pid is that process; the peer may not send as it.
+/// True if a pid is that process; the peer may not send as it.
 #[must_use]
 pub fn is_clerk(pid: Pid) -> bool {
     pid.id == CLERK && pid.serial == CLERK

@@ -1,4 +1,4 @@
-//! What one call of [`Channel::receive`](crate::Channel::receive) leaves to do.
+//! The results of one call of [`Channel::receive`](crate::Channel::receive).
 
 use std::ops::Range;
 
@@ -19,19 +19,19 @@ pub enum Segment {
 /// Reused between calls.
 #[derive(Default, Debug)]
 pub struct Output {
-    /// For the other side, in order.
+    /// Bytes for the other side, in order.
     pub forward: Vec<Segment>,
-    /// Bytes that are not in the input: rebuilt or made up.
+    /// Bytes that are not in the input, but rebuilt or made by distwall.
     pub made: Vec<u8>,
-    /// What earlier input began and this one completed: a frame, or a message that was held.
+    /// Frames or held messages that earlier input began and this input completed.
     pub kept: Vec<Vec<u8>>,
-    /// For the side that sent the input.
+    /// Bytes for the side that sent the input.
     pub back: Vec<u8>,
     /// Refusals.
     pub events: Vec<Event>,
-    /// Questions.
+    /// Questions to the outside.
     pub asks: Vec<Ask>,
-    /// Why the channel ends, if it does.
+    /// The reason why the channel ends; None: it goes on.
     pub closed: Option<String>,
 }
 
@@ -67,7 +67,7 @@ impl Output {
         self.kept.push(bytes);
     }
 
-    /// A slice of what was last taken over.
+    /// Forwards a slice of the bytes taken over last.
     pub(crate) fn slice(&mut self, range: Range<usize>) {
         self.forward.push(Segment::Kept(self.kept.len() - 1, range));
     }

@@ -6,23 +6,23 @@ use crate::direction::Direction;
 use crate::rules::table::Policy;
 use crate::session::hooks::Hooks;
 
-/// All that one channel is judged by.
+/// The rules and hooks of one channel.
 #[derive(Clone)]
 pub struct Policies {
-    /// What the peer sends.
+    /// Rules for commands of the peer.
     pub inbound: Arc<Policy>,
-    /// What the guarded node sends; None: it passes.
+    /// Rules for commands of the guarded node; None: these pass.
     pub outbound: Option<Arc<Policy>>,
-    /// A candidate: where it would decide otherwise about what the peer sends is told, and no more.
+    /// A shadow policy: its differences on commands of the peer are reported, without effect.
     pub shadow: Option<Arc<Policy>>,
-    /// Whether what rules refuse passes and is recorded.
+    /// True if commands that rules refuse pass and are recorded.
     pub audit: bool,
-    /// Who is asked about what the rules accept of the peer's; None: nobody.
+    /// The handlers and filters to ask about accepted commands of the peer; None: no hooks.
     pub hooks: Option<Arc<Hooks>>,
 }
 
 impl Policies {
-    /// The rules for what goes that way.
+    /// The rules for commands in that direction.
     #[must_use]
     pub fn of(&self, direction: Direction) -> Option<&Policy> {
         match direction {

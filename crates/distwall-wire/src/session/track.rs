@@ -1,18 +1,23 @@
-//! Connection tracking: what was asked for, so that answers and endings need no rule, and what each node let the other know.
+//! Connection tracking: requests, so that answers and endings need no rule, and the processes that each node disclosed.
 //!
 //! # Theory of operation
 //!
-//! Both nodes are followed in the same way, each on a [`Side`] of its own. What a node *asked for* (its monitors, spawn requests,
-//! unlinks, calls) opens the other's answers: one each. What it *set up* (its monitors, links of either) opens its endings of it.
-//! What it *disclosed* (pids and aliases in its messages, what it spawned for the other) is what rules `to exposed` and `to spawned`
-//! speak of. What answered for a registered *name* is known by that name.
+//! Both nodes are followed in the same way, each on a [`Side`] of its own.
 //!
-//! Every table is bounded. One that is full forgets its oldest entry (whose answer will then need a rule), but for what the peer sets
-//! up: that takes no more. A peer fills no table of the guarded node's side, so it can't make distwall forget what that asked for or
-//! disclosed. What is never answered is forgotten after an age, and so is what was disclosed and is not used; monitors and links stay.
+//! * The *requests* of a node (its monitors, spawn requests, unlinks, calls) open the other's answers: one each.
+//! * Its *monitors*, and links of either node, open its own endings of them.
+//! * Processes that it *disclosed* (pids and aliases in its messages, processes spawned for the other) are the targets
+//!   of rules `to exposed` and `to spawned`.
+//! * A process that answered for a registered *name* is known by it.
 //!
-//! Both nodes can end the same thing at the same time, and each says so. So what one of them ended stays known for a minute: the
-//! other's ending of it crosses on the way. A process that has ended is still written to by those who haven't heard of it.
+//! Every table is bounded. A full table forgets its oldest entry, whose answer will then need a rule. Only tables of
+//! links and monitors made by the peer take no more entries instead. A peer fills no table of the guarded node's side,
+//! so it can't make distwall forget requests or disclosed processes of the guarded node. A request without an answer is
+//! forgotten after an age, and so is a disclosed process that is not used; monitors and links stay.
+//!
+//! Both nodes can end the same link or monitor at the same time, and each says so. So an ended link or monitor stays
+//! known for a minute, for the other node's ending that crosses on the way. A process that has ended still gets
+//! messages from processes that haven't heard of it.
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
@@ -30,20 +35,20 @@ use names::Names;
 mod bounded;
 mod names;
 
-/// How long it may take until a node has heard of an ending, in seconds.
+/// Seconds until a node has surely heard of an ending.
 const CROSSING: u64 = 60;
 
 /// A pair of linked processes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Pair {
-    /// Of the peer.
+    /// The peer's process.
     pub peer: Pid,
-    /// Of the guarded node.
+    /// The guarded node's process.
     pub guard: Pid,
 }
 
 impl Pair {
-    /// The processes of who sends in a direction, and of who receives.
+    /// The pair of a sender and a receiver in a direction.
     #[must_use]
     pub fn new(direction: Direction, from: Pid, to: Pid) -> Self {
         match direction {
@@ -52,7 +57,7 @@ impl Pair {
         }
     }
 
-    /// The process of who sends in that direction.
+    /// The process of the sending node in that direction.
     #[must_use]
     pub fn of(&self, side: Direction) -> Pid {
         match side {
@@ -62,7 +67,7 @@ impl Pair {
     }
 }
 
-/// Who monitors, and what.
+/// The process that monitors, and the process or name that it monitors.
 type Monitor = (Pid, Watched);
 
 #[derive(Clone, Copy)]
@@ -78,43 +83,43 @@ struct Call {
     name: Option<Box<[u8]>>,
 }
 
-/// What one node asked for, and what it let the other know.
+/// The requests of one node, and the processes that it disclosed.
 #[derive(Default)]
 struct Side {
     monitors: Bounded<Reference, Monitor>,
-    /// Its monitors that have ended, and who said so.
+    /// Monitors of its processes that have ended, and the side that said so.
     parted: Bounded<Reference, (Monitor, Direction)>,
     spawns: Bounded<Reference, Spawn>,
     unlinks: Bounded<(NonZeroU64, Pair), ()>,
     calls: Bounded<Reference, Call>,
     rex: Bounded<(Pid, Word), u32>,
-    /// Its processes and references that went to the other.
+    /// Processes and references that were sent to the other node.
     exposed: Seen,
     aliases: Seen,
-    /// Its processes that the other's spawn requests made.
+    /// Processes made by the other node's spawn requests.
     spawned: Seen,
-    /// Its processes that have ended: what the other knew of them.
+    /// Ended processes that the other node knew.
     gone: Seen,
     gone_spawned: Seen,
-    /// Its processes by how many links the other hasn't ended.
+    /// Processes, with the number of links that the other node hasn't ended.
     linked: HashMap<Pid, u32, RandomState>,
     names: Names,
 }
 
-/// All that is known about one channel.
+/// The tracking tables of one channel.
 #[derive(Default)]
 pub struct Track {
     bounds: Bounds,
     sides: [Side; 2],
     /// Links, each with the id of each side's unlink that is under way.
     links: HashMap<Pair, [Option<NonZeroU64>; 2], RandomState>,
-    /// Whether there was a link for which there was no room.
+    /// True if there was a link for which there was no room.
     missed_links: bool,
     /// Links that have ended, and who said so.
     parted: Bounded<Pair, Direction>,
 }
 
-/// A question about an answer or ending that somebody sends: does something open it?
+/// A question about an answer or an ending: is it expected?
 #[derive(Clone, Copy, Debug)]
 pub enum Asked {
     /// The end of a process that the receiver monitors.
@@ -131,25 +136,25 @@ pub enum Asked {
     Rex(Pid),
     /// The answer to this process's question for features.
     Features(Pid),
-    /// Something between linked processes.
+    /// A signal between linked processes.
     Link(Pair),
     /// The end of a monitor that the sender's process set.
     OwnMonitor(Reference, Pid),
 }
 
 impl Track {
-    /// An empty one; each table keeps at most `limit` entries, those that wait for `age` seconds at most (0: for ever).
+    /// Empty tables; each keeps at most `limit` entries, and requests for `age` seconds at most (0: for ever).
     #[must_use]
     pub fn new(limit: u64, age: u64) -> Self {
         Self { bounds: Bounds { limit, age, now: 0 }, ..Self::default() }
     }
 
-    /// Changes the bounds; what there is no room for any more goes when something is added.
+    /// Changes the bounds; entries beyond them go when an entry is added.
     pub fn set_bounds(&mut self, limit: u64, age: u64) {
         self.bounds = Bounds { limit, age, ..self.bounds };
     }
 
-    /// What time it is, in seconds from any start.
+    /// Sets the time, in seconds from any start.
     pub fn tick(&mut self, now: f64) {
         self.bounds.now = now as u64;
     }
@@ -162,7 +167,7 @@ impl Track {
         &mut self.sides[side as usize]
     }
 
-    /// Whether something opens this, sent in that direction.
+    /// True if this answer or ending, sent in that direction, is expected.
     #[must_use]
     pub fn knows(&self, direction: Direction, asked: Asked) -> bool {
         let (own, other, bounds) = (self.side(direction), self.side(direction.other()), self.bounds);
@@ -189,7 +194,7 @@ impl Track {
         }
     }
 
-    /// The monitor whose exit, sent in that direction, something opens.
+    /// The monitor whose exit, sent in that direction, is expected.
     fn ending(&self, direction: Direction, reference: Reference) -> Option<&Monitor> {
         let (other, bounds) = (self.side(direction.other()), self.bounds);
         other.monitors.get(&reference, bounds.ageless()).or_else(|| {
@@ -198,13 +203,13 @@ impl Track {
         })
     }
 
-    /// Whether the end of that is what this monitor of that process waits for.
+    /// True if this monitor of the owner watches that process or name.
     #[must_use]
     pub fn ends(&self, direction: Direction, reference: Reference, owner: Pid, watched: &Watched) -> bool {
         self.ending(direction, reference).is_some_and(|(by, what)| *by == owner && what == watched)
     }
 
-    /// Whether something may have opened this though nothing is known of it, as there was no room to note all.
+    /// True if this may have been expected, but was not noted because there was no room.
     #[must_use]
     pub fn may_have_known(&self, direction: Direction, asked: Asked) -> bool {
         let other = self.side(direction.other());
@@ -217,7 +222,7 @@ impl Track {
         }
     }
 
-    /// Whether any answer that comes as a message in that direction is waited for.
+    /// True if answers by message are expected in that direction.
     #[must_use]
     #[inline]
     pub fn awaits_messages(&self, direction: Direction) -> bool {
@@ -225,7 +230,7 @@ impl Track {
         !asker.calls.is_empty() || !asker.rex.is_empty()
     }
 
-    /// What was asked for has been given, in that direction, by `from`: it opens nothing more.
+    /// Settles a request: `from` has answered it in that direction, and it opens nothing more.
     pub fn settle(&mut self, direction: Direction, asked: Asked, from: Option<Pid>) {
         let (asker, bounds) = (direction.other(), self.bounds);
         match asked {
@@ -272,7 +277,7 @@ impl Track {
         }
     }
 
-    /// A monitor of `side` has ended, as is said in direction `by`; or that crosses what the other said.
+    /// Notes the end of a monitor of `side`, as told in direction `by`; or an ending that crosses the other's.
     fn part(&mut self, side: Direction, reference: Reference, by: Direction) {
         let (side, bounds) = (&mut self.sides[side as usize], self.bounds.for_seconds(CROSSING));
         match side.monitors.remove(&reference) {
@@ -285,7 +290,7 @@ impl Track {
         }
     }
 
-    /// A process of `side` monitors something, or asked for a spawn with a monitor that was done.
+    /// Notes a monitor of a process of `side`, made by itself or by a spawn request with a monitor.
     pub fn monitor(&mut self, side: Direction, reference: Reference, by: Pid, watched: Watched) {
         if side == Direction::Outbound || self.room(false) {
             let bounds = self.bounds.ageless();
@@ -293,40 +298,40 @@ impl Track {
         }
     }
 
-    /// What that monitor of a process of `side` watches.
+    /// The process or name that this monitor of a process of `side` watches.
     #[must_use]
     pub fn watched(&self, side: Direction, reference: Reference, by: Pid) -> Option<&Watched> {
         let monitor = self.side(side).monitors.get(&reference, self.bounds.ageless());
         monitor.filter(|(owner, _)| *owner == by).map(|(_, watched)| watched)
     }
 
-    /// A process of `side` asks for a spawn, with a link or a monitor or neither.
+    /// Notes a spawn request of a process of `side`, with a link or a monitor or neither.
     pub fn spawn(&mut self, side: Direction, reference: Reference, by: Pid, linked: bool, monitored: bool) {
         let bounds = self.bounds;
         self.side_mut(side).spawns.insert(reference, Spawn { by, linked, monitored }, bounds);
     }
 
-    /// Whether a reply to that spawn request of the guarded node brings a link or a monitor for which it didn't ask.
+    /// True if a reply to that spawn request of the guarded node brings a link or a monitor without being asked.
     #[must_use]
     pub fn brings_more(&self, reference: Reference, linked: bool, monitored: bool) -> bool {
         let spawn = self.side(Direction::Outbound).spawns.get(&reference, self.bounds);
         spawn.is_some_and(|asked| linked && !asked.linked || monitored && !asked.monitored)
     }
 
-    /// Whether a spawn request of the guarded node is not answered yet.
+    /// True if a spawn request of the guarded node is not answered yet.
     #[must_use]
     pub fn spawning(&self, reference: Reference) -> bool {
         self.side(Direction::Outbound).spawns.get(&reference, self.bounds).is_some()
     }
 
-    /// A process of `side` was made by a spawn request of the other.
+    /// Notes a process of `side` that a spawn request of the other node made.
     pub fn spawned(&mut self, side: Direction, pid: Pid) {
         let bounds = self.bounds;
         self.side_mut(side).spawned.insert(pid, bounds);
         self.side_mut(side).exposed.insert(pid, bounds);
     }
 
-    /// A message of `side` carries these of its own processes and references.
+    /// Notes that a message of `side` carries these of its own processes and references.
     #[inline]
     pub fn expose(&mut self, side: Direction, pids: &[Pid], references: &[Reference]) {
         if pids.is_empty() && references.is_empty() {
@@ -337,33 +342,34 @@ impl Track {
         references.iter().for_each(|reference| side.aliases.insert(*reference, bounds));
     }
 
-    /// Whether a process of `side` went to the other. Who asks that is about to use it, so it doesn't get old.
+    /// True if a process of `side` was sent to the other node. The question counts as a use: the entry gets young
+    /// again.
     #[must_use]
     pub fn is_exposed(&self, side: Direction, pid: Pid) -> bool {
         let side = self.side(side);
         side.exposed.is_used(pid, self.bounds) || side.gone.has(pid, self.bounds.for_seconds(CROSSING))
     }
 
-    /// Whether a reference of `side` went to the other; likewise.
+    /// True if a reference of `side` was sent to the other node; the question counts as a use.
     #[must_use]
     pub fn is_exposed_alias(&self, side: Direction, alias: Reference) -> bool {
         self.side(side).aliases.is_used(alias, self.bounds)
     }
 
-    /// Whether the other made a process of `side`; likewise.
+    /// True if the other node made a process of `side`; the question counts as a use.
     #[must_use]
     pub fn is_spawned(&self, side: Direction, pid: Pid) -> bool {
         let side = self.side(side);
         side.spawned.is_used(pid, self.bounds) || side.gone_spawned.has(pid, self.bounds.for_seconds(CROSSING))
     }
 
-    /// Whether a process of `side` is linked, as the other sees it.
+    /// True if a process of `side` is linked, in the other node's view.
     #[must_use]
     pub fn is_linked(&self, side: Direction, pid: Pid) -> bool {
         self.side(side).linked.contains_key(&pid)
     }
 
-    /// A process of `side` has ended.
+    /// Notes the end of a process of `side`.
     pub fn ended(&mut self, side: Direction, pid: Pid) {
         let (side, bounds) = (&mut self.sides[side as usize], self.bounds.for_seconds(CROSSING));
         if side.exposed.remove(pid) {
@@ -375,7 +381,7 @@ impl Track {
         side.names.ended(pid);
     }
 
-    /// A process of `side` unlinks; None: in the old way, which nothing acknowledges.
+    /// Notes an unlink of a process of `side`; None: in the old form, which nobody acknowledges.
     pub fn unlink(&mut self, side: Direction, id: Option<NonZeroU64>, pair: Pair) {
         let Some(id) = id else {
             return self.unlinked(pair);
@@ -389,7 +395,7 @@ impl Track {
         }
     }
 
-    /// Processes are linked. What doesn't fit is not known, so its ending will need a rule.
+    /// Notes a link. Without room it is not known, so its ending will need a rule.
     pub fn link(&mut self, pair: Pair) {
         match self.links.get(&pair) {
             Some([None, None]) => return,
@@ -414,7 +420,7 @@ impl Track {
         }
     }
 
-    /// `side` has, or no more has, a link with a process of the other.
+    /// Counts a link of `side` with a process of the other node, or its end.
     fn count_link(&mut self, pair: Pair, side: Direction, more: bool) {
         let other = side.other();
         let linked = &mut self.side_mut(other).linked;
@@ -425,14 +431,14 @@ impl Track {
         }
     }
 
-    /// Whether the peer may set up one more link, or else one more monitor.
+    /// True if the peer may make one more link, or else one more monitor.
     #[must_use]
     pub fn room(&self, link: bool) -> bool {
         let used = if link { self.links.len() } else { self.side(Direction::Inbound).monitors.len() };
         (used as u64) < self.bounds.limit
     }
 
-    /// A process of `side` asks something whose answer carries this reference, of the process with that name.
+    /// Notes a question of a process of `side` to the process with that name, whose answer carries this reference.
     pub fn call(&mut self, side: Direction, reference: Reference, by: Pid, name: Option<&[u8]>) {
         let bounds = self.bounds;
         // Who asks two in the same way can make one answer for the other.
@@ -446,7 +452,7 @@ impl Track {
         self.side(side).calls.get(&reference, self.bounds).map(|call| call.by)
     }
 
-    /// A process of `side` asks rex something.
+    /// Notes a question of a process of `side` to rex.
     pub fn rex(&mut self, side: Direction, by: Pid, word: Word) {
         let (key, bounds) = ((by, word), self.bounds);
         let rex = &mut self.side_mut(side).rex;
@@ -454,18 +460,18 @@ impl Track {
         rex.insert(key, open.saturating_add(1), bounds);
     }
 
-    /// A process of `side` has this registered name.
+    /// Notes the registered name of a process of `side`.
     pub fn learn(&mut self, side: Direction, pid: Pid, name: &[u8]) {
         let limit = self.bounds.limit;
         self.side_mut(side).names.learn(pid, name, limit);
     }
 
-    /// No process of `side` has the name any more.
+    /// Notes that no process of `side` has the name any more.
     pub fn free(&mut self, side: Direction, name: &[u8]) {
         self.side_mut(side).names.free(name);
     }
 
-    /// The registered names that a process of `side` is known by.
+    /// The registered names by which a process of `side` is known.
     #[must_use]
     pub fn names(&self, side: Direction, pid: Pid) -> &[Box<[u8]>] {
         self.side(side).names.of(pid)

@@ -1,9 +1,9 @@
 //! Frames on their way out: as they came, with a rebuilt header, or released after they were held.
 //!
-//! A VM hangs up on a control message that it can't decode, unless that came in fragments: then it dies (OTP 25 to 29, also
-//! where there is only one fragment). What one release can decode and another can't (pids got wider with OTP 26, equal keys of
-//! a map, ...) isn't all known here. So a message in one fragment leaves as a whole one, and in front of one in several
-//! fragments, unless its control message is as plain as they nearly always are, goes a [`rehearsal`].
+//! A VM hangs up on a control message that it can't decode. If the message came in fragments, even in one, the VM dies
+//! (OTP 25 to 29). distwall doesn't know every term that one release can decode and another can't (pids got wider with
+//! OTP 26, equal keys of a map, ...). So a message in one fragment leaves as a whole message. A message in several
+//! fragments is preceded by a [`rehearsal`], unless its control message is as plain as nearly all are.
 
 use std::sync::Arc;
 
@@ -35,13 +35,13 @@ pub fn pass(caches: &mut Caches, refs: &Refs, parts: &Parts<'_>, made: &mut Vec<
     Action::Replace
 }
 
-/// The atoms of a header, to outlive what the next header does to the cache.
+/// The atoms of a header, safe from later changes of the cache.
 pub fn kept(caches: &Caches, refs: &Refs) -> Vec<(u16, Arc<Atom>)> {
     refs.list.iter().filter_map(|entry| caches.sent(entry.slot).map(|atom| (entry.slot, Arc::clone(atom)))).collect()
 }
 
-/// Writes a whole message that carries a control message as a term, to a name that no process can have: if the receiver can't
-/// decode it, it hangs up here.
+/// Writes a whole message that carries a control message as a term, to a name that no process can have. If the receiver
+/// can't decode it, it hangs up here.
 pub fn rehearsal(
     made: &mut Vec<u8>,
     control: &[u8],
@@ -60,7 +60,7 @@ pub fn rehearsal(
     });
 }
 
-/// Forwards a held message as the fragments in which it came.
+/// Forwards a held message in its original fragments.
 pub fn release(
     out: &mut Output,
     id: u64,
@@ -91,7 +91,7 @@ pub fn release(
     }
 }
 
-/// Writes a message that had to wait, as a whole one.
+/// Writes a message that had to wait, as a whole message.
 pub fn write_whole(made: &mut Vec<u8>, body: &[u8], atoms: &[(u16, Arc<Atom>)], versioned: bool, caches: &mut Caches) {
     write_frame(made, |made| {
         if versioned {

@@ -1,4 +1,4 @@
-//! Fragmented messages: see [`fragments`](crate::wire::fragments) for the three ways they go.
+//! Fragmented messages: see [`fragments`](crate::wire::fragments) for their three modes.
 
 use super::emit::{kept, pass, rehearsal, release};
 use super::{is_for_clerk, numbers, read, same_arity, sender, Action, Channel, Fixed, Parts};
@@ -16,11 +16,11 @@ use crate::wire::control::{self, Dialect};
 use crate::wire::fragments::{Mode, Sequence};
 use crate::wire::frame::FRAGMENT_AT;
 
-/// There is no room to hold the message until it can be judged.
+/// The refusal of a message without room to hold it until it can be judged.
 const NO_ROOM: Reason = Reason::Limit(Limit::HeldBytes);
 
 impl Channel {
-    /// The first fragment of several.
+    /// Handles the first fragment of several.
     pub(super) fn first_fragment(
         &mut self,
         direction: Direction,
@@ -107,7 +107,7 @@ impl Channel {
         Ok(action)
     }
 
-    /// A fragment that isn't the first.
+    /// Handles a fragment that isn't the first.
     pub(super) fn fragment(
         &mut self,
         direction: Direction,
@@ -191,7 +191,7 @@ impl Channel {
 }
 
 impl Fixed {
-    /// A streamed message can't be refused any more, so the channel ends where it would have been.
+    /// Ends the channel if a streamed message should have been refused: it is too late for a refusal.
     fn streamed_so_far(&self, scanner: &mut Scanner, direction: Direction) -> Result<(), Bad> {
         if direction == Direction::Outbound {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Commands that somebody is asked about: see [`hooks`](crate::session::hooks) for who, and in what order.
+//! Commands that need an answer first: see [`hooks`](crate::session::hooks) for the questions and their order.
 
 use std::collections::HashMap;
 
@@ -20,31 +20,31 @@ use crate::wire::control::{Control, Target};
 use crate::wire::op::Op;
 use crate::wire::reply::{self, End};
 
-/// What becomes of an accepted command.
+/// The fate of an accepted command.
 enum Gate {
-    /// Nobody else is asked.
+    /// No question is left.
     Pass,
-    /// It was for distwall itself.
+    /// The message was for distwall itself.
     Own,
-    /// Somebody has refused it, or there is no room for it to wait.
+    /// A filter or handler has refused it, or there is no room for it to wait.
     Refused(Verdict, Reason),
-    /// A module of the guarded node is spawned in the place of the function.
+    /// A module of the guarded node is spawned in place of the function.
     Rewrite(Box<[u8]>),
-    /// It waits for an answer.
+    /// The command waits for an answer.
     Wait(Stage),
 }
 
-/// How far a command has come.
+/// The progress of a command.
 struct Step {
-    /// All up to this have been asked.
+    /// The last stage that has been asked.
     passed: Stage,
-    /// What the last one of them said; None: nothing yet.
+    /// The answer of the last stage; None: no answer yet.
     verdict: Option<Verdict>,
-    /// Whether that is what a module filter thinks of all such commands.
+    /// True if a module filter answered, for all such commands.
     keep: bool,
     /// The process of the guarded node's handler.
     deliver: Option<Pid>,
-    /// There is no room for it to wait.
+    /// True if there is no room for it to wait.
     crowded: bool,
 }
 
@@ -56,7 +56,7 @@ impl Step {
 pub type Opinions = HashMap<(u8, Box<[u8]>), Verdict>;
 
 impl Fixed {
-    /// Whether anybody might be asked about such a command of the peer's.
+    /// True if there may be a question about such a command of the peer.
     pub(super) fn hooked(&self, control: &Control<'_>) -> bool {
         self.policies.hooks.as_deref().is_some_and(|hooks| {
             hooks.filter.is_some()
@@ -66,7 +66,7 @@ impl Fixed {
         })
     }
 
-    /// Who is asked next about an accepted command.
+    /// The next question about an accepted command.
     fn gate(&self, control: &Control<'_>, funs: bool, passed: Stage, opinions: &Opinions) -> Gate {
         let Some(hooks) = self.policies.hooks.as_deref() else {
             return Gate::Pass;
@@ -95,7 +95,7 @@ impl Fixed {
         }
     }
 
-    /// Puts the question about a command, and says how many bytes it takes; None: there is no room for that.
+    /// Puts the question about a command, and returns its size in bytes; None: there is no room for it.
     fn ask(
         &self,
         message: &Message<'_, '_>,
@@ -152,7 +152,7 @@ impl Fixed {
         })
     }
 
-    /// Asks a module of the guarded node: a spawn request of its function, in the clerk's name.
+    /// Asks a module of the guarded node: a spawn request for its function, in the clerk's name.
     fn ask_guard(&self, control: &Control<'_>, module: &[u8], ticket: u64, stage: Stage, made: &mut Vec<u8>) {
         let ends = &self.ends;
         let from = End { node: &ends.names.peer, pid: clerk(ends.peer_creation) };
@@ -190,7 +190,7 @@ impl Fixed {
 }
 
 impl Channel {
-    /// Answers a question, or gives up on it. What is to be done stands in `out` afterwards, as if the peer had sent it.
+    /// Answers a question, or gives up on it. The results are in `out` afterwards, as if the peer had sent the command.
     pub fn answer(&mut self, ticket: u64, answer: Answer, now: f64, out: &mut Output) {
         out.clear();
         if self.closed {
@@ -204,13 +204,13 @@ impl Channel {
         }
     }
 
-    /// Whether a command waits for the answer to that question.
+    /// True if a command waits for the answer to that question.
     #[must_use]
     pub fn waits(&self, ticket: u64) -> bool {
         self.state.lot.stage(ticket).is_some()
     }
 
-    /// A whole message of the peer's goes the long way: it may have to wait.
+    /// Handles a whole message of the peer that may have to wait.
     pub(super) fn detour(
         &mut self,
         sender: Option<Pid>,
@@ -232,7 +232,7 @@ impl Channel {
         self.go_on(sender, parked, step, now, out).map(|_| ())
     }
 
-    /// The guarded node has sent something to the clerk: the answer to a question of distwall's.
+    /// Handles a message of the guarded node to the clerk: the answer to a question of distwall.
     pub(super) fn clerk_got(&mut self, message: &Message<'_, '_>, now: f64, out: &mut Output) -> Result<(), Bad> {
         let control = message.control;
         let Some(ticket) = control.reference().and_then(|(_, reference)| ticket_of(reference)) else {
@@ -277,7 +277,7 @@ impl Channel {
         result
     }
 
-    /// A parked command got its answer; then comes the turn of those behind it.
+    /// Takes the answer for a parked command; then the commands behind it have their turn.
     #[allow(clippy::too_many_arguments)]
     fn decided(
         &mut self,
@@ -305,7 +305,7 @@ impl Channel {
         Ok(())
     }
 
-    /// Puts another message in the place of a parked one's; false if it is none that could pass.
+    /// Replaces the message of a parked command; false if the new message could not pass.
     fn exchange(&mut self, parked: &mut Parked, payload: &[u8]) -> Result<bool, Bad> {
         let Channel { fixed, scanner, .. } = self;
         scanner.found.clear();
@@ -338,7 +338,7 @@ impl Channel {
         Ok(fits)
     }
 
-    /// Judges a command (anew, if it has waited) and lets it go on from where it was; false if it waits.
+    /// Judges a command, again if it has waited, and lets it go on from its stage; false if it waits.
     fn go_on(
         &mut self,
         sender: Option<Pid>,
@@ -424,7 +424,7 @@ fn is_own(control: &Control<'_>) -> bool {
     control.name().is_some_and(|name| name.text == OWN_NAME)
 }
 
-/// SEND_SENDER, or SEND for a message that doesn't say who sends it.
+/// SEND_SENDER, or SEND for a message that doesn't name its sender.
 fn put_send(out: &mut Vec<u8>, from: Option<End<'_>>, to: End<'_>) {
     let op = if from.is_some() { Op::SendSender } else { Op::Send };
     out.extend_from_slice(&[tag::SMALL_TUPLE, op.arity(), tag::SMALL_INTEGER, op as u8]);
@@ -435,8 +435,8 @@ fn put_send(out: &mut Vec<u8>, from: Option<End<'_>>, to: End<'_>) {
     put_pid(out, to.node, to.pid);
 }
 
-/// A spawn request whose function is `dist_spawn_init/4` of a module, with the peer's name, the module, the function and the
-/// arguments that were asked for. `end`: of its control message.
+/// A spawn request whose function is `dist_spawn_init/4` of a module, with the peer's name, and the requested module,
+/// function and arguments. `end`: the end of its control message.
 fn rewritten(
     body: &[u8],
     end: usize,
@@ -470,7 +470,7 @@ fn rewritten(
     Ok(out)
 }
 
-/// By what a module filter's answer is kept.
+/// The key under which a module filter's answer is kept.
 fn opinion(control: &Control<'_>) -> (u8, Box<[u8]>) {
     let keyed = control.mfa().is_some() || control.name().is_some();
     let key = if keyed { events::target(control, None) } else { String::new() };
@@ -498,7 +498,7 @@ fn put_command(out: &mut Vec<u8>, control: &Control<'_>) {
     }
 }
 
-/// The answer in how a module filter's process has ended: `{Reference, return, Answer}`.
+/// The answer in the exit reason of a module filter's process: `{Reference, return, Answer}`.
 fn opinion_in(mut reader: Reader<'_>) -> Option<Verdict> {
     if reader.tuple().ok()? != 3 {
         return None;

@@ -6,17 +6,17 @@ use crate::session::judge::{self, Message, Refusal};
 use crate::session::output::Output;
 use crate::session::track::Track;
 
-/// Tells of refusals, at most 50 a second.
+/// Reports refusals, at most 50 a second.
 #[derive(Default)]
 pub struct Reporter {
-    /// In the second that began then.
+    /// Number of reports in the second that began at `since`.
     since: f64,
     told: u32,
     pub folded: u64,
 }
 
 impl Reporter {
-    /// `audit`: it passed all the same.
+    /// Reports a refusal. `audit`: the command passed all the same.
     #[allow(clippy::too_many_arguments)]
     pub fn report(
         &mut self,
@@ -50,7 +50,7 @@ impl Reporter {
     }
 }
 
-/// What a message aims at: the process with the name that it is known by; and in front of what carries a call, what is called.
+/// The target of a message, as text: the process with its known name; before a carrier, the called function.
 fn aim(direction: Direction, message: &Message<'_, '_>, track: &Track) -> String {
     let name = judge::names(track, direction, message.control).next();
     let target = events::target(message.control, name);

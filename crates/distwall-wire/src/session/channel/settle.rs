@@ -1,4 +1,4 @@
-//! What a verdict leaves behind: tracking, and what the refused sender is told.
+//! The effects of a verdict: tracking, and the answer to a refused sender.
 
 use crate::direction::Direction;
 use crate::session::judge::{Ends, Message, Ruling};
@@ -9,7 +9,7 @@ use crate::wire::control::{Control, Monitored, SpawnRequest, Spawned, Watched};
 use crate::wire::reply::{self, End};
 use crate::wire::shapes;
 
-/// A message passes.
+/// Notes that a message passes.
 pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &mut Track, ruling: &Ruling) {
     let control = message.control;
     let from = control.from().filter(|from| ends.is_of(direction, from)).map(|from| from.pid);
@@ -65,7 +65,7 @@ pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, trac
     }
 }
 
-/// A message that answers nothing: does it ask for an answer?
+/// Notes the question in a message that answers nothing, if it asks for an answer.
 fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &mut Track) {
     let Some(payload) = message.payload else {
         return;
@@ -89,7 +89,7 @@ fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &m
     }
 }
 
-/// A message was refused: what its sender is told (`back`), and what its receiver is (`forward`).
+/// Answers for a refused message: to its sender (`back`), and to its receiver (`forward`).
 pub fn refuse(
     message: &Message<'_, '_>,
     direction: Direction,
@@ -135,8 +135,8 @@ pub fn refuse(
     }
 }
 
-/// The answer or ending that a node waits for may not reach it for what it carries. A linked process gets its exit without
-/// that; an asker whose question came with a monitor sees that one end, so that it fails at once rather than waits for ever.
+/// Ends the wait of a node whose answer or ending is refused for its contents. A linked process gets its exit without
+/// them. An asker whose question came with a monitor sees that end: it fails at once, and doesn't wait for ever.
 fn fail_asker(
     control: &Control<'_>,
     asked: Asked,
@@ -169,8 +169,8 @@ fn fail_asker(
     track.settle(direction, Asked::Alias(reference), None);
 }
 
-/// A call whose message is refused, though its monitor went through, fails at once: a DOWN for the caller, and the other node
-/// forgets the monitor.
+/// Ends a call at once, whose message is refused though its monitor passed: a DOWN for the caller, and the other node
+/// drops the monitor.
 fn refuse_call(
     message: &Message<'_, '_>,
     direction: Direction,

@@ -1,4 +1,4 @@
-//! Tables that forget: their oldest entry where they are full, and what is older than an age.
+//! Tables that forget: their oldest entry when they are full, and entries older than an age.
 
 use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::collections::{HashMap, VecDeque};
@@ -8,24 +8,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use foldhash::quality::RandomState;
 use rustc_hash::FxBuildHasher;
 
-/// How much a table keeps, and for how long.
+/// The bounds of a table.
 #[derive(Clone, Copy, Default)]
 pub struct Bounds {
-    /// Entries.
+    /// Most entries.
     pub limit: u64,
-    /// Seconds; 0: for ever.
+    /// Most seconds that an entry is kept; 0: for ever.
     pub age: u64,
     /// The time, in seconds from any start.
     pub now: u64,
 }
 
 impl Bounds {
-    /// The same for what never gets too old.
+    /// The same bounds for entries that never get too old.
     pub fn ageless(self) -> Self {
         Bounds { age: 0, ..self }
     }
 
-    /// The same for what is known for a moment only.
+    /// The same bounds for entries that are known for a moment only.
     pub fn for_seconds(self, age: u64) -> Self {
         Bounds { age, ..self }
     }
@@ -36,9 +36,9 @@ impl Bounds {
 }
 
 struct Entry<V> {
-    /// Where it stands in the order of insertion.
+    /// The entry's place in the order of insertion.
     number: u64,
-    /// When it was set, or last used; may change while a table is read.
+    /// Time when it was set or last used; may change while a table is read.
     since: AtomicU64,
     value: V,
 }
@@ -52,10 +52,10 @@ impl<V> Entry<V> {
 /// A table that forgets its oldest entry when it is full.
 pub struct Bounded<K, V, S = RandomState> {
     entries: HashMap<K, Entry<V>, S>,
-    /// Time and key of each entry in the order of insertion; None where it is gone or was set anew. One that was used since that
-    /// time takes its place at the end.
+    /// Time and key of each entry in the order of insertion; None if it is gone or was set again. An entry used since
+    /// that time takes its place at the end.
     order: VecDeque<Option<(u64, K)>>,
-    /// The number of the first of these; the others follow.
+    /// The number of the first of these; all others follow.
     first: u64,
     overflowed: bool,
 }
@@ -71,7 +71,7 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
         self.insert_with(key, |_| value, bounds);
     }
 
-    /// The value is made from what was known before, however old.
+    /// Sets an entry to a value made from the previous one, however old.
     pub fn insert_with(&mut self, key: K, value: impl FnOnce(Option<&V>) -> V, bounds: Bounds) {
         let (number, since) = (self.first + self.order.len() as u64, bounds.now);
         match self.entries.entry(key) {
@@ -114,7 +114,7 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
         }
     }
 
-    /// The entry with that number is gone.
+    /// Removes the entry with that number.
     fn pass_over(&mut self, number: u64) {
         if let Some(place) = self.order.get_mut((number - self.first) as usize) {
             *place = None;
@@ -128,13 +128,13 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
         self.entries.get(key).filter(|entry| bounds.fresh(entry.since())).map(|entry| &entry.value)
     }
 
-    /// Whether it is known; then it is as young as if it were set now.
+    /// True if the key is known; the entry then gets as young as a new one.
     pub fn is_used(&self, key: &K, bounds: Bounds) -> bool {
         let entry = self.entries.get(key).filter(|entry| bounds.fresh(entry.since()));
         entry.inspect(|entry| entry.since.store(bounds.now, Ordering::Relaxed)).is_some()
     }
 
-    /// To change what is known; its age stays.
+    /// The value, to be changed; its age stays.
     pub fn get_mut(&mut self, key: &K, bounds: Bounds) -> Option<&mut V> {
         self.entries.get_mut(key).filter(|entry| bounds.fresh(entry.since())).map(|entry| &mut entry.value)
     }
@@ -148,7 +148,7 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
         Some(entry.value)
     }
 
-    /// Whether what is not known here may have been forgotten because there was no room.
+    /// True if a key that is not known here may have been forgotten for lack of room.
     pub fn may_have_had(&self, key: &K) -> bool {
         self.overflowed && !self.entries.contains_key(key)
     }
@@ -161,14 +161,14 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
         self.entries.is_empty()
     }
 
-    /// Whether an entry was set in this very second.
+    /// True if an entry was set in this very second.
     fn is_new(&self, key: &K, bounds: Bounds) -> bool {
         self.entries.get(key).is_some_and(|entry| entry.since() == bounds.now)
     }
 }
 
-/// Processes or references that were seen. Keeps a keyed 64-bit hash of each: there can be many, and nobody who doesn't know the key
-/// can make up one that is taken for another.
+/// Processes or references that were seen. Keeps a keyed 64-bit hash of each: there can be many. Without the key,
+/// nobody can make up a process that collides with another.
 #[derive(Default)]
 pub struct Seen {
     hasher: RandomState,
@@ -183,7 +183,7 @@ impl Seen {
         }
     }
 
-    /// Whether it is known; then it is as young as if it were seen now.
+    /// True if it is known; it then gets as young as if it were seen now.
     pub fn is_used(&self, what: impl Hash, bounds: Bounds) -> bool {
         !self.table.is_empty() && self.table.is_used(&self.hasher.hash_one(what), bounds)
     }
@@ -192,7 +192,7 @@ impl Seen {
         !self.table.is_empty() && self.table.get(&self.hasher.hash_one(what), bounds).is_some()
     }
 
-    /// Whether it was known, however old.
+    /// True if it was known, however old; it is removed.
     pub fn remove(&mut self, what: impl Hash) -> bool {
         !self.table.is_empty() && self.table.remove(&self.hasher.hash_one(what)).is_some()
     }

@@ -6,12 +6,12 @@ use foldhash::quality::RandomState;
 
 use crate::term::reader::Pid;
 
-/// Processes known by one name. A server that was restarted has another pid, and processes that answer for it are taken for it.
+/// Most processes known by one name. A restarted server has another pid, and other processes may answer for it.
 const PIDS: usize = 64;
-/// Names of one process. It can have one; more are learned only where somebody tries to mislead.
+/// Most names of one process. It can have only one; more names are learned only if somebody tries to mislead.
 const NAMES: usize = 8;
 
-/// Which process has which name.
+/// The names of processes.
 #[derive(Default)]
 pub struct Names {
     of: HashMap<Pid, Vec<Box<[u8]>>, RandomState>,
@@ -19,7 +19,8 @@ pub struct Names {
 }
 
 impl Names {
-    /// A process has answered for a name. It keeps the names that it is known by: a wrong one must not hide the right one.
+    /// Notes that a process has answered for a name. It keeps its earlier names: a wrong name must not hide the right
+    /// one.
     pub fn learn(&mut self, pid: Pid, name: &[u8], limit: u64) {
         let known = self.of.get(&pid);
         if known.is_some_and(|known| known.len() >= NAMES || known.iter().any(|known| **known == *name)) {
@@ -45,14 +46,14 @@ impl Names {
         self.of.get(&pid).map_or(&[], |names| names)
     }
 
-    /// Nobody has the name any more.
+    /// Notes that nobody has the name any more.
     pub fn free(&mut self, name: &[u8]) {
         for pid in self.pids.remove(name).unwrap_or_default() {
             self.part(pid, name);
         }
     }
 
-    /// The process has ended.
+    /// Notes that the process has ended.
     pub fn ended(&mut self, pid: Pid) {
         for name in self.of.remove(&pid).unwrap_or_default() {
             if let Some(pids) = self.pids.get_mut(&name) {
