@@ -44,6 +44,6 @@ def test_it_runs_until_the_block_is_left(tmp_path: Path) -> None:
     assert [event["event"] for event in seen] == ["start", "setting", "stop"]
 
 
-def test_what_is_not_there() -> None:
+def test_what_the_package_does_not_have_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
         distwall.Nothing  # noqa: B018

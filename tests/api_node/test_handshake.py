@@ -148,7 +148,7 @@ def test_its_own_challenges_are_among_those() -> None:
         name("a b@c"),
     ],
 )
-def test_what_is_no_handshake(sent: bytes) -> None:
+def test_what_is_no_handshake_is_refused(sent: bytes) -> None:
     outcome = acceptor().receive(sent)
     assert isinstance(outcome, CallerRejected)
     assert outcome.reason == "malformed"
@@ -156,7 +156,7 @@ def test_what_is_no_handshake(sent: bytes) -> None:
 
 @settings(deadline=None)
 @given(st.binary(max_size=3000))
-def test_any_bytes(data: bytes) -> None:
+def test_no_bytes_are_accepted_without_a_proof(data: bytes) -> None:
     assert not isinstance(acceptor().receive(data), Accepted)
     machine = acceptor()
     machine.receive(name(GUARD))

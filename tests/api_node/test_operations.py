@@ -66,7 +66,7 @@ def test_verdicts_come_back_as_atoms(ask: Asked) -> None:
         ("spawn_request", (Atom("Elixir.Shop"), Atom("f!"), 2), "spawn_request 'Elixir.Shop':'f!'/2"),
     ],
 )
-def test_keys(ask: Asked, command: str, key: Term, rule: str) -> None:
+def test_keys_become_rules(ask: Asked, command: str, key: Term, rule: str) -> None:
     assert ask("add_filter", FOO, Atom(command), key, DENY) == (OK, ACCEPT)
     (setting,) = ask.scene.firewall.settings()
     assert (setting.rule, setting.guard, setting.actor, setting.persist) == (rule, BAR.guard, BAR.name, False)
@@ -109,7 +109,9 @@ def test_keys(ask: Asked, command: str, key: Term, rule: str) -> None:
         ("explain", [FOO, ALL, ALL], 0),
     ],
 )
-def test_what_makes_no_sense(ask: Asked, name: str, arguments: list[Term], argument: int) -> None:
+def test_arguments_that_make_no_sense_are_pointed_at(
+    ask: Asked, name: str, arguments: list[Term], argument: int
+) -> None:
     answer = ask(name, *arguments)
     assert isinstance(answer, tuple)
     assert answer[:3] == (Atom("error"), Atom("badarg"), argument), answer
@@ -118,7 +120,7 @@ def test_what_makes_no_sense(ask: Asked, name: str, arguments: list[Term], argum
     assert (ask.scene.firewall.settings(), ask.scene.firewall.grants()) == ([], [])
 
 
-def test_options(ask: Asked) -> None:
+def test_persist_is_an_option_of_settings_only(ask: Asked) -> None:
     assert ask("set_filter", FOO, LINK, DENY, options=[Atom("persist")]) == (OK, ACCEPT)
     assert [setting.persist for setting in ask.scene.firewall.settings()] == [True]
     for name, arguments, options in (
@@ -130,7 +132,7 @@ def test_options(ask: Asked) -> None:
         assert answer[:3] == (Atom("error"), Atom("badarg"), len(arguments) + 1)
 
 
-def test_modules(ask: Asked) -> None:
+def test_setting_a_module_returns_the_one_before(ask: Asked) -> None:
     assert ask("set_handler", FOO, REG_SEND, Atom("m")) == (OK, UNDEFINED)
     assert ask("set_handler", FOO, REG_SEND, UNDEFINED) == (OK, Atom("m"))
     assert ask("filter", FOO, Atom("m")) == (OK, UNDEFINED)
@@ -186,7 +188,7 @@ def test_a_failure_of_distwall_itself_is_an_answer(ask: Asked, monkeypatch: pyte
     assert ask("peers") == (Atom("error"), Atom("refused"), 0, "can't be saved")
 
 
-def test_what_is_open(ask: Asked) -> None:
+def test_peers_are_told_with_names_as_atoms(ask: Asked) -> None:
     ask.scene.open(FOO)
     match ask("peers"):
         case ("ok", [{"peer": Atom() as name}]):

@@ -55,7 +55,7 @@ def call(name: str, request: etf.Term, tag: etf.Term = ALIAS, source: etf.Pid = 
     return message(Op.REG_SEND, source, EMPTY, etf.Atom(name), payload=content)
 
 
-def test_a_request_by_alias(played: Played) -> None:
+def test_a_request_by_alias_is_answered_to_the_alias(played: Played) -> None:
     request: etf.Term = (etf.Atom("peers"), [], [])
     (answer,) = played.say(call("distwall", request))
     assert (answer.op, answer.args["to"]) == (Op.ALIAS_SEND, REF)
@@ -70,7 +70,7 @@ def test_a_request_without_an_alias_is_answered_to_the_process(played: Played, t
     assert answer.payload == (tag, (etf.Atom("ok"), 1))
 
 
-def test_the_alias_of_a_call_to_many(played: Played) -> None:
+def test_the_tag_of_a_call_to_many_comes_back_with_the_answer(played: Played) -> None:
     tag = etf.Improper((ALIAS,), etf.Ref(etf.Atom(BAR.name), 5, (9, 9, 9)))
     (answer,) = played.say(call("distwall", 1, tag))
     assert (answer.op, answer.args["to"], answer.payload[0]) == (Op.ALIAS_SEND, REF, tag)  # type: ignore[index]
@@ -82,7 +82,7 @@ def test_an_alias_of_another_node_gets_nothing(played: Played) -> None:
     assert answer.op is Op.SEND
 
 
-def test_a_ping(played: Played) -> None:
+def test_a_ping_is_answered_by_the_session_itself(played: Played) -> None:
     (answer,) = played.say(call("net_kernel", (etf.Atom("is_auth"), etf.Atom(BAR.name))))
     assert answer.payload == (ALIAS, etf.Atom("yes"))
     assert played.requests == []
@@ -111,13 +111,13 @@ def test_a_ping(played: Played) -> None:
         message(Op.UNLINK_ID_ACK, 3, PID, PROCESS),
     ],
 )
-def test_what_nothing_comes_of(played: Played, sent: Message) -> None:
+def test_messages_that_ask_nothing_are_ignored(played: Played, sent: Message) -> None:
     assert played.say(sent) == []
     assert (played.requests, played.conversation.fault) == ([], None)
     assert len(played.say(call("distwall", 1))) == 1, "it goes on"
 
 
-def test_refusals(played: Played) -> None:
+def test_links_and_monitors_end_at_once(played: Played) -> None:
     assert played.say(
         message(Op.LINK, PID, PROCESS),
         message(Op.MONITOR_P, PID, etf.Atom("rex"), REF),
@@ -129,7 +129,7 @@ def test_refusals(played: Played) -> None:
     ]
 
 
-def test_a_request_with_a_trace_token(played: Played) -> None:
+def test_a_trace_token_does_no_harm(played: Played) -> None:
     plain = call("distwall", 1)
     token = (1, 2, 3, PID, 4)
     assert len(played.say(pass_through((16, PID, EMPTY, DISTWALL, token), plain.payload))) == 1
@@ -171,7 +171,7 @@ def test_what_no_node_sends_is_the_end(played: Played, sent: Message | bytes, fa
     assert played.requests == []
 
 
-def test_split_at_every_byte() -> None:
+def test_bytes_may_come_in_any_pieces() -> None:
     data = pass_through(*_parts(call("distwall", 1)))
     whole = Played().say(data)
     for at in range(1, len(data)):
@@ -184,7 +184,7 @@ def _parts(sent: Message) -> tuple[etf.Term, etf.Term]:
 
 @settings(deadline=None)
 @given(st.lists(st.binary(max_size=100), max_size=5))
-def test_any_frames(bodies: list[bytes]) -> None:
+def test_no_frame_breaks_it(bodies: list[bytes]) -> None:
     played = Played()
     played.say(*(frame(b"p\x83" + body) for body in bodies))
 

@@ -22,7 +22,7 @@ FLAGS_29 = int(OTP_29 & ~Flag.PUBLISHED)
 @pytest.mark.skipif(not (LATEST / ".complete").exists(), reason="no OTP 29: scripts/otp-chroot forky")
 @pytest.mark.parametrize("through", ["direct", "distwall"])
 @pytest.mark.parametrize("name", BITES_29)
-def test_what_ends_the_latest_release(name: str, through: str) -> None:
+def test_what_ends_the_latest_release_does_not_end_it_behind_distwall(name: str, through: str) -> None:
     """The same for OTP 29, which dies of other things as well; without distwall and behind it."""
     with AttackScene(None if through == "direct" else {OPEN: ["accept *"]}, otp=LATEST) as scene:
         scene.bar.eval("probe:start_server(target)")

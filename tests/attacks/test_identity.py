@@ -32,7 +32,7 @@ def test_a_glob_lets_nobody_be_a_guarded_node(tmp_path: Path) -> None:
         join(wall, guard, "baz@127.0.0.3")
 
 
-def test_nor_does_it_lead_a_guarded_node_to_one(tmp_path: Path) -> None:
+def test_a_glob_leads_no_guarded_node_to_another(tmp_path: Path) -> None:
     """A mate that is not there now, and whoever answers in its place."""
     with luring(tmp_path, [ANY]) as here:
         inner = dial_out(here.wall, "bar@127.0.0.2", guard="bar@127.0.0.2")
@@ -58,7 +58,7 @@ def test_the_entry_for_the_guarded_node_that_dials_decides(tmp_path: Path) -> No
         assert here.was_left_alone()
 
 
-def test_an_entry_that_names_it_does(tmp_path: Path) -> None:
+def test_an_entry_that_names_a_guarded_node_lets_it_in(tmp_path: Path) -> None:
     """Where the policy leads mates through distwall, it says so."""
     entry = Peer(["accept *"], node=MATE)
     with (
@@ -84,7 +84,7 @@ def test_an_entry_that_names_it_does(tmp_path: Path) -> None:
         ("::ffff:7f00:1", "source"),
     ],
 )
-def test_hosts_that_are_none_or_somewhere_else(tmp_path: Path, host: str, reason: str) -> None:
+def test_hosts_that_are_none_or_somewhere_else_are_not_dialled(tmp_path: Path, host: str, reason: str) -> None:
     """A guarded node dials them where a glob stands for every host, but only some addresses are admitted."""
     entry = Peer(["accept *"], node="*@*", extra='from = ["10.0.0.0/8", "0.0.0.0/32", "::/96"]')
     with luring(tmp_path, [entry]) as here:
@@ -93,7 +93,7 @@ def test_hosts_that_are_none_or_somewhere_else(tmp_path: Path, host: str, reason
         assert here.was_left_alone()
 
 
-def test_who_is_gone_before_it_was_asked_who_it_is(tmp_path: Path) -> None:
+def test_a_connection_that_is_reset_at_once_does_no_harm(tmp_path: Path) -> None:
     """A connection that is reset at once has no address any more; what it has sent is there all the same."""
     entry = Peer(["accept *"], extra='from = ["127.0.0.1"]')
     name = struct.pack(">HcQIH", 15 + len(PEER), b"N", FLAGS, 5, len(PEER)) + PEER.encode()

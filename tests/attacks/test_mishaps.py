@@ -33,7 +33,7 @@ def room(folder: Path) -> int:
 
 
 @pytest.mark.parametrize("on_full", ["deny", "continue"])
-def test_a_full_disk(small_disk: Path, on_full: str) -> None:
+def test_when_the_logs_disk_is_full_channels_do_as_the_policy_says(small_disk: Path, on_full: str) -> None:
     """The log's disk fills up under live channels: they end, or go on, as the policy says; then there is room again."""
     ballast = small_disk / "ballast"
     settings = f'file = "{small_disk}/audit.jsonl"\non_full = "{on_full}"'

@@ -50,7 +50,7 @@ NAMES: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("what", NAMES)
-def test_names_that_are_none(scene: AttackScene, what: str) -> None:
+def test_names_that_are_none_never_reach_the_guarded_node(scene: AttackScene, what: str) -> None:
     """A stranger's first message: the guarded node never hears of it."""
     before = scene.bar.number("erlang:system_info(atom_count)")
     with socket.create_connection(scene.address, 5) as sock:

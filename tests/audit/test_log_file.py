@@ -9,7 +9,7 @@ import pytest
 from distwall.audit.log_file import InUseError, LogFile
 
 
-def test_appends_and_is_private(tmp_path: Path) -> None:
+def test_it_appends_and_is_private(tmp_path: Path) -> None:
     path = tmp_path / "log"
     for text in (b"a\n", b"b\n"):
         file = LogFile(path)
@@ -20,7 +20,7 @@ def test_appends_and_is_private(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_ends_a_line_that_was_left_open(tmp_path: Path) -> None:
+def test_a_line_that_was_left_open_is_ended(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b'{"half":')
     file = LogFile(path)
@@ -50,7 +50,7 @@ def test_a_begun_line_is_ended_where_it_was_begun(tmp_path: Path, monkeypatch: p
     assert path.read_bytes() == b"b\n"
 
 
-def test_one_writer_at_a_time(tmp_path: Path) -> None:
+def test_there_is_one_writer_at_a_time(tmp_path: Path) -> None:
     file = LogFile(tmp_path / "log")
     with pytest.raises(InUseError, match="in use by another distwall"):
         LogFile(tmp_path / "log")
@@ -59,7 +59,7 @@ def test_one_writer_at_a_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("again", [True, False])
-def test_follows_a_rotated_file(tmp_path: Path, again: bool) -> None:
+def test_it_follows_a_rotated_file(tmp_path: Path, again: bool) -> None:
     path = tmp_path / "log"
     file = LogFile(path)
     file.write(b"a\n")
@@ -72,7 +72,7 @@ def test_follows_a_rotated_file(tmp_path: Path, again: bool) -> None:
     assert path.read_bytes() == b"b\n"
 
 
-def test_goes_on_where_a_full_disk_stopped_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_goes_on_where_a_full_disk_stopped_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "log"
     file = LogFile(path)
     room = 5
@@ -98,6 +98,6 @@ def test_goes_on_where_a_full_disk_stopped_it(tmp_path: Path, monkeypatch: pytes
     assert path.read_bytes() == b"abc\ndef\nghi\n"
 
 
-def test_a_path_that_cannot_be_had(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_had_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         LogFile(tmp_path / "none" / "log")

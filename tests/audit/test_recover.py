@@ -55,7 +55,7 @@ def test_only_the_line_end_is_missing(tmp_path: Path) -> None:
     assert len(log_lines(path)) == 4
 
 
-def test_lines_that_were_not_anchored(tmp_path: Path) -> None:
+def test_lines_that_were_not_anchored_are_noted(tmp_path: Path) -> None:
     path = tmp_path / "log"
     write_log(path, ["x"] * 3)
     third = parse(log_lines(path)[1])
@@ -102,7 +102,7 @@ def test_another_last_line_is_found(tmp_path: Path) -> None:
     assert len(findings(path)) == 2
 
 
-def test_a_log_of_something_else(tmp_path: Path) -> None:
+def test_a_log_of_something_else_stays_and_is_noted(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"a log of\nanother kind\n")
     write_log(path, ["x"])
@@ -133,7 +133,7 @@ asyncio.run(main())
 """
 
 
-def test_killed_again_and_again(tmp_path: Path) -> None:
+def test_a_log_stays_whole_however_often_its_writer_is_killed(tmp_path: Path) -> None:
     path = tmp_path / "log"
     for _ in range(6):
         with subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE) as process:

@@ -55,7 +55,7 @@ REFUSED: Event = {
         ),
     ],
 )
-def test_one_line_each(event: Event, expected: str) -> None:
+def test_each_event_is_one_line(event: Event, expected: str) -> None:
     assert describe(event).plain == expected
 
 

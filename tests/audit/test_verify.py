@@ -146,7 +146,7 @@ def test_a_line_that_was_noted_elsewhere_has_to_be_there(tmp_path: Path) -> None
     assert told(path, anchors=[Link(9, "0" * 64)]) == ["log: the end is missing: lines 7 to 9 are not there"]
 
 
-def test_a_part_of_a_log(tmp_path: Path) -> None:
+def test_a_part_of_a_log_needs_to_be_told_its_start_and_its_end(tmp_path: Path) -> None:
     path = tmp_path / "log"
     write_log(path, ["x"] * 6)
     part = tmp_path / "part"
@@ -166,7 +166,7 @@ class TestHead:
         write_log(path, ["x"] * 2)
         return path
 
-    def test_one_that_is_gone(self, tmp_path: Path) -> None:
+    def test_without_it_nothing_says_how_far_the_log_goes(self, tmp_path: Path) -> None:
         path = self._log(tmp_path)
         (tmp_path / "log.head").unlink()
         assert told(path) == ["log.head: is missing, so the check can't tell how far the log goes"]

@@ -27,7 +27,7 @@ def distwall(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: py
     return Commands(write_policy(tmp_path, top=top), capsys)
 
 
-def test_a_real_log(tmp_path: Path, distwall: Commands) -> None:
+def test_the_log_of_a_distwall_that_ran_twice_is_whole(tmp_path: Path, distwall: Commands) -> None:
     for _ in range(2):
         with running_distwall(distwall.config) as process:
             assert distwall("set-filter", "foo@h", "link", "deny").code == 0
@@ -88,14 +88,14 @@ def test_tail_follows_through_rotations(tmp_path: Path, distwall: Commands) -> N
         (["tail", "--not", "x"], 2, "is not FIELD=VALUE"),
     ],
 )
-def test_wrong_usage(distwall: Commands, args: list[str], code: int, said: str) -> None:
+def test_wrong_usage_is_one_line(distwall: Commands, args: list[str], code: int, said: str) -> None:
     told = distwall("audit", *args)
     assert told.code == code
     assert said in told.error
     assert len(told.error.splitlines()) == 1
 
 
-def test_what_can_be_wrong_with_the_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_wrong_setting_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     top = '[audit]\nkey_env = "NONE"\nrotate_size = "big"\nrotate_age = "1 day"\nkeep = 0\n'
     told = Commands(write_policy(tmp_path, top=top), capsys)("check", str(tmp_path / "distwall.toml"), config=False)
     assert told.code == 2

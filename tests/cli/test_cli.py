@@ -39,7 +39,7 @@ def _run(*args: str) -> int:
     return caught.value.code
 
 
-def test_version(capsys: Captured) -> None:
+def test_it_tells_its_version(capsys: Captured) -> None:
     assert _run("--version") == 0
     assert capsys.readouterr().out == f"distwall {__version__}\n"
 
@@ -76,7 +76,7 @@ def test_every_command_has_help(command: str, capsys: Captured) -> None:
 
 
 class TestConfig:
-    def test_none(self, capsys: Captured) -> None:
+    def test_without_one_init_is_advised(self, capsys: Captured) -> None:
         assert _run("check") == 2
         error = capsys.readouterr().err
         assert "no policy file at distwall.toml or /etc/distwall/distwall.toml; write one with distwall init" in error
@@ -94,7 +94,7 @@ class TestConfig:
         assert _run("check", "other.toml") == 0
         assert _run("explain", "--config", "other.toml", "foo@h", "link") == 0
 
-    def test_one_that_is_not_there(self, capsys: Captured) -> None:
+    def test_one_that_is_not_there_is_an_error(self, capsys: Captured) -> None:
         assert _run("check", "none.toml") == 2
         assert capsys.readouterr().err == (
             "distwall: none.toml: can't read the policy file: No such file or directory;"
@@ -103,14 +103,14 @@ class TestConfig:
 
 
 class TestCheck:
-    def test_fine(self, capsys: Captured) -> None:
+    def test_a_sound_policy_is_summed_up_in_one_line(self, capsys: Captured) -> None:
         _write(peer(rules='["deny *"]'))
         assert _run("check") == 0
         shown = capsys.readouterr()
         assert shown.out == "distwall.toml: fine, guards bar@127.0.0.2, 1 entry, 1 rule, 0 warnings\n"
         assert shown.err == ""
 
-    def test_warnings(self, capsys: Captured) -> None:
+    def test_warnings_have_a_place_and_are_no_failure(self, capsys: Captured) -> None:
         _write(peer(rules='["accept reg_send a"]'))
         assert _run("check") == 0
         shown = capsys.readouterr()
@@ -146,14 +146,14 @@ class TestCheck:
         shown = capsys.readouterr().err
         assert shown == "distwall: distwall.toml:6:1: both `cookie_env` and `cookie` are set; keep one of them\n"
 
-    def test_json(self, capsys: Captured) -> None:
+    def test_json_has_the_places_of_warnings(self, capsys: Captured) -> None:
         _write(peer(rules='["accept reg_send a"]'))
         assert _run("check", "-o", "json") == 0
         shown = json.loads(capsys.readouterr().out)
         assert (shown["ok"], shown["errors"]) == (True, [])
         assert (shown["warnings"][0]["line"], shown["warnings"][0]["column"]) == (7, 11)
 
-    def test_json_of_errors(self, capsys: Captured) -> None:
+    def test_errors_are_json_if_asked_for(self, capsys: Captured) -> None:
         _write(peer(rules='["deny"]'))
         assert _run("check", "-o", "json") == 2
         shown = json.loads(capsys.readouterr().out)
@@ -164,7 +164,7 @@ class TestCheck:
 
 
 class TestExplain:
-    def test_text(self, capsys: Captured) -> None:
+    def test_every_step_is_a_line_of_text(self, capsys: Captured) -> None:
         _write('[defaults]\nrules = ["deny *"]\n' + peer(rules='["accept ping", "accept reg_send a"]'))
         assert _run("explain", "foo@h", "reg_send", "net_kernel") == 0
         assert capsys.readouterr().out.splitlines() == [
@@ -178,28 +178,28 @@ class TestExplain:
             "  note     replies to calls of the guarded node pass without a rule",
         ]
 
-    def test_who_lost(self, capsys: Captured) -> None:
+    def test_rules_that_lost_are_told_with_why(self, capsys: Captured) -> None:
         _write(peer(rules='["deny *", "accept reg_send a"]'))
         assert _run("explain", "foo@h", "reg_send", "a") == 0
         lines = capsys.readouterr().out.splitlines()
         assert lines[0] == "ACCEPT  foo@h reg_send a"
         assert "  loses    distwall.toml:7:11  deny *  (entry): a key is more specific than `*`" in lines
 
-    def test_nothing_speaks_and_no_entry(self, capsys: Captured) -> None:
+    def test_it_says_that_no_rule_or_no_entry_speaks(self, capsys: Captured) -> None:
         _write(peer())
         assert _run("explain", "foo@h", "link") == 0
         assert "no rule matches it" in capsys.readouterr().out
         assert _run("explain", "qux@h", "link") == 0
         assert "not_allowed" in capsys.readouterr().out
 
-    def test_json(self, capsys: Captured) -> None:
+    def test_json_has_the_verdict_and_the_rules_place(self, capsys: Captured) -> None:
         _write(peer(rules='["accept spawn_request m:_/_"]'))
         assert _run("explain", "foo@h", "spawn_request", "m:f/1", "-o", "json") == 0
         shown = json.loads(capsys.readouterr().out)
         assert (shown["verdict"], shown["rule"]["line"], shown["rule"]["column"]) == ("accept", 7, 11)
 
     @pytest.mark.parametrize("args", [["foo@h", "lnk"], ["foo@h", "link", "x"], ["foo@h", "spawn_request", "x"]])
-    def test_what_cannot_be_asked(self, args: list[str], capsys: Captured) -> None:
+    def test_what_cannot_be_asked_is_one_line_of_error(self, args: list[str], capsys: Captured) -> None:
         _write(peer())
         assert _run("explain", *args) == 2
         assert capsys.readouterr().err.count("\n") == 1
@@ -239,7 +239,7 @@ class TestInit:
         assert _run("init") == 0
         assert Path("foo.cookie").read_text() == "KEPT"
 
-    def test_elsewhere(self, capsys: Captured) -> None:
+    def test_it_writes_where_it_is_told_to(self, capsys: Captured) -> None:
         Path("sub").mkdir()
         assert _run("init", "sub/my.toml") == 0
         assert "distwall run --config sub/my.toml" in capsys.readouterr().out
@@ -250,7 +250,7 @@ class TestInit:
 
 class TestAskingNobody:
     @pytest.mark.parametrize("command", [["peers"], ["stats"], ["stats", "foo@h"]])
-    def test_is_trouble(self, command: list[str], capsys: Captured) -> None:
+    def test_it_is_one_line_of_advice(self, command: list[str], capsys: Captured) -> None:
         _write(peer())
         assert _run(*command) == 1
         assert capsys.readouterr().err == (

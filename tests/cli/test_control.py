@@ -21,7 +21,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISTWALL_TOKEN", raising=False)
 
 
-def test_every_command_over_the_socket(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_works_over_the_socket(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     distwall = Commands(write_policy(tmp_path), capsys)
     with running_distwall(distwall.config):
         for args, said in (
@@ -80,7 +80,7 @@ def test_every_command_over_the_socket(tmp_path: Path, capsys: pytest.CaptureFix
         assert len(told.out.splitlines()) == 1
 
 
-def test_over_tcp_with_a_token(
+def test_commands_work_over_tcp_with_a_token_until_it_is_revoked(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = f"http://127.0.0.1:{free_port()}"
@@ -118,7 +118,7 @@ def test_over_tcp_with_a_token(
     assert '"event":"tokens_changed","added":[],"removed":["ci"]' in log
 
 
-def test_what_is_in_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_policy_shows_what_is_in_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     distwall = Commands(write_policy(tmp_path, more='rules = ["deny *"]'), capsys)
     other = tmp_path / "other.toml"
     other.write_text(distwall.config.read_text().replace('"deny *"', '"deny *", "accept link"'))
@@ -139,7 +139,7 @@ def test_what_is_in_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         assert (found["trial"]["before"], found["settings"][0]["actor"]) == (before["revision"], ME)
 
 
-def test_shadow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_shadow_policy_is_shown_set_and_cleared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     distwall = Commands(write_policy(tmp_path, more='rules = ["deny *"]'), capsys)
     other = tmp_path / "other.toml"
     other.write_text(distwall.config.read_text().replace('"deny *"', '"accept *"'))
@@ -157,7 +157,7 @@ def test_shadow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert changes == [("distwall run", revision), (ME, revision), (ME, None)]
 
 
-def test_tokens_for_peers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tokens_for_peers_are_made_and_revoked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     distwall = Commands(write_policy(tmp_path), capsys)
     ask = ["token", "access", "foo@h", "admin", "--for", "15m", "--reason", "ticket 7"]
     with running_distwall(distwall.config):
@@ -184,7 +184,7 @@ def test_tokens_for_peers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         (["--role", "read", "--for", "long"], "`long` is not a span of time; write it as 15m, 12h or 30d"),
     ],
 )
-def test_tokens_that_make_no_sense(
+def test_tokens_that_make_no_sense_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], args: list[str], said: str
 ) -> None:
     told = Commands(write_policy(tmp_path), capsys)("token", "create", *args)
@@ -192,14 +192,14 @@ def test_tokens_that_make_no_sense(
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nonsense", "http://[", "ftp://127.0.0.1"])
-def test_nobody_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str) -> None:
+def test_nobody_at_the_url_is_one_line_of_error(tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str) -> None:
     told = Commands(write_policy(tmp_path), capsys)("peers", "--url", url)
     assert told.code == 1
     assert "no valid answer" in told.error
     assert len(told.error.splitlines()) == 1
 
 
-def test_another_policy_on_trial(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_policy_on_trial_is_confirmed_or_taken_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     distwall = Commands(write_policy(tmp_path, more='rules = ["deny *"]'), capsys)
     before = distwall.config.read_text()
     other = tmp_path / "other.toml"

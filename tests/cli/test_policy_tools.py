@@ -55,7 +55,7 @@ def _run(*args: str) -> int:
 
 
 class TestFmt:
-    def test_writes_the_file_once(self, capsys: Captured) -> None:
+    def test_it_writes_the_file_once(self, capsys: Captured) -> None:
         path = Path("distwall.toml")
         path.chmod(0o640)
         assert _run("fmt") == 0
@@ -71,7 +71,7 @@ class TestFmt:
         assert capsys.readouterr().err == ("distwall: distwall.toml: unformatted rules in line 7; run distwall fmt\n")
         assert Path("distwall.toml").read_text() == POLICY
 
-    def test_goes_through_a_link_and_keeps_line_ends(self) -> None:
+    def test_it_goes_through_a_link_and_keeps_line_ends(self) -> None:
         Path("real.toml").write_bytes(POLICY.replace("\n", "\r\n").encode())
         Path("link.toml").symlink_to("real.toml")
         assert _run("fmt", "link.toml") == 0
@@ -87,7 +87,7 @@ class TestFmt:
             (b'[defaults]\nrules = ["accept lnk"]\n', "2:18: unknown command"),
         ],
     )
-    def test_what_cannot_be_read(self, capsys: Captured, text: bytes, words: str) -> None:
+    def test_what_cannot_be_read_stays_as_it_is(self, capsys: Captured, text: bytes, words: str) -> None:
         Path("distwall.toml").write_bytes(text)
         assert _run("fmt") == 2
         assert words in capsys.readouterr().err
@@ -95,7 +95,7 @@ class TestFmt:
 
 
 class TestTest:
-    def test_all_pass(self, capsys: Captured) -> None:
+    def test_each_test_that_passes_is_a_line(self, capsys: Captured) -> None:
         Path("tests/a.toml").write_text(TESTS)
         Path("tests/other.toml").write_text("[x]\n")
         assert _run("test", "tests") == 0
@@ -120,7 +120,9 @@ class TestTest:
             ('term = "{a, 1}"', 'term = "{a, X}"', "character 5 of the term: `X` in a term"),
         ],
     )
-    def test_a_failure(self, capsys: Captured, before: str, after: str, words: str) -> None:
+    def test_a_failure_says_what_was_decided_instead(
+        self, capsys: Captured, before: str, after: str, words: str
+    ) -> None:
         Path("tests/a.toml").write_text(TESTS.replace(before, after, 1))
         assert _run("test", "tests/a.toml") == 1
         out = capsys.readouterr().out
@@ -128,7 +130,7 @@ class TestTest:
         assert out.startswith("FAIL  tests/a.toml:") or "\nFAIL  tests/a.toml:" in out
         assert out.endswith("2 passed, 1 failed\n")
 
-    def test_coverage(self, capsys: Captured) -> None:
+    def test_coverage_names_untested_rules_and_may_have_a_threshold(self, capsys: Captured) -> None:
         Path("tests/a.toml").write_text(TESTS)
         assert _run("test", "tests", "--coverage") == 0
         lines = capsys.readouterr().out.splitlines()
@@ -141,7 +143,7 @@ class TestTest:
         assert _run("test", "tests", "--threshold", "76") == 1
         assert "the tests cover 75 % of the rules, not 76 %" in capsys.readouterr().err
 
-    def test_as_json(self, capsys: Captured) -> None:
+    def test_json_has_each_test_and_the_coverage(self, capsys: Captured) -> None:
         Path("tests/a.toml").write_text(TESTS.replace('expect = "accept"', 'expect = "drop"'))
         assert _run("test", "tests", "-o", "json") == 1
         shown = json.loads(capsys.readouterr().out)
@@ -171,18 +173,18 @@ class TestTest:
             (TESTS + "verdict = 1\n", "unknown key `verdict`"),
         ],
     )
-    def test_files_that_cannot_be_read(self, capsys: Captured, text: str, words: str) -> None:
+    def test_files_that_cannot_be_read_are_errors(self, capsys: Captured, text: str, words: str) -> None:
         Path("tests/a.test.toml").write_text(text)
         assert _run("test", "tests") == 2
         assert words in capsys.readouterr().err
 
-    def test_no_tests_at_all(self, capsys: Captured) -> None:
+    def test_no_tests_at_all_is_an_error(self, capsys: Captured) -> None:
         assert _run("test", "tests") == 2
         assert "tests: no tests; write [[test]] tables" in capsys.readouterr().err
         assert _run("test", "nowhere") == 2
         assert "nowhere: can't read the tests: No such file" in capsys.readouterr().err
 
-    def test_what_goes_out(self, capsys: Captured) -> None:
+    def test_what_goes_out_can_be_tested_too(self, capsys: Captured) -> None:
         Path("distwall.toml").write_text(POLICY + 'rules_out = ["drop link"]\n')
         Path("tests/a.toml").write_text(
             '[[test]]\nname = "out"\npeer = "foo@h"\ncommand = "link"\ndirection = "out"\nexpect = "drop"\n'

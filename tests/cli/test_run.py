@@ -86,7 +86,7 @@ def test_it_gets_ready_answers_and_ends(tmp_path: Path, number: signal.Signals) 
     assert not (tmp_path / "distwall.sock").exists()
 
 
-def test_warnings_and_events_on_request(tmp_path: Path) -> None:
+def test_warnings_are_shown_and_events_on_request(tmp_path: Path) -> None:
     config = _policy(tmp_path, more='rules = ["accept reg_send a"]')
     with _running(config, "--events") as (process, said):
         assert "warning: " in said
@@ -120,7 +120,7 @@ def test_it_comes_back_after_it_was_killed(tmp_path: Path) -> None:
             assert _ask("peers", "--config", config)[0] == 0
 
 
-def test_an_address_in_use(tmp_path: Path) -> None:
+def test_an_address_in_use_is_one_line_with_advice(tmp_path: Path) -> None:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         sock.listen()
@@ -133,7 +133,7 @@ def test_an_address_in_use(tmp_path: Path) -> None:
     assert not (tmp_path / "distwall.sock").exists()
 
 
-def test_places_that_cannot_be_had(tmp_path: Path) -> None:
+def test_places_that_cannot_be_had_are_one_line_with_advice(tmp_path: Path) -> None:
     code, _, error = _ask("run", "--config", _policy(tmp_path, more='[audit]\nfile = "none/log"'))
     assert (code, error) == (
         1,
@@ -173,7 +173,7 @@ def _port(config: Path) -> int:
     return int(config.read_text().partition('epmd = "127.0.0.1:')[2].partition('"')[0])
 
 
-def test_a_policy_that_does_not_check(tmp_path: Path) -> None:
+def test_a_policy_that_does_not_check_is_told_with_its_place(tmp_path: Path) -> None:
     code, _, error = _ask("run", "--config", _policy(tmp_path, more="visible = 1"))
     assert code == 2
     assert ":8:11: `visible` is an integer; write true or false" in error

@@ -12,7 +12,7 @@ def _event(number: int) -> dict[str, Any]:
     return {"time": "2026-11-23T07:05:09.120Z", "event": "x", "number": number}
 
 
-def test_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+def test_events_are_shown_in_order(capsys: pytest.CaptureFixture[str]) -> None:
     printer = EventPrinter()
     for number in range(3):
         printer.show(_event(number))

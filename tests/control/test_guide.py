@@ -62,7 +62,7 @@ def follow(call: Call) -> None:
     assert answers == GUIDE
 
 
-def test_from_python(tmp_path: Path) -> None:
+def test_the_guide_holds_from_python(tmp_path: Path) -> None:
     firewall: Firewall = FirewallScene(tmp_path, made(peer(NODE, rules='["accept *"]'))).firewall
     follow(lambda name, arguments: getattr(firewall, name)(*arguments))
     statistics = firewall.statistics()
@@ -81,7 +81,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield path
 
 
-def test_over_http(config: Path) -> None:
+def test_the_guide_holds_over_http(config: Path) -> None:
     client = Client(config.with_name("distwall.sock"))
 
     def call(name: str, arguments: list[Term]) -> str | None:
@@ -96,7 +96,7 @@ def test_over_http(config: Path) -> None:
         client.call("set_filter", node=NODE, command="lnik", verdict="deny")
 
 
-def test_from_the_command_line(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_guide_holds_from_the_command_line(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     distwall = Commands(config, capsys)
 
     def call(name: str, arguments: list[Term]) -> str | None:

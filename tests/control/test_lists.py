@@ -50,7 +50,7 @@ def test_what_goes_out_passes_where_nothing_speaks_of_it(audit: AuditLog) -> Non
     assert _judges(handle, "link", out=True) is None
 
 
-def test_rules_of_what_goes_out(audit: AuditLog) -> None:
+def test_rules_of_what_goes_out_come_with_a_table(audit: AuditLog) -> None:
     text = GUARD + '[tables.t]\nrules_out = ["deny link"]\n' + ENTRY
     firewall, handle = _opened(text, audit)
     assert _judges(handle, "link", out=True) is None
@@ -61,7 +61,7 @@ def test_rules_of_what_goes_out(audit: AuditLog) -> None:
     assert _judges(handle, "link", out=True) is None
 
 
-def test_a_trial_of_a_peer(audit: AuditLog) -> None:
+def test_a_peer_on_trial_has_an_auditing_channel(audit: AuditLog) -> None:
     _, handle = _opened(GUARD + ENTRY + 'mode = "audit"\n', audit)
     assert handle._judgement.audit
 

@@ -203,7 +203,7 @@ def test_channels_that_could_not_be_opened_now_are_closed(play: Play, old: str, 
     play(story)
 
 
-def test_another_cookie_in_its_file(play: Play) -> None:
+def test_another_cookie_in_its_file_closes_the_channel(play: Play) -> None:
     """The text is the same; SIGHUP has it read again."""
 
     async def story(scene: ReloadScene) -> None:
@@ -245,7 +245,7 @@ class TestTrial:
 
         play(story)
 
-    def test_confirmed(self, play: Play) -> None:
+    def test_once_confirmed_it_stays(self, play: Play) -> None:
         async def story(scene: ReloadScene) -> None:
             scene.reloader.apply(OPEN, confirm_within=0.3)
             scene.reloader.confirm(actor="ann")
@@ -256,7 +256,7 @@ class TestTrial:
 
         play(story)
 
-    def test_rolled_back_by_hand(self, play: Play) -> None:
+    def test_it_can_be_rolled_back_by_hand(self, play: Play) -> None:
         async def story(scene: ReloadScene) -> None:
             scene.reloader.apply(OPEN, confirm_within=60)
             scene.reloader.roll_back(actor="ann")

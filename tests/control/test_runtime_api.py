@@ -31,7 +31,7 @@ def judged(scene: FirewallScene, command: str, key: tuple[str, ...] | None = Non
 
 
 class TestFilters:
-    def test_the_guide_of_the_proposal(self, scene: FirewallScene) -> None:
+    def test_the_guide_of_the_proposal_holds(self, scene: FirewallScene) -> None:
         """Set, add, delete, test, as the proposal writes them."""
         firewall = scene.firewall
         scene.open()
@@ -64,7 +64,7 @@ class TestFilters:
         assert scene.firewall.add_filter(FOO, "reg_send", "open", "drop") == "accept"
         assert scene.firewall.test_filter(FOO, "reg_send", "open") == "drop"
 
-    def test_all_commands(self, scene: FirewallScene) -> None:
+    def test_one_filter_may_be_for_all_commands(self, scene: FirewallScene) -> None:
         assert scene.firewall.set_filter(FOO, "_", "accept") == "deny"
         assert scene.firewall.test_filter(FOO, "exit2") == "accept"
         assert scene.firewall.set_filter(FOO, "_", "drop") == "accept"
@@ -76,7 +76,7 @@ class TestFilters:
         assert scene.firewall.test_filter(FOO, "reg_send", "name") == "deny"
         assert scene.firewall.settings() == []
 
-    def test_before_a_node_connects_and_after_it_has_gone(self, scene: FirewallScene) -> None:
+    def test_they_can_be_set_before_a_node_connects_and_after_it_has_gone(self, scene: FirewallScene) -> None:
         scene.firewall.set_filter(FOO, "exit2", "accept")
         handle = scene.open()
         assert judged(scene, "exit2") == "accept"
@@ -85,7 +85,7 @@ class TestFilters:
         scene.open()
         assert judged(scene, "exit2") == "drop"
 
-    def test_one_guarded_node_alone(self, scene: FirewallScene) -> None:
+    def test_what_is_set_for_one_guarded_node_holds_there_only(self, scene: FirewallScene) -> None:
         """Where one distwall guards several, what is set for one holds there only."""
         firewall = scene.firewall
         firewall.set_filter(FOO, "exit2", "accept", guard="bar@127.0.0.2")
@@ -175,7 +175,7 @@ class TestTables:
         scene.firewall.attach(FOO, "ops")
         assert judged(scene, "exit2") == "accept"
 
-    def test_a_new_table(self, scene: FirewallScene) -> None:
+    def test_a_new_table_can_be_attached_and_not_removed_while_in_use(self, scene: FirewallScene) -> None:
         scene.firewall.set_table("fresh", ["accept reg_send fresh"])
         scene.firewall.attach(FOO, "fresh")
         assert scene.firewall.test_filter(FOO, "reg_send", "fresh") == "accept"
@@ -228,7 +228,7 @@ class TestGrants:
         scene.firewall.grants()
         assert scene.firewall.test_filter(FOO, "exit2") == "drop"
 
-    def test_revoked(self, scene: FirewallScene, clocks: Clocks) -> None:
+    def test_a_revoked_grant_ends_at_once(self, scene: FirewallScene, clocks: Clocks) -> None:
         clocks.pass_by(1)
         scene.firewall.grant(FOO, "ops", 900, "a fix")
         scene.firewall.revoke(FOO, "ops", actor="bob")
@@ -253,7 +253,7 @@ class TestRestart:
         made = policy(TABLES + peer(rules=str(["deny *"])))
         return FirewallScene(tmp_path, made, state=StateFile(path))
 
-    def test_settings_and_grants(self, tmp_path: Path, path: Path, clocks: Clocks) -> None:
+    def test_persistent_settings_and_grants_are_there_again(self, tmp_path: Path, path: Path, clocks: Clocks) -> None:
         before = self.scene(tmp_path, path)
         before.firewall.set_filter(FOO, "link", "accept", persist=True)
         before.firewall.set_filter(FOO, "unlink", "accept")
@@ -269,7 +269,7 @@ class TestRestart:
         assert after.firewall.grants() == []
         assert after.firewall.test_filter(FOO, "exit2") == "deny"
 
-    def test_a_grant_that_ended_meanwhile(self, tmp_path: Path, path: Path, clocks: Clocks) -> None:
+    def test_a_grant_that_ended_meanwhile_is_over(self, tmp_path: Path, path: Path, clocks: Clocks) -> None:
         self.scene(tmp_path, path).firewall.grant(FOO, "ops", 900, "a fix")
         clocks.pass_by(1000)
         after = self.scene(tmp_path, path)
@@ -294,7 +294,7 @@ class TestRestart:
         assert (scene.firewall.settings(), scene.firewall.grants()) == ([], [])
 
 
-def test_from_many_threads_and_tasks(scene: FirewallScene) -> None:
+def test_many_threads_and_tasks_may_call_at_once(scene: FirewallScene) -> None:
     """Everybody sets and unsets the same; in the end each is as if alone, and the loop's thread did it all."""
     firewall = scene.firewall
     names = [f"name{i}" for i in range(8)]

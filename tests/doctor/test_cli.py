@@ -8,7 +8,7 @@ from tests.doctor.scene import CLUSTER, ENTRY, FOO, GUARD, DoctorScene
 from tests.support.waiting import wait_until
 
 
-def test_problems(scene: DoctorScene) -> None:
+def test_problems_are_shown_with_where_and_what_to_do(scene: DoctorScene) -> None:
     code, out, error = scene.doctor()
     assert (code, error) == (1, "")
     assert out.splitlines() == [
@@ -25,7 +25,7 @@ def test_warnings_alone_are_no_failure(scene: DoctorScene) -> None:
     assert (code, out.splitlines()[-1]) == (0, "0 problems, 1 warning")
 
 
-def test_json(scene: DoctorScene) -> None:
+def test_json_has_the_same_findings(scene: DoctorScene) -> None:
     code, result = scene.json()
     assert code == 1
     assert result == {
@@ -45,13 +45,13 @@ def test_json(scene: DoctorScene) -> None:
     }
 
 
-def test_nothing(scene: DoctorScene) -> None:
+def test_a_sound_setup_is_said_to_be_one(scene: DoctorScene) -> None:
     scene.own_all(4242)
     scene.run(uid=4242)
     assert scene.doctor() == (0, "nothing found\n", "")
 
 
-def test_a_policy_that_does_not_check(scene: DoctorScene) -> None:
+def test_a_policy_that_does_not_check_is_told_and_the_rest_is_examined(scene: DoctorScene) -> None:
     scene.epmd(4371, address="127.0.0.1")
     node = scene.node(flags=("-setcookie", CLUSTER), port=4371)
     path = scene.write(ENTRY + "visible = 3\n")
@@ -69,7 +69,7 @@ def test_a_policy_that_does_not_check(scene: DoctorScene) -> None:
     assert CLUSTER not in out + error + str(result)
 
 
-def test_no_policy(scene: DoctorScene) -> None:
+def test_without_a_policy_there_is_nothing_to_find(scene: DoctorScene) -> None:
     (scene.folder / "distwall.toml").unlink()
     code, result = scene.json()
     assert code == 2
@@ -77,7 +77,7 @@ def test_no_policy(scene: DoctorScene) -> None:
     assert result["findings"] == []
 
 
-def test_what_the_readme_shows(scene: DoctorScene) -> None:
+def test_the_setup_of_the_readme_has_the_findings_that_it_should(scene: DoctorScene) -> None:
     """The 60 seconds of the README: a doctor says of it what is true, and no more."""
     scene.cookie("cluster.cookie", "cluster-secret")
     scene.run()

@@ -45,7 +45,7 @@ def _node(line: str = "", program: str = "/usr/lib/erlang/erts-13.1.5/bin/beam.s
         ("-- -noshell -extra -name foo@h", None),
     ],
 )
-def test_names(line: str, name: str | None) -> None:
+def test_the_name_of_a_node_is_on_its_command_line(line: str, name: str | None) -> None:
     assert _node(line).name == name
 
 
@@ -59,7 +59,7 @@ def test_names(line: str, name: str | None) -> None:
         ("", None),
     ],
 )
-def test_settings(line: str, value: str | None) -> None:
+def test_settings_of_kernel_are_read_from_the_command_line(line: str, value: str | None) -> None:
     assert _node(line).kernel("connect_all") == value
 
 
@@ -74,7 +74,7 @@ def test_settings(line: str, value: str | None) -> None:
         ("", False),
     ],
 )
-def test_interfaces(line: str, inside: bool) -> None:
+def test_interfaces_on_loopback_are_known_as_such(line: str, inside: bool) -> None:
     assert _node(line).on_loopback is inside
 
 
@@ -89,13 +89,13 @@ def test_interfaces(line: str, inside: bool) -> None:
         ("/opt/app/bin/beam.smp", None, None),
     ],
 )
-def test_releases(program: str, otp: str | None, severity: str | None) -> None:
+def test_old_releases_are_findings(program: str, otp: str | None, severity: str | None) -> None:
     node = _node("", program)
     assert node.otp == otp
     assert [finding.severity for finding in running.release([node])] == ([severity] if severity else [])
 
 
-def test_releases_by_their_files() -> None:
+def test_releases_are_known_by_their_files() -> None:
     line, program = "-- -root /r", "/opt/beam.smp"
     assert (
         _node(line, program, **{"/r/releases/start_erl.data": "15.2 27\n", "/r/releases/27/OTP_VERSION": "27.3\n"}).otp
@@ -105,7 +105,7 @@ def test_releases_by_their_files() -> None:
     assert _node(line, program).otp is None
 
 
-def test_cookies_on_the_command_line() -> None:
+def test_cookies_on_the_command_line_are_found_and_not_shown() -> None:
     assert [finding.where for finding in running.cookie_argument([_node("-setcookie hush")])] == ["pid 1"]
     assert list(running.cookie_argument([_node("-name foo@h")])) == []
     assert "hush" not in str(next(running.cookie_argument([_node("-setcookie hush")])))

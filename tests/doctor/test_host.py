@@ -30,7 +30,7 @@ def test_a_sound_setup_has_no_finding(scene: DoctorScene) -> None:
 
 
 class TestExposed:
-    def test_at_all_addresses(self, scene: DoctorScene) -> None:
+    def test_a_node_at_all_addresses_is_found(self, scene: DoctorScene) -> None:
         scene.run()
         node = scene.node(flags=EPMD)
         (finding,) = scene.found("exposed")
@@ -40,7 +40,7 @@ class TestExposed:
         assert finding.where.endswith(f"(pid {node.pid})")
         assert "inet_dist_use_interface" in finding.remedy
 
-    def test_behind_a_packet_filter(self, scene: DoctorScene) -> None:
+    def test_a_node_behind_a_packet_filter_is_a_warning(self, scene: DoctorScene) -> None:
         scene.run()
         scene.node(flags=(*EPMD, "-kernel", "inet_dist_listen_min", "9111", "inet_dist_listen_max", "9111"))
         subprocess.run(["nft", "add table inet t"], check=True)
@@ -50,7 +50,7 @@ class TestExposed:
         (finding,) = scene.found("exposed")
         assert "listens on more than loopback, but this host gets no answer" in finding.what
 
-    def test_forwarded_to_loopback(self, scene: DoctorScene) -> None:
+    def test_what_is_forwarded_to_loopback_is_found(self, scene: DoctorScene) -> None:
         scene.run()
         scene.node(flags=(*SOUND[:3], "inet_dist_listen_min", "9111", "inet_dist_listen_max", "9111", *SOUND[3:]))
         assert scene.found("exposed") == []
@@ -68,14 +68,14 @@ class TestExposed:
             assert scene.found("exposed") == []
 
     @pytest.mark.parametrize("told", [True, False])
-    def test_where_distwall_hides_the_port(self, scene: DoctorScene, told: bool) -> None:
+    def test_a_node_whose_port_distwall_hides_is_found_if_it_was_not_told(self, scene: DoctorScene, told: bool) -> None:
         scene.write(guard=GUARD.replace("4370", "4369") + 'epmd = "0.0.0.0:4369"\n')
         scene.run()
         scene.node(flags=SOUND if told else (), port=4369)
         assert [finding.severity for finding in scene.found("exposed")] == ([] if told else ["warning"])
         assert scene.found("epmd") == []
 
-    def test_not_told_and_not_registered(self, scene: DoctorScene) -> None:
+    def test_a_node_that_is_not_registered_is_a_warning(self, scene: DoctorScene) -> None:
         scene.epmd(4371, address="127.0.0.1")
         scene.run()
         node = scene.node(flags=(), port=4371)
@@ -97,7 +97,7 @@ def _answer_names(server: socket.socket) -> None:
 
 
 class TestWhichNodes:
-    def test_by_their_port(self, scene: DoctorScene) -> None:
+    def test_nodes_that_got_their_name_late_are_known_by_their_port(self, scene: DoctorScene) -> None:
         """Nodes that got their name while they ran."""
         scene.run()
         start = "net_kernel:start(['bar@127.0.0.2', longnames])"
@@ -109,7 +109,7 @@ class TestWhichNodes:
 
 
 class TestEpmds:
-    def test_one_that_hands_out_a_guarded_nodes_own_port(self, scene: DoctorScene) -> None:
+    def test_one_that_hands_out_a_guarded_nodes_own_port_is_a_problem(self, scene: DoctorScene) -> None:
         epmd = scene.epmd()
         scene.write(guard=GUARD + 'epmd = "127.0.0.2:4368"\n')
         scene.run()
@@ -120,7 +120,7 @@ class TestEpmds:
         assert f"(pid {epmd.pid})" in finding.where
         assert "ERL_EPMD_PORT=4370" in finding.remedy
 
-    def test_one_without_guarded_nodes_at_an_outside_address(self, scene: DoctorScene) -> None:
+    def test_one_without_guarded_nodes_at_an_outside_address_is_a_warning(self, scene: DoctorScene) -> None:
         scene.write(guard=GUARD + 'epmd = "127.0.0.2:4368"\n')
         scene.epmd()
         scene.run()
@@ -128,7 +128,7 @@ class TestEpmds:
         assert finding.severity == "warning"
         assert "ERL_EPMD_ADDRESS" in finding.remedy
 
-    def test_one_on_loopback(self, scene: DoctorScene) -> None:
+    def test_one_on_loopback_is_a_warning(self, scene: DoctorScene) -> None:
         scene.run()
         scene.epmd(address="127.0.0.1")
         scene.node("foo@127.0.0.1", port=4369, flags=LOOPBACK)
@@ -137,13 +137,13 @@ class TestEpmds:
         assert finding.where.startswith("127.0.0.1:4369")
         assert "127.0.0.2:4369" not in finding.where
 
-    def test_one_in_distwalls_place(self, scene: DoctorScene) -> None:
+    def test_one_in_distwalls_place_is_found(self, scene: DoctorScene) -> None:
         scene.epmd(4370, address="127.0.0.1")
         (finding,) = scene.found("epmd")
         assert "holds an address of distwall's" in finding.what
         assert "127.0.0.1:4370" in finding.where
 
-    def test_one_that_takes_registrations_over_ipv6(self, scene: DoctorScene) -> None:
+    def test_one_that_takes_registrations_over_ipv6_is_a_problem(self, scene: DoctorScene) -> None:
         scene.run()
         with socket.create_server(("::1", 4370), family=socket.AF_INET6) as server:
             answer = threading.Thread(target=_answer_names, args=(server,), daemon=True)
@@ -161,7 +161,7 @@ class TestEpmds:
 
 
 class TestNodes:
-    def test_the_mesh_of_visible_peers(self, scene: DoctorScene) -> None:
+    def test_a_guarded_node_that_meshes_with_visible_peers_is_found(self, scene: DoctorScene) -> None:
         scene.write(VISIBLE)
         scene.run()
         node = scene.node()
@@ -174,14 +174,14 @@ class TestNodes:
     @pytest.mark.parametrize(
         "flags", [("-connect_all", "false"), ("-kernel", "connect_all", "false"), ("-config", "sys")]
     )
-    def test_no_mesh(self, scene: DoctorScene, flags: tuple[str, ...]) -> None:
+    def test_a_node_that_does_not_mesh_is_sound(self, scene: DoctorScene, flags: tuple[str, ...]) -> None:
         (scene.folder / "sys.config").write_text("[{kernel, [{connect_all , false},\n {logger_level, error}]}].\n")
         scene.write(VISIBLE)
         scene.run()
         scene.node(flags=(*SOUND, *flags))
         assert scene.found("mesh") == []
 
-    def test_outgoing_connections(self, scene: DoctorScene) -> None:
+    def test_outgoing_connections_round_distwall_are_found(self, scene: DoctorScene) -> None:
         scene.run()
         node = scene.node(flags=LOOPBACK)
         (finding,) = scene.found("outgoing")
@@ -190,7 +190,7 @@ class TestNodes:
         scene.write("")
         assert scene.found("outgoing") == []
 
-    def test_registered_elsewhere(self, scene: DoctorScene) -> None:
+    def test_a_node_registered_elsewhere_is_a_problem(self, scene: DoctorScene) -> None:
         scene.epmd(4371, address="127.0.0.1")
         scene.run()
         node = scene.node(port=4371)
@@ -198,7 +198,7 @@ class TestNodes:
         assert (finding.severity, finding.where) == ("problem", f"pid {node.pid}")
         assert "ERL_EPMD_PORT=4370" in finding.remedy
 
-    def test_that_do_not_listen(self, scene: DoctorScene) -> None:
+    def test_nodes_that_do_not_listen_need_no_registration(self, scene: DoctorScene) -> None:
         scene.run()
         scene.guarded()
         flags = ["-noshell", "-start_epmd", "false", "-name", "bar@127.0.0.2", "-dist_listen", "false"]
@@ -206,20 +206,20 @@ class TestNodes:
             wait_until(lambda: mute.pid in [node.pid for node in Host().guarded(scene.policy)])
             assert scene.found("unregistered") == []
 
-    def test_a_cookie_on_the_command_line(self, scene: DoctorScene) -> None:
+    def test_a_cookie_on_the_command_line_is_found(self, scene: DoctorScene) -> None:
         scene.run()
         node = scene.node(flags=(*SOUND, "-setcookie", "QWERZUIOPASDFGHJKLYX"))
         (finding,) = scene.found("cookie_argument")
         assert finding.where == f"pid {node.pid}"
 
-    def test_the_interface_in_a_config_file(self, scene: DoctorScene) -> None:
+    def test_the_interface_may_stand_in_a_config_file(self, scene: DoctorScene) -> None:
         (scene.folder / "sys.config").write_text("[{kernel,[{inet_dist_use_interface,{127,0,0,1}}]}].")
         scene.epmd(4371, address="127.0.0.1")
         scene.run()
         scene.node(flags=(*EPMD, "-config", "sys"), port=4371)
         assert scene.found("exposed") == []
 
-    def test_nodes_that_are_not_guarded(self, scene: DoctorScene) -> None:
+    def test_nodes_that_are_not_guarded_are_left_alone(self, scene: DoctorScene) -> None:
         scene.write(VISIBLE)
         scene.run()
         scene.epmd(4371, address="127.0.0.1")
@@ -251,14 +251,14 @@ def test_a_rabbitmq_by_exec_is_sound(scene: DoctorScene) -> None:
 class TestRedirect:
     GUARD = f'{GUARD}redirect = {{ user = "nobody" }}\n'
 
-    def test_not_installed(self, scene: DoctorScene) -> None:
+    def test_rules_that_are_not_installed_are_found(self, scene: DoctorScene) -> None:
         scene.write(guard=self.GUARD)
         (finding,) = scene.found("redirect")
         assert finding.what == "no rules redirect connections of guarded nodes"
         install(ruleset(Redirect("nobody", 4371, (64000, 64999)), 4370))
         assert scene.found("redirect") == []
 
-    def test_another_user(self, scene: DoctorScene) -> None:
+    def test_a_node_of_another_user_is_found(self, scene: DoctorScene) -> None:
         install(ruleset(Redirect("nobody", 4371, (64000, 64999)), 4370))
         scene.write(guard=self.GUARD)
         scene.run()
@@ -268,7 +268,7 @@ class TestRedirect:
         assert finding.where == f"pid {node.pid}"
         assert scene.found("outgoing") == []
 
-    def test_distwalls_own_user(self, scene: DoctorScene) -> None:
+    def test_distwalls_own_user_is_found(self, scene: DoctorScene) -> None:
         install(ruleset(Redirect("root", 4371, (64000, 64999)), 4370))
         scene.write(guard=self.GUARD.replace("nobody", "root"))
         with socket.socket(socket.AF_UNIX) as control:
@@ -277,20 +277,20 @@ class TestRedirect:
             (finding,) = (found for found in redirect.check(scene.policy, Host()))
         assert finding.what == "distwall runs as root, too: its own connections come back to it"
 
-    def test_no_such_user(self, scene: DoctorScene) -> None:
+    def test_a_user_that_is_none_is_found(self, scene: DoctorScene) -> None:
         scene.write(guard=self.GUARD.replace("nobody", "no-such-user"))
         (finding,) = scene.found("redirect")
         assert "there is no user 'no-such-user' here" in finding.what
 
 
 class TestService:
-    def test_not_running(self, scene: DoctorScene) -> None:
+    def test_a_distwall_that_does_not_run_is_found(self, scene: DoctorScene) -> None:
         (finding,) = scene.found("not_running")
         assert finding.what == "no distwall answers: No such file or directory"
         assert finding.where == str(scene.folder / "distwall.sock")
         assert finding.remedy == "start it with distwall run"
 
-    def test_seen_by_another_user(self, scene: DoctorScene) -> None:
+    def test_another_user_is_told_what_it_can_see(self, scene: DoctorScene) -> None:
         scene.run()
         scene.guarded()
         policy = scene.policy
@@ -301,7 +301,7 @@ class TestService:
             os.seteuid(0)
         assert [(finding.severity, finding.check) for finding in found] == [("warning", "not_running")]
 
-    def test_as_a_user_of_its_own(self, scene: DoctorScene) -> None:
+    def test_a_distwall_with_a_user_of_its_own_is_sound(self, scene: DoctorScene) -> None:
         scene.own_all(4242)
         scene.run(uid=4242)
         assert scene.found() == []

@@ -44,7 +44,7 @@ def policy(folder: Path, entries: str = entry(), *, guard: str = GUARD) -> Polic
 
 
 class TestWeakCookies:
-    def test_none(self, folder: Path) -> None:
+    def test_strong_ones_are_no_finding(self, folder: Path) -> None:
         assert list(cookies.weak(policy(folder))) == []
 
     @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ class TestWeakCookies:
             ("8237492837492374", "has too little variety"),
         ],
     )
-    def test_each_kind(self, folder: Path, cookie: str, fault: str) -> None:
+    def test_each_kind_is_found_and_not_shown(self, folder: Path, cookie: str, fault: str) -> None:
         (folder / "foo.cookie").chmod(0o600)
         (folder / "foo.cookie").write_text(cookie)
         (finding,) = cookies.weak(policy(folder))
@@ -73,35 +73,35 @@ class TestWeakCookies:
         assert finding.where == f"{folder}/distwall.toml:7:15"
         assert cookie not in str(finding.to_json()).replace(str(folder), "")
 
-    def test_the_clusters(self, folder: Path) -> None:
+    def test_that_of_the_cluster_is_found_too(self, folder: Path) -> None:
         guard = GUARD.replace('cookie_file = "cluster.cookie"', 'cookie = "secret"')
         (finding,) = cookies.weak(policy(folder, guard=guard))
         assert finding.what == "the cookie of the cluster is a well-known default"
         assert finding.where.endswith("distwall.toml:4:10")
 
-    def test_the_defaults_once(self, folder: Path) -> None:
+    def test_that_of_the_defaults_is_found_once(self, folder: Path) -> None:
         text = '[defaults]\ncookie = "monster"\n' + entry(cookie="") + entry("baz@*", cookie="")
         assert len(list(cookies.weak(policy(folder, text)))) == 1
 
     @pytest.mark.parametrize(
         "cookie", [CLUSTER, FOO, BAZ, "0123456789abcdef0d93", "6634704401569b83116cc481f1b2a2e0", "p4§µ ... öäü-1Zq"]
     )
-    def test_good_ones(self, cookie: str) -> None:
+    def test_good_ones_have_no_weakness(self, cookie: str) -> None:
         assert cookies.weakness(Cookie(cookie.encode("latin-1"))) is None
 
 
 class TestSharedCookies:
-    def test_none(self, folder: Path) -> None:
+    def test_one_for_each_is_no_finding(self, folder: Path) -> None:
         both = entry() + entry("baz@*", 'cookie_file = "baz.cookie"')
         assert list(cookies.shared(policy(folder, both))) == []
 
-    def test_a_peer_with_the_clusters(self, folder: Path) -> None:
+    def test_a_peer_with_the_clusters_is_a_problem(self, folder: Path) -> None:
         (finding,) = cookies.shared(policy(folder, entry(cookie='cookie_file = "cluster.cookie"')))
         assert (finding.severity, finding.check) == ("problem", "shared_cookie")
         assert finding.what.startswith("foo@* has the cluster's cookie")
         assert finding.where == f"{folder}/distwall.toml:6:8"
 
-    def test_a_mate_with_the_clusters(self, folder: Path) -> None:
+    def test_a_mate_with_the_clusters_is_a_warning(self, folder: Path) -> None:
         mate = entry(cookie='cookie_file = "cluster.cookie"', more='visible = true\nrules = ["accept *"]')
         (finding,) = cookies.shared(policy(folder, mate))
         assert finding.severity == "warning"
@@ -113,7 +113,7 @@ class TestSharedCookies:
         more = 'visible = true\nrules = ["accept *"]'
         assert list(cookies.shared(policy(folder, entry(more=more) + entry("baz@*", more=more)))) == []
 
-    def test_two_entries_with_one(self, folder: Path) -> None:
+    def test_two_entries_with_one_are_a_warning(self, folder: Path) -> None:
         (finding,) = cookies.shared(policy(folder, entry() + entry("baz@*")))
         assert finding.severity == "warning"
         assert finding.what.endswith("can pose as another: foo@*, baz@*")
@@ -129,17 +129,17 @@ class TestFiles:
         made = policy(folder, entries, **more)
         return [*files.secrets(made, Host()), *files.policy_of(made, Host())]
 
-    def test_none(self, folder: Path) -> None:
+    def test_private_files_are_no_finding(self, folder: Path) -> None:
         assert self._found(folder) == []
 
-    def test_a_cookie_that_others_can_read(self, folder: Path) -> None:
+    def test_a_cookie_that_others_can_read_is_a_problem(self, folder: Path) -> None:
         (folder / "foo.cookie").chmod(0o444)
         (finding,) = self._found(folder)
         assert (finding.severity, finding.check) == ("problem", "readable")
         assert finding.what == f"every user can read the cookie in {folder}/foo.cookie"
         assert finding.remedy == f"chmod 600 {folder}/foo.cookie"
 
-    def test_a_policy_with_a_cookie_that_others_can_read(self, folder: Path) -> None:
+    def test_a_policy_with_a_cookie_that_others_can_read_is_found(self, folder: Path) -> None:
         made = policy(folder, entry(cookie=f'cookie = "{FOO}"'))
         assert list(files.secrets(made, Host())) == []
         made.path.chmod(0o644)
@@ -151,13 +151,13 @@ class TestFiles:
         made.path.chmod(0o644)
         assert [*files.secrets(made, Host()), *files.policy_of(made, Host())] == []
 
-    def test_a_policy_that_others_can_change(self, folder: Path) -> None:
+    def test_a_policy_that_others_can_change_is_a_problem(self, folder: Path) -> None:
         made = policy(folder)
         made.path.chmod(0o666)
         (finding,) = files.policy_of(made, Host())
         assert (finding.severity, finding.check) == ("problem", "writable")
 
-    def test_a_folder_that_others_can_change(self, folder: Path) -> None:
+    def test_a_folder_that_others_can_change_is_found(self, folder: Path) -> None:
         made = policy(folder)
         folder.chmod(0o777)
         (finding,) = files.policy_of(made, Host())
@@ -166,7 +166,7 @@ class TestFiles:
         folder.chmod(0o1777)
         assert list(files.policy_of(made, Host())) == []
 
-    def test_another_owner(self, folder: Path) -> None:
+    def test_another_owner_is_a_warning(self, folder: Path) -> None:
         if os.geteuid():
             pytest.skip("only root can give files away")
         made = policy(folder)
@@ -182,11 +182,11 @@ class TestWire:
         guard = GUARD.replace('listen = "127.0.0.2"', f'listen = "{listen}"')
         return [finding.where for finding in wire.plain(policy(folder, "".join(entries), guard=guard), Host())]
 
-    def test_on_loopback(self, folder: Path) -> None:
+    def test_loopback_is_no_finding(self, folder: Path) -> None:
         assert self._hosts(folder, "127.0.0.2", entry(), entry("foo@127.0.0.1"), entry("foo@localhost")) == []
         assert self._hosts(folder, "::1", entry()) == []
 
-    def test_a_listener_on_a_network(self, folder: Path) -> None:
+    def test_a_listener_on_a_network_is_found(self, folder: Path) -> None:
         assert self._hosts(folder, "10.1.2.3", entry()) == [f"{folder}/distwall.toml:6:8"]
 
     def test_many_entries_are_one_finding(self, folder: Path) -> None:
@@ -196,11 +196,11 @@ class TestWire:
         assert finding.what.endswith("n3@10.0.0.7, n4@10.0.0.7 and 3 more")
         assert finding.where.endswith("and 3 more")
 
-    def test_peers_of_this_host_only(self, folder: Path) -> None:
+    def test_peers_of_this_host_only_are_no_finding(self, folder: Path) -> None:
         assert self._hosts(folder, "10.1.2.3", entry(more='from = ["127.0.0.0/8"]')) == []
         assert self._hosts(folder, "10.1.2.3", entry(more='from = ["127.0.0.1", "10.0.0.0/8"]')) != []
 
-    def test_a_node_elsewhere(self, folder: Path) -> None:
+    def test_a_peer_elsewhere_is_found(self, folder: Path) -> None:
         assert self._hosts(folder, "127.0.0.2", entry("foo@10.0.0.7")) == [f"{folder}/distwall.toml:6:8"]
 
 
@@ -212,15 +212,15 @@ class TestCertificates:
         guard = GUARD + 'tls = { cert = "cert.pem", key = "key.pem", ca = "cert.pem" }\n'
         return list(wire.certificates(policy(folder, guard=guard)))
 
-    def test_one_that_lasts(self, folder: Path) -> None:
+    def test_one_that_lasts_is_no_finding(self, folder: Path) -> None:
         assert self._found(folder, 40) == []
 
-    def test_one_that_expires_soon(self, folder: Path) -> None:
+    def test_one_that_expires_soon_is_a_warning(self, folder: Path) -> None:
         (finding,) = self._found(folder, 20)
         assert (finding.severity, finding.where) == ("warning", f"{folder}/cert.pem")
         assert finding.what == f"the certificate CN=distwall expires on {self.NOW + timedelta(days=20):%Y-%m-%d}"
 
-    def test_one_that_has_expired(self, folder: Path) -> None:
+    def test_one_that_has_expired_is_a_problem(self, folder: Path) -> None:
         (finding,) = self._found(folder, -1)
         assert finding.severity == "problem"
         assert "CN=distwall expired on" in finding.what
@@ -233,7 +233,7 @@ class TestCertificates:
         (finding,) = wire.plain(policy(folder, entries, guard=guard), Host())
         assert finding.what.endswith("change everything: baz@*")
 
-    def test_a_key_that_others_can_read(self, folder: Path) -> None:
+    def test_a_key_that_others_can_read_is_found(self, folder: Path) -> None:
         certificate(folder, 40)
         (folder / "key.pem").chmod(0o644)
         guard = GUARD + 'tls = { cert = "cert.pem", key = "key.pem", ca = "cert.pem" }\n'

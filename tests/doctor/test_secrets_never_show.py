@@ -41,7 +41,7 @@ def leaks(output: str) -> list[str]:
     ]
 
 
-def test_leaks_are_seen() -> None:
+def test_a_leak_would_be_seen() -> None:
     assert leaks(f"cookie {CLUSTER[4:]}") != []
     assert leaks(FOO.encode().hex()) != []
     assert leaks(repr(list(INLINE.encode()))) != []
@@ -131,7 +131,7 @@ def place(tmp_path: Path) -> Iterator[SecretsScene]:
 
 
 @pytest.mark.slow
-def test_of_a_distwall_that_runs(place: SecretsScene) -> None:
+def test_a_distwall_that_runs_shows_none(place: SecretsScene) -> None:
     place.epmd()
     wall = place.run()
     place.node("bar@127.0.0.2", CLUSTER, guarded=True)
@@ -226,14 +226,14 @@ def _api(socket: Path) -> Iterator[tuple[str, str]]:
         {"cluster": f'cookie = "{INLINE}"'},
     ],
 )
-def test_of_policies_that_do_not_check(place: SecretsScene, lines: dict[str, str]) -> None:
+def test_policies_that_do_not_check_show_none(place: SecretsScene, lines: dict[str, str]) -> None:
     place.write(**lines)
     shown = {command: place.call(*command.split()) for command in ("check", "check -o json", "doctor -o json")}
     assert {what: leaks(text) for what, text in shown.items() if leaks(text)} == {}
     assert shown["check"].strip() != ""
 
 
-def test_of_a_policy_of_another_encoding(place: SecretsScene) -> None:
+def test_a_policy_of_another_encoding_shows_none(place: SecretsScene) -> None:
     place.config.write_bytes(place.config.read_bytes().replace(INLINE.encode(), INLINE.encode() + b"\xff"))
     for command in ("check", "run", "doctor", "peers"):
         output = place.call(command)
@@ -242,7 +242,7 @@ def test_of_a_policy_of_another_encoding(place: SecretsScene) -> None:
 
 
 @pytest.mark.parametrize("content", [f"{FOO}\n{FOO}\n", FOO * 20, f"{FOO}\0", FOO * 500, f"{FOO}\r\n\r\n{FOO}"])
-def test_of_cookie_files_that_hold_something_else(place: SecretsScene, content: str) -> None:
+def test_cookie_files_that_hold_something_else_show_none(place: SecretsScene, content: str) -> None:
     (place.folder / "foo.cookie").write_text(content)
     for command in ("check", "run", "doctor"):
         output = place.call(command)
@@ -250,7 +250,7 @@ def test_of_cookie_files_that_hold_something_else(place: SecretsScene, content: 
         assert leaks(output) == []
 
 
-def test_of_a_cookie_file_that_may_not_be_read(place: SecretsScene) -> None:
+def test_a_cookie_file_that_may_not_be_read_shows_none(place: SecretsScene) -> None:
     prefix: tuple[str, ...] = ()
     if not os.geteuid():
         prefix = ("setpriv", "--inh-caps=-all", "--bounding-set=-all")
@@ -263,7 +263,7 @@ def test_of_a_cookie_file_that_may_not_be_read(place: SecretsScene) -> None:
         assert leaks(output) == []
 
 
-def test_of_a_distwall_that_can_not_start(place: SecretsScene) -> None:
+def test_a_distwall_that_can_not_start_shows_none(place: SecretsScene) -> None:
     (place.folder / "distwall-audit.jsonl").mkdir()
     output = place.call("run")
     assert "can't write the audit log" in output
@@ -275,7 +275,7 @@ def test_of_a_distwall_that_can_not_start(place: SecretsScene) -> None:
     assert leaks(output) == []
 
 
-def test_of_an_exception(place: SecretsScene) -> None:
+def test_an_exception_shows_none(place: SecretsScene) -> None:
     """What Python shows of its own accord, with the values of all variables."""
     code = (
         "import sys, traceback\nfrom pathlib import Path\nfrom distwall.policy import load\n"
@@ -299,7 +299,7 @@ def test_of_an_exception(place: SecretsScene) -> None:
     assert leaks(done.stdout + done.stderr) == []
 
 
-def test_of_init(tmp_path: Path) -> None:
+def test_init_shows_none(tmp_path: Path) -> None:
     done = subprocess.run(
         [COMMAND, "init"],
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},

@@ -23,7 +23,7 @@ from distwall.epmd_client import MAX_NAMES_ANSWER, ask_names
         (b"nonsense\n\n\0", []),
     ],
 )
-def test_names(text: bytes, names: list[tuple[str, int]]) -> None:
+def test_the_names_of_an_epmd_are_read(text: bytes, names: list[tuple[str, int]]) -> None:
     assert parse_names_answer(b"\0\0\x11\x11" + text) == (0x1111, dict(names))
 
 

@@ -13,7 +13,7 @@ from tests.epmd.requests import alive2
 BAR = Alive2("bar", 40000, 77, 0, 6, 5, b"")
 
 
-def test_requests() -> None:
+def test_requests_are_read() -> None:
     assert parse(alive2()) == BAR
     assert parse(alive2(extra=b"xyz")) == Alive2("bar", 40000, 77, 0, 6, 5, b"xyz")
     assert parse(b"zbar") == Port2("bar")
@@ -32,13 +32,13 @@ def test_requests() -> None:
     "body",
     [b"", b"n?", b"x", alive2()[:-1], alive2() + b"\0", alive2(port=0), alive2()[:12], alive2(extra=b"xyz")[:-1]],
 )
-def test_malformed_requests(body: bytes) -> None:
+def test_malformed_requests_are_errors(body: bytes) -> None:
     with pytest.raises(RequestError):
         parse(body)
 
 
 @pytest.mark.parametrize("name", ["bar", "rabbitmqcli-4711-rabbit", "a" * 255, "größe", "узел"])
-def test_names(name: str) -> None:
+def test_names_in_any_script_are_read(name: str) -> None:
     assert parse(b"z" + name.encode()) == Port2(name)
 
 
@@ -61,7 +61,7 @@ def test_names(name: str) -> None:
         "a\u2028b".encode(),
     ],
 )
-def test_what_is_no_name(name: bytes) -> None:
+def test_what_is_no_name_is_refused(name: bytes) -> None:
     with pytest.raises(BadAliveNameError):
         parse(b"z" + name)
     with pytest.raises(BadAliveNameError):
@@ -73,7 +73,7 @@ def test_a_full_name_does_not_register() -> None:
         parse(alive2(b"a@b"))
 
 
-def test_answers() -> None:
+def test_answers_are_as_epmd_writes_them() -> None:
     assert messages.alive2_answer(6, 0x01020304) == bytes.fromhex("76 00 01020304")
     assert messages.alive2_answer(5, 0x01020304) == bytes.fromhex("79 00 0002"), "one of the old creations, 1 to 3"
     assert messages.alive2_refusal(6) == bytes.fromhex("76 01 00000000")

@@ -3,7 +3,7 @@
 from distwall.epmd.rate import BURST, MAX_SOURCES, PER_SECOND, Rate
 
 
-def test_a_burst_then_a_steady_rate() -> None:
+def test_after_a_burst_a_source_has_a_steady_rate() -> None:
     rate = Rate()
     assert all(rate.admits("a", 0) for _ in range(int(BURST)))
     assert not rate.admits("a", 0)

@@ -39,7 +39,7 @@ def test_a_source_is_shown_the_nodes_that_it_may_connect_to(wall: InProcessWall)
         assert epmd_port("baz", wall.register_epmd) == 4000
 
 
-def test_a_source_that_asks_too_often(wall: InProcessWall, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_asks_too_often_is_refused(wall: InProcessWall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rate, "BURST", 10.0)
     monkeypatch.setattr(rate, "PER_SECOND", 0.0)
     with FakeGuard(wall).registered():

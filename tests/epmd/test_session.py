@@ -92,7 +92,7 @@ def test_a_registration_lives_as_long_as_its_connection() -> None:
     assert port(ask(nodes, PEERS, b"zbar")) is None
 
 
-def test_who_is_shown_which_port() -> None:
+def test_peers_are_shown_distwalls_port_and_local_programs_the_nodes_own() -> None:
     nodes = registry()
     register(nodes)
     for rights, shown in ((PEERS, 9100), (REGISTER, 40000), (BOTH, 9100), (BOTH_REMOTE, 9100)):
@@ -103,7 +103,7 @@ def test_who_is_shown_which_port() -> None:
 @pytest.mark.parametrize(
     ("rights", "shown"), [(PEERS, False), (REGISTER, True), (BOTH, True), (BOTH_REMOTE, False), (REMOTE, False)]
 )
-def test_who_is_shown_a_node_that_it_may_not_connect_to(rights: Rights, shown: bool) -> None:
+def test_peers_are_not_shown_a_node_that_they_may_not_connect_to(rights: Rights, shown: bool) -> None:
     nodes = registry()
     register(nodes, b"bar_secret")
     answer = ask(nodes, rights, b"zbar_secret")
@@ -143,7 +143,7 @@ def test_remote_clients_of_the_register_address_get_nothing() -> None:
 
 
 @pytest.mark.parametrize("rights", [REGISTER, BOTH])
-def test_the_way_out(rights: Rights) -> None:
+def test_local_programs_are_told_the_way_out(rights: Rights) -> None:
     nodes = registry()
     answer = ask(nodes, rights, b"zfoo@10.0.0.7")
     assert port(answer) == 7000
@@ -218,7 +218,7 @@ def test_registrations_are_bounded() -> None:
     assert ask(nodes, REGISTER, alive2()).refused == "full"
 
 
-def test_no_port_to_listen_on() -> None:
+def test_without_a_port_to_listen_on_a_registration_is_refused() -> None:
     answer = ask(registry(), REGISTER, alive2(b"bar_unlucky"))
     assert (answer.refused, answer.data[:2]) == ("no_port", b"v\x01")
 
@@ -250,14 +250,14 @@ def test_creations_are_legal_and_change(seed: int) -> None:
         (b"GET / HTTP/1.0\r\n\r\n", "too_long"),
     ],
 )
-def test_bad_requests(data: bytes, reason: str) -> None:
+def test_bad_requests_are_refused_without_an_answer(data: bytes, reason: str) -> None:
     answer = session(registry(), REGISTER).receive(data)
     assert answer is not None
     assert (answer.refused, answer.data, answer.registration) == (reason, b"", None)
 
 
 @pytest.mark.parametrize("body", [alive2(), b"zbar", b"zfoo@10.0.0.7", b"n", b"k"])
-def test_requests_in_pieces(body: bytes) -> None:
+def test_requests_may_come_in_any_pieces(body: bytes) -> None:
     data = framed(body)
     whole = session(registry(), BOTH).receive(data)
     for cut in range(1, len(data)):

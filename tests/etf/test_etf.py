@@ -50,7 +50,7 @@ def test_cut_or_changed_bytes_are_another_term_or_an_error(term: Term, chosen: s
 
 @settings(deadline=None)
 @given(st.binary(max_size=200))
-def test_any_bytes(data: bytes) -> None:
+def test_any_bytes_are_a_term_or_an_error(data: bytes) -> None:
     try:
         decode(data)
     except DecodeError:
@@ -76,7 +76,7 @@ def test_what_is_made_to_cost_ends_soon(data: bytes) -> None:
     assert time.monotonic() - start < 2
 
 
-def test_limits() -> None:
+def test_depth_and_number_of_terms_are_limited() -> None:
     deep = b"\x68\x01" * MAX_DEPTH + b"\x61\x01"
     decode(deep)
     with pytest.raises(DecodeError, match="too deep"):
@@ -86,13 +86,13 @@ def test_limits() -> None:
         decode(encode([0] * MAX_TERMS))
 
 
-def test_atoms_of_a_header() -> None:
+def test_atoms_of_a_header_stand_for_themselves() -> None:
     assert decode(b"\x68\x02\x52\x01\x52\x00", atoms=[Atom("b"), Atom("a")]) == ((Atom("a"), Atom("b")), 6)
     with pytest.raises(DecodeError):
         decode(b"\x52\x00")
 
 
-def test_python_values() -> None:
+def test_python_values_are_written_as_terms() -> None:
     def back(term: Term) -> Term:
         return decode(encode(term))[0]
 
@@ -120,7 +120,7 @@ def test_python_values() -> None:
         (7, None),
     ],
 )
-def test_texts(term: Term, text: str | None) -> None:
+def test_texts_are_read_from_binaries_and_lists(term: Term, text: str | None) -> None:
     assert text_of(term) == text
 
 

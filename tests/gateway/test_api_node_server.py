@@ -38,7 +38,7 @@ def connect(wall: InProcessWall, name: str = GUARD) -> Connection:
     return connection
 
 
-def test_guarded_nodes_and_operators(wall: InProcessWall) -> None:
+def test_guarded_nodes_and_operators_are_served(wall: InProcessWall) -> None:
     for name, role in ((GUARD, "guard"), (OPS, "operator")):
         caller = connect(wall, name)
         assert caller.peer == CONTROL
@@ -75,7 +75,7 @@ def test_who_proves_nothing_is_cut_off(wall: InProcessWall, monkeypatch: pytest.
     wall.wait_event("caller_refused", node=GUARD, reason="timeout")
 
 
-def test_who_hangs_up_before_the_proof(wall: InProcessWall) -> None:
+def test_who_hangs_up_before_the_proof_is_recorded(wall: InProcessWall) -> None:
     wall.own(socket.create_connection(address(wall))).close()
     wall.wait_event("caller_refused", node=None, reason="closed")
 

@@ -40,7 +40,7 @@ def test_the_port_stays_the_same_over_registrations(wall: InProcessWall) -> None
     assert len(seen) == 1
 
 
-def test_a_name_is_taken(wall: InProcessWall, guard: FakeGuard) -> None:
+def test_a_name_is_taken_while_its_node_lives(wall: InProcessWall, guard: FakeGuard) -> None:
     with pytest.raises(EpmdRefused), epmd_registered("bar", 4000, wall.register_epmd):
         pass
     assert wall.wait_event("epmd_refused")["reason"] == "name_taken"
@@ -84,14 +84,14 @@ def test_a_flood_does_not_keep_others_out(wall: InProcessWall, guard: FakeGuard)
             each.close()
 
 
-def test_one_listener_for_both(tmp_path: Path) -> None:
+def test_one_listener_for_both_shows_distwalls_port_only(tmp_path: Path) -> None:
     with wall_in_process(tmp_path, [Peer(["accept *"])], register="both") as wall:
         wall.register_epmd = wall.peers_epmd
         with FakeGuard(wall).registered() as guard:
             assert wall.port() != guard.server.getsockname()[1], "everyone is led through the firewall"
 
 
-def test_ports_from_the_policy(tmp_path: Path) -> None:
+def test_ports_are_taken_from_the_policy(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.2", 0)) as taken:
         port = taken.getsockname()[1]
         guards = [GUARD, "baz@127.0.0.2"]
@@ -105,7 +105,7 @@ def test_ports_from_the_policy(tmp_path: Path) -> None:
                 assert wall.port() == port
 
 
-def test_an_address_that_is_taken(tmp_path: Path) -> None:
+def test_an_address_that_is_taken_is_an_error_that_names_it(tmp_path: Path) -> None:
     with wall_in_process(tmp_path, [Peer(["accept *"])]) as wall:
         folder = tmp_path / "other"
         folder.mkdir()

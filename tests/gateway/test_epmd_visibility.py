@@ -46,7 +46,7 @@ rules = ["deny *"]
         ("127.0.0.1", []),
     ],
 )
-def test_visible(tmp_path: Path, source: str, shown: list[str]) -> None:
+def test_a_source_sees_the_nodes_that_its_entries_are_for(tmp_path: Path, source: str, shown: list[str]) -> None:
     file = tmp_path / "distwall.toml"
     file.write_text(POLICY)
     is_visible = visible_to(load(file), source)

@@ -10,7 +10,7 @@ from tests.support.wall import Peer
 TICK = bytes(4)
 
 
-def test_many_channels_to_several_guarded_nodes(tmp_path: Path) -> None:
+def test_many_channels_to_several_guarded_nodes_are_kept_apart(tmp_path: Path) -> None:
     peers = [Peer(["accept *"], node="*", cookie="c"), Peer(["accept *"], node="foo@*", extra=f'guards = ["{GUARD}"]')]
     with wall_in_process(tmp_path, peers, guards=[GUARD, "baz@127.0.0.2"]) as wall, ExitStack() as stack:
         guards = [stack.enter_context(FakeGuard(wall, name).registered()) for name in (GUARD, "baz@127.0.0.2")]
@@ -37,7 +37,7 @@ def test_names_by_pattern_are_guarded_too(tmp_path: Path) -> None:
                 assert peer.receive_status() == b"not_allowed", "its own name, known by now"
 
 
-def test_the_end(wall: InProcessWall, guard: FakeGuard) -> None:
+def test_everything_ends_with_distwall(wall: InProcessWall, guard: FakeGuard) -> None:
     peer, inner = join(wall, guard)
     half = wall.dial()
     half.send_name("cli1@127.0.0.1", FLAGS, 5)

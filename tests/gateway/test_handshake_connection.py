@@ -56,7 +56,7 @@ def challenged(
     return peer, inner
 
 
-def test_a_whole_handshake(wall: InProcessWall, guard: FakeGuard) -> None:
+def test_a_whole_handshake_opens_a_channel(wall: InProcessWall, guard: FakeGuard) -> None:
     peer = wall.dial()
     peer.send_name(PEER, FLAGS, 5)
     inner = guard.accept()
@@ -79,7 +79,7 @@ def test_names_of_nobody_are_refused_before_anything_is_dialled(wall: InProcessW
     assert guard.is_left_alone()
 
 
-def test_sources(tmp_path: Path) -> None:
+def test_sources_outside_the_entrys_networks_are_refused(tmp_path: Path) -> None:
     # The other entry is why EPMD tells 127.0.0.1 where the guarded node is.
     peers = [Peer(["accept *"], extra='from = ["127.0.0.64/26"]'), Peer(["accept *"], node="other@127.0.0.1")]
     with wall_in_process(tmp_path, peers) as wall, FakeGuard(wall).registered() as guard:
@@ -121,7 +121,7 @@ def test_a_wrong_cluster_cookie_is_explained(wall: InProcessWall, guard: FakeGua
 
 
 @pytest.mark.parametrize("status", ["nok", "not_allowed"])
-def test_refusals_of_the_guarded_node(wall: InProcessWall, guard: FakeGuard, status: str) -> None:
+def test_refusals_of_the_guarded_node_reach_the_peer(wall: InProcessWall, guard: FakeGuard, status: str) -> None:
     peer, inner = relayed(wall, guard)
     inner.send_status(status)
     assert peer.receive_status() == status.encode()
@@ -130,7 +130,9 @@ def test_refusals_of_the_guarded_node(wall: InProcessWall, guard: FakeGuard, sta
     assert wall.wait_event("handshake_refused")["reason"] == "guard_refused"
 
 
-def test_nobody_listens_at_the_guarded_nodes_port(wall: InProcessWall, guard: FakeGuard) -> None:
+def test_when_nobody_listens_at_the_guarded_nodes_port_the_peer_is_hung_up_on(
+    wall: InProcessWall, guard: FakeGuard
+) -> None:
     guard.server.close()
     peer = wall.dial()
     peer.send_name(PEER, FLAGS, 5)
@@ -152,7 +154,7 @@ def test_nobody_listens_at_the_guarded_nodes_port(wall: InProcessWall, guard: Fa
         struct.pack(">H", 17) + b"r" + bytes(16),
     ],
 )
-def test_garbage(wall: InProcessWall, guard: FakeGuard, data: bytes) -> None:
+def test_garbage_is_refused_and_harms_nobody(wall: InProcessWall, guard: FakeGuard, data: bytes) -> None:
     stranger = wall.dial()
     with suppress(ConnectionError):
         stranger.sock.sendall(data)
@@ -162,7 +164,7 @@ def test_garbage(wall: InProcessWall, guard: FakeGuard, data: bytes) -> None:
     join(wall, guard)
 
 
-def test_a_peer_that_speaks_out_of_turn(wall: InProcessWall, guard: FakeGuard) -> None:
+def test_a_peer_that_speaks_out_of_turn_is_hung_up_on(wall: InProcessWall, guard: FakeGuard) -> None:
     peer, inner = relayed(wall, guard)
     peer.sock.sendall(b"\0")
     assert peer.is_closed()
@@ -219,7 +221,7 @@ def test_a_peer_that_never_answers_is_cut(
     assert wall.wait_event("handshake_refused")["reason"] == "timeout"
 
 
-def test_a_guarded_node_that_never_answers(
+def test_a_guarded_node_that_never_answers_is_cut(
     wall: InProcessWall, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(handshake_connection, "UNPROVED_TIMEOUT", 0.3)
@@ -257,7 +259,9 @@ def join_through(wall: InProcessWall, guard: FakeGuard, first: RawSocket | None 
     finish(wall, guard, peer, inner)
 
 
-def test_the_guarded_node_has_let_go_of_the_old_one_first(wall: InProcessWall, guard: FakeGuard) -> None:
+def test_a_newer_connection_waits_until_the_guarded_node_has_let_go_of_the_old_one(
+    wall: InProcessWall, guard: FakeGuard
+) -> None:
     """Otherwise its net_kernel would meet a second pending connection under the same name."""
     _, first = challenged(wall, guard, STRANGER)
     peer = wall.dial()
@@ -339,7 +343,7 @@ def test_names_under_a_glob_are_budgeted(
     join(wall, guard, "cli-mine@127.0.0.1", cookie=b"cli-cookie")
 
 
-def test_a_channel_that_is_closed_while_it_is_opened(
+def test_a_channel_may_be_closed_while_it_is_opened(
     wall: InProcessWall, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_channel = wall.firewall.open_channel
@@ -357,7 +361,7 @@ def test_a_channel_that_is_closed_while_it_is_opened(
     assert wall.firewall.peers() == []
 
 
-def test_over_ipv6(tmp_path: Path) -> None:
+def test_the_guarded_node_is_dialled_over_the_family_that_it_registered_over(tmp_path: Path) -> None:
     """The guarded node is dialled over the family that it registered over."""
     with ports.lease() as port:
         try:
@@ -373,7 +377,9 @@ def test_over_ipv6(tmp_path: Path) -> None:
                 assert inner.receive_name()[2] == PEER
 
 
-def test_no_channel_no_acknowledgement(wall: InProcessWall, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_channel_there_is_no_acknowledgement(
+    wall: InProcessWall, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(**_: object) -> None:
         raise RefusedChannelError("the audit log can't be written")
 

@@ -25,7 +25,7 @@ def local_nodes(tmp_path: Path) -> LocalNodes:
     "node",
     ["bar@elsewhere", "rabbit@127.0.0.9", "rabbit@::1", "rabbit@localhost", f"rabbit@{socket.gethostname()}"],
 )
-def test_mates(local_nodes: LocalNodes, node: str) -> None:
+def test_nodes_at_addresses_of_this_host_are_mates(local_nodes: LocalNodes, node: str) -> None:
     assert local_nodes(node)
 
 
@@ -33,5 +33,5 @@ def test_mates(local_nodes: LocalNodes, node: str) -> None:
     "node",
     ["bar@127.0.0.1", "rabbit@192.0.2.1", "rabbit@2001:db8::1", "rabbit@0.0.0.0", "rabbit@::", "rabbit@example.org"],
 )
-def test_strangers(local_nodes: LocalNodes, node: str) -> None:
+def test_nodes_of_other_hosts_or_names_are_strangers(local_nodes: LocalNodes, node: str) -> None:
     assert not local_nodes(node)

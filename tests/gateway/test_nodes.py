@@ -56,7 +56,7 @@ def test_a_live_connection_survives_a_wrong_cookie_and_not_a_right_one(scene: Sc
             assert not second.is_closed(0.3)
 
 
-def test_nodes_that_ask_for_a_name(scene: Scene) -> None:
+def test_nodes_that_ask_for_a_name_get_one(scene: Scene) -> None:
     """As ``-remsh`` makes them: hidden, without a listener, named by the guarded node."""
     bar = scene.guard()
     shell = scene.peer("undefined@127.0.0.1", flags=["-dist_listen", "false"])

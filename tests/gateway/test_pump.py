@@ -73,7 +73,9 @@ def test_messages_go_both_ways(sides: Sides) -> None:
     assert sides.peer.sock.recv(10) == TICK
 
 
-def test_end_of_stream_of_the_peer(wall: InProcessWall, sides: Sides) -> None:
+def test_the_end_of_the_peers_stream_is_passed_on_and_the_other_way_stays_open(
+    wall: InProcessWall, sides: Sides
+) -> None:
     sides.peer.sock.sendall(TICK * 3)
     sides.peer.sock.shutdown(socket.SHUT_WR)
     assert read(sides.inner, 100) == TICK * 3, "all before the end, then the end"
@@ -83,7 +85,7 @@ def test_end_of_stream_of_the_peer(wall: InProcessWall, sides: Sides) -> None:
     assert wall.wait_event("disconnect")["reason"] == "peer closed"
 
 
-def test_end_of_stream_of_the_guarded_node(wall: InProcessWall, sides: Sides) -> None:
+def test_the_end_of_the_guarded_nodes_stream_is_passed_on(wall: InProcessWall, sides: Sides) -> None:
     sides.inner.sock.sendall(TICK)
     sides.inner.close()
     assert read(sides.peer, 100) == TICK
@@ -92,7 +94,7 @@ def test_end_of_stream_of_the_guarded_node(wall: InProcessWall, sides: Sides) ->
 
 
 @pytest.mark.parametrize("who", ["peer", "inner"])
-def test_resets(wall: InProcessWall, sides: Sides, who: str) -> None:
+def test_a_reset_ends_the_other_side_too(wall: InProcessWall, sides: Sides, who: str) -> None:
     one, other = (sides.peer, sides.inner) if who == "peer" else (sides.inner, sides.peer)
     one.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     one.close()
@@ -173,7 +175,7 @@ def test_a_side_that_does_not_read_stops_the_other_and_only_that(sides: Sides) -
     sides.peer.sock.sendall(data[written % len(data) :])
 
 
-def test_both_directions_full_at_once_and_then_read(sides: Sides) -> None:
+def test_both_directions_may_be_full_at_once(sides: Sides) -> None:
     """Two nodes that both have much to send before they read do not stop each other for good."""
     data = sides.send("victim", b"x" * 60_000)
     back = Sender(sides.flags).bytes(

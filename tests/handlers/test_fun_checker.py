@@ -109,7 +109,7 @@ def fun(text: str) -> Fun:
 
 
 @pytest.mark.parametrize("name", PASS)
-def test_what_calls_only_what_is_allowed(name: str) -> None:
+def test_a_fun_that_calls_only_what_is_allowed_passes(name: str) -> None:
     made = checked(fun(PASS[name]), accepts)
     assert isinstance(made, Fun)
     environment = made.free[0]
@@ -118,7 +118,7 @@ def test_what_calls_only_what_is_allowed(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSE)
-def test_what_calls_anything_else(name: str) -> None:
+def test_a_fun_that_calls_anything_else_is_refused(name: str) -> None:
     text, why = REFUSE[name]
     with pytest.raises(RefusedFunError) as caught:
         checked((Atom("x"), [fun(text)]), accepts)
@@ -168,7 +168,7 @@ FORGED: dict[str, Callable[[list[Term]], None]] = {
 
 
 @pytest.mark.parametrize("name", FORGED)
-def test_forged_environments(name: str) -> None:
+def test_forged_environments_are_refused(name: str) -> None:
     with pytest.raises(RefusedFunError):
         checked(_changed(FORGED[name]), accepts)
 

@@ -29,7 +29,7 @@ def fail(admission: Admission, source: str, times: int, now: float = 0.0) -> Non
         admission.failed(source, now)
 
 
-def test_one_at_a_time_and_then_the_next() -> None:
+def test_one_is_admitted_at_a_time_and_then_the_next() -> None:
     admission = Admission()
     first = ask(admission, 0.0)
     assert admission.next(KEY, 0.0).start is first

@@ -140,7 +140,7 @@ class Chain:
 
 
 @pytest.mark.parametrize("status", [b"ok", b"alive"])
-def test_three_cookies(status: bytes) -> None:
+def test_two_nodes_meet_through_two_distwalls_with_three_cookies(status: bytes) -> None:
     chain = Chain(b=ChainEnd(B, COOKIE_OF_B, status)).run()
     assert chain.a.up
     assert chain.b.up
@@ -162,7 +162,7 @@ def test_no_clusters_cookie_proves_anything_between_them() -> None:
             assert hashlib.md5(cookie + b"%d" % challenge).digest() not in carried
 
 
-def test_wrong_cookies() -> None:
+def test_a_wrong_cookie_anywhere_ends_it() -> None:
     assert Chain(a=ChainEnd(A, b"wrong")).run().reasons() == ("bad_guard_cookie", "peer_closed")
     assert Chain(outer=(b"wrong", BETWEEN)).run().reasons() == ("peer_closed", "bad_cookie")
     assert Chain(outer=(BETWEEN, b"wrong")).run().reasons() == ("peer_closed", "bad_cookie")
@@ -177,11 +177,11 @@ def test_refusals_come_through(status: bytes) -> None:
     assert Chain(b=ChainEnd(B, COOKIE_OF_B, status)).run().reasons() == ("peer_refused", "guard_refused")
 
 
-def test_a_node_that_gives_in() -> None:
+def test_a_node_that_gives_in_ends_both_handshakes() -> None:
     chain = Chain(a=ChainEnd(A, COOKIE_OF_A, insists=False), b=ChainEnd(B, COOKIE_OF_B, b"alive")).run()
     assert chain.reasons() == ("guard_declined", "peer_declined")
     assert not chain.b.up
 
 
-def test_another_node_answers() -> None:
+def test_another_node_that_answers_is_refused() -> None:
     assert Chain(target="c@10.0.0.2").run().reasons() == ("bad_peer", "peer_closed")

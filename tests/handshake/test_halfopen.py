@@ -18,7 +18,7 @@ from distwall.handshake.halfopen import source_of
         ("unknown", "unknown"),
     ],
 )
-def test_sources(address: str, source: str) -> None:
+def test_a_source_is_an_ipv4_address_or_an_ipv6_network(address: str, source: str) -> None:
     assert source_of(address) == source
 
 
@@ -42,7 +42,7 @@ def test_in_all_the_fullest_source_pays() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=60))
-def test_never_too_many(steps: list[tuple[int, bool]]) -> None:
+def test_there_are_never_too_many(steps: list[tuple[int, bool]]) -> None:
     bound: HalfOpen[int] = HalfOpen(per_source=3, total=8)
     held: dict[int, str] = {}
     for number, (source, add) in enumerate(steps):

@@ -35,7 +35,7 @@ NAMED = b"snamed:" + struct.pack(">H", 15) + b"1-AB2@127.0.0.9" + struct.pack(">
 # === what real nodes do ===
 
 
-def test_a_whole_handshake() -> None:
+def test_a_whole_handshake_proves_each_side_its_own_cookie() -> None:
     play = InPlay()
     play.peer(send_name())
     assert parsed_name(play.sent_to_guard()) == messages.SendName(VISIBLE_29 & HIDDEN, 0x01020304, PEER)
@@ -74,7 +74,7 @@ def test_bytes_behind_the_last_messages_belong_to_the_channel() -> None:
 
 
 @pytest.mark.parametrize("answer", ["ok", "ok_simultaneous"])
-def test_statuses_that_go_on(answer: str) -> None:
+def test_statuses_that_go_on_are_passed_on(answer: str) -> None:
     play = InPlay().peer(send_name())
     play.guarded(status(answer))
     assert play.sent_to_peer() == status(answer)
@@ -82,14 +82,14 @@ def test_statuses_that_go_on(answer: str) -> None:
 
 
 @pytest.mark.parametrize("answer", ["nok", "not_allowed"])
-def test_statuses_that_end_it(answer: str) -> None:
+def test_statuses_that_end_it_are_passed_on(answer: str) -> None:
     play = InPlay().peer(send_name())
     play.guarded(status(answer))
     assert play.sent_to_peer() == status(answer)
     assert (play.refused.reason, play.refused.peer_fault) == ("guard_refused", False)
 
 
-def test_alive_and_the_peer_insists() -> None:
+def test_when_alive_is_answered_with_true_it_goes_on() -> None:
     play = InPlay().peer(send_name()).guarded(status("alive"))
     assert play.sent_to_peer() == status("alive")
     assert play.machine.turn is Turn.INITIATOR
@@ -100,7 +100,7 @@ def test_alive_and_the_peer_insists() -> None:
     assert play.machine.state is State.ESTABLISHED
 
 
-def test_alive_and_the_peer_gives_in() -> None:
+def test_when_alive_is_answered_with_false_it_ends() -> None:
     play = InPlay().peer(send_name()).guarded(status("alive"))
     play.sent_to_guard()
     play.peer(status("false"))
@@ -108,7 +108,7 @@ def test_alive_and_the_peer_gives_in() -> None:
     assert (play.refused.reason, play.refused.peer_fault) == ("peer_declined", False)
 
 
-def test_a_peer_that_asks_for_a_name() -> None:
+def test_a_peer_that_asks_for_a_name_gets_it_from_the_guarded_node() -> None:
     flags = (VISIBLE_29 | messages.NAME_ME) & ~messages.PUBLISHED
     play = InPlay().peer(send_name("127.0.0.9", flags=flags, creation=0))
     asked = play.events[0]
@@ -168,14 +168,14 @@ def test_a_name_without_an_entry_is_told_so_and_never_relayed() -> None:
         b"f@" + b"h" * 254,
     ],
 )
-def test_bad_names(name: bytes) -> None:
+def test_bad_names_are_refused_before_anybody_hears_of_them(name: bytes) -> None:
     play = InPlay().peer(framed(b"N" + struct.pack(">QIH", VISIBLE_29, 1, len(name)) + name))
     assert (play.refused.reason, play.refused.peer_fault) == ("bad_name", True)
     assert (play.asked, play.to_acceptor, play.to_initiator) == ([], b"", b"")
 
 
 @pytest.mark.parametrize("host", [b"", b"foo@h", b"a@b@c", b"h\n"])
-def test_bad_hosts_of_peers_that_ask_for_a_name(host: bytes) -> None:
+def test_bad_hosts_of_peers_that_ask_for_a_name_are_refused(host: bytes) -> None:
     flags = VISIBLE_29 | messages.NAME_ME
     play = InPlay().peer(framed(b"N" + struct.pack(">QIH", flags, 0, len(host)) + host))
     assert play.refused.reason == "bad_name"
@@ -187,7 +187,7 @@ def test_latin_1_names_pass_as_they_are() -> None:
     assert parsed_name(play.sent_to_guard()).name == "foo@größe"
 
 
-def test_the_guarded_nodes_own_name() -> None:
+def test_the_guarded_nodes_own_name_is_refused() -> None:
     play = InPlay(guard=GUARD).peer(send_name(GUARD))
     assert (play.refused.reason, play.to_acceptor) == ("own_name", b"")
     late = InPlay().peer(send_name(GUARD)).guarded(status("ok")).guarded(challenge())
@@ -212,7 +212,7 @@ def test_an_entry_of_another_visibility_needs_a_new_handshake() -> None:
     assert InPlay(Entry(), guard=GUARD, per_guard=entries).to_end().established.flags & messages.PUBLISHED
 
 
-def test_a_node_that_is_not_guarded_answers() -> None:
+def test_an_answer_of_a_node_that_is_not_guarded_is_refused() -> None:
     play = InPlay().peer(send_name()).guarded(status("ok")).guarded(challenge("evil@127.0.0.2"))
     assert (play.refused.reason, play.refused.peer_fault) == ("bad_guard", False)
 
@@ -236,7 +236,7 @@ def test_a_wrong_cookie_never_reaches_the_guarded_node(wrong: bytes) -> None:
     assert (play.to_acceptor, play.to_initiator) == (b"", b"")
 
 
-def test_a_wrong_cookie_at_the_guarded_node() -> None:
+def test_a_wrong_cookie_at_the_guarded_node_is_not_the_peers_fault() -> None:
     play = InPlay().to_challenge()
     play.sent_to_peer()
     play.peer(proof()).guarded(ack(b"peer-secret"))
@@ -244,7 +244,7 @@ def test_a_wrong_cookie_at_the_guarded_node() -> None:
     assert play.to_initiator == b""
 
 
-def test_a_guarded_node_that_hangs_up_on_the_proof() -> None:
+def test_when_the_guarded_node_hangs_up_on_the_proof_the_cookie_is_suspected() -> None:
     play = InPlay().to_challenge().peer(proof())
     (refused,) = play.machine.acceptor_closed()
     assert isinstance(refused, Rejected)
@@ -276,7 +276,7 @@ def test_status_and_challenge_come_in_one_piece() -> None:
 
 
 @pytest.mark.parametrize("named", [NAMED.replace(b".9", b".8"), NAMED.replace(b"@", b"_"), NAMED[:-1], b"sok"])
-def test_names_given_that_can_not_be(named: bytes) -> None:
+def test_names_given_that_can_not_be_are_refused(named: bytes) -> None:
     flags = VISIBLE_29 | messages.NAME_ME
     play = InPlay().peer(send_name("127.0.0.9", flags=flags)).guarded(framed(named))
     assert play.refused.reason in ("bad_guard", "bad_name", "malformed")
@@ -292,7 +292,7 @@ def test_a_peer_that_leaves_without_a_proof_is_to_blame() -> None:
         assert event == Rejected("peer_closed", f"in state {state.name.lower()}", peer_fault=unproved)
 
 
-def test_refused_from_outside() -> None:
+def test_a_refusal_from_outside_is_told_to_the_peer() -> None:
     play = InPlay()
     play.machine.initiator_received(send_name())
     (refused,) = play.machine.refuse("name_budget", tell=True)

@@ -13,7 +13,7 @@ from distwall.handshake import messages
         (0x07D1A801, "ff33d99bb8483a8f8dbf4742016b0dba"),
     ],
 )
-def test_digests(challenge: int, digest: str) -> None:
+def test_digests_are_those_of_real_nodes(challenge: int, digest: str) -> None:
     assert messages.digest(b"secret", challenge).hex() == digest
 
 

@@ -31,7 +31,7 @@ from tests.handshake.play import (
 )
 
 
-def test_a_whole_handshake() -> None:
+def test_a_whole_handshake_proves_each_side_its_own_cookie() -> None:
     entry = Entry()
     play = OutPlay(entry)
     play.guarded(send_name(GUARD, creation=GUARD_CREATION))
@@ -66,7 +66,7 @@ def test_a_whole_handshake() -> None:
     assert (done.peer_data, done.guard_data, done.entry) == (b"", b"", play.entry)
 
 
-def test_digests_of_real_nodes() -> None:
+def test_digests_are_those_of_real_nodes() -> None:
     """PROTOCOL.md 2.4: with the cookie ``secret`` on both legs, and the challenges seen there."""
     play = OutPlay(Entry(Cookie(b"secret")))
     play.machine._guard_cookie = Cookie(b"secret")
@@ -89,20 +89,20 @@ def test_bytes_behind_the_last_messages_belong_to_the_channel() -> None:
 
 
 @pytest.mark.parametrize("answer", ["ok", "ok_simultaneous"])
-def test_statuses_that_go_on(answer: str) -> None:
+def test_statuses_that_go_on_are_passed_on(answer: str) -> None:
     play = OutPlay().named().peer(status(answer))
     assert play.sent_to_guard() == status(answer)
     assert play.machine.state is State.CHALLENGE
 
 
 @pytest.mark.parametrize("answer", ["nok", "not_allowed"])
-def test_statuses_that_end_it(answer: str) -> None:
+def test_statuses_that_end_it_are_passed_on(answer: str) -> None:
     play = OutPlay().named().peer(status(answer))
     assert play.sent_to_guard() == status(answer)
     assert play.refused == Rejected("peer_refused", f"the peer answered {answer}", peer_fault=False)
 
 
-def test_alive_and_the_guarded_node_insists() -> None:
+def test_when_alive_is_answered_with_true_it_goes_on() -> None:
     play = OutPlay().named().peer(status("alive"))
     assert play.sent_to_guard() == status("alive")
     assert play.machine.turn is Turn.INITIATOR
@@ -113,7 +113,7 @@ def test_alive_and_the_guarded_node_insists() -> None:
     assert play.machine.state is State.ESTABLISHED
 
 
-def test_alive_and_the_guarded_node_gives_in() -> None:
+def test_when_alive_is_answered_with_false_it_ends() -> None:
     play = OutPlay().named().peer(status("alive"))
     play.sent_to_peer()
     play.guarded(status("false"))
@@ -135,7 +135,7 @@ def test_the_peer_gives_the_guarded_node_no_name(answer: bytes) -> None:
     assert play.to_initiator == b""
 
 
-def test_a_status_that_no_node_sends() -> None:
+def test_a_status_that_no_node_sends_is_refused() -> None:
     play = OutPlay().named().peer(status("welcome"))
     assert (play.refused.reason, play.refused.peer_fault) == ("bad_peer", True)
     assert play.to_initiator == b""
@@ -144,7 +144,7 @@ def test_a_status_that_no_node_sends() -> None:
 # === names ===
 
 
-def test_an_entry_that_does_not_let_the_guarded_node_dial() -> None:
+def test_an_entry_that_does_not_let_the_guarded_node_dial_is_told_at_once() -> None:
     play = OutPlay(Denied("unknown_node", "nobody")).guarded(send_name(GUARD))
     assert play.sent_to_guard() == status("not_allowed")
     assert play.events == [Rejected("unknown_node", "nobody", peer_fault=False)]
@@ -152,21 +152,21 @@ def test_an_entry_that_does_not_let_the_guarded_node_dial() -> None:
 
 
 @pytest.mark.parametrize("name", ["baz@127.0.0.2", "bar@10.0.0.1", PEER])
-def test_a_node_that_is_not_guarded_dials(name: str) -> None:
+def test_a_node_that_is_not_guarded_may_not_dial(name: str) -> None:
     play = OutPlay().guarded(send_name(name))
     assert play.sent_to_guard() == status("not_allowed")
     assert play.refused == Rejected("bad_guard", f"{name} is not guarded here", peer_fault=False)
     assert (play.asked, play.to_acceptor, play.machine.guard) == ([], b"", None)
 
 
-def test_a_guarded_node_that_asks_for_a_name() -> None:
+def test_a_guarded_node_may_not_ask_for_a_name() -> None:
     play = OutPlay().guarded(send_name("127.0.0.2", flags=VISIBLE_29 | messages.NAME_ME))
     assert play.sent_to_guard() == status("not_allowed")
     assert (play.refused.reason, play.refused.peer_fault) == ("dynamic", False)
     assert (play.asked, play.to_acceptor) == ([], b"")
 
 
-def test_a_guarded_node_that_dials_itself() -> None:
+def test_a_guarded_node_may_not_dial_itself() -> None:
     play = OutPlay(target=GUARD).guarded(send_name(GUARD))
     assert play.sent_to_guard() == status("not_allowed")
     assert play.refused == Rejected("own_name", "the guarded node's own name", peer_fault=False)
@@ -174,7 +174,7 @@ def test_a_guarded_node_that_dials_itself() -> None:
 
 
 @pytest.mark.parametrize("name", [b"", b"bar", b"@h", b"bar@", b"a@b@c", b"bar@127.0.0.2\n", b"bar@" + b"1" * 252])
-def test_bad_names_of_a_guarded_node(name: bytes) -> None:
+def test_bad_names_of_a_guarded_node_are_refused(name: bytes) -> None:
     play = OutPlay().guarded(framed(b"N" + struct.pack(">QIH", VISIBLE_29, 1, len(name)) + name))
     assert (play.refused.reason, play.refused.peer_fault) == ("bad_name", False)
     assert (play.asked, play.to_acceptor, play.to_initiator) == ([], b"", b"")
@@ -207,12 +207,12 @@ def test_the_peer_has_to_be_the_one_that_was_dialled(name: str) -> None:
     assert (play.to_initiator, play.to_acceptor) == (b"", b""), "neither side learns anything"
 
 
-def test_a_name_from_a_peer_that_no_node_has() -> None:
+def test_a_name_from_a_peer_that_no_node_has_is_refused() -> None:
     play = OutPlay().named().peer(status("ok")).peer(challenge("foo@127.0.0.1\n"))
     assert (play.refused.reason, play.refused.peer_fault) == ("bad_name", True)
 
 
-def test_the_first_answer_of_the_peer_is_no_name() -> None:
+def test_a_peer_may_not_answer_with_a_name_first() -> None:
     """What listens there dials, or is another distwall's peer: it is not taken for the guarded node."""
     play = OutPlay().named().peer(send_name())
     assert (play.refused.reason, play.refused.peer_fault) == ("out_of_order", True)
@@ -233,7 +233,7 @@ def test_nothing_is_proved_to_the_peer_for_whoever_can_not_prove_the_clusters_co
 
 
 @pytest.mark.parametrize("wrong", [ack(CLUSTER.secret), ack(b""), ack(b"peer-secret", of=1)])
-def test_a_wrong_cookie_of_the_peer(wrong: bytes) -> None:
+def test_a_wrong_cookie_of_the_peer_never_reaches_the_guarded_node(wrong: bytes) -> None:
     play = OutPlay().to_challenge().guarded(proof(CLUSTER.secret))
     play.sent_to_guard()
     play.peer(wrong)
@@ -241,7 +241,7 @@ def test_a_wrong_cookie_of_the_peer(wrong: bytes) -> None:
     assert play.to_initiator == b""
 
 
-def test_a_peer_that_hangs_up_on_the_proof() -> None:
+def test_when_a_peer_hangs_up_on_the_proof_the_cookie_is_suspected() -> None:
     play = OutPlay().to_challenge().guarded(proof(CLUSTER.secret))
     detail = "the peer hung up on distwall's proof: does its cookie differ from its [[peers]] entry?"
     assert play.machine.acceptor_closed() == [Rejected("peer_closed", detail, peer_fault=False)]
@@ -262,7 +262,7 @@ def test_the_guarded_node_may_hang_up(state: State) -> None:
     assert event == Rejected("guard_closed", f"in state {state.name.lower()}", peer_fault=False)
 
 
-def test_a_peer_that_can_not_be_dialled() -> None:
+def test_a_peer_that_can_not_be_dialled_is_told_to_the_guarded_node() -> None:
     play = OutPlay()
     play.machine.initiator_received(send_name(GUARD))
     (refused,) = play.machine.refuse("unreachable", "no route to host", tell=True)

@@ -52,7 +52,7 @@ def to_end(play: Play) -> Play:
 
 
 @both
-def test_the_same_in_pieces(kind: type[Play]) -> None:
+def test_messages_may_come_in_any_pieces(kind: type[Play]) -> None:
     whole = to_end(kind())
     script = whole.script()
     for size in (1, 3):
@@ -179,7 +179,7 @@ def test_nobody_may_speak_while_the_acceptor_is_dialled(kind: type[Play]) -> Non
 @both
 @pytest.mark.parametrize("length", [0, messages.MAX_MESSAGE + 1, 0xFFFF])
 @pytest.mark.parametrize("state", SPOKEN)
-def test_lengths_out_of_bounds(kind: type[Play], length: int, state: State) -> None:
+def test_lengths_out_of_bounds_are_refused(kind: type[Play], length: int, state: State) -> None:
     play = kind().reach(state)
     play.say(state, struct.pack(">H", length))
     assert play.refused.reason == "malformed"
@@ -187,7 +187,7 @@ def test_lengths_out_of_bounds(kind: type[Play], length: int, state: State) -> N
 
 @both
 @pytest.mark.parametrize("reply", [b"", b"maybe", b"true ", b"TRUE"])
-def test_alive_replies(kind: type[Play], reply: bytes) -> None:
+def test_replies_to_alive_that_no_node_sends_are_refused(kind: type[Play], reply: bytes) -> None:
     play = kind().reach(State.ALIVE)
     sent = len(play.to_acceptor)
     assert play.initiator(framed(b"s" + reply)).refused.reason == "malformed"
@@ -198,7 +198,7 @@ def test_alive_replies(kind: type[Play], reply: bytes) -> None:
 @pytest.mark.parametrize(
     "text", [b"", b"OK", b"ok\n", b"alive?", b"named", b"named:", b"named:\0\x03a@h\0\0\0\1", b"\xff"]
 )
-def test_statuses_that_no_node_sends(kind: type[Play], text: bytes) -> None:
+def test_statuses_that_no_node_sends_are_refused(kind: type[Play], text: bytes) -> None:
     play = kind().reach(State.STATUS).acceptor(framed(b"s" + text))
     assert play.refused.reason in ("bad_guard", "bad_peer", "malformed")
     assert play.refused.peer_fault is not play.peer_began
@@ -206,7 +206,7 @@ def test_statuses_that_no_node_sends(kind: type[Play], text: bytes) -> None:
 
 
 @both
-def test_messages_cut_short(kind: type[Play]) -> None:
+def test_messages_cut_short_are_refused(kind: type[Play]) -> None:
     """All but the statuses, which may be of any length: those are unknown then."""
     for state in (State.NAME, State.CHALLENGE, State.PROOF, State.ACK):
         (body,) = unframed(dict(kind().script())[state])
@@ -232,7 +232,7 @@ def test_the_table_has_a_way_through_all_states() -> None:
 
 @both
 @pytest.mark.parametrize("state", SPOKEN)
-def test_ends(kind: type[Play], state: State) -> None:
+def test_either_end_may_close_in_any_state(kind: type[Play], state: State) -> None:
     for end in ("initiator_closed", "acceptor_closed"):
         machine = kind().reach(state).machine
         (event,) = getattr(machine, end)()
@@ -254,7 +254,7 @@ def test_an_established_handshake_has_no_other_end(kind: type[Play]) -> None:
 
 
 @both
-def test_an_acceptor_that_can_not_be_reached(kind: type[Play]) -> None:
+def test_an_acceptor_that_can_not_be_reached_ends_it(kind: type[Play]) -> None:
     play = kind()
     play.machine.initiator_received(play.script()[0][1])
     (refused,) = play.machine.acceptor_closed("connection refused")
@@ -299,7 +299,7 @@ def test_both_sides_negotiate_what_they_would_without_distwall(
 
 
 @both
-def test_hidden_unless_the_entry_says_visible(kind: type[Play]) -> None:
+def test_nodes_are_hidden_unless_the_entry_says_visible(kind: type[Play]) -> None:
     for visible, shown in ((False, VISIBLE_29 & HIDDEN), (True, VISIBLE_29 & KNOWN)):
         play = kind(Entry(visible=visible)).reach(State.STATUS)
         assert parsed_name(play.sent_to_acceptor()).flags == shown

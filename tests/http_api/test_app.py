@@ -71,7 +71,7 @@ def test_every_function_of_the_runtime_api_is_there() -> None:
     assert all(callable(getattr(Firewall, call.name)) for call in CALLS)
 
 
-def test_every_function_over_the_socket(tmp_path: Path) -> None:
+def test_every_function_works_over_the_socket(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with serving(tmp_path) as served, served.unix() as client:
             closed: list[str] = []
@@ -112,7 +112,7 @@ def test_every_function_over_the_socket(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_what_can_be_read(tmp_path: Path) -> None:
+def test_what_can_be_read_is_what_is_in_force(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with serving(tmp_path) as served, served.unix() as client:
             served.connect()
@@ -172,7 +172,7 @@ def test_errors_are_one_line(tmp_path: Path, call: str, body: dict[str, Any], st
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff", b'"x"', b"{" * 5000, b"[" * 100_000])
-def test_bodies_that_are_none(tmp_path: Path, content: bytes) -> None:
+def test_bodies_that_are_no_json_object_are_refused(tmp_path: Path, content: bytes) -> None:
     # As in distwall itself; other tests raise it.
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(1000)
@@ -192,7 +192,7 @@ def test_bodies_that_are_none(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_a_body_that_is_too_large(tmp_path: Path, told: bool) -> None:
+def test_a_body_that_is_too_large_is_refused(tmp_path: Path, told: bool) -> None:
     async def chunks() -> Any:
         for _ in range(MAX_BODY // 1000):
             yield b" " * 1001
@@ -299,7 +299,7 @@ class TestBrowsers:
             ({"Host": "wall.example", "Origin": "http://wall.example"}, 200),
         ],
     )
-    def test_host_and_origin(self, tmp_path: Path, headers: dict[str, str], status: int) -> None:
+    def test_a_foreign_host_or_origin_is_refused(self, tmp_path: Path, headers: dict[str, str], status: int) -> None:
         async def scenario() -> None:
             async with serving(tmp_path, http=over_tcp(), hosts=("wall.example",)) as served:
                 async with served.http(token(served, "read"), **headers) as client:
@@ -327,7 +327,7 @@ class TestBrowsers:
 
 
 class TestSocket:
-    def test_its_mode_and_group(self, tmp_path: Path) -> None:
+    def test_it_has_the_mode_and_group_of_the_policy(self, tmp_path: Path) -> None:
         group = os.getgid()
 
         async def scenario() -> None:
@@ -340,14 +340,14 @@ class TestSocket:
 
         run(scenario())
 
-    def test_nothing_over_tcp_unless_asked_for(self, tmp_path: Path) -> None:
+    def test_nothing_is_served_over_tcp_unless_asked_for(self, tmp_path: Path) -> None:
         async def scenario() -> None:
             async with serving(tmp_path) as served:
                 assert len(served.server._serving) == 1
 
         run(scenario())
 
-    def test_an_address_that_is_taken(self, tmp_path: Path) -> None:
+    def test_an_address_that_is_taken_is_an_error_and_leaves_no_socket(self, tmp_path: Path) -> None:
         async def scenario() -> None:
             import socket
 
@@ -379,7 +379,7 @@ class TestPolicy:
         file.chmod(0o600)
         return file
 
-    def test_applied_on_trial_confirmed_and_taken_back(self, tmp_path: Path) -> None:
+    def test_it_is_applied_on_trial_confirmed_and_taken_back(self, tmp_path: Path) -> None:
         file = self._file(tmp_path)
         before = file.read_text()
         after = before.replace('"deny *"', '"deny *", "accept link"')

@@ -29,7 +29,7 @@ def test_a_token_is_found_until_its_time_is_over(tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.iterdir()] == ["tokens.json"]
 
 
-def test_whatever_is_not_the_token(tmp_path: Path) -> None:
+def test_whatever_is_not_the_token_finds_nothing(tmp_path: Path) -> None:
     file = TokenFile(tmp_path / "tokens.json")
     _, text = file.create(Role.READ, HOUR, None, NOW)
     _, other = file.create(Role.ADMIN, HOUR, None, NOW)
@@ -38,7 +38,7 @@ def test_whatever_is_not_the_token(tmp_path: Path) -> None:
         assert file.find(wrong, NOW) is None, wrong
 
 
-def test_names(tmp_path: Path) -> None:
+def test_names_of_tokens_are_unique_while_they_last(tmp_path: Path) -> None:
     file = TokenFile(tmp_path / "tokens.json")
     token, _ = file.create(Role.READ, HOUR, None, NOW)
     assert token.name == f"read-{token.id}"
@@ -93,7 +93,7 @@ def test_many_change_the_file_at_once(tmp_path: Path) -> None:
     "text",
     ["", "[]", "{", '{"version": 2, "tokens": []}', '{"version": 1, "tokens": [{}]}', "\0", '{"version": 1}'],
 )
-def test_a_file_of_something_else(tmp_path: Path, text: str) -> None:
+def test_a_file_of_something_else_is_an_error(tmp_path: Path, text: str) -> None:
     path = tmp_path / "tokens.json"
     path.write_text(text)
     path.chmod(0o600)
@@ -111,7 +111,7 @@ def test_roles_are_checked_when_the_file_is_read(tmp_path: Path) -> None:
         file.find(text, NOW)
 
 
-def test_a_file_that_others_can_write(tmp_path: Path) -> None:
+def test_a_file_that_others_can_write_is_an_error(tmp_path: Path) -> None:
     file = TokenFile(tmp_path / "tokens.json")
     _, text = file.create(Role.READ, HOUR, None, NOW)
     file.path.chmod(0o666)

@@ -44,14 +44,16 @@ class TestFilter:
             ({"verdict": ["deny"]}, ["command=send", "peer=foo@*"], False),
         ],
     )
-    def test_choice(self, wanted: dict[str, list[str]], unwanted: list[str], matches: bool) -> None:
+    def test_it_matches_what_is_wanted_and_not_unwanted(
+        self, wanted: dict[str, list[str]], unwanted: list[str], matches: bool
+    ) -> None:
         assert EventFilter(wanted, unwanted).matches(self.EVENT) is matches
 
     def test_a_grant_is_about_its_node(self) -> None:
         assert EventFilter({"peer": ["foo@*"]}).matches(made("grant", node="foo@h"))
 
     @pytest.mark.parametrize("text", ["", "command", "colour=red", "=x"])
-    def test_nonsense(self, text: str) -> None:
+    def test_nonsense_is_an_error_that_names_the_fields(self, text: str) -> None:
         with pytest.raises(FilterError, match="is not FIELD=VALUE with a known field; the fields are event, peer"):
             EventFilter({}, [text])
 
@@ -105,7 +107,7 @@ def test_late_comers_get_the_last_events(tmp_path: Path) -> None:
     assert stream.last(0, ALL) == []
 
 
-def test_not_too_many(tmp_path: Path) -> None:
+def test_readers_are_limited(tmp_path: Path) -> None:
     stream = EventStream(Served(tmp_path).audit)
     subscribers = [stream.subscribe(ALL) for _ in range(EventStream.MAX_SUBSCRIBERS)]
     with pytest.raises(TooManyError, match="already follow the events"):
@@ -124,7 +126,7 @@ async def _lines(response: httpx.Response, count: int) -> list[str]:
     return found
 
 
-def test_json_lines(tmp_path: Path) -> None:
+def test_events_are_json_lines(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with serving(tmp_path) as served, served.unix() as client:
             served.connect("foo@a")
@@ -143,7 +145,7 @@ def test_json_lines(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_server_sent_events(tmp_path: Path) -> None:
+def test_events_are_server_sent_if_asked_for(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with serving(tmp_path) as served, served.unix() as client:
             served.connect("foo@a")
@@ -178,7 +180,7 @@ def test_readers_do_not_keep_it_from_ending(tmp_path: Path) -> None:
     run(scenario())
 
 
-def test_a_filter_that_makes_no_sense(tmp_path: Path) -> None:
+def test_a_filter_that_makes_no_sense_is_a_bad_request(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with serving(tmp_path) as served, served.unix() as client:
             response = await client.get("/v1/events?not=colour=red")

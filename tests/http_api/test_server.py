@@ -52,7 +52,7 @@ def _ask(tmp_path: Path, question: Callable[[Client], Any], names: tuple[str, ..
     return asyncio.run(asyncio.wait_for(scenario(), 20))
 
 
-def test_peers(tmp_path: Path) -> None:
+def test_the_client_reads_peers(tmp_path: Path) -> None:
     assert _ask(tmp_path, Client.peers) == []
     (peer,) = _ask(tmp_path, Client.peers, ("foo@h",))
     assert peer["peer"] == "foo@h"
@@ -60,29 +60,29 @@ def test_peers(tmp_path: Path) -> None:
     assert (peer["accept"], peer["deny"], peer["drop"]) == (0, 0, 0)
 
 
-def test_statistics(tmp_path: Path) -> None:
+def test_the_client_reads_statistics(tmp_path: Path) -> None:
     found = _ask(tmp_path, Client.statistics)
     assert tuple(found["inbound"]) == COMMANDS
     assert found["outbound"]["link"] == {"accept": 0, "deny": 0, "drop": 0}
 
 
 @pytest.mark.parametrize("name", ["foo@h", "foo/../x@h", "fo?o#%@h", "füü@h"])
-def test_statistics_of_a_peer(tmp_path: Path, name: str) -> None:
+def test_the_client_reads_statistics_of_a_peer_with_any_name(tmp_path: Path, name: str) -> None:
     found = _ask(tmp_path, lambda client: client.statistics(name), (name,))
     assert (found["peer"], found["known"]) == (name, True)
 
 
-def test_statistics_of_a_stranger(tmp_path: Path) -> None:
+def test_a_stranger_is_told_as_not_known(tmp_path: Path) -> None:
     found = _ask(tmp_path, lambda client: client.statistics("x@h"))
     assert (found["peer"], found["known"]) == ("x@h", False)
 
 
-def test_nobody_answers(tmp_path: Path) -> None:
+def test_where_nobody_answers_it_says_how_to_start_distwall(tmp_path: Path) -> None:
     with pytest.raises(NotRunningError, match="start it with distwall run"):
         Client(tmp_path / "none.sock").peers()
 
 
-def test_somebody_else_answers(tmp_path: Path) -> None:
+def test_an_answer_of_somebody_else_is_an_error(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(tmp_path / "s"))
         other.listen()
@@ -111,7 +111,7 @@ class TestBind:
             client.connect(str(path))
             sock.accept()[0].close()
 
-    def test_one_in_use_is_not(self, tmp_path: Path) -> None:
+    def test_a_socket_in_use_is_an_error(self, tmp_path: Path) -> None:
         with bind(tmp_path / "s"), pytest.raises(OSError, match="in use by another distwall; stop that one"):
             bind(tmp_path / "s")
 
@@ -125,6 +125,6 @@ class TestBind:
         with pytest.raises(FileExistsError, match="is not a socket"):
             bind(path)
 
-    def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
+    def test_a_folder_that_is_not_there_is_an_error(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match="can't make the control socket"):
             bind(tmp_path / "none" / "s")

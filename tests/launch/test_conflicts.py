@@ -35,7 +35,7 @@ def check(*flags: str, **environment: str) -> None:
         "-kernel erl_epmd_node_listen_port 9100",
     ],
 )
-def test_conflicts(flags: str, tmp_path: Path) -> None:
+def test_flags_that_lead_round_distwall_are_refused_wherever_they_stand(flags: str, tmp_path: Path) -> None:
     command_line = flags.replace("\\", "")
     with pytest.raises(NotGuardedError, match=r"^the command line: -[^\n]*; ") as refusal:
         check(*command_line.split())
@@ -61,16 +61,16 @@ def test_conflicts(flags: str, tmp_path: Path) -> None:
         "-name bar@127.0.0.2 -setcookie x -hidden",
     ],
 )
-def test_what_is_fine(flags: str) -> None:
+def test_other_flags_are_fine(flags: str) -> None:
     check(*flags.split(), ERL_EPMD_PORT="4370", ERL_FLAGS=flags)
 
 
-def test_another_epmd_port() -> None:
+def test_another_epmd_port_is_refused() -> None:
     with pytest.raises(NotGuardedError, match=r"ERL_EPMD_PORT is 4369, and \[guard\] register .* 4370; unset it"):
         check(ERL_EPMD_PORT="4369")
 
 
-def test_tls_inside() -> None:
+def test_tls_inside_may_be_asked_for_where_the_policy_has_it() -> None:
     settings = Settings(Path("distwall.toml"), "127.0.0.1", 4370, 4369, inside_tls=True)
     refuse_conflicts(["erl", "-proto_dist", "inet_tls"], PATH, settings)
 
@@ -86,7 +86,7 @@ def installation(folder: Path, version: str) -> Path:
 
 
 @pytest.mark.parametrize(("version", "fine"), [("12.3.2 24", False), ("11.1.8 0.1.0", False), ("13.1 0.1.0", True)])
-def test_old_releases(tmp_path: Path, version: str, fine: bool) -> None:
+def test_releases_before_25_are_refused(tmp_path: Path, version: str, fine: bool) -> None:
     program = installation(tmp_path / "demo", version)
     if fine:
         refuse_conflicts([str(program)], PATH, SETTINGS)
@@ -96,7 +96,7 @@ def test_old_releases(tmp_path: Path, version: str, fine: bool) -> None:
 
 
 @pytest.mark.parametrize(("program", "fine"), [("erl", False), ("iex", False), ("start-shop", True)])
-def test_the_installation_that_a_program_finds(tmp_path: Path, program: str, fine: bool) -> None:
+def test_the_release_is_that_of_the_installation_that_a_program_finds(tmp_path: Path, program: str, fine: bool) -> None:
     old = installation(tmp_path / "otp", "12.3.2 24").parent
     (old / "erl").symlink_to("demo")
     (tmp_path / "iex").write_text("#!/bin/sh\n")
@@ -109,7 +109,7 @@ def test_the_installation_that_a_program_finds(tmp_path: Path, program: str, fin
         refuse_conflicts([program], environment, SETTINGS)
 
 
-def test_which_address_family() -> None:
+def test_the_address_family_follows_from_proto_dist() -> None:
     assert not wants_ipv6(["erl"], {})
     assert not wants_ipv6(["erl", "-proto_dist", "inet_tls"], {})
     assert wants_ipv6(["erl"], {"ERL_FLAGS": "-proto_dist inet6_tls"})

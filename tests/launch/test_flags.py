@@ -18,12 +18,12 @@ from distwall.launch.flags import Flag, flags_of, words
         ("-a x'y z'w", ["-a", "xy zw"]),
     ],
 )
-def test_words(text: str, found: list[str]) -> None:
+def test_a_text_is_split_into_words(text: str, found: list[str]) -> None:
     assert words(text) == found
 
 
 @pytest.mark.parametrize("text", ["-a '1 2' \"3 4\" x'y z'w", r"-a 1\ 2 \"3 \\", '-a "b\\"c" \'d"e\'', "-a b#c"])
-def test_words_are_the_emulators(text: str) -> None:
+def test_words_are_split_as_the_emulator_does(text: str) -> None:
     printed = subprocess.run(
         ["erl", "-noshell", "-eval", 'io:format("~tp", [init:get_argument(a)]), halt().'],
         env={"PATH": "/usr/bin:/bin", "ERL_ZFLAGS": text},
@@ -35,7 +35,7 @@ def test_words_are_the_emulators(text: str) -> None:
     assert printed == f"{{ok,[[{values}]]}}"
 
 
-def test_where_flags_come_from(tmp_path: Path) -> None:
+def test_flags_are_found_in_variables_and_files(tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     inner.write_text("-c 3 # -d 4\n")
     args = tmp_path / "vm.args"
@@ -57,7 +57,7 @@ def test_where_flags_come_from(tmp_path: Path) -> None:
     assert not {flag.name for flag in found} & {"-x", "-d", "-g"}
 
 
-def test_flags_within_an_argument() -> None:
+def test_flags_within_an_argument_are_found() -> None:
     found = flags_of(["iex", "--erl", "-proto_dist inet6_tcp -a", "--name", "bar@h"], {})
     assert Flag("the command line, --erl", "-proto_dist", ("inet6_tcp",)) in found
     assert Flag("the command line", "--name", ("bar@h",)) in found

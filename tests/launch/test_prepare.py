@@ -61,13 +61,15 @@ POLICY = '[guard]\nnodes = ["bar@127.0.0.2"]\n'
         (POLICY + '[guard.tls.inside]\ncert = "x"\n', ("127.0.0.1", 4369, 4369, True)),
     ],
 )
-def test_settings(tmp_path: Path, text: str, found: tuple[str, int, int, bool]) -> None:
+def test_settings_are_read_without_the_rest_of_the_policy(
+    tmp_path: Path, text: str, found: tuple[str, int, int, bool]
+) -> None:
     file = tmp_path / "distwall.toml"
     file.write_text(text + '[[peers]]\nnode = "foo@10.0.0.7"\ncookie_file = "/not/readable/by/us"\n')
     assert read_settings(file) == Settings(file, *found[:3], inside_tls=found[3])
 
 
-def test_distwalls_own_node(tmp_path: Path) -> None:
+def test_guarded_nodes_are_told_of_distwalls_own_node(tmp_path: Path) -> None:
     file = tmp_path / "distwall.toml"
     file.write_text(POLICY + '[control]\nnode = "distwall@127.0.0.1"\ncookie_env = "OPERATORS"\n')
     found = read_settings(file)
@@ -80,7 +82,7 @@ def test_distwalls_own_node(tmp_path: Path) -> None:
         read_settings(file)
 
 
-def test_restricted_shells(tmp_path: Path) -> None:
+def test_shells_are_restricted_if_the_policy_says_so(tmp_path: Path) -> None:
     file = tmp_path / "distwall.toml"
     flags = " -stdlib restricted_shell distwall_shell -stdlib shell_prompt_func {distwall_shell,prompt}"
     for value, there in (("true", True), ("false", False)):
@@ -93,14 +95,14 @@ def test_restricted_shells(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["x", "", "[guard]\n", POLICY + "register = 4370\n", POLICY + 'register = "x"\n'])
-def test_settings_that_make_no_sense(tmp_path: Path, text: str) -> None:
+def test_settings_that_make_no_sense_are_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "distwall.toml"
     file.write_text(text)
     with pytest.raises(NotGuardedError, match=r"distwall\.toml: .*; see distwall check"):
         read_settings(file)
 
 
-def test_the_environment() -> None:
+def test_the_environment_leads_to_distwall_and_keeps_the_rest() -> None:
     ebin = erlang_folder()
     with epmd() as port:
         environment = prepare(["erl"], {"PATH": "/usr/bin", "ERL_AFLAGS": "-a 1", "ERL_ZFLAGS": "-z 2"}, settings(port))
@@ -132,14 +134,14 @@ def test_cookies_of_peers_stay_outside(tmp_path: Path) -> None:
     }
 
 
-def test_distwall_is_not_there() -> None:
+def test_without_distwall_nothing_is_started() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(NotGuardedError, match=rf"distwall does not answer at 127\.0\.0\.1:{port}; start it"):
         refuse_unless_ready(settings(port), ipv6=False)
 
 
-def test_something_else_is_there() -> None:
+def test_another_epmd_in_distwalls_place_is_refused() -> None:
     with (
         epmd(distwall=False) as port,
         pytest.raises(NotGuardedError, match=r"another EPMD answers at .*; stop it \(epmd -kill\)"),
@@ -147,12 +149,12 @@ def test_something_else_is_there() -> None:
         refuse_unless_ready(settings(port), ipv6=False)
 
 
-def test_where_nodes_do_not_register() -> None:
+def test_an_address_where_nodes_do_not_register_is_refused() -> None:
     with pytest.raises(NotGuardedError, match=r"register is 10\.0\.0\.1, and nodes register on loopback only"):
         refuse_unless_ready(settings(4370, "10.0.0.1"), ipv6=False)
 
 
-def test_both_families() -> None:
+def test_each_family_registers_where_its_nodes_look() -> None:
     with epmd(host="::1") as port:
         refuse_unless_ready(settings(port, "::1"), ipv6=True)
         with pytest.raises(NotGuardedError, match=r"IPv4 distribution registers at 127\.0\.0\.1; give the node"):
@@ -163,7 +165,7 @@ def test_both_families() -> None:
             refuse_unless_ready(settings(port), ipv6=True)
 
 
-def test_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_distwall_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distwall.launch.ready.TIMEOUT", 0.1)
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,

@@ -36,7 +36,7 @@ def transport(source: str | None) -> asyncio.BaseTransport:
         (None, False),
     ],
 )
-def test_who_is_local(source: str | None, local: bool) -> None:
+def test_addresses_of_this_host_are_local(source: str | None, local: bool) -> None:
     assert sockets.is_local(transport(source)) is local
 
 
@@ -46,7 +46,7 @@ def test_sources_are_plain_addresses() -> None:
     assert sockets.source_address(transport(None)) == "unknown"
 
 
-def test_resolve() -> None:
+def test_host_names_are_resolved() -> None:
     assert asyncio.run(sockets.resolve("127.0.0.2")) == ["127.0.0.2"]
     assert set(asyncio.run(sockets.resolve("localhost"))) & {"127.0.0.1", "::1"}
     with pytest.raises(socket.gaierror):
@@ -62,7 +62,7 @@ def test_all_addresses_share_one_port() -> None:
             each.close()
 
 
-def test_the_first_free_port() -> None:
+def test_the_first_port_that_is_free_at_all_addresses_is_taken() -> None:
     with socket.create_server(("127.0.0.2", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=rf"cannot listen on 127\.0\.0\.2:{port}"):
@@ -74,5 +74,5 @@ def test_the_first_free_port() -> None:
         pass  # what could not be had for all addresses was given back
 
 
-def test_printed() -> None:
+def test_ipv6_addresses_are_printed_in_brackets() -> None:
     assert [addresses.printed(host, 1) for host in ("h", "::1")] == ["h:1", "[::1]:1"]

@@ -99,7 +99,7 @@ def trail(here: InProcessScene, folder: Path) -> str:
     return said
 
 
-def test_from_start_to_end(here: InProcessScene, clock: Clock, tmp_path: Path) -> None:
+def test_the_page_holds_from_start_to_end(here: InProcessScene, clock: Clock, tmp_path: Path) -> None:
     ann = here.peer()
     firewall = here.firewall
     step = now()
@@ -146,7 +146,7 @@ def test_from_start_to_end(here: InProcessScene, clock: Clock, tmp_path: Path) -
     assert anonymous(said.replace(FOO, "ann@10.0.0.7").replace(GUARD, "bar@10.0.0.2")) == anonymous(TRAIL)
 
 
-def test_with_a_token(here: InProcessScene, clock: Clock) -> None:
+def test_a_token_opens_the_table_and_nothing_beyond(here: InProcessScene, clock: Clock) -> None:
     ann = here.peer()
     assert not can_look(ann)
     token = here.firewall.issue_token(FOO, TABLE, QUARTER, "orders is down, ticket 7", actor="unix:bob")

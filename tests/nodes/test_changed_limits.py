@@ -5,7 +5,7 @@ from tests.support.scene import GUARD, Scene
 LIMITS = 'limits = { reg_send_per_second = 0 }\non_limit = "refuse"\n'
 
 
-def test_they_reach_the_open_channel() -> None:
+def test_changed_limits_reach_the_open_channel() -> None:
     with Scene(["accept *"]) as scene:
         bar, foo = scene.guard(), scene.peer()
         bar.eval("probe:collector(target)")

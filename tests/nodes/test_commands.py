@@ -103,7 +103,7 @@ def check_records(play: CommandScene) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_link(play: Callable[..., CommandScene], mode: Mode) -> None:
+def test_link_does_as_the_rule_says(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("link", mode)
     p.act(f"link({p.victim})")
     p.settle()
@@ -120,7 +120,7 @@ def test_link(play: Callable[..., CommandScene], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_reg_send(play: Callable[..., CommandScene], mode: Mode) -> None:
+def test_reg_send_does_as_the_rule_says(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("reg_send", mode)
     p.foo.eval(f"{{victim, '{GUARD}'}} ! hello")
     p.settle()
@@ -131,7 +131,9 @@ def test_reg_send(play: Callable[..., CommandScene], mode: Mode) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("destination", ["name", "pid"])
-def test_gen_call(play: Callable[..., CommandScene], mode: Mode, destination: str) -> None:
+def test_gen_call_is_refused_at_once_or_times_out(
+    play: Callable[..., CommandScene], mode: Mode, destination: str
+) -> None:
     """A refused call fails at once with the reason; where it is dropped, with the caller's own timeout."""
     p = play("reg_send" if destination == "name" else "send", mode, "accept monitor", "accept demonitor")
     server = p.bar.term("probe:start_server(counter)")
@@ -151,7 +153,7 @@ def test_gen_call(play: Callable[..., CommandScene], mode: Mode, destination: st
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_send(play: Callable[..., CommandScene], mode: Mode) -> None:
+def test_send_does_as_the_rule_says(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("send", mode)
     p.foo.eval(f"{p.victim} ! hello")
     p.settle()
@@ -161,7 +163,7 @@ def test_send(play: Callable[..., CommandScene], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_alias_send(play: Callable[..., CommandScene], mode: Mode) -> None:
+def test_alias_send_does_as_the_rule_says(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("alias_send", mode)
     alias = p.bar.term("probe:do(victim, fun() -> alias() end)")
     p.foo.eval(f"{alias} ! hello")
@@ -172,7 +174,7 @@ def test_alias_send(play: Callable[..., CommandScene], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_group_leader(play: Callable[..., CommandScene], mode: Mode) -> None:
+def test_group_leader_does_as_the_rule_says(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("group_leader", mode)
     p.act(f"group_leader({p.actor}, {p.victim})")
     p.settle()
@@ -183,7 +185,7 @@ def test_group_leader(play: Callable[..., CommandScene], mode: Mode) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("destination", ["name", "pid"])
-def test_monitor(play: Callable[..., CommandScene], mode: Mode, destination: str) -> None:
+def test_monitor_does_as_the_rule_says(play: Callable[..., CommandScene], mode: Mode, destination: str) -> None:
     p = play("monitor", mode)
     target = f"{{victim, '{GUARD}'}}" if destination == "name" else p.victim
     p.act(f"erlang:monitor(process, {target})")
@@ -205,7 +207,7 @@ def test_monitor(play: Callable[..., CommandScene], mode: Mode, destination: str
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_spawn_request(play: Callable[..., CommandScene], mode: Mode) -> None:
+def test_spawn_request_does_as_the_rule_says(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("spawn_request", mode)
     p.act(f"erlang:spawn_request('{GUARD}', erlang, send, [victim, hello], [{{reply_tag, reply}}])")
     p.settle()
@@ -221,7 +223,7 @@ def test_spawn_request(play: Callable[..., CommandScene], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_erpc_call(play: Callable[..., CommandScene], mode: Mode) -> None:
+def test_erpc_call_does_as_the_rule_says(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("spawn_request", mode)
     milliseconds, got = p.foo.timed(f"erpc:call('{GUARD}', erlang, node, [], {PROMPT})")
     if p.passes:
@@ -235,7 +237,7 @@ def test_erpc_call(play: Callable[..., CommandScene], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_demonitor(play: Callable[..., CommandScene], mode: Mode) -> None:
+def test_demonitor_does_as_the_rule_says(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("demonitor", mode, "accept monitor")
     p.act(f"put(ref, erlang:monitor(process, {p.victim}))")
     p.bar.wait_until(f"process_info({p.victim}, monitored_by) =:= {{monitored_by, [{p.actor}]}}")
@@ -247,7 +249,7 @@ def test_demonitor(play: Callable[..., CommandScene], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_exit(play: Callable[..., CommandScene], mode: Mode) -> None:
+def test_exit_does_as_the_rule_says(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("exit", mode, "accept link")
     p.act(f"link({p.victim})")
     p.bar.wait_until(f"process_info({p.victim}, links) =:= {{links, [{p.actor}]}}")
@@ -259,7 +261,7 @@ def test_exit(play: Callable[..., CommandScene], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_exit2(play: Callable[..., CommandScene], mode: Mode) -> None:
+def test_exit2_does_as_the_rule_says(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("exit2", mode)
     p.act(f"exit({p.victim}, boom)")
     p.settle()
@@ -269,7 +271,7 @@ def test_exit2(play: Callable[..., CommandScene], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_monitor_exit(play: Callable[..., CommandScene], mode: Mode) -> None:
+def test_monitor_exit_does_as_the_rule_says(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("monitor_exit", mode)
     p.bar.eval(f"probe:do(victim, fun() -> erlang:monitor(process, {p.actor}) end)")
     p.foo.wait_until(f"process_info({p.actor}, monitored_by) =:= {{monitored_by, [{p.victim}]}}")
@@ -284,7 +286,7 @@ def test_monitor_exit(play: Callable[..., CommandScene], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_spawn_reply(play: Callable[..., CommandScene], mode: Mode) -> None:
+def test_spawn_reply_does_as_the_rule_says(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("spawn_reply", mode)
     p.foo.eval(f"register(worker, {p.actor})")
     p.bar.eval(
@@ -298,7 +300,7 @@ def test_spawn_reply(play: Callable[..., CommandScene], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_unlink(play: Callable[..., CommandScene], mode: Mode) -> None:
+def test_unlink_does_as_the_rule_says(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("unlink", mode, "accept link")
     p.act(f"link({p.victim})")
     p.bar.wait_until(f"process_info({p.victim}, links) =:= {{links, [{p.actor}]}}")
@@ -314,7 +316,7 @@ def test_unlink(play: Callable[..., CommandScene], mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_unlink_ack(play: Callable[..., CommandScene], mode: Mode) -> None:
+def test_unlink_ack_does_as_the_rule_says(play: Callable[..., CommandScene], mode: Mode) -> None:
     p = play("unlink_ack", mode)
     p.bar.eval(f"probe:do(victim, fun() -> link({p.actor}) end)")
     p.foo.wait_until(f"process_info({p.actor}, links) =:= {{links, [{p.victim}]}}")

@@ -63,7 +63,7 @@ def failure(node: Node, call: str) -> str:
     return " ".join(text.replace("\\n", " ").split())
 
 
-def test_is_there_for_guarded_nodes(scene: Scene, bar: Node) -> None:
+def test_it_is_there_for_guarded_nodes(scene: Scene, bar: Node) -> None:
     assert bar.eval(f"net_adm:ping('{CONTROL}')") == "pong"
     assert bar.eval("{nodes(), nodes(hidden)}") == f"{{[],['{CONTROL}']}}"
     scene.wall.wait_event("caller_connect", node=GUARD, role="guard")
@@ -100,7 +100,7 @@ def shell(scene: Scene, lines: list[str], name: str = GUARD) -> list[str]:
 
 
 @pytest.mark.skipif(guarded.GUARD_OTP is not None, reason="the shell of this host's OTP")
-def test_the_guide_line_by_line(scene: Scene) -> None:
+def test_the_guide_holds_line_by_line(scene: Scene) -> None:
     """As the page has it."""
     blocks = re.findall(r"^```erl\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     guide = [pair for block in blocks for pair in SESSION.findall(block)]
@@ -124,7 +124,7 @@ def test_statistics_have_the_shape_of_erlang_statistics_dist(scene: Scene, bar: 
     assert bar.eval("distwall:statistics('stranger@127.0.0.1')") == nothing
 
 
-def test_handlers_and_filters_set_from_the_guarded_nodes_own_code(scene: Scene, bar: Node) -> None:
+def test_the_guarded_nodes_own_code_sets_handlers_and_filters(scene: Scene, bar: Node) -> None:
     bar.load("my_dist_handler")
     bar.eval("[probe:collector(Name) || Name <- [seen, target, shut]]")
     assert bar.eval(f"distwall:set_handler('{FOO}', reg_send, my_dist_handler)") == "undefined"
@@ -143,7 +143,7 @@ def test_handlers_and_filters_set_from_the_guarded_nodes_own_code(scene: Scene, 
 # === what it does ===
 
 
-def test_on_a_node_before_it_connects_while_it_is_connected_and_when_it_is_gone(scene: Scene, bar: Node) -> None:
+def test_filters_hold_before_a_node_connects_while_it_is_connected_and_when_it_is_gone(scene: Scene, bar: Node) -> None:
     bar.eval("probe:collector(gate)")
     assert bar.eval(f"distwall:add_filter('{FOO}', reg_send, gate, deny)") == "accept"
     foo = scene.peer()
@@ -163,7 +163,7 @@ def test_on_a_node_before_it_connects_while_it_is_connected_and_when_it_is_gone(
     assert bar.eval("probe:got(gate)") == "[connected]"
 
 
-def test_peers_and_disconnect(scene: Scene, bar: Node) -> None:
+def test_peers_are_listed_and_disconnected(scene: Scene, bar: Node) -> None:
     assert bar.eval("distwall:peers()") == "[]"
     foo = scene.peer()
     assert foo.eval(f"net_adm:ping('{GUARD}')") == "pong"
@@ -176,7 +176,7 @@ def test_peers_and_disconnect(scene: Scene, bar: Node) -> None:
     assert "is not connected" in failure(bar, f"distwall:disconnect('{FOO}')")
 
 
-def test_tables_and_grants(scene: Scene, bar: Node) -> None:
+def test_tables_and_grants_are_set_from_the_guarded_node(scene: Scene, bar: Node) -> None:
     def verdict() -> str:
         return bar.eval(f"distwall:test_filter('{FOO}', reg_send, gate)")
 
@@ -212,7 +212,7 @@ def test_any_part_of_a_key_may_stand_for_all(scene: Scene, bar: Node) -> None:
     assert bar.eval(f"[distwall:test_filter('{FOO}', C, '_') || C <- ['_', link, send]]") == "[deny,deny,deny]"
 
 
-def test_processes_and_aliases_as_keys(scene: Scene, bar: Node) -> None:
+def test_processes_and_aliases_can_be_keys(scene: Scene, bar: Node) -> None:
     foo = scene.peer()
     assert foo.eval(f"net_adm:ping('{GUARD}')") == "pong"
     one, other = (bar.term("probe:collector()") for _ in range(2))
@@ -231,7 +231,7 @@ def test_processes_and_aliases_as_keys(scene: Scene, bar: Node) -> None:
     )
 
 
-def test_scopes_and_patterns_as_keys(scene: Scene, bar: Node) -> None:
+def test_scopes_and_patterns_can_be_keys(scene: Scene, bar: Node) -> None:
     assert bar.eval(f"distwall:set_filter('{FOO}', send, deny)") == "accept"
     assert bar.eval(f"distwall:add_filter('{FOO}', send, {{to, exposed}}, accept)") == "deny"
     foo = scene.peer()
@@ -249,7 +249,7 @@ def test_scopes_and_patterns_as_keys(scene: Scene, bar: Node) -> None:
     assert bar.eval("probe:await(known, 1, 5000)") == "[{allowed,1}]"
 
 
-def test_explain(scene: Scene, bar: Node) -> None:
+def test_explain_answers_with_maps(scene: Scene, bar: Node) -> None:
     bar.eval(f"distwall:add_filter('{FOO}', reg_send, 'My Gate', drop)")
     answer = bar.eval(
         f"#{{verdict := V, reason := R, rule := #{{text := T}}, lost := [#{{text := L}}]}} ="
@@ -288,7 +288,7 @@ def test_what_is_wrong_is_said_as_otp_says_it(scene: Scene, bar: Node) -> None:
     assert bar.eval(f"distwall:test_filter('{FOO}', link, '_')") == "accept"
 
 
-def test_where_no_node_of_distwall_is_known() -> None:
+def test_where_no_node_of_distwall_is_known_the_failure_says_so() -> None:
     with Scene([OPEN]) as scene, guarded.node(scene) as bar:
         assert "which node is distwall's is not known" in failure(bar, "distwall:peers()")
         bar.eval(f"application:set_env(distwall, node, '{CONTROL}')")
@@ -298,18 +298,18 @@ def test_where_no_node_of_distwall_is_known() -> None:
 # === who may ===
 
 
-def test_a_node_that_was_not_started_by_exec(scene: Scene) -> None:
+def test_a_node_that_was_not_started_by_exec_can_be_told_of_it(scene: Scene) -> None:
     bar = scene.guard(flags=["-pa", str(erlang_folder())])
     bar.eval(f"application:set_env(distwall, node, '{CONTROL}')")
     assert bar.eval(f"distwall:set_filter('{FOO}', link, deny)") == "accept"
 
 
-def test_a_node_that_does_not_connect_by_itself(scene: Scene) -> None:
+def test_a_node_that_does_not_connect_by_itself_reaches_it(scene: Scene) -> None:
     with guarded.node(scene, flags=["-kernel", "dist_auto_connect", "never"]) as bar:
         assert bar.eval(f"distwall:set_filter('{FOO}', link, deny)") == "accept"
 
 
-def test_a_guarded_node_that_speaks_tls() -> None:
+def test_a_guarded_node_that_speaks_tls_reaches_it() -> None:
     # What a guarded node dials has the host of its name in its certificate.
     with TlsScene([OPEN], inside=["127.0.0.1"]) as scene:
         config = scene.wall.config
@@ -347,7 +347,7 @@ rules = ["accept *"]
 """
 
 
-def test_ipv6(tmp_path: Path) -> None:
+def test_it_is_there_over_ipv6(tmp_path: Path) -> None:
     policy = tmp_path / "distwall.toml"
     with ports.lease() as epmd:
         policy.write_text(IPV6.replace("PORT", str(epmd)))
@@ -356,7 +356,7 @@ def test_ipv6(tmp_path: Path) -> None:
             assert bar.eval("nodes(hidden)") == "['distwall@::1']"
 
 
-def test_short_names() -> None:
+def test_it_is_there_under_short_names() -> None:
     host = socket.gethostname().partition(".")[0]
     with (
         Scene([OPEN], guards=[f"bar@{host}"], extra=f'node = "distwall@{host}"\n') as scene,
@@ -557,7 +557,7 @@ def test_a_flood_of_calls_holds_up_nobody(scene: Scene, bar: Node) -> None:
     bar.wait_until(f"distwall:test_filter('{FOO}', reg_send, d) =:= deny", 30)
 
 
-def test_big_tables(scene: Scene, bar: Node) -> None:
+def test_big_tables_can_be_set_and_too_big_ones_end_the_connection(scene: Scene, bar: Node) -> None:
     rules = '["accept reg_send gate" ++ integer_to_list(N) || N <- lists:seq(1, 3000)]'
     assert bar.eval(f"distwall:set_table(big, {rules})", timeout=60) == "ok"
     assert bar.eval(f"distwall:attach('{FOO}', big)", timeout=60) == "ok"
@@ -584,7 +584,7 @@ end
 
 
 @pytest.mark.skipif(guarded.GUARD_OTP is not None, reason="Elixir runs on this host's OTP")
-def test_from_elixir(scene: Scene) -> None:
+def test_it_can_be_called_from_elixir(scene: Scene) -> None:
     need("elixir")
     script = scene.folder / "control.exs"
     script.write_text(SCRIPT)

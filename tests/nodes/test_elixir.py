@@ -113,7 +113,7 @@ end
 
 
 @pytest.mark.parametrize(("asking", "asked"), [(GUARD, FOO), (FOO, GUARD)], ids=["guarded asks", "peer asks"])
-def test_two_nodes_as_without_distwall(asking: str, asked: str) -> None:
+def test_two_nodes_do_as_without_distwall(asking: str, asked: str) -> None:
     answers = []
     for entries in (None, [OPEN]):
         with Scene(entries) as scene, elixir(scene, asked, SCRIPT, "serve") as server:
@@ -124,7 +124,7 @@ def test_two_nodes_as_without_distwall(asking: str, asked: str) -> None:
     assert answers[1] == answers[0]
 
 
-def test_remote_shells_in_both_directions() -> None:
+def test_remote_shells_work_in_both_directions() -> None:
     with Scene([OPEN]) as scene:
         for at, of in ((GUARD, FOO), (FOO, GUARD)):
             (scene.folder / f"{at}.log").unlink(missing_ok=True)
@@ -182,7 +182,7 @@ def release() -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_who_may_control_a_release(release: Path) -> None:
+def test_a_release_is_controlled_under_exec_only(release: Path) -> None:
     """Its own commands, under `distwall exec`. Without it, a command is a stranger, and is told so at once."""
     with Scene([OPEN]) as scene:
         own = {"RELEASE_DISTRIBUTION": "name", "RELEASE_NODE": GUARD, "RELEASE_COOKIE": CLUSTER_COOKIE}

@@ -59,7 +59,7 @@ def outer_addresses() -> list[str]:
 
 
 @pytest.mark.parametrize("flags", [(), ("-hidden",), ("-mode", "embedded"), ("-config", "@")])
-def test_reached_through_distwall_only(scene: Scene, sys_config: str, flags: tuple[str, ...]) -> None:
+def test_it_is_reached_through_distwall_only(scene: Scene, sys_config: str, flags: tuple[str, ...]) -> None:
     with guarded.node(scene, flags=[flag.replace("@", sys_config) for flag in flags]) as bar:
         foo = scene.peer()
         assert foo.eval(f"net_adm:ping('{GUARD}')") == "pong"
@@ -72,7 +72,7 @@ def test_reached_through_distwall_only(scene: Scene, sys_config: str, flags: tup
         assert "/ebin/boot" not in bar.eval("code:get_path()")
 
 
-def test_names(scene: Scene) -> None:
+def test_names_come_from_distwall(scene: Scene) -> None:
     with guarded.node(scene) as bar:
         registered = f'{{ok,[{{"bar",{scene.wall.wait_event("register")["port"]}}}]}}'
         assert bar.eval("net_adm:names()") == registered
@@ -110,7 +110,7 @@ def test_mates_reach_each_other_directly() -> None:
         assert scene.wall.events("connect") == []
 
 
-def test_short_names() -> None:
+def test_nodes_with_short_names_register_and_meet() -> None:
     host = socket.gethostname().partition(".")[0]
     short = [Peer(["accept *"], node=f"foo@{host}")]
     with (
@@ -143,7 +143,7 @@ rules = ["accept *"]
 """
 
 
-def test_ipv6(tmp_path: Path) -> None:
+def test_nodes_over_ipv6_register(tmp_path: Path) -> None:
     policy = tmp_path / "distwall.toml"
     inet6 = ["-proto_dist", "inet6_tcp"]
     # The stock epmd of the scene is at ::1 as well, whatever its -address says.
@@ -167,7 +167,7 @@ def test_ipv6(tmp_path: Path) -> None:
                 assert bar.eval("net_adm:names()") == f'{{ok,[{{"bar",{port}}}]}}'
 
 
-def test_nodes_of_both_families(tmp_path: Path) -> None:
+def test_nodes_of_both_families_share_a_distwall(tmp_path: Path) -> None:
     """`register` where both find it; others are refused there."""
     policy = tmp_path / "distwall.toml"
     with ports.lease() as epmd:
@@ -184,7 +184,7 @@ def test_nodes_of_both_families(tmp_path: Path) -> None:
             assert bar.eval("net_adm:ping('baz@127.0.0.2')") == "pang", "of the other family"
 
 
-def test_distribution_that_starts_later(scene: Scene) -> None:
+def test_distribution_that_starts_later_is_guarded(scene: Scene) -> None:
     """As rabbitmqctl and `Node.start/2` do it."""
     start = f"{{ok, _}} = net_kernel:start(['{GUARD}', longnames]), erlang:set_cookie('cluster-cookie')."
     with guarded.program(scene, ["erl", "-noinput", "-eval", start]):
@@ -192,7 +192,7 @@ def test_distribution_that_starts_later(scene: Scene) -> None:
         assert scene.peer().eval(f"net_adm:ping('{GUARD}')") == "pong"
 
 
-def test_what_a_node_does_after_distwall_was_away(scene: Scene) -> None:
+def test_a_node_registers_again_after_distwall_was_away(scene: Scene) -> None:
     with guarded.node(scene) as bar:
         scene.wall.stop()
         assert bar.eval("net_adm:ping('stranger@127.0.0.1')") == "pang"
@@ -201,7 +201,7 @@ def test_what_a_node_does_after_distwall_was_away(scene: Scene) -> None:
         foo.wait_until(f"net_adm:ping('{GUARD}') =:= pong")
 
 
-def test_a_name_that_is_taken(scene: Scene) -> None:
+def test_a_name_that_is_taken_ends_the_second_node(scene: Scene) -> None:
     with guarded.node(scene):
         second = guarded.program(scene, ["erl", "-noinput", "-name", GUARD])
         assert second.wait(20) != 0
@@ -225,7 +225,7 @@ def refusal(scene: Scene, *command: str, **environment: str) -> str:
     return result.stderr
 
 
-def test_what_is_not_started(scene: Scene) -> None:
+def test_what_would_go_round_distwall_is_not_started(scene: Scene) -> None:
     assert "-no_epmd: " in refusal(scene, "erl", "-no_epmd")
     assert "ERL_FLAGS: -epmd_module erl_epmd: " in refusal(scene, "erl", ERL_FLAGS="-epmd_module erl_epmd")
     assert "can't start it" in refusal(scene, "/no/such/program")
@@ -252,7 +252,7 @@ def test_what_a_wrapper_may_set_is_found_out_by_the_node(scene: Scene, variables
 
 
 @pytest.mark.parametrize("variable", ["ERL_AFLAGS", "ERL_ZFLAGS"])
-def test_a_wrapper_that_sets_one_of_the_variables(scene: Scene, variable: str) -> None:
+def test_a_wrapper_may_set_one_of_the_variables(scene: Scene, variable: str) -> None:
     wrapper = scene.folder / "wrapper"
     wrapper.write_text(f"#!/bin/sh\nexport {variable}='-kernel logger_level error'\nexec erl -noinput -name {GUARD}\n")
     wrapper.chmod(0o755)

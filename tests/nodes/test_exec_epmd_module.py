@@ -27,7 +27,7 @@ def test_only_what_listens_on_loopback_is_registered(bar: Node, backend: str, ad
     )
 
 
-def test_no_registration_of_a_port_that_is_not_the_nodes(bar: Node) -> None:
+def test_a_port_that_is_not_the_nodes_is_not_registered(bar: Node) -> None:
     assert "an unknown address, port 1" in bar.eval('distwall_epmd:register_node("again", 1, inet)')
 
 

@@ -32,7 +32,7 @@ rules = ["accept *"]
 
 
 @pytest.mark.parametrize("flags", [(), ("-mode", "embedded"), ("-hidden",), ("-connect_all", "false")])
-def test_it_dials(flags: tuple[str, ...]) -> None:
+def test_a_guarded_node_dials_through_distwall(flags: tuple[str, ...]) -> None:
     with Scene([Peer(["accept *"])]) as scene, guarded.node(scene, flags=flags) as bar:
         foo = scene.peer()
         assert bar.eval(f"net_adm:ping('{FOO}')") == "pong"
@@ -70,7 +70,7 @@ def test_it_dials_again_after_distwall_was_away() -> None:
             scene.wall.start()
 
 
-def test_short_names() -> None:
+def test_nodes_with_short_names_dial() -> None:
     host = socket.gethostname().partition(".")[0]
     peer, guard = f"foo@{host}", f"bar@{host}"
     with (
@@ -81,7 +81,7 @@ def test_short_names() -> None:
         assert bar.eval(f"net_adm:ping('{peer}')") == "pong"
 
 
-def test_ipv6(tmp_path: Path) -> None:
+def test_nodes_over_ipv6_dial(tmp_path: Path) -> None:
     policy = tmp_path / "distwall.toml"
     inet6 = ["-proto_dist", "inet6_tcp"]
     with ports.lease() as epmd:

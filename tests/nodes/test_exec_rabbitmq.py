@@ -12,7 +12,7 @@ from tests.support.wall import CLUSTER_COOKIE, Peer
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_rabbitmq() -> None:
+def test_rabbitmq_and_its_tools_run_guarded() -> None:
     need("rabbitmq-server")
     host = socket.gethostname().partition(".")[0]
     node = f"rabbit@{host}"

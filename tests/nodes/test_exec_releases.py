@@ -79,7 +79,7 @@ def erlang_release() -> Iterator[tuple[list[str], dict[str, str]]]:
         shutil.rmtree(folder)
 
 
-def test_an_erlang_release(scene: Scene, erlang_release: tuple[list[str], dict[str, str]]) -> None:
+def test_an_erlang_release_runs_guarded(scene: Scene, erlang_release: tuple[list[str], dict[str, str]]) -> None:
     command, environment = erlang_release
     with guarded.program(scene, command, environment) as program:
         program.wait_logged(f"shop: '{GUARD}' embedded true")
@@ -137,7 +137,7 @@ def elixir_release() -> Iterator[Path]:
         yield project / "_build/prod/rel/shop/bin/shop"
 
 
-def test_an_elixir_release(scene: Scene, elixir_release: Path) -> None:
+def test_an_elixir_release_runs_guarded_and_is_controlled(scene: Scene, elixir_release: Path) -> None:
     environment = {"RELEASE_DISTRIBUTION": "name", "RELEASE_NODE": GUARD, "RELEASE_COOKIE": CLUSTER_COOKIE}
 
     def control(*arguments: str) -> str:
@@ -159,7 +159,7 @@ def test_an_elixir_release(scene: Scene, elixir_release: Path) -> None:
 
 
 @pytest.mark.parametrize("program", ["iex", "elixir"])
-def test_iex_and_elixir(scene: Scene, program: str) -> None:
+def test_iex_and_elixir_run_guarded(scene: Scene, program: str) -> None:
     need("elixir")
     script = "IO.inspect({System.argv(), Node.ping(:'stranger@127.0.0.1')}); Process.sleep(:infinity)"
     command = [program, "--name", GUARD, "--cookie", CLUSTER_COOKIE, "-e", script, "a", "b"]

@@ -8,7 +8,7 @@ from tests.support.wall import Peer
 FOO = "foo@127.0.0.1"
 
 
-def test_tls_inside() -> None:
+def test_tls_inside_and_none_outside_work_together() -> None:
     with TlsScene([Peer(["accept *"], extra='tls = "off"')], inside=["127.0.0.1", HOST]) as scene:
         tls = scene.pki.flags(scene.pki.host("bar", HOST), otp="DISTWALL_GUARD_OTP")
         with guarded.node(scene, flags=tls) as bar:

@@ -50,7 +50,7 @@ def test_setting_returns_the_one_before(here: InProcessScene) -> None:
     assert firewall.set_handler(FOO, "send", None) is None
 
 
-def test_reg_send(here: InProcessScene, foo: Node) -> None:
+def test_reg_send_goes_through_the_handler(here: InProcessScene, foo: Node) -> None:
     handler(here, "reg_send")
     pid = foo.eval(f"P = spawn(fun() -> {{target, '{GUARD}'}} ! hello, {{target, '{GUARD}'}} ! {{secret, 1}}, "
                    f"{{target, '{GUARD}'}} ! {{double, x}} end), P")  # fmt: skip
@@ -61,19 +61,19 @@ def test_reg_send(here: InProcessScene, foo: Node) -> None:
     assert here.bar.eval(f"[{{reg_send, '{FOO}', F, target}} | _] = probe:got(seen), node(F)") == f"'{FOO}'"
 
 
-def test_a_call_through_a_handler(here: InProcessScene, foo: Node) -> None:
+def test_a_call_through_a_handler_is_answered(here: InProcessScene, foo: Node) -> None:
     handler(here, "reg_send")
     assert foo.eval(f"gen_server:call({{server, '{GUARD}'}}, {{echo, 7}})") == "7"
 
 
-def test_a_large_message(here: InProcessScene, foo: Node) -> None:
+def test_a_large_message_goes_through_the_handler(here: InProcessScene, foo: Node) -> None:
     """In fragments on its way to distwall."""
     handler(here, "reg_send")
     foo.eval(f"{{target, '{GUARD}'}} ! {{big, {BIG}}}")
     here.bar.wait_until(f"probe:got(target) =:= [{{big, {BIG}}}]")
 
 
-def test_send_and_alias_send(here: InProcessScene, foo: Node) -> None:
+def test_send_and_alias_send_go_through_the_handler(here: InProcessScene, foo: Node) -> None:
     for command in ("send", "alias_send"):
         handler(here, command)
     target = here.bar.term("whereis(target)")
@@ -85,7 +85,7 @@ def test_send_and_alias_send(here: InProcessScene, foo: Node) -> None:
     assert here.bar.eval(f"gen_server:call({{theirs, '{FOO}'}}, {{echo, 5}})") == "5"
 
 
-def test_group_leader(here: InProcessScene, foo: Node) -> None:
+def test_group_leader_goes_through_the_handler(here: InProcessScene, foo: Node) -> None:
     handler(here, "group_leader")
     target = here.bar.term("whereis(target)")
     foo.eval(f"group_leader(self(), {target})")
@@ -93,7 +93,7 @@ def test_group_leader(here: InProcessScene, foo: Node) -> None:
     assert here.bar.eval("[{group_leader, _, _, P}] = probe:got(seen), P =:= whereis(target)") == "true"
 
 
-def test_spawn_request(here: InProcessScene, foo: Node) -> None:
+def test_spawn_request_goes_through_the_handler(here: InProcessScene, foo: Node) -> None:
     handler(here, "spawn_request")
     assert foo.eval(f"erpc:call('{GUARD}', erlang, '+', [1, 2])") == "3"
     assert here.bar.eval("[{spawn, _, erpc, execute_call, A} | _] = probe:got(seen), length(A)") == "4"
@@ -104,7 +104,7 @@ def test_spawn_request(here: InProcessScene, foo: Node) -> None:
                     " receive {'DOWN', R, _, P, Reason} -> Reason end") == "refused"  # fmt: skip
 
 
-def test_large_arguments(here: InProcessScene, foo: Node) -> None:
+def test_large_arguments_go_through_the_handler(here: InProcessScene, foo: Node) -> None:
     handler(here, "spawn_request")
     assert foo.eval(f"erpc:call('{GUARD}', erlang, byte_size, [{BIG}])") == "200000"
 

@@ -70,7 +70,7 @@ def test_it_accepts_changes_denies_and_drops(here: InProcessScene, foo: Node) ->
     got(here, "[hello, {order,10}, last]")
 
 
-def test_what_it_sees(here: InProcessScene, foo: Node) -> None:
+def test_it_sees_the_command_and_its_terms(here: InProcessScene, foo: Node) -> None:
     send(foo, '{text, "äö", <<1,2>>, 1.5, #{a => [b|c]}, self()}')
     here.bar.wait_until("length(probe:got(target)) =:= 1")
     command = seen(here)[-1]
@@ -86,11 +86,11 @@ def test_order_is_kept_behind_a_slow_one(here: InProcessScene, foo: Node) -> Non
     got(here, "[other, {slow,700}, second, {order,2}]")
 
 
-def test_a_call(here: InProcessScene, foo: Node) -> None:
+def test_a_call_through_a_handler_is_answered(here: InProcessScene, foo: Node) -> None:
     assert foo.eval(f"gen_server:call({{server, '{GUARD}'}}, {{echo, 7}})") == "7"
 
 
-def test_large_messages(here: InProcessScene, foo: Node) -> None:
+def test_large_messages_go_through_in_order(here: InProcessScene, foo: Node) -> None:
     send(foo, "{order, 5}", "{big, binary:copy(<<7>>, 300000)}", "{order, 6}")
     got(here, "[{order,10}, {big, binary:copy(<<7>>, 300000)}, {order,12}]")
 
@@ -128,7 +128,7 @@ def test_no_answer_in_time_is_a_denial(
     got(here, "[last]")
 
 
-def test_spawn_requests(here: InProcessScene, foo: Node) -> None:
+def test_spawn_requests_go_through_it(here: InProcessScene, foo: Node) -> None:
     here.firewall.set_handler(FOO, "spawn_request", ORDERS)
     assert "not_allowed" in foo.eval(f"catch spawn('{GUARD}', erlang, halt, [])")
     assert foo.eval(f"erpc:call('{GUARD}', erlang, node, [])") == f"'{GUARD}'"
@@ -137,7 +137,9 @@ def test_spawn_requests(here: InProcessScene, foo: Node) -> None:
     assert command.message()[1:] == ["erlang", "node", []]
 
 
-def test_loaded_anew_when_set_again(here: InProcessScene, foo: Node, ground: tuple[InProcessScene, Node, Path]) -> None:
+def test_it_is_loaded_anew_when_set_again(
+    here: InProcessScene, foo: Node, ground: tuple[InProcessScene, Node, Path]
+) -> None:
     file = ground[2] / "orders.py"
     text = file.read_text()
     try:
@@ -157,7 +159,7 @@ def test_what_is_not_there_is_an_error(here: InProcessScene, foo: Node, name: st
     got(here, "[{order,10}]")
 
 
-def test_a_module_filter(here: InProcessScene, foo: Node) -> None:
+def test_a_module_may_be_a_filter(here: InProcessScene, foo: Node) -> None:
     here.firewall.set_handler(FOO, "reg_send", None)
     here.firewall.filter(FOO, "orders:only_open")
     foo.eval(f"[begin {{N, '{GUARD}'}} ! I end || I <- [1, 2, 3], N <- [shut, target]]")
@@ -165,7 +167,7 @@ def test_a_module_filter(here: InProcessScene, foo: Node) -> None:
     assert here.bar.eval("probe:got(shut)") == "[]"
 
 
-def test_a_peer_that_leaves_in_the_middle(here: InProcessScene, foo: Node) -> None:
+def test_a_peer_may_leave_in_the_middle(here: InProcessScene, foo: Node) -> None:
     send(foo, "{slow, 300}")
     foo.eval(f"erlang:disconnect_node('{GUARD}')")
     time.sleep(0.5)

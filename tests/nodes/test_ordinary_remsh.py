@@ -15,7 +15,7 @@ ENTRY = Peer(["deny *", "accept ping", "accept remsh"], extra="funs = true")
 
 
 @pytest.mark.parametrize("direct", [True, False], ids=["direct", "distwall"])
-def test_a_shell_that_works(direct: bool) -> None:
+def test_a_remote_shell_works(direct: bool) -> None:
     with Scene(None if direct else [ENTRY]) as scene:
         bar = scene.guard()
         otp = os.environ.get("DISTWALL_PEER_OTP")

@@ -53,14 +53,16 @@ class TestPreflight:
             ("spawn_request", "{os, cmd, 1}", "deny"),
         ],
     )
-    def test_what_will_become_of_it(self, foo: Node, command: str, key: str, verdict: str) -> None:
+    def test_a_peer_is_told_what_will_become_of_a_command(
+        self, foo: Node, command: str, key: str, verdict: str
+    ) -> None:
         assert ask(foo, f"{{test_filter, {command}, {key}}}") == verdict
 
     @pytest.mark.parametrize("key", ["1", "{a, b}", "<<>>", "{a, b, c}"])
-    def test_keys_that_are_none(self, foo: Node, key: str) -> None:
+    def test_keys_that_are_none_are_bad_arguments(self, foo: Node, key: str) -> None:
         assert ask(foo, f"{{test_filter, reg_send, {key}}}") == "{error,badarg}"
 
-    def test_what_it_does_not_know(self, foo: Node) -> None:
+    def test_what_it_does_not_know_is_not_answered(self, foo: Node) -> None:
         assert "timeout" in foo.eval(f"catch gen_server:call({{distwall, '{GUARD}'}}, {{halt, now}}, 300)")
         assert foo.eval(f"{{distwall, '{GUARD}'}} ! hello") == "hello"
 
@@ -68,7 +70,7 @@ class TestPreflight:
         assert foo.eval(f"R = monitor(process, {{distwall, '{GUARD}'}}), receive {{'DOWN', R, _, _, _}} -> down"
                         " after 300 -> demonitor(R, [flush]) end") == "true"  # fmt: skip
 
-    def test_only_if_the_policy_lets_it(self, here: InProcessScene) -> None:
+    def test_it_is_there_only_if_the_policy_lets_it(self, here: InProcessScene) -> None:
         other = here.peer(OTHER)
         assert "noproc" in other.eval(f"catch gen_server:call({{distwall, '{GUARD}'}}, {{test_filter, link, '_'}})")
 
@@ -96,24 +98,24 @@ class TestTokens:
         kinds = [event["event"] for event in here.wall.seen]
         assert "grant_expired" in kinds
 
-    def test_once(self, here: InProcessScene, foo: Node) -> None:
+    def test_it_counts_once(self, here: InProcessScene, foo: Node) -> None:
         token = self.token(here)
         assert ask(foo, f'{{authenticate, <<"{token}">>}}') == "{ok,ops,2}"
         assert ask(foo, f'{{authenticate, "{token}"}}') == "{error,not_allowed}"
         here.wall.wait_event("token_refused", reason="it was used before")
         here.firewall.revoke(FOO, "ops", guard=GUARD)
 
-    def test_for_its_peer_alone(self, here: InProcessScene, foo: Node) -> None:
+    def test_it_is_for_its_peer_alone(self, here: InProcessScene, foo: Node) -> None:
         token = here.firewall.issue_token(OTHER, "ops", 60, "a fix")
         assert ask(foo, f'{{authenticate, "{token}"}}') == "{error,not_allowed}"
 
-    def test_until_it_expires(self, here: InProcessScene, foo: Node) -> None:
+    def test_it_counts_until_it_expires(self, here: InProcessScene, foo: Node) -> None:
         token = self.token(here, valid=1)
         time.sleep(2.1)
         assert ask(foo, f'{{authenticate, "{token}"}}') == "{error,not_allowed}"
 
     @pytest.mark.parametrize("change", ["flipped", "none", "empty", "odd"])
-    def test_not_if_it_was_tampered_with(self, here: InProcessScene, foo: Node, change: str) -> None:
+    def test_it_counts_for_nothing_if_it_was_tampered_with(self, here: InProcessScene, foo: Node, change: str) -> None:
         head, body, sign = self.token(here).split(".")
         token = {
             "flipped": f"{head}.{body}.{sign[:-2]}{'AA' if sign[-2:] != 'AA' else 'BB'}",
@@ -124,7 +126,7 @@ class TestTokens:
         assert ask(foo, f'{{authenticate, "{token}"}}') == "{error,not_allowed}"
         assert not self.reach(here, foo, change)
 
-    def test_what_is_no_token(self, foo: Node) -> None:
+    def test_what_is_no_token_is_a_bad_argument(self, foo: Node) -> None:
         assert ask(foo, "{authenticate, 17}") == "{error,badarg}"
 
 
@@ -154,7 +156,7 @@ class TestFuns:
         here.bar.wait_until("inventory:touched() =:= [1]")
 
     @same_release
-    def test_in_a_message(self, here: InProcessScene, foo: Node) -> None:
+    def test_funs_in_messages_are_checked_too(self, here: InProcessScene, foo: Node) -> None:
         foo.eval(f"{{target, '{GUARD}'}} ! {{run, fun() -> os:cmd(\"true\") end}}")
         foo.eval(f"{{target, '{GUARD}'}} ! {{run, fun() -> inventory:touch(2) end}}")
         here.bar.wait_until("length(probe:got(target)) =:= 1")

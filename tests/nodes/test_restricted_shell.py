@@ -175,7 +175,7 @@ NOTHING = "{no,yes,[]}"
 
 
 @pytest.mark.parametrize("entry", [ENTRY, WITH_FUNS], ids=["without funs", "with funs"])
-def test_no_way_round(entry: Peer) -> None:
+def test_there_is_no_way_round(entry: Peer) -> None:
     with guarding(entry) as (scene, bar), remote(scene) as shell:
         state = (
             "{lists:sort(application:get_all_env(stdlib)), whereis(user), process_info(whereis(user), group_leader)}"
@@ -192,7 +192,7 @@ def test_no_way_round(entry: Peer) -> None:
 REFUSALS = ("is refused: ", "restricted_shell_disallowed", "this shell receives no messages", "* syntax error")
 
 
-def test_the_same_ways_where_shells_are_not_restricted() -> None:
+def test_the_same_ways_work_where_shells_are_not_restricted() -> None:
     """Those that only write, erase or send."""
     with guarding(WITH_FUNS, restricted=False) as (scene, bar), remote(scene) as shell:
         worked = []
@@ -317,7 +317,7 @@ receive asked_for_more -> ok after 10000 -> late end
 
 
 @pytest.mark.parametrize(("restricted", "happened"), [(True, "no"), (False, "yes")])
-def test_a_terminal_that_answers_what_no_terminal_does(restricted: bool, happened: str) -> None:
+def test_a_terminal_may_answer_what_no_terminal_does(restricted: bool, happened: str) -> None:
     """With funs among the tokens that were made where nothing is restricted, and tokens that are none."""
     with guarding(WITH_FUNS, restricted=restricted) as (scene, bar):
         foo = scene.peer()

@@ -27,7 +27,7 @@ def call(foo: Node, request: str) -> str:
     return foo.eval(f"catch gen_server:call({{server, '{GUARD}'}}, {request})")
 
 
-def test_what_a_message_says(tmp_path: Path) -> None:
+def test_rules_see_what_a_message_says(tmp_path: Path) -> None:
     rules = [
         "deny *",
         "accept monitor server",
@@ -48,7 +48,7 @@ def test_what_a_message_says(tmp_path: Path) -> None:
         here.bar.wait_until("probe:got(target) =:= [#{kind => order, amount => 5, more => x}]")
 
 
-def test_only_what_was_shown(tmp_path: Path) -> None:
+def test_only_what_was_shown_can_be_reached(tmp_path: Path) -> None:
     rules = ["deny *", "accept ping", "accept send to exposed", "accept exit2 to spawned"]
     rules += ["accept call timer:sleep/1"]
     with ground(tmp_path, rules) as (here, foo):
@@ -100,7 +100,7 @@ def test_a_shadow_policy_changes_nothing_and_tells_what_it_would(tmp_path: Path)
         assert (firewall.shadow(), firewall.shadow_differences()) == (None, 0)
 
 
-def test_for_a_time(tmp_path: Path) -> None:
+def test_a_rule_may_hold_for_a_time(tmp_path: Path) -> None:
     until = rfc3339(utc() + timedelta(seconds=4))
     rules = ["deny *", f"accept monitor server until={until}", f"accept reg_send server until={until}"]
     with ground(tmp_path, rules) as (_, foo):
@@ -112,7 +112,7 @@ def test_for_a_time(tmp_path: Path) -> None:
         assert "noproc" in call(foo, "{echo, 7}")
 
 
-def test_what_goes_out(tmp_path: Path) -> None:
+def test_rules_for_what_goes_out_hold(tmp_path: Path) -> None:
     """The guarded node may call one function there, and answer what it was asked; no more."""
     out = 'rules_out = ["deny *", "accept call erlang:node/0", "accept reg_send open"]'
     with ground(tmp_path, ["accept *"], out) as (here, foo):

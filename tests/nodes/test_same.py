@@ -257,7 +257,7 @@ def test_both_see_the_same_as_without_distwall(story: Story, entry: Peer) -> Non
     assert seen[1] == seen[0]
 
 
-def test_programs_over_a_connection_that_the_guarded_node_opened() -> None:
+def test_programs_give_the_same_over_a_connection_that_the_guarded_node_opened() -> None:
     results = []
     for entries in (None, [VISIBLE]):
         with Scene(entries) as scene:

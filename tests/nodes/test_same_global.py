@@ -73,7 +73,7 @@ def registered(mesh: GlobalMesh) -> list[str]:
 
 @pytest.mark.parametrize("direct", [True, False], ids=["direct", "distwall"])
 @pytest.mark.parametrize("opener", ["bar", "foo"])
-def test_names_and_locks(opener: str, direct: bool) -> None:
+def test_global_names_and_locks_are_shared(opener: str, direct: bool) -> None:
     with mesh(direct=direct) as three:
         three.join(opener)
         for node, name in zip(three.nodes, ("bar", "foo", "baz"), strict=True):

@@ -138,14 +138,14 @@ def both_ways(scene: Ipv6Scene, bar: Node, foo: Node) -> None:
     [(f"bar@{A6}", f"foo@{B6}"), ("bar@alpha", "foo@beta"), ("bar@alpha.test", "foo@beta.test")],
     ids=["address", "sname", "name"],
 )
-def test_both_directions(scene: Ipv6Scene, guard: str, peer: str) -> None:
+def test_nodes_meet_over_ipv6_in_both_directions(scene: Ipv6Scene, guard: str, peer: str) -> None:
     bar, foo = scene.guard(guard, *INET6), scene.peer(peer, *INET6)
     both_ways(scene, bar, foo)
     sources = {event["source"] for event in scene.wall.events("connect")}
     assert sources == {B6}
 
 
-def test_programs(scene: Ipv6Scene) -> None:
+def test_programs_give_the_same_over_ipv6(scene: Ipv6Scene) -> None:
     bar, foo = scene.guard(f"bar@{A6}", *INET6), scene.peer(f"foo@{B6}", *INET6)
     assert bar.eval(f"net_adm:ping('{foo.name}')") == "pong"
     foo.wait_until(f"nodes() =:= ['{bar.name}']")
@@ -155,7 +155,7 @@ def test_programs(scene: Ipv6Scene) -> None:
         }
 
 
-def test_families_meet(scene: Ipv6Scene) -> None:
+def test_nodes_of_both_families_meet(scene: Ipv6Scene) -> None:
     """A node speaks one family only, and distwall both: what could not connect directly can through it."""
     guards = [scene.guard("bar4@alpha"), scene.guard("bar6@alpha", *INET6)]
     peers = [scene.peer("foo4@beta"), scene.peer("foo6@beta", *INET6)]

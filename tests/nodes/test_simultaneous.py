@@ -102,7 +102,7 @@ def test_both_end_up_with_one_channel_as_soon_as_without_distwall(peer: str, vis
 
 @pytest.mark.slow
 @pytest.mark.parametrize("visible", [True, False], ids=["visible", "hidden"])
-def test_two_guarded_nodes_behind_two_distwalls(visible: bool) -> None:
+def test_two_guarded_nodes_behind_two_distwalls_connect_as_soon(visible: bool) -> None:
     a, b = "a@127.0.1.1", "b@127.0.1.2"
     with LoopbackHosts() as hosts:
         nodes, walls = [], []

@@ -38,14 +38,14 @@ def _apart(bar: Node, foo: Node) -> None:
         here.wait_until("nodes(connected) =:= []")
 
 
-def test_the_peer_dials(scene: TlsScene, bar: Node, foo: Node) -> None:
+def test_a_peer_that_dials_over_tls_can_do_everything(scene: TlsScene, bar: Node, foo: Node) -> None:
     _apart(bar, foo)
     talk(foo, bar)
     event = scene.wall.wait_event("connect", peer=foo.name, opened_by="peer")
     assert "DNS:127.0.0.1" in event["certificate"]
 
 
-def test_the_guarded_node_dials(scene: TlsScene, bar: Node, foo: Node) -> None:
+def test_a_guarded_node_that_dials_over_tls_can_do_everything(scene: TlsScene, bar: Node, foo: Node) -> None:
     _apart(bar, foo)
     talk(bar, foo)
     event = scene.wall.wait_event("connect", peer=foo.name, opened_by="guard")

@@ -217,12 +217,12 @@ PLAYS = [
 
 
 @pytest.mark.parametrize("play", PLAYS, ids=[play.__name__.strip("_").replace("_", " ") for play in PLAYS])
-def test_it_ends_alone(wall: TlsWall, play: Callable[[TlsWall], None]) -> None:
+def test_hostile_tls_ends_its_own_connection_only(wall: TlsWall, play: Callable[[TlsWall], None]) -> None:
     play(wall)
 
 
 @pytest.mark.parametrize("first", [b"\x16", b"\0"], ids=["of TLS", "of a name"])
-def test_one_byte_and_no_more(wall: TlsWall, first: bytes) -> None:
+def test_one_byte_and_no_more_is_cut(wall: TlsWall, first: bytes) -> None:
     _one_byte(first)(wall)
 
 
@@ -293,7 +293,7 @@ class Trickle:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_handshake_in_single_bytes(wall: TlsWall, guard: FakeGuard, version: str) -> None:
+def test_a_handshake_may_come_in_single_bytes(wall: TlsWall, guard: FakeGuard, version: str) -> None:
     sock = Trickle(wall.connect(), wall.peer.context(VERSIONS[version]))
     peer = RawTlsSocket(sock)  # type: ignore[arg-type]  # as much of one as it takes
     peer.send_name(PEER, FLAGS, 5)
@@ -330,7 +330,9 @@ def test_a_peer_that_does_not_read_holds_up_itself_only(wall: TlsWall, guard: Fa
 
 @pytest.mark.parametrize("stage", ["status", "challenge", "proof"])
 @pytest.mark.parametrize("how", ["farewell", "reset", "garbage"])
-def test_it_goes_in_the_middle(wall: TlsWall, guard: FakeGuard, stage: str, how: str) -> None:
+def test_a_peer_that_goes_in_the_middle_leaves_nothing_behind(
+    wall: TlsWall, guard: FakeGuard, stage: str, how: str
+) -> None:
     peer = wall.dial()
     peer.send_name(PEER, FLAGS, 5)
     inner = guard.accept()

@@ -122,7 +122,9 @@ SHOWINGS = pytest.mark.parametrize(
 
 
 @SHOWINGS
-def test_a_peer_that_dials(scene: TlsScene, identities: dict[str, Identity], case: Case, version: str) -> None:
+def test_a_peer_that_dials_is_let_in_by_its_certificate_only(
+    scene: TlsScene, identities: dict[str, Identity], case: Case, version: str
+) -> None:
     name, shown, fault = case
     before = len(scene.wall.events("handshake_refused"))
     assert _is_let_in(scene, name, identities[shown].context(VERSIONS[version])) is (fault is None)
@@ -133,14 +135,14 @@ def test_a_peer_that_dials(scene: TlsScene, identities: dict[str, Identity], cas
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_peer_that_dials_without_a_certificate(scene: TlsScene, version: str) -> None:
+def test_a_peer_that_dials_without_a_certificate_is_refused(scene: TlsScene, version: str) -> None:
     before = len(scene.wall.events("handshake_refused"))
     assert not _is_let_in(scene, FOO, bare_context(VERSIONS[version]))
     event = scene.wall.wait_event("handshake_refused", behind=before)
     assert (event["reason"], event["detail"]) == ("tls", "it has no certificate")
 
 
-def test_a_peer_that_dials_in_plain_tcp(scene: TlsScene) -> None:
+def test_a_peer_that_dials_in_plain_tcp_needs_an_entry_without_tls(scene: TlsScene) -> None:
     for name, reason in ((FOO, "plain_tcp"), ("plain@127.0.0.1", None)):
         address = (HOST, epmd_port("bar", (HOST, scene.epmd_port)) or 0)
         if reason is None:
@@ -186,7 +188,7 @@ def _lure(scene: TlsScene, name: str, context: ssl.SSLContext | None) -> Iterato
 
 
 @SHOWINGS
-def test_a_peer_that_is_dialled(
+def test_a_peer_that_is_dialled_is_known_by_its_certificate_only(
     scene: TlsScene, bar: Node, identities: dict[str, Identity], case: Case, version: str
 ) -> None:
     name, shown, fault = case
@@ -211,7 +213,7 @@ def test_a_peer_that_is_dialled(
         assert f"{event['reason']}: {event['detail']}".startswith(fault)
 
 
-def test_a_peer_that_is_dialled_and_speaks_plain_tcp(scene: TlsScene, bar: Node) -> None:
+def test_a_peer_that_is_dialled_and_speaks_plain_tcp_learns_nothing(scene: TlsScene, bar: Node) -> None:
     before = len(scene.wall.events("handshake_refused"))
     with _lure(scene, FOO, None) as told:
         assert bar.eval(f"net_kernel:connect_node('{FOO}')") == "false"
@@ -222,7 +224,7 @@ def test_a_peer_that_is_dialled_and_speaks_plain_tcp(scene: TlsScene, bar: Node)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_peer_that_does_not_accept_distwalls_certificate(
+def test_when_a_peer_does_not_accept_distwalls_certificate_the_log_says_so(
     scene: TlsScene, bar: Node, identities: dict[str, Identity], version: str
 ) -> None:
     """The log says that it is the certificate, also where TLS 1.3 has the peer look at it when all seems well."""
@@ -267,7 +269,7 @@ def test_one_that_is_shown_is_looked_at(optional: TlsScene) -> None:
     assert event["detail"] == "its certificate is signed by an unknown CA"
 
 
-def test_a_node_without_a_certificate(optional: TlsScene) -> None:
+def test_where_certificates_are_optional_a_node_needs_none(optional: TlsScene) -> None:
     node = optional.peer("any@127.0.0.1", flags=optional.pki.flags(None))
     assert node.eval(f"net_adm:ping('{GUARD}')") == "pong"
     assert optional.wall.wait_event("connect", peer="any@127.0.0.1")["certificate"] is None

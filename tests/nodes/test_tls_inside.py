@@ -41,7 +41,9 @@ def plain(scene: TlsScene) -> Node:
 
 
 @pytest.mark.parametrize("peer", ["foo", "plain"])
-def test_the_peer_dials(request: pytest.FixtureRequest, scene: TlsScene, bar: Node, peer: str) -> None:
+def test_a_peer_that_dials_reaches_a_guarded_node_with_tls_inside(
+    request: pytest.FixtureRequest, scene: TlsScene, bar: Node, peer: str
+) -> None:
     node: Node = request.getfixturevalue(peer)
     talk(node, bar)
     assert scene.wall.wait_event("connect", peer=node.name, opened_by="peer")["guard"] == GUARD
@@ -50,7 +52,9 @@ def test_the_peer_dials(request: pytest.FixtureRequest, scene: TlsScene, bar: No
 
 
 @pytest.mark.parametrize("peer", ["foo", "plain"])
-def test_the_guarded_node_dials(request: pytest.FixtureRequest, scene: TlsScene, bar: Node, peer: str) -> None:
+def test_a_guarded_node_with_tls_inside_reaches_peers(
+    request: pytest.FixtureRequest, scene: TlsScene, bar: Node, peer: str
+) -> None:
     node: Node = request.getfixturevalue(peer)
     talk(bar, node)
     assert scene.wall.wait_event("connect", peer=node.name, opened_by="guard")["guard"] == GUARD

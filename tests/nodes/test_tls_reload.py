@@ -44,7 +44,9 @@ def _serial(file: Path) -> int:
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_a_new_certificate(wall: TlsWall, guard: FakeGuard, version: ssl.TLSVersion) -> None:
+def test_a_new_certificate_is_shown_and_open_channels_stay(
+    wall: TlsWall, guard: FakeGuard, version: ssl.TLSVersion
+) -> None:
     old = _serial(wall.identity.cert)
     assert _shown(wall) == old
     peer, inner = wall.join(guard, wall.peer.context(version))
@@ -76,7 +78,7 @@ def test_broken_files_leave_the_old_ones_in_force(wall: TlsWall) -> None:
     assert _shown(wall) == old
 
 
-def test_another_ca(wall: TlsWall, guard: FakeGuard) -> None:
+def test_another_ca_keeps_open_channels_and_lets_no_old_certificate_in(wall: TlsWall, guard: FakeGuard) -> None:
     """Whoever has a certificate of the old one keeps the channel it has, and gets no other."""
     peer, inner = wall.join(guard)
     folder = wall.pki.folder / "new"

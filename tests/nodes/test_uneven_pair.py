@@ -67,7 +67,7 @@ def test_a_does_at_b_what_it_likes(pair: UnevenPair, road: str) -> None:
 
 
 @pytest.mark.parametrize("road", ROADS)
-def test_b_does_not(pair: UnevenPair, road: str) -> None:
+def test_b_does_nothing_at_a(pair: UnevenPair, road: str) -> None:
     with pytest.raises(ErlangError):
         pair.go(road, at=A)
 

@@ -35,18 +35,18 @@ def test_the_deciding_rule_has_a_place() -> None:
     assert answer.entry is made.entries[0]
 
 
-def test_nothing_speaks() -> None:
+def test_where_no_rule_speaks_the_default_denies() -> None:
     answer = ask(with_rules(["accept send"]), "foo@h", "link")
     assert (answer.verdict, answer.reason, answer.rule, answer.losers) == ("deny", "default", None, ())
 
 
-def test_no_entry() -> None:
+def test_without_an_entry_a_peer_is_refused() -> None:
     answer = ask(with_rules(["accept *"]), "qux@h", "link")
     assert (answer.verdict, answer.reason, answer.entry) == ("deny", "no_entry", None)
     assert "not_allowed" in answer.notes[0]
 
 
-def test_why_the_others_lost() -> None:
+def test_each_rule_that_lost_has_a_reason() -> None:
     made = with_rules(
         ["deny *", "accept reg_send ga*", "drop reg_send gat*", "accept reg_send gate", "deny reg_send"],
         defaults=["deny reg_send gate"],
@@ -73,7 +73,7 @@ def test_why_the_others_lost() -> None:
         (["drop spawn_request _:f/1", "deny spawn_request gate:_/1"], "equally specific, and written later"),
     ],
 )
-def test_why_among_alike_ones(rules: list[str], why: str) -> None:
+def test_among_alike_rules_the_narrower_wins(rules: list[str], why: str) -> None:
     command = "spawn_request" if "spawn_request" in rules[0] else "reg_send"
     answer = ask(with_rules(rules), "foo@h", command, "gate" if command == "reg_send" else "gate:f/1")
     assert answer.verdict == "drop"
@@ -97,7 +97,7 @@ def test_rules_for_one_payload_come_first() -> None:
         (["accept reg_send gate"], "reg_send", None, "rules with a key are left out"),
     ],
 )
-def test_notes(rules: list[str], command: str, key: str | None, words: str) -> None:
+def test_notes_tell_what_a_rule_does_not_say(rules: list[str], command: str, key: str | None, words: str) -> None:
     assert any(words in note for note in ask(with_rules(rules), "foo@h", command, key).notes)
 
 
@@ -110,7 +110,7 @@ def test_notes(rules: list[str], command: str, key: str | None, words: str) -> N
         (["deny send"], "send", None),
     ],
 )
-def test_no_needless_notes(rules: list[str], command: str, key: str | None) -> None:
+def test_there_are_no_needless_notes(rules: list[str], command: str, key: str | None) -> None:
     assert ask(with_rules(rules), "foo@h", command, key).notes == ()
 
 
@@ -140,7 +140,7 @@ def test_keys_may_have_lost_their_quotes_to_the_shell(command: str, key: str, sh
         ("reg_send", "a*", "matches several targets"),
     ],
 )
-def test_questions_that_cannot_be_asked(command: str, key: str | None, words: str) -> None:
+def test_questions_that_cannot_be_asked_are_errors(command: str, key: str | None, words: str) -> None:
     with pytest.raises(QuestionError, match=words.replace("*", r"\*")):
         ask(with_rules([]), "foo@h", command, key)
 
@@ -161,7 +161,9 @@ def test_questions_that_cannot_be_asked(command: str, key: str | None, words: st
         ),
     ],
 )
-def test_messages_that_make_otp_run_code(rules: list[str], key: str | None, verdict: str, decider: str | None) -> None:
+def test_messages_that_make_otp_run_code_are_judged_by_otp_internal(
+    rules: list[str], key: str | None, verdict: str, decider: str | None
+) -> None:
     answer = ask(with_rules(rules), "foo@h", "otp_internal", key)
     assert (answer.command, answer.verdict, answer.rule.text if answer.rule else None) == (
         "otp_internal",
@@ -170,13 +172,13 @@ def test_messages_that_make_otp_run_code(rules: list[str], key: str | None, verd
     )
 
 
-def test_by_guarded_node() -> None:
+def test_the_entry_is_that_for_the_guarded_node() -> None:
     made = policy(peer(rules='["accept *"]', more='guards = ["bar@*"]') + peer("*@*", rules='["drop *"]'))
     assert ask(made, "foo@h", "link", guard="bar@127.0.0.2").verdict == "accept"
     assert ask(made, "foo@h", "link", guard="baz@127.0.0.2").verdict == "drop"
 
 
-def test_as_json() -> None:
+def test_json_has_all_steps() -> None:
     made = with_rules(["deny *", "accept ping"], defaults=["accept reg_send"])
     shown = json.loads(json.dumps(ask(made, "foo@h", "reg_send", "net_kernel").to_json()))
     assert shown["verdict"] == "deny"
@@ -211,7 +213,7 @@ STATE = "accept otp_internal a when {system, _, get_state}"
         ([STATE, "accept reg_send a"], ("otp_internal", "a", None, "{system, x, suspend}"), "deny", None),
     ],
 )  # fmt: skip
-def test_what_is_known_of_a_command(
+def test_what_is_known_of_a_command_decides(
     rules: list[str], question: tuple[str, str | None, str | None, str | None], verdict: str, decider: int | None
 ) -> None:
     answer = ask(with_rules(rules), "foo@h", *question)
@@ -240,12 +242,12 @@ def test_what_is_not_known_comes_first() -> None:
     assert ask(with_rules(["accept send to exposed when {a, _}"]), "foo@h", "send", to="linked").special == ()
 
 
-def test_why_a_scope_lost() -> None:
+def test_a_scope_that_lost_has_a_reason() -> None:
     answer = ask(with_rules(["accept send to exposed", "deny send to any", "drop send"]), "foo@h", "send", to="exposed")
     assert [loser.why for loser in answer.losers] == ["`to any` is wider", "`to` is more specific than a command"]
 
 
-def test_what_is_on_trial() -> None:
+def test_what_is_on_trial_is_said() -> None:
     answer = ask(with_rules(["deny link mode=audit"]), "foo@h", "link")
     assert (answer.verdict, answer.audited, answer.to_json()["audited"]) == ("deny", True, True)
     made = policy(peer(rules='["accept send"]', more='mode = "audit"'))
@@ -253,14 +255,14 @@ def test_what_is_on_trial() -> None:
     assert not ask(made, "foo@h", "send").audited
 
 
-def test_what_has_ended() -> None:
+def test_what_has_ended_is_said() -> None:
     answer = ask(with_rules(["accept link until=2020-01-01T00:00:00Z"]), "foo@h", "link")
     assert answer.verdict == "deny"
     note = "`accept link until=2020-01-01T00:00:00Z` in line 9 has ended at 2020-01-01T00:00:00Z"
     assert note in answer.notes
 
 
-def test_what_goes_out() -> None:
+def test_what_goes_out_is_explained_too() -> None:
     made = policy(peer(rules='["deny *"]', more='rules_out = ["accept *", "deny link"]') + peer("qux@*"))
     assert ask(made, "foo@h", "link", out=True).verdict == "deny"
     assert ask(made, "foo@h", "send", out=True).verdict == "accept"
@@ -281,7 +283,7 @@ def test_what_goes_out() -> None:
         (("call", "m:f/1", None, "[1, 2]"), "2 arguments for m:f/1; give 1"),
     ],
 )
-def test_more_questions_that_cannot_be_asked(
+def test_questions_with_more_detail_that_cannot_be_asked_are_errors(
     question: tuple[str, str | None, str | None, str | None], words: str
 ) -> None:
     with pytest.raises(QuestionError) as caught:

@@ -26,7 +26,7 @@ def _warnings(made: Policy) -> list[str]:
         (["deny *"], ["deny *"], [["accept reg_send a", "accept monitor a"]]),
     ],
 )
-def test_nothing_to_warn_of(entry: list[str], defaults: list[str], tables: list[list[str]]) -> None:
+def test_sound_rules_are_no_warning(entry: list[str], defaults: list[str], tables: list[list[str]]) -> None:
     assert _warnings(with_rules(entry, defaults, tables)) == []
 
 
@@ -74,7 +74,7 @@ def test_calls_fail_without_their_monitor(rule: str) -> None:
         (["drop otp_internal _", "accept otp_internal *"], "accept otp_internal *", "drop otp_internal _"),
     ],
 )
-def test_a_rule_that_never_decides(rules: list[str], dead: str, by: str) -> None:
+def test_a_rule_that_never_decides_is_a_warning(rules: list[str], dead: str, by: str) -> None:
     assert any(f"`{dead}` can never decide: `{by}`" in warning for warning in _warnings(with_rules(rules)))
 
 
@@ -86,21 +86,21 @@ def test_a_rule_of_a_table_that_decides_somewhere_is_alive() -> None:
     assert _warnings(policy(tables + first + second)) == []
 
 
-def test_a_table_that_no_entry_attaches() -> None:
+def test_a_table_that_no_entry_attaches_is_a_warning() -> None:
     assert _warnings(policy("[tables.t]\n" + peer())) == ["4:9 no entry attaches the table `t`"]
 
 
-def test_an_entry_that_never_applies() -> None:
+def test_an_entry_that_never_applies_is_a_warning() -> None:
     (warning,) = _warnings(policy(peer() + peer(more="visible = true")))
     assert "this entry never applies: the entry in line 5 is for foo@*, too" in warning
     assert _warnings(policy(peer(more='guards = ["bar@*"]') + peer())) == []
 
 
-def test_a_guard_that_is_none() -> None:
+def test_a_guard_that_is_none_is_a_warning() -> None:
     assert _warnings(policy(peer(more='guards = ["bar@127.0.0.2", "baz@h"]'))) == ["8:28 `baz@h` is not guarded"]
 
 
-def test_nobody_can_connect() -> None:
+def test_a_policy_that_lets_nobody_in_is_a_warning() -> None:
     (warning,) = _warnings(policy("", guard=GUARD))
     assert "no peer can connect" in warning
 
@@ -117,12 +117,12 @@ def test_each_is_given_once() -> None:
         (["accept *", "deny otp_internal"], "`deny otp_internal` is not asked: `accept *` accepts everything"),
     ],
 )
-def test_otp_internal_rules_that_are_not_asked(rules: list[str], words: str) -> None:
+def test_otp_internal_rules_that_are_not_asked_are_a_warning(rules: list[str], words: str) -> None:
     (warning,) = _warnings(with_rules(rules))
     assert words in warning
 
 
-def test_otp_internal_rules_that_are() -> None:
+def test_otp_internal_rules_that_are_asked_are_no_warning() -> None:
     rules = ["accept reg_send a", "accept monitor a", "accept otp_internal a", "deny otp_internal"]
     assert _warnings(with_rules(rules)) == []
 
@@ -163,17 +163,17 @@ def test_otp_internal_rules_that_are() -> None:
         (["deny link until=2099-01-01T00:00:00Z", "deny send mode=audit"], None),
     ],
 )
-def test_rules_that_surprise(rules: list[str], words: str | None) -> None:
+def test_rules_that_surprise_are_a_warning(rules: list[str], words: str | None) -> None:
     found = _warnings(with_rules(rules))
     assert found == [] if words is None else any(words in warning for warning in found), found
 
 
-def test_a_trial_that_has_ended() -> None:
+def test_a_trial_that_has_ended_is_a_warning() -> None:
     text = peer(more='mode = "audit"\nuntil = 2020-01-01T00:00:00Z')
     assert _warnings(policy(text)) == ["9:9 the audit mode ended at 2020-01-01T00:00:00Z: the rules are enforced"]
 
 
-def test_a_part_of_a_service_that_is_refused() -> None:
+def test_a_part_of_a_service_that_is_refused_is_a_warning() -> None:
     text = '[services.api]\nrules = ["link", "reg_send api"]\n' + peer(rules='["accept api", "deny reg_send api"]')
     # Written later and equally specific, it doesn't decide.
     assert not any("hides `accept api`" in w for w in _warnings(policy(text)))

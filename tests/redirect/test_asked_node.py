@@ -51,7 +51,7 @@ def reason(policy: Policy, alive: str, address: str, names: Names | None = None)
     return found[0]
 
 
-def test_an_entry_with_the_address() -> None:
+def test_an_entry_with_the_address_is_found_without_a_look_up() -> None:
     names = Names()
     assert ask(policy("foo@10.231.7.2"), "foo", B4, names) == "foo@10.231.7.2"
     assert reason(policy("foo@10.231.7.2"), "foo", "10.231.7.3") == "unknown_node"
@@ -59,13 +59,13 @@ def test_an_entry_with_the_address() -> None:
     assert names.asked == []  # nothing to look up
 
 
-def test_an_ipv6_address_however_it_is_written() -> None:
+def test_an_ipv6_address_is_known_however_it_is_written() -> None:
     assert ask(policy("foo@fd77::2"), "foo", B6) == "foo@fd77::2"
     assert ask(policy("foo@fd77:0:0::2"), "foo", B6) == "foo@fd77:0:0::2"
     assert ask(policy("foo@fe80::2"), "foo", "fe80::2%3") == "foo@fe80::2"
 
 
-def test_an_entry_with_a_host_name() -> None:
+def test_an_entry_with_a_host_name_is_found_by_its_addresses() -> None:
     names = Names({"b.test": {B4, B6}})
     assert ask(policy("foo@b.test"), "foo", B4, names) == "foo@b.test"
     assert ask(policy("foo@b.test"), "foo", B6, names) == "foo@b.test"
@@ -89,7 +89,7 @@ def test_short_names_are_for_guarded_nodes_with_short_names() -> None:
     assert ask(policy("foo@b", guards="bar@*"), "foo", B4, names) == "foo@b"
 
 
-def test_several_names() -> None:
+def test_several_names_are_ambiguous_unless_one_entry_is_exact() -> None:
     names = Names({"b.test": {B4}, "b2.test": {B4}}, {B4: {"b.test", "b"}})
     found = ask(policy("foo@*"), "foo", B4, names)
     assert found == (
@@ -111,7 +111,7 @@ def test_the_entry_has_to_admit_the_address() -> None:
     assert ask(policy('foo@b.test from = ["10.9.0.0/16"]', "foo@10.*"), "foo", B4, names) == "foo@10.231.7.2"
 
 
-def test_entries_that_differ_by_guarded_node() -> None:
+def test_entries_may_differ_by_guarded_node() -> None:
     entries = (
         'foo@10.231.7.2 guards = ["bar@10.231.7.1"]\nfrom = ["10.9.0.0/16"]',
         'foo@10.231.7.2 guards = ["baz@10.231.7.1"]\nfrom = ["10.231.0.0/16"]',
@@ -133,6 +133,6 @@ def test_entries_that_differ_by_guarded_node() -> None:
         ('* from = ["10.9.0.0/16"]', False),
     ],
 )
-def test_whose_names_may_be_listed(entry: str, expected: bool) -> None:
+def test_names_are_listed_of_hosts_with_an_entry(entry: str, expected: bool) -> None:
     names = Names({"b.test": {B4}}, {B4: {"b.test"}})
     assert asyncio.run(may_name(policy(entry), names, B4)) is expected  # type: ignore[arg-type]

@@ -35,7 +35,7 @@ def answered(client: socket.socket) -> bytes:
         return data
 
 
-def test_misbehaviour(pair: HostPair) -> None:
+def test_an_epmd_that_misbehaves_holds_nobody_up(pair: HostPair) -> None:
     entries = [Peer([], f"*@{B4}", COOKIE)]
     only = 'ports = "64000-64001"\n'
     with RedirectScene(pair, entries, guards=[BAR], peer_epmd=EPMD, redirect=only, start_epmd=False) as scene:

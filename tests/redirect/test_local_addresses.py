@@ -7,7 +7,7 @@ from tests.support.hosts import A4, A6, B4, B6, LINK, HostPair
 
 
 @pytest.mark.parametrize("anything_binds", [False, True])
-def test_own_addresses(pair: HostPair, anything_binds: bool) -> None:
+def test_own_addresses_are_known(pair: HostPair, anything_binds: bool) -> None:
     if anything_binds:
         pair.a.shell("echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind; echo 1 > /proc/sys/net/ipv6/ip_nonlocal_bind")
     pair.a.shell(f"ip addr add 10.231.7.11/24 dev {LINK}; ip addr add 10.9.9.9/32 dev lo")

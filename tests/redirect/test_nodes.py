@@ -101,7 +101,7 @@ def registration(pair: HostPair, alive: str, port: int) -> Iterator[None]:
         yield
 
 
-def test_a_host_that_answers_under_another_name(scene: RedirectScene, bar: Node) -> None:
+def test_a_host_that_answers_under_another_name_is_refused(scene: RedirectScene, bar: Node) -> None:
     evil = scene.peer(EVIL, COOKIE)
     assert ping(bar, EVIL) == "pong"  # under its own name, it may
     part(bar, EVIL)
@@ -111,13 +111,15 @@ def test_a_host_that_answers_under_another_name(scene: RedirectScene, bar: Node)
     assert evil.eval("nodes(connected)") == "[]"
 
 
-def test_an_epmd_that_names_a_port_where_nobody_listens(scene: RedirectScene, bar: Node) -> None:
+def test_a_port_where_nobody_listens_is_unreachable(scene: RedirectScene, bar: Node) -> None:
     with registration(scene.pair, "trap", 1):
         assert ping(bar, TRAP) == "pang"
     scene.wall.wait_event("handshake_refused", peer=TRAP, reason="unreachable")
 
 
-def test_names_of_a_host(scene: RedirectScene, bar: Node, foo: Node, stranger: Node) -> None:
+def test_names_of_a_host_are_those_of_peers_with_an_entry(
+    scene: RedirectScene, bar: Node, foo: Node, stranger: Node
+) -> None:
     names = bar.eval("net_adm:names({10,231,7,2})")
     port = int(names.partition('{"foo",')[2].partition("}")[0])
     assert port in range(64000, 65000)
@@ -144,7 +146,7 @@ def test_what_was_not_redirected_is_refused(scene: RedirectScene) -> None:
         scene.wall.wait_event("handshake_refused", source=address, reason="not_redirected")
 
 
-def test_a_port_that_stands_for_nothing(scene: RedirectScene) -> None:
+def test_a_port_that_stands_for_nothing_is_refused(scene: RedirectScene) -> None:
     before = arrived(scene.pair)
     with scene.pair.a.connect(B4, 64999, user=UID) as connection:
         assert connection.recv(10) == b""
@@ -153,7 +155,7 @@ def test_a_port_that_stands_for_nothing(scene: RedirectScene) -> None:
 
 
 @pytest.mark.parametrize("text", [b"\0\1\xff", b"\xff\xff", b"\0\1\x7a", b"\0\0", b"\0\3\x7a@@", b"\0\1d"])
-def test_what_no_node_asks(scene: RedirectScene, text: bytes) -> None:
+def test_what_no_node_asks_is_refused(scene: RedirectScene, text: bytes) -> None:
     before = arrived(scene.pair)
     with scene.pair.a.connect(B4, REGISTER, user=UID) as connection:
         for byte in text:

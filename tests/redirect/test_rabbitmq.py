@@ -19,7 +19,7 @@ DIST, AMQP = 25672, 5672
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("tools")
-def test_rabbitmq() -> None:
+def test_rabbitmq_runs_redirected() -> None:
     need("rabbitmq-server")
     entry = Peer(["deny *", "accept ping"], "foo@b", "foo-cookie")
     with HostPair({"a": A4, "b": B4}) as pair, RedirectScene(pair, [entry], guards=["rabbit@a"]) as scene:

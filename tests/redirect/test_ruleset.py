@@ -33,17 +33,17 @@ def test_rules_are_for_one_user_and_not_for_what_registers() -> None:
     assert text.count("table inet distwall_redirect") == 3  # made, so that it can be deleted, so that it is new
 
 
-def test_a_range_of_one_port() -> None:
+def test_a_range_of_one_port_is_written_as_a_range() -> None:
     assert "tcp dport { 4370, 5000-5000 }" in ruleset(redirect(ports=(5000, 5000)), 4370)
 
 
 @pytest.mark.parametrize("user", ["nobody-here", "", "a\0b", "x\n} table inet y {"])
-def test_unknown_user(user: str) -> None:
+def test_an_unknown_user_is_an_error(user: str) -> None:
     with pytest.raises(UnknownUserError, match=r"\[guard.redirect\] user: there is no user"):
         ruleset(redirect(user=user), 4370)
 
 
-def test_user_by_number() -> None:
+def test_a_user_may_be_a_number() -> None:
     assert user_id("1234") == 1234
 
 
@@ -74,7 +74,7 @@ def test_rules_that_fail_leave_those_before(pair: HostPair) -> None:
     assert pair.a.shell("nft list ruleset") == before
 
 
-def test_not_root(pair: HostPair, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_root_it_says_so(pair: HostPair, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     nft = tmp_path / "nft"
     nft.write_text(f'#!/bin/sh\nexec setpriv --reuid 65534 --clear-groups {shutil.which("nft")} "$@"\n')
     nft.chmod(0o755)
@@ -85,7 +85,7 @@ def test_not_root(pair: HostPair, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         pair.a.run(remove)
 
 
-def test_nft_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_nft_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("distwall.redirect.nft._PLACES", (str(tmp_path),))
     with pytest.raises(NftError, match="nft is not installed; install the package nftables"):
@@ -102,7 +102,9 @@ def test_nft_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
         ("", "can't remove the rules: no reason given"),
     ],
 )
-def test_what_nft_says(says: str, expected: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_nft_says_is_put_into_words(
+    says: str, expected: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     nft = tmp_path / "nft"
     nft.write_text(f"#!/bin/sh\ncat > /dev/null\necho '{says}' >&2\nexit 1\n")
     nft.chmod(0o755)

@@ -46,7 +46,7 @@ async def received(end: socket.socket) -> bytes:
     return data
 
 
-def test_all_bytes_both_ways_and_ends_one_by_one(run: Loop) -> None:
+def test_all_bytes_go_both_ways_and_ends_one_by_one(run: Loop) -> None:
     async def scene() -> None:
         ends = Ends()
         task = await ends.open()
@@ -77,7 +77,7 @@ def test_a_broken_connection_breaks_the_other(run: Loop) -> None:
     run(scene())
 
 
-def test_cancelled(run: Loop) -> None:
+def test_both_ends_are_closed_when_it_is_cancelled(run: Loop) -> None:
     async def scene() -> None:
         ends = Ends()
         task = await ends.open()
@@ -91,7 +91,7 @@ def test_cancelled(run: Loop) -> None:
     run(scene())
 
 
-def test_nobody_listens(run: Loop) -> None:
+def test_where_nobody_listens_the_other_end_is_closed(run: Loop) -> None:
     async def scene() -> None:
         near, joined = socket.socketpair()
         joined.setblocking(False)

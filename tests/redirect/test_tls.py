@@ -13,7 +13,7 @@ from tests.support.wall import Peer
 BAR, BAZ, FOO, PLAIN = f"bar@{A4}", f"baz@{A4}", f"foo@{B4}", f"plain@{B4}"
 
 
-def test_tls_outside_and_inside(pair: HostPair) -> None:
+def test_tls_outside_and_inside_work_together(pair: HostPair) -> None:
     with tempfile.TemporaryDirectory(prefix="distwall-pki-") as folder:
         Path(folder).chmod(0o755)
         pki = Pki(Path(folder))

@@ -58,7 +58,7 @@ def test_distwall_goes_and_comes_back(pair: HostPair) -> None:
         assert "not_allowed" in attack(foo, BAR)
 
 
-def test_nodes_that_know_only_the_usual_port_of_epmd(pair: HostPair) -> None:
+def test_nodes_that_know_only_the_usual_port_of_epmd_are_redirected(pair: HostPair) -> None:
     entry = Peer(["accept ping"], FOO, COOKIE)
     with RedirectScene(pair, [entry], guards=[BAR, BAZ], register=f"127.0.0.1:{EPMD}") as scene:
         scene.redirect()
@@ -72,7 +72,7 @@ def test_nodes_that_know_only_the_usual_port_of_epmd(pair: HostPair) -> None:
             scene.wall.wait_event("connect", peer=FOO, guard=BAR, opened_by=who)
 
 
-def test_host_names(tools: None) -> None:
+def test_entries_with_host_names_are_reached(tools: None) -> None:
     names = {"a.test": A4, "b.test": B4, "b": B4}
     entries = [Peer(["accept ping"], "foo@b.test", COOKIE), Peer(["accept ping"], "shop*@*.test", COOKIE)]
     with HostPair(names) as pair, RedirectScene(pair, entries, guards=["bar@a.test"]) as scene:
@@ -87,7 +87,7 @@ def test_host_names(tools: None) -> None:
         scene.wall.wait_event("handshake_refused", peer=f"other@{B4}", reason="unknown_node")
 
 
-def test_ipv6(tools: None) -> None:
+def test_nodes_over_ipv6_are_redirected(tools: None) -> None:
     names = {"a.test": A6, "b.test": B6}
     ipv6 = ["-proto_dist", "inet6_tcp"]
     entry = Peer(["accept ping"], "foo@b.test", COOKIE)

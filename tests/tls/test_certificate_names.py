@@ -100,7 +100,9 @@ def ca(tmp_path_factory: pytest.TempPathFactory) -> CA:
         ("{host}", {"dns": ["xn--bcher-kva.example"]}, "foo@bücher.example", False),
     ],
 )
-def test_matches(ca: CA, glob: str, names: dict[str, list[str]], node: str, fits: bool) -> None:
+def test_a_glob_matches_names_of_its_type(
+    ca: CA, glob: str, names: dict[str, list[str]], node: str, fits: bool
+) -> None:
     assert certificate_glob_fault(glob) is None
     certificate = ca.make(KEY, **names)  # type: ignore[arg-type]
     assert matches([glob], certificate, node) is fits
@@ -175,7 +177,7 @@ def test_two_sans_have_no_name(ca: CA) -> None:
     assert not matches(["*"], certificate, "foo@h")
 
 
-def test_many_names(ca: CA) -> None:
+def test_certificates_with_too_many_names_match_nothing(ca: CA) -> None:
     some = ca.make(KEY, dns=[f"n{i}.example" for i in range(MAX_NAMES)])
     assert matches(["n999.example"], some, "foo@h")
     many = ca.make(KEY, dns=[f"n{i}.example" for i in range(10_000)])
@@ -192,7 +194,7 @@ def test_a_glob_of_many_stars_takes_no_time(ca: CA) -> None:
     assert time.monotonic() - started < 1
 
 
-def test_describe(ca: CA) -> None:
+def test_a_certificate_is_described_in_one_line(ca: CA) -> None:
     certificate = ca.make(KEY, dns=["a.example", "b.example"], uri=["spiffe://x/foo"], ip=["::1"])
     text = describe(certificate)
     assert text.startswith("DNS:a.example, DNS:b.example, URI:spiffe://x/foo, IP:::1 (serial ")

@@ -76,7 +76,7 @@ def test_both_show_their_certificates(tls: Tls, peer: Tls, version: ssl.TLSVersi
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.* is deprecated:DeprecationWarning")
-def test_no_version_before_1_2(tls: Tls) -> None:
+def test_versions_before_1_2_are_refused(tls: Tls) -> None:
     client = stranger(None)
     client.minimum_version = client.maximum_version = ssl.TLSVersion.TLSv1_1
     client.set_ciphers("ALL:@SECLEVEL=0")
@@ -92,37 +92,45 @@ class TestThePeerIsRefused:
         client.maximum_version = version
         return fault(server.server(), client)
 
-    def test_without_one(self, tls: Tls, ca: CA, version: ssl.TLSVersion) -> None:
+    def test_without_a_certificate_it_is_refused(self, tls: Tls, ca: CA, version: ssl.TLSVersion) -> None:
         assert self._fault(Contexts(tls), stranger(ca), version) == "it has no certificate"
 
-    def test_of_another_ca(self, tmp_path: Path, tls: Tls, version: ssl.TLSVersion) -> None:
+    def test_a_certificate_of_another_ca_is_refused(self, tmp_path: Path, tls: Tls, version: ssl.TLSVersion) -> None:
         cert, key = make_ca(tmp_path, "other").issue(tmp_path, "mallory", cn="mallory")
         words = self._fault(Contexts(tls), stranger(None, cert=cert, key=key), version)
         assert words == "its certificate is signed by an unknown CA"
 
-    def test_of_a_ca_of_the_same_name(self, tmp_path: Path, tls: Tls, version: ssl.TLSVersion) -> None:
+    def test_a_certificate_of_a_ca_of_the_same_name_is_refused(
+        self, tmp_path: Path, tls: Tls, version: ssl.TLSVersion
+    ) -> None:
         other = tmp_path / "other"
         other.mkdir()
         cert, key = make_ca(other).issue(other, "mallory", cn="mallory")
         words = self._fault(Contexts(tls), stranger(None, cert=cert, key=key), version)
         assert words == "its certificate is signed by an unknown CA"
 
-    def test_expired(self, tmp_path: Path, tls: Tls, ca: CA, version: ssl.TLSVersion) -> None:
+    def test_an_expired_certificate_is_refused(self, tmp_path: Path, tls: Tls, ca: CA, version: ssl.TLSVersion) -> None:
         cert, key = ca.issue(tmp_path, "old", cn="old", not_after=datetime.now(UTC) - timedelta(days=1))
         words = self._fault(Contexts(tls), stranger(ca, cert=cert, key=key), version)
         assert words == "its certificate has expired"
 
-    def test_not_valid_yet(self, tmp_path: Path, tls: Tls, ca: CA, version: ssl.TLSVersion) -> None:
+    def test_a_certificate_that_is_not_valid_yet_is_refused(
+        self, tmp_path: Path, tls: Tls, ca: CA, version: ssl.TLSVersion
+    ) -> None:
         cert, key = ca.issue(tmp_path, "new", cn="new", not_before=datetime.now(UTC) + timedelta(hours=1))
         words = self._fault(Contexts(tls), stranger(ca, cert=cert, key=key), version)
         assert words == "its certificate is not valid yet"
 
-    def test_for_another_use(self, tmp_path: Path, tls: Tls, ca: CA, version: ssl.TLSVersion) -> None:
+    def test_a_certificate_for_another_use_is_refused(
+        self, tmp_path: Path, tls: Tls, ca: CA, version: ssl.TLSVersion
+    ) -> None:
         cert, key = ca.issue(tmp_path, "web", cn="web", usages=[ExtendedKeyUsageOID.SERVER_AUTH])
         words = self._fault(Contexts(tls), stranger(ca, cert=cert, key=key), version)
         assert words == "its certificate is not for this use (extendedKeyUsage)"
 
-    def test_signed_by_one_that_is_no_ca(self, tmp_path: Path, tls: Tls, ca: CA, version: ssl.TLSVersion) -> None:
+    def test_a_certificate_signed_by_one_that_is_no_ca_is_refused(
+        self, tmp_path: Path, tls: Tls, ca: CA, version: ssl.TLSVersion
+    ) -> None:
         cert, key = ca.issue(tmp_path, "peer", dns=["peer.example"])
         leaf = CA.__new__(CA)
         signer = serialization.load_pem_private_key(key.read_bytes(), None)
@@ -133,12 +141,16 @@ class TestThePeerIsRefused:
         words = self._fault(Contexts(tls), stranger(ca, cert=forged, key=forged_key), version)
         assert words == "its certificate is signed by a certificate that is not a CA"
 
-    def test_too_large(self, tmp_path: Path, tls: Tls, ca: CA, version: ssl.TLSVersion) -> None:
+    def test_certificates_that_are_too_large_are_refused(
+        self, tmp_path: Path, tls: Tls, ca: CA, version: ssl.TLSVersion
+    ) -> None:
         cert, key = ca.issue(tmp_path, "many", dns=[f"n{i}.example" for i in range(10_000)])
         words = self._fault(Contexts(tls), stranger(ca, cert=cert, key=key), version)
         assert words == "its certificates are too large"
 
-    def test_who_does_not_trust_distwall(self, tmp_path: Path, tls: Tls, peer: Tls, version: ssl.TLSVersion) -> None:
+    def test_who_does_not_trust_distwall_is_told(
+        self, tmp_path: Path, tls: Tls, peer: Tls, version: ssl.TLSVersion
+    ) -> None:
         client = stranger(make_ca(tmp_path, "other"), cert=peer.cert, key=peer.key)
         assert self._fault(Contexts(tls), client, version) == "it does not know the CA of distwall's certificate"
 
@@ -231,7 +243,7 @@ class TestResumption:
     """Sessions that are resumed, or not."""
 
     @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-    def test_no_tickets(self, tls: Tls, peer: Tls, version: ssl.TLSVersion) -> None:
+    def test_there_are_no_tickets(self, tls: Tls, peer: Tls, version: ssl.TLSVersion) -> None:
         client = Contexts(peer).client(check_hostname=False)
         client.maximum_version = version
         _, other = shake(Contexts(tls).server(), client)
@@ -281,7 +293,7 @@ class TestReload:
         make_ca(folder).issue(folder, "wall", dns=["wall.example"])
         return folder
 
-    def test_nothing_changed(self, tls: Tls) -> None:
+    def test_where_nothing_changed_nothing_is_loaded_anew_unless_asked(self, tls: Tls) -> None:
         contexts = Contexts(tls)
         assert not contexts.changed()
         before = contexts.server()
@@ -289,7 +301,7 @@ class TestReload:
         assert contexts.server() is not before
 
     @pytest.mark.parametrize("way", ["in place", "rename"])
-    def test_new_files(self, tls: Tls, other: Path, way: str) -> None:
+    def test_new_files_are_loaded(self, tls: Tls, other: Path, way: str) -> None:
         contexts = Contexts(tls)
         for path in (tls.cert, tls.key, tls.ca):
             if way == "rename":
@@ -370,7 +382,7 @@ class TestReload:
         assert one.read(10) == b"still here"
 
 
-def test_on_sockets_of_uvloop(tls: Tls, peer: Tls) -> None:
+def test_contexts_work_on_sockets_of_uvloop(tls: Tls, peer: Tls) -> None:
     """As the gateway does it: an accepted socket, whose first byte was peeked at."""
 
     async def main() -> tuple[str | None, str]:

@@ -32,7 +32,7 @@ def _tls(folder: Path, name: str) -> Tls:
     return Tls(folder / f"{name}.pem", folder / f"{name}.key", folder / "ca.pem", "required", None)
 
 
-def test_certificates(made: Path) -> None:
+def test_the_pages_certificates_are_sound(made: Path) -> None:
     assert faults(_tls(made, "wall")) == []
     foo = x509.load_pem_x509_certificate((made / "foo.pem").read_bytes())
     assert names_of(foo) == CertificateNames(dns=("10.0.0.7",), ip=("10.0.0.7",))
@@ -42,7 +42,7 @@ def test_certificates(made: Path) -> None:
     shake(peer.server(), wall.client(check_hostname=True), "10.0.0.7")
 
 
-def test_a_function_of_ones_own(made: Path) -> None:
+def test_the_pages_function_is_asked(made: Path) -> None:
     (made / "checks.py").write_text(_block("python", "def peer"))
     certificate = x509.load_pem_x509_certificate((made / "foo.pem").read_bytes())
     assert asyncio.run(Verifier("checks:peer", made).fault(certificate, "foo@10.0.0.7")) is None

@@ -68,7 +68,7 @@ async def _erl(folder: Path, code: str) -> asyncio.subprocess.Process:
 class TestKeysAreMadeAnew:
     """Nodes take new keys now and then; the connection goes on."""
 
-    def test_by_a_peer_that_dials(self, tmp_path: Path, contexts: Contexts, options: str) -> None:
+    def test_a_peer_that_dials_may_make_them_anew(self, tmp_path: Path, contexts: Contexts, options: str) -> None:
         async def main() -> str:
             loop = asyncio.get_running_loop()
             server = await loop.create_server(Echo, "127.0.0.1", 0, ssl=contexts.server())
@@ -81,7 +81,7 @@ class TestKeysAreMadeAnew:
 
         assert uvloop.run(main()) == "ok"
 
-    def test_by_a_peer_that_is_dialled(self, tmp_path: Path, contexts: Contexts, options: str) -> None:
+    def test_a_peer_that_is_dialled_may_make_them_anew(self, tmp_path: Path, contexts: Contexts, options: str) -> None:
         async def main() -> str:
             some = _OPTIONS.format("peer", "{fail_if_no_peer_cert,true}," + options)
             code = f"""

@@ -81,7 +81,9 @@ def peer(c, n):
     ],
 )
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
-def test_odd_functions(tmp_path: Path, certificate: x509.Certificate, code: str, words: str | None) -> None:
+def test_odd_functions_decide_nothing_by_accident(
+    tmp_path: Path, certificate: x509.Certificate, code: str, words: str | None
+) -> None:
     fault = _fault(_verifier(tmp_path, code), certificate)
     assert fault is None if words is None else words in (fault or "")
 
@@ -143,7 +145,7 @@ def test_its_module_may_import_others_of_the_folder(tmp_path: Path, certificate:
     assert _fault(_verifier(tmp_path, code), certificate) is None
 
 
-def test_a_function_of_a_package(tmp_path: Path, certificate: x509.Certificate) -> None:
+def test_a_function_of_a_package_can_be_named(tmp_path: Path, certificate: x509.Certificate) -> None:
     package = tmp_path / "distwall_test_package"
     package.mkdir()
     (package / "__init__.py").touch()
@@ -172,13 +174,13 @@ def test_a_module_of_the_folder_stands_for_no_other(tmp_path: Path, certificate:
         ("peer = 1", "checks:peer is no function"),
     ],
 )
-def test_functions_that_can_not_be_had(tmp_path: Path, code: str, words: str) -> None:
+def test_functions_that_can_not_be_had_are_errors(tmp_path: Path, code: str, words: str) -> None:
     with pytest.raises(ValueError, match=r"^verify_peer: ") as caught:
         _verifier(tmp_path, code)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_module_that_is_not_there(tmp_path: Path) -> None:
+def test_a_module_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="can't be loaded: ModuleNotFoundError"):
         Verifier("nowhere_to_be_found:peer", tmp_path)

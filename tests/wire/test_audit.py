@@ -36,7 +36,7 @@ WAIVED: dict[str, tuple[tuple[str, ...], Message, tuple[str, int | None, str]]] 
 
 @pytest.mark.parametrize("name", WAIVED)
 @pytest.mark.parametrize("fragment", [65536, 80])
-def test_all_is_recorded(name: str, fragment: int) -> None:
+def test_what_rules_would_refuse_passes_and_is_recorded(name: str, fragment: int) -> None:
     rules, sent, (verdict, rule, reason) = WAIVED[name]
     channel = CoreChannel(*rules, audit=True)
     frames = channel.from_peer.frames(sent, fragment=fragment)
@@ -56,7 +56,7 @@ REFUSED: dict[str, tuple[Message, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_refused_all_the_same(name: str) -> None:
+def test_what_is_no_matter_of_rules_is_refused_all_the_same(name: str) -> None:
     sent, reason = REFUSED[name]
     channel = CoreChannel("deny *", audit=True, limits={"new_atoms": 10})
     output = channel.inbound(sent)
@@ -64,7 +64,7 @@ def test_what_is_refused_all_the_same(name: str) -> None:
     assert output.reasons == [reason]
 
 
-def test_one_rule() -> None:
+def test_one_rule_may_be_on_trial() -> None:
     channel = CoreChannel("deny reg_send server audit", "accept reg_send ok audit", "accept reg_send", "deny *")
     assert channel.inbound(tell()).reasons == ["audit:rule"]
     # It passes as if the rule had accepted it: what it carries is judged.
@@ -83,14 +83,14 @@ def test_what_passes_is_tracked() -> None:
     assert not channel.inbound(message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref())).events
 
 
-def test_outbound() -> None:
+def test_what_goes_out_may_be_on_trial() -> None:
     channel = CoreChannel("deny *", out=["deny *"], audit=True)
     output = channel.outbound(message(Op.REG_SEND, G.pid(), EMPTY, SERVER, payload=1))
     assert output.reasons == ["audit:rule"]
     assert output.forward
 
 
-def test_audit_in_the_middle_of_a_message() -> None:
+def test_audit_may_begin_in_the_middle_of_a_message() -> None:
     channel = CoreChannel("accept *")
     first, *rest = channel.from_peer.frames(tell([b"x" * 300, T.pid()]), fragment=100)
     channel.inbound(first)
@@ -102,7 +102,7 @@ def test_audit_in_the_middle_of_a_message() -> None:
 # === candidates ===
 
 
-def test_a_candidate() -> None:
+def test_a_candidate_decides_nothing_and_is_told() -> None:
     channel = CoreChannel("accept reg_send", "deny *", shadow=["drop reg_send server", "accept *"])
     output = channel.inbound(tell())
     assert output.forward == [tell()]
@@ -116,7 +116,7 @@ def test_a_candidate() -> None:
     assert channel.counts() == {("inbound", "reg_send", "accept"): 2, ("inbound", "link", "deny"): 1}
 
 
-def test_a_candidate_of_the_same_mind() -> None:
+def test_a_candidate_of_the_same_mind_is_silent() -> None:
     channel = CoreChannel("accept reg_send server", "deny *", shadow=["deny link", "accept reg_send server"])
     for sent in (tell(), message(Op.LINK, P.pid(), G.pid())):
         channel.inbound(sent)
@@ -125,7 +125,7 @@ def test_a_candidate_of_the_same_mind() -> None:
 
 @pytest.mark.parametrize("payload", [SUSPEND, T.pid(), Export(SERVER, SERVER, 1)])
 @pytest.mark.parametrize("fragment", [65536, 100])
-def test_what_a_message_carries(payload: Term, fragment: int) -> None:
+def test_a_candidate_sees_what_a_message_carries(payload: Term, fragment: int) -> None:
     channel = CoreChannel("accept *", third_nodes=["*"], shadow=["accept reg_send", "accept *"])
     frames = channel.from_peer.frames(tell(payload), fragment=fragment)
     outputs = [channel.inbound(one) for one in frames]

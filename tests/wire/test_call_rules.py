@@ -50,7 +50,7 @@ HALT = carriers("erlang", "halt", [])
 
 
 @pytest.mark.parametrize("carrier", LOOKUP)
-def test_however_it_arrives(carrier: str) -> None:
+def test_a_call_is_judged_however_it_arrives(carrier: str) -> None:
     channel = CoreChannel("accept call inventory:lookup/1", "deny *")
     passes(channel, LOOKUP[carrier])
     refused(channel, DELETE[carrier])
@@ -123,7 +123,7 @@ def test_a_rule_on_the_carrier_never_lets_pass_what_it_carries(
 
 
 @pytest.mark.parametrize("carrier", SENT)
-def test_under_a_rule_for_all(carrier: str) -> None:
+def test_under_a_rule_for_all_narrower_rules_see_the_call(carrier: str) -> None:
     passes(CoreChannel("accept *"), LOOKUP[carrier])
     channel = CoreChannel("deny spawn_request inventory:delete/1", "accept *")
     passes(channel, LOOKUP[carrier])
@@ -141,7 +141,7 @@ def test_what_is_no_call_is_judged_by_the_rules_on_its_target() -> None:
     passes(channel, tell((P.pid(), (A("sbcast"), A("server"), 1))))
 
 
-def test_names_of_targets() -> None:
+def test_events_name_the_call_and_its_carrier() -> None:
     channel = CoreChannel("deny *")
     assert channel.inbound(DELETE["erpc"]).events[0][2] == "inventory:delete/1 by erpc:execute_call/4"
     assert channel.inbound(DELETE["rex"]).events[0][2] == "inventory:delete/1 by rex"
@@ -180,7 +180,7 @@ OPAQUE: dict[str, Message] = {
 
 
 @pytest.mark.parametrize("name", OPAQUE)
-def test_what_cannot_be_told(name: str) -> None:
+def test_what_cannot_be_told_passes_under_a_rule_for_all_only(name: str) -> None:
     sent = OPAQUE[name]
     for rules in (
         ("accept call _:_/_", "accept spawn_request _:_/_", "deny *"),
@@ -200,7 +200,7 @@ def test_the_fun_that_is_the_call() -> None:
     assert channel.inbound(spawn("inventory", "lookup", fun)).reasons == ["funs"]
 
 
-def test_the_monitor_that_comes_with_a_call() -> None:
+def test_the_monitor_that_comes_with_a_call_passes_with_it() -> None:
     monitor = message(Op.MONITOR_P, P.pid(), REX, P.alias())
     other = message(Op.MONITOR_P, P.pid(), A("auth"), P.alias(2))
     channel = CoreChannel("accept call inventory:lookup/1", "deny *")
@@ -211,7 +211,7 @@ def test_the_monitor_that_comes_with_a_call() -> None:
     refused(CoreChannel("deny * layer=0", "accept call inventory:lookup/1"), monitor)
 
 
-def test_a_call_by_pid() -> None:
+def test_a_call_by_pid_is_judged() -> None:
     sent = message(
         Op.SEND_SENDER, P.pid(), G.pid(52), payload=(P.pid(), (A("call"), A("erlang"), A("halt"), [], P.pid()))
     )
@@ -237,7 +237,7 @@ def test_long_calls_are_held_until_they_are_seen() -> None:
     assert long in [one for output in outputs for one in output.forward]
 
 
-def test_outbound() -> None:
+def test_calls_that_go_out_are_judged() -> None:
     channel = CoreChannel("accept *", out=["accept call inventory:lookup/1", "deny *"])
     for function, accepted in (("lookup", True), ("delete", False)):
         arguments = [G.ref(), A("inventory"), A(function), [1]]

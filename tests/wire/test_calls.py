@@ -93,7 +93,7 @@ RECORDED = {
 
 
 @pytest.mark.parametrize("name", RECORDED)
-def test_what_real_nodes_call(name: str) -> None:
+def test_no_call_of_real_nodes_gets_by(name: str) -> None:
     """``rpc``, ``erpc``, spawns and ``erl_call`` as recorded: no call gets by, and each is told by its function."""
     capture = captures.load(captures.CASES / name)
     found: set[str | None] = set()

@@ -114,7 +114,7 @@ def alt(flags: int, to: Term, *token: Term, payload: Term = 1) -> Message:
         (alt(Alt.TOKEN | Alt.PRIO, G.pid(), TOKEN), "send"),
     ],
 )
-def test_altact(sent: Message, command: str) -> None:
+def test_altact_messages_pass_by_their_flags(sent: Message, command: str) -> None:
     channel = CoreChannel("accept *", flags=OTP_28, release=28)
     data = channel.from_peer.bytes(sent)
     assert channel.inbound(data).forwarded == data
@@ -147,7 +147,7 @@ def test_altact(sent: Message, command: str) -> None:
     Case("somebody else's alias", [alt(Alt.ALIAS, T.alias())], "stop", OTP_28),
     Case("no flags at all", [alt(0, G.pid())], "either", OTP_28),
 )
-def test_bad_altact(case: Case) -> None:
+def test_bad_altact_messages_close(case: Case) -> None:
     case.check(CoreChannel("accept *", flags=case.flags, release=28))
 
 
@@ -177,7 +177,7 @@ def retired() -> list[Case]:
     Case("a large tuple", [plain(As(105, (6, P.pid(), EMPTY, SERVER)), 1)], "either"),
     Case("the old UNLINK", [message(Op.LINK, P.pid(), G.pid()), message(Op.UNLINK, P.pid(), G.pid())], "either"),
 )
-def test_no_such_control(case: Case) -> None:
+def test_a_control_that_is_none_closes(case: Case) -> None:
     case.check(CoreChannel("accept *"))
 
 
@@ -192,7 +192,7 @@ ARITIES = [
 
 
 @pytest.mark.parametrize(("good", "ask", "delta"), ARITIES)
-def test_wrong_arity(good: Message, ask: Ask | None, delta: int) -> None:
+def test_a_wrong_arity_closes(good: Message, ask: Ask | None, delta: int) -> None:
     channel = CoreChannel("accept *")
     if ask:
         ask(channel)
@@ -235,7 +235,7 @@ def wrong_types() -> Iterator[tuple[str, bytes, Ask | None]]:
 
 
 @pytest.mark.parametrize(("bad", "ask"), [pytest.param(bad, ask, id=name) for name, bad, ask in wrong_types()])
-def test_wrong_type(bad: bytes, ask: Ask | None) -> None:
+def test_a_field_of_a_wrong_type_closes(bad: bytes, ask: Ask | None) -> None:
     channel = CoreChannel("accept *")
     if ask:
         ask(channel)
@@ -265,7 +265,7 @@ def token(*parts: Term) -> Message:
     Case("a third node's pid: traces go where messages go", [token(1, 17, 3, T.pid(), 2)], "either"),
     Case("nil", [Message((16, P.pid(), EMPTY, SERVER, []), 1)], "close"),
 )
-def test_trace_token(case: Case) -> None:
+def test_trace_tokens_pass_in_their_form_only(case: Case) -> None:
     case.check(CoreChannel("accept *"))
 
 
@@ -289,7 +289,7 @@ SPOOFED = {"third": T.pid(), "guarded": G.pid(3), "old incarnation": Pid(P.name,
 
 @pytest.mark.parametrize("who", SPOOFED)
 @pytest.mark.parametrize(("name", "field"), FROM_FIELDS)
-def test_spoofed_sender(name: str, field: str, who: str) -> None:
+def test_a_spoofed_sender_gets_nothing_through(name: str, field: str, who: str) -> None:
     channel = CoreChannel("accept *")
     if ask := GOOD[name][1]:
         ask(channel)
@@ -300,7 +300,7 @@ def test_spoofed_sender(name: str, field: str, who: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["GROUP_LEADER", "SPAWN_REQUEST", "SPAWN_REQUEST_TT"])
-def test_group_leaders_of_third_nodes(name: str) -> None:
+def test_group_leaders_of_third_nodes_are_refused(name: str) -> None:
     """What is written to it would make the guarded node dial; a process of either node may well be a group leader."""
     field = "from" if name == "GROUP_LEADER" else "group_leader"
     channel = CoreChannel("accept *")
@@ -316,7 +316,7 @@ TO_FIELDS = [(name, value) for name, (good, _) in GOOD.items() if isinstance(val
 
 @pytest.mark.parametrize(("name", "value"), TO_FIELDS)
 @pytest.mark.parametrize("whom", ["third", "peer", "old incarnation"])
-def test_foreign_or_stale_target(name: str, value: Term, whom: str) -> None:
+def test_a_foreign_or_stale_target_gets_nothing(name: str, value: Term, whom: str) -> None:
     targets: dict[str, tuple[Term, Term]] = {
         "third": (T.pid(), T.alias()),
         "peer": (P.pid(3), P.alias(3)),
@@ -363,12 +363,12 @@ def test_foreign_or_stale_target(name: str, value: Term, whom: str) -> None:
     Case("SEND_SENDER to a reference", [plain((22, P.pid(), G.alias()), 1)], "close"),
     Case("a local pid out of range", [plain((22, P.pid(), G.pid(1 << 28)), 1)], "stop"),
 )  # fmt: skip
-def test_who_and_whom(case: Case) -> None:
+def test_nodes_speak_for_themselves_and_to_the_other_only(case: Case) -> None:
     case.check(CoreChannel("accept *"))
 
 
 @pytest.mark.parametrize("flags", [0, 3, 4, 2**27, -1, 2**64])
-def test_flags_of_a_spawn_reply(flags: int) -> None:
+def test_a_spawn_reply_has_no_flags_but_its_own(flags: int) -> None:
     channel = CoreChannel("accept *")
     SPAWNING(channel)
     output = channel.inbound(plain((31, G.ref(), G.pid(), flags, P.pid(7))))
@@ -407,7 +407,7 @@ def test_plain_forms_pass_beside_payload_forms(op: Op) -> None:
         (Flag.ALIAS, "ALIAS_SEND"),
     ],
 )
-def test_ops_of_capabilities_that_were_not_agreed_on(missing: Flag, name: str) -> None:
+def test_ops_of_capabilities_that_were_not_agreed_on_do_no_harm(missing: Flag, name: str) -> None:
     """A VM takes most of them all the same; no node sends them."""
     channel = CoreChannel("accept *", flags=PASS_THROUGH & ~missing)
     output = channel.inbound(GOOD[name][0])

@@ -64,7 +64,7 @@ SPAWNS = {
 
 @pytest.mark.parametrize("reason", ["not_allowed", "eacces"])
 @pytest.mark.parametrize("sent", SPAWNS.values(), ids=SPAWNS)
-def test_spawn_request(shape: str, sent: Message, reason: str) -> None:
+def test_a_refused_spawn_request_is_answered(shape: str, sent: Message, reason: str) -> None:
     channel = CoreChannel("deny *", flags=FORMS[shape], deny_reason=reason)
     output = channel.inbound(sent)
     assert output.answered == form(shape, (31, sent.args["ref"], P.pid(), 0, Atom(reason)))
@@ -75,7 +75,7 @@ def test_spawn_request(shape: str, sent: Message, reason: str) -> None:
 
 @pytest.mark.parametrize("watched", [SERVER, G.pid(), Atom("Ünïcode")])
 @pytest.mark.parametrize("ref", [P.ref(), P.alias()])
-def test_monitor(shape: str, watched: Term, ref: Ref) -> None:
+def test_a_refused_monitor_is_answered(shape: str, watched: Term, ref: Ref) -> None:
     channel = CoreChannel("deny *", flags=FORMS[shape])
     output = channel.inbound(message(Op.MONITOR_P, P.pid(), watched, ref))
     assert output.answered == form(shape, (28, watched, P.pid(), ref), NOPROC)
@@ -89,7 +89,7 @@ def test_the_end_of_a_refused_monitor_leads_nowhere() -> None:
     assert silent(channel.inbound(message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref())))
 
 
-def test_link(shape: str) -> None:
+def test_a_refused_link_is_answered(shape: str) -> None:
     channel = CoreChannel("deny *", flags=FORMS[shape])
     output = channel.inbound(message(Op.LINK, P.pid(), G.pid()))
     assert output.answered == form(shape, (24, G.pid(), P.pid()), NOPROC)
@@ -97,7 +97,7 @@ def test_link(shape: str) -> None:
 
 
 @pytest.mark.parametrize("number", [1, 255, 256, 2**27, 2**40, 2**64 - 1])
-def test_unlink_of_what_is_not_linked(shape: str, number: int) -> None:
+def test_an_unlink_of_what_is_not_linked_is_acknowledged(shape: str, number: int) -> None:
     channel = CoreChannel("deny *", flags=FORMS[shape])
     output = channel.inbound(message(Op.UNLINK_ID, number, P.pid(), G.pid()))
     assert output.back == [message(Op.UNLINK_ID_ACK, number, G.pid(), P.pid())]
@@ -106,7 +106,7 @@ def test_unlink_of_what_is_not_linked(shape: str, number: int) -> None:
     assert not output.forwarded.strip(b"\0")
 
 
-def test_unlink_of_what_is_linked_though_a_rule_refuses_it() -> None:
+def test_an_unlink_that_a_rule_refuses_is_acknowledged() -> None:
     channel = CoreChannel("deny unlink", "accept link", "deny *")
     channel.inbound(message(Op.LINK, P.pid(), G.pid()))
     output = channel.inbound(message(Op.UNLINK_ID, 8, P.pid(), G.pid()))
@@ -133,7 +133,7 @@ def gen_call(tag: Term, to: Term, request: Term = ADD, *, traced: bool = False) 
 @pytest.mark.parametrize("traced", [False, True])
 @pytest.mark.parametrize("to", [SERVER, G.pid(55)], ids=["name", "pid"])
 @pytest.mark.parametrize("tag", TAGS)
-def test_gen_call(shape: str, tag: str, to: Term, traced: bool) -> None:
+def test_a_refused_gen_call_fails_at_once(shape: str, tag: str, to: Term, traced: bool) -> None:
     channel = CoreChannel("accept monitor", "deny *", flags=FORMS[shape])
     term, ref = TAGS[tag]
     monitor = message(Op.MONITOR_P, P.pid(), to, ref)
@@ -150,7 +150,7 @@ def test_gen_call(shape: str, tag: str, to: Term, traced: bool) -> None:
 
 
 @pytest.mark.parametrize("fragment", [40, 100])
-def test_gen_call_in_fragments(fragment: int) -> None:
+def test_a_refused_gen_call_in_fragments_fails_at_once(fragment: int) -> None:
     channel = CoreChannel("accept monitor", "deny *")
     channel.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.alias()))
     frames = channel.from_peer.frames(gen_call(alias(P.alias()), SERVER, b"x" * 500), fragment=fragment)
@@ -165,7 +165,7 @@ def test_gen_call_in_fragments(fragment: int) -> None:
 
 
 @pytest.mark.parametrize("flags", [Alt.PRIO, Alt.PRIO | Alt.NAME])
-def test_gen_call_of_priority(flags: Alt) -> None:
+def test_a_refused_gen_call_of_priority_fails_at_once(flags: Alt) -> None:
     to: Term = SERVER if flags & Alt.NAME else G.pid()
     channel = CoreChannel("accept monitor", "deny *", flags=OTP_28, release=28)
     channel.inbound(message(Op.MONITOR_P, P.pid(), to, P.alias()))
@@ -175,7 +175,7 @@ def test_gen_call_of_priority(flags: Alt) -> None:
     assert output.forwarded == plain((20, P.pid(), to, P.alias()))
 
 
-def test_gen_call_whose_monitor_was_refused_too() -> None:
+def test_a_gen_call_whose_monitor_was_refused_too_is_answered_once() -> None:
     channel = CoreChannel("deny *")
     output = channel.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.alias()), gen_call(alias(P.alias()), SERVER))
     assert output.back == [message(Op.PAYLOAD_MONITOR_P_EXIT, SERVER, P.pid(), P.alias(), payload=NOPROC)]
@@ -195,7 +195,7 @@ def test_gen_call_whose_monitor_was_refused_too() -> None:
     ],
     ids=["no monitor", "multi_call of OTP 25", "a third node's", "no reference", "another asker", "a pair", "a cast"],
 )
-def test_what_looks_like_a_gen_call(sent: Message) -> None:
+def test_what_looks_like_a_gen_call_is_not_answered(sent: Message) -> None:
     """No monitor of the sender goes with these."""
     channel = CoreChannel("accept monitor", "deny *")
     channel.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.alias()))
@@ -281,7 +281,7 @@ def test_a_demonitor_waits_for_a_frame_boundary() -> None:
 
 
 @pytest.mark.parametrize("flags", FORMS.values(), ids=FORMS)
-def test_ticks_where_all_is_refused(flags: Flag) -> None:
+def test_where_all_is_refused_ticks_go_through(flags: Flag) -> None:
     """At most one a second, and at least one every few seconds, or the guarded node would hang up."""
     channel = CoreChannel("drop *", flags=flags)
     ticks = 0

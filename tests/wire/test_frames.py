@@ -84,7 +84,7 @@ def entry(index: int, text: bytes) -> bytes:
     Case("a trailing byte without payload", [frame(b"\x83D\0" + encode((1, P.pid(), G.pid())) + b"\0")], "close"),
     Case("headers without cache", [HELLO], "pass", NO_CACHE),
 )
-def test_frame(case: Case) -> None:
+def test_a_bad_frame_closes(case: Case) -> None:
     case.check(CoreChannel("accept *", flags=case.flags))
 
 
@@ -121,7 +121,7 @@ def test_frame(case: Case) -> None:
     Case("255 references", [frame(b"\x83D\xff" + b"\x88" * 127 + b"\x08" + b"".join(
         entry(index, b"a%d" % index) for index in range(255)) + using(254))], "pass"),
 )  # fmt: skip
-def test_header(case: Case) -> None:
+def test_a_bad_header_closes(case: Case) -> None:
     case.check(CoreChannel("accept *", flags=case.flags))
 
 
@@ -167,7 +167,7 @@ BIG = first(8, 3), following(8, 2, b""), following(8, 1)
     Case("an op without payload", [first(8, 1, b"", encode((1, P.pid(), G.pid())))], "either"),
 )  # fmt: skip
 @pytest.mark.parametrize("rules", ["accept *", "accept reg_send"])
-def test_fragments(case: Case, rules: str) -> None:
+def test_bad_fragments_close(case: Case, rules: str) -> None:
     channel = CoreChannel("accept *")
     if rules == "accept *":
         case.check(channel)
@@ -183,7 +183,7 @@ def test_fragments(case: Case, rules: str) -> None:
         assert any(each.closed for each in outputs)
 
 
-def test_fragments_without_cache_or_agreement() -> None:
+def test_fragments_that_were_not_agreed_on_close() -> None:
     no_fragments = CoreChannel("accept *", flags=OTP_25 & ~(1 << 23))
     assert no_fragments.inbound(first(8, 1, PAYLOAD)).closed
 
@@ -203,7 +203,7 @@ def test_atoms_of_fragments_belong_to_their_first_frame() -> None:
     assert [each.payload for each in output.forward] == [Atom("of_the_second"), [Atom("of_the_first"), 1, 2, 3]]
 
 
-def test_a_slot_that_changes_while_a_sequence_is_held() -> None:
+def test_a_slot_may_change_while_a_sequence_is_held() -> None:
     """The held message's header names an atom whose slot means another one when the message goes out."""
     slots = {"server": 1, "first": 2, "second": 2, P.name: 3, "": 4}
     channel = CoreChannel("accept reg_send server", "deny *", funs=False, slot=slots.__getitem__)

@@ -75,7 +75,7 @@ class TestOutside:
         assert [each.op for each in channel.answer(ticket, "accept").forward] == [Op.REG_SEND, Op.LINK, Op.PAYLOAD_EXIT]
 
     @pytest.mark.parametrize(("verdict", "told"), [("deny", ["handler"]), ("drop", ["handler"])])
-    def test_refused(self, verdict: Verdict, told: list[str]) -> None:
+    def test_what_it_refuses_goes_no_further(self, verdict: Verdict, told: list[str]) -> None:
         channel = CoreChannel("accept *", hooks=OUTSIDE)
         channel.inbound(reg("target", 1), reg("other", 2))
         (ticket,) = tickets(channel)
@@ -110,7 +110,7 @@ class TestOutside:
         out = channel.answer(ticket, "accept", changed)
         assert (out.forward, out.closed, out.reasons) == ([], None, ["handler"])
 
-    def test_by_the_rules_of_the_moment(self) -> None:
+    def test_what_waits_is_judged_by_the_rules_of_the_moment(self) -> None:
         """What is refused meanwhile is refused, and what nobody is asked about any more goes on."""
         channel = CoreChannel("accept *", hooks=OUTSIDE)
         channel.inbound(reg("target", 1), reg("shut", 2), reg("target", 3))
@@ -120,7 +120,7 @@ class TestOutside:
         assert tickets(channel) == []
 
     @pytest.mark.parametrize("ticket", [0, 1, 99, 1 << 63])
-    def test_answers_to_nothing(self, ticket: int) -> None:
+    def test_answers_to_nothing_do_nothing(self, ticket: int) -> None:
         channel = CoreChannel("accept *", hooks=OUTSIDE)
         assert channel.answer(ticket, "accept").forward == []
         channel.inbound(reg("target", 1))
@@ -164,13 +164,13 @@ class TestAnyShape:
     @pytest.mark.parametrize(
         "flags", [OTP_25, OTP_25 & ~Flag.FRAGMENTS, OTP_25 & ~(Flag.FRAGMENTS | Flag.DIST_HDR_ATOM_CACHE)]
     )
-    def test_in_pieces(self, flags: Flag) -> None:
+    def test_bytes_may_come_in_any_pieces(self, flags: Flag) -> None:
         expected = self.play([1 << 30], flags)
         assert len(expected) == 12
         for sizes in ([1000], [4099, 17], [65_537]):
             assert self.play(sizes, flags) == expected
 
-    def test_answered_in_any_order(self) -> None:
+    def test_it_may_be_answered_in_any_order(self) -> None:
         expected = self.play([1 << 30])
         for seed in range(20):
             assert self.play([3000, 70_000], rng=random.Random(seed)) == expected
@@ -196,7 +196,7 @@ class TestInside:
         assert delivered.payload == (A("x"), 1)
         assert not channel.core.waits(ticket)
 
-    def test_one_that_is_not_there(self) -> None:
+    def test_one_that_is_not_there_refuses(self) -> None:
         channel = CoreChannel("accept *", hooks=INSIDE)
         (request,) = channel.inbound(reg("target", 1)).forward
         out = channel.outbound(spawned(channel, request, A("badopt")))
@@ -240,7 +240,7 @@ class TestInside:
         assert payloads(channel.inbound(reg("open", 3)).forward) == [3], "nobody is asked again"
 
     @pytest.mark.parametrize("reason", [A("normal"), (A("x"), A("return"), A("accept")), (1, 2), [A("accept")]])
-    def test_a_filter_that_gives_no_answer(self, reason: Term) -> None:
+    def test_a_filter_that_gives_no_answer_refuses(self, reason: Term) -> None:
         channel = CoreChannel("accept *", hooks=({}, "judge", False, False))
         (request,) = channel.inbound(reg("open", 1)).forward
         down = message(Op.PAYLOAD_MONITOR_P_EXIT, G.pid(55), CLERK, request.args["ref"], payload=reason)
@@ -273,7 +273,7 @@ class TestHostile:
         (first,) = tickets(big)
         assert payloads(big.answer(first, "accept").forward) == [1]
 
-    def test_of_many_senders(self) -> None:
+    def test_what_waits_of_many_senders_is_bounded(self) -> None:
         channel = CoreChannel("accept *", hooks=OUTSIDE, limits={"tracked": 50})
         channel.inbound(*(reg("target", 1, number) for number in range(500)))
         assert len(tickets(channel)) == 50

@@ -201,7 +201,7 @@ def refused(sent: Message, flags: int = OTP_25) -> None:
 
 @BOTH
 @pytest.mark.parametrize("text", ANYONE)
-def test_what_anyone_may_obey(text: str, flags: Flag) -> None:
+def test_what_anyone_may_obey_is_refused(text: str, flags: Flag) -> None:
     payload = written(text)
     for sent in (to_name(payload) | to_pid(payload)).values():
         refused(sent, flags)
@@ -209,7 +209,7 @@ def test_what_anyone_may_obey(text: str, flags: Flag) -> None:
 
 @BOTH
 @pytest.mark.parametrize("text", BY_PID)
-def test_what_is_obeyed_by_servers_met_by_pid(text: str, flags: Flag) -> None:
+def test_what_servers_met_by_pid_obey_is_refused_by_pid(text: str, flags: Flag) -> None:
     payload = written(text)
     for sent in to_pid(payload).values():
         refused(sent, flags)
@@ -218,20 +218,20 @@ def test_what_is_obeyed_by_servers_met_by_pid(text: str, flags: Flag) -> None:
 
 
 @pytest.mark.parametrize("text", lines(LOOKALIKES))
-def test_what_only_looks_like_it(text: str) -> None:
+def test_what_only_looks_like_it_passes(text: str) -> None:
     payload = written(text)
     for sent in (to_name(payload) | to_pid(payload)).values():
         assert CoreChannel(*SENDS, funs=True).inbound(sent).forward == [sent]
 
 
 @pytest.mark.parametrize("text", lines(NAMED_LOOKALIKES))
-def test_what_only_looks_like_it_to_a_name(text: str) -> None:
+def test_what_only_looks_like_it_passes_to_a_name(text: str) -> None:
     for sent in to_name(written(text)).values():
         assert CoreChannel(*SENDS, funs=True).inbound(sent).forward == [sent]
 
 
 @pytest.mark.parametrize("text", lines(PID_LOOKALIKES))
-def test_what_only_looks_like_it_to_a_pid(text: str) -> None:
+def test_what_only_looks_like_it_passes_to_a_pid(text: str) -> None:
     for sent in to_pid(written(text)).values():
         assert CoreChannel(*SENDS, funs=True).inbound(sent).forward == [sent]
 
@@ -239,7 +239,7 @@ def test_what_only_looks_like_it_to_a_pid(text: str) -> None:
 @pytest.mark.parametrize(
     "payload", [tuple(range(300)), Map(((A("EXIT"), (A("EXIT"), 1, 2)),)), (A("system"), *range(300))]
 )
-def test_odd_lookalikes(payload: Term) -> None:
+def test_odd_lookalikes_pass(payload: Term) -> None:
     assert CoreChannel(*SENDS).inbound(tell(payload)).forward == [tell(payload)]
 
 
@@ -261,7 +261,7 @@ OTHERS = """
 
 
 @pytest.mark.parametrize("name", lines(NAMES))
-def test_names_of_otp(name: str) -> None:
+def test_every_message_to_a_name_of_otp_counts(name: str) -> None:
     """Any message to one of them counts: only a rule that speaks of otp_internal, or of all, opens it."""
     for payload in (1, A("hello"), written("{'$gen_call', From, hello}"), written("{'$gen_cast', {hello, 1}}")):
         sent = tell(payload, name)
@@ -275,7 +275,7 @@ def test_names_of_otp(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", lines(OTHERS))
-def test_names_of_others(name: str) -> None:
+def test_names_of_others_are_not_taken_for_otps(name: str) -> None:
     sent = tell(A("hello"), name)
     assert CoreChannel("accept reg_send", "deny *").inbound(sent).forward == [sent]
 
@@ -316,7 +316,7 @@ def test_the_first_process_of_a_node_is_init() -> None:
 
 @pytest.mark.parametrize("fragment", [60, 90, 200])
 @pytest.mark.parametrize("text", ANYONE)
-def test_in_fragments(text: str, fragment: int) -> None:
+def test_it_is_recognized_in_fragments_before_any_goes_out(text: str, fragment: int) -> None:
     """However it is cut: nothing of it has gone out when it is recognized."""
     channel = CoreChannel(*SENDS, funs=True)
     sent = tell(written(text))
@@ -336,18 +336,18 @@ def test_how_the_labels_are_written_does_not_matter(text: str) -> None:
 SYS = written("{system, From, get_state}")
 
 
-def test_accepted_for_one_name_only() -> None:
+def test_it_may_be_accepted_for_one_name_only() -> None:
     rules = ("accept reg_send", "accept otp_internal server", "deny *")
     assert CoreChannel(*rules).inbound(tell(SYS, "server")).forward
     assert CoreChannel(*rules).inbound(tell(SYS, "other")).reasons == ["otp_internal"]
 
 
-def test_refused_by_rule() -> None:
+def test_a_rule_may_refuse_it() -> None:
     output = CoreChannel("drop otp_internal", "accept reg_send", "deny *").inbound(tell(SYS))
     assert output.events[0][3:6] == ("drop", 0, "otp_internal")
 
 
-def test_priority_sends() -> None:
+def test_it_is_recognized_in_priority_sends() -> None:
     flags = OTP_25 | Flag.ALTACT_SIG
     for alt, to in ((Alt.PRIO, G.pid()), (Alt.ALIAS, G.alias()), (Alt.PRIO | Alt.NAME, A("server"))):
         sent = message(Op.ALTACT_SIG_SEND, int(alt), P.pid(), to, payload=SYS)

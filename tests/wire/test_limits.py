@@ -52,7 +52,7 @@ def test_names_of_nodes_are_checked() -> None:
 # === sizes ===
 
 
-def test_frame_size() -> None:
+def test_frames_have_a_size() -> None:
     channel = CoreChannel("accept *", limits={"frame_size": 1000})
     small = tell(b"x" * 800)
     assert channel.inbound(small).forward == [small]
@@ -67,7 +67,7 @@ def test_a_long_frame_is_refused_before_it_comes() -> None:
 
 
 @pytest.mark.parametrize("rules", [("accept *",), ("accept reg_send", "deny *")])
-def test_message_size(rules: tuple[str, ...]) -> None:
+def test_messages_have_a_size(rules: tuple[str, ...]) -> None:
     channel = CoreChannel(*rules, limits={"message_size": 5000})
     fine, long = tell(b"x" * 4000), tell(b"x" * 6000)
     assert [one for each in channel.from_peer.frames(fine, fragment=500) for one in channel.inbound(each).forward] == [
@@ -78,7 +78,7 @@ def test_message_size(rules: tuple[str, ...]) -> None:
     assert not any(output.forward for output in outputs)
 
 
-def test_open_sequences() -> None:
+def test_open_sequences_are_limited() -> None:
     channel = CoreChannel("accept *", limits={"open_sequences": 10})
     frames = [channel.from_peer.frames(tell(b"x" * 300), fragment=100) for _ in range(11)]
     for number in range(10):
@@ -86,14 +86,14 @@ def test_open_sequences() -> None:
     assert "open_sequences" in stopped(channel, frames[10][0])
 
 
-def test_open_fragments() -> None:
+def test_open_fragments_are_limited() -> None:
     """The receiver allocates for each fragment that is announced."""
     channel = CoreChannel("accept *", limits={"open_fragments": 100})
     e = frame(b"\x83E" + struct.pack(">QQ", 8, 101) + b"\0" + encode(tell(1).control))
     assert stopped(channel, e)
 
 
-def test_held_bytes() -> None:
+def test_held_bytes_are_limited() -> None:
     channel = CoreChannel("accept reg_send", "deny *", limits={"held_bytes": 10_000})
     for frames in (channel.from_peer.frames(tell(b"x" * 9000), fragment=1000) for _ in range(3)):
         for one in frames[:-1]:
@@ -117,7 +117,7 @@ def test_pending_is_what_waits() -> None:
     assert channel.core.pending() == 0
 
 
-def test_term_depth() -> None:
+def test_the_depth_of_terms_is_limited() -> None:
     limit = _core.DEFAULT_LIMITS["term_depth"]
     channel = CoreChannel("accept *")
     deep = channel.from_peer.bytes(tell(Raw(b"h\1" * (limit + 10) + b"j")), fragment=1 << 30)
@@ -128,7 +128,7 @@ def test_term_depth() -> None:
     assert stopped(channel, tell(Raw(b"h\1" * 11 + b"j")))
 
 
-def test_bigint_bytes() -> None:
+def test_the_size_of_integers_is_limited() -> None:
     channel = CoreChannel("accept *", limits={"bigint_bytes": 100})
     fine = tell(1 << 799)
     assert channel.inbound(fine).forward == [fine]
@@ -157,7 +157,7 @@ def test_atoms_of_refused_messages_are_not_counted() -> None:
 
 @pytest.mark.parametrize("flags", [OTP_25, NO_CACHE, PASS_THROUGH], ids=["cached", "headers", "pass-through"])
 @pytest.mark.parametrize("style", ["otp", "inline"])
-def test_new_atoms(flags: Flag, style: str) -> None:
+def test_new_atoms_are_limited_wherever_they_stand(flags: Flag, style: str) -> None:
     """Atoms in headers, inline, in names of nodes and in fragments: all of them count."""
     budget = _core.Budget()
     limit = 200
@@ -193,7 +193,7 @@ def test_known_atoms_still_pass_when_the_budget_is_spent() -> None:
 
 
 @pytest.mark.parametrize("kind", ["export", "fun"])
-def test_new_funs(kind: str) -> None:
+def test_new_funs_are_limited(kind: str) -> None:
     channel = CoreChannel("accept *", limits={"new_funs": 50})
 
     def term(number: int) -> Term:
@@ -272,27 +272,27 @@ POLICIES = st.sampled_from([("accept *",), ("deny *",), ("accept reg_send", "den
 @given(st.binary(max_size=400), FLAGS, POLICIES)
 @example(b"\0\0\0\1", OTP_25, ("accept *",))
 @example(b"", OTP_25, ("accept *",))
-def test_garbage(data: bytes, flags: int, rules: tuple[str, ...]) -> None:
+def test_garbage_does_no_harm(data: bytes, flags: int, rules: tuple[str, ...]) -> None:
     feed(data, flags, rules)
 
 
 @settings(max_examples=500, deadline=None, derandomize=True)
 @given(st.lists(st.binary(max_size=80), max_size=6), FLAGS, POLICIES)
-def test_garbage_in_frames(bodies: list[bytes], flags: int, rules: tuple[str, ...]) -> None:
+def test_garbage_in_frames_does_no_harm(bodies: list[bytes], flags: int, rules: tuple[str, ...]) -> None:
     lead = b"p\x83" if flags == PASS_THROUGH else b"\x83D\0"
     feed(b"".join(frame(lead + body) for body in bodies), flags, rules)
 
 
 @settings(max_examples=500, deadline=None, derandomize=True)
 @given(st.binary(max_size=80), FLAGS, POLICIES)
-def test_garbage_for_payload(payload: bytes, flags: int, rules: tuple[str, ...]) -> None:
+def test_garbage_for_payload_does_no_harm(payload: bytes, flags: int, rules: tuple[str, ...]) -> None:
     control = encode(tell(1).control)
     body = b"p\x83" + control + b"\x83" if flags == PASS_THROUGH else b"\x83D\0" + control
     feed(frame(body + payload), flags, rules)
 
 
 @pytest.mark.parametrize("seed", range(150))
-def test_damaged_traffic(seed: int) -> None:
+def test_damaged_traffic_that_passes_still_decodes(seed: int) -> None:
     """Real-looking traffic with bytes changed, cut out, doubled: what is forwarded still decodes."""
     choose = random.Random(seed)
     flags = (OTP_25, NO_CACHE, PASS_THROUGH)[seed % 3]
@@ -357,7 +357,7 @@ def test_one_byte_at_a_time_takes_no_time() -> None:
     assert channel.counts() == {("inbound", "reg_send", "accept"): 1}
 
 
-def test_many_empty_fragments() -> None:
+def test_many_empty_fragments_take_no_time() -> None:
     channel = CoreChannel("accept reg_send", "deny *")
     control = encode((6, P.pid(), EMPTY, Atom("server")))
     data = frame(b"\x83E" + struct.pack(">QQ", 8, 60_000) + b"\0" + control)
@@ -387,7 +387,7 @@ def test_other_limits_hold_from_the_next_command_on() -> None:
         channel.core.set_limits({"speed": 1})
 
 
-def test_other_limits_of_tracking() -> None:
+def test_other_limits_of_tracking_hold_at_once() -> None:
     channel = CoreChannel("accept link", "deny *")
     link = [message(Op.LINK, CoreChannel.peer.pid(n), CoreChannel.guard.pid()) for n in range(5)]
     assert channel.inbound(*link[:3]).forward == link[:3]

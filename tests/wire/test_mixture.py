@@ -20,7 +20,7 @@ def crowded(atom: Atom) -> int:
 
 @pytest.mark.parametrize("slot", [otp_slot, crowded])
 @pytest.mark.parametrize("rules", RULES)
-def test_ten_thousand_messages(rules: str, slot: Callable[[Atom], int]) -> None:
+def test_ten_thousand_messages_are_judged_as_the_model_says(rules: str, slot: Callable[[Atom], int]) -> None:
     channel = CoreChannel(*RULES[rules], flags=OTP_25, slot=slot)
     mixture = Mixture(channel, seed=1)
     mixture.run(10_000)
@@ -30,7 +30,7 @@ def test_ten_thousand_messages(rules: str, slot: Callable[[Atom], int]) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("flags", [OTP_25, NO_CACHE, PASS_THROUGH], ids=["cached", "headers", "pass-through"])
-def test_many_short_mixtures(flags: int, seed: int) -> None:
+def test_short_mixtures_are_judged_as_the_model_says(flags: int, seed: int) -> None:
     rules = RULES["all but" if seed % 2 else "allowed one by one"]
     mixture = Mixture(CoreChannel(*rules, flags=flags, slot=crowded), seed)
     mixture.run(150)

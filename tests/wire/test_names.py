@@ -47,7 +47,7 @@ def expose(channel: CoreChannel, *pids: Pid) -> None:
 
 
 @pytest.mark.parametrize("in_alias", [True, False])
-def test_learned_from_an_answer(in_alias: bool) -> None:
+def test_a_name_is_learned_from_an_answer(in_alias: bool) -> None:
     channel = CoreChannel("accept reg_send server", "accept send", "deny *")
     tag = alias(P.alias())
     passes(channel, call(tag))
@@ -60,7 +60,7 @@ def test_learned_from_an_answer(in_alias: bool) -> None:
     passes(channel, send(OTHER))
 
 
-def test_learned_from_rex() -> None:
+def test_the_name_of_rex_is_learned_from_its_answers() -> None:
     for request, answer in (
         (Atom("features_request"), (Atom("features_reply"), G.name, [])),
         ((Atom("call"), Atom("m"), Atom("f"), [], P.pid()), (REX, 1)),
@@ -73,7 +73,7 @@ def test_learned_from_rex() -> None:
         assert channel.inbound(send(KNOWN)).events[0][2:5] == ("rex <0.52.0>", "drop", 0)
 
 
-def test_learned_from_what_rex_asks() -> None:
+def test_the_name_of_rex_is_learned_from_what_it_asks() -> None:
     channel = CoreChannel("accept send", "deny *")
     channel.outbound(message(Op.REG_SEND, KNOWN, EMPTY, REX, payload=(KNOWN, Atom("features_request"))))
     channel.outbound(message(Op.REG_SEND, OTHER, EMPTY, REX, payload=(G.pid(3), Atom("features_request"))))
@@ -82,7 +82,7 @@ def test_learned_from_what_rex_asks() -> None:
     passes(channel, send(G.pid(3)))
 
 
-def test_init() -> None:
+def test_init_is_known_by_its_pid() -> None:
     stop = (Atom("stop"), Atom("stop"))
     channel = CoreChannel("accept send", "deny *")
     assert channel.inbound(send(G.pid(0), 1)).events[0][2] == "init <0.0.0>"
@@ -118,7 +118,7 @@ def test_init() -> None:
         (("deny reg_send server when 0203", "accept *"), True),
     ],
 )
-def test_send(rules: tuple[str, ...], accepted: bool) -> None:
+def test_a_send_by_pid_is_judged_by_the_name_too(rules: tuple[str, ...], accepted: bool) -> None:
     channel = learned(*rules)
     expose(channel, KNOWN)
     (passes if accepted else refused)(channel, send(KNOWN))
@@ -140,7 +140,7 @@ COMMANDS: dict[str, Message] = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_other_commands(command: str) -> None:
+def test_other_commands_by_pid_are_judged_by_the_name_too(command: str) -> None:
     refused(learned(f"accept {command}", "deny *"), COMMANDS[command])
     passes(learned(f"accept {command}", "accept reg_send server", "deny *"), COMMANDS[command])
     # A pattern is about messages.
@@ -149,7 +149,7 @@ def test_other_commands(command: str) -> None:
     passes(learned("accept *"), COMMANDS[command])
 
 
-def test_monitor_by_the_rule_for_monitors() -> None:
+def test_a_monitor_by_pid_is_judged_by_the_rule_for_monitors() -> None:
     monitor = message(Op.MONITOR_P, P.pid(), KNOWN, P.ref(5))
     refused(learned("accept monitor to any", "accept reg_send server", "deny *"), monitor)
     refused(learned("deny monitor server", "accept monitor", "deny *"), monitor)
@@ -162,7 +162,7 @@ def test_answers_are_not_judged_by_the_name() -> None:
     passes(channel, send(KNOWN, (G.ref(), 1)))
 
 
-def test_forgotten() -> None:
+def test_a_name_is_forgotten_when_its_process_ends() -> None:
     ends = {
         "its name": message(Op.PAYLOAD_MONITOR_P_EXIT, SERVER, P.pid(), P.ref(8), payload=1),
         "the process": message(Op.PAYLOAD_MONITOR_P_EXIT, KNOWN, P.pid(), P.ref(8), payload=1),
@@ -197,7 +197,7 @@ def test_the_peer_cannot_mislead() -> None:
     passes(channel, send(OTHER))
 
 
-def test_many_names() -> None:
+def test_many_names_push_the_oldest_out() -> None:
     channel = CoreChannel("accept reg_send", "deny *", limits={"tracked": 20})
     for n in range(1000):
         passes(channel, call(P.ref(n), Atom(f"server_{n % 30}")))

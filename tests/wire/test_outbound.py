@@ -52,7 +52,7 @@ PEER_TAGS: dict[str, Term] = {
 
 
 @pytest.mark.parametrize("tag", PEER_TAGS)
-def test_answers_to_calls(tag: str) -> None:
+def test_answers_to_calls_pass_once(tag: str) -> None:
     one = channel("deny *")
     answer = message(Op.SEND_SENDER, G.pid(), P.pid(), payload=(PEER_TAGS[tag], 7))
     stays(one, answer)
@@ -61,7 +61,7 @@ def test_answers_to_calls(tag: str) -> None:
     once(one, answer)
 
 
-def test_answers_to_an_alias() -> None:
+def test_answers_to_an_alias_pass_once() -> None:
     for op in (Op.ALIAS_SEND, Op.ALTACT_SIG_SEND):
         one = channel("deny *")
         passes(one, call(alias(P.alias())))
@@ -69,7 +69,7 @@ def test_answers_to_an_alias() -> None:
         once(one, message(op, *flags, G.pid(), P.alias(), payload=(alias(P.alias()), 7)))
 
 
-def test_answers_to_what_was_asked_before_there_were_rules() -> None:
+def test_answers_pass_to_what_was_asked_before_there_were_rules() -> None:
     one = CoreChannel("accept *")
     passes(one, call(P.ref()))
     passes(one, message(Op.SPAWN_REQUEST, P.ref(2), P.pid(), P.pid(), MFA, [Atom("monitor")], payload=[1]))
@@ -89,7 +89,7 @@ def test_a_refused_question_needs_no_answer() -> None:
     stays(one, message(Op.SPAWN_REPLY, P.ref(2), P.pid(), 0, G.pid(9)))
 
 
-def test_answers_of_rex() -> None:
+def test_answers_of_rex_pass_once() -> None:
     one = channel("deny *")
     answer = message(Op.SEND_SENDER, G.pid(), P.pid(), payload=(Atom("features_reply"), G.name, []))
     stays(one, answer)
@@ -97,7 +97,7 @@ def test_answers_of_rex() -> None:
     once(one, answer)
 
 
-def test_links() -> None:
+def test_endings_of_links_of_the_peer_pass() -> None:
     one = channel("deny *")
     passes(one, message(Op.LINK, P.pid(), G.pid()))
     stays(one, message(Op.PAYLOAD_EXIT, G.pid(2), P.pid(), payload=NOPROC))
@@ -108,7 +108,7 @@ def test_links() -> None:
     stays(one, message(Op.PAYLOAD_EXIT, G.pid(), P.pid(), payload=NOPROC))
 
 
-def test_endings_of_what_was_accepted() -> None:
+def test_endings_of_what_was_accepted_pass_once() -> None:
     one = channel("accept monitor", "accept link", "deny *")
     monitor = message(Op.MONITOR_P, G.pid(), SERVER, G.ref())
     demonitor = message(Op.DEMONITOR_P, G.pid(), SERVER, G.ref())
@@ -123,7 +123,7 @@ def test_endings_of_what_was_accepted() -> None:
 # === refusals ===
 
 
-def test_what_a_refused_process_is_told() -> None:
+def test_a_refused_process_is_told_at_once() -> None:
     one = channel("deny *")
     request = message(Op.SPAWN_REQUEST, G.ref(), G.pid(), G.pid(), MFA, [Atom("monitor")], payload=[1])
     assert one.outbound(request).back == [message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, NOT_ALLOWED)]
@@ -162,7 +162,7 @@ def test_a_refused_answer_fails_its_asker() -> None:
     stays(one, message(Op.SEND_SENDER, G.pid(), P.pid(), payload=(Atom("system"), (G.pid(), G.ref()), Atom("suspend"))))
 
 
-def test_rules() -> None:
+def test_rules_decide_on_what_goes_out() -> None:
     one = channel("accept reg_send ok*", "accept spawn_request m:_/_", "deny reg_send", "accept send to exposed")
     goes(one, message(Op.REG_SEND, G.pid(), EMPTY, Atom("ok_1"), payload=1))
     stays(one, message(Op.REG_SEND, G.pid(), EMPTY, SERVER, payload=1))
@@ -171,7 +171,7 @@ def test_rules() -> None:
     assert one.outbound(message(Op.LINK, G.pid(), P.pid())).reasons == ["default"]
 
 
-def test_patterns_and_names() -> None:
+def test_patterns_and_names_decide_on_what_goes_out() -> None:
     one = channel("accept reg_send server when 0200", "accept send", "deny *")
     goes(one, message(Op.REG_SEND, G.pid(), EMPTY, SERVER, payload=5))
     stays(one, message(Op.REG_SEND, G.pid(), EMPTY, SERVER, payload=SERVER))
@@ -184,14 +184,14 @@ def test_patterns_and_names() -> None:
     stays(one, message(Op.SEND_SENDER, G.pid(), P.pid(50), payload=SERVER))
 
 
-def test_what_the_guarded_node_is_trusted_with() -> None:
+def test_what_the_guarded_node_sends_is_not_searched() -> None:
     """Where its pids come from, and what it leaves behind in the peer, is not looked at."""
     one = channel("accept reg_send", "deny *")
     goes(one, message(Op.REG_SEND, T.pid(), EMPTY, SERVER, payload=[T.pid(), Export(SERVER, SERVER, 1)]))
 
 
 @pytest.mark.parametrize("out", [("deny reg_send no", "accept *"), ("accept reg_send yes", "deny *")])
-def test_fragments(out: tuple[str, ...]) -> None:
+def test_fragments_of_refused_messages_do_not_go_out(out: tuple[str, ...]) -> None:
     one = channel(*out)
     yes = message(Op.REG_SEND, G.pid(1), EMPTY, Atom("yes"), payload=[b"x" * 500, Atom("shared"), P.pid()])
     no = message(Op.REG_SEND, G.pid(2), EMPTY, Atom("no"), payload=[b"x" * 500, Atom("shared"), P.pid()])

@@ -260,11 +260,11 @@ GEN_CALL = (Lit(Atom("$gen_call")), Is("from"), (Lit(Atom("add")), Is("integer")
         (T.pid(), T.ref(), (Atom("add"), 1), False),
     ],
 )
-def test_gen_calls(who: Term, tag: Term, asked: Term, expected: bool) -> None:
+def test_the_pattern_of_a_gen_call_wants_its_sender(who: Term, tag: Term, asked: Term, expected: bool) -> None:
     assert core(GEN_CALL, encode((Atom("$gen_call"), (who, tag), asked))) == expected
 
 
-def test_processes_of_the_guarded_node() -> None:
+def test_processes_of_the_guarded_node_can_be_named() -> None:
     for one, other in (
         (GuardPid(100, 0), G.pid),
         (GuardRef(G.ref().words), G.ref),
@@ -299,12 +299,12 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_patterns(name: str) -> None:
+def test_bad_patterns_are_errors(name: str) -> None:
     with pytest.raises(ValueError, match="pattern"):
         _core.Pattern(BAD[name])
 
 
-def test_what_is_no_term() -> None:
+def test_what_is_no_term_is_an_error() -> None:
     for data in (b"", encode(A)[:-1], encode(A) * 2, b"\xff"):
         with pytest.raises(ValueError, match="term"):
             core(Any(), data)

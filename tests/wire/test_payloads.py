@@ -44,7 +44,7 @@ def through(channel: CoreChannel, sent: Message, fragment: int) -> list[Output]:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", CARRIED)
-def test_third_nodes(name: str, shape: str) -> None:
+def test_identifiers_of_third_nodes_do_not_pass(name: str, shape: str) -> None:
     rules, flags, fragment = SHAPES[shape]
     sent = tell([bytes(100), CARRIED[name]])
     outputs = through(CoreChannel(*rules, flags=flags, funs=True), sent, fragment)
@@ -55,14 +55,14 @@ def test_third_nodes(name: str, shape: str) -> None:
 
 
 @pytest.mark.parametrize("name", CARRIED)
-def test_third_nodes_in_fragments_under_accept_all(name: str) -> None:
+def test_identifiers_of_third_nodes_in_fragments_close_under_accept_all(name: str) -> None:
     """Nothing is held there, so what has begun to go out can only end with the channel."""
     outputs = through(CoreChannel("accept *", funs=True), tell([bytes(300), CARRIED[name]]), 100)
     assert not any(output.forward for output in outputs)
     assert any(output.events or output.closed for output in outputs)
 
 
-def test_third_nodes_by_name() -> None:
+def test_third_nodes_can_be_admitted_by_name() -> None:
     for glob, passes in (("baz@*", True), (T.name, True), ("*", True), ("baz", False), ("foo@*", False), ("", False)):
         output = CoreChannel("accept *", third_nodes=[glob]).inbound(tell(T.pid()))
         assert bool(output.forward) == passes
@@ -73,7 +73,7 @@ def test_both_nodes_may_always_be_named() -> None:
         assert CoreChannel("accept *").inbound(tell(term)).forward
 
 
-def test_third_nodes_in_exit_reasons_and_arguments() -> None:
+def test_third_nodes_in_exit_reasons_and_arguments_are_refused() -> None:
     for sent in (
         message(Op.PAYLOAD_EXIT2, P.pid(), G.pid(), payload=T.pid()),
         message(Op.EXIT2, P.pid(), G.pid(), T.pid()),
@@ -89,7 +89,7 @@ def test_third_nodes_in_exit_reasons_and_arguments() -> None:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("term", [FUN, Export(A("m"), A("f"), 1), [Map(((1, (FUN,)),))]], ids=["fun", "export", "deep"])
-def test_funs(term: Term, shape: str) -> None:
+def test_funs_pass_where_the_policy_lets_them(term: Term, shape: str) -> None:
     rules, flags, fragment = SHAPES[shape]
     sent = tell([bytes(100), term])
 
@@ -123,7 +123,7 @@ def test_new_rules_hold_from_the_next_command_on() -> None:
     assert channel.inbound(tell(1)).reasons == ["default"]
 
 
-def test_new_rules_between_the_fragments_of_a_message() -> None:
+def test_new_rules_may_come_between_the_fragments_of_a_message() -> None:
     """Either the old rules decide on it or the new ones; what goes out is whole."""
     for before, after in (("accept *", "drop *"), ("drop *", "accept *"), ("accept reg_send", "drop *")):
         channel = CoreChannel(before)
@@ -138,7 +138,7 @@ def test_new_rules_between_the_fragments_of_a_message() -> None:
         assert not channel.inbound(tell(2)).closed
 
 
-def test_names_and_keys() -> None:
+def test_names_and_keys_decide() -> None:
     channel = CoreChannel(
         "deny reg_send no", "accept reg_send n*", "accept monitor _", "accept spawn_request m:_/2", "drop *"
     )

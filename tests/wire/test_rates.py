@@ -44,7 +44,7 @@ def test_every_command_has_a_limit() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_commands_of_one_kind(command: str) -> None:
+def test_commands_of_one_kind_are_limited(command: str) -> None:
     name = f"{command}_per_second"
     channel = CoreChannel(*ALL, limits={name: 5})
     assert passed(channel, COMMANDS[command], 8) == 5
@@ -59,7 +59,7 @@ def test_commands_of_one_kind(command: str) -> None:
     assert passed(channel, COMMANDS[command], 8) == 5
 
 
-def test_commands_of_all_kinds_together() -> None:
+def test_commands_of_all_kinds_are_limited_together() -> None:
     channel = CoreChannel(*ALL, limits={"commands_per_second": 5})
     assert passed(channel, COMMANDS["send"], 3) == 3
     assert passed(channel, COMMANDS["link"], 3) == 2
@@ -93,7 +93,7 @@ def test_messages_in_fragments_count_once(rules: tuple[str, ...]) -> None:
     assert channel.at_guard.done()
 
 
-def test_bytes() -> None:
+def test_bytes_are_limited() -> None:
     channel = CoreChannel("accept *", limits={"bytes_per_second": 10_000})
     sent = tell(bytes(900))
     before = sum(not channel.inbound(sent).events for _ in range(30))
@@ -103,7 +103,7 @@ def test_bytes() -> None:
     assert channel.inbound(sent).forward == [sent]
 
 
-def test_bytes_in_the_middle_of_a_message() -> None:
+def test_bytes_in_the_middle_of_a_message_close() -> None:
     """What has begun to go out can't be refused any more."""
     channel = CoreChannel("accept *", limits={"bytes_per_second": 10_000})
     outputs = [channel.inbound(one) for one in channel.from_peer.frames(tell(bytes(30_000)), fragment=1000)]
@@ -115,7 +115,7 @@ def test_bytes_in_the_middle_of_a_message() -> None:
 
 
 @pytest.mark.parametrize("rules", [("accept *",), ALL, ("drop *",)])
-def test_a_message_that_never_ends(rules: tuple[str, ...]) -> None:
+def test_a_message_that_never_ends_closes(rules: tuple[str, ...]) -> None:
     channel = CoreChannel(*rules, limits={"sequence_age": 100})
     first, second, *_ = channel.from_peer.frames(tell(bytes(500)), fragment=100)
     assert channel.inbound(first).closed is None
@@ -206,7 +206,7 @@ def test_an_answer_over_a_limit_fails_its_asker_at_once() -> None:
 # === atoms of all entries, nodes, atoms written out ===
 
 
-def test_atoms_of_all_entries_together() -> None:
+def test_atoms_of_all_entries_are_limited_together() -> None:
     """Each entry is far from its own limit."""
     one = _core.Budget()
     budgets = [one, *(_core.Budget(one) for _ in range(9))]
@@ -232,7 +232,7 @@ def test_budgets_of_other_guarded_nodes_are_apart() -> None:
 
 
 @pytest.mark.parametrize("flags", [OTP_25, OTP_25 & ~Flag.DIST_HDR_ATOM_CACHE], ids=["cached", "headers"])
-def test_made_up_nodes(flags: Flag) -> None:
+def test_made_up_nodes_are_limited(flags: Flag) -> None:
     """Node names and incarnations: of others, of the peer, and of the guarded node."""
     channel = CoreChannel("accept *", flags=flags, limits={"new_nodes": 20}, third_nodes=["*"])
     terms = [
@@ -250,7 +250,7 @@ def test_made_up_nodes(flags: Flag) -> None:
     assert all(channel.inbound(tell(term)).forward for term in (*reached, P.pid(), G.pid(), P.ref(), G.alias()))
 
 
-def test_made_up_nodes_in_control_messages() -> None:
+def test_made_up_nodes_in_control_messages_are_limited() -> None:
     channel = CoreChannel("accept *", limits={"new_nodes": 5})
     for creation in range(10, 30):
         reference = End(P.name, creation).ref(creation)
@@ -258,7 +258,7 @@ def test_made_up_nodes_in_control_messages() -> None:
     assert channel.budget.used()[2] == 5
 
 
-def test_atoms_written_out() -> None:
+def test_atoms_written_out_are_limited() -> None:
     channel = CoreChannel("accept *", flags=OTP_25, limits={"inline_atoms": 300})
     fine, many = [Atom("a")] * 290, [Atom("a")] * 400
     assert channel.inbound(tell(fine), style="inline").forward == [tell(fine)]

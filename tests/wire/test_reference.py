@@ -70,13 +70,13 @@ VECTORS: dict[str, tuple[Term, str]] = {
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_vectors(name: str) -> None:
+def test_terms_are_written_as_nodes_write_them(name: str) -> None:
     term, text = VECTORS[name]
     assert encode(term) == bytes.fromhex(text)
     assert decode(bytes.fromhex(text), release=29) == term
 
 
-def test_the_worked_example() -> None:
+def test_a_frame_of_a_real_node_is_read_and_written() -> None:
     """A frame of an OTP 29 node: four new atoms in four segments."""
     data = bytes.fromhex(
         "83 44 04 8c ad 00 64 0b 624031 32372e302e302e34 05 00 d3 03 726578 17 10 66656174757265735f72657175657374"
@@ -101,7 +101,7 @@ def test_the_worked_example() -> None:
         (0x07D1A801, "ff33d99bb8483a8f8dbf4742016b0dba"),
     ],
 )
-def test_digests(challenge: int, expected: str) -> None:
+def test_digests_are_those_of_real_nodes(challenge: int, expected: str) -> None:
     assert digest(b"secret", challenge).hex() == expected
 
 
@@ -181,12 +181,12 @@ def test_a_vm_takes_old_forms(term: Term, meaning: Term) -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"P\0", b"u\0", b"y\0", b"F\x7f\xf0" + bytes(6), b"Ra", b"q" * 50, b"t\0\0\0\2a\1ja\1j"]
 )
-def test_a_vm_closes(data: bytes) -> None:
+def test_what_a_vm_closes_for_is_undecodable(data: bytes) -> None:
     with pytest.raises(Undecodable):
         decode(data)
 
 
-def test_a_vm_dies() -> None:
+def test_what_a_vm_dies_of_is_told_apart() -> None:
     with pytest.raises(VmCrash):
         decode(b"qw\1mw\1f" * 20_000 + b"a\0")
     control = encode((6, Pid(NODE, 1, 0, 1), Atom(""), Atom("x")))
@@ -195,7 +195,7 @@ def test_a_vm_dies() -> None:
             Receiver().feed(frame(b"\x83E" + struct.pack(">QQ", sequence, left) + b"\0" + control))
 
 
-def test_headers_of_odd_and_even_counts() -> None:
+def test_headers_of_odd_and_even_counts_come_back() -> None:
     for count in (0, 1, 2, 3, 4, 254, 255, 256, 300):
         header = Header({}, slot=int)
         payload = encode([Atom(str(number)) for number in range(count)], header.atom)
@@ -205,7 +205,7 @@ def test_headers_of_odd_and_even_counts() -> None:
         assert got.payload == [Atom(str(number)) for number in range(count)]
 
 
-def test_atoms_of_one_slot() -> None:
+def test_atoms_of_one_slot_take_turns() -> None:
     """The second one in a message goes inline; in the next message it takes the slot over."""
     sender, receiver = Sender(slot=lambda _: 7), Receiver()
     both = Message((1, Atom("one"), Atom("two")))
@@ -224,7 +224,7 @@ def test_fragments_are_cut_as_otp_does() -> None:
     assert len(frames[1]) == 4 + 18 + FRAGMENT
 
 
-def test_order_of_fragments() -> None:
+def test_fragments_have_to_come_in_order() -> None:
     sent = message(Op.SEND_SENDER, Pid(NODE, 1, 0, 1), Pid(NODE, 2, 0, 1), payload=bytes(500))
     frames = Sender().frames(sent, fragment=100)
     with pytest.raises(Closed):

@@ -48,7 +48,7 @@ CARRIERS: dict[str, Message] = {
 
 
 @pytest.mark.parametrize("name", CARRIERS)
-def test_exposed(name: str) -> None:
+def test_a_process_that_was_shown_is_exposed(name: str) -> None:
     channel = CoreChannel(*EXPOSED)
     refused(channel, send(SHOWN))
     tells(channel, CARRIERS[name])
@@ -70,7 +70,7 @@ NOT_DISCLOSED: dict[str, Message] = {
 
 
 @pytest.mark.parametrize("name", NOT_DISCLOSED)
-def test_not_exposed(name: str) -> None:
+def test_what_only_looks_like_showing_exposes_nothing(name: str) -> None:
     channel = CoreChannel(*EXPOSED)
     tells(channel, NOT_DISCLOSED[name])
     refused(channel, send(HIDDEN))
@@ -83,7 +83,7 @@ def test_what_the_peer_says_itself_exposes_nothing() -> None:
     refused(channel, message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=1))
 
 
-def test_aliases() -> None:
+def test_aliases_are_exposed_too() -> None:
     channel = CoreChannel(*EXPOSED, flags=OTP_28, release=28)
     to_alias = message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=1)
     refused(channel, to_alias)
@@ -95,7 +95,7 @@ def test_aliases() -> None:
 
 
 @pytest.mark.parametrize("size", range(60, 90))
-def test_exposed_by_fragments(size: int) -> None:
+def test_a_pid_in_fragments_is_exposed_as_soon_as_it_has_passed(size: int) -> None:
     """Cut anywhere, also within the pid: known as soon as its last byte has passed."""
     channel = CoreChannel(*EXPOSED)
     sent = shows([b"x" * 5, SHOWN, b"x" * 50])
@@ -135,7 +135,7 @@ def spawned(channel: CoreChannel, *options: Atom) -> None:
 
 
 @pytest.mark.parametrize("scope", ["spawned", "exposed"])
-def test_spawned(scope: str) -> None:
+def test_what_the_peer_spawned_is_in_scope(scope: str) -> None:
     channel = CoreChannel("accept spawn_request", f"accept exit2 to {scope}", "deny *")
     kill = message(Op.PAYLOAD_EXIT2, P.pid(), SHOWN, payload=Atom("kill"))
     refused(channel, kill)
@@ -154,7 +154,7 @@ def test_exposed_is_not_spawned() -> None:
     refused(channel, message(Op.PAYLOAD_EXIT2, P.pid(), SHOWN, payload=Atom("kill")))
 
 
-def test_linked() -> None:
+def test_what_is_linked_is_in_scope_until_it_is_not() -> None:
     channel = CoreChannel("accept spawn_request", "accept send to linked", "deny *")
     spawned(channel, Atom("link"))
     passes(channel, send(SHOWN))
@@ -163,7 +163,7 @@ def test_linked() -> None:
 
 
 @pytest.mark.parametrize("by_peer", [True, False])
-def test_linked_by_either(by_peer: bool) -> None:
+def test_either_side_may_have_linked(by_peer: bool) -> None:
     channel = CoreChannel("accept link", "accept send to linked", "deny *")
     if by_peer:
         passes(channel, message(Op.LINK, P.pid(), SHOWN))
@@ -181,7 +181,7 @@ def test_to_any_speaks_of_processes() -> None:
     refused(channel, message(Op.MONITOR_P, P.pid(), SERVER, P.ref(2)))
 
 
-def test_keys_of_processes() -> None:
+def test_processes_can_be_keys() -> None:
     channel = CoreChannel(
         "drop send <0.7.0>", "accept send", "accept alias_send #Ref<0.10.9.8.7.1>", "accept monitor _", "deny *"
     )
@@ -237,7 +237,7 @@ def test_the_peer_pushes_nothing_out() -> None:
     passes(channel, send(SHOWN))
 
 
-def test_age() -> None:
+def test_what_was_shown_grows_old() -> None:
     channel = CoreChannel(*EXPOSED, limits={"tracked_age": 100})
     call = message(Op.REG_SEND, HIDDEN, EMPTY, SERVER, payload=(Atom("$gen_call"), (HIDDEN, G.ref()), 1))
     monitor = message(Op.MONITOR_P, HIDDEN, SERVER, G.ref(3))
@@ -267,7 +267,7 @@ def test_what_is_used_does_not_age() -> None:
     refused(channel, alias_send)
 
 
-def test_for_ever() -> None:
+def test_without_an_age_it_stays_for_ever() -> None:
     channel = CoreChannel(*EXPOSED, limits={"tracked_age": 0})
     tells(channel, shows(SHOWN))
     channel.now += 10**9
@@ -285,7 +285,7 @@ def test_a_rule_for_a_scope_beats_one_for_the_command() -> None:
     passes(channel, send(G.pid(20)))
 
 
-def test_outbound_scopes() -> None:
+def test_scopes_hold_for_what_goes_out() -> None:
     """The same from the other side: what the peer disclosed to the guarded node."""
     channel = CoreChannel("accept *", out=["accept send to exposed", "deny *"])
     to_peer = message(Op.SEND_SENDER, HIDDEN, P.pid(50), payload=1)

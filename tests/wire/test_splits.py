@@ -117,7 +117,7 @@ POLICIES = {
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("name", captures.names())
-def test_captures(name: str, policy: str) -> None:
+def test_recorded_traffic_is_judged_the_same_in_any_pieces(name: str, policy: str) -> None:
     capture = captures.load(captures.CASES / name)
     chunks = [(who == 0, data) for who, data in capture.chunks]
     names = ((capture.dialler.name, capture.dialler.creation), (capture.acceptor.name, capture.acceptor.creation))
@@ -134,7 +134,7 @@ def test_captures(name: str, policy: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["otp25_gen_server", "otp29_monitors", "passthrough_erpc", "oldexit_links"])
-def test_captures_cut_at_every_byte(name: str) -> None:
+def test_recorded_traffic_is_judged_the_same_cut_at_every_byte(name: str) -> None:
     capture = captures.load(captures.CASES / name)
     chunks = whole([(who == 0, data) for who, data in capture.chunks])
     names = ((capture.dialler.name, capture.dialler.creation), (capture.acceptor.name, capture.acceptor.creation))
@@ -146,7 +146,7 @@ def test_captures_cut_at_every_byte(name: str) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("flags", [OTP_25, PASS_THROUGH], ids=["cached", "pass-through"])
-def test_mixtures(flags: Flag, seed: int) -> None:
+def test_random_traffic_is_judged_the_same_in_any_pieces(flags: Flag, seed: int) -> None:
     texts = RULES["all but" if seed % 2 else "allowed one by one"]
     mixture = Mixture(CoreChannel(*texts, flags=flags), seed)
     mixture.run(60)
@@ -162,7 +162,7 @@ def test_mixtures(flags: Flag, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_damaged_streams(seed: int) -> None:
+def test_damaged_traffic_closes_at_the_same_place_in_any_pieces(seed: int) -> None:
     """The channel closes at the same place, for the same reason, and has let through the same."""
     choose = random.Random(seed)
     texts = RULES["all but" if seed % 2 else "allowed one by one"]

@@ -90,7 +90,7 @@ def test_odd_terms_do_no_harm(name: str, shape: str) -> None:
     assert passed == data.strip(b"\0") or any(each.closed or each.events for each in outputs) or "held" in shape
 
 
-def test_records_of_otp_29() -> None:
+def test_records_of_otp_29_pass_where_they_were_agreed_on() -> None:
     for shape in SHAPES:
         if shape == "pass-through":
             continue
@@ -121,7 +121,7 @@ def test_records_of_otp_29() -> None:
         (29, P.ref(), P.pid(), P.pid(), (Atom("m"), Atom("f"), 1), [InternalAtom(3)]),
     ],
 )
-def test_terms_inside_the_control(control: tuple[Term, ...]) -> None:
+def test_odd_terms_inside_the_control_close(control: tuple[Term, ...]) -> None:
     channel = CoreChannel("accept *")
     payload: tuple[Term, ...] = ([1],) if control[0] not in (8, 19) else ()
     output = channel.inbound(plain(control, *payload))

@@ -38,12 +38,12 @@ def down(ref: Ref, watched: Term, to: Pid | None = None) -> Message:
 
 @pytest.mark.parametrize("to", [SERVER, P.pid(3)], ids=["name", "pid"])
 @pytest.mark.parametrize("tag", TAGS)
-def test_reply_to_the_pid(tag: str, to: Term) -> None:
+def test_a_reply_to_the_pid_passes_once(tag: str, to: Term) -> None:
     once(asked(out_call(TAGS[tag], to)), reply(TAGS[tag]))
 
 
 @pytest.mark.parametrize("op", [Op.SEND, Op.SEND_TT, Op.SEND_SENDER_TT])
-def test_reply_in_other_forms(op: Op) -> None:
+def test_a_reply_passes_in_every_form(op: Op) -> None:
     channel = asked(out_call(G.ref()))
     head: Term = EMPTY if op in (Op.SEND, Op.SEND_TT) else P.pid()
     token: tuple[Term, ...] = () if op is Op.SEND else ((1, 0, 0, P.pid(), 0),)
@@ -53,19 +53,19 @@ def test_reply_in_other_forms(op: Op) -> None:
 @pytest.mark.parametrize(
     ("tag", "key"), [(alias(G.alias()), G.alias()), (Improper((alias(G.alias(5)),), G.alias(6)), G.alias(5))]
 )
-def test_reply_to_the_alias(tag: Term, key: Ref) -> None:
+def test_a_reply_to_the_alias_passes_once(tag: Term, key: Ref) -> None:
     once(asked(out_call(tag)), message(Op.ALIAS_SEND, P.pid(), key, payload=(tag, 7)))
     answer = message(Op.ALTACT_SIG_SEND, int(Alt.ALIAS), P.pid(), key, payload=(tag, 7))
     once(asked(out_call(tag), flags=OTP_28), answer)
 
 
-def test_one_answer_in_whatever_form() -> None:
+def test_one_answer_passes_in_whatever_form() -> None:
     channel = asked(out_call(alias(G.alias())))
     passes(channel, message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=(alias(G.alias()), 7)))
     refused(channel, reply(alias(G.alias())))
 
 
-def test_answers_in_fragments() -> None:
+def test_answers_in_fragments_pass() -> None:
     channel = asked(out_call(alias(G.alias())))
     answer = message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=(alias(G.alias()), b"x" * 3000))
     outputs = [channel.inbound(one) for one in channel.from_peer.frames(answer, fragment=300)]
@@ -76,7 +76,7 @@ def test_answers_in_fragments() -> None:
     refused(channel, answer)
 
 
-def test_calls_in_fragments() -> None:
+def test_calls_in_fragments_are_answered() -> None:
     channel = CoreChannel("deny *")
     call = out_call(alias(G.alias()), request=b"x" * 3000)
     frames = channel.from_guard.frames(call, fragment=300)
@@ -97,23 +97,23 @@ FORGED: dict[str, Message] = {
 
 
 @pytest.mark.parametrize("name", FORGED)
-def test_forged_replies(name: str) -> None:
+def test_forged_replies_are_refused(name: str) -> None:
     channel = asked(out_call(G.ref()))
     refused(channel, FORGED[name])
     once(channel, reply(G.ref()))
 
 
-def test_answers_nobody_asked_for() -> None:
+def test_answers_nobody_asked_for_are_refused() -> None:
     for sent in (reply(G.ref()), message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=(alias(G.alias()), 1))):
         refused(CoreChannel("deny *"), sent)
 
 
-def test_a_call_to_an_alias_of_the_peer() -> None:
+def test_a_call_to_an_alias_of_the_peer_is_answered() -> None:
     call = message(Op.ALIAS_SEND, G.pid(), P.alias(), payload=(Atom("$gen_call"), (G.pid(), alias(G.alias())), 1))
     once(asked(call), reply(alias(G.alias())))
 
 
-def test_many_calls_at_once() -> None:
+def test_many_calls_at_once_are_each_answered_once() -> None:
     channel = asked(*(out_call(G.ref(number)) for number in range(50)))
     for number in (7, 3, 49, 0):
         once(channel, reply(G.ref(number)))
@@ -131,7 +131,7 @@ def test_tracking_is_bounded() -> None:
 # === rex, io ===
 
 
-def test_answers_of_rex() -> None:
+def test_answers_of_rex_pass_once() -> None:
     channel = asked(message(Op.REG_SEND, G.pid(), EMPTY, Atom("rex"), payload=(G.pid(), Atom("features_request"))))
     answer = message(Op.SEND_SENDER, P.pid(), G.pid(), payload=(Atom("features_reply"), P.name, [Atom("erpc")]))
     once(channel, answer)
@@ -151,14 +151,14 @@ def test_answers_of_rex_are_for_questions_to_rex() -> None:
 
 
 @pytest.mark.parametrize("watched", [P.pid(), SERVER], ids=["pid", "name"])
-def test_down(watched: Term) -> None:
+def test_a_down_passes_once(watched: Term) -> None:
     monitor = message(Op.MONITOR_P, G.pid(), watched, G.ref())
     once(asked(monitor), down(G.ref(), watched))
     old = message(Op.MONITOR_P_EXIT, watched, G.pid(), G.ref(), DOWN)
     once(asked(monitor), old)
 
 
-def test_forged_down() -> None:
+def test_a_forged_down_is_refused() -> None:
     channel = asked(message(Op.MONITOR_P, G.pid(), P.pid(), G.ref()))
     refused(channel, down(G.ref(2), P.pid()))
     output = channel.inbound(down(G.ref(), T.pid()))
@@ -167,7 +167,7 @@ def test_forged_down() -> None:
         passes(channel, down(G.ref(), P.pid()))
 
 
-def test_down_crosses_the_end_of_its_monitor() -> None:
+def test_a_down_may_cross_the_end_of_its_monitor() -> None:
     """The guarded node may end a monitor while the DOWN is under way: no harm, and no false alarm."""
     monitor = message(Op.MONITOR_P, G.pid(), P.pid(), G.ref())
     ended = (monitor, message(Op.DEMONITOR_P, G.pid(), P.pid(), G.ref()))
@@ -177,7 +177,7 @@ def test_down_crosses_the_end_of_its_monitor() -> None:
     refused(late, down(G.ref(), P.pid()))
 
 
-def test_end_of_a_monitor_crosses_its_down() -> None:
+def test_the_end_of_a_monitor_may_cross_its_down() -> None:
     monitor = message(Op.MONITOR_P, P.pid(), SERVER, P.ref())
     demonitor = message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref())
     for wait in (0, 61):
@@ -191,7 +191,7 @@ def test_end_of_a_monitor_crosses_its_down() -> None:
         refused(channel, demonitor)
 
 
-def test_end_of_an_accepted_monitor() -> None:
+def test_the_end_of_an_accepted_monitor_passes_once() -> None:
     channel = CoreChannel("accept monitor", "deny *")
     monitor = message(Op.MONITOR_P, P.pid(), SERVER, P.ref())
     demonitor = message(Op.DEMONITOR_P, P.pid(), SERVER, P.ref())
@@ -258,7 +258,7 @@ def test_what_nobody_asked_for_passes_under_no_rule_for_all(name: str) -> None:
     assert CoreChannel("accept *", out=["accept *"]).outbound(message(Op.LINK, G.pid(), P.pid())).forward
 
 
-def test_what_nobody_asked_for_in_fragments() -> None:
+def test_what_nobody_asked_for_is_refused_in_fragments() -> None:
     channel = CoreChannel("accept *")
     sent = message(Op.PAYLOAD_MONITOR_P_EXIT, P.pid(), G.pid(), G.ref(9), payload=b"x" * 3000)
     outputs = [channel.inbound(one) for one in channel.from_peer.frames(sent, fragment=300)]
@@ -292,7 +292,7 @@ def spawn(*options: Term, ref: Ref | None = None) -> Message:
     return message(Op.SPAWN_REQUEST, ref or G.ref(), G.pid(), G.pid(), MFA, list(options), payload=[1])
 
 
-def test_spawn_reply() -> None:
+def test_a_spawn_reply_passes_once() -> None:
     once(asked(spawn()), message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, P.pid(7)))
     once(asked(spawn()), message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, Atom("notsup")))
     refused(asked(spawn()), message(Op.SPAWN_REPLY, G.ref(2), G.pid(), 0, P.pid(7)))
@@ -300,7 +300,7 @@ def test_spawn_reply() -> None:
     refused(CoreChannel("deny *"), message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, P.pid(7)))
 
 
-def test_spawn_with_monitor() -> None:
+def test_a_spawn_with_monitor_ends_with_a_down() -> None:
     """As in an erpc call: the result comes as the DOWN's reason, after the reply."""
     channel = asked(spawn(Atom("monitor")))
     passes(channel, message(Op.SPAWN_REPLY, G.ref(), G.pid(), 2, P.pid(7)))
@@ -314,13 +314,13 @@ def test_no_down_before_the_spawn_reply() -> None:
     assert not output.forwarded
 
 
-def test_spawn_without_monitor_ends_unheard() -> None:
+def test_a_spawn_without_monitor_ends_unheard() -> None:
     channel = asked(spawn())
     passes(channel, message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, P.pid(7)))
     refused(channel, down(G.ref(), P.pid(7)))
 
 
-def test_spawn_with_link() -> None:
+def test_a_spawn_with_link_ends_with_an_exit_after_its_reply() -> None:
     channel = asked(spawn(Atom("link")))
     exit_signal = message(Op.PAYLOAD_EXIT, P.pid(7), G.pid(), payload=DOWN)
     refused(channel, exit_signal)
@@ -328,14 +328,14 @@ def test_spawn_with_link() -> None:
     once(channel, exit_signal)
 
 
-def test_spawn_that_failed_links_nothing() -> None:
+def test_a_spawn_that_failed_links_nothing() -> None:
     channel = asked(spawn(Atom("link"), Atom("monitor")))
     passes(channel, message(Op.SPAWN_REPLY, G.ref(), G.pid(), 0, Atom("badopt")))
     refused(channel, down(G.ref(), P.pid(7)))
     refused(channel, message(Op.PAYLOAD_EXIT, P.pid(7), G.pid(), payload=DOWN))
 
 
-def test_accepted_spawn_of_the_peer() -> None:
+def test_what_an_accepted_spawn_made_ends_without_a_rule() -> None:
     """Links and monitors made by the options of a spawn that was accepted end without a rule, too."""
     channel = CoreChannel("accept spawn_request m:f/1", "deny *")
     passes(
@@ -350,7 +350,7 @@ def test_accepted_spawn_of_the_peer() -> None:
     assert channel.outbound(message(Op.UNLINK_ID_ACK, 6, G.pid(50), P.pid())).forward
 
 
-def test_exit_through_the_link_of_an_accepted_spawn() -> None:
+def test_an_exit_passes_through_the_link_of_an_accepted_spawn() -> None:
     channel = CoreChannel("accept spawn_request m:f/1", "deny *")
     passes(channel, message(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(), MFA, [Atom("link")], payload=[1]))
     channel.outbound(message(Op.SPAWN_REPLY, P.ref(), P.pid(), 1, G.pid(50)))
@@ -361,7 +361,7 @@ def test_exit_through_the_link_of_an_accepted_spawn() -> None:
 # === links ===
 
 
-def test_exit_through_a_link_of_the_guarded_node() -> None:
+def test_an_exit_passes_through_a_link_of_the_guarded_node() -> None:
     channel = asked(message(Op.LINK, G.pid(), P.pid()))
     refused(channel, message(Op.PAYLOAD_EXIT, P.pid(2), G.pid(), payload=DOWN))
     refused(channel, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(2), payload=DOWN))
@@ -378,20 +378,20 @@ def test_exit_through_a_link_of_the_guarded_node() -> None:
         message(Op.PAYLOAD_EXIT_TT, P.pid(), G.pid(), (1, 0, 0, P.pid(), 0), payload=DOWN),
     ],
 )
-def test_exit_through_an_accepted_link(exit_signal: Message) -> None:
+def test_an_exit_passes_through_an_accepted_link(exit_signal: Message) -> None:
     channel = CoreChannel("accept link", "deny *")
     refused(channel, exit_signal)
     passes(channel, message(Op.LINK, P.pid(), G.pid()))
     once(channel, exit_signal)
 
 
-def test_no_exit_through_a_refused_link() -> None:
+def test_no_exit_passes_through_a_refused_link() -> None:
     channel = CoreChannel("deny *")
     refused(channel, message(Op.LINK, P.pid(), G.pid()))
     refused(channel, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
 
 
-def test_unlink_by_the_peer() -> None:
+def test_after_an_unlink_by_the_peer_no_exit_passes() -> None:
     channel = CoreChannel("accept link", "deny *")
     passes(channel, message(Op.LINK, P.pid(), G.pid()))
     passes(channel, message(Op.UNLINK_ID, 3, P.pid(), G.pid()))
@@ -399,14 +399,14 @@ def test_unlink_by_the_peer() -> None:
     refused(channel, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
 
 
-def test_unlink_by_the_guarded_node() -> None:
+def test_an_unlink_by_the_guarded_node_is_acknowledged_once() -> None:
     channel = asked(message(Op.LINK, G.pid(), P.pid()), message(Op.UNLINK_ID, 3, G.pid(), P.pid()))
     refused(channel, message(Op.UNLINK_ID_ACK, 4, P.pid(), G.pid()))
     once(channel, message(Op.UNLINK_ID_ACK, 3, P.pid(), G.pid()))
     refused(channel, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
 
 
-def test_exit_crosses_the_unlink() -> None:
+def test_an_exit_may_cross_the_unlink() -> None:
     """Until the unlink is acknowledged the link may still break; the guarded node ignores what comes too late."""
     channel = asked(message(Op.LINK, G.pid(), P.pid()), message(Op.UNLINK_ID, 3, G.pid(), P.pid()))
     passes(channel, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
@@ -418,7 +418,7 @@ def test_exit_crosses_the_unlink() -> None:
     [message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN), message(Op.UNLINK_ID, 3, P.pid(), G.pid())],
     ids=["exit", "unlink"],
 )
-def test_what_crosses_an_exit(ending: Message) -> None:
+def test_an_ending_may_cross_an_exit(ending: Message) -> None:
     """Both processes may end, or one of them unlink, before it hears of the other."""
     for wait in (0, 61):
         channel = asked(message(Op.LINK, G.pid(), P.pid()), message(Op.PAYLOAD_EXIT, G.pid(), P.pid(), payload=DOWN))
@@ -429,14 +429,14 @@ def test_what_crosses_an_exit(ending: Message) -> None:
             refused(channel, ending)
 
 
-def test_linked_again_before_the_unlink_is_acknowledged() -> None:
+def test_a_link_may_be_made_again_before_the_unlink_is_acknowledged() -> None:
     link = message(Op.LINK, G.pid(), P.pid())
     channel = asked(link, message(Op.UNLINK_ID, 3, G.pid(), P.pid()), link)
     passes(channel, message(Op.UNLINK_ID_ACK, 3, P.pid(), G.pid()))
     once(channel, message(Op.PAYLOAD_EXIT, P.pid(), G.pid(), payload=DOWN))
 
 
-def test_unlink_of_what_the_guarded_node_linked() -> None:
+def test_the_peer_may_unlink_what_the_guarded_node_linked() -> None:
     channel = asked(message(Op.LINK, G.pid(), P.pid()))
     passes(channel, message(Op.UNLINK_ID, 12, P.pid(), G.pid()))
 
@@ -444,7 +444,7 @@ def test_unlink_of_what_the_guarded_node_linked() -> None:
 # === ping ===
 
 
-def test_ping_by_the_guarded_node() -> None:
+def test_a_ping_by_the_guarded_node_is_answered_once() -> None:
     net_kernel = Atom("net_kernel")
     channel = asked(
         message(Op.MONITOR_P, G.pid(), net_kernel, G.alias()),
@@ -461,7 +461,7 @@ def ping(name: Atom) -> list[Message]:
     ]
 
 
-def test_ping_by_the_peer() -> None:
+def test_a_ping_by_the_peer_passes() -> None:
     channel = CoreChannel("accept ping", "deny *")
     sent = ping(P.name)
     assert channel.inbound(*sent).forward == sent
@@ -480,7 +480,7 @@ def test_ping_by_the_peer() -> None:
         Map(),
     ],
 )
-def test_what_is_not_a_ping(request_: Term) -> None:
+def test_what_is_not_a_ping_is_refused(request_: Term) -> None:
     channel = CoreChannel("accept ping", "deny *")
     passes(channel, ping(P.name)[0])
     call = (Atom("$gen_call"), (P.pid(), alias(P.alias())), request_)
@@ -491,7 +491,7 @@ def test_what_is_not_a_ping(request_: Term) -> None:
     ]
 
 
-def test_ping_to_another_name() -> None:
+def test_a_ping_to_another_name_is_refused() -> None:
     channel = CoreChannel("accept ping", "deny *")
     call = (Atom("$gen_call"), (P.pid(), alias(P.alias())), (Atom("is_auth"), P.name))
     refused(channel, message(Op.REG_SEND, P.pid(), EMPTY, Atom("auth"), payload=call))

@@ -42,26 +42,26 @@ class TestFiles:
     def test_a_device_is_not_read(self, tmp_path: Path) -> None:
         assert "/dev/zero: it is a device" in _error(tmp_path, 'cookie_file = "/dev/zero"')
 
-    def test_a_directory(self, tmp_path: Path) -> None:
+    def test_a_directory_is_an_error(self, tmp_path: Path) -> None:
         (tmp_path / "c.cookie").mkdir()
         assert "it is a directory" in _error(tmp_path)
 
-    def test_a_socket(self, tmp_path: Path) -> None:
+    def test_a_socket_is_an_error(self, tmp_path: Path) -> None:
         import socket
 
         with socket.socket(socket.AF_UNIX) as sock:
             sock.bind(str(tmp_path / "c.cookie"))
             assert "can't read the cookie file" in _error(tmp_path)
 
-    def test_a_huge_file(self, tmp_path: Path) -> None:
+    def test_a_huge_file_is_an_error(self, tmp_path: Path) -> None:
         with (tmp_path / "c.cookie").open("wb") as file:
             file.truncate(1 << 40)
         assert "it has 1099511627776 bytes, more than a cookie" in _error(tmp_path)
 
-    def test_a_file_that_says_it_is_empty_and_is_not(self, tmp_path: Path) -> None:
+    def test_a_file_that_says_it_is_empty_and_is_not_is_an_error(self, tmp_path: Path) -> None:
         assert "/proc/kallsyms contains more than a cookie" in _error(tmp_path, 'cookie_file = "/proc/kallsyms"')
 
-    def test_a_link_to_nowhere(self, tmp_path: Path) -> None:
+    def test_a_link_to_nowhere_is_an_error(self, tmp_path: Path) -> None:
         (tmp_path / "c.cookie").symlink_to("nowhere")
         assert "c.cookie: No such file or directory" in _error(tmp_path)
 
@@ -71,10 +71,10 @@ class TestReaders:
         ("mode", "who"),
         [(0o600, None), (0o400, None), (0o604, "every user"), (0o666, "every user")],
     )
-    def test_by_mode(self, mode: int, who: str | None) -> None:
+    def test_the_mode_says_who_can_read(self, mode: int, who: str | None) -> None:
         assert perms.readers(_status(mode)) == who
 
-    def test_by_group(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_group_counts_if_it_has_others_in_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         members = {"distwall"}
         monkeypatch.setattr(perms, "_group", lambda _: ("distwall", set(members)))
         assert perms.readers(_status(0o640)) is None, "somebody besides root has to read it"
@@ -86,18 +86,18 @@ class TestReaders:
         assert perms.readers(_status(0o660, uid=4242)) is None
         assert perms.writers(_status(0o660, uid=4242)) is None
 
-    def test_a_folder_with_the_sticky_bit(self, tmp_path: Path) -> None:
+    def test_nobody_replaces_files_in_a_folder_with_the_sticky_bit(self, tmp_path: Path) -> None:
         tmp_path.chmod(0o777)
         assert perms.writers(tmp_path.stat()) == "every user"
         tmp_path.chmod(0o1777)
         assert perms.writers(tmp_path.stat()) is None
 
-    def test_the_groups_of_this_host(self) -> None:
+    def test_groups_are_those_of_this_host(self) -> None:
         assert perms._group(0)[0] == "root"
         assert "root" in perms._group(0)[1]
         assert perms._group(987654)[1] == set()
 
-    def test_check_warns(self, tmp_path: Path) -> None:
+    def test_check_warns_of_other_readers(self, tmp_path: Path) -> None:
         file = tmp_path / "c.cookie"
         file.write_text(SECRET)
         file.chmod(0o600)
@@ -119,12 +119,12 @@ class TestReaders:
 class TestSilence:
     """A cookie in the wrong place, or in text that isn't TOML, is not quoted."""
 
-    def test_where_a_variables_name_belongs(self, tmp_path: Path) -> None:
+    def test_a_cookie_in_place_of_a_variables_name_is_not_shown(self, tmp_path: Path) -> None:
         error = _error(tmp_path, f'cookie_env = "{SECRET}"')
         assert "the environment variable that `cookie_env` names is not set" in error
         assert SECRET not in error
 
-    def test_where_a_files_name_belongs(self, tmp_path: Path) -> None:
+    def test_a_cookie_in_place_of_a_files_name_is_not_shown(self, tmp_path: Path) -> None:
         error = _error(tmp_path, f'cookie_file = "{SECRET}"')
         assert f"named here, in {tmp_path}: No such file" in error
         assert SECRET not in error
@@ -153,11 +153,11 @@ class TestSilence:
             f'cookie = "{SECRET}"\ncookie_env = "{SECRET}"',
         ],
     )
-    def test_in_errors_of_syntax(self, line: str, tmp_path: Path) -> None:
+    def test_errors_of_syntax_show_none(self, line: str, tmp_path: Path) -> None:
         error = _error(tmp_path, line)
         assert not [SECRET[at : at + 6] for at in range(len(SECRET) - 5) if SECRET[at : at + 6] in error]
 
-    def test_in_errors_about_damaged_files(self) -> None:
+    def test_errors_about_damaged_files_show_none(self) -> None:
         whole = f'{GUARD}[[peers]]\nnode = "a@h"\ncookie = "{SECRET}"\nlimits = {{ new_atoms = 1 }}\n[audit]\n'
         random = Random(20261123)
         errors = []

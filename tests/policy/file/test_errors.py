@@ -193,7 +193,7 @@ def test_columns_count_characters() -> None:
     assert _errors(HEAD + ENTRY + 'rules = ["accept reg_send \'ü€😀\'", "drop"]\n')[0][:2] == (7, 40)
 
 
-def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
+def test_a_file_that_is_not_utf8_is_an_error_with_its_place(tmp_path: Path) -> None:
     path = tmp_path / "distwall.toml"
     path.write_bytes(b"[guard]\n# \xc3\xa9 \xff\n")
     with pytest.raises(PolicyError, match=r":2:5: not UTF-8; save the file as UTF-8"):

@@ -28,7 +28,7 @@ from tests.support.policies import PATH
         ("accept  ping", "accept ping"),
     ],
 )
-def test_the_one_form_of_a_rule(written: str, expected: str | None) -> None:
+def test_a_rule_has_one_form(written: str, expected: str | None) -> None:
     if expected is None:
         with pytest.raises(Exception, match="`:` is missing"):
             parse_rule(written, built_in())
@@ -125,7 +125,7 @@ def _formatted(text: str) -> str:
     return formatted(Source(text, PATH))
 
 
-def test_a_file() -> None:
+def test_a_file_is_formatted_and_keeps_its_comments() -> None:
     before = BEFORE.replace('    "accept reg_send \\"\\\\x\\" when \'a\'" # odd\n', "")
     assert _formatted(before) == AFTER
     assert _formatted(AFTER) == AFTER

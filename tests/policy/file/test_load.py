@@ -51,7 +51,7 @@ cookie_env = "OPERATORS"
 """
 
 
-def test_everything_that_can_be_said() -> None:
+def test_everything_that_can_be_said_is_read() -> None:
     made = loads(FULL, Path("/etc/distwall/distwall.toml"), ENV)
     guard = made.guard
     assert guard.nodes == ("bar@127.0.0.2", "baz*@127.0.0.2")
@@ -132,7 +132,7 @@ def test_what_is_not_said_has_safe_defaults() -> None:
         ('epmd = "epmd.example:5000"', "epmd.example:5000", "127.0.0.1:5000", False),
     ],
 )
-def test_addresses(settings: str, epmd: str, register: str, one: bool) -> None:
+def test_addresses_that_are_not_said_follow_from_others(settings: str, epmd: str, register: str, one: bool) -> None:
     guard = policy(peer(), guard=GUARD + settings + "\n").guard
     assert (str(guard.epmd), str(guard.register), guard.one_epmd) == (epmd, register, one)
 
@@ -175,7 +175,7 @@ class TestCookies:
         assert (entry.node, entry.attached, entry.visible) == ("*", (), False)
         assert [f.rule.text for f in made.ranked(entry)] == ["accept ping", "accept ping"]
 
-    def test_without_one_they_do_not(self) -> None:
+    def test_defaults_without_one_let_no_unnamed_peer_connect(self) -> None:
         assert policy(peer("b@h")).entry_for("stranger@h", "bar@127.0.0.2") is None
 
     @pytest.mark.parametrize(("content", "cookie"), [("abc\n", b"abc"), ("abc\r\n", b"abc"), ("a c", b"a c")])
@@ -193,7 +193,7 @@ class TestCookies:
         ("content", "words"),
         [("", "is empty"), ("\n", "is empty"), ("a\nb\n", "control character"), ("x" * 300, "more than the 255")],
     )
-    def test_files_that_hold_none(self, tmp_path: Path, content: str, words: str) -> None:
+    def test_files_that_hold_none_are_errors(self, tmp_path: Path, content: str, words: str) -> None:
         (tmp_path / "c").write_text(content)
         with pytest.raises(PolicyError, match=words) as caught:
             loads(GUARD + '[[peers]]\nnode = "a@h"\ncookie_file = "c"\n', tmp_path / "distwall.toml", ENV)
@@ -229,7 +229,7 @@ class TestCookies:
         (warning,) = policy(text + "visible = true\n").warnings
         assert "guarded nodes can't dial them without TLS" in str(warning)
 
-    def test_comparison_and_secrecy(self) -> None:
+    def test_they_compare_by_value_with_their_like_only(self) -> None:
         assert Cookie(b"a") == Cookie(b"a")
         assert Cookie(b"a") != Cookie(b"b")
         assert Cookie(b"a") != b"a"
@@ -247,14 +247,14 @@ def test_load_reads_files_and_the_environment(tmp_path: Path, monkeypatch: pytes
 
 
 class TestWhoIsGuarded:
-    def test_by_full_name(self) -> None:
+    def test_patterns_are_about_the_full_name(self) -> None:
         made = loads(FULL, PATH, ENV)
         assert made.guards("bar@127.0.0.2")
         assert made.guards("baz7@127.0.0.2")
         assert not made.guards("bar@127.0.0.3")
         assert not made.guards("xbar@127.0.0.2")
 
-    def test_by_the_part_that_registers(self) -> None:
+    def test_the_part_that_registers_is_known_too(self) -> None:
         made = loads(FULL, PATH, ENV)
         assert made.guards_alive("bar")
         assert made.guards_alive("baz7")
@@ -278,13 +278,13 @@ class TestEntryFor:
             ("undefined@b", 0),
         ],
     )
-    def test_exact_then_longest_literal_part(self, node: str, expected: int) -> None:
+    def test_an_exact_one_comes_first_then_that_with_the_longest_literal_part(self, node: str, expected: int) -> None:
         made = policy(peer("*@*") + peer("foo@*") + peer("foo*@*") + peer("foo@a"))
         entry = made.entry_for(node, "bar@127.0.0.2")
         assert entry is not None
         assert entry.index == expected
 
-    def test_then_the_first(self) -> None:
+    def test_among_equals_the_first_applies(self) -> None:
         made = policy(peer("a*@h") + peer("*b@h"))
         entry = made.entry_for("ab@h", "bar@127.0.0.2")
         assert entry is not None
@@ -313,14 +313,14 @@ class TestSources:
         ("source", "admitted"),
         [("10.1.2.3", True), ("11.1.2.3", False), ("::1", True), ("::ffff:10.0.0.1", True), ("fe80::1%eth0", False)],
     )
-    def test_only_from_the_networks_named(self, source: str, admitted: bool) -> None:
+    def test_peers_come_only_from_the_networks_named(self, source: str, admitted: bool) -> None:
         assert loads(FULL, PATH, ENV).entries[0].admits(source) is admitted
 
-    def test_from_anywhere_where_none_is_named(self) -> None:
+    def test_peers_come_from_anywhere_where_none_is_named(self) -> None:
         assert policy(peer()).entries[0].admits("203.0.113.9")
 
 
-def test_lists_of_what_goes_out() -> None:
+def test_what_goes_out_has_lists_of_its_own() -> None:
     text = '[tables.t]\nrules_out = ["deny link"]\n[tables.u]\nrules = ["accept send"]\n'
     made = policy(text + peer(more='tables = ["t", "u"]') + peer("qux@*", more='tables = ["u"]'))
     foo, qux = made.entries
@@ -335,7 +335,7 @@ def test_lists_of_what_goes_out() -> None:
     assert silent.judge("link") == []
 
 
-def test_modes_of_the_file_and_of_entries() -> None:
+def test_an_entrys_mode_comes_before_the_files() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     text = (
         peer()
@@ -350,7 +350,7 @@ def test_modes_of_the_file_and_of_entries() -> None:
     assert made.next_expiry(now + timedelta(days=1)) is None
 
 
-def test_rules_that_end() -> None:
+def test_rules_end_at_their_time() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     made = policy(
         peer(rules='["accept link until=2026-01-01T01:00:00Z", "deny send mode=audit until=2026-01-01T02:00:00Z"]')
@@ -369,13 +369,13 @@ def test_rules_that_end() -> None:
     assert made.next_expiry(now + timedelta(hours=1)) == now + timedelta(hours=2)
 
 
-def test_what_becomes_of_what_has_no_room() -> None:
+def test_an_entry_says_what_becomes_of_what_has_no_room() -> None:
     made = policy(peer() + peer("b@h", more='on_limit = "close"'))
     assert [entry.on_limit for entry in made.entries] == ["refuse", "close"]
 
 
 class TestControlAndAudit:
-    def test_all_of_control(self) -> None:
+    def test_all_of_control_is_read(self) -> None:
         control = policy(
             '[control]\nsocket = "s"\nsocket_mode = 0o660\nsocket_group = "root"\nhttp = "[::1]:4380"\n'
             'hosts = ["wall.example"]\ntokens = "t.json"\n' + peer()
@@ -387,7 +387,7 @@ class TestControlAndAudit:
             Path("t.json"),
         )
 
-    def test_all_of_audit(self, tmp_path: Path) -> None:
+    def test_all_of_audit_is_read(self, tmp_path: Path) -> None:
         key = tmp_path / "key"
         key.write_text("k" * 32 + "\n")
         key.chmod(0o600)
@@ -423,7 +423,7 @@ class TestControlAndAudit:
             ('[audit]\nkey_file = "/none"\nkey_env = "FOO"', "both `key_env` and `key_file` are set"),
         ],
     )
-    def test_what_can_be_wrong(self, text: str, what: str) -> None:
+    def test_what_is_wrong_is_an_error(self, text: str, what: str) -> None:
         with pytest.raises(PolicyError) as raised:
             policy(f"{text}\n" + peer())
         assert what in str(raised.value)
@@ -436,5 +436,5 @@ class TestControlAndAudit:
             ('[control]\nhttp = "0.0.0.0:4380"', "tokens travel in the clear"),
         ],
     )
-    def test_what_is_unwise(self, text: str, what: str) -> None:
+    def test_what_is_unwise_is_a_warning(self, text: str, what: str) -> None:
         assert any(what in problem.what for problem in policy(f"{text}\n" + peer()).warnings)

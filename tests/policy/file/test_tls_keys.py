@@ -37,7 +37,7 @@ def _warnings(folder: Path, text: str) -> list[str]:
     return [f"{w.origin.line - LINES}:{w.origin.column} {w.what}; {w.remedy}" for w in _load(folder, text).warnings]
 
 
-def test_everything_that_can_be_said(folder: Path) -> None:
+def test_everything_that_can_be_said_is_read(folder: Path) -> None:
     (folder / "checks.py").write_text("def peer(certificate, node): ...")
     more = 'client_certificates = "optional"\nverify_peer = "checks:peer"\n'
     inside = '[guard.tls.inside]\ncert = "~/wall.pem"\nkey = "wall.key"\nca = "ca.pem"\n'
@@ -57,7 +57,7 @@ def test_what_is_not_said_has_safe_defaults(folder: Path) -> None:
     assert (made.entries[0].tls, made.entries[0].certificate) == (True, ())
 
 
-def test_no_tls_without_its_table(folder: Path) -> None:
+def test_without_its_table_there_is_no_tls(folder: Path) -> None:
     made = _load(folder, peer() + peer("x@*", more='tls = "off"'))
     assert (made.guard.tls, made.guard.inside, made.guard.redirect) == (None, None, None)
     assert [entry.tls for entry in made.entries] == [False, False]
@@ -169,21 +169,21 @@ def test_functions_are_looked_for_without_running_anything(folder: Path, code: s
     assert error[2].endswith("; write def peer(certificate, node) there")
 
 
-def test_a_key_of_another_certificate(folder: Path) -> None:
+def test_a_key_of_another_certificate_is_an_error(folder: Path) -> None:
     make_ca(folder, "other").issue(folder, "other", dns=["other.example"])
     (error,) = _errors(folder, TLS.replace("wall.key", "other.key"))
     assert error[:2] == (3, 7)
     assert "other.key does not belong to the certificate in" in error[2]
 
 
-def test_a_chain_in_the_wrong_order(folder: Path) -> None:
+def test_a_chain_in_the_wrong_order_is_an_error(folder: Path) -> None:
     wall = folder / "wall.pem"
     wall.write_bytes((folder / "ca.pem").read_bytes() + wall.read_bytes())
     (error,) = _errors(folder, TLS)
     assert "put distwall's own certificate first" in error[2]
 
 
-def test_a_key_with_a_passphrase(folder: Path) -> None:
+def test_a_key_with_a_passphrase_is_an_error(folder: Path) -> None:
     path = folder / "wall.key"
     key = serialization.load_pem_private_key(path.read_bytes(), None)
     path.write_bytes(
@@ -199,7 +199,7 @@ def test_a_key_with_a_passphrase(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["wall.pem", "wall.key", "ca.pem"])
-def test_files_that_were_half_written(folder: Path, name: str) -> None:
+def test_files_that_were_half_written_are_errors(folder: Path, name: str) -> None:
     whole = (folder / name).read_bytes()
     for size in range(0, len(whole) - 1, 37):
         (folder / name).write_bytes(whole[:size])
@@ -213,7 +213,7 @@ def test_a_fifo_is_not_waited_for(folder: Path) -> None:
     assert "it is a FIFO" in error[2]
 
 
-def test_a_key_that_openssl_finds_too_weak(folder: Path) -> None:
+def test_a_key_that_openssl_finds_too_weak_is_an_error(folder: Path) -> None:
     command = "openssl req -x509 -newkey rsa:1024 -noenc -keyout wall.key -out wall.pem -subj /CN=weak"
     subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
     (folder / "wall.key").chmod(0o600)
@@ -224,7 +224,7 @@ def test_a_key_that_openssl_finds_too_weak(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["rsa:2048", "ed25519"])
-def test_other_keys(folder: Path, key: str) -> None:
+def test_rsa_and_ed25519_keys_are_fine(folder: Path, key: str) -> None:
     command = f"openssl req -x509 -newkey {key} -noenc -keyout wall.key -out wall.pem -subj /CN=wall"
     subprocess.run(command.split(), cwd=folder, check=True, capture_output=True)
     assert _warnings(folder, TLS + peer("foo@h")) == []
@@ -241,7 +241,7 @@ def test_certificates_out_of_their_time_are_worth_a_warning(folder: Path) -> Non
     assert "is not valid before" in warning
 
 
-def test_a_certificate_that_is_not_for_both_directions(folder: Path) -> None:
+def test_a_certificate_that_is_not_for_both_directions_is_a_warning(folder: Path) -> None:
     make_ca(folder).issue(folder, "wall", cn="wall", usages=[ExtendedKeyUsageOID.SERVER_AUTH])
     (warning,) = _warnings(folder, TLS + peer("foo@h"))
     assert "is not for use with peers that are dialled" in warning
@@ -249,13 +249,13 @@ def test_a_certificate_that_is_not_for_both_directions(folder: Path) -> None:
     assert _warnings(folder, TLS + peer("foo@h")) == []
 
 
-def test_a_key_that_others_can_read(folder: Path) -> None:
+def test_a_key_that_others_can_read_is_a_warning(folder: Path) -> None:
     (folder / "wall.key").chmod(0o644)
     (warning,) = _warnings(folder, TLS + peer("foo@h"))
     assert warning.startswith("3:7 every user can read the key ")
 
 
-def test_names_that_certificates_are_not_bound_to(folder: Path) -> None:
+def test_names_that_certificates_are_not_bound_to_are_a_warning(folder: Path) -> None:
     (warning,) = _warnings(folder, TLS + peer())
     assert warning.startswith("6:8 any certificate of `ca` is accepted for every name that fits foo@*; bind each")
     (warning,) = _warnings(folder, TLS + '[defaults]\ncookie_env = "FOO"\n')
@@ -266,7 +266,7 @@ def test_names_that_certificates_are_not_bound_to(folder: Path) -> None:
     assert _warnings(folder, TLS + 'verify_peer = "checks:peer"\n' + peer()) == []
 
 
-def test_peers_with_the_cookie_of_the_cluster(folder: Path) -> None:
+def test_hidden_peers_with_the_cookie_of_the_cluster_are_a_warning(folder: Path) -> None:
     def warned(more: str, head: str = TLS) -> list[str]:
         text = peer("mate@h", more=more).replace("FOO", "CLUSTER")
         return [warning.partition(" ")[2] for warning in _warnings(folder, head + text)]

@@ -43,7 +43,7 @@ EXACT, PREFIX, ANY = "exact", "prefix", "any"
         ),
     ],
 )
-def test_rules_that_are_read(text: str, expected: tuple[str, str, list[tuple[str, str]] | None]) -> None:
+def test_rules_are_read(text: str, expected: tuple[str, str, list[tuple[str, str]] | None]) -> None:
     verdict, command, key = expected
     parts = None if key is None else tuple(Part(kind, part) for kind, part in key)  # type: ignore[arg-type]
     assert parse_rule(text, built_in()) == Statement(verdict, command, parts)  # type: ignore[arg-type]
@@ -74,7 +74,7 @@ UNTIL = datetime(2026, 12, 31, 22, tzinfo=UTC)
         ("deny ping mode=audit", "ping", None, None, None, True, None),
     ],
 )
-def test_clauses_and_options(  # noqa: PLR0917
+def test_clauses_and_options_are_read(  # noqa: PLR0917
     text: str,
     command: str | None,
     key: str | None,
@@ -115,7 +115,7 @@ def test_processes_can_be_named_at_run_time(text: str, part: Part) -> None:
         ("accept send <0.1.2> to exposed", 20, "`to` after the end"),
     ],
 )
-def test_what_is_no_process_at_run_time(text: str, index: int, words: str) -> None:
+def test_what_is_no_process_at_run_time_is_pointed_at(text: str, index: int, words: str) -> None:
     with pytest.raises(RuleSyntaxError, match=words) as caught:
         parse_rule(text, built_in(), run_time=True)
     assert caught.value.index == index
@@ -188,7 +188,7 @@ def test_what_is_no_process_at_run_time(text: str, index: int, words: str) -> No
         ("accept ping when {a}", 12, "`ping` takes no argument"),
     ],
 )
-def test_rules_that_are_not(text: str, index: int, words: str) -> None:
+def test_what_is_no_rule_is_pointed_at(text: str, index: int, words: str) -> None:
     with pytest.raises(RuleSyntaxError) as caught:
         parse_rule(text, built_in())
     assert words in str(caught.value)

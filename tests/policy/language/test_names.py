@@ -14,7 +14,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
     ("text", "printed"),
     [("a_B@9", "a_B@9"), ("Ab", "'Ab'"), ("", "''"), ("end", "'end'"), ("a'\\\n\x00", r"'a\'\\\n\x{0}'"), ("é", "'é'")],
 )
-def test_atoms_as_erlang_prints_them(text: str, printed: str) -> None:
+def test_atoms_are_printed_as_erlang_does(text: str, printed: str) -> None:
     assert atom(text) == printed
 
 
@@ -47,9 +47,9 @@ def test_what_is_covered_is_matched(data: st.DataObject) -> None:
         ("a*", "a\nb", True),
     ],
 )
-def test_globs(glob: str, name: str, matches: bool) -> None:
+def test_stars_stand_for_anything_and_nothing_else_is_special(glob: str, name: str, matches: bool) -> None:
     assert glob_matches(glob, name) is matches
 
 
-def test_literal_parts() -> None:
+def test_the_literal_part_of_a_glob_is_measured_without_stars() -> None:
     assert (literal_length("foo@*"), literal_length("*@*"), literal_length("a@b")) == (4, 1, 3)

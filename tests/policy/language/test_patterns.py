@@ -104,7 +104,7 @@ X, Y = VariablePattern("X"), VariablePattern("Y")
         ("{'$gen_call', from(), {is_auth, node()}}", None),
     ],
 )
-def test_patterns_that_are_read(text: str, expected: TermPattern | None) -> None:
+def test_patterns_are_read(text: str, expected: TermPattern | None) -> None:
     term = parse_pattern(text).term
     assert expected is None or term == expected
     assert parse_pattern(str(term)).term == term
@@ -178,7 +178,7 @@ def test_patterns_that_are_read(text: str, expected: TermPattern | None) -> None
         (f"<<0:256{', 0:256' * 2100}>>", 0, "more than 64 KiB"),
     ],
 )
-def test_patterns_that_are_not(text: str, index: int, words: str) -> None:
+def test_what_is_no_pattern_is_pointed_at(text: str, index: int, words: str) -> None:
     with pytest.raises(RuleSyntaxError) as caught:
         parse_pattern(text)
     assert words in str(caught.value)
@@ -218,7 +218,7 @@ def test_terms_have_no_holes(text: str, index: int, words: str) -> None:
         ("<<1:3>>", "06 00000007 4d 00000001 03 20"),
     ],
 )
-def test_the_code_of_a_pattern(text: str, code: str) -> None:
+def test_patterns_become_code_for_the_core(text: str, code: str) -> None:
     assert parse_pattern(text).code == bytes.fromhex(code)
 
 
@@ -362,11 +362,11 @@ def test_a_term_matches_itself(term: TermPattern) -> None:
         ("{fun m:f/1}", "{m}", False),
     ],
 )
-def test_what_matches(pattern: str, term: str, matches: bool) -> None:
+def test_patterns_match_what_they_say(pattern: str, term: str, matches: bool) -> None:
     data = external(parse_term(term), (PEER, GUARDED))
     assert _core.Pattern(parse_pattern(pattern).code).matches(data, peer=PEER, guard=GUARDED) is matches
 
 
-def test_the_most_variables() -> None:
+def test_the_core_takes_as_many_variables_as_a_rule_may_have() -> None:
     names = ", ".join(f"V{i}" for i in range(MAX_VARIABLES))
     _core.Pattern(parse_pattern(f"[{names}, V63]").code)

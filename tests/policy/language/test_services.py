@@ -46,7 +46,7 @@ def test_the_argument_stands_wherever_its_word_does_and_not_in_quotes() -> None:
     ]
 
 
-def test_a_default_for_the_argument() -> None:
+def test_the_argument_may_have_a_default() -> None:
     made = policy(API + peer(rules='["accept api", "deny api stock"]'))
     keys = [key_text(f.key) for f in made.ranked(made.entries[0]) if f.command == "monitor" and f.key]
     assert keys == ["orders", "stock"]
@@ -83,7 +83,7 @@ def test_those_that_come_with_distwall_can_be_read(name: str) -> None:
     assert all(part.argument is None for part in parts)
 
 
-def test_ping() -> None:
+def test_ping_is_a_monitor_and_a_message() -> None:
     assert [(part.command, str(part.pattern)) for part in service("ping")] == [
         ("monitor", "None"),
         ("reg_send", "{'$gen_call', from(), {is_auth, node()}}"),
