@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from distwall._core import MANDATORY_25, DistFlag
 from distwall.api_node import Accepted, CallerHandshake, CallerRejected, CallerState
 from distwall.api_node.handshake import FLAGS
 from distwall.handshake import Identity, Proofs, messages
@@ -35,7 +36,7 @@ def framed(message: bytes, framing: int = 2) -> bytes:
     return len(message).to_bytes(framing) + message
 
 
-def name(text: str, flags: int = int(OTP_25)) -> bytes:
+def name(text: str, flags: int = OTP_25) -> bytes:
     return framed(messages.SendName(flags, 5, text).encode())
 
 
@@ -68,7 +69,7 @@ def test_a_caller_that_knows_its_cookie_is_accepted(who: str, size: int) -> None
 
 def test_inside_tls_lengths_have_four_bytes() -> None:
     machine = acceptor(framing=4)
-    message = messages.SendName(int(OTP_25), 5, GUARD).encode()
+    message = messages.SendName(OTP_25, 5, GUARD).encode()
     assert machine.receive(framed(message, 4)) is None
     assert machine.due().startswith(framed(b"sok", 4))
 
@@ -78,9 +79,9 @@ def test_inside_tls_lengths_have_four_bytes() -> None:
     [
         (name("stranger@127.0.0.1"), "not_guarded"),
         (name(OWN.name), "own_name"),
-        (name("h", int(OTP_25) | messages.NAME_ME), "no_name"),
+        (name("h", OTP_25 | DistFlag.NAME_ME), "no_name"),
         (name(GUARD, 0), "flags"),
-        (name(GUARD, FLAGS & ~messages.MANDATORY_25), "flags"),
+        (name(GUARD, FLAGS & ~MANDATORY_25), "flags"),
     ],
 )
 def test_who_may_not_connect_is_told_so(sent: bytes, reason: str) -> None:
@@ -94,7 +95,7 @@ def test_who_may_not_connect_is_told_so(sent: bytes, reason: str) -> None:
 
 def test_a_digest_of_flags_stands_for_all_of_them() -> None:
     machine = acceptor()
-    assert machine.receive(name(GUARD, messages.MANDATORY_25_DIGEST | 1 << 34)) is None
+    assert machine.receive(name(GUARD, DistFlag.MANDATORY_25_DIGEST | 1 << 34)) is None
     assert machine.state is CallerState.PROOF
 
 

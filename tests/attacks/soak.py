@@ -12,8 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from distwall._core import DistFlag
 from tests.support.attack_scene import HIDDEN, AttackScene
-from tests.support.dist import EMPTY, Flag, Message, Op, Style, message
+from tests.support.dist import EMPTY, Message, Op, Style, message
 from tests.support.etf import Atom, BitBinary, Export, Fun, Map, Pid, Port, Ref, Term
 from tests.support.raw_peer import Connection, HandshakeFailed
 
@@ -109,7 +110,9 @@ class Soak:
             name = entry.replace("*", str(self._number()))
             cached = self._random.random() < 0.7
             try:
-                connection = self._ground.connect(name, flags=HIDDEN if cached else HIDDEN & ~Flag.DIST_HDR_ATOM_CACHE)
+                connection = self._ground.connect(
+                    name, flags=HIDDEN if cached else HIDDEN & ~DistFlag.DIST_HDR_ATOM_CACHE
+                )
             except (HandshakeFailed, OSError):
                 continue
             with connection:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from distwall._core import DistFlag
 from tests.attacks.crashes import BITES, BITES_29, HELD_OFF
 from tests.support.attack_scene import OPEN, WAYS, WITNESS, AttackScene, attack_scene
-from tests.support.dist import EMPTY, OTP_29, Flag, plain
+from tests.support.dist import EMPTY, OTP_29, plain
 from tests.support.etf import Atom, Term
 
 LATEST = Path(__file__).parents[2] / ".cache" / "otp" / "forky"
-FLAGS_29 = int(OTP_29 & ~Flag.PUBLISHED)
+FLAGS_29 = OTP_29 & ~DistFlag.PUBLISHED
 
 
 # Another release takes a chroot of 40 s and 400 MB: it is there after `make test-otp`, not in every checkout.

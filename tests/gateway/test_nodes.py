@@ -35,7 +35,7 @@ def address(scene: Scene) -> tuple[str, int]:
 
 
 def raw(cookie: bytes = b"peer-cookie") -> RawPeer:
-    return RawPeer(PEER, cookie, int(OTP_25))
+    return RawPeer(PEER, cookie, OTP_25)
 
 
 def is_up(foo: ErlangNode) -> bool:
@@ -82,7 +82,7 @@ def test_strangers_do_not_keep_the_real_peer_out(scene: Scene, step: str) -> Non
                 stranger = Handshake(sock)
                 tries[0] += 1
                 if step != "silent":
-                    stranger.send_name(PEER, int(OTP_25), 5)
+                    stranger.send_name(PEER, OTP_25, 5)
                 if step in ("challenged", "wrong"):
                     stranger.receive_status()
                     stranger.receive_challenge()

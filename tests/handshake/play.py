@@ -7,6 +7,7 @@ import abc
 import struct
 from dataclasses import dataclass, field
 
+from distwall._core import DistFlag
 from distwall.handshake import (
     Denied,
     Established,
@@ -21,13 +22,14 @@ from distwall.handshake import (
     messages,
 )
 from distwall.handshake.parties import PEER as THE_PEER
+from tests.support.dist import OTP_29
 
 PEER = "foo@127.0.0.1"
 GUARD = "bar@127.0.0.2"
-VISIBLE_29 = 0x6D07DF7FBD
-KNOWN = 0x4F07DF7FBD
-"""Flags that a core might know: one that OTP 29 has (bit 37) is missing, one that it has not (bit 35..38) aside."""
-HIDDEN = KNOWN & ~messages.PUBLISHED
+VISIBLE_29 = OTP_29
+KNOWN = OTP_29 & ~DistFlag.ALTACT_SIG | DistFlag.NAME_ME
+"""The flags of a core that lacks one of OTP 29's."""
+HIDDEN = KNOWN & ~DistFlag.PUBLISHED
 
 TO_INITIATOR = 12345
 TO_ACCEPTOR = 0x2A07F45F

@@ -4,6 +4,7 @@ import struct
 
 import pytest
 
+from distwall._core import DistFlag
 from distwall.handshake import Denied, NameReceived, Rejected, State, Turn, messages
 from distwall.handshake.relay import MAX_EARLY
 from tests.handshake.play import (
@@ -109,18 +110,18 @@ def test_when_alive_is_answered_with_false_it_ends() -> None:
 
 
 def test_a_peer_that_asks_for_a_name_gets_it_from_the_guarded_node() -> None:
-    flags = (VISIBLE_29 | messages.NAME_ME) & ~messages.PUBLISHED
+    flags = (VISIBLE_29 | DistFlag.NAME_ME) & ~DistFlag.PUBLISHED
     play = InPlay().peer(send_name("127.0.0.9", flags=flags, creation=0))
     asked = play.events[0]
     assert isinstance(asked, NameReceived)
     assert (asked.name, asked.dynamic) == ("undefined@127.0.0.9", True)
-    assert parsed_name(play.sent_to_guard()) == messages.SendName(flags & (HIDDEN | messages.NAME_ME), 0, "127.0.0.9")
+    assert parsed_name(play.sent_to_guard()) == messages.SendName(flags & (HIDDEN | DistFlag.NAME_ME), 0, "127.0.0.9")
     play.guarded(framed(NAMED))
     assert play.sent_to_peer() == framed(NAMED)
     play.guarded(challenge(flags=flags)).peer(proof()).guarded(ack())
     done = play.established
     assert (done.peer.name, done.peer.creation) == ("1-AB2@127.0.0.9", 77)
-    assert done.flags == flags & HIDDEN & ~messages.NAME_ME, "a request, not a capability"
+    assert done.flags == flags & HIDDEN & ~DistFlag.NAME_ME, "a request, not a capability"
     assert play.machine.peer == "undefined@127.0.0.9"
 
 
@@ -176,7 +177,7 @@ def test_bad_names_are_refused_before_anybody_hears_of_them(name: bytes) -> None
 
 @pytest.mark.parametrize("host", [b"", b"foo@h", b"a@b@c", b"h\n"])
 def test_bad_hosts_of_peers_that_ask_for_a_name_are_refused(host: bytes) -> None:
-    flags = VISIBLE_29 | messages.NAME_ME
+    flags = VISIBLE_29 | DistFlag.NAME_ME
     play = InPlay().peer(framed(b"N" + struct.pack(">QIH", flags, 0, len(host)) + host))
     assert play.refused.reason == "bad_name"
 
@@ -209,7 +210,7 @@ def test_an_entry_of_another_visibility_needs_a_new_handshake() -> None:
     entries: dict[str | None, Entry | Denied] = {GUARD: Entry(visible=True)}
     first = InPlay(Entry(), per_guard=entries).to_challenge()
     assert (first.refused.reason, first.machine.guard) == ("guard_unknown", GUARD)
-    assert InPlay(Entry(), guard=GUARD, per_guard=entries).to_end().established.flags & messages.PUBLISHED
+    assert InPlay(Entry(), guard=GUARD, per_guard=entries).to_end().established.flags & DistFlag.PUBLISHED
 
 
 def test_an_answer_of_a_node_that_is_not_guarded_is_refused() -> None:
@@ -277,7 +278,7 @@ def test_status_and_challenge_come_in_one_piece() -> None:
 
 @pytest.mark.parametrize("named", [NAMED.replace(b".9", b".8"), NAMED.replace(b"@", b"_"), NAMED[:-1], b"sok"])
 def test_names_given_that_can_not_be_are_refused(named: bytes) -> None:
-    flags = VISIBLE_29 | messages.NAME_ME
+    flags = VISIBLE_29 | DistFlag.NAME_ME
     play = InPlay().peer(send_name("127.0.0.9", flags=flags)).guarded(framed(named))
     assert play.refused.reason in ("bad_guard", "bad_name", "malformed")
     assert play.to_initiator == b""

@@ -4,6 +4,7 @@ import struct
 
 import pytest
 
+from distwall._core import DistFlag
 from distwall.handshake import Denied, NameReceived, Rejected, State, Turn, messages
 from tests.handshake.play import (
     CLUSTER,
@@ -160,7 +161,7 @@ def test_a_node_that_is_not_guarded_may_not_dial(name: str) -> None:
 
 
 def test_a_guarded_node_may_not_ask_for_a_name() -> None:
-    play = OutPlay().guarded(send_name("127.0.0.2", flags=VISIBLE_29 | messages.NAME_ME))
+    play = OutPlay().guarded(send_name("127.0.0.2", flags=VISIBLE_29 | DistFlag.NAME_ME))
     assert play.sent_to_guard() == status("not_allowed")
     assert (play.refused.reason, play.refused.peer_fault) == ("dynamic", False)
     assert (play.asked, play.to_acceptor) == ([], b"")

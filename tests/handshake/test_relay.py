@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distwall._core import MANDATORY_25, DistFlag
 from distwall.handshake import Established, Proved, Rejected, State, Turn, messages
 from distwall.handshake.leg_buffer import LegBuffer
 from distwall.handshake.parties import PEER as THE_PEER
@@ -265,7 +266,7 @@ def test_an_acceptor_that_can_not_be_reached_ends_it(kind: type[Play]) -> None:
 
 
 def expanded(flags: int) -> int:
-    return flags | messages.MANDATORY_25 if flags & messages.MANDATORY_25_DIGEST else flags
+    return flags | MANDATORY_25 if flags & DistFlag.MANDATORY_25_DIGEST else flags
 
 
 def with_flags(data: bytes, flags: int) -> bytes:
@@ -280,8 +281,8 @@ def with_flags(data: bytes, flags: int) -> bytes:
 def test_both_sides_negotiate_what_they_would_without_distwall(
     kind: type[Play], visible: bool, initiator: int, acceptor: int
 ) -> None:
-    initiator &= ~messages.NAME_ME
-    acceptor &= ~messages.NAME_ME
+    initiator &= ~DistFlag.NAME_ME
+    acceptor &= ~DistFlag.NAME_ME
     play = kind(Entry(visible=visible))
     script = dict(play.script())
     play.initiator(with_flags(script[State.NAME], initiator))
@@ -313,7 +314,7 @@ def test_nodes_are_hidden_unless_the_entry_says_visible(kind: type[Play]) -> Non
 def test_nobody_is_asked_for_a_name_by_an_acceptor(kind: type[Play]) -> None:
     play = kind().reach(State.CHALLENGE)
     play.sent_to_initiator()
-    play.acceptor(with_flags(dict(play.script())[State.CHALLENGE], VISIBLE_29 | messages.NAME_ME))
+    play.acceptor(with_flags(dict(play.script())[State.CHALLENGE], VISIBLE_29 | DistFlag.NAME_ME))
     assert parsed_challenge(play.sent_to_initiator()).flags == VISIBLE_29 & HIDDEN
 
 
@@ -371,7 +372,7 @@ MESSAGE = st.sampled_from(
     + [
         send_name(),
         send_name("bar@127.0.0.9"),
-        send_name(flags=VISIBLE_29 | messages.NAME_ME),
+        send_name(flags=VISIBLE_29 | DistFlag.NAME_ME),
         challenge(),
         challenge(PEER),
         challenge(GUARD),

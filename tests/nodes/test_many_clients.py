@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from distwall._core import DistFlag
 from tests.support import raw_peer
-from tests.support.dist import OTP_25, Flag
+from tests.support.dist import OTP_25
 from tests.support.epmd import epmd_port
 from tests.support.node import ErlangError, Node
 from tests.support.scene import GUARD, Scene
@@ -122,7 +123,7 @@ def test_they_do_not_take_each_others_names(place: ClientsScene) -> None:
     assert port is not None
     place.one.kill()
     place.hub.wait_until(f"not lists:member('{ONE}', nodes(hidden))")
-    thief = raw_peer.RawPeer(ONE, f"cookie-of-{TWO}".encode(), int(OTP_25 & ~Flag.PUBLISHED))
+    thief = raw_peer.RawPeer(ONE, f"cookie-of-{TWO}".encode(), OTP_25 & ~DistFlag.PUBLISHED)
     with pytest.raises(raw_peer.HandshakeFailed):
         thief.connect(("127.0.0.2", port))
     place.scene.wall.wait_event("handshake_refused", peer=ONE, reason="bad_cookie")

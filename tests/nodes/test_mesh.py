@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from distwall._core import DistFlag
 from tests.support import raw_peer
-from tests.support.dist import OTP_25, Flag
+from tests.support.dist import OTP_25
 from tests.support.epmd import epmd_port
 from tests.support.loopback_hosts import LoopbackHost, LoopbackHosts
 from tests.support.node import ErlangError, Node
@@ -115,7 +116,7 @@ def test_z_reaches_neither_b_nor_c(mesh: WalledMesh) -> None:
         assert epmd_port(name, address) is None
         port = mesh.walls[name].wall.wait_event("register")["listening"]
         for claimed in (Z, A):
-            flags = int(OTP_25 & ~Flag.PUBLISHED)
+            flags = OTP_25 & ~DistFlag.PUBLISHED
             with pytest.raises(raw_peer.HandshakeFailed):
                 raw_peer.RawPeer(claimed, Z_COOKIE.encode(), flags).connect((ADDRESSES[name], port))
         mesh.walls[name].wall.wait_event("handshake_refused", peer=Z, reason="unknown_node")

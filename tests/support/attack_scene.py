@@ -8,8 +8,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+from distwall._core import DistFlag
 from tests.support import raw_peer
-from tests.support.dist import OTP_25, Flag
+from tests.support.dist import OTP_25
 from tests.support.epmd import epmd_port, epmd_registered
 from tests.support.hosts import A4, B4, HostPair, need_hosts
 from tests.support.node import Node
@@ -19,7 +20,7 @@ from tests.support.scene import Scene
 from tests.support.tls import TlsHandshake, TlsScene
 from tests.support.wall import CLUSTER_COOKIE, Peer, Wall
 
-HIDDEN = int(OTP_25 & ~Flag.PUBLISHED)
+HIDDEN = OTP_25 & ~DistFlag.PUBLISHED
 COOKIE = "peer-cookie"
 
 OPEN, WITNESS = "open@127.0.0.1", "witness@127.0.0.1"

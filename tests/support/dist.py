@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from distwall._core import KNOWN_FLAGS, DistFlag
 from tests.support.etf import Atom, Reader, Term, Undecodable, VmCrash, encode, inline
 
 TICK = bytes(4)
@@ -27,46 +28,13 @@ EMPTY = Atom("")
 UNDEFINED = Atom("undefined")
 
 
-class Flag(enum.IntFlag):
-    PUBLISHED = 1 << 0
-    EXTENDED_REFERENCES = 1 << 2
-    DIST_MONITOR = 1 << 3
-    FUN_TAGS = 1 << 4
-    DIST_MONITOR_NAME = 1 << 5
-    NEW_FUN_TAGS = 1 << 7
-    EXTENDED_PIDS_PORTS = 1 << 8
-    EXPORT_PTR_TAG = 1 << 9
-    BIT_BINARIES = 1 << 10
-    NEW_FLOATS = 1 << 11
-    UNICODE_IO = 1 << 12
-    DIST_HDR_ATOM_CACHE = 1 << 13
-    SMALL_ATOM_TAGS = 1 << 14
-    UTF8_ATOMS = 1 << 16
-    MAP_TAG = 1 << 17
-    BIG_CREATION = 1 << 18
-    SEND_SENDER = 1 << 19
-    BIG_SEQTRACE_LABELS = 1 << 20
-    EXIT_PAYLOAD = 1 << 22
-    FRAGMENTS = 1 << 23
-    HANDSHAKE_23 = 1 << 24
-    UNLINK_ID = 1 << 25
-    MANDATORY_25_DIGEST = 1 << 26
-    SPAWN = 1 << 32
-    NAME_ME = 1 << 33
-    V4_NC = 1 << 34
-    ALIAS = 1 << 35
-    LOCAL_EXT = 1 << 36
-    ALTACT_SIG = 1 << 37
-    NATIVE_RECORDS = 1 << 38
-
-
-OTP_25 = Flag(0xD07DF7FBD)
-OTP_28 = OTP_25 | Flag.ALTACT_SIG
-OTP_29 = OTP_28 | Flag.NATIVE_RECORDS
-C_NODE = Flag(0x407074F9C)
-PASS_THROUGH = OTP_25 & ~(Flag.DIST_HDR_ATOM_CACHE | Flag.FRAGMENTS)
-NO_CACHE = OTP_25 & ~Flag.DIST_HDR_ATOM_CACHE
-NO_EXIT_PAYLOAD = PASS_THROUGH & ~Flag.EXIT_PAYLOAD
+OTP_29 = KNOWN_FLAGS & ~(DistFlag.ATOM_CACHE | DistFlag.HIDDEN_ATOM_CACHE | DistFlag.NAME_ME)
+OTP_28 = OTP_29 & ~DistFlag.NATIVE_RECORDS
+OTP_25 = OTP_28 & ~DistFlag.ALTACT_SIG
+C_NODE = 0x407074F9C
+PASS_THROUGH = OTP_25 & ~(DistFlag.DIST_HDR_ATOM_CACHE | DistFlag.FRAGMENTS)
+NO_CACHE = OTP_25 & ~DistFlag.DIST_HDR_ATOM_CACHE
+NO_EXIT_PAYLOAD = PASS_THROUGH & ~DistFlag.EXIT_PAYLOAD
 
 
 class Op(enum.IntEnum):
@@ -314,8 +282,8 @@ class Sender:
     """One direction of a connection as its sending node sees it."""
 
     def __init__(self, flags: int = OTP_25, *, slot: Callable[[Atom], int] = otp_slot) -> None:
-        self.flags = Flag(flags)
-        self.cache: dict[int, Atom] | None = {} if self.flags & Flag.DIST_HDR_ATOM_CACHE else None
+        self.flags = flags
+        self.cache: dict[int, Atom] | None = {} if self.flags & DistFlag.DIST_HDR_ATOM_CACHE else None
         self.slot = slot
         self.sequence = 0x7F00_0000_0000
 
@@ -331,12 +299,12 @@ class Sender:
 
         The caller may put frames of other messages between them. ``sequence`` is the sequence id; 0 makes no choice.
         """
-        if not self.flags & (Flag.DIST_HDR_ATOM_CACHE | Flag.FRAGMENTS):
+        if not self.flags & (DistFlag.DIST_HDR_ATOM_CACHE | DistFlag.FRAGMENTS):
             return [pass_through(message.control, message.payload)]
         header = Header(self.cache, style if callable(style) else lambda _: style, self.slot)
         control = encode(message.control, header.atom)
         payload = b"" if message.payload is NOTHING else encode(message.payload, header.atom)
-        if not self.flags & Flag.FRAGMENTS or (len(control) + len(payload) <= fragment and sequence is None):
+        if not self.flags & DistFlag.FRAGMENTS or (len(control) + len(payload) <= fragment and sequence is None):
             return [frame(b"\x83D" + header.encode() + control + payload)]
         if sequence is None:
             self.sequence += 8
@@ -377,7 +345,7 @@ class Receiver:
     """One direction of a connection as its receiving node sees it; decodes payloads eagerly."""
 
     def __init__(self, flags: int = OTP_25, *, release: int = 25) -> None:
-        self.flags = Flag(flags)
+        self.flags = flags
         self.release = release
         self.cache: dict[int, Atom] = {}
         self.open: dict[int, OpenSequence] = {}
@@ -416,7 +384,7 @@ class Receiver:
     def _body(self, body: bytes) -> Iterator[Message]:
         if not body:
             self.ticks += 1
-        elif not self.flags & (Flag.DIST_HDR_ATOM_CACHE | Flag.FRAGMENTS):
+        elif not self.flags & (DistFlag.DIST_HDR_ATOM_CACHE | DistFlag.FRAGMENTS):
             yield self._pass_through(body)
         elif body[:2] == b"\x83D":
             header, position = self._header(body, 2)
@@ -443,7 +411,7 @@ class Receiver:
         (count,) = reader.take(1)
         if not count:
             return [], reader.position
-        if not self.flags & Flag.DIST_HDR_ATOM_CACHE:
+        if not self.flags & DistFlag.DIST_HDR_ATOM_CACHE:
             raise VmCrash("there is no cache")
         flags = reader.take(count // 2 + 1)
         nibbles = [flags[index // 2] >> (4 * (index % 2)) & 15 for index in range(count + 1)]

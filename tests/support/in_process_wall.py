@@ -11,12 +11,13 @@ from typing import Any
 
 import uvloop
 
+from distwall._core import DistFlag
 from distwall.audit import AuditLog
 from distwall.control import Firewall, StateFile
 from distwall.gateway import Gateway
 from distwall.policy import loads
 from tests.support import ports
-from tests.support.dist import OTP_25, Flag
+from tests.support.dist import OTP_25
 from tests.support.epmd import epmd_port, epmd_registered
 from tests.support.raw_peer import Handshake, RawPeer, digest
 from tests.support.wall import CLUSTER_COOKIE, Peer, policy_text
@@ -24,7 +25,7 @@ from tests.support.wall import CLUSTER_COOKIE, Peer, policy_text
 GUARD = "bar@127.0.0.2"
 PEER = "foo@127.0.0.1"
 PEER_COOKIE = b"peer-cookie"
-FLAGS = int(OTP_25)
+FLAGS = OTP_25
 WAIT = 5.0
 
 
@@ -266,7 +267,7 @@ def finish(
 
 
 def hidden(flags: int) -> int:
-    return flags & ~int(Flag.PUBLISHED)
+    return flags & ~DistFlag.PUBLISHED
 
 
 BIG = 32 << 20

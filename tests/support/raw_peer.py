@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Self
 
-from tests.support.dist import EMPTY, OTP_25, TICK, Flag, Message, Op, Receiver, Sender, message
+from distwall._core import DistFlag
+from tests.support.dist import EMPTY, OTP_25, TICK, Message, Op, Receiver, Sender, message
 from tests.support.epmd import TIMEOUT, read_exactly
 from tests.support.etf import Atom, Pid, Ref, Term, alias
 
@@ -101,7 +102,7 @@ class RawPeer:
 
     name: str
     cookie: bytes
-    flags: int = int(OTP_25 & ~Flag.PUBLISHED)
+    flags: int = OTP_25 & ~DistFlag.PUBLISHED
     creation: int = field(default_factory=lambda: secrets.randbelow(1 << 31) + 4)
     release: int = 25
 
@@ -119,7 +120,7 @@ class RawPeer:
 
     def _initiate(self, sock: socket.socket, alive: bytes) -> Connection:
         step = Handshake(sock)
-        step.send_name(self.name, self.flags, 0 if self.flags & Flag.NAME_ME else self.creation)
+        step.send_name(self.name, self.flags, 0 if self.flags & DistFlag.NAME_ME else self.creation)
         status = step.receive_status()
         name, creation = self.name, self.creation
         if status == b"alive":
@@ -191,7 +192,7 @@ class Connection:
         self.sock = sock
         self.name, self.creation = Atom(us[0]), us[1]
         self.peer, self.peer_creation = Atom(them[0]), them[1]
-        self.flags = Flag(flags)
+        self.flags = flags
         self.sender = Sender(flags)
         self.receiver = Receiver(flags, release=release)
         self.log: list[Message] = []

@@ -16,15 +16,16 @@ import time
 from pathlib import Path
 
 from distwall import _core
+from distwall._core import DistFlag
 from tests.support import core_channel
-from tests.support.dist import EMPTY, NO_CACHE, OTP_29, PASS_THROUGH, Flag, Message, Op, Style, message
+from tests.support.dist import EMPTY, NO_CACHE, OTP_29, PASS_THROUGH, Message, Op, Style, message
 from tests.support.etf import Atom, Term
 from tests.support.raw_peer import Connection, HandshakeFailed, RawPeer
 from tests.wire.record import COOKIE, PORT, Otp, wait_for_listener
 
 HOST = "127.0.0.2"
 SERVER = "register(server, spawn(fun Loop() -> receive X -> (catch erlang:phash2(X)), Loop() end end))"
-FLAGS = (OTP_29, OTP_29, NO_CACHE | Flag.NATIVE_RECORDS, PASS_THROUGH)
+FLAGS = (OTP_29, OTP_29, NO_CACHE | DistFlag.NATIVE_RECORDS, PASS_THROUGH)
 RULES = (
     ("accept *",),
     (
@@ -59,8 +60,8 @@ class VmTrial:
         wait_for_listener(HOST)
         return process
 
-    def connect(self, flags: Flag) -> Connection:
-        node = RawPeer(core_channel.PEER, COOKIE.encode(), int(flags & ~Flag.PUBLISHED), core_channel.PEER_CREATION)
+    def connect(self, flags: int) -> Connection:
+        node = RawPeer(core_channel.PEER, COOKIE.encode(), flags & ~DistFlag.PUBLISHED, core_channel.PEER_CREATION)
         for _ in range(100):
             try:
                 return node.connect((HOST, PORT))

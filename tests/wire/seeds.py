@@ -10,8 +10,9 @@ import struct
 import sys
 from pathlib import Path
 
+from distwall._core import DistFlag
 from tests.support.core_channel import GUARD, GUARD_CREATION, PEER, PEER_CREATION
-from tests.support.dist import Flag, split_frames
+from tests.support.dist import split_frames
 from tests.wire import captures
 
 SIZE = 12_000
@@ -20,11 +21,11 @@ SIZE = 12_000
 
 def configuration(flags: int) -> int:
     """The number that the target knows these flags by."""
-    if flags & Flag.DIST_HDR_ATOM_CACHE:
+    if flags & DistFlag.DIST_HDR_ATOM_CACHE:
         return 0
-    if flags & Flag.FRAGMENTS:
+    if flags & DistFlag.FRAGMENTS:
         return 1
-    return 2 if flags & Flag.EXIT_PAYLOAD else 3
+    return 2 if flags & DistFlag.EXIT_PAYLOAD else 3
 
 
 def records(capture: captures.Capture) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from distwall._core import DistFlag
 from tests.support.core_channel import CoreChannel
 from tests.support.dist import (
     CATEGORY,
@@ -15,7 +16,6 @@ from tests.support.dist import (
     PASS_THROUGH,
     PAYLOAD,
     Alt,
-    Flag,
     Message,
     Op,
     message,
@@ -40,7 +40,7 @@ OLD_REF = Ref(G.name, G.creation - 1, (1, 2, 3, 4, 5))
 
 @pytest.mark.parametrize("flags", [OTP_25, OTP_28, PASS_THROUGH], ids=["cached", "otp28", "pass-through"])
 @pytest.mark.parametrize("name", GOOD)
-def test_every_op_passes_and_is_counted(name: str, flags: Flag) -> None:
+def test_every_op_passes_and_is_counted(name: str, flags: int) -> None:
     good, ask = GOOD[name]
     channel = CoreChannel("accept *", flags=flags)
     if ask:
@@ -401,13 +401,13 @@ def test_plain_forms_pass_beside_payload_forms(op: Op) -> None:
 @pytest.mark.parametrize(
     ("missing", "name"),
     [
-        (Flag.SEND_SENDER, "SEND_SENDER"),
-        (Flag.EXIT_PAYLOAD, "PAYLOAD_EXIT2"),
-        (Flag.SPAWN, "SPAWN_REQUEST"),
-        (Flag.ALIAS, "ALIAS_SEND"),
+        (DistFlag.SEND_SENDER, "SEND_SENDER"),
+        (DistFlag.EXIT_PAYLOAD, "PAYLOAD_EXIT2"),
+        (DistFlag.SPAWN, "SPAWN_REQUEST"),
+        (DistFlag.ALIAS, "ALIAS_SEND"),
     ],
 )
-def test_ops_of_capabilities_that_were_not_agreed_on_do_no_harm(missing: Flag, name: str) -> None:
+def test_ops_of_capabilities_that_were_not_agreed_on_do_no_harm(missing: int, name: str) -> None:
     """A VM takes most of them all the same; no node sends them."""
     channel = CoreChannel("accept *", flags=PASS_THROUGH & ~missing)
     output = channel.inbound(GOOD[name][0])

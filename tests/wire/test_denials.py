@@ -14,7 +14,6 @@ from tests.support.dist import (
     PASS_THROUGH,
     TICK,
     Alt,
-    Flag,
     Message,
     Op,
     message,
@@ -281,7 +280,7 @@ def test_a_demonitor_waits_for_a_frame_boundary() -> None:
 
 
 @pytest.mark.parametrize("flags", FORMS.values(), ids=FORMS)
-def test_where_all_is_refused_ticks_go_through(flags: Flag) -> None:
+def test_where_all_is_refused_ticks_go_through(flags: int) -> None:
     """At most one a second, and at least one every few seconds, or the guarded node would hang up."""
     channel = CoreChannel("drop *", flags=flags)
     ticks = 0

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from distwall._core import DistFlag
 from tests.support.core_channel import GUARD, PEER, CoreChannel
-from tests.support.dist import EMPTY, OTP_25, Flag, Message, Op, message
+from tests.support.dist import EMPTY, OTP_25, Message, Op, message
 from tests.support.etf import Atom, Pid, Ref, Term, decode, encode
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ class TestAnyShape:
         made[5] = reg("target", (A("big"), b"y" * 150_000), 101)
         return made
 
-    def play(self, sizes: list[int], flags: Flag = OTP_25, rng: random.Random | None = None) -> list[tuple[str, str]]:
+    def play(self, sizes: list[int], flags: int = OTP_25, rng: random.Random | None = None) -> list[tuple[str, str]]:
         channel = CoreChannel("accept *", flags=flags, hooks=OUTSIDE)
         data = b"".join(channel.from_peer.bytes(each, fragment=4096) for each in self.messages())
         arrived: list[Message] = []
@@ -162,9 +163,9 @@ class TestAnyShape:
         return sorted((str(each.args["from"]), str(each.payload)[:40]) for each in arrived)
 
     @pytest.mark.parametrize(
-        "flags", [OTP_25, OTP_25 & ~Flag.FRAGMENTS, OTP_25 & ~(Flag.FRAGMENTS | Flag.DIST_HDR_ATOM_CACHE)]
+        "flags", [OTP_25, OTP_25 & ~DistFlag.FRAGMENTS, OTP_25 & ~(DistFlag.FRAGMENTS | DistFlag.DIST_HDR_ATOM_CACHE)]
     )
-    def test_bytes_may_come_in_any_pieces(self, flags: Flag) -> None:
+    def test_bytes_may_come_in_any_pieces(self, flags: int) -> None:
         expected = self.play([1 << 30], flags)
         assert len(expected) == 12
         for sizes in ([1000], [4099, 17], [65_537]):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from distwall._core import DistFlag
 from tests.support.core_channel import CoreChannel
-from tests.support.dist import EMPTY, OTP_25, PASS_THROUGH, Alt, Flag, Message, Op, Style, message
+from tests.support.dist import EMPTY, OTP_25, PASS_THROUGH, Alt, Message, Op, Style, message
 from tests.support.etf import Atom, Map, Term
 from tests.support.pattern import Any, Is, Lit, Pattern, Var, compiled
 from tests.wire.expect import tell
@@ -201,7 +202,7 @@ def refused(sent: Message, flags: int = OTP_25) -> None:
 
 @BOTH
 @pytest.mark.parametrize("text", ANYONE)
-def test_what_anyone_may_obey_is_refused(text: str, flags: Flag) -> None:
+def test_what_anyone_may_obey_is_refused(text: str, flags: int) -> None:
     payload = written(text)
     for sent in (to_name(payload) | to_pid(payload)).values():
         refused(sent, flags)
@@ -209,7 +210,7 @@ def test_what_anyone_may_obey_is_refused(text: str, flags: Flag) -> None:
 
 @BOTH
 @pytest.mark.parametrize("text", BY_PID)
-def test_what_servers_met_by_pid_obey_is_refused_by_pid(text: str, flags: Flag) -> None:
+def test_what_servers_met_by_pid_obey_is_refused_by_pid(text: str, flags: int) -> None:
     payload = written(text)
     for sent in to_pid(payload).values():
         refused(sent, flags)
@@ -348,7 +349,7 @@ def test_a_rule_may_refuse_it() -> None:
 
 
 def test_it_is_recognized_in_priority_sends() -> None:
-    flags = OTP_25 | Flag.ALTACT_SIG
+    flags = OTP_25 | DistFlag.ALTACT_SIG
     for alt, to in ((Alt.PRIO, G.pid()), (Alt.ALIAS, G.alias()), (Alt.PRIO | Alt.NAME, A("server"))):
         sent = message(Op.ALTACT_SIG_SEND, int(alt), P.pid(), to, payload=SYS)
         assert CoreChannel(*SENDS, flags=flags).inbound(sent).reasons == ["otp_internal"]

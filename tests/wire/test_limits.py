@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from distwall import _core
 from tests.support.core_channel import GUARD, GUARD_CREATION, PEER, PEER_CREATION, CoreChannel, core_rules
-from tests.support.dist import EMPTY, NO_CACHE, OTP_25, OTP_29, PASS_THROUGH, Flag, Message, Op, frame, message, plain
+from tests.support.dist import EMPTY, NO_CACHE, OTP_25, OTP_29, PASS_THROUGH, Message, Op, frame, message, plain
 from tests.support.etf import Atom, Export, Fun, Map, Raw, Ref, Term, encode
 from tests.wire.expect import tell
 from tests.wire.mixture import RULES, Mixture
@@ -42,7 +42,7 @@ def test_names_of_nodes_are_checked() -> None:
                 peer_creation=1,
                 guard=GUARD,
                 guard_creation=GUARD_CREATION,
-                flags=int(OTP_25),
+                flags=OTP_25,
                 policy=_core.Policy([]),
                 counters=_core.Counters(),
                 budget=_core.Budget(),
@@ -157,7 +157,7 @@ def test_atoms_of_refused_messages_are_not_counted() -> None:
 
 @pytest.mark.parametrize("flags", [OTP_25, NO_CACHE, PASS_THROUGH], ids=["cached", "headers", "pass-through"])
 @pytest.mark.parametrize("style", ["otp", "inline"])
-def test_new_atoms_are_limited_wherever_they_stand(flags: Flag, style: str) -> None:
+def test_new_atoms_are_limited_wherever_they_stand(flags: int, style: str) -> None:
     """Atoms in headers, inline, in names of nodes and in fragments: all of them count."""
     budget = _core.Budget()
     limit = 200

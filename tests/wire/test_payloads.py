@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from distwall._core import DistFlag
 from tests.support.core_channel import CoreChannel, Output
-from tests.support.dist import EMPTY, NO_CACHE, OTP_25, PASS_THROUGH, Flag, Message, Op, message
+from tests.support.dist import EMPTY, NO_CACHE, OTP_25, PASS_THROUGH, Message, Op, message
 from tests.support.etf import Atom, Export, Fun, Improper, Map, Pid, Port, Record, Ref, Term
 from tests.wire.expect import tell
 
@@ -29,7 +30,7 @@ CARRIED: dict[str, Term] = {
     "another host": Ref(A("foo@127.0.0.4"), 1, (1, 2, 3)),
     "the peer's name with more behind": Port(A(P.name + "x"), 1, 1),
 }
-SHAPES: dict[str, tuple[tuple[str, ...], Flag, int]] = {
+SHAPES: dict[str, tuple[tuple[str, ...], int, int]] = {
     "whole": (("accept *",), OTP_25, 1 << 20),
     "whole, by a rule": (("accept reg_send", "deny *"), OTP_25, 1 << 20),
     "headers": (("accept *",), NO_CACHE, 1 << 20),
@@ -106,7 +107,7 @@ def test_funs_pass_where_the_policy_lets_them(term: Term, shape: str) -> None:
 
 
 def test_records_are_data() -> None:
-    flags = OTP_25 | Flag.NATIVE_RECORDS
+    flags = OTP_25 | DistFlag.NATIVE_RECORDS
     sent = tell(Record(A("m"), A("r"), True, ((A("x"), 1),)))
     assert CoreChannel("accept reg_send", "deny *", flags=flags, release=29).inbound(sent).forward == [sent]
 

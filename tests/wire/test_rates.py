@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from distwall import _core
+from distwall._core import DistFlag
 from tests.support.core_channel import CoreChannel, End
-from tests.support.dist import EMPTY, OTP_25, Flag, Message, Op, message
+from tests.support.dist import EMPTY, OTP_25, Message, Op, message
 from tests.support.etf import Atom
 from tests.wire.expect import tell
 
@@ -231,8 +232,8 @@ def test_budgets_of_other_guarded_nodes_are_apart() -> None:
     assert other.guard_atoms() == 0
 
 
-@pytest.mark.parametrize("flags", [OTP_25, OTP_25 & ~Flag.DIST_HDR_ATOM_CACHE], ids=["cached", "headers"])
-def test_made_up_nodes_are_limited(flags: Flag) -> None:
+@pytest.mark.parametrize("flags", [OTP_25, OTP_25 & ~DistFlag.DIST_HDR_ATOM_CACHE], ids=["cached", "headers"])
+def test_made_up_nodes_are_limited(flags: int) -> None:
     """Node names and incarnations: of others, of the peer, and of the guarded node."""
     channel = CoreChannel("accept *", flags=flags, limits={"new_nodes": 20}, third_nodes=["*"])
     terms = [

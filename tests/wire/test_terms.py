@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import pytest
 
+from distwall._core import DistFlag
 from tests.support.core_channel import CoreChannel, Output
-from tests.support.dist import EMPTY, OTP_25, OTP_29, PASS_THROUGH, Closed, Flag, Message, Op, message, plain
+from tests.support.dist import EMPTY, OTP_25, OTP_29, PASS_THROUGH, Closed, Message, Op, message, plain
 from tests.support.etf import (
     As,
     Atom,
@@ -37,12 +38,12 @@ def forwarded(outputs: list[Output]) -> list[Message]:
 SHAPES = ["whole", "fragments", "pass-through", "held", "held fragments", "outbound"]
 
 
-def run(shape: str, payload: Term, wrap: bool, flags: Flag = OTP_25) -> tuple[list[Output], bytes, Message]:
+def run(shape: str, payload: Term, wrap: bool, flags: int = OTP_25) -> tuple[list[Output], bytes, Message]:
     """Sends the payload inside a list (so that something stands behind it), or bare; returns also the bytes sent."""
     sent = tell([Atom("before"), payload, Atom("behind")] if wrap else payload)
     flags = PASS_THROUGH if shape == "pass-through" else flags
     accepting = ("accept reg_send server", "deny *") if "held" in shape else ("accept *",)
-    channel = CoreChannel(*accepting, flags=flags, funs=True, release=29 if flags & Flag.NATIVE_RECORDS else 25)
+    channel = CoreChannel(*accepting, flags=flags, funs=True, release=29 if flags & DistFlag.NATIVE_RECORDS else 25)
     if shape == "outbound":
         sent = message(Op.REG_SEND, G.pid(), EMPTY, Atom("server"), payload=sent.payload)
         data = channel.from_guard.bytes(sent)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.core_channel import CoreChannel
-from tests.support.dist import EMPTY, OTP_25, OTP_28, Alt, Flag, Message, Op, message
+from tests.support.dist import EMPTY, OTP_25, OTP_28, Alt, Message, Op, message
 from tests.support.etf import Atom, Improper, Map, Pid, Ref, Term, alias
 from tests.wire.expect import TAGS, once, passes, refused
 
@@ -15,7 +15,7 @@ DOWN = Atom("noproc")
 MFA = (Atom("m"), Atom("f"), 1)
 
 
-def asked(*sent: Message, flags: Flag = OTP_25) -> CoreChannel:
+def asked(*sent: Message, flags: int = OTP_25) -> CoreChannel:
     channel = CoreChannel("deny *", flags=flags, release=28)
     assert channel.outbound(*sent).forward == list(sent)
     return channel

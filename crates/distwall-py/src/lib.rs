@@ -6,9 +6,11 @@ use std::sync::Arc;
 use distwall_wire as wire;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyMemoryView, PyTuple};
+use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyList, PyMemoryView, PyTuple};
 use wire::rules::table::PROCESS;
-use wire::session::hooks::{Answer, Handler, Hooks};
+use wire::session::hooks::{Answer, Handler, Hooks, CLERK};
+use wire::wire::flags;
+use wire::wire::op::Op;
 use wire::{Command, Direction, Event, Output, Part, Pattern, Policies, Rule, Scope, Segment, Subject, Verdict};
 
 mod pattern;
@@ -389,6 +391,16 @@ fn event(event: Event) -> EventTuple {
     )
 }
 
+/// An `enum.IntEnum` of these members.
+fn int_enum<'py>(
+    py: Python<'py>,
+    name: &str,
+    members: impl Iterator<Item = (&'static str, u64)>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let options = [("module", "distwall._core")].into_py_dict(py)?;
+    py.import("enum")?.getattr("IntEnum")?.call((name, members.collect::<Vec<_>>()), Some(&options))
+}
+
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = m.py();
@@ -399,7 +411,11 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
         limits.set_item(limit.name(), value)?;
     }
     m.add("DEFAULT_LIMITS", limits)?;
-    m.add("KNOWN_FLAGS", wire::wire::flags::KNOWN)?;
+    m.add("KNOWN_FLAGS", flags::KNOWN)?;
+    m.add("MANDATORY_25", flags::MANDATORY_25)?;
+    m.add("CLERK", CLERK)?;
+    m.add("DistFlag", int_enum(py, "DistFlag", flags::ALL.into_iter())?)?;
+    m.add("Op", int_enum(py, "Op", Op::ALL.into_iter().map(|op| (op.name(), op as u64)))?)?;
     m.add_class::<Policy>()?;
     m.add_class::<Counters>()?;
     m.add_class::<Budget>()?;

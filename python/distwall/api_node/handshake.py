@@ -11,24 +11,26 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
+from distwall._core import MANDATORY_25, DistFlag
 from distwall.handshake import Proofs, messages
 from distwall.handshake.events import Identity, Secret
 from distwall.handshake.leg_buffer import LegBuffer
 from distwall.handshake.messages import Challenge, MessageError, SendName
 from distwall.handshake.relay import random_challenge
 
-V4_NC = 1 << 34
-UNLINK_ID = 1 << 25
-DIST_MONITOR = 1 << 3
-DIST_MONITOR_NAME = 1 << 5
-SMALL_ATOM_TAGS = 1 << 14
-ALIAS = 1 << 35
-
-FLAGS = messages.MANDATORY_25 | V4_NC | UNLINK_ID | DIST_MONITOR | DIST_MONITOR_NAME | SMALL_ATOM_TAGS | ALIAS
+FLAGS = (
+    MANDATORY_25
+    | DistFlag.V4_NC
+    | DistFlag.UNLINK_ID
+    | DistFlag.DIST_MONITOR
+    | DistFlag.DIST_MONITOR_NAME
+    | DistFlag.SMALL_ATOM_TAGS
+    | DistFlag.ALIAS
+)
 """Capabilities of the node. Without atom cache and fragments, each message is one frame that needs no other. The node
 does not spawn. Exit reasons are inside the control message. With aliases, an answer that comes too late is dropped."""
 
-NEEDED = messages.MANDATORY_25
+NEEDED = MANDATORY_25
 """Capabilities that a caller needs. OTP 26 and newer need V4_NC and UNLINK_ID themselves."""
 
 
@@ -128,12 +130,12 @@ class CallerHandshake:
         if message[0] != messages.SEND_NAME:
             self._refuse("malformed", f"message {message[0]} where a name has to be")
         sent = messages.parse_send_name(message)
-        if sent.flags & messages.NAME_ME:
+        if sent.flags & DistFlag.NAME_ME:
             self._deny("no_name", "it asks for a name; operators give themselves one, by -name or -sname")
         self.name = sent.name
         flags = sent.flags
-        if flags & messages.MANDATORY_25_DIGEST:
-            flags |= messages.MANDATORY_25
+        if flags & DistFlag.MANDATORY_25_DIGEST:
+            flags |= MANDATORY_25
         if sent.name == self._own.name:
             self._deny("own_name", "distwall's own name")
         if missing := NEEDED & ~flags:

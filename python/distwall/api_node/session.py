@@ -16,6 +16,7 @@ node would send ends the conversation.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from distwall._core import Op
 from distwall.etf import Atom, DecodeError, Improper, Pid, Ref, Term, decode, encode
 from distwall.handshake.events import Identity
 
@@ -28,7 +29,22 @@ PROCESS = "distwall"
 _PASS_THROUGH, _VERSION = 112, 131
 _TICK = bytes(4)
 _KERNEL = "net_kernel"
-_NOTHING_TO_DO = frozenset({2, 3, 7, 8, 12, 13, 18, 20, 21, 33, 34, 36})
+_NOTHING_TO_DO = frozenset(
+    {
+        Op.SEND,
+        Op.EXIT,
+        Op.GROUP_LEADER,
+        Op.EXIT2,
+        Op.SEND_TT,
+        Op.EXIT_TT,
+        Op.EXIT2_TT,
+        Op.DEMONITOR_P,
+        Op.MONITOR_P_EXIT,
+        Op.ALIAS_SEND,
+        Op.ALIAS_SEND_TT,
+        Op.UNLINK_ID_ACK,
+    }
+)
 """Operations without a target here: messages and exits to pids and aliases, and endings."""
 
 
@@ -111,20 +127,26 @@ class CallerSession:
         if not isinstance(control, tuple) or not control:
             raise _FaultError("a malformed control message")
         match control:
-            case (1, Pid() as source, target):
+            case (Op.LINK, Pid() as source, target):
                 self._check(source)
-                self._send((3, target, source, Atom("noproc")))
-            case (6, Pid() as source, _, Atom() as name) | (16, Pid() as source, _, Atom() as name, _):
+                self._send((Op.EXIT, target, source, Atom("noproc")))
+            case (Op.REG_SEND, Pid() as source, _, Atom() as name) | (
+                Op.REG_SEND_TT,
+                Pid() as source,
+                _,
+                Atom() as name,
+                _,
+            ):
                 self._check(source)
                 if name in (PROCESS, _KERNEL):
                     self._message(source, name, _payload(body, end))
-            case (19, Pid() as source, target, Ref() as reference):
+            case (Op.MONITOR_P, Pid() as source, target, Ref() as reference):
                 self._check(source)
                 if target not in (PROCESS, _KERNEL, self._process):
-                    self._send((21, target, source, reference, Atom("noproc")))
-            case (35, int() as number, Pid() as source, target):
+                    self._send((Op.MONITOR_P_EXIT, target, source, reference, Atom("noproc")))
+            case (Op.UNLINK_ID, int() as number, Pid() as source, target):
                 self._check(source)
-                self._send((36, number, target, source))
+                self._send((Op.UNLINK_ID_ACK, number, target, source))
             case (int() as operation, *_) if operation in _NOTHING_TO_DO:
                 pass
             case _:
@@ -147,9 +169,9 @@ class CallerSession:
     def _reply(self, asking: Pid, tag: Term, answer: Term) -> None:
         alias = _alias(tag)
         if alias is not None and alias.node == self._caller:
-            control: tuple[Term, ...] = (33, self._process, alias)
+            control: tuple[Term, ...] = (Op.ALIAS_SEND, self._process, alias)
         else:
-            control = (2, Atom(""), asking)
+            control = (Op.SEND, Atom(""), asking)
         self._send(control, (tag, answer))
 
     def _send(self, control: tuple[Term, ...], *payload: Term) -> None:

@@ -11,6 +11,7 @@ it.
 
 from typing import Protocol
 
+from distwall._core import CLERK, Op
 from distwall.audit.schema import EventBase, TokenRefused
 from distwall.control.channel import ChannelHandle
 from distwall.control.errors import ControlError
@@ -22,9 +23,6 @@ from distwall.policy.language.names import atom
 
 MAX_REQUEST = 16_384
 """Bytes of a request."""
-
-# The process in whose name distwall answers: no process of a real node has that number.
-_CLERK = 0x0FFF_FFFF
 
 
 class Answering(Protocol):
@@ -89,12 +87,12 @@ class PeerRequests:
                 return None
 
     def _reply(self, handle: ChannelHandle, caller: Pid, tag: Term, answer: Term) -> None:
-        clerk = Pid(Atom(handle.guard), _CLERK, _CLERK, handle.guard_creation)
+        clerk = Pid(Atom(handle.guard), CLERK, CLERK, handle.guard_creation)
         match tag:
             case Improper((Atom("alias"),), Ref() as alias) if alias.node == handle.peer:
-                control = encode((33, clerk, alias))
+                control = encode((Op.ALIAS_SEND, clerk, alias))
             case _:
-                control = encode((22, clerk, caller))
+                control = encode((Op.SEND_SENDER, clerk, caller))
         handle.tell_peer(control, encode((tag, answer)))
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from distwall.handshake import messages
+from distwall._core import DistFlag
 from distwall.handshake.events import Denied, E, Secret
 from distwall.handshake.messages import SendName
 from distwall.handshake.parties import GUARD, PEER
@@ -48,7 +48,7 @@ class Inbound(Relay[E]):
         self._is_guard = is_guard
 
     def _admit(self, sent: SendName) -> E:
-        self._peer = f"undefined@{sent.name}" if sent.flags & messages.NAME_ME else sent.name
+        self._peer = f"undefined@{sent.name}" if sent.flags & DistFlag.NAME_ME else sent.name
         if self._peer == self.guard:
             self._deny("own_name", "the guarded node's own name")
         return self._found(self._lookup(self._peer, self.guard))

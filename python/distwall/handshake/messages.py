@@ -8,6 +8,7 @@ import hashlib
 import struct
 from dataclasses import dataclass
 
+from distwall._core import DistFlag
 from distwall.node_name import NodeName
 
 MAX_NAME = 255
@@ -15,13 +16,6 @@ MAX_NAME = 255
 
 MAX_MESSAGE = 1024
 """Longest handshake message, in bytes: a challenge with the longest name, and room for later fields."""
-
-PUBLISHED = 1 << 0
-MANDATORY_25_DIGEST = 1 << 26
-NAME_ME = 1 << 33
-
-MANDATORY_25 = 0x1070F94
-"""The flags that MANDATORY_25_DIGEST implies: a receiver adds all of these."""
 
 SEND_NAME = ord("N")
 SEND_NAME_OLD = ord("n")
@@ -113,7 +107,7 @@ def parse_send_name(body: bytes) -> SendName:
         raise MessageError("name message too short")
     _, flags, creation, length = _SEND_NAME_HEAD.unpack_from(body)
     raw = _field(body, _SEND_NAME_HEAD.size, length)
-    if flags & NAME_ME:
+    if flags & DistFlag.NAME_ME:
         return SendName(flags, creation, decode_host(raw))
     return SendName(flags, creation, decode_node(raw))
 

@@ -7,7 +7,7 @@ node dialled it.
 
 from collections.abc import Callable
 
-from distwall.handshake import messages
+from distwall._core import DistFlag
 from distwall.handshake.events import Denied, E, Secret
 from distwall.handshake.messages import SendName
 from distwall.handshake.parties import GUARD, PEER
@@ -53,7 +53,7 @@ class Outbound(Relay[E]):
         self._is_guard = is_guard
 
     def _admit(self, sent: SendName) -> E:
-        if sent.flags & messages.NAME_ME:
+        if sent.flags & DistFlag.NAME_ME:
             self._deny("dynamic", f"a node at {sent.name} asks for a name: guarded nodes have one of their own")
         if not self._is_guard(sent.name):
             self._deny(GUARD.misbehaved, f"{sent.name} is not guarded here")

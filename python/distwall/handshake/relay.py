@@ -33,6 +33,7 @@ import secrets
 from collections.abc import Callable
 from typing import ClassVar, Generic, NoReturn
 
+from distwall._core import MANDATORY_25, DistFlag
 from distwall.handshake import messages
 from distwall.handshake.events import (
     Denied,
@@ -109,7 +110,7 @@ class Relay(abc.ABC, Generic[E]):
         """The guarded node's full name, once known. It is only a claim until the node has proved its cookie."""
         self._peer = peer
         self._guard_cookie = guard_cookie
-        self._known_flags = known_flags & ~messages.NAME_ME
+        self._known_flags = known_flags & ~DistFlag.NAME_ME
         self._new_challenge = challenge
         self._proofs = Proofs() if proofs is None else proofs
         self._awaited: bytes | None = None
@@ -289,7 +290,7 @@ class Relay(abc.ABC, Generic[E]):
         answer = self._proof_for(self.initiator, self._challenge_from_initiator)
         self._initiator_leg.send(messages.challenge_ack(answer))
         self._advance(State.ESTABLISHED)
-        flags = self._sent_name.flags & self._challenge.flags & ~messages.NAME_ME
+        flags = self._sent_name.flags & self._challenge.flags & ~DistFlag.NAME_ME
         sides = [
             (self._initiator_identity, self._initiator_leg.rest()),
             (Identity(self._challenge.name, self._challenge.creation), self._acceptor_leg.rest()),
@@ -300,7 +301,7 @@ class Relay(abc.ABC, Generic[E]):
     @property
     def _dynamic(self) -> bool:
         """True if the initiator asks for a name."""
-        return bool(self._sent_name.flags & messages.NAME_ME)
+        return bool(self._sent_name.flags & DistFlag.NAME_ME)
 
     def _digest(self, party: Party, challenge: int) -> bytes:
         """The proof of the cookie that distwall shares with ``party``."""
@@ -350,10 +351,10 @@ class Relay(abc.ABC, Generic[E]):
 
         ``asked``: the flags of the initiator. A node that is asked for a name repeats the request.
         """
-        if flags & messages.MANDATORY_25_DIGEST:
-            flags |= messages.MANDATORY_25
-        flags &= self._known_flags | asked & messages.NAME_ME
-        return flags if self._entry.visible else flags & ~messages.PUBLISHED
+        if flags & DistFlag.MANDATORY_25_DIGEST:
+            flags |= MANDATORY_25
+        flags &= self._known_flags | asked & DistFlag.NAME_ME
+        return flags if self._entry.visible else flags & ~DistFlag.PUBLISHED
 
     def _advance(self, state: State) -> None:
         if state not in TABLE[self.state].leads_to:

@@ -237,7 +237,8 @@ pub fn clerk(creation: u32) -> Pid {
     Pid { id: CLERK, serial: CLERK, creation }
 }
 
-const CLERK: u32 = 0x0fff_ffff;
+/// Id and serial of that process.
+pub const CLERK: u32 = 0x0fff_ffff;
 
 /// True if a pid is that process; the peer may not send as it.
 #[must_use]
