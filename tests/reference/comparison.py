@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from tests.reference.judge import Judge, Outcome, Rules
 from tests.reference.loading import load
 from tests.reference.rules import Rule
-from tests.reference.sessions import ENDS, Send, SetRules, Step
+from tests.reference.sessions import ENDS, Send, Session, SetRules, Step, Woven
+from tests.reference.terms import atoms
 from tests.reference.tracking import GUARD, PEER, Undecided, other
 from tests.support.core_channel import CoreChannel, Output
 from tests.support.dist import Message, Op
+from tests.support.etf import Atom
 
 
 class Comparison:
     """Both are shown the same commands, one after the other."""
 
-    def __init__(self, rules: Rules) -> None:
-        self.channel = CoreChannel()
+    def __init__(self, rules: Rules, slots: int = 0) -> None:
+        self.channel = CoreChannel(slot=few(slots) if slots else None)
         peer, guard = ((ENDS[side].name, ENDS[side].creation) for side in (PEER, GUARD))
         self.judge = Judge(peer, guard, rules)
         self.closed = False
@@ -36,19 +39,44 @@ class Comparison:
         if isinstance(step, SetRules):
             self.set(step.rules)
             return None
-        sent = self._possible(step.side, step.message)
         try:
-            expected = self.judge.judge(step.side, sent)
+            expected, seen = self.woven(step) if isinstance(step, Woven) else self.sent(step)
         except Undecided:
             self.closed = True
             return None
-        send = self.channel.inbound if step.side == PEER else self.channel.outbound
-        got = send(sent, style=step.style, fragment=step.fragment or 65536)
-        seen = self._seen(got)
         self.closed = seen.closed
-        if seen == expected:
-            return None
-        return f"the core says      {described(seen)}\n  the reference says {described(expected)}"
+        if seen != expected:
+            return f"the core says      {described(seen)}\n  the reference says {described(expected)}"
+        return None
+
+    def sent(self, step: Send) -> tuple[Outcome, Outcome]:
+        """What the reference says of a message, and what the core does."""
+        sent = self._possible(step.side, step.message)
+        expected = self.judge.judge(step.side, sent)
+        sender = self.channel.from_peer if step.side == PEER else self.channel.from_guard
+        return expected, self._seen(step.side, sender.frames(sent, style=step.style, fragment=step.fragment or 65536))
+
+    def woven(self, step: Woven) -> tuple[Outcome, Outcome]:
+        """The same of messages whose fragments are mixed, as if each had come with its last one."""
+        side = step.sends[0].side
+        sender = self.channel.from_peer if side == PEER else self.channel.from_guard
+        left = [sender.frames(one.message, style=one.style, fragment=one.fragment) for one in step.sends]
+        frames: list[bytes] = []
+        expected = Outcome()
+        begun = 0
+        for turn in [*step.order, *(turn for turn, one in enumerate(left) for _ in one)]:
+            at = min(turn, begun)  # headers fill the cache in the order in which they were made
+            if at < len(left) and left[at]:
+                begun += at == begun
+                frames.append(left[at].pop(0))
+                if not left[at]:
+                    add(expected, self.judge.judge(side, step.sends[at].message))
+        assert not any(left)
+        seen = self._seen(side, frames)
+        for one in (expected, seen):  # what is refused for its control message is refused when it begins
+            one.back.sort(key=repr)
+            one.events.sort(key=repr)
+        return expected, seen
 
     def _possible(self, side: str, sent: Message) -> Message:
         """A spawn reply with no link or monitor that wasn't asked for (a channel ends at one)."""
@@ -59,12 +87,39 @@ class Comparison:
         _, asked = self.judge.tracking.sides[other(side)].spawns.get(ref, (None, set[str]()))
         return Message((31, ref, to, flags & (("link" in asked) | ("monitor" in asked) << 1), result))
 
-    def _seen(self, got: Output) -> Outcome:
+    def _seen(self, side: str, frames: Iterable[bytes]) -> Outcome:
+        """What the core does with frames."""
+        send = self.channel.inbound if side == PEER else self.channel.outbound
+        far = self.channel.at_guard if side == PEER else self.channel.at_peer
+        seen = Outcome()
+        brought: set[Atom] = set()
+        far.atoms.clear()
+        for frame in frames:
+            got = send(frame)
+            brought |= {atom for one in got.forward for atom in atoms((one.control, one.payload))}
+            add(seen, self._outcome(got))
+        leaked = far.atoms - brought
+        assert not leaked or seen.closed, f"atoms of no message reached the other node: {leaked}"
+        return seen
+
+    def _outcome(self, got: Output) -> Outcome:
         events: list[tuple[str, str | None, str]] = [
             (verdict, None if rule is None else self.loaded.text(rule), reason)
             for _, _, _, verdict, rule, reason, _ in got.events
         ]
         return Outcome([one for one in got.forward if not is_noise(one)], got.back, events, got.closed is not None)
+
+
+def few(slots: int) -> Callable[[Atom], int]:
+    """A choice of cache slots by which many atoms share few of them."""
+    return lambda atom: zlib.crc32(atom.encode()) % slots
+
+
+def add(whole: Outcome, part: Outcome) -> None:
+    whole.forward += part.forward
+    whole.back += part.back
+    whole.events += part.events
+    whole.closed = whole.closed or part.closed
 
 
 def is_noise(passed: Message) -> bool:
@@ -80,41 +135,50 @@ def described(outcome: Outcome) -> str:
     return ", ".join(parts)
 
 
-def difference(rules: Rules, session: Sequence[Step]) -> str | None:
+def difference(session: Session) -> str | None:
     """The first thing that the core and the reference disagree about."""
-    comparison = Comparison(rules)
-    return next((found for found in map(comparison.play, session) if found), None)
+    comparison = Comparison(session.rules, session.slots)
+    try:
+        return next((found for found in map(comparison.play, session.steps) if found), None)
+    except AssertionError as error:
+        return str(error)
 
 
-def reduced(rules: Rules, session: list[Step]) -> tuple[Rules, list[Step]]:
+def reduced(session: Session) -> Session:
     """The same disagreement with as few steps and rules as removing them one by one leaves."""
-    again = True
-    while again:
-        again = False
-        for fewer_rules, fewer_steps in _smaller(rules, session):
-            if difference(fewer_rules, fewer_steps):
-                rules, session, again = fewer_rules, fewer_steps, True
-                break
-    return rules, session
+    while smaller := next((one for one in _smaller(session) if difference(one)), None):
+        session = smaller
+    return session
 
 
-def _smaller(rules: Rules, session: list[Step]) -> list[tuple[Rules, list[Step]]]:
-    out: list[tuple[Rules, list[Step]]] = []
+def _smaller(session: Session) -> Iterator[Session]:
+    steps = session.steps
     for size in (8, 4, 2, 1):
-        out += [(rules, session[:at] + session[at + size :]) for at in range(0, len(session), size)]
-    out += [(fewer, session) for fewer in _fewer(rules)]
-    for at, step in enumerate(session):
-        if isinstance(step, SetRules):
-            out += [(rules, [*session[:at], SetRules(fewer), *session[at + 1 :]]) for fewer in _fewer(step.rules)]
-        elif step.style != "otp" or step.fragment:
-            plain: Step = Send(step.side, step.message)
-            out.append((rules, [*session[:at], plain, *session[at + 1 :]]))
-    return out
+        for at in range(0, len(steps), size):
+            yield replace(session, steps=steps[:at] + steps[at + size :])
+    for fewer in _fewer(session.rules):
+        yield replace(session, rules=fewer)
+    if session.slots:
+        yield replace(session, slots=0)
+    for at, step in enumerate(steps):
+        for simpler in _simpler(step):
+            yield replace(session, steps=[*steps[:at], *simpler, *steps[at + 1 :]])
+
+
+def _simpler(step: Step) -> list[list[Step]]:
+    match step:
+        case SetRules(rules):
+            return [[SetRules(fewer)] for fewer in _fewer(rules)]
+        case Woven(sends, order):
+            shorter: list[list[Step]] = [[Woven(sends, order[:at] + order[at + 1 :])] for at in range(len(order))]
+            return [list(sends), *shorter]
+        case Send(side, message, style, fragment):
+            return [[Send(side, message)]] if style != "otp" or fragment else []
 
 
 def _fewer(rules: Rules) -> list[Rules]:
-    def without(listed: list[Rule], at: int) -> list[Rule]:
-        return listed[:at] + listed[at + 1 :]
+    def without(listed: Sequence[Rule], at: int) -> list[Rule]:
+        return [*listed[:at], *listed[at + 1 :]]
 
     out = [replace(rules, inbound=without(rules.inbound, at)) for at in range(len(rules.inbound))]
     if rules.outbound is not None:
@@ -126,7 +190,6 @@ def _fewer(rules: Rules) -> list[Rules]:
     return out
 
 
-def story(rules: Rules, session: Sequence[Step]) -> str:
+def story(session: Session) -> str:
     """A disagreement, to be read: the policy, the session, and what each of the two says at its end."""
-    found = difference(rules, session)
-    return "\n".join([f"policy: {rules}", *map(str, session), f"  {found}"])
+    return f"{session}\n  {difference(session)}"

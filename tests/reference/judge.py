@@ -171,7 +171,8 @@ class Judge:
             return opened
         ruling = said(rule)
         if ruling.accepts or (ruling.trial and not self.policy.audit):
-            ruling = self._by_name(side, rules, sent, rule) or ruling
+            by_name = self._by_name(side, rules, sent, rule)
+            ruling = by_name if by_name and not (by_name.trial and ruling.trial) else ruling
         on_trial = ruling.trial and not self.policy.audit
         if rule is None or not rule.accepts or not (ruling.accepts or on_trial):
             return ruling

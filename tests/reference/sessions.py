@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.reference.judge import Rules
 from tests.reference.policies import FUNCTIONS, NAMES, policy
-from tests.reference.terms import has_fun, identifiers
+from tests.reference.terms import has_fun, identifiers, reference
 from tests.reference.tracking import GUARD, PEER, other
 from tests.support.core_channel import CoreChannel
 from tests.support.dist import EMPTY, NOTHING, Message, Op, Style, message
@@ -40,18 +40,59 @@ class SetRules:
         return f"  policy: {self.rules!r}"
 
 
-Step = Send | SetRules
+@dataclass(frozen=True)
+class Woven:
+    """Messages of one side in fragments, sent by turns: ``order`` says whose fragment is next."""
+
+    sends: tuple[Send, ...]
+    order: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"  woven {self.order}:" + "".join(f"\n  {one}" for one in self.sends)
 
 
-def session(random: Random, length: int) -> list[Step]:
-    talk = Talk(random)
-    return [SetRules(policy(random)) if random.random() < 0.04 else talk.next() for _ in range(length)]
+Step = Send | SetRules | Woven
+
+
+@dataclass(frozen=True)
+class Session:
+    """A policy, what is sent under it, and among how many slots of their caches the two nodes spread their atoms."""
+
+    rules: Rules
+    steps: list[Step]
+    slots: int = 0
+    """0: as OTP does."""
+
+    def __str__(self) -> str:
+        slots = f" ({self.slots} slots for atoms)" if self.slots else ""
+        return "\n".join([f"policy: {self.rules}{slots}", *map(str, self.steps)])
+
+
+def session(random: Random, length: int) -> Session:
+    rules, talk = policy(random), Talk(random)
+    return Session(rules, [talk.step() for _ in range(length)], random.choice([0, 0, 2, 5, 12]))
 
 
 class Talk:
     def __init__(self, random: Random) -> None:
         self.random = random
         self.said: list[Send] = []
+
+    def step(self) -> Step:
+        kind = self.random.random()
+        if kind < 0.04:
+            return SetRules(policy(self.random))
+        return self.woven() if kind < 0.12 else self.next()
+
+    def woven(self) -> Woven:
+        side = self.random.choice([PEER, PEER, GUARD])
+        sends: list[Send] = []
+        while len(sends) < 3:
+            made = self.fresh(side)
+            if made.command in ("reg_send", "send", "alias_send") and may_be_cut(made):
+                style: Style = self.random.choice(["otp", "new", "inline"])
+                sends.append(Send(side, made, style, self.random.choice([40, 60, 90])))
+        return Woven(tuple(sends), tuple(self.random.choices(range(3), k=12)))
 
     def next(self) -> Send:
         made = None
@@ -61,7 +102,7 @@ class Talk:
             side = self.random.choice([PEER, PEER, GUARD])
             made = (side, self.fresh(side))
         style: Style = self.random.choice(["otp", "otp", "otp", "new", "inline"])
-        fragment = 0 if asks(made[1]) or carries(made[1].payload) else self.random.choice([0] * 6 + [40, 80])
+        fragment = self.random.choice([0] * 6 + [40, 80]) if may_be_cut(made[1]) else 0
         sent = Send(*made, style, fragment)
         self.said.append(sent)
         return sent
@@ -322,14 +363,19 @@ class Talk:
         return message(Op.SEND_SENDER, sender, target, payload=payload)
 
 
-def asks(sent: Message) -> bool:
-    """True for a call: its tag has to stand in the first fragment, or the core doesn't see that something was asked."""
-    return isinstance(sent.payload, tuple) and len(sent.payload) > 1
+def may_be_cut(sent: Message) -> bool:
+    """True if fragments of a few bytes change nothing.
 
-
-def carries(term: Term) -> bool:
-    """True for what is refused for what it carries: in the middle of a message, a channel is closed for it."""
-    return has_fun(term) or THIRD in identifiers(term)
+    The tag of a call and that of an answer have to stand in the first one, or the core doesn't see them. And where a
+    third node's process or a fun is found in the middle of a message, the channel may have to be closed.
+    """
+    match sent.payload:
+        case (_, (_, _), _) | (Atom("io_request" | "io_reply" | "rex"), *_) | (Pid(), _):
+            return False
+        case (tag, _) if reference(tag):
+            return False
+        case _:
+            return not has_fun(sent.payload) and THIRD not in identifiers(sent.payload)
 
 
 def _alias(tag: Improper) -> Term:

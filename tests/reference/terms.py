@@ -65,3 +65,25 @@ def has_fun(term: Term) -> bool:
 
 def has_label(term: Term, label: str) -> bool:
     return isinstance(term, tuple) and term[:1] == (Atom(label),)
+
+
+def atoms(term: Term) -> set[Atom]:
+    """All atoms in a term."""
+    match term:
+        case Atom():
+            return {term}
+        case Pid(node) | Port(node) | Ref(node):
+            return {node}
+        case tuple() | list():
+            parts = list(term)
+        case Improper(elements, tail):
+            parts = [*elements, tail]
+        case Map(pairs):
+            parts = [one for pair in pairs for one in pair]
+        case Fun():
+            parts = [term.module, term.pid, *term.free]
+        case Export():
+            parts = [term.module, term.function]
+        case _:
+            parts = []
+    return {found for one in parts for found in atoms(one)}
