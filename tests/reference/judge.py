@@ -247,10 +247,11 @@ class Judge:
         carrier = decides(rules, self._asked(side, sent))
         who = asker(sent.payload)
         lost = who is not None and not self.tracking.own(side, who)
-        if lost:
-            call = None  # the answer would go astray: no rule speaks of the function
-        rule = decides(rules, self._asked_call("call", side, call))
-        if rule is not None and not (lost and rule.accepts) and (carrier is None or rule.layer <= carrier.layer):
+        speaking = rules
+        if lost:  # the answer would go astray: no rule speaks of the function, and none on calls opens it
+            call, speaking = None, [one for one in rules if one.command != "call" or not one.accepts]
+        rule = decides(speaking, self._asked_call("call", side, call))
+        if rule is not None and (carrier is None or rule.layer <= carrier.layer):
             return said(rule)
         spawn = decides(rules, self._asked_call("spawn_request", side, call))
         refusing = carrier is not None and not carrier.accepts and carrier.command != "*"
