@@ -132,7 +132,7 @@ def test_policy_shows_what_is_in_force(tmp_path: Path, capsys: pytest.CaptureFix
         assert re.search(
             rf"^on trial +[56]\d\d s left, then revision {before['revision']} comes back; ", told, re.MULTILINE
         )
-        assert re.search(rf"^shadow +{before['revision']}, 0 decided otherwise$", told, re.MULTILINE)
+        assert re.search(rf"^shadow +{before['revision']}, 0 different decisions$", told, re.MULTILINE)
         kept = rf"^run time +foo@h: accept link  \({ME}, 2.*Z, survives a restart\)$"
         assert re.search(kept, told, re.MULTILINE)
         found = json.loads(distwall("policy", "-o", "json").out)

@@ -16,7 +16,7 @@
 //! forgotten after an age, and so is a disclosed process that is not used; monitors and links stay.
 //!
 //! Both nodes can end the same link or monitor at the same time, and each says so. So an ended link or monitor stays
-//! known for a minute, for the other node's ending that crosses on the way. A process that has ended still gets
+//! known for a minute, for the other node's ending that crosses on the way. An ended process still gets
 //! messages from processes that haven't heard of it.
 
 use std::collections::HashMap;
