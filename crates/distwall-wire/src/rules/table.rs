@@ -9,6 +9,7 @@
 //! rule already found.
 
 use std::hash::Hasher;
+use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -360,30 +361,37 @@ impl Index {
         mut fits: impl FnMut(&Decision) -> bool,
     ) -> Option<&Decision> {
         let (mut best, mut rank) = (None, u32::MAX);
-        let mut strongest = |rules: &'_ [Decision], rank: u32| {
-            for (place, rule) in rules.iter().enumerate() {
-                if rule.rank >= rank {
-                    break;
-                }
-                if rule.rank >= from && (star || !rule.star) && fits(rule) {
-                    return Some(place);
-                }
-            }
-            None
-        };
         if let Some(key) = key {
             for shape in &self.shapes {
                 if shape.best > rank {
                     break;
                 }
-                let rules = shape.rules(key);
-                if let Some(rule) = strongest(rules, rank).and_then(|place| rules.get(place)) {
+                if let Some(rule) = strongest(shape.rules(key), from..rank, star, &mut fits) {
                     (best, rank) = (Some(rule), rule.rank);
                 }
             }
         }
-        strongest(&self.coarse, rank).and_then(|place| self.coarse.get(place)).or(best)
+        strongest(&self.coarse, from..rank, star, &mut fits).or(best)
     }
+}
+
+/// The first rule that fits, of those with these ranks.
+#[inline(always)]
+fn strongest<'r>(
+    rules: &'r [Decision],
+    ranks: Range<u32>,
+    star: bool,
+    fits: &mut impl FnMut(&Decision) -> bool,
+) -> Option<&'r Decision> {
+    for rule in rules {
+        if rule.rank >= ranks.end {
+            break;
+        }
+        if rule.rank >= ranks.start && (star || !rule.star) && fits(rule) {
+            return Some(rule);
+        }
+    }
+    None
 }
 
 impl Shape {

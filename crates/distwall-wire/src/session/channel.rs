@@ -353,7 +353,8 @@ impl Channel {
     fn message(&mut self, direction: Direction, parts: &Parts<'_>, now: f64, out: &mut Output) -> Result<Action, Bad> {
         let Channel { fixed, state, lanes, scanner, made, .. } = self;
         let Lane { caches, refs, .. } = &mut lanes[direction as usize];
-        let atoms = caches.named(refs);
+        let mut atoms = Atoms::default();
+        caches.name(refs, &mut atoms);
         let terms = fixed.terms(&atoms);
         let watch = fixed.watch(direction, &terms);
         let mut room = None;
@@ -379,7 +380,8 @@ impl Channel {
         }
         let message = Message::new(control, payload);
         let arrival = Arrival { over, atoms: Newcomers::Header(caches, refs), watch: &watch };
-        let ruling = fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival)?;
+        let mut ruling = Ruling::pass(None);
+        fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival, &mut ruling)?;
         if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
             Ok(emit::pass(caches, refs, parts, made))
         } else {
@@ -446,7 +448,8 @@ impl Fixed {
         let Some(policy) = self.policies.shadow.as_deref().filter(|_| court.direction == Direction::Inbound) else {
             return Ok(None);
         };
-        let other = Court { policy, audit: false, shadow: true, ..*court }.judge(message, found, None)?;
+        let mut other = Ruling::pass(None);
+        Court { policy, audit: false, shadow: true, ..*court }.judge(message, found, None, &mut other)?;
         let verdict = other.meant();
         let candidate = Refusal {
             verdict,
@@ -456,7 +459,8 @@ impl Fixed {
         Ok((verdict != ruling.meant()).then_some(candidate))
     }
 
-    /// The verdict on a whole message.
+    /// The verdict on a whole message; `ruling` is one that lets it pass.
+    #[inline(always)]
     fn rule(
         &self,
         direction: Direction,
@@ -464,17 +468,19 @@ impl Fixed {
         track: &Track,
         found: &mut Found,
         arrival: Arrival<'_>,
-    ) -> Result<Ruling, Bad> {
+        ruling: &mut Ruling,
+    ) -> Result<(), Bad> {
         let Some(court) = self.court(direction, track) else {
-            return Ok(Ruling::pass(judge::settles(message, track, direction)?));
+            ruling.settles = judge::settles(message, track, direction)?;
+            return Ok(());
         };
         let arrival = (direction == Direction::Inbound).then_some(arrival);
-        let mut ruling = court.judge(message, found, arrival)?;
+        court.judge(message, found, arrival, ruling)?;
         // What a limit refuses, no policy could let pass.
-        if !matches!(ruling.reason, Reason::Limit(_)) {
-            ruling.differs = self.differs(&court, message, &ruling, found)?;
+        if self.policies.shadow.is_some() && !matches!(ruling.reason, Reason::Limit(_)) {
+            ruling.differs = self.differs(&court, message, ruling, found)?;
         }
-        Ok(ruling)
+        Ok(())
     }
 
     /// Counts a verdict and carries out its effects, except passing the message on. Returns true if the message passes;
@@ -526,11 +532,14 @@ impl State {
     }
 
     /// Notes the processes and references that the sender disclosed to the other node.
+    #[inline]
     fn disclose(&mut self, direction: Direction, scanner: &mut Scanner) {
         let found = &mut scanner.found;
-        self.track.expose(direction, &found.pids, &found.references);
-        found.pids.clear();
-        found.references.clear();
+        if !found.pids.is_empty() || !found.references.is_empty() {
+            self.track.expose(direction, &found.pids, &found.references);
+            found.pids.clear();
+            found.references.clear();
+        }
     }
 }
 

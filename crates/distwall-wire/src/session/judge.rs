@@ -232,29 +232,37 @@ pub struct Court<'a> {
 impl Court<'_> {
     /// Judges a whole message whose payload has been scanned.
     ///
-    /// `found` is what stood in its terms. `arrival` says what its coming costs; None where that is not asked.
+    /// `found` is what stood in its terms. `arrival` says what its coming costs; None where that is not asked. `ruling` is
+    /// one that lets it pass, and says afterwards what becomes of it.
     #[inline]
     pub fn judge(
         &self,
         message: &Message<'_, '_>,
         found: &mut Found,
         arrival: Option<Arrival<'_>>,
-    ) -> Result<Ruling, Bad> {
-        let mut case = Case::new(self, message, found, arrival);
-        ask(&mut case)?;
-        Ok(case.ruling())
+        ruling: &mut Ruling,
+    ) -> Result<(), Bad> {
+        let mut case = Case::new(self, message, found, arrival, ruling);
+        if ask(&mut case)? == Next::On {
+            case.ruling.rule = case.decision.filter(|_| !case.read).map(|decision| decision.id);
+        }
+        Ok(())
     }
 
     /// The same, with all that the stages found.
     pub fn explain(&self, message: &Message<'_, '_>, found: &mut Found) -> Result<(Ruling, Trace), Bad> {
-        let (mut case, mut trace) = (Case::new(self, message, found, None), Trace::default());
-        ask_aloud(&mut case, &mut trace)?;
-        Ok((case.ruling(), trace))
+        let (mut ruling, mut trace) = (Ruling::pass(None), Trace::default());
+        let mut case = Case::new(self, message, found, None, &mut ruling);
+        if ask_aloud(&mut case, &mut trace)? == Next::On {
+            case.ruling.rule = case.decision.filter(|_| !case.read).map(|decision| decision.id);
+        }
+        Ok((ruling, trace))
     }
 
     /// True if a message whose beginning is known passes whatever follows: then it needn't be held until it is whole.
     pub fn passes_unseen(&self, message: &Message<'_, '_>, found: &mut Found) -> Result<bool, Bad> {
-        Ok(!self.audit && ask(&mut Case::beginning(self, message, found))? == Next::On)
+        let mut ruling = Ruling::pass(None);
+        Ok(!self.audit && ask(&mut Case::beginning(self, message, found, &mut ruling))? == Next::On)
     }
 }
 

@@ -326,9 +326,9 @@ impl Caches {
     }
 
     /// The atoms that a header names, looked up once for all its terms.
-    #[must_use]
-    pub fn named<'a>(&'a self, refs: &Refs) -> Atoms<'a> {
-        Atoms::new(refs.list.len(), refs.list.iter().map(|entry| self.at(entry.slot).sender.as_deref()))
+    #[inline]
+    pub fn name<'a>(&'a self, refs: &Refs, atoms: &mut Atoms<'a>) {
+        atoms.fill(refs.list.len(), refs.list.iter().map(|entry| self.at(entry.slot).sender.as_deref()));
     }
 
     /// The atoms of a header that the receiver lacks at the sender's place.

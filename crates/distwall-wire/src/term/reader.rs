@@ -70,19 +70,20 @@ impl<'a> Atoms<'a> {
     /// The atoms of a held message.
     #[must_use]
     pub fn kept(atoms: &'a [(u16, Arc<Atom>)]) -> Self {
-        Atoms::new(atoms.len(), atoms.iter().map(|(_, atom)| Some(&**atom)))
+        let mut found = Atoms::default();
+        found.fill(atoms.len(), atoms.iter().map(|(_, atom)| Some(&**atom)));
+        found
     }
 
     /// A table of `count` atoms.
     #[inline]
-    pub fn new(count: usize, atoms: impl Iterator<Item = Option<&'a Atom>>) -> Self {
-        let mut found = Atoms { count, ..Atoms::default() };
+    pub fn fill(&mut self, count: usize, atoms: impl Iterator<Item = Option<&'a Atom>>) {
+        self.count = count;
         if count > FEW {
-            found.many = atoms.collect();
+            self.many = atoms.collect();
         } else {
-            found.few.iter_mut().zip(atoms).for_each(|(place, atom)| *place = atom);
+            self.few.iter_mut().zip(atoms).for_each(|(place, atom)| *place = atom);
         }
-        found
     }
 
     /// The atoms in the order in which terms name them.
@@ -113,12 +114,29 @@ impl<'a> Terms<'a> {
         Terms { atoms: &[], names }
     }
 
+    /// The atom at a position, as terms show it.
+    #[inline]
+    pub fn view(&self, index: u8) -> Result<AtomView<'a>, Bad> {
+        let atom = self.atom(index)?;
+        Ok(AtomView { text: &atom.text, word: atom.word, inline: false })
+    }
+
     /// The atom at a position.
     #[inline]
     pub fn atom(&self, index: u8) -> Result<&'a Atom, Bad> {
         let atom = self.atoms.get(usize::from(index)).copied().flatten();
         atom.ok_or(Bad::UnknownAtom)
     }
+}
+
+/// The numbers of a pid.
+#[inline]
+fn pid_of(node: Word, numbers: &[u8; 12]) -> Result<Pid, Bad> {
+    let word = |i: usize| u32::from_be_bytes([numbers[i], numbers[i + 1], numbers[i + 2], numbers[i + 3]]);
+    if node == Word::Guard && word(0) >= 1 << 28 {
+        return Err(Bad::PidRange);
+    }
+    Ok(Pid { id: word(0), serial: word(4), creation: word(8) })
 }
 
 /// A cursor over the terms of one message.
@@ -187,8 +205,7 @@ impl<'a> Reader<'a> {
         if self.peek()? == tag::ATOM_REF {
             self.pos += 1;
             let index = self.u8()?;
-            let atom = self.terms.atom(index)?;
-            return Ok(AtomView { text: &atom.text, word: atom.word, inline: false });
+            return self.terms.view(index);
         }
         let text = self.text()?;
         Ok(AtomView { text, word: self.terms.names.word(text), inline: true })
@@ -212,21 +229,36 @@ impl<'a> Reader<'a> {
     /// A pid and its node.
     #[inline]
     pub fn pid(&mut self) -> Result<(AtomView<'a>, Pid), Bad> {
+        // Nearly all name their node by position: one look at the data is enough.
+        let whole: Option<&[u8; 15]> = self.data.get(self.pos..).and_then(<[u8]>::first_chunk);
+        if let Some(&[tag::PID, tag::ATOM_REF, index, ref numbers @ ..]) = whole {
+            let node = self.terms.view(index)?;
+            self.pos += 15;
+            return Ok((node, pid_of(node.word, numbers)?));
+        }
         if self.u8()? != tag::PID {
             return Err(Bad::PidExpected);
         }
         let node = self.atom()?;
-        let b = self.array::<12>()?;
-        let word = |i: usize| u32::from_be_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
-        if node.word == Word::Guard && word(0) >= 1 << 28 {
-            return Err(Bad::PidRange);
-        }
-        Ok((node, Pid { id: word(0), serial: word(4), creation: word(8) }))
+        let numbers = self.array::<12>()?;
+        Ok((node, pid_of(node.word, numbers)?))
     }
 
     /// A reference and its node.
     #[inline]
     pub fn reference(&mut self) -> Result<(AtomView<'a>, Reference), Bad> {
+        // Nearly all have three words and name their node by position.
+        let whole: Option<&[u8; 21]> = self.data.get(self.pos..).and_then(<[u8]>::first_chunk);
+        if let Some(&[tag::REFERENCE, 0, 3, tag::ATOM_REF, index, ref b @ ..]) = whole {
+            let node = self.terms.view(index)?;
+            self.pos += 21;
+            let word = |i: usize| u32::from_be_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
+            let words = [word(4), word(8), word(12), 0, 0];
+            if node.word == Word::Guard && words[0] >= 1 << 18 {
+                return Err(Bad::ReferenceRange);
+            }
+            return Ok((node, Reference { creation: word(0), length: 3, words }));
+        }
         if self.u8()? != tag::REFERENCE {
             return Err(Bad::ReferenceExpected);
         }
@@ -237,15 +269,8 @@ impl<'a> Reader<'a> {
         let node = self.atom()?;
         let creation = self.u32()?;
         let mut words = [0; 5];
-        if length == 3 {
-            // Most are so.
-            let b = self.array::<12>()?;
-            let word = |i: usize| u32::from_be_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
-            words = [word(0), word(4), word(8), 0, 0];
-        } else {
-            for word in words.iter_mut().take(usize::from(length)) {
-                *word = self.u32()?;
-            }
+        for word in words.iter_mut().take(usize::from(length)) {
+            *word = self.u32()?;
         }
         // Nodes make them of three words, and of five where a process is in them.
         if node.word == Word::Guard && (words[0] >= 1 << 18 || !matches!(length, 3 | 5)) {

@@ -115,6 +115,25 @@ impl Found {
         }
     }
 
+    /// Notes a pid. The first pids of the sender are kept.
+    #[inline]
+    fn process(&mut self, node: AtomView<'_>, pid: Pid, watch: &Watch<'_>) {
+        self.node(node, pid.creation, watch);
+        if watch.discloses == Some(node.word) && (self.pids.len() as u64) < watch.limits.tracked() {
+            self.pids.push(pid);
+        }
+    }
+
+    /// Notes a reference. The first references of the sender are kept.
+    #[inline]
+    fn reference(&mut self, node: AtomView<'_>, reference: Reference, watch: &Watch<'_>) {
+        self.node(node, reference.creation, watch);
+        if watch.discloses == Some(node.word) && (self.references.len() as u64) < watch.limits.tracked() {
+            self.references.push(reference);
+        }
+    }
+
+    #[inline]
     fn node(&mut self, node: AtomView<'_>, creation: u32, watch: &Watch<'_>) {
         if let Some(Guarded { nodes, shadow, .. }) = watch.guarded {
             if node.word != Word::Peer && node.word != Word::Guard {
@@ -192,6 +211,10 @@ pub struct Scanner {
     pub found: Found,
 }
 
+/// Bytes of a pid that names its node by position.
+const PID_SIZE: usize = 15;
+/// Bytes of a reference of three words that names its node by position.
+const REFERENCE_SIZE: usize = 21;
 /// A number of subterms larger than any message could hold.
 const MAX_NEED: u64 = u32::MAX as u64;
 /// Maps with more keys than this are not searched for equal keys (the VM does that as well).
@@ -292,10 +315,10 @@ impl Scanner {
         }
         loop {
             if self.level.left == 0 {
-                self.close(data)?;
-                if self.level.left == 0 {
+                if !self.close(data)? {
                     return Ok(pos);
                 }
+                continue;
             }
             let Some(rest @ [kind, ..]) = data.get(pos..) else { return Ok(pos) };
             if self.level.spans != 0 {
@@ -312,6 +335,16 @@ impl Scanner {
                     self.open(u64::from(*arity), 0, watch)?;
                     continue;
                 }
+                [tag::PID, tag::ATOM_REF, ..] if rest.len() >= PID_SIZE => {
+                    let (node, pid) = Reader::new(rest, watch.terms).pid()?;
+                    self.found.process(node, pid, watch);
+                    PID_SIZE
+                }
+                [tag::REFERENCE, 0, 3, tag::ATOM_REF, ..] if rest.len() >= REFERENCE_SIZE => {
+                    let (node, reference) = Reader::new(rest, watch.terms).reference()?;
+                    self.found.reference(node, reference, watch);
+                    REFERENCE_SIZE
+                }
                 _ => {
                     match self.token(data, &mut pos, watch, whole) {
                         Ok(()) => {}
@@ -320,7 +353,7 @@ impl Scanner {
                         Err(Stop::Bad(bad)) => return Err(bad),
                     }
                     if self.skip > 0 {
-                        self.close(data)?;
+                        while self.level.left == 0 && self.close(data)? {}
                         if !self.passed_over(data, &mut pos) {
                             return Ok(pos);
                         }
@@ -333,18 +366,16 @@ impl Scanner {
         }
     }
 
-    /// Goes back to the innermost container that is not complete.
-    #[inline]
-    fn close(&mut self, data: &[u8]) -> Result<(), Bad> {
-        while self.level.left == 0 {
-            let Some(outer) = self.outer.pop() else { break };
-            if !matches!(self.level.spans, 0 | PROPER) {
-                distinct_keys(data, &mut self.spans, self.level.spans as usize - 1)?;
-            }
-            self.level = outer;
-            self.below -= outer.left;
+    /// Goes back to the container around a complete one. False if the whole term is complete.
+    #[inline(always)]
+    fn close(&mut self, data: &[u8]) -> Result<bool, Bad> {
+        let Some(outer) = self.outer.pop() else { return Ok(false) };
+        if !matches!(self.level.spans, 0 | PROPER) {
+            distinct_keys(data, &mut self.spans, self.level.spans as usize - 1)?;
         }
-        Ok(())
+        self.level = outer;
+        self.below -= outer.left;
+        Ok(true)
     }
 
     /// Passes over the bytes of a long token; false if more bytes of it are to come.
@@ -527,19 +558,12 @@ impl Scanner {
             }
             tag::PID => {
                 let (node, pid) = reader.pid()?;
-                self.found.node(node, pid.creation, watch);
-                if watch.discloses == Some(node.word) && (self.found.pids.len() as u64) < watch.limits.tracked() {
-                    self.found.pids.push(pid);
-                }
+                self.found.process(node, pid, watch);
                 Ok(0)
             }
             tag::REFERENCE => {
                 let (node, reference) = reader.reference()?;
-                self.found.node(node, reference.creation, watch);
-                let room = (self.found.references.len() as u64) < watch.limits.tracked();
-                if watch.discloses == Some(node.word) && room {
-                    self.found.references.push(reference);
-                }
+                self.found.reference(node, reference, watch);
                 Ok(0)
             }
             tag::PORT | tag::V4_PORT => {

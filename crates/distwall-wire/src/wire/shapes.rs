@@ -24,6 +24,19 @@ pub struct Asker<'a> {
     pub pair: Option<(usize, bool)>,
 }
 
+/// True if a message may ask something. A quick look at its first bytes, as most messages don't.
+#[inline]
+#[must_use]
+pub fn may_ask(reader: &Reader<'_>) -> bool {
+    match reader.data.get(reader.pos..) {
+        // Right behind a label.
+        Some([tag::SMALL_TUPLE, 3..=5, tag::ATOM_REF, _, next, ..]) => matches!(*next, tag::SMALL_TUPLE | tag::PID),
+        Some([tag::SMALL_TUPLE, 3..=5, ..]) => true,
+        Some([tag::LARGE_TUPLE, ..]) => true,
+        _ => false,
+    }
+}
+
 /// The asker of `{Label, {Pid, Tag}, ...}` (gen calls, system messages, calls of gen_event) and of `{Label, Pid, Ref, ...}`
 /// (io and file requests).
 pub fn asker<'a>(mut reader: Reader<'a>) -> Option<Asker<'a>> {

@@ -161,7 +161,8 @@ impl Channel {
                     }
                     let message = Message::new(control, payload);
                     let arrival = Arrival { over: None, atoms: Newcomers::Kept(&atoms), watch: &watch };
-                    let ruling = fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival)?;
+                    let mut ruling = Ruling::pass(None);
+                    fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival, &mut ruling)?;
                     if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
                         let end = message.payload.map_or(0, |payload| payload.pos);
                         let start = Reader::new(body, watch.terms);

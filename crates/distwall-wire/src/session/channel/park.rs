@@ -361,7 +361,8 @@ impl Channel {
         let (control, payload) = read(&parts, fixed, &mut room, scanner, &watch)?;
         let message = Message::new(control, payload);
         let arrival = Arrival { over: None, atoms: Newcomers::Kept(&parked.atoms), watch: &watch };
-        let mut ruling = fixed.rule(Direction::Inbound, &message, &state.track, &mut scanner.found, arrival)?;
+        let mut ruling = Ruling::pass(None);
+        fixed.rule(Direction::Inbound, &message, &state.track, &mut scanner.found, arrival, &mut ruling)?;
         if let (true, Some(verdict)) = (step.keep, step.verdict) {
             if state.opinions.len() as u64 >= fixed.ends.limits.tracked() {
                 state.opinions.clear();

@@ -4,12 +4,14 @@ use crate::direction::Direction;
 use crate::session::judge::{Ends, Message, Ruling};
 use crate::session::track::{Asked, Pair, Track};
 use crate::term::atoms::Word;
+use crate::term::reader::Pid;
 use crate::verdict::Verdict;
 use crate::wire::control::{Control, Monitored, SpawnRequest, Spawned, Watched};
 use crate::wire::reply::{self, End};
 use crate::wire::shapes;
 
 /// Notes that a message passes.
+#[inline]
 pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &mut Track, ruling: &Ruling) {
     let control = message.control;
     let from = control.from().filter(|from| ends.is_of(direction, from)).map(|from| from.pid);
@@ -17,6 +19,26 @@ pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, trac
     if let Some(asked) = ruling.settles.filter(|_| !matches!(control, Control::Unlink { .. })) {
         track.settle(direction, asked, from);
     }
+    match control {
+        // Most commands are messages, and most of those ask nothing.
+        Control::Send { .. } | Control::RegSend { .. } | Control::AliasSend { .. } => {
+            if ruling.settles.is_none() {
+                asked(message, direction, ends, track);
+            }
+        }
+        _ => set_up(control, from, direction, ends, track, ruling),
+    }
+}
+
+/// A command passes that is no message: monitors, links and spawns go on record, or off it.
+fn set_up(
+    control: &Control<'_>,
+    from: Option<Pid>,
+    direction: Direction,
+    ends: &Ends,
+    track: &mut Track,
+    ruling: &Ruling,
+) {
     match *control {
         Control::Monitor { from, to, reference: (_, reference) } => {
             track.monitor(direction, reference, from.pid, to.watched());
@@ -57,9 +79,6 @@ pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, trac
             if monitored {
                 track.monitor(direction.other(), reference, by.pid, Watched::Process(spawned.pid));
             }
-        }
-        Control::Send { .. } | Control::RegSend { .. } | Control::AliasSend { .. } if ruling.settles.is_none() => {
-            asked(message, direction, ends, track);
         }
         _ => {}
     }

@@ -31,7 +31,7 @@ pub fn names<'a>(track: &'a Track, direction: Direction, control: &Control<'_>) 
 pub(super) const CARRIERS: [&[u8]; 2] = [b"rex", b"net_kernel"];
 
 /// Finds the function that a command calls. Nothing is refused here.
-#[inline]
+#[inline(always)]
 pub(super) fn call(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     let (control, policy) = (case.control(), case.court.policy);
     if !case.whole {
@@ -40,7 +40,7 @@ pub(super) fn call(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     // Most messages go to a name that carries no calls.
     let carries = control.name().is_none_or(|name| matches!(name.word, Word::Rex | Word::NetKernel));
     let asked = control.mfa().is_some() || carries && control.is_message() && policy.minds_calls(control.command());
-    if asked && case.answers.is_none() {
+    if asked && case.ruling.settles.is_none() {
         case.call = called(case.message, case.court.track, case.court.direction);
     }
     Ok(Next::On)

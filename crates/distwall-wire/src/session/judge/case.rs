@@ -7,11 +7,9 @@ use crate::limits::{Limit, Limits};
 use crate::rules::calls;
 use crate::rules::table::Decision;
 use crate::session::events::Reason;
-use crate::session::track::Asked;
 use crate::term::atoms::{Atom, Caches, Names, Refs};
 use crate::term::reader::{Pid, Reader};
 use crate::term::scan::{Found, Watch};
-use crate::verdict::Verdict;
 use crate::wire::control::{Control, Process};
 
 use crate::wire::reply::{End, Form};
@@ -82,10 +80,14 @@ pub struct Message<'a, 'b> {
 
 impl<'a, 'b> Message<'a, 'b> {
     /// Reads who asks.
+    #[inline]
     #[must_use]
     pub fn new(control: &'b Control<'a>, payload: Option<Reader<'a>>) -> Self {
-        let asker = payload.filter(|_| control.is_message()).and_then(shapes::asker);
-        Message { control, payload, asker }
+        let mut message = Message { control, payload, asker: None };
+        if let Some(payload) = payload.filter(|payload| control.is_message() && shapes::may_ask(payload)) {
+            message.asker = shapes::asker(payload);
+        }
+        message
     }
 }
 
@@ -130,8 +132,8 @@ pub struct Case<'c, 'a, 'b> {
     pub(super) arrival: Option<Arrival<'c>>,
     /// False if only the beginning of its payload is known.
     pub(super) whole: bool,
-    /// Stage `answer`: what it answers or ends.
-    pub(super) answers: Option<Asked>,
+    /// The ruling, as far as it has come; stage `answer` sets what the command answers or ends.
+    pub(super) ruling: &'c mut Ruling,
     /// Stage `answer`: true if it can be nothing but an answer or an ending, and belongs to nothing. `accept *` does not
     /// cover these.
     pub(super) stray: bool,
@@ -155,8 +157,6 @@ pub struct Case<'c, 'a, 'b> {
     pub(super) heard: Option<Objection>,
     /// True if that stands.
     pub(super) stands: bool,
-    /// The first objection that did not stand.
-    pub(super) waived: Option<Refusal>,
 }
 
 impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
@@ -166,6 +166,7 @@ impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
         message: &'c Message<'a, 'b>,
         found: &'c mut Found,
         arrival: Option<Arrival<'c>>,
+        ruling: &'c mut Ruling,
     ) -> Self {
         Case {
             court,
@@ -173,7 +174,7 @@ impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
             found,
             arrival,
             whole: true,
-            answers: None,
+            ruling,
             stray: false,
             call: calls::Found::NONE,
             decision: None,
@@ -185,7 +186,6 @@ impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
             carries: false,
             heard: None,
             stands: false,
-            waived: None,
         }
     }
 
@@ -195,8 +195,13 @@ impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
     }
 
     /// The beginning of a message.
-    pub(super) fn beginning(court: &'c Court<'c>, message: &'c Message<'a, 'b>, found: &'c mut Found) -> Self {
-        Case { whole: false, ..Case::new(court, message, found, None) }
+    pub(super) fn beginning(
+        court: &'c Court<'c>,
+        message: &'c Message<'a, 'b>,
+        found: &'c mut Found,
+        ruling: &'c mut Ruling,
+    ) -> Self {
+        Case { whole: false, ..Case::new(court, message, found, None, ruling) }
     }
 
     /// True if the rule that decides is on trial.
@@ -221,10 +226,12 @@ impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
         self.heard = Some(objection);
         match objection.force {
             Force::Enforced { on_trial } if self.court.audit || on_trial => {
-                self.waived.get_or_insert(objection.refusal);
+                self.ruling.waived.get_or_insert(objection.refusal);
                 Next::On
             }
             _ => {
+                let settles = self.ruling.settles.filter(|_| objection.answers);
+                *self.ruling = Ruling::refused(objection.refusal, settles);
                 self.stands = true;
                 Next::Stop
             }
@@ -237,24 +244,6 @@ impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
             Next::Stop
         } else {
             Next::On
-        }
-    }
-
-    /// What follows from all that was heard.
-    #[inline]
-    pub(super) fn ruling(&self) -> Ruling {
-        match self.heard {
-            Some(Objection { refusal, answers, .. }) if self.stands => {
-                Ruling::refused(refusal, self.answers.filter(|_| answers))
-            }
-            _ => Ruling {
-                verdict: Verdict::Accept,
-                rule: self.decision.filter(|_| !self.read).map(|decision| decision.id),
-                reason: Reason::Rule,
-                settles: self.answers,
-                waived: self.waived,
-                differs: None,
-            },
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn otp_internal(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     }
     let mut named = false;
     // An answer is not for a server with a name but for its question.
-    if case.answers.is_none() {
+    if case.ruling.settles.is_none() {
         for text in names(case.court.track, case.court.direction, case.control()) {
             named = true;
             let name = AtomView { text, word: case.court.ends.names.word(text), inline: false };
@@ -46,7 +46,7 @@ pub(super) fn otp_internal(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 }
 
 /// Refuses what carries a pid, port or reference of a node that the policy does not name, or makes one a group leader.
-#[inline]
+#[inline(always)]
 pub(super) fn third_node(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.court.direction == Direction::Outbound {
         return Ok(Next::On);
@@ -63,7 +63,7 @@ pub(super) fn third_node(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 }
 
 /// Refuses a message with funs, unless the policy lets them in. The fun that is the call itself is judged as a call.
-#[inline]
+#[inline(always)]
 pub(super) fn funs(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.court.direction == Direction::Outbound || !case.whole || case.found.funs <= case.call.funs {
         return Ok(Next::On);
@@ -84,7 +84,7 @@ impl Case<'_, '_, '_> {
     #[inline]
     fn obeyed(&mut self, payload: Reader<'_>, name: Option<AtomView<'_>>) -> Option<Next> {
         let direction = self.court.direction;
-        let (asker, answer) = (self.message.asker.as_ref(), self.answers.is_some());
+        let (asker, answer) = (self.message.asker.as_ref(), self.ruling.settles.is_some());
         let word = name.map(|name| name.word);
         if !internal::otp_internal(payload, &Address { name: word, asker, answer, receiver: direction.other().word() })
         {

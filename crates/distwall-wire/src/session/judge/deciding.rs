@@ -18,7 +18,7 @@ pub(super) fn rule(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if !case.whole {
         return Ok(unseen(case));
     }
-    let own = match case.own_rule(case.answers.is_none()) {
+    let own = match case.own_rule(case.ruling.settles.is_none()) {
         Some(own) if case.stray && own.opens_all() => case.own_rule(false),
         own => own,
     };
@@ -46,12 +46,12 @@ pub(super) fn rule(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     case.function_accepted = function.is_some_and(Decision::accepts);
     case.call_accepted = case.read || call.is_some_and(Decision::accepts);
     case.accepted = case.read || case.decision.is_some_and(Decision::accepts);
-    case.star = match case.answers {
+    case.star = match case.ruling.settles {
         // An answer may carry what `accept *` would let its command carry anyway.
         Some(_) => case.own_rule(true).is_some_and(Decision::opens_all),
         None => case.decision.is_some_and(Decision::opens_all),
     };
-    if case.accepted || case.decision.is_none() && case.answers.is_some() {
+    if case.accepted || case.decision.is_none() && case.ruling.settles.is_some() {
         return Ok(Next::On);
     }
     Ok(case.by(case.decision, Reason::Rule))
@@ -70,10 +70,10 @@ fn unseen(case: &mut Case<'_, '_, '_>) -> Next {
 }
 
 /// Refuses what aims at a process whose registered name the rules close.
-#[inline]
+#[inline(always)]
 pub(super) fn name(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     let named = case.control().receiver().is_some();
-    if named && case.answers.is_none() && !case.call_accepted {
+    if named && case.ruling.settles.is_none() && !case.call_accepted {
         return by_name(case);
     }
     Ok(Next::On)

@@ -10,7 +10,7 @@ use crate::wire::control::Control;
 use super::{Arrival, Case, Force, Newcomers, Next, Objection, Refusal};
 
 /// Refuses what exceeds a limit. Atoms and nodes that the command would bring are noted; they are spent when it passes.
-#[inline]
+#[inline(always)]
 pub(super) fn limit(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     let Some(arrival) = &case.arrival else { return Ok(Next::On) };
     let control = case.control();

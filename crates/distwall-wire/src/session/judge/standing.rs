@@ -14,7 +14,7 @@ use crate::wire::control::{Control, Exit2Form, Process, SpawnRequest, Spawned, T
 use crate::wire::shapes::{self, Answer};
 
 /// Refuses what is not sent by a process of the peer, or speaks in the name of another node.
-#[inline]
+#[inline(always)]
 pub(super) fn sender(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.court.direction == Direction::Outbound {
         return Ok(Next::On);
@@ -24,7 +24,7 @@ pub(super) fn sender(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 }
 
 /// Refuses what aims at another node than the guarded one, or at an incarnation of it that is gone.
-#[inline]
+#[inline(always)]
 pub(super) fn target(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.court.direction == Direction::Outbound {
         return Ok(Next::On);
@@ -34,7 +34,7 @@ pub(super) fn target(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 }
 
 /// Finds what the command answers or ends. Nothing is refused here: an answer needs no rule, but a rule may refuse it.
-#[inline]
+#[inline(always)]
 pub(super) fn answer(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     use Command::{Exit, MonitorExit, SpawnReply, UnlinkAck};
     let (control, track, direction) = (case.control(), case.court.track, case.court.direction);
@@ -42,9 +42,9 @@ pub(super) fn answer(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if control.command() == Command::RegSend {
         return Ok(Next::On);
     }
-    case.answers = settles(case.message, track, direction)?;
+    case.ruling.settles = settles(case.message, track, direction)?;
     // Where tracking has had no room for all, it may be the answer to what was forgotten.
-    case.stray = case.answers.is_none()
+    case.stray = case.ruling.settles.is_none()
         && direction == Direction::Inbound
         && matches!(control.command(), Exit | MonitorExit | SpawnReply | UnlinkAck)
         && !answered(control, direction).is_some_and(|asked| track.may_have_known(direction, asked));
