@@ -48,13 +48,16 @@ pub fn read(
     caches.begin();
     // Nearly every header names only atoms that the sender has sent before.
     if nibbles.iter().all(|two| two & 0x88 == 0) {
-        let slots = frame.get(pos..pos + count).ok_or(Bad::ShortHeader)?;
+        let slots = &frame[pos..frame.len().min(pos + count)];
         for (pair, two) in slots.chunks(2).zip(nibbles) {
             for (index, segment) in pair.iter().zip([two & 7, two >> 4]) {
                 let slot = u16::from(segment) << 8 | u16::from(*index);
                 refs.in_step &= caches.old(slot)?;
                 refs.list.push(Ref { slot, fresh: false });
             }
+        }
+        if slots.len() < count {
+            return Err(Bad::ShortHeader);
         }
         pos += count;
         (refs.bytes, refs.seen) = (frame[start..pos].iter().copied().collect(), caches.changes());

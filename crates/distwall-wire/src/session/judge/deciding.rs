@@ -73,7 +73,9 @@ fn unseen(case: &mut Case<'_, '_, '_>) -> Next {
 #[inline(always)]
 pub(super) fn name(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     let named = case.control().receiver().is_some();
-    if named && case.ruling.settles.is_none() && !case.call_accepted {
+    // What begins like an answer may turn out to be none.
+    let answers = case.whole && case.ruling.settles.is_some();
+    if named && !answers && !case.call_accepted {
         return by_name(case);
     }
     Ok(Next::On)
@@ -122,6 +124,8 @@ impl<'c> Case<'c, '_, '_> {
             // Keys of processes and aliases are written as they are printed.
             Some(Target::Process(_) | Target::Alias(..)) if policy.names_processes(command) => {
                 let text = events::target(control, None);
+                // A scope that fits keeps its process young, also where a rule with a key decides.
+                policy.decide(command, None, star, speaks);
                 policy.decide(command, Some(&[PROCESS[0], text.as_bytes()]), star, speaks)
             }
             _ => policy.decide(command, None, star, speaks),

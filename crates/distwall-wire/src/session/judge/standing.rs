@@ -19,8 +19,10 @@ pub(super) fn sender(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.court.direction == Direction::Outbound {
         return Ok(Next::On);
     }
-    let reason = origin(case.control(), case.court.ends)?;
-    Ok(reason.map_or(Next::On, |reason| case.always(reason)))
+    let Some(reason) = origin(case.control(), case.court.ends)? else { return Ok(Next::On) };
+    // A target that ends the channel ends it whoever seems to send the command.
+    destination(case.control(), case.court.ends)?;
+    Ok(case.always(reason))
 }
 
 /// Refuses what aims at another node than the guarded one, or at an incarnation of it that is gone.
