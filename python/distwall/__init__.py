@@ -37,7 +37,7 @@ _PLACES = {
 def __getattr__(name: str) -> Any:
     """`Firewall`, `load` and `running`, for programs that have distwall inside; loaded when they are used."""
     if name == "__version__":
-        return import_module("distwall._core").VERSION  # that of Cargo.toml, the only place where it is written
+        return import_module("distwall._core").VERSION  # the version in Cargo.toml, the only place where it is written
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_PLACES[name]), name)

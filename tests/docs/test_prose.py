@@ -85,6 +85,12 @@ def test_rust_and_erlang_are_read_like_python(tmp_path: Path, name: str, form: s
     assert not any(found(tmp_path, name, form.format(text)) for text in GOOD_DOCSTRINGS)
 
 
+def test_comments_may_begin_with_any_word_but_have_no_riddles(tmp_path: Path) -> None:
+    for name, mark in (("x.py", "#"), ("x.rs", "//")):
+        assert found(tmp_path, name, f"{mark} Closes those of all entries.\n")
+        assert found(tmp_path, name, f"{mark} When the peer hangs up, the entry goes.\n") == []
+
+
 @pytest.mark.parametrize(
     ("name", "bad", "good"),
     [

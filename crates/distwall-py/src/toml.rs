@@ -14,7 +14,7 @@ enum Step {
     Index(usize),
 }
 
-/// What still has to be walked through.
+/// A part of the document that is still to be walked through.
 enum Part<'a> {
     Table(&'a dyn TableLike),
     Item(&'a Item),
@@ -22,7 +22,7 @@ enum Part<'a> {
     Element(&'a Table),
 }
 
-/// Where each key and its value start in a TOML text, in characters.
+/// The start of each key and of its value in a TOML text, in characters.
 ///
 /// Raises ValueError with `(message, offset)` as its args if the text is not TOML.
 #[pyfunction]

@@ -3,7 +3,7 @@
 //! Every frame is what OTP sends once its atom cache is warm. The peer's policy has 1,000 filters and ends with `deny *`. Prints a JSON
 //! object: for each case the median, over rounds that alternate between the cases, of commands per second of CPU time.
 //!
-//! Given a case's name and a number, it judges so many chunks of 64 KiB of that case and prints how many commands that were: for
+//! Given a case's name and a number, it judges this number of chunks of 64 KiB and prints the number of commands: for
 //! `make bench-core`, which counts instructions. `--names` lists the cases.
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const ROUNDS: usize = 7;
 /// A process of the guarded node that it disclosed.
 const EXPOSED: u8 = 90;
 
-/// One frame in the making: terms name atoms by position, and the header has just those that are named, as OTP does it.
+/// One frame in the making: terms name atoms by position, and the header has just the named atoms, as OTP does it.
 #[derive(Default)]
 struct Frame {
     atoms: Vec<&'static str>,
@@ -203,7 +203,7 @@ fn channel() -> Channel {
     })
 }
 
-/// Seconds that this thread has had a CPU: what else runs on the machine counts less so.
+/// Seconds of CPU time of this thread: other load on the machine matters less.
 fn cpu() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     text.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or_default() / 1e9
@@ -233,12 +233,12 @@ impl Stream {
         Stream { channel, out, chunk: frame.repeat(commands), commands, refused: name.ends_with("refused") }
     }
 
-    /// Judges a chunk; returns how many commands that were. What refuses instead of accepting is no measurement.
+    /// Judges a chunk; returns its number of commands. Panics if commands are refused that the case should accept.
     fn judge(&mut self, now: f64) -> usize {
         self.channel.receive(Direction::Inbound, &self.chunk, now, &mut self.out);
         assert_eq!(self.out.closed, None);
         let forwarded: usize = self.out.forward.iter().map(length).sum();
-        // Where nothing else is forwarded, a tick may be.
+        // A tick may be forwarded without any other frame.
         assert_eq!(forwarded < self.chunk.len() / 2, self.refused);
         self.commands
     }

@@ -61,5 +61,5 @@ def _plain(value: Any) -> Any:
 def _text(text: str) -> str:
     if len(text) > MAX_TEXT:
         text = text[:MAX_TEXT] + "…"
-    # Lone surrogates (bytes that were no UTF-8) have no place in JSON.
+    # Lone surrogates (from bytes that were not UTF-8) are not valid in JSON.
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -56,7 +56,7 @@ class LogFile:
             left = examine(self._fd, found, head_is_new=self._head_file.is_new, seal=self._seal)
             self._size = os.fstat(self._fd).st_size
             if self._head_file.is_new and not self._size:
-                # From the first line on there is an anchor: one that is not there later was taken away.
+                # From the first line on there is an anchor: if it is missing later, it was taken away.
                 self._head_file.write(Anchor())
         except BaseException:
             self.close()
@@ -82,7 +82,7 @@ class LogFile:
         self._rest += data
         if end is not None:
             self._written = end
-        # What was begun is ended where it was begun, whatever has become of that file's name.
+        # A line that was begun is ended in the same file, even if that was renamed.
         self._finish_line()
         self._reopen_if_moved()
         if self._rest:
@@ -176,7 +176,7 @@ class LogFile:
         gone = full[: len(full) - len(kept)]
         if not gone:
             return
-        # The anchor first: a log that goes back further than it says is whole, one that doesn't is not.
+        # The anchor first: a log may go back further than its anchor says, but not less far.
         line = first_line(kept[0]) if kept else parse(self._rest[: self._rest.find(b"\n") + 1])
         if line is None:
             return

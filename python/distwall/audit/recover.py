@@ -46,7 +46,7 @@ def examine(fd: int, head: Anchor | None, *, head_is_new: bool, seal: Seal) -> L
     if first is not None and not first.fits(seal):
         first = None
     open_line = torn[-1:] not in (b"\n", b"") or end > size
-    # Whoever goes on ends an open line first.
+    # The next writer ends an open line first.
     noted = torn + b"\n" if torn and open_line else torn
     about = (len(noted), hashlib.sha256(noted).hexdigest()) if noted else (0, None)
     return _judge(first, last, head, about, open_line=open_line)

@@ -165,7 +165,7 @@ class _Check:
         self._expected = Link(0, GENESIS)
         self._exact = True
         self._started = False
-        # What is no line, until the next line says whether that was known.
+        # Bytes that are not a line, until the next line says that they are known.
         self._other = bytearray()
         self._other_line = 0
         self._other_lines = 0

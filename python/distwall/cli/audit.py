@@ -57,7 +57,7 @@ def verify(
     key = _key(key_file, key_env)
     log: Path | None
     if files:
-        # The one with an anchor beside it is the one that distwall writes.
+        # distwall writes the file with an anchor beside it.
         log = next((file for file in files if head_path(file).exists()), None)
     else:
         settings = load_policy(config).audit

@@ -16,7 +16,7 @@ from distwall.policy import Policy, PolicyError, load
 CONFIG_VARIABLE = "DISTWALL_CONFIG"
 CONFIG_PLACES = (Path("distwall.toml"), Path("/etc/distwall/distwall.toml"))
 
-# Where output is no terminal, tables are as wide as they need to be.
+# Without a terminal, tables are as wide as they need to be.
 _PIPE_WIDTH = 240
 
 

@@ -512,7 +512,7 @@ class Firewall(Channels):
         try:
             self._save()
         except ControlError as error:
-            # It will be found to have expired by whoever reads it.
+            # Each reader will find that it has expired.
             self.record(StateTrouble(detail=str(error)))
 
     def _watch_clock(self) -> None:

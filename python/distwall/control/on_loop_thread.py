@@ -41,7 +41,7 @@ def on_loop_thread(function: Callable[Concatenate[S, P], R]) -> Callable[Concate
                 return
             try:
                 done.set_result(function(self, *args, **kwargs))
-            except BaseException as error:  # noqa: BLE001  # whoever called gets it
+            except BaseException as error:  # noqa: BLE001  # the caller gets it
                 done.set_exception(error)
 
         try:

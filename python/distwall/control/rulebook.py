@@ -63,7 +63,7 @@ class Rulebook:
     def changed(self) -> None:
         """Forgets all lists, after a change."""
         if len(self._made) > MAX_MADE or self._services != self.policy.services:
-            # Those that are still in force are made again; what was compiled keeps the old ones.
+            # Rules still in force are made again; compiled rules keep the old ones.
             self._made, self._by_text, self._services = {}, {}, self.policy.services
         self._ranked.clear()
         self._judgements.clear()
@@ -154,7 +154,7 @@ class Rulebook:
         shadow = shadow_rules = None
         if self.shadow is not None:
             shadow_rules = self.shadow.rule
-            # Whom the candidate doesn't let connect, it refuses everything.
+            # A peer that the shadow policy doesn't let connect is refused everything.
             other = self.shadow.entry_for(node, guard)
             shadow = _core.Policy([]) if other is None else self.shadow.compile(other, now)
         return Judgement(

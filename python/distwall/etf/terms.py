@@ -119,7 +119,7 @@ def text_of(term: Term) -> str | None:
                 return term.decode()
             case list():
                 text = _characters(term)
-                text.encode()  # a surrogate is no character
+                text.encode()  # a surrogate is not a character
                 return text
             case _:
                 return None

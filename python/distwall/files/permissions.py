@@ -35,7 +35,7 @@ def _others(status: os.stat_result, group_bit: int, other_bit: int) -> str | Non
         return "every user"
     if not status.st_mode & group_bit:
         return None
-    # Whoever runs distwall must be able to read what root owns.
+    # The user of distwall must be able to read files of root's.
     needed = 1 if status.st_uid == 0 and group_bit == stat.S_IRGRP else 0
     name, members = _group(status.st_gid)
     members -= {"root", user_name(status.st_uid)}

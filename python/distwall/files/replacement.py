@@ -86,7 +86,7 @@ def _locked(path: Path, *, wait: bool) -> int:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            # Whoever had the lock may have renamed the file meanwhile.
+            # The last holder of the lock may have renamed the file meanwhile.
             if os.path.samestat(os.fstat(fd), path.stat()):
                 return fd
         except FileNotFoundError:

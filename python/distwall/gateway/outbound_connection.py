@@ -95,7 +95,7 @@ class OutboundConnection(HandshakeConnection):
         if entry is None:
             return Denied("unknown_node", "no [[peers]] entry names it")
         if entry.cookie == self._policy.guard.cookie and not entry.tls:
-            # Whoever answers at its address would get what it takes to guess the cluster's cookie offline.
+            # A program at its address would get a proof, with which it could guess the cluster's cookie offline.
             detail = (
                 "its entry has the cluster's cookie, which distwall never proves at a remote address; give it another"
             )

@@ -105,7 +105,7 @@ class PendingConnections:
         self._closed = True
         for connection in list(self._open):
             connection.refuse("stopping", "distwall stops", peer_fault=False)
-        # Also those that are over, but whose guarded node has not let go yet: uvloop waits for them when it closes.
+        # Also handshakes that are over but still held by the guarded node: uvloop waits for them when it closes.
         for transport in list(self.connections):
             transport.abort()
         for timer in self._timers.values():

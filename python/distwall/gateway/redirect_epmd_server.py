@@ -131,7 +131,7 @@ class RedirectEpmdServer:
             async with asyncio.timeout(EPMD_TIMEOUT):
                 _, names = await ask_names(address, self._firewall.policy.guard.peer_epmd_port)
         except (OSError, ValueError):
-            # A node is told the same: there are none.
+            # A node gets the same answer: no names.
             return []
         return list(names.items())
 

@@ -67,7 +67,7 @@ _RUNNING_MODULES = frozenset({"erpc", "rpc", "proc_lib", "timer", "erl_eval", "s
 _RUNNING_BIFS = frozenset({"spawn_opt", "spawn_request", "hibernate"})
 _HARMLESS = frozenset({("timer", "sleep"), ("timer", "now_diff"), ("timer", "seconds"), ("timer", "minutes")})
 
-# Guards hold nothing else, and these change nothing.
+# Guards contain only such calls, and these change nothing.
 _GUARD_BIFS = frozenset(
     {
         *(
@@ -240,7 +240,7 @@ class _Checker:
             case (Atom("remote"), _, (Atom("atom"), _, Atom() as module), (Atom("atom"), _, Atom() as name)):
                 pass
             case (Atom("atom"), _, Atom() as name):
-                # With its functions taken out, what is no built-in function of the language is undefined.
+                # Without its functions, only the built-in functions of the language are defined.
                 module = Atom("erlang")
             case (Atom("var"), _, Atom() as variable) if variable in scope.funs:
                 self.forms(arguments, scope)

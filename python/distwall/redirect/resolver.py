@@ -94,5 +94,5 @@ class Resolver:
             ipaddress.ip_address(name)
         except ValueError:
             return frozenset({name, name.partition(".")[0]} - {""})
-        # An address is no name, whatever the name service says.
+        # An address is not a name, even if the name service says so.
         return frozenset()

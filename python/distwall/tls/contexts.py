@@ -19,7 +19,7 @@ from pathlib import Path
 from distwall.policy import InsideTls, Tls
 from distwall.policy.file.certificate_files import context, faults
 
-# What OTP 25 and newer speak with TLS 1.2; those of TLS 1.3 are not chosen here. All of them have forward secrecy.
+# The ciphers of OTP 25 and newer with TLS 1.2; TLS 1.3 has its own. All of them have forward secrecy.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
 # SSL_OP_ALLOW_CLIENT_RENEGOTIATION of OpenSSL 3, for which Python's `ssl` has no name. Before, it was always allowed.
@@ -131,7 +131,7 @@ _REASONS = {
 def _made(settings: Tls | InsideTls, protocol: int) -> ssl.SSLContext:
     made = context(settings, protocol)
     made.set_ciphers(CIPHERS)
-    # Whoever is in `ca` is trusted, be it the last of its chain or not.
+    # Each certificate in `ca` is trusted, at the end of its chain or not.
     made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return made
 

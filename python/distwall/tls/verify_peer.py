@@ -83,7 +83,7 @@ class Verifier:
         try:
             result = self._function(certificate, node)
             if inspect.isawaitable(result):
-                # Whoever waits gives up before; this ends the thread.
+                # The waiting caller gives up before; this ends the thread.
                 result = asyncio.run(_awaited(result, 2 * self._timeout))
         except (Exception, SystemExit) as error:  # noqa: BLE001
             return f"verify_peer {self.name} raised {type(error).__name__}: {_line(str(error))}"

@@ -318,7 +318,7 @@ impl Writer<'_> {
 
     fn spawn_request(&mut self, traced: bool) -> Message {
         self.head(if traced { 7 } else { 6 }, if traced { 30 } else { 29 });
-        // Mostly other numbers than those of monitors: what ends before it is spawned closes the channel.
+        // Mostly other numbers than monitors have: a process that ends before it is spawned closes the channel.
         let reference = self.number() + if self.rng.chance(980) { 16 } else { 0 };
         self.own_ref(reference);
         let from = self.sender();

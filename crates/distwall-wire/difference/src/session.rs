@@ -201,7 +201,7 @@ impl Session {
             data.extend(frames.next().into_iter().flatten());
             self.waiting.extend(frames.map(|frame| (side, frame)));
         }
-        // Of fragments, those of a message keep their order; those of others may come in between.
+        // Fragments of one message keep their order; fragments of other messages may come in between.
         let due = if self.rng.chance(500) { self.waiting.len() } else { self.waiting.len() / 2 };
         let mut kept = Vec::new();
         for (at, (of, frame)) in std::mem::take(&mut self.waiting).into_iter().enumerate() {

@@ -67,7 +67,7 @@ impl Budget {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing that holds one of these locks can panic half-way through a change.
+    // A holder of one of these locks can't panic half-way through a change.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -126,7 +126,7 @@ fn asked<'a>(mut message: Reader<'a>, rex: bool, kernel: bool, sender: Word) -> 
         }
         _ => (None, true),
     };
-    // An answer that goes to someone else is a message that the caller makes the guarded node send.
+    // With an answer to someone else, the caller makes the guarded node send a message.
     Ok(call.map(|call| if own { call } else { Call::Opaque }))
 }
 
@@ -218,7 +218,7 @@ fn function<'a>(mut module: Reader<'a>, mut name: Reader<'a>, arguments: Reader<
     if !walk::is_list(&arguments) {
         return None;
     }
-    // One that is too long or improper fits, but can't be told.
+    // A list that is too long or improper fits, but the call can't be told.
     Some(match count(arguments) {
         Some(arity) => Call::Function { module, function, arity, arguments },
         None => Call::Opaque,
@@ -460,7 +460,7 @@ mod tests {
             ("proc_lib", "init_p", vec![pid(PEER), list(&[]), fun("m", 0)], "fun m/0 + 1"),
             ("erpc", "call", vec![atom(GUARD), fun("m", 0)], "fun m/0 + 1"),
             ("timer", "tc", vec![fun("m", 0), atom("second")], "fun m/0 + 1"),
-            // A fun that is no call is an argument like any other.
+            // A fun that is not the call is an argument like any other.
             ("lists", "map", vec![fun("m", 1), list(&[])], "lists:map/2"),
         ] {
             assert_eq!(spawned(module, function, &arguments), expected, "{module}:{function}");

@@ -232,7 +232,7 @@ impl<'a> Match<'a, '_> {
             Node::Guard(Guard::Text) => return text(value),
             _ => {}
         }
-        // All others are no lists. In a tail, what is a term of its own may not have shown yet.
+        // All others are not lists. In a tail, it may not be visible yet that a term of its own begins.
         if !value.is_term() && value.open()? != Shape::Other {
             return Ok(false);
         }

@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn sets_of_flags_are_those_of_otp() {
         assert_eq!(MANDATORY_25, 0x107_0f94);
-        // Bits 0 to 38 without those that a VM keeps for itself: 15, 21, 27 to 31 and 36.
+        // Bits 0 to 38, except bits for internal use of a VM: 15, 21, 27 to 31 and 36.
         assert_eq!(KNOWN, 0x6f_07df_7fff);
     }
 }

@@ -100,7 +100,7 @@ def _cookies(policy: Policy) -> Iterator[tuple[str, Cookie]]:
     yield "the cluster", policy.guard.cookie
     seen = set()
     for entry in policy.entries:
-        # Entries without a cookie of their own have that of [defaults].
+        # Entries without a cookie of their own have the cookie of [defaults].
         if entry.cookie != policy.guard.cookie and (entry.cookie, entry.cookie.origin) not in seen:
             seen.add((entry.cookie, entry.cookie.origin))
             yield entry.node, entry.cookie

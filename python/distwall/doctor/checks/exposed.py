@@ -62,7 +62,7 @@ def _is_of(listener: ListeningSocket, owner: Node | None, inside: set[int]) -> b
 
 def _unsure(node: Node, host: Host) -> Iterator[Finding]:
     """Warns of a node whose port isn't known: not registered here, or registered with an EPMD that hides it."""
-    # distwall_epmd sees to it by itself.
+    # distwall_epmd makes sure of that by itself.
     if node.on_loopback or node.epmd_module == EPMD_MODULE:
         return
     name = node.name or "a guarded node"

@@ -106,7 +106,7 @@ def _operators_cookie(table: Table, guard: Guard, entries: Sequence[Entry], env:
     cookie = read_cookie(table, env)
     for whose, other in [("the cluster", guard.cookie), *((entry.node, entry.cookie) for entry in entries)]:
         if cookie is not None and cookie == other:
-            # Whoever knows that one could be an operator, by any name.
+            # A peer that knows this cookie could be an operator, by any name.
             table.error(
                 named, f"the operators' cookie is also the cookie of {whose}", "give operators a cookie of their own"
             )

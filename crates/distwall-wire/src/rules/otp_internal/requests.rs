@@ -370,7 +370,7 @@ const REQUESTS: &[Request] = &[
     any(Plain, "nodeup", &[Node, Any]),
     any(Plain, "nodedown", &[Node]),
     any(Plain, "nodedown", &[Node, Any]),
-    // TLS connections, those of the distribution included
+    // TLS connections, also of the distribution
     pid(Call, "application_data", &[Any]),
     pid(Call, "post_handshake_data", &[Any]),
     pid(Call, "dist_handshake_complete", &[Node, Any]),
