@@ -1,4 +1,4 @@
-"""Tables of a Markdown page that are made from kept results, between comments that name them."""
+"""Tables of a Markdown page that are made from results or declarations, between comments that name them."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -12,8 +12,8 @@ def filled(page: Path, tables: Mapping[str, Callable[[], str]]) -> str:
     return _TABLE.sub(lambda match: f"{match[1]}{match[2]}\n{tables[match[1]]()}\n", page.read_text(encoding="utf-8"))
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Return a table, all of whose columns but the first hold figures."""
+def table(head: Iterable[str], rows: Iterable[Iterable[str]], *, figures: bool = True) -> str:
+    """Return a table. ``figures``: all columns but the first hold figures."""
     titles = list(head)
-    lines = [titles, ["---"] + ["---:"] * (len(titles) - 1), *rows]
+    lines = [titles, ["---"] + ["---:" if figures else "---"] * (len(titles) - 1), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -14,7 +14,7 @@ The parts, from the ground floor to the operator; none imports a part further do
 * ``etf`` (Erlang terms), ``epmd`` and ``handshake`` (protocol state machines) do no I/O either.
   ``epmd_client`` asks other EPMDs.
 * ``policy`` is the file, the language of its rules, and the model. ``audit`` is the event stream and its log.
-  ``handlers`` is code of users that sees accepted commands.
+  ``handlers`` is code of users that sees accepted commands. ``operations`` declares the runtime API.
 * ``tls`` (certificates) and ``redirect`` (transparent mode) are what the gateway needs besides.
 * ``control`` is the one ``Firewall`` object: rules in force, channels, grants.
 * ``gateway`` (sockets), ``http_api`` and ``api_node`` (distwall's own Erlang node) are its fronts; ``run`` puts all of

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from distwall.control import Firewall
 from distwall.http_api.app import create_app
 from distwall.http_api.auth import MAX_BODY, Actor, SocketGate
-from distwall.http_api.bearer_tokens import Role, TokenFile
+from distwall.http_api.bearer_tokens import TokenFile
 from distwall.http_api.event_stream import EventStream
-from distwall.http_api.operations import CALLS
+from distwall.operations import FIREWALL, Role
 from distwall.policy import load
 from tests.http_api.serving import Served, over_tcp, run, serving
 
@@ -67,8 +67,8 @@ def _routes(app: FastAPI) -> list[APIRoute]:
 
 
 def test_every_function_of_the_runtime_api_is_there() -> None:
-    assert set(GOOD) == {call.name for call in CALLS}
-    assert all(callable(getattr(Firewall, call.name)) for call in CALLS)
+    assert set(GOOD) == {operation.name for operation in FIREWALL}
+    assert all(callable(getattr(Firewall, operation.name)) for operation in FIREWALL)
 
 
 def test_every_function_works_over_the_socket(tmp_path: Path) -> None:

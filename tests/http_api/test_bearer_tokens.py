@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from distwall.http_api.bearer_tokens import Role, TokenFile, TokenFileError
+from distwall.http_api.bearer_tokens import TokenFile, TokenFileError
+from distwall.operations import Role
 
 NOW = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

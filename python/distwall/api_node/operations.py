@@ -8,11 +8,13 @@ A request is ``{Function, Arguments, Options}``, as the module `distwall` sends 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Never
 
+from distwall import operations
 from distwall._core import COMMANDS
 from distwall.api_node.session import Caller
 from distwall.audit.schema import CallFailed
 from distwall.control import BadCallError, ControlError, Firewall, GivenKey, NotFoundError
 from distwall.etf import Atom, Pid, Ref, Term, text_of
+from distwall.operations import ParameterType, Result
 from distwall.policy.language.names import atom, is_glob
 
 _ATOMS = frozenset({"command", "guard", "opened_by", "peer", "verdict"})
@@ -58,23 +60,35 @@ class Operations:
             return _error("internal", 0, "distwall met an error here; its log says more")
 
     def _call(self, caller: Caller, name: str, arguments: list[Term], options: list[Term]) -> Term:
-        if (name, len(arguments)) not in _FUNCTIONS:
+        operation = _FUNCTIONS.get((name, len(arguments)))
+        if operation is None:
             raise BadCallError(f"distwall:{name}/{len(arguments)} is unknown to this version of distwall")
-        function, may_persist = _FUNCTIONS[name, len(arguments)]
-        about: dict[str, Any] = {"guard": caller.guard, "actor": caller.name}
-        if may_persist:
-            about["persist"] = False
         for option in options:
-            if option != "persist" or not may_persist:
+            if option != "persist" or not operation.is_persistent:
                 raise _ArgumentError(len(arguments) + 1, "the options are [] and [persist]")
-            about["persist"] = True
-        return function(self._firewall, _Arguments(arguments), about)
+        if caller.guard is not None and operations.GUARD not in operation.parameters and operation.acts:
+            self._refuse_unless_alone()
+        given = _Arguments(arguments, caller.guard)
+        values = {parameter.name: _READ[parameter.type](given) for parameter in operation.positional}
+        if operations.GUARD in operation.parameters:
+            values["guard"] = given.guard
+        if operation.is_persistent:
+            values["persist"] = bool(options)
+        return _told(operation.result, operation.call(self._firewall, values, caller.name), caller.guard)
+
+    def _refuse_unless_alone(self) -> None:
+        """Raises ControlError if a guarded node's change of tables would reach other guarded nodes."""
+        nodes = self._firewall.policy.guard.nodes
+        if len(nodes) > 1 or is_glob(nodes[0]):
+            raise ControlError("other guarded nodes share the tables: let an operator's node set them")
 
 
 class _Arguments:
     """The arguments of a request. Each method reads the next argument, or raises _ArgumentError."""
 
-    def __init__(self, terms: Sequence[Term]) -> None:
+    def __init__(self, terms: Sequence[Term], guard: str | None) -> None:
+        """``guard`` is the guarded node that calls; None: an operator's node."""
+        self.guard = guard
         self._terms = terms
         self._index = 0
 
@@ -112,7 +126,7 @@ class _Arguments:
             self._fail("rules are a list of strings or binaries; or undefined, for those of the policy file")
         return rules
 
-    def key(self, about: dict[str, Any]) -> GivenKey:
+    def key(self) -> GivenKey:
         """A key as the Firewall takes it. The key of a process narrows the call to the channels of its node."""
         match term := self._next():
             case Atom():
@@ -124,10 +138,10 @@ class _Arguments:
             case (Atom("to"), Atom() as scope):
                 return f"to {scope}"
             case Pid(node, number, serial):
-                self._narrow(about, node)
+                self._narrow(node)
                 return f"<0.{number}.{serial}>"
             case Ref(node, _, words):
-                self._narrow(about, node)
+                self._narrow(node)
                 return f"#Ref<0.{'.'.join(str(word) for word in reversed(words))}>"
             case _:
                 if (text := text_of(term)) is None:
@@ -136,10 +150,10 @@ class _Arguments:
                     )
                 return text
 
-    def _narrow(self, about: dict[str, Any], node: str) -> None:
-        if about["guard"] not in (None, node):
-            self._fail(f"a process of another node than {about['guard']}")
-        about["guard"] = node
+    def _narrow(self, node: str) -> None:
+        if self.guard not in (None, node):
+            self._fail(f"a process of another node than {self.guard}")
+        self.guard = node
 
     def _next(self) -> Term:
         self._index += 1
@@ -149,125 +163,39 @@ class _Arguments:
         raise _ArgumentError(self._index, text)
 
 
-Function = Callable[[Firewall, _Arguments, dict[str, Any]], Term]
-"""One function. Its last argument holds the keyword arguments ``guard``, ``actor`` and, if it has it, ``persist``."""
-
-
-def _set_filter(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
-    node, command, verdict = given.atom("a node"), given.atom("a command"), given.atom("a verdict")
-    return Atom(firewall.set_filter(node, command, verdict, **about))
-
-
-def _add_filter(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
-    node, command, key, verdict = (
-        given.atom("a node"),
-        given.atom("a command"),
-        given.key(about),
-        given.atom("a verdict"),
-    )
-    return Atom(firewall.add_filter(node, command, key, verdict, **about))
-
-
-def _del_filter(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
-    return Atom(firewall.del_filter(given.atom("a node"), given.atom("a command"), given.key(about), **about))
-
-
-def _test_filter(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
-    node, command, key = given.atom("a node"), given.atom("a command"), given.key(about)
-    return Atom(firewall.test_filter(node, command, key, guard=about["guard"]))
-
-
-def _explain(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
-    node, command, key = given.atom("a node"), given.atom("a command"), given.key(about)
-    found = firewall.explain(node, command, key, guard=about["guard"])
-    return _answer({**found.to_json(), "reason": Atom(found.reason)})
-
-
-def _set_default_filter(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
-    command, key, verdict = given.atom("a command"), given.key(about), given.atom("a verdict")
-    return Atom(firewall.set_default_filter(command, key, verdict, **about))
-
-
-def _set_handler(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
-    node, command, module = given.atom("a node"), given.atom("a command"), given.module()
-    return Atom(firewall.set_handler(node, command, module, **about) or _UNDEFINED)
-
-
-def _filter(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
-    return Atom(firewall.filter(given.atom("a node"), given.module(), **about) or _UNDEFINED)
-
-
-def _attach(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
-    firewall.attach(given.atom("a node"), given.name("a table"), **about)
-    return Atom("ok")
-
-
-def _detach(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
-    firewall.detach(given.atom("a node"), given.name("a table"), **about)
-    return Atom("ok")
-
-
-def _set_table(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
-    guard = about.pop("guard")
-    nodes = firewall.policy.guard.nodes
-    if guard is not None and (len(nodes) > 1 or is_glob(nodes[0])):
-        raise ControlError("other guarded nodes share the tables: let an operator's node set them")
-    firewall.set_table(given.name("a table"), given.rules(), **about)
-    return Atom("ok")
-
-
-def _grant(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
-    firewall.grant(given.atom("a node"), given.name("a table"), given.seconds(), given.name("a reason"), **about)
-    return Atom("ok")
-
-
-def _revoke(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
-    firewall.revoke(given.atom("a node"), given.name("a table"), **about)
-    return Atom("ok")
-
-
-def _grants(firewall: Firewall, _: _Arguments, about: dict[str, Any]) -> Term:
-    return [_answer(grant.to_json()) for grant in firewall.grants() if about["guard"] in (None, grant.guard)]
-
-
-def _statistics(firewall: Firewall, _: _Arguments, __: dict[str, Any]) -> Term:
-    return _counts(firewall.statistics()["inbound"])
-
-
-def _statistics_of(firewall: Firewall, given: _Arguments, _: dict[str, Any]) -> Term:
-    return _counts(firewall.statistics(given.atom("a node"))["inbound"])
-
-
-def _peers(firewall: Firewall, _: _Arguments, about: dict[str, Any]) -> Term:
-    return [_answer(info.to_json()) for info in firewall.peers(guard=about["guard"])]
-
-
-def _disconnect(firewall: Firewall, given: _Arguments, about: dict[str, Any]) -> Term:
-    firewall.disconnect(given.atom("a node"), **about)
-    return Atom("ok")
-
-
-_FUNCTIONS: dict[tuple[str, int], tuple[Function, bool]] = {
-    ("set_filter", 3): (_set_filter, True),
-    ("add_filter", 4): (_add_filter, True),
-    ("del_filter", 3): (_del_filter, False),
-    ("test_filter", 3): (_test_filter, False),
-    ("explain", 3): (_explain, False),
-    ("set_default_filter", 3): (_set_default_filter, True),
-    ("set_handler", 3): (_set_handler, True),
-    ("filter", 2): (_filter, True),
-    ("attach", 2): (_attach, True),
-    ("detach", 2): (_detach, True),
-    ("set_table", 2): (_set_table, True),
-    ("grant", 4): (_grant, False),
-    ("revoke", 2): (_revoke, False),
-    ("grants", 0): (_grants, False),
-    ("statistics", 0): (_statistics, False),
-    ("statistics", 1): (_statistics_of, False),
-    ("peers", 0): (_peers, False),
-    ("disconnect", 1): (_disconnect, False),
+_READ: dict[ParameterType, Callable[[_Arguments], Any]] = {
+    ParameterType.NODE: lambda given: given.atom("a node"),
+    ParameterType.COMMAND: lambda given: given.atom("a command"),
+    ParameterType.KEY: _Arguments.key,
+    ParameterType.VERDICT: lambda given: given.atom("a verdict"),
+    ParameterType.MODULE: _Arguments.module,
+    ParameterType.TABLE: lambda given: given.name("a table"),
+    ParameterType.RULES: _Arguments.rules,
+    ParameterType.SECONDS: _Arguments.seconds,
+    ParameterType.TEXT: lambda given: given.name("a reason"),
 }
-"""Functions by name and number of arguments, each with True if its effect can survive a restart."""
+
+_FUNCTIONS = {
+    (operation.name, len(operation.positional)): operation
+    for operation in (*operations.FIREWALL, *operations.READERS)
+    if operation.erlang
+}
+"""By name and number of arguments."""
+
+
+def _told(result: Result, value: Any, guard: str | None) -> Term:
+    """A result as a term; of lists, what concerns ``guard`` (None: everything)."""
+    match result:
+        case operations.VERDICT_NOW | operations.PREVIOUS_VERDICT | operations.PREVIOUS_MODULE:
+            return Atom(value or _UNDEFINED)
+        case operations.COUNTS:
+            return _counts(value["inbound"])
+        case operations.EXPLANATION:
+            return _answer({**value.to_json(), "reason": Atom(value.reason)})
+        case operations.FOUND:
+            return [_answer(each.to_json()) for each in value if guard in (None, each.guard)]
+        case _:
+            return Atom("ok")
 
 
 def _counts(statistics: Mapping[Any, Mapping[Any, int]]) -> Term:

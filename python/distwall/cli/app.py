@@ -2,13 +2,14 @@
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import Abort, TyperException
 
 from distwall import __version__
-from distwall.cli.apply import apply, confirm, roll_back
+from distwall.cli.apply import apply
 from distwall.cli.ask import peers, stats
 from distwall.cli.audit import app as audit
 from distwall.cli.check import check
@@ -16,22 +17,11 @@ from distwall.cli.doctor import doctor
 from distwall.cli.erlang_path import erlang_path
 from distwall.cli.exec import exec_
 from distwall.cli.explain import explain
-from distwall.cli.filters import (
-    add_filter,
-    attach,
-    del_filter,
-    detach,
-    filter_,
-    set_default_filter,
-    set_filter,
-    set_handler,
-    set_table,
-    test_filter,
-)
 from distwall.cli.fmt import fmt
-from distwall.cli.grants import disconnect, grant, grants, revoke
+from distwall.cli.grants import grants
 from distwall.cli.init import init
 from distwall.cli.observe import observe
+from distwall.cli.operations import commands
 from distwall.cli.output import CommandError, console
 from distwall.cli.policy import policy
 from distwall.cli.redirect import app as redirect
@@ -39,6 +29,7 @@ from distwall.cli.run import run
 from distwall.cli.shadow import app as shadow
 from distwall.cli.test import test_
 from distwall.cli.token import app as token
+from distwall.operations import FIREWALL, RELOADER
 
 app = typer.Typer(
     name="distwall",
@@ -49,7 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
+offered: tuple[Callable[..., None], ...] = (
     init,
     check,
     fmt,
@@ -58,29 +49,17 @@ for command in (
     run,
     exec_,
     apply,
-    confirm,
-    roll_back,
+    *commands(RELOADER),
     policy,
     peers,
     stats,
     observe,
-    set_filter,
-    add_filter,
-    del_filter,
-    test_filter,
-    set_default_filter,
-    set_handler,
-    filter_,
-    attach,
-    detach,
-    set_table,
-    grant,
-    revoke,
+    *commands(FIREWALL),
     grants,
-    disconnect,
     doctor,
     erlang_path,
-):
+)
+for command in offered:
     app.command(command.__name__.strip("_").replace("_", "-"))(command)
 for group in (shadow, audit, token, redirect):
     app.add_typer(group)

@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, print_json, say
-from distwall.cli.remote import TokenOption, UrlOption, ask, policy_text, tell
+from distwall.cli.remote import TokenOption, UrlOption, ask, policy_text
 from distwall.policy.language.units import span
 
 _STYLES = {"+": "green", "-": "red", "~": "yellow"}
@@ -47,27 +47,3 @@ def apply(
         say(f"revision {result['revision']} is in force: {what}")
     else:
         say(f"revision {result['revision']} is in force for {confirm_within}: {what}; distwall confirm keeps it")
-
-
-def confirm(
-    *,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token: TokenOption = None,
-    output: OutputOption = Output.HUMAN,
-) -> None:
-    """Keep the policy on trial for good."""
-    result = ask(lambda client: client.call("confirm"), config, url, token)
-    tell(result, output, f"revision {result['revision']} stays in force")
-
-
-def roll_back(
-    *,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token: TokenOption = None,
-    output: OutputOption = Output.HUMAN,
-) -> None:
-    """Put the policy from before the trial back."""
-    result = ask(lambda client: client.call("roll_back"), config, url, token)
-    tell(result, output, f"revision {result['revision']} is in force again")

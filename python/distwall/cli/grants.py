@@ -1,51 +1,10 @@
-"""Temporary access, and its opposite: ``grant``, ``revoke``, ``grants``, ``disconnect``."""
+"""``distwall grants``: temporary access in force."""
 
-from typing import Annotated
-
-import typer
 from rich.table import Table
 from rich.text import Text
 
-from distwall.cli.filters import TableArgument
 from distwall.cli.output import ConfigOption, Output, OutputOption, console, print_json
-from distwall.cli.remote import GuardOption, NodeArgument, TokenOption, UrlOption, ask, tell
-
-
-def grant(
-    node: NodeArgument,
-    table: TableArgument,
-    seconds: Annotated[float, typer.Argument(help="Seconds until it ends.", show_default=False)],
-    *,
-    reason: Annotated[str, typer.Option("--reason", help="The reason, for the audit log.", show_default=False)],
-    guard: GuardOption = None,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token: TokenOption = None,
-    output: OutputOption = Output.HUMAN,
-) -> None:
-    """Grant a table to a peer for a while; its rules decide before all others."""
-    result = ask(
-        lambda client: client.call("grant", node=node, table=table, seconds=seconds, reason=reason, guard=guard),
-        config,
-        url,
-        token,
-    )
-    tell(result, output, f"{node}: table {table} is granted until {result['until']}")
-
-
-def revoke(
-    node: NodeArgument,
-    table: TableArgument,
-    *,
-    guard: GuardOption = None,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token: TokenOption = None,
-    output: OutputOption = Output.HUMAN,
-) -> None:
-    """End a grant before its time."""
-    result = ask(lambda client: client.call("revoke", node=node, table=table, guard=guard), config, url, token)
-    tell(result, output, f"{node}: table {table} is revoked")
+from distwall.cli.remote import TokenOption, UrlOption, ask
 
 
 def grants(
@@ -70,18 +29,3 @@ def grants(
         columns = ("node", "table", "guard", "until", "actor", "reason")
         shown.add_row(*(Text(str(each[name] or "all")) for name in columns))
     console().print(shown)
-
-
-def disconnect(
-    node: NodeArgument,
-    *,
-    guard: GuardOption = None,
-    config: ConfigOption = None,
-    url: UrlOption = None,
-    token: TokenOption = None,
-    output: OutputOption = Output.HUMAN,
-) -> None:
-    """End the channels of a peer; it may connect again."""
-    result = ask(lambda client: client.call("disconnect", node=node, guard=guard), config, url, token)
-    closed = result["closed"]
-    tell(result, output, f"{node}: {closed} {'channel is' if closed == 1 else 'channels are'} closed")

@@ -31,13 +31,6 @@ TokenOption = Annotated[
         show_envvar=False,
     ),
 ]
-GuardOption = Annotated[
-    str | None, typer.Option("--guard", help="Only the channels of this guarded node.", show_default=False)
-]
-PersistOption = Annotated[bool, typer.Option("--persist", help="Keep the setting over a restart.")]
-NodeArgument = Annotated[
-    str, typer.Argument(help="A peer, as in foo@10.0.0.1; it need not be connected.", show_default=False)
-]
 
 
 def ask(question: Callable[[Client], T], config: ConfigOption, url: str | None, token: str | None) -> T:

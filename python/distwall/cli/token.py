@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from distwall.cli.filters import TableArgument
 from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json, say
-from distwall.cli.remote import NodeArgument, TokenOption, UrlOption, ask, tell
+from distwall.cli.remote import TokenOption, UrlOption, ask, tell
 from distwall.clock import utc
-from distwall.http_api.bearer_tokens import ROLES, Token, TokenFile, TokenFileError
+from distwall.http_api.bearer_tokens import Token, TokenFile, TokenFileError
+from distwall.operations import NODE, REASON, ROLES, TABLE
 from distwall.policy.language.units import span
 
 app = typer.Typer(name="token", help="Tokens for the HTTP API over TCP, and for peers.", no_args_is_help=True)
@@ -82,11 +82,11 @@ def revoke(
 
 @app.command()
 def access(
-    node: NodeArgument,
-    table: TableArgument,
+    node: Annotated[str, typer.Argument(help=NODE.meaning, show_default=False)],
+    table: Annotated[str, typer.Argument(help=TABLE.meaning, show_default=False)],
     *,
     lifetime: Annotated[str, typer.Option("--for", help="How long the peer then has the table.", show_default=False)],
-    reason: Annotated[str, typer.Option("--reason", help="The reason, for the audit log.", show_default=False)],
+    reason: Annotated[str, typer.Option("--reason", help=REASON.meaning, show_default=False)],
     valid: Annotated[str, typer.Option("--valid", help="How long the token can be used.")] = "1h",
     config: ConfigOption = None,
     url: UrlOption = None,

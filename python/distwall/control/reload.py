@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from watchfiles import awatch
@@ -36,6 +36,10 @@ class Applied:
     """Lines with `+`, `-` and `~`."""
     confirm_within: float | None
     """Seconds until the previous policy comes back, unless this one is confirmed; None: no trial."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as JSON."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
-from distwall import __version__
+from distwall import __version__, operations
 from distwall.audit import Event
 from distwall.audit.event import text
 from distwall.audit.event_filter import EventFilter, FilterError
@@ -22,12 +22,12 @@ from distwall.audit.schema import ApiCall
 from distwall.control.errors import BadCallError, ControlError, NotFoundError
 from distwall.control.firewall import Firewall
 from distwall.control.reload import Reloader
-from distwall.http_api import operations
 from distwall.http_api.auth import Actor, Gate, Recorder, RefusedError, RequestScreen, refused, source_of
-from distwall.http_api.bearer_tokens import Role
 from distwall.http_api.docs_page import render
 from distwall.http_api.event_stream import EventStream, TooManyError
+from distwall.http_api.operations import Call, call_of
 from distwall.http_api.policy_json import policy_to_json
+from distwall.operations import Operation, Role
 
 IDLE_SECONDS = 15.0
 """Seconds without an event after which the live stream says that it is alive."""
@@ -86,10 +86,9 @@ def create_app(firewall: Firewall, reloader: Reloader, gate: Gate, stream: Event
     )
     _reads(app, firewall, reloader)
     _events(app, stream)
-    for call in operations.CALLS:
-        _changes(app, firewall.record, firewall, call)
-    for call in operations.POLICY_CALLS:
-        _changes(app, firewall.record, reloader, call)
+    for target, offered in ((firewall, operations.FIREWALL), (reloader, operations.RELOADER)):
+        for operation in offered:
+            _changes(app, firewall.record, target, call_of(operation))
 
     @app.get("/v1/openapi.json", include_in_schema=False)
     @needs(None)
@@ -105,54 +104,48 @@ def create_app(firewall: Firewall, reloader: Reloader, gate: Gate, stream: Event
 
 
 def _reads(app: FastAPI, firewall: Firewall, reloader: Reloader) -> None:
-    @app.get("/v1/peers")
-    @needs(Role.READ)
+    def get(operation: Operation) -> Callable[[Handler], Handler]:
+        """Makes a handler the answer to the request for an operation."""
+
+        def offer(handler: Handler) -> Handler:
+            handler.__doc__ = operation.summary
+            app.get(f"/v1/{operation.path}", name=operation.name)(needs(operation.role)(handler))
+            return handler
+
+        return offer
+
+    @get(operations.PEERS)
     async def peers(guard: str | None = None) -> list[dict[str, Any]]:
-        """The open channels."""
         return [info.to_json() for info in firewall.peers(guard)]
 
-    @app.get("/v1/statistics")
-    @needs(Role.READ)
+    @get(operations.STATISTICS)
     async def statistics() -> dict[str, Any]:
-        """Commands of all peers, counted by direction, command and verdict since the start."""
         return {"peer": None, **firewall.statistics()}
 
-    @app.get("/v1/statistics/{peer:path}")
-    @needs(Role.READ)
+    @get(operations.PEER_STATISTICS)
     async def peer_statistics(peer: str) -> dict[str, Any]:
-        """Commands of one peer; for a peer that was never connected, zeros, and ``known`` is false."""
         return {"peer": peer, "known": firewall.knows(peer), **firewall.statistics(peer)}
 
-    @app.get("/v1/grants")
-    @needs(Role.READ)
+    @get(operations.GRANTS)
     async def grants() -> list[dict[str, object]]:
-        """The grants in force."""
         return [dict(grant.to_json()) for grant in firewall.grants()]
 
-    @app.get("/v1/settings")
-    @needs(Role.READ)
+    @get(operations.SETTINGS)
     async def settings() -> list[dict[str, Any]]:
-        """Settings made at run time, oldest first; ``text`` has each in one line."""
         return [{**setting.to_json(), "text": str(setting)} for setting in firewall.settings()]
 
-    @app.get("/v1/policy")
-    @needs(Role.READ)
+    @get(operations.POLICY_IN_FORCE)
     async def policy() -> dict[str, Any]:
-        """The policy file in force, without cookies."""
         trial = reloader.trial
         about = {"revision": reloader.revision, "trial": None if trial is None else asdict(trial)}
         return {**about, **policy_to_json(firewall.policy)}
 
-    @app.get("/v1/shadow")
-    @needs(Role.READ)
+    @get(operations.SHADOW)
     async def shadow() -> dict[str, Any]:
-        """The shadow policy, and the number of commands on which it differed since it was set."""
         return {"revision": firewall.shadow(), "differences": firewall.shadow_differences()}
 
-    @app.get("/v1/explain")
-    @needs(Role.READ)
+    @get(operations.EXPLAIN)
     async def explain(node: str, command: str, key: str | None = None, guard: str | None = None) -> dict[str, Any]:
-        """The verdict on a command of a peer now, the rule that decides, and the reason."""
         return firewall.explain(node, command, key, guard=guard).to_json()
 
 
@@ -219,7 +212,9 @@ def _line(made: Event | None, *, sent: bool) -> bytes:
     return b"id: %d\ndata: %s\n\n" % (made["seq"] or 0, data) if sent else data + b"\n"
 
 
-def _changes(app: FastAPI, record: Recorder, target: Firewall | Reloader, call: operations.Call) -> None:
+def _changes(app: FastAPI, record: Recorder, target: object, call: Call) -> None:
+    operation = call.operation
+
     async def handler(request: Request, body: Any) -> dict[str, Any]:
         actor: Actor = request.state.actor
         error: str | None = None
@@ -229,14 +224,14 @@ def _changes(app: FastAPI, record: Recorder, target: Firewall | Reloader, call: 
             error = str(refusal)
             raise
         finally:
-            if call.role > Role.READ:
+            if operation.acts:
                 arguments = call.recorded(body)
-                record(ApiCall(actor=actor.name, function=call.name, arguments=arguments, error=error))
+                record(ApiCall(actor=actor.name, function=operation.name, arguments=arguments, error=error))
 
     handler.__annotations__["body"] = call.body
-    handler.__doc__ = call.doc
-    needs(call.role)(handler)
-    app.post(f"/v1/{call.name}", name=call.name, operation_id=call.name)(handler)
+    handler.__doc__ = operation.summary
+    needs(operation.role)(handler)
+    app.post(f"/v1/{operation.name}", name=operation.name, operation_id=operation.name)(handler)
 
 
 def _error(status: int, what: str) -> JSONResponse:

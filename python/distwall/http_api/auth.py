@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from distwall.audit.schema import ApiRefused, EventBase, TokensChanged
 from distwall.clock import utc
 from distwall.files.permissions import user_name
-from distwall.http_api.bearer_tokens import ROLES, Role, Token, TokenFile, TokenFileError
+from distwall.http_api.bearer_tokens import Token, TokenFile, TokenFileError
+from distwall.operations import ROLES, Role
 
 _HEADERS = (
     (

@@ -13,31 +13,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from enum import IntEnum
 from pathlib import Path
 
 from distwall.clock import rfc3339
 from distwall.files.permissions import writers
 from distwall.files.regular_file import opened
 from distwall.files.replacement import Replacement
+from distwall.operations import ROLES, Role
 
 VERSION = 1
 PREFIX = "distwall_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-
-
-class Role(IntEnum):
-    """Permission of a caller; each role includes the roles before it."""
-
-    READ = 1
-    OPERATE = 2
-    ADMIN = 3
-
-    def __str__(self) -> str:
-        return self.name.lower()
-
-
-ROLES = {str(role): role for role in Role}
 
 
 class TokenFileError(Exception):

@@ -1,0 +1,131 @@
+"""Commands about rules, tables and grants of the running firewall, made from the declared operations."""
+
+from collections.abc import Callable, Iterable
+from inspect import Parameter as Argument
+from inspect import Signature
+from typing import Annotated, Any
+
+import typer
+
+from distwall.cli.output import ConfigOption, Output, OutputOption
+from distwall.cli.remote import TokenOption, UrlOption, ask, tell
+from distwall.operations import Operation, Parameter, ParameterType
+
+_UNDEFINED = "undefined"
+"""The word for no module, as in Erlang."""
+
+_COMMON = (
+    ("config", ConfigOption, None),
+    ("url", UrlOption, None),
+    ("token", TokenOption, None),
+    ("output", OutputOption, Output.HUMAN),
+)
+
+_WITH_MODULES_OF_THEIR_OWN = {"apply", "issue_token", "set_shadow"}
+"""Operations whose commands take files and spans of time."""
+
+Values = dict[str, Any]
+
+_SAID: dict[str, Callable[[Values, Values], str]] = {
+    "set_filter": lambda given, result: "{node}: {verdict} {command}, before: {previous}".format(**given, **result),
+    "add_filter": lambda given, result: "{node}: {verdict} {command} {key}, before: {previous}".format(
+        **given, **result
+    ),
+    "del_filter": lambda given, result: (
+        f"{given['node']}: no filter for {_words(given['command'], given['key'])}, before: {result['previous']}"
+    ),
+    "test_filter": lambda _, result: str(result["verdict"]),
+    "set_default_filter": lambda given, result: "defaults: {verdict} {command} {key}, before: {previous}".format(
+        **given, **result
+    ),
+    "set_handler": lambda given, result: (
+        f"{given['node']}: {given['command']} is handled by {given['module'] or _UNDEFINED},"
+        f" before: {result['previous'] or _UNDEFINED}"
+    ),
+    "filter": lambda given, result: (
+        f"{given['node']}: filtered by {given['module'] or _UNDEFINED}, before: {result['previous'] or _UNDEFINED}"
+    ),
+    "attach": lambda given, _: "{node}: table {table} is attached".format(**given),
+    "detach": lambda given, _: "{node}: table {table} is detached".format(**given),
+    "set_table": lambda given, _: f"table {given['table']}: {_rules(given['rules'])}",
+    "grant": lambda given, result: f"{given['node']}: table {given['table']} is granted until {result['until']}",
+    "revoke": lambda given, _: "{node}: table {table} is revoked".format(**given),
+    "disconnect": lambda given, result: (
+        f"{given['node']}: {result['closed']} {'channel is' if result['closed'] == 1 else 'channels are'} closed"
+    ),
+    "confirm": lambda _, result: f"revision {result['revision']} stays in force",
+    "roll_back": lambda _, result: f"revision {result['revision']} is in force again",
+}
+"""The line for humans of each command, from the arguments and the result."""
+
+
+def commands(operations: Iterable[Operation]) -> list[Callable[..., None]]:
+    """Make the commands of operations, each named after its operation."""
+    return [_command(each) for each in operations if each.name not in _WITH_MODULES_OF_THEIR_OWN]
+
+
+def _command(operation: Operation) -> Callable[..., None]:
+    """Make the command of an operation, as typer wants it: a function with annotated parameters."""
+
+    def run(**values: Any) -> None:
+        given = {parameter.name: _value(parameter, values) for parameter in operation.parameters}
+        result = ask(
+            lambda client: client.call(operation.name, **given), values["config"], values["url"], values["token"]
+        )
+        tell(result, values["output"], _SAID[operation.name](given, result))
+
+    arguments = [argument for parameter in operation.parameters for argument in _arguments(parameter)]
+    arguments += [_argument(name, kind, default) for name, kind, default in _COMMON]
+    run.__name__ = operation.name
+    run.__doc__ = operation.summary.replace("set_filter or add_filter", "set-filter or add-filter")
+    run.__signature__ = Signature(arguments)  # type: ignore[attr-defined]
+    run.__annotations__ = {argument.name: argument.annotation for argument in arguments}
+    return run
+
+
+def _arguments(parameter: Parameter) -> list[Argument]:
+    """Return the arguments and options with which a parameter is given."""
+    name, meaning, default = parameter.name, parameter.meaning, parameter.default
+    if parameter.type is ParameterType.MODULE:
+        meaning = f"{meaning.removesuffix('.')}; {_UNDEFINED} {parameter.absent}."
+    if parameter.type is ParameterType.RULES:
+        again = typer.Option("--from-file", help="Bring back the rules of the policy file.")
+        return [
+            _argument(name, Annotated[list[str] | None, typer.Argument(help=meaning, show_default=False)], None),
+            _argument("from_file", Annotated[bool, again], default=False),
+        ]
+    if parameter.type is ParameterType.FLAG:
+        return [_argument(name, Annotated[bool, typer.Option(f"--{name}", help=meaning)], default)]
+    kind: Any = float if parameter.type is ParameterType.SECONDS else str
+    if not parameter.required:
+        kind = kind | None
+    if parameter.by_name or parameter.type is ParameterType.TEXT:
+        return [_argument(name, Annotated[kind, typer.Option(f"--{name}", help=meaning, show_default=False)], default)]
+    return [_argument(name, Annotated[kind, typer.Argument(help=meaning, show_default=False)], default)]
+
+
+def _argument(name: str, annotation: Any, default: Any) -> Argument:
+    shown = Argument.empty if default is ... else default
+    return Argument(name, Argument.KEYWORD_ONLY, default=shown, annotation=annotation)
+
+
+def _value(parameter: Parameter, values: Values) -> Any:
+    """Return the value of a parameter as the API takes it."""
+    value = values[parameter.name]
+    if parameter.type is ParameterType.MODULE:
+        return None if value == _UNDEFINED else value
+    if parameter.type is ParameterType.RULES:
+        if values["from_file"] and value:
+            raise typer.BadParameter("either rules or --from-file")
+        return None if values["from_file"] else value or []
+    return value
+
+
+def _rules(rules: list[str] | None) -> str:
+    if rules is None:
+        return "as the file has it"
+    return f"{len(rules)} {'rule' if len(rules) == 1 else 'rules'}"
+
+
+def _words(*parts: str | None) -> str:
+    return " ".join(part for part in parts if part)
