@@ -29,7 +29,7 @@ class Comparison:
 
     def set(self, rules: Rules) -> None:
         self.loaded = load(rules)
-        self.channel.core.set_policy(self.loaded.policy, policy_out=self.loaded.policy_out, audit=self.loaded.audit)
+        self.channel.core.set_policy(self.loaded.policy, policy_out=self.loaded.policy_out, audit=rules.audit)
         self.judge.set_rules(rules)
 
     def play(self, step: Step) -> str | None:
@@ -104,8 +104,8 @@ class Comparison:
 
     def _outcome(self, got: Output) -> Outcome:
         events: list[tuple[str, str | None, str]] = [
-            (verdict, None if rule is None else self.loaded.text(rule), reason)
-            for _, _, _, verdict, rule, reason, _ in got.events
+            (verdict, None if rule is None else self.loaded.text(direction, rule), reason)
+            for direction, _, _, verdict, rule, reason, _ in got.events
         ]
         return Outcome([one for one in got.forward if not is_noise(one)], got.back, events, got.closed is not None)
 
@@ -178,7 +178,9 @@ def _simpler(step: Step) -> list[list[Step]]:
 
 def _fewer(rules: Rules) -> list[Rules]:
     def without(listed: Sequence[Rule], at: int) -> list[Rule]:
-        return [*listed[:at], *listed[at + 1 :]]
+        left = [*listed[:at], *listed[at + 1 :]]
+        gone = listed[at]
+        return [one for one in left if not gone.service or repr(one) != repr(gone)]  # a service goes as a whole
 
     out = [replace(rules, inbound=without(rules.inbound, at)) for at in range(len(rules.inbound))]
     if rules.outbound is not None:

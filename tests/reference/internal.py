@@ -44,7 +44,9 @@ def by_shape(payload: Term) -> bool:
             return True
         case (Atom("io_request"), _, _, _) | (Atom("file_request"), _, _, _):
             return True
-        case (label, _, (Atom("add_handler"), _, _) | Atom("stop")) if label != CALL:
+        case (label, _, (Atom("add_handler"), _, _) | (Atom("sync_notify"), _) | Atom("stop" | "which_handlers")) if (
+            label != CALL
+        ):
             return True
         case (label, (Atom("call"), _, _, _, _)) if label != CAST:
             return True

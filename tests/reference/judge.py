@@ -159,7 +159,8 @@ class Judge:
             named = decides(rules, asked, star=False)
             if named is not None and not named.accepts:
                 return said(named)
-            odd = has_label(sent.payload, "io_reply") and by_shape(sent.payload) and not is_star(rule)
+            meant = is_star(rule) or (named is not None and means(named.pattern))
+            odd = has_label(sent.payload, "io_reply") and by_shape(sent.payload) and not meant
             return (self._opened(rules, None) if odd else None) or Ruling("accept", named, "")
         if sent.command in ONLY_ANSWERS and side == PEER:
             return said(decides(rules, asked, star=False) if is_star(rule) else rule)
@@ -258,7 +259,7 @@ class Judge:
         if carrier is not None and refusing and (spawn is None or carrier.layer <= spawn.layer):
             return said(carrier)
         if spawn is not None and (spawn.accepts or spawn.command != "*"):
-            return said(spawn)
+            return (self._by_name(side, rules, sent, spawn) if spawn.accepts else None) or said(spawn)
         if carrier is None or not carrier.accepts:
             return said(carrier)
         return self._by_name(side, rules, sent, carrier) or self._opened(rules, None) or said(carrier)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from tests.reference.judge import AIMED, Rules
 from tests.reference.patterns import Begins, Hole, Kind, List, MapKeys, Pattern, lit, tup
-from tests.reference.rules import ATTACHED, DEFAULTS, Part, Rule, part
+from tests.reference.rules import ATTACHED, DEFAULTS, GRANTED, Part, Rule, part
+from tests.reference.services import SERVICES, rules_of
 from tests.support.core_channel import THIRD
 
 NAMES = ["orders", "order_x", "counter", "logger", "net_kernel", "rex"]
@@ -53,7 +55,9 @@ ARGUMENTS: list[Pattern] = [
 
 
 def policy(random: Random) -> Rules:
-    inbound = _rules(random, ATTACHED, 7) + _rules(random, DEFAULTS, 4)
+    granted = _rules(random, GRANTED, 2) if random.random() < 0.15 else []
+    table = [replace(rule, table=True) for rule in _rules(random, ATTACHED, 3)] if random.random() < 0.4 else []
+    inbound = granted + _rules(random, ATTACHED, 6) + table + _rules(random, DEFAULTS, 4)
     outbound = _rules(random, ATTACHED, 3) + _rules(random, DEFAULTS, 2) if random.random() < 0.25 else None
     return Rules(
         inbound,
@@ -65,11 +69,15 @@ def policy(random: Random) -> Rules:
 
 
 def _rules(random: Random, layer: int, most: int) -> list[Rule]:
-    made: dict[tuple[object, ...], Rule] = {}
+    made: dict[object, list[Rule]] = {}
     for _ in range(random.randint(0, most)):
-        rule = _rule(random, layer)
-        made.setdefault((rule.command, rule.key, rule.scope, rule.pattern), rule)
-    return list(made.values())
+        if random.random() < 0.1:
+            service = random.choice(list(SERVICES))
+            made.setdefault(service, rules_of(service, random.choice(["accept", "accept", "deny", "drop"]), layer))
+        else:
+            rule = _rule(random, layer)
+            made.setdefault((rule.command, rule.key, rule.scope, rule.pattern), [rule])
+    return [rule for rules in made.values() for rule in rules]
 
 
 def _rule(random: Random, layer: int) -> Rule:

@@ -46,6 +46,10 @@ class Rule:
     pattern: Pattern | None = None
     audit: bool = False
     layer: int = field(default=ATTACHED, compare=False)
+    table: bool = field(default=False, compare=False)
+    """It stands in a table that the entry attaches."""
+    service: str = field(default="", compare=False)
+    """The service that it is a part of."""
 
     @property
     def accepts(self) -> bool:
@@ -53,6 +57,8 @@ class Rule:
 
     @property
     def text(self) -> str:
+        if self.service:
+            return f"{self.verdict} {self.service}"
         words = [self.verdict, self.command]
         if self.key is not None:
             words.append(str(self.key[0]) if len(self.key) == 1 else "{}:{}/{}".format(*self.key))
@@ -65,7 +71,8 @@ class Rule:
         return " ".join(words)
 
     def __repr__(self) -> str:
-        return f"<{self.text} ({self.layer})>"
+        where = "table" if self.table else ["granted", "", "defaults"][self.layer]
+        return f"<{self.text}{where and f' ({where})'}>"
 
 
 def closeness(rule: Rule) -> tuple[int, ...]:

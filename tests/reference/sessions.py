@@ -183,6 +183,8 @@ class Talk:
         return self.random.choice(
             [
                 (Atom("start_child"), 1),
+                (Atom("sync_notify"), 1),
+                Atom("which_handlers"),
                 (Atom("is_auth"), ENDS[side].name),
                 (Atom("get"), Export(Atom("shop"), Atom("get"), 1)),
                 (Atom(self.random.choice(["call", "block_call", "spawn"])), *self.call(side), ENDS[side].pid(1)),
