@@ -27,7 +27,9 @@ PROCESS = "distwall"
 """The registered name of the process that answers requests."""
 
 _PASS_THROUGH, _VERSION = 112, 131
-_TICK = bytes(4)
+_LENGTH = 4
+"""Bytes of the length in front of a frame."""
+_TICK = bytes(_LENGTH)
 _KERNEL = "net_kernel"
 _NOTHING_TO_DO = frozenset(
     {
@@ -83,10 +85,10 @@ class CallerSession:
     @property
     def is_waiting(self) -> bool:
         """True if a whole frame, or a frame that is too big, is waiting."""
-        if self.fault is not None or len(self._incoming) < 4:
+        if self.fault is not None or len(self._incoming) < _LENGTH:
             return False
         size = self._size()
-        return size > MAX_FRAME or len(self._incoming) >= 4 + size
+        return size > MAX_FRAME or len(self._incoming) >= _LENGTH + size
 
     def step(self) -> int:
         """Deals with the waiting frame; returns its size in bytes."""
@@ -94,8 +96,8 @@ class CallerSession:
         if size > MAX_FRAME:
             self._end(f"a frame of {size} bytes; the most is {MAX_FRAME}")
             return 0
-        body = bytes(self._incoming[4 : 4 + size])
-        del self._incoming[: 4 + size]
+        body = bytes(self._incoming[_LENGTH : _LENGTH + size])
+        del self._incoming[: _LENGTH + size]
         if not size:
             # A node that hears nothing would hang up.
             self._outgoing += _TICK
@@ -114,7 +116,7 @@ class CallerSession:
         return data
 
     def _size(self) -> int:
-        return int.from_bytes(self._incoming[:4])
+        return int.from_bytes(self._incoming[:_LENGTH])
 
     def _end(self, fault: str) -> None:
         self.fault = fault

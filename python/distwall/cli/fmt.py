@@ -13,6 +13,9 @@ from distwall.policy import PolicyError
 from distwall.policy.file.formatter import formatted
 from distwall.policy.file.toml_source import Source
 
+_SHOWN = 10
+"""Most lines that a message names."""
+
 
 def fmt(
     file: Annotated[Path | None, typer.Argument(help="The policy file.", show_default=False)] = None,
@@ -36,7 +39,7 @@ def fmt(
     changed = [
         index for index, pair in enumerate(zip(old.split("\n"), new.split("\n"), strict=False), 1) if len(set(pair)) > 1
     ]
-    shown = ", ".join(map(str, changed[:10])) + (", ..." if len(changed) > 10 else "")
+    shown = ", ".join(map(str, changed[:_SHOWN])) + (", ..." if len(changed) > _SHOWN else "")
     if check:
         raise CommandError(f"{path}: unformatted rules in line {shown}; run distwall fmt")
     try:

@@ -1,6 +1,7 @@
 """Common functions of commands that ask a running firewall: its address, and its answers."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -41,7 +42,7 @@ def ask(question: Callable[[Client], T], config: ConfigOption, url: str | None, 
     except NotRunningError as error:
         raise CommandError(str(error)) from None
     except CallError as error:
-        raise CommandError(str(error), exit_code=2 if error.status == 400 else 1) from None
+        raise CommandError(str(error), exit_code=2 if error.status == HTTPStatus.BAD_REQUEST else 1) from None
 
 
 def policy_text(file: Path) -> str:

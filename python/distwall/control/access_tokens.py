@@ -17,6 +17,7 @@ import jwt
 from distwall.control.errors import BadCallError, ControlError, UnsafeStateError
 
 ALGORITHM = "HS256"
+_KEY_BYTES = 32
 MAX_VALID = 7 * 24 * 3600
 """Most seconds between making a token and using it."""
 
@@ -116,7 +117,7 @@ class AccessTokens:
             try:
                 key = self._key_file.read_bytes()
             except FileNotFoundError:
-                key = secrets.token_bytes(32)
+                key = secrets.token_bytes(_KEY_BYTES)
                 descriptor = os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(key)
@@ -126,6 +127,6 @@ class AccessTokens:
             raise UnsafeStateError(
                 f"{self._key_file}: no key for tokens: {error.strerror or error}; correct its permissions"
             ) from None
-        if len(key) < 32:
-            raise UnsafeStateError(f"{self._key_file}: shorter than 32 bytes; remove it to get a new one")
+        if len(key) < _KEY_BYTES:
+            raise UnsafeStateError(f"{self._key_file}: shorter than {_KEY_BYTES} bytes; remove it to get a new one")
         return key

@@ -12,6 +12,7 @@ EPMD_MODULE = "distwall_epmd"
 
 _ERTS = re.compile(r"/erts-(\d+)\.")
 # erts 13 came with OTP 25, and both have counted on together ever since. Before, they did not.
+_IPV4_NUMBERS, _IPV6_NUMBERS = 4, 8
 _OTP_OF_ERTS = 12
 _FIRST_COUNTED = 13
 
@@ -71,9 +72,9 @@ class Node:
         """The address that it listens on by its flags; None: it has no such flag, or the flag can't be read."""
         setting = self.kernel("inet_dist_use_interface")
         numbers = re.findall(r"\d+", setting or "")
-        if len(numbers) == 4:
+        if len(numbers) == _IPV4_NUMBERS:
             return ".".join(numbers)
-        return ":".join(f"{int(number):x}" for number in numbers) if len(numbers) == 8 else None
+        return ":".join(f"{int(number):x}" for number in numbers) if len(numbers) == _IPV6_NUMBERS else None
 
     @property
     def on_loopback(self) -> bool:

@@ -14,6 +14,9 @@ MAX_NAME = 255
 MAX_REQUEST = 2048
 """Longest request in bytes: an ALIVE2_REQ with the longest name in UTF-8 and room for its Extra field."""
 
+LENGTH = 2
+"""Bytes of the length in front of a request."""
+
 ALIVE2_REQ = 120
 PORT2_REQ = 122
 NAMES_REQ = 110
@@ -113,10 +116,10 @@ def _parse_alive2(body: bytes) -> Alive2:
     port, node_type, protocol, highest, lowest, length = _ALIVE2_HEAD.unpack_from(body, 1)
     name = body[end : end + length]
     rest = body[end + length :]
-    if len(name) != length or len(rest) < 2:
+    if len(name) != length or len(rest) < LENGTH:
         raise RequestError("ALIVE2_REQ too short for its name")
-    extra = rest[2:]
-    if len(extra) != int.from_bytes(rest[:2]):
+    extra = rest[LENGTH:]
+    if len(extra) != int.from_bytes(rest[:LENGTH]):
         raise RequestError("ALIVE2_REQ whose length does not fit its fields")
     if port == 0:
         raise RequestError("ALIVE2_REQ with port 0")
@@ -156,14 +159,14 @@ def alive2_answer(highest: int, creation: int) -> bytes:
 
     ``creation`` has 32 bits; an old node gets one of its three legal values.
     """
-    if highest >= 6:
+    if highest >= _VERSION:
         return struct.pack(">BBI", _ALIVE2_X_RESP, 0, creation)
     return struct.pack(">BBH", _ALIVE2_RESP, 0, creation % 3 + 1)
 
 
 def alive2_refusal(highest: int) -> bytes:
     """The answer to a registration that is refused."""
-    if highest >= 6:
+    if highest >= _VERSION:
         return struct.pack(">BBI", _ALIVE2_X_RESP, _REFUSED, 0)
     return struct.pack(">BBH", _ALIVE2_RESP, _REFUSED, 0)
 

@@ -13,6 +13,9 @@ _REQUEST_HEAD = struct.Struct(">HB")
 _PORT_ANSWER = struct.Struct(">BBH")
 _LINE = re.compile(rb"name (.+) at port (\d{1,5})")
 
+_REFUSAL_SIZE = 2
+_NAMES_HEAD = 4
+"""Bytes of EPMD's own port in front of the names."""
 PORT_ANSWER_SIZE = _PORT_ANSWER.size
 """Least bytes of an answer to PORT2_REQ with a port."""
 
@@ -30,7 +33,7 @@ def parse_port2_answer(data: bytes) -> int | None:
 
     Raises ValueError if the bytes are not an answer.
     """
-    if len(data) >= 2 and data[0] == PORT2_RESP and data[1]:
+    if len(data) >= _REFUSAL_SIZE and data[0] == PORT2_RESP and data[1]:
         return None
     if len(data) < PORT_ANSWER_SIZE or data[0] != PORT2_RESP:
         raise ValueError("no EPMD answers there")
@@ -45,10 +48,10 @@ def parse_names_answer(data: bytes) -> tuple[int, dict[str, int]]:
 
     Raises ValueError if the bytes are not an answer.
     """
-    if len(data) < 4:
+    if len(data) < _NAMES_HEAD:
         raise ValueError("no EPMD answers there")
     found: dict[str, int] = {}
-    for line in data[4:].split(b"\n"):
+    for line in data[_NAMES_HEAD:].split(b"\n"):
         match = _LINE.fullmatch(line)
         if match is None or not 0 < (port := int(match[2])) < 1 << 16:
             continue

@@ -146,15 +146,15 @@ class EpmdSession:
         if self._answered:
             return None
         self._buffer += data
-        if len(self._buffer) < 2:
+        if len(self._buffer) < messages.LENGTH:
             return None
-        length = int.from_bytes(self._buffer[:2])
+        length = int.from_bytes(self._buffer[: messages.LENGTH])
         if length > messages.MAX_REQUEST:
             return self._refuse("too_long", f"{length} bytes")
-        if len(self._buffer) < 2 + length:
+        if len(self._buffer) < messages.LENGTH + length:
             return None
         try:
-            request = messages.parse(bytes(self._buffer[2 : 2 + length]))
+            request = messages.parse(bytes(self._buffer[messages.LENGTH : messages.LENGTH + length]))
         except BadAliveNameError as error:
             return self._refuse("bad_name", str(error))
         except RequestError as error:

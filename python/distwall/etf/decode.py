@@ -21,6 +21,8 @@ _MAX_ATOM_CHARACTERS = 255
 _MAX_BIG_BYTES = 256
 _MAX_REF_WORDS = 5
 _MAX_FREE = 255
+_MAX_ARITY = 255
+_BYTE_BITS = 8
 
 
 class DecodeError(ValueError):
@@ -129,10 +131,10 @@ class _TermReader:
                 return Port(self.node(), *self.unpack("QI"))
             case 77:
                 length, bits = self.unpack("IB")
-                if not 1 <= bits <= 8 or not length:
+                if not 1 <= bits <= _BYTE_BITS or not length:
                     raise DecodeError("a bitstring of a wrong length")
                 data = self.take(length)
-                return data if bits == 8 else BitString(data, bits)
+                return data if bits == _BYTE_BITS else BitString(data, bits)
             case 113:
                 return self.open(3, _export)
             case 112:
@@ -227,7 +229,7 @@ def _map(parts: list[Term]) -> Map:
 
 def _export(parts: list[Term]) -> Export:
     match parts:
-        case [Atom() as module, Atom() as function, int() as arity] if 0 <= arity <= 255:
+        case [Atom() as module, Atom() as function, int() as arity] if 0 <= arity <= _MAX_ARITY:
             return Export(module, function, arity)
         case _:
             raise DecodeError("no export")

@@ -6,6 +6,7 @@ from distwall.etf.terms import Atom, BitString, Export, Fun, Improper, Map, Pid,
 
 _MAX_ATOM_CHARACTERS = 255
 _SMALL_PORT = 1 << 28
+_BYTE_VALUES = 256
 
 
 def encode(term: Term) -> bytes:
@@ -51,7 +52,9 @@ def _write(out: bytearray, term: Term, left: list[Term]) -> None:
         case bytes():
             out += struct.pack(">BI", 109, len(term)) + term
         case tuple():
-            out += struct.pack(">BB", 104, len(term)) if len(term) < 256 else struct.pack(">BI", 105, len(term))
+            out += (
+                struct.pack(">BB", 104, len(term)) if len(term) < _BYTE_VALUES else struct.pack(">BI", 105, len(term))
+            )
             left.extend(reversed(term))
         case list():
             if term:
@@ -107,15 +110,21 @@ def _atom(atom: Atom) -> bytes:
     if len(atom) > _MAX_ATOM_CHARACTERS:
         raise ValueError("an atom of more than 255 characters")
     text = atom.encode()
-    return struct.pack(">BB", 119, len(text)) + text if len(text) < 256 else struct.pack(">BH", 118, len(text)) + text
+    return (
+        struct.pack(">BB", 119, len(text)) + text
+        if len(text) < _BYTE_VALUES
+        else struct.pack(">BH", 118, len(text)) + text
+    )
 
 
 def _integer(out: bytearray, value: int) -> None:
-    if 0 <= value < 256:
+    if 0 <= value < _BYTE_VALUES:
         out += bytes((97, value))
     elif -(1 << 31) <= value < 1 << 31:
         out += struct.pack(">Bi", 98, value)
     else:
         digits = abs(value).to_bytes((abs(value).bit_length() + 7) // 8, "little")
-        out += struct.pack(">BB", 110, len(digits)) if len(digits) < 256 else struct.pack(">BI", 111, len(digits))
+        out += (
+            struct.pack(">BB", 110, len(digits)) if len(digits) < _BYTE_VALUES else struct.pack(">BI", 111, len(digits))
+        )
         out += bytes((value < 0,)) + digits

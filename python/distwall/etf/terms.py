@@ -14,6 +14,7 @@ all others                the classes below; of use to be sent back only
 ========================  =================================================
 """
 
+import sys
 from dataclasses import dataclass
 
 Term = object
@@ -129,7 +130,7 @@ def text_of(term: Term) -> str | None:
 
 def _characters(items: list[Term]) -> str:
     """The characters of a list. Raises ValueError if an element is not a character."""
-    points = [item for item in items if isinstance(item, int) and 0 <= item <= 0x10FFFF]
+    points = [item for item in items if isinstance(item, int) and 0 <= item <= sys.maxunicode]
     if len(points) != len(items):
         raise ValueError("not a list of characters")
     return "".join(map(chr, points))

@@ -74,14 +74,15 @@ class RedirectEpmdServer:
 
     async def _request(self, connection: socket.socket) -> Request:
         data = b""
-        while len(data) < 2 or len(data) < 2 + int.from_bytes(data[:2]):
-            if len(data) >= 2 and int.from_bytes(data[:2]) > messages.MAX_REQUEST:
+        head = messages.LENGTH
+        while len(data) < head or len(data) < head + int.from_bytes(data[:head]):
+            if len(data) >= head and int.from_bytes(data[:head]) > messages.MAX_REQUEST:
                 raise RequestError("too long")
             more = await self._loop.sock_recv(connection, messages.MAX_REQUEST)
             if not more:
                 raise OSError(errno.ECONNRESET, "hung up")
             data += more
-        return messages.parse(data[2 : 2 + int.from_bytes(data[:2])])
+        return messages.parse(data[head : head + int.from_bytes(data[:head])])
 
     async def _port(self, alive: str, address: str) -> bytes:
         """The answer to PORT2_REQ."""

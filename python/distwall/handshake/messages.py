@@ -31,6 +31,10 @@ _ACK = struct.Struct(">B16s")
 _NAMED = b"snamed:"
 
 
+# Printable ASCII and the printable half of latin-1, less the spaces (32 and 160) and the soft hyphen.
+_NAME_BYTES = frozenset((*range(0x21, 0x7F), *range(0xA1, 0x100))) - {0xAD}
+
+
 class MessageError(ValueError):
     """The bytes are not a handshake message. The text says what is wrong, without quoting secrets."""
 
@@ -178,8 +182,7 @@ def decode_host(raw: bytes) -> str:
 def _decode(raw: bytes) -> str:
     if len(raw) > MAX_NAME:
         raise BadNodeNameError("name too long")
-    # Printable ASCII and the printable half of latin-1, less the spaces (32 and 160) and the soft hyphen.
-    if not all(0x21 <= byte <= 0x7E or (byte >= 0xA1 and byte != 0xAD) for byte in raw):
+    if not _NAME_BYTES.issuperset(raw):
         raise BadNodeNameError("name with a character that no node name has")
     return raw.decode("latin-1")
 

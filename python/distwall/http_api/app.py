@@ -6,6 +6,7 @@ A handler names its role (`@needs`); without that it needs the highest role.
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import asdict
+from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Query, Request, Response
@@ -61,7 +62,7 @@ def create_app(firewall: Firewall, reloader: Reloader, gate: Gate, stream: Event
                 raise RefusedError(403, "role", f"this needs the role {role}, and {actor.name} has {actor.role}")
         except RefusedError as error:
             refused(firewall.record, request.scope, actor.name if actor else None, error.reason)
-            headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else None
+            headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else None
             raise HTTPException(error.status, str(error), headers) from None
         request.state.actor = actor
 

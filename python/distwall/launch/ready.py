@@ -28,12 +28,12 @@ def refuse_unless_ready(settings: Settings, *, ipv6: bool) -> None:
                 " make it 127.0.0.1"
             )
     register = f"{settings.path}: [guard] register is {settings.register_host}"
-    if ipv6 and all(address.version == 4 for address in addresses):
+    if ipv6 and all(isinstance(address, ipaddress.IPv4Address) for address in addresses):
         raise NotGuardedError(
             f"{register}, and a node with IPv6 distribution registers at ::1; make it"
             f" [::1]:{settings.register_port}, or a name that is both addresses"
         )
-    if not ipv6 and all(address.version == 6 and address.is_loopback for address in addresses):
+    if not ipv6 and all(isinstance(address, ipaddress.IPv6Address) and address.is_loopback for address in addresses):
         raise NotGuardedError(
             f"{register}, and a node with IPv4 distribution registers at 127.0.0.1; give the node"
             " -proto_dist inet6_tcp, or make it a name that is both addresses"

@@ -24,6 +24,9 @@ from distwall.policy.language.term_patterns import (
 from distwall.policy.model import Entry, Policy
 from distwall.policy.problem import Origin, Problem
 
+_CALL_ELEMENTS = 3
+"""Elements of the message of a gen call: label, caller, request."""
+
 _WRAPPERS = (
     *(("erlang", "apply", arity) for arity in "23"),
     *(("erpc", "execute_call", arity) for arity in "234"),
@@ -220,7 +223,7 @@ def _may_be_call(term: TermPattern) -> bool:
     """True if messages that match can be gen calls."""
     if not isinstance(term, TuplePattern):
         return isinstance(term, WildcardPattern | VariablePattern)
-    return len(term.elements) == 3 and not (
+    return len(term.elements) == _CALL_ELEMENTS and not (
         isinstance(term.elements[0], AtomPattern) and term.elements[0].text != "$gen_call"
     )
 

@@ -9,6 +9,7 @@ from distwall.policy import Cookie, Entry, Policy
 
 MIN_CHARACTERS = 16
 _MIN_DIFFERENT = 7
+_MIN_STEPS = 3
 _REMEDY = "make a random one of 20 characters or more, and keep it in a file: openssl rand -hex 16"
 
 # What images, examples and manuals ship, in small letters: RabbitMQ, CouchDB, ejabberd, EMQX, VerneMQ, Riak, Elixir,
@@ -61,7 +62,7 @@ def weakness(cookie: Cookie) -> str | None:
     steps = {after - before for before, after in pairwise(secret)}
     repeated = secret in (secret + secret)[1:-1]
     digits = secret.isdigit() and len(secret) < 2 * MIN_CHARACTERS
-    if len(set(secret)) < _MIN_DIFFERENT or len(steps) <= 2 or repeated or digits:
+    if len(set(secret)) < _MIN_DIFFERENT or len(steps) < _MIN_STEPS or repeated or digits:
         return "has too little variety"
     return None
 

@@ -25,6 +25,7 @@ _KEYS = {
     "restricted_shell",
     *COOKIE_KEYS,
 }
+_PORT_NUMBERS = range(1, 1 << 16)
 _MADE_UP_PORTS = (64000, 64999)
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s]+)):([0-9]{1,5})")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
@@ -65,7 +66,7 @@ def read_address(table: Table, key: str, default: Address) -> Address:
     match = _HOST_PORT.fullmatch(text)
     if key not in table or not isinstance(table.values[key], str):
         return default
-    if match is None or not 1 <= int(match[3]) <= 65535 or host_fault(match[1] or match[2]):
+    if match is None or int(match[3]) not in _PORT_NUMBERS or host_fault(match[1] or match[2]):
         table.error(key, f"`{text}` is not an address and a port", "write HOST:PORT, as in 127.0.0.2:4369")
         return default
     return Address(match[1] or match[2], int(match[3]))
@@ -126,7 +127,7 @@ def _ports(table: Table, default: tuple[int, int] | None = None) -> tuple[int, i
         return default
     match = _PORTS.fullmatch(text)
     low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-    if not 1 <= low <= high <= 65535:
+    if low not in _PORT_NUMBERS or high not in _PORT_NUMBERS or low > high:
         table.error("ports", f"`{text}` is not a range of ports", "write FIRST-LAST, as in 9100-9199")
         return default
     return low, high

@@ -1,6 +1,7 @@
 """Reads text from left to right, for the grammars of rules and of patterns."""
 
 import re
+import sys
 from difflib import get_close_matches
 from typing import NoReturn
 
@@ -9,6 +10,7 @@ from distwall.policy.language.names import MAX_ATOM_CHARACTERS, RESERVED_WORDS
 DIGITS = re.compile(r"[0-9]+")
 _WORD = re.compile(r"\S+")
 _ATOM = re.compile(r"[a-zß-öø-ÿ][A-Za-zÀ-ÖØ-öø-ÿ0-9_@]*")
+_SURROGATES = range(0xD800, 0xE000)
 _SIMPLE_ESCAPES = {
     "b": "\b", "d": "\x7f", "e": "\x1b", "f": "\f", "n": "\n", "r": "\r", "s": " ", "t": "\t", "v": "\v",
 }  # fmt: skip
@@ -138,10 +140,15 @@ def _escaped(match: re.Match[str]) -> str | None:
         return _SIMPLE_ESCAPES.get(plain, plain)
     else:
         code = int(two_hex or hexadecimal, 16)
-    return None if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF else chr(code)
+    return chr(code) if is_character(code) else None
 
 
 def suggest(word: str, known: list[str], otherwise: str) -> str:
     """Advice about a word that is not ``known``."""
     close = get_close_matches(word, known, n=1)
     return f"did you mean `{close[0]}`?" if close else otherwise
+
+
+def is_character(code: int) -> bool:
+    """True if a number is the code point of a character, and no surrogate."""
+    return 0 <= code <= sys.maxunicode and code not in _SURROGATES

@@ -38,6 +38,7 @@ MAX_KEYS = 64
 """Keys that a pattern may name in one map."""
 
 _NIL = b"\x6a"
+_BYTE_VALUES = 256
 _ANY_CREATION = 1
 """Creation in single terms: the core's results do not depend on it."""
 
@@ -98,7 +99,7 @@ class _Encoder:
                 return self._reference(term)
             case TuplePattern(elements):
                 n = len(elements)
-                return self._composite(elements, pack(">BB", 104, n) if n < 256 else pack(">BI", 105, n), 3)
+                return self._composite(elements, pack(">BB", 104, n) if n < _BYTE_VALUES else pack(">BI", 105, n), 3)
             case ListPattern((), None):
                 return True, _NIL
             case ListPattern(elements, tail):
@@ -173,14 +174,14 @@ def _scalar(term: TermPattern) -> bytes:
 
 def _atom(text: str) -> bytes:
     data = text.encode()
-    return (pack(">BB", 119, len(data)) if len(data) < 256 else pack(">BH", 118, len(data))) + data
+    return (pack(">BB", 119, len(data)) if len(data) < _BYTE_VALUES else pack(">BH", 118, len(data))) + data
 
 
 def _integer(value: int) -> bytes:
-    if 0 <= value < 256:
+    if 0 <= value < _BYTE_VALUES:
         return bytes((97, value))
     if -(1 << 31) <= value < 1 << 31:
         return pack(">Bi", 98, value)
     digits = abs(value).to_bytes((abs(value).bit_length() + 7) // 8, "little")
     n, sign = len(digits), value < 0
-    return (pack(">BBB", 110, n, sign) if n < 256 else pack(">BIB", 111, n, sign)) + digits
+    return (pack(">BBB", 110, n, sign) if n < _BYTE_VALUES else pack(">BIB", 111, n, sign)) + digits

@@ -15,7 +15,7 @@ from distwall._core import COMMANDS
 from distwall.policy.language.cursor import DIGITS, Cursor, RuleSyntaxError, suggest
 from distwall.policy.language.names import Part
 from distwall.policy.language.patterns import Pattern, read_pattern
-from distwall.policy.language.term_patterns import PidPattern, ReferencePattern
+from distwall.policy.language.term_patterns import MAX_ARITY, PidPattern, ReferencePattern
 from distwall.policy.language.times import parse_time
 
 __all__ = ["RuleSyntaxError"]
@@ -32,6 +32,7 @@ AIMED_COMMANDS = frozenset({"send", "alias_send", "link", "monitor", "exit2", "g
 PAYLOAD_COMMANDS = frozenset({"reg_send", "send", "alias_send", "exit2", "otp_internal", "spawn_request", "call"})
 """Commands with a message, a reason or arguments, which patterns can match."""
 
+_MAX_DIGITS = 9
 _TO = re.compile(r"to\s+(?=\S)")
 _OPTION = re.compile(r"([a-z_]+)\s*=\s*(\S*)")
 _WHEN = re.compile(r"when(?!\S)")
@@ -296,8 +297,8 @@ class _RuleCursor(Cursor):
         match = DIGITS.match(self.text, self.at)
         if match is None:
             self.fail("no arity after `/`", "write a number, or `_` for any")
-        arity = int(match[0]) if len(match[0]) <= 9 else 256
-        if arity > 255:
+        arity = int(match[0]) if len(match[0]) <= _MAX_DIGITS else MAX_ARITY + 1
+        if arity > MAX_ARITY:
             self.fail(f"an arity of {match[0]}", "functions take at most 255 arguments")
         self.at = match.end()
         return Part("exact", str(arity))

@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn, TypeVar
 
-from distwall.policy.language.cursor import DIGITS, Cursor, suggest
+from distwall.policy.language.cursor import DIGITS, Cursor, is_character, suggest
 from distwall.policy.language.external_format import CompileError, compile_pattern
 from distwall.policy.language.term_patterns import (
     GUARDS,
+    MAX_ARITY,
     AtomPattern,
     BitsPattern,
     FloatPattern,
@@ -40,6 +41,11 @@ _Mode = Literal["pattern", "key", "term"]
 """The kind of text: a pattern, the key of a map in a pattern, or a term."""
 
 _MAX_DIGITS = 2048
+_BASES = range(2, 37)
+_WORD_DIGITS = len(str(1 << 32))
+_BYTE_VALUES = 256
+_MAX_BITS = 256
+"""Largest size of one segment of a binary, in bits."""
 _FUN = re.compile(r"fun\b")
 _VARIABLE = re.compile(r"[A-Z_À-ÖØ-Þ][A-Za-zÀ-ÖØ-öø-ÿ0-9_@]*")
 _FLOAT = re.compile(r"[0-9](?:_?[0-9])*\.[0-9](?:_?[0-9])*(?:[eE][+-]?[0-9](?:_?[0-9])*)?")
@@ -278,7 +284,7 @@ class _PatternReader:
         if match := cursor.match(_BASED):
             base, digits = int(match[1]), match[2].replace("_", "")
             try:
-                number = int(digits, base) if 2 <= base <= 36 and len(digits) <= _MAX_DIGITS else None
+                number = int(digits, base) if base in _BASES and len(digits) <= _MAX_DIGITS else None
             except ValueError:
                 number = None
         elif match := cursor.match(_INTEGER):
@@ -307,7 +313,7 @@ class _PatternReader:
         return ReferencePattern(tuple(reversed(words)), peer=first != 0)
 
     def _numbers(self, *texts: str, at: int) -> list[int]:
-        if any(len(text) > 10 or int(text) >= 1 << 32 for text in texts):
+        if any(len(text) > _WORD_DIGITS or int(text) >= 1 << 32 for text in texts):
             self.cursor.fail("a number of more than 32 bits", "write it as Erlang prints it", at)
         return [int(text) for text in texts]
 
@@ -327,7 +333,7 @@ class _PatternReader:
         arity = cursor.match(DIGITS) if function is not None and cursor.take("/") else None
         if module is None or function is None or arity is None:
             cursor.fail("a fun that is not fun M:F/A", "name an exported function; function() matches any fun", start)
-        if len(arity[0]) > 3 or int(arity[0]) > 255:
+        if len(arity[0]) > len(str(MAX_ARITY)) or int(arity[0]) > MAX_ARITY:
             cursor.fail(f"an arity of {arity[0]}", "functions take at most 255 arguments", arity.start())
         return FunPattern(module, function, int(arity[0]))
 
@@ -386,7 +392,7 @@ class _BitString:
             if self._type("utf8"):
                 self._add_bytes(text.encode())
                 return False
-            if any(ord(c) > 255 for c in text):
+            if any(ord(c) >= _BYTE_VALUES for c in text):
                 cursor.fail("a character of more than a byte", 'write "text"/utf8', start)
             self._add_bytes(text.encode("latin-1"))
             return False
@@ -402,11 +408,11 @@ class _BitString:
         size = 8
         if cursor.take(":"):
             match = cursor.match(DIGITS)
-            size = int(match[0]) if match and len(match[0]) < 4 else 0
-            if not 1 <= size <= 256:
+            size = int(match[0]) if match and len(match[0]) <= len(str(_MAX_BITS)) else 0
+            if not 1 <= size <= _MAX_BITS:
                 cursor.fail("a size that is not 1 to 256", "write a number of bits")
         elif self._type("utf8"):
-            if not 0 <= number.value <= 0x10FFFF or 0xD800 <= number.value <= 0xDFFF:
+            if not is_character(number.value):
                 cursor.fail(f"{number.value} is not a character", "write its code point", start)
             self._add_bytes(chr(number.value).encode())
             return False

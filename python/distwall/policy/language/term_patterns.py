@@ -9,6 +9,12 @@ from typing import TypeAlias
 
 from distwall.policy.language.names import atom
 
+MAX_ARITY = 255
+"""Most arguments of a function."""
+
+_BYTE_BITS = 8
+_PRINTABLE = range(0x20, 0x7F)
+
 GUARDS = (
     *("integer", "float", "number", "atom", "boolean", "pid", "reference", "port", "binary", "bitstring", "list"),
     *("tuple", "map", "function", "string", "from", "node", "peer_pid", "record"),
@@ -91,12 +97,12 @@ class BitsPattern:
     """A binary, or a bitstring: the first ``last`` bits of its last byte count."""
 
     data: bytes
-    last: int = 8
+    last: int = _BYTE_BITS
 
     def __str__(self) -> str:
-        if self.last == 8:
+        if self.last == _BYTE_BITS:
             return f"<<{_segments(self.data)}>>"
-        segments = [*map(str, self.data[:-1]), f"{self.data[-1] >> (8 - self.last)}:{self.last}"]
+        segments = [*map(str, self.data[:-1]), f"{self.data[-1] >> (_BYTE_BITS - self.last)}:{self.last}"]
         return f"<<{','.join(segments)}>>"
 
 
@@ -164,7 +170,12 @@ class ListPattern:
 
     def __str__(self) -> str:
         codes = [element.value for element in self.elements if isinstance(element, IntegerPattern)]
-        if codes and len(codes) == len(self.elements) and self.tail is None and all(32 <= c < 127 for c in codes):
+        if (
+            codes
+            and len(codes) == len(self.elements)
+            and self.tail is None
+            and all(code in _PRINTABLE for code in codes)
+        ):
             return _quoted("".join(map(chr, codes)))
         tail = "" if self.tail is None else f" | {self.tail}"
         return f"[{', '.join(map(str, self.elements))}{tail}]"
@@ -210,7 +221,7 @@ def cons(elements: tuple[TermPattern, ...], tail: TermPattern | None) -> TermPat
 def _segments(data: bytes) -> str:
     if not data:
         return ""
-    if all(32 <= byte < 127 for byte in data):
+    if all(byte in _PRINTABLE for byte in data):
         return _quoted(data.decode("ascii"))
     return ",".join(map(str, data))
 
