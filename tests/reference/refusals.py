@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from tests.reference.terms import call_of, reference
-from tests.reference.tracking import OpenCall, Tracking, Undecided, other
+from tests.reference.tracking import OpenCall, Tracking, other
 from tests.support.dist import Message, Op, message
 from tests.support.etf import Atom, Improper, Ref
 
@@ -58,8 +58,6 @@ def _call_refused(tracking: Tracking, side: str, sent: Message) -> Made:
 
 def _ended(tracking: Tracking, side: str, sent: Message, answer: object) -> list[Message]:
     """An answer that may not pass ends its call, or what it ends, with ``not_allowed``."""
-    if sent.command == "monitor_exit" and isinstance(sent.args["from"], Atom):
-        raise Undecided  # the page has it end as well; the core leaves the monitor of a name without an end
     if sent.command in ("exit", "monitor_exit"):
         tracking.passed(side, sent, answer)
         return [Message(sent.control, NOT_ALLOWED)]
@@ -70,4 +68,4 @@ def _ended(tracking: Tracking, side: str, sent: Message, answer: object) -> list
     if monitor is None or monitor.ended:
         return []
     del asking.monitors[answer.ref], asking.calls[answer.ref]
-    return [message(Op.PAYLOAD_MONITOR_P_EXIT, sent.args["from"], answer.pid, answer.ref, payload=NOT_ALLOWED)]
+    return [message(Op.PAYLOAD_MONITOR_P_EXIT, monitor.target, monitor.watcher, answer.ref, payload=NOT_ALLOWED)]

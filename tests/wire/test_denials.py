@@ -20,7 +20,7 @@ from tests.support.dist import (
     pass_through,
     plain,
 )
-from tests.support.etf import Atom, Improper, Ref, Term, alias
+from tests.support.etf import Atom, Export, Improper, Ref, Term, alias
 
 P, G, T = CoreChannel.peer, CoreChannel.guard, CoreChannel.third
 SERVER = Atom("server")
@@ -242,6 +242,28 @@ def test_drop_says_nothing(name: str) -> None:
     assert silent(output)
     assert channel.counts() == {("inbound", sent.command, "drop"): 1}
     assert output.events[0][3] == "drop"
+
+
+@pytest.mark.parametrize("watched", [SERVER, P.pid(3)], ids=["a name", "a process"])
+@pytest.mark.parametrize("kind", ["end", "answer", "answer to an alias"])
+def test_an_answer_refused_for_its_content_ends_the_monitor_of_its_call(watched: Term, kind: str) -> None:
+    """The DOWN names what the guarded node monitors, not who has answered."""
+    channel = CoreChannel("deny *")
+    tag = G.alias() if kind == "answer to an alias" else G.ref()
+    asks = Op.REG_SEND if watched == SERVER else Op.SEND_SENDER
+    to: tuple[Term, ...] = (EMPTY, SERVER) if watched == SERVER else (watched,)
+    channel.outbound(message(Op.MONITOR_P, G.pid(), watched, tag))
+    call_tag = alias(tag) if kind == "answer to an alias" else tag
+    channel.outbound(message(asks, G.pid(), *to, payload=(Atom("$gen_call"), (G.pid(), call_tag), 1)))
+    fun = Export(Atom("m"), Atom("f"), 1)
+    answer = {
+        "end": message(Op.PAYLOAD_MONITOR_P_EXIT, watched, G.pid(), tag, payload=fun),
+        "answer": message(Op.SEND_SENDER, P.pid(8), G.pid(), payload=(tag, fun)),
+        "answer to an alias": message(Op.ALIAS_SEND, P.pid(8), tag, payload=(call_tag, fun)),
+    }[kind]
+    output = channel.inbound(answer)
+    assert [event[5] for event in output.events] == ["funs"]
+    assert output.forward == [message(Op.PAYLOAD_MONITOR_P_EXIT, watched, G.pid(), tag, payload=NOT_ALLOWED)]
 
 
 def test_a_dropped_gen_call_keeps_its_monitor() -> None:

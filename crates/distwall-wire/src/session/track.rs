@@ -194,8 +194,9 @@ impl Track {
         }
     }
 
-    /// The monitor whose exit, sent in that direction, is expected.
-    fn ending(&self, direction: Direction, reference: Reference) -> Option<&Monitor> {
+    /// The monitor whose exit, sent in that direction, is expected: its owner, and the process or name that it watches.
+    #[must_use]
+    pub fn ending(&self, direction: Direction, reference: Reference) -> Option<&Monitor> {
         let (other, bounds) = (self.side(direction.other()), self.bounds);
         other.monitors.get(&reference, bounds.ageless()).or_else(|| {
             let parted = other.parted.get(&reference, bounds.for_seconds(CROSSING));
@@ -444,12 +445,6 @@ impl Track {
         // Who asks two in the same way can make one answer for the other.
         let call = |before: Option<&Call>| Call { by, name: name.filter(|_| before.is_none()).map(Into::into) };
         self.side_mut(side).calls.insert_with(reference, call, bounds);
-    }
-
-    /// The process of `side` that waits for an answer with this reference.
-    #[must_use]
-    pub fn caller(&self, side: Direction, reference: Reference) -> Option<Pid> {
-        self.side(side).calls.get(&reference, self.bounds).map(|call| call.by)
     }
 
     /// Notes a question of a process of `side` to rex.

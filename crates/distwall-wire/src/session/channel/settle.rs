@@ -119,15 +119,15 @@ pub fn refuse(
     forward: &mut Vec<u8>,
 ) {
     let control = message.control;
-    let Some(from) = control.from().filter(|from| ends.is_of(direction, from)) else {
-        return;
-    };
     if ruling.verdict != Verdict::Deny {
         return;
     }
     if let Some(asked) = ruling.settles {
         return fail_asker(control, asked, direction, ends, track, forward);
     }
+    let Some(from) = control.from().filter(|from| ends.is_of(direction, from)) else {
+        return;
+    };
     let form = ends.form;
     let sender = ends.end(direction, from.pid);
     match *control {
@@ -164,11 +164,9 @@ fn fail_asker(
     track: &mut Track,
     forward: &mut Vec<u8>,
 ) {
-    let (reference, asker) = match (asked, control.receiver()) {
-        (Asked::Monitor(reference), Some(to)) => (reference, Some(to.pid)),
-        (Asked::Call(reference, asker), _) => (reference, Some(asker)),
-        (Asked::Alias(reference), _) => (reference, track.caller(direction.other(), reference)),
-        (Asked::Link(pair), _) if matches!(control, Control::Exit { .. }) => {
+    let reference = match asked {
+        Asked::Monitor(reference) | Asked::Call(reference, _) | Asked::Alias(reference) => reference,
+        Asked::Link(pair) if matches!(control, Control::Exit { .. }) => {
             let from = ends.end(direction, pair.of(direction));
             let to = ends.end(direction.other(), pair.of(direction.other()));
             reply::exit(forward, ends.form, from, to, &ends.deny_reason);
@@ -176,14 +174,9 @@ fn fail_asker(
         }
         _ => return,
     };
-    let ended = match control {
-        Control::MonitorExit { from, .. } => Some(from.watched()),
-        _ => control.from().map(|from| Watched::Process(from.pid)),
-    };
-    let Some(watched) = ended else { return };
-    let (Some(asker), true) = (asker, track.knows(direction, Asked::Monitor(reference))) else { return };
-    let asker = ends.end(direction.other(), asker);
-    reply::down(forward, ends.form, ends.name(direction), &watched, asker, reference, &ends.deny_reason);
+    let Some((owner, watched)) = track.ending(direction, reference) else { return };
+    let owner = ends.end(direction.other(), *owner);
+    reply::down(forward, ends.form, ends.name(direction), watched, owner, reference, &ends.deny_reason);
     track.settle(direction, Asked::Monitor(reference), None);
     track.settle(direction, Asked::Alias(reference), None);
 }
