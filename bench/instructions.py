@@ -29,9 +29,9 @@ CALLGRIND = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
 CHUNKS = (4, 20)
 """The two lengths, in chunks of 64 KiB. Longer ones give the same figures to a tenth of an instruction."""
 GROWTH = 1.03
-"""What a case may grow to, as a part of its reference, where the toolchain is the reference's."""
+"""Allowed growth of a case, as a part of its reference, with the reference's toolchain."""
 GROWTH_ELSEWHERE = 1.25
-"""The same with another toolchain, whose code is a little different: what this finds is no matter of the compiler."""
+"""Allowed growth with another toolchain, whose code differs a little."""
 GOALS = {"send": 800, "reg_send": 800, "reg_send, gen_call": 1400, "spawn_request, erpc": 1600}
 
 # libc chooses how it copies by what the CPU can do; so chosen, every x86-64 does it alike.
@@ -41,7 +41,7 @@ Counts = dict[str, float]
 
 
 def main() -> None:
-    """Measures, prints, and exits with 1 if a case grew; with ``--update`` writes the reference anew."""
+    """Measures, prints, and exits with 1 if a case grew; with ``--update`` writes a new reference."""
     parser = argparse.ArgumentParser(prog="python -m bench.instructions", description=__doc__)
     parser.add_argument("--update", action="store_true", help="write the reference anew")
     options = parser.parse_args()
@@ -94,7 +94,7 @@ def _counted(example: str, name: str, chunks: int) -> tuple[int, int]:
 
 
 def toolchain() -> dict[str, str]:
-    """Return all that the counts depend on besides the sources."""
+    """Return the versions that the counts depend on besides the sources."""
     version = subprocess.run(["rustc", "--version"], cwd=TOP, stdout=subprocess.PIPE, text=True, check=True).stdout
     return {"rustc": version.split()[1], "libc": " ".join(platform.libc_ver()), "machine": platform.machine()}
 

@@ -1,4 +1,4 @@
-"""What is measured, and how: every round plays each case once on every way, so that all ways see the same machine."""
+"""The measurement: every round plays each case once on every way, so that all ways see the same machine."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -55,11 +55,11 @@ Results = dict[Case, dict[str, Series]]
 
 
 def measure(ways: Sequence[Way], *, rounds: int, seconds: float, progress: Progress) -> Results:
-    """Plays ``rounds`` rounds after one that warms up; each case takes about ``seconds`` on the first way."""
+    """Plays ``rounds`` rounds after a warm-up round; each case takes about ``seconds`` on the first way."""
     results: Results = {case: {way.name: Series() for way in ways} for case in CASES}
     counts = {case: _calibrated(ways[0], case, seconds) for case in CASES}
     for number in range(rounds + 1):
-        # Whoever comes first in a round may find a cooler machine.
+        # The first way in a round may find a cooler machine.
         order = [*ways[number % len(ways) :], *ways[: number % len(ways)]]
         for case in CASES:
             progress(f"{'warm-up' if number == 0 else f'round {number} of {rounds}'}: {case.name}")

@@ -13,7 +13,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
 
 def page() -> str:
-    """Return the page with its tables filled in anew; the text around them stays."""
+    """Return the page with new tables; the text around them stays."""
     return filled(PAGE, TABLES)
 
 

@@ -20,13 +20,13 @@ from bench.measure import Case, Results, Series
 THROUGHPUT_GOAL = 0.9
 """distwall's throughput is to be at least this part of HAProxy's."""
 ROUND_TRIP_GOAL = 2.0
-"""What distwall adds to a round trip is to be at most this many times what HAProxy adds."""
+"""Most time that distwall may add to a round trip, as a multiple of HAProxy's."""
 CORE_GOAL = 5_000_000
 """Small commands per second that the core alone is to judge on one CPU core."""
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on."""
+    """Facts about the machine, on which the figures depend."""
     models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     erlang = ["erl", "-noshell", "-eval", 'io:format("~s", [erlang:system_info(otp_release)]), halt().']
     return {

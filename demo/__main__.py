@@ -28,7 +28,7 @@ AWAKE = ["+S", "3:3", "+sbwt", "very_long", "+swt", "very_low"]
 """bar halts right behind its sends: only if another scheduler is awake then do they still leave it."""
 
 ATTEMPTS = 4
-"""How often the line is tried, as bar may still be gone before what it sent has left it, and the others live."""
+"""Attempts of the line: bar may be gone before its messages have left it, and the others live."""
 
 console = Console(width=118)
 failures: list[str] = []

@@ -31,16 +31,11 @@ SERVER = ["deny *", "accept reg_send target", "accept monitor target"]
 
 
 WAYS = ["peer", "guard", "guard over TLS", "guard through the redirect"]
-"""Who opens the connections of the peers, and how."""
+"""The ways in which the peers' connections are opened."""
 
 
 class AttackScene:
-    """One scene with its guarded node.
-
-    ``entries`` are rules by peer; None: no distwall. ``extra`` is TOML for each entry, ``audit`` what stands in
-    ``[audit]`` instead of the file's name; ``otp`` as for a node. ``way`` is one of the first three `WAYS`; see
-    `attack_scene` for all of them.
-    """
+    """A scene with one guarded node."""
 
     def __init__(
         self,
@@ -72,12 +67,12 @@ class AttackScene:
 
     @property
     def wall(self) -> Wall:
-        """Its distwall."""
+        """The distwall of the scene."""
         return self.scene.wall
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where peers reach the guarded node."""
+        """The address where peers reach the guarded node."""
         port = epmd_port("bar", ("127.0.0.2", self.scene.epmd_port))
         assert port is not None
         return "127.0.0.2", port
@@ -106,19 +101,19 @@ class AttackScene:
         return connection
 
     def alive(self) -> bool:
-        """Whether the guarded node still runs and answers."""
+        """True if the guarded node still runs and answers."""
         with suppress(OSError, RuntimeError, TimeoutError):
             return self.bar.eval(f"node() =:= '{self.bar.name}'") == "true"
         return False
 
     def reasons(self) -> list[str]:
-        """Why distwall closed channels, and refused commands and handshakes, so far."""
+        """The reasons why distwall closed channels, and refused commands and handshakes, so far."""
         kinds = ("disconnect", "refused", "handshake_refused")
         events = [event for kind in kinds for event in self.wall.events(kind)]
         return [f"{event['reason']} {event.get('detail', '')}" for event in events]
 
     def told(self, reason: str, timeout: float = 3) -> bool:
-        """Whether the log comes to tell of something closed or refused for that reason."""
+        """True if the log gets an entry with that reason, for a refusal or a closed channel."""
         end = time.monotonic() + timeout
         while not any(reason in told for told in self.reasons()):
             if time.monotonic() > end:
@@ -138,10 +133,7 @@ class AttackScene:
 
 
 class RedirectedAttackScene(AttackScene):
-    """The same on two hosts: the guarded node is one that knows nothing of distwall, on a host with a redirect.
-
-    Peers have their names at that host, whatever host they are named at.
-    """
+    """The same on two hosts: the guarded node knows nothing of distwall, on a host with a redirect."""
 
     def __init__(self, entries: Mapping[str, Sequence[str]], *, extra: str = "") -> None:
         need_hosts()
@@ -159,7 +151,7 @@ class RedirectedAttackScene(AttackScene):
 
     @property
     def wall(self) -> Wall:
-        """Its distwall."""
+        """The distwall of the scene."""
         return self._hosts.wall
 
     def connect(self, name: str = OPEN, *, flags: int = HIDDEN, release: int = 25) -> Connection:

@@ -58,8 +58,8 @@ class CA:
     ) -> x509.Certificate:
         """A certificate for ``public_key``.
 
-        The names are those of the SAN, which is left out if there are none, ``names`` further ones; ``cn`` is the
-        subject's. ``usages``: of the extendedKeyUsage; None: it has none.
+        ``dns``, ``uri``, ``ip`` and ``names`` are the names of the SAN; without any there is no SAN. ``cn`` is the
+        subject's. ``usages``: of the extendedKeyUsage; None: it has no such extension.
         """
         now = datetime.now(UTC)
         san = [
@@ -122,7 +122,7 @@ def subject(*common_names: str) -> x509.Name:
 
 
 def key_usage(*, ca: bool) -> x509.KeyUsage:
-    """What the key of a CA, or of another, is for."""
+    """The usage of a key, of a CA or of a node."""
     return x509.KeyUsage(
         digital_signature=not ca,
         content_commitment=False,

@@ -60,7 +60,7 @@ def running_distwall(config: Path, *options: str) -> Iterator[subprocess.Popen[s
 
 @dataclass
 class Told:
-    """What a command said."""
+    """Output of a command."""
 
     code: int
     out: str

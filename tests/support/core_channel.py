@@ -1,7 +1,7 @@
-"""A core channel between two modelled nodes: messages in, and what each node would see.
+"""A core channel between two modelled nodes: messages in, and the view of each node.
 
-:class:`CoreChannel` holds a ``Channel``, and for each direction a :class:`~tests.support.dist.Sender` (the node that
-sends) and a :class:`~tests.support.dist.Receiver` (the node that gets what passes, and fails where a VM would).
+:class:`CoreChannel` holds a ``Channel``. For each direction it has a :class:`~tests.support.dist.Sender`, and a
+:class:`~tests.support.dist.Receiver`, which fails where a VM would.
 """
 
 from __future__ import annotations
@@ -106,9 +106,9 @@ class End:
 @dataclass
 class Output:
     forward: list[Message]
-    """What the other node got, made-up messages included."""
+    """Messages for the other node, with messages made by distwall."""
     back: list[Message]
-    """What the sending node got back."""
+    """Messages for the sending node."""
     events: list[_core.Event]
     closed: str | None
     forwarded: bytes
@@ -123,10 +123,7 @@ Sent = Message | bytes
 
 
 class CoreChannel:
-    """``texts`` are the rules (see :func:`rules`), ``out`` those of the guarded node, ``shadow`` a candidate.
-
-    ``now`` may be set at any time.
-    """
+    """``texts`` are the rules (see :func:`rules`), ``out`` the guarded node's, ``shadow`` a shadow policy's."""
 
     peer = End(Atom(PEER), PEER_CREATION)
     guard = End(Atom(GUARD), GUARD_CREATION)
@@ -180,7 +177,7 @@ class CoreChannel:
         self.core.set_policy(_core.Policy(core_rules(*texts), funs=funs), policy_out=core_policy(out))
 
     def answer(self, ticket: int, verdict: _core.Verdict, payload: bytes | None = None) -> Output:
-        """What becomes of a command that waits, and of those behind it, as if the peer had sent something."""
+        """The output after an answer to a waiting command, as if the peer had sent bytes."""
         return self._output(True, self.core.answer(ticket, verdict, payload, self.now))
 
     def counts(self) -> dict[tuple[str, str, str], int]:
@@ -194,7 +191,7 @@ class CoreChannel:
         }
 
     def inbound(self, *sent: Sent, style: Style | Callable[[Atom], Style] = "otp", fragment: int = 65536) -> Output:
-        """What becomes of messages, or raw bytes, that the peer sends (in one piece)."""
+        """The output after messages, or raw bytes, of the peer (in one piece)."""
         data = b"".join(
             one if isinstance(one, bytes) else self.from_peer.bytes(one, style=style, fragment=fragment) for one in sent
         )

@@ -1,8 +1,9 @@
 """Distribution frames, both atom caches and control messages, as a reference model for tests.
 
-A :class:`Sender` frames messages as an OTP node does; each atom can be told to go as a new cache entry, as a cached one
-or inline. A :class:`Receiver` has the receiving node's cache and fails where a VM would: :class:`Closed` where it drops
-the connection, :class:`~tests.support.etf.VmCrash` where it dies. It remembers every atom that it was made to create.
+A :class:`Sender` frames messages as an OTP node does; each atom can go as a new cache entry, as a cached one or inline.
+A :class:`Receiver` has the receiving node's cache and fails where a VM would. It raises :class:`Closed` where a VM
+drops the connection, and :class:`~tests.support.etf.VmCrash` where it dies. It remembers every atom that it had to
+create.
 """
 
 from __future__ import annotations
@@ -168,7 +169,7 @@ NOTHING = Nothing.NOTHING
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A control message and its payload (``NOTHING`` where there is none)."""
+    """A control message and its payload (``NOTHING`` without one)."""
 
     control: Term
     payload: Term | Nothing = NOTHING
@@ -227,7 +228,7 @@ def plain(control: Term, payload: Term | Nothing = NOTHING) -> bytes:
 # === sending ===
 
 Style = Literal["otp", "new", "inline"]
-"""How an atom is written: as OTP would, as a new cache entry even if it is cached, or in full inside the term."""
+"""Spelling of an atom: as OTP would, as a new cache entry even if it is cached, or in full inside the term."""
 
 
 def otp_slot(atom: Atom) -> int:
@@ -372,7 +373,7 @@ class Receiver:
         return messages
 
     def done(self) -> bool:
-        """Is nothing half received?"""
+        """True if no message is half received."""
         return not self.buffer and not self.open
 
     def body(self, body: bytes) -> Iterator[Message]:

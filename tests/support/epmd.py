@@ -25,7 +25,7 @@ def read_exactly(sock: socket.socket, count: int) -> bytes:
 
 
 def epmd(request: bytes, address: tuple[str, int] = ("127.0.0.1", 4369)) -> bytes:
-    """Sends one request; returns all that comes until EPMD closes."""
+    """Sends one request; returns the answer until EPMD closes."""
     with socket.create_connection(address, TIMEOUT) as sock:
         sock.sendall(struct.pack(">H", len(request)) + request)
         answer = b""
@@ -41,7 +41,7 @@ def epmd_port(alive: str, address: tuple[str, int] = ("127.0.0.1", 4369)) -> int
 
 
 def epmd_names(address: tuple[str, int] = ("127.0.0.1", 4369)) -> str:
-    """Everything that EPMD has registered, as it prints it."""
+    """The nodes registered with EPMD, as it prints them."""
     return epmd(b"n", address)[4:].decode()
 
 

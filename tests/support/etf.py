@@ -289,7 +289,7 @@ sys.setrecursionlimit(max(sys.getrecursionlimit(), 300_000))  # terms may nest; 
 class Reader:
     """Decodes terms one after the other from ``data``.
 
-    ``table`` holds the atoms of the message's header (None: there is none, and tag 82 is an error). ``seen`` collects
+    ``table`` holds the atoms of the message's header (None: no header; tag 82 is an error). ``seen`` collects
     the atoms that decoding creates in the VM: those written out in full; ``used`` the positions of ``table`` in use.
     """
 

@@ -43,7 +43,7 @@ def program(scene: Scene, command: Sequence[str | Path], env: Mapping[str, str] 
 
 
 def environment(scene: Scene) -> dict[str, str]:
-    """What programs of the scene have in their environment."""
+    """The environment of programs in the scene."""
     return {
         "PATH": os.environ["PATH"],
         "HOME": str(scene.folder),

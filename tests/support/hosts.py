@@ -1,8 +1,8 @@
-"""Hosts of their own: threads of this process that live in network namespaces.
+"""Hosts of their own: threads of this process in network namespaces.
 
 A namespace without a name needs no tidying up: it is gone with its last thread, process and socket, however the test
-ends. What a host is to do is called in its thread; processes started there live there as well, and so do sockets,
-which any thread may then use. Each host also has its own /etc/hosts, and no name server.
+ends. A host runs functions in its thread. Processes started there live there as well, and so do sockets, which any
+thread may then use. Each host also has its own /etc/hosts, and no name server.
 """
 
 import ctypes
@@ -92,7 +92,7 @@ class Host:
         """Connects from this host, for the user of that number."""
 
         def connect() -> socket.socket:
-            # Of this thread alone. A socket is for ever of the user for whom the thread acts when it makes it.
+            # Of this thread alone. A socket keeps the user that the thread has when it makes it.
             _libc.setfsuid(user)
             try:
                 client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)

@@ -143,10 +143,7 @@ def wall_in_process(
     control: str = "",
     tables: str = "",
 ) -> Iterator[InProcessWall]:
-    """A gateway with this policy. ``register`` is another address to register at, ``both``: that of peers' EPMD.
-
-    ``extra`` are further lines of ``[guard]``, ``control`` of ``[control]``; ``tables`` further tables.
-    """
+    """A gateway with this policy. ``register`` is another address to register at, ``both`` that and EPMD's."""
     with ExitStack() as stack:
         epmd = stack.enter_context(ports.lease())
         port = stack.enter_context(ports.lease())
@@ -171,7 +168,7 @@ class RawSocket(Handshake):
         self.sock.close()
 
     def is_closed(self) -> bool:
-        """Waits for the other side to close, and drops what it sent before."""
+        """True if the other side closes in time; drops the bytes before that."""
         try:
             while self.sock.recv(1 << 16):
                 pass
@@ -182,7 +179,7 @@ class RawSocket(Handshake):
         return True
 
     def is_silent(self, seconds: float = 0.1) -> bool:
-        """Nothing comes, and the connection stays open."""
+        """True if no byte arrives, and the connection stays open."""
         self.sock.settimeout(seconds)
         try:
             return self.sock.recv(1, socket.MSG_PEEK) is None
@@ -222,12 +219,12 @@ class FakeGuard:
         return self.wall.own(sock)
 
     def is_left_alone(self, seconds: float = 0.1) -> bool:
-        """Nobody dials."""
+        """True if nobody dials."""
         return is_left_alone(self.server, seconds)
 
 
 def is_left_alone(server: socket.socket, seconds: float = 0.1) -> bool:
-    """Nobody connects to a listening socket."""
+    """True if nobody connects to a listening socket."""
     server.settimeout(seconds)
     try:
         server.accept()

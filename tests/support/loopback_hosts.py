@@ -1,7 +1,7 @@
 """Several hosts on one machine: each an address of 127.0.0.0/8, with a distwall of its own or with a stock EPMD.
 
-All of them use one EPMD port towards each other, as hosts do; where guarded nodes register is 127.0.0.1 for all of them
-here, so that port is another one for each host.
+All of them use one EPMD port towards each other, as hosts do. Guarded nodes of all hosts register at 127.0.0.1, so the
+port for that differs for each host.
 """
 
 import shutil

@@ -32,7 +32,7 @@ _CALM = ["+S", "2:2", "+A", "1", "+SDio", "2", "+sbwt", "none", "+sbwtdcpu", "no
 
 
 class ErlangError(Exception):
-    """What was evaluated failed on the node; the text is ``{Class,Reason}`` as Erlang prints it."""
+    """An expression failed on the node; the text is ``{Class,Reason}`` as Erlang prints it."""
 
 
 class Node(Child):
@@ -53,7 +53,7 @@ class Node(Child):
         """Starts ``name`` (with its host; without one it isn't distributed) and waits until it answers.
 
         ``flags`` are added to erl's command line. ``otp`` is the root of a chroot with another OTP release.
-        ``launcher`` is a command that starts the one behind it.
+        ``launcher`` is a command that starts the command behind it.
         """
         self.name = name
         self.otp = otp
@@ -110,7 +110,7 @@ class Node(Child):
         return self.begin(expressions).result(timeout)
 
     def number(self, expressions: str, timeout: float = 15) -> int:
-        """As :meth:`eval`, for a value that is an integer."""
+        """Evaluates as :meth:`eval`, for a value that is an integer."""
         return int(self.eval(expressions, timeout))
 
     def timed(self, expressions: str, timeout: float = 15) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""What tests need of the system."""
+"""Installs packages that tests need."""
 
 import subprocess
 from functools import cache
@@ -12,5 +12,5 @@ RABBITMQ = Path("/usr/lib/rabbitmq/bin")
 
 @cache
 def need(*packages: str) -> None:
-    """Installs Debian packages that are missing. Raises CalledProcessError if they can't be had."""
+    """Installs Debian packages that are missing. Raises CalledProcessError if they are not available."""
     subprocess.run([TOP / "scripts" / "need", *packages], check=True)

@@ -1,7 +1,7 @@
-"""Patterns of rules, as a reference model for tests: what they match, and how they are written for the core.
+"""Patterns of rules, as a reference model for tests: their matches, and their form for the core.
 
-A pattern is a tuple of patterns or one of the classes below. A term is brought into a normal form first, in which equal
-values are equal Python values however they were spelled; the matcher works on that and shares nothing with the core.
+A pattern is a tuple of patterns or one of the classes below. A term is first brought into a normal form, in which equal
+values are equal Python values in any spelling. The matcher works on that and shares nothing with the core.
 """
 
 from __future__ import annotations
@@ -262,7 +262,7 @@ def matches(pattern: Pattern, term: Term, sender: str, guard: str) -> bool:
 
 
 class ErlangClause:
-    """One pattern as the head of a clause: guards become variables that the clause's guard speaks of."""
+    """One pattern as the head of a clause: guards become variables in the clause's guard."""
 
     def __init__(self, pattern: Pattern) -> None:
         self.guards: list[str] = []

@@ -33,11 +33,11 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Whether it is still there."""
+        """True if the process still runs."""
         return self._process.poll() is None
 
     def logged(self) -> str:
-        """All that it has written to standard output and error so far."""
+        """The output so far, on standard output and error."""
         return self.log.read_text(errors="replace")
 
     def wait_logged(self, text: str, timeout: float = 20) -> None:

@@ -98,7 +98,7 @@ class Handshake:
 
 @dataclass
 class RawPeer:
-    """Who we claim to be."""
+    """The node that the test plays."""
 
     name: str
     cookie: bytes
@@ -226,7 +226,7 @@ class Connection:
         self.sock.sendall(TICK)
 
     def receive(self, timeout: float = GRACE) -> list[Message]:
-        """What arrives until nothing has for ``timeout`` seconds. Raises ConnectionError when the other side closes."""
+        """Bytes until nothing arrives for ``timeout`` seconds. Raises ConnectionError when the other side closes."""
         got: list[Message] = []
         while True:
             self.sock.settimeout(timeout)
@@ -252,7 +252,7 @@ class Connection:
         raise TimeoutError(op.name)
 
     def is_closed(self, timeout: float = 2.0) -> bool:
-        """Does the other side close within ``timeout`` seconds?"""
+        """True if the other side closes within ``timeout`` seconds."""
         end = time.monotonic() + timeout
         try:
             while time.monotonic() < end:

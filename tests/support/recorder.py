@@ -50,7 +50,7 @@ class _Recorder:
     def __init__(self, file: TextIO) -> None:
         self._file = file
         self._sessions = itertools.count()
-        # With the policies themselves, or their numbers could become those of others.
+        # With the policies themselves, or other policies could get their numbers.
         self._policies: _Policies = {}
 
     def policy(

@@ -1,10 +1,10 @@
 """The scene of most node tests: peers on 127.0.0.1, a guarded node ``bar@127.0.0.2``, and distwall between them.
 
-The peers' EPMD is a stock one at 127.0.0.1:P; distwall serves EPMD at 127.0.0.2:P, where the peers look for ``bar``,
-and at 127.0.0.1:R, where ``bar`` registers; ``bar`` itself listens on 127.0.0.1 only. Each scene has ports of its own.
+The peers' EPMD is a stock one at 127.0.0.1:P. distwall serves EPMD at 127.0.0.2:P, where the peers look for ``bar``,
+and at 127.0.0.1:R, where ``bar`` registers. ``bar`` itself listens on 127.0.0.1 only. Each scene has ports of its own.
 
 A *direct* scene is the control experiment: the same names and addresses, and no distwall (one stock EPMD at port P on
-both addresses, one cookie). What a test shows about distwall, it must find different there.
+both addresses, one cookie). A test of distwall must find a difference there.
 """
 
 import os
@@ -71,7 +71,7 @@ class Scene:
 
     @property
     def direct(self) -> bool:
-        """Whether there is no distwall."""
+        """True if there is no distwall."""
         return self._wall is None
 
     @property

@@ -31,7 +31,7 @@ ANY_HOST = ("{verify, verify_none}",)
 
 @dataclass(frozen=True)
 class Identity:
-    """Files of a certificate, its key, and whom its holder trusts."""
+    """Files of a certificate, its key, and the CAs that its holder trusts."""
 
     cert: Path
     key: Path
@@ -42,7 +42,7 @@ class Identity:
         return f'[{table}]\ncert = "{self.cert}"\nkey = "{self.key}"\nca = "{self.ca}"\n{extra}\n'
 
     def context(self, version: ssl.TLSVersion | None = None, *, server: bool = False) -> ssl.SSLContext:
-        """For a socket of a test that shows this certificate; whom it talks to it doesn't look at."""
+        """A context that shows this certificate, and does not check the other side's."""
         context = bare_context(version, server=server)
         context.load_cert_chain(self.cert, self.key)
         return context
@@ -175,7 +175,7 @@ def tls_to(address: tuple[str, int], context: ssl.SSLContext) -> Iterator[TlsHan
 
 
 def talk(one: Node, other: Node) -> None:
-    """All that a connection has to carry, in both directions; ``one`` dials if need be."""
+    """Carries bytes of a connection in both directions, as much as it has to carry; ``one`` dials if need be."""
     assert one.eval(f"net_adm:ping('{other.name}')") == "pong"
     for here, there in ((one, other), (other, one)):
         assert here.eval(f"erpc:call('{there.name}', erlang, node, [])") == f"'{there.name}'"
@@ -244,7 +244,7 @@ class TlsWall:
         return peer, inner
 
     def is_empty(self, seconds: float = 3) -> bool:
-        """Whether nothing is left of any handshake or channel, within some time."""
+        """True if all handshakes and channels are gone within some time."""
         pending = self.wall.gateway._pending
         end = time.monotonic() + seconds
         while any((pending._open, pending._by_ticket, pending.connections, pending.outgoing, pending.pumps)):

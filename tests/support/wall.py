@@ -125,7 +125,7 @@ class Wall:
         return [event for event in events if kind is None or event["event"] == kind]
 
     def check_log(self) -> None:
-        """Whatever has happened: the log is whole, of the schema, and holds no secret."""
+        """Checks the log: whole, in the schema, and without secrets."""
         path = self.folder / "audit.jsonl"
         if not path.exists():
             return

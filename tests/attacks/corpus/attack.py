@@ -1,4 +1,4 @@
-"""What one attack is."""
+"""The description of one attack."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RAN = "lists:member(Mark, probe:got(victim))"
 
 @dataclass(frozen=True)
 class Prey:
-    """What an attack with raw frames knows of the guarded node: the most that a peer could find out."""
+    """Facts about the guarded node for an attack with raw frames: the most that a peer could find out."""
 
     pid: Pid
     """The process under the name that the attack is after."""
@@ -47,24 +47,26 @@ Frames = Callable[[Connection, Prey], bytes | Message | Sequence[Message]]
 class Attack:
     """One attack.
 
-    The Erlang texts know the variables ``G`` (the guarded node), ``Third`` (a node that only the guarded node may
-    reach), ``Peer`` (the attacker's node), ``Mark`` (a term of this run alone; large where the attack is tried in
-    fragments), ``Path`` (a file that isn't there), and on the hostile node ``To`` and ``Known``.
+    The Erlang texts know these variables:
+
+    * ``G``: the guarded node; ``Peer``: the attacker's node; ``Third``: a node that only the guarded node may reach.
+    * ``Mark``: a term of this run alone, large in fragments; ``Path``: a file that doesn't exist.
+    * On the hostile node also ``To`` and ``Known``.
     """
 
     name: str
     does: str
-    """One line: what it does."""
+    """The action of the attack, in one line."""
     policy: Sequence[str]
     """The widest rules that have to stop it. Every policy opens the gen_server ``bystander`` as well."""
     reason: str
-    """Why it is refused, as the log has it; where the channel has to close: a part of what the log says of that."""
+    """The reason of its refusal in the log; for a closed channel, a part of the text in the log."""
     erlang: str = ""
-    """What the hostile node evaluates."""
+    """The expression that the hostile node evaluates."""
     frames: Frames | None = None
-    """What is sent instead where a real node can't send it; or sends it itself, and returns nothing."""
+    """Bytes to send instead, if a real node can't send them; or a function that sends, and returns nothing."""
     sees: str = "ok"
-    """What `erlang` results in; pids and references are ``<>``, ``...`` stands for the rest."""
+    """The result of `erlang`; pids and references are ``<>``, ``...`` stands for the rest."""
     to: str = "target"
     """The name that ``To`` stands for: ``{Name, G}``."""
     knows: str = "[]"
@@ -74,30 +76,30 @@ class Attack:
     effect: str = RAN
     """On the guarded node: whether the attack was a success. Empty: the guarded node is dead."""
     on: str = "guard"
-    """Where `effect` is looked for: ``guard``, ``third``, or ``foe``, the hostile node itself."""
+    """The node where `effect` is looked for: ``guard``, ``third``, or ``foe``, the hostile node itself."""
     cleanup: str = GONE
     """On the guarded node, after."""
     by_pid: Sequence[str] | None = None
     """The widest rules where ``To`` is the process itself; None: the same would not make sense."""
     by_pid_reason: str = ""
-    """Why it is refused then, where that differs."""
+    """The reason of the refusal by pid, if it differs."""
     closes: bool = False
-    """Whether the channel has to close."""
+    """True if the channel has to close."""
     settings: str = ""
     """More TOML for the entry."""
     alone: bool = False
-    """Whether it is refused so often that the log would leave out others' refusals: then it has an entry of its own."""
+    """True if a flood of refusals would make the log leave others out: then it has an entry of its own."""
     fragments: bool | None = None
-    """Whether it is tried in fragments, too; None: if the mark is in it."""
+    """True if it is tried in fragments, too; None: if the mark is in it."""
 
     @property
     def kills(self) -> bool:
-        """Whether the guarded node is dead if it succeeds."""
+        """True if the guarded node is dead after a success."""
         return not self.effect
 
     @property
     def padded(self) -> bool:
-        """Whether it makes sense in fragments."""
+        """True if it can be sent in fragments."""
         return "Mark" in self.erlang if self.fragments is None else self.fragments
 
 
@@ -106,7 +108,7 @@ SENDS = ("accept send", "accept monitor", "accept alias_send")
 
 
 def named(name: str) -> Sequence[str]:
-    """All that a caller of one registered process needs."""
+    """The rules for a caller of one registered process."""
     return f"accept reg_send {name}", f"accept monitor {name}"
 
 

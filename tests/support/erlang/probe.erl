@@ -68,10 +68,10 @@ caught(Fun) ->
         Class:Reason -> {Class, Reason}
     end.
 
-%% What comes of the steps of a program, which are taken in order.
+%% The results of the steps of a program, taken in order.
 steps(Steps) -> [{Name, Step()} || {Name, Step} <- Steps].
 
-%% Whether Fun returns true within the time.
+%% True if Fun returns true within the time.
 until(Fun) -> until(Fun, 5000).
 until(Fun, Left) when Left =< 0 -> Fun();
 until(Fun, Left) ->
@@ -114,7 +114,7 @@ got(Pid) -> ask(Pid, got).
 do(Pid, Fun) -> ask(Pid, {do, Fun}).
 do(Pid, stop, Reason) -> ask(Pid, {stop, Reason}).
 
-%% What it got, once there are at least Count messages; after Time milliseconds whatever there is.
+%% The messages received, once there are at least Count; after Time milliseconds as many as there are.
 await(Pid, Count, Time) ->
     until(fun() -> length(got(Pid)) >= Count end, Time),
     got(Pid).
@@ -156,7 +156,7 @@ sink(Count, Node) ->
 sunk(0) -> ok;
 sunk(Count) -> receive _ -> sunk(Count - 1) end.
 
-%% Sends Count messages of Size bytes to the sink of Node from so many senders; microseconds until all have arrived.
+%% Sends Count messages of Size bytes to the sink of Node from several senders; microseconds until all have arrived.
 flood(Node, Size, Count, Senders) ->
     Message = binary:copy(<<7>>, Size),
     register(bench, self()),
@@ -169,7 +169,7 @@ flood(Node, Size, Count, Senders) ->
 send(_Target, _Message, 0) -> ok;
 send(Target, Message, Count) -> Target ! Message, send(Target, Message, Count - 1).
 
-%% Sends numbered messages to two names of a node, two of them to the open one for each to the shut one, until told to stop.
+%% Sends numbered messages to two names of a node until told to stop: two to the open name for each to the shut name.
 number(Node, Open, Shut) -> register(numbering, spawn(fun() -> number({Open, Node}, {Shut, Node}, 1, node()) end)).
 
 number(Open, Shut, N, Name) ->
@@ -183,12 +183,12 @@ number(Open, Shut, N, Name) ->
         number(Open, Shut, N + 2, Name)
     end.
 
-%% How many messages the open name was sent.
+%% The number of messages sent to the open name.
 stop_numbering() ->
     numbering ! {stop, self()},
     receive {sent, N} -> N end.
 
-%% Takes numbered messages, and keeps where one was not the one behind the last from the same node.
+%% Takes numbered messages, and notes gaps between messages of the same node.
 counter(Name) -> register(Name, spawn(fun() -> count(#{}, []) end)).
 
 count(Seen, Gaps) ->
@@ -261,7 +261,7 @@ watch_setnode() ->
     end),
     receive {Tracer, ready} -> ok end.
 
-%% Who asks before the connection is up waits for it.
+%% Waits for the connection, if it is not up yet.
 setnode_flags(undefined) ->
     receive
         {trace, _, call, {erlang, setnode, [_, _, {Negotiated, _}]}} -> setnode_flags(Negotiated)
@@ -306,7 +306,7 @@ realise({tuple, Parts}) -> list_to_tuple([realise(P) || P <- Parts]);
 realise({list, Parts}) -> [realise(P) || P <- Parts];
 realise({map, Pairs}) -> maps:from_list([{realise(K), realise(V)} || {K, V} <- Pairs]).
 
-%% The atoms that only refused messages had and that are on this node all the same.
+%% The atoms of refused messages that exist on this node all the same.
 atoms_of_refused(Seed, Count) ->
     Messages = messages(Seed, Count),
     Accepted = sets:from_list(lists:append([texts(S) || {open, S} <- Messages])),

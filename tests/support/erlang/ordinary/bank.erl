@@ -146,7 +146,7 @@ run(Peer) ->
             Ref = monitor(process, Teller),
             Client ! die,
             receive {'DOWN', _, process, Client, _} -> ok end,
-            %% Of both, the end of the client's link comes first.
+            %% The end of the client's link comes first of the two.
             receive {'DOWN', Ref, process, Teller, Reason} -> Reason after 5000 -> lost end
         end},
         {robbery, fun() ->
@@ -154,7 +154,7 @@ run(Peer) ->
             {'EXIT', {Reason, {gen_server, call, _}}} = (catch Call(robbery)),
             {Reason, receive {'DOWN', Ref, process, _, Down} -> Down after 5000 -> lost end}
         end},
-        %% Its supervisor has started it again, with no accounts.
+        %% The supervisor has started it again, without accounts.
         {restarted, fun() -> probe:until(fun() -> (catch Call({balance, alice})) =:= error end) end}
     ]).
 

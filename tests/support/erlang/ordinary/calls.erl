@@ -48,7 +48,7 @@ run(Peer) ->
         {parallel, fun() -> rpc:pmap({?MODULE, add}, [1], [1, 2, 3]) end}
     ]).
 
-%% What goes to the server rex to this day.
+%% Calls that still go to the server rex.
 classic(Peer) ->
     probe:steps([
         {block_call, fun() -> [rpc:block_call(Peer, ?MODULE, add, [1, 2]), rpc:block_call(Peer, ?MODULE, fail, [throw, oh]),

@@ -1,4 +1,4 @@
-%% mnesia on two nodes: one schema, a table on both in memory, one that is copied, one that lives on one node only.
+%% mnesia on two nodes: one schema, a table on both in memory, a copied table, and a table on one node only.
 -module(ledger).
 -export([setup/0, create/1, run/1, copies/0, gone/1]).
 

@@ -43,5 +43,5 @@ run(Peer) ->
         {stays, fun() -> global:register_name(Name(stays), Three) end}
     ]).
 
-%% Whether this node has forgotten what was registered on another one that went away.
+%% True if this node has forgotten the names registered on a node that went away.
 gone(Node) -> probe:until(fun() -> [N || N <- global:registered_names(), node(global:whereis_name(N)) =:= Node] =:= [] end).

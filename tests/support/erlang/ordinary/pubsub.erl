@@ -1,5 +1,5 @@
-%% Broadcasts as Phoenix.PubSub makes them over `pg`: the members of a group of adapters hand on what they are sent to the local
-%% subscribers of a topic, by way of the dispatcher that the message names.
+%% Broadcasts as Phoenix.PubSub makes them over `pg`. The members of a group of adapters pass messages on to the local
+%% subscribers of a topic, through the dispatcher named in the message.
 -module(pubsub).
 -export([setup/0, run/1, adapter/1]).
 

@@ -14,7 +14,7 @@ run(Peer) ->
         {ok, Module, Beam} = compile:forms([{attribute, 1, module, Module}, {attribute, 1, export, [{version, 0}]},
             {function, 1, version, 0, [{clause, 1, [], [], [{integer, 1, Version}]}]}]),
         ok = file:write_file(File ++ ".beam", Beam),
-        %% It tells its own node in the same way, and waits for none.
+        %% The node itself is told in the same way, and waits for nobody.
         {c:nl(Module), [probe:until(fun() -> (catch erpc:call(Node, Module, version, [])) =:= Version end) || Node <- [Peer, node()]]}
     end,
     Result = probe:steps([{loaded, fun() -> Loads(1) end}, {loaded_anew, fun() -> Loads(2) end}]),

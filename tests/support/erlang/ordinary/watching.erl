@@ -1,4 +1,4 @@
-%% What observer, etop and observer_cli ask a node for.
+%% The questions of observer, etop and observer_cli to a node.
 -module(watching).
 -export([setup/0, run/1]).
 
