@@ -13,14 +13,20 @@ __all__ = [
     "DEFAULT_LIMITS",
     "KNOWN_FLAGS",
     "MANDATORY_25",
+    "RESERVED_WORDS",
+    "STAGES",
     "VERSION",
     "Budget",
     "Channel",
+    "ConsideredRule",
     "Counters",
     "DistFlag",
+    "Explanation",
     "Op",
     "Pattern",
     "Policy",
+    "StageReport",
+    "print_atom",
     "toml_spans",
 ]
 
@@ -154,6 +160,89 @@ class Op(IntEnum):
     UNLINK_ID_ACK = ...
     ALTACT_SIG_SEND = ...
 
+RESERVED_WORDS: tuple[str, ...]
+"""The reserved words of Erlang in OTP 25 to 29; as atoms they are quoted."""
+
+STAGES: tuple[str, ...]
+"""The stages that a command passes, in their order; docs/rules.md says what each of them asks."""
+
+@final
+class ConsideredRule:
+    """A rule about a command and its target, and its outcome."""
+
+    @property
+    def rank(self) -> int:
+        """The place of the rule in the list that the policy was made of."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def outcome(self) -> Literal["decides", "weaker", "pattern", "scope", "unknown", "not_meant"]:
+        """``weaker``: another rule comes before it. ``pattern``, ``scope``: it does not fit.
+
+        ``unknown``: it has a pattern, and the payload is not known. ``not_meant``: rules like it do not hold here, as
+        ``accept *`` does not for an ending that belongs to nothing.
+        """
+
+@final
+class StageReport:
+    """The answer of one stage to a command."""
+
+    @property
+    def stage(self) -> str:
+        """One of ``STAGES``."""
+
+    @property
+    def verdict(self) -> Literal["deny", "drop"] | None:
+        """The refusal that the stage asks for; None: it has nothing against the command."""
+
+    @property
+    def rule(self) -> int | None:
+        """The id of the rule behind the refusal, if a rule is."""
+
+    @property
+    def reason(self) -> str | None:
+        """The reason of the refusal, as in events."""
+
+    @property
+    def waived(self) -> bool:
+        """True if the command goes on all the same, and the refusal is recorded."""
+
+    @property
+    def called(self) -> tuple[Literal["function", "fun", "opaque"], str] | None:
+        """The function that the command calls, or the module of a fun: found by the stage ``call``.
+
+        ``opaque``: the command is a call, but its function can't be told. None: it calls nothing.
+        """
+
+    @property
+    def considered(self) -> list[ConsideredRule]:
+        """The rules about the command and its target, in the order in which they come."""
+
+@final
+class Explanation:
+    """The verdict on a command that somebody could send, with the answers of the stages."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of the rules, carried out or not."""
+
+    @property
+    def rule(self) -> int | None:
+        """The id of the rule that decided, if one did."""
+
+    @property
+    def reason(self) -> str:
+        """The reason of the refusal, as in events; ``rule`` if the command is accepted."""
+
+    @property
+    def audited(self) -> bool:
+        """True if the command passes in spite of the verdict, and is recorded."""
+
+    @property
+    def stages(self) -> list[StageReport]:
+        """The stages that were asked, in their order: up to the first whose objection stands."""
+
 @final
 class Policy:
     """Compiled rules of one peer. Immutable; shared by any number of channels."""
@@ -169,6 +258,32 @@ class Policy:
 
         ``third_nodes`` are globs of nodes whose pids payloads may contain. ``funs``: true if messages may carry funs;
         None: only where ``accept *`` decides. Raises ValueError for an unknown command, key kind, pattern or verdict.
+        """
+
+    def explain(
+        self,
+        command: str,
+        key: Sequence[str] | None = None,
+        *,
+        peer: str,
+        guard: str,
+        outbound: bool = False,
+        known_by: Scope | None = None,
+        payload: bytes | None = None,
+        obeyed: bool = False,
+        audit: bool = False,
+        checked_funs: bool = False,
+    ) -> Explanation:
+        """Judge a command that ``peer`` could send to ``guard`` (``outbound``: ``guard`` to ``peer``).
+
+        ``command`` and ``key`` are as in ``CoreRule``; a process or an alias stands in ``key`` as it is printed.
+        Without ``key``, no rule names the target. ``known_by``: how the target became known to the sender.
+        ``payload`` is the message, the reason or the list of arguments, without 131; processes in it have creation 1.
+        Without it, no pattern fits. ``obeyed``: the message is unknown, but processes of OTP obey it, as with
+        ``otp_internal``. ``audit``: refusals by rules are only recorded. ``checked_funs``: funs of a shell are read
+        behind the rules.
+
+        Raises ValueError for what nobody can send.
         """
 
     def judge(
@@ -312,6 +427,9 @@ class Pattern:
 
         ``etf`` is the external format of the term without 131. Raises ValueError for bytes that would end a channel.
         """
+
+def print_atom(text: str) -> str:
+    """The atom of that text as events print it: quoted where Erlang quotes it. A rule can name it so."""
 
 def toml_spans(text: str) -> dict[tuple[str | int, ...], tuple[int, int]]:
     """The start of each key and of its value in a TOML text, as two offsets in characters.

@@ -185,6 +185,17 @@ class TestExplain:
         assert lines[0] == "ACCEPT  foo@h reg_send a"
         assert "  loses    distwall.toml:7:11  deny *  (entry): a key is more specific than `*`" in lines
 
+    def test_a_stage_that_refuses_is_shown_with_its_question(self, capsys: Captured) -> None:
+        _write(peer(rules='["accept reg_send a"]'))
+        assert _run("explain", "foo@h", "reg_send", "a", "--term", "{system, x, suspend}") == 0
+        assert capsys.readouterr().out.splitlines() == [
+            "DENY  foo@h reg_send a",
+            "  decides  the stage otp_internal, by no rule",
+            "  stage    rule: Which rule decides? `accept reg_send a` accepts it",
+            "  stage    otp_internal: Would one of OTP's own processes run code for it? DENY (otp_internal)",
+            "  entry    distwall.toml:5:8  foo@*",
+        ]
+
     def test_it_says_that_no_rule_or_no_entry_speaks(self, capsys: Captured) -> None:
         _write(peer())
         assert _run("explain", "foo@h", "link") == 0

@@ -200,7 +200,8 @@ STATE = "accept otp_internal a when {system, _, get_state}"
         ([ADD], ("reg_send", "a", None, CALL), "accept", 0),
         (["accept reg_send a when {'$gen_call', from(), {sub, _}}"], ("reg_send", "a", None, CALL), "deny", None),
         (["accept send to exposed", "drop send"], ("send", None, "exposed", None), "accept", 0),
-        (["accept send to exposed", "drop send"], ("send", None, "spawned", None), "drop", 1),
+        (["accept send to exposed", "drop send"], ("send", None, "linked", None), "drop", 1),
+        (["accept send to exposed", "drop send"], ("send", None, "spawned", None), "accept", 0),
         (["accept send to exposed", "drop send"], ("send", None, None, None), "drop", 1),
         (["accept send to exposed when {a}", "drop send"], ("send", None, "exposed", "{a}"), "accept", 0),
         (["accept send to exposed when {a}", "drop send"], ("send", None, "exposed", "{b}"), "drop", 1),
@@ -289,3 +290,93 @@ def test_questions_with_more_detail_that_cannot_be_asked_are_errors(
     with pytest.raises(QuestionError) as caught:
         ask(with_rules([]), "foo@h", *question)
     assert words in str(caught.value)
+
+
+ANY_CALL = "accept reg_send a when {'$gen_call', from(), _}"
+START_CHILD = "{'$gen_call', {<9.5.0>, #Ref<9.1.2.3>}, {start_child, x}}"
+
+
+def test_a_pattern_for_any_call_opens_no_request_of_supervisors() -> None:
+    answer = ask(with_rules(["deny *", ANY_CALL]), "foo@h", "reg_send", "a", term=START_CHILD)
+    assert (answer.verdict, answer.rule, answer.reason) == ("deny", None, "otp_internal")
+    assert [stage.stage for stage in answer.stages if stage.verdict] == ["otp_internal"]
+    decided = {stage.stage: stage.decider.text for stage in answer.stages if stage.decider}
+    assert decided == {"rule": ANY_CALL}
+    opened = with_rules(["deny *", ANY_CALL, "accept otp_internal a"])
+    assert ask(opened, "foo@h", "reg_send", "a", term=START_CHILD).verdict == "accept"
+
+
+@pytest.mark.parametrize("command", ["exit", "monitor_exit", "spawn_reply", "unlink_ack"])
+def test_endings_that_belong_to_nothing_are_refused_under_accept_all(command: str) -> None:
+    answer = ask(with_rules(["accept *"]), "foo@h", command)
+    assert (answer.verdict, answer.reason, answer.rule) == ("deny", "default", None)
+    assert "`accept *` does not cover an answer or an ending that belongs to nothing" in answer.notes
+    assert ask(with_rules(["accept *", f"accept {command}"]), "foo@h", command).verdict == "accept"
+
+
+APPLY = ("spawn_request", "erlang:apply/3", None)
+
+
+@pytest.mark.parametrize(
+    ("rules", "term", "verdict", "called"),
+    [
+        (["accept call os:cmd/1"], '[os, cmd, ["ls"]]', "accept", "os:cmd/1"),
+        (["accept spawn_request erlang:apply/3"], '[os, cmd, ["ls"]]', "deny", "os:cmd/1"),
+        (["accept call _:_/_"], "[os, cmd, nothing]", "deny", "a function that can't be told"),
+        (["accept call _:_/_"], None, "deny", "a function that can't be told"),
+        (["accept *"], None, "accept", "a function that can't be told"),
+    ],
+)
+def test_wrappers_are_taken_off(rules: list[str], term: str | None, verdict: str, called: str) -> None:
+    answer = ask(with_rules(rules), "foo@h", *APPLY, term)
+    assert answer.verdict == verdict
+    assert [stage.called for stage in answer.stages if stage.called] == [called]
+    assert ("erlang:apply/3 calls what its arguments name; give them with --term" in answer.notes) == (term is None)
+
+
+def test_a_call_in_a_message_is_judged_as_a_call() -> None:
+    term = "{'$gen_call', {<9.5.0>, #Ref<9.1.2.3>}, {call, os, cmd, [\"ls\"], <9.5.0>}}"
+    answer = ask(with_rules(["accept reg_send rex", "accept call m:_/_"]), "foo@h", "reg_send", "rex", term=term)
+    assert (answer.verdict, answer.reason) == ("deny", "otp_internal")
+    answer = ask(with_rules(["deny *", "accept call os:cmd/1"]), "foo@h", "reg_send", "rex", term=term)
+    assert (answer.verdict, answer.rule and answer.rule.text) == ("accept", "accept call os:cmd/1")
+
+
+def test_what_a_message_carries_is_judged() -> None:
+    made = with_rules(["accept reg_send a"])
+    assert ask(made, "foo@h", "reg_send", "a", term="{x, fun m:f/1}").reason == "funs"
+    assert ask(made, "foo@h", "reg_send", "a", term="{x, <9.5.0>, <0.5.0>}").verdict == "accept"
+    assert ask(with_rules(["accept *"]), "foo@h", "reg_send", "a", term="{x, fun m:f/1}").verdict == "accept"
+
+
+def test_names_of_otp_stay_closed() -> None:
+    answer = ask(with_rules(["accept reg_send code_server"]), "foo@h", "reg_send", "code_server")
+    assert (answer.verdict, answer.reason) == ("deny", "otp_internal")
+
+
+def test_the_first_process_is_known_by_its_name() -> None:
+    answer = ask(with_rules(["accept send", "drop reg_send init"]), "foo@h", "send", "<0.0.0>")
+    assert (answer.verdict, answer.rule and answer.rule.text) == ("drop", "drop reg_send init")
+    assert [stage.stage for stage in answer.stages if stage.verdict] == ["name"]
+
+
+def test_in_audit_mode_all_objections_are_told() -> None:
+    made = policy(peer(rules='["deny reg_send a"]', more='mode = "audit"'))
+    answer = ask(made, "foo@h", "reg_send", "a", term=START_CHILD)
+    assert (answer.verdict, answer.audited, answer.reason) == ("deny", True, "rule")
+    assert [(stage.stage, stage.waived) for stage in answer.stages if stage.verdict] == [
+        ("rule", True),
+        ("otp_internal", True),
+    ]
+
+
+def test_the_stages_stand_in_the_json() -> None:
+    shown = ask(with_rules(["deny *", ANY_CALL]), "foo@h", "reg_send", "a", term=START_CHILD).to_json()["stages"]
+    assert [stage["stage"] for stage in shown] == [
+        *("sender", "target", "answer", "call", "rule", "name", "otp_internal"),
+    ]
+    rule, refusal = shown[4], shown[6]
+    assert [(each["text"], each["outcome"]) for each in rule["rules"]] == [(ANY_CALL, "decides"), ("deny *", "weaker")]
+    assert (refusal["verdict"], refusal["reason"], refusal["rule"], refusal["waived"]) == (
+        *("deny", "otp_internal", None, False),
+    )

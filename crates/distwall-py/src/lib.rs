@@ -8,12 +8,17 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyList, PyMemoryView, PyTuple};
 use wire::rules::table::PROCESS;
+use wire::session::explain::{Aim, Question};
 use wire::session::hooks::{Answer, Handler, Hooks, CLERK};
+use wire::session::judge::Stage;
+use wire::term::print::RESERVED_WORDS;
 use wire::wire::flags;
 use wire::wire::op::Op;
 use wire::{Command, Direction, Event, Output, Part, Pattern, Policies, Rule, Scope, Segment, Subject, Verdict};
 
+mod explain;
 mod pattern;
+mod print;
 mod toml;
 
 const DIRECTIONS: [Direction; 2] = [Direction::Inbound, Direction::Outbound];
@@ -100,6 +105,38 @@ impl Policy {
             })
             .collect::<PyResult<Vec<_>>>()?;
         Ok(Self(Arc::new(wire::Policy::new(&rules, &third_nodes, funs)), patterns))
+    }
+
+    #[pyo3(signature = (command, key=None, *, peer, guard, outbound=false, known_by=None, payload=None, obeyed=false, audit=false, checked_funs=false))]
+    #[allow(clippy::too_many_arguments)]
+    fn explain(
+        &self,
+        py: Python<'_>,
+        command: &str,
+        key: Option<Vec<String>>,
+        peer: &str,
+        guard: &str,
+        outbound: bool,
+        known_by: Option<&str>,
+        payload: Option<&[u8]>,
+        obeyed: bool,
+        audit: bool,
+        checked_funs: bool,
+    ) -> PyResult<explain::Explanation> {
+        let key: Option<Vec<&str>> = key.as_ref().map(|parts| parts.iter().map(String::as_str).collect());
+        let question = Question {
+            direction: if outbound { Direction::Outbound } else { Direction::Inbound },
+            peer,
+            guard,
+            subject: subject(command)?,
+            aim: key.as_deref().map(Aim::read).transpose().map_err(explain::unaskable)?,
+            known_by: known_by.map(scope).transpose()?,
+            payload,
+            obeyed,
+            audit,
+            reads_funs: checked_funs,
+        };
+        explain::explain(py, &self.0, &question)
     }
 
     #[pyo3(signature = (command, key=None))]
@@ -416,11 +453,17 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("CLERK", CLERK)?;
     m.add("DistFlag", int_enum(py, "DistFlag", flags::ALL.into_iter())?)?;
     m.add("Op", int_enum(py, "Op", Op::ALL.into_iter().map(|op| (op.name(), op as u64)))?)?;
+    m.add("STAGES", PyTuple::new(py, Stage::ALL.map(Stage::name))?)?;
+    m.add("RESERVED_WORDS", PyTuple::new(py, RESERVED_WORDS)?)?;
     m.add_class::<Policy>()?;
+    m.add_class::<explain::Explanation>()?;
+    m.add_class::<explain::StageReport>()?;
+    m.add_class::<explain::ConsideredRule>()?;
     m.add_class::<Counters>()?;
     m.add_class::<Budget>()?;
     m.add_class::<Channel>()?;
     m.add_class::<pattern::Pattern>()?;
+    m.add_function(wrap_pyfunction!(print::print_atom, m)?)?;
     m.add_function(wrap_pyfunction!(toml::toml_spans, m)?)?;
     Ok(())
 }

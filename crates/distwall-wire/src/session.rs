@@ -3,6 +3,7 @@
 pub mod channel;
 pub mod counters;
 pub mod events;
+pub mod explain;
 pub mod hooks;
 pub mod judge;
 pub mod output;

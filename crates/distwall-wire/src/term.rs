@@ -2,6 +2,7 @@
 
 pub mod atoms;
 pub mod digest;
+pub mod print;
 pub mod reader;
 pub mod scan;
 pub mod tag;

@@ -6,7 +6,7 @@ import typer
 from rich.text import Text
 
 from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json
-from distwall.policy import Explanation, Question, QuestionError, Rule
+from distwall.policy import Explanation, Question, QuestionError, Rule, StageAnswer
 from distwall.policy import explain as ask
 
 _STYLES = {"accept": "bold green", "deny": "bold red", "drop": "bold magenta"}
@@ -54,12 +54,29 @@ def _lines(explanation: Explanation) -> list[Text]:
         lines.append(_about("decides", explanation.rule))
     elif explanation.reason == "default":
         lines.append(Text.assemble(("  decides  ", "dim"), "no rule matches it, so it is denied"))
+    elif explanation.reason not in ("no_entry", "no_rules"):
+        lines.append(Text.assemble(("  decides  ", "dim"), f"the stage {explanation.reason}, by no rule"))
     lines.extend(_about("loses", loser.rule, loser.why) for loser in explanation.losers)
+    said = {stage.stage: line for stage in explanation.stages if (line := _stage(stage))}
+    # Where only the rules have something to say, it is said above.
+    lines.extend(Text.assemble(("  stage    ", "dim"), line) for line in said.values() if said.keys() != {"rule"})
     if explanation.entry:
         entry = explanation.entry
         lines.append(Text.assemble(("  entry    ", "dim"), f"{entry.origin}  ", (entry.node, "bold")))
     lines.extend(Text.assemble(("  note     ", "dim"), note) for note in explanation.notes)
     return lines
+
+
+def _stage(said: StageAnswer) -> str:
+    """The answer of a stage in words; empty if it has nothing to say."""
+    found = f"{said.stage}: {said.question}"
+    if said.verdict is not None:
+        by = f" by `{said.rule.text}`" if said.rule else ""
+        recorded = ", which is only recorded" if said.waived else ""
+        return f"{found} {said.verdict.upper()}{by} ({said.reason}){recorded}"
+    if said.called is not None:
+        return f"{found} {said.called}"
+    return f"{found} `{said.decider.text}` accepts it" if said.decider else ""
 
 
 def _about(role: str, rule: Rule, why: str = "") -> Text:

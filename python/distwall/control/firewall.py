@@ -106,9 +106,9 @@ class Firewall(Channels):
     def explain(self, node: str, command: str, key: GivenKey = None, *, guard: str | None = None) -> Explanation:
         """Explains the verdict on a command of a peer: the rule that decides, and the reason."""
         entry = self.policy.entry_for(node, guard)
-        ranked = None if entry is None else self.rulebook.ranked(entry, node, guard)
+        rule_set = None if entry is None else self.rulebook.rule_set(entry, node, guard)
         try:
-            return explain(self.policy, node, Question(command, _key_text(key) or None), guard, ranked=ranked)
+            return explain(self.policy, node, Question(command, _key_text(key) or None), guard, rule_set=rule_set)
         except QuestionError as error:
             raise BadCallError(str(error)) from None
 

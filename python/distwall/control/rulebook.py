@@ -21,7 +21,7 @@ from distwall.policy import Entry, Origin, Policy, Rule
 from distwall.policy.language.grammar import RuleSyntaxError
 from distwall.policy.language.ranking import Ranking, rank
 from distwall.policy.language.rules import make_rule, next_expiry
-from distwall.policy.model import compiled
+from distwall.policy.model import RuleSet, compiled
 
 RUN_TIME_IDS = 1 << 24
 """First id of rules that are made at run time."""
@@ -139,6 +139,10 @@ class Rulebook:
             lists = self.lists(entry, node, guard)
             self._ranked[key] = rank(lists.attached, lists.defaults, lists.granted)
         return self._ranked[key]
+
+    def rule_set(self, entry: Entry, node: str, guard: str | None) -> RuleSet:
+        """The rules in force for the commands of a peer."""
+        return RuleSet(self.ranked(entry, node, guard), self.judgement(entry, node, guard).core)
 
     def judgement(self, entry: Entry, node: str, guard: str | None) -> Judgement:
         """The judgement for channels of a peer."""

@@ -6,11 +6,18 @@ of the core. ``explain`` gives the verdict on one command, and the reason.
 """
 
 from distwall.policy.cookie import Cookie
-from distwall.policy.explanation import Explanation, Question, QuestionError, Special, explain, rule_to_json
+from distwall.policy.explanation import (
+    Explanation,
+    Special,
+    StageAnswer,
+    explain,
+    rule_to_json,
+)
 from distwall.policy.file.load import load, loads
 from distwall.policy.language.rules import Filter, Rule
 from distwall.policy.model import Address, Audit, Control, Entry, Guard, InsideTls, Policy, Redirect, Tls
 from distwall.policy.problem import Origin, PolicyError, Problem
+from distwall.policy.question import Question, QuestionError
 
 __all__ = [
     "Address",
@@ -31,6 +38,7 @@ __all__ = [
     "Redirect",
     "Rule",
     "Special",
+    "StageAnswer",
     "Tls",
     "explain",
     "load",

@@ -1,37 +1,37 @@
-"""``explain``: the verdict of a policy on one command of one peer, and the reason."""
+"""The answers of ``explain``: what a policy does with one command of one peer, and why.
 
-import re
+The judge of the core is asked, the same that judges what peers send; here its answer is put into words.
+"""
+
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from distwall import _core
-from distwall._core import COMMANDS
 from distwall.clock import rfc3339, utc
-from distwall.policy.language.external_format import CompileError, external
-from distwall.policy.language.grammar import (
-    AIMED_COMMANDS,
-    FUNCTION_COMMANDS,
-    PAYLOAD_COMMANDS,
-    SCOPES,
-    RuleSyntaxError,
-    Verdict,
-    parse_key,
-    takes_key,
-)
-from distwall.policy.language.names import atom, is_glob
-from distwall.policy.language.patterns import Pattern, parse_term
+from distwall.policy.language.grammar import FUNCTION_COMMANDS, Verdict, takes_key
 from distwall.policy.language.ranking import Ranking
 from distwall.policy.language.rules import Filter, Rule, Specificity, precision
-from distwall.policy.language.term_patterns import ListPattern
-from distwall.policy.model import Entry, Policy
+from distwall.policy.model import Entry, Policy, RuleSet
+from distwall.policy.question import Asked, Question
 
 # What tracking lets pass without a rule (DESIGN: "Answers and endings need no rule").
 ANSWERS_AND_ENDINGS = frozenset({"demonitor", "exit", "monitor_exit", "spawn_reply", "unlink", "unlink_ack"})
 _MESSAGES = frozenset({"reg_send", "send", "alias_send"})
-_SUBJECTS = (*COMMANDS, "otp_internal", "call")
-_FUNCTION = re.compile(r"(.+?):(.+)/([0-9]+)", re.DOTALL)
-_PROCESS = re.compile(r"<0\.[0-9]+\.[0-9]+>|#Ref<0(?:\.[0-9]+)+>")
+STAGE_QUESTIONS = {
+    "sender": "Is the sender a process of the peer?",
+    "target": "Is the target a process of the guarded node, in its present incarnation?",
+    "answer": "Does the command answer or end something?",
+    "call": "Which function does it call?",
+    "rule": "Which rule decides?",
+    "name": "What do the rules say of the registered name of the process that it aims at?",
+    "otp_internal": "Would one of OTP's own processes run code for it?",
+    "third_node": "Does it carry a pid, port or reference of a node that the entry does not allow?",
+    "funs": "Does it carry a fun that the entry does not allow?",
+    "limit": "Is there room for it, and for what it leaves behind?",
+}
+"""The questions of the judge's stages, as docs/rules.md has them."""
+
 _CLASSES = {
     Specificity.PATTERN: "a pattern",
     Specificity.KEY: "a key",
@@ -40,26 +40,6 @@ _CLASSES = {
     Specificity.COMMAND: "a command",
     Specificity.ALL: "`*`",
 }
-
-
-class QuestionError(ValueError):
-    """A question that can't be asked: an unknown command, or a key that the command does not take."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A command of a peer, and the known facts about it."""
-
-    command: str
-    """One of the 14 commands, ``otp_internal`` or ``call``."""
-    key: str | None = None
-    """The target, as Erlang writes it; of ``call`` and ``spawn_request`` the function, ``M:F/A``."""
-    to: str | None = None
-    """The way in which the peer came to know its target: ``exposed``, ``spawned`` or ``linked``; None: another way."""
-    term: str | None = None
-    """The message, the exit reason or the list of arguments, as Erlang writes it; None: not known."""
-    out: bool = False
-    """True if the guarded node sends the command to the peer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +67,53 @@ class Special:
 
 
 @dataclass(frozen=True, slots=True)
+class StageAnswer:
+    """The answer of one stage of the judge."""
+
+    stage: str
+    verdict: Verdict | None
+    """The refusal that the stage asks for; None: it has nothing against the command."""
+    reason: str | None
+    rule: Rule | None
+    """The rule behind the refusal, if a rule is."""
+    waived: bool
+    """True if the command goes on all the same, and the refusal is recorded."""
+    called: str | None
+    """The function that the command calls; found by the stage ``call``."""
+    rules: tuple[tuple[Rule, str], ...]
+    """The rules about the command and its target, in their order, each with its outcome."""
+
+    @property
+    def question(self) -> str:
+        """The question of the stage, as docs/rules.md has it."""
+        return STAGE_QUESTIONS[self.stage]
+
+    @property
+    def decider(self) -> Rule | None:
+        """The rule that decides in this stage."""
+        return next((rule for rule, outcome in self.rules if outcome == "decides"), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The answer as JSON."""
+        return {
+            "stage": self.stage,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "rule": None if self.rule is None else rule_to_json(self.rule),
+            "waived": self.waived,
+            "called": self.called,
+            "rules": [
+                {**rule_to_json(rule), "verdict": rule.verdict, "outcome": outcome} for rule, outcome in self.rules
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """The answer.
 
-    ``reason``: ``rule``, ``default`` (no rule matches), ``no_entry`` (the peer can't connect) or ``no_rules`` (no rules
-    judge commands to the peer).
+    ``reason``: as in events (``rule``; ``default``: no rule matches; ``otp_internal``, ...), ``no_entry`` (the peer
+    can't connect) or ``no_rules`` (no rules judge commands to the peer).
     """
 
     peer: str
@@ -104,8 +126,10 @@ class Explanation:
     special: tuple[Special, ...]
     losers: tuple[Loser, ...]
     notes: tuple[str, ...]
-    audited: bool = False
+    audited: bool
     """True if the command passes all the same, and is recorded."""
+    stages: tuple[StageAnswer, ...]
+    """The answers of the stages, in their order."""
 
     def to_json(self) -> dict[str, Any]:
         """The explanation as JSON."""
@@ -128,6 +152,7 @@ class Explanation:
                 {**rule_to_json(loser.rule), "verdict": loser.rule.verdict, "why": loser.why} for loser in self.losers
             ],
             "notes": list(self.notes),
+            "stages": [stage.to_json() for stage in self.stages],
         }
 
 
@@ -143,206 +168,173 @@ def rule_to_json(rule: Rule) -> dict[str, Any]:
 
 
 def explain(
-    policy: Policy, peer: str, question: Question, guard: str | None = None, *, ranked: Ranking | None = None
+    policy: Policy, peer: str, question: Question, guard: str | None = None, *, rule_set: RuleSet | None = None
 ) -> Explanation:
     """The verdict of ``policy`` on a command of ``peer`` at the guarded node ``guard`` (None: any), and the reason.
 
-    ``ranked``: the filters for the peer; None: the filters of the file. Raises QuestionError.
+    ``rule_set``: the rules for the peer; None: the rules of the file. Raises QuestionError.
     """
-    asked = _Asked(policy, peer, question, guard)
+    asked = Asked(policy, peer, question, guard)
     entry = policy.entry_for(peer, guard)
     if entry is None:
         note = "no [[peers]] entry names this node: it can't connect, and gets not_allowed in the handshake"
-        return asked.answer(None, "deny", "no_entry", notes=(note,))
-    if ranked is None:
-        ranked = policy.ranked_out(entry) if question.out else policy.ranked(entry)
-    if ranked is None:
+        return _unasked(asked, None, "deny", "no_entry", note)
+    if rule_set is None:
+        rule_set = policy.rule_set_out(entry) if question.out else policy.rule_set(entry)
+    if rule_set is None:
         note = "no `rules_out` apply to the peer, so all commands to it pass"
-        return asked.answer(entry, "accept", "no_rules", notes=(note,))
-    found = _judged(asked, ranked, entry)
-    audits = policy.audits(entry, utc()) or bool(found.rule and found.rule.audits(utc()))
-    expired = (rule for rules in (*entry.attached, policy.defaults) for rule in rules if not rule.holds(utc()))
-    return replace(
-        found,
-        audited=found.verdict != "accept" and audits,
-        notes=(*found.notes, *_expired(asked, () if question.out else expired)),
-    )
+        return _unasked(asked, entry, "accept", "no_rules", note)
+    found = asked.put(rule_set.core, audit=policy.audits(entry, utc()), checked_funs=entry.funs == "checked")
+    return _Answer(asked, rule_set, entry, found).explanation()
 
 
-def _judged(asked: "_Asked", ranked: Ranking, entry: Entry) -> Explanation:
-    command = asked.question.command
-    if command == "otp_internal" and (carrier := _carrier(ranked, asked)):
-        note = f"otp_internal rules are asked only about messages that a {carrier} rule other than `accept *` accepts"
-        return replace(_decided(asked.about(carrier), ranked, entry), command=command, notes=(note,))
-    if command not in FUNCTION_COMMANDS:
-        return _decided(asked, ranked, entry)
-    called, spawned = (
-        _decided(asked.about("call"), ranked, entry),
-        _decided(asked.about("spawn_request"), ranked, entry),
-    )
-    if called.rule and (not spawned.rule or ranked.layer(called.rule) <= ranked.layer(spawned.rule)):
-        first = "a `call` rule decides before rules about the message or spawn request with the call"
-        losers = [spawned.rule] if spawned.rule else []
-        lost = [*called.losers, *(Loser(rule, first) for rule in losers), *spawned.losers]
-        return replace(called, command=command, losers=tuple(lost), special=called.special)
-    special = (*called.special, *spawned.special)
-    notes = spawned.notes
-    if command == "call":
-        notes = (
-            *notes,
-            "no `call` rule decides: spawn_request rules see the function; messages to rex are sends to rex",
+def _unasked(asked: Asked, entry: Entry | None, verdict: Verdict, reason: str, note: str) -> Explanation:
+    """The answer to a question that the judge need not be asked."""
+    command, key = asked.question.command, asked.shown_key
+    return Explanation(asked.peer, command, key, verdict, reason, entry, None, (), (), (note,), False, ())
+
+
+class _Answer:
+    """The core's answer to a question, to be put into words."""
+
+    def __init__(self, asked: Asked, rule_set: RuleSet, entry: Entry, found: "_core.Explanation") -> None:
+        self.asked = asked
+        self.rule_set = rule_set
+        self.ranked = rule_set.ranked
+        self.entry = entry
+        self.found = found
+        self.by_id = {candidate.rule.id: candidate.rule for candidate in self.ranked}
+        self.reports = {report.stage: report for report in found.stages}
+
+    def explanation(self) -> Explanation:
+        """The answer in words."""
+        asked, found = self.asked, self.found
+        decisive = self._decisive()
+        winner = self._winner(decisive)
+        rule = None if found.rule is None else self.by_id[found.rule]
+        if winner is not None and found.verdict == "accept":
+            rule = winner.rule
+        return Explanation(
+            peer=asked.peer,
+            command=asked.question.command,
+            key=asked.shown_key,
+            verdict=found.verdict,
+            reason=found.reason,
+            entry=self.entry,
+            rule=rule,
+            special=tuple(special for report in found.stages for special in self._special(report)),
+            losers=tuple(self._losers(decisive, winner)),
+            notes=tuple(self._notes()),
+            audited=found.audited,
+            stages=tuple(self._stage(report) for report in found.stages),
         )
-    return replace(spawned, command=command, special=special, notes=notes)
+
+    def _decisive(self) -> "_core.StageReport | None":
+        """The stage whose rules decided: the first with an objection by a rule, else `rule`."""
+        objecting = (report for report in self.found.stages if report.verdict is not None)
+        report = next(objecting, None)
+        if report is not None and (report.rule is not None or self.asked.question.command == "otp_internal"):
+            return report
+        opened = self.reports.get("otp_internal")
+        if self.asked.question.command == "otp_internal" and opened is not None and opened.considered:
+            return opened
+        return self.reports.get("rule")
+
+    def _filter(self, considered: "_core.ConsideredRule") -> Filter:
+        return self.ranked.filters[considered.rank]
+
+    def _winner(self, report: "_core.StageReport | None") -> Filter | None:
+        considered = report.considered if report else ()
+        return next((self._filter(each) for each in considered if each.outcome == "decides"), None)
+
+    def _depends(self, considered: "_core.ConsideredRule") -> bool:
+        """True if whether the rule holds depends on what the question leaves open."""
+        return considered.outcome == "unknown" or (considered.outcome == "scope" and self.asked.question.to is None)
+
+    def _special(self, report: "_core.StageReport") -> Iterator[Special]:
+        for each in report.considered:
+            if each.outcome == "decides":
+                return
+            if self._depends(each):
+                candidate = self._filter(each)
+                when = None if candidate.pattern is None else str(candidate.pattern)
+                yield Special(candidate.rule, candidate.scope, when)
+
+    def _losers(self, report: "_core.StageReport | None", winner: Filter | None) -> Iterator[Loser]:
+        if report is None or winner is None:
+            return
+        behind = False
+        for each in report.considered:
+            if behind and (each.outcome == "weaker" or self._depends(each)):
+                candidate = self._filter(each)
+                yield Loser(candidate.rule, _why_lost(self.ranked, winner, candidate))
+            behind = behind or each.outcome == "decides"
+
+    def _stage(self, report: "_core.StageReport") -> StageAnswer:
+        rules = tuple((self._filter(each).rule, each.outcome) for each in report.considered)
+        rule = None if report.rule is None else self.by_id[report.rule]
+        return StageAnswer(
+            report.stage, report.verdict, report.reason, rule, report.waived, _called(report.called), rules
+        )
+
+    def _notes(self) -> Iterator[str]:
+        question, key = self.asked.question, self.asked.key
+        command = question.command
+        winner = self._winner(self.reports.get("rule"))
+        if key is None and takes_key(command) and any(f.key and f.command == command for f in self.ranked):
+            yield "rules with a key are left out: give a KEY to ask about one target"
+        called = self.reports["call"].called if "call" in self.reports else None
+        if called is not None and called[0] == "opaque" and question.term is None:
+            yield f"{self.asked.shown_key} calls what its arguments name; give them with --term"
+        if not question.out:
+            yield from self._notes_on_answers(winner)
+            yield from self._note_on_requests(winner)
+            yield from self._notes_on_ended_rules()
+
+    def _notes_on_answers(self, winner: Filter | None) -> Iterator[str]:
+        command = self.asked.question.command
+        by_name = winner is not None and winner.command != "*"
+        if command in ANSWERS_AND_ENDINGS and not by_name:
+            yield "answers to the guarded node, and the ends of accepted links and monitors, pass without a rule"
+        if command in ANSWERS_AND_ENDINGS and any(
+            each.outcome == "not_meant" for each in self.reports["rule"].considered
+        ):
+            yield "`accept *` does not cover an answer or an ending that belongs to nothing"
+        if command in _MESSAGES and not by_name and not (winner and winner.rule.verdict == "accept"):
+            yield "replies to calls of the guarded node pass without a rule"
+
+    def _note_on_requests(self, winner: Filter | None) -> Iterator[str]:
+        asked = self.asked
+        if asked.question.command not in _MESSAGES or asked.term is not None or winner is None:
+            return
+        if winner.rule.verdict != "accept" or winner.command == "*":
+            return
+        request = asked.put(self.rule_set.core, obeyed=True)
+        if request.reason == "otp_internal":
+            name = f" {asked.shown_key}" if asked.question.command == "reg_send" and asked.key else ""
+            yield (
+                "messages that make an OTP process run code are still refused;"
+                f" `accept otp_internal{name}` would let them pass"
+            )
+
+    def _notes_on_ended_rules(self) -> Iterator[str]:
+        now = utc()
+        for rule in (rule for rules in (*self.entry.attached, self.asked.policy.defaults) for rule in rules):
+            until = rule.statement.until
+            if until is not None and not rule.holds(now) and self.asked.aims_at(rule):
+                yield f"`{rule.text}` in line {rule.origin.line} has ended at {rfc3339(until)}"
 
 
-def _decided(asked: "_Asked", ranked: Ranking, entry: Entry) -> Explanation:
-    special: list[Special] = []
-    losers: list[Loser] = []
-    winner: Filter | None = None
-    for candidate in ranked:
-        sure = asked.matched_by(candidate)
-        if sure is False:
-            continue
-        if winner is not None:
-            losers.append(Loser(candidate.rule, _why_lost(ranked, winner, candidate)))
-        elif sure is None:
-            when = None if candidate.pattern is None else str(candidate.pattern)
-            special.append(Special(candidate.rule, candidate.scope, when))
-        else:
-            winner = candidate
-    return asked.answer(
-        entry,
-        winner.rule.verdict if winner else "deny",
-        "rule" if winner else "default",
-        rule=winner.rule if winner else None,
-        special=tuple(special),
-        losers=tuple(losers),
-        notes=() if asked.question.out else tuple(_notes(ranked, asked, winner)),
-    )
-
-
-class _Asked:
-    """A valid question."""
-
-    def __init__(self, policy: Policy, peer: str, question: Question, guard: str | None) -> None:
-        self.policy = policy
-        self.peer = peer
-        self.question = question
-        self.guard = guard
-        self.key = _asked_key(question.command, question.key)
-        scope = _asked_scope(question)
-        self.scopes = frozenset(() if scope in (None, "any") else (scope,))
-        self.term = None if question.term is None else self._external(question.term)
-
-    def about(self, command: str) -> "_Asked":
-        """The same question about another command that takes the same key."""
-        return _Asked(self.policy, self.peer, replace(self.question, command=command), self.guard)
-
-    def matched_by(self, candidate: Filter) -> bool | None:
-        """True if a filter matches; None: that depends on unknown facts."""
-        if not candidate.aims_at(self.question.command, self.key):
-            return False
-        known = candidate.scope in (None, "any") or candidate.scope in self.scopes
-        if not known and self.question.to is not None:
-            return False
-        if candidate.pattern is None:
-            return known or None
-        if self.term is None:
+def _called(called: tuple[str, str] | None) -> str | None:
+    match called:
+        case ("function", text):
+            return text
+        case ("fun", module):
+            return f"a fun of {module}"
+        case ("opaque", _):
+            return "a function that can't be told"
+        case _:
             return None
-        return self.fits(candidate.pattern) and (known or None)
-
-    def fits(self, pattern: Pattern) -> bool:
-        """True if the term matches a pattern."""
-        if self.term is None:
-            return False
-        peer, guard = self._nodes()
-        return _core.Pattern(pattern.code).matches(self.term, peer=peer, guard=guard, outbound=self.question.out)
-
-    def answer(
-        self,
-        entry: Entry | None,
-        verdict: Verdict,
-        reason: str,
-        *,
-        rule: Rule | None = None,
-        special: tuple[Special, ...] = (),
-        losers: tuple[Loser, ...] = (),
-        notes: tuple[str, ...] = (),
-    ) -> Explanation:
-        """An answer to the question."""
-        shown = None if self.key is None else _shown(self.key)
-        command = self.question.command
-        return Explanation(self.peer, command, shown, verdict, reason, entry, rule, special, losers, notes)
-
-    def _nodes(self) -> tuple[str, str]:
-        names = (node for node in self.policy.guard.nodes if not is_glob(node))
-        return self.peer, self.guard or next(names, "guarded@localhost")
-
-    def _external(self, text: str) -> bytes:
-        command = self.question.command
-        if command not in PAYLOAD_COMMANDS:
-            raise QuestionError(f"`{command}` has no message; leave the term out")
-        try:
-            term = parse_term(text)
-            if command in FUNCTION_COMMANDS:
-                if not isinstance(term, ListPattern) or term.tail is not None:
-                    raise QuestionError(f"`{text}` is not a list; give the arguments as a list")
-                if self.key is not None and len(term.elements) != int(self.key[2]):
-                    raise QuestionError(f"{len(term.elements)} arguments for {_shown(self.key)}; give {self.key[2]}")
-            return external(term, self._nodes())
-        except RuleSyntaxError as error:
-            raise QuestionError(f"character {error.index + 1} of the term: {error}") from None
-        except CompileError as error:
-            raise QuestionError(str(error)) from None
-
-
-def _carrier(ranked: Ranking, asked: _Asked) -> str | None:
-    """The command whose rule decides about a message that makes OTP run code, if no `otp_internal` rule is asked.
-
-    Such rules are asked only about accepted commands, and not if `accept *` or a pattern accepts them.
-    """
-    command = "send" if asked.key is None else "reg_send"
-    winner = ranked.decides(command, asked.key, scopes=asked.scopes, fits=asked.fits)
-    accepted = winner is not None and winner.rule.verdict == "accept"
-    return None if accepted and winner and winner.command != "*" and winner.pattern is None else command
-
-
-def _asked_scope(question: Question) -> str | None:
-    if question.to is not None and question.to not in SCOPES:
-        raise QuestionError(f"unknown target `{question.to}`; write one of {', '.join(SCOPES)}")
-    if question.to is not None and question.command not in AIMED_COMMANDS:
-        raise QuestionError(f"`{question.command}` has no process as its target; leave `--to` out")
-    return question.to
-
-
-def _asked_key(command: str, key: str | None) -> tuple[str, ...] | None:
-    if command not in _SUBJECTS:
-        raise QuestionError(f"unknown command `{command}`; the commands are {', '.join(_SUBJECTS)}")
-    if key is None:
-        return None
-    if command in AIMED_COMMANDS and _PROCESS.fullmatch(key):
-        return (key,)
-    if not takes_key(command):
-        raise QuestionError(f"`{command}` takes no key; leave it out")
-    try:
-        parts = parse_key(command, key)
-    except RuleSyntaxError as error:
-        # The shell has eaten the quotes, most likely: take the text as it is.
-        if command not in FUNCTION_COMMANDS:
-            return (key,)
-        if match := _FUNCTION.fullmatch(key):
-            return match[1], match[2], match[3]
-        raise QuestionError(f"`{key}` is not M:F/A: {error}") from None
-    if any(part.kind != "exact" for part in parts):
-        raise QuestionError(f"`{key}` matches several targets; ask about one")
-    return tuple(part.text for part in parts)
-
-
-def _shown(key: tuple[str, ...]) -> str:
-    if len(key) == 1:
-        return key[0] if _PROCESS.fullmatch(key[0]) else atom(key[0])
-    module, function, arity = key
-    return f"{atom(module)}:{atom(function)}/{arity}"
 
 
 def _why_lost(ranked: Ranking, winner: Filter, loser: Filter) -> str:
@@ -351,6 +343,12 @@ def _why_lost(ranked: Ranking, winner: Filter, loser: Filter) -> str:
         if layer == 0:
             return "a granted table decides before all other rules"
         return "defaults decide only if no rule of the peer matches"
+    if winner.command != loser.command and "*" not in (winner.command, loser.command):
+        if winner.command == "call":
+            return "a `call` rule decides before rules about the message or spawn request with the call"
+        if loser.command in FUNCTION_COMMANDS:
+            return "a rule that refuses a message refuses the call in it"
+        return "a rule about a message does not decide about the call in it"
     ours, theirs = precision(winner), precision(loser)
     for place in (0, 1):
         if ours[place] != theirs[place]:
@@ -362,40 +360,3 @@ def _why_lost(ranked: Ranking, winner: Filter, loser: Filter) -> str:
     if winner.rule.where != loser.rule.where:
         return f"equally specific, and {winner.rule.where} comes before {loser.rule.where}"
     return "equally specific, and written later"
-
-
-def _expired(asked: _Asked, rules: Iterator[Rule] | tuple[()]) -> Iterator[str]:
-    for rule in rules:
-        until = rule.statement.until
-        if until and any(asked.matched_by(each) is not False for each in rule.filters()):
-            yield f"`{rule.text}` in line {rule.origin.line} has ended at {rfc3339(until)}"
-
-
-def _notes(ranked: Ranking, asked: _Asked, winner: Filter | None) -> list[str]:
-    command, key = asked.question.command, asked.key
-    notes = []
-    if key is None and takes_key(command) and any(f.key and f.command == command for f in ranked):
-        notes.append("rules with a key are left out: give a KEY to ask about one target")
-    if command in ANSWERS_AND_ENDINGS and (winner is None or winner.command == "*"):
-        notes.append("answers to the guarded node, and the ends of accepted links and monitors, pass without a rule")
-    if (
-        command in _MESSAGES
-        and (winner is None or winner.command == "*")
-        and (not winner or winner.rule.verdict != "accept")
-    ):
-        notes.append("replies to calls of the guarded node pass without a rule")
-    if (
-        command in _MESSAGES
-        and winner
-        and winner.rule.verdict == "accept"
-        and winner.command != "*"
-        and winner.pattern is None
-    ):
-        name = f" {_shown(key)}" if key else ""
-        opened = ranked.decides("otp_internal", key, fits=asked.fits)
-        if opened is None or opened.rule.verdict != "accept":
-            notes.append(
-                "messages that make an OTP process run code are still refused;"
-                f" `accept otp_internal{name}` would let them pass"
-            )
-    return notes

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from distwall import _core
 from distwall.clock import utc
@@ -24,6 +24,15 @@ _Kept = TypeVar("_Kept")
 OnFull = Literal["deny", "continue"]
 OnLimit = Literal["refuse", "close"]
 ClientCertificates = Literal["required", "optional"]
+
+
+class RuleSet(NamedTuple):
+    """Rules that judge one direction of a peer's commands."""
+
+    ranked: Ranking
+    """The filters, the strongest first."""
+    core: "_core.Policy"
+    """The filters in compiled form; the rank of a filter is its place in ``ranked``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +300,17 @@ class Policy:
         now = now or utc()
         ranked = self.ranked_out(entry, now)
         return None if ranked is None else self._keep("core out", entry, now, lambda: compiled(ranked, entry, now))
+
+    def rule_set(self, entry: Entry) -> RuleSet:
+        """The rules of the file for an entry's peers, now."""
+        now = utc()
+        return RuleSet(self.ranked(entry, now), self.compile(entry, now))
+
+    def rule_set_out(self, entry: Entry) -> RuleSet | None:
+        """The rules for what guarded nodes send to them; None: all of that passes."""
+        now = utc()
+        ranked, core = self.ranked_out(entry, now), self.compile_out(entry, now)
+        return None if ranked is None or core is None else RuleSet(ranked, core)
 
     def audits(self, entry: Entry, now: datetime) -> bool:
         """True if refused commands of an entry's peers pass, and are recorded."""

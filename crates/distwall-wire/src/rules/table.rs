@@ -20,6 +20,10 @@ use crate::rules::pattern::Pattern;
 use crate::term::scan::NodeList;
 use crate::verdict::Verdict;
 
+pub use look::{Each, Look, Strongest};
+
+mod look;
+
 /// One part of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -160,7 +164,7 @@ struct Entry {
 
 /// All rules of one subject, `*` included.
 #[derive(Default)]
-struct Index {
+pub struct Index {
     /// Sorted by their best rank.
     shapes: Vec<Shape>,
     /// Rules without a key, strongest first.
@@ -224,22 +228,25 @@ impl Policy {
         policy
     }
 
-    /// The rule that decides. `speaks` is true if a rule's scope and pattern fit; `star` is true if rules for `*`
-    /// count.
+    /// The rules about a command, to be looked through.
     #[inline]
-    pub fn decide(
-        &self,
-        command: Command,
-        key: Option<Key<'_>>,
-        star: bool,
-        speaks: impl FnMut(&Decision) -> bool,
-    ) -> Option<&Decision> {
-        self.commands[command as usize].decide_from(0, key, star, speaks)
+    #[must_use]
+    pub fn about(&self, command: Command) -> &Index {
+        &self.commands[command as usize]
     }
 
-    /// The rule that decides about a call; if the call can't be told, a rule without a key.
-    pub fn decide_call(&self, key: Option<Key<'_>>, speaks: impl FnMut(&Decision) -> bool) -> Option<&Decision> {
-        self.calls.decide_from(0, key, false, speaks)
+    /// The rules about calls; of a call that can't be told, those without a key speak.
+    #[inline]
+    #[must_use]
+    pub fn about_calls(&self) -> &Index {
+        &self.calls
+    }
+
+    /// The rules about messages that make an OTP process run code. Only rules that name it speak of it.
+    #[inline]
+    #[must_use]
+    pub fn about_internal(&self) -> &Index {
+        &self.otp_internal
     }
 
     /// True if there are rules on calls.
@@ -277,13 +284,6 @@ impl Policy {
     #[must_use]
     pub fn names_processes(&self, command: Command) -> bool {
         self.commands[command as usize].shapes.iter().any(|shape| shape.kinds.len() == PROCESS.len() + 1)
-    }
-
-    /// The rule that decides for a message which makes an OTP process run code. Only rules that name `otp_internal`
-    /// count.
-    #[must_use]
-    pub fn decide_internal(&self, key: Option<Key<'_>>, speaks: impl FnMut(&Decision) -> bool) -> Option<&Decision> {
-        self.otp_internal.decide_from(0, key, false, speaks)
     }
 
     /// All rules that could decide, strongest first, up to the first without a scope and a pattern.
@@ -509,13 +509,16 @@ mod tests {
             &[],
             None,
         );
-        let decide = |key: &str| policy.decide(Command::RegSend, Some(&[key.as_bytes()]), true, |_| true).map(|d| d.id);
+        let strongest = |command, key: Option<Key<'_>>, star| {
+            Strongest.look(policy.about(command), key, star, |_| true).map(|d| d.id)
+        };
+        let decide = |key: &str| strongest(Command::RegSend, Some(&[key.as_bytes()]), true);
         assert_eq!(decide("gateway"), Some(1));
         assert_eq!(decide("gate"), Some(2));
         assert_eq!(decide("gat"), Some(3));
         assert_eq!(decide("other"), Some(3));
-        assert_eq!(policy.decide(Command::Send, None, true, |_| true).map(|d| d.id), Some(3));
-        assert!(policy.decide(Command::Send, None, false, |_| true).is_none());
+        assert_eq!(strongest(Command::Send, None, true), Some(3));
+        assert_eq!(strongest(Command::Send, None, false), None);
     }
 
     #[test]

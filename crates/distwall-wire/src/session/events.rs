@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::command::Command;
 use crate::direction::Direction;
 use crate::limits::Limit;
+use crate::term::print::atom;
 use crate::verdict::Verdict;
 use crate::wire::control::{Control, Target};
 
@@ -110,36 +111,4 @@ pub fn function(module: &[u8], name: &[u8], arity: u8) -> String {
     atom(&mut text, name);
     let _ = write!(text, "/{arity}");
     text
-}
-
-/// Prints an atom, quoted where Erlang quotes it; nothing that a terminal would obey gets through.
-fn atom(out: &mut String, text: &[u8]) {
-    const RESERVED: [&str; 28] = [
-        "after", "and", "andalso", "band", "begin", "bnot", "bor", "bsl", "bsr", "bxor", "case", "catch", "cond",
-        "div", "else", "end", "fun", "if", "let", "maybe", "not", "of", "or", "orelse", "receive", "rem", "try",
-        "when",
-    ];
-    let text = String::from_utf8_lossy(text);
-    let plain = text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '@')
-        && !RESERVED.contains(&&*text)
-        && text != "xor";
-    if plain {
-        out.push_str(&text);
-        return;
-    }
-    out.push('\'');
-    for c in text.chars() {
-        match c {
-            '\'' | '\\' => {
-                out.push('\\');
-                out.push(c);
-            }
-            c if c.is_alphanumeric() || c.is_ascii_graphic() || c == ' ' => out.push(c),
-            c => {
-                let _ = write!(out, "\\x{{{:x}}}", c as u32);
-            }
-        }
-    }
-    out.push('\'');
 }

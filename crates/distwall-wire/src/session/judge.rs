@@ -24,6 +24,7 @@ use crate::wire::control::Control;
 
 mod called;
 mod case;
+mod considered;
 mod content;
 mod deciding;
 mod limit;
@@ -32,9 +33,10 @@ mod trace;
 
 pub use called::{carried, names};
 pub use case::{Arrival, Case, Ends, Message, Newcomers};
+pub use considered::{Considered, Outcome};
 pub use limit::{atoms_of_control, nodes_of_control};
 pub use standing::{arguments, settles};
-pub use trace::{Step, Trace};
+pub use trace::{Called, Step, Trace};
 
 macro_rules! stages {
     ($($(#[$doc:meta])* $variant:ident $name:literal => $stage:path,)*) => {

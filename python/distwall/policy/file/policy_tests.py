@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from distwall.policy.explanation import Explanation, Question, QuestionError, explain
+from distwall.policy.explanation import Explanation, explain
 from distwall.policy.file.table import Problems, Table
 from distwall.policy.file.toml_source import Source
 from distwall.policy.language.rules import Rule
 from distwall.policy.model import Policy
 from distwall.policy.problem import Origin, PolicyError, Problem
+from distwall.policy.question import Question, QuestionError
 
 _KEYS = {"name", "peer", "guard", "command", "key", "to", "term", "direction", "expect", "rule"}
 _EXPECT = ("accept", "deny", "drop")

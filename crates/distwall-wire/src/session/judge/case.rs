@@ -153,6 +153,8 @@ pub struct Case<'c, 'a, 'b> {
     pub(super) carries: bool,
     /// Stage `rule`: true if a rule on spawn requests accepts the function that the message calls.
     pub(super) function_accepted: bool,
+    /// Stage `otp_internal`: true if a process of OTP's obeys it, so that a rule has to open it.
+    pub(super) obeyed: bool,
     /// The objection that was heard last.
     pub(super) heard: Option<Objection>,
     /// True if that stands.
@@ -184,6 +186,7 @@ impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
             read: false,
             function_accepted: false,
             carries: false,
+            obeyed: false,
             heard: None,
             stands: false,
         }

@@ -3,7 +3,7 @@
 use crate::direction::Direction;
 use crate::error::Bad;
 use crate::rules::otp_internal::{self as internal, misdirected, Address};
-use crate::rules::table::Decision;
+use crate::rules::table::{Decision, Look, Strongest};
 use crate::session::events::Reason;
 use crate::term::atoms::{AtomView, Word};
 use crate::term::reader::Reader;
@@ -21,15 +21,14 @@ pub(super) fn otp_internal(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     }
     let Some(payload) = case.message.payload else { return Ok(Next::On) };
     if case.carries {
-        // A rule that says of which messages it speaks does not mean all calls.
-        let rule = case.court.policy.decide_internal(None, |rule| rule.pattern.is_none());
+        let rule = case.call_opening_rules(Strongest);
         return Ok(case.internal(rule).unwrap_or(Next::On));
     }
     if case.is_described(payload) {
         return Ok(Next::On);
     }
     if let Some(name) = case.control().name() {
-        return Ok(case.obeyed(payload, Some(name)).unwrap_or(Next::On));
+        return Ok(case.unless_opened(payload, Some(name)).unwrap_or(Next::On));
     }
     let mut named = false;
     // An answer is not for a server with a name but for its question.
@@ -37,12 +36,12 @@ pub(super) fn otp_internal(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
         for text in names(case.court.track, case.court.direction, case.control()) {
             named = true;
             let name = AtomView { text, word: case.court.ends.names.word(text), inline: false };
-            if let Some(next) = case.obeyed(payload, Some(name)) {
+            if let Some(next) = case.unless_opened(payload, Some(name)) {
                 return Ok(next);
             }
         }
     }
-    Ok(if named { Next::On } else { case.obeyed(payload, None).unwrap_or(Next::On) })
+    Ok(if named { Next::On } else { case.unless_opened(payload, None).unwrap_or(Next::On) })
 }
 
 /// Refuses what carries a pid, port or reference of a node that the policy does not name, or makes one a group leader.
@@ -82,7 +81,7 @@ impl Case<'_, '_, '_> {
 
     /// Objects to a message that a process of OTP's obeys; None: nothing is against it. `name`: the registered name of who gets it, if it is known.
     #[inline]
-    fn obeyed(&mut self, payload: Reader<'_>, name: Option<AtomView<'_>>) -> Option<Next> {
+    fn unless_opened(&mut self, payload: Reader<'_>, name: Option<AtomView<'_>>) -> Option<Next> {
         let direction = self.court.direction;
         let (asker, answer) = (self.message.asker.as_ref(), self.ruling.settles.is_some());
         let word = name.map(|name| name.word);
@@ -95,13 +94,11 @@ impl Case<'_, '_, '_> {
 
     /// Objects to a message that a process of OTP's obeys, unless a rule opens it.
     fn opened(&mut self, payload: Reader<'_>, name: Option<AtomView<'_>>) -> Option<Next> {
-        let Court { direction, policy, .. } = *self.court;
-        let key = name.map(|name| [name.text]);
-        let fits = |rule: &Decision| rule.pattern.as_ref().is_none_or(|p| p.matches(payload, direction.word()));
-        self.internal(policy.decide_internal(key.as_ref().map(|key| &key[..]), fits))
+        self.internal(self.opening_rules(payload, name.map(|name| name.text), Strongest))
     }
 
     fn internal(&mut self, rule: Option<&Decision>) -> Option<Next> {
+        self.obeyed = true;
         if rule.is_some_and(Decision::accepts) {
             return None;
         }
@@ -114,5 +111,21 @@ impl Case<'_, '_, '_> {
     fn unfit(&mut self, reason: Reason) -> Next {
         let force = Force::Enforced { on_trial: self.on_trial() };
         self.object(Objection { refusal: Refusal::deny(reason), force, answers: true })
+    }
+}
+
+impl<'c> Case<'c, '_, '_> {
+    /// The rules that can open a message which makes an OTP process of that name, or any other, run code.
+    pub(super) fn opening_rules<L: Look<'c>>(&self, payload: Reader<'_>, name: Option<&[u8]>, how: L) -> L::Found {
+        let Court { direction, policy, .. } = *self.court;
+        let key = name.map(|name| [name]);
+        let fits = |rule: &Decision| rule.pattern.as_ref().is_none_or(|p| p.matches(payload, direction.word()));
+        how.look(policy.about_internal(), key.as_ref().map(|key| &key[..]), false, fits)
+    }
+
+    /// The rules that can open a call in a message which no rule accepts as a call.
+    pub(super) fn call_opening_rules<L: Look<'c>>(&self, how: L) -> L::Found {
+        // A rule that says of which messages it speaks does not mean all calls.
+        how.look(self.court.policy.about_internal(), None, false, |rule| rule.pattern.is_none())
     }
 }

@@ -4,7 +4,7 @@
 use crate::command::Command;
 use crate::error::Bad;
 use crate::rules::calls::{self, Call};
-use crate::rules::table::{Decision, Scope, PROCESS};
+use crate::rules::table::{Decision, Look, Scope, Strongest, PROCESS};
 use crate::session::events::{self, Reason};
 use crate::term::reader::Reader;
 use crate::wire::control::Target;
@@ -72,10 +72,7 @@ fn unseen(case: &mut Case<'_, '_, '_>) -> Next {
 /// Refuses what aims at a process whose registered name the rules close.
 #[inline(always)]
 pub(super) fn name(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
-    let named = case.control().receiver().is_some();
-    // What begins like an answer may turn out to be none.
-    let answers = case.whole && case.ruling.settles.is_some();
-    if named && !answers && !case.call_accepted {
+    if case.minds_name() {
         return by_name(case);
     }
     Ok(Next::On)
@@ -102,8 +99,38 @@ fn by_name(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 }
 
 impl<'c> Case<'c, '_, '_> {
+    /// True if the name of the process that it aims at counts.
+    #[inline]
+    pub(super) fn minds_name(&self) -> bool {
+        // What begins like an answer may turn out to be none.
+        let answers = self.whole && self.ruling.settles.is_some();
+        self.control().receiver().is_some() && !answers && !self.call_accepted
+    }
+
     /// The rule about the command and its target. `star`: rules for `*` speak, too.
+    #[inline]
     fn own_rule(&self, star: bool) -> Option<&'c Decision> {
+        self.own_rules(star, Strongest)
+    }
+
+    /// The rule on spawn requests about the function that is called. `star`: rules for `*` speak, too.
+    #[inline]
+    fn function_rule(&self, star: bool) -> Option<&'c Decision> {
+        self.function_rules(star, Strongest)
+    }
+
+    /// The rule on calls about the function that is called.
+    #[inline]
+    fn call_rule(&self) -> Option<&'c Decision> {
+        if matches!(self.call.call, Call::None) || !self.court.policy.judges_calls() {
+            return None;
+        }
+        self.call_rules(Strongest)
+    }
+
+    /// The rules about the command and its target.
+    #[inline]
+    pub(super) fn own_rules<L: Look<'c>>(&self, star: bool, how: L) -> L::Found {
         let (control, policy) = (self.control(), self.court.policy);
         let command = control.command();
         let speaks = |rule: &Decision| {
@@ -111,46 +138,46 @@ impl<'c> Case<'c, '_, '_> {
         };
         if let Some(mfa) = control.mfa() {
             if self.whole {
-                return self.function_rule(star);
+                return self.function_rules(star, how);
             }
             let mut digits = [0; 3];
             let key = [mfa.module.text, mfa.function.text, decimal(mfa.arity, &mut digits)];
-            return policy.decide(command, Some(&key), star, speaks);
+            return how.look(policy.about(command), Some(&key), star, speaks);
         }
         match control.target() {
             Some(Target::Name(name)) if matches!(command, Command::RegSend | Command::Monitor) => {
-                policy.decide(command, Some(&[name.text]), star, speaks)
+                how.look(policy.about(command), Some(&[name.text]), star, speaks)
             }
             // Keys of processes and aliases are written as they are printed.
             Some(Target::Process(_) | Target::Alias(..)) if policy.names_processes(command) => {
                 let text = events::target(control, None);
                 // A scope that fits keeps its process young, also where a rule with a key decides.
-                policy.decide(command, None, star, speaks);
-                policy.decide(command, Some(&[PROCESS[0], text.as_bytes()]), star, speaks)
+                Strongest.look(policy.about(command), None, star, speaks);
+                how.look(policy.about(command), Some(&[PROCESS[0], text.as_bytes()]), star, speaks)
             }
-            _ => policy.decide(command, None, star, speaks),
+            _ => how.look(policy.about(command), None, star, speaks),
         }
     }
 
-    /// The rule on spawn requests about the function that is called. `star`: rules for `*` speak, too.
-    fn function_rule(&self, star: bool) -> Option<&'c Decision> {
+    /// The rules on spawn requests about the function that is called.
+    #[inline]
+    pub(super) fn function_rules<L: Look<'c>>(&self, star: bool, how: L) -> L::Found {
         let mut digits = [0; 3];
         let (key, arguments) = key(&self.call.call, &mut digits);
         let key = key.as_ref().map(|key| &key[..]);
-        self.court.policy.decide(Command::SpawnRequest, key, star, |rule| match arguments {
+        how.look(self.court.policy.about(Command::SpawnRequest), key, star, |rule| match arguments {
             Some(arguments) => rule.scope.is_none() && self.fits_arguments(rule, arguments),
             None => !(rule.accepts() && rule.keyed) && rule.pattern.is_none(),
         })
     }
 
-    /// The rule on calls about the function that is called.
-    fn call_rule(&self) -> Option<&'c Decision> {
-        if matches!(self.call.call, Call::None) || !self.court.policy.judges_calls() {
-            return None;
-        }
+    /// The rules on calls about the function that is called.
+    #[inline]
+    pub(super) fn call_rules<L: Look<'c>>(&self, how: L) -> L::Found {
         let mut digits = [0; 3];
         let (key, arguments) = key(&self.call.call, &mut digits);
-        self.court.policy.decide_call(key.as_ref().map(|key| &key[..]), |rule| match arguments {
+        let key = key.as_ref().map(|key| &key[..]);
+        how.look(self.court.policy.about_calls(), key, false, |rule| match arguments {
             Some(arguments) => self.fits_arguments(rule, arguments),
             // No rule can accept a call that can't be told.
             None => !rule.accepts() && rule.pattern.is_none(),
@@ -169,11 +196,18 @@ impl<'c> Case<'c, '_, '_> {
     }
 
     /// The rule about the registered name of the process to which something goes by its pid.
+    #[inline]
     fn name_rule(&self, name: &[u8]) -> Option<&'c Decision> {
+        self.name_rules(name, Strongest)
+    }
+
+    /// The rules about that name.
+    #[inline]
+    pub(super) fn name_rules<L: Look<'c>>(&self, name: &[u8], how: L) -> L::Found {
         let monitor = self.control().command() == Command::Monitor;
         let command = if monitor { Command::Monitor } else { Command::RegSend };
         let message = self.control().is_message();
-        self.court.policy.decide(command, Some(&[name]), true, |rule| {
+        how.look(self.court.policy.about(command), Some(&[name]), true, |rule| {
             rule.scope.is_none() && (rule.pattern.is_none() || message && self.fits_rule(rule))
         })
     }
@@ -185,13 +219,13 @@ impl<'c> Case<'c, '_, '_> {
         !self.whole || self.message.payload.is_some_and(|payload| pattern.matches(payload, sender))
     }
 
-    fn fits_arguments(&self, rule: &Decision, arguments: Reader<'_>) -> bool {
+    pub(super) fn fits_arguments(&self, rule: &Decision, arguments: Reader<'_>) -> bool {
         let sender = self.court.direction.word();
         rule.pattern.as_ref().is_none_or(|pattern| pattern.matches_within(arguments, sender))
     }
 
     /// True if the target became known to the sender in that way.
-    fn is_within(&self, scope: Scope, target: Option<Target<'_>>) -> bool {
+    pub(super) fn is_within(&self, scope: Scope, target: Option<Target<'_>>) -> bool {
         let (track, owner) = (self.court.track, self.court.direction.other());
         match (scope, target) {
             (_, None | Some(Target::Name(_))) => false,

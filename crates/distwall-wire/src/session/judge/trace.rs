@@ -1,30 +1,67 @@
 //! What the judge found, stage by stage: for `explain`.
 
+use crate::rules::calls::Call;
+use crate::session::events;
+use crate::term::print::printed;
+
+use super::considered::Considered;
 use super::{Case, Refusal, Stage};
 
-/// The objections to one command, in the order in which they were raised.
+/// What each stage that was asked about one command had to say, in the order of the stages.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     /// All of them.
     pub steps: Vec<Step>,
 }
 
-/// The objection of a stage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What one stage found.
+#[derive(Clone, Debug)]
 pub struct Step {
     /// Which stage.
     pub stage: Stage,
-    /// The refusal that it asks for.
-    pub refusal: Refusal,
-    /// True if the command goes on in spite of it, as refusals are only recorded.
+    /// Its objection: the refusal that it asks for.
+    pub refusal: Option<Refusal>,
+    /// True if the command goes on in spite of the objection, as refusals are only recorded.
     pub waived: bool,
+    /// Stage `call`: the function that the command calls.
+    pub called: Option<Called>,
+    /// The rules about the command and its target, in the order in which they come.
+    pub considered: Vec<Considered>,
+}
+
+/// What a command calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Called {
+    /// A function, printed.
+    Function(String),
+    /// A fun of this module, printed.
+    Fun(String),
+    /// A call, but of what can't be told.
+    Opaque,
 }
 
 impl Trace {
     pub(super) fn note(&mut self, stage: Stage, case: &mut Case<'_, '_, '_>) {
-        if let Some(objection) = case.heard {
-            self.steps.push(Step { stage, refusal: objection.refusal, waived: !case.stands });
-            case.heard = case.heard.filter(|_| case.stands);
+        let heard = case.heard.take();
+        let called = if stage == Stage::Call { called(&case.call.call) } else { None };
+        self.steps.push(Step {
+            stage,
+            refusal: heard.map(|objection| objection.refusal),
+            waived: heard.is_some() && !case.stands,
+            called,
+            considered: case.considered(stage),
+        });
+        case.heard = heard.filter(|_| case.stands);
+    }
+}
+
+fn called(call: &Call<'_>) -> Option<Called> {
+    match *call {
+        Call::None => None,
+        Call::Function { module, function, arity, .. } => {
+            Some(Called::Function(events::function(module, function, arity)))
         }
+        Call::Fun { module, .. } => Some(Called::Fun(printed(module))),
+        Call::Opaque => Some(Called::Opaque),
     }
 }

@@ -1,0 +1,62 @@
+//! The two ways to look through rules: the judge's, and that of `explain`. Both see the same rules in the same order.
+
+use super::{Decision, Index, Key};
+
+/// A way to look through the rules about one key: for the one that decides, or for all of them.
+///
+/// `fits` says whether a rule's scope and pattern fit; `star` whether rules for `*` speak.
+pub trait Look<'p> {
+    /// What is found.
+    type Found;
+
+    /// Looks through an index.
+    fn look(
+        self,
+        index: &'p Index,
+        key: Option<Key<'_>>,
+        star: bool,
+        fits: impl FnMut(&Decision) -> bool,
+    ) -> Self::Found;
+}
+
+/// The rule that decides: the strongest that fits.
+#[derive(Clone, Copy)]
+pub struct Strongest;
+
+impl<'p> Look<'p> for Strongest {
+    type Found = Option<&'p Decision>;
+
+    #[inline]
+    fn look(
+        self,
+        index: &'p Index,
+        key: Option<Key<'_>>,
+        star: bool,
+        fits: impl FnMut(&Decision) -> bool,
+    ) -> Option<&'p Decision> {
+        index.decide_from(0, key, star, fits)
+    }
+}
+
+/// All rules about the key, the strongest first, each with whether it fits.
+#[derive(Clone, Copy)]
+pub struct Each;
+
+impl<'p> Look<'p> for Each {
+    type Found = Vec<(&'p Decision, bool)>;
+
+    fn look(
+        self,
+        index: &'p Index,
+        key: Option<Key<'_>>,
+        star: bool,
+        mut fits: impl FnMut(&Decision) -> bool,
+    ) -> Vec<(&'p Decision, bool)> {
+        let (mut found, mut passed) = (Vec::new(), 0);
+        while let Some(rule) = index.decide_from(passed, key, star, |_| true) {
+            found.push((rule, fits(rule)));
+            passed = rule.rank + 1;
+        }
+        found
+    }
+}

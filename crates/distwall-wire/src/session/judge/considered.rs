@@ -1,0 +1,177 @@
+//! The rules that a stage considered, and what became of each: for `explain`.
+//!
+//! # Theory of operation
+//!
+//! After a stage has spoken, its questions are put once more, with [`Each`] in place of [`Strongest`]: they go through the same
+//! functions, with the same key and the same conditions, and only write down all rules instead of the first that fits. So
+//! nothing is decided here.
+//!
+//! [`Strongest`]: crate::rules::table::Strongest
+
+use std::ptr;
+
+use crate::rules::calls::Call;
+use crate::rules::table::{Decision, Each};
+use crate::term::reader::Reader;
+
+use super::called::names;
+use super::{Case, Stage};
+
+/// A rule about a command and its target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Considered {
+    /// Its rank among all rules: lower is stronger.
+    pub rank: u32,
+    /// The user's number for it.
+    pub id: u32,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a rule that is about a command and its target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It decides.
+    Decides,
+    /// It holds too, but another one comes before it.
+    Weaker,
+    /// The payload is not of its form.
+    Pattern,
+    /// The target did not become known to the sender in its way.
+    Scope,
+    /// It has a pattern, and the payload is not known.
+    Unknown,
+    /// Rules like it don't hold here: `accept *` for endings that belong to nothing, a rule that accepts a function for a
+    /// call that can't be told, one with a scope for a process that is met by its name.
+    NotMeant,
+}
+
+impl Outcome {
+    /// As `explain` gives it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Outcome::Decides => "decides",
+            Outcome::Weaker => "weaker",
+            Outcome::Pattern => "pattern",
+            Outcome::Scope => "scope",
+            Outcome::Unknown => "unknown",
+            Outcome::NotMeant => "not_meant",
+        }
+    }
+}
+
+/// The kinds of rules that stage `rule` asks, in the order in which they come within a layer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Call,
+    Function,
+    Own,
+}
+
+impl<'c> Case<'c, '_, '_> {
+    /// The rules that a stage has looked through.
+    pub(super) fn considered(&self, stage: Stage) -> Vec<Considered> {
+        match stage {
+            Stage::Rule => self.considered_by_rule(),
+            Stage::Name => self.considered_by_name(),
+            Stage::OtpInternal if self.obeyed => self.considered_by_internal(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn considered_by_rule(&self) -> Vec<Considered> {
+        let mut found = Vec::new();
+        let mut add = |kind: Kind, rules: Vec<(&'c Decision, bool)>, payload| {
+            for (rule, fits) in rules {
+                let outcome = match self.decision {
+                    Some(decision) if ptr::eq(rule, decision) => Outcome::Decides,
+                    _ if fits && self.stray && rule.opens_all() => Outcome::NotMeant,
+                    _ if fits => Outcome::Weaker,
+                    _ => self.misfit(rule, payload),
+                };
+                found.push((rule.layer, kind, Considered { rank: rule.rank, id: rule.id, outcome }));
+            }
+        };
+        let arguments = match self.call.call {
+            Call::Function { arguments, .. } | Call::Fun { arguments, .. } => Some(arguments),
+            Call::Opaque | Call::None => self.message.payload,
+        };
+        let spawns = self.control().mfa().is_some();
+        if !matches!(self.call.call, Call::None) {
+            add(Kind::Call, self.call_rules(Each), arguments);
+        }
+        // The rule that opens a call opens the monitor which comes with it.
+        if let Some(opens) = self.court.policy.opens_calls().filter(|rule| self.decides(rule)) {
+            add(Kind::Call, vec![(opens, true)], None);
+        }
+        if self.carries {
+            add(Kind::Function, self.function_rules(true, Each), arguments);
+        }
+        let payload = if spawns { arguments } else { self.message.payload };
+        add(Kind::Own, self.own_rules(self.ruling.settles.is_none(), Each), payload);
+        found.sort_by_key(|(layer, kind, rule)| (*layer, *kind, rule.rank));
+        let mut rules: Vec<Considered> = Vec::new();
+        for (.., rule) in found {
+            // `*` speaks of what carries a call, and of the function as well.
+            match rules.iter_mut().find(|known| known.rank == rule.rank) {
+                Some(known) if rule.outcome == Outcome::Decides => *known = rule,
+                Some(_) => {}
+                None => rules.push(rule),
+            }
+        }
+        rules
+    }
+
+    fn considered_by_name(&self) -> Vec<Considered> {
+        if !self.minds_name() {
+            return Vec::new();
+        }
+        let names = names(self.court.track, self.court.direction, self.control());
+        names.flat_map(|name| self.ranked(&self.name_rules(name, Each), self.message.payload)).collect()
+    }
+
+    fn considered_by_internal(&self) -> Vec<Considered> {
+        let Some(payload) = self.message.payload else { return Vec::new() };
+        if self.carries {
+            return self.ranked(&self.call_opening_rules(Each), Some(payload));
+        }
+        let own = self.control().name().map(|name| name.text);
+        let name = own.or_else(|| names(self.court.track, self.court.direction, self.control()).next());
+        self.ranked(&self.opening_rules(payload, name, Each), Some(payload))
+    }
+
+    /// The outcomes of rules of which the first that fits decides.
+    fn ranked(&self, rules: &[(&'c Decision, bool)], payload: Option<Reader<'_>>) -> Vec<Considered> {
+        let first = rules.iter().position(|(_, fits)| *fits);
+        let outcome = |place: usize, rule: &Decision, fits: bool| match fits {
+            true if Some(place) == first => Outcome::Decides,
+            true => Outcome::Weaker,
+            false => self.misfit(rule, payload),
+        };
+        let considered = |(place, (rule, fits)): (usize, &(&'c Decision, bool))| Considered {
+            rank: rule.rank,
+            id: rule.id,
+            outcome: outcome(place, rule, *fits),
+        };
+        rules.iter().enumerate().map(considered).collect()
+    }
+
+    fn decides(&self, rule: &Decision) -> bool {
+        self.decision.is_some_and(|decision| ptr::eq(decision, rule))
+    }
+
+    /// What a rule that does not fit lacks. `payload`: what its pattern is about; empty where that is not known.
+    fn misfit(&self, rule: &Decision, payload: Option<Reader<'_>>) -> Outcome {
+        let known = payload.is_some_and(|payload| !payload.data.is_empty());
+        let fits = payload.is_some_and(|payload| self.fits_arguments(rule, payload));
+        if rule.pattern.is_some() && known && !fits {
+            return Outcome::Pattern;
+        }
+        match rule.scope {
+            Some(scope) if !self.is_within(scope, self.control().target()) => Outcome::Scope,
+            _ if rule.pattern.is_some() && !known => Outcome::Unknown,
+            _ => Outcome::NotMeant,
+        }
+    }
+}
