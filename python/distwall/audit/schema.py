@@ -178,6 +178,7 @@ class Disconnect(EventBase):
     guard: str
     source: str
     reason: str
+    """The side that closed it, the decision of an operator, or the fault in its bytes."""
     seconds: float
     """Time that the channel was open."""
     folded: Folded

@@ -9,8 +9,9 @@ use crate::session::track::Track;
 /// Reports refusals, at most 50 a second.
 #[derive(Default)]
 pub struct Reporter {
-    /// Number of reports in the second that began at `since`.
+    /// Start of the present second.
     since: f64,
+    /// Number of reports in that second.
     told: u32,
     pub folded: u64,
 }
