@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from distwall.policy.cookie import Cookie
 from distwall.policy.file.cookie_keys import COOKIE_KEYS, read_cookie
@@ -13,7 +14,7 @@ from distwall.policy.model import Address, Guard, InsideTls, Redirect
 NO_COOKIE = Cookie(b"")
 """A stand-in for a missing cookie, which is an error."""
 
-_KEYS = {
+GUARD_KEYS = {
     "nodes",
     "listen",
     "epmd",
@@ -31,33 +32,48 @@ _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s]+)):([0-9]{1,5})")
 _PORTS = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 
 
+class Addresses(NamedTuple):
+    """The places of distwall and of EPMDs."""
+
+    listen: str
+    epmd: Address
+    register: Address
+    peer_epmd_port: int
+
+
 def read_guard(top: Table, env: Mapping[str, str]) -> Guard:
     """The settings of ``[guard]``."""
-    table = top.table("guard", known=_KEYS)
+    table = top.table("guard", known=GUARD_KEYS)
     if "guard" not in top:
         table.error(None, "no [guard] table", 'add [guard] with nodes = ["NAME@HOST"] and the cluster\'s cookie')
     elif table.usable and not table.values.get("nodes"):
         table.error("nodes", "`nodes` is missing", 'write nodes = ["NAME@HOST"]')
     nodes = table.globs("nodes")
-    listen = table.string("listen", "127.0.0.1", fault=host_fault)
-    epmd = read_address(table, "epmd", Address(listen, 4369))
-    register = read_address(table, "register", Address("127.0.0.1", epmd.port))
+    at = read_addresses(table)
     cookie = read_cookie(table, env)
     if "guard" in top and table.usable and not any(key in table for key in COOKIE_KEYS):
         table.error(None, "no cookie of the cluster", "add cookie_file or cookie_env to [guard]")
     return Guard(
         nodes=nodes,
-        listen=listen,
-        epmd=epmd,
-        register=register,
+        listen=at.listen,
+        epmd=at.epmd,
+        register=at.register,
         ports=_ports(table),
         cookie=cookie or NO_COOKIE,
-        peer_epmd_port=table.integer("peer_epmd_port", epmd.port, low=1, high=65535),
+        peer_epmd_port=at.peer_epmd_port,
         tls=read_tls(table.table("tls", known=TLS_KEYS), env) if "tls" in table else None,
         inside=_inside(table, env),
-        redirect=_redirect(table, register) if "redirect" in table else None,
+        redirect=_redirect(table, at.register) if "redirect" in table else None,
         restricted_shell=_restricted_shell(table, top),
     )
+
+
+def read_addresses(table: Table) -> Addresses:
+    """The addresses in ``[guard]``."""
+    listen = table.string("listen", "127.0.0.1", fault=host_fault)
+    epmd = read_address(table, "epmd", Address(listen, 4369))
+    register = read_address(table, "register", Address("127.0.0.1", epmd.port))
+    return Addresses(listen, epmd, register, table.integer("peer_epmd_port", epmd.port, low=1, high=65535))
 
 
 def read_address(table: Table, key: str, default: Address) -> Address:
