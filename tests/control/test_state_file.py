@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from distwall.control.access_tokens import Access
 from distwall.control.errors import UnsafeStateError
 from distwall.control.grants import Grant
 from distwall.control.runtime_settings import RuntimeSetting
@@ -17,7 +18,7 @@ SETTINGS = [
 ]
 GRANTS = [Grant("foo@h", "ops", "bar@h", 60, "fix", "root", 10.0, 70.0, 0.0)]
 
-USED = {"id": 70.0}
+TOKENS = [Access("0f3a", "0" * 64, "foo@h", "ops", 60, "fix", "root", 70.0, is_used=True)]
 
 
 @pytest.fixture
@@ -26,19 +27,19 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_it_reads_what_it_wrote(path: Path) -> None:
-    StateFile(path).save(SETTINGS, GRANTS, USED)
-    assert StateFile(path).load() == (SETTINGS, GRANTS, USED)
+    StateFile(path).save(SETTINGS, GRANTS, TOKENS)
+    assert StateFile(path).load() == (SETTINGS, GRANTS, TOKENS)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_nothing_is_written_for_nothing(path: Path) -> None:
     file = StateFile(path)
-    assert file.load() == ([], [], {})
-    file.save([], [], {})
+    assert file.load() == ([], [], [])
+    file.save([], [], [])
     assert not path.exists()
-    file.save(SETTINGS, [], {})
-    file.save([], [], {})
-    assert StateFile(path).load() == ([], [], {})
+    file.save(SETTINGS, [], [])
+    file.save([], [], [])
+    assert StateFile(path).load() == ([], [], [])
 
 
 @pytest.mark.parametrize(
@@ -51,6 +52,8 @@ def test_nothing_is_written_for_nothing(path: Path) -> None:
         '{"version": 1, "settings": [{"kind": "odd", "actor": "", "at": 1, "persist": true}], "grants": []}',
         '{"version": 1, "settings": [{"verdict": "deny"}], "grants": []}',
         '{"version": 1, "settings": [], "grants": [{}]}',
+        '{"version": 1, "settings": [], "grants": [], "tokens": [{}]}',
+        '{"version": 1, "settings": [], "grants": [], "tokens": [7]}',
         '{"version": 1}',
     ],
 )
@@ -62,9 +65,9 @@ def test_what_is_damaged_is_not_ignored(path: Path, text: str) -> None:
 
 def test_a_full_disk_leaves_the_old_state(path: Path) -> None:
     file = StateFile(path)
-    file.save(SETTINGS, [], {})
+    file.save(SETTINGS, [], [])
     # Where its new self is to be written is a folder: not writable, for root neither.
     path.with_name("state.json.new").mkdir()
     with pytest.raises(UnsafeStateError, match="can't save"):
-        file.save([], GRANTS, {})
-    assert StateFile(path).load() == (SETTINGS, [], {})
+        file.save([], GRANTS, [])
+    assert StateFile(path).load() == (SETTINGS, [], [])

@@ -1,132 +1,92 @@
-"""Tokens with which a peer raises its own access: signed, expiring, each for one peer, one table, and one use.
+"""Tokens with which a peer raises its own access: each for one peer, one table, and one use, within a time.
 
-A token is a JSON web token (HS256). Its key is in a file beside the state, made at the first use: a program that can
-read the key can make tokens. The use of a token is saved before its grant takes effect, and kept until the token would
-have expired.
+Their hashes are part of the saved state, so a token outlives a restart, and what is saved makes no token. The use of a
+token is saved before its grant applies, and remembered until the token would have expired.
 """
 
-import os
-import secrets
-import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-import jwt
+from distwall.control.errors import BadCallError, ControlError
+from distwall.control.token_text import find, new_token
 
-from distwall.control.errors import BadCallError, ControlError, UnsafeStateError
-
-ALGORITHM = "HS256"
-_KEY_BYTES = 32
 MAX_VALID = 7 * 24 * 3600
-"""Most seconds between making a token and using it."""
+"""Longest time for the use of a token, in seconds."""
+
+MAX_TOKENS = 1000
+"""Most tokens that have not expired."""
 
 
 class InvalidTokenError(ControlError):
-    """A token is not valid; the text says why, and is not for the peer that has shown it."""
+    """A token that is not valid; the text has the reason, which the peer must not learn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Contents of a token."""
+    """The access that a token gives."""
 
     id: str
+    sha256: str
+    node: str
+    """The peer that may show the token."""
     table: str
     seconds: float
     reason: str
     issued_by: str
     until: float
-    """Last time for its use: seconds since 1970."""
+    """The last time for its use, in seconds since 1970."""
+    is_used: bool = False
 
 
 class AccessTokens:
-    """Makes and checks tokens."""
+    """The tokens that have not expired. Clocks are arguments: seconds since 1970."""
 
-    def __init__(self, key_file: Path) -> None:
-        self._key_file = key_file
-        self._key: bytes | None = None
-        self._used: dict[str, float] = {}
+    def __init__(self) -> None:
+        self._tokens: dict[str, Access] = {}
 
-    def issue(self, node: str, table: str, seconds: float, reason: str, *, actor: str, valid: float) -> str:
-        """Makes a token: if ``node`` shows it within ``valid`` seconds, it has ``table`` for ``seconds``."""
+    def issue(
+        self, node: str, table: str, seconds: float, reason: str, *, actor: str, valid: float, now: float
+    ) -> tuple[Access, str]:
+        """Makes a token that gives ``node`` ``table`` for some seconds, if it is used within ``valid`` seconds."""
         if not 0 < valid <= MAX_VALID:
             raise BadCallError(f"{valid:g} seconds to use it; give more than 0 and at most {MAX_VALID}")
-        now = time.time()
-        claims: dict[str, Any] = {
-            "iss": "distwall",
-            "sub": node,
-            "jti": secrets.token_urlsafe(16),
-            "iat": int(now),
-            "exp": int(now + valid),
-            "table": table,
-            "seconds": seconds,
-            "reason": reason,
-            "by": actor,
-        }
-        return jwt.encode(claims, self._secret(), ALGORITHM)
+        if len(self.saved(now)) >= MAX_TOKENS:
+            raise ControlError(f"{MAX_TOKENS} tokens have not expired yet; wait, or give less time to use them")
+        token = new_token()
+        access = Access(token.id, token.sha256, node, table, seconds, reason, actor, now + valid)
+        self._tokens[access.id] = access
+        return access, token.text
 
-    def read(self, node: str, token: str) -> Access:
-        """Reads a token shown by ``node``. Raises InvalidTokenError if it is not valid for it, or was used before."""
-        try:
-            claims = jwt.decode(
-                token,
-                self._secret(),
-                [ALGORITHM],
-                issuer="distwall",
-                options={"require": ["exp", "iat", "jti", "sub"], "verify_sub": True},
-                subject=node,
-            )
-            access = Access(
-                id=str(claims["jti"]),
-                table=str(claims["table"]),
-                seconds=float(claims["seconds"]),
-                reason=str(claims["reason"]),
-                issued_by=str(claims["by"]),
-                until=float(claims["exp"]),
-            )
-        except (jwt.PyJWTError, KeyError, ValueError, TypeError) as error:
-            raise InvalidTokenError(f"{type(error).__name__}: {error}") from None
-        if access.id in self._used:
+    def read(self, node: str, text: str, now: float) -> Access:
+        """The access that a token gives ``node``. Raises InvalidTokenError if it is not valid, or was used before."""
+        access = find(text, self._tokens.values())
+        if access is None:
+            raise InvalidTokenError("it is unknown, or has expired long ago")
+        if access.node != node:
+            raise InvalidTokenError(f"it is for {access.node}")
+        if access.until <= now:
+            raise InvalidTokenError("it has expired")
+        if access.is_used:
             raise InvalidTokenError("it was used before")
         return access
 
     def use(self, access: Access) -> None:
-        """Marks a token as used."""
-        self._used[access.id] = access.until
+        """Notes the use of a token."""
+        self._tokens[access.id] = replace(access, is_used=True)
 
     def unuse(self, access: Access) -> None:
-        """Undoes `use`."""
-        self._used.pop(access.id, None)
+        """Takes a note of its use back."""
+        self._tokens[access.id] = access
 
-    def used(self, now: float) -> dict[str, float]:
-        """Used tokens by id, each with its last time."""
-        self._used = {token: until for token, until in self._used.items() if until > now}
-        return dict(self._used)
+    def forget(self, access: Access) -> None:
+        """Removes a token."""
+        self._tokens.pop(access.id, None)
 
-    def restore(self, used: dict[str, float]) -> None:
-        """Marks tokens as used that an earlier process has saved."""
-        self._used.update(used)
+    def saved(self, now: float) -> list[Access]:
+        """The tokens that have not expired, used ones included; others are forgotten."""
+        self._tokens = {each.id: each for each in self._tokens.values() if each.until > now}
+        return list(self._tokens.values())
 
-    def _secret(self) -> bytes:
-        if self._key is None:
-            self._key = self._read_key()
-        return self._key
-
-    def _read_key(self) -> bytes:
-        try:
-            try:
-                key = self._key_file.read_bytes()
-            except FileNotFoundError:
-                key = secrets.token_bytes(_KEY_BYTES)
-                descriptor = os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(key)
-                    file.flush()
-                    os.fsync(file.fileno())
-        except OSError as error:
-            raise UnsafeStateError(
-                f"{self._key_file}: no key for tokens: {error.strerror or error}; correct its permissions"
-            ) from None
-        if len(key) < _KEY_BYTES:
-            raise UnsafeStateError(f"{self._key_file}: shorter than {_KEY_BYTES} bytes; remove it to get a new one")
-        return key
+    def restore(self, tokens: Iterable[Access]) -> None:
+        """Takes over the tokens of an earlier process."""
+        self._tokens.update((each.id, each) for each in tokens)

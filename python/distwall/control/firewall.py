@@ -43,9 +43,6 @@ if TYPE_CHECKING:
 HANDLED = ("alias_send", "group_leader", "reg_send", "send", "spawn_request")
 """Commands that can have a handler."""
 
-TOKEN_KEY = "distwall-token.key"  # noqa: S105
-"""The file of the key for access tokens, beside the state file."""
-
 CLOCK_CHECK = 1.0
 """Seconds between two looks at the wall clock while a grant or a rule with an end is in force."""
 
@@ -69,7 +66,7 @@ class Firewall(Channels):
         self._rules_end = self.rulebook.next_expiry(utc())
         # Of channels that have ended; less what open ones had counted when the candidate came.
         self._differences = 0
-        self._tokens = AccessTokens(policy.control.state.with_name(TOKEN_KEY))
+        self._tokens = AccessTokens()
         if state is not None:
             self._restore(state)
 
@@ -292,14 +289,21 @@ class Firewall(Channels):
     ) -> str:
         """Makes a token for a peer, good for one grant within ``valid`` seconds (see `peer_requests`)."""
         self._grantable(table, seconds, reason)
-        token = self._tokens.issue(_node(node), table, seconds, reason, actor=actor, valid=valid)
+        access, token = self._tokens.issue(
+            _node(node), table, seconds, reason, actor=actor, valid=valid, now=time.time()
+        )
+        try:
+            self._save()
+        except ControlError:
+            self._tokens.forget(access)
+            raise
         self.record(TokenIssued(node=node, table=table, seconds=seconds, reason=reason, actor=actor))
         return token
 
     @on_loop_thread
     def redeem(self, node: str, token: str, *, guard: str | None = None) -> Grant:
         """Takes a token that a peer has shown. Raises InvalidTokenError if it is not valid for that peer."""
-        access = self._tokens.read(node, token)
+        access = self._tokens.read(node, token, time.time())
         # With the grant, it is saved that it was used.
         self._tokens.use(access)
         try:
@@ -490,11 +494,11 @@ class Firewall(Channels):
 
     def _save(self) -> None:
         if self._state is not None:
-            self._state.save(self.rulebook.run_time.persistent(), self.rulebook.grants, self._tokens.used(time.time()))
+            self._state.save(self.rulebook.run_time.persistent(), self.rulebook.grants, self._tokens.saved(time.time()))
 
     def _restore(self, state: StateFile) -> None:
-        settings, grants, used = state.load()
-        self._tokens.restore(used)
+        settings, grants, tokens = state.load()
+        self._tokens.restore(tokens)
         for setting in settings:
             self.rulebook.run_time.put(setting)
         wall, monotonic = time.time(), time.monotonic()

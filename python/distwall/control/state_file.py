@@ -1,4 +1,4 @@
-"""The state file: grants, and settings that survive a restart.
+"""The state file: settings that survive a restart, grants, and tokens of peers.
 
 distwall does not start with a file that can't be read: otherwise it would forget refusals.
 """
@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from distwall.control.access_tokens import Access
 from distwall.control.errors import UnsafeStateError
 from distwall.control.grants import Grant
 from distwall.control.runtime_settings import RuntimeSetting, from_json
@@ -24,12 +25,12 @@ class StateFile:
         self.path = path
         self._written: bytes | None = None
 
-    def load(self) -> tuple[list[RuntimeSetting], list[Grant], dict[str, float]]:
+    def load(self) -> tuple[list[RuntimeSetting], list[Grant], list[Access]]:
         """The saved state; empty if there is no file. Raises UnsafeStateError."""
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
-            return [], [], {}
+            return [], [], []
         except OSError as error:
             raise self._unreadable(error.strerror or str(error)) from None
         try:
@@ -38,26 +39,25 @@ class StateFile:
                 raise self._unreadable(f"it has version {state['version']}, this distwall reads version {VERSION}")
             settings = [from_json(each) for each in state["settings"]]
             grants = [Grant(**each, deadline=0.0) for each in state["grants"]]
-            used = {str(token): float(until) for token, until in state.get("used_tokens", {}).items()}
+            tokens = [Access(**each) for each in state.get("tokens", ())]
+            if not all(isinstance(each.until, int | float) for each in tokens):
+                raise ValueError("a token without an end")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise self._unreadable(f"it is damaged ({error})") from None
         self._written = data
-        return settings, grants, used
+        return settings, grants, tokens
 
-    def save(self, settings: Iterable[RuntimeSetting], grants: Iterable[Grant], used_tokens: dict[str, float]) -> None:
-        """Saves the state if it has changed. Raises UnsafeStateError, and the old state stays.
-
-        ``used_tokens``: used tokens by id, each with its last time.
-        """
+    def save(self, settings: Iterable[RuntimeSetting], grants: Iterable[Grant], tokens: Iterable[Access]) -> None:
+        """Saves the state if it has changed. Raises UnsafeStateError, and the old state stays."""
         state = {
             "version": VERSION,
             "settings": [setting.to_json() for setting in settings],
             "grants": [{k: v for k, v in asdict(grant).items() if k != "deadline"} for grant in grants],
-            "used_tokens": used_tokens,
+            "tokens": [asdict(token) for token in tokens],
         }
         data = json.dumps(state, indent=1).encode()
         if data == self._written or (
-            self._written is None and not any((state["settings"], state["grants"], used_tokens))
+            self._written is None and not any((state["settings"], state["grants"], state["tokens"]))
         ):
             return
         try:

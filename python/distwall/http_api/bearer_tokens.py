@@ -1,14 +1,10 @@
 """Tokens for the HTTP API over TCP: made by ``distwall token``, kept as hashes in a file beside the policy.
 
-A token is 256 random bits, so one round of SHA-256 is as good as any slower hash. A changed file is read again. If the
-file is invalid, or others could have written it, no token is valid.
+A changed file is read again. If the file is invalid, or others could have written it, no token is valid.
 """
 
-import hashlib
-import hmac
 import json
 import re
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -16,13 +12,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from distwall.clock import rfc3339
+from distwall.control.token_text import find, new_token
 from distwall.files.permissions import writers
 from distwall.files.regular_file import opened
 from distwall.files.replacement import Replacement
 from distwall.operations import ROLES, Role
 
 VERSION = 1
-PREFIX = "distwall_"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 
 
@@ -94,32 +90,23 @@ class TokenFile:
 
     def find(self, text: str, now: datetime) -> Token | None:
         """The token with that text; None: unknown or expired. Raises TokenFileError."""
-        ident, _, secret = text.removeprefix(PREFIX).partition("_")
-        digest = _digest(secret)
-        found = None
-        for token in self.tokens():
-            # All are looked at, in constant time each.
-            if hmac.compare_digest(token.sha256, digest) and hmac.compare_digest(token.id.encode(), ident.encode()):
-                found = token
-        return None if found is None or found.has_expired(now) or not text.startswith(PREFIX) else found
+        found = find(text, self.tokens())
+        return None if found is None or found.has_expired(now) else found
 
     def create(self, role: Role, lifetime: timedelta, name: str | None, now: datetime) -> tuple[Token, str]:
         """Makes a token; returns it and its text, which is shown only this once. Raises TokenFileError."""
-        ident = secrets.token_hex(4)
-        name = name or f"{role}-{ident}"
+        new = new_token()
+        name = name or f"{role}-{new.id}"
         if not _NAME.fullmatch(name):
             raise TokenFileError(
                 f"`{name}` is not a valid name for a token; use letters, digits, and . _ @ - (at most 64)"
             )
-        secret = secrets.token_urlsafe(32)
-        token = Token(
-            ident, name, str(role), _digest(secret), rfc3339(now, "seconds"), rfc3339(now + lifetime, "seconds")
-        )
+        token = Token(new.id, name, str(role), new.sha256, rfc3339(now, "seconds"), rfc3339(now + lifetime, "seconds"))
         with self._changing() as tokens:
             if any(each.name == name and not each.has_expired(now) for each in tokens):
                 raise TokenFileError(f"there is a token `{name}` already; revoke it, or choose another name")
             tokens[:] = [*(each for each in tokens if not each.has_expired(now)), token]
-        return token, f"{PREFIX}{ident}_{secret}"
+        return token, new.text
 
     def revoke(self, name: str) -> Token:
         """Removes a token, by its name or id; the next request with it is refused. Raises TokenFileError."""
@@ -141,7 +128,3 @@ class TokenFile:
                 new.put_in_place()
         except OSError as error:
             raise TokenFileError(f"{self.path}: can't write the tokens: {error.strerror}; correct the path") from None
-
-
-def _digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
