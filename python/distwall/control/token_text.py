@@ -43,7 +43,7 @@ def new_token() -> NewToken:
 
 
 def find(text: str, among: Iterable[K]) -> K | None:
-    """Return the token with this text; None if there is none. All are compared, each in constant time."""
+    """Return the token with this text; None: unknown. All are compared, each in constant time."""
     ident, _, secret = text.removeprefix(PREFIX).partition("_")
     digest = _digest(secret)
     found = None
