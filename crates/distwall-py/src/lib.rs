@@ -211,7 +211,7 @@ impl Budget {
     }
 }
 
-/// The default limits, but for those that are set.
+/// The limits: the given ones, otherwise the defaults.
 fn caps(limits: Option<&Bound<'_, PyAny>>) -> PyResult<wire::Limits> {
     let mut caps = wire::Limits::default();
     if let Some(limits) = limits {
@@ -382,7 +382,7 @@ impl Channel {
 }
 
 impl Channel {
-    /// What is to be done, as Python gets it.
+    /// The results in `self.out`, as Python gets them.
     fn outcome<'py>(&mut self, py: Python<'py>, input: Option<&Bound<'py, PyBytes>>) -> PyResult<Bound<'py, PyTuple>> {
         let output = &mut self.output;
         let forward = PyList::empty(py);

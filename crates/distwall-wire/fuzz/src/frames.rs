@@ -418,7 +418,7 @@ impl Writer {
     }
 }
 
-/// What one node's header cache holds.
+/// The header cache of one node.
 pub type Cache = std::collections::HashMap<u16, String>;
 
 fn header(refs: &[(u16, String)], cache: &mut Cache) -> Vec<u8> {

@@ -1,8 +1,8 @@
-//! What all targets share: channels to fuzz, and what must hold whatever goes in.
+//! The common parts of all targets: channels to fuzz, and invariants for any input.
 //!
-//! A [`Trial`] is a channel under some policy, with the two nodes' views of it: a second channel that accepts everything
-//! (`after`) gets what the first lets through, and must neither close, nor refuse, nor change anything: the stream that a
-//! node gets always decodes. Memory stays within the limits.
+//! A [`Trial`] is a channel under some policy, with the two nodes' views of it. A second channel that accepts
+//! everything (`after`) gets the accepted output of the first. It must neither close, nor refuse, nor change anything:
+//! the stream to a node always decodes. Memory stays within the limits.
 #![forbid(unsafe_code)]
 
 pub mod frames;
@@ -96,7 +96,7 @@ pub struct Done {
     pub out: [Vec<u8>; 2],
     /// Refusals.
     pub events: usize,
-    /// Why it ended.
+    /// The reason why it ended.
     pub closed: Option<String>,
 }
 
@@ -107,7 +107,7 @@ pub struct Trial {
     now: f64,
     seen: Output,
     output: Output,
-    /// So far.
+    /// The results so far.
     pub done: Done,
 }
 

@@ -1,4 +1,4 @@
-//! What must hold for patterns and calls, whatever bytes they meet.
+//! Invariants of patterns and calls, for any bytes.
 
 use distwall_wire::rules::calls::{of_message, of_spawn, Call, Found};
 use distwall_wire::rules::otp_internal::WORDS;
@@ -15,7 +15,7 @@ fn names() -> Names {
     Names { peer: PEER.0.as_bytes().into(), guard: GUARD.0.as_bytes().into(), words: &WORDS }
 }
 
-/// What the core takes for one term at the beginning of these bytes.
+/// The bytes at the beginning that the core takes for one term.
 fn whole_term<'a>(data: &'a [u8], names: &Names) -> Option<&'a [u8]> {
     let limits = Limits::default();
     let terms = Terms::plain(names);

@@ -242,7 +242,7 @@ impl Policy {
         &self.calls
     }
 
-    /// The rules about messages that make an OTP process run code. Only rules that name it speak of it.
+    /// The rules about messages that make an OTP process run code: only rules that name `otp_internal`.
     #[inline]
     #[must_use]
     pub fn about_internal(&self) -> &Index {
@@ -375,7 +375,7 @@ impl Index {
     }
 }
 
-/// The first rule that fits, of those with these ranks.
+/// The first rule that fits, among rules with these ranks.
 #[inline(always)]
 fn strongest<'r>(
     rules: &'r [Decision],

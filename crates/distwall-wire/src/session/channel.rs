@@ -459,7 +459,7 @@ impl Fixed {
         Ok((verdict != ruling.meant()).then_some(candidate))
     }
 
-    /// The verdict on a whole message; `ruling` is one that lets it pass.
+    /// The verdict on a whole message. `ruling` comes in as a ruling to let it pass.
     #[inline(always)]
     fn rule(
         &self,

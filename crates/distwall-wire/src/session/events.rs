@@ -9,7 +9,7 @@ use crate::term::print::atom;
 use crate::verdict::Verdict;
 use crate::wire::control::{Control, Target};
 
-/// Why a command was refused.
+/// The reason of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// A rule decided.
@@ -30,12 +30,12 @@ pub enum Reason {
     Limit(Limit),
     /// A module filter or a handler decided, or gave no answer.
     Handler,
-    /// It was not: the candidate for the policy would decide so.
+    /// Not a refusal: the shadow policy would decide so.
     Shadow(Verdict),
 }
 
 impl Reason {
-    /// As it stands in events.
+    /// The name in events.
     #[must_use]
     pub fn name(self) -> String {
         match self {
@@ -56,9 +56,9 @@ impl Reason {
 /// One refusal, or what would have been one.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// Who sent it.
+    /// The direction of the command.
     pub direction: Direction,
-    /// What.
+    /// The kind of command.
     pub command: Command,
     /// At what, printed.
     pub target: String,
@@ -66,15 +66,15 @@ pub struct Event {
     pub verdict: Verdict,
     /// The rule that decided, if one did.
     pub rule: Option<u32>,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// Whether it passed all the same.
+    /// True if the command passed all the same.
     pub audit: bool,
     /// Refusals since the last event that were not told.
     pub folded: u64,
 }
 
-/// What a command aims at: a name, a pid (behind the name that it is known by), a reference, or `M:F/A`.
+/// The target of a command: a name, a pid (behind its known name), a reference, or `M:F/A`.
 #[must_use]
 pub fn target(control: &Control<'_>, name: Option<&[u8]>) -> String {
     let mut text = String::new();

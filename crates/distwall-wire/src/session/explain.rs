@@ -1,13 +1,13 @@
-//! A question to the judge about a command that nobody has sent: its verdict, and what each stage says.
+//! A question to the judge about a command that nobody has sent: its verdict, and the finding of each stage.
 //!
 //! # Theory of operation
 //!
-//! The command is made up: a control message between two made-up processes, with the target and the payload that the
-//! question names, over a channel on which nothing else has happened. It then passes the same stages as any command
+//! The command is made up: a control message between two made-up processes, with the target and the payload of the
+//! question, over a channel without any other traffic. It then passes the same stages as any command
 //! ([`Court::explain`]); nothing is decided here.
 //!
-//! What the question leaves open is filled in so that no rule which names it holds: a name, a function or a process that no rule
-//! can name; a payload of which nothing can be read, so that no pattern fits it.
+//! Open parts of the question are filled in so that no rule about them matches. No rule can name the name, function or
+//! process used there, and the payload can't be read, so that no pattern fits it.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -39,7 +39,7 @@ pub const CREATION: u32 = 1;
 /// A process that no rule can name: `Pid { id: UNNAMED, serial: UNNAMED, .. }`. It is not the clerk's.
 const UNNAMED: u32 = 0x0fff_fff0;
 
-/// A name that no rule can name, as it is no atom.
+/// A name that no rule can name, as it is not an atom.
 const NO_NAME: &[u8] = b"\xff";
 
 /// The beginning of `{system, _, _}`, a message that OTP's processes obey; what follows is not known.
@@ -47,17 +47,17 @@ const SOME_REQUEST: &[u8] = &[tag::SMALL_TUPLE, 3, tag::SMALL_ATOM, 6, b's', b'y
 
 /// A command that somebody could send.
 pub struct Question<'q> {
-    /// Which way it goes.
+    /// The direction of the command.
     pub direction: Direction,
     /// The peer's name.
     pub peer: &'q str,
     /// The guarded node's name.
     pub guard: &'q str,
-    /// What is asked about.
+    /// The subject of the question.
     pub subject: Subject,
-    /// Its target; None: one that no rule names.
+    /// The target; None: a target that no rule names.
     pub aim: Option<Aim<'q>>,
-    /// How the target became known to the sender.
+    /// The way in which the sender came to know the target.
     pub known_by: Option<Scope>,
     /// The message, the reason, or the list of arguments, as a term without 131; None: not known.
     pub payload: Option<&'q [u8]>,
@@ -114,7 +114,7 @@ fn alias(text: &str) -> Option<Reference> {
     Some(Reference { creation: CREATION, length, words })
 }
 
-/// Why a question can't be put to the judge.
+/// The reason why a question can't be put to the judge.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unaskable {
     /// No command is named.
@@ -154,11 +154,11 @@ pub struct Explanation {
     pub verdict: Verdict,
     /// The rule that decided, if one did.
     pub rule: Option<u32>,
-    /// Why it is refused; [`Reason::Rule`] if it is not.
+    /// The reason of a refusal; [`Reason::Rule`] if it is not refused.
     pub reason: Reason,
     /// True if it passes in spite of the verdict, and is recorded.
     pub audited: bool,
-    /// What each stage that was asked said, in their order.
+    /// The findings of the stages that were asked, in their order.
     pub steps: Vec<Step>,
 }
 
@@ -335,7 +335,7 @@ impl<'s> Scene<'s> {
             (Some(Scope::Exposed), Some(Target::Alias(_, alias))) => track.expose(owner, &[], &[alias]),
             (Some(Scope::Spawned), Some(Target::Process(to))) => track.spawned(owner, to.pid),
             (Some(Scope::Linked), Some(Target::Process(to))) => {
-                // With another process than the one that sends: it has no link to end.
+                // With another process than the sender, which has no link to end.
                 track.link(Pair::new(self.direction, pid(UNNAMED - 1), to.pid));
             }
             _ => {}

@@ -2,15 +2,15 @@
 //!
 //! # Theory of operation
 //!
-//! A command passes the stages below one after the other, in this order, which is that of "Which rule decides" in
-//! docs/rules.md. A stage looks at one thing and either has nothing against the command or objects; the first objection
-//! that stands is the verdict. Where refusals are only recorded (audit mode, a rule on trial), an objection of the
-//! rules does not stand: the first one is noted, and the command goes on to the next stage.
+//! A command passes the stages below one after the other, in the order of "Which rule decides" in docs/rules.md. A
+//! stage looks at one thing, and objects to the command or lets it go on. The first objection that stands is the
+//! verdict. In audit mode, or with a rule on trial, an objection of the rules does not stand: the first one is noted,
+//! and the command goes on to the next stage.
 //!
-//! What a stage finds out, later stages are told ([`Case`]). Nothing is looked up twice, and nothing is changed.
+//! Later stages know the findings of earlier stages ([`Case`]). Nothing is looked up twice, and nothing is changed.
 //!
-//! Of a message in fragments the beginning is known before the rest has come. It passes the same stages; where one of them
-//! would have to see the rest, it stops, and the message waits until it is whole.
+//! The beginning of a fragmented message is known before the rest. It passes the same stages. If a stage has to see the
+//! rest, it stops, and the message waits until it is whole.
 
 use crate::command::Command;
 use crate::direction::Direction;
@@ -85,13 +85,13 @@ stages! {
     Sender "sender" => standing::sender,
     /// Is the target a process of the node that receives, in its present incarnation?
     Target "target" => standing::target,
-    /// Does the command answer or end something that tracking knows of?
+    /// Does the command answer or end a request that tracking knows?
     Answer "answer" => standing::answer,
-    /// Which function does it call?
+    /// Does it call a function, and which one?
     Call "call" => called::call,
-    /// Which rule decides, and what does it say?
+    /// Is there a rule that decides, and which verdict does it give?
     Rule "rule" => deciding::rule,
-    /// What do the rules say of the registered name of the process that it aims at?
+    /// Does the registered name of its target process have rules, and which verdict do they give?
     Name "name" => deciding::name,
     /// Would one of OTP's own processes run code for it?
     OtpInternal "otp_internal" => content::otp_internal,
@@ -103,27 +103,27 @@ stages! {
     Limit "limit" => limit::limit,
 }
 
-/// Whether the next stage is asked.
+/// The decision whether the next stage is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
-    /// It is.
+    /// Ask the next stage.
     On,
     /// The command is refused; or a stage has to see what has not come yet.
     Stop,
 }
 
-/// What a stage has against a command.
+/// An objection of a stage to a command.
 #[derive(Clone, Copy, Debug)]
 struct Objection {
     /// The refusal that it asks for.
     refusal: Refusal,
-    /// When it stands.
+    /// The condition under which it stands.
     force: Force,
-    /// True if only the content of an answer is the reason: then whoever waits for the answer is told.
+    /// True if only the content of an answer is the reason: then the process that waits for the answer is told.
     answers: bool,
 }
 
-/// When an objection stands.
+/// The condition under which an objection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Force {
     /// Always.
@@ -142,7 +142,7 @@ pub struct Refusal {
     pub verdict: Verdict,
     /// The rule that decided, if one did.
     pub rule: Option<u32>,
-    /// Why.
+    /// The reason.
     pub reason: Reason,
 }
 
@@ -162,20 +162,20 @@ impl Refusal {
     }
 }
 
-/// What becomes of a command.
+/// The decision on a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Ruling {
     /// Verdict.
     pub verdict: Verdict,
     /// The rule that decided, if one did.
     pub rule: Option<u32>,
-    /// Why, if it is refused.
+    /// The reason of a refusal.
     pub reason: Reason,
-    /// What it answers or ends, if that is known; of a refused one: only where its contents are the reason.
+    /// The request that it answers or ends, if known; for a refused command only if its contents are the reason.
     pub settles: Option<Asked>,
     /// The refusal that is only recorded, if the command passes in spite of one.
     pub waived: Option<Refusal>,
-    /// What the candidate policy would do, if that is something else.
+    /// The verdict of the shadow policy, if it differs.
     pub differs: Option<Refusal>,
 }
 
@@ -215,13 +215,13 @@ impl Ruling {
 /// By what a command is judged.
 #[derive(Clone, Copy)]
 pub struct Court<'a> {
-    /// Which way it goes.
+    /// The direction of the command.
     pub direction: Direction,
     /// From where to where.
     pub ends: &'a Ends,
     /// The rules.
     pub policy: &'a Policy,
-    /// What was asked for and disclosed.
+    /// The requests and disclosed processes of both nodes.
     pub track: &'a Track,
     /// True if what rules refuse passes and is recorded.
     pub audit: bool,
@@ -234,8 +234,8 @@ pub struct Court<'a> {
 impl Court<'_> {
     /// Judges a whole message whose payload has been scanned.
     ///
-    /// `found` is what stood in its terms. `arrival` says what its coming costs; None where that is not asked. `ruling` is
-    /// one that lets it pass, and says afterwards what becomes of it.
+    /// `found` has the findings in its terms. `arrival` is the cost of its arrival; None if that is not asked. `ruling`
+    /// comes in as a ruling to let it pass, and is the decision afterwards.
     #[inline]
     pub fn judge(
         &self,
@@ -251,7 +251,7 @@ impl Court<'_> {
         Ok(())
     }
 
-    /// The same, with all that the stages found.
+    /// Judges in the same way, and returns all findings of the stages.
     pub fn explain(&self, message: &Message<'_, '_>, found: &mut Found) -> Result<(Ruling, Trace), Bad> {
         let (mut ruling, mut trace) = (Ruling::pass(None), Trace::default());
         let mut case = Case::new(self, message, found, None, &mut ruling);

@@ -8,7 +8,8 @@ pub const RESERVED_WORDS: [&str; 29] = [
     "else", "end", "fun", "if", "let", "maybe", "not", "of", "or", "orelse", "receive", "rem", "try", "when", "xor",
 ];
 
-/// Prints an atom: quoted where Erlang quotes it, so that a rule can name it. Nothing that a terminal would obey gets through.
+/// Prints an atom, quoted where Erlang quotes it, so that a rule can name it. Control characters for terminals are
+/// escaped.
 pub fn atom(out: &mut String, text: &[u8]) {
     let text = String::from_utf8_lossy(text);
     let plain = text.starts_with(|c: char| c.is_ascii_lowercase())

@@ -67,7 +67,7 @@ flags! {
     SPAWN = 32,
     /// The initiator asks the acceptor for a name.
     NAME_ME = 33,
-    /// Numbers of pids, ports and references are those of OTP 24.
+    /// Numbers of pids, ports and references have the size of OTP 24.
     V4_NC = 34,
     /// Aliases.
     ALIAS = 35,

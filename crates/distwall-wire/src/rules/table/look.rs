@@ -1,12 +1,12 @@
-//! The two ways to look through rules: the judge's, and that of `explain`. Both see the same rules in the same order.
+//! The two ways to look through rules: for the judge, and for `explain`. Both see the same rules in the same order.
 
 use super::{Decision, Index, Key};
 
-/// A way to look through the rules about one key: for the one that decides, or for all of them.
+/// A way to look through the rules about one key: for the one deciding rule, or for all rules.
 ///
-/// `fits` says whether a rule's scope and pattern fit; `star` whether rules for `*` speak.
+/// `fits` is true if a rule's scope and pattern fit; `star` is true if rules for `*` count.
 pub trait Look<'p> {
-    /// What is found.
+    /// The result.
     type Found;
 
     /// Looks through an index.

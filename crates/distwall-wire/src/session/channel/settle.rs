@@ -30,7 +30,7 @@ pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, trac
     }
 }
 
-/// A command passes that is no message: monitors, links and spawns go on record, or off it.
+/// Notes monitors, links and spawns of a command that passes, or removes them; the command is not a message.
 fn set_up(
     control: &Control<'_>,
     from: Option<Pid>,

@@ -1,4 +1,4 @@
-//! What a command calls, and by which names its receiver is known.
+//! The function that a command calls, and the known names of its receiver.
 
 use super::{Case, Message, Next};
 use crate::command::Command;
@@ -76,7 +76,7 @@ fn called<'a>(message: &Message<'a, '_>, track: &Track, direction: Direction) ->
     }
 }
 
-/// What carries a call in front of an event's target: the function that is really called.
+/// The called function, shown before the carrier as an event's target.
 pub fn carried(message: &Message<'_, '_>, track: &Track, direction: Direction) -> Option<String> {
     let (control, payload, sender) = (message.control, message.payload?, direction.word());
     let found = match control.mfa() {
@@ -89,7 +89,7 @@ pub fn carried(message: &Message<'_, '_>, track: &Track, direction: Direction) -
     };
     match found.call {
         Call::Function { module, function, arity, arguments } => {
-            // Its own arguments are no other's.
+            // These are the arguments of the function itself, and of no other.
             let direct =
                 control.mfa().is_some() && arguments.pos == payload.pos && arguments.data.len() == payload.data.len();
             (!direct).then(|| events::function(module, function, arity))

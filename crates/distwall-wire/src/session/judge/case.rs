@@ -27,7 +27,7 @@ pub struct Ends {
     pub guard_creation: u32,
     /// Negotiated flags.
     pub flags: u64,
-    /// How made-up frames look.
+    /// The form of frames made by distwall.
     pub form: Form,
     /// Caps.
     pub limits: Limits,
@@ -36,7 +36,7 @@ pub struct Ends {
 }
 
 impl Ends {
-    /// True if a process is of the node that sends in that direction, in its present incarnation.
+    /// True if a process belongs to the sending node in that direction, in its present incarnation.
     #[must_use]
     pub fn is_of(&self, side: Direction, process: &Process<'_>) -> bool {
         process.node.word == side.word()
@@ -46,7 +46,7 @@ impl Ends {
             }
     }
 
-    /// The name of the node that sends in that direction.
+    /// The name of the sending node in that direction.
     #[must_use]
     pub fn name(&self, side: Direction) -> &[u8] {
         match side {
@@ -55,7 +55,7 @@ impl Ends {
         }
     }
 
-    /// A process of the node that sends in that direction, as made-up frames name it.
+    /// A process of the sending node in that direction, as frames made by distwall name it.
     #[must_use]
     pub fn end(&self, side: Direction, pid: Pid) -> End<'_> {
         End { node: self.name(side), pid }
@@ -74,7 +74,7 @@ pub struct Message<'a, 'b> {
     pub control: &'b Control<'a>,
     /// At the payload's first byte.
     pub payload: Option<Reader<'a>>,
-    /// Who asks, if it is a message that asks.
+    /// The asker, if it is a message with a question.
     pub asker: Option<Asker<'a>>,
 }
 
@@ -91,21 +91,21 @@ impl<'a, 'b> Message<'a, 'b> {
     }
 }
 
-/// What the coming of a command of the peer's costs.
+/// The cost of the arrival of a peer's command.
 pub struct Arrival<'w> {
     /// The rate that it exceeds, if any.
     pub over: Option<Limit>,
     /// The atoms of its header that the guarded node would learn.
     pub atoms: Newcomers<'w>,
-    /// How its terms were scanned.
+    /// The settings with which its terms were scanned.
     pub watch: &'w Watch<'w>,
 }
 
 /// The atoms of a header that its receiver may not have yet.
 pub enum Newcomers<'w> {
-    /// Of a frame that has just come.
+    /// Atoms of a frame that has just arrived.
     Header(&'w Caches, &'w Refs),
-    /// Of a message that was held.
+    /// Atoms of a message that was held.
     Kept(&'w [(u16, Arc<Atom>)]),
 }
 
@@ -126,34 +126,34 @@ pub struct Case<'c, 'a, 'b> {
     pub(super) court: &'c Court<'c>,
     /// The command.
     pub(super) message: &'c Message<'a, 'b>,
-    /// What stood in its terms.
+    /// The findings in its terms.
     pub(super) found: &'c mut Found,
-    /// What its coming costs; None where that is not asked.
+    /// The cost of its arrival; None if that is not asked.
     pub(super) arrival: Option<Arrival<'c>>,
-    /// False if only the beginning of its payload is known.
+    /// True if its payload is known to the end; false: only the beginning.
     pub(super) whole: bool,
     /// The ruling, as far as it has come; stage `answer` sets what the command answers or ends.
     pub(super) ruling: &'c mut Ruling,
-    /// Stage `answer`: true if it can be nothing but an answer or an ending, and belongs to nothing. `accept *` does not
+    /// True if it can only be an answer or an ending, and belongs to nothing (stage `answer`). `accept *` does not
     /// cover these.
     pub(super) stray: bool,
     /// Stage `call`: the function that it calls.
     pub(super) call: calls::Found<'a>,
     /// Stage `rule`: the rule that decides; None: no rule speaks.
     pub(super) decision: Option<&'c Decision>,
-    /// Stage `rule`: true if the call inside it was accepted as such, or if its fun is read call by call.
+    /// True if the call inside it was accepted as such, or if its fun is read call by call (stage `rule`).
     pub(super) call_accepted: bool,
-    /// Stage `rule`: true if a rule that opens all decides.
+    /// True if a rule that opens all decides (stage `rule`).
     pub(super) star: bool,
-    /// Stage `rule`: true if the rules accept it, or if none speaks against an answer.
+    /// True if the rules accept it, or if no rule refuses an answer (stage `rule`).
     pub(super) accepted: bool,
-    /// Stage `rule`: true if its fun is read behind the rules.
+    /// True if its fun is read behind the rules (stage `rule`).
     pub(super) read: bool,
-    /// Stage `rule`: true if it is a message that carries a call.
+    /// True if it is a message that carries a call (stage `rule`).
     pub(super) carries: bool,
-    /// Stage `rule`: true if a rule on spawn requests accepts the function that the message calls.
+    /// True if a rule on spawn requests accepts the function that the message calls (stage `rule`).
     pub(super) function_accepted: bool,
-    /// Stage `otp_internal`: true if a process of OTP's obeys it, so that a rule has to open it.
+    /// True if a process of OTP obeys it, so that a rule has to open it (stage `otp_internal`).
     pub(super) obeyed: bool,
     /// The objection that was heard last.
     pub(super) heard: Option<Objection>,

@@ -1,10 +1,10 @@
-//! The rules that a stage considered, and what became of each: for `explain`.
+//! The rules that a stage considered, and the outcome for each: for `explain`.
 //!
 //! # Theory of operation
 //!
-//! After a stage has spoken, its questions are put once more, with [`Each`] in place of [`Strongest`]: they go through the same
-//! functions, with the same key and the same conditions, and only write down all rules instead of the first that fits. So
-//! nothing is decided here.
+//! After a stage has finished, its questions are put once more, with [`Each`] in place of [`Strongest`]. They go
+//! through the same functions, with the same key and the same conditions, and only list all rules instead of the first
+//! that fits. So nothing is decided here.
 //!
 //! [`Strongest`]: crate::rules::table::Strongest
 
@@ -20,34 +20,34 @@ use super::{Case, Stage};
 /// A rule about a command and its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Considered {
-    /// Its rank among all rules: lower is stronger.
+    /// The rank among all rules: lower is stronger.
     pub rank: u32,
     /// The user's number for it.
     pub id: u32,
-    /// What became of it.
+    /// The outcome for this rule.
     pub outcome: Outcome,
 }
 
-/// What became of a rule that is about a command and its target.
+/// The outcome for a rule about a command and its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It decides.
+    /// The rule decides.
     Decides,
-    /// It holds too, but another one comes before it.
+    /// The rule matches too, but a stronger rule decides.
     Weaker,
     /// The payload is not of its form.
     Pattern,
     /// The target did not become known to the sender in its way.
     Scope,
-    /// It has a pattern, and the payload is not known.
+    /// The rule has a pattern, and the payload is not known.
     Unknown,
-    /// Rules like it don't hold here: `accept *` for endings that belong to nothing, a rule that accepts a function for a
-    /// call that can't be told, one with a scope for a process that is met by its name.
+    /// Rules like this don't count here. Examples are `accept *` for endings that belong to nothing, a rule accepting
+    /// functions for an unknown call, and a rule with a scope for a process known by its name.
     NotMeant,
 }
 
 impl Outcome {
-    /// As `explain` gives it.
+    /// The word in `explain`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -113,7 +113,7 @@ impl<'c> Case<'c, '_, '_> {
         found.sort_by_key(|(layer, kind, rule)| (*layer, *kind, rule.rank));
         let mut rules: Vec<Considered> = Vec::new();
         for (.., rule) in found {
-            // `*` speaks of what carries a call, and of the function as well.
+            // `*` applies to the carrier of a call, and to the function as well.
             match rules.iter_mut().find(|known| known.rank == rule.rank) {
                 Some(known) if rule.outcome == Outcome::Decides => *known = rule,
                 Some(_) => {}
@@ -161,7 +161,7 @@ impl<'c> Case<'c, '_, '_> {
         self.decision.is_some_and(|decision| ptr::eq(decision, rule))
     }
 
-    /// What a rule that does not fit lacks. `payload`: what its pattern is about; empty where that is not known.
+    /// The reason why a rule does not fit. `payload`: the payload for its pattern; None or empty if it is not known.
     fn misfit(&self, rule: &Decision, payload: Option<Reader<'_>>) -> Outcome {
         let known = payload.is_some_and(|payload| !payload.data.is_empty());
         let fits = payload.is_some_and(|payload| self.fits_arguments(rule, payload));

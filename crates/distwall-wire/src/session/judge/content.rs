@@ -31,7 +31,7 @@ pub(super) fn otp_internal(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
         return Ok(case.unless_opened(payload, Some(name)).unwrap_or(Next::On));
     }
     let mut named = false;
-    // An answer is not for a server with a name but for its question.
+    // An answer is for its question, and not for a server with a name.
     if case.ruling.settles.is_none() {
         for text in names(case.court.track, case.court.direction, case.control()) {
             named = true;
@@ -107,7 +107,7 @@ impl Case<'_, '_, '_> {
         Some(self.object(Objection { refusal, force: Force::Enforced { on_trial }, answers: false }))
     }
 
-    /// Objects to what a command carries. Whoever waits for it as an answer is told.
+    /// Objects to the contents of a command. A process that waits for it as an answer is told.
     fn unfit(&mut self, reason: Reason) -> Next {
         let force = Force::Enforced { on_trial: self.on_trial() };
         self.object(Objection { refusal: Refusal::deny(reason), force, answers: true })
@@ -115,7 +115,7 @@ impl Case<'_, '_, '_> {
 }
 
 impl<'c> Case<'c, '_, '_> {
-    /// The rules that can open a message which makes an OTP process of that name, or any other, run code.
+    /// The rules that can open a message which makes an OTP process run code: a process of that name, or any other.
     pub(super) fn opening_rules<L: Look<'c>>(&self, payload: Reader<'_>, name: Option<&[u8]>, how: L) -> L::Found {
         let Court { direction, policy, .. } = *self.court;
         let key = name.map(|name| [name]);

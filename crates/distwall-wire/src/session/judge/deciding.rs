@@ -57,10 +57,10 @@ pub(super) fn rule(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     Ok(case.by(case.decision, Reason::Rule))
 }
 
-/// Of the beginning of a message: does `accept *` decide, whatever follows? A rule with a pattern could match.
+/// Decides about the beginning of a message, if `accept *` covers any rest of it. A rule with a pattern could match.
 fn unseen(case: &mut Case<'_, '_, '_>) -> Next {
     let own = case.own_rule(true).filter(|own| own.opens_all() && !own.audit);
-    // Rules for `*` would not speak of it if it turned out to be an answer.
+    // Rules for `*` would not count if it turned out to be an answer.
     let as_answer = || case.own_rule(false).is_none_or(Decision::accepts);
     if own.is_none() || may_answer(case.control()) && !as_answer() {
         return Next::Stop;
@@ -79,8 +79,8 @@ pub(super) fn name(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 }
 
 fn by_name(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
-    // A rule about all processes does not hold for one that has a rule by name. A rule about those that the sender came to
-    // know in an honest way does, unless the name itself is ruled out.
+    // A rule about all processes does not count for a process whose name has a rule. A rule about processes that the sender
+    // came to know in an honest way counts, unless a rule refuses the name itself.
     let known = case.decision.is_some_and(|decision| {
         decision.opens_all() || matches!(decision.scope, Some(Scope::Exposed | Scope::Spawned | Scope::Linked))
     });

@@ -53,7 +53,7 @@ pub fn nodes_of_control(control: &Control<'_>, found: &mut Found, watch: &Watch<
     }
 }
 
-/// Whether tracking can take what the message sets up.
+/// True if tracking has room for the links and monitors of the message.
 pub fn room(control: &Control<'_>, track: &Track) -> bool {
     match control {
         Control::Link { .. } => track.room(true),

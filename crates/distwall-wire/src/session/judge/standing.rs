@@ -1,4 +1,4 @@
-//! Who sends a command, at whom it aims, and what it answers or ends.
+//! The sender and the target of a command, and the request that it answers or ends.
 
 use super::{Case, Ends, Message, Next};
 use crate::command::Command;
@@ -20,7 +20,7 @@ pub(super) fn sender(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
         return Ok(Next::On);
     }
     let Some(reason) = origin(case.control(), case.court.ends)? else { return Ok(Next::On) };
-    // A target that ends the channel ends it whoever seems to send the command.
+    // A target that ends the channel ends it for any sender.
     destination(case.control(), case.court.ends)?;
     Ok(case.always(reason))
 }
@@ -53,7 +53,8 @@ pub(super) fn answer(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     Ok(case.unseen(!case.whole && case.stray))
 }
 
-/// Whether sender, references and processes named are the peer's own. The VM closes the connection over some of these.
+/// Checks that sender, references and processes in a command belong to the peer. The VM closes the connection over some
+/// others.
 #[inline]
 fn origin(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
     if let Some(from) = control.from() {
@@ -82,7 +83,7 @@ fn origin(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
     Ok((!own).then_some(Reason::Spoofed))
 }
 
-/// True if a VM closes the connection over a sender that is no process of the connected node.
+/// True if a VM closes the connection over a sender that is not a process of the connected node.
 fn vm_checks_sender(control: &Control<'_>) -> bool {
     match control {
         Control::Exit2 { form, .. } => *form != Exit2Form::Altact,
@@ -96,7 +97,7 @@ fn vm_checks_sender(control: &Control<'_>) -> bool {
     }
 }
 
-/// Whether the target is the guarded node's own, in its present incarnation.
+/// Checks that the target belongs to the guarded node, in its present incarnation.
 #[inline]
 fn destination(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad> {
     use Command::{Exit, Unlink, UnlinkAck};
@@ -114,7 +115,7 @@ fn destination(control: &Control<'_>, ends: &Ends) -> Result<Option<Reason>, Bad
     }
 }
 
-/// What a command that is no message would answer or end.
+/// The request that a command, which is not a message, would answer or end.
 fn answered(control: &Control<'_>, direction: Direction) -> Option<Asked> {
     let pair = |from: Process<'_>, to: Process<'_>| Pair::new(direction, from.pid, to.pid);
     match *control {
@@ -127,7 +128,7 @@ fn answered(control: &Control<'_>, direction: Direction) -> Option<Asked> {
     }
 }
 
-/// What a command answers or ends, if tracking knows of it.
+/// The request that a command answers or ends, if tracking knows it.
 pub fn settles(message: &Message<'_, '_>, track: &Track, direction: Direction) -> Result<Option<Asked>, Bad> {
     let inbound = direction == Direction::Inbound;
     let asked = match *message.control {
@@ -163,7 +164,7 @@ pub fn settles(message: &Message<'_, '_>, track: &Track, direction: Direction) -
     Ok(asked.filter(|asked| track.knows(direction, *asked)))
 }
 
-/// How many arguments the list of a spawn request has; None if its first bytes are not all there.
+/// The number of arguments in the list of a spawn request; None if its first bytes are not all there.
 pub fn arguments(payload: Reader<'_>) -> Result<Option<u64>, Bad> {
     let rest = &payload.data[payload.pos.min(payload.data.len())..];
     Ok(match rest {

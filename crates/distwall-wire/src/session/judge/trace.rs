@@ -1,4 +1,4 @@
-//! What the judge found, stage by stage: for `explain`.
+//! The findings of the judge, stage by stage: for `explain`.
 
 use crate::rules::calls::Call;
 use crate::session::events;
@@ -7,19 +7,19 @@ use crate::term::print::printed;
 use super::considered::Considered;
 use super::{Case, Refusal, Stage};
 
-/// What each stage that was asked about one command had to say, in the order of the stages.
+/// The findings of all stages that were asked about one command, in their order.
 #[derive(Clone, Debug, Default)]
 pub struct Trace {
     /// All of them.
     pub steps: Vec<Step>,
 }
 
-/// What one stage found.
+/// The finding of one stage.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Which stage.
+    /// The stage.
     pub stage: Stage,
-    /// Its objection: the refusal that it asks for.
+    /// The refusal that it asks for, if it objects.
     pub refusal: Option<Refusal>,
     /// True if the command goes on in spite of the objection, as refusals are only recorded.
     pub waived: bool,
@@ -29,7 +29,7 @@ pub struct Step {
     pub considered: Vec<Considered>,
 }
 
-/// What a command calls.
+/// The function that a command calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Called {
     /// A function, printed.
