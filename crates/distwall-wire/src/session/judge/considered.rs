@@ -41,8 +41,8 @@ pub enum Outcome {
     Scope,
     /// The rule has a pattern, and the payload is not known.
     Unknown,
-    /// Rules like this don't count here. Examples are `accept *` for endings that belong to nothing, a rule accepting
-    /// functions for an unknown call, and a rule with a scope for a process known by its name.
+    /// Rules like this don't count here: `accept *` for endings that belong to nothing, or a rule accepting functions
+    /// for an unknown call. A rule with a scope does not count for a process known by its name.
     NotMeant,
 }
 
