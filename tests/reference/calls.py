@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.reference.patterns import CALL, CAST
@@ -45,8 +46,8 @@ def unwrapped(call: Call) -> Call | None:
     return None
 
 
-def message_call(name: Atom | None, payload: Term) -> Call | None:
-    """The call that a message to a name asks for; to a process that could be ``rex`` or ``net_kernel``, if None."""
+def message_call(names: Sequence[Atom], payload: Term) -> Call | None:
+    """The call that a message asks for, by what it is sent to; a process without a name could be either server."""
     match payload:
         case (label, (_, _), request) if label == CALL:
             kinds = frozenset({"call", "block_call", "spawn", "spawn_link"})
@@ -56,8 +57,8 @@ def message_call(name: Atom | None, payload: Term) -> Call | None:
             kinds = frozenset({"call", "block_call"})
         case _:
             return None
-    if name is not None:
-        kinds &= SERVED.get(str(name), frozenset())
+    if names:
+        kinds &= {kind for name in names for kind in SERVED.get(str(name), ())}
     match request:
         case (Atom() as kind, Atom() as module, Atom() as function, arguments, _) if str(kind) in kinds:
             return Call(str(module), str(function), arguments)

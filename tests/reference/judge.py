@@ -166,7 +166,7 @@ class Judge:
             return said(decides(rules, asked, star=False) if is_star(rule) else rule)
         if sent.command == "spawn_request":
             return self._spawned(side, rules, sent)
-        if sent.command in SENDS and (call := message_call(self._name(side, sent), sent.payload)):
+        if sent.command in SENDS and (call := message_call(self._names(side, sent), sent.payload)):
             return self._called_by_message(side, rules, sent, unwrapped(call))
         if sent.command == "monitor" and (opened := self._server_monitored(rules, sent, rule)):
             return opened
@@ -180,10 +180,10 @@ class Judge:
         inner = self._internal(side, rules, sent, rule) or ruling
         return (self._carried(sent, rule) if side == PEER and inner.trial and not self.policy.audit else None) or inner
 
-    def _name(self, side: str, sent: Message) -> Atom | None:
-        """The name that a command aims at, or that the process has which it aims at."""
+    def _names(self, side: str, sent: Message) -> list[Atom]:
+        """The name that a command aims at, or the names of the process that it aims at."""
         target = sent.args.get("to")
-        return target if isinstance(target, Atom) else self.tracking.name(other(side), target)
+        return [target] if isinstance(target, Atom) else self.tracking.names(other(side), target)
 
     def _asked(self, side: str, sent: Message) -> Subject:
         target = sent.args.get("to")
@@ -199,26 +199,31 @@ class Judge:
 
     def _by_name(self, side: str, rules: Sequence[Rule], sent: Message, rule: Rule | None) -> Ruling | None:
         """What is said of the registered name of the process that is aimed at, if that refuses."""
-        name = self._name(side, sent)
-        if name is None or sent.command not in AIMED or name == sent.args["to"]:
+        if isinstance(sent.args.get("to"), Atom) or sent.command not in AIMED:
             return None
         command = BY_NAME.get(sent.command, sent.command)
-        asked = self._about(side, sent, command, (str(name),), None)
-        named = decides(rules, asked if sent.command == "send" else replace(asked, told=False))
-        if named is not None and named.accepts:
-            return None
-        as_any = rule is not None and not is_star(rule) and rule.scope in (None, "any")
-        return said(named) if as_any or (named is not None and named.key is not None) else None
+        for name in self._names(side, sent):
+            asked = self._about(side, sent, command, (str(name),), None)
+            named = decides(rules, asked if sent.command == "send" else replace(asked, told=False))
+            if named is not None and named.accepts:
+                continue
+            as_any = rule is not None and not is_star(rule) and rule.scope in (None, "any")
+            if as_any or (named is not None and named.key is not None):
+                return said(named)
+        return None
 
     def _internal(self, side: str, rules: Sequence[Rule], sent: Message, rule: Rule | None) -> Ruling | None:
         """What is said of a message that makes OTP's own code act, if that refuses."""
         sender = self.nodes[side][0]
         if sent.command not in SENDS or rule is None or rule.command == "*":
             return None
-        name = self._name(side, sent)
-        if not is_internal(sent.payload, name, sender) or (means(rule.pattern) and not astray(sent.payload, sender)):
+        if means(rule.pattern) and not astray(sent.payload, sender):
             return None
-        return self._opened(rules, name)
+        nameless: list[Atom | None] = [None]
+        for name in self._names(side, sent) or nameless:
+            if is_internal(sent.payload, name, sender) and (refused := self._opened(rules, name)):
+                return refused
+        return None
 
     def _opened(self, rules: Sequence[Rule], name: Atom | None) -> Ruling | None:
         """What the rules on ``otp_internal`` say, if they refuse."""

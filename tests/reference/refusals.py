@@ -58,14 +58,16 @@ def _call_refused(tracking: Tracking, side: str, sent: Message) -> Made:
 
 def _ended(tracking: Tracking, side: str, sent: Message, answer: object) -> list[Message]:
     """An answer that may not pass ends its call, or what it ends, with ``not_allowed``."""
+    asking = tracking.sides[other(side)]
     if sent.command in ("exit", "monitor_exit"):
+        asking.end_call(sent.args.get("ref"))
         tracking.passed(side, sent, answer)
         return [Message(sent.control, NOT_ALLOWED)]
     if not isinstance(answer, OpenCall):
         return []
-    asking = tracking.sides[other(side)]
     monitor = asking.monitors.get(answer.ref)
     if monitor is None or monitor.ended:
         return []
     del asking.monitors[answer.ref], asking.calls[answer.ref]
+    asking.shown.discard(answer.ref)
     return [message(Op.PAYLOAD_MONITOR_P_EXIT, monitor.target, monitor.watcher, answer.ref, payload=NOT_ALLOWED)]

@@ -37,6 +37,8 @@ class Link:
     """Sides that have sent an exit or an unlink."""
     again: bool = False
     """A side has ended it twice."""
+    unlinks: set[int] = field(default_factory=set)
+    """The ids of its unlinks."""
     exited: bool = False
     """One of the two processes has ended."""
 
@@ -71,8 +73,17 @@ class Memory:
     """Its own processes and aliases that went to the other side in messages."""
     spawned: set[Pid] = field(default_factory=set)
     """Its own processes that the other side has spawned."""
-    names: dict[Pid, Atom] = field(default_factory=dict)
+    names: dict[Pid, list[Atom]] = field(default_factory=dict)
     """Names of its own processes."""
+
+    def learn(self, pid: Pid, name: Atom) -> None:
+        known = self.names.setdefault(pid, [])
+        if name not in known:
+            known.append(name)
+
+    def end_call(self, ref: Term) -> None:
+        """Forgets a call that ended with its monitor."""
+        self.calls = {one: call for one, call in self.calls.items() if one != ref}
 
 
 class Tracking:
@@ -97,11 +108,12 @@ class Tracking:
             found.add("linked")
         return found
 
-    def name(self, side: str, target: Term) -> Atom | None:
-        """The registered name of a process of ``side``."""
-        if isinstance(target, Pid) and self.own(side, target) and (target.id, target.serial) == (0, 0):
-            return Atom("init")
-        return self.sides[side].names.get(target) if isinstance(target, Pid) else None
+    def names(self, side: str, target: Term) -> list[Atom]:
+        """The registered names that a process of ``side`` is known to have had, as they were learned."""
+        if not isinstance(target, Pid):
+            return []
+        init = [Atom("init")] if self.own(side, target) and (target.id, target.serial) == (0, 0) else []
+        return init + self.sides[side].names.get(target, [])
 
     # === answers and endings ===
 
@@ -164,7 +176,7 @@ class Tracking:
         args: dict[str, Any] = message.args
         if message.command in ("exit", "monitor_exit"):
             ended = args["from"]
-            mine.names = {pid: name for pid, name in mine.names.items() if ended not in (pid, name)}
+            mine.names = {pid: known for pid, known in mine.names.items() if ended not in (pid, *known)}
         match message.command:
             case "monitor":
                 mine.monitors[args["ref"]] = Monitor(args["from"], args["to"])
@@ -189,6 +201,7 @@ class Tracking:
                     link.again = link.again or side in link.ended_by
                     link.ended_by.add(side)
                     link.exited = link.exited or message.command == "exit"
+                    link.unlinks |= {args["id"]} if message.command == "unlink" else set()
                 if message.command == "unlink":
                     mine.unlinks.add((args["id"], args["from"], args["to"]))
             case "unlink_ack":
@@ -198,7 +211,7 @@ class Tracking:
                     link = self.links.get(pair)
                     if link and link.again:
                         raise Undecided
-                    if link and link.ended_by == {other(side)}:
+                    if link and link.ended_by == {other(side)} and args["id"] in link.unlinks:
                         del self.links[pair]
             case "spawn_request":
                 options = {str(one) for one in args["options"]}
@@ -237,11 +250,11 @@ class Tracking:
             del theirs.calls[answer.ref]
             theirs.shown.discard(answer.ref)  # an alias is gone with its answer
             if answer.name is not None:
-                mine.names.setdefault(args["from"], answer.name)
+                mine.learn(args["from"], answer.name)
         elif isinstance(answer, Waiting):
             theirs.servers.remove(answer)
             if answer.label == "rex":
-                mine.names.setdefault(args["from"], REX)
+                mine.learn(args["from"], REX)
         name = args["to"] if message.command == "reg_send" else None
         match payload:
             case (_, (Pid() as pid, tag), _) if self.own(side, pid) and (ref := reference(tag)) and self.own(side, ref):
