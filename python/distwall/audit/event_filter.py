@@ -6,8 +6,16 @@ from typing import Any
 from distwall.audit.event import Event
 from distwall.policy.language.names import glob_matches
 
-FIELDS = ("event", "peer", "guard", "verdict", "command", "direction", "reason")
-"""Fields that a filter can use."""
+FIELDS = {
+    "event": "Only events of this kind.",
+    "peer": "Only of this peer; a name or a glob.",
+    "guard": "Only about this guarded node; a name or a glob.",
+    "verdict": "Only commands with this verdict.",
+    "command": "Only this command.",
+    "direction": "inbound or outbound.",
+    "reason": "Only with this reason.",
+}
+"""Fields that a filter can use, each with its meaning."""
 
 _GLOBS = frozenset({"peer", "guard"})
 

@@ -16,19 +16,7 @@ from distwall.audit.tail import follow as following
 from distwall.audit.tail import last as latest
 from distwall.audit.verify import Report, UnreadableError, log_files
 from distwall.audit.verify import verify as check
-from distwall.cli.choose import (
-    CommandOption,
-    DirectionOption,
-    EventOption,
-    FollowOption,
-    GuardsOption,
-    LastOption,
-    NotOption,
-    PeerOption,
-    ReasonOption,
-    VerdictOption,
-    show,
-)
+from distwall.cli.choose import FollowOption, LastOption, selecting, show
 from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json
 
 app = typer.Typer(name="audit", help="Check and read the audit log.", no_args_is_help=True)
@@ -72,34 +60,20 @@ def verify(
 
 
 @app.command()
+@selecting
 def tail(
     *,
-    verdict: VerdictOption = None,
-    peer: PeerOption = None,
-    guard: GuardsOption = None,
-    command: CommandOption = None,
-    event: EventOption = None,
-    direction: DirectionOption = None,
-    reason: ReasonOption = None,
-    unwanted: NotOption = None,
+    wanted: dict[str, list[str]],
+    unwanted: list[str],
     last: LastOption = 20,
     follow: FollowOption = False,
     config: ConfigOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
     """Show the end of the log. Several values of one option mean "or"; different options mean "and"."""
-    wanted = {
-        "verdict": verdict or (),
-        "peer": peer or (),
-        "guard": guard or (),
-        "command": command or (),
-        "event": event or (),
-        "direction": direction or (),
-        "reason": reason or (),
-    }
     path = load_policy(config).audit.file
     try:
-        chosen = EventFilter(wanted, unwanted or ())
+        chosen = EventFilter(wanted, unwanted)
         events, seq = latest(path, last, chosen)
         for each in events:
             show(each, output)

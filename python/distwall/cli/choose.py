@@ -1,30 +1,38 @@
 """The common options of ``observe`` and ``audit tail`` that select events, and the printing of events."""
 
+import functools
+import inspect
 import json
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
 from distwall.audit import Event, describe
+from distwall.audit.event_filter import FIELDS
 from distwall.cli.output import Output, console
+from distwall.cli.signatures import option, with_parameters
 
-
-def _option(name: str, what: str) -> typer.models.OptionInfo:
-    return typer.Option(f"--{name}", help=what, show_default=False)  # type: ignore[no-any-return]
-
-
-EventOption = Annotated[list[str] | None, _option("event", "Only events of this kind.")]
-PeerOption = Annotated[list[str] | None, _option("peer", "Only of this peer; a name or a glob.")]
-GuardsOption = Annotated[list[str] | None, _option("guard", "Only about this guarded node; a name or a glob.")]
-VerdictOption = Annotated[list[str] | None, _option("verdict", "Only commands with this verdict.")]
-CommandOption = Annotated[list[str] | None, _option("command", "Only this command.")]
-DirectionOption = Annotated[list[str] | None, _option("direction", "inbound or outbound.")]
-ReasonOption = Annotated[list[str] | None, _option("reason", "Only with this reason.")]
-NotOption = Annotated[
-    list[str] | None, typer.Option("--not", help="Leave out, as in --not command=link.", metavar="FIELD=VALUE")
-]
 LastOption = Annotated[int, typer.Option("--last", "-n", min=0, help="Begin with this many earlier events.")]
 FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Follow: go on as events happen.")]
+
+
+def selecting(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that select events; it gets ``wanted``, values by field, and ``unwanted``."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        wanted = {name: given.pop(name) or [] for name in FIELDS}
+        command(wanted=wanted, unwanted=given.pop("unwanted") or [], **given)
+
+    selection = [
+        option(name, Annotated[list[str] | None, typer.Option(f"--{name}", help=meaning, show_default=False)], None)
+        for name, meaning in FIELDS.items()
+    ]
+    leave_out = typer.Option("--not", help="Leave out, as in --not command=link.", metavar="FIELD=VALUE")
+    selection.append(option("unwanted", Annotated[list[str] | None, leave_out], None))
+    own = inspect.signature(command).parameters.values()
+    return with_parameters(run, [*selection, *(each for each in own if each.name not in ("wanted", "unwanted"))])
 
 
 def show(event: Event, output: Output) -> None:

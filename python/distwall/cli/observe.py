@@ -1,33 +1,16 @@
 """``distwall observe``: the live events of the running firewall."""
 
-from distwall.cli.choose import (
-    CommandOption,
-    DirectionOption,
-    EventOption,
-    FollowOption,
-    GuardsOption,
-    LastOption,
-    NotOption,
-    PeerOption,
-    ReasonOption,
-    VerdictOption,
-    show,
-)
+from distwall.cli.choose import FollowOption, LastOption, selecting, show
 from distwall.cli.output import ConfigOption, Output, OutputOption
 from distwall.cli.remote import TokenOption, UrlOption, ask
 from distwall.http_api.client import Client
 
 
+@selecting
 def observe(
     *,
-    verdict: VerdictOption = None,
-    peer: PeerOption = None,
-    guard: GuardsOption = None,
-    command: CommandOption = None,
-    event: EventOption = None,
-    direction: DirectionOption = None,
-    reason: ReasonOption = None,
-    unwanted: NotOption = None,
+    wanted: dict[str, list[str]],
+    unwanted: list[str],
     last: LastOption = 20,
     follow: FollowOption = False,
     config: ConfigOption = None,
@@ -39,18 +22,7 @@ def observe(
 
     For example: distwall observe -f --verdict deny --verdict drop --peer 'foo@*' --not command=link
     """
-    query: dict[str, list[str] | int | bool] = {
-        "verdict": verdict or [],
-        "peer": peer or [],
-        "guard": guard or [],
-        "command": command or [],
-        "event": event or [],
-        "direction": direction or [],
-        "reason": reason or [],
-        "not": unwanted or [],
-        "last": last,
-        "follow": follow,
-    }
+    query: dict[str, list[str] | int | bool] = {**wanted, "not": unwanted, "last": last, "follow": follow}
 
     def question(client: Client) -> None:
         for each in client.events(query):

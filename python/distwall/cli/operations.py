@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterable
 from inspect import Parameter as Argument
-from inspect import Signature
 from typing import Annotated, Any
 
 import typer
 
 from distwall.cli.output import ConfigOption, Output, OutputOption
 from distwall.cli.remote import TokenOption, UrlOption, ask, tell
+from distwall.cli.signatures import option, with_parameters
 from distwall.operations import Operation, Parameter, ParameterType
 
 _UNDEFINED = "undefined"
@@ -75,12 +75,10 @@ def _command(operation: Operation) -> Callable[..., None]:
         tell(result, values["output"], _SAID[operation.name](given, result))
 
     arguments = [argument for parameter in operation.parameters for argument in _arguments(parameter)]
-    arguments += [_argument(name, kind, default) for name, kind, default in _COMMON]
+    arguments += [option(name, kind, default) for name, kind, default in _COMMON]
     run.__name__ = operation.name
     run.__doc__ = operation.summary.replace("set_filter or add_filter", "set-filter or add-filter")
-    run.__signature__ = Signature(arguments)  # type: ignore[attr-defined]
-    run.__annotations__ = {argument.name: argument.annotation for argument in arguments}
-    return run
+    return with_parameters(run, arguments)
 
 
 def _arguments(parameter: Parameter) -> list[Argument]:
@@ -91,22 +89,17 @@ def _arguments(parameter: Parameter) -> list[Argument]:
     if parameter.type is ParameterType.RULES:
         again = typer.Option("--from-file", help="Bring back the rules of the policy file.")
         return [
-            _argument(name, Annotated[list[str] | None, typer.Argument(help=meaning, show_default=False)], None),
-            _argument("from_file", Annotated[bool, again], default=False),
+            option(name, Annotated[list[str] | None, typer.Argument(help=meaning, show_default=False)], None),
+            option("from_file", Annotated[bool, again], default=False),
         ]
     if parameter.type is ParameterType.FLAG:
-        return [_argument(name, Annotated[bool, typer.Option(f"--{name}", help=meaning)], default)]
+        return [option(name, Annotated[bool, typer.Option(f"--{name}", help=meaning)], default)]
     kind: Any = float if parameter.type is ParameterType.SECONDS else str
     if not parameter.required:
         kind = kind | None
     if parameter.by_name or parameter.type is ParameterType.TEXT:
-        return [_argument(name, Annotated[kind, typer.Option(f"--{name}", help=meaning, show_default=False)], default)]
-    return [_argument(name, Annotated[kind, typer.Argument(help=meaning, show_default=False)], default)]
-
-
-def _argument(name: str, annotation: Any, default: Any) -> Argument:
-    shown = Argument.empty if default is ... else default
-    return Argument(name, Argument.KEYWORD_ONLY, default=shown, annotation=annotation)
+        return [option(name, Annotated[kind, typer.Option(f"--{name}", help=meaning, show_default=False)], default)]
+    return [option(name, Annotated[kind, typer.Argument(help=meaning, show_default=False)], default)]
 
 
 def _value(parameter: Parameter, values: Values) -> Any:

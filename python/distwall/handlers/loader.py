@@ -1,11 +1,9 @@
 """Handlers and module filters in Python, by name: ``module:Class`` or ``module:function``."""
 
-import importlib
-import importlib.util
-import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
+
+from distwall.files.user_module import run_module
 
 
 class UnloadableError(ValueError):
@@ -20,7 +18,7 @@ def load(name: str, folder: Path) -> Any:
     """
     module_name, _, attribute = name.partition(":")
     try:
-        module = _module(module_name, folder)
+        module = run_module(module_name, folder, "distwall_handler_")
         found = module
         for part in attribute.split("."):
             found = getattr(found, part)
@@ -28,16 +26,3 @@ def load(name: str, folder: Path) -> Any:
         text = " ".join(str(error).split())[:200]
         raise UnloadableError(f"{name} can't be loaded: {type(error).__name__}: {text}") from error
     return found
-
-
-def _module(name: str, folder: Path) -> ModuleType:
-    file = folder / f"{name}.py"
-    if not file.is_file():
-        return importlib.import_module(name)
-    spec = importlib.util.spec_from_file_location(f"distwall_handler_{name}", file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is not a module")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module

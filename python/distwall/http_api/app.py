@@ -3,6 +3,7 @@
 A handler names its role (`@needs`); without that it needs the highest role.
 """
 
+import inspect
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import asdict
@@ -18,7 +19,7 @@ from starlette.exceptions import HTTPException
 from distwall import __version__, operations
 from distwall.audit import Event
 from distwall.audit.event import text
-from distwall.audit.event_filter import EventFilter, FilterError
+from distwall.audit.event_filter import FIELDS, EventFilter, FilterError
 from distwall.audit.schema import ApiCall
 from distwall.control.errors import BadCallError, ControlError, NotFoundError
 from distwall.control.firewall import Firewall
@@ -151,27 +152,17 @@ def _reads(app: FastAPI, firewall: Firewall, reloader: Reloader) -> None:
 
 
 def _events(app: FastAPI, stream: EventStream) -> None:
-    def chosen(
-        *,
-        event: Annotated[list[str], Query()] = [],  # noqa: B006  # FastAPI copies it
-        peer: Annotated[list[str], Query()] = [],  # noqa: B006
-        guard: Annotated[list[str], Query()] = [],  # noqa: B006
-        verdict: Annotated[list[str], Query()] = [],  # noqa: B006
-        command: Annotated[list[str], Query()] = [],  # noqa: B006
-        direction: Annotated[list[str], Query()] = [],  # noqa: B006
-        reason: Annotated[list[str], Query()] = [],  # noqa: B006
-        unwanted: Annotated[list[str], Query(alias="not")] = [],  # noqa: B006
-    ) -> EventFilter:
-        wanted = {
-            "event": event,
-            "peer": peer,
-            "guard": guard,
-            "verdict": verdict,
-            "command": command,
-            "direction": direction,
-            "reason": reason,
-        }
-        return EventFilter(wanted, unwanted)
+    def chosen(**given: list[str]) -> EventFilter:
+        unwanted = given.pop("unwanted")
+        return EventFilter(given, unwanted)
+
+    fields = {**{name: Query(description=meaning) for name, meaning in FIELDS.items()}, "unwanted": Query(alias="not")}
+    chosen.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=[], annotation=Annotated[list[str], query])
+            for name, query in fields.items()
+        ]
+    )
 
     @app.get("/v1/events", response_class=StreamingResponse)
     @needs(Role.READ)

@@ -6,8 +6,6 @@ can't be ended, so the number of threads is limited.
 """
 
 import asyncio
-import importlib
-import importlib.util
 import inspect
 import sys
 import threading
@@ -17,6 +15,8 @@ from types import ModuleType
 from typing import Any
 
 from cryptography import x509
+
+from distwall.files.user_module import run_module
 
 TIMEOUT = 2.0
 """Seconds for the function."""
@@ -108,23 +108,11 @@ def _module(name: str, folder: Path) -> ModuleType:
     if str(folder) not in sys.path:
         # Behind all others, so that nothing in it can stand for a module of Python's or distwall's.
         sys.path.append(str(folder))
-    file = folder / f"{name}.py"
     try:
-        return _run_file(name, file) if file.is_file() else importlib.import_module(name)
+        return run_module(name, folder, "distwall_policy_")
     except (Exception, SystemExit) as error:
         what = f"verify_peer: the module {name} can't be loaded: {type(error).__name__}: {_line(str(error))}"
         raise ValueError(what) from error
-
-
-def _run_file(name: str, file: Path) -> ModuleType:
-    """Runs the module afresh, so that a reloaded policy has the function as it is now."""
-    spec = importlib.util.spec_from_file_location(f"distwall_policy_{name}", file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is not a module")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def _function(module: ModuleType, function: str, name: str) -> Callable[[x509.Certificate, str], Any]:
