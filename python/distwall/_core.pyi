@@ -5,7 +5,7 @@ Built from ``crates/distwall-wire`` (the logic, no I/O, no clock) and ``crates/d
 
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from typing import Literal, Self, TypeAlias, final
+from typing import Literal, NamedTuple, Self, TypeAlias, final
 
 __all__ = [
     "CLERK",
@@ -13,15 +13,25 @@ __all__ = [
     "DEFAULT_LIMITS",
     "KNOWN_FLAGS",
     "MANDATORY_25",
+    "MAX_PATTERN_DEPTH",
+    "MAX_PATTERN_KEYS",
+    "MAX_PATTERN_SIZE",
+    "MAX_PATTERN_VARIABLES",
+    "OWN_NAME",
     "RESERVED_WORDS",
     "STAGES",
+    "TYPE_GUARDS",
     "VERSION",
+    "Ask",
     "Budget",
     "Channel",
     "ConsideredRule",
+    "CoreRule",
     "Counters",
     "DistFlag",
+    "Event",
     "Explanation",
+    "Hooks",
     "Op",
     "Pattern",
     "Policy",
@@ -38,40 +48,86 @@ KeyPart: TypeAlias = tuple[Literal["exact", "prefix", "any", "pid", "ref"], str]
 Scope: TypeAlias = Literal["exposed", "spawned", "linked", "any"]
 """The way in which the sender of a command came to know its target."""
 
-CoreRule: TypeAlias = tuple[str, tuple[KeyPart, ...] | None, Scope | None, bytes | None, Verdict, int, bool, int]
-"""``(command, key, scope, pattern, verdict, layer, audit, rule_id)``.
+class CoreRule(NamedTuple):
+    """A rule in the form that the core compiles."""
 
-``command`` is one of ``COMMANDS``, ``"*"``, ``"otp_internal"`` or ``"call"``. ``key`` has one part or three. One part
-is a name (``reg_send``, ``monitor``, ``otp_internal``), or a ``pid`` or ``ref`` (commands for a process). Three parts
-are module, function, and arity in decimal (``spawn_request``, ``call``). None matches every target. ``pattern`` is a
-compiled pattern of the payload. ``layer`` is 0 for granted tables, 1 for attached rules, 2 for defaults. ``audit``:
-commands that the rule refuses pass and are recorded. ``rule_id`` comes back in events and judgements.
-"""
+    command: str
+    """One of ``COMMANDS``, ``"*"``, ``"otp_internal"`` or ``"call"``."""
 
-Event: TypeAlias = tuple[Direction, str | None, str | None, Verdict, int | None, str, int]
-"""``(direction, command, target, verdict, rule_id, reason, folded)``.
+    key: Sequence[KeyPart] | None
+    """The targets that it matches; None: all.
 
-``target`` is printed as Erlang would; a process with a known registered name is ``NAME <0.1.0>``. ``reason`` is
-``rule`` (the rule ``rule_id`` decided), ``default`` (no rule matched), ``otp_internal``, ``third_node``, ``funs``,
-``spoofed``, ``stale_target``, ``handler``, or ``limit:NAME``. After ``audit:``, the command passed all the same.
-``shadow:VERDICT`` is not a refusal: the shadow policy would decide so, by its rule ``rule_id``. ``folded`` counts the
-refusals left out since the last event: there are at most 50 events a second for each channel.
-"""
+    One part is a name (``reg_send``, ``monitor``, ``otp_internal``), or a ``pid`` or ``ref`` (commands for a process).
+    Three parts are module, function, and arity in decimal (``spawn_request``, ``call``).
+    """
 
-Hooks: TypeAlias = tuple[Mapping[str, str], str | None, bool, bool]
-"""``(handlers, filter, checked_funs, own_name)``: questions to ask about accepted commands of the peer.
+    scope: Scope | None
+    pattern: bytes | None
+    """A compiled pattern of the payload."""
 
-``handlers`` has by command a module of the guarded node, or ``""`` for a question in `asks`. ``filter`` is the same for
-all commands. ``checked_funs``: messages with funs become questions. ``own_name``: a message to the name ``distwall`` at
-the guarded node becomes a question with the ticket 0, and goes no further.
-"""
+    verdict: Verdict
+    layer: int
+    """0 for granted tables, 1 for attached rules, 2 for defaults."""
 
-Ask: TypeAlias = tuple[int, Literal["own", "filter", "funs", "handler", "guard"], str, str, bytes, bytes | None]
-"""``(ticket, kind, command, target, control, payload)``: a command waits for `Channel.answer`.
+    audit: bool
+    """True if commands that the rule refuses pass and are recorded."""
 
-``guard``: a module of the guarded node was asked; answer only if that takes too long. ``control`` and ``payload`` are
-terms without 131, with atoms written out.
-"""
+    rule_id: int
+    """Any number. It comes back in events and judgements."""
+
+class Event(NamedTuple):
+    """A refusal, or a command about which the shadow policy would decide differently."""
+
+    direction: Direction
+    command: str
+    target: str
+    """The target as Erlang prints it; a process with a known registered name is ``NAME <0.1.0>``."""
+
+    verdict: Verdict
+    rule_id: int | None
+    """The rule that decided, if a rule did; of a shadow policy, its rule."""
+
+    reason: str
+    """The reason: ``rule`` (the rule ``rule_id`` decided), ``default`` (no rule matched), or another cause.
+
+    Other causes are ``otp_internal``, ``third_node``, ``funs``, ``spoofed``, ``stale_target``, ``handler``, and
+    ``limit:NAME``.
+    After ``audit:``, the command passed all the same. ``shadow:VERDICT`` is not a refusal: the shadow policy would
+    decide so.
+    """
+
+    folded: int
+    """Refusals left out since the last event: there are at most 50 events a second for each channel."""
+
+class Hooks(NamedTuple):
+    """The questions to ask about accepted commands of the peer."""
+
+    handlers: Mapping[str, str]
+    """By command a module of the guarded node, or ``""`` for a question in `Channel.asks`."""
+
+    filter: str | None
+    """The same for all commands."""
+
+    checked_funs: bool
+    """True if messages with funs become questions."""
+
+    own_name: bool
+    """True if a message to the name ``distwall`` becomes a question with the ticket 0, and goes no further."""
+
+class Ask(NamedTuple):
+    """A question: a command waits for `Channel.answer`."""
+
+    ticket: int
+    kind: Literal["own", "filter", "funs", "handler", "guard"]
+    """``guard``: a module of the guarded node was asked; answer only if that takes too long."""
+
+    command: str
+    target: str
+    control: bytes
+    """The control message, without 131, with atoms written out."""
+
+    payload: bytes | None
+    """The message, likewise."""
 
 VERSION: str
 """The version of distwall, as in Cargo.toml."""
@@ -90,6 +146,22 @@ MANDATORY_25: int
 
 CLERK: int
 """Id and serial of the process in whose name distwall speaks to a node. No process of a real node has that number."""
+
+OWN_NAME: str
+"""The registered name of distwall itself at every guarded node."""
+
+TYPE_GUARDS: tuple[str, ...]
+"""The type guards of patterns, by the numbers that compiled patterns have for them."""
+
+MAX_PATTERN_DEPTH: int
+"""Most levels of a pattern."""
+
+MAX_PATTERN_SIZE: int
+"""Most bytes of a compiled pattern."""
+
+MAX_PATTERN_VARIABLES: int
+MAX_PATTERN_KEYS: int
+"""Most keys that a pattern may name in one map."""
 
 class DistFlag(IntEnum):
     """The distribution flags, by their names in OTP."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from distwall._core import COMMANDS
+from distwall._core import Event as CoreEvent
 from distwall.audit.schema import EpmdRefused, Register
 from distwall.control import ChannelHandle, RefusedChannelError
 from distwall.control.statistics import PeerCounters
@@ -54,8 +55,8 @@ def test_a_refused_command_names_its_rule(scene: FirewallScene) -> None:
     deny = scene.policy.rules[1]
     handle.record(
         [
-            ("inbound", "spawn_request", "erlang:halt/1", "deny", deny.id, "rule", 4),
-            ("inbound", "send", None, "deny", None, "spoofed", 0),
+            CoreEvent("inbound", "spawn_request", "erlang:halt/1", "deny", deny.id, "rule", 4),
+            CoreEvent("inbound", "send", "<0.5.0>", "deny", None, "spoofed", 0),
         ]
     )
     assert scene.events[1] == {

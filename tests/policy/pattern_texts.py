@@ -2,9 +2,9 @@
 
 from hypothesis import strategies as st
 
+from distwall._core import TYPE_GUARDS
 from distwall.policy.language.external_format import compile_pattern
 from distwall.policy.language.term_patterns import (
-    GUARDS,
     AtomPattern,
     BitsPattern,
     FloatPattern,
@@ -58,7 +58,7 @@ def holes(draw: st.DrawFn) -> TermPattern:
         case 1:
             return VariablePattern(draw(st.sampled_from(["X", "Y", "_Z"])))
         case 2:
-            return TypePattern(draw(st.sampled_from(GUARDS)))
+            return TypePattern(draw(st.sampled_from(TYPE_GUARDS)))
         case 3:
             return PrefixPattern(draw(st.binary(max_size=4)))
         case 4:

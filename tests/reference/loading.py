@@ -61,7 +61,7 @@ def _core_rules(rules: list[Rule]) -> list[_core.CoreRule]:
     for number, one in enumerate(rules):
         key = None if one.key is None else tuple((part.kind, part.text) for part in one.key)
         code = None if one.pattern is None else parse_pattern(str(one.pattern)).code
-        made.append((one.command, key, one.scope, code, one.verdict, one.layer, one.audit, number))  # type: ignore[arg-type]
+        made.append(_core.CoreRule(one.command, key, one.scope, code, one.verdict, one.layer, one.audit, number))  # type: ignore[arg-type]
     return made
 
 

@@ -70,11 +70,11 @@ def core_rules(*texts: str) -> list[_core.CoreRule]:
         if command == "ping":
             net_kernel = (key_part("net_kernel"),)
             made += [
-                ("reg_send", net_kernel, None, PING, word, layer, audit, number),
-                ("monitor", net_kernel, None, None, word, layer, audit, number),
+                _core.CoreRule("reg_send", net_kernel, None, PING, word, layer, audit, number),
+                _core.CoreRule("monitor", net_kernel, None, None, word, layer, audit, number),
             ]
         else:
-            made.append((command, key, scope, pattern, word, layer, audit, number))
+            made.append(_core.CoreRule(command, key, scope, pattern, word, layer, audit, number))
     return made
 
 

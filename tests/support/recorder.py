@@ -97,13 +97,12 @@ class _Session:
         audit: bool = False,
         hooks: _core.Hooks | None = None,
     ) -> dict[str, Any]:
-        names = ("handlers", "filter", "checked_funs", "own_name")
         return {
             "inbound": self._numbered(policy),
             "outbound": None if policy_out is None else self._numbered(policy_out),
             "shadow": None if shadow is None else self._numbered(shadow),
             "audit": audit,
-            "hooks": hooks and dict(zip(names, ([*hooks[0].items()], *hooks[1:]), strict=True)),
+            "hooks": hooks and {**hooks._asdict(), "handlers": [*hooks.handlers.items()]},
         }
 
     def _numbered(self, policy: _core.Policy) -> int:
@@ -177,16 +176,15 @@ class _Channel:
 
 
 def _rule(rule: _core.CoreRule) -> dict[str, Any]:
-    subject, key, scope, pattern, verdict, layer, audit, number = rule
     return {
-        "subject": subject,
-        "key": key or (),
-        "scope": scope,
-        "pattern": None if pattern is None else pattern.hex(),
-        "verdict": verdict,
-        "layer": layer,
-        "audit": audit,
-        "id": number,
+        "subject": rule.command,
+        "key": rule.key or (),
+        "scope": rule.scope,
+        "pattern": None if rule.pattern is None else rule.pattern.hex(),
+        "verdict": rule.verdict,
+        "layer": rule.layer,
+        "audit": rule.audit,
+        "id": rule.rule_id,
     }
 
 

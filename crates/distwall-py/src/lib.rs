@@ -1,82 +1,62 @@
 //! Python bindings of the wire core: conversions only.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use distwall_wire as wire;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyList, PyMemoryView, PyTuple};
+use records::{CoreRule, ASK, CORE_RULE, EVENT, HOOKS};
+use wire::rules::key;
+use wire::rules::pattern::{GUARD_NAMES, MAX_DEPTH, MAX_KEYS, MAX_SIZE, MAX_VARIABLES};
 use wire::rules::table::PROCESS;
 use wire::session::explain::{Aim, Question};
-use wire::session::hooks::{Answer, Handler, Hooks, CLERK};
+use wire::session::hooks::{Answer, Handler, Hooks, CLERK, OWN_NAME};
 use wire::session::judge::Stage;
+use wire::term::atoms::is_node_name;
 use wire::term::print::RESERVED_WORDS;
 use wire::wire::flags;
 use wire::wire::op::Op;
-use wire::{Command, Direction, Event, Output, Part, Pattern, Policies, Rule, Scope, Segment, Subject, Verdict};
+use wire::{Command, Direction, Output, Pattern, Policies, Rule, Scope, Segment, Subject, Verdict};
 
 mod explain;
 mod pattern;
 mod print;
+mod records;
 mod toml;
 
-const DIRECTIONS: [Direction; 2] = [Direction::Inbound, Direction::Outbound];
-const VERDICTS: [Verdict; 3] = [Verdict::Accept, Verdict::Deny, Verdict::Drop];
-
-fn direction_name(direction: Direction) -> &'static str {
-    match direction {
-        Direction::Inbound => "inbound",
-        Direction::Outbound => "outbound",
-    }
-}
-
-fn verdict_named(name: &str) -> PyResult<Verdict> {
-    VERDICTS
-        .into_iter()
-        .find(|verdict| verdict.name() == name)
-        .ok_or_else(|| PyValueError::new_err(format!("unknown verdict: {name}")))
+/// The thing of that name, or an error that says which kind of thing it is not.
+fn known<T>(kind: &str, name: &str, named: impl Fn(&str) -> Option<T>) -> PyResult<T> {
+    named(name).ok_or_else(|| PyValueError::new_err(format!("unknown {kind}: {name}")))
 }
 
 fn subject(name: &str) -> PyResult<Subject> {
-    match name {
-        "*" => Ok(Subject::All),
-        "otp_internal" => Ok(Subject::OtpInternal),
-        "call" => Ok(Subject::Call),
-        name => Command::named(name)
-            .map(Subject::Command)
-            .ok_or_else(|| PyValueError::new_err(format!("unknown command: {name}"))),
-    }
-}
-
-fn key(parts: Vec<(String, String)>) -> PyResult<Vec<Part>> {
-    let process = parts.iter().any(|(kind, _)| matches!(kind.as_str(), "pid" | "ref"));
-    let front = process.then(|| Part::Exact(PROCESS[0].into()));
-    front.into_iter().map(Ok).chain(parts.into_iter().map(part)).collect()
-}
-
-fn part((kind, text): (String, String)) -> PyResult<Part> {
-    match kind.as_str() {
-        "exact" | "pid" | "ref" => Ok(Part::Exact(text.into_bytes().into())),
-        "prefix" => Ok(Part::Prefix(text.into_bytes().into())),
-        "any" => Ok(Part::Any),
-        kind => Err(PyValueError::new_err(format!("unknown kind of key: {kind}"))),
-    }
+    known("command", name, Subject::named)
 }
 
 fn scope(name: &str) -> PyResult<Scope> {
-    Scope::ALL
-        .into_iter()
-        .find(|scope| scope.name() == name)
-        .ok_or_else(|| PyValueError::new_err(format!("unknown scope: {name}")))
+    known("scope", name, Scope::named)
 }
 
-fn pattern(code: &[u8]) -> PyResult<Arc<Pattern>> {
-    Pattern::parse(code).map(Arc::new).map_err(PyValueError::new_err)
+fn verdict_named(name: &str) -> PyResult<Verdict> {
+    known("verdict", name, Verdict::named)
 }
 
-type RuleTuple<'py> =
-    (String, Option<Vec<(String, String)>>, Option<String>, Option<Bound<'py, PyBytes>>, String, u8, bool, u32);
+fn rule(given: CoreRule<'_>) -> PyResult<Rule> {
+    let key = key::read(given.key.unwrap_or_default());
+    let pattern = given.pattern.map(|code| Pattern::parse(code.as_bytes()).map(Arc::new));
+    Ok(Rule {
+        subject: subject(&given.command)?,
+        key: key.map_err(|kind| PyValueError::new_err(format!("unknown kind of key: {kind}")))?,
+        scope: given.scope.as_deref().map(scope).transpose()?,
+        pattern: pattern.transpose().map_err(PyValueError::new_err)?,
+        verdict: verdict_named(&given.verdict)?,
+        layer: given.layer,
+        audit: given.audit,
+        id: given.rule_id,
+    })
+}
+
 type Candidate<'py> = (&'static str, u32, Option<&'static str>, Option<Bound<'py, PyBytes>>);
 
 /// The compiled rules, and the patterns of all rules as they came.
@@ -87,23 +67,9 @@ struct Policy(Arc<wire::Policy>, Vec<Option<Box<[u8]>>>);
 impl Policy {
     #[new]
     #[pyo3(signature = (rules, *, third_nodes=Vec::new(), funs=None))]
-    fn new(rules: Vec<RuleTuple<'_>>, third_nodes: Vec<String>, funs: Option<bool>) -> PyResult<Self> {
-        let patterns = rules.iter().map(|rule| rule.3.as_ref().map(|code| code.as_bytes().into())).collect();
-        let rules = rules
-            .into_iter()
-            .map(|(command, parts, to, shape, verb, layer, audit, id)| {
-                Ok(Rule {
-                    subject: subject(&command)?,
-                    key: key(parts.unwrap_or_default())?,
-                    scope: to.as_deref().map(scope).transpose()?,
-                    pattern: shape.map(|shape| pattern(shape.as_bytes())).transpose()?,
-                    verdict: verdict_named(&verb)?,
-                    layer,
-                    audit,
-                    id,
-                })
-            })
-            .collect::<PyResult<Vec<_>>>()?;
+    fn new(rules: Vec<CoreRule<'_>>, third_nodes: Vec<String>, funs: Option<bool>) -> PyResult<Self> {
+        let patterns = rules.iter().map(|rule| rule.pattern.as_ref().map(|code| code.as_bytes().into())).collect();
+        let rules = rules.into_iter().map(rule).collect::<PyResult<Vec<_>>>()?;
         Ok(Self(Arc::new(wire::Policy::new(&rules, &third_nodes, funs)), patterns))
     }
 
@@ -171,16 +137,16 @@ impl Counters {
 
     fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let all = PyDict::new(py);
-        for direction in DIRECTIONS {
+        for direction in Direction::ALL {
             let commands = PyDict::new(py);
             for command in Command::ALL {
                 let cells = PyDict::new(py);
-                for verdict in VERDICTS {
+                for verdict in Verdict::ALL {
                     cells.set_item(verdict.name(), self.0.get(direction, command, verdict))?;
                 }
                 commands.set_item(command.name(), cells)?;
             }
-            all.set_item(direction_name(direction), commands)?;
+            all.set_item(direction.name(), commands)?;
         }
         Ok(all)
     }
@@ -225,15 +191,17 @@ fn caps(limits: Option<&Bound<'_, PyAny>>) -> PyResult<wire::Limits> {
     Ok(caps)
 }
 
-type HooksTuple = (HashMap<String, String>, Option<String>, bool, bool);
-
-fn hooks((handlers, filter, checked_funs, own_name): HooksTuple) -> PyResult<Arc<Hooks>> {
+fn hooks(given: records::Hooks) -> PyResult<Arc<Hooks>> {
     let handler =
         |name: String| if name.is_empty() { Handler::Outside } else { Handler::Guard(name.into_bytes().into()) };
-    let mut hooks = Hooks { filter: filter.map(handler), checked_funs, own_name, ..Hooks::default() };
-    for (command, name) in handlers {
-        let command =
-            Command::named(&command).ok_or_else(|| PyValueError::new_err(format!("unknown command: {command}")))?;
+    let mut hooks = Hooks {
+        filter: given.filter.map(handler),
+        checked_funs: given.checked_funs,
+        own_name: given.own_name,
+        ..Hooks::default()
+    };
+    for (command, name) in given.handlers {
+        let command = known("command", &command, Command::named)?;
         hooks.handlers[command as usize] = Some(handler(name));
     }
     Ok(Arc::new(hooks))
@@ -244,7 +212,7 @@ fn policies(
     outbound: Option<&Policy>,
     shadow: Option<&Policy>,
     audit: bool,
-    asked: Option<HooksTuple>,
+    asked: Option<records::Hooks>,
 ) -> PyResult<Policies> {
     let shared = |policy: &Policy| Arc::clone(&policy.0);
     Ok(Policies {
@@ -282,10 +250,10 @@ impl Channel {
         shadow: Option<&Policy>,
         audit: bool,
         close_on_limit: bool,
-        hooks: Option<HooksTuple>,
+        hooks: Option<records::Hooks>,
     ) -> PyResult<Self> {
         for name in [&peer, &guard] {
-            if !name.contains('@') || name.chars().count() > 255 || name.chars().any(char::is_control) {
+            if !is_node_name(name) {
                 return Err(PyValueError::new_err(format!("not a node name: {name:?}")));
             }
         }
@@ -337,9 +305,7 @@ impl Channel {
     fn asks<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let asks = PyList::empty(py);
         for ask in self.output.asks.drain(..) {
-            let control = PyBytes::new(py, &ask.control);
-            let payload = ask.payload.as_deref().map(|payload| PyBytes::new(py, payload));
-            asks.append((ask.ticket, ask.kind, ask.command.name(), ask.target, control, payload))?;
+            asks.append(records::ask(py, ask)?)?;
         }
         Ok(asks)
     }
@@ -356,7 +322,7 @@ impl Channel {
         policy_out: Option<&Policy>,
         shadow: Option<&Policy>,
         audit: bool,
-        hooks: Option<HooksTuple>,
+        hooks: Option<records::Hooks>,
     ) -> PyResult<()> {
         self.channel.set_policies(policies(policy, policy_out, shadow, audit, hooks)?);
         Ok(())
@@ -409,23 +375,11 @@ impl Channel {
             }
         }
         let back = (!output.back.is_empty()).then(|| PyBytes::new(py, &output.back));
-        let events = (!output.events.is_empty()).then(|| output.events.drain(..).map(event).collect::<Vec<_>>());
-        (forward, back, events, output.closed.take()).into_pyobject(py)
+        let told = |event| records::event(py, event);
+        let events =
+            (!output.events.is_empty()).then(|| output.events.drain(..).map(told).collect::<PyResult<Vec<_>>>());
+        (forward, back, events.transpose()?, output.closed.take()).into_pyobject(py)
     }
-}
-
-type EventTuple = (&'static str, &'static str, String, &'static str, Option<u32>, String, u64);
-
-fn event(event: Event) -> EventTuple {
-    (
-        direction_name(event.direction),
-        event.command.name(),
-        event.target,
-        event.verdict.name(),
-        event.rule,
-        if event.audit { format!("audit:{}", event.reason.name()) } else { event.reason.name() },
-        event.folded,
-    )
 }
 
 /// An `enum.IntEnum` of these members.
@@ -451,10 +405,19 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("KNOWN_FLAGS", flags::KNOWN)?;
     m.add("MANDATORY_25", flags::MANDATORY_25)?;
     m.add("CLERK", CLERK)?;
+    m.add("OWN_NAME", OWN_NAME)?;
+    m.add("TYPE_GUARDS", PyTuple::new(py, GUARD_NAMES)?)?;
+    m.add("MAX_PATTERN_DEPTH", MAX_DEPTH)?;
+    m.add("MAX_PATTERN_SIZE", MAX_SIZE)?;
+    m.add("MAX_PATTERN_VARIABLES", MAX_VARIABLES)?;
+    m.add("MAX_PATTERN_KEYS", MAX_KEYS)?;
     m.add("DistFlag", int_enum(py, "DistFlag", flags::ALL.into_iter())?)?;
     m.add("Op", int_enum(py, "Op", Op::ALL.into_iter().map(|op| (op.name(), op as u64)))?)?;
     m.add("STAGES", PyTuple::new(py, Stage::ALL.map(Stage::name))?)?;
     m.add("RESERVED_WORDS", PyTuple::new(py, RESERVED_WORDS)?)?;
+    for record in [&EVENT, &ASK, &CORE_RULE, &HOOKS] {
+        record.add_to(m)?;
+    }
     m.add_class::<Policy>()?;
     m.add_class::<explain::Explanation>()?;
     m.add_class::<explain::StageReport>()?;

@@ -2,6 +2,7 @@
 //! drives.
 
 pub mod calls;
+pub mod key;
 pub mod otp_internal;
 pub mod pattern;
 pub mod table;

@@ -12,6 +12,15 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All of them.
+    pub const ALL: [Verdict; 3] = [Verdict::Accept, Verdict::Deny, Verdict::Drop];
+
+    /// The verdict of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Verdict> {
+        Verdict::ALL.into_iter().find(|verdict| verdict.name() == name)
+    }
+
     /// The word that users write.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -5,17 +5,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from distwall._core import Channel
+from distwall._core import Ask, Channel, Hooks
+from distwall._core import Event as CoreEvent
 from distwall.audit.event import Side
 from distwall.audit.schema import Disconnect, EventBase, Refused, RuleRef
 from distwall.clock import utc
 from distwall.policy import Entry, Rule
 
 if TYPE_CHECKING:
-    from distwall._core import Ask, Event, Hooks, Verdict
     from distwall._core import Policy as CorePolicy
+    from distwall._core import Verdict
 
-Received = tuple["list[bytes | memoryview]", bytes | None, "list[Event] | None", str | None]
+Received = tuple[list[bytes | memoryview], bytes | None, list[CoreEvent] | None, str | None]
 """Bytes for the guarded node, bytes for the peer, events to record, and the reason why the channel ends."""
 
 
@@ -62,7 +63,7 @@ class Judgement:
     shadow_rules: Callable[[int], Rule] | None = None
     audit: bool = False
     """True if commands that the rules refuse pass and are recorded."""
-    hooks: "Hooks | None" = None
+    hooks: Hooks | None = None
 
     def settings(self) -> dict[str, Any]:
         """The core's settings besides the rules."""
@@ -78,7 +79,7 @@ class Owner(Protocol):
     def forget(self, handle: "ChannelHandle") -> None:
         """Drops a channel that has ended."""
 
-    def asked(self, handle: "ChannelHandle", asks: "list[Ask]") -> None:
+    def asked(self, handle: "ChannelHandle", asks: list[Ask]) -> None:
         """Takes questions of commands that wait for answers."""
 
 
@@ -155,20 +156,20 @@ class ChannelHandle:
         if self._open:
             self.carry_out(([], self.core.made_up(control, payload), None, None))
 
-    def record(self, events: Iterable["Event"]) -> None:
+    def record(self, events: Iterable[CoreEvent]) -> None:
         """Puts refusals of the core on the event stream."""
-        for direction, command, target, verdict, rule_id, reason, folded in events:
+        for event in events:
             self._owner.record(
                 Refused(
                     peer=self.peer,
                     guard=self.guard,
-                    direction=direction,
-                    command=command,
-                    target=target,
-                    verdict=verdict,
-                    rule=self._rule(rule_id, reason),
-                    reason=reason,
-                    folded=folded,
+                    direction=event.direction,
+                    command=event.command,
+                    target=event.target,
+                    verdict=event.verdict,
+                    rule=self._rule(event.rule_id, event.reason),
+                    reason=event.reason,
+                    folded=event.folded,
                 )
             )
 

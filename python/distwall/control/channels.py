@@ -5,9 +5,8 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
-from distwall._core import Budget, Channel
+from distwall._core import Ask, Budget, Channel
 from distwall.audit import AuditLog, FloodLimiter
 from distwall.audit.event import Side
 from distwall.audit.schema import Connect, EventBase, Flooding, HandshakeRefused
@@ -17,9 +16,6 @@ from distwall.control.rulebook import Rulebook
 from distwall.control.statistics import PeerCounters
 from distwall.policy import Entry, Policy
 from distwall.policy.language.names import is_glob
-
-if TYPE_CHECKING:
-    from distwall._core import Ask
 
 
 class Channels(abc.ABC):
@@ -127,7 +123,7 @@ class Channels(abc.ABC):
             self.audit.record(event)
 
     @abc.abstractmethod
-    def asked(self, handle: ChannelHandle, asks: "list[Ask]") -> None:
+    def asked(self, handle: ChannelHandle, asks: list[Ask]) -> None:
         """Takes questions of commands that wait for answers."""
 
     def forget(self, handle: ChannelHandle) -> None:

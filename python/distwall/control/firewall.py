@@ -5,9 +5,9 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from distwall._core import COMMANDS
+from distwall._core import COMMANDS, Ask
 from distwall.audit import AuditLog
 from distwall.audit.schema import (
     GrantExpired,
@@ -36,9 +36,6 @@ from distwall.policy import Explanation, Policy, Question, QuestionError, Rule, 
 from distwall.policy.language.grammar import VERDICTS, Verdict
 from distwall.policy.language.names import atom, node_fault
 from distwall.policy.language.ranking import Ranking, rank
-
-if TYPE_CHECKING:
-    from distwall._core import Ask
 
 HANDLED = ("alias_send", "group_leader", "reg_send", "send", "spawn_request")
 """Commands that can have a handler."""
@@ -76,7 +73,7 @@ class Firewall(Channels):
         self.thread = threading.get_ident()
         self._watch_clock()
 
-    def asked(self, handle: ChannelHandle, asks: "list[Ask]") -> None:
+    def asked(self, handle: ChannelHandle, asks: list[Ask]) -> None:
         """Takes questions of commands that wait for answers."""
         self.dispatch.put(handle, asks)
 

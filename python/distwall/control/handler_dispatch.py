@@ -9,6 +9,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from distwall._core import Ask
 from distwall.audit.schema import FunRefused, HandlerFailed
 from distwall.control.channel import ChannelHandle
 from distwall.control.peer_requests import Answering, PeerRequests
@@ -22,7 +23,7 @@ from distwall.policy import Policy
 from distwall.policy.language.grammar import VERDICTS
 
 if TYPE_CHECKING:
-    from distwall._core import Ask, Verdict
+    from distwall._core import Verdict
 
 TIMEOUT = 5.0
 """Seconds for an answer."""
@@ -56,17 +57,17 @@ class HandlerDispatch:
         self._loaded: dict[str, Any] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def put(self, handle: ChannelHandle, asks: "list[Ask]") -> None:
+    def put(self, handle: ChannelHandle, asks: list[Ask]) -> None:
         """Takes the questions of a channel."""
         loop = asyncio.get_running_loop()
-        for ticket, kind, name, target, control, payload in asks:
-            if kind == "own":
-                self._own_name.got(handle, payload)
+        for ask in asks:
+            if ask.kind == "own":
+                self._own_name.got(handle, ask.payload)
                 continue
-            if kind == "guard":
-                loop.call_later(TIMEOUT, self._give_up, handle, ticket, name, target)
+            if ask.kind == "guard":
+                loop.call_later(TIMEOUT, self._give_up, handle, ask)
                 continue
-            task = loop.create_task(self._answer(handle, ticket, kind, (name, target, control, payload)))
+            task = loop.create_task(self._answer(handle, ask))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -86,61 +87,60 @@ class HandlerDispatch:
             task.cancel()
         self._worker.close()
 
-    def _give_up(self, handle: ChannelHandle, ticket: int, name: str, target: str) -> None:
-        if handle.waits(ticket):
-            self._failed(handle, name, target, f"no answer of the guarded node within {TIMEOUT:g} s")
-            handle.answer(ticket, "deny")
+    def _give_up(self, handle: ChannelHandle, ask: Ask) -> None:
+        if handle.waits(ask.ticket):
+            self._failed(handle, ask, f"no answer of the guarded node within {TIMEOUT:g} s")
+            handle.answer(ask.ticket, "deny")
 
-    def _failed(self, handle: ChannelHandle, name: str, target: str, why: str) -> None:
+    def _failed(self, handle: ChannelHandle, ask: Ask, why: str) -> None:
         self._firewall.record(
-            HandlerFailed(peer=handle.peer, guard=handle.guard, command=name, target=target, detail=why)
+            HandlerFailed(peer=handle.peer, guard=handle.guard, command=ask.command, target=ask.target, detail=why)
         )
 
-    async def _answer(
-        self, handle: ChannelHandle, ticket: int, kind: str, asked: tuple[str, str, bytes, bytes | None]
-    ) -> None:
-        name, target, _, payload = asked
+    async def _answer(self, handle: ChannelHandle, ask: Ask) -> None:
         verdict: Verdict = "deny"
         changed: bytes | None = None
         try:
             async with asyncio.timeout(TIMEOUT):
-                match kind:
+                match ask.kind:
                     case "funs":
-                        changed = await asyncio.to_thread(self._checked, handle, payload or b"")
+                        changed = await asyncio.to_thread(self._checked, handle, ask.payload or b"")
                         verdict = "accept"
                     case "filter":
-                        verdict = await self._filtered(handle, asked)
+                        verdict = await self._filtered(handle, ask)
                     case _:
-                        verdict, changed = await self._handled(handle, asked)
+                        verdict, changed = await self._handled(handle, ask)
         except RefusedFunError as error:
             self._firewall.record(
-                FunRefused(peer=handle.peer, guard=handle.guard, command=name, target=target, detail=str(error))
+                FunRefused(
+                    peer=handle.peer, guard=handle.guard, command=ask.command, target=ask.target, detail=str(error)
+                )
             )
         except TimeoutError:
-            self._failed(handle, name, target, f"no answer within {TIMEOUT:g} s")
+            self._failed(handle, ask, f"no answer within {TIMEOUT:g} s")
         except (HandlerError, UnloadableError, BusyError, DecodeError) as error:
-            self._failed(handle, name, target, str(error))
+            self._failed(handle, ask, str(error))
         except Exception as error:  # noqa: BLE001  # whatever a handler raises
             text = " ".join(str(error).split())[:200]
-            self._failed(handle, name, target, f"it raised {type(error).__name__}: {text}")
-        handle.answer(ticket, verdict, changed)
+            self._failed(handle, ask, f"it raised {type(error).__name__}: {text}")
+        handle.answer(ask.ticket, verdict, changed)
 
     def _checked(self, handle: ChannelHandle, payload: bytes) -> bytes:
         """The message with its funs made fit to run. Runs in a thread: large messages take a while."""
         accepts = self._firewall.rulebook.accepts_calls(handle.entry, handle.peer, handle.guard)
         return encode(checked(decode(payload)[0], accepts))
 
-    async def _filtered(self, handle: ChannelHandle, asked: tuple[str, str, bytes, bytes | None]) -> "Verdict":
+    async def _filtered(self, handle: ChannelHandle, ask: Ask) -> "Verdict":
         module = self._named(handle, "module_filter", None)
         made = self._made(module)
         function = getattr(made, "filter", made)
-        told = self._told(handle, asked)
+        told = self._told(handle, ask)
         shown = (told.name, told.to) if isinstance(told.to, str | tuple) else told.name
         answer = await self._run(function, handle.peer, shown)
         return _verdict(answer)[0]
 
-    async def _handled(self, handle: ChannelHandle, asked: tuple[str, str, bytes, bytes | None]) -> Decision:
-        told = self._told(handle, asked)
+    async def _handled(self, handle: ChannelHandle, ask: Ask) -> Decision:
+        told = self._told(handle, ask)
         module = self._named(handle, "handler", told.name)
         made = self._made(module)
         method = getattr(made, told.name, None)
@@ -148,9 +148,8 @@ class HandlerDispatch:
             raise HandlerError(f"{module} has no method {told.name}")
         return _verdict(await self._run(method, told))
 
-    def _told(self, handle: ChannelHandle, asked: tuple[str, str, bytes, bytes | None]) -> Command:
-        name, target, control, payload = asked
-        return command(handle.peer, handle.guard, name, target, control=control, payload=payload)
+    def _told(self, handle: ChannelHandle, ask: Ask) -> Command:
+        return command(handle.peer, handle.guard, ask.command, ask.target, control=ask.control, payload=ask.payload)
 
     def _named(self, handle: ChannelHandle, kind: Any, about: str | None) -> str:
         found = self._firewall.rulebook.run_time.concerning(kind, handle.peer, handle.guard)

@@ -29,9 +29,6 @@ RUN_TIME_IDS = 1 << 24
 MAX_MADE = 16_384
 """Number of such rules that are remembered, in force or not."""
 
-OWN_NAME = "distwall"
-"""The name that distwall itself answers at guarded nodes."""
-
 _NOWHERE = Path("run time")
 
 
@@ -179,12 +176,12 @@ class Rulebook:
             if setting.command is not None and setting.name is not None
         }
         filters = [guards_module(s.name) for s in self.run_time.concerning("module_filter", node, guard) if s.name]
-        own = self.ranked(entry, node, guard).decides("reg_send", (OWN_NAME,))
+        own = self.ranked(entry, node, guard).decides("reg_send", (_core.OWN_NAME,))
         own_name = own is not None and own.rule.verdict == "accept" and own.key is not None
         checked = entry.funs == "checked"
         if not handlers and not filters and not own_name and not checked:
             return None
-        return handlers, filters[-1] if filters else None, checked, own_name
+        return _core.Hooks(handlers, filters[-1] if filters else None, checked, own_name)
 
     def accepts_calls(self, entry: Entry, node: str, guard: str | None) -> Callable[[str, str, int], bool]:
         """True if the rules accept a call of module, function and arity, with any arguments."""

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distwall import _core
+from distwall._core import MAX_PATTERN_DEPTH, MAX_PATTERN_VARIABLES
 from distwall.policy.language.cursor import RuleSyntaxError
-from distwall.policy.language.external_format import MAX_VARIABLES, compile_pattern, external
-from distwall.policy.language.patterns import MAX_DEPTH, parse_pattern, parse_term
+from distwall.policy.language.external_format import compile_pattern, external
+from distwall.policy.language.patterns import parse_pattern, parse_term
 from distwall.policy.language.term_patterns import (
     AtomPattern,
     BitsPattern,
@@ -172,7 +173,7 @@ def test_patterns_are_read(text: str, expected: TermPattern | None) -> None:
         ("<<_/binary, 1>>", 10, "text after the rest"),
         ("<<1:3, _/binary>>", 0, "a rest behind part of a byte"),
         ("<<1", 0, "`<<` without `>>`"),
-        ("{" * 100, MAX_DEPTH, "more than 64 levels"),
+        ("{" * 100, MAX_PATTERN_DEPTH, "more than 64 levels"),
         (f"{{{', '.join(f'V{i}' for i in range(65))}}}", 0, "more than 64 variables"),
         (f"#{{{', '.join(f'{i} := _' for i in range(65))}}}", 0, "a map of 65 keys in a pattern"),
         (f"<<0:256{', 0:256' * 2100}>>", 0, "more than 64 KiB"),
@@ -368,5 +369,5 @@ def test_patterns_match_what_they_say(pattern: str, term: str, matches: bool) ->
 
 
 def test_the_core_takes_as_many_variables_as_a_rule_may_have() -> None:
-    names = ", ".join(f"V{i}" for i in range(MAX_VARIABLES))
+    names = ", ".join(f"V{i}" for i in range(MAX_PATTERN_VARIABLES))
     _core.Pattern(parse_pattern(f"[{names}, V63]").code)

@@ -22,12 +22,13 @@ use crate::term::walk::{self, Integer, Shape, Value};
 use crate::wire::shapes::call_tag;
 
 /// Most levels of nesting.
-const MAX_DEPTH: u32 = 64;
+pub const MAX_DEPTH: u32 = 64;
 /// Most bytes of a compiled pattern.
-const MAX_SIZE: usize = 64 << 10;
-const MAX_VARIABLES: u8 = 64;
+pub const MAX_SIZE: usize = 64 << 10;
+/// Most variables.
+pub const MAX_VARIABLES: u8 = 64;
 /// Keys that a pattern may name in one map.
-const MAX_KEYS: u32 = 64;
+pub const MAX_KEYS: u32 = 64;
 
 const SHORT: &str = "a pattern is cut short";
 
@@ -77,39 +78,41 @@ impl Node {
 }
 
 macro_rules! guards {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
+    ($($(#[$doc:meta])* $name:ident $written:literal,)*) => {
         #[derive(Clone, Copy, Debug)]
         enum Guard { $($(#[$doc])* $name,)* }
         /// The guards by their numbers in compiled patterns.
         const GUARDS: [Guard; [$(Guard::$name),*].len()] = [$(Guard::$name),*];
+        /// The names of the guards, as users write them.
+        pub const GUARD_NAMES: [&str; GUARDS.len()] = [$($written),*];
     };
 }
 
 guards! {
-    Integer,
-    Float,
-    Number,
-    Atom,
-    Boolean,
-    Pid,
-    Reference,
-    Port,
-    Binary,
-    Bitstring,
-    List,
-    Tuple,
-    Map,
-    Function,
+    Integer "integer",
+    Float "float",
+    Number "number",
+    Atom "atom",
+    Boolean "boolean",
+    Pid "pid",
+    Reference "reference",
+    Port "port",
+    Binary "binary",
+    Bitstring "bitstring",
+    List "list",
+    Tuple "tuple",
+    Map "map",
+    Function "function",
     /// A proper list of code points.
-    Text,
+    Text "string",
     /// The asker in a gen call: pid and tag are the sender's own.
-    From,
+    From "from",
     /// The name of the sending node.
-    Node,
+    Node "node",
     /// A process of the sending node.
-    PeerPid,
+    PeerPid "peer_pid",
     /// A native record.
-    Record,
+    Record "record",
 }
 
 /// The value of a variable.

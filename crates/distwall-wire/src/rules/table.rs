@@ -49,6 +49,12 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// The scope of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Scope> {
+        Scope::ALL.into_iter().find(|scope| scope.name() == name)
+    }
+
     /// All scopes.
     pub const ALL: [Scope; 4] = [Scope::Exposed, Scope::Spawned, Scope::Linked, Scope::Any];
 
@@ -75,6 +81,19 @@ pub enum Subject {
     OtpInternal,
     /// Functions that a peer has called, however the call arrives.
     Call,
+}
+
+impl Subject {
+    /// The subject of that name: a command, `*`, `otp_internal` or `call`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Subject> {
+        match name {
+            "*" => Some(Subject::All),
+            "otp_internal" => Some(Subject::OtpInternal),
+            "call" => Some(Subject::Call),
+            name => Command::named(name).map(Subject::Command),
+        }
+    }
 }
 
 /// One rule.

@@ -74,6 +74,19 @@ pub struct Event {
     pub folded: u64,
 }
 
+impl Event {
+    /// The reason as events tell it: behind `audit:` if the command passed all the same.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let reason = self.reason.name();
+        if self.audit {
+            format!("audit:{reason}")
+        } else {
+            reason
+        }
+    }
+}
+
 /// The target of a command: a name, a pid (behind its known name), a reference, or `M:F/A`.
 #[must_use]
 pub fn target(control: &Control<'_>, name: Option<&[u8]>) -> String {

@@ -49,7 +49,7 @@ pub struct Hooks {
 }
 
 /// distwall's own name at a guarded node.
-pub const OWN_NAME: &[u8] = b"distwall";
+pub const OWN_NAME: &str = "distwall";
 
 /// The questions that a ticket waits for, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -185,6 +185,12 @@ pub struct AtomView<'a> {
     pub inline: bool,
 }
 
+/// True for the full name of a node, as far as distwall takes names of nodes at all.
+#[must_use]
+pub fn is_node_name(name: &str) -> bool {
+    name.contains('@') && name.chars().count() <= 255 && !name.chars().any(char::is_control)
+}
+
 /// Checks an atom's text: UTF-8 of at most 255 characters.
 pub fn check_text(text: &[u8]) -> Result<(), Bad> {
     let fine = if text.is_ascii() {

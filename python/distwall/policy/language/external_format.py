@@ -11,8 +11,8 @@ written as strings, maps are sorted by the bytes of their keys. A compiled patte
 
 from struct import pack
 
+from distwall._core import MAX_PATTERN_KEYS, MAX_PATTERN_SIZE, MAX_PATTERN_VARIABLES, TYPE_GUARDS
 from distwall.policy.language.term_patterns import (
-    GUARDS,
     AtomPattern,
     BitsPattern,
     FloatPattern,
@@ -29,13 +29,6 @@ from distwall.policy.language.term_patterns import (
     VariablePattern,
     WildcardPattern,
 )
-
-MAX_SIZE = 64 << 10
-"""Most bytes of a compiled pattern."""
-
-MAX_VARIABLES = 64
-MAX_KEYS = 64
-"""Keys that a pattern may name in one map."""
 
 _NIL = b"\x6a"
 _BYTE_VALUES = 256
@@ -67,7 +60,7 @@ def compile_pattern(term: TermPattern) -> bytes:
     """A pattern in the form that the core takes. Raises CompileError."""
     encoder = _Encoder(None)
     code = encoder.node(term)
-    if len(code) > MAX_SIZE:
+    if len(code) > MAX_PATTERN_SIZE:
         raise CompileError("a pattern of more than 64 KiB", "make the pattern less specific")
     return code
 
@@ -90,7 +83,7 @@ class _Encoder:
             case VariablePattern(name):
                 return False, bytes((1, self._number(name)))
             case TypePattern(name):
-                return False, bytes((2, GUARDS.index(name)))
+                return False, bytes((2, TYPE_GUARDS.index(name)))
             case PrefixPattern(data):
                 return False, pack(">BI", 7, len(data)) + data
             case PidPattern():
@@ -118,8 +111,8 @@ class _Encoder:
 
     def _map(self, term: MapPattern) -> tuple[bool, bytes]:
         head = pack(">BI", 116 if term.exact else 5, len(term.pairs))
-        if len(term.pairs) > MAX_KEYS and self.nodes is None:
-            raise CompileError(f"a map of {len(term.pairs)} keys in a pattern", f"name {MAX_KEYS} at most")
+        if len(term.pairs) > MAX_PATTERN_KEYS and self.nodes is None:
+            raise CompileError(f"a map of {len(term.pairs)} keys in a pattern", f"name {MAX_PATTERN_KEYS} at most")
         if not term.exact:
             pairs = sorted((self.node(key), value) for key, value in term.pairs)
             return False, head + b"".join(key + self.node(value) for key, value in pairs)
@@ -132,9 +125,9 @@ class _Encoder:
 
     def _number(self, variable: str) -> int:
         number = self.variables.setdefault(variable, len(self.variables))
-        if number == MAX_VARIABLES:
+        if number == MAX_PATTERN_VARIABLES:
             raise CompileError(
-                f"more than {MAX_VARIABLES} variables", "write `_` in place of variables that occur once"
+                f"more than {MAX_PATTERN_VARIABLES} variables", "write `_` in place of variables that occur once"
             )
         return number
 

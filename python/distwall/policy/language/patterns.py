@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn, TypeVar
 
+from distwall._core import MAX_PATTERN_DEPTH, TYPE_GUARDS
 from distwall.policy.language.cursor import DIGITS, Cursor, is_character, suggest
 from distwall.policy.language.external_format import CompileError, compile_pattern
 from distwall.policy.language.term_patterns import (
-    GUARDS,
     MAX_ARITY,
     AtomPattern,
     BitsPattern,
@@ -32,9 +32,6 @@ from distwall.policy.language.term_patterns import (
     WildcardPattern,
     cons,
 )
-
-MAX_DEPTH = 64
-"""Most levels of a pattern."""
 
 _Read = TypeVar("_Read")
 _Mode = Literal["pattern", "key", "term"]
@@ -110,8 +107,8 @@ class _PatternReader:
         cursor = self.cursor
         cursor.skip_space()
         self.depth += 1
-        if self.depth > MAX_DEPTH:
-            cursor.fail(f"more than {MAX_DEPTH} levels", "use fewer levels; `_` matches any term")
+        if self.depth > MAX_PATTERN_DEPTH:
+            cursor.fail(f"more than {MAX_PATTERN_DEPTH} levels", "use fewer levels; `_` matches any term")
         term = self._term(mode)
         self.depth -= 1
         return term
@@ -171,9 +168,9 @@ class _PatternReader:
         cursor.skip_space()
         if not cursor.take(")"):
             cursor.fail(f"no `)` after `{name}(`", "type guards take no argument, as in integer()")
-        if name not in GUARDS:
-            known = ", ".join(f"{guard}()" for guard in GUARDS)
-            cursor.fail(f"no type guard `{name}()`", suggest(name, list(GUARDS), f"there are {known}"), start)
+        if name not in TYPE_GUARDS:
+            known = ", ".join(f"{guard}()" for guard in TYPE_GUARDS)
+            cursor.fail(f"no type guard `{name}()`", suggest(name, list(TYPE_GUARDS), f"there are {known}"), start)
         if mode != "pattern":
             what = "a term" if mode == "term" else "the key of a map"
             cursor.fail(f"`{name}()` in {what}", f"quote it if the atom is meant: '{name}'", start)

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
+from distwall._core import CoreRule
 from distwall.clock import utc
 from distwall.policy.language.grammar import Key, Scope, Statement, Verdict, parse_rule
 from distwall.policy.language.names import Part
@@ -15,7 +16,7 @@ from distwall.policy.language.term_patterns import WildcardPattern
 from distwall.policy.problem import Origin
 
 if TYPE_CHECKING:
-    from distwall._core import CoreRule, KeyPart
+    from distwall._core import KeyPart
 
 __all__ = ["service"]
 
@@ -191,11 +192,11 @@ def _without_pattern(candidate: Filter) -> Specificity:
     return Specificity.ALL if candidate.command == "*" else Specificity.COMMAND
 
 
-def to_core(layers: Iterable[Iterable[Filter]], now: datetime | None = None) -> list["CoreRule"]:
+def to_core(layers: Iterable[Iterable[Filter]], now: datetime | None = None) -> list[CoreRule]:
     """Ranked filters in the form that the core takes: of granted tables, of attached lists, of the defaults."""
     now = now or utc()
     return [
-        (
+        CoreRule(
             f.command,
             _core_key(f.key),
             f.scope,

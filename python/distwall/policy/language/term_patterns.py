@@ -15,12 +15,6 @@ MAX_ARITY = 255
 _BYTE_BITS = 8
 _PRINTABLE = range(0x20, 0x7F)
 
-GUARDS = (
-    *("integer", "float", "number", "atom", "boolean", "pid", "reference", "port", "binary", "bitstring", "list"),
-    *("tuple", "map", "function", "string", "from", "node", "peer_pid", "record"),
-)
-"""The type guards, by the numbers that compiled patterns have for them."""
-
 
 @dataclass(frozen=True, slots=True)
 class WildcardPattern:

@@ -422,7 +422,7 @@ impl Channel {
 }
 
 fn is_own(control: &Control<'_>) -> bool {
-    control.name().is_some_and(|name| name.text == OWN_NAME)
+    control.name().is_some_and(|name| name.text == OWN_NAME.as_bytes())
 }
 
 /// SEND_SENDER, or SEND for a message that doesn't name its sender.
