@@ -51,6 +51,8 @@ struct Options {
     top: PathBuf,
     /// Parts of the names of kinds of differences that are meant to be.
     except: Vec<String>,
+    /// Limits that random sessions leave alone.
+    without: Vec<String>,
     /// Files of steps, and folders of such.
     files: Vec<PathBuf>,
 }
@@ -63,6 +65,7 @@ fn options() -> Result<Options, String> {
         seed: 1,
         top: "../../..".into(),
         except: vec![],
+        without: vec![],
         files: vec![],
     };
     let mut arguments = std::env::args().skip(1);
@@ -77,6 +80,7 @@ fn options() -> Result<Options, String> {
             "--frames" => options.frames = number()?,
             "--seed" => options.seed = number()?,
             "--except" => options.except.push(arguments.next().unwrap_or_default()),
+            "--without" => options.without.push(arguments.next().unwrap_or_default()),
             "--top" => options.top = arguments.next().unwrap_or_default().into(),
             option if option.starts_with('-') => return Err(format!("unknown option: {option}")),
             file => options.files.push(file.into()),
@@ -139,6 +143,7 @@ fn main() -> ExitCode {
 /// True if nothing differs, and everything was met.
 fn run(options: &Options) -> Result<bool, String> {
     let folder = options.top.join(".cache/compare-cores/differences");
+    policies::KEPT.get_or_init(|| options.without.clone());
     let mut found = Found {
         coverage: Coverage::default(),
         kinds: BTreeMap::new(),

@@ -1,5 +1,7 @@
 //! Random policies: rules of every kind, patterns, hooks, small limits.
 
+use std::sync::OnceLock;
+
 use crate::model::{Bytes, Hooks, Policy, Rule};
 use crate::pool::Pool;
 use crate::rng::Rng;
@@ -61,6 +63,9 @@ const LIMITS: [(&str, &[u64]); 34] = [
     ("held_bytes", &[0, 100_000]),
 ];
 
+/// Limits that keep their defaults: the versions are known to differ there.
+pub static KEPT: OnceLock<Vec<String>> = OnceLock::new();
+
 /// A few limits, or none.
 pub fn limits(rng: &mut Rng) -> Vec<(String, u64)> {
     let count = if rng.chance(500) { 0 } else { 1 + rng.below(5) };
@@ -68,7 +73,9 @@ pub fn limits(rng: &mut Rng) -> Vec<(String, u64)> {
         let (name, values) = rng.pick(&LIMITS);
         (name.to_owned(), rng.pick(values))
     };
-    (0..count).map(|_| limit(rng)).collect()
+    let mut limits: Vec<(String, u64)> = (0..count).map(|_| limit(rng)).collect();
+    limits.retain(|(name, _)| !KEPT.get().is_some_and(|kept| kept.contains(name)));
+    limits
 }
 
 /// The rules of a peer. Some policies end in `accept *`, some in `deny *`.
