@@ -346,6 +346,10 @@ def test_what_a_message_carries_is_judged() -> None:
     made = with_rules(["accept reg_send a"])
     assert ask(made, "foo@h", "reg_send", "a", term="{x, fun m:f/1}").reason == "funs"
     assert ask(made, "foo@h", "reg_send", "a", term="{x, <9.5.0>, <0.5.0>}").verdict == "accept"
+    third = "{x, <'baz@10.0.0.9'.5.0>}"
+    assert ask(with_rules(["accept *"]), "foo@h", "reg_send", "a", term=third).reason == "third_node"
+    trusted = policy(peer(rules='["accept *"]', more='third_nodes = ["baz@*"]'))
+    assert ask(trusted, "foo@h", "reg_send", "a", term=third).verdict == "accept"
     assert ask(with_rules(["accept *"]), "foo@h", "reg_send", "a", term="{x, fun m:f/1}").verdict == "accept"
 
 

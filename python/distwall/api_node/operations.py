@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Never
 
 from distwall import operations
-from distwall._core import COMMANDS
+from distwall._core import COMMANDS, print_atom
 from distwall.api_node.session import Caller
 from distwall.audit.schema import CallFailed
 from distwall.control import BadCallError, ControlError, Firewall, GivenKey, NotFoundError
 from distwall.etf import Atom, Pid, Ref, Term, text_of
 from distwall.operations import ParameterType, Result
-from distwall.policy.language.names import atom, is_glob
+from distwall.policy.language.names import is_glob
 
 _ATOMS = frozenset({"command", "guard", "opened_by", "peer", "verdict"})
 """Fields of answers whose texts are atoms in Erlang."""
@@ -130,7 +130,7 @@ class _Arguments:
         """A key as the Firewall takes it. The key of a process narrows the call to the channels of its node."""
         match term := self._next():
             case Atom():
-                return None if term == "_" else atom(term)
+                return None if term == "_" else print_atom(term)
             case (Atom() as module, Atom() as function, int() as arity):
                 return str(module), str(function), arity
             case (Atom() as module, Atom() as function, Atom("_")):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from distwall._core import COMMANDS, Ask
+from distwall._core import COMMANDS, Ask, print_atom
 from distwall.audit import AuditLog
 from distwall.audit.schema import (
     GrantExpired,
@@ -34,7 +34,7 @@ from distwall.control.statistics import Statistics
 from distwall.handlers.loader import UnloadableError
 from distwall.policy import Explanation, Policy, Question, QuestionError, Rule, explain
 from distwall.policy.language.grammar import VERDICTS, Verdict
-from distwall.policy.language.names import atom, node_fault
+from distwall.policy.language.names import key_text, node_fault
 from distwall.policy.language.ranking import Ranking, rank
 
 HANDLED = ("alias_send", "group_leader", "reg_send", "send", "spawn_request")
@@ -99,10 +99,13 @@ class Firewall(Channels):
     @on_loop_thread
     def explain(self, node: str, command: str, key: GivenKey = None, *, guard: str | None = None) -> Explanation:
         """Explains the verdict on a command of a peer: the rule that decides, and the reason."""
+        return self._explain(node, Question(command, _key_text(key) or None), guard)
+
+    def _explain(self, node: str, question: Question, guard: str | None) -> Explanation:
         entry = self.policy.entry_for(node, guard)
         rule_set = None if entry is None else self.rulebook.rule_set(entry, node, guard)
         try:
-            return explain(self.policy, node, Question(command, _key_text(key) or None), guard, rule_set=rule_set)
+            return explain(self.policy, node, question, guard, rule_set=rule_set)
         except QuestionError as error:
             raise BadCallError(str(error)) from None
 
@@ -114,9 +117,11 @@ class Firewall(Channels):
         """
         made = self.rulebook.parse(f"deny {_rule_text(command, key)}", "run time")
         said = made.statement
-        many = said.scope or said.pattern or any(part.kind in ("prefix", "any") for part in said.key or ())
-        if not many and said.command in (*COMMANDS, "otp_internal"):
-            return self.explain(node, command, key, guard=guard).verdict
+        many = said.pattern or any(part.kind in ("prefix", "any") for part in said.key or ())
+        if not many and said.command in (*COMMANDS, "otp_internal", "call"):
+            text = None if said.key is None else key_text(said.key)
+            return self._explain(node, Question(said.command, text, said.scope), guard).verdict
+        # The judge judges one command: of many, the rules are asked which of them covers all.
         entry = self.policy.entry_for(_node(node), guard)
         return "deny" if entry is None else _said(self.rulebook.ranked(entry, node, guard), made)
 
@@ -562,5 +567,5 @@ def _key_text(key: GivenKey) -> str:
     if isinstance(key, str):
         return key
     module, function, arity = ("_" if part == "_" else part for part in key)
-    names = [name if name == "_" else atom(str(name)) for name in (module, function)]
+    names = [name if name == "_" else print_atom(str(name)) for name in (module, function)]
     return f"{names[0]}:{names[1]}/{arity}"

@@ -11,7 +11,7 @@ it.
 
 from typing import Protocol
 
-from distwall._core import CLERK, Op
+from distwall._core import CLERK, Op, print_atom
 from distwall.audit.schema import EventBase, TokenRefused
 from distwall.control.channel import ChannelHandle
 from distwall.control.errors import ControlError
@@ -19,7 +19,6 @@ from distwall.control.grants import Grant
 from distwall.control.runtime_settings import GivenKey
 from distwall.etf import Atom, DecodeError, Improper, Pid, Ref, Term, decode, encode, text_of
 from distwall.policy.language.grammar import Verdict
-from distwall.policy.language.names import atom
 
 MAX_REQUEST = 16_384
 """Bytes of a request."""
@@ -102,7 +101,7 @@ def _key(command: str, key: Term) -> GivenKey:
         case Atom("_"):
             return None
         case Atom():
-            return atom(key)
+            return print_atom(key)
         case (Atom() as module, Atom() as function, (int() | Atom("_")) as arity):
             return str(module), str(function), arity if isinstance(arity, int) else "_"
         case _:

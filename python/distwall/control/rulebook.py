@@ -158,17 +158,19 @@ class Rulebook:
             # A peer that the shadow policy doesn't let connect is refused everything.
             other = self.shadow.entry_for(node, guard)
             shadow = _core.Policy([]) if other is None else self.shadow.compile(other, now)
+        ranked = self.ranked(entry, node, guard)
+        core = compiled(ranked, entry, now)
         return Judgement(
-            core=compiled(self.ranked(entry, node, guard), entry, now),
+            core=core,
             rules=lambda i: made[i] if i >= RUN_TIME_IDS else policy.rule(i),
             outbound=None if out is None else compiled(rank(*out, now=now), entry, now),
             shadow=shadow,
             shadow_rules=shadow_rules,
             audit=policy.audits(entry, now),
-            hooks=self.hooks(entry, node, guard),
+            hooks=self._hooks(entry, node, guard, RuleSet(ranked, core)),
         )
 
-    def hooks(self, entry: Entry, node: str, guard: str | None) -> "_core.Hooks | None":
+    def _hooks(self, entry: Entry, node: str, guard: str | None, rules: RuleSet) -> "_core.Hooks | None":
         """The handlers and filters to ask about accepted commands of a peer; None: no hooks."""
         handlers = {
             setting.command: guards_module(setting.name)
@@ -176,7 +178,7 @@ class Rulebook:
             if setting.command is not None and setting.name is not None
         }
         filters = [guards_module(s.name) for s in self.run_time.concerning("module_filter", node, guard) if s.name]
-        own = self.ranked(entry, node, guard).decides("reg_send", (_core.OWN_NAME,))
+        own = rules.decider("reg_send", (_core.OWN_NAME,), peer=node, guard=guard or "guarded@localhost")
         own_name = own is not None and own.rule.verdict == "accept" and own.key is not None
         checked = entry.funs == "checked"
         if not handlers and not filters and not own_name and not checked:

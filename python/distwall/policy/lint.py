@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from functools import partial
 from operator import eq
 
+from distwall._core import print_atom
 from distwall.clock import rfc3339, utc
 from distwall.policy.language.grammar import FUNCTION_COMMANDS, Key
-from distwall.policy.language.names import Part, atom, is_glob
+from distwall.policy.language.names import Part, is_glob
 from distwall.policy.language.ranking import Ranking, rank
 from distwall.policy.language.rules import Rule, is_service
 from distwall.policy.language.term_patterns import (
@@ -151,7 +152,7 @@ def _of_one_rule(rule: Rule) -> Iterator[Problem]:
                 rule.origin, f"`{rule.text}` never matches: arguments are a list", "write `when [PATTERN, ...]`"
             )
         elif count is not None and arity is not None and arity.kind == "exact" and arity.text != str(count):
-            what = f"`{rule.text}` never matches: {count} arguments for a function of {arity}"
+            what = f"`{rule.text}` never matches: {count} arguments for a function of {arity.text}"
             yield Problem(rule.origin, what, "write a pattern for each argument")
     if rule.verdict == "accept" and not is_service(rule) and rule.key is not None:
         if rule.command in FUNCTION_COMMANDS and any(_names(rule.key, wrapper) for wrapper in _WRAPPERS):
@@ -241,7 +242,7 @@ def _idle_otp_internal(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
             yield Problem(candidate.rule.origin, what, "accept single commands instead of `*`")
         elif candidate.rule.verdict == "accept" and key and (sent is None or sent.rule.verdict != "accept"):
             what = f"for {entry.node}, `{text}` opens nothing: no rule accepts the message itself"
-            yield Problem(candidate.rule.origin, what, f"add `accept reg_send {atom(key[0])}`")
+            yield Problem(candidate.rule.origin, what, f"add `accept reg_send {print_atom(key[0])}`")
 
 
 def _example(part: Part) -> tuple[str, ...] | None:

@@ -15,7 +15,7 @@ from distwall.node_name import NodeName
 from distwall.policy.cookie import Cookie
 from distwall.policy.language.names import glob_matches, is_glob, literal_length
 from distwall.policy.language.ranking import Ranking, rank
-from distwall.policy.language.rules import Rule, next_expiry, to_core
+from distwall.policy.language.rules import Filter, Rule, next_expiry, to_core
 from distwall.policy.language.services import Service
 from distwall.policy.problem import Origin, Problem
 
@@ -33,6 +33,12 @@ class RuleSet(NamedTuple):
     """The filters, the strongest first."""
     core: "_core.Policy"
     """The filters in compiled form; the rank of a filter is its place in ``ranked``."""
+
+    def decider(self, command: str, key: tuple[str, ...], *, peer: str, guard: str) -> Filter | None:
+        """The filter that decides about a command of ``peer`` on ``key``; None: no rule matches."""
+        found = self.core.explain(command, key, peer=peer, guard=guard)
+        considered = (each for report in found.stages if report.stage == "rule" for each in report.considered)
+        return next((self.ranked.filters[each.rank] for each in considered if each.outcome == "decides"), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,11 +33,40 @@ fn character(out: &mut String, c: char) {
         '\u{b}' => out.push_str("\\v"),
         '\u{c}' => out.push_str("\\f"),
         '\r' => out.push_str("\\r"),
-        c if c.is_alphanumeric() || c.is_ascii_graphic() || c == ' ' => out.push(c),
+        c if is_shown(c) => out.push(c),
         c => {
             let _ = write!(out, "\\x{{{:X}}}", u32::from(c));
         }
     }
+}
+
+/// True if a character is safe to print: not a control or format character (which could turn the direction of text), not a
+/// special space, not for private use.
+fn is_shown(c: char) -> bool {
+    let invisible = matches!(
+        c,
+        '\u{ad}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{890}'..='\u{891}'
+            | '\u{8e2}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{e000}'..='\u{f8ff}'
+            | '\u{feff}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{110bd}'
+            | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{10ffff}'
+    );
+    c == ' ' || !(c.is_control() || c.is_whitespace() || invisible)
 }
 
 /// An atom, printed.
@@ -61,7 +90,7 @@ mod tests {
             ("xor", "'xor'"),
             ("", "''"),
             ("Elixir.A", "'Elixir.A'"),
-            ("ключ", "'ключ'"),
+            ("ключ – 😀", "'ключ – 😀'"),
             ("a'b\\c", "'a\\'b\\\\c'"),
             ("\u{8}\t\n\u{b}\u{c}\r", "'\\b\\t\\n\\v\\f\\r'"),
             ("\u{1b}[1m\u{202e}\u{7f}", "'\\x{1B}[1m\\x{202E}\\x{7F}'"),

@@ -6,6 +6,7 @@ from itertools import pairwise
 from distwall._core import COMMANDS
 from distwall.doctor.finding import Finding, listed, problem, warning
 from distwall.policy import Cookie, Entry, Policy
+from distwall.policy.explanation import ANSWERS_AND_ENDINGS
 
 MIN_CHARACTERS = 16
 _MIN_DIFFERENT = 7
@@ -92,9 +93,11 @@ def shared(policy: Policy) -> Iterator[Finding]:
 
 def trusted(policy: Policy, entry: Entry) -> bool:
     """True if an entry's peers may do everything."""
-    ranked = policy.ranked(entry)
-    deciding = (ranked.decides(command) for command in COMMANDS)
-    return all(winner is not None and winner.rule.verdict == "accept" for winner in deciding)
+    core = policy.compile(entry)
+    # Answers and endings that belong to nothing are refused under `accept *`, too.
+    asked = [command for command in COMMANDS if command not in ANSWERS_AND_ENDINGS]
+    answers = (core.explain(command, peer="peer@host", guard="guarded@host", obeyed=True) for command in asked)
+    return all(answer.verdict == "accept" for answer in answers)
 
 
 def _cookies(policy: Policy) -> Iterator[tuple[str, Cookie]]:

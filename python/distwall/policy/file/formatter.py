@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from distwall._core import print_atom
 from distwall.clock import rfc3339
 from distwall.policy.file.rule_lists import LIST_KEYS, RuleLists
 from distwall.policy.file.table import Problems, Table
 from distwall.policy.file.toml_source import Source, TomlPath
 from distwall.policy.language.cursor import RuleSyntaxError
 from distwall.policy.language.grammar import Statement, parse_rule
-from distwall.policy.language.names import atom, key_text
+from distwall.policy.language.names import key_text
 from distwall.policy.problem import PolicyError
 
 _TOKEN = re.compile(
@@ -58,7 +59,7 @@ def rule_text(said: Statement, *, width: int = 0) -> str:
         f"{said.verdict:<{width}}",
         said.command,
         None if said.key is None else key_text(said.key),
-        None if said.argument is None else atom(said.argument),
+        None if said.argument is None else print_atom(said.argument),
         None if said.scope is None else f"to {said.scope}",
         None if said.pattern is None else f"when {tidy(said.pattern.text)}",
         "mode=audit" if said.audit else None,

@@ -2,10 +2,12 @@
 
 import re
 import sys
+import unicodedata
 from difflib import get_close_matches
 from typing import NoReturn
 
-from distwall.policy.language.names import MAX_ATOM_CHARACTERS, RESERVED_WORDS
+from distwall._core import RESERVED_WORDS
+from distwall.policy.language.names import MAX_ATOM_CHARACTERS
 
 DIGITS = re.compile(r"[0-9]+")
 _WORD = re.compile(r"\S+")
@@ -34,7 +36,8 @@ class Cursor:
         self.text = text
         self.at = 0
         for index, c in enumerate(text):
-            if c != "\t" and not c.isprintable():
+            # Characters that this Python doesn't know yet may be letters of a newer Unicode.
+            if c != "\t" and not c.isprintable() and unicodedata.category(c) != "Cn":
                 self.fail(
                     "a line end or control character in a rule",
                     "write each rule as one string, and \\n in quotes",

@@ -134,7 +134,8 @@ class _Encoder:
     def _pid(self, term: PidPattern) -> tuple[bool, bytes]:
         if self.nodes is None:
             return False, pack(">BII", 8, term.id, term.serial)
-        return True, b"\x58" + self._node_name(term.peer) + pack(">III", term.id, term.serial, _ANY_CREATION)
+        node = _atom(term.node) if term.node else self._node_name(term.peer)
+        return True, b"\x58" + node + pack(">III", term.id, term.serial, _ANY_CREATION)
 
     def _reference(self, term: ReferencePattern) -> tuple[bool, bytes]:
         n = len(term.words)

@@ -5,29 +5,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from distwall._core import print_atom
 from distwall.node_name import NodeName
 
 MAX_ATOM_CHARACTERS = 255
 
-# erl_scan:reserved_word/1 of OTP 25 to 29, `maybe` and `else` included: the quoted spelling is right in all of them.
-RESERVED_WORDS = frozenset(
-    {
-        *("after", "and", "andalso", "band", "begin", "bnot", "bor", "bsl", "bsr", "bxor", "case", "catch", "cond"),
-        *("div", "else", "end", "fun", "if", "let", "maybe", "not", "of", "or", "orelse", "receive", "rem", "try"),
-        *("when", "xor"),
-    }
-)
-_UNQUOTED_ATOM = re.compile(r"[a-z][a-zA-Z0-9_@]*\Z")
-_ESCAPES = {"\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "'": "\\'", "\\": "\\\\"}
-
 PartKind = Literal["exact", "prefix", "any", "pid", "ref"]
-
-
-def atom(text: str) -> str:
-    """The atom with that text as Erlang prints it: quoted where necessary, control characters escaped."""
-    if _UNQUOTED_ATOM.match(text) and text not in RESERVED_WORDS:
-        return text
-    return "'" + "".join(_ESCAPES.get(c) or (c if c.isprintable() else f"\\x{{{ord(c):X}}}") for c in text) + "'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +47,7 @@ class Part:
         if self.kind in ("pid", "ref"):
             return self.text
         star = "*" if self.kind == "prefix" else ""
-        # An arity is a number, not an atom.
-        text = self.text if self.text.isdecimal() or (star and not self.text) else atom(self.text)
-        return text + star
+        return ("" if star and not self.text else print_atom(self.text)) + star
 
 
 def key_text(key: tuple[Part, ...]) -> str:
@@ -74,7 +55,8 @@ def key_text(key: tuple[Part, ...]) -> str:
     if len(key) == 1:
         return str(key[0])
     module, function, arity = key
-    return f"{module}:{function}/{arity}"
+    # An arity is a number, not an atom.
+    return f"{module}:{function}/{arity.text or arity}"
 
 
 @lru_cache(maxsize=4096)

@@ -49,6 +49,7 @@ _FLOAT = re.compile(r"[0-9](?:_?[0-9])*\.[0-9](?:_?[0-9])*(?:[eE][+-]?[0-9](?:_?
 _BASED = re.compile(r"([0-9]{1,2})#([0-9A-Za-z](?:_?[0-9A-Za-z])*)")
 _INTEGER = re.compile(r"[0-9](?:_?[0-9])*")
 _PID = re.compile(r"<([0-9]+)\.([0-9]+)\.([0-9]+)>")
+_PID_NUMBERS = re.compile(r"\.([0-9]+)\.([0-9]+)>")
 _REFERENCE = re.compile(r"#Ref<([0-9]+)((?:\.[0-9]+){1,5})>")
 _TYPE = re.compile(r"/\s*([a-z][a-z0-9_-]*)")
 
@@ -294,12 +295,25 @@ class _PatternReader:
         return IntegerPattern(sign * number)
 
     def _pid(self, mode: _Mode) -> TermPattern:
+        if mode == "term" and (self.cursor.peek(1) == "'" or self.cursor.peek(1).isalpha()):
+            return self._named_pid()
         match = self.cursor.match(_PID)
         if match is None:
             self.cursor.fail("neither a process nor a binary", "write <0.123.0> or <<1,2,3>>")
         first, *numbers = self._numbers(match[1], match[2], match[3], at=match.start())
         self._own(first, match, mode)
         return PidPattern(numbers[0], numbers[1], peer=first != 0)
+
+    def _named_pid(self) -> TermPattern:
+        """A process behind the name of its node: `<'foo@host'.1.0>`."""
+        cursor, start = self.cursor, self.cursor.at
+        cursor.take("<")
+        node = cursor.atom()
+        match = cursor.match(_PID_NUMBERS)
+        if not node or match is None:
+            cursor.fail("not a process of a named node", "write it as <'foo@host'.123.0>", start)
+        number, serial = self._numbers(match[1], match[2], at=match.start())
+        return PidPattern(number, serial, node=node)
 
     def _reference(self, mode: _Mode) -> TermPattern:
         match = self.cursor.match(_REFERENCE)

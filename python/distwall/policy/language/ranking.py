@@ -41,7 +41,11 @@ class Ranking:
         scopes: Collection[str] = (),
         fits: Callable[[Pattern], bool] = lambda _: False,
     ) -> Filter | None:
-        """The filter that decides about a command, as `Filter.matches` takes it; None if no filter matches."""
+        """The filter that decides about a command, as `Filter.matches` takes it; None if no filter matches.
+
+        For the warnings of `check` only: they are about all messages that a pattern describes, and the judge of the
+        core judges one message.
+        """
         near = self.near(command, key)
         return next((c for c in near if c.matches(command, key, scopes=scopes, fits=fits)), None)
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from distwall._core import print_atom
 from distwall.policy.language.cursor import RuleSyntaxError
 from distwall.policy.language.grammar import Statement, parse_filter
-from distwall.policy.language.names import atom
 
 _QUOTED = r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\""
 _ARGUMENT = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -45,7 +45,7 @@ def _filled(service: Service, text: str, argument: str | None) -> str:
     if service.argument is None or argument is None:
         return text
     word = re.compile(rf"({_QUOTED})|(?<![A-Za-z0-9_@]){service.argument}(?![A-Za-z0-9_@])")
-    return word.sub(lambda match: match[1] or atom(argument), text)
+    return word.sub(lambda match: match[1] or print_atom(argument), text)
 
 
 @cache

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from distwall.policy.language.names import atom
+from distwall._core import print_atom
 
 MAX_ARITY = 255
 """Most arguments of a function."""
@@ -51,7 +51,7 @@ class AtomPattern:
     text: str
 
     def __str__(self) -> str:
-        return atom(self.text)
+        return print_atom(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +112,19 @@ class PrefixPattern:
 
 @dataclass(frozen=True, slots=True)
 class PidPattern:
-    """A process of the guarded node, or (``peer``) of the peer, whose first number is not 0."""
+    """A process of the guarded node, or (``peer``) of the peer, whose first number is not 0.
+
+    In a term it can be of another ``node``.
+    """
 
     id: int
     serial: int
     peer: bool = False
+    node: str = ""
 
     def __str__(self) -> str:
-        return f"<{int(self.peer)}.{self.id}.{self.serial}>"
+        node = print_atom(self.node) if self.node else int(self.peer)
+        return f"<{node}.{self.id}.{self.serial}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +147,7 @@ class FunPattern:
     arity: int
 
     def __str__(self) -> str:
-        return f"fun {atom(self.module)}:{atom(self.function)}/{self.arity}"
+        return f"fun {print_atom(self.module)}:{print_atom(self.function)}/{self.arity}"
 
 
 @dataclass(frozen=True, slots=True)
