@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use crate::coverage::Coverage;
-use crate::model::{Bytes, Counts, Done, Outcome, Policies, Step};
+use crate::model::{Bytes, Counts, Done, Event, Outcome, Policies, Step};
 use crate::{before, now};
 
 /// A step that the two versions don't take alike: the last one.
@@ -145,11 +145,20 @@ fn differing(before: &Done, now: &Done) -> String {
     let count = before.events.len().max(now.events.len());
     let first = (0..count).find(|at| before.events.get(*at) != now.events.get(*at));
     if let Some(at) = first {
-        let event = |done: &Done| {
-            let event = done.events.get(at);
+        let (own, other) = (before.events.get(at), now.events.get(at));
+        let named = |event: Option<&Event>| {
             event.map_or("nothing".to_owned(), |event| format!("{} {} {}", event.verdict, event.command, event.reason))
         };
-        kinds.push(format!("event: {} / {}", event(before), event(now)));
+        let only_target = own.zip(other).is_some_and(|(own, other)| {
+            (&own.verdict, &own.command, &own.reason, own.rule)
+                == (&other.verdict, &other.command, &other.reason, other.rule)
+                && own.target != other.target
+        });
+        kinds.push(if only_target {
+            "event: another target".to_owned()
+        } else {
+            format!("event: {} / {}", named(own), named(other))
+        });
     }
     kinds.join(", ")
 }
