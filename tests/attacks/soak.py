@@ -38,7 +38,13 @@ funs = true
 """
 
 OWN_ATOMS = 100
-"""What a node's own work adds meanwhile: modules that it loads, reports that it prints."""
+"""What a node's own work adds meanwhile: reports that it prints, names of peers."""
+
+LOAD_ALL = """
+    [code:ensure_loaded(list_to_atom(filename:basename(File, ".beam"))) ||
+     Application <- [kernel, stdlib], File <- filelib:wildcard(code:lib_dir(Application) ++ "/ebin/*.beam")], ok
+"""
+"""Modules bring atoms of their own, and which of them a node needs depends on what happens to be slow."""
 
 OWN_MEMORY = 64 << 20
 """Bytes that distwall may grow by once it is warm: buffers and caches of connections, each of which has its limit."""
@@ -63,7 +69,7 @@ class Soak:
     """Peers that never say the same twice. ``seed``: the same messages in the same order."""
 
     def __init__(self, scene: AttackScene, seed: int) -> None:
-        self._ground = scene
+        self._scene = scene
         self._random = random.Random(seed)
         self._count = 0
         self._kinds: list[Callable[[Connection], Message]] = [
@@ -87,9 +93,10 @@ class Soak:
 
     def run(self, seconds: float) -> Measured:
         """Sends for so long, then counts."""
-        atoms = self._ground.bar.number("erlang:system_info(atom_count)")
+        self._scene.bar.eval(LOAD_ALL, timeout=60)
+        atoms = self._scene.bar.number("erlang:system_info(atom_count)")
         self._round()
-        memory = resident(self._ground.wall.process.pid)
+        memory = resident(self._scene.wall.process.pid)
         before, connections, messages = self._count, 0, 0
         end = time.monotonic() + seconds
         while time.monotonic() < end or connections < 2 * len(ENTRIES):
@@ -99,8 +106,8 @@ class Soak:
         return Measured(
             messages,
             connections,
-            self._ground.bar.number("erlang:system_info(atom_count)") - atoms,
-            resident(self._ground.wall.process.pid) - memory,
+            self._scene.bar.number("erlang:system_info(atom_count)") - atoms,
+            resident(self._scene.wall.process.pid) - memory,
         )
 
     def _round(self) -> int:
@@ -110,7 +117,7 @@ class Soak:
             name = entry.replace("*", str(self._number()))
             cached = self._random.random() < 0.7
             try:
-                connection = self._ground.connect(
+                connection = self._scene.connect(
                     name, flags=HIDDEN if cached else HIDDEN & ~DistFlag.DIST_HDR_ATOM_CACHE
                 )
             except (HandshakeFailed, OSError):

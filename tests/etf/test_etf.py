@@ -70,10 +70,10 @@ def test_any_bytes_are_a_term_or_an_error(data: bytes) -> None:
     ],
 )
 def test_what_is_made_to_cost_ends_soon(data: bytes) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(DecodeError):
         decode(data)
-    assert time.monotonic() - start < 2
+    assert time.process_time() - start < 2
 
 
 def test_depth_and_number_of_terms_are_limited() -> None:

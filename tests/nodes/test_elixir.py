@@ -201,20 +201,22 @@ def test_a_release_is_controlled_under_exec_only(release: Path) -> None:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                timeout=30,
+                timeout=60,
                 check=False,
             )
             return done.returncode, done.stdout
 
         with Child([*under, release, "start"], scene.folder / "shop.log", env=base, cwd=scene.folder):
             scene.wall.wait_event("register", timeout=20)
+            start = time.monotonic()
             assert rpc(under, base) == (0, f':"{GUARD}"\n')
+            accepted = time.monotonic() - start
             for environment in plain:
                 start = time.monotonic()
                 code, said = rpc([], environment)
                 assert code != 0
                 assert "RPC failed with reason :nodedown" in said
-                assert time.monotonic() - start < 15
+                assert time.monotonic() - start < accepted + 15
             scene.wall.wait_event("handshake_refused", reason="unknown_node")
             with terminal([*under, release, "remote"], base, scene.folder) as say:
                 say("", f"iex({GUARD})1>")

@@ -41,7 +41,11 @@ class GlobalMesh:
         for node, others in ((self.bar, ""), (self.foo, f"'{BAZ}'"), (self.baz, f"'{FOO}'")):
             node.wait_until(f"nodes() =:= [{others}]")
         # Each of the two tells the other what it has lost. Had bar been back by then, it would be thrown out.
-        self.bar.eval("timer:sleep(300)")
+        for here, there in ((self.foo, self.baz), (self.baz, self.foo)):
+            for name in ("net_kernel", "global_name_server"):
+                here.eval(f"sys:get_state({name}), ok")
+            # This travels behind what the name server over here has sent.
+            here.eval(f"erpc:call('{there.name}', sys, get_state, [global_name_server]), ok")
 
     def complete(self) -> None:
         for node in self.nodes:

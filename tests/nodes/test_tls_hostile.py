@@ -185,11 +185,12 @@ def _renegotiation(wall: TlsWall) -> None:
                 client.stdin.write(b"R\n")
                 client.stdin.flush()
                 time.sleep(0.05)
+        # At its end of input it would hang up by itself.
+        wall.wall.wait_event("handshake_refused", reason="timeout")
         with contextlib.suppress(BrokenPipeError):
             client.stdin.close()
         assert client.stdout.read().count(b"RENEGOTIATING") > 1
         client.wait(10)
-    wall.wall.wait_event("handshake_refused", reason="timeout")
 
 
 def _old_versions(wall: TlsWall) -> None:

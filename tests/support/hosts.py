@@ -76,8 +76,8 @@ class Host:
         return self.run(threading.get_native_id)
 
     def run(self, work: Callable[P, T], *args: P.args, **keywords: P.kwargs) -> T:
-        """Calls ``work`` on this host, and waits for it."""
-        return self._worker.submit(work, *args, **keywords).result(60)
+        """Calls ``work`` on this host, and waits for it: ``work`` itself bounds the time that it takes."""
+        return self._worker.submit(work, *args, **keywords).result()
 
     def shell(self, command: str, *, text: str | None = None) -> str:
         """Runs a command on this host; returns what it prints. Raises CalledProcessError."""

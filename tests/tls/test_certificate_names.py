@@ -181,17 +181,17 @@ def test_certificates_with_too_many_names_match_nothing(ca: CA) -> None:
     some = ca.make(KEY, dns=[f"n{i}.example" for i in range(MAX_NAMES)])
     assert matches(["n999.example"], some, "foo@h")
     many = ca.make(KEY, dns=[f"n{i}.example" for i in range(10_000)])
-    started = time.monotonic()
+    started = time.process_time()
     assert not matches(["*"], many, "foo@h")
     assert not matches(["*n*.*.*x*"] * 10, some, "foo@h")
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_a_glob_of_many_stars_takes_no_time(ca: CA) -> None:
     certificate = ca.make(KEY, uri=["a" * 2000])
-    started = time.monotonic()
+    started = time.process_time()
     assert not matches(["*a" * 100 + "b"], certificate, "foo@h")
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_certificate_is_described_in_one_line(ca: CA) -> None:

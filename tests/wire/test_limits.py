@@ -336,24 +336,24 @@ HARD: dict[str, Term] = {
 def test_hard_terms_take_no_time(name: str, rules: tuple[str, ...]) -> None:
     channel = CoreChannel(*rules, flags=NO_CACHE)
     data = channel.from_peer.bytes(tell(HARD[name]), fragment=1 << 30)
-    started = time.perf_counter()
+    started = time.process_time()
     channel.core.receive(True, data, 0.0)
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
     channel = CoreChannel(*rules, flags=NO_CACHE)
-    started = time.perf_counter()
+    started = time.process_time()
     for one in channel.from_peer.frames(tell(HARD[name]), fragment=50):
         if channel.core.receive(True, one, 0.0)[3]:
             break
-    assert time.perf_counter() - started < 5.0
+    assert time.process_time() - started < 5.0
 
 
 def test_one_byte_at_a_time_takes_no_time() -> None:
     data = plain(tell(1).control, b"x" * 300_000)
     channel = CoreChannel("accept *")
-    started = time.perf_counter()
+    started = time.process_time()
     for position in range(0, len(data), 10):
         channel.core.receive(True, data[position : position + 10], 0.0)
-    assert time.perf_counter() - started < 2.0
+    assert time.process_time() - started < 2.0
     assert channel.counts() == {("inbound", "reg_send", "accept"): 1}
 
 
@@ -363,9 +363,9 @@ def test_many_empty_fragments_take_no_time() -> None:
     data = frame(b"\x83E" + struct.pack(">QQ", 8, 60_000) + b"\0" + control)
     data += b"".join(frame(b"\x83F" + struct.pack(">QQ", 8, left)) for left in range(59_999, 1, -1))
     data += frame(b"\x83F" + struct.pack(">QQ", 8, 1) + b"j")
-    started = time.perf_counter()
+    started = time.process_time()
     forward = channel.core.receive(True, data, 0.0)[0]
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
     assert len(forward) <= 120_000
     assert channel.core.pending() == 0
     assert T.name not in channel.at_guard.atoms
