@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use crate::coverage::Coverage;
-use crate::model::{Bytes, Counts, Done, Event, Outcome, Policies, Step};
+use crate::model::{Ask, Bytes, Counts, Done, Event, Outcome, Policies, Step};
 use crate::{before, now};
 
 /// A step that the two versions don't take alike: the last one.
@@ -134,7 +134,13 @@ fn differing(before: &Done, now: &Done) -> String {
     let mut note = |differs: bool, name: &str| kinds.extend(differs.then(|| name.to_owned()));
     note(before.forward != now.forward, "forward");
     note(before.back != now.back, "back");
-    note(before.asks != now.asks, "asks");
+    let untargeted = |done: &Done| {
+        let ask =
+            |ask: &Ask| (ask.ticket, ask.kind.clone(), ask.command.clone(), ask.control.clone(), ask.payload.clone());
+        done.asks.iter().map(ask).collect::<Vec<_>>()
+    };
+    let targets_only = before.asks != now.asks && untargeted(before) == untargeted(now);
+    note(before.asks != now.asks, if targets_only { "asks: another target" } else { "asks" });
     note(before.pending != now.pending, "pending");
     note(before.shadow_differences != now.shadow_differences, "shadow_differences");
     note(before.counts != now.counts, "counts");
