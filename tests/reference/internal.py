@@ -74,6 +74,8 @@ def is_internal(payload: Term, name: Atom | None, sender: Atom) -> bool:
 def means(pattern: Pattern | None) -> bool:
     """True if a pattern means what it names: by a label in front, or by its last element."""
     match pattern:
+        case Literal(Atom()):
+            return True
         case Tuple((Literal(Atom() as label), *_)) if label not in (CALL, CAST):
             return True
         case Tuple((_, *_, last)):

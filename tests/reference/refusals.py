@@ -68,6 +68,6 @@ def _ended(tracking: Tracking, side: str, sent: Message, answer: object) -> list
     monitor = asking.monitors.get(answer.ref)
     if monitor is None or monitor.ended:
         return []
-    del asking.monitors[answer.ref], asking.calls[answer.ref]
-    asking.shown.discard(answer.ref)
+    monitor.ended = True
+    asking.end_call(answer.ref)
     return [message(Op.PAYLOAD_MONITOR_P_EXIT, monitor.target, monitor.watcher, answer.ref, payload=NOT_ALLOWED)]

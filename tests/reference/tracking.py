@@ -84,6 +84,7 @@ class Memory:
     def end_call(self, ref: Term) -> None:
         """Forgets a call that ended with its monitor."""
         self.calls = {one: call for one, call in self.calls.items() if one != ref}
+        self.shown.discard(ref)
 
 
 class Tracking:
@@ -194,7 +195,8 @@ class Tracking:
                 pair = frozenset((args["from"], args["to"]))
                 if pair in self.links and self.links[pair].ended_by:
                     self.crossed.add(pair)
-                self.links[pair] = Link()
+                if self.own(side, args["from"]) and self.own(other(side), args["to"]):
+                    self.links[pair] = Link()
             case "exit" | "unlink":
                 pair = frozenset((args["from"], args["to"]))
                 if link := self.links.get(pair):
