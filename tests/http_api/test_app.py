@@ -24,7 +24,7 @@ from distwall.http_api.app import create_app
 from distwall.http_api.auth import MAX_BODY, Actor, SocketGate
 from distwall.http_api.bearer_tokens import TokenFile
 from distwall.http_api.event_stream import EventStream
-from distwall.operations import FIREWALL, Role
+from distwall.operations import FIREWALL, READERS, Operation, Role
 from distwall.policy import load
 from tests.http_api.serving import Served, over_tcp, run, serving
 
@@ -70,6 +70,15 @@ def _routes(app: FastAPI) -> list[APIRoute]:
 def test_every_function_of_the_runtime_api_is_there() -> None:
     assert set(GOOD) == {operation.name for operation in FIREWALL}
     assert all(callable(getattr(Firewall, operation.name)) for operation in FIREWALL)
+
+
+@pytest.mark.parametrize("operation", READERS, ids=lambda each: each.path)
+def test_a_reader_takes_the_declared_parameters(tmp_path: Path, operation: Operation) -> None:
+    (route,) = [each for each in _routes(_app(tmp_path)) if each.path == f"/v1/{operation.path}"]
+    taken = {parameter.name: parameter.field_info.is_required() for parameter in route.dependant.query_params}
+    in_path = [parameter.name for parameter in route.dependant.path_params]
+    declared = {each.name: each.required for each in operation.parameters}
+    assert (len(in_path), taken) == ((1, {}) if "{" in str(operation.path) else (0, declared))
 
 
 def test_every_function_works_over_the_socket(tmp_path: Path) -> None:
