@@ -50,6 +50,15 @@ class TestFilters:
         assert firewall.del_filter(FOO, "link") == "deny"
         assert judged(scene, "link") == "accept"
 
+    @pytest.mark.parametrize("function", ["lists:reverse/1", "erlang:spawn/3", "erlang:apply/3", "rpc:call/4", "timer:tc/3"])
+    @pytest.mark.parametrize("command", ["call", "spawn_request"])
+    def test_a_function_is_read_back_as_it_was_set(self, scene: FirewallScene, command: str, function: str) -> None:
+        """Also one that runs another by its arguments, which the judge would have to know."""
+        assert scene.firewall.add_filter(FOO, command, function, "accept") == "deny"
+        assert scene.firewall.test_filter(FOO, command, function) == "accept"
+        assert scene.firewall.del_filter(FOO, command, function) == "accept"
+        assert scene.firewall.test_filter(FOO, command, function) == "deny"
+
     def test_what_the_file_says_is_not_deleted(self, scene: FirewallScene) -> None:
         assert scene.firewall.del_filter(FOO, "reg_send", "open") == "accept"
         assert scene.firewall.test_filter(FOO, "reg_send", "open") == "accept"

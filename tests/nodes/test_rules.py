@@ -13,6 +13,7 @@ from distwall.policy import loads
 from tests.nodes.in_process_scene import FOO, InProcessScene, in_process_scene
 from tests.support.node import Node
 from tests.support.scene import GUARD
+from tests.support.waiting import wait_until
 from tests.support.wall import Peer
 
 
@@ -92,7 +93,9 @@ def test_a_shadow_policy_changes_nothing_and_tells_what_it_would(tmp_path: Path)
         assert here.bar.eval("probe:got(target)") == "[]"
         # The monitor of the call, the call, and the message; and none is forgotten with its channel.
         assert firewall.shadow_differences() == 3
+        # The peer is told in its own time: a call before that would end with nodedown instead of connecting anew.
         firewall.disconnect(FOO)
+        wait_until(lambda: GUARD not in foo.eval("nodes(connected)"))
         assert call(foo, "{echo, 8}") == "8"
         assert firewall.shadow_differences() == 5
         firewall.set_shadow(None)

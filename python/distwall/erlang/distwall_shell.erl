@@ -268,17 +268,23 @@ call(Peer, Function, Arguments) ->
     [refuse(print(Function, Arguments), "its result holds a fun of another shell") || Fun <- funs(Value), is_foreign(Peer, Fun)],
     Value.
 
+-define(STARTS(Name), (Name =:= spawn orelse Name =:= spawn_link orelse Name =:= spawn_monitor orelse Name =:= spawn_opt
+                       orelse Name =:= spawn_request orelse Name =:= hibernate)).
+
 judge(Peer, {erlang, apply}, [Module, Name, Arguments]) when is_list(Arguments) ->
     judge(Peer, {Module, Name}, Arguments);
 judge(Peer, {erlang, apply}, [Fun, Arguments]) when is_list(Arguments) ->
     judge(Peer, Fun, Arguments);
+judge(Peer, {erlang, Name}, Arguments) when ?STARTS(Name) ->
+    ask_named(Peer, Name, length(Arguments)),
+    [judge(Peer, Started, Its) || {Started, Its} <- started(Arguments)],
+    judge_funs(Peer, Arguments);
 judge(Peer, {erlang, Name} = Function, Arguments) ->
     case is_harmless(Name, length(Arguments)) of
         true ->
             ok;
         false ->
             ask(Peer, Function, Arguments),
-            [judge(Peer, Started, Its) || {Started, Its} <- started(Name, Arguments)],
             judge_funs(Peer, Arguments)
     end;
 judge(_, {shell, Name}, Arguments) when is_atom(Name) ->
@@ -306,19 +312,14 @@ is_harmless(Name, Arity) ->
     erl_internal:arith_op(Name, Arity) orelse erl_internal:bool_op(Name, Arity) orelse erl_internal:comp_op(Name, Arity)
         orelse erl_internal:list_op(Name, Arity).
 
--define(STARTS(Name), (Name =:= spawn orelse Name =:= spawn_link orelse Name =:= spawn_monitor orelse Name =:= spawn_opt
-                       orelse Name =:= spawn_request orelse Name =:= hibernate)).
-
 %% The function that a new process would call.
-started(Name, Arguments) when ?STARTS(Name) ->
+started(Arguments) ->
     case Arguments of
         [Module, Function, Its | _] when is_atom(Module), is_atom(Function), is_list(Its), length(Arguments) < 5 ->
             [{{Module, Function}, Its}];
         _ ->
             [{{Module, Function}, Its} || [_, Module, Function, Its | _] <- [Arguments], is_atom(Module), is_atom(Function), is_list(Its)]
-    end;
-started(_, _) ->
-    [].
+    end.
 
 judge_funs(Peer, Arguments) ->
     [judge_fun(Peer, Fun) || Fun <- funs(Arguments)].
@@ -365,11 +366,24 @@ ask(Peer, Module, Name, Arity) ->
             lists:any(fun(#{verdict := Verdict}) -> Verdict =/= accept end, Special)
                 andalso "the policy refuses it for some arguments";
         _ ->
-            ["the policy does not accept it for ", atom_to_list(Peer)]
+            not_accepted(Peer)
     catch
         _:_ -> "distwall can't be asked"
     end,
     Why =:= false orelse refuse(io_lib:format("~tw:~tw/~w", [Module, Name, Arity]), Why).
+
+%% Asks about a function that starts another: what it starts is known here and judged besides, so the rules that name it decide.
+ask_named(Peer, Name, Arity) ->
+    Why = try distwall:test_filter(Peer, call, {erlang, Name, Arity}) of
+        accept -> false;
+        _ -> not_accepted(Peer)
+    catch
+        _:_ -> "distwall can't be asked"
+    end,
+    Why =:= false orelse refuse(io_lib:format("erlang:~tw/~w", [Name, Arity]), Why).
+
+not_accepted(Peer) ->
+    ["the policy does not accept it for ", atom_to_list(Peer)].
 
 -spec refuse(iodata(), iodata()) -> no_return().
 refuse(What, Why) ->
