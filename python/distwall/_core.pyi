@@ -501,7 +501,7 @@ class Pattern:
         """
 
 def print_atom(text: str) -> str:
-    """The atom of that text as events print it: quoted where Erlang quotes it. A rule can name it so."""
+    """Prints an atom as events do, quoted where needed. The result may be used in a rule."""
 
 def toml_spans(text: str) -> dict[tuple[str | int, ...], tuple[int, int]]:
     """The start of each key and of its value in a TOML text, as two offsets in characters.

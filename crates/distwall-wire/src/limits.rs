@@ -94,8 +94,8 @@ limits! {
     SpawnHeap = spawn_heap: 1 << 24,
     /// Entries of one kind that tracking keeps (links, monitors, calls, ...).
     Tracked = tracked: 65_536,
-    /// Seconds until a call, spawn request or unlink without an answer is forgotten, and a disclosed process or alias
-    /// that nobody uses; 0: never.
+    /// Seconds after which two things are forgotten: requests without an answer; disclosed processes and aliases that
+    /// nobody uses. 0: never.
     TrackedAge = tracked_age: 7 * 24 * 3600,
 }
 

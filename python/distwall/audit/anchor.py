@@ -31,7 +31,7 @@ class Anchor:
 
     @property
     def end(self) -> Link:
-        """The last line."""
+        """Sequence number and hash of the log's last line; START if it has none."""
         return Link(self.seq, self.hash) if self.seq else START
 
 

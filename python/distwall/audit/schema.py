@@ -516,7 +516,7 @@ class AuditRecovered(EventBase):
     reason: RecoveryReason
     detail: str
     torn_bytes: Annotated[int, Limits(ge=0)]
-    """Number of bytes before this line that are not a line."""
+    """Bytes of an incomplete line, left by a crash, in front of this event."""
     torn_sha256: Digest | None
 
 

@@ -157,7 +157,7 @@ class ChannelHandle:
             self.carry_out(([], self.core.made_up(control, payload), None, None))
 
     def record(self, events: Iterable[CoreEvent]) -> None:
-        """Puts refusals of the core on the event stream."""
+        """Records the core's refusals as events."""
         for event in events:
             self._owner.record(
                 Refused(

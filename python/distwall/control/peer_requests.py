@@ -21,7 +21,7 @@ from distwall.etf import Atom, DecodeError, Improper, Pid, Ref, Term, decode, en
 from distwall.policy.language.grammar import Verdict
 
 MAX_REQUEST = 16_384
-"""Bytes of a request."""
+"""Most bytes of a request."""
 
 
 class Answering(Protocol):

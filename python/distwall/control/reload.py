@@ -55,7 +55,7 @@ class Reloader:
     """Keeps a firewall's policy up to date with its file."""
 
     def __init__(self, firewall: Firewall) -> None:
-        """Takes the policy in force, just read from its file."""
+        """Begins with the firewall's policy, which must be fresh from its file."""
         self._firewall = firewall
         self._path = firewall.policy.path
         self._text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""

@@ -58,7 +58,7 @@ class Rulebook:
         self._judgements: dict[tuple[object, ...], Judgement] = {}
 
     def changed(self) -> None:
-        """Forgets all lists, after a change."""
+        """Drops the cached rankings and judgements; call it after every change."""
         if len(self._made) > MAX_MADE or self._services != self.policy.services:
             # Rules still in force are made again; compiled rules keep the old ones.
             self._made, self._by_text, self._services = {}, {}, self.policy.services

@@ -44,7 +44,7 @@ class RuntimeSetting:
 
     @property
     def about(self) -> tuple[str | None, ...]:
-        """Target of the setting: a later setting with the same target replaces this one."""
+        """Identity of the setting: a later one with the same identity replaces it."""
         kind = "attach" if self.kind == "detach" else self.kind
         what = {"filter": self.rule, "default_filter": self.rule, "handler": self.command, "module_filter": None}
         return kind, self.node, self.guard, what.get(self.kind, self.name)

@@ -67,7 +67,10 @@ class Host:
         return next((node for node in self.nodes if listener.inode in node.process.sockets), None)
 
     def registered(self, policy: Policy) -> dict[str, int]:
-        """The nodes at the register EPMD with their own ports; empty if it hides these or does not answer."""
+        """Own ports by name, as the EPMD at `[guard] register` shows them.
+
+        Empty if it shows distwall's ports, or does not answer.
+        """
         return {} if policy.guard.one_epmd else self.known(policy) or {}
 
     def known(self, policy: Policy) -> dict[str, int] | None:

@@ -16,7 +16,7 @@ class Registration:
 
     node: Alive2
     host: str
-    """Loopback address of the family that it registered over, to dial it."""
+    """Loopback address at which to dial it, IPv4 or IPv6 as it registered."""
 
     public_port: int | None
     """Port at which peers reach it through distwall; None if it is not guarded."""

@@ -29,10 +29,10 @@ MAX_CALLERS = 256
 """Nodes connected at a time."""
 
 WORK_PER_SECOND = 500.0
-"""Allowance of a caller in the long run: frames, where a long frame counts more."""
+"""Frames (long ones count more) that a caller may send in a second, in the long run."""
 
 BURST = 2000.0
-"""Allowance of a caller at once, after a pause."""
+"""Frames (long ones count more) that a caller may send at once after a pause."""
 
 BYTES_PER_WORK = 1024
 

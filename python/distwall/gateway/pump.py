@@ -47,7 +47,7 @@ LINGER = 5.0
 
 
 FAREWELL = 0.2
-"""Poll interval while a closing TLS peer still acknowledges data."""
+"""Seconds between looks whether a closing TLS peer still acknowledges data."""
 
 # Where struct tcp_info of Linux has tcpi_bytes_acked, 64 bits.
 _BYTES_ACKED = 120

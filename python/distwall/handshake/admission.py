@@ -49,7 +49,7 @@ MAX_SHUT_OUT = 60.0
 time can overdraw the budget so far."""
 
 NAMES_PER_SOURCE = 20
-"""New names under globs that one source may show a guarded node without proving them."""
+"""New names, matched by a glob, that one source address may use towards a guarded node before it proves its cookie."""
 
 NAMES_TOTAL = 200
 """The same for all sources together."""

@@ -13,7 +13,7 @@ use rustc_hash::FxHashSet;
 
 use crate::limits::{Limit, Limits};
 
-/// Hashes that nobody else can predict: no second hash is necessary.
+/// A set of hashes made with a secret key. Peers can't predict them, so the set itself needs no hash safe from attack.
 type Hashes = FxHashSet<u64>;
 
 /// The budget of one peer entry for one incarnation of the guarded node, shared by its channels.

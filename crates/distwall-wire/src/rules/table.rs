@@ -117,7 +117,7 @@ pub struct Rule {
     pub id: u32,
 }
 
-/// A rule that could decide.
+/// A rule as compiled: its rank, and what it decides if it matches.
 #[derive(Clone, Debug)]
 pub struct Decision {
     /// Lower is stronger.

@@ -197,7 +197,7 @@ impl Channel {
         lanes.sum::<u64>() + self.state.lot.bytes()
     }
 
-    /// Number of refusals that no event has told of yet; starts again from 0.
+    /// Takes the number of refusals left out of events since the last call.
     pub fn folded(&mut self) -> u64 {
         std::mem::take(&mut self.state.reporter.folded)
     }

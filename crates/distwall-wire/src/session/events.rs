@@ -24,7 +24,7 @@ pub enum Reason {
     Funs,
     /// The sender is not a process of the peer.
     Spoofed,
-    /// The target is not of the guarded node in its present incarnation.
+    /// The target is a process of an earlier start of the guarded node, or of another node.
     StaleTarget,
     /// A limit was exceeded.
     Limit(Limit),

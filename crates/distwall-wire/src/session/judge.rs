@@ -212,7 +212,7 @@ impl Ruling {
     }
 }
 
-/// By what a command is judged.
+/// The rules, tracking and settings that judge a command.
 #[derive(Clone, Copy)]
 pub struct Court<'a> {
     /// The direction of the command.

@@ -5,15 +5,15 @@
 //! Both nodes are followed in the same way, each on a [`Side`] of its own.
 //!
 //! * The *requests* of a node (its monitors, spawn requests, unlinks, calls) open the other's answers: one each.
-//! * Its *monitors*, and links of either node, open its own endings of them.
+//! * It may end its own *monitors*, and links that either node made, without a rule.
 //! * Processes that it *disclosed* (pids and aliases in its messages, processes spawned for the other) are the targets
 //!   of rules `to exposed` and `to spawned`.
 //! * A process that answered for a registered *name* is known by it.
 //!
-//! Every table is bounded. A full table forgets its oldest entry, whose answer will then need a rule. Only tables of
-//! links and monitors made by the peer take no more entries instead. A peer fills no table of the guarded node's side,
-//! so it can't make distwall forget requests or disclosed processes of the guarded node. A request without an answer is
-//! forgotten after an age, and so is a disclosed process that is not used; monitors and links stay.
+//! Every table is bounded. A full table forgets its oldest entry, whose answer will then need a rule. The tables of the
+//! peer's own links and monitors are the exception: when full, they take no new entry. A peer fills no table of the
+//! guarded node's side, so it can't make distwall forget requests or disclosed processes of the guarded node. A request
+//! without an answer is forgotten after an age, and so is a disclosed process that is not used; monitors and links stay.
 //!
 //! Both nodes can end the same link or monitor at the same time, and each says so. So an ended link or monitor stays
 //! known for a minute, for the other node's ending that crosses on the way. An ended process still gets

@@ -387,8 +387,8 @@ impl<'a> Control<'a> {
         inline
     }
 
-    /// Passes on all its atoms, except atoms in reasons, tokens and spawn options: first of the acting processes, then
-    /// of the target, then the rest.
+    /// Calls `show` with each atom, except atoms in reasons, tokens and spawn options: first of the acting processes,
+    /// then of the target, then the rest.
     #[inline]
     pub fn each_atom(&self, mut show: impl FnMut(AtomView<'a>)) {
         let mut monitored = |from: Process<'a>, to: Monitored<'a>, node: AtomView<'a>| {

@@ -157,7 +157,7 @@ def _files(table: Table, env: Mapping[str, str]) -> tuple[Path, Path, Path]:
 
 
 def _checked(table: Table, settings: _Settings) -> _Settings:
-    """``settings``, after noting faults of its files."""
+    """Returns ``settings`` unchanged, and reports faults of the files that it names."""
     texts = [table.values.get(key) for key in FILE_KEYS]
     if any(not isinstance(text, str) or path_fault(text) for text in texts):
         return settings

@@ -11,7 +11,7 @@ use crate::term::atoms::Word;
 use crate::term::reader::Reader;
 use crate::wire::control::{Control, Monitored, Victim};
 
-/// The registered names that the process is known by at which a command aims.
+/// The registered names of the process that the command is aimed at.
 #[inline]
 pub fn names<'a>(track: &'a Track, direction: Direction, control: &Control<'_>) -> impl Iterator<Item = &'a [u8]> {
     let pid = match control {

@@ -122,7 +122,7 @@ impl Newcomers<'_> {
 
 /// One command before the judge.
 pub struct Case<'c, 'a, 'b> {
-    /// By what it is judged.
+    /// The rules, tracking and settings that judge it.
     pub(super) court: &'c Court<'c>,
     /// The command.
     pub(super) message: &'c Message<'a, 'b>,

@@ -2,9 +2,9 @@
 //!
 //! # Theory of operation
 //!
-//! After a stage has finished, its questions are put once more, with [`Each`] in place of [`Strongest`]. They go
-//! through the same functions, with the same key and the same conditions, and only list all rules instead of the first
-//! that fits. So nothing is decided here.
+//! After a stage has finished, its look-ups run again, with [`Each`] in place of [`Strongest`]: this time they list all
+//! rules, not only the strongest. They go through the same functions, with the same key and the same conditions. So
+//! nothing is decided here.
 //!
 //! [`Strongest`]: crate::rules::table::Strongest
 
@@ -37,7 +37,7 @@ pub enum Outcome {
     Weaker,
     /// The payload is not of its form.
     Pattern,
-    /// The target did not become known to the sender in its way.
+    /// The rule has a scope, and the sender did not learn of the target in that way.
     Scope,
     /// The rule has a pattern, and the payload is not known.
     Unknown,
