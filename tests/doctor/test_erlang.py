@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from distwall.doctor.checks import running
+from distwall.doctor.checks import guarded_nodes
 from distwall.doctor.erlang import Node
 from distwall.doctor.processes import Process
 
@@ -92,7 +92,7 @@ def test_interfaces_on_loopback_are_known_as_such(line: str, inside: bool) -> No
 def test_old_releases_are_findings(program: str, otp: str | None, severity: str | None) -> None:
     node = _node("", program)
     assert node.otp == otp
-    assert [finding.severity for finding in running.release([node])] == ([severity] if severity else [])
+    assert [finding.severity for finding in guarded_nodes.release([node])] == ([severity] if severity else [])
 
 
 def test_releases_are_known_by_their_files() -> None:
@@ -106,6 +106,6 @@ def test_releases_are_known_by_their_files() -> None:
 
 
 def test_cookies_on_the_command_line_are_found_and_not_shown() -> None:
-    assert [finding.where for finding in running.cookie_argument([_node("-setcookie hush")])] == ["pid 1"]
-    assert list(running.cookie_argument([_node("-name foo@h")])) == []
-    assert "hush" not in str(next(running.cookie_argument([_node("-setcookie hush")])))
+    assert [finding.where for finding in guarded_nodes.cookie_argument([_node("-setcookie hush")])] == ["pid 1"]
+    assert list(guarded_nodes.cookie_argument([_node("-name foo@h")])) == []
+    assert "hush" not in str(next(guarded_nodes.cookie_argument([_node("-setcookie hush")])))

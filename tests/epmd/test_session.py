@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distwall.epmd import EpmdAnswer, EpmdSession, Expose, FindWay, Registry, Rights
+from distwall.epmd import EpmdAnswer, EpmdSession, FindWay, OpenListener, Registry, Rights
 from distwall.epmd.messages import MAX_REQUEST, Alive2
 from distwall.epmd.registry import MAX_REGISTRATIONS
 from distwall.epmd.session import SELF
@@ -38,9 +38,9 @@ class Client:
 
     def receive(self, data: bytes) -> EpmdAnswer | None:
         match self._session.receive(data):
-            case Expose() as asked:
+            case OpenListener() as asked:
                 port = None if asked.node.name == "bar_unlucky" else 9100 + len(self._nodes.all_guarded())
-                return self._session.exposed(asked, port)
+                return self._session.opened(asked, port)
             case FindWay() as asked:
                 mate_port = asked.mate_port if asked.node in MATES else None
                 return self._session.way_found(asked, mate_port or WAYS.get((asked.node, asked.host)))

@@ -122,7 +122,7 @@ class Register(EventBase):
     port: int
     """The port of the node itself."""
     listening: int | None
-    """The addresses where peers reach it."""
+    """The port where peers reach it; null: it is not guarded."""
 
 
 @_kind("unregister")
@@ -135,7 +135,10 @@ class Unregister(EventBase):
 
 @_kind("exposed")
 class Exposed(EventBase):
-    """A guarded node has registered, and peers could reach it past distwall."""
+    """A guarded node has registered, and peers could reach it past distwall.
+
+    The scope `to exposed` of rules is another thing.
+    """
 
     guard: str
     detail: str

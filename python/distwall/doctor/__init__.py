@@ -6,7 +6,7 @@
 
 from pathlib import Path
 
-from distwall.doctor.checks import cookies, epmds, exposed, files, redirect, running, service, wire
+from distwall.doctor.checks import bypassable, cookies, distwall_process, epmds, files, guarded_nodes, redirect, wire
 from distwall.doctor.finding import Finding
 from distwall.doctor.host import Host
 from distwall.policy import Policy
@@ -19,22 +19,22 @@ def examine(policy: Policy, host: Host | None = None) -> list[Finding]:
     host = host or Host()
     guarded = host.guarded(policy)
     found = [
-        *service.running(policy, host),
-        *exposed.check(policy, host),
+        *distwall_process.running(policy, host),
+        *bypassable.check(policy, host),
         *epmds.check(policy, host),
-        *running.unregistered(policy, host),
-        *running.outgoing(policy, host),
+        *guarded_nodes.unregistered(policy, host),
+        *guarded_nodes.outgoing(policy, host),
         *redirect.check(policy, host),
-        *running.mesh(policy, host),
-        *running.cookie_argument(guarded),
+        *guarded_nodes.mesh(policy, host),
+        *guarded_nodes.cookie_argument(guarded),
         *cookies.weak(policy),
         *cookies.shared(policy),
         *files.secrets(policy, host),
         *files.policy_of(policy, host),
         *wire.certificates(policy),
         *wire.plain(policy, host),
-        *running.release(guarded),
-        *service.as_root(policy, host),
+        *guarded_nodes.release(guarded),
+        *distwall_process.as_root(policy, host),
     ]
     return _sorted(found)
 
@@ -45,8 +45,8 @@ def examine_without_policy(path: Path | None, host: Host | None = None) -> list[
     return _sorted(
         [
             *(files.policy_file(path) if path else ()),
-            *running.cookie_argument(host.nodes),
-            *running.release(host.nodes),
+            *guarded_nodes.cookie_argument(host.nodes),
+            *guarded_nodes.release(host.nodes),
         ]
     )
 

@@ -105,7 +105,7 @@ class Host:
             return {each for each in self.addresses if ":" not in each}
         return set(self.addresses) if "::" in resolved else resolved
 
-    def service(self, control: Path) -> DistwallProcess | Literal["hidden"] | None:
+    def distwall(self, control: Path) -> DistwallProcess | Literal["hidden"] | None:
         """The distwall that listens on the control socket; None: no distwall; hidden: only others may ask."""
         with socket.socket(socket.AF_UNIX) as probe:
             try:
@@ -118,10 +118,10 @@ class Host:
         pid, uid, _ = _CREDENTIALS.unpack(raw)
         return DistwallProcess(pid, uid)
 
-    def service_uid(self, control: Path) -> int | None:
+    def distwall_uid(self, control: Path) -> int | None:
         """The user of distwall, if this process may see that."""
-        service = self.service(control)
-        return service.uid if isinstance(service, DistwallProcess) else None
+        process = self.distwall(control)
+        return process.uid if isinstance(process, DistwallProcess) else None
 
 
 def _is_guarded(policy: Policy, name: str) -> bool:

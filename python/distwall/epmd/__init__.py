@@ -6,7 +6,7 @@ client connection; its **rights** limit what that client may do, and choose the 
 """
 
 from distwall.epmd.rate import Rate
-from distwall.epmd.registry import Expose, Registration, Registry
+from distwall.epmd.registry import OpenListener, Registration, Registry
 from distwall.epmd.session import EpmdAnswer, EpmdSession, FindWay, Rights
 
-__all__ = ["EpmdAnswer", "EpmdSession", "Expose", "FindWay", "Rate", "Registration", "Registry", "Rights"]
+__all__ = ["EpmdAnswer", "EpmdSession", "FindWay", "OpenListener", "Rate", "Registration", "Registry", "Rights"]

@@ -26,8 +26,8 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
-class Expose:
-    """Request of a guarded node to register: open distwall's listener for it, then call `Registry.exposed` at once."""
+class OpenListener:
+    """Request of a guarded node to register: open distwall's listener for it, then call `Registry.opened` at once."""
 
     node: Alive2
     host: str
@@ -49,15 +49,15 @@ class Registry:
         """distwall's own node: nobody else may register its name, and clients with the right to register may find it.
         """
 
-    def register(self, node: Alive2, host: str) -> Registration | Expose | str:
+    def register(self, node: Alive2, host: str) -> Registration | OpenListener | str:
         """Registers ``node``, or returns a request to be served first, or the refusal: ``name_taken`` or ``full``."""
         if node.name in self._by_name or self._is_own(node.name):
             return "name_taken"
         if len(self._by_name) >= MAX_REGISTRATIONS:
             return "full"
-        return Expose(node, host) if self._is_guarded(node.name) else self._add(node, host, None)
+        return OpenListener(node, host) if self._is_guarded(node.name) else self._add(node, host, None)
 
-    def exposed(self, asked: Expose, port: int | None) -> Registration | str:
+    def opened(self, asked: OpenListener, port: int | None) -> Registration | str:
         """Registers a guarded node that peers reach at ``port``; refuses it (``no_port``) if that is None."""
         return "no_port" if port is None else self._add(asked.node, asked.host, port)
 

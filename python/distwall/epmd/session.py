@@ -35,7 +35,7 @@ from dataclasses import dataclass
 
 from distwall.epmd import messages
 from distwall.epmd.messages import Alive2, BadAliveNameError, Names, Other, Port2, Reach, Request, RequestError
-from distwall.epmd.registry import Expose, Registration, Registry
+from distwall.epmd.registry import OpenListener, Registration, Registry
 from distwall.node_name import NodeName
 
 SELF = "distwall@distwall"
@@ -137,10 +137,10 @@ class EpmdSession:
         self._registration: Registration | None = None
         self._answered = False
 
-    def receive(self, data: bytes) -> EpmdAnswer | Expose | FindWay | None:
+    def receive(self, data: bytes) -> EpmdAnswer | OpenListener | FindWay | None:
         """Takes bytes of the client. Returns an answer once, when the request is complete or refused.
 
-        For an `Expose` or a `FindWay` the caller does what it asks for; `exposed` or `way_found` then returns the
+        For an `OpenListener` or a `FindWay` the caller does what it asks for; `opened` or `way_found` then returns the
         answer. Never raises, for any bytes. Bytes behind the request are ignored.
         """
         if self._answered:
@@ -162,9 +162,9 @@ class EpmdSession:
         self._finish()
         return self._serve(request)
 
-    def exposed(self, asked: Expose, port: int | None) -> EpmdAnswer:
+    def opened(self, asked: OpenListener, port: int | None) -> EpmdAnswer:
         """Return the answer to a guarded node that registers; peers reach it at ``port``, or not at all (None)."""
-        return self._registered(asked.node, self._registry.exposed(asked, port))
+        return self._registered(asked.node, self._registry.opened(asked, port))
 
     def way_found(self, asked: FindWay, port: int | None) -> EpmdAnswer:
         """Return the answer to a request for the way; ``port`` leads there, or None: the node may not be reached."""
@@ -178,7 +178,7 @@ class EpmdSession:
             self._registry.unregister(registration)
         return registration
 
-    def _serve(self, request: Request) -> EpmdAnswer | Expose | FindWay:
+    def _serve(self, request: Request) -> EpmdAnswer | OpenListener | FindWay:
         match request:
             case Alive2():
                 return self._register(request)
@@ -205,11 +205,11 @@ class EpmdSession:
             case _:
                 return self._refuse("not_local", "query")
 
-    def _register(self, node: Alive2) -> EpmdAnswer | Expose:
+    def _register(self, node: Alive2) -> EpmdAnswer | OpenListener:
         if not self._rights.register:
             return self._refuse("not_local", f"registration of {node.name}")
         outcome = self._registry.register(node, self._host)
-        return outcome if isinstance(outcome, Expose) else self._registered(node, outcome)
+        return outcome if isinstance(outcome, OpenListener) else self._registered(node, outcome)
 
     def _registered(self, node: Alive2, outcome: Registration | str) -> EpmdAnswer:
         if isinstance(outcome, str):

@@ -6,9 +6,9 @@ from typing import cast
 
 from distwall.audit.schema import EpmdRefused, Exposed, Register, Unregister
 from distwall.control import Firewall
-from distwall.epmd import EpmdSession, Expose, FindWay, Rate, Registration, Registry, Rights
+from distwall.epmd import EpmdSession, FindWay, OpenListener, Rate, Registration, Registry, Rights
+from distwall.gateway.bypass import bypass_addresses
 from distwall.gateway.epmd_visibility import visible_to
-from distwall.gateway.exposure import exposed_at
 from distwall.gateway.local_nodes import LocalNodes
 from distwall.handshake.halfopen import HalfOpen, source_of
 from distwall.net.sockets import is_local, source_address
@@ -29,18 +29,18 @@ class EpmdServer:
         firewall: Firewall,
         registry: Registry,
         *,
-        expose: Callable[[str], int],
+        open_listener: Callable[[str], int],
         gone: Callable[[Registration], None],
         outgoing: Callable[[str, str], int | None],
     ) -> None:
         """Serves the names of ``registry``.
 
-        ``expose`` opens the listener for a name and returns its port, or raises OSError. ``gone`` is called when a
-        registration has ended. ``outgoing`` returns the port at a loopback address that leads to a node, if the node
+        ``open_listener`` opens the listener for a name and returns its port, or raises OSError. ``gone`` is called when
+        a registration has ended. ``outgoing`` returns the port at a loopback address that leads to a node, if the node
         may be reached.
         """
         self.firewall = firewall
-        self._expose = expose
+        self._open_listener = open_listener
         self._outgoing = outgoing
         self._is_mate = LocalNodes(firewall.policy)
         self.registry = registry
@@ -54,7 +54,7 @@ class EpmdServer:
     def port_for_peers(self, name: str) -> int | None:
         """Return the port where peers reach the node that registers as ``name``; None if no port is free."""
         try:
-            return self._expose(name)
+            return self._open_listener(name)
         except OSError:
             return None
 
@@ -71,7 +71,7 @@ class EpmdServer:
         task.add_done_callback(self._looks.discard)
 
     async def _look_at(self, guard: str, port: int) -> None:
-        if addresses := await asyncio.to_thread(exposed_at, port):
+        if addresses := await asyncio.to_thread(bypass_addresses, port):
             detail = f"peers reach it at {', '.join(addresses)}, past distwall; start it with distwall exec"
             self.firewall.record(Exposed(guard=guard, detail=detail))
 
@@ -126,8 +126,8 @@ class EpmdConnection(asyncio.Protocol):
         answer = self._session.receive(data)
         if answer is None:
             return
-        if isinstance(answer, Expose):
-            answer = self._session.exposed(answer, self._service.port_for_peers(answer.node.name))
+        if isinstance(answer, OpenListener):
+            answer = self._session.opened(answer, self._service.port_for_peers(answer.node.name))
         elif isinstance(answer, FindWay):
             answer = self._session.way_found(answer, self._service.way_to(answer))
         self._settled()

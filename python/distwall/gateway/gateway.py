@@ -49,7 +49,11 @@ class Gateway:
         node = self._policy.control.node
         self._control = ApiNodeServer(self._pending, self._certificates, node) if node else None
         self._epmd = EpmdServer(
-            firewall, self._registry, expose=self._expose, gone=self._unregistered, outgoing=self._port_for
+            firewall,
+            self._registry,
+            open_listener=self._open_listener,
+            gone=self._unregistered,
+            outgoing=self._port_for,
         )
         redirect = self._policy.guard.redirect
         self._redirect = (
@@ -147,7 +151,7 @@ class Gateway:
             return self._control.port_at(host)
         return self._target_listeners.port_for(node, host)
 
-    def _expose(self, name: str) -> int:
+    def _open_listener(self, name: str) -> int:
         """Opens the listener for a node that registers as ``name``, if possible at its previous port."""
         ports = self._policy.guard.ports
         candidates = [*range(ports[0], ports[1] + 1)] if ports else [0]

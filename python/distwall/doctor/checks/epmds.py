@@ -33,7 +33,7 @@ def check(policy: Policy, host: Host) -> Iterator[Finding]:
 
 def _strays(policy: Policy, host: Host) -> list[_Stray]:
     guard = policy.guard
-    service = host.service(policy.control.socket)
+    process = host.distwall(policy.control.socket)
     ours = {(address, each.port) for each in (guard.epmd, guard.register) for address in host.served(each)}
     found: dict[tuple[object, ...], _Stray] = {}
     for port in sorted({STOCK_PORT, guard.epmd.port, guard.register.port}):
@@ -41,7 +41,7 @@ def _strays(policy: Policy, host: Host) -> list[_Stray]:
         for address in dict.fromkeys([*host.addresses, *bound]):
             listener = host.listener_at(address, port)
             at_ours = (address, port) in ours
-            if _is_distwalls(listener, service, host, at_ours=at_ours):
+            if _is_distwalls(listener, process, host, at_ours=at_ours):
                 continue
             names = epmd_names(address, port)
             if names is None:
@@ -55,17 +55,17 @@ def _strays(policy: Policy, host: Host) -> list[_Stray]:
 
 
 def _is_distwalls(
-    listener: ListeningSocket | None, service: DistwallProcess | Literal["hidden"] | None, host: Host, *, at_ours: bool
+    listener: ListeningSocket | None, process: DistwallProcess | Literal["hidden"] | None, host: Host, *, at_ours: bool
 ) -> bool:
     """True if distwall itself listens there, as far as this process can see."""
-    if service == "hidden":
+    if process == "hidden":
         return at_ours
-    if listener is None or service is None:
+    if listener is None or process is None:
         return False
-    sockets = host.sockets_of(service.pid)
+    sockets = host.sockets_of(process.pid)
     if sockets:
         return listener.inode in sockets
-    return at_ours and listener.uid == service.uid
+    return at_ours and listener.uid == process.uid
 
 
 def _owner(listener: ListeningSocket | None, host: Host) -> str:

@@ -58,8 +58,8 @@ def _changeable(
 
 def _owners(policy: Policy, host: Host) -> frozenset[int]:
     """The users who may own such files: root, the caller, distwall's user, and the users of guarded nodes."""
-    service = host.service_uid(policy.control.socket)
-    users = {0, os.geteuid(), service, *(node.process.uid for node in host.guarded(policy))}
+    distwall_uid = host.distwall_uid(policy.control.socket)
+    users = {0, os.geteuid(), distwall_uid, *(node.process.uid for node in host.guarded(policy))}
     return frozenset(uid for uid in users if uid is not None)
 
 

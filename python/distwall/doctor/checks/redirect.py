@@ -34,10 +34,10 @@ def check(policy: Policy, host: Host) -> Iterator[Finding]:
             yield problem(
                 "redirect", what, node.where, f"run it as {redirect.user}, or name {user} in [guard.redirect]"
             )
-    service = host.service(policy.control.socket)
-    if isinstance(service, DistwallProcess) and service.uid == uid:
+    process = host.distwall(policy.control.socket)
+    if isinstance(process, DistwallProcess) and process.uid == uid:
         what = f"distwall runs as {redirect.user}, too: its own connections come back to it"
-        yield problem("redirect", what, f"pid {service.pid}", "run it as a user of its own")
+        yield problem("redirect", what, f"pid {process.pid}", "run it as a user of its own")
 
 
 def _loaded() -> bool:

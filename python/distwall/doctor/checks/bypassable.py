@@ -1,4 +1,7 @@
-"""Guarded nodes that can be reached without distwall: their own port at another address than loopback."""
+"""Guarded nodes that can be reached without distwall: their own port at another address than loopback.
+
+The name of the check is `exposed`, which is stable, and has nothing to do with the scope `to exposed` of rules.
+"""
 
 from collections.abc import Iterator
 

@@ -12,7 +12,7 @@ _FIRST_FREE_PORT = 1024
 
 def running(policy: Policy, host: Host) -> Iterator[Finding]:
     """A distwall has to answer on the control socket."""
-    if host.service(policy.control.socket) == "hidden":
+    if host.distwall(policy.control.socket) == "hidden":
         what = "can't see whether distwall runs"
         yield warning("not_running", what, policy.control.socket, "run distwall doctor as root, or as distwall's user")
         return
@@ -25,9 +25,9 @@ def running(policy: Policy, host: Host) -> Iterator[Finding]:
 
 def as_root(policy: Policy, host: Host) -> Iterator[Finding]:
     """distwall should not have rights that it does not need."""
-    service = host.service(policy.control.socket)
+    process = host.distwall(policy.control.socket)
     guard = policy.guard
     ports = {guard.epmd.port, guard.register.port, *(guard.ports or ())}
-    if isinstance(service, DistwallProcess) and service.uid == 0 and min(ports) >= _FIRST_FREE_PORT:
+    if isinstance(process, DistwallProcess) and process.uid == 0 and min(ports) >= _FIRST_FREE_PORT:
         what = "distwall runs as root, and does not need to"
-        yield warning("root", what, f"pid {service.pid}", "run it as a user of its own that can read the cookies")
+        yield warning("root", what, f"pid {process.pid}", "run it as a user of its own that can read the cookies")

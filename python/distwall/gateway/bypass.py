@@ -7,7 +7,7 @@ from distwall.net.listening import listeners
 _OWN = Path("/proc/self/fd")
 
 
-def exposed_at(port: int) -> list[str]:
+def bypass_addresses(port: int) -> list[str]:
     """The addresses where other hosts reach the socket at ``port``; distwall's own sockets don't count.
 
     Reads the system's tables, so call it from a thread. Empty if the system has no such tables.
