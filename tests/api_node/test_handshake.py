@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from distwall._core import MANDATORY_25, DistFlag
 from distwall.api_node import Accepted, CallerHandshake, CallerRejected, CallerState
 from distwall.api_node.handshake import FLAGS
-from distwall.handshake import Identity, Proofs, messages
+from distwall.handshake import AwaitedProofs, Identity, messages
 from distwall.policy import Cookie
 from tests.support.dist import OTP_25
 
@@ -19,14 +19,14 @@ COOKIES = {GUARD: b"cluster", OPS: b"operators"}
 CHALLENGE = 4711
 
 
-def acceptor(proofs: Proofs | None = None, framing: int = 2) -> CallerHandshake:
+def acceptor(proofs: AwaitedProofs | None = None, framing: int = 2) -> CallerHandshake:
     def cookie_for(name: str) -> Cookie | None:
         return Cookie(COOKIES[name]) if name in COOKIES else None
 
     return CallerHandshake(
         OWN,
         cookie_for=cookie_for,
-        proofs=Proofs() if proofs is None else proofs,
+        proofs=AwaitedProofs() if proofs is None else proofs,
         framing=framing,
         challenge=lambda: CHALLENGE,
     )
@@ -50,7 +50,7 @@ GREETING = framed(b"sok") + framed(messages.Challenge(FLAGS, CHALLENGE, 77, OWN.
 @pytest.mark.parametrize("who", [GUARD, OPS])
 @pytest.mark.parametrize("size", [1, 3, 1000])
 def test_a_caller_that_knows_its_cookie_is_accepted(who: str, size: int) -> None:
-    proofs = Proofs()
+    proofs = AwaitedProofs()
     machine = acceptor(proofs)
     sent, outcomes = b"", []
     for data in (name(who), proof(COOKIES[who]) + b"frames"):
@@ -103,7 +103,7 @@ def test_a_digest_of_flags_stands_for_all_of_them() -> None:
     ("who", "cookie"), [(GUARD, b"operators"), (OPS, b"cluster"), (GUARD, b""), (OPS, b"operators2")]
 )
 def test_each_has_to_prove_its_own_cookie(who: str, cookie: bytes) -> None:
-    proofs = Proofs()
+    proofs = AwaitedProofs()
     machine = acceptor(proofs)
     machine.receive(name(who))
     machine.due()
@@ -114,7 +114,7 @@ def test_each_has_to_prove_its_own_cookie(who: str, cookie: bytes) -> None:
 
 
 def test_it_gives_no_proof_that_distwall_waits_for() -> None:
-    proofs = Proofs()
+    proofs = AwaitedProofs()
     proofs.expect(messages.digest(b"cluster", 1))
     machine = acceptor(proofs)
     machine.receive(name(GUARD))
@@ -125,7 +125,7 @@ def test_it_gives_no_proof_that_distwall_waits_for() -> None:
 
 
 def test_its_own_challenges_are_among_those() -> None:
-    proofs = Proofs()
+    proofs = AwaitedProofs()
     machine = acceptor(proofs)
     machine.receive(name(OPS))
     assert proofs.is_awaited(messages.digest(b"operators", CHALLENGE))

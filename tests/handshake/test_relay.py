@@ -171,7 +171,7 @@ def test_nobody_may_speak_while_the_acceptor_is_dialled(kind: type[Play]) -> Non
         play = kind()
         name = play.script()[0][1]
         play.machine.initiator_received(name)
-        assert (play.machine.state, play.machine.turn) == (State.ADMISSION, Turn.CALLER)
+        assert (play.machine.state, play.machine.turn) == (State.ADMISSION, Turn.PROGRAM)
         (refused,) = getattr(play.machine, early)(b"\0")
         assert isinstance(refused, Rejected)
         assert refused.reason == "out_of_order"

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distwall.audit import Event
-from distwall.audit.event_filter import EventFilter, FilterError
+from distwall.audit.event_selection import EventSelection, SelectionError
 from distwall.http_api.event_stream import EventStream, Subscriber, TooManyError
 from tests.http_api.serving import Served, run, serving
 
-ALL = EventFilter({})
+ALL = EventSelection({})
 
 
 def made(kind: str, seq: int = 1, **fields: Any) -> Event:
@@ -47,15 +47,15 @@ class TestFilter:
     def test_it_matches_what_is_wanted_and_not_unwanted(
         self, wanted: dict[str, list[str]], unwanted: list[str], matches: bool
     ) -> None:
-        assert EventFilter(wanted, unwanted).matches(self.EVENT) is matches
+        assert EventSelection(wanted, unwanted).matches(self.EVENT) is matches
 
     def test_a_grant_is_about_its_node(self) -> None:
-        assert EventFilter({"peer": ["foo@*"]}).matches(made("grant", node="foo@h"))
+        assert EventSelection({"peer": ["foo@*"]}).matches(made("grant", node="foo@h"))
 
     @pytest.mark.parametrize("text", ["", "command", "colour=red", "=x"])
     def test_nonsense_is_an_error_that_names_the_fields(self, text: str) -> None:
-        with pytest.raises(FilterError, match="is not FIELD=VALUE with a known field; the fields are event, peer"):
-            EventFilter({}, [text])
+        with pytest.raises(SelectionError, match="is not FIELD=VALUE with a known field; the fields are event, peer"):
+            EventSelection({}, [text])
 
 
 async def _read(subscriber: Subscriber, count: int) -> list[Event]:
@@ -103,7 +103,7 @@ def test_late_comers_get_the_last_events(tmp_path: Path) -> None:
     for name in ("foo@a", "foo@b", "foo@c"):
         served.connect(name)
     assert [event["peer"] for event in stream.last(2, ALL)] == ["foo@b", "foo@c"]
-    assert [event["peer"] for event in stream.last(9, EventFilter({"peer": ["foo@a"]}))] == ["foo@a"]
+    assert [event["peer"] for event in stream.last(9, EventSelection({"peer": ["foo@a"]}))] == ["foo@a"]
     assert stream.last(0, ALL) == []
 
 

@@ -83,7 +83,7 @@ def test_a_shadow_policy_changes_nothing_and_tells_what_it_would(tmp_path: Path)
         firewall = here.firewall
         call(foo, "{echo, 0}")
         text = here.wall.text.replace('"accept gen_server server"', '"accept reg_send target"')
-        firewall.set_shadow(loads(text, tmp_path / "candidate.toml", {}))
+        firewall.set_shadow(loads(text, tmp_path / "shadow.toml", {}))
         assert call(foo, "{echo, 7}") == "7"
         foo.eval(f"{{target, '{GUARD}'}} ! hello")
         here.wall.wait_event("refused", command="reg_send", target="target", reason="rule")

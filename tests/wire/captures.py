@@ -1,4 +1,4 @@
-"""Recorded traffic of real nodes: the files of ``tests/cases`` and how to read and write them.
+"""Recorded traffic of real nodes: the files of ``tests/recordings`` and how to read and write them.
 
 One folder is one connection: ``case.json`` says who spoke, ``stream.xz`` holds what was said after the handshake, in
 the order in which it passed between them, as records ``Speaker:8, Length:32, Bytes`` (speaker 0 dialled, 1 accepted).
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from distwall import _core
 
-CASES = Path(__file__).resolve().parent.parent / "cases"
+RECORDINGS = Path(__file__).resolve().parent.parent / "recordings"
 
 
 @dataclass(frozen=True)
@@ -73,4 +73,4 @@ def load(folder: Path) -> Capture:
 
 
 def names() -> list[str]:
-    return sorted(folder.parent.name for folder in CASES.glob("*/case.json"))
+    return sorted(folder.parent.name for folder in RECORDINGS.glob("*/case.json"))

@@ -1,4 +1,4 @@
-"""Records what two real nodes say to each other: one folder of ``tests/cases`` for each scene of ``scenes.erl``.
+"""Records what two real nodes say to each other: one folder of ``tests/recordings`` for each scene of ``scenes.erl``.
 
     python -m tests.wire.record [--chroot DIR] [--peer-chroot DIR] [--clear FLAGS] [--prefix NAME] [SCENE...]
 
@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.dist import Receiver
-from tests.wire.captures import CASES, Capture, Speaker
+from tests.wire.captures import RECORDINGS, Capture, Speaker
 
 SCENES = Path(__file__).resolve().parent / "scenes.erl"
 COOKIE = "recorded"
@@ -154,7 +154,7 @@ def record(scene: str, prefix: str, nodes: tuple[Otp, Otp], clear: int) -> None:
         speakers = [Speaker(*said, node.release) for said, node in zip(relay.greetings, nodes, strict=True)]
         flags = speakers[0].flags & speakers[1].flags & ~clear
         capture = Capture(scene, speakers[0], speakers[1], flags, whole_frames(relay.chunks, flags))
-        capture.save(CASES / f"{prefix}{scene}")
+        capture.save(RECORDINGS / f"{prefix}{scene}")
         size = sum(len(data) for _, data in capture.chunks)
         sys.stdout.write(f"{prefix}{scene}: {len(capture.chunks)} chunks, {size} bytes\n")
     finally:

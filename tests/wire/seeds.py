@@ -71,7 +71,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for name in captures.names():
-        capture = captures.load(captures.CASES / name)
+        capture = captures.load(captures.RECORDINGS / name)
         body = records(capture)
         for policy in range(4):
             config = configuration(capture.flags) + 4 * policy

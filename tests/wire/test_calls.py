@@ -95,7 +95,7 @@ RECORDED = {
 @pytest.mark.parametrize("name", RECORDED)
 def test_no_call_of_real_nodes_gets_by(name: str) -> None:
     """``rpc``, ``erpc``, spawns and ``erl_call`` as recorded: no call gets by, and each is told by its function."""
-    capture = captures.load(captures.CASES / name)
+    capture = captures.load(captures.RECORDINGS / name)
     found: set[str | None] = set()
     for guard in (0, 1):
         channel = capture.channel(guard, core_rules("drop call", "accept *"))

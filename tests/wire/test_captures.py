@@ -1,4 +1,4 @@
-"""Recorded traffic of real nodes (``tests/cases``): nothing is refused or changed, and the reference decodes it."""
+"""Recorded traffic of real nodes (``tests/recordings``): nothing is refused or changed; the reference decodes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CASES = captures.names()
 
 @pytest.fixture(scope="module", params=CASES)
 def capture(request: pytest.FixtureRequest) -> captures.Capture:
-    return captures.load(captures.CASES / str(request.param))
+    return captures.load(captures.RECORDINGS / str(request.param))
 
 
 def test_there_are_captures() -> None:
@@ -67,7 +67,7 @@ PLAIN = [name for name in CASES if name.startswith(("passthrough", "oldexit", "o
 @pytest.mark.parametrize("name", PLAIN)
 def test_the_reference_encodes_as_the_node_did(name: str) -> None:
     """Without the header cache (whose slots are the VM's own choice) the same bytes come out again."""
-    capture = captures.load(captures.CASES / name)
+    capture = captures.load(captures.RECORDINGS / name)
     for who in (0, 1):
         again = Sender(capture.flags).bytes(*decoded(capture, who))
         assert again == capture.stream(who)
@@ -76,7 +76,7 @@ def test_the_reference_encodes_as_the_node_did(name: str) -> None:
 def test_captures_show_every_op_that_nodes_send() -> None:
     seen: set[Op] = set()
     for name in CASES:
-        capture = captures.load(captures.CASES / name)
+        capture = captures.load(captures.RECORDINGS / name)
         for who in (0, 1):
             seen |= {one.op for one in decoded(capture, who)}
     never = {Op.NODE_LINK, Op.EXIT_TT, Op.EXIT2_TT, Op.SEND_TT, Op.PAYLOAD_EXIT2_TT}

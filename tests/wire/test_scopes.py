@@ -274,7 +274,7 @@ def test_without_an_age_it_stays_for_ever() -> None:
     passes(channel, send(SHOWN))
 
 
-# === layers, candidates ===
+# === layers, shadow policies ===
 
 
 def test_a_rule_for_a_scope_beats_one_for_the_command() -> None:

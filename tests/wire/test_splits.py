@@ -118,7 +118,7 @@ POLICIES = {
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("name", captures.names())
 def test_recorded_traffic_is_judged_the_same_in_any_pieces(name: str, policy: str) -> None:
-    capture = captures.load(captures.CASES / name)
+    capture = captures.load(captures.RECORDINGS / name)
     chunks = [(who == 0, data) for who, data in capture.chunks]
     names = ((capture.dialler.name, capture.dialler.creation), (capture.acceptor.name, capture.acceptor.creation))
     make = maker(POLICIES[policy], capture.flags, names)
@@ -135,7 +135,7 @@ def test_recorded_traffic_is_judged_the_same_in_any_pieces(name: str, policy: st
 
 @pytest.mark.parametrize("name", ["otp25_gen_server", "otp29_monitors", "passthrough_erpc", "oldexit_links"])
 def test_recorded_traffic_is_judged_the_same_cut_at_every_byte(name: str) -> None:
-    capture = captures.load(captures.CASES / name)
+    capture = captures.load(captures.RECORDINGS / name)
     chunks = whole([(who == 0, data) for who, data in capture.chunks])
     names = ((capture.dialler.name, capture.dialler.creation), (capture.acceptor.name, capture.acceptor.creation))
     make = maker(POLICIES["some"], capture.flags, names)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from distwall._core import MANDATORY_25, DistFlag
-from distwall.handshake import Proofs, messages
+from distwall.handshake import AwaitedProofs, messages
 from distwall.handshake.events import Identity, Secret
 from distwall.handshake.leg_buffer import LegBuffer
 from distwall.handshake.messages import Challenge, MessageError, SendName
@@ -78,7 +78,7 @@ class CallerHandshake:
         own: Identity,
         *,
         cookie_for: Callable[[str], Secret | None],
-        proofs: Proofs,
+        proofs: AwaitedProofs,
         framing: int = 2,
         challenge: Callable[[], int] = random_challenge,
     ) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from distwall.audit.chain import parse
 from distwall.audit.event import Event
-from distwall.audit.event_filter import EventFilter
+from distwall.audit.event_selection import EventSelection
 from distwall.audit.verify import log_files
 
 POLL_SECONDS = 0.2
 
 
-def last(path: Path, count: int, chosen: EventFilter) -> tuple[list[Event], int]:
+def last(path: Path, count: int, chosen: EventSelection) -> tuple[list[Event], int]:
     """The last ``count`` selected events, oldest first, and the number of the log's last line.
 
     Raises OSError.
@@ -35,7 +35,7 @@ def last(path: Path, count: int, chosen: EventFilter) -> tuple[list[Event], int]
     return list(found), seq
 
 
-def follow(path: Path, seq: int, chosen: EventFilter) -> Iterator[Event]:
+def follow(path: Path, seq: int, chosen: EventSelection) -> Iterator[Event]:
     """The selected events behind line ``seq``, for ever, as they are written. Raises OSError."""
     while True:
         for file in _since(path, seq):

@@ -10,7 +10,6 @@ from typer.exceptions import Abort, TyperException
 
 from distwall import __version__
 from distwall.cli.apply import apply
-from distwall.cli.ask import peers, stats
 from distwall.cli.audit import app as audit
 from distwall.cli.check import check
 from distwall.cli.doctor import doctor
@@ -23,10 +22,12 @@ from distwall.cli.init import init
 from distwall.cli.observe import observe
 from distwall.cli.operations import commands
 from distwall.cli.output import CommandError, console
+from distwall.cli.peers import peers
 from distwall.cli.policy import policy
 from distwall.cli.redirect import app as redirect
 from distwall.cli.run import run
 from distwall.cli.shadow import app as shadow
+from distwall.cli.stats import stats
 from distwall.cli.test import test_
 from distwall.cli.token import app as token
 from distwall.operations import FIREWALL, RELOADER

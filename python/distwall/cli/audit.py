@@ -11,12 +11,12 @@ from rich.text import Text
 
 from distwall.audit.anchor import head_path
 from distwall.audit.chain import Link, Seal
-from distwall.audit.event_filter import EventFilter, FilterError
+from distwall.audit.event_selection import EventSelection, SelectionError
 from distwall.audit.tail import follow as following
 from distwall.audit.tail import last as latest
 from distwall.audit.verify import Report, UnreadableError, log_files
 from distwall.audit.verify import verify as check
-from distwall.cli.choose import FollowOption, LastOption, selecting, show
+from distwall.cli.event_options import FollowOption, LastOption, selecting, show
 from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json
 
 app = typer.Typer(name="audit", help="Check and read the audit log.", no_args_is_help=True)
@@ -73,14 +73,14 @@ def tail(
     """Show the end of the log. Several values of one option mean "or"; different options mean "and"."""
     path = load_policy(config).audit.file
     try:
-        chosen = EventFilter(wanted, unwanted)
+        chosen = EventSelection(wanted, unwanted)
         events, seq = latest(path, last, chosen)
         for each in events:
             show(each, output)
         if follow:
             for each in following(path, seq, chosen):
                 show(each, output)
-    except FilterError as error:
+    except SelectionError as error:
         raise CommandError(str(error), exit_code=2) from None
     except OSError as error:
         raise CommandError(f"{path}: can't read the log: {error.strerror}; correct its permissions") from None

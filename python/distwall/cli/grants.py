@@ -1,9 +1,8 @@
 """``distwall grants``: temporary access in force."""
 
-from rich.table import Table
 from rich.text import Text
 
-from distwall.cli.output import ConfigOption, Output, OutputOption, console, print_json
+from distwall.cli.output import ConfigOption, Output, OutputOption, console, empty_table, print_json
 from distwall.cli.remote import TokenOption, UrlOption, ask
 
 
@@ -22,9 +21,7 @@ def grants(
     if not found:
         console().print("nothing is granted")
         return
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("NODE", "TABLE", "GUARD", "UNTIL", "BY", "REASON"):
-        shown.add_column(column, no_wrap=column != "REASON")
+    shown = empty_table("NODE", "TABLE", "GUARD", "UNTIL", "BY", "REASON", wrapped="REASON")
     for each in found:
         columns = ("node", "table", "guard", "until", "actor", "reason")
         shown.add_row(*(Text(str(each[name] or "all")) for name in columns))

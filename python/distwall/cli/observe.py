@@ -1,6 +1,6 @@
 """``distwall observe``: the live events of the running firewall."""
 
-from distwall.cli.choose import FollowOption, LastOption, selecting, show
+from distwall.cli.event_options import FollowOption, LastOption, selecting, show
 from distwall.cli.output import ConfigOption, Output, OutputOption
 from distwall.cli.remote import TokenOption, UrlOption, ask
 from distwall.http_api.client import Client

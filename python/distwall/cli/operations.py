@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from distwall.cli.made_parameters import option, with_parameters
 from distwall.cli.output import ConfigOption, Output, OutputOption
 from distwall.cli.remote import TokenOption, UrlOption, ask, tell
-from distwall.cli.signatures import option, with_parameters
 from distwall.operations import Operation, Parameter, ParameterType
 
 _UNDEFINED = "undefined"

@@ -9,12 +9,16 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from distwall.policy import Policy, PolicyError, load
 
 CONFIG_VARIABLE = "DISTWALL_CONFIG"
 CONFIG_PLACES = (Path("distwall.toml"), Path("/etc/distwall/distwall.toml"))
+
+VERDICTS = (("accept", "green"), ("deny", "red"), ("drop", "magenta"))
+"""The verdicts, each with its colour."""
 
 # Without a terminal, tables are as wide as they need to be.
 _PIPE_WIDTH = 240
@@ -79,6 +83,19 @@ def complain(problem: object) -> None:
 def warn(problem: object) -> None:
     """Prints one warning on stderr."""
     say(Text.assemble(("warning", "yellow"), f": {problem}"))
+
+
+def empty_table(*columns: str, wrapped: str | None = None) -> Table:
+    """A table without rows. ``wrapped``: the column whose texts may take several lines."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in columns:
+        table.add_column(column, no_wrap=column != wrapped)
+    return table
+
+
+def count_text(number: int, style: str) -> Text:
+    """A count in the colour of its verdict; zeros are faint."""
+    return Text(str(number), style=style if number else "dim")
 
 
 def print_json(value: Any) -> None:

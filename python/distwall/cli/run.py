@@ -24,12 +24,12 @@ def run(
 ) -> None:
     """Run the firewall until SIGTERM or SIGINT."""
     # The other commands need neither sockets nor the HTTP server, and start faster without.
-    from distwall.cli.serve import serve  # noqa: PLC0415
+    from distwall.cli.foreground_run import serve  # noqa: PLC0415
 
     policy = load_policy(config)
     for warning in policy.warnings[:_MAX_WARNINGS]:
         warn(warning)
     if (more := len(policy.warnings) - _MAX_WARNINGS) > 0:
         warn(f"and {more} more; distwall check {policy.path} shows all")
-    candidate = None if shadow is None else load_policy(shadow)
-    serve(policy, shadow=candidate, show_events=sys.stderr.isatty() if events is None else events)
+    shadow_policy = None if shadow is None else load_policy(shadow)
+    serve(policy, shadow=shadow_policy, show_events=sys.stderr.isatty() if events is None else events)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from distwall.cli.choose import LastOption, show
+from distwall.cli.event_options import LastOption, show
 from distwall.cli.output import ConfigOption, Output, OutputOption, console, print_json
 from distwall.cli.remote import TokenOption, UrlOption, ask, policy_text, tell
 from distwall.http_api.client import Client

@@ -4,9 +4,18 @@ from datetime import timedelta
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json, say
+from distwall.cli.output import (
+    CommandError,
+    ConfigOption,
+    Output,
+    OutputOption,
+    console,
+    empty_table,
+    load_policy,
+    print_json,
+    say,
+)
 from distwall.cli.remote import TokenOption, UrlOption, ask, tell
 from distwall.clock import utc
 from distwall.http_api.bearer_tokens import Token, TokenFile, TokenFileError
@@ -54,9 +63,7 @@ def list_(config: ConfigOption = None, output: OutputOption = Output.HUMAN) -> N
     if not tokens:
         console().print("there are no tokens")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("NAME", "ROLE", "CREATED", "EXPIRES"):
-        table.add_column(column, no_wrap=True)
+    table = empty_table("NAME", "ROLE", "CREATED", "EXPIRES")
     for token in tokens:
         over = " (expired)" if token.has_expired(utc()) else ""
         table.add_row(token.name, token.role, token.created, token.expires + over)

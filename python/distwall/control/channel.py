@@ -176,8 +176,8 @@ class ChannelHandle:
     def _rule(self, rule_id: int | None, reason: str) -> RuleRef | None:
         if rule_id is None:
             return None
-        candidate = self._judgement.shadow_rules if reason.startswith("shadow:") else None
-        return RuleRef.of((candidate or self._judgement.rules)(rule_id))
+        of_shadow = self._judgement.shadow_rules if reason.startswith("shadow:") else None
+        return RuleRef.of((of_shadow or self._judgement.rules)(rule_id))
 
     def close(self, reason: str) -> None:
         """Asks the gateway to end the channel."""

@@ -61,7 +61,7 @@ class Firewall(Channels):
         self._state = state
         self._clock_timer: asyncio.TimerHandle | None = None
         self._rules_end = self.rulebook.next_expiry(utc())
-        # Of channels that have ended; less what open ones had counted when the candidate came.
+        # Of channels that have ended; less what open ones had counted when the shadow policy was set.
         self._differences = 0
         self._tokens = AccessTokens()
         if state is not None:
@@ -365,8 +365,8 @@ class Firewall(Channels):
     @on_loop_thread
     def shadow(self) -> str | None:
         """The revision of the shadow policy."""
-        candidate = self.rulebook.shadow
-        return None if candidate is None else candidate.revision
+        shadow = self.rulebook.shadow
+        return None if shadow is None else shadow.revision
 
     @on_loop_thread
     def shadow_differences(self) -> int:

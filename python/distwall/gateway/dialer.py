@@ -8,7 +8,7 @@ from cryptography import x509
 
 from distwall.epmd_client import ask_port
 from distwall.gateway.certificates import CLOSE_TIMEOUT, Certificates
-from distwall.gateway.target import Target
+from distwall.gateway.dial_target import DialTarget
 from distwall.net.addresses import printed
 from distwall.net.sockets import ProtocolFactory, peer_certificate, resolve
 from distwall.policy import Entry, Policy
@@ -68,7 +68,7 @@ class Dialer:
             detail = f"cannot reach the guarded node at {printed(*address)}: {_text(error, tls=context is not None)}"
             raise DialError("guard_closed", detail) from None
 
-    async def dial_peer(self, target: Target, entry: Entry, factory: ProtocolFactory) -> asyncio.Transport:
+    async def dial_peer(self, target: DialTarget, entry: Entry, factory: ProtocolFactory) -> asyncio.Transport:
         """Connects to a peer, at the first of its addresses that answers. Raises DialError."""
         if target.address is None:
             try:
@@ -93,7 +93,7 @@ class Dialer:
         raise failure
 
     async def _dial_peer_at(
-        self, address: str, target: Target, entry: Entry, factory: ProtocolFactory
+        self, address: str, target: DialTarget, entry: Entry, factory: ProtocolFactory
     ) -> asyncio.Transport:
         port = target.port
         if port is None:
@@ -112,7 +112,7 @@ class Dialer:
             raise
         return transport
 
-    async def _certificate_fault(self, transport: asyncio.Transport, target: Target, entry: Entry) -> str | None:
+    async def _certificate_fault(self, transport: asyncio.Transport, target: DialTarget, entry: Entry) -> str | None:
         certificate = peer_certificate(transport)
         if certificate is None:
             return "no certificate"

@@ -12,10 +12,10 @@ from cryptography import x509
 
 from distwall import _core
 from distwall.audit.event import Side
+from distwall.gateway.dial_target import DialTarget
 from distwall.gateway.dialer import Dialer, DialError
 from distwall.gateway.handshake_connection import Dialled, HandshakeConnection, Initiator
 from distwall.gateway.pending_connections import PendingConnections
-from distwall.gateway.target import Target
 from distwall.handshake import Denied, NameReceived, Outbound, Rejected, State, Turn
 from distwall.net.sockets import framing, is_encrypted, peer_certificate, source_address
 from distwall.policy import Entry
@@ -28,7 +28,9 @@ HEAD_START = 0.5
 class OutboundConnection(HandshakeConnection):
     """One handshake that a guarded node began."""
 
-    def __init__(self, pending: PendingConnections, dialer: Dialer, target: Target, guard: asyncio.Transport) -> None:
+    def __init__(
+        self, pending: PendingConnections, dialer: Dialer, target: DialTarget, guard: asyncio.Transport
+    ) -> None:
         super().__init__(pending, guard)
         self.source = target.address or target.host
         # A guarded node's dials to one peer must not crowd out those to others.
@@ -108,7 +110,7 @@ class OutboundConnection(HandshakeConnection):
 class GuardInitiator(Initiator):
     """A guarded node's connection."""
 
-    def __init__(self, pending: PendingConnections, dialer: Dialer, target: Target) -> None:
+    def __init__(self, pending: PendingConnections, dialer: Dialer, target: DialTarget) -> None:
         super().__init__(pending)
         self._dialer = dialer
         self._target = target

@@ -7,7 +7,7 @@ from distwall.audit.event import Side
 from distwall.control import Firewall
 from distwall.gateway.local_nodes import LocalNodes
 from distwall.gateway.pump import Pump
-from distwall.handshake import Admission, HalfOpen, Outbound, Proofs, Ticket
+from distwall.handshake import Admission, AwaitedProofs, HalfOpen, Outbound, Ticket
 from distwall.handshake.admission import GuardAndPeer
 from distwall.policy import Entry
 
@@ -40,7 +40,7 @@ class PendingConnections:
     def __init__(self, firewall: Firewall) -> None:
         self.firewall = firewall
         self.admission = Admission()
-        self.proofs = Proofs()
+        self.proofs = AwaitedProofs()
         self.is_mate = LocalNodes(firewall.policy)
         self.pumps: set[Pump] = set()
         """Channels with at least one connection left."""

@@ -19,11 +19,11 @@ from typing import Any
 
 from distwall.epmd import Registry
 from distwall.gateway.certificates import Certificates
+from distwall.gateway.dial_target import DialTarget
 from distwall.gateway.dialer import Dialer
 from distwall.gateway.outbound_connection import GuardInitiator
 from distwall.gateway.pending_connections import PendingConnections
 from distwall.gateway.redirect_epmd_server import RedirectEpmdServer
-from distwall.gateway.target import Target
 from distwall.gateway.tcp_acceptor import Opening, accept
 from distwall.handshake import HalfOpen
 from distwall.net.addresses import plain, printed
@@ -135,7 +135,7 @@ class RedirectListener:
         elif stand.mate:
             self._start(self._join(connection, stand))
         else:
-            target = Target(stand.node, address, stand.port)
+            target = DialTarget(stand.node, address, stand.port)
             Opening(
                 self._pending,
                 connection,

@@ -8,10 +8,10 @@ import asyncio
 import socket
 from collections import OrderedDict
 
+from distwall.gateway.dial_target import DialTarget
 from distwall.gateway.dialer import Dialer
 from distwall.gateway.outbound_connection import GuardInitiator
 from distwall.gateway.pending_connections import PendingConnections
-from distwall.gateway.target import Target
 from distwall.gateway.tcp_acceptor import TcpAcceptor
 from distwall.net.sockets import listen
 
@@ -45,7 +45,7 @@ class TargetListeners:
             except OSError as error:
                 self._refused(node, "no_port", error.strerror or str(error))
                 return None
-            way = self._ways[node, host] = _Way(self._pending, self._dialer, Target(node), sockets)
+            way = self._ways[node, host] = _Way(self._pending, self._dialer, DialTarget(node), sockets)
             if len(self._ways) > MAX_LISTENERS:
                 self._ways.popitem(last=False)[1].close()
         way.asked_at = self._loop.time()
@@ -76,7 +76,7 @@ class TargetListeners:
 
     def _refused(self, node: str, reason: str, detail: str) -> None:
         self._pending.firewall.refused(
-            source=Target(node).host, peer=node, guard=None, reason=reason, detail=detail, opened_by="guard"
+            source=DialTarget(node).host, peer=node, guard=None, reason=reason, detail=detail, opened_by="guard"
         )
 
 
@@ -84,7 +84,7 @@ class _Way:
     """The listener for one target."""
 
     def __init__(
-        self, pending: PendingConnections, dialer: Dialer, target: Target, sockets: list[socket.socket]
+        self, pending: PendingConnections, dialer: Dialer, target: DialTarget, sockets: list[socket.socket]
     ) -> None:
         self.asked_at = 0.0
         self.port: int = sockets[0].getsockname()[1]

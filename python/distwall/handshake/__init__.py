@@ -7,21 +7,22 @@ The nouns:
 * A **message** is one step of the handshake (`distwall.handshake.messages`).
 * A `Relay` is the state machine: `Inbound` for a connection from a peer, `Outbound` for a connection from a guarded
   node. It reports **events**.
-* **Proofs** are the proofs that distwall waits for.
+* **AwaitedProofs** are the proofs that distwall waits for.
 * **Admission** (`distwall.handshake.admission`) decides when an unproved handshake may reach the guarded node at all.
 """
 
 from distwall.handshake.admission import Admission, Ticket
+from distwall.handshake.awaited_proofs import AwaitedProofs
 from distwall.handshake.events import Denied, Established, HandshakeEvent, Identity, NameReceived, Proved, Rejected
 from distwall.handshake.halfopen import HalfOpen
 from distwall.handshake.inbound import Inbound
 from distwall.handshake.outbound import Outbound
-from distwall.handshake.proofs import Proofs
 from distwall.handshake.relay import Relay
 from distwall.handshake.states import State, Turn
 
 __all__ = [
     "Admission",
+    "AwaitedProofs",
     "Denied",
     "Established",
     "HalfOpen",
@@ -30,7 +31,6 @@ __all__ = [
     "Inbound",
     "NameReceived",
     "Outbound",
-    "Proofs",
     "Proved",
     "Rejected",
     "Relay",

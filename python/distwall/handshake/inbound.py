@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from distwall._core import DistFlag
+from distwall.handshake.awaited_proofs import AwaitedProofs
 from distwall.handshake.events import Denied, E, Secret
 from distwall.handshake.messages import SendName
 from distwall.handshake.parties import GUARD, PEER
-from distwall.handshake.proofs import Proofs
 from distwall.handshake.relay import Relay, random_challenge
 
 
@@ -27,7 +27,7 @@ class Inbound(Relay[E]):
         acceptor_framing: int = 2,
         guard: str | None = None,
         challenge: Callable[[], int] = random_challenge,
-        proofs: Proofs | None = None,
+        proofs: AwaitedProofs | None = None,
     ) -> None:
         """Waits for the peer's name.
 

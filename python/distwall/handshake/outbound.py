@@ -8,10 +8,10 @@ node dialled it.
 from collections.abc import Callable
 
 from distwall._core import DistFlag
+from distwall.handshake.awaited_proofs import AwaitedProofs
 from distwall.handshake.events import Denied, E, Secret
 from distwall.handshake.messages import SendName
 from distwall.handshake.parties import GUARD, PEER
-from distwall.handshake.proofs import Proofs
 from distwall.handshake.relay import Relay, random_challenge
 
 
@@ -32,7 +32,7 @@ class Outbound(Relay[E]):
         initiator_framing: int = 2,
         acceptor_framing: int = 2,
         challenge: Callable[[], int] = random_challenge,
-        proofs: Proofs | None = None,
+        proofs: AwaitedProofs | None = None,
     ) -> None:
         """Waits for the guarded node's name.
 

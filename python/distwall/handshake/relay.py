@@ -35,6 +35,7 @@ from typing import ClassVar, Generic, NoReturn
 
 from distwall._core import MANDATORY_25, DistFlag
 from distwall.handshake import messages
+from distwall.handshake.awaited_proofs import AwaitedProofs
 from distwall.handshake.events import (
     Denied,
     E,
@@ -49,7 +50,6 @@ from distwall.handshake.events import (
 from distwall.handshake.leg_buffer import LegBuffer
 from distwall.handshake.messages import Challenge, MessageError, Named, SendName
 from distwall.handshake.parties import PEER, Party
-from distwall.handshake.proofs import Proofs
 from distwall.handshake.states import TABLE, UNPROVED, State, Turn
 from distwall.node_name import NodeName
 
@@ -95,7 +95,7 @@ class Relay(abc.ABC, Generic[E]):
         initiator_framing: int,
         acceptor_framing: int,
         challenge: Callable[[], int],
-        proofs: Proofs | None,
+        proofs: AwaitedProofs | None,
         peer: str = "",
         guard: str | None = None,
     ) -> None:
@@ -112,7 +112,7 @@ class Relay(abc.ABC, Generic[E]):
         self._guard_cookie = guard_cookie
         self._known_flags = known_flags & ~DistFlag.NAME_ME
         self._new_challenge = challenge
-        self._proofs = Proofs() if proofs is None else proofs
+        self._proofs = AwaitedProofs() if proofs is None else proofs
         self._awaited: bytes | None = None
         self._initiator_leg = LegBuffer(initiator_framing)
         self._acceptor_leg = LegBuffer(acceptor_framing)

@@ -13,7 +13,7 @@ class Turn(enum.Enum):
     """The side that dialled distwall."""
     ACCEPTOR = enum.auto()
     """The side that distwall dialled."""
-    CALLER = enum.auto()
+    PROGRAM = enum.auto()
     """The program around the state machine."""
     NOBODY = enum.auto()
 
@@ -24,7 +24,7 @@ class State(enum.Enum):
     NAME = enum.auto()
     """The initiator has to send its name."""
     ADMISSION = enum.auto()
-    """The caller has to admit the name, dial the acceptor and call `Relay.dialled`."""
+    """The program has to admit the name, dial the acceptor and call `Relay.dialled`."""
     STATUS = enum.auto()
     """The acceptor has to send its status."""
     ALIVE = enum.auto()
@@ -55,7 +55,7 @@ class Step:
 
 TABLE: dict[State, Step] = {
     State.NAME: Step(Turn.INITIATOR, messages.SEND_NAME, frozenset({State.ADMISSION})),
-    State.ADMISSION: Step(Turn.CALLER, None, frozenset({State.STATUS})),
+    State.ADMISSION: Step(Turn.PROGRAM, None, frozenset({State.STATUS})),
     State.STATUS: Step(Turn.ACCEPTOR, messages.STATUS, frozenset({State.ALIVE, State.CHALLENGE})),
     State.ALIVE: Step(Turn.INITIATOR, messages.STATUS, frozenset({State.CHALLENGE})),
     State.CHALLENGE: Step(Turn.ACCEPTOR, messages.CHALLENGE, frozenset({State.PROOF})),

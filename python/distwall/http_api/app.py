@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from distwall import __version__, operations
 from distwall.audit import Event
 from distwall.audit.event import text
-from distwall.audit.event_filter import FIELDS, EventFilter, FilterError
+from distwall.audit.event_selection import FIELDS, EventSelection, SelectionError
 from distwall.audit.schema import ApiCall
 from distwall.control.errors import BadCallError, ControlError, NotFoundError
 from distwall.control.firewall import Firewall
@@ -78,7 +78,7 @@ def create_app(firewall: Firewall, reloader: Reloader, gate: Gate, stream: Event
         exception_handlers={
             HTTPException: _http_error,
             RequestValidationError: _invalid,
-            FilterError: _with_status(400),
+            SelectionError: _with_status(400),
             BadCallError: _with_status(400),
             NotFoundError: _with_status(404),
             ControlError: _with_status(409),
@@ -152,9 +152,9 @@ def _reads(app: FastAPI, firewall: Firewall, reloader: Reloader) -> None:
 
 
 def _events(app: FastAPI, stream: EventStream) -> None:
-    def chosen(**given: list[str]) -> EventFilter:
+    def chosen(**given: list[str]) -> EventSelection:
         unwanted = given.pop("unwanted")
-        return EventFilter(given, unwanted)
+        return EventSelection(given, unwanted)
 
     fields = {**{name: Query(description=meaning) for name, meaning in FIELDS.items()}, "unwanted": Query(alias="not")}
     chosen.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -168,7 +168,7 @@ def _events(app: FastAPI, stream: EventStream) -> None:
     @needs(Role.READ)
     async def events(
         request: Request,
-        wanted: Annotated[EventFilter, Depends(chosen)],
+        wanted: Annotated[EventSelection, Depends(chosen)],
         last: Annotated[int, Query(ge=0, le=EventStream.MAX_KEPT)] = 0,
         follow: bool = True,
     ) -> StreamingResponse:

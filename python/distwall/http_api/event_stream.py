@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from distwall.audit import AuditLog, Event
 from distwall.audit.event import event
-from distwall.audit.event_filter import EventFilter
+from distwall.audit.event_selection import EventSelection
 
 
 class TooManyError(Exception):
@@ -19,7 +19,7 @@ class Subscriber:
     MAX_WAITING = 1000
     """Events that wait for a slow reader; further events are dropped and counted."""
 
-    def __init__(self, chosen: EventFilter) -> None:
+    def __init__(self, chosen: EventSelection) -> None:
         self._chosen = chosen
         self._waiting: deque[Event] = deque()
         self._dropped = 0
@@ -76,12 +76,12 @@ class EventStream:
         self._subscribers: set[Subscriber] = set()
         audit.subscribe(self._push)
 
-    def last(self, count: int, chosen: EventFilter) -> list[Event]:
-        """The last ``count`` of the kept events that the filter selects, oldest first."""
+    def last(self, count: int, chosen: EventSelection) -> list[Event]:
+        """The last ``count`` of the kept events that ``chosen`` selects, oldest first."""
         wanted = [made for made in self._kept if chosen.matches(made)]
         return wanted[len(wanted) - min(count, len(wanted)) :]
 
-    def subscribe(self, chosen: EventFilter) -> Subscriber:
+    def subscribe(self, chosen: EventSelection) -> Subscriber:
         """A new subscriber, from the next event on. Raises TooManyError."""
         if len(self._subscribers) >= self.MAX_SUBSCRIBERS:
             raise TooManyError(f"{self.MAX_SUBSCRIBERS} already follow the events; end one of them first")

@@ -1,4 +1,4 @@
-"""Who decides: the examples of the design, and a property test against the reference judge."""
+"""Who decides: the examples of the design, and a property test against a second ranking."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from distwall._core import COMMANDS
 from distwall.policy import Policy
 from distwall.policy.language.patterns import parse_pattern
-from tests.policy.judge import PING, Question, Written, judge
+from tests.policy.second_ranking import PING, Question, Written, deciding
 from tests.support.policies import with_rules
 
 NAMES = ["a", "ab", "abc", "b", "net_kernel"]
@@ -121,7 +121,7 @@ def test_a_pattern_beats_a_key() -> None:
 
 @dataclass
 class RuleLists:
-    """A peer's lists of rules, and the same as the reference judge takes them."""
+    """A peer's lists of rules, and the same as the second ranking takes them."""
 
     lists: list[list[Written]]
     defaults: list[Written]
@@ -177,10 +177,10 @@ questions: st.SearchStrategy[Question] = st.one_of(
 
 @settings(deadline=None)
 @given(cases(), st.lists(questions, min_size=1, max_size=12))
-def test_the_judges_agree(case: RuleLists, asked: list[Question]) -> None:
+def test_the_rankings_agree(case: RuleLists, asked: list[Question]) -> None:
     policy = case.policy()
     for command, target, scope, pattern in asked:
         key = None if target is None else tuple(target.replace("/", ":").split(":"))
         everything = [rule for rules in (*case.lists, case.defaults) for rule in rules]
-        _, rule = judge(everything, (command, target, scope, pattern))
+        _, rule = deciding(everything, (command, target, scope, pattern))
         assert _decider(policy, command, key, scope, pattern) == (rule.text if rule else None)

@@ -179,9 +179,9 @@ fn run(options: &Options) -> Result<bool, String> {
 
 /// Plays recorded traffic, the corpus of the fuzzer, and files of steps.
 fn given(options: &Options, found: &mut Found) -> Result<(), String> {
-    let cases = traffic::cases(&options.top.join("tests/cases"))?;
+    let cases = traffic::cases(&options.top.join("tests/recordings"))?;
     if cases.is_empty() {
-        return Err(format!("no recorded traffic in {}", options.top.join("tests/cases").display()));
+        return Err(format!("no recorded traffic in {}", options.top.join("tests/recordings").display()));
     }
     for (index, case) in cases.iter().enumerate() {
         for number in 0..traffic::Case::sessions() {

@@ -15,26 +15,28 @@ FIELDS = {
     "direction": "inbound or outbound.",
     "reason": "Only with this reason.",
 }
-"""Fields that a filter can use, each with its meaning."""
+"""Fields that events can be selected by, each with its meaning."""
 
 _GLOBS = frozenset({"peer", "guard"})
 
 
-class FilterError(ValueError):
-    """A filter that makes no sense; the text says why."""
+class SelectionError(ValueError):
+    """A selection that makes no sense; the text says why."""
 
 
-class EventFilter:
+class EventSelection:
     """Selects events by their fields; node names may be globs."""
 
     def __init__(self, wanted: Mapping[str, Iterable[str]], unwanted: Iterable[str] = ()) -> None:
-        """``wanted``: values by field; ``unwanted``: ``FIELD=VALUE``. Raises FilterError."""
+        """``wanted``: values by field; ``unwanted``: ``FIELD=VALUE``. Raises SelectionError."""
         self._wanted = {name: tuple(values) for name, values in wanted.items() if values}
         self._unwanted: list[tuple[str, str]] = []
         for text in unwanted:
             name, equals, value = text.partition("=")
             if not equals or name not in FIELDS:
-                raise FilterError(f"`{text}` is not FIELD=VALUE with a known field; the fields are {', '.join(FIELDS)}")
+                raise SelectionError(
+                    f"`{text}` is not FIELD=VALUE with a known field; the fields are {', '.join(FIELDS)}"
+                )
             self._unwanted.append((name, value))
 
     def matches(self, event: Event) -> bool:

@@ -5,8 +5,8 @@ import signal
 
 import uvloop
 
+from distwall.cli.event_printer import EventPrinter
 from distwall.cli.output import CommandError, say
-from distwall.cli.show import EventPrinter
 from distwall.control.reload import Reloader
 from distwall.policy import Policy
 from distwall.run import StartError, running

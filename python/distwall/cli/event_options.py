@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from distwall.audit import Event, describe
-from distwall.audit.event_filter import FIELDS
+from distwall.audit.event_selection import FIELDS
+from distwall.cli.made_parameters import option, with_parameters
 from distwall.cli.output import Output, console
-from distwall.cli.signatures import option, with_parameters
 
 LastOption = Annotated[int, typer.Option("--last", "-n", min=0, help="Begin with this many earlier events.")]
 FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Follow: go on as events happen.")]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from distwall.cli.show import EventPrinter
+from distwall.cli.event_printer import EventPrinter
 
 
 def _event(number: int) -> dict[str, Any]:

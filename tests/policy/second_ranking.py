@@ -1,4 +1,4 @@
-"""A reference judge: who decides, told as naively as the design tells it.
+"""A second ranking: which rule decides, found as naively as docs/rules.md tells it ("Which rule decides").
 
 No order is computed here: of two filters that both speak, ``_beats`` says which one wins, and the winner is whoever
 beats all others. Keys are texts as users write them and are matched as such.
@@ -40,7 +40,7 @@ class _Filter:
     scope: str | None = None
 
 
-def judge(rules: list[Written], question: Question) -> tuple[str, Written | None]:
+def deciding(rules: list[Written], question: Question) -> tuple[str, Written | None]:
     """The verdict about one command of a peer, and the rule that decides."""
     filters = [filter_ for rule in rules for filter_ in _filters(rule)]
     for defaults in (False, True):

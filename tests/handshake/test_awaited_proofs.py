@@ -1,8 +1,8 @@
-"""Proofs that distwall waits for."""
+"""AwaitedProofs that distwall waits for."""
 
 import pytest
 
-from distwall.handshake import Proofs, State
+from distwall.handshake import AwaitedProofs, State
 from distwall.handshake.messages import digest
 from tests.handshake.play import InPlay, OutPlay, Play
 
@@ -20,14 +20,14 @@ def test_a_handshake_waits_for_one_proof_until_it_is_over(kind: type[Play], stat
 
 def test_proofs_are_told_apart_by_what_they_prove() -> None:
     """A cookie that ends in digits gives the same proof as a shorter one for a larger challenge."""
-    proofs = Proofs()
+    proofs = AwaitedProofs()
     proofs.expect(digest(b"cookie", 123))
     assert proofs.is_awaited(digest(b"cookie1", 23))
     assert not proofs.is_awaited(digest(b"cookie", 23))
 
 
 def test_what_two_wait_for_is_awaited_until_the_second_is_over() -> None:
-    proofs = Proofs()
+    proofs = AwaitedProofs()
     for call in (proofs.expect, proofs.expect, proofs.forget):
         call(b"p")
     assert proofs.is_awaited(b"p")

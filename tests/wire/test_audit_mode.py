@@ -1,4 +1,4 @@
-"""``mode=audit``, and candidates for a policy: what would be refused is told; what passes is another matter."""
+"""``mode=audit``, and shadow policies: what would be refused is told; what passes is another matter."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_audit_may_begin_in_the_middle_of_a_message() -> None:
     assert not any(output.closed for output in outputs)
 
 
-# === candidates ===
+# === shadow policies ===
 
 
 def test_a_candidate_decides_nothing_and_is_told() -> None:

@@ -1,8 +1,8 @@
-"""Proofs that distwall waits for, and so must not give itself.
+"""AwaitedProofs that distwall waits for, and so must not give itself.
 
 A proof doesn't say who gives it, or to which node: it is the same in both directions, and for all holders of the
 cookie. So an attacker who gets distwall's challenge on one connection could put it to distwall on another connection,
-which a guarded node opened to him. He could then pass the answer on as his own. Proofs are compared, and not
+which a guarded node opened to him. He could then pass the answer on as his own. AwaitedProofs are compared, and not
 challenges: several entries may share a cookie, and a cookie that ends in digits may give the same proof for another
 number.
 """
@@ -10,7 +10,7 @@ number.
 from collections import Counter
 
 
-class Proofs:
+class AwaitedProofs:
     """The proofs that all handshakes of one distwall wait for."""
 
     def __init__(self) -> None:

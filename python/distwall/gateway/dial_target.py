@@ -6,7 +6,7 @@ from distwall.node_name import NodeName
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class DialTarget:
     """One peer, and its address, as far as that is known."""
 
     node: str

@@ -1,0 +1,52 @@
+"""``distwall peers``: the open channels of the running firewall."""
+
+from datetime import datetime
+
+from rich.text import Text
+
+from distwall.cli.output import (
+    VERDICTS,
+    ConfigOption,
+    Output,
+    OutputOption,
+    console,
+    count_text,
+    empty_table,
+    print_json,
+)
+from distwall.cli.remote import TokenOption, UrlOption, ask
+from distwall.clock import utc
+
+
+def peers(
+    *,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    output: OutputOption = Output.HUMAN,
+) -> None:
+    """List the open channels of the running firewall."""
+    found = ask(lambda client: client.peers(), config, url, token)
+    if output is Output.JSON:
+        print_json(found)
+        return
+    if not found:
+        console().print("no peer is connected")
+        return
+    table = empty_table("PEER", "GUARD", "AT", "OPENED BY", "TLS", "FOR", "ENTRY")
+    for verdict, style in VERDICTS:
+        table.add_column(verdict.upper(), justify="right", header_style=style)
+    for peer in found:
+        counts = [count_text(peer[verdict], style) for verdict, style in VERDICTS]
+        about = ("peer", "guard", "source", "opened_by")
+        columns = [*(peer[key] for key in about), "yes" if peer["tls"] else "no", _since(peer["since"]), peer["entry"]]
+        table.add_row(*(Text(column) for column in columns), *counts)
+    console().print(table)
+
+
+def _since(start: str) -> str:
+    seconds = int((utc() - datetime.fromisoformat(start)).total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{max(seconds, 0)}s"
