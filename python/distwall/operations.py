@@ -1,8 +1,9 @@
 """The operations of the runtime API, each declared once: its name, parameters, role and result.
 
-The fronts are made from these declarations: bodies and answers over HTTP (``http_api/operations.py``), the table of
-functions for Erlang (``api_node/operations.py``), commands (``cli/operations.py``), and tables in ``docs/api.md`` and
-``docs/erlang.md`` (``make pages``). The tests hold the methods of ``Firewall`` and ``Reloader`` to them.
+The fronts are made from these declarations: bodies and answers over HTTP (``http_api/operation_requests.py``), the
+table of functions for Erlang (``api_node/erlang_functions.py``), commands (``cli/made_commands.py``), and tables in
+``docs/api.md`` and ``docs/erlang.md`` (``make pages``). The tests hold the methods of ``Firewall`` and ``Reloader`` to
+them.
 """
 
 from dataclasses import dataclass, replace

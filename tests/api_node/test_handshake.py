@@ -41,7 +41,7 @@ def name(text: str, flags: int = OTP_25) -> bytes:
 
 
 def proof(cookie: bytes, challenge: int = CHALLENGE, own: int = 99) -> bytes:
-    return framed(messages.challenge_reply(own, messages.digest(cookie, challenge)))
+    return framed(messages.challenge_reply(own, messages.proof_of(cookie, challenge)))
 
 
 GREETING = framed(b"sok") + framed(messages.Challenge(FLAGS, CHALLENGE, 77, OWN.name).encode())
@@ -58,7 +58,7 @@ def test_a_caller_that_knows_its_cookie_is_accepted(who: str, size: int) -> None
             outcome = machine.receive(data[start : start + size])
             sent += machine.due()
             outcomes += [outcome] if outcome else []
-    assert sent == GREETING + framed(messages.challenge_ack(messages.digest(COOKIES[who], 99)))
+    assert sent == GREETING + framed(messages.challenge_ack(messages.proof_of(COOKIES[who], 99)))
     (accepted,) = outcomes
     assert isinstance(accepted, Accepted)
     assert accepted.caller == Identity(who, 5)
@@ -115,7 +115,7 @@ def test_each_has_to_prove_its_own_cookie(who: str, cookie: bytes) -> None:
 
 def test_it_gives_no_proof_that_distwall_waits_for() -> None:
     proofs = AwaitedProofs()
-    proofs.expect(messages.digest(b"cluster", 1))
+    proofs.expect(messages.proof_of(b"cluster", 1))
     machine = acceptor(proofs)
     machine.receive(name(GUARD))
     machine.due()
@@ -128,7 +128,7 @@ def test_its_own_challenges_are_among_those() -> None:
     proofs = AwaitedProofs()
     machine = acceptor(proofs)
     machine.receive(name(OPS))
-    assert proofs.is_awaited(messages.digest(b"operators", CHALLENGE))
+    assert proofs.is_awaited(messages.proof_of(b"operators", CHALLENGE))
     refused = machine.refuse("timeout", "no proof in time")
     assert refused is not None
     assert machine.refuse("timeout", "again") is None

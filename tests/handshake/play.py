@@ -93,11 +93,11 @@ def challenge(name: str = GUARD, flags: int = VISIBLE_29, creation: int = GUARD_
 
 
 def proof(cookie: bytes = b"peer-secret", of: int = TO_INITIATOR) -> bytes:
-    return framed(messages.challenge_reply(OF_INITIATOR, messages.digest(cookie, of)))
+    return framed(messages.challenge_reply(OF_INITIATOR, messages.proof_of(cookie, of)))
 
 
 def ack(cookie: bytes = b"cluster-secret", of: int = TO_ACCEPTOR) -> bytes:
-    return framed(messages.challenge_ack(messages.digest(cookie, of)))
+    return framed(messages.challenge_ack(messages.proof_of(cookie, of)))
 
 
 def parsed_name(data: bytes) -> messages.SendName:

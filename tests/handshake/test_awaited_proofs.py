@@ -3,7 +3,7 @@
 import pytest
 
 from distwall.handshake import AwaitedProofs, State
-from distwall.handshake.messages import digest
+from distwall.handshake.messages import proof_of
 from tests.handshake.play import InPlay, OutPlay, Play
 
 WAITING = [State.NAME, State.STATUS, State.ALIVE, State.CHALLENGE, State.PROOF, State.ACK, State.ESTABLISHED]
@@ -21,9 +21,9 @@ def test_a_handshake_waits_for_one_proof_until_it_is_over(kind: type[Play], stat
 def test_proofs_are_told_apart_by_what_they_prove() -> None:
     """A cookie that ends in digits gives the same proof as a shorter one for a larger challenge."""
     proofs = AwaitedProofs()
-    proofs.expect(digest(b"cookie", 123))
-    assert proofs.is_awaited(digest(b"cookie1", 23))
-    assert not proofs.is_awaited(digest(b"cookie", 23))
+    proofs.expect(proof_of(b"cookie", 123))
+    assert proofs.is_awaited(proof_of(b"cookie1", 23))
+    assert not proofs.is_awaited(proof_of(b"cookie", 23))
 
 
 def test_what_two_wait_for_is_awaited_until_the_second_is_over() -> None:

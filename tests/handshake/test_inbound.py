@@ -52,12 +52,12 @@ def test_a_whole_handshake_proves_each_side_its_own_cookie() -> None:
 
     play.peer(proof())
     assert play.proved
-    own = messages.digest(b"cluster-secret", OF_ACCEPTOR)
+    own = messages.proof_of(b"cluster-secret", OF_ACCEPTOR)
     assert play.sent_to_guard() == framed(messages.challenge_reply(TO_ACCEPTOR, own))
     assert play.sent_to_peer() == b"", "no acknowledgement before the guarded node's"
 
     play.guarded(ack())
-    assert play.sent_to_peer() == framed(messages.challenge_ack(messages.digest(b"peer-secret", OF_INITIATOR)))
+    assert play.sent_to_peer() == framed(messages.challenge_ack(messages.proof_of(b"peer-secret", OF_INITIATOR)))
     assert play.sent_to_guard() == b""
     done = play.established
     assert (done.peer.name, done.peer.creation) == (PEER, 0x01020304)

@@ -14,7 +14,7 @@ from distwall.handshake import messages
     ],
 )
 def test_digests_are_those_of_real_nodes(challenge: int, digest: str) -> None:
-    assert messages.digest(b"secret", challenge).hex() == digest
+    assert messages.proof_of(b"secret", challenge).hex() == digest
 
 
 def test_what_is_encoded_is_parsed_again() -> None:

@@ -52,12 +52,12 @@ def test_a_whole_handshake_proves_each_side_its_own_cookie() -> None:
 
     play.guarded(proof(CLUSTER.secret))
     assert play.proved
-    own = messages.digest(b"peer-secret", OF_ACCEPTOR)
+    own = messages.proof_of(b"peer-secret", OF_ACCEPTOR)
     assert play.sent_to_peer() == framed(messages.challenge_reply(TO_ACCEPTOR, own))
     assert play.sent_to_guard() == b"", "no acknowledgement before the peer's"
 
     play.peer(ack(b"peer-secret"))
-    own = messages.digest(CLUSTER.secret, OF_INITIATOR)
+    own = messages.proof_of(CLUSTER.secret, OF_INITIATOR)
     assert play.sent_to_guard() == framed(messages.challenge_ack(own))
     assert play.sent_to_peer() == b""
     done = play.established

@@ -16,13 +16,13 @@ from distwall.audit import AuditLog, Event
 from distwall.control import Firewall
 from distwall.control.reload import Reloader
 from distwall.http_api.server import HttpServer
-from distwall.policy import Address, Control, Policy
+from distwall.policy import Address, ControlSettings, Policy
 from tests.support.policies import peer, policy
 
 RULES = '[tables.admin]\nrules = ["accept *"]\n' + peer("foo@*", '["accept link", "deny *"]')
 
 
-def settings(path: Path, **more: Any) -> Control:
+def settings(path: Path, **more: Any) -> ControlSettings:
     """The settings of a server with its socket at ``path``."""
     given: dict[str, Any] = {
         "socket_mode": 0o600,
@@ -35,7 +35,7 @@ def settings(path: Path, **more: Any) -> Control:
         "cookie": None,
         **more,
     }
-    return Control(socket=path, **given)
+    return ControlSettings(socket=path, **given)
 
 
 class Served:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from distwall.control import Firewall
 from distwall.http_api.app import create_app
-from distwall.http_api.auth import MAX_BODY, Actor, SocketGate
+from distwall.http_api.auth import MAX_BODY, Actor, SocketEntrance
 from distwall.http_api.bearer_tokens import TokenFile
 from distwall.http_api.event_stream import EventStream
 from distwall.operations import FIREWALL, READERS, Operation, Role
@@ -56,7 +56,7 @@ def token(served: Served, role: str, name: str | None = None) -> str:
 
 def _app(tmp_path: Path) -> FastAPI:
     served = Served(tmp_path)
-    screen = create_app(served.firewall, served.reloader, SocketGate(), EventStream(served.audit))
+    screen = create_app(served.firewall, served.reloader, SocketEntrance(), EventStream(served.audit))
     assert isinstance(screen._app, FastAPI)
     return screen._app
 
@@ -258,7 +258,7 @@ class TestRoles:
         run(scenario())
 
     def test_a_route_that_says_nothing_needs_the_highest(self, tmp_path: Path) -> None:
-        class Operators(SocketGate):
+        class Operators(SocketEntrance):
             def admit(self, source: str, _authorization: str | None) -> Actor:
                 return Actor(source, Role.OPERATE)
 

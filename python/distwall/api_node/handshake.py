@@ -145,7 +145,7 @@ class CallerHandshake:
             self._deny("not_guarded", "it is not a guarded node, and [control] has no cookie for operators")
         self._sent_name = SendName(flags & FLAGS, sent.creation, sent.name)
         challenge = self._new_challenge()
-        self._awaited = messages.digest(self._cookie.reveal(), challenge)
+        self._awaited = messages.proof_of(self._cookie.reveal(), challenge)
         self._proofs.expect(self._awaited)
         self._leg.send(messages.status("ok"))
         self._leg.send(Challenge(FLAGS, challenge, self._own.creation, self._own.name).encode())
@@ -158,7 +158,7 @@ class CallerHandshake:
         if self._cookie is None or self._awaited is None or not hmac.compare_digest(proof, self._awaited):
             self._refuse("bad_cookie", "its cookie is wrong")
         self._await_no_more()
-        answer = messages.digest(self._cookie.reveal(), theirs)
+        answer = messages.proof_of(self._cookie.reveal(), theirs)
         if self._proofs.is_awaited(answer):
             self._refuse("reflected", "it asks for a proof that distwall itself has asked for")
         self._leg.send(messages.challenge_ack(answer))

@@ -9,7 +9,7 @@ from distwall.clock import rfc3339, utc
 
 Event = dict[str, Any]
 
-Side = Literal["peer", "guard"]
+OpenedBy = Literal["peer", "guard"]
 """The side of a connection that dialled distwall."""
 
 VERSION = 1

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeVar, dataclass_transform
 
-from distwall.audit.event import Side
+from distwall.audit.event import OpenedBy
 from distwall.policy import Rule
 
 Direction = Literal["inbound", "outbound"]
@@ -161,7 +161,7 @@ class Connect(EventBase):
     guard: str
     source: str
     """The address that the peer came from, or was dialled at."""
-    opened_by: Side
+    opened_by: OpenedBy
     """The side that dialled."""
     tls: bool
     certificate: str | None
@@ -225,7 +225,7 @@ class HandshakeRefused(EventBase):
     peer: str | None
     """The name that the peer claimed, if any."""
     guard: str | None
-    opened_by: Side
+    opened_by: OpenedBy
     reason: str
     detail: str
     folded: Folded

@@ -19,8 +19,8 @@ from distwall.cli.explain import explain
 from distwall.cli.fmt import fmt
 from distwall.cli.grants import grants
 from distwall.cli.init import init
+from distwall.cli.made_commands import commands
 from distwall.cli.observe import observe
-from distwall.cli.operations import commands
 from distwall.cli.output import CommandError, console
 from distwall.cli.peers import peers
 from distwall.cli.policy import policy

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from distwall._core import Ask, Channel, Hooks
 from distwall._core import Event as CoreEvent
-from distwall.audit.event import Side
+from distwall.audit.event import OpenedBy
 from distwall.audit.schema import Disconnect, EventBase, Refused, RuleRef
 from distwall.clock import utc
 from distwall.policy import Entry, Rule
@@ -34,7 +34,7 @@ class PeerInfo:
     """The ``node`` of the peer's entry."""
     visible: bool
     source: str
-    opened_by: Side
+    opened_by: OpenedBy
     tls: bool
     certificate: str | None
     """The names in the certificate that the peer has shown."""
@@ -97,7 +97,7 @@ class ChannelHandle:
         guard_creation: int,
         entry: Entry,
         source: str,
-        opened_by: Side,
+        opened_by: OpenedBy,
         tls: bool,
         certificate: str | None,
         close: Callable[[str], None],

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from distwall._core import Ask, Budget, Channel
 from distwall.audit import AuditLog, FloodLimiter
-from distwall.audit.event import Side
+from distwall.audit.event import OpenedBy
 from distwall.audit.schema import Connect, EventBase, Flooding, HandshakeRefused
 from distwall.clock import rfc3339
 from distwall.control.channel import ChannelHandle, PeerInfo, RefusedChannelError
@@ -49,7 +49,7 @@ class Channels(abc.ABC):
         flags: int,
         entry: Entry,
         source: str,
-        opened_by: Side = "peer",
+        opened_by: OpenedBy = "peer",
         tls: bool = False,
         certificate: str | None = None,
         close: Callable[[str], None],
@@ -141,7 +141,7 @@ class Channels(abc.ABC):
         guard: str | None,
         reason: str,
         detail: str = "",
-        opened_by: Side = "peer",
+        opened_by: OpenedBy = "peer",
     ) -> None:
         """Records a refused handshake. A flood of these is folded."""
         self.record(

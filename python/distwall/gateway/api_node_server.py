@@ -10,8 +10,8 @@ import secrets
 import socket
 from typing import cast
 
-from distwall.api_node import Accepted, Caller, CallerHandshake, CallerRejected, CallerSession, Operations
-from distwall.audit.event import Side
+from distwall.api_node import Accepted, Caller, CallerHandshake, CallerRejected, CallerSession, ErlangFunctions
+from distwall.audit.event import OpenedBy
 from distwall.audit.schema import CallerConnect, CallerDisconnect, CallerRefused
 from distwall.epmd.messages import Alive2
 from distwall.gateway.certificates import Certificates
@@ -45,7 +45,7 @@ class ApiNodeServer:
     def __init__(self, pending: PendingConnections, certificates: Certificates, name: str) -> None:
         self.pending = pending
         self.own = Identity(name, 4 + secrets.randbelow(2**32 - 4))
-        self.calls = Operations(pending.firewall)
+        self.calls = ErlangFunctions(pending.firewall)
         self.port = 0
         self._certificates = certificates
         self._acceptor: TcpAcceptor | None = None
@@ -125,7 +125,7 @@ class ApiNodeConnection(asyncio.Protocol):
         self._next: asyncio.Handle | None = None
 
     @property
-    def opened_by(self) -> Side:
+    def opened_by(self) -> OpenedBy:
         """The side that dialled: programs of this host, which strangers must not crowd out."""
         return "guard"
 

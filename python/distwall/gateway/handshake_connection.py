@@ -13,7 +13,7 @@ from typing import cast
 
 from cryptography import x509
 
-from distwall.audit.event import Side
+from distwall.audit.event import OpenedBy
 from distwall.control import RefusedChannelError
 from distwall.gateway.pending_connections import PendingConnections
 from distwall.gateway.pump import Pump
@@ -96,7 +96,7 @@ class HandshakeConnection(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def opened_by(self) -> Side:
+    def opened_by(self) -> OpenedBy:
         """The side that dialled."""
 
     @property

@@ -7,7 +7,7 @@ from typing import Protocol
 from cryptography import x509
 
 from distwall import _core
-from distwall.audit.event import Side
+from distwall.audit.event import OpenedBy
 from distwall.gateway.dialer import Dialer, DialError
 from distwall.gateway.handshake_connection import Dialled, HandshakeConnection, Initiator
 from distwall.gateway.pending_connections import PendingConnections
@@ -61,7 +61,7 @@ class InboundConnection(HandshakeConnection):
         )
 
     @property
-    def opened_by(self) -> Side:
+    def opened_by(self) -> OpenedBy:
         """See `HandshakeConnection`."""
         return "peer"
 

@@ -11,7 +11,7 @@ from functools import partial
 from cryptography import x509
 
 from distwall import _core
-from distwall.audit.event import Side
+from distwall.audit.event import OpenedBy
 from distwall.gateway.dial_target import DialTarget
 from distwall.gateway.dialer import Dialer, DialError
 from distwall.gateway.handshake_connection import Dialled, HandshakeConnection, Initiator
@@ -50,7 +50,7 @@ class OutboundConnection(HandshakeConnection):
         )
 
     @property
-    def opened_by(self) -> Side:
+    def opened_by(self) -> OpenedBy:
         """See `HandshakeConnection`."""
         return "guard"
 

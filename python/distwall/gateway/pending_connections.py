@@ -3,7 +3,7 @@
 import asyncio
 from typing import Protocol
 
-from distwall.audit.event import Side
+from distwall.audit.event import OpenedBy
 from distwall.control import Firewall
 from distwall.gateway.local_nodes import LocalNodes
 from distwall.gateway.pump import Pump
@@ -20,7 +20,7 @@ class Unproved(Protocol):
     """A connection that has proved nothing yet."""
 
     @property
-    def opened_by(self) -> Side:
+    def opened_by(self) -> OpenedBy:
         """The side that dialled."""
 
     def refuse(self, reason: str, detail: str, *, peer_fault: bool) -> None:
@@ -53,7 +53,7 @@ class PendingConnections:
         self._closed = False
         self._loop = asyncio.get_running_loop()
         # Strangers must not crowd out what guarded nodes open.
-        self._half_open: dict[Side, HalfOpen[Unproved]] = {
+        self._half_open: dict[OpenedBy, HalfOpen[Unproved]] = {
             side: HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL) for side in ("peer", "guard")
         }
         self._open: set[Unproved] = set()

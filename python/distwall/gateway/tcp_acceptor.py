@@ -15,7 +15,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from distwall.audit.event import Side
+from distwall.audit.event import OpenedBy
 from distwall.gateway.certificates import CLOSE_TIMEOUT
 from distwall.gateway.pending_connections import PendingConnections
 from distwall.handshake.halfopen import source_of
@@ -120,7 +120,7 @@ class Opening:
         self._pending.unproved(self, self._key)
 
     @property
-    def opened_by(self) -> Side:
+    def opened_by(self) -> OpenedBy:
         """The side that dialled."""
         return "guard" if self._guard is None else "peer"
 

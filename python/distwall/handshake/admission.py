@@ -85,7 +85,7 @@ class _Slot:
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class NextMove:
     """Decision about a (guarded node, name) now."""
 
     start: Ticket | None = None
@@ -192,14 +192,14 @@ class Admission:
         self._slots.setdefault(key, _Slot()).waiting.append(ticket)
         return ticket
 
-    def next(self, key: GuardAndPeer, now: float) -> Next:
+    def next(self, key: GuardAndPeer, now: float) -> NextMove:
         """Decides about ``key``. Call it after `request` and `finished`, and at ``wake_at``."""
         slot = self._slots.get(key)
         if slot is None or not slot.waiting:
-            return Next()
+            return NextMove()
         ready = [ticket for ticket in slot.waiting if ticket.not_before <= now]
         if not ready:
-            return Next(wake_at=min(ticket.not_before for ticket in slot.waiting))
+            return NextMove(wake_at=min(ticket.not_before for ticket in slot.waiting))
         # The least suspect source first, and of those the newest.
         best = min(reversed(ready), key=lambda ticket: self.failures(ticket.source, now))
         holder = slot.holder
@@ -207,14 +207,14 @@ class Admission:
             slot.waiting.remove(best)
             slot.holder = best
             best.relayed_at = now
-            return Next(start=best)
+            return NextMove(start=best)
         if holder.proved or holder.aborted or holder.relayed_at is None:
-            return Next()
+            return NextMove()
         release_at = holder.relayed_at + GRACE
         if now >= release_at or self.failures(best.source, now) < self.failures(holder.source, now):
             holder.aborted = True
-            return Next(abort=holder)
-        return Next(wake_at=release_at)
+            return NextMove(abort=holder)
+        return NextMove(wake_at=release_at)
 
     def proved(self, ticket: Ticket) -> None:
         """Notes that the peer proved its cookie. It keeps its place, and its name and source are known as good."""

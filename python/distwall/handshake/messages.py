@@ -90,17 +90,17 @@ def status(text: str) -> bytes:
     return b"s" + text.encode("ascii")
 
 
-def challenge_reply(challenge: int, digest: bytes) -> bytes:
+def challenge_reply(challenge: int, proof: bytes) -> bytes:
     """The initiator's proof and its own challenge."""
-    return _REPLY.pack(CHALLENGE_REPLY, challenge, digest)
+    return _REPLY.pack(CHALLENGE_REPLY, challenge, proof)
 
 
-def challenge_ack(digest: bytes) -> bytes:
+def challenge_ack(proof: bytes) -> bytes:
     """The acceptor's proof."""
-    return _ACK.pack(CHALLENGE_ACK, digest)
+    return _ACK.pack(CHALLENGE_ACK, proof)
 
 
-def digest(cookie: bytes, challenge: int) -> bytes:
+def proof_of(cookie: bytes, challenge: int) -> bytes:
     """The proof of ``cookie`` for ``challenge``: MD5 of the cookie's text and the challenge in decimal."""
     return hashlib.md5(cookie + str(challenge).encode(), usedforsecurity=False).digest()
 
@@ -145,7 +145,7 @@ def parse_status(body: bytes) -> str | Named:
 
 
 def parse_challenge_reply(body: bytes) -> tuple[int, bytes]:
-    """``(challenge, digest)``. Raises `MessageError`."""
+    """``(challenge, proof)``. Raises `MessageError`."""
     if len(body) != _REPLY.size:
         raise MessageError("challenge reply of a wrong length")
     _, challenge, proof = _REPLY.unpack(body)
@@ -153,7 +153,7 @@ def parse_challenge_reply(body: bytes) -> tuple[int, bytes]:
 
 
 def parse_challenge_ack(body: bytes) -> bytes:
-    """The digest. Raises `MessageError`."""
+    """The proof. Raises `MessageError`."""
     if len(body) != _ACK.size:
         raise MessageError("challenge acknowledgement of a wrong length")
     proof: bytes = _ACK.unpack(body)[1]

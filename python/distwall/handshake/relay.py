@@ -270,7 +270,7 @@ class Relay(abc.ABC, Generic[E]):
         self._challenge_from_acceptor = given.challenge
         flags = self._masked(given.flags, self._sent_name.flags)
         self._challenge = Challenge(flags, self._new_challenge(), given.creation, given.name)
-        self._await(self._digest(self.initiator, self._challenge.challenge))
+        self._await(self._proof(self.initiator, self._challenge.challenge))
         self._initiator_leg.send(self._challenge.encode())
         self._advance(State.PROOF)
         return []
@@ -280,7 +280,7 @@ class Relay(abc.ABC, Generic[E]):
         self._challenge_from_initiator = challenge
         answer = self._proof_for(self.acceptor, self._challenge_from_acceptor)
         own = self._new_challenge()
-        self._await(self._digest(self.acceptor, own))
+        self._await(self._proof(self.acceptor, own))
         self._acceptor_leg.send(messages.challenge_reply(own, answer))
         self._advance(State.ACK)
         return [Proved()]
@@ -303,14 +303,14 @@ class Relay(abc.ABC, Generic[E]):
         """True if the initiator asks for a name."""
         return bool(self._sent_name.flags & DistFlag.NAME_ME)
 
-    def _digest(self, party: Party, challenge: int) -> bytes:
+    def _proof(self, party: Party, challenge: int) -> bytes:
         """The proof of the cookie that distwall shares with ``party``."""
         cookie = self._entry.cookie if party is PEER else self._guard_cookie
-        return messages.digest(cookie.reveal(), challenge)
+        return messages.proof_of(cookie.reveal(), challenge)
 
     def _proof_for(self, party: Party, challenge: int) -> bytes:
         """The proof that ``party`` has asked for, unless distwall itself waits for the same proof."""
-        proof = self._digest(party, challenge)
+        proof = self._proof(party, challenge)
         if self._proofs.is_awaited(proof):
             self._fail(party, "reflected", f"{party.noun} asks for a proof that distwall itself has asked for")
         return proof

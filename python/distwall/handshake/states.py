@@ -42,7 +42,7 @@ class State(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Transition:
     """Allowed event in a state."""
 
     turn: Turn
@@ -53,16 +53,16 @@ class Step:
     """The next state. Every state with a turn leads to `State.CLOSED` as well."""
 
 
-TABLE: dict[State, Step] = {
-    State.NAME: Step(Turn.INITIATOR, messages.SEND_NAME, frozenset({State.ADMISSION})),
-    State.ADMISSION: Step(Turn.PROGRAM, None, frozenset({State.STATUS})),
-    State.STATUS: Step(Turn.ACCEPTOR, messages.STATUS, frozenset({State.ALIVE, State.CHALLENGE})),
-    State.ALIVE: Step(Turn.INITIATOR, messages.STATUS, frozenset({State.CHALLENGE})),
-    State.CHALLENGE: Step(Turn.ACCEPTOR, messages.CHALLENGE, frozenset({State.PROOF})),
-    State.PROOF: Step(Turn.INITIATOR, messages.CHALLENGE_REPLY, frozenset({State.ACK})),
-    State.ACK: Step(Turn.ACCEPTOR, messages.CHALLENGE_ACK, frozenset({State.ESTABLISHED})),
-    State.ESTABLISHED: Step(Turn.NOBODY),
-    State.CLOSED: Step(Turn.NOBODY),
+TABLE: dict[State, Transition] = {
+    State.NAME: Transition(Turn.INITIATOR, messages.SEND_NAME, frozenset({State.ADMISSION})),
+    State.ADMISSION: Transition(Turn.PROGRAM, None, frozenset({State.STATUS})),
+    State.STATUS: Transition(Turn.ACCEPTOR, messages.STATUS, frozenset({State.ALIVE, State.CHALLENGE})),
+    State.ALIVE: Transition(Turn.INITIATOR, messages.STATUS, frozenset({State.CHALLENGE})),
+    State.CHALLENGE: Transition(Turn.ACCEPTOR, messages.CHALLENGE, frozenset({State.PROOF})),
+    State.PROOF: Transition(Turn.INITIATOR, messages.CHALLENGE_REPLY, frozenset({State.ACK})),
+    State.ACK: Transition(Turn.ACCEPTOR, messages.CHALLENGE_ACK, frozenset({State.ESTABLISHED})),
+    State.ESTABLISHED: Transition(Turn.NOBODY),
+    State.CLOSED: Transition(Turn.NOBODY),
 }
 """The transition table."""
 

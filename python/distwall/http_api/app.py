@@ -24,10 +24,10 @@ from distwall.audit.schema import ApiCall
 from distwall.control.errors import BadCallError, ControlError, NotFoundError
 from distwall.control.firewall import Firewall
 from distwall.control.reload import Reloader
-from distwall.http_api.auth import Actor, Gate, Recorder, RefusedError, RequestScreen, refused, source_of
+from distwall.http_api.auth import Actor, Entrance, Recorder, RefusedError, RequestScreen, refused, source_of
 from distwall.http_api.docs_page import render
 from distwall.http_api.event_stream import EventStream, TooManyError
-from distwall.http_api.operations import Call, call_of
+from distwall.http_api.operation_requests import OperationRequest, request_of
 from distwall.http_api.policy_json import policy_to_json
 from distwall.operations import Operation, Role
 
@@ -48,8 +48,8 @@ def needs(role: Role | None) -> Callable[[Handler], Handler]:
     return mark
 
 
-def create_app(firewall: Firewall, reloader: Reloader, gate: Gate, stream: EventStream) -> RequestScreen:
-    """The API in front of ``firewall`` and its policy file; ``gate`` identifies callers."""
+def create_app(firewall: Firewall, reloader: Reloader, entrance: Entrance, stream: EventStream) -> RequestScreen:
+    """The API in front of ``firewall`` and its policy file; ``entrance`` identifies callers."""
 
     def authorize(request: Request, _: Annotated[Any, Depends(HTTPBearer(auto_error=False))]) -> None:
         role: Role | None = getattr(request.scope["endpoint"], "role", Role.ADMIN)
@@ -58,7 +58,7 @@ def create_app(firewall: Firewall, reloader: Reloader, gate: Gate, stream: Event
             return
         actor = None
         try:
-            actor = gate.admit(source_of(request.scope), request.headers.get("authorization"))
+            actor = entrance.admit(source_of(request.scope), request.headers.get("authorization"))
             if actor.role < role:
                 raise RefusedError(403, "role", f"this needs the role {role}, and {actor.name} has {actor.role}")
         except RefusedError as error:
@@ -90,7 +90,7 @@ def create_app(firewall: Firewall, reloader: Reloader, gate: Gate, stream: Event
     _events(app, stream)
     for target, offered in ((firewall, operations.FIREWALL), (reloader, operations.RELOADER)):
         for operation in offered:
-            _changes(app, firewall.record, target, call_of(operation))
+            _changes(app, firewall.record, target, request_of(operation))
 
     @app.get("/v1/openapi.json", include_in_schema=False)
     @needs(None)
@@ -102,7 +102,7 @@ def create_app(firewall: Firewall, reloader: Reloader, gate: Gate, stream: Event
     async def docs() -> HTMLResponse:
         return HTMLResponse(render(app.openapi()))
 
-    return RequestScreen(app, gate, firewall.record, _error)
+    return RequestScreen(app, entrance, firewall.record, _error)
 
 
 def _reads(app: FastAPI, firewall: Firewall, reloader: Reloader) -> None:
@@ -204,7 +204,7 @@ def _line(made: Event | None, *, sent: bool) -> bytes:
     return b"id: %d\ndata: %s\n\n" % (made["seq"] or 0, data) if sent else data + b"\n"
 
 
-def _changes(app: FastAPI, record: Recorder, target: object, call: Call) -> None:
+def _changes(app: FastAPI, record: Recorder, target: object, call: OperationRequest) -> None:
     operation = call.operation
 
     async def handler(request: Request, body: Any) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class RefusedError(Exception):
         self.reason = reason
 
 
-class Gate(Protocol):
+class Entrance(Protocol):
     """One entrance to the API."""
 
     def check(self, headers: dict[str, str]) -> None:
@@ -68,7 +68,7 @@ class Gate(Protocol):
         ...
 
 
-class SocketGate:
+class SocketEntrance:
     """The Unix socket."""
 
     def check(self, headers: dict[str, str]) -> None:
@@ -79,7 +79,7 @@ class SocketGate:
         return Actor(source, Role.ADMIN)
 
 
-class TokenGate:
+class TokenEntrance:
     """TCP."""
 
     def __init__(self, tokens: TokenFile, hosts: Collection[str], record: Recorder) -> None:
@@ -121,9 +121,11 @@ class TokenGate:
 class RequestScreen:
     """Stands before the application, and refuses requests that are too large or come from a web page."""
 
-    def __init__(self, app: ASGIApp, gate: Gate, record: Recorder, answer: Callable[[int, str], ASGIApp]) -> None:
+    def __init__(
+        self, app: ASGIApp, entrance: Entrance, record: Recorder, answer: Callable[[int, str], ASGIApp]
+    ) -> None:
         self._app = app
-        self._gate = gate
+        self._entrance = entrance
         self._record = record
         self._answer = answer
 
@@ -143,7 +145,7 @@ class RequestScreen:
             await send(message)
 
         try:
-            self._gate.check(headers)
+            self._entrance.check(headers)
         except (RefusedError, ValueError) as error:
             reason = error.reason if isinstance(error, RefusedError) else "host"
             refused(self._record, scope, None, reason)

@@ -15,11 +15,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from distwall.control.firewall import Firewall
 from distwall.control.reload import Reloader
 from distwall.http_api.app import create_app
-from distwall.http_api.auth import Gate, SocketGate, TokenGate, socket_user
+from distwall.http_api.auth import Entrance, SocketEntrance, TokenEntrance, socket_user
 from distwall.http_api.bearer_tokens import TokenFile
 from distwall.http_api.event_stream import EventStream
 from distwall.net.sockets import listen, resolve
-from distwall.policy import Control
+from distwall.policy import ControlSettings
 
 
 class _Server(uvicorn.Server):
@@ -50,7 +50,7 @@ class _SocketProtocol(H11Protocol):
 class HttpServer:
     """The API of one firewall."""
 
-    def __init__(self, firewall: Firewall, reloader: Reloader, settings: Control) -> None:
+    def __init__(self, firewall: Firewall, reloader: Reloader, settings: ControlSettings) -> None:
         self._firewall = firewall
         self._reloader = reloader
         self._settings = settings
@@ -67,10 +67,10 @@ class HttpServer:
             sock.close()
             settings.socket.unlink(missing_ok=True)
             raise
-        await self._serve([sock], SocketGate(), _SocketProtocol)
+        await self._serve([sock], SocketEntrance(), _SocketProtocol)
         if over_tcp:
             tokens = TokenFile(settings.tokens)
-            await self._serve(over_tcp, TokenGate(tokens, settings.hosts, self._firewall.record), H11Protocol)
+            await self._serve(over_tcp, TokenEntrance(tokens, settings.hosts, self._firewall.record), H11Protocol)
 
     async def close(self) -> None:
         """Stops serving and removes the socket."""
@@ -84,9 +84,9 @@ class HttpServer:
         self._serving.clear()
         self._settings.socket.unlink(missing_ok=True)
 
-    async def _serve(self, sockets: list[socket.socket], gate: Gate, protocol: type[H11Protocol]) -> None:
+    async def _serve(self, sockets: list[socket.socket], entrance: Entrance, protocol: type[H11Protocol]) -> None:
         config = uvicorn.Config(
-            create_app(self._firewall, self._reloader, gate, self._stream),
+            create_app(self._firewall, self._reloader, entrance, self._stream),
             http=protocol,
             ws="none",
             lifespan="off",

@@ -1,8 +1,8 @@
 """The policy: the guarded nodes, the peers that may connect, and the commands that each peer may send.
 
-A ``Policy`` is loaded from one TOML file (``load``), whole or not at all. It holds the ``Guard`` settings and the
-entries of the peers. ``entry_for`` picks the one ``Entry`` of a peer, and ``compile`` turns its rules into the tables
-of the core. ``explain`` gives the verdict on one command, and the reason.
+A ``Policy`` is loaded from one TOML file (``load``), whole or not at all. It holds the settings of each section, such
+as ``GuardSettings``, and the entries of the peers. ``entry_for`` picks the one ``Entry`` of a peer, and ``compile``
+turns its rules into the tables of the core. ``explain`` gives the verdict on one command, and the reason.
 """
 
 from distwall.policy.cookie import Cookie
@@ -15,19 +15,29 @@ from distwall.policy.explanation import (
 )
 from distwall.policy.file.load import load, loads
 from distwall.policy.language.rules import Filter, Rule
-from distwall.policy.model import Address, Audit, Control, Entry, Guard, InsideTls, Policy, Redirect, Tls
+from distwall.policy.model import (
+    Address,
+    AuditSettings,
+    ControlSettings,
+    Entry,
+    GuardSettings,
+    InsideTls,
+    Policy,
+    Redirect,
+    Tls,
+)
 from distwall.policy.problem import Origin, PolicyError, Problem
 from distwall.policy.question import Question, QuestionError
 
 __all__ = [
     "Address",
-    "Audit",
-    "Control",
+    "AuditSettings",
+    "ControlSettings",
     "Cookie",
     "Entry",
     "Explanation",
     "Filter",
-    "Guard",
+    "GuardSettings",
     "InsideTls",
     "Origin",
     "Policy",

@@ -13,7 +13,7 @@ from distwall.policy.language.grammar import FUNCTION_COMMANDS, Verdict, takes_k
 from distwall.policy.language.ranking import Ranking
 from distwall.policy.language.rules import Filter, Rule, Specificity, precision
 from distwall.policy.model import Entry, Policy, RuleSet
-from distwall.policy.question import Asked, Question
+from distwall.policy.question import CheckedQuestion, Question
 
 # What tracking lets pass without a rule (DESIGN: "Answers and endings need no rule").
 ANSWERS_AND_ENDINGS = frozenset({"demonitor", "exit", "monitor_exit", "spawn_reply", "unlink", "unlink_ack"})
@@ -174,7 +174,7 @@ def explain(
 
     ``rule_set``: the rules for the peer; None: the rules of the file. Raises QuestionError.
     """
-    asked = Asked(policy, peer, question, guard)
+    asked = CheckedQuestion(policy, peer, question, guard)
     entry = policy.entry_for(peer, guard)
     if entry is None:
         note = "no [[peers]] entry names this node: it can't connect, and gets not_allowed in the handshake"
@@ -188,7 +188,7 @@ def explain(
     return _Answer(asked, rule_set, entry, found).explanation()
 
 
-def _unasked(asked: Asked, entry: Entry | None, verdict: Verdict, reason: str, note: str) -> Explanation:
+def _unasked(asked: CheckedQuestion, entry: Entry | None, verdict: Verdict, reason: str, note: str) -> Explanation:
     """The answer to a question that the judge need not be asked."""
     command, key = asked.question.command, asked.shown_key
     return Explanation(asked.peer, command, key, verdict, reason, entry, None, (), (), (note,), False, ())
@@ -197,7 +197,7 @@ def _unasked(asked: Asked, entry: Entry | None, verdict: Verdict, reason: str, n
 class _Answer:
     """The core's answer to a question, to be put into words."""
 
-    def __init__(self, asked: Asked, rule_set: RuleSet, entry: Entry, found: "_core.Explanation") -> None:
+    def __init__(self, asked: CheckedQuestion, rule_set: RuleSet, entry: Entry, found: "_core.Explanation") -> None:
         self.asked = asked
         self.rule_set = rule_set
         self.ranked = rule_set.ranked

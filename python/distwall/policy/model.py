@@ -89,7 +89,7 @@ class Redirect:
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class GuardSettings:
     """The ``[guard]`` table: the guarded nodes, and distwall's addresses."""
 
     nodes: tuple[str, ...]
@@ -188,7 +188,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
+class ControlSettings:
     """The ``[control]`` table: the HTTP API, settings at run time, and distwall's own node."""
 
     socket: Path
@@ -209,7 +209,7 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
+class AuditSettings:
     """The ``[audit]`` table: the log file, and the choice for times when it can't be written."""
 
     file: Path
@@ -228,7 +228,7 @@ class Policy:
     """A policy without errors. Immutable; compiled rules are kept for each entry."""
 
     path: Path
-    guard: Guard
+    guard: GuardSettings
     entries: tuple[Entry, ...]
     """The ``[[peers]]`` in the order of the file, then the entry of ``[defaults]`` if that has a cookie."""
     defaults: tuple[Rule, ...]
@@ -241,8 +241,8 @@ class Policy:
     services: Mapping[str, Service]
     """Services that rules may name: the built-in ones and the file's own."""
     mode: Mode
-    control: Control
-    audit: Audit
+    control: ControlSettings
+    audit: AuditSettings
     rules: tuple[Rule, ...]
     """All rules of the file, by their ids."""
     revision: str = field(compare=False)

@@ -47,7 +47,7 @@ class Question:
     """True if the guarded node sends the command to the peer."""
 
 
-class Asked:
+class CheckedQuestion:
     """A valid question."""
 
     def __init__(self, policy: Policy, peer: str, question: Question, guard: str | None) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from distwall._core import DEFAULT_LIMITS
 from distwall.policy import Address, Cookie, PolicyError, load, loads
-from distwall.policy.model import Control
+from distwall.policy.model import ControlSettings
 from tests.support.policies import ENV, GUARD, PATH, peer, policy
 
 FULL = """
@@ -107,7 +107,7 @@ def test_what_is_not_said_has_safe_defaults() -> None:
     assert (entry.visible, entry.funs, entry.third_nodes, entry.guards, entry.sources) == (False, None, (), None, ())
     assert (made.audit.file, made.audit.on_full) == (Path("distwall-audit.jsonl"), "deny")
     assert (made.audit.key, made.audit.rotate_size, made.audit.rotate_age, made.audit.keep) == (None,) * 4
-    assert made.control == Control(
+    assert made.control == ControlSettings(
         socket=Path("distwall.sock"),
         socket_mode=0o600,
         socket_group=None,

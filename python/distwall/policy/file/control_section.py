@@ -13,7 +13,7 @@ from distwall.policy.file.guard_section import read_address
 from distwall.policy.file.table import Table, path_fault
 from distwall.policy.language.names import node_fault
 from distwall.policy.language.units import size, span
-from distwall.policy.model import Address, Audit, Control, Entry, Guard, OnFull
+from distwall.policy.model import Address, AuditSettings, ControlSettings, Entry, GuardSettings, OnFull
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ _MAX_SOCKET_PATH = 108
 _ON_FULL: dict[str, OnFull] = {"deny": "deny", "continue": "continue"}
 
 
-def read_control(top: Table, guard: Guard, entries: Sequence[Entry], env: Mapping[str, str]) -> Control:
+def read_control(top: Table, guard: GuardSettings, entries: Sequence[Entry], env: Mapping[str, str]) -> ControlSettings:
     """The settings of ``[control]``."""
     table = top.table(
         "control",
@@ -34,7 +34,7 @@ def read_control(top: Table, guard: Guard, entries: Sequence[Entry], env: Mappin
             "socket", f"the path of the socket is too long: {socket}", "use a shorter one, as in /run/distwall.sock"
         )
     state = expand(table.string("state", "distwall-state.json", fault=path_fault), table.source.path, env)
-    return Control(
+    return ControlSettings(
         socket=socket,
         socket_mode=_mode(table),
         socket_group=_group(table),
@@ -90,7 +90,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _node(table: Table, guard: Guard, entries: Sequence[Entry]) -> str | None:
+def _node(table: Table, guard: GuardSettings, entries: Sequence[Entry]) -> str | None:
     node = table.string("node", "", fault=node_fault)
     if node in guard.nodes:
         table.error("node", f"`{node}` is a guarded node", 'write a name of its own, as in "distwall@127.0.0.1"')
@@ -99,7 +99,9 @@ def _node(table: Table, guard: Guard, entries: Sequence[Entry]) -> str | None:
     return node or None
 
 
-def _operators_cookie(table: Table, guard: Guard, entries: Sequence[Entry], env: Mapping[str, str]) -> Cookie | None:
+def _operators_cookie(
+    table: Table, guard: GuardSettings, entries: Sequence[Entry], env: Mapping[str, str]
+) -> Cookie | None:
     named = next((key for key in COOKIE_KEYS if key in table), None)
     if named and "node" not in table:
         table.key_error(named, f"`{named}` without `node`", 'add node = "distwall@127.0.0.1", or leave it out')
@@ -114,7 +116,7 @@ def _operators_cookie(table: Table, guard: Guard, entries: Sequence[Entry], env:
     return cookie
 
 
-def read_audit(top: Table, env: Mapping[str, str]) -> Audit:
+def read_audit(top: Table, env: Mapping[str, str]) -> AuditSettings:
     """The settings of ``[audit]``."""
     table = top.table(
         "audit",
@@ -126,7 +128,7 @@ def read_audit(top: Table, env: Mapping[str, str]) -> Audit:
         table.error("on_full", f"`{on_full}` is not a valid choice", 'write on_full = "deny" or on_full = "continue"')
     file = expand(table.string("file", "distwall-audit.jsonl", fault=path_fault), table.source.path, env)
     keep = table.integer("keep", 0, low=1, high=100_000) if "keep" in table else None
-    return Audit(
+    return AuditSettings(
         file=file,
         on_full=_ON_FULL.get(on_full, "deny"),
         key=read_key(table, env),

@@ -9,7 +9,7 @@ from distwall.policy.cookie import Cookie
 from distwall.policy.file.cookie_keys import COOKIE_KEYS, read_cookie
 from distwall.policy.file.table import Table, path_fault
 from distwall.policy.file.tls_keys import FILE_KEYS, TLS_KEYS, read_inside_tls, read_tls
-from distwall.policy.model import Address, Guard, InsideTls, Redirect
+from distwall.policy.model import Address, GuardSettings, InsideTls, Redirect
 
 NO_COOKIE = Cookie(b"")
 """A stand-in for a missing cookie, which is an error."""
@@ -41,7 +41,7 @@ class Addresses(NamedTuple):
     peer_epmd_port: int
 
 
-def read_guard(top: Table, env: Mapping[str, str]) -> Guard:
+def read_guard(top: Table, env: Mapping[str, str]) -> GuardSettings:
     """The settings of ``[guard]``."""
     table = top.table("guard", known=GUARD_KEYS)
     if "guard" not in top:
@@ -53,7 +53,7 @@ def read_guard(top: Table, env: Mapping[str, str]) -> Guard:
     cookie = read_cookie(table, env)
     if "guard" in top and table.usable and not any(key in table for key in COOKIE_KEYS):
         table.error(None, "no cookie of the cluster", "add cookie_file or cookie_env to [guard]")
-    return Guard(
+    return GuardSettings(
         nodes=nodes,
         listen=at.listen,
         epmd=at.epmd,

@@ -13,7 +13,7 @@ from distwall.policy.file.rule_lists import LIST_KEYS, RuleLists
 from distwall.policy.file.table import Table
 from distwall.policy.file.tls_keys import entry_certificate, entry_tls
 from distwall.policy.language.names import glob_matches, is_glob, node_glob_fault
-from distwall.policy.model import Entry, Guard, OnLimit
+from distwall.policy.model import Entry, GuardSettings, OnLimit
 from distwall.policy.problem import Origin
 
 _KEYS = {
@@ -34,7 +34,7 @@ _MAX_LIMIT = 2**63 - 1
 
 
 def read_entries(
-    top: Table, defaults: Table, guard: Guard, lists: RuleLists, env: Mapping[str, str]
+    top: Table, defaults: Table, guard: GuardSettings, lists: RuleLists, env: Mapping[str, str]
 ) -> tuple[Entry, ...]:
     """All entries in the order of the file, the entry of ``[defaults]`` last."""
     tables = _tables(top)
@@ -64,7 +64,7 @@ def _tables(top: Table) -> list[Table]:
 def _entry(  # noqa: PLR0917
     index: int,
     table: Table,
-    guard: Guard,
+    guard: GuardSettings,
     lists: RuleLists,
     env: Mapping[str, str],
     defaults: Table,
@@ -130,7 +130,7 @@ def _defaults_entry(index: int, cookie: Cookie, origin: Origin, *, tls: bool) ->
     )
 
 
-def _guards(table: Table, guard: Guard) -> tuple[str, ...] | None:
+def _guards(table: Table, guard: GuardSettings) -> tuple[str, ...] | None:
     if "guards" not in table:
         return None
     globs = table.globs("guards")
@@ -176,7 +176,7 @@ def _on_limit(table: Table) -> OnLimit:
     return _ON_LIMIT.get(text, "refuse")
 
 
-def _warn_of_cluster_cookie(table: Table, cookie: Cookie, guard: Guard, *, visible: bool, tls: bool) -> None:
+def _warn_of_cluster_cookie(table: Table, cookie: Cookie, guard: GuardSettings, *, visible: bool, tls: bool) -> None:
     if cookie != guard.cookie or (visible and tls):
         return
     dial = "" if tls else "guarded nodes can't dial them without TLS, since these peers know the cookie of the cluster"

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from distwall.policy.file.cookie_keys import expand
 from distwall.policy.file.table import Table, kind, path_fault
-from distwall.policy.model import ClientCertificates, Guard, InsideTls, Tls
+from distwall.policy.model import ClientCertificates, GuardSettings, InsideTls, Tls
 
 FILE_KEYS = ("cert", "key", "ca")
 TLS_KEYS = {*FILE_KEYS, "client_certificates", "verify_peer", "inside"}
@@ -47,7 +47,7 @@ def read_inside_tls(table: Table, env: Mapping[str, str]) -> InsideTls:
     return _checked(table, InsideTls(*_files(table, env)))
 
 
-def entry_tls(table: Table, guard: Guard) -> bool:
+def entry_tls(table: Table, guard: GuardSettings) -> bool:
     """True if the peers of an entry have to speak TLS."""
     value = table.values.get("tls", "required" if guard.tls else "off")
     if value not in ("required", "off"):

@@ -31,7 +31,7 @@ class _ArgumentError(Exception):
         self.index = index
 
 
-class Operations:
+class ErlangFunctions:
     """Answers requests."""
 
     def __init__(self, firewall: Firewall) -> None:

@@ -34,7 +34,7 @@ class Body(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class OperationRequest:
     """An operation as a POST request."""
 
     operation: Operation
@@ -51,11 +51,11 @@ class Call:
         return body.model_dump(exclude_defaults=True, exclude=secrets)
 
 
-def call_of(operation: Operation) -> Call:
+def request_of(operation: Operation) -> OperationRequest:
     """Makes the request that runs an operation."""
     name = "".join(part.capitalize() for part in operation.name.split("_"))
     fields: dict[str, Any] = {parameter.name: _field(parameter) for parameter in operation.parameters}
-    return Call(operation, create_model(name, __base__=Body, __doc__=operation.summary, **fields))
+    return OperationRequest(operation, create_model(name, __base__=Body, __doc__=operation.summary, **fields))
 
 
 def _field(parameter: Parameter) -> tuple[Any, Any]:

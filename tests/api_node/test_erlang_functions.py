@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from distwall.api_node import Caller, Operations
+from distwall.api_node import Caller, ErlangFunctions
 from distwall.control import ControlError
 from distwall.etf import Atom, Improper, Map, Pid, Ref, Term, encode
 from tests.support.firewall_scene import FirewallScene
@@ -21,11 +21,11 @@ TABLES = '[tables.ops]\nrules = ["accept exit2", "accept reg_send ops"]\n'
 
 
 class Asked:
-    """A firewall that is asked through `Operations`."""
+    """A firewall that is asked through `ErlangFunctions`."""
 
     def __init__(self, folder: Path, text: str = "") -> None:
         self.scene = FirewallScene(folder, policy(text + TABLES + peer(rules=str(["accept *"]))))
-        self.calls = Operations(self.scene.firewall)
+        self.calls = ErlangFunctions(self.scene.firewall)
 
     def __call__(self, name: str, *arguments: Term, options: Term = (), caller: Caller = BAR) -> Term:
         options = [] if options == () else options
