@@ -7,13 +7,17 @@ from distwall.policy.language.external_format import compile_pattern
 from distwall.policy.language.term_patterns import (
     AtomPattern,
     BitsPattern,
+    EachPattern,
     FloatPattern,
     FunPattern,
     IntegerPattern,
     ListPattern,
     MapPattern,
+    OneOfPattern,
+    PairsPattern,
     PidPattern,
     PrefixPattern,
+    RangePattern,
     ReferencePattern,
     TermPattern,
     TuplePattern,
@@ -52,7 +56,7 @@ def exports(draw: st.DrawFn) -> TermPattern:
 
 @st.composite
 def holes(draw: st.DrawFn) -> TermPattern:
-    match draw(st.integers(0, 5)):
+    match draw(st.integers(0, 6)):
         case 0:
             return WildcardPattern()
         case 1:
@@ -63,6 +67,8 @@ def holes(draw: st.DrawFn) -> TermPattern:
             return PrefixPattern(draw(st.binary(max_size=4)))
         case 4:
             return PidPattern(draw(u32), draw(u32))
+        case 5:
+            return RangePattern(*sorted((draw(u32), -draw(u32))))
         case _:
             return ReferencePattern(tuple(draw(st.lists(u32, min_size=1, max_size=5))))
 
@@ -84,4 +90,18 @@ def composed(draw: st.DrawFn, leaves: st.SearchStrategy[TermPattern], *, pattern
             return MapPattern(tuple(pairs), exact=not pattern)
 
 
-patterns = composed(values() | exports() | holes(), pattern=True)
+@st.composite
+def repeated(draw: st.DrawFn) -> TermPattern:
+    """Patterns in parentheses, in which there are no variables."""
+    leaves = (values() | exports() | holes()).filter(lambda leaf: not isinstance(leaf, VariablePattern))
+    parts = draw(st.lists(composed(leaves, pattern=True, depth=1), min_size=1, max_size=3).map(tuple))
+    match draw(st.integers(0, 2)):
+        case 0:
+            return EachPattern(parts[0])
+        case 1:
+            return OneOfPattern(parts)
+        case _:
+            return PairsPattern(tuple((part, draw(leaves)) for part in parts))
+
+
+patterns = composed(values() | exports() | holes() | repeated(), pattern=True)

@@ -6,6 +6,7 @@ values are equal Python values in any spelling. The matcher works on that and sh
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ Normal = tuple[object, ...]
 
 GUARDS = (
     *("integer", "float", "number", "atom", "boolean", "pid", "reference", "port", "binary", "bitstring", "list"),
-    *("tuple", "map", "function", "string", "from", "node", "peer_pid", "record"),
+    *("tuple", "map", "function", "string", "from", "node", "peer_pid", "record", "format"),
 )
 
 
@@ -74,6 +75,35 @@ class GuardRef:
     words: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Each:
+    """``list(P)``"""
+
+    element: Pattern
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """``one_of(P, ...)``"""
+
+    alternatives: tuple[Pattern, ...]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """``map(K => V, ...)``"""
+
+    pairs: tuple[tuple[Pattern, Pattern], ...]
+
+
+@dataclass(frozen=True)
+class Range:
+    """``1..100``"""
+
+    low: int
+    high: int
+
+
 # === as the core reads it ===
 
 
@@ -117,6 +147,14 @@ def compiled(pattern: Pattern) -> bytes:
             return struct.pack(">BI", 7, len(prefix)) + prefix
         case GuardPid(number, serial):
             return struct.pack(">BII", 8, number, serial)
+        case Each(element):
+            return b"\x0a" + compiled(element)
+        case OneOf(alternatives):
+            return struct.pack(">BI", 11, len(alternatives)) + b"".join(map(compiled, alternatives))
+        case Pairs(pairs):
+            return struct.pack(">BI", 12, len(pairs)) + b"".join(compiled(part) for pair in pairs for part in pair)
+        case Range(low, high):
+            return struct.pack(">Bqq", 13, low, high)
         case GuardRef(words):
             return struct.pack(f">BB{len(words)}I", 9, len(words), *words)
         case _:
@@ -195,6 +233,14 @@ class PatternMatch:
                 return self.matches(tail, value)
             case Keys(pairs), ("map", entries):
                 return all(self.has(key, wanted, entries) for key, wanted in pairs)  # type: ignore[arg-type]
+            case Each(element), ("list", tuple(items), None):
+                return all(self.matches(element, item) for item in items)
+            case OneOf(alternatives), _:
+                return any(self.matches(each, value) for each in alternatives)
+            case Pairs(pairs), ("map", entries):
+                return all(self.is_paired(pairs, key, found) for key, found in entries)  # type: ignore[attr-defined]
+            case Range(low, high), ("integer", int(number)):
+                return low <= number <= high
             case Starts(prefix), ("bits", bytes(data), 8):
                 return data.startswith(prefix)
             case GuardPid(number, serial), ("pid", self.guard, *numbers):
@@ -207,6 +253,10 @@ class PatternMatch:
     def has(self, key: Pattern, wanted: Pattern, entries: frozenset[tuple[Normal, Normal]]) -> bool:
         found = [value for known, value in entries if PatternMatch(self.sender, self.guard).matches(key, known)]
         return bool(found) and self.matches(wanted, found[0])
+
+    def is_paired(self, pairs: tuple[tuple[Pattern, Pattern], ...], key: Normal, found: Normal) -> bool:
+        wanted = [value for known, value in pairs if self.matches(known, key)]
+        return bool(wanted) and self.matches(wanted[0], found)
 
     def holds(self, guard: str, value: Normal) -> bool:
         kind = value[0]
@@ -223,6 +273,8 @@ class PatternMatch:
                 return kind in ("fun", "export")
             case "string":
                 return kind == "list" and value[2] is None and all(map(character, value[1]))  # type: ignore[call-overload]
+            case "format":
+                return is_format(value)
             case "node":
                 return value == ("atom", self.sender)
             case "peer_pid":
@@ -252,6 +304,21 @@ class PatternMatch:
 
 def character(value: Normal) -> bool:
     return value[0] == "integer" and 0 <= value[1] <= 0x10FFFF  # type: ignore[operator]
+
+
+SEQUENCE = re.compile(r"~(-?[0-9]*)(?:\.([0-9]*)(?:\.[ -)+-~])?)?[tlk]*[~cfegswpWPBbXx+#ni]")
+
+
+def is_format(value: Normal) -> bool:
+    match value:
+        case ("bits", bytes(data), 8):
+            text = data.decode("latin-1")
+        case ("list", tuple(items), None) if all(map(character, items)):
+            text = "".join(chr(item[1]) for item in items)
+        case _:
+            return False
+    widths = [int(number) for found in SEQUENCE.findall(text) for number in found if number.strip("-")]
+    return "~" not in SEQUENCE.sub("", text) and sum(map(abs, widths)) <= 4096
 
 
 def matches(pattern: Pattern, term: Term, sender: str, guard: str) -> bool:

@@ -17,13 +17,17 @@ from tests.support.core_channel import GUARD, PEER, CoreChannel
 from tests.support.etf import As, Atom, BitBinary, Export, Fun, Improper, Map, Raw, Record, Term, alias, encode
 from tests.support.pattern import (
     Any,
+    Each,
     ErlangClause,
     GuardPid,
     GuardRef,
     Is,
     Keys,
     Lit,
+    OneOf,
+    Pairs,
     Pattern,
+    Range,
     Seq,
     Starts,
     Var,
@@ -118,6 +122,9 @@ TERMS = terms(leaves())
 WRITABLE = terms(scalars())
 
 
+NOT_ERLANG = ("string", "from", "node", "peer_pid", "record", "format")
+
+
 @st.composite
 def derived(draw: st.DrawFn, term: Term, writable: bool = False) -> Pattern:
     """A pattern that might well match the term."""
@@ -125,7 +132,7 @@ def derived(draw: st.DrawFn, term: Term, writable: bool = False) -> Pattern:
     def inner(part: Term) -> Pattern:
         return draw(derived(part, writable))
 
-    guards = [g for g in model.GUARDS if not writable or g not in ("string", "from", "node", "peer_pid", "record")]
+    guards = [g for g in model.GUARDS if not writable or g not in NOT_ERLANG]
     choice = draw(st.integers(0, 11))
     if choice == 0:
         return Any()
@@ -196,6 +203,68 @@ def test_a_literal_matches_itself_however_spelled(term: Term, seed: int) -> None
     assert core(Keys(((Lit(term), Is("pid")),)), encode(Map(((G.pid(), 1), (spelled(term, dice), P.pid())))))
 
 
+@st.composite
+def closed(draw: st.DrawFn, term: Term) -> Pattern:
+    """A pattern without variables, of the kinds that describe all parts of a term, which might well match it."""
+    if draw(st.integers(0, 4)) == 0:
+        others = draw(st.lists(st.sampled_from([Is("atom"), Lit(A), Range(-3, 3), Each(Is("integer"))]), max_size=2))
+        return OneOf((*others, draw(closed(term))))
+    match term:
+        case int():
+            return draw(st.sampled_from([Is("integer"), Range(-3, 3), Range(-(2**63), 2**63 - 1)]))
+        case tuple():
+            return tuple(draw(closed(part)) for part in term)
+        case list():
+            kinds = [draw(closed(part)) for part in term[:3]]
+            return Each(OneOf(tuple(kinds)) if kinds else Any())
+        case Map(pairs):
+            found = [(draw(closed(key)), draw(closed(value))) for key, value in pairs]
+            return Pairs(tuple(draw(st.permutations(found))))
+        case _:
+            return draw(st.sampled_from([Any(), Is("atom"), Is("binary"), Is("float"), Is("format")]))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data(), TERMS, TERMS, st.integers(0, 1 << 30))
+def test_patterns_for_all_parts_of_a_term_agree(data: st.DataObject, term: Term, other: Term, seed: int) -> None:
+    pattern = data.draw(closed(term))
+    dice = random.Random(seed)
+    for each in (term, other, [term, other], Improper((term,), other if not isinstance(other, list) else A)):
+        for asked in (pattern, Each(pattern), (pattern, Any())):
+            assert core(asked, encode(spelled(each, dice))) == model.matches(asked, each, PEER, GUARD)
+
+
+FORMATS = st.text(st.sampled_from("~~~~*.-0159tlkKpcsn#x a€"), max_size=9) | st.sampled_from(["~4096c", "~4000c~97c"])
+
+
+@settings(max_examples=600, deadline=None)
+@given(FORMATS)
+def test_formats_agree(text: str) -> None:
+    for spelling in ([ord(c) for c in text], text.encode()):
+        assert core(Is("format"), encode(spelling)) == model.matches(Is("format"), spelling, PEER, GUARD)
+
+
+def test_formats_print_no_more_than_they_say() -> None:
+    """Everything that the guard takes is a format to Erlang, and prints little more than its arguments."""
+    texts: list[str] = []
+
+    @settings(max_examples=300, deadline=None, database=None, derandomize=True)
+    @given(FORMATS.filter(lambda text: core(Is("format"), encode(text.encode("latin-1", "replace")))))
+    def collect(text: str) -> None:
+        texts.append(text)
+
+    collect()
+    lines = []
+    for text in texts:
+        quoted = "<<" + ",".join(map(str, text.encode("latin-1", "replace"))) + ">>"
+        lines.append(
+            f"lists:all(fun(N) -> try iolist_size(unicode:characters_to_binary(io_lib:format({quoted},"
+            " lists:duplicate(N, 7)))) < 9000 catch error:_ -> true end end, lists:seq(0, 9))."
+        )
+    assert len(set(lines)) > 30
+    assert set(answers(lines)) == {"true"}
+
+
 PROGRAM = """
 Eval = fun(Text) ->
     {ok, Tokens, _} = erl_scan:string(Text), {ok, Parsed} = erl_parse:parse_exprs(Tokens),
@@ -213,6 +282,14 @@ def erlang(cases: list[tuple[Pattern, Term]]) -> list[bool]:
     for pattern, term in cases:
         data = ",".join(map(str, b"\x83" + encode(term)))
         lines.append(f"case binary_to_term(<<{data}>>) of {ErlangClause(pattern).clause} -> true; _ -> false end.")
+    found = answers(lines)
+    for answer, line in zip(found, lines, strict=True):
+        assert answer in ("true", "false"), f"{line}: {answer}"
+    return [answer == "true" for answer in found]
+
+
+def answers(lines: list[str]) -> list[str]:
+    """The values of expressions on a real node, in one run."""
     text = "".join(line + "\n" for line in lines)
     run = subprocess.run(
         ["erl", "-noshell", "+fnu", "-eval", f"io:setopts([{{encoding, unicode}}]), {PROGRAM}"],
@@ -221,11 +298,9 @@ def erlang(cases: list[tuple[Pattern, Term]]) -> list[bool]:
         timeout=300,
         check=True,
     )
-    answers = run.stdout.decode().split("\n")[:-1]
-    assert len(answers) == len(cases)
-    for answer, line in zip(answers, lines, strict=True):
-        assert answer in ("true", "false"), f"{line}: {answer}"
-    return [answer == "true" for answer in answers]
+    found = run.stdout.decode().split("\n")[:-1]
+    assert len(found) == len(lines)
+    return found
 
 
 def test_erlang_agrees() -> None:
@@ -237,9 +312,9 @@ def test_erlang_agrees() -> None:
         cases.append((data.draw(derived(term, writable=True)), term))
 
     collect()
-    answers = erlang(cases)
-    assert 100 < sum(answers) < len(cases) - 50
-    for (pattern, term), answer in zip(cases, answers, strict=True):
+    found = erlang(cases)
+    assert 100 < sum(found) < len(cases) - 50
+    for (pattern, term), answer in zip(cases, found, strict=True):
         assert core(pattern, encode(term)) == answer, (pattern, term)
 
 
@@ -280,8 +355,14 @@ def test_processes_of_the_guarded_node_can_be_named() -> None:
 BAD = {
     "nothing": b"",
     "two patterns": b"\0\0",
-    "unknown code": b"\x0a",
-    "unknown guard": bytes([2, 19]),
+    "unknown code": b"\x0e",
+    "unknown guard": bytes([2, 20]),
+    "variable in a list": compiled(Each(Var(0))),
+    "variable in an alternative": compiled(OneOf((Any(), (Lit(A), Var(0))))),
+    "variable in a pair": compiled(Pairs(((Any(), Each(Var(1))),))),
+    "65 levels of lists": b"\x0a" * 65 + b"\0",
+    "range cut short": compiled(Range(1, 2))[:-1],
+    "endless alternatives": struct.pack(">BI", 11, 0xFFFFFFFF),
     "variable 64": bytes([1, 64]),
     "65 levels": b"\3\0\0\0\1" * 65 + b"\0",
     "65 levels of a literal": compiled(Lit(model.nested([A] * 66))),

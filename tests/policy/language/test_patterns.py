@@ -14,13 +14,17 @@ from distwall.policy.language.patterns import parse_pattern, parse_term
 from distwall.policy.language.term_patterns import (
     AtomPattern,
     BitsPattern,
+    EachPattern,
     FloatPattern,
     FunPattern,
     IntegerPattern,
     ListPattern,
     MapPattern,
+    OneOfPattern,
+    PairsPattern,
     PidPattern,
     PrefixPattern,
+    RangePattern,
     ReferencePattern,
     TermPattern,
     TuplePattern,
@@ -35,6 +39,7 @@ from tests.support.etf import decode, encode
 
 PEER, GUARDED = "foo@h", "bar@h"
 X, Y = VariablePattern("X"), VariablePattern("Y")
+A, B = AtomPattern("a"), AtomPattern("b")
 
 
 @pytest.mark.parametrize(
@@ -47,6 +52,14 @@ X, Y = VariablePattern("X"), VariablePattern("Y")
         ("_X@1", VariablePattern("_X@1")),
         ("Ünder", VariablePattern("Ünder")),
         ("12", IntegerPattern(12)),
+        ("-1..16#ff", RangePattern(-1, 255)),
+        ("list({_, pid()})", EachPattern(TuplePattern((WildcardPattern(), TypePattern("pid"))))),
+        ("one_of( a ,list(2..3))", OneOfPattern((AtomPattern("a"), EachPattern(RangePattern(2, 3))))),
+        (
+            "map(a => _,_=>b)",
+            PairsPattern(((AtomPattern("a"), WildcardPattern()), (WildcardPattern(), AtomPattern("b")))),
+        ),
+        ("list()", TypePattern("list")),
         ("1_000", IntegerPattern(1000)),
         ("16#fF", IntegerPattern(255)),
         ("2#1_01", IntegerPattern(5)),
@@ -143,6 +156,18 @@ def test_patterns_are_read(text: str, expected: TermPattern | None) -> None:
         ("intger()", 0, "no type guard `intger()`; did you mean `integer`?"),
         ("xyz()", 0, "no type guard `xyz()`; there are integer(), float()"),
         ("integer(X)", 8, "no `)` after `integer(`"),
+        ("list(X)", 5, "the variable `X` inside list(...); write `_`"),
+        ("{X, map(a => {b, Y})}", 17, "the variable `Y` inside map(...)"),
+        ("one_of(a, list(Z))", 15, "the variable `Z` inside list(...)"),
+        ("list(a, b)", 0, "2 patterns in `list(...)`"),
+        ("list(a", 0, "`list(` without `)`"),
+        ("map(a)", 5, "no `=>` after a key"),
+        ("one_of()", 0, "no type guard `one_of()`"),
+        ("integer(1)", 8, "no `)` after `integer(`"),
+        ("1..", 3, "no number after `-`"),
+        ("1..2.0", 0, "a range without a last number"),
+        ("3..2", 0, "a range without a last number"),
+        ("0..9223372036854775808", 0, "a range beyond 64 bits"),
         ("#{a => 1}", 4, "`=>` in a map; patterns have `:=`"),
         ("#{a}", 3, "no `:=` after a key"),
         ("#{X := 1}", 2, "`X` in the key of a map"),

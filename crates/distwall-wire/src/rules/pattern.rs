@@ -21,6 +21,11 @@ use crate::term::tag;
 use crate::term::walk::{self, Integer, Shape, Value};
 use crate::wire::shapes::call_tag;
 
+use parse::Parsed;
+
+mod format;
+mod parse;
+
 /// Most levels of nesting.
 pub const MAX_DEPTH: u32 = 64;
 /// Most bytes of a compiled pattern.
@@ -29,8 +34,6 @@ pub const MAX_SIZE: usize = 64 << 10;
 pub const MAX_VARIABLES: u8 = 64;
 /// Keys that a pattern may name in one map.
 pub const MAX_KEYS: u32 = 64;
-
-const SHORT: &str = "a pattern is cut short";
 
 /// A compiled pattern.
 #[derive(Debug)]
@@ -54,6 +57,14 @@ enum Node {
     List(Box<[Node]>, Box<Node>),
     /// Keys with the patterns of their values; true if the map may have no other keys.
     Map(Box<[(Node, Node)]>, bool),
+    /// A proper list whose elements all match.
+    Each(Box<Node>),
+    /// Any of these.
+    OneOf(Box<[Node]>),
+    /// A map of which each association matches: the first key that matches says what its value has to match.
+    Pairs(Box<[(Node, Node)]>),
+    /// An integer from the first to the second, both included.
+    Range(i64, i64),
     Atom(Box<[u8]>),
     Small(i64),
     Big(bool, Box<[u8]>),
@@ -113,6 +124,8 @@ guards! {
     PeerPid "peer_pid",
     /// A native record.
     Record "record",
+    /// A format of `io:format/2` with bounded widths ([`format`]).
+    Format "format",
 }
 
 /// The value of a variable.
@@ -181,12 +194,7 @@ impl Pattern {
         }
         let names = Names { peer: Box::default(), guard: Box::default(), words: Words::NONE };
         let terms = Terms::plain(&names);
-        let mut parser = Parser { code: Reader::new(code, &terms), seen: 0, recurring: 0 };
-        let root = parser.node(0)?;
-        if parser.code.pos != code.len() {
-            return Err("bytes follow the end of a pattern");
-        }
-        let recurring = parser.recurring;
+        let Parsed { root, recurring } = parse::parse(code, &terms)?;
         Ok(Pattern { root, kept: (u64::BITS - recurring.leading_zeros()) as usize, recurring, key: RandomState::new() })
     }
 
@@ -233,6 +241,18 @@ impl<'a> Match<'a, '_> {
             Node::Nil => return Ok(value.open()? == Shape::Nil && value.text()?.is_some()),
             Node::Guard(Guard::List) => return list(value),
             Node::Guard(Guard::Text) => return text(value),
+            Node::Guard(Guard::Format) => return format::is_format(value),
+            Node::Each(element) => return self.each(element, value),
+            Node::OneOf(nodes) => {
+                let start = *value;
+                for node in nodes {
+                    *value = start;
+                    if self.node(node, value)? {
+                        return Ok(true);
+                    }
+                }
+                return Ok(false);
+            }
             _ => {}
         }
         // All others are not lists. In a tail, it may not be visible yet that a term of its own begins.
@@ -291,8 +311,12 @@ impl<'a> Match<'a, '_> {
                 Ok(node.word == Word::Guard && reference.words == *words)
             }
             Node::Map(pairs, exact) => self.map(pairs, *exact, value),
+            Node::Pairs(pairs) => self.pairs(pairs, value),
+            Node::Range(low, high) => {
+                Ok(matches!(walk::integer(reader)?, Some(Integer::Small(number)) if (*low..=*high).contains(&number)))
+            }
             Node::Guard(guard) => self.guard(*guard, reader),
-            Node::Any | Node::Variable(_) | Node::List(..) | Node::Nil => Ok(false),
+            Node::Any | Node::Variable(_) | Node::List(..) | Node::Nil | Node::Each(_) | Node::OneOf(_) => Ok(false),
         }
     }
 
@@ -347,6 +371,42 @@ impl<'a> Match<'a, '_> {
         Ok(missing == 0)
     }
 
+    fn each(&mut self, node: &Node, value: &mut Value<'a>) -> Result<bool, Bad> {
+        loop {
+            match value.open()? {
+                Shape::Nil => return Ok(value.text()?.is_some()),
+                Shape::Other => return Ok(false),
+                Shape::Cons => {
+                    if !value.element(|value| self.node(node, value))? {
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+    }
+
+    fn pairs(&mut self, pairs: &[(Node, Node)], value: &mut Value<'a>) -> Result<bool, Bad> {
+        if value.reader.u8()? != tag::MAP {
+            return Ok(false);
+        }
+        for _ in 0..value.reader.u32()? {
+            let start = *value;
+            let mut known = None;
+            for (key, wanted) in pairs {
+                *value = start;
+                if self.node(key, value)? {
+                    known = Some(wanted);
+                    break;
+                }
+            }
+            let Some(wanted) = known else { return Ok(false) };
+            if !self.node(wanted, value)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn guard(&self, guard: Guard, reader: &mut Reader<'a>) -> Result<bool, Bad> {
         let kind = reader.peek()?;
         let holds = match guard {
@@ -369,7 +429,7 @@ impl<'a> Match<'a, '_> {
             Guard::Node => return Ok(walk::is_atom(reader) && reader.atom()?.word == self.sender),
             Guard::PeerPid => return Ok(kind == tag::PID && reader.pid()?.0.word == self.sender),
             Guard::Record => kind == tag::RECORD,
-            Guard::List | Guard::Text => false,
+            Guard::List | Guard::Text | Guard::Format => false,
         };
         if holds {
             walk::skip(reader, 1)?;
@@ -392,6 +452,7 @@ impl Node {
     fn ground(&self) -> bool {
         match self {
             Node::Any | Node::Variable(_) | Node::Guard(_) | Node::Prefix(_) | Node::Map(_, false) => false,
+            Node::Each(_) | Node::OneOf(_) | Node::Pairs(_) | Node::Range(..) => false,
             Node::Tuple(elements) => elements.iter().all(Node::ground),
             Node::List(elements, tail) => elements.iter().all(Node::ground) && tail.ground(),
             _ => true,
@@ -435,157 +496,6 @@ fn bits<'a>(reader: &mut Reader<'a>) -> Result<Option<(&'a [u8], u8)>, Bad> {
     let length = reader.u32()? as usize;
     let count = if kind == tag::BINARY { 8 } else { reader.u8()? };
     Ok(Some((reader.take(length)?, count)))
-}
-
-struct Parser<'a> {
-    code: Reader<'a>,
-    /// Number of variables so far.
-    seen: u64,
-    recurring: u64,
-}
-
-impl<'a> Parser<'a> {
-    fn node(&mut self, depth: u32) -> Result<Node, &'static str> {
-        deep(depth)?;
-        Ok(match self.u8()? {
-            0 => Node::Any,
-            1 => {
-                let number = self.u8()?;
-                if number >= MAX_VARIABLES {
-                    return Err("a pattern has more than 64 variables");
-                }
-                self.recurring |= self.seen & 1 << number;
-                self.seen |= 1 << number;
-                Node::Variable(number)
-            }
-            2 => Node::Guard(*GUARDS.get(usize::from(self.u8()?)).ok_or("a pattern has a guard that doesn't exist")?),
-            3 => Node::Tuple(self.nodes(depth)?),
-            4 => {
-                let elements = self.nodes(depth)?;
-                Node::List(elements, Box::new(self.node(depth + 1)?))
-            }
-            5 => {
-                let count = self.u32()?;
-                let pairs = (0..count).map(|_| {
-                    let key = self.node(depth + 1)?;
-                    if !key.ground() {
-                        return Err("a key of a map in a pattern is not one value");
-                    }
-                    Ok((key, self.node(depth + 1)?))
-                });
-                map(pairs.collect::<Result<_, _>>()?, false)?
-            }
-            6 => {
-                let bytes = self.counted()?;
-                let mut etf = Reader::new(bytes, self.code.terms);
-                let node = literal(&mut etf, depth)?;
-                if etf.pos != bytes.len() {
-                    return Err("bytes follow the end of a literal in a pattern");
-                }
-                node
-            }
-            7 => Node::Prefix(self.counted()?.into()),
-            8 => Node::Pid([self.u32()?, self.u32()?]),
-            9 => {
-                let count = self.u8()?;
-                let mut words = [0; 5];
-                let places =
-                    words.get_mut(..usize::from(count)).ok_or("a reference in a pattern has too many words")?;
-                for word in places {
-                    *word = self.u32()?;
-                }
-                Node::Reference(words)
-            }
-            _ => return Err("a pattern has a code that doesn't exist"),
-        })
-    }
-
-    fn nodes(&mut self, depth: u32) -> Result<Box<[Node]>, &'static str> {
-        let count = self.u32()?;
-        (0..count).map(|_| self.node(depth + 1)).collect()
-    }
-
-    fn u8(&mut self) -> Result<u8, &'static str> {
-        self.code.u8().map_err(|_| SHORT)
-    }
-
-    fn u32(&mut self) -> Result<u32, &'static str> {
-        self.code.u32().map_err(|_| SHORT)
-    }
-
-    fn counted(&mut self) -> Result<&'a [u8], &'static str> {
-        let length = self.u32()? as usize;
-        self.code.take(length).map_err(|_| SHORT)
-    }
-}
-
-fn deep(depth: u32) -> Result<(), &'static str> {
-    if depth > MAX_DEPTH {
-        return Err("a pattern is nested deeper than 64");
-    }
-    Ok(())
-}
-
-fn map(pairs: Box<[(Node, Node)]>, exact: bool) -> Result<Node, &'static str> {
-    if pairs.len() > MAX_KEYS as usize {
-        return Err("a map in a pattern has more than 64 keys");
-    }
-    Ok(Node::Map(pairs, exact))
-}
-
-/// A term that matches only itself.
-fn literal(etf: &mut Reader<'_>, depth: u32) -> Result<Node, &'static str> {
-    const UNKNOWN: &str = "a pattern has a literal that it can't have";
-    deep(depth)?;
-    let short = |_| SHORT;
-    if let Some(integer) = walk::integer(etf).map_err(short)? {
-        return Ok(match integer {
-            Integer::Small(value) => Node::Small(value),
-            Integer::Big(negative, digits) => Node::Big(negative, digits.into()),
-        });
-    }
-    let text = |etf: &mut Reader<'_>| {
-        etf.atom().map(|atom| atom.text.into()).map_err(|_| "an atom in a pattern is not written as it should be")
-    };
-    if walk::is_atom(etf) {
-        return Ok(Node::Atom(text(etf)?));
-    }
-    if let Some((bytes, count)) = bits(etf).map_err(short)? {
-        if !(1..=8).contains(&count) {
-            return Err(UNKNOWN);
-        }
-        return Ok(Node::Bits(bytes.into(), count));
-    }
-    Ok(match etf.u8().map_err(short)? {
-        tag::FLOAT => Node::Float(etf.take(8).map_err(short)?.try_into().map_err(|_| SHORT)?),
-        tag::NIL => Node::Nil,
-        tag::EXPORT => {
-            let (module, name) = (text(etf)?, text(etf)?);
-            match walk::integer(etf).map_err(short)? {
-                Some(Integer::Small(arity)) => Node::Export(module, name, arity.try_into().map_err(|_| UNKNOWN)?),
-                _ => return Err(UNKNOWN),
-            }
-        }
-        tag::SMALL_TUPLE => {
-            let arity = u32::from(etf.u8().map_err(short)?);
-            Node::Tuple((0..arity).map(|_| literal(etf, depth + 1)).collect::<Result<_, _>>()?)
-        }
-        tag::LARGE_TUPLE => {
-            let arity = etf.u32().map_err(short)?;
-            Node::Tuple((0..arity).map(|_| literal(etf, depth + 1)).collect::<Result<_, _>>()?)
-        }
-        tag::LIST => {
-            let count = etf.u32().map_err(short)?;
-            let elements = (0..count).map(|_| literal(etf, depth + 1)).collect::<Result<_, _>>()?;
-            Node::List(elements, Box::new(literal(etf, depth + 1)?))
-        }
-        tag::MAP => {
-            let pairs =
-                (0..etf.u32().map_err(short)?).map(|_| Ok((literal(etf, depth + 1)?, literal(etf, depth + 1)?)));
-            map(pairs.collect::<Result<_, &'static str>>()?, true)?
-        }
-        _ => return Err(UNKNOWN),
-    })
 }
 
 #[cfg(test)]

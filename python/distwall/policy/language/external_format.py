@@ -6,7 +6,8 @@ written as strings, maps are sorted by the bytes of their keys. A compiled patte
     0 any; 1 N a variable by its number; 2 G a type guard by its number; 3 N:32 a tuple of N, then its elements;
     4 N:32 a list of N elements, then those, then the tail; 5 N:32 a map with N pairs among others, then these pairs;
     6 LENGTH:32 a ground term in external format, without 131; 7 LENGTH:32 a binary that begins with these bytes;
-    8 ID:32 SERIAL:32 a process, and 9 N WORDS:32 a reference, of the guarded node
+    8 ID:32 SERIAL:32 a process, and 9 N WORDS:32 a reference, of the guarded node; 10 a list, whose elements match the
+    pattern behind it; 11 N:32 one of N patterns; 12 N:32 a map of such pairs alone; 13 LOW:64 HIGH:64 an integer
 """
 
 from struct import pack
@@ -15,13 +16,17 @@ from distwall._core import MAX_PATTERN_KEYS, MAX_PATTERN_SIZE, MAX_PATTERN_VARIA
 from distwall.policy.language.term_patterns import (
     AtomPattern,
     BitsPattern,
+    EachPattern,
     FloatPattern,
     FunPattern,
     IntegerPattern,
     ListPattern,
     MapPattern,
+    OneOfPattern,
+    PairsPattern,
     PidPattern,
     PrefixPattern,
+    RangePattern,
     ReferencePattern,
     TermPattern,
     TuplePattern,
@@ -99,6 +104,17 @@ class _Encoder:
                 return self._composite((*elements, tail or ListPattern(())), pack(">BI", 108, len(elements)), 4, 1)
             case MapPattern():
                 return self._map(term)
+            case EachPattern(element):
+                return False, b"\x0a" + self.node(element)
+            case OneOfPattern(alternatives):
+                # In the order of their bytes: the order means nothing.
+                codes = sorted({self.node(alternative) for alternative in alternatives})
+                return False, pack(">BI", 11, len(codes)) + b"".join(codes)
+            case PairsPattern(pairs):
+                parts = [self.node(part) for pair in pairs for part in pair]
+                return False, pack(">BI", 12, len(pairs)) + b"".join(parts)
+            case RangePattern(low, high):
+                return False, pack(">Bqq", 13, low, high)
             case _:
                 return True, _scalar(term)
 

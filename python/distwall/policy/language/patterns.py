@@ -1,5 +1,7 @@
 """The grammar of patterns, as in Erlang: terms with ``_``, variables, type guards and ``#{K := V}``.
 
+Some are written like Erlang's types: ``list(P)``, ``map(K => V)``, ``one_of(P, Q)``, ``1..100``.
+
 ``parse_term`` reads ground terms, with ``#{K => V}``. Processes are written as the guarded node prints them:
 ``<0.1.0>`` is its own; in a term, ``<9.1.0>`` or any other first number is the peer's.
 """
@@ -17,13 +19,17 @@ from distwall.policy.language.term_patterns import (
     MAX_ARITY,
     AtomPattern,
     BitsPattern,
+    EachPattern,
     FloatPattern,
     FunPattern,
     IntegerPattern,
     ListPattern,
     MapPattern,
+    OneOfPattern,
+    PairsPattern,
     PidPattern,
     PrefixPattern,
+    RangePattern,
     ReferencePattern,
     TermPattern,
     TuplePattern,
@@ -43,6 +49,9 @@ _WORD_DIGITS = len(str(1 << 32))
 _BYTE_VALUES = 256
 _MAX_BITS = 256
 """Largest size of one segment of a binary, in bits."""
+_MAX_RANGE = (1 << 63) - 1
+_WITH_ARGUMENTS = ("list", "map", "one_of")
+"""Patterns with patterns in parentheses."""
 _FUN = re.compile(r"fun\b")
 _VARIABLE = re.compile(r"[A-Z_À-ÖØ-Þ][A-Za-zÀ-ÖØ-öø-ÿ0-9_@]*")
 _FLOAT = re.compile(r"[0-9](?:_?[0-9])*\.[0-9](?:_?[0-9])*(?:[eE][+-]?[0-9](?:_?[0-9])*)?")
@@ -103,6 +112,8 @@ class _PatternReader:
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor
         self.depth = 0
+        self.repeated: str | None = None
+        """The innermost pattern around the cursor that is matched several times, in which variables have no value."""
 
     def term(self, mode: _Mode) -> TermPattern:
         cursor = self.cursor
@@ -134,9 +145,9 @@ class _PatternReader:
             case "#" if cursor.starts("#Ref<"):
                 return self._reference(mode)
             case "$" | "-":
-                return self._number()
+                return self._integer(mode)
             case c if c.isdecimal():
-                return self._number()
+                return self._integer(mode)
             case _:
                 return self._word(mode)
 
@@ -161,13 +172,19 @@ class _PatternReader:
             self.cursor.fail(f"`{name}` in a term", f"quote it if the atom is meant: '{name}'", match.start())
         if mode == "key":
             self.cursor.fail(f"`{name}` in the key of a map", "name the key itself", match.start())
-        return WildcardPattern() if name == "_" else VariablePattern(name)
+        if name == "_":
+            return WildcardPattern()
+        if self.repeated:
+            self.cursor.fail(f"the variable `{name}` inside {self.repeated}(...)", "write `_`", match.start())
+        return VariablePattern(name)
 
     def _guard(self, name: str, start: int, mode: _Mode) -> TermPattern:
         cursor = self.cursor
         cursor.take("(")
         cursor.skip_space()
         if not cursor.take(")"):
+            if name in _WITH_ARGUMENTS and mode == "pattern":
+                return self._with_arguments(name, start)
             cursor.fail(f"no `)` after `{name}(`", "type guards take no argument, as in integer()")
         if name not in TYPE_GUARDS:
             known = ", ".join(f"{guard}()" for guard in TYPE_GUARDS)
@@ -176,6 +193,34 @@ class _PatternReader:
             what = "a term" if mode == "term" else "the key of a map"
             cursor.fail(f"`{name}()` in {what}", f"quote it if the atom is meant: '{name}'", start)
         return TypePattern(name)
+
+    def _with_arguments(self, name: str, start: int) -> TermPattern:
+        """Reads the arguments of ``list(P)``, ``one_of(P, ...)`` or ``map(K => V, ...)``, with the closing `)`."""
+        cursor, before = self.cursor, self.repeated
+        self.repeated = name
+        keys: list[TermPattern] = []
+        found: list[TermPattern] = []
+        while True:
+            term = self.term("pattern")
+            cursor.skip_space()
+            if name == "map":
+                keys.append(term)
+                if not cursor.take("=>"):
+                    cursor.fail("no `=>` after a key", "write map(KEY => VALUE)")
+                term = self.term("pattern")
+                cursor.skip_space()
+            found.append(term)
+            if cursor.take(")"):
+                break
+            self._comma(f"{name}(", ")", start)
+        self.repeated = before
+        if name == "map":
+            return PairsPattern(tuple(zip(keys, found, strict=True)))
+        if name == "one_of":
+            return OneOfPattern(tuple(found))
+        if len(found) > 1:
+            cursor.fail(f"{len(found)} patterns in `list(...)`", "write one, which all elements match", start)
+        return EachPattern(found[0])
 
     def _sequence(self, opening: str, closing: str, mode: _Mode) -> list[TermPattern]:
         """Reads terms between commas. The caller reads the text behind the last term."""
@@ -260,6 +305,19 @@ class _PatternReader:
         if cursor.peek() != '"':
             cursor.fail("a sigil", 'write binaries as ~"text" or <<"text"/utf8>>', cursor.at - 1)
         return BitsPattern(cursor.quoted().encode())
+
+    def _integer(self, mode: _Mode) -> TermPattern:
+        """Reads a number, or a range of integers."""
+        cursor, start = self.cursor, self.cursor.at
+        low = self._number()
+        if mode != "pattern" or not isinstance(low, IntegerPattern) or not cursor.take(".."):
+            return low
+        high = self._number()
+        if not isinstance(high, IntegerPattern) or low.value > high.value:
+            cursor.fail("a range without a last number", "write it as in 1..100", start)
+        if max(-low.value, high.value) > _MAX_RANGE:
+            cursor.fail("a range beyond 64 bits", "use smaller numbers, or integer()", start)
+        return RangePattern(low.value, high.value)
 
     def _number(self) -> TermPattern:
         cursor = self.cursor

@@ -1,6 +1,6 @@
 """Erlang terms with holes, as in patterns, and their text.
 
-A term without wildcards, variables, guards and map patterns is ground: it has exactly one value.
+A term without wildcards, variables, guards, ranges and the like is ground: it has exactly one value.
 """
 
 import struct
@@ -192,6 +192,47 @@ class MapPattern:
         return f"#{{{', '.join(f'{key} {arrow} {value}' for key, value in self.pairs)}}}"
 
 
+@dataclass(frozen=True, slots=True)
+class EachPattern:
+    """A proper list whose elements all match: ``list(P)``."""
+
+    element: "TermPattern"
+
+    def __str__(self) -> str:
+        return f"list({self.element})"
+
+
+@dataclass(frozen=True, slots=True)
+class OneOfPattern:
+    """A term that matches one of several patterns: ``one_of(P, ...)``."""
+
+    alternatives: tuple["TermPattern", ...]
+
+    def __str__(self) -> str:
+        return f"one_of({', '.join(map(str, self.alternatives))})"
+
+
+@dataclass(frozen=True, slots=True)
+class PairsPattern:
+    """A map of which each association matches: ``map(K => V, ...)``. The first key that matches decides."""
+
+    pairs: tuple[tuple["TermPattern", "TermPattern"], ...]
+
+    def __str__(self) -> str:
+        return f"map({', '.join(f'{key} => {value}' for key, value in self.pairs)})"
+
+
+@dataclass(frozen=True, slots=True)
+class RangePattern:
+    """An integer between two, which are included: ``1..100``."""
+
+    low: int
+    high: int
+
+    def __str__(self) -> str:
+        return f"{self.low}..{self.high}"
+
+
 TermPattern: TypeAlias = (
     WildcardPattern
     | VariablePattern
@@ -207,6 +248,10 @@ TermPattern: TypeAlias = (
     | TuplePattern
     | ListPattern
     | MapPattern
+    | EachPattern
+    | OneOfPattern
+    | PairsPattern
+    | RangePattern
 )
 
 
