@@ -115,19 +115,20 @@ venv: $(VENV)/.locked
 core: $(VENV)/.core
 erlang:
 	@command -v erl >/dev/null || scripts/need erlang-nox
-	@$(MAKE) $(EBIN)/distwall_epmd.beam $(EBIN)/distwall.beam $(EBIN)/distwall_shell.beam
+	@$(MAKE) $(BEAMS)
 
 # What tests run besides erl; they install it by themselves, too, but while others wait.
 tools:
 	@scripts/need elixir iproute2 nftables rabbitmq-server
 
 EBIN := python/distwall/erlang/ebin
+BEAMS := $(patsubst python/distwall/erlang/%.erl,$(EBIN)/%.beam,$(wildcard python/distwall/erlang/*.erl))
 $(EBIN)/distwall_epmd.beam: python/distwall/erlang/distwall_epmd.erl python/distwall/erlang/boot/heart.erl
 	mkdir -p $(EBIN)/boot
 	erlc -Werror +deterministic -o $(EBIN)/boot python/distwall/erlang/boot/heart.erl
 	erlc -Werror +deterministic -o $(EBIN) $<
 
-$(EBIN)/distwall.beam $(EBIN)/distwall_shell.beam: $(EBIN)/%.beam: python/distwall/erlang/%.erl
+$(filter-out $(EBIN)/distwall_epmd.beam,$(BEAMS)): $(EBIN)/%.beam: python/distwall/erlang/%.erl python/distwall/erlang/distwall_eval.hrl
 	mkdir -p $(EBIN)
 	erlc -Werror +deterministic -o $(EBIN) $<
 

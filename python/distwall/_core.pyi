@@ -109,7 +109,10 @@ class Hooks(NamedTuple):
     """The same for all commands."""
 
     checked_funs: bool
-    """True if messages with funs become questions."""
+    """True if funs of shells are evaluated by distwall's module on the guarded node."""
+
+    restricted_shell: bool
+    """True if shells of the peer are those of distwall's module on the guarded node."""
 
     own_name: bool
     """True if a message to the name ``distwall`` becomes a question with the ticket 0, and goes no further."""
@@ -118,7 +121,7 @@ class Ask(NamedTuple):
     """A question: a command waits for `Channel.answer`."""
 
     ticket: int
-    kind: Literal["own", "filter", "funs", "handler", "guard"]
+    kind: Literal["own", "filter", "handler", "guard"]
     """``guard``: a module of the guarded node was asked; answer only if that takes too long."""
 
     command: str

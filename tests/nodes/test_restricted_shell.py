@@ -140,8 +140,9 @@ def remote(scene: Scene) -> Iterator[Shell]:
 @contextmanager
 def guarding(entry: Peer, *, restricted: bool = True) -> Iterator[tuple[Scene, Node]]:
     """A guarded node, whose peers have restricted shells or not."""
-    with Scene([entry], extra='node = "distwall@127.0.0.1"\n') as scene:
+    with Scene([entry], extra='node = "distwall@127.0.0.1"\n', start=False) as scene:
         restrict(scene, restricted=restricted)
+        scene.wall.start()
         with guarded.node(scene) as bar:
             prepare(bar)
             yield scene, bar

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 P, G = CoreChannel.peer, CoreChannel.guard
 A = Atom
-OUTSIDE = Hooks({"reg_send": ""}, None, False, False)
-INSIDE = Hooks({"reg_send": "handler", "spawn_request": "handler"}, None, False, False)
+OUTSIDE = Hooks({"reg_send": ""}, None, False, False, False)
+INSIDE = Hooks({"reg_send": "handler", "spawn_request": "handler"}, None, False, False, False)
 CLERK = Pid(A(PEER), 0x0FFFFFFF, 0x0FFFFFFF, P.creation)
 """In whose name distwall asks the guarded node."""
 
@@ -223,7 +223,7 @@ class TestInside:
         assert request.payload == [A(PEER), A("m"), A("f"), [A("a"), 2]]
 
     def test_a_filter_is_asked_once(self) -> None:
-        channel = CoreChannel("accept *", hooks=Hooks({}, "judge", False, False))
+        channel = CoreChannel("accept *", hooks=Hooks({}, "judge", False, False, False))
         (request,) = channel.inbound(reg("open", 1), reg("open", 2)).forward
         assert request.args["mfa"] == (A("erpc"), A("execute_call"), 4)
         assert isinstance(request.payload, list)
@@ -242,7 +242,7 @@ class TestInside:
 
     @pytest.mark.parametrize("reason", [A("normal"), (A("x"), A("return"), A("accept")), (1, 2), [A("accept")]])
     def test_a_filter_that_gives_no_answer_refuses(self, reason: Term) -> None:
-        channel = CoreChannel("accept *", hooks=Hooks({}, "judge", False, False))
+        channel = CoreChannel("accept *", hooks=Hooks({}, "judge", False, False, False))
         (request,) = channel.inbound(reg("open", 1)).forward
         down = message(Op.PAYLOAD_MONITOR_P_EXIT, G.pid(55), CLERK, request.args["ref"], payload=reason)
         out = channel.outbound(down)
@@ -252,7 +252,7 @@ class TestInside:
 class TestHostile:
     def test_nobody_else_is_the_clerk(self) -> None:
         """A process of the peer's own choice would get the message in the place of the handler's."""
-        channel = CoreChannel("accept *", hooks=Hooks({"reg_send": "handler"}, None, False, False))
+        channel = CoreChannel("accept *", hooks=Hooks({"reg_send": "handler"}, None, False, False, False))
         (request,) = channel.inbound(reg("target", 1)).forward
         forged = message(
             Op.SPAWN_REQUEST, request.args["ref"], CLERK, P.pid(), (A("timer"), A("sleep"), 1), [], payload=[1000]
@@ -288,7 +288,7 @@ class TestHostile:
         assert channel.core.pending() == 0
 
     def test_distwalls_own_name_goes_no_further(self) -> None:
-        channel = CoreChannel("accept *", hooks=Hooks({}, None, False, True))
+        channel = CoreChannel("accept *", hooks=Hooks({}, None, False, False, True))
         own: list[Message] = [
             reg("distwall", (A("$gen_call"), (P.pid(), P.ref()), A("x"))),
             message(Op.MONITOR_P, P.pid(), A("distwall"), P.ref(4)),

@@ -13,8 +13,8 @@ from tests.support.etf import Atom, Term, encode
 
 P, G = CoreChannel.peer, CoreChannel.guard
 SERVER = Atom("server")
-HANDLED: _core.Hooks = _core.Hooks({"reg_send": "", "spawn_request": ""}, None, False, False)
-FILTERED: _core.Hooks = _core.Hooks({}, "", False, False)
+HANDLED: _core.Hooks = _core.Hooks({"reg_send": "", "spawn_request": ""}, None, False, False, False)
+FILTERED: _core.Hooks = _core.Hooks({}, "", False, False, False)
 
 
 def hooked(hooks: _core.Hooks, limits: Mapping[str, int] | None = None) -> CoreChannel:
@@ -70,7 +70,7 @@ def test_a_question_is_no_longer_than_what_may_wait() -> None:
 
 
 def test_a_question_has_the_control_message_also_where_no_message_follows() -> None:
-    channel = hooked(_core.Hooks({"monitor": ""}, None, False, False))
+    channel = hooked(_core.Hooks({"monitor": ""}, None, False, False, False))
     channel.inbound(message(Op.MONITOR_P, P.pid(), SERVER, P.ref()))
     ((_, _, command, _, control, payload),) = channel.core.asks()
     assert (command, control, payload) == ("monitor", encode((int(Op.MONITOR_P), P.pid(), SERVER, P.ref())), None)

@@ -197,6 +197,7 @@ fn hooks(given: records::Hooks) -> PyResult<Arc<Hooks>> {
     let mut hooks = Hooks {
         filter: given.filter.map(handler),
         checked_funs: given.checked_funs,
+        restricted_shell: given.restricted_shell,
         own_name: given.own_name,
         ..Hooks::default()
     };

@@ -336,18 +336,6 @@ class HandlerFailed(EventBase):
     """The error."""
 
 
-@_kind("fun_refused")
-class FunRefused(EventBase):
-    """A message carried a fun that the policy does not accept, so it was denied."""
-
-    peer: str
-    guard: str
-    command: str
-    target: str
-    detail: str
-    """The part of the fun that is not accepted: a call, or code that can't be read."""
-
-
 @_kind("token_issued")
 class TokenIssued(EventBase):
     """A token was made, with which a peer can raise its own access once."""

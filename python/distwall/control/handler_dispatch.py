@@ -1,4 +1,4 @@
-"""Questions about waiting commands: to module filters, handlers, the checker of funs, and distwall's own name.
+"""Questions about waiting commands: to module filters, handlers, and distwall's own name.
 
 Each question is answered once, or with ``deny`` when its time is up. An error on the way (a handler raises or is
 missing, a message can't be read) is ``deny``, too, with an event.
@@ -10,13 +10,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from distwall._core import Ask
-from distwall.audit.schema import FunRefused, HandlerFailed
+from distwall.audit.schema import HandlerFailed
 from distwall.control.channel import ChannelHandle
 from distwall.control.peer_requests import Answering, PeerRequests
 from distwall.control.rulebook import Rulebook
-from distwall.etf import DecodeError, decode, encode
+from distwall.etf import DecodeError, encode
 from distwall.handlers.api import Changed, Command, command
-from distwall.handlers.fun_checker import RefusedFunError, checked
 from distwall.handlers.loader import UnloadableError, load
 from distwall.handlers.worker_thread import BusyError, WorkerThread
 from distwall.policy import Policy
@@ -103,19 +102,10 @@ class HandlerDispatch:
         try:
             async with asyncio.timeout(TIMEOUT):
                 match ask.kind:
-                    case "funs":
-                        changed = await asyncio.to_thread(self._checked, handle, ask.payload or b"")
-                        verdict = "accept"
                     case "filter":
                         verdict = await self._filtered(handle, ask)
                     case _:
                         verdict, changed = await self._handled(handle, ask)
-        except RefusedFunError as error:
-            self._firewall.record(
-                FunRefused(
-                    peer=handle.peer, guard=handle.guard, command=ask.command, target=ask.target, detail=str(error)
-                )
-            )
         except TimeoutError:
             self._failed(handle, ask, f"no answer within {TIMEOUT:g} s")
         except (HandlerError, UnloadableError, BusyError, DecodeError) as error:
@@ -124,11 +114,6 @@ class HandlerDispatch:
             text = " ".join(str(error).split())[:200]
             self._failed(handle, ask, f"it raised {type(error).__name__}: {text}")
         handle.answer(ask.ticket, verdict, changed)
-
-    def _checked(self, handle: ChannelHandle, payload: bytes) -> bytes:
-        """The message with its funs made fit to run. Runs in a thread: large messages take a while."""
-        accepts = self._firewall.rulebook.accepts_calls(handle.entry, handle.peer, handle.guard)
-        return encode(checked(decode(payload)[0], accepts))
 
     async def _filtered(self, handle: ChannelHandle, ask: Ask) -> "Verdict":
         module = self._named(handle, "module_filter", None)

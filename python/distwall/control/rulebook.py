@@ -6,7 +6,7 @@ file). `policy.language.ranking` decides among them. After every change the list
 the next change. Peers without settings of their own share the compiled rules of their entry.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -180,32 +180,10 @@ class Rulebook:
         filters = [guards_module(s.name) for s in self.run_time.concerning("module_filter", node, guard) if s.name]
         own = rules.decider("reg_send", (_core.OWN_NAME,), peer=node, guard=guard or "guarded@localhost")
         own_name = own is not None and own.rule.verdict == "accept" and own.key is not None
-        checked = entry.funs == "checked"
-        if not handlers and not filters and not own_name and not checked:
+        checked, restricted = entry.funs == "checked", self.policy.guard.restricted_shell
+        if not (handlers or filters or own_name or checked or restricted):
             return None
-        return _core.Hooks(handlers, filters[-1] if filters else None, checked, own_name)
-
-    def accepts_calls(self, entry: Entry, node: str, guard: str | None) -> Callable[[str, str, int], bool]:
-        """True if the rules accept a call of module, function and arity, with any arguments."""
-        ranked = self.ranked(entry, node, guard)
-
-        def accepts(module: str, function: str, arity: int) -> bool:
-            # Of code that can't be named, only what is said of all functions of its module holds.
-            for candidate in ranked:
-                key = candidate.key
-                if candidate.command != "call" or key is None:
-                    if candidate.command in ("call", "*"):
-                        return candidate.rule.verdict == "accept"
-                    continue
-                if function == "-" and key[1].kind != "any":
-                    continue
-                if not candidate.aims_at("call", (module, function, str(arity))):
-                    continue
-                if candidate.pattern is None or candidate.rule.verdict != "accept":
-                    return candidate.rule.verdict == "accept"
-            return False
-
-        return accepts
+        return _core.Hooks(handlers, filters[-1] if filters else None, checked, restricted, own_name)
 
     def next_expiry(self, now: datetime) -> datetime | None:
         """Time of the next change by itself: a rule ends, or is enforced after its trial; None: never."""

@@ -8,12 +8,6 @@ from distwall.launch.settings import Settings
 # Wrappers that set one of them for themselves keep the other. The emulator takes the first of equal flags.
 FIRST, LAST = "ERL_AFLAGS", "ERL_ZFLAGS"
 
-RESTRICTED_SHELL = (
-    *("-stdlib", "restricted_shell", "distwall_shell"),
-    *("-stdlib", "shell_prompt_func", "{distwall_shell,prompt}"),
-)
-"""Flags that leave a peer's shell to ``distwall_shell``."""
-
 
 def guarded_environment(environment: Mapping[str, str], settings: Settings, modules: Path) -> dict[str, str]:
     """The ``environment`` of a guarded node, without cookies of peers; its own flags stay.
@@ -28,7 +22,6 @@ def guarded_environment(environment: Mapping[str, str], settings: Settings, modu
             *("-distwall_peer_epmd", str(settings.peer_epmd_port)),
             *("-distwall_tls", "true" if settings.inside_tls else "false"),
             *(("-distwall_control", _quoted(settings.control_node)) if settings.control_node else ()),
-            *(RESTRICTED_SHELL if settings.restricted_shell else ()),
         ]
     )
     kept = {name: value for name, value in environment.items() if name not in settings.secrets}

@@ -31,8 +31,6 @@ class Settings:
     """distwall's own node."""
     secrets: frozenset[str] = frozenset()
     """Environment variables with cookies of peers (``cookie_env``), which the program must not see."""
-    restricted_shell: bool = False
-    """True if peers' shells may call only functions that the policy accepts."""
 
 
 def read_settings(path: Path) -> Settings:
@@ -62,7 +60,6 @@ def read_settings(path: Path) -> Settings:
         inside_tls=isinstance(tls, dict) and "inside" in tls,
         control_node=control.string("node", "", fault=node_fault) or None,
         secrets=_secrets(source.values),
-        restricted_shell=guard.boolean("restricted_shell", False),
     )
     if problems.errors:
         raise NotGuardedError(f"{problems.errors[0]}; see distwall check {path}")

@@ -348,6 +348,6 @@ class Policy:
 
 def compiled(ranked: Ranking, entry: Entry, now: datetime) -> "_core.Policy":
     """Ranked filters in the form that the channels of an entry's peers use."""
-    # Checked funs pass the rules, to be read behind them.
-    funs = True if entry.funs == "checked" else entry.funs
+    # Checked funs run on the guarded node as calls. Elsewhere nobody would judge them.
+    funs = False if entry.funs == "checked" else entry.funs
     return _core.Policy(to_core(ranked.layers, now), third_nodes=entry.third_nodes, funs=funs)

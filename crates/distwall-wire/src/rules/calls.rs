@@ -73,6 +73,12 @@ impl Found<'_> {
     pub fn is_typed(&self) -> bool {
         matches!(self.call, Call::Fun { module: b"erl_eval", .. })
     }
+
+    /// True if it is the call of a function of OTP's shell.
+    #[must_use]
+    pub fn is_shell(&self) -> bool {
+        matches!(self.call, Call::Function { module: b"shell", .. })
+    }
 }
 
 /// Wrappers in wrappers; beyond that a call is opaque.

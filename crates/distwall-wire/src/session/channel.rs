@@ -426,6 +426,7 @@ impl Fixed {
         let policy = self.policies.of(direction)?;
         let hooks = self.policies.hooks.as_deref().filter(|_| direction == Direction::Inbound);
         let reads_funs = hooks.is_some_and(|hooks| hooks.checked_funs);
+        let restricts_shells = hooks.is_some_and(|hooks| hooks.restricted_shell);
         Some(Court {
             direction,
             ends: &self.ends,
@@ -434,6 +435,7 @@ impl Fixed {
             audit: self.policies.audit,
             shadow: false,
             reads_funs,
+            restricts_shells,
         })
     }
 

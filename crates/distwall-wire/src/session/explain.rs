@@ -65,7 +65,7 @@ pub struct Question<'q> {
     pub obeyed: bool,
     /// True if what rules refuse passes and is recorded.
     pub audit: bool,
-    /// True if funs that were typed in a shell are read behind the rules.
+    /// True if funs that were typed in a shell are evaluated behind the rules.
     pub reads_funs: bool,
 }
 
@@ -196,7 +196,7 @@ pub fn explain(policy: &Policy, question: &Question<'_>) -> Result<Explanation, 
         None => None,
     };
     let track = scene.track(&control, question.known_by);
-    let court = Court { direction, ends: &ends, policy, track: &track, audit, shadow: false, reads_funs };
+    let court = Court { direction, ends: &ends, policy, track: &track, audit, shadow: false, reads_funs, restricts_shells: false };
     let (ruling, trace) = court.explain(&Message::new(&control, payload), &mut scanner.found)?;
     Ok(Explanation::new(&ruling, trace.steps))
 }

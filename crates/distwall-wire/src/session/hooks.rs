@@ -6,8 +6,9 @@
 //!
 //! 1. A message to distwall's own name is taken out and given to the outside.
 //! 2. A *module filter* is asked about the command and its key; its answers are kept.
-//! 3. Funs may have to be read by the outside.
-//! 4. The command's *handler* is asked.
+//! 3. The command's *handler* is asked.
+//! 4. A spawn request that starts a shell or runs a fun of a shell may have to start distwall's own evaluator on the
+//!    guarded node instead ([`GATE`]). The request is rewritten; nobody is asked.
 //!
 //! The answer comes from the outside (the program that runs this crate), or from a module of the guarded node. Such a
 //! module is asked by spawn requests made by distwall ([`crate::wire::reply::spawn`]), whose answers go no further.
@@ -42,14 +43,19 @@ pub struct Hooks {
     pub handlers: [Option<Handler>; Command::ALL.len()],
     /// The module filter for all commands.
     pub filter: Option<Handler>,
-    /// True if messages with funs are shown to the outside.
+    /// True if funs of shells are evaluated by distwall's module on the guarded node.
     pub checked_funs: bool,
+    /// True if shells of the peer are those of distwall's module on the guarded node.
+    pub restricted_shell: bool,
     /// True if the outside answers for the name `distwall` at the guarded node.
     pub own_name: bool,
 }
 
 /// distwall's own name at a guarded node.
 pub const OWN_NAME: &str = "distwall";
+
+/// The module of the guarded node through which code of a peer starts: its `dist_spawn_init/4` is called as a handler's.
+pub const GATE: &[u8] = b"distwall_gate";
 
 /// The questions that a ticket waits for, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,8 +64,6 @@ pub enum Stage {
     Turn,
     /// The module filter.
     Filter,
-    /// The check of funs.
-    Funs,
     /// The handler.
     Handler,
 }
@@ -69,7 +73,7 @@ pub enum Stage {
 pub struct Ask {
     /// The number for the answer; 0: no answer is needed (a message to distwall's own name).
     pub ticket: u64,
-    /// `own`, `filter`, `funs`, `handler`; `guard` if a module of the guarded node is asked, and the outside only keeps
+    /// `own`, `filter`, `handler`; `guard` if a module of the guarded node is asked, and the outside only keeps
     /// the time.
     pub kind: &'static str,
     /// The kind of command.
@@ -138,7 +142,6 @@ impl Stage {
         match self {
             Stage::Turn => "turn",
             Stage::Filter => "filter",
-            Stage::Funs => "funs",
             Stage::Handler => "handler",
         }
     }

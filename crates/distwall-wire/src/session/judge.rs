@@ -227,8 +227,10 @@ pub struct Court<'a> {
     pub audit: bool,
     /// True if the rules are the candidate's.
     pub shadow: bool,
-    /// True if funs that were typed in a shell are read behind the rules, call by call.
+    /// True if funs that were typed in a shell are evaluated behind the rules, and judged call by call.
     pub reads_funs: bool,
+    /// True if shells are restricted: they can't be started by messages.
+    pub restricts_shells: bool,
 }
 
 impl Court<'_> {

@@ -9,11 +9,15 @@
 -export([start/0]).
 
 start() ->
-    init ! {self(), loaded, [load(Module) || Module <- [distwall_epmd, distwall, distwall_shell]]},
+    init ! {self(), loaded, [load(Module) || Module <- modules()]},
     {ok, [[Boot | _] | _]} = init:get_argument(distwall_boot),
     {ok, Path} = erl_prim_loader:get_path(),
     {module, heart} = erlang:load_module(heart, original([Dir || Dir <- Path, Dir =/= Boot])),
     ?MODULE:start().
+
+modules() ->
+    [distwall_epmd, distwall, distwall_gate, distwall_shell, distwall_eval, distwall_match, distwall_bits, distwall_calls,
+     distwall_budget, distwall_text].
 
 load(Module) ->
     {ok, Code, File} = erl_prim_loader:get_file(atom_to_list(Module) ++ ".beam"),

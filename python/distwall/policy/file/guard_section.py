@@ -100,15 +100,20 @@ def host_fault(text: str) -> str | None:
 
 
 def _restricted_shell(guard: Table, top: Table) -> bool:
-    control = top.values.get("control")
     restricted = guard.boolean("restricted_shell", False)
-    if restricted and not (isinstance(control, dict) and "node" in control):
+    if restricted and not names_control_node(top):
         guard.error(
             "restricted_shell",
             "a restricted shell needs distwall's own node, which has no name",
             'add node = "NAME@HOST" to [control]',
         )
     return restricted
+
+
+def names_control_node(top: Table) -> bool:
+    """True if distwall's own node has a name, so that guarded nodes can ask it."""
+    control = top.values.get("control")
+    return isinstance(control, dict) and "node" in control
 
 
 def _inside(guard: Table, env: Mapping[str, str]) -> InsideTls | None:

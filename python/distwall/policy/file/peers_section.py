@@ -7,7 +7,7 @@ from typing import Literal
 from distwall._core import DEFAULT_LIMITS
 from distwall.policy.cookie import Cookie
 from distwall.policy.file.cookie_keys import COOKIE_KEYS, cookie_origin, read_cookie
-from distwall.policy.file.guard_section import NO_COOKIE
+from distwall.policy.file.guard_section import NO_COOKIE, names_control_node
 from distwall.policy.file.mode_keys import MODE_KEYS, read_mode
 from distwall.policy.file.rule_lists import LIST_KEYS, RuleLists
 from distwall.policy.file.table import Table
@@ -44,6 +44,14 @@ def read_entries(
         for table in tables
         if table.values.get("visible") is True and isinstance(table.values.get("node"), str)
     )
+    if not names_control_node(top):
+        for table in tables:
+            if table.values.get("funs") == "checked":
+                table.error(
+                    "funs",
+                    "checked funs need distwall's own node, which has no name",
+                    'add node = "NAME@HOST" to [control]',
+                )
     cookie = read_cookie(defaults, env)
     entries = [_entry(index, table, guard, lists, env, defaults, cookie, visible) for index, table in enumerate(tables)]
     if cookie is not None:

@@ -9,9 +9,11 @@ use crate::direction::Direction;
 use crate::error::Bad;
 use crate::limits::Limit;
 use crate::session::events::{self, Reason};
-use crate::session::hooks::{clerk, question, ticket_of, Answer, Ask, Handler, Lot, Parked, Stage, OWN_NAME};
+use crate::rules::calls;
+use crate::session::hooks::{clerk, question, ticket_of, Answer, Ask, Handler, Lot, Parked, Stage, GATE, OWN_NAME};
 use crate::session::judge::{Arrival, Message, Newcomers, Refusal, Ruling};
 use crate::session::output::{Output, Segment};
+use crate::term::atoms::Word;
 use crate::term::reader::{Pid, Reader, Terms};
 use crate::term::write::{put_atom, put_pid, put_reference};
 use crate::term::{tag, walk};
@@ -60,14 +62,14 @@ impl Fixed {
     pub(super) fn hooked(&self, control: &Control<'_>) -> bool {
         self.policies.hooks.as_deref().is_some_and(|hooks| {
             hooks.filter.is_some()
-                || hooks.checked_funs
+                || (hooks.checked_funs || hooks.restricted_shell) && control.mfa().is_some()
                 || hooks.handlers[control.command() as usize].is_some()
                 || hooks.own_name && is_own(control)
         })
     }
 
     /// The next question about an accepted command.
-    fn gate(&self, control: &Control<'_>, funs: bool, passed: Stage, opinions: &Opinions) -> Gate {
+    fn gate(&self, control: &Control<'_>, passed: Stage, opinions: &Opinions) -> Gate {
         let Some(hooks) = self.policies.hooks.as_deref() else {
             return Gate::Pass;
         };
@@ -83,9 +85,6 @@ impl Fixed {
                 }
             }
         }
-        if passed < Stage::Funs && hooks.checked_funs && funs {
-            return Gate::Wait(Stage::Funs);
-        }
         match &hooks.handlers[control.command() as usize] {
             Some(Handler::Guard(module)) if passed < Stage::Handler && control.command() == Command::SpawnRequest => {
                 Gate::Rewrite(module.clone())
@@ -93,6 +92,20 @@ impl Fixed {
             Some(_) if passed < Stage::Handler => Gate::Wait(Stage::Handler),
             _ => Gate::Pass,
         }
+    }
+
+    /// True if the code that a spawn request starts is evaluated by distwall's own module on the guarded node.
+    fn evaluated(&self, message: &Message<'_, '_>) -> bool {
+        let (Some(hooks), Some(mfa), Some(arguments)) =
+            (self.policies.hooks.as_deref(), message.control.mfa(), message.payload)
+        else {
+            return false;
+        };
+        if !hooks.checked_funs && !hooks.restricted_shell {
+            return false;
+        }
+        let found = calls::of_spawn(&mfa, arguments, Word::Peer);
+        hooks.checked_funs && found.is_typed() || hooks.restricted_shell && found.is_shell()
     }
 
     /// Puts the question about a command, and returns its size in bytes; None: there is no room for it.
@@ -110,7 +123,7 @@ impl Fixed {
         let who = match stage {
             Stage::Filter => hooks.and_then(|hooks| hooks.filter.as_ref()),
             Stage::Handler => hooks.and_then(|hooks| hooks.handlers[control.command() as usize].as_ref()),
-            Stage::Funs | Stage::Turn => None,
+            Stage::Turn => None,
         };
         let mut ask = self.question(message, parked, ticket, stage.name())?;
         if matches!(who, Some(Handler::Guard(_))) {
@@ -374,7 +387,7 @@ impl Channel {
             _ if ruling.verdict != Verdict::Accept => Gate::Pass,
             _ if step.crowded => Gate::Refused(Verdict::Deny, NO_ROOM),
             Some(verdict @ (Verdict::Deny | Verdict::Drop)) => Gate::Refused(verdict, Reason::Handler),
-            _ => fixed.gate(control, scanner.found.funs > 0, step.passed, &state.opinions),
+            _ => fixed.gate(control, step.passed, &state.opinions),
         };
         match gate {
             Gate::Wait(stage) => {
@@ -396,10 +409,19 @@ impl Channel {
             return Ok(true);
         }
         let end = message.payload.map_or(body.len(), |payload| payload.pos);
+        let evaluated = fixed.evaluated(&message).then_some(GATE);
         match gate {
             Gate::Own => out.asks.extend(fixed.question(&message, &parked, 0, "own")),
             Gate::Rewrite(module) => {
-                let body = rewritten(body, end, &module, &fixed.ends.names.peer, &watch)?;
+                let (mut body, end) = rewritten(body, end, &module, &fixed.ends.names.peer, &watch)?;
+                if let Some(gate) = evaluated {
+                    // The handler decides about what the evaluator would start.
+                    (body, _) = rewritten(&body, end, gate, &fixed.ends.names.peer, &watch)?;
+                }
+                write_whole(made, &body, &parked.atoms, parked.versioned, caches);
+            }
+            _ if evaluated.is_some() => {
+                let (body, _) = rewritten(body, end, GATE, &fixed.ends.names.peer, &watch)?;
                 write_whole(made, &body, &parked.atoms, parked.versioned, caches);
             }
             _ => match step.deliver {
@@ -437,14 +459,14 @@ fn put_send(out: &mut Vec<u8>, from: Option<End<'_>>, to: End<'_>) {
 }
 
 /// A spawn request whose function is `dist_spawn_init/4` of a module, with the peer's name, and the requested module,
-/// function and arguments. `end`: the end of its control message.
+/// function and arguments. `end`: the end of its control message; also returned for the new one.
 fn rewritten(
     body: &[u8],
     end: usize,
     module: &[u8],
     peer: &[u8],
     watch: &crate::term::scan::Watch<'_>,
-) -> Result<Vec<u8>, Bad> {
+) -> Result<(Vec<u8>, usize), Bad> {
     let mut reader = Reader { pos: 2, ..Reader::new(body, watch.terms) };
     // The opcode, reference, sender and group leader.
     walk::skip(&mut reader, 4)?;
@@ -462,13 +484,14 @@ fn rewritten(
     put_atom(&mut out, b"dist_spawn_init");
     out.extend_from_slice(&[tag::SMALL_INTEGER, 4]);
     out.extend_from_slice(&body[reader.pos..end]);
+    let new_end = out.len();
     out.extend_from_slice(&[tag::LIST, 0, 0, 0, 4]);
     put_atom(&mut out, peer);
     out.extend_from_slice(&body[module_start..function_start]);
     out.extend_from_slice(&body[function_start..function_end]);
     out.extend_from_slice(&body[end..]);
     out.push(tag::NIL);
-    Ok(out)
+    Ok((out, new_end))
 }
 
 /// The key under which a module filter's answer is kept.

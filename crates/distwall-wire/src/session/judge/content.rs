@@ -16,6 +16,10 @@ use super::{Case, Court, Force, Next, Objection, Refusal};
 /// describes such a message, and a rule that accepts the call in it.
 #[inline]
 pub(super) fn otp_internal(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
+    if case.court.restricts_shells && case.control().is_message() && case.call.is_shell() {
+        // Only a spawn request can be made to start a restricted shell.
+        return Ok(case.unfit(Reason::OtpInternal));
+    }
     if case.star || case.call_accepted || case.function_accepted || !case.control().is_message() {
         return Ok(Next::On);
     }
@@ -64,7 +68,14 @@ pub(super) fn third_node(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 /// Refuses a message with funs, unless the policy lets them in. The fun that is the call itself is judged as a call.
 #[inline(always)]
 pub(super) fn funs(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
-    if case.court.direction == Direction::Outbound || !case.whole || case.found.funs <= case.call.funs {
+    if case.court.direction == Direction::Outbound || !case.whole {
+        return Ok(Next::On);
+    }
+    if case.court.reads_funs && case.call.is_typed() {
+        // The guarded node evaluates such a fun, and the funs in it. Of a message, OTP would run it.
+        return Ok(if case.control().mfa().is_some() { Next::On } else { case.unfit(Reason::Funs) });
+    }
+    if case.found.funs <= case.call.funs {
         return Ok(Next::On);
     }
     Ok(if case.court.policy.allows_funs(case.star) { Next::On } else { case.unfit(Reason::Funs) })

@@ -41,8 +41,9 @@ pub(super) fn rule(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
         .or_else(|| case.carrier_rule(own))
         .or(function.filter(|function| function.accepts() || !function.star))
         .or(own);
-    // Of a fun typed in a shell, the calls that it makes are judged one by one behind the rules.
-    case.read = case.court.reads_funs && call.is_none() && !vetoed && case.call.is_typed();
+    // Of a fun typed in a shell, the calls that it makes are judged one by one when it runs.
+    let evaluated = case.court.reads_funs && case.control().mfa().is_some() && case.call.is_typed();
+    case.read = evaluated && call.is_none() && !vetoed;
     case.function_accepted = function.is_some_and(Decision::accepts);
     case.call_accepted = case.read || call.is_some_and(Decision::accepts);
     case.accepted = case.read || case.decision.is_some_and(Decision::accepts);

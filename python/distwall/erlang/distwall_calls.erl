@@ -1,0 +1,368 @@
+%% The calls of a peer's code: which function a call really calls, whether the policy accepts it, and what is passed on.
+%%
+%% Theory of operation. A call is judged when it is made, by its function and number of arguments. The guard functions of the
+%% language, throw/1, error/1 and exit/1 are harmless. About any other function distwall is asked, at every call. A function that
+%% starts another one is either followed (apply, spawn, and those of RUNNERS: the rules that name it and the rules about what
+%% it starts have to accept), or can't be told, and is refused.
+%%
+%% Funs. A fun of a peer is a #closure{}, in the fun that wrap/1 makes of it. Nothing but that fun is ever given to other code. It
+%% evaluates as its peer's code in every process. In a process that is not bounded (a server that was given the fun) a
+%% bounded process evaluates it. Funs of erl_eval are read as closures of the peer, wherever they come from: what they may do is what
+%% the peer may do. `fun M:F/A` and funs of compiled code count as called where they are passed on.
+%%
+%% Terms leave in three ways: as arguments of an accepted function, as results of a closure that other code calls, and as
+%% reasons of exceptions. In each of them funs are judged and wrapped by release/2.
+-module(distwall_calls).
+
+-export([judge/3, perform/1, call/3, export/3, wrap/1, carried/2, guard/2, is_guard/2, bounded/1]).
+
+-export_type([action/0]).
+
+-include("distwall_eval.hrl").
+
+-type callee() :: {term(), term()} | term().
+-type action() :: {value, term()} | {raise, throw | error | exit, term()} | {closure, node(), distwall_eval:closure(), [term()]}
+    | {apply, module(), atom(), [term()]} | {apply, fun(), [term()]} | {start, node(), atom(), action()}.
+
+%% Milliseconds that a process which is not bounded waits for a fun of a peer.
+-define(PATIENCE, 60000).
+%% Steps of a question to distwall.
+-define(QUESTION, 20).
+
+-define(OWN, [distwall, distwall_bits, distwall_budget, distwall_calls, distwall_epmd, distwall_eval, distwall_gate,
+              distwall_match, distwall_shell, distwall_text]).
+
+%% Functions that call one of their arguments: a fun without arguments, or a module, function and arguments, at that place.
+-define(RUNNERS, #{
+    {erlang, spawn, 2} => {'fun', 2}, {erlang, spawn_link, 2} => {'fun', 2}, {erlang, spawn_monitor, 2} => {'fun', 2},
+    {erlang, spawn, 4} => {mfa, 2}, {erlang, spawn_link, 4} => {mfa, 2}, {erlang, spawn_monitor, 4} => {mfa, 2},
+    {erpc, call, 2} => {'fun', 2}, {erpc, cast, 2} => {'fun', 2},
+    {erpc, multicall, 2} => {'fun', 2}, {erpc, multicast, 2} => {'fun', 2},
+    {erpc, call, 4} => {mfa, 2}, {erpc, cast, 4} => {mfa, 2}, {erpc, multicall, 4} => {mfa, 2}, {erpc, multicast, 4} => {mfa, 2},
+    {rpc, call, 4} => {mfa, 2}, {rpc, cast, 4} => {mfa, 2}, {rpc, block_call, 4} => {mfa, 2}, {rpc, async_call, 4} => {mfa, 2},
+    {rpc, multicall, 3} => {mfa, 1}, {rpc, multicall, 4} => {mfa, 2},
+    {rpc, eval_everywhere, 3} => {mfa, 1}, {rpc, eval_everywhere, 4} => {mfa, 2},
+    {timer, apply_after, 4} => {mfa, 2}, {timer, apply_interval, 4} => {mfa, 2}, {timer, apply_repeatedly, 4} => {mfa, 2},
+    {timer, tc, 3} => {mfa, 1}
+}).
+
+%% ---- judging ----
+
+%% Judges a call of a fun, or of a function by its module and name. Returns what is left to do.
+-spec judge(callee(), [term()], distwall_eval:context()) -> action().
+judge({erlang, apply}, [Module, Name, Arguments], C) when is_list(Arguments) ->
+    judge({Module, Name}, proper(Arguments), C);
+judge({erlang, apply}, [Fun, Arguments], C) when is_list(Arguments) ->
+    judge(Fun, proper(Arguments), C);
+judge({erlang, raise}, [Class, Reason, _], {Peer, _}) when Class =:= throw; Class =:= error; Class =:= exit ->
+    %% Without its stack: that names functions to be called by who prints it.
+    ask(Peer, erlang, raise, 3),
+    {raise, Class, Reason};
+judge({erlang, Class}, [Reason], _) when Class =:= throw; Class =:= error; Class =:= exit ->
+    {raise, Class, Reason};
+judge({erlang, Name}, [Key | _] = Arguments, C) when Name =:= put; Name =:= erase ->
+    distwall_budget:is_key(Key) andalso distwall_budget:refuse("that key of the dictionary", "it bounds the evaluation"),
+    other(erlang, Name, Arguments, C);
+judge({erlang, erase}, [], _) ->
+    distwall_budget:refuse("erlang:erase/0", "it would erase what bounds the evaluation");
+judge({erlang, Name}, [Fun], C) when Name =:= spawn; Name =:= spawn_link; Name =:= spawn_monitor ->
+    start(Name, Fun, [], 1, C);
+judge({erlang, Name}, [Module, Function, Arguments], C) when Name =:= spawn; Name =:= spawn_link; Name =:= spawn_monitor ->
+    is_list(Arguments) orelse error(badarg),
+    start(Name, {Module, Function}, proper(Arguments), 3, C);
+judge({Module, Name}, Arguments, {Peer, _} = C) when is_atom(Module), is_atom(Name) ->
+    Arity = length(Arguments),
+    case Module =:= erlang andalso is_guard(Name, Arity) of
+        true ->
+            [distwall_budget:weigh(Argument) || is_comparing(Name), Argument <- Arguments],
+            {apply, erlang, Name, Arguments};
+        false ->
+            is_closed(Module, Name) andalso refuse(Module, Name, Arity, "what it does can't be judged here"),
+            case ?RUNNERS of
+                #{{Module, Name, Arity} := Place} ->
+                    ask_named(Peer, Module, Name, Arity),
+                    started(Place, Arguments, C),
+                    {apply, Module, Name, release(Peer, Arguments)};
+                _ ->
+                    other(Module, Name, Arguments, C)
+            end
+    end;
+judge({_, _}, _, _) ->
+    error(badarg);
+judge(Fun, Arguments, {Peer, _} = C) when is_function(Fun) ->
+    is_function(Fun, length(Arguments)) orelse error({badarity, {Fun, Arguments}}),
+    case kind(Peer, Fun) of
+        {closure, Closure} -> {closure, Peer, Closure, Arguments};
+        {export, Module, Name} -> judge({Module, Name}, Arguments, C);
+        compiled -> compiled(Peer, Fun), {apply, Fun, release(Peer, Arguments)}
+    end;
+judge(Other, _, _) ->
+    error({badfun, Other}).
+
+other(Module, Name, Arguments, {Peer, _}) ->
+    ask(Peer, Module, Name, length(Arguments)),
+    {apply, Module, Name, release(Peer, Arguments)}.
+
+start(Name, Callee, Arguments, Arity, {Peer, _} = C) ->
+    ask_named(Peer, erlang, Name, Arity),
+    {start, Peer, Name, judge(Callee, Arguments, C)}.
+
+%% Judges the function that a runner starts, which has to be an ordinary one.
+started({'fun', At}, Arguments, {Peer, _} = C) ->
+    Fun = lists:nth(At, Arguments),
+    is_function(Fun, 0) orelse error(badarg),
+    case kind(Peer, Fun) of
+        {export, Module, Name} -> ordinary(judge({Module, Name}, [], C));
+        _ -> ok
+    end;
+started({mfa, At}, Arguments, C) ->
+    [Module, Name, Its] = lists:sublist(Arguments, At, 3),
+    is_list(Its) orelse error(badarg),
+    ordinary(judge({Module, Name}, proper(Its), C)).
+
+ordinary({apply, _, _, _}) -> ok;
+ordinary(_) -> distwall_budget:refuse("a function that starts another", "it can't be followed there").
+
+proper(List) ->
+    try length(List) of _ -> List catch error:_ -> error(badarg) end.
+
+%% ---- performing ----
+
+-spec call(callee(), [term()], distwall_eval:context()) -> term().
+call(Callee, Arguments, C) ->
+    perform(judge(Callee, Arguments, C)).
+
+-spec perform(action()) -> term().
+perform({closure, Peer, Closure, Arguments}) -> distwall_eval:run(Peer, Closure, Arguments);
+perform({apply, Module, Name, Arguments}) -> apply(Module, Name, Arguments);
+perform({apply, Fun, Arguments}) -> apply(Fun, Arguments);
+perform({value, Value}) -> Value;
+perform({raise, Class, Reason}) -> erlang:raise(Class, Reason, []);
+perform({start, Peer, Name, Action}) ->
+    distwall_budget:process(),
+    Counter = distwall_budget:share(),
+    Begin = fun() ->
+        distwall_budget:enter(Counter),
+        outcome(Peer, fun() -> perform(Action) end)
+    end,
+    Ways = #{spawn => [], spawn_link => [link], spawn_monitor => [monitor]},
+    spawn_opt(Begin, maps:get(Name, Ways) ++ distwall_budget:options()).
+
+%% What code of the peer returns or raises, fit to be seen by other code.
+outcome(Peer, Run) ->
+    try
+        release(Peer, Run())
+    catch
+        exit:{distwall_refused, _} = Refused -> erlang:raise(exit, Refused, []);
+        Class:Reason -> erlang:raise(Class, release(Peer, Reason), [])
+    end.
+
+%% ---- funs ----
+
+%% Makes the value of a fun expression: fun M:F/A.
+-spec export({term(), term()}, term(), distwall_eval:context()) -> fun().
+export({Module, Name}, Arity, {Peer, _}) when is_atom(Module), is_atom(Name), is_integer(Arity), Arity >= 0, Arity < 256 ->
+    given(Peer, Module, Name, Arity),
+    %% An export of a function that does not exist would stay in the VM for good.
+    exists(Module, Name, Arity) orelse error(undef),
+    fun Module:Name/Arity;
+export(_, _, _) ->
+    error(badarg).
+
+exists(Module, Name, Arity) ->
+    erlang:function_exported(Module, Name, Arity)
+        orelse code:ensure_loaded(Module) =:= {module, Module} andalso erlang:function_exported(Module, Name, Arity).
+
+kind(Peer, Fun) ->
+    {module, Module} = erlang:fun_info(Fun, module),
+    {env, Env} = erlang:fun_info(Fun, env),
+    case {erlang:fun_info(Fun, type), Module, Env} of
+        {{type, external}, _, _} ->
+            {name, Name} = erlang:fun_info(Fun, name),
+            {export, Module, Name};
+        {_, ?MODULE, [#closure{peer = Peer} = Closure]} ->
+            Fun =:= wrap(Closure) orelse distwall_budget:refuse("a fun", "it is of a form that distwall does not know"),
+            {closure, Closure};
+        {_, erl_eval, [Info]} ->
+            {closure, closure(Peer, Info)};
+        _ ->
+            lists:member(Module, ?OWN) andalso distwall_budget:refuse("a fun", "it is of another peer"),
+            compiled
+    end.
+
+%% Reads what a fun of erl_eval holds, in OTP 23 and 24, and since OTP 25.
+closure(Peer, Info) ->
+    {Bs, Clauses, Name} = case Info of
+        {_, Bound, _, _, _, Its} -> {Bound, Its, none};
+        {_, Bound, _, _, _, Its, Named} -> {Bound, Its, Named};
+        {Bound, _, _, Its} -> {Bound, Its, none};
+        {Bound, _, _, Its, Named} -> {Bound, Its, Named};
+        _ -> {none, none, none}
+    end,
+    is_atom(Name) andalso (is_map(Bs) orelse is_list(Bs))
+        orelse distwall_budget:refuse("a fun of erl_eval", "it is of a form that distwall does not know"),
+    distwall_budget:weigh(Bs),
+    #closure{peer = Peer, clauses = Clauses, bindings = if is_map(Bs) -> Bs; true -> maps:from_list(Bs) end, name = Name}.
+
+%% A fun of compiled code may do what the functions of its module do: a rule about all of them has to accept it. What it holds
+%% can't be replaced.
+compiled(Peer, Fun) ->
+    [{_, Module}, {_, Name}, {_, Arity}, {_, Env}] = [erlang:fun_info(Fun, What) || What <- [module, name, arity, env]],
+    ask(Peer, Module, Name, Arity),
+    release(Peer, Env) =:= Env orelse distwall_budget:refuse("a fun", "what it holds can't be judged").
+
+%% Judges a function that is given away: its receiver may call it.
+given(Peer, Module, Name, Arity) ->
+    Followed = Module =:= erlang andalso lists:member(Name, [apply, spawn, spawn_link, spawn_monitor])
+        orelse is_map_key({Module, Name, Arity}, ?RUNNERS) orelse is_closed(Module, Name),
+    Followed andalso refuse(Module, Name, Arity, "what it would call can't be seen"),
+    Module =:= erlang andalso is_guard(Name, Arity) orelse ask(Peer, Module, Name, Arity).
+
+%% Makes a term fit to be given to other code: it is searched, its funs are judged, and those of the peer wrapped.
+-spec release(node(), term()) -> term().
+release(Peer, Term) ->
+    distwall_budget:weigh(Term),
+    case holds_fun(Term) of
+        true -> released(Peer, Term);
+        false -> Term
+    end.
+
+holds_fun([Head | Tail]) -> holds_fun(Head) orelse holds_fun(Tail);
+holds_fun(Term) when is_tuple(Term) -> holds_fun(tuple_to_list(Term));
+holds_fun(Term) when is_map(Term) -> holds_fun(maps:to_list(Term));
+holds_fun(Term) -> is_function(Term).
+
+released(Peer, [Head | Tail]) -> [released(Peer, Head) | released(Peer, Tail)];
+released(Peer, Term) when is_tuple(Term) -> list_to_tuple(released(Peer, tuple_to_list(Term)));
+released(Peer, Term) when is_map(Term) -> maps:from_list(released(Peer, maps:to_list(Term)));
+released(Peer, Fun) when is_function(Fun) ->
+    case kind(Peer, Fun) of
+        {closure, Closure} ->
+            wrap(Closure);
+        {export, Module, Name} ->
+            {arity, Arity} = erlang:fun_info(Fun, arity),
+            given(Peer, Module, Name, Arity),
+            Fun;
+        compiled ->
+            compiled(Peer, Fun),
+            Fun
+    end;
+released(_, Term) -> Term.
+
+%% The fun of a peer's shell that a spawn request carries, as other code may call it.
+-spec carried(node(), fun()) -> fun().
+carried(Peer, Fun) ->
+    case kind(Peer, Fun) of
+        {closure, Closure} -> wrap(Closure);
+        _ -> distwall_budget:refuse("a fun", "it is none of a shell")
+    end.
+
+%% The fun that stands for a closure everywhere outside of the evaluator. Each has the closure alone as its environment.
+-spec wrap(distwall_eval:closure()) -> fun().
+wrap(#closure{clauses = Clauses} = C) ->
+    case arity(Clauses) of
+        0 -> fun() -> entry(C, []) end;
+        1 -> fun(A) -> entry(C, [A]) end;
+        2 -> fun(A, B) -> entry(C, [A, B]) end;
+        3 -> fun(A, B, D) -> entry(C, [A, B, D]) end;
+        4 -> fun(A, B, D, E) -> entry(C, [A, B, D, E]) end;
+        5 -> fun(A, B, D, E, F) -> entry(C, [A, B, D, E, F]) end;
+        6 -> fun(A, B, D, E, F, G) -> entry(C, [A, B, D, E, F, G]) end;
+        7 -> fun(A, B, D, E, F, G, H) -> entry(C, [A, B, D, E, F, G, H]) end;
+        8 -> fun(A, B, D, E, F, G, H, I) -> entry(C, [A, B, D, E, F, G, H, I]) end;
+        9 -> fun(A, B, D, E, F, G, H, I, J) -> entry(C, [A, B, D, E, F, G, H, I, J]) end;
+        _ -> distwall_budget:refuse("a fun", "it has no clauses, or more than nine arguments")
+    end.
+
+arity([{clause, _, Patterns, _, _} | _]) when is_list(Patterns) -> length(proper(Patterns));
+arity(_) -> none.
+
+%% Where other code calls a fun of a peer.
+entry(#closure{peer = Peer} = Closure, Arguments) ->
+    Run = fun() -> outcome(Peer, fun() -> distwall_eval:run(Peer, Closure, Arguments) end) end,
+    case distwall_budget:has() of
+        true -> Run();
+        false -> bounded(Run)
+    end.
+
+%% Runs in a bounded process, for a process that is not.
+-spec bounded(fun(() -> term())) -> term().
+bounded(Run) ->
+    Begin = fun() ->
+        distwall_budget:enter(),
+        exit(try {returned, Run()} catch Class:Reason -> {raised, Class, Reason} end)
+    end,
+    {Process, Monitor} = spawn_opt(Begin, [monitor | distwall_budget:options()]),
+    receive
+        {'DOWN', Monitor, _, _, {returned, Value}} -> Value;
+        {'DOWN', Monitor, _, _, {raised, Class, Reason}} -> erlang:raise(Class, Reason, []);
+        {'DOWN', Monitor, _, _, killed} -> distwall_budget:refuse("so much memory", "the heap of an evaluation is limited");
+        {'DOWN', Monitor, _, _, Reason} -> exit(Reason)
+    after ?PATIENCE ->
+        exit(Process, kill),
+        demonitor(Monitor, [flush]),
+        distwall_budget:refuse("what takes so long", "another process waits for it")
+    end.
+
+%% ---- harmless functions ----
+
+%% True for the functions that guards may call. They read their arguments, and nothing else.
+-spec is_guard(atom(), arity()) -> boolean().
+is_guard(Name, 0) -> lists:member(Name, [node, self]);
+is_guard(Name, 1) ->
+    lists:member(Name, [abs, bit_size, byte_size, ceil, float, floor, hd, is_atom, is_binary, is_bitstring, is_boolean, is_float,
+                        is_function, is_integer, is_list, is_map, is_number, is_pid, is_port, is_reference, is_tuple, length,
+                        map_size, node, round, size, tl, trunc, tuple_size]);
+is_guard(Name, 2) -> lists:member(Name, [binary_part, element, is_function, is_map_key, is_record, map_get, max, min]);
+is_guard(Name, 3) -> lists:member(Name, [binary_part, is_record]);
+is_guard(_, _) -> false.
+
+is_comparing(Name) -> lists:member(Name, [is_map_key, map_get, max, min]).
+
+%% Calls a function in a guard.
+-spec guard(term(), [term()]) -> term().
+guard(Name, Arguments) ->
+    is_guard(Name, length(Arguments)) orelse distwall_budget:refuse(["a guard of ", distwall_text:term(Name)], "guards call guard functions only"),
+    [distwall_budget:weigh(Argument) || is_comparing(Name), Argument <- Arguments],
+    apply(erlang, Name, Arguments).
+
+%% True for functions that are refused whatever the policy accepts: other shells, distwall's own modules, and what starts functions
+%% in ways that are not followed here.
+is_closed(erlang, Name) -> lists:member(Name, [spawn_opt, spawn_request, hibernate, apply]);
+is_closed(shell, _) -> true;
+is_closed(Module, _) -> lists:member(Module, ?OWN).
+
+%% ---- asking distwall ----
+
+%% Asks at every call: a change of the policy takes effect with the next one. Nobody can ask about arguments (`when`) here: a rule
+%% that accepts some arguments accepts none, and a rule that refuses some refuses all.
+ask(Peer, Module, Name, Arity) ->
+    distwall_budget:steps(?QUESTION),
+    Why = try distwall:explain(Peer, call, {Module, Name, Arity}) of
+        #{verdict := accept, special := Special} ->
+            lists:any(fun(#{verdict := Verdict}) -> Verdict =/= accept end, Special)
+                andalso "the policy refuses it for some arguments";
+        _ ->
+            not_accepted(Peer)
+    catch
+        _:_ -> "distwall can't be asked"
+    end,
+    Why =:= false orelse refuse(Module, Name, Arity, Why).
+
+%% Asks about a function that starts another: what it starts is judged besides, so the rules that name it decide.
+ask_named(Peer, Module, Name, Arity) ->
+    distwall_budget:steps(?QUESTION),
+    Why = try distwall:test_filter(Peer, call, {Module, Name, Arity}) of
+        accept -> false;
+        _ -> not_accepted(Peer)
+    catch
+        _:_ -> "distwall can't be asked"
+    end,
+    Why =:= false orelse refuse(Module, Name, Arity, Why).
+
+not_accepted(Peer) ->
+    ["the policy does not accept it for ", atom_to_list(Peer)].
+
+-spec refuse(module(), atom(), arity(), iodata()) -> no_return().
+refuse(Module, Name, Arity, Why) ->
+    distwall_budget:refuse(io_lib:format("~tw:~tw/~w", [Module, Name, Arity]), Why).
