@@ -84,20 +84,6 @@ def test_guarded_nodes_are_told_of_distwalls_own_node(tmp_path: Path) -> None:
         read_settings(file)
 
 
-def test_shells_are_restricted_if_the_policy_says_so(tmp_path: Path) -> None:
-    file = tmp_path / "distwall.toml"
-    flags = " -stdlib restricted_shell distwall_shell -stdlib shell_prompt_func {distwall_shell,prompt}"
-    for value, there in (("true", True), ("false", False)):
-        file.write_text(f"{POLICY}restricted_shell = {value}\n")
-        environment = guarded_environment({}, read_settings(file), Path("/ebin"))
-        assert (flags in environment["ERL_AFLAGS"], flags in environment["ERL_ZFLAGS"]) == (there, there)
-    file.write_text(f"{POLICY}restricted_shell = 1\n")
-    with pytest.raises(
-        NotGuardedError, match=r"distwall\.toml:3:20: `restricted_shell` is an integer; .*; see distwall check"
-    ):
-        read_settings(file)
-
-
 @pytest.mark.parametrize("text", ["x", "", "[guard]\n", POLICY + "register = 4370\n", POLICY + 'register = "x"\n'])
 def test_settings_that_make_no_sense_are_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "distwall.toml"

@@ -1,4 +1,4 @@
-"""What a peer may ask distwall itself: preflight, and tokens that raise its access; and funs that are checked."""
+"""What a peer may ask distwall itself: preflight, and tokens that raise its access."""
 
 import time
 from collections.abc import Iterator
@@ -7,19 +7,19 @@ import pytest
 
 from tests.nodes.in_process_scene import FOO, InProcessScene, in_process_scene
 from tests.support.node import Node
-from tests.support.scene import GUARD, release
+from tests.support.scene import GUARD
 from tests.support.wall import Peer
 
 OTHER = "other@127.0.0.1"
 RULES = ["deny *", "accept ping", "accept reg_send distwall", "accept monitor distwall", "accept call inventory:_/_"]
-RULES += ["accept reg_send target", "accept call erlang:nodes/0", "accept call erpc:multicast/2"]
+RULES += ["accept reg_send target"]
 TABLE = '[tables.ops]\nrules = ["accept reg_send secret", "accept monitor secret"]\n'
 
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[InProcessScene, Node]]:
     peers = [
-        Peer(RULES, extra='funs = "checked"'),
+        Peer(RULES),
         Peer(["deny *", "accept ping"], node=OTHER),
     ]
     with in_process_scene(tmp_path_factory.mktemp("own"), peers, tables=TABLE) as here:
@@ -129,36 +129,3 @@ class TestTokens:
 
     def test_what_is_no_token_is_a_bad_argument(self, foo: Node) -> None:
         assert ask(foo, "{authenticate, 17}") == "{error,badarg}"
-
-
-# A fun of a shell runs only where erl_eval is the same module: so it is without distwall, too.
-same_release = pytest.mark.skipif(
-    release("DISTWALL_PEER_OTP") != release("DISTWALL_GUARD_OTP"), reason="funs of shells are of one release"
-)
-
-
-class TestFuns:
-    """``funs = "checked"``: what a shell's fun calls decides."""
-
-    def shell(self, foo: Node, fun: str) -> str:
-        """The proposal's line. The fun is one of erl_eval, as in a shell."""
-        return foo.eval(f"erpc:cast('{GUARD}', {fun})")
-
-    def test_the_proposals_line_is_refused_for_its_halt(self, here: InProcessScene, foo: Node) -> None:
-        self.shell(foo, "fun H() -> erpc:multicast(nodes(), H), erlang:halt(1) end")
-        told = here.wall.wait_event("fun_refused", peer=FOO)
-        assert "erlang:halt/1" in told["detail"]
-        assert here.bar.eval("node()") == f"'{GUARD}'"
-
-    @same_release
-    def test_the_same_line_with_an_allowed_call_runs(self, here: InProcessScene, foo: Node) -> None:
-        here.bar.load("inventory")
-        self.shell(foo, "fun H() -> erpc:multicast(nodes(), H), inventory:touch(1) end")
-        here.bar.wait_until("inventory:touched() =:= [1]")
-
-    @same_release
-    def test_funs_in_messages_are_checked_too(self, here: InProcessScene, foo: Node) -> None:
-        foo.eval(f"{{target, '{GUARD}'}} ! {{run, fun() -> os:cmd(\"true\") end}}")
-        foo.eval(f"{{target, '{GUARD}'}} ! {{run, fun() -> inventory:touch(2) end}}")
-        here.bar.wait_until("length(probe:got(target)) =:= 1")
-        assert here.bar.eval("[{run, F}] = probe:got(target), F(), inventory:touched()") == "[1,2]"

@@ -236,7 +236,7 @@ def test_what_the_policy_accepts_can_be_called() -> None:
             ("A", "variable 'A' is unbound"),
             ("1 = 2", "no match of right hand side value 2"),
             ("lists:map(1, 2)", "no function clause matching lists:map(1,2)"),
-            ("catch throw(x)", "erlang:throw/1"),
+            ("catch throw(x)", "\nx\n"),
             ("help()", "accept call M:F/A"),
             ("spawn(lists, foreach, [fun(_) -> ok end, []])", "<0."),
         ):
@@ -271,13 +271,13 @@ def test_rules_about_arguments_do_not_accept() -> None:
         assert "ets:info/2 is refused: the policy refuses it for some" in shell.type("ets:info(other, size)")
 
 
-@pytest.mark.parametrize("victim", range(3))
+@pytest.mark.parametrize("victim", range(2))
 def test_when_a_part_of_it_ends_all_ends(victim: int) -> None:
-    """Else OTP's own loop would go on, which does not ask about everything."""
+    """The shell itself, or its reader."""
     with guarding(ENTRY) as (scene, bar), remote(scene) as shell:
         shell.type("1")
         parts = f"[P || P <- processes(), {{group_leader, G}} <- [process_info(P, group_leader)], node(G) =:= '{FOO}']"
-        assert bar.eval(f"length({parts})") == "3"
+        assert bar.eval(f"length({parts})") == "2"
         bar.eval(f"exit(lists:nth({victim + 1}, {parts}), kill)")
         bar.wait_until(f"{parts} =:= []")
         shell.say("", "terminated!")

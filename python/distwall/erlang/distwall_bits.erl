@@ -5,7 +5,7 @@
 %% the caller's functions, and looked at before anything of that size is made. No segment runs code.
 -module(distwall_bits).
 
--export([make/2, append/2, match/4]).
+-export([make/2, join/1, match/4]).
 
 %% Bits of a whole binary, and of one integer.
 -define(MAX_BITS, 16#8000000).
@@ -19,24 +19,27 @@
 %% Makes a binary. Value computes the value of a form.
 -spec make([segment()], value()) -> bitstring().
 make(Segments, Value) ->
-    make(Segments, Value, <<>>).
+    make(Segments, Value, []).
 
 make([], _, Made) ->
-    Made;
+    join(Made);
 make([{bin_element, _, Form, Size, Types} | Rest], Value, Made) ->
     Type = type(Types, Size),
     Pieces = case Form of
         {string, _, Characters} when is_list(Characters) -> [piece(One, Size, Type, Value) || One <- Characters];
         _ -> [piece(Value(Form), Size, Type, Value)]
     end,
-    make(Rest, Value, lists:foldl(fun append/2, Made, Pieces));
+    make(Rest, Value, lists:reverse(Pieces, Made));
 make(_, _, _) ->
     unknown().
 
-append(Piece, Made) ->
-    bit_size(Made) + bit_size(Piece) =< ?MAX_BITS orelse too_large(),
-    distwall_budget:binary(bit_size(Piece)),
-    <<Made/bitstring, Piece/bitstring>>.
+%% Joins pieces, the last one first. (A binary that grows piece by piece is one that the VM does not count as the process's.)
+-spec join([bitstring()]) -> bitstring().
+join(Pieces) ->
+    Bits = lists:sum([bit_size(Piece) || Piece <- Pieces]),
+    Bits =< ?MAX_BITS orelse too_large(),
+    distwall_budget:binary(Bits),
+    list_to_bitstring(lists:reverse(Pieces)).
 
 piece(V, Size, {Type, _, Order, Unit}, Value) ->
     case Type of

@@ -13,7 +13,7 @@
 -define(MAX_STEPS, 50000000).
 -define(MAX_PROCESSES, 1000).
 %% Words on the heap of a process; its stack counts.
--define(MAX_HEAP, 16#1000000).
+-define(MAX_HEAP, 16#800000).
 %% Parts of a term that is passed, compared or kept.
 -define(MAX_PARTS, 1000000).
 %% Bytes of binaries that a process holds, and after how many new bytes it is looked at.

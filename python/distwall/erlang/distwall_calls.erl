@@ -140,6 +140,8 @@ perform({value, Value}) -> Value;
 perform({raise, Class, Reason}) -> erlang:raise(Class, Reason, []);
 perform({start, Peer, Name, Action}) ->
     distwall_budget:process(),
+    %% The new process gets a copy.
+    distwall_budget:weigh(Action),
     Counter = distwall_budget:share(),
     Begin = fun() ->
         distwall_budget:enter(Counter),

@@ -181,8 +181,8 @@ form({lc, _, Form, Qualifiers}, Bs, C) ->
     Add = fun(Bound, Made) -> [last(Form, Bound, C) | Made] end,
     {lists:reverse(qualified(Qualifiers, Bs, C, Add, [])), Bs};
 form({bc, _, Form, Qualifiers}, Bs, C) ->
-    Add = fun(Bound, Made) -> distwall_bits:append(last(Form, Bound, C), Made) end,
-    {qualified(Qualifiers, Bs, C, Add, <<>>), Bs};
+    Add = fun(Bound, Made) -> [last(Form, Bound, C) | Made] end,
+    {distwall_bits:join(qualified(Qualifiers, Bs, C, Add, [])), Bs};
 form({mc, _, {map_field_assoc, _, _, _} = Field, Qualifiers}, Bs, C) ->
     Add = fun(Bound, Made) -> {Map, _} = fields([Field], Made, Bound, C), Map end,
     {qualified(Qualifiers, Bs, C, Add, #{}), Bs};
