@@ -112,7 +112,7 @@ class Hooks(NamedTuple):
     """True if funs of shells are evaluated by distwall's module on the guarded node."""
 
     restricted_shell: bool
-    """True if shells of the peer are those of distwall's module on the guarded node."""
+    """True if distwall's module on the guarded node runs the shells of the peer."""
 
     own_name: bool
     """True if a message to the name ``distwall`` becomes a question with the ticket 0, and goes no further."""

@@ -265,7 +265,7 @@ def called(function: Term) -> Term:
     return A("call"), 1, function, [(A("atom"), 1, A("kept"))]
 
 
-GUARDED = (A("clause"), 1, [], [[BODY]], [(A("atom"), 1, A("x"))])
+GUARDED: Term = (A("clause"), 1, [], [[BODY]], [(A("atom"), 1, A("x"))])
 FORGED: dict[str, tuple[Term, ...]] = {
     "an operator with a function's name": typed((A("op"), 1, A("halt"), (A("integer"), 1, 0))),
     "a handler of calls": typed(BODY, handler=(A("value"), Export(A("erlang"), A("apply"), 2))),

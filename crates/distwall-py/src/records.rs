@@ -23,7 +23,8 @@ pub static ASK: Record = Record::new("Ask", &["ticket", "kind", "command", "targ
 pub static CORE_RULE: Record =
     Record::new("CoreRule", &["command", "key", "scope", "pattern", "verdict", "layer", "audit", "rule_id"]);
 /// The questions to ask, as Python gives them.
-pub static HOOKS: Record = Record::new("Hooks", &["handlers", "filter", "checked_funs", "restricted_shell", "own_name"]);
+pub static HOOKS: Record =
+    Record::new("Hooks", &["handlers", "filter", "checked_funs", "restricted_shell", "own_name"]);
 
 impl Record {
     const fn new(name: &'static str, fields: &'static [&'static str]) -> Self {

@@ -33,7 +33,7 @@ make([{bin_element, _, Form, Size, Types} | Rest], Value, Made) ->
 make(_, _, _) ->
     unknown().
 
-%% Joins pieces, the last one first. (A binary that grows piece by piece is one that the VM does not count as the process's.)
+%% Joins pieces, the last one first. The VM does not count a binary as the process's while it grows piece by piece.
 -spec join([bitstring()]) -> bitstring().
 join(Pieces) ->
     Bits = lists:sum([bit_size(Piece) || Piece <- Pieces]),

@@ -16,7 +16,7 @@
 -define(MAX_HEAP, 16#800000).
 %% Parts of a term that is passed, compared or kept.
 -define(MAX_PARTS, 1000000).
-%% Bytes of binaries that a process holds, and after how many new bytes it is looked at.
+%% Bytes of binaries that a process holds, and number of new bytes after which they are counted.
 -define(MAX_BINARIES, 16#8000000).
 -define(LOOK, 16#1000000).
 
@@ -84,7 +84,7 @@ process() ->
         _ -> refuse("another process", "the processes of an evaluation are limited")
     end.
 
-%% Counts so many bits of a binary that is about to be made.
+%% Counts the bits of a binary that is about to be made.
 -spec binary(non_neg_integer()) -> ok.
 binary(Bits) ->
     Bytes = Bits div 8,

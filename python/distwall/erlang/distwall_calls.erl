@@ -2,8 +2,8 @@
 %%
 %% Theory of operation. A call is judged when it is made, by its function and number of arguments. The guard functions of the
 %% language, throw/1, error/1 and exit/1 are harmless. About any other function distwall is asked, at every call. A function that
-%% starts another one is either followed (apply, spawn, and those of RUNNERS: the rules that name it and the rules about what
-%% it starts have to accept), or can't be told, and is refused.
+%% starts another one is either followed or refused. Followed are apply, spawn and the functions in RUNNERS: the rules that name
+%% them and the rules about the started function have to accept.
 %%
 %% Funs. A fun of a peer is a #closure{}, in the fun that wrap/1 makes of it. Nothing but that fun is ever given to other code. It
 %% evaluates as its peer's code in every process. In a process that is not bounded (a server that was given the fun) a
@@ -150,7 +150,7 @@ perform({start, Peer, Name, Action}) ->
     Ways = #{spawn => [], spawn_link => [link], spawn_monitor => [monitor]},
     spawn_opt(Begin, maps:get(Name, Ways) ++ distwall_budget:options()).
 
-%% What code of the peer returns or raises, fit to be seen by other code.
+%% Runs code of the peer for other code. The value or the exception is made fit to be seen there.
 outcome(Peer, Run) ->
     try
         release(Peer, Run())
@@ -220,7 +220,7 @@ given(Peer, Module, Name, Arity) ->
     Followed andalso refuse(Module, Name, Arity, "what it would call can't be seen"),
     Module =:= erlang andalso is_guard(Name, Arity) orelse ask(Peer, Module, Name, Arity).
 
-%% Makes a term fit to be given to other code: it is searched, its funs are judged, and those of the peer wrapped.
+%% Makes a term fit to be given to other code: its funs are judged, and funs of the peer are wrapped.
 -spec release(node(), term()) -> term().
 release(Peer, Term) ->
     distwall_budget:weigh(Term),
@@ -279,7 +279,7 @@ wrap(#closure{clauses = Clauses} = C) ->
 arity([{clause, _, Patterns, _, _} | _]) when is_list(Patterns) -> length(proper(Patterns));
 arity(_) -> none.
 
-%% Where other code calls a fun of a peer.
+%% Entrance for other code that calls a fun of a peer.
 entry(#closure{peer = Peer} = Closure, Arguments) ->
     Run = fun() -> outcome(Peer, fun() -> distwall_eval:run(Peer, Closure, Arguments) end) end,
     case distwall_budget:has() of
@@ -308,7 +308,7 @@ bounded(Run) ->
 
 %% ---- harmless functions ----
 
-%% True for the functions that guards may call. They read their arguments, and nothing else.
+%% True for the functions that guards may call. They only read their arguments.
 -spec is_guard(atom(), arity()) -> boolean().
 is_guard(Name, 0) -> lists:member(Name, [node, self]);
 is_guard(Name, 1) ->

@@ -1,8 +1,8 @@
 %% The evaluator of what peers write: lines typed in their shells, and funs of their shells. Works on OTP 25 to 29.
 %%
-%% Theory of operation. The syntax tree is abstract code, made by erl_parse from a line, or sent by the peer within a fun of
-%% erl_eval; it may be any term. This module interprets it by itself. A form is known here, or it is refused: closed lists
-%% of expressions, patterns, guards and operators, and nothing else runs. Annotations are never looked at. A literal is checked to
+%% Theory of operation. The syntax tree is abstract code: erl_parse made it from a line, or the peer sent it within a fun of
+%% erl_eval. It may be any term. This module interprets it by itself. A form is known here, or it is refused: there are closed
+%% lists of expressions, patterns, guards and operators. Annotations are never looked at. A literal is checked to
 %% be of its kind, so that no fun hides in it.
 %%
 %% Every call of a function goes to distwall_calls, which has a closed list of harmless functions, and asks distwall about all
@@ -218,7 +218,6 @@ fields(_, _, _, _) ->
     distwall_match:unknown("a map").
 
 closure(Clauses, Name, Bs, {Peer, _}) ->
-    %% Its variables are all that it keeps.
     Names = variables([Clauses], 0, #{}),
     distwall_calls:wrap(#closure{peer = Peer, clauses = Clauses, bindings = maps:with(Names, Bs), name = Name}).
 
@@ -265,7 +264,7 @@ cases(Form, Clauses, Bs, C) ->
         Chosen -> Chosen
     end.
 
-%% The VM calls this fun within a receive, where nothing else may be received and no exception may pass.
+%% Selects a message. The VM calls the fun amid a receive, where another receive or an exception would do harm.
 receives(_, _, _, _, {_, Local}) when Local =/= none ->
     distwall_budget:refuse("receive", "a shell receives no messages");
 receives(Clauses, Timeout, After, Bs, _) ->

@@ -2,8 +2,8 @@
 %% (rules `accept call M:F/A`). Works on OTP 25 to 29.
 %%
 %% Theory of operation. distwall rewrites the accepted start of a shell, and names the peer in it (distwall_gate). Three kinds of
-%% processes make a shell. The shell process itself is the one that the peer's terminal knows: it keeps the variables and
-%% results, and obeys interruptions. A reader asks the terminal for lines. Each line is evaluated in a worker, a bounded process of
+%% processes make a shell. The peer's terminal knows the shell process: it keeps the variables and results,
+%% and obeys interruptions. A reader asks the terminal for lines. Each line is evaluated in a worker, a bounded process of
 %% its own, which the called functions may end or change, or leave messages in. If the shell ends, all end.
 %%
 %% The terminal is the peer's: it answers with any term. Tokens are taken over one by one, each in the form that a scanner
@@ -48,7 +48,7 @@ loop(#{reader := Reader, number := N} = State) ->
         ended -> ok
     end.
 
-%% Waits for a message of a process, and heeds what else comes meanwhile.
+%% Waits for a message of a process, and heeds signals that come meanwhile.
 wait(Process, #{empty := Empty} = State) ->
     receive
         {Process, _} = Message -> Message;

@@ -1,5 +1,5 @@
-%% Values and exceptions as text, for the shells of peers. Nothing that is printed is called: no formatter of a module that an
-%% exception names, and no printer of records.
+%% Values and exceptions as text, for the shells of peers. Printing calls no formatter of a module that an exception names, and no
+%% printer of records.
 -module(distwall_text).
 
 -export([term/1, value/1, exception/3]).
@@ -30,7 +30,7 @@ exception(Class, Reason, Stack) ->
 printable(One) when is_integer(One), One >= 32, One < 127; is_integer(One), One >= 160 -> One;
 printable(_) -> $?.
 
-%% The function that failed, if it is none of distwall's own.
+%% The function that failed, unless distwall has it.
 first([{Module, Name, Given, _} | _]) when is_atom(Module), is_atom(Name), is_list(Given) orelse is_integer(Given) ->
     case lists:prefix("distwall", atom_to_list(Module)) orelse Module =:= prim_eval of
         true -> none;

@@ -196,7 +196,16 @@ pub fn explain(policy: &Policy, question: &Question<'_>) -> Result<Explanation, 
         None => None,
     };
     let track = scene.track(&control, question.known_by);
-    let court = Court { direction, ends: &ends, policy, track: &track, audit, shadow: false, reads_funs, restricts_shells: false };
+    let court = Court {
+        direction,
+        ends: &ends,
+        policy,
+        track: &track,
+        audit,
+        shadow: false,
+        reads_funs,
+        restricts_shells: false,
+    };
     let (ruling, trace) = court.explain(&Message::new(&control, payload), &mut scanner.found)?;
     Ok(Explanation::new(&ruling, trace.steps))
 }

@@ -7,8 +7,8 @@
 //! 1. A message to distwall's own name is taken out and given to the outside.
 //! 2. A *module filter* is asked about the command and its key; its answers are kept.
 //! 3. The command's *handler* is asked.
-//! 4. A spawn request that starts a shell or runs a fun of a shell may have to start distwall's own evaluator on the
-//!    guarded node instead ([`GATE`]). The request is rewritten; nobody is asked.
+//! 4. A spawn request may start a shell, or run a fun of a shell. Then it may have to start distwall's own evaluator
+//!    on the guarded node instead ([`GATE`]). The request is rewritten; nobody is asked.
 //!
 //! The answer comes from the outside (the program that runs this crate), or from a module of the guarded node. Such a
 //! module is asked by spawn requests made by distwall ([`crate::wire::reply::spawn`]), whose answers go no further.
@@ -45,7 +45,7 @@ pub struct Hooks {
     pub filter: Option<Handler>,
     /// True if funs of shells are evaluated by distwall's module on the guarded node.
     pub checked_funs: bool,
-    /// True if shells of the peer are those of distwall's module on the guarded node.
+    /// True if distwall's module on the guarded node runs the shells of the peer.
     pub restricted_shell: bool,
     /// True if the outside answers for the name `distwall` at the guarded node.
     pub own_name: bool,
