@@ -12,11 +12,12 @@ from zipfile import ZipFile
 import pytest
 
 import distwall
+from distwall.launch.modules import MODULES
 from tools import wheel
 from tools.pages import TOP
 
 EBIN = "distwall/erlang/ebin"
-BEAMS = [f"{EBIN}/{name}.beam" for name in ("boot/heart", "distwall", "distwall_epmd", "distwall_shell")]
+BEAMS = [f"{EBIN}/{name}.beam" for name in MODULES]
 
 
 def build(folder: Path, out: Path) -> subprocess.CompletedProcess[str]:
