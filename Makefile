@@ -85,7 +85,6 @@ fuzz: ## Run each fuzz target of the core for FUZZ_SECONDS (default 60); needs R
 
 pages: setup ## Write the pages that are made from code: commands, events, services, attacks
 	$(BIN)/python -m tools.pages
-	scripts/service-pages
 
 docs: setup ## Build the documentation site into site/; a broken link or a page outside the nav fails it
 	@$(BIN)/python -m tools.site

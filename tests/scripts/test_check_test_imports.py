@@ -42,7 +42,7 @@ def test_a_forbidden_import_is_found_at_its_line(tmp_path: Path, file: str, code
     ("file", "code"),
     [
         ("tests/b/test_b.py", "from tests.a.helper import thing\nimport test_of_another_package"),
-        ("tools/page.py", "from tests.attacks.corpus.page import page"),
+        ("tools/attacks_page.py", "from tests.attacks.corpus import CHAPTERS"),
         ("demo/__main__.py", "from tests.support.node import Node\nfrom tests.support import ports"),
     ],
 )

@@ -1,10 +1,5 @@
-#!/usr/bin/env python3
-"""Writes docs/services, one page for each service, from python/distwall/policy/language/services.toml.
+"""docs/services, one page for each service, from python/distwall/policy/language/services.toml."""
 
-Usage: scripts/service-pages [--check]     --check: only say whether the pages are up to date
-"""
-
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -12,18 +7,18 @@ from typing import Any
 TOP = Path(__file__).resolve().parents[1]
 DATA = TOP / "python/distwall/policy/language/services.toml"
 PAGES = TOP / "docs/services"
-MARK = "<!-- Made by scripts/service-pages from python/distwall/policy/language/services.toml. -->\n"
+MARK = "<!-- Made by `make pages` from python/distwall/policy/language/services.toml. -->\n"
 
 
 def usage(name: str, service: dict[str, Any]) -> str:
-    """The service as a rule names it: `pg [SCOPE]`."""
+    """Return the service as a rule names it: `pg [SCOPE]`."""
     if "argument" not in service:
         return name
     return f"{name} [{service['argument']}]" if "default" in service else f"{name} {service['argument']}"
 
 
 def page(name: str, service: dict[str, Any]) -> str:
-    """The page of one service."""
+    """Return the page of one service."""
     example = "\n".join(service["example"])
     rows = "\n".join(
         f"| `{filter_['rule'].replace('|', chr(92) + '|')}` | {filter_['otp']} | {filter_['why']} |"
@@ -55,7 +50,7 @@ The service is the same as these rules, each with the verdict of the rule that n
 
 
 def index(services: dict[str, dict[str, Any]]) -> str:
-    """The page that lists them all."""
+    """Return the page that lists them all."""
     rows = "\n".join(
         f"| [`{usage(name, service)}`]({name}.md) | {service['summary']} | {releases(service)} |"
         for name, service in sorted(services.items())
@@ -76,29 +71,22 @@ The guarded node's own calls need no rule: their answers pass (see [rules](../ru
 
 
 def releases(service: dict[str, Any]) -> str:
-    """The range of OTP releases covered by the filters of the service."""
+    """Return the range of OTP releases covered by the filters of the service."""
     numbers = [int(number) for filter_ in service["filters"] for number in filter_["otp"].split("-")]
     return f"{min(numbers)}-{max(numbers)}"
 
 
-def main() -> int:
+def pages() -> dict[str, str]:
+    """Return the text of each page by its name."""
     services = tomllib.loads(DATA.read_text(encoding="utf-8"))
-    pages = {f"{name}.md": page(name, service) for name, service in services.items()}
-    pages["README.md"] = index(services)
-    if "--check" in sys.argv[1:]:
-        found = {path.name: path.read_text(encoding="utf-8") for path in PAGES.glob("*")}
-        stale = sorted(name for name in pages.keys() | found.keys() if pages.get(name) != found.get(name))
-        if stale:
-            sys.stderr.write(f"run scripts/service-pages: not up to date: {', '.join(stale)}\n")
-        return bool(stale)
-    PAGES.mkdir(exist_ok=True)
+    return {"README.md": index(services)} | {f"{name}.md": page(name, service) for name, service in services.items()}
+
+
+def write() -> None:
+    """Write all pages, and remove pages of services that are gone."""
+    made = pages()
     for path in PAGES.glob("*.md"):
-        if path.name not in pages:
+        if path.name not in made:
             path.unlink()
-    for name, text in pages.items():
+    for name, text in made.items():
         (PAGES / name).write_text(text, encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""The text of ``docs/events.md`` and ``docs/events.schema.json``, from the schema (``make pages`` writes them)."""
+"""docs/events.md and docs/events.schema.json, from the schema of events."""
 
 import json
 from collections.abc import Container

@@ -1,4 +1,4 @@
-"""Tables of docs/performance.md, from the results that are kept in ``bench/results`` (``make pages`` writes them)."""
+"""The tables of docs/performance.md, from the results that are kept in ``bench/results``."""
 
 import json
 from collections.abc import Callable
@@ -8,8 +8,9 @@ from typing import Any
 from bench.instructions import GOALS
 from tools.tables import filled, table
 
-RESULTS = Path(__file__).resolve().parent / "results"
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+TOP = Path(__file__).resolve().parents[1]
+RESULTS = TOP / "bench" / "results"
+PAGE = TOP / "docs" / "performance.md"
 
 
 def page() -> str:

@@ -14,7 +14,7 @@ Hostile peers have made each of these attacks on real nodes.
 Without distwall, the attack succeeds. Through distwall it fails, under the widest rules that have to stop it.
 `tests/attacks/corpus` runs all of them both ways, on connections that either side opened.
 It also sends them in fragments and to the pid of a named process, where that makes a difference.
-This page is made from the attacks themselves (`python -m tests.attacks.corpus`).
+This page is made from the attacks themselves (`make pages`).
 
 *Rules* are the rules of the peer; commands without a rule are refused.
 *Fails* is the reason in the log, and the answer that the attacker gets, if the protocol has one.
