@@ -1,4 +1,4 @@
-"""Rules on messages, on calls, for a time, on trial, and about what goes out: between real nodes."""
+"""Rules on messages, on calls, for a time, in audit mode, and about what goes out: between real nodes."""
 
 import time
 from collections.abc import Iterator

@@ -134,7 +134,7 @@ def test_otp_internal_rules_that_are_asked_are_no_warning() -> None:
             ["deny link until=2020-01-01T00:00:00Z"],
             "`deny link until=2020-01-01T00:00:00Z` has ended at 2020-01-01T00:00:00Z",
         ),
-        (["deny link mode=audit until=2020-01-01T00:00:00Z"], "the trial of `deny link mode=audit"),
+        (["deny link mode=audit until=2020-01-01T00:00:00Z"], "the audit mode of `deny link mode=audit"),
         (["accept call m:f/1 when {a}"], "never matches: arguments are a list"),
         (["accept spawn_request m:f/1 when integer()"], "never matches: arguments are a list"),
         (["accept call m:f/2 when [_]"], "never matches: 1 arguments for a function of 2"),

@@ -40,7 +40,7 @@ class Ruling:
         return self.verdict == "accept"
 
     @property
-    def trial(self) -> bool:
+    def in_audit(self) -> bool:
         """True if the rule that refuses has ``mode=audit``, so that it passes."""
         return not self.accepts and self.rule is not None and self.rule.audit
 
@@ -94,7 +94,7 @@ class Judge:
             self.tracking.passed(side, sent, answer)
             return Outcome(forward=[sent])
         text = None if ruling.rule is None else ruling.rule.text
-        if ruling.trial or (self.policy.audit and ruling.reason not in ("spoofed", "stale_target")):
+        if ruling.in_audit or (self.policy.audit and ruling.reason not in ("spoofed", "stale_target")):
             self.tracking.passed(side, sent, answer)
             return Outcome([sent], [], [(ruling.verdict, text, "audit:" + ruling.reason)])
         forward, back = made_up(self.tracking, side, sent, answer, ruling)
@@ -171,14 +171,16 @@ class Judge:
         if sent.command == "monitor" and (opened := self._server_monitored(rules, sent, rule)):
             return opened
         ruling = said(rule)
-        if ruling.accepts or (ruling.trial and not self.policy.audit):
+        if ruling.accepts or (ruling.in_audit and not self.policy.audit):
             by_name = self._by_name(side, rules, sent, rule)
-            ruling = by_name if by_name and not (by_name.trial and ruling.trial) else ruling
-        on_trial = ruling.trial and not self.policy.audit
-        if rule is None or not rule.accepts or not (ruling.accepts or on_trial):
+            ruling = by_name if by_name and not (by_name.in_audit and ruling.in_audit) else ruling
+        in_audit = ruling.in_audit and not self.policy.audit
+        if rule is None or not rule.accepts or not (ruling.accepts or in_audit):
             return ruling
         inner = self._internal(side, rules, sent, rule) or ruling
-        return (self._carried(sent, rule) if side == PEER and inner.trial and not self.policy.audit else None) or inner
+        return (
+            self._carried(sent, rule) if side == PEER and inner.in_audit and not self.policy.audit else None
+        ) or inner
 
     def _names(self, side: str, sent: Message) -> list[Atom]:
         """The name that a command aims at, or the names of the process that it aims at."""

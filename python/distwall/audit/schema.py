@@ -189,7 +189,7 @@ class Disconnect(EventBase):
 
 @_kind("refused")
 class Refused(EventBase):
-    """A command was refused, or is reported on trial (reasons ``audit:...`` and ``shadow:...``)."""
+    """A command was refused, or would have been (reasons ``audit:...`` and ``shadow:...``)."""
 
     peer: str
     guard: str
@@ -205,7 +205,7 @@ class Refused(EventBase):
     """The rule that decided; null if no rule did."""
     reason: str
     """``rule``, ``default`` (no rule matched), ``otp_internal``, ``third_node``, ``funs``, ``spoofed``,
-    ``stale_target``, ``handler``, or ``limit:NAME``. ``audit:REASON``: the command passed, on trial.
+    ``stale_target``, ``handler``, or ``limit:NAME``. ``audit:REASON``: the command passed, in audit mode.
     ``shadow:VERDICT``: the shadow policy would decide differently; ``verdict`` and ``rule`` are its own."""
     folded: Folded
 

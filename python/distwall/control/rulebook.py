@@ -186,7 +186,7 @@ class Rulebook:
         return _core.Hooks(handlers, filters[-1] if filters else None, checked, restricted, own_name)
 
     def next_expiry(self, now: datetime) -> datetime | None:
-        """Time of the next change by itself: a rule ends, or is enforced after its trial; None: never."""
+        """Time of the next change by itself: a rule ends, or its audit mode does; None: never."""
         policies = [self.policy, *([self.shadow] if self.shadow else [])]
         ends = [*(policy.next_expiry(now) for policy in policies), next_expiry(self._made.values(), now)]
         return min(filter(None, ends), default=None)

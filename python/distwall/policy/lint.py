@@ -137,7 +137,9 @@ def _of_one_rule(rule: Rule) -> Iterator[Problem]:
     if until is not None and until <= now:
         ended = f"has ended at {rfc3339(until)}"
         if rule.statement.audit:
-            yield Problem(rule.origin, f"the trial of `{rule.text}` {ended}: it is enforced", "remove the two options")
+            yield Problem(
+                rule.origin, f"the audit mode of `{rule.text}` {ended}: it is enforced", "remove the two options"
+            )
         else:
             yield Problem(rule.origin, f"`{rule.text}` {ended}", "remove it, or write a later time")
     if not is_service(rule) and rule.statement.pattern is not None and rule.command in FUNCTION_COMMANDS:

@@ -1,7 +1,11 @@
 """The precedence of rules.
 
-All rules for a peer are ranked into one total order, the strongest first; the first filter that matches a command
-decides. Only ``rank`` knows about precedence, so the core, ``explain`` and the warnings of ``check`` can't differ.
+All rules for a peer are ranked into one total order, the strongest first. Among the filters about one subject (a
+command, ``call``, ``otp_internal``) the first that matches decides: "Which rule decides" in docs/rules.md. Only
+``rank`` orders them, so the core, ``explain`` and the warnings of ``check`` can't differ.
+
+A command that carries a call has several subjects. The core chooses between them (stage ``rule``:
+crates/distwall-wire/src/session/judge/deciding.rs, and under "rule" in docs/rules.md).
 """
 
 from collections import defaultdict

@@ -56,7 +56,7 @@ class Rule:
         return tuple(Filter(self, part.command, part.key, part.scope, part.pattern) for part in self.parts)
 
     def holds(self, now: datetime) -> bool:
-        """True if the rule is in force. With a trial, it is enforced afterwards."""
+        """True if the rule is in force. A rule in audit mode is enforced afterwards."""
         said = self.statement
         return said.audit or said.until is None or now < said.until
 
@@ -98,7 +98,7 @@ def is_service(rule: Rule) -> bool:
 
 
 def next_expiry(rules: Iterable[Rule], now: datetime) -> datetime | None:
-    """The next end of one of ``rules``, or of its trial; None: never."""
+    """The next end of one of ``rules``, or of its audit mode; None: never."""
     return min((r.statement.until for r in rules if r.statement.until and r.statement.until > now), default=None)
 
 
