@@ -17,7 +17,8 @@
 //!    ([`session::track`]), and the shapes that no name opens by itself ([`rules::otp_internal`]). [`rules::calls`]
 //!    finds the function that a command really calls; [`rules::pattern`] compares payloads with patterns.
 //! 6. An accepted frame leaves as it came, as a slice of the input, unless its header names an atom that the receiver
-//!    lacks. A refused frame leaves nothing behind, and [`wire::reply`] makes the answer to its sender.
+//!    lacks. A refused frame leaves nothing behind. [`session::channel`] chooses the answer to its sender (in
+//!    `settle.rs`), and [`wire::reply`] writes it.
 //!
 //! Messages in fragments go through [`wire::fragments`]. Any bytes of a peer end in a verdict, an event, or a closed
 //! channel: nothing in this crate panics or recurses on input, and every buffer has a limit ([`limits`]).
