@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from distwall.files.regular_file import NotRegularError, opened
+from distwall.files.regular_file import MAX_SIZE, NotRegularError, opened, read
 
 
 def test_a_regular_file_is_read_with_its_status(tmp_path: Path) -> None:
@@ -36,3 +36,12 @@ def test_a_link_is_followed_only_if_it_may_be(tmp_path: Path) -> None:
         assert file.read() == b"text"
     with pytest.raises(OSError, match="symbolic links"), opened(tmp_path / "link", follow=False):
         pass
+
+
+def test_a_file_is_read_whole_up_to_the_limit_and_not_beyond(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"x" * MAX_SIZE)
+    assert len(read(path)) == MAX_SIZE
+    path.write_bytes(b"x" * (MAX_SIZE + 1))
+    with pytest.raises(OSError, match=f"more than {MAX_SIZE} bytes"):
+        read(path)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from distwall.audit.chain import GENESIS, START, Link, Seal
+from distwall.files.regular_file import opened
 
 SIZE = 512
 
@@ -97,14 +98,14 @@ def decode(data: bytes, seal: Seal) -> Anchor | None:
 
 def read(log: Path, seal: Seal) -> Anchor | None:
     """The anchor of a log, which another process may write; None if it can't be read as an anchor. Raises OSError."""
-    with head_path(log).open("rb") as file:
+    with opened(head_path(log)) as (file, _):
         return decode(file.read(SIZE + 1), seal)
 
 
 def is_written(log: Path) -> bool:
     """True if a process has the log open for writing."""
     try:
-        with head_path(log).open("rb") as file:
+        with opened(head_path(log)) as (file, _):
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

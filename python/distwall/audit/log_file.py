@@ -15,8 +15,12 @@ from distwall.audit.chain import Line, Link, Seal, parse
 from distwall.audit.recover import examine
 from distwall.audit.schema import AuditRecovered
 from distwall.clock import utc
+from distwall.files.regular_file import NotRegularError, check_regular, open_file
 
 _DIGITS = 12
+
+MAX_LINE = 1 << 24
+"""Most bytes of one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ class LogFile:
                 f"{path} is in use by another distwall; stop that one, or set [audit] file to another path"
             ) from None
         try:
-            self._open()
+            self._fd = self._open()
             found = self._head_file.found
             left = examine(self._fd, found, head_is_new=self._head_file.is_new, seal=self._seal)
             self._size = os.fstat(self._fd).st_size
@@ -128,8 +132,15 @@ class LogFile:
         self._head_file.write(head)
         self._head = head
 
-    def _open(self) -> None:
-        self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def _open(self) -> int:
+        # A pipe would take some lines, and then stop the writer for good.
+        fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        try:
+            check_regular(fd)
+        except NotRegularError:
+            os.close(fd)
+            raise
+        return fd
 
     def _reopen_if_moved(self) -> None:
         """Opens a new file if another program has renamed the old one."""
@@ -140,8 +151,7 @@ class LogFile:
                 return
         except FileNotFoundError:
             pass
-        old = self._fd
-        self._open()
+        old, self._fd = self._fd, self._open()
         os.close(old)
         self._size = os.fstat(self._fd).st_size
         self._first = None
@@ -205,5 +215,5 @@ def rotated(path: Path) -> list[Path]:
 
 def first_line(path: Path) -> Line | None:
     """The first line of a file; None if it can't be read."""
-    with path.open("rb") as file:
-        return parse(file.readline())
+    with open_file(path) as file:
+        return parse(file.readline(MAX_LINE))

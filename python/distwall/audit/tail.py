@@ -9,6 +9,7 @@ from distwall.audit.chain import parse
 from distwall.audit.event import Event
 from distwall.audit.event_selection import EventSelection
 from distwall.audit.verify import log_files
+from distwall.files.regular_file import open_file
 
 POLL_SECONDS = 0.2
 
@@ -65,7 +66,7 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 def _events(file: Path) -> Iterator[Event]:
-    with file.open("rb") as lines:
+    with open_file(file) as lines:
         for data in lines:
             if line := parse(data):
                 yield line.event()

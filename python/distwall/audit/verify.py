@@ -11,11 +11,9 @@ from typing import IO, cast
 from distwall.audit.anchor import Anchor, is_written
 from distwall.audit.anchor import read as read_head
 from distwall.audit.chain import GENESIS, Line, Link, Seal, parse
-from distwall.audit.log_file import rotated
+from distwall.audit.log_file import MAX_LINE, rotated
 from distwall.audit.recover import HARMLESS
-
-MAX_LINE = 1 << 24
-"""Most bytes of one line."""
+from distwall.files.regular_file import open_file
 
 MAX_FINDINGS = 1000
 """Most findings in a report; all others are only counted."""
@@ -142,11 +140,20 @@ def _in_order(files: Sequence[Path]) -> list[Path]:
 
 def _open(path: Path) -> IO[bytes]:
     try:
-        if path.suffix == ".gz":
-            return cast("IO[bytes]", gzip.open(path, "rb"))
-        return path.open("rb")
+        file = open_file(path)
     except OSError as error:
         raise UnreadableError(f"{path}: {error.strerror}") from None
+    return cast("IO[bytes]", _Unpacked(fileobj=file)) if path.suffix == ".gz" else file
+
+
+class _Unpacked(gzip.GzipFile):
+    """The content of a packed file; both are closed together."""
+
+    def close(self) -> None:
+        packed = self.fileobj
+        super().close()
+        if packed is not None:
+            packed.close()
 
 
 def _lines(path: Path, file: IO[bytes]) -> Iterator[bytes]:

@@ -18,6 +18,7 @@ from distwall.audit.verify import Report, UnreadableError, log_files
 from distwall.audit.verify import verify as check
 from distwall.cli.event_options import FollowOption, LastOption, selecting, show
 from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json
+from distwall.files import regular_file
 
 app = typer.Typer(name="audit", help="Check and read the audit log.", no_args_is_help=True)
 
@@ -96,7 +97,7 @@ def _link(text: str) -> Link:
 def _key(file: Path | None, variable: str | None) -> bytes | None:
     if file is not None:
         try:
-            return file.read_bytes().rstrip(b"\r\n")
+            return regular_file.read(file).rstrip(b"\r\n")
         except OSError as error:
             raise CommandError(f"{file}: can't read the key: {error.strerror}; correct the path") from None
     if variable is not None:

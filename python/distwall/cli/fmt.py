@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 
 from distwall.cli.output import CommandError, console, find_config, unreadable
+from distwall.files import regular_file
 from distwall.files.replacement import replace_file
 from distwall.policy import PolicyError
 from distwall.policy.file.formatter import formatted
@@ -24,7 +25,7 @@ def fmt(
     """Format the rules of a policy file; comments and layout stay."""
     path = find_config(file)
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = regular_file.read(path).decode("utf-8")
         new = formatted(Source(text, path))
     except PolicyError as error:
         raise CommandError(str(error), exit_code=2) from None

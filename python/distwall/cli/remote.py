@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from distwall.cli.output import CommandError, ConfigOption, Output, console, load_policy, print_json, unreadable
+from distwall.files import regular_file
 from distwall.http_api.client import CallError, Client, NotRunningError
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ def ask(question: Callable[[Client], T], config: ConfigOption, url: str | None, 
 def policy_text(file: Path) -> str:
     """The text of a policy, for the running firewall to check. Raises CommandError."""
     try:
-        return file.read_text(encoding="utf-8")
+        return regular_file.read(file).decode("utf-8")
     except OSError as error:
         raise CommandError(unreadable(file, error), exit_code=2) from None
     except UnicodeDecodeError:

@@ -20,6 +20,7 @@ from watchfiles import awatch
 from distwall.audit.schema import PolicyConfirmed, PolicyOnTrial, PolicyRefused, PolicyRolledBack
 from distwall.control.errors import BadCallError, ControlError
 from distwall.control.firewall import Firewall
+from distwall.files import regular_file
 from distwall.files.replacement import Replacement
 from distwall.policy import Policy, PolicyError, loads
 
@@ -58,7 +59,7 @@ class Reloader:
         """Begins with the firewall's policy, which must be fresh from its file."""
         self._firewall = firewall
         self._path = firewall.policy.path
-        self._text = self._path.read_text(encoding="utf-8") if self._path.exists() else ""
+        self._text = regular_file.read(self._path).decode("utf-8") if self._path.exists() else ""
         self._before: tuple[Policy, str] | None = None
         self._trial: asyncio.TimerHandle | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -103,7 +104,7 @@ class Reloader:
     def reload(self, actor: str = "file") -> None:
         """Reads the file; an event has its errors."""
         try:
-            data = self._path.read_bytes()
+            data = regular_file.read(self._path)
             text = data.decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             self._refused([f"{self._path}: can't read the policy: {error}"], actor)

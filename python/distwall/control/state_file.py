@@ -13,9 +13,13 @@ from distwall.control.access_tokens import Access
 from distwall.control.errors import UnsafeStateError
 from distwall.control.grants import Grant
 from distwall.control.runtime_settings import RuntimeSetting, from_json
+from distwall.files import regular_file
 from distwall.files.replacement import replace_file
 
 VERSION = 1
+
+MAX_SIZE = 64 << 20
+"""Most bytes of a state file: far more than all settings, grants and tokens take."""
 
 
 class StateFile:
@@ -28,7 +32,7 @@ class StateFile:
     def load(self) -> tuple[list[RuntimeSetting], list[Grant], list[Access]]:
         """The saved state; empty if there is no file. Raises UnsafeStateError."""
         try:
-            data = self.path.read_bytes()
+            data = regular_file.read(self.path, most=MAX_SIZE)
         except FileNotFoundError:
             return [], [], []
         except OSError as error:

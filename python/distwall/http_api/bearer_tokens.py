@@ -14,7 +14,7 @@ from pathlib import Path
 from distwall.clock import rfc3339
 from distwall.control.token_text import find, new_token
 from distwall.files.permissions import writers
-from distwall.files.regular_file import opened
+from distwall.files.regular_file import MAX_SIZE, opened
 from distwall.files.replacement import Replacement
 from distwall.operations import ROLES, Role
 
@@ -62,7 +62,7 @@ class TokenFile:
                     return self._tokens
                 if who := writers(status):
                     raise TokenFileError(f"{self.path}: {who} can change the tokens; run chmod 600 {self.path}")
-                data = file.read()
+                data = file.read(MAX_SIZE)
         except FileNotFoundError:
             self._seen, self._tokens = None, ()
             return ()

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from distwall.files import regular_file
+
 MAX_FILES = 16
 """Most files with flags that are read; each may name further files."""
 
@@ -104,7 +106,7 @@ def _parse(where: str, given: list[str]) -> Iterator[Flag]:
 def _file_words(file: Path) -> list[str]:
     """The words of an args file, without its comments; none if it can't be read, which the program will report."""
     try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = regular_file.read(file).decode("utf-8", errors="replace").splitlines()
     except OSError:
         return []
     return [word for line in lines for word in words(line.split("#", 1)[0])]

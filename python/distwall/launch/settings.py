@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distwall.files import regular_file
 from distwall.launch.error import NotGuardedError
 from distwall.policy import PolicyError
 from distwall.policy.file.guard_section import GUARD_KEYS, read_addresses
@@ -39,7 +40,7 @@ def read_settings(path: Path) -> Settings:
     Raises OSError if it can't be read, and NotGuardedError if it has errors; ``distwall check`` says more.
     """
     try:
-        source = Source(path.read_text(encoding="utf-8"), path)
+        source = Source(regular_file.read(path).decode("utf-8"), path)
     except PolicyError as error:
         raise NotGuardedError(f"{error.problems[0]}; see distwall check {path}") from None
     except UnicodeDecodeError as error:

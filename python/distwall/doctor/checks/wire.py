@@ -8,6 +8,7 @@ from pathlib import Path
 from distwall.clock import utc
 from distwall.doctor.finding import Finding, listed, problem, warning
 from distwall.doctor.host import Host
+from distwall.files import regular_file
 from distwall.net.addresses import is_loopback
 from distwall.node_name import NodeName
 from distwall.policy import Entry, Policy
@@ -58,7 +59,7 @@ def _expiring(path: Path, now: datetime) -> Iterator[Finding]:
     from cryptography import x509  # noqa: PLC0415
 
     try:
-        found = x509.load_pem_x509_certificates(path.read_bytes())
+        found = x509.load_pem_x509_certificates(regular_file.read(path))
     except (OSError, ValueError):
         # The policy would not have checked, or the file has changed since.
         yield problem("certificate", "no certificate can be read", path, "put a certificate there")

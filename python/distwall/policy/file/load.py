@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from distwall.files import regular_file
 from distwall.policy.file.control_section import read_audit, read_control
 from distwall.policy.file.cookie_keys import COOKIE_KEYS
 from distwall.policy.file.guard_section import read_guard
@@ -26,7 +27,7 @@ def load(path: Path, env: Mapping[str, str] | None = None) -> Policy:
 
     Raises PolicyError for a file with errors, and OSError for a file that can't be read.
     """
-    data = path.read_bytes()
+    data = regular_file.read(path)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

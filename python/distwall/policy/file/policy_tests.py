@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from distwall.files import regular_file
 from distwall.policy.explanation import Explanation, explain
 from distwall.policy.file.table import Problems, Table
 from distwall.policy.file.toml_source import Source
@@ -65,7 +66,7 @@ def files_in(path: Path) -> list[Path]:
 def read(path: Path) -> ExpectationFile:
     """Reads a file of tests. Raises PolicyError and OSError."""
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = regular_file.read(path).decode("utf-8")
     except UnicodeDecodeError:
         raise PolicyError((Problem(Origin(path, 1, 1), "not UTF-8", "save the file as UTF-8"),)) from None
     source = Source(text, path)
@@ -111,7 +112,7 @@ def _trouble(test: Expectation, answer: Explanation) -> str | None:
 
 def _has_tests(path: Path) -> bool:
     try:
-        return "[[test]]" in path.read_text(encoding="utf-8")
+        return "[[test]]" in regular_file.read(path).decode("utf-8")
     except (OSError, UnicodeDecodeError):
         return False
 

@@ -7,6 +7,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TypeVar
 
+from distwall.files import regular_file
 from distwall.policy.file.cookie_keys import expand
 from distwall.policy.file.table import Table, kind, path_fault
 from distwall.policy.model import ClientCertificates, GuardSettings, InsideTls, Tls
@@ -125,7 +126,7 @@ def _verify_peer(table: Table) -> str | None:
 def _function_fault(file: Path, function: str) -> str | None:
     """The reason why a module's file doesn't define the function, as far as visible without running it."""
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = ast.parse(regular_file.read(file))
     except OSError as error:
         return f"can't read {file}: {error.strerror}"
     except (SyntaxError, ValueError) as error:
