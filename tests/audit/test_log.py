@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import threading
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,56 @@ def test_closing_while_the_disk_is_full_ends(tmp_path: Path, monkeypatch: pytest
         await log.close()
 
     _run(scenario())
+
+
+def test_no_cause_of_events_takes_all_the_room(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        log = AuditLog(tmp_path / "log", say=lambda _: None)
+        for share in range(30):
+            while log.has_room(share):
+                assert log.record(MadeUpEvent("x", text="x" * 1000), share=share)
+        assert log.trouble is None
+        log.record(MadeUpEvent("own"))
+        await log.flush()
+        assert log.has_room(0), "the room is free again"
+        await log.close()
+
+    _run(scenario())
+    assert _lines(tmp_path / "log")[-1]["event"] == "own"
+
+
+def test_one_cause_takes_no_more_than_half_of_the_room(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path / "log", say=lambda _: None)
+    size = 0
+    while log.has_room("one"):
+        size += log.record(MadeUpEvent("x", text="x" * 1000), share="one")
+    assert size <= AuditLog.MAX_WAITING / 2 + 2000
+    assert log.has_room("another")
+
+
+def test_a_disk_that_takes_nothing_is_trouble_though_the_room_lasts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AuditLog, "STUCK_SECONDS", 0.1)
+    go_on = threading.Event()
+    write = os.write
+
+    def slow(fd: int, data: bytes) -> int:
+        go_on.wait(10)
+        return write(fd, data)
+
+    monkeypatch.setattr("distwall.audit.log_file.os.write", slow)
+    troubles: list[str] = []
+
+    async def scenario() -> None:
+        log = AuditLog(tmp_path / "log", say=lambda _: None)
+        log.on_trouble = troubles.append
+        log.record(MadeUpEvent("one"))
+        await eventually(lambda: bool(troubles))
+        go_on.set()
+        await eventually(lambda: log.trouble is None)
+        await log.close()
+
+    _run(scenario())
+    assert troubles == ["the disk has not taken it for 0.1 seconds"]
+    assert [event["event"] for event in _lines(tmp_path / "log")] == ["one", "audit_resumed"]

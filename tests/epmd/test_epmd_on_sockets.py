@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from distwall.epmd import rate
+from distwall.rate import Allowance, Rates
 from tests.support.epmd import epmd, epmd_names, epmd_port, epmd_registered
 from tests.support.in_process_wall import GUARD, FakeGuard, InProcessWall, wall_in_process
 from tests.support.wall import Peer
@@ -40,8 +40,7 @@ def test_a_source_is_shown_the_nodes_that_it_may_connect_to(wall: InProcessWall)
 
 
 def test_a_source_that_asks_too_often_is_refused(wall: InProcessWall, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate, "BURST", 10.0)
-    monkeypatch.setattr(rate, "PER_SECOND", 0.0)
+    monkeypatch.setattr(wall.gateway._epmd, "rate", Rates(Allowance(per_second=0.0, burst=10.0)))
     with FakeGuard(wall).registered():
         for _ in range(10):
             assert epmd(b"n", wall.peers_epmd)

@@ -36,6 +36,18 @@ class Child:
         """True if the process still runs."""
         return self._process.poll() is None
 
+    @property
+    def memory(self) -> int:
+        """Bytes of memory that the process has in use."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU time that the process has used."""
+        times = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+
     def logged(self) -> str:
         """The output so far, on standard output and error."""
         return self.log.read_text(errors="replace")

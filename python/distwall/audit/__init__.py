@@ -3,17 +3,19 @@
 ``AuditLog.record`` takes an event from any part of distwall. The modules, in the order of an event's way:
 
 * ``event`` makes it safe, whatever a peer put into a name; ``schema`` lists all kinds and fields.
-* ``flood_limiter`` keeps a flood of refusals short without losing count.
+* ``flood_limiter`` keeps a flood of refusals short without losing count, ``entry_limiter`` all that an entry's peers
+  cause.
 * ``chain`` seals it in one line.
 * ``log_file`` brings lines to the disk, and ``anchor`` notes how far the log goes.
 * ``recover`` finds where a log goes on after a crash, and ``verify`` checks a whole log.
 * ``render`` shows an event to a human.
 """
 
+from distwall.audit.entry_limiter import EntryLimiter
 from distwall.audit.event import Event
 from distwall.audit.flood_limiter import FloodLimiter
 from distwall.audit.log import AuditLog
 from distwall.audit.log_file import InUseError, Rotation
 from distwall.audit.render import describe
 
-__all__ = ["AuditLog", "Event", "FloodLimiter", "InUseError", "Rotation", "describe"]
+__all__ = ["AuditLog", "EntryLimiter", "Event", "FloodLimiter", "InUseError", "Rotation", "describe"]

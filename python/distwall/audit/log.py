@@ -1,15 +1,20 @@
 """The audit log: takes events at any rate, writes them in batches from a thread of its own, and reports trouble.
 
 All state belongs to the event loop's thread. The writing thread gets one batch at a time, and returns it written or
-not. Waiting events are bounded. If the file can't be written, or so slowly that the bound is reached, the log is in
-trouble: ``trouble`` is the reason, ``on_trouble`` is called, and the log tries again every second. Events beyond the
-bound are lost and counted, and the first event after the trouble has the count.
+not. Waiting events are bounded. If the file can't be written, or a batch takes too long, or the bound is reached, the
+log is in trouble: ``trouble`` is the reason, ``on_trouble`` is called, and the log tries again every second. Events
+beyond the bound are lost and counted, and the first event after the trouble has the count.
+
+The room for waiting events is shared. A quarter is for what distwall itself has to record. Of the rest, whoever causes
+events (an entry, all strangers) may have as much waiting as there is room left (`has_room`): one of them alone takes
+half, and leaves half to the others.
 """
 
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,6 +36,8 @@ class AuditLog:
     RETRY_SECONDS = 1.0
     MAX_WAITING = 4 << 20
     """Bytes that may wait to be written."""
+    STUCK_SECONDS = 10.0
+    """Time for one batch, after which the disk counts as one that can't be written."""
 
     def __init__(
         self,
@@ -50,10 +57,14 @@ class AuditLog:
         self._say = say
         self._lines: list[bytes] = []
         self._size = 0
+        self._shares: Counter[Hashable] = Counter()
+        self._in_flight = 0
+        self._shares_in_flight: Counter[Hashable] = Counter()
         self._lost = 0
         self._writer: ThreadPoolExecutor | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Future[None] | None = None
+        self._stuck: asyncio.TimerHandle | None = None
         self._listeners: list[Callable[[Event], None]] = []
         self._closed = False
         self.trouble: str | None = None
@@ -82,11 +93,19 @@ class AuditLog:
         """Ends the calls to ``listener``."""
         self._listeners.remove(listener)
 
-    def record(self, told: EventBase) -> None:
-        """Records an event. Never raises and never blocks."""
+    def has_room(self, share: Hashable) -> bool:
+        """True if whoever causes the events of ``share`` may add to those that wait."""
+        waiting = self._shares[share] + self._shares_in_flight[share]
+        return waiting < self.MAX_WAITING * 3 // 4 - self._waiting
+
+    def record(self, told: EventBase, share: Hashable = None) -> int:
+        """Records an event; returns its size in bytes, 0 if it is lost. Never raises and never blocks.
+
+        ``share``: see `has_room`, which is to be asked before.
+        """
         made = event(told.kind, told.fields(), self._end.seq + 1)
         line, end = self._seal.line(text(made), self._end)
-        full = self._size + self._file.waiting + len(line) > self.MAX_WAITING
+        full = self._waiting + len(line) > self.MAX_WAITING
         if full or self._closed:
             # The next event that the log takes has its number.
             made["seq"] = None
@@ -95,11 +114,17 @@ class AuditLog:
             self._end = end
             self._lines.append(line)
             self._size += len(line)
+            self._shares[share] += len(line)
         for listener in list(self._listeners):
             listener(made)
         if full and not self._closed:
             self._trouble(f"more than {self.MAX_WAITING >> 20} MiB of events wait to be written")
         self._schedule(self.BATCH_SECONDS)
+        return 0 if full or self._closed else len(line)
+
+    @property
+    def _waiting(self) -> int:
+        return self._size + self._in_flight
 
     async def flush(self) -> bool:
         """Waits until all recorded events are written; false if that failed."""
@@ -135,17 +160,26 @@ class AuditLog:
     def _start(self) -> None:
         self._timer = None
         self._writing = asyncio.ensure_future(self._write())
+        self._stuck = asyncio.get_running_loop().call_later(self.STUCK_SECONDS, self._is_stuck)
         self._writing.add_done_callback(self._wrote)
+
+    def _is_stuck(self) -> None:
+        self._trouble(f"the disk has not taken it for {self.STUCK_SECONDS:g} seconds")
 
     def _wrote(self, _: asyncio.Future[None]) -> None:
         self._writing = None
+        if self._stuck:
+            self._stuck.cancel()
         if self.trouble:
             self._schedule(self.RETRY_SECONDS)
         elif self._lines:
             self._schedule(self.BATCH_SECONDS)
 
     async def _write(self) -> None:
-        batch, self._lines, self._size = b"".join(self._lines), [], 0
+        batch, self._lines = b"".join(self._lines), []
+        self._in_flight, self._size = self._in_flight + self._size, 0
+        self._shares_in_flight += self._shares
+        self._shares.clear()
         if not batch and not self._file.unfinished:
             self._fine()
             return
@@ -154,8 +188,11 @@ class AuditLog:
         try:
             await asyncio.get_running_loop().run_in_executor(self._writer, self._file.write, batch, self._end)
         except OSError as error:
+            self._in_flight = self._file.waiting
             self._trouble(error.strerror or str(error))
         else:
+            self._in_flight = 0
+            self._shares_in_flight.clear()
             self._fine()
 
     def _trouble(self, reason: str) -> None:

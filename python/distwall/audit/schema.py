@@ -171,6 +171,7 @@ class Connect(EventBase):
     visible: bool
     flags: str
     """The capabilities of both sides, in hexadecimal."""
+    folded: Folded
 
 
 @_kind("disconnect")
@@ -185,6 +186,9 @@ class Disconnect(EventBase):
     seconds: float
     """Time that the channel was open."""
     folded: Folded
+    """Number of refused commands of this channel, and of the ``others``, that no event has told of."""
+    others: Annotated[int, Limits(ge=0)]
+    """Number of other channels of the entry that ended, and whose events were left out."""
 
 
 @_kind("refused")
@@ -334,6 +338,7 @@ class HandlerFailed(EventBase):
     target: str
     detail: str
     """The error."""
+    folded: Folded
 
 
 @_kind("token_issued")
@@ -356,6 +361,19 @@ class TokenRefused(EventBase):
     guard: str
     source: str
     reason: str
+    folded: Folded
+
+
+@_kind("question_refused")
+class QuestionRefused(EventBase):
+    """A peer has asked the name ``distwall`` something that got no answer."""
+
+    peer: str
+    guard: str
+    source: str
+    reason: Literal["rate", "size"]
+    """``rate``: too many questions of the peer, or of its entry; ``size``: a question that is too long."""
+    folded: Folded
 
 
 @_kind("shadow_changed")
@@ -521,3 +539,6 @@ class EventsDropped(EventBase):
 
 Flooding = HandshakeRefused | EpmdRefused | CertificateRefused | ApiRefused | CallerRefused
 """Refusals that strangers can cause at any rate: a flood of these is kept short."""
+
+PeerCaused = Connect | Disconnect | Refused | HandlerFailed | TokenRefused | QuestionRefused
+"""Events that a peer can cause at any rate: a flood of these is kept short for each entry."""

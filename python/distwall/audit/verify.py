@@ -150,7 +150,7 @@ class _Unpacked(gzip.GzipFile):
     """The content of a packed file; both are closed together."""
 
     def close(self) -> None:
-        packed = self.fileobj
+        packed = cast("IO[bytes] | None", self.fileobj)
         super().close()
         if packed is not None:
             packed.close()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from distwall._core import Ask, Channel, Hooks
 from distwall._core import Event as CoreEvent
 from distwall.audit.event import OpenedBy
-from distwall.audit.schema import Disconnect, EventBase, Refused, RuleRef
+from distwall.audit.schema import Disconnect, PeerCaused, Refused, RuleRef
 from distwall.clock import utc
 from distwall.policy import Entry, Rule
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 Received = tuple[list[bytes | memoryview], bytes | None, list[CoreEvent] | None, str | None]
 """Bytes for the guarded node, bytes for the peer, events to record, and the reason why the channel ends."""
+
+
+EntryKey = tuple[str, tuple[str, ...] | None]
+"""What tells an entry from others, also when the policy is read again."""
 
 
 class RefusedChannelError(Exception):
@@ -73,8 +77,8 @@ class Judgement:
 class Owner(Protocol):
     """Receiver of a channel's reports."""
 
-    def record(self, event: EventBase) -> None:
-        """Puts an event on the stream."""
+    def record_for(self, handle: "ChannelHandle", event: PeerCaused) -> None:
+        """Puts an event that a peer has caused on the stream."""
 
     def forget(self, handle: "ChannelHandle") -> None:
         """Drops a channel that has ended."""
@@ -123,6 +127,11 @@ class ChannelHandle:
         self._close = close
         self._open = True
 
+    @property
+    def entry_key(self) -> EntryKey:
+        """The key under which the costs of the entry's peers are summed."""
+        return key_of(self.entry)
+
     def judge_by(self, judgement: Judgement) -> None:
         """Changes the rules, from the next command on."""
         if judgement is not self._judgement:
@@ -159,7 +168,7 @@ class ChannelHandle:
     def record(self, events: Iterable[CoreEvent]) -> None:
         """Records the core's refusals as events."""
         for event in events:
-            self._owner.record(
+            self.tell(
                 Refused(
                     peer=self.peer,
                     guard=self.guard,
@@ -172,6 +181,10 @@ class ChannelHandle:
                     folded=event.folded,
                 )
             )
+
+    def tell(self, event: PeerCaused) -> None:
+        """Puts an event that the peer has caused on the event stream."""
+        self._owner.record_for(self, event)
 
     def _rule(self, rule_id: int | None, reason: str) -> RuleRef | None:
         if rule_id is None:
@@ -190,7 +203,7 @@ class ChannelHandle:
             return
         self._open = False
         self._owner.forget(self)
-        self._owner.record(
+        self.tell(
             Disconnect(
                 peer=self.peer,
                 guard=self.guard,
@@ -198,5 +211,11 @@ class ChannelHandle:
                 reason=reason,
                 seconds=round(time.monotonic() - self._started, 3),
                 folded=self.core.folded(),
+                others=0,
             )
         )
+
+
+def key_of(entry: Entry) -> EntryKey:
+    """The key under which the costs of an entry's peers are summed."""
+    return entry.node, entry.guards

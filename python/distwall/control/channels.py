@@ -5,17 +5,21 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from distwall._core import Ask, Budget, Channel
-from distwall.audit import AuditLog, FloodLimiter
+from distwall.audit import AuditLog, EntryLimiter, FloodLimiter
 from distwall.audit.event import OpenedBy
-from distwall.audit.schema import Connect, EventBase, Flooding, HandshakeRefused
+from distwall.audit.schema import Connect, EventBase, Flooding, HandshakeRefused, PeerCaused
 from distwall.clock import rfc3339
-from distwall.control.channel import ChannelHandle, PeerInfo, RefusedChannelError
+from distwall.control.channel import ChannelHandle, EntryKey, PeerInfo, RefusedChannelError, key_of
 from distwall.control.rulebook import Rulebook
 from distwall.control.statistics import PeerCounters
 from distwall.policy import Entry, Policy
 from distwall.policy.language.names import is_glob
+
+STRANGERS = "strangers"
+"""The share of the log's room of those who have proved nothing."""
 
 
 class Channels(abc.ABC):
@@ -28,10 +32,11 @@ class Channels(abc.ABC):
         self._connected: Counter[str] = Counter()
         self._counters = PeerCounters()
         # Per entry and name of the guarded node, the incarnation that the budget is for: atoms die with their VM.
-        self._budgets: dict[tuple[str, tuple[str, ...] | None, str], tuple[int, Budget]] = {}
+        self._budgets: dict[tuple[EntryKey, str], tuple[int, Budget]] = {}
         self._guard_budgets: dict[str, tuple[int, Budget]] = {}
         self._folder = FloodLimiter()
         self._fold_timer: asyncio.TimerHandle | None = None
+        self._limiters: dict[EntryKey, EntryLimiter] = {}
         audit.on_trouble = self._audit_trouble
 
     @property
@@ -100,7 +105,8 @@ class Channels(abc.ABC):
         )
         self._channels.add(handle)
         self._connected[peer] += 1
-        self.audit.record(
+        self.record_for(
+            handle,
             Connect(
                 peer=peer,
                 guard=guard,
@@ -111,7 +117,8 @@ class Channels(abc.ABC):
                 entry=entry.node,
                 visible=entry.visible,
                 flags=hex(flags),
-            )
+                folded=0,
+            ),
         )
         return handle
 
@@ -121,6 +128,16 @@ class Channels(abc.ABC):
             self._fold(event)
         else:
             self.audit.record(event)
+
+    def record_for(self, handle: ChannelHandle, event: PeerCaused) -> None:
+        """Puts an event that a peer has caused on the stream. What floods the log is kept short."""
+        key = handle.entry_key
+        limiter = self._limiters.get(key)
+        if limiter is None:
+            limiter = self._limiters[key] = self._limiter(key)
+        limiter.take(event, time.monotonic())
+        if limiter.holds:
+            self._flush_later()
 
     @abc.abstractmethod
     def asked(self, handle: ChannelHandle, asks: list[Ask]) -> None:
@@ -175,7 +192,7 @@ class Channels(abc.ABC):
             handle.judge_by(self.rulebook.judgement(handle.entry, handle.peer, handle.guard))
 
     def _budget(self, entry: Entry, guard: str, creation: int) -> Budget:
-        key = (entry.node, entry.guards, guard)
+        key = (key_of(entry), guard)
         known = self._budgets.get(key)
         if known is None or known[0] != creation:
             known = (creation, Budget(self._guard_budget(guard, creation)))
@@ -209,8 +226,13 @@ class Channels(abc.ABC):
 
     def _fold(self, event: Flooding) -> None:
         for admitted in self._folder.admit(event, time.monotonic()):
-            self.audit.record(admitted)
-        if self._fold_timer is None and self._folder.ends is not None:
+            self.audit.record(admitted, share=STRANGERS)
+        if self._folder.ends is not None:
+            self._flush_later()
+
+    def _flush_later(self) -> None:
+        """Records the events that were left out when a window has passed."""
+        if self._fold_timer is None:
             try:
                 loop = asyncio.get_running_loop()
             except RuntimeError:
@@ -220,13 +242,17 @@ class Channels(abc.ABC):
     def _fold_window_ended(self) -> None:
         self._fold_timer = None
         self._record_folded(time.monotonic())
-        if self._folder.ends is not None:
-            # Another window has begun since the timer was set.
-            self._fold_timer = asyncio.get_running_loop().call_later(self._folder.WINDOW, self._fold_window_ended)
+        if self._folder.ends is not None or any(limiter.holds for limiter in self._limiters.values()):
+            self._flush_later()
+
+    def _limiter(self, key: EntryKey) -> EntryLimiter:
+        return EntryLimiter(partial(self.audit.record, share=key), partial(self.audit.has_room, key))
 
     def _record_folded(self, now: float | None) -> None:
         for event in self._folder.flush(now):
-            self.audit.record(event)
+            self.audit.record(event, share=STRANGERS)
+        for limiter in self._limiters.values():
+            limiter.flush(now)
 
     def _audit_trouble(self, reason: str) -> None:
         if self.policy.audit.on_full == "continue":

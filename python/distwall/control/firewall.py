@@ -115,7 +115,7 @@ class Firewall(Channels):
 
         For a key with many targets, or ``_`` for all commands, it is the verdict on targets that no rule names.
         """
-        made = self.rulebook.parse(f"deny {_rule_text(command, key)}", "run time")
+        made = self.rulebook.read(f"deny {_rule_text(command, key)}", "run time")
         said = made.statement
         many = said.pattern or any(part.kind in ("prefix", "any") for part in said.key or ())
         # The arguments of a call are not known here. The judge would refuse every function that runs another by them.
@@ -248,7 +248,7 @@ class Firewall(Channels):
         if rules is None:
             self._unset(setting, actor)
             return
-        made = [self.rulebook.parse(text, f"table {table}") for text in setting.rules]
+        made = [self.rulebook.read(text, f"table {table}") for text in setting.rules]
         for index, rule in enumerate(made):
             if any(rule.identity == earlier.identity for earlier in made[:index]):
                 raise BadCallError(f"`{rule.text}` repeats an earlier rule; remove one of them")
@@ -429,12 +429,12 @@ class Firewall(Channels):
             raise BadCallError(f"unknown verdict `{verdict}`; write accept, deny or drop")
         text = _rule_text(command, key)
         about = None if node is None else _node(node)
-        made = self.rulebook.parse(f"{VERDICTS[verdict]} {text}", "run time")
+        made = self.rulebook.read(f"{VERDICTS[verdict]} {text}", "run time")
         for known in self.rulebook.run_time:
             if (known.kind, known.node, known.guard) != (kind, about, guard) or known.rule is None:
                 continue
             # The same may be spelled in other ways.
-            if self.rulebook.parse(f"{known.verdict} {known.rule}", "run time").identity == made.identity:
+            if self.rulebook.read(f"{known.verdict} {known.rule}", "run time").identity == made.identity:
                 text = known.rule
         return self._setting(kind, actor, persist, node=about, guard=guard, rule=text, verdict=VERDICTS[verdict])
 
@@ -458,7 +458,7 @@ class Firewall(Channels):
 
     def _default(self, setting: RuntimeSetting) -> Verdict:
         """The verdict of the defaults on the target of a setting."""
-        made = self.rulebook.parse(f"deny {setting.rule}", "run time")
+        made = self.rulebook.read(f"deny {setting.rule}", "run time")
         return _said(rank([], self.rulebook.defaults(setting.guard)), made)
 
     def _set(self, setting: RuntimeSetting) -> None:

@@ -92,8 +92,10 @@ class HandlerDispatch:
             handle.answer(ask.ticket, "deny")
 
     def _failed(self, handle: ChannelHandle, ask: Ask, why: str) -> None:
-        self._firewall.record(
-            HandlerFailed(peer=handle.peer, guard=handle.guard, command=ask.command, target=ask.target, detail=why)
+        handle.tell(
+            HandlerFailed(
+                peer=handle.peer, guard=handle.guard, command=ask.command, target=ask.target, detail=why, folded=0
+            )
         )
 
     async def _answer(self, handle: ChannelHandle, ask: Ask) -> None:

@@ -6,22 +6,30 @@ It answers two calls (``gen_server:call({distwall, Node}, Request)``):
 * ``{authenticate, Token}`` with ``{ok, Table, Seconds}`` or ``{error, Reason}``.
 
 A monitor of the name is accepted and never fires. Any other message gets no answer, as from a process that doesn't know
-it.
+it. Requests beyond the rates get none, either.
 """
 
-from typing import Protocol
+import time
+from typing import Literal, Protocol
 
 from distwall._core import CLERK, Op, print_atom
-from distwall.audit.schema import EventBase, TokenRefused
+from distwall.audit.schema import QuestionRefused, TokenRefused
 from distwall.control.channel import ChannelHandle
 from distwall.control.errors import ControlError
 from distwall.control.grants import Grant
 from distwall.control.runtime_settings import GivenKey
 from distwall.etf import Atom, DecodeError, Improper, Pid, Ref, Term, decode, encode, text_of
 from distwall.policy.language.grammar import Verdict
+from distwall.rate import Allowance, Rates
 
-MAX_REQUEST = 16_384
-"""Most bytes of a request."""
+MAX_TERMS = 64
+"""Parts of a request: a call of ``test_filter`` has about twenty."""
+
+PEER_REQUESTS = Allowance(per_second=20.0, burst=100.0)
+"""Requests of one peer that are answered; each takes about half a millisecond."""
+
+ENTRY_REQUESTS = Allowance(per_second=100.0, burst=200.0)
+"""Requests of all peers of an entry that are answered."""
 
 
 class Answering(Protocol):
@@ -33,22 +41,33 @@ class Answering(Protocol):
     def redeem(self, node: str, token: str, *, guard: str | None = None) -> Grant:
         """Raise a peer's access, for a token. Raises ControlError."""
 
-    def record(self, event: EventBase) -> None:
-        """Put an event on the stream."""
-
 
 class PeerRequests:
     """Answers in distwall's name."""
 
     def __init__(self, firewall: Answering) -> None:
         self._firewall = firewall
+        self._peers = Rates(PEER_REQUESTS)
+        self._entries = Rates(ENTRY_REQUESTS)
 
     def got(self, handle: ChannelHandle, payload: bytes | None) -> None:
-        """Answers a message to the name. Monitors and the like need no answer."""
-        if payload is None or len(payload) > MAX_REQUEST:
+        """Answers a message to the name. Monitors and the like need no answer.
+
+        Messages beyond the rates, and those that the core found too long (empty here), are only counted.
+        """
+        if payload is None:
+            return
+        now = time.monotonic()
+        if not (self._peers.has_room(handle.peer, now) and self._entries.has_room(handle.entry_key, now)):
+            self._refused(handle, "rate")
+            return
+        self._peers.spend(handle.peer, now)
+        self._entries.spend(handle.entry_key, now)
+        if not payload:
+            self._refused(handle, "size")
             return
         try:
-            message, _ = decode(payload)
+            message, _ = decode(payload, most=MAX_TERMS)
         except DecodeError:
             return
         match message:
@@ -77,13 +96,20 @@ class PeerRequests:
                     grant = self._firewall.redeem(handle.peer, text, guard=handle.guard)
                 except ControlError as error:
                     # Why it does not hold is for the audit log; the peer learns no more than that.
-                    self._firewall.record(
-                        TokenRefused(peer=handle.peer, guard=handle.guard, source=handle.source, reason=str(error))
+                    handle.tell(
+                        TokenRefused(
+                            peer=handle.peer, guard=handle.guard, source=handle.source, reason=str(error), folded=0
+                        )
                     )
                     return (Atom("error"), Atom("not_allowed"))
                 return (Atom("ok"), Atom(grant.table), int(grant.seconds))
             case _:
                 return None
+
+    def _refused(self, handle: ChannelHandle, reason: Literal["rate", "size"]) -> None:
+        handle.tell(
+            QuestionRefused(peer=handle.peer, guard=handle.guard, source=handle.source, reason=reason, folded=0)
+        )
 
     def _reply(self, handle: ChannelHandle, caller: Pid, tag: Term, answer: Term) -> None:
         clerk = Pid(Atom(handle.guard), CLERK, CLERK, handle.guard_creation)

@@ -66,18 +66,22 @@ class Rulebook:
         self._judgements.clear()
 
     def parse(self, text: str, where: str) -> Rule:
-        """Parses a rule made at run time. Raises BadCallError."""
+        """Reads a rule made at run time, and keeps it. Raises BadCallError."""
         known = self._by_text.get((where, text))
         if known is not None:
             return known
-        try:
-            made = make_rule(self._next_id, text, Origin(_NOWHERE, 1, 1), where, self.policy.services, run_time=True)
-        except RuleSyntaxError as error:
-            raise BadCallError(f"`{text}`, character {error.index + 1}: {error}") from None
+        made = self.read(text, where, self._next_id)
         self._next_id += 1
         self._made[made.id] = made
         self._by_text[where, text] = made
         return made
+
+    def read(self, text: str, where: str, rule_id: int = 0) -> Rule:
+        """Reads a rule that a question is about, or that is only checked, and keeps nothing. Raises BadCallError."""
+        try:
+            return make_rule(rule_id, text, Origin(_NOWHERE, 1, 1), where, self.policy.services, run_time=True)
+        except RuleSyntaxError as error:
+            raise BadCallError(f"`{text}`, character {error.index + 1}: {error}") from None
 
     def table(self, name: str) -> tuple[Rule, ...]:
         """The rules of a table: as set at run time, else as in the file. Raises NotFoundError."""

@@ -5,8 +5,7 @@ port, and lives as long as the connection that made it. The **registry** holds a
 client connection; its **rights** limit what that client may do, and choose the port that it is shown.
 """
 
-from distwall.epmd.rate import Rate
 from distwall.epmd.registry import OpenListener, Registration, Registry
 from distwall.epmd.session import EpmdAnswer, EpmdSession, FindWay, Rights
 
-__all__ = ["EpmdAnswer", "EpmdSession", "FindWay", "OpenListener", "Rate", "Registration", "Registry", "Rights"]
+__all__ = ["EpmdAnswer", "EpmdSession", "FindWay", "OpenListener", "Registration", "Registry", "Rights"]

@@ -40,17 +40,18 @@ class _Open:
         self.build = build
 
 
-def decode(data: bytes, position: int = 0, *, atoms: Sequence[Atom] = ()) -> tuple[Term, int]:
+def decode(data: bytes, position: int = 0, *, atoms: Sequence[Atom] = (), most: int = MAX_TERMS) -> tuple[Term, int]:
     """The term that begins at ``position`` (behind the version, 131, if there is one), and the position of its end.
 
-    ``atoms`` are the atoms of the frame's header. Raises DecodeError.
+    ``atoms`` are the atoms of the frame's header; ``most`` parts may be in the term. Raises DecodeError.
     """
-    reader = _TermReader(data, position, atoms)
+    reader = _TermReader(data, position, atoms, most)
     return reader.read(), reader.position
 
 
 class _TermReader:
-    def __init__(self, data: bytes, position: int, atoms: Sequence[Atom]) -> None:
+    def __init__(self, data: bytes, position: int, atoms: Sequence[Atom], most: int) -> None:
+        self.most = most
         self.data = data
         self.position = position
         self.atoms = atoms
@@ -61,7 +62,7 @@ class _TermReader:
         count = 0
         while True:
             count += 1
-            if count > MAX_TERMS:
+            if count > self.most:
                 raise DecodeError("too many terms")
             term = self.begin()
             if isinstance(term, _Open):

@@ -6,12 +6,13 @@ from typing import cast
 
 from distwall.audit.schema import EpmdRefused, Exposed, Register, Unregister
 from distwall.control import Firewall
-from distwall.epmd import EpmdSession, FindWay, OpenListener, Rate, Registration, Registry, Rights
+from distwall.epmd import EpmdSession, FindWay, OpenListener, Registration, Registry, Rights
 from distwall.gateway.bypass import bypass_addresses
 from distwall.gateway.epmd_visibility import visible_to
 from distwall.gateway.local_nodes import LocalNodes
 from distwall.handshake.halfopen import HalfOpen, source_of
 from distwall.net.sockets import is_local, source_address
+from distwall.rate import Allowance, Rates
 
 REQUEST_TIMEOUT = 5.0
 """Seconds in which a client has to send its whole request."""
@@ -19,6 +20,10 @@ REQUEST_TIMEOUT = 5.0
 MAX_PER_SOURCE = 64
 MAX_TOTAL = 512
 """Connections without a request yet; registrations do not count."""
+
+
+REQUESTS = Allowance(per_second=50.0, burst=500.0)
+"""Requests of one source that are served. A node asks once for each connection that it opens."""
 
 
 class EpmdServer:
@@ -47,7 +52,7 @@ class EpmdServer:
         self.gone = gone
         self.waiting: HalfOpen[EpmdConnection] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
         self.open: set[EpmdConnection] = set()
-        self.rate = Rate()
+        self.rate = Rates(REQUESTS)
         self._loop = asyncio.get_running_loop()
         self._looks: set[asyncio.Task[None]] = set()
 

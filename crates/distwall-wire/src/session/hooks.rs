@@ -54,6 +54,9 @@ pub struct Hooks {
 /// distwall's own name at a guarded node.
 pub const OWN_NAME: &str = "distwall";
 
+/// Most bytes of a message to that name, atoms written out: a function's name and a process, with the longest atoms.
+pub const OWN_SIZE: u64 = 8192;
+
 /// The module of the guarded node through which code of a peer starts: its `dist_spawn_init/4` is called as a handler's.
 pub const GATE: &[u8] = b"distwall_gate";
 
@@ -82,7 +85,8 @@ pub struct Ask {
     pub target: String,
     /// The control message, atoms written out.
     pub control: Vec<u8>,
-    /// The message, atoms written out; None without a message, and for `guard` and `filter`.
+    /// The message, atoms written out; None without a message, and for `guard` and `filter`. For `own` it is empty if it
+    /// is longer than [`OWN_SIZE`].
     pub payload: Option<Vec<u8>>,
 }
 

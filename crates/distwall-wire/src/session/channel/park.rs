@@ -10,7 +10,9 @@ use crate::error::Bad;
 use crate::limits::Limit;
 use crate::rules::calls;
 use crate::session::events::{self, Reason};
-use crate::session::hooks::{clerk, question, ticket_of, Answer, Ask, Handler, Lot, Parked, Stage, GATE, OWN_NAME};
+use crate::session::hooks::{
+    clerk, question, ticket_of, Answer, Ask, Handler, Lot, Parked, Stage, GATE, OWN_NAME, OWN_SIZE,
+};
 use crate::session::judge::{Arrival, Message, Newcomers, Refusal, Ruling};
 use crate::session::output::{Output, Segment};
 use crate::term::atoms::Word;
@@ -144,10 +146,11 @@ impl Fixed {
 
     /// A question to the outside; None: it would be too long.
     fn question(&self, message: &Message<'_, '_>, parked: &Parked, ticket: u64, kind: &'static str) -> Option<Ask> {
+        let most = if kind == "own" { OWN_SIZE } else { self.ends.limits.held_bytes() };
         // All of it was scanned before, so it is whole.
         let written = |mut reader: Reader<'_>| {
             let mut out = Vec::new();
-            walk::expand(&mut reader, 1, &mut out, self.ends.limits.held_bytes()).ok().map(|()| out)
+            walk::expand(&mut reader, 1, &mut out, most).ok().map(|()| out)
         };
         let named = parked.named();
         let terms = self.terms(&named);
@@ -162,6 +165,23 @@ impl Fixed {
                 Some(payload) => Some(written(payload)?),
                 None => None,
             },
+        })
+    }
+
+    /// A message to distwall's own name. One that is too long goes without its text, so that it is counted.
+    fn own_question(&self, message: &Message<'_, '_>, parked: &Parked) -> Option<Ask> {
+        let long = message.payload.is_some_and(|payload| (parked.body.len() - payload.pos) as u64 > OWN_SIZE);
+        let asked = if long { None } else { self.question(message, parked, 0, "own") };
+        let fits = |ask: &Ask| ask.payload.as_ref().is_none_or(|payload| payload.len() as u64 <= OWN_SIZE);
+        asked.filter(fits).or_else(|| {
+            Some(Ask {
+                ticket: 0,
+                kind: "own",
+                command: message.control.command(),
+                target: events::target(message.control, None),
+                control: Vec::new(),
+                payload: Some(Vec::new()),
+            })
         })
     }
 
@@ -411,7 +431,7 @@ impl Channel {
         let end = message.payload.map_or(body.len(), |payload| payload.pos);
         let evaluated = fixed.evaluated(&message).then_some(GATE);
         match gate {
-            Gate::Own => out.asks.extend(fixed.question(&message, &parked, 0, "own")),
+            Gate::Own => out.asks.extend(fixed.own_question(&message, &parked)),
             Gate::Rewrite(module) => {
                 let (mut body, end) = rewritten(body, end, &module, &fixed.ends.names.peer, &watch)?;
                 if let Some(gate) = evaluated {
