@@ -10,7 +10,7 @@ MAX_SOURCES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a source may spend: ``per_second`` in the long run, and ``burst`` at once after a pause."""
+    """The spending of a source: ``per_second`` in the long run, and ``burst`` at once after a pause."""
 
     per_second: float
     burst: float

@@ -2,8 +2,8 @@
 
 Theory of operation. Events cost room in the log, so an entry spends bytes of it, and so does each of its peers: much at
 once after a pause, little in the long run. An entry's peers can fill the log no faster, and other entries don't notice.
-An event that finds no room is left out. Of each kind and reason, the last one is kept, and comes out when there is room
-again, with the number of the others in ``folded``. So the number of events plus the sum of their ``folded`` is the
+An event that finds no room is left out. Of each kind and reason, the last event is kept. It comes out when there is
+room again, with the number of the others in ``folded``. So the number of events plus the sum of their ``folded`` is the
 number of things that happened. (A `Disconnect` has ``folded`` for the commands that no event told of, and ``others``
 for channels.)
 """
@@ -79,7 +79,7 @@ class EntryLimiter:
 
 
 def _joined(event: PeerCaused, before: PeerCaused) -> PeerCaused:
-    """One event for both, and for all that each of them stands for."""
+    """Return one event for two events, with the sum of their counts."""
     if isinstance(event, Disconnect) and isinstance(before, Disconnect):
         return replace(event, folded=event.folded + before.folded, others=event.others + before.others + 1)
     return replace(event, folded=event.folded + before.folded + 1)

@@ -5,9 +5,9 @@ not. Waiting events are bounded. If the file can't be written, or a batch takes 
 log is in trouble: ``trouble`` is the reason, ``on_trouble`` is called, and the log tries again every second. Events
 beyond the bound are lost and counted, and the first event after the trouble has the count.
 
-The room for waiting events is shared. A quarter is for what distwall itself has to record. Of the rest, whoever causes
-events (an entry, all strangers) may have as much waiting as there is room left (`has_room`): one of them alone takes
-half, and leaves half to the others.
+The room for waiting events is shared. A quarter is for what distwall itself has to record. Of the rest, each
+cause of events (an entry, all strangers) may have as much waiting as there is room left (`has_room`): one cause alone
+takes half, and leaves half to the others.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ class AuditLog:
     MAX_WAITING = 4 << 20
     """Bytes that may wait to be written."""
     STUCK_SECONDS = 10.0
-    """Time for one batch, after which the disk counts as one that can't be written."""
+    """Time for one batch, after which the log is in trouble."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class AuditLog:
         self._listeners.remove(listener)
 
     def has_room(self, share: Hashable) -> bool:
-        """True if whoever causes the events of ``share`` may add to those that wait."""
+        """True if the cause ``share`` may add to the waiting events."""
         waiting = self._shares[share] + self._shares_in_flight[share]
         return waiting < self.MAX_WAITING * 3 // 4 - self._waiting
 

@@ -366,7 +366,7 @@ class TokenRefused(EventBase):
 
 @_kind("question_refused")
 class QuestionRefused(EventBase):
-    """A peer has asked the name ``distwall`` something that got no answer."""
+    """A question of a peer to the name ``distwall`` got no answer."""
 
     peer: str
     guard: str

@@ -21,7 +21,7 @@ Received = tuple[list[bytes | memoryview], bytes | None, list[CoreEvent] | None,
 
 
 EntryKey = tuple[str, tuple[str, ...] | None]
-"""What tells an entry from others, also when the policy is read again."""
+"""Identity of an entry, which stays the same when the policy is read again."""
 
 
 class RefusedChannelError(Exception):

@@ -19,7 +19,7 @@ from distwall.policy import Entry, Policy
 from distwall.policy.language.names import is_glob
 
 STRANGERS = "strangers"
-"""The share of the log's room of those who have proved nothing."""
+"""The share of the log's room for events that strangers cause."""
 
 
 class Channels(abc.ABC):

@@ -53,7 +53,7 @@ class PeerRequests:
     def got(self, handle: ChannelHandle, payload: bytes | None) -> None:
         """Answers a message to the name. Monitors and the like need no answer.
 
-        Messages beyond the rates, and those that the core found too long (empty here), are only counted.
+        Messages beyond the rates are only counted, and so are messages that were too long for the core (empty here).
         """
         if payload is None:
             return

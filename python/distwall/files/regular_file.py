@@ -1,6 +1,6 @@
 """Opens a file that should be a small regular one, whatever has been put in its place.
 
-Every file that a user names is opened here: to open a FIFO would wait for its writer, a device may never end, and a
+Every file that a user names is opened here. To open a FIFO would wait for its writer, and a device may never end. A
 large file would stop the whole process while it is read.
 """
 

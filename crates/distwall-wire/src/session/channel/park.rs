@@ -168,7 +168,7 @@ impl Fixed {
         })
     }
 
-    /// A message to distwall's own name. One that is too long goes without its text, so that it is counted.
+    /// A message to distwall's own name. A message that is too long goes without its text, so that it is counted.
     fn own_question(&self, message: &Message<'_, '_>, parked: &Parked) -> Option<Ask> {
         let long = message.payload.is_some_and(|payload| (parked.body.len() - payload.pos) as u64 > OWN_SIZE);
         let asked = if long { None } else { self.question(message, parked, 0, "own") };
