@@ -103,12 +103,34 @@ class TestConfig:
 
 
 class TestCheck:
-    def test_a_sound_policy_is_summed_up_in_one_line(self, capsys: Captured) -> None:
+    def test_a_sound_policy_is_summed_up_in_one_line_for_each_entry_and_one_for_all(self, capsys: Captured) -> None:
         _write(peer(rules='["deny *"]'))
         assert _run("check") == 0
         shown = capsys.readouterr()
-        assert shown.out == "distwall.toml: fine, guards bar@127.0.0.2, 1 entry, 1 rule, 0 warnings\n"
+        assert shown.out.splitlines() == [
+            "foo@* can: connect, and nothing else",
+            "distwall.toml: fine, guards bar@127.0.0.2, 1 entry, 1 rule, 0 warnings",
+        ]
         assert shown.err == ""
+
+    def test_attacks_that_would_take_effect_are_listed(self, capsys: Captured) -> None:
+        _write(peer(rules='["deny *", "accept call os:cmd/1"]'))
+        assert _run("check", "--attack") == 0
+        shown = capsys.readouterr().out
+        assert "runs any program of the host: a program of the host, " in shown
+        assert "by `accept call os:cmd/1`" in shown
+
+    def test_a_tight_policy_withstands_the_attacks(self, capsys: Captured) -> None:
+        _write(peer(rules='["deny *", "accept gen_server orders"]'))
+        assert _run("check", "--attack") == 0
+        assert "none of 41 known attacks takes effect" in " ".join(capsys.readouterr().out.split())
+
+    def test_json_has_what_each_entry_amounts_to(self, capsys: Captured) -> None:
+        _write(peer(rules='["accept *"]'))
+        assert _run("check", "--attack", "-o", "json") == 0
+        (entry,) = json.loads(capsys.readouterr().out)["entries"]
+        assert (entry["node"], entry["any_code"]) == ("foo@*", ["accept *"])
+        assert {"name", "kind", "effect", "command", "key", "term", "rule"} == set(entry["attacks"][0])
 
     def test_warnings_have_a_place_and_are_no_failure(self, capsys: Captured) -> None:
         _write(peer(rules='["accept reg_send a"]'))

@@ -31,8 +31,8 @@ def test_sound_rules_are_no_warning(entry: list[str], defaults: list[str], table
 
 
 def test_an_attached_deny_hides_ping() -> None:
-    (warning,) = _warnings(with_rules(["accept link", "deny *"], ["deny *", "accept ping"]))
-    assert warning == ("9:26 for foo@*, `deny *` hides `accept ping` (line 5): their pings say pang and disconnect")
+    (warning,) = _warnings(with_rules(["accept unlink", "deny *"], ["deny *", "accept ping"]))
+    assert warning == ("9:28 for foo@*, `deny *` hides `accept ping` (line 5): their pings say pang and disconnect")
 
 
 def test_ping_is_broken_by_half() -> None:
@@ -79,9 +79,9 @@ def test_a_rule_that_never_decides_is_a_warning(rules: list[str], dead: str, by:
 
 
 def test_a_rule_of_a_table_that_decides_somewhere_is_alive() -> None:
-    tables = '[tables.t]\nrules = ["accept link", "accept send"]\n'
-    first = peer(rules='["deny link"]', more='tables = ["t"]')
-    assert any("`accept link` can never decide" in w for w in _warnings(policy(tables + first)))
+    tables = '[tables.t]\nrules = ["accept unlink", "accept demonitor"]\n'
+    first = peer(rules='["deny unlink"]', more='tables = ["t"]')
+    assert any("`accept unlink` can never decide" in w for w in _warnings(policy(tables + first)))
     second = peer("x@*", more='tables = ["t"]')
     assert _warnings(policy(tables + first + second)) == []
 
@@ -150,7 +150,7 @@ def test_otp_internal_rules_that_are_asked_are_no_warning() -> None:
         (["accept reg_send a when {'$gen_call', _, x}"], "calls to it fail with noproc"),
         (["accept reg_send a when _"], "calls to it fail with noproc"),
         (["deny send when _", "accept send when {a}"], "`accept send when {a}` can never decide"),
-        (["deny send to exposed when {X, X}", "accept send when {A, A}"], None),
+        (["deny send to exposed when {X, X}", "accept send to spawned when {A, A}"], None),
         (["deny send to any", "accept send"], "`accept send` can never decide: `deny send to any`"),
         (["deny monitor to any", "accept monitor a"], None),
         (["accept reg_send a when {'$gen_cast', _}"], None),
@@ -181,3 +181,30 @@ def test_a_part_of_a_service_that_is_refused_is_a_warning() -> None:
     assert not any("hides" in w for w in _warnings(policy(text)))
     text = '[services.api]\nrules = ["link", "send"]\n' + peer(rules='["deny send", "accept api"]')
     assert any("`deny send` hides `accept api` (line 9): a part of it is refused" in w for w in _warnings(policy(text)))
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        (["accept send"], "`accept send` reaches every process"),
+        (["accept exit2 to any"], "`accept exit2 to any` reaches every process"),
+        (["accept link"], "`accept link` reaches every process"),
+        (["accept reg_send when {ok, _}", "deny reg_send a"], "beats `deny reg_send a` (line 9): a pattern is more"),
+        (["accept call m:_/_ when [_]", "deny call m:f/1"], "beats `deny call m:f/1` (line 9): a pattern is more"),
+        (["accept reg_send when {ok, _}"], "holds for every target: only the content is asked about"),
+        (["accept send to exposed", "accept monitor"], None),
+        (["accept reg_send a when {ok, _}", "deny reg_send b"], None),
+        (["accept call m:f/1 when [_]", "deny call m:f/1"], None),
+    ],
+)
+def test_rules_that_open_more_than_they_seem_to_are_a_warning(rules: list[str], words: str | None) -> None:
+    found = [w for w in _warnings(with_rules(rules)) if "noproc" not in w and "never decide" not in w]
+    assert found == [] if words is None else any(words in warning for warning in found), found
+
+
+@pytest.mark.parametrize("where", ["entry", "file"])
+def test_an_entry_in_audit_mode_is_a_warning(where: str) -> None:
+    mode = 'mode = "audit"\n'
+    made = policy(peer(more=mode) if where == "entry" else peer(), guard=GUARD if where == "entry" else mode + GUARD)
+    (warning,) = _warnings(made)
+    assert "for foo@*, audit mode refuses nothing" in warning

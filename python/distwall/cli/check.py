@@ -1,5 +1,6 @@
 """``distwall check``: the errors of a policy, and warnings about settings that can't work."""
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,10 @@ from distwall.cli.output import (
     warn,
 )
 from distwall.policy import Policy, PolicyError, Problem, load
+from distwall.policy.attacks import Success, offline_attacks, successes
+from distwall.policy.explanation import rule_to_json
+from distwall.policy.model import Entry
+from distwall.policy.powers import listed, powers
 
 _AROUND = 50
 """Characters shown before and behind the place of a problem."""
@@ -28,11 +33,15 @@ _AROUND = 50
 
 def check(
     file: Annotated[Path | None, typer.Argument(help="The policy file.", show_default=False)] = None,
+    attack: Annotated[bool, typer.Option(help="Also try known attacks on each entry, offline.")] = False,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Check a policy file, and warn of settings that can't work."""
+    """Check a policy file: errors, warnings, and what each entry's peers can do.
+
+    With --attack, list the known attacks that would take effect. The core judges them; nothing is sent.
+    """
     if output is Output.JSON:
-        _check_json(find_config(file))
+        _check_json(find_config(file), attack=attack)
         return
     try:
         policy = load_policy(file)
@@ -44,7 +53,25 @@ def check(
         raise typer.Exit(2) from None
     for warning in policy.warnings:
         warn(warning)
+    for entry in policy.entries:
+        console().print(Text(powers(policy, entry).sentence(entry.node)))
+        if attack:
+            _print_successes(policy, entry)
     console().print(Text.assemble((str(policy.path), "bold"), ": ", ("fine", "green"), f", {_summary(policy)}"))
+
+
+def _print_successes(policy: Policy, entry: Entry) -> None:
+    """Prints the attacks that would take effect, one line for each effect."""
+    by_effect: defaultdict[str, list[Success]] = defaultdict(list)
+    found = list(successes(policy, entry))
+    for success in found:
+        by_effect[success.attack.effect].append(success)
+    if not found:
+        console().print(Text(f"    none of {len(offline_attacks())} known attacks takes effect", style="green"))
+    for effect, those in by_effect.items():
+        names = listed([success.attack.name for success in those])
+        rules = listed(["audit mode" if success.rule is None else f"`{success.rule.text}`" for success in those])
+        console().print(Text.assemble("    ", (effect, "bold red"), f": {names}; by {rules}"))
 
 
 def _point(text: str, at: int) -> None:
@@ -70,12 +97,14 @@ def _count(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
-def _check_json(path: Path) -> None:
+def _check_json(path: Path, *, attack: bool) -> None:
     errors: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     unread: str | None = None
+    policy: Policy | None = None
     try:
-        warnings = load(path).warnings
+        policy = load(path)
+        warnings = policy.warnings
     except PolicyError as error:
         errors = error.problems
     except OSError as error:
@@ -86,10 +115,36 @@ def _check_json(path: Path) -> None:
             "ok": not errors and unread is None,
             "errors": [_problem(error) for error in errors] or ([{"what": unread}] if unread else []),
             "warnings": [_problem(warning) for warning in warnings],
+            "entries": [] if policy is None else [_entry(policy, entry, attack=attack) for entry in policy.entries],
         }
     )
     if errors or unread:
         raise typer.Exit(2)
+
+
+def _entry(policy: Policy, entry: Entry, *, attack: bool) -> dict[str, Any]:
+    found = powers(policy, entry)
+    shown = {
+        "node": entry.node,
+        "line": entry.origin.line,
+        "can": found.sentence(entry.node),
+        "any_code": list(found.any_code),
+        "audited": found.audited,
+    }
+    return {**shown, "attacks": [_success(each) for each in successes(policy, entry)]} if attack else shown
+
+
+def _success(success: Success) -> dict[str, Any]:
+    attack, asked = success.attack, success.attack.question
+    return {
+        "name": attack.name,
+        "kind": attack.kind,
+        "effect": attack.effect,
+        "command": asked.command,
+        "key": asked.key,
+        "term": asked.term,
+        "rule": None if success.rule is None else rule_to_json(success.rule),
+    }
 
 
 def _problem(problem: Problem) -> dict[str, Any]:

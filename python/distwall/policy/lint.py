@@ -24,6 +24,7 @@ from distwall.policy.language.term_patterns import (
 )
 from distwall.policy.model import Entry, Policy
 from distwall.policy.problem import Origin, Problem
+from distwall.policy.wide_rules import wide_rules
 
 _CALL_ELEMENTS = 3
 """Elements of the message of a gen call: label, caller, request."""
@@ -72,6 +73,7 @@ def _all(policy: Policy) -> Iterator[Problem]:
         yield from _calls_without_monitor(ranked)
         yield from _idle_otp_internal(entry, ranked)
         yield from _runners(entry, ranked)
+        yield from wide_rules(policy, entry, ranked)
     for rule in policy.rules:
         yield from _of_one_rule(rule)
 

@@ -30,6 +30,8 @@ class Service:
     """The placeholder in ``filters`` for the atom that a rule gives; None: the service takes no argument."""
     default: str | None = None
     """The atom if a rule gives none; None: a rule has to give one."""
+    any_code: bool = False
+    """True if its traffic lets a peer run any code."""
 
     def parts(self, argument: str | None) -> tuple[Statement, ...]:
         """The filters of the service for the atom ``argument``."""
@@ -58,6 +60,7 @@ def built_in() -> Mapping[str, Service]:
             tuple(candidate["rule"] for candidate in table["filters"]),
             table.get("argument"),
             table.get("default"),
+            table.get("any_code", False),
         )
         for name, table in data.items()
     }
