@@ -51,7 +51,7 @@ def own_network() -> Iterator[None]:
             raise PermissionError(ctypes.get_errno(), "a network namespace needs root")
         try:
             for command in ("link set lo up", f"addr add {OUTSIDE}/32 dev lo"):
-                subprocess.run(["ip", *command.split()], check=True, timeout=10)
+                subprocess.run(["ip", *command.split()], check=True, timeout=60)
             yield
         finally:
             libc.setns(before, _CLONE_NEWNET)
@@ -98,7 +98,7 @@ class DoctorScene:
     def run(self, *, uid: int = 0) -> Child:
         """Starts distwall."""
         as_user = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid else []
-        if uid and subprocess.run([*as_user, COMMAND, "--version"], check=False, timeout=10).returncode:
+        if uid and subprocess.run([*as_user, COMMAND, "--version"], check=False, timeout=60).returncode:
             pytest.skip("other users can't run the distwall that is tested: its folders are not theirs to enter")
         child = Child(
             [*as_user, COMMAND, "run", "--config", self.folder / "distwall.toml"],

@@ -56,7 +56,7 @@ def rounds(one: Node, other: Node, count: int = ROUNDS) -> float:
         assert_connected(one, other)
         one.eval(f"erlang:disconnect_node('{other.name}')")
         for node in (one, other):
-            node.wait_until("nodes(connected) =:= []")
+            node.wait_until("nodes(connected) =:= []", 60)
     return statistics.median(seconds)
 
 
