@@ -31,6 +31,7 @@ __all__ = [
     "DistFlag",
     "Event",
     "Explanation",
+    "Exposures",
     "Hooks",
     "Op",
     "Pattern",
@@ -398,6 +399,17 @@ class Budget:
         """
 
 @final
+class Exposures:
+    """The processes and aliases of one incarnation of a guarded node that a peer was shown, or has claimed.
+
+    The peer's channels share it, one after the other. Their clock has to be the same.
+    """
+
+    def __new__(cls) -> Self: ...
+    def claims(self) -> int:
+        """Processes and aliases that the peer wrote without having been shown them."""
+
+@final
 class Channel:
     """One distribution connection after its handshake, both directions."""
 
@@ -412,6 +424,7 @@ class Channel:
         policy: Policy,
         counters: Counters,
         budget: Budget,
+        exposures: Exposures | None = None,
         limits: Mapping[str, int] | None = None,
         deny_reason: str = "not_allowed",
         policy_out: Policy | None = None,
@@ -422,8 +435,9 @@ class Channel:
     ) -> Self:
         """``flags`` are the negotiated flags (both sides ANDed). ``limits`` override ``DEFAULT_LIMITS`` by name.
 
-        ``policy_out``, ``shadow``, ``audit``: see :meth:`set_policy`. ``close_on_limit``: a limit that would refuse a
-        command closes the channel as well.
+        ``exposures`` of earlier channels hold on this one, too; None: this is the first one. ``policy_out``,
+        ``shadow``, ``audit``: see :meth:`set_policy`. ``close_on_limit``: a limit that would refuse a command closes
+        the channel as well.
 
         Raises ValueError for a name that is not a node name or an unknown limit.
         """

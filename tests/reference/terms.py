@@ -31,8 +31,8 @@ def call_of(payload: Term) -> tuple[Term, Term] | None:
             return None
 
 
-def identifiers(term: Term) -> set[Pid | Port | Ref]:
-    """All pids, ports and references in a term."""
+def identifiers(term: Term, *, makers: bool = False) -> set[Pid | Port | Ref]:
+    """All pids, ports and references in a term; with ``makers`` also the processes that made its funs."""
     match term:
         case Pid() | Port() | Ref():
             return {term}
@@ -43,10 +43,10 @@ def identifiers(term: Term) -> set[Pid | Port | Ref]:
         case Map(pairs):
             parts = [one for pair in pairs for one in pair]
         case Fun():
-            parts = list(term.free)  # who made it is no part of what it says
+            parts = [*term.free, *([term.pid] if makers else [])]  # who made it is no part of what it says
         case _:
             parts = []
-    return {found for one in parts for found in identifiers(one)}
+    return {found for one in parts for found in identifiers(one, makers=makers)}
 
 
 def has_fun(term: Term) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.reference.terms import identifiers, reference
-from tests.support.dist import Message
+from tests.reference.internal import OTP_NAMES
+from tests.reference.terms import call_of, identifiers, reference
+from tests.support.dist import NOTHING, Message
 from tests.support.etf import Atom, Pid, Ref, Term
 
 PEER, GUARD = "peer", "guard"
 REX = Atom("rex")
+OTP_SERVERS = OTP_NAMES | {"rex", "net_kernel"}
 
 
 def other(side: str) -> str:
@@ -71,6 +73,12 @@ class Memory:
     unlinks: set[tuple[int, Pid, Pid]] = field(default_factory=set)
     shown: set[Term] = field(default_factory=set)
     """Its own processes and aliases that went to the other side in messages."""
+    claimed: set[Term] = field(default_factory=set)
+    """Its own processes and aliases that the other side wrote first."""
+    services: set[Ref] = field(default_factory=set)
+    """References with which it asked OTP's own servers."""
+    results: dict[Ref, Ref] = field(default_factory=dict)
+    """Monitors of its calls through erpc, with the references of the results."""
     spawned: set[Pid] = field(default_factory=set)
     """Its own processes that the other side has spawned."""
     names: dict[Pid, list[Atom]] = field(default_factory=dict)
@@ -175,6 +183,9 @@ class Tracking:
         """Takes note of a command of ``side`` that goes through."""
         mine, theirs = self.sides[side], self.sides[other(side)]
         args: dict[str, Any] = message.args
+        if side == PEER:
+            theirs.claimed |= self._written(message) - theirs.shown
+        shows = self._shows(side, message)
         if message.command in ("exit", "monitor_exit"):
             ended = args["from"]
             mine.names = {pid: known for pid, known in mine.names.items() if ended not in (pid, *known)}
@@ -218,7 +229,9 @@ class Tracking:
             case "spawn_request":
                 options = {str(one) for one in args["options"]}
                 mine.spawns[args["ref"]] = (args["from"], options)
-                if self.own(side, args["group_leader"]):
+                if "monitor" in options and (result := self._result_of(side, message)):
+                    mine.results[args["ref"]] = result
+                if self.own(side, args["group_leader"]) and args["group_leader"] not in mine.claimed:
                     mine.shown.add(args["group_leader"])
             case "spawn_reply":
                 if answer is None and args["ref"] in theirs.spawns:
@@ -230,8 +243,8 @@ class Tracking:
                 self._sent(side, message, answer)
             case _:
                 pass
-        if message.payload is not None:
-            self._show(side, message.payload)
+        if shows:
+            self._show(side, args.get("from"), message.payload)
 
     def _spawned(self, side: str, args: dict[str, Any]) -> None:
         mine, result, flags = self.sides[side], args["result"], args["flags"]
@@ -239,6 +252,7 @@ class Tracking:
             return
         mine.spawned.add(result)
         mine.shown.add(result)
+        mine.claimed.discard(result)
         if flags & 1:
             self.links[frozenset((args["to"], result))] = Link()
         if flags & 2:
@@ -258,6 +272,8 @@ class Tracking:
             if answer.label == "rex":
                 mine.learn(args["from"], REX)
         name = args["to"] if message.command == "reg_send" else None
+        if name in OTP_SERVERS and (asked := call_of(payload)) and (ref_asked := reference(asked[1])):
+            mine.services.add(ref_asked)
         match payload:
             case (_, (Pid() as pid, tag), _) if self.own(side, pid) and (ref := reference(tag)) and self.own(side, ref):
                 mine.calls[ref] = OpenCall(pid, ref, None if ref in mine.calls else name)
@@ -270,6 +286,42 @@ class Tracking:
             case _:
                 pass
 
-    def _show(self, side: str, term: Term) -> None:
+    def _written(self, message: Message) -> set[Term]:
+        """The guarded node's processes and aliases in a command of the peer's. A creation of 0 is any."""
+        args: dict[str, Any] = message.args
+        leader = args["from"] if message.command == "group_leader" else args.get("group_leader")
+        payload = None if message.payload is NOTHING else message.payload
+        node, creation = self.nodes[GUARD]
+        found = {one for one in identifiers((payload, leader), makers=True) if isinstance(one, Pid | Ref)}
+        return {replace(one, creation=creation) for one in found if one.node == node and one.creation in (0, creation)}
+
+    def _result_of(self, side: str, message: Message) -> Ref | None:
+        """The reference of the result, of a spawn request that is a call through erpc."""
+        args: dict[str, Any] = message.args
+        module, function, _ = args["mfa"]
+        called = message.payload if (module, function) == ("erpc", "execute_call") else None
+        ref = called[0] if isinstance(called, list) and len(called) == 4 else None
+        return ref if isinstance(ref, Ref) and ref.node == self.nodes[side][0] else None
+
+    def _shows(self, side: str, message: Message) -> bool:
+        """True if what stands in a command is shown to the other side."""
+        theirs = self.sides[other(side)]
+        args: dict[str, Any] = message.args
+        match message.command, message.payload:
+            case "send" | "alias_send" | "reg_send", (Atom("rex"), _) | (Atom("rex" | "features_reply"), _, _):
+                return False
+            case "send" | "alias_send" | "reg_send", (Atom("io_reply" | "file_reply"), tag, _) | (tag, _):
+                return reference(tag) not in theirs.services
+            case "send" | "alias_send" | "reg_send" | "spawn_request", _:
+                return True
+            case "monitor_exit", (ref, Atom("return"), _):
+                return isinstance(ref, Ref) and theirs.results.get(args["ref"]) == ref
+            case _:
+                return False
+
+    def _show(self, side: str, sender: Term, term: Term) -> None:
         """Notes the processes and aliases of ``side`` in a message of its own."""
-        self.sides[side].shown |= {one for one in identifiers(term) if self.own(side, one)}
+        mine = self.sides[side]
+        found: set[Term] = {one for one in identifiers(term) if self.own(side, one)}
+        mine.claimed -= {sender} & found
+        mine.shown |= found - mine.claimed

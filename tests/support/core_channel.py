@@ -138,6 +138,7 @@ class CoreChannel:
         third_nodes: Sequence[str] = (),
         funs: bool | None = None,
         budget: _core.Budget | None = None,
+        exposures: _core.Exposures | None = None,
         deny_reason: str = "not_allowed",
         slot: Callable[[Atom], int] | None = None,
         out: Sequence[str] | None = None,
@@ -149,6 +150,7 @@ class CoreChannel:
         self.flags = flags
         self.counters = _core.Counters()
         self.budget = budget or _core.Budget()
+        self.exposures = exposures or _core.Exposures()
         self.core = _core.Channel(
             peer=PEER,
             peer_creation=PEER_CREATION,
@@ -158,6 +160,7 @@ class CoreChannel:
             policy=_core.Policy(core_rules(*texts), third_nodes=third_nodes, funs=funs),
             counters=self.counters,
             budget=self.budget,
+            exposures=self.exposures,
             limits=limits,
             deny_reason=deny_reason,
             policy_out=core_policy(out),

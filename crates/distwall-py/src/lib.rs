@@ -177,6 +177,21 @@ impl Budget {
     }
 }
 
+#[pyclass(frozen)]
+struct Exposures(Arc<wire::Exposures>);
+
+#[pymethods]
+impl Exposures {
+    #[new]
+    fn new() -> Self {
+        Self(Arc::default())
+    }
+
+    fn claims(&self) -> usize {
+        self.0.claims()
+    }
+}
+
 /// The limits: the given ones, otherwise the defaults.
 fn caps(limits: Option<&Bound<'_, PyAny>>) -> PyResult<wire::Limits> {
     let mut caps = wire::Limits::default();
@@ -234,7 +249,7 @@ struct Channel {
 #[pymethods]
 impl Channel {
     #[new]
-    #[pyo3(signature = (*, peer, peer_creation, guard, guard_creation, flags, policy, counters, budget, limits=None, deny_reason="not_allowed", policy_out=None, shadow=None, audit=false, close_on_limit=false, hooks=None))]
+    #[pyo3(signature = (*, peer, peer_creation, guard, guard_creation, flags, policy, counters, budget, exposures=None, limits=None, deny_reason="not_allowed", policy_out=None, shadow=None, audit=false, close_on_limit=false, hooks=None))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         peer: String,
@@ -245,6 +260,7 @@ impl Channel {
         policy: &Policy,
         counters: &Counters,
         budget: &Budget,
+        exposures: Option<&Exposures>,
         limits: Option<&Bound<'_, PyAny>>,
         deny_reason: &str,
         policy_out: Option<&Policy>,
@@ -271,7 +287,8 @@ impl Channel {
             close_on_limit,
             deny_reason: deny_reason.to_owned(),
         };
-        Ok(Self { channel: wire::Channel::new(setup), output: Output::default() })
+        let exposures = exposures.map_or_else(Arc::default, |shared| Arc::clone(&shared.0));
+        Ok(Self { channel: wire::Channel::new(setup).sharing(exposures), output: Output::default() })
     }
 
     fn receive<'py>(
@@ -425,6 +442,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<explain::ConsideredRule>()?;
     m.add_class::<Counters>()?;
     m.add_class::<Budget>()?;
+    m.add_class::<Exposures>()?;
     m.add_class::<Channel>()?;
     m.add_class::<pattern::Pattern>()?;
     m.add_function(wrap_pyfunction!(print::print_atom, m)?)?;

@@ -54,4 +54,5 @@ pub use session::counters::Counters;
 pub use session::events::{Event, Reason};
 pub use session::output::{Output, Segment};
 pub use session::policies::Policies;
+pub use session::track::Exposures;
 pub use verdict::Verdict;

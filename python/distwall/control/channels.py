@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-from distwall._core import Ask, Budget, Channel
+from distwall._core import Ask, Budget, Channel, Exposures
 from distwall.audit import AuditLog, EntryLimiter, FloodLimiter
 from distwall.audit.event import OpenedBy
 from distwall.audit.schema import Connect, EventBase, Flooding, HandshakeRefused, PeerCaused
@@ -34,6 +34,8 @@ class Channels(abc.ABC):
         # Per entry and name of the guarded node, the incarnation that the budget is for: atoms die with their VM.
         self._budgets: dict[tuple[EntryKey, str], tuple[int, Budget]] = {}
         self._guard_budgets: dict[str, tuple[int, Budget]] = {}
+        # Per names of the peer and the guarded node, likewise: pids mean something as long as the VM that gave them.
+        self._exposures: dict[tuple[str, str], tuple[int, Exposures]] = {}
         self._folder = FloodLimiter()
         self._fold_timer: asyncio.TimerHandle | None = None
         self._limiters: dict[EntryKey, EntryLimiter] = {}
@@ -86,6 +88,7 @@ class Channels(abc.ABC):
             **judgement.settings(),
             counters=self._counters.of(peer, self._connected),
             budget=budget,
+            exposures=self._exposures_of(peer, guard, guard_creation),
             limits=entry.limits,
             close_on_limit=entry.on_limit == "close",
         )
@@ -205,6 +208,14 @@ class Channels(abc.ABC):
         if known is None or known[0] != creation:
             known = (creation, Budget())
             self._guard_budgets[guard] = known
+        return known[1]
+
+    def _exposures_of(self, peer: str, guard: str, creation: int) -> Exposures:
+        """The processes of the guarded node that the peer was shown, also on earlier channels."""
+        known = self._exposures.get((peer, guard))
+        if known is None or known[0] != creation:
+            known = (creation, Exposures())
+            self._exposures[peer, guard] = known
         return known[1]
 
     def _info(self, handle: ChannelHandle) -> PeerInfo:

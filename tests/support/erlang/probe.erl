@@ -133,6 +133,7 @@ init(State) -> {ok, State}.
 handle_call({add, N}, _From, State) -> {reply, State + N, State + N};
 handle_call(get, _From, State) -> {reply, State, State};
 handle_call({echo, Term}, _From, State) -> {reply, Term, State};
+handle_call({keep, Term}, _From, _State) -> {reply, ok, Term};
 handle_call({sleep, Time}, _From, State) -> timer:sleep(Time), {reply, slept, State};
 handle_call({crash, Reason}, _From, State) -> {stop, Reason, State}.
 

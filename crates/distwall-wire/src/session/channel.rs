@@ -15,7 +15,7 @@ use crate::session::hooks::{is_clerk, Lot, Parked, Stage};
 use crate::session::judge::{self, Arrival, Court, Ends, Message, Newcomers, Refusal, Ruling};
 use crate::session::output::Output;
 use crate::session::policies::Policies;
-use crate::session::track::Track;
+use crate::session::track::{Exposures, Track};
 use crate::term::atoms::{Atom, Caches, Names, Refs, Word};
 use crate::term::reader::{Atoms, Pid, Reader, Terms};
 use crate::term::scan::{Found, Guarded, NodeList, Scanner, Watch};
@@ -25,6 +25,7 @@ use crate::wire::control::{self, Control, Dialect};
 use crate::wire::fragments::Sequences;
 use crate::wire::frame::{FrameTag, FRAGMENT_AT, HEADER_AT};
 use crate::wire::reply::{self, Form, TICK};
+use crate::wire::shapes::Shows;
 use crate::wire::{flags, header};
 
 use emit::kept;
@@ -165,6 +166,14 @@ impl Channel {
             scanner: Scanner::default(),
             made: Vec::new(),
         }
+    }
+
+    /// Shares what the peer was shown and has claimed with its other channels to the guarded node. They have to tell the
+    /// time by the same clock.
+    #[must_use]
+    pub fn sharing(mut self, exposures: Arc<Exposures>) -> Self {
+        self.state.track.share(exposures);
+        self
     }
 
     /// Judges by these rules from the next command on.
@@ -517,8 +526,12 @@ impl Fixed {
             };
         }
         scanner.found.claim.commit(&self.budget);
+        // What it writes and shows is seen by what was known before it.
+        state.claim(scanner, &self.ends.limits);
+        let discloses = !scanner.found.pids.is_empty() || !scanner.found.references.is_empty();
+        let shows = if discloses { settle::shows(message, direction, &state.track) } else { Shows::Nothing };
         settle::passed(message, direction, &self.ends, &mut state.track, ruling);
-        state.disclose(direction, scanner);
+        state.disclose(direction, scanner, shows);
         Ok(true)
     }
 }
@@ -535,12 +548,24 @@ impl State {
 
     /// Notes the processes and references that the sender disclosed to the other node.
     #[inline]
-    fn disclose(&mut self, direction: Direction, scanner: &mut Scanner) {
+    fn disclose(&mut self, direction: Direction, scanner: &mut Scanner, shows: Shows) {
         let found = &mut scanner.found;
         if !found.pids.is_empty() || !found.references.is_empty() {
-            self.track.expose(direction, &found.pids, &found.references);
+            if let Shows::Payload(by) = shows {
+                self.track.expose(direction, &found.pids, &found.references, by);
+            }
             found.pids.clear();
             found.references.clear();
+        }
+    }
+
+    /// Notes the processes and references of the guarded node that the peer has written.
+    #[inline]
+    fn claim(&mut self, scanner: &mut Scanner, limits: &Limits) {
+        let mentions = &mut scanner.found.mentions;
+        if !mentions.is_empty() {
+            self.track.claim(&mentions.pids, &mentions.references, limits.claims());
+            mentions.clear();
         }
     }
 }

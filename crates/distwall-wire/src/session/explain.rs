@@ -340,8 +340,8 @@ impl<'s> Scene<'s> {
         let mut track = Track::new(self.ends.limits.tracked(), self.ends.limits.tracked_age());
         let owner = self.direction.other();
         match (known_by, control.target()) {
-            (Some(Scope::Exposed), Some(Target::Process(to))) => track.expose(owner, &[to.pid], &[]),
-            (Some(Scope::Exposed), Some(Target::Alias(_, alias))) => track.expose(owner, &[], &[alias]),
+            (Some(Scope::Exposed), Some(Target::Process(to))) => track.expose(owner, &[to.pid], &[], None),
+            (Some(Scope::Exposed), Some(Target::Alias(_, alias))) => track.expose(owner, &[], &[alias], None),
             (Some(Scope::Spawned), Some(Target::Process(to))) => track.spawned(owner, to.pid),
             (Some(Scope::Linked), Some(Target::Process(to))) => {
                 // With another process than the sender, which has no link to end.

@@ -7,7 +7,8 @@
 //! * The *requests* of a node (its monitors, spawn requests, unlinks, calls) open the other's answers: one each.
 //! * It may end its own *monitors*, and links that either node made, without a rule.
 //! * Processes that it *disclosed* (pids and aliases in its messages, processes spawned for the other) are the targets
-//!   of rules `to exposed` and `to spawned`.
+//!   of rules `to exposed` and `to spawned`. What the guarded node disclosed outlasts the channel: see
+//!   [`exposures`](Exposures).
 //! * A process that answered for a registered *name* is known by it.
 //!
 //! Every table is bounded. A full table forgets its oldest entry, whose answer will then need a rule. The tables of the
@@ -21,6 +22,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use foldhash::quality::RandomState;
 
@@ -30,9 +32,13 @@ use crate::term::reader::{Pid, Reference};
 use crate::wire::control::Watched;
 
 use bounded::{Bounded, Bounds, Seen};
+use exposures::Shown;
 use names::Names;
 
+pub use exposures::Exposures;
+
 mod bounded;
+mod exposures;
 mod names;
 
 /// Seconds until a node has surely heard of an ending.
@@ -75,6 +81,8 @@ struct Spawn {
     by: Pid,
     linked: bool,
     monitored: bool,
+    /// The reference behind which its monitor's end tells the result, if it is a call of `erpc`.
+    erpc: Option<Reference>,
 }
 
 struct Call {
@@ -93,13 +101,13 @@ struct Side {
     unlinks: Bounded<(NonZeroU64, Pair), ()>,
     calls: Bounded<Reference, Call>,
     rex: Bounded<(Pid, Word), u32>,
-    /// Processes and references that were sent to the other node.
-    exposed: Seen,
-    aliases: Seen,
+    /// Monitors of its `erpc` calls, with the reference of the result.
+    erpc: Bounded<Reference, Reference>,
+    /// References with which it has asked OTP's own servers: their answers show nothing.
+    services: Seen,
     /// Processes made by the other node's spawn requests.
     spawned: Seen,
-    /// Ended processes that the other node knew.
-    gone: Seen,
+    /// Ended processes that the other node had spawned.
     gone_spawned: Seen,
     /// Processes, with the number of links that the other node hasn't ended.
     linked: HashMap<Pid, u32, RandomState>,
@@ -111,6 +119,10 @@ struct Side {
 pub struct Track {
     bounds: Bounds,
     sides: [Side; 2],
+    /// The peer's processes and aliases that the guarded node was shown.
+    by_peer: Shown,
+    /// The guarded node's that the peer was shown, over all its channels.
+    by_guard: Arc<Exposures>,
     /// Links, each with the id of each side's unlink that is under way.
     links: HashMap<Pair, [Option<NonZeroU64>; 2], RandomState>,
     /// True if there was a link for which there was no room.
@@ -147,6 +159,11 @@ impl Track {
     #[must_use]
     pub fn new(limit: u64, age: u64) -> Self {
         Self { bounds: Bounds { limit, age, now: 0 }, ..Self::default() }
+    }
+
+    /// Takes over what the peer was shown on earlier channels, and notes there what it will be shown.
+    pub fn share(&mut self, exposures: Arc<Exposures>) {
+        self.by_guard = exposures;
     }
 
     /// Changes the bounds; entries beyond them go when an entry is added.
@@ -237,7 +254,10 @@ impl Track {
         match asked {
             Asked::Monitor(reference) => self.part(asker, reference, direction),
             Asked::Spawn(reference, _) => {
-                self.side_mut(asker).spawns.remove(&reference);
+                let side = self.side_mut(asker);
+                if let Some(result) = side.spawns.remove(&reference).and_then(|spawn| spawn.erpc) {
+                    side.erpc.insert(reference, result, bounds.ageless());
+                }
             }
             Asked::Unlink(id, pair) => {
                 self.side_mut(asker).unlinks.remove(&(id, pair));
@@ -248,7 +268,7 @@ impl Track {
             }
             Asked::Call(reference, _) | Asked::Alias(reference) => {
                 // The alias of a call is good for its answer.
-                self.side_mut(asker).aliases.remove(reference);
+                self.shown(asker, |shown| shown.end_alias(reference));
                 let call = self.side_mut(asker).calls.remove(&reference);
                 if let (Some(name), Some(from)) = (call.and_then(|call| call.name), from) {
                     self.learn(direction, from, &name);
@@ -281,6 +301,7 @@ impl Track {
     /// Notes the end of a monitor of `side`, as told in direction `by`; or an ending that crosses the other's.
     fn part(&mut self, side: Direction, reference: Reference, by: Direction) {
         let (side, bounds) = (&mut self.sides[side as usize], self.bounds.for_seconds(CROSSING));
+        side.erpc.remove(&reference);
         match side.monitors.remove(&reference) {
             Some(monitor) => {
                 side.parted.insert(reference, (monitor, by), bounds);
@@ -309,7 +330,33 @@ impl Track {
     /// Notes a spawn request of a process of `side`, with a link or a monitor or neither.
     pub fn spawn(&mut self, side: Direction, reference: Reference, by: Pid, linked: bool, monitored: bool) {
         let bounds = self.bounds;
-        self.side_mut(side).spawns.insert(reference, Spawn { by, linked, monitored }, bounds);
+        self.side_mut(side).spawns.insert(reference, Spawn { by, linked, monitored, erpc: None }, bounds);
+    }
+
+    /// Notes that this spawn request of `side` is a call of `erpc`, whose result comes behind that reference.
+    pub fn spawn_calls(&mut self, side: Direction, reference: Reference, result: Reference) {
+        let bounds = self.bounds;
+        if let Some(spawn) = self.side_mut(side).spawns.get_mut(&reference, bounds) {
+            spawn.erpc = Some(result);
+        }
+    }
+
+    /// The reference of the result with which this monitor of `side` ends, if it came with a call of `erpc`.
+    #[must_use]
+    pub fn erpc(&self, side: Direction, monitor: Reference) -> Option<Reference> {
+        self.side(side).erpc.get(&monitor, self.bounds.ageless()).copied()
+    }
+
+    /// Notes that `side` has asked one of OTP's own servers, whose answer comes behind that reference.
+    pub fn asks_service(&mut self, side: Direction, reference: Reference) {
+        let bounds = self.bounds;
+        self.side_mut(side).services.insert(reference, bounds);
+    }
+
+    /// True if that reference stands for an answer of one of OTP's own servers to `side`.
+    #[must_use]
+    pub fn has_asked_service(&self, side: Direction, reference: Reference) -> bool {
+        self.side(side).services.has(reference, self.bounds)
     }
 
     /// True if a reply to that spawn request of the guarded node brings a link or a monitor without being asked.
@@ -329,32 +376,64 @@ impl Track {
     pub fn spawned(&mut self, side: Direction, pid: Pid) {
         let bounds = self.bounds;
         self.side_mut(side).spawned.insert(pid, bounds);
-        self.side_mut(side).exposed.insert(pid, bounds);
+        self.expose(side, &[pid], &[], Some(pid));
     }
 
-    /// Notes that a message of `side` carries these of its own processes and references.
+    /// Notes that a message of `side`, sent by that process, carries these of its own processes and references.
     #[inline]
-    pub fn expose(&mut self, side: Direction, pids: &[Pid], references: &[Reference]) {
+    pub fn expose(&mut self, side: Direction, pids: &[Pid], references: &[Reference], by: Option<Pid>) {
         if pids.is_empty() && references.is_empty() {
             return;
         }
-        let (side, bounds) = (&mut self.sides[side as usize], self.bounds);
-        pids.iter().for_each(|pid| side.exposed.insert(*pid, bounds));
-        references.iter().for_each(|reference| side.aliases.insert(*reference, bounds));
+        let bounds = self.bounds;
+        match side {
+            Direction::Outbound => self.by_guard.lock().show(pids, references, by, bounds),
+            Direction::Inbound => {
+                pids.iter().for_each(|pid| self.by_peer.process(*pid, bounds));
+                references.iter().for_each(|reference| self.by_peer.alias(*reference, bounds));
+            }
+        }
+    }
+
+    /// Changes what the other node was shown of `side`.
+    fn shown<R>(&mut self, side: Direction, change: impl FnOnce(&mut Shown) -> R) -> R {
+        match side {
+            Direction::Inbound => change(&mut self.by_peer),
+            Direction::Outbound => change(&mut self.by_guard.lock().shown),
+        }
     }
 
     /// True if a process of `side` was sent to the other node. The question counts as a use: the entry gets young
     /// again.
     #[must_use]
     pub fn is_exposed(&self, side: Direction, pid: Pid) -> bool {
-        let side = self.side(side);
-        side.exposed.is_used(pid, self.bounds) || side.gone.has(pid, self.bounds.for_seconds(CROSSING))
+        match side {
+            Direction::Inbound => self.by_peer.has_process(pid, self.bounds),
+            Direction::Outbound => self.by_guard.lock().shown.has_process(pid, self.bounds),
+        }
     }
 
     /// True if a reference of `side` was sent to the other node; the question counts as a use.
     #[must_use]
     pub fn is_exposed_alias(&self, side: Direction, alias: Reference) -> bool {
-        self.side(side).aliases.is_used(alias, self.bounds)
+        match side {
+            Direction::Inbound => self.by_peer.has_alias(alias, self.bounds),
+            Direction::Outbound => self.by_guard.lock().shown.has_alias(alias, self.bounds),
+        }
+    }
+
+    /// Notes processes and aliases of the guarded node that the peer has written; `limit`: most claims.
+    #[inline]
+    pub fn claim(&mut self, pids: &[Pid], aliases: &[Reference], limit: u64) {
+        if !pids.is_empty() || !aliases.is_empty() {
+            self.by_guard.lock().claim(pids, aliases, limit, self.bounds);
+        }
+    }
+
+    /// True if there is room for what the peer would claim by writing these.
+    #[must_use]
+    pub fn has_room_for_claims(&self, pids: &[Pid], aliases: &[Reference], limit: u64) -> bool {
+        self.by_guard.lock().has_room(pids, aliases, limit, self.bounds)
     }
 
     /// True if the other node made a process of `side`; the question counts as a use.
@@ -372,10 +451,9 @@ impl Track {
 
     /// Notes the end of a process of `side`.
     pub fn ended(&mut self, side: Direction, pid: Pid) {
-        let (side, bounds) = (&mut self.sides[side as usize], self.bounds.for_seconds(CROSSING));
-        if side.exposed.remove(pid) {
-            side.gone.insert(pid, bounds);
-        }
+        let bounds = self.bounds;
+        self.shown(side, |shown| shown.ended(pid, bounds));
+        let (side, bounds) = (&mut self.sides[side as usize], bounds.for_seconds(CROSSING));
         if side.spawned.remove(pid) {
             side.gone_spawned.insert(pid, bounds);
         }

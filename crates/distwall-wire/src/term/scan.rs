@@ -86,6 +86,45 @@ pub struct Found {
     pub pids: Vec<Pid>,
     /// References of the sender, in the same way.
     pub references: Vec<Reference>,
+    /// The guarded node's processes and references in a peer's command.
+    pub mentions: Mentions,
+}
+
+/// Processes and references of the guarded node that a peer has written; only the first ones, if there are more than it
+/// may claim.
+#[derive(Default)]
+pub struct Mentions {
+    /// Processes.
+    pub pids: Vec<Pid>,
+    /// References.
+    pub references: Vec<Reference>,
+    /// True if some were left out.
+    pub cut: bool,
+}
+
+impl Mentions {
+    /// True if it has written neither.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.pids.is_empty() && self.references.is_empty()
+    }
+
+    /// Removes them all.
+    #[inline]
+    pub fn clear(&mut self) {
+        if !self.is_empty() {
+            self.pids.clear();
+            self.references.clear();
+        }
+        self.cut = false;
+    }
+
+    fn has_room(&mut self, watch: &Watch<'_>) -> bool {
+        let room = ((self.pids.len() + self.references.len()) as u64) < watch.limits.claims();
+        self.cut |= !room;
+        room
+    }
 }
 
 impl Found {
@@ -99,6 +138,16 @@ impl Found {
         self.claim.clear();
         self.pids.clear();
         self.references.clear();
+        self.mentions.clear();
+    }
+
+    /// Notes a process of the guarded node that the peer has written. A VM takes a creation of 0 for its own.
+    #[inline]
+    pub fn mention(&mut self, node: AtomView<'_>, pid: Pid, watch: &Watch<'_>) {
+        let Some(Guarded { creations: [_, guard], .. }) = watch.guarded else { return };
+        if node.word == Word::Guard && (pid.creation == 0 || pid.creation == guard) && self.mentions.has_room(watch) {
+            self.mentions.pids.push(Pid { creation: guard, ..pid });
+        }
     }
 
     /// Notes an atom's text.
@@ -122,6 +171,7 @@ impl Found {
         if watch.discloses == Some(node.word) && (self.pids.len() as u64) < watch.limits.tracked() {
             self.pids.push(pid);
         }
+        self.mention(node, pid, watch);
     }
 
     /// Notes a reference. The first references of the sender are kept.
@@ -130,6 +180,11 @@ impl Found {
         self.node(node, reference.creation, watch);
         if watch.discloses == Some(node.word) && (self.references.len() as u64) < watch.limits.tracked() {
             self.references.push(reference);
+        }
+        let Some(Guarded { creations: [_, guard], .. }) = watch.guarded else { return };
+        let own = node.word == Word::Guard && (reference.creation == 0 || reference.creation == guard);
+        if own && self.mentions.has_room(watch) {
+            self.mentions.references.push(Reference { creation: guard, ..reference });
         }
     }
 
@@ -609,6 +664,7 @@ impl Scanner {
                 self.found.fun(&[module.text, &head[4..25], numbers], watch);
                 self.found.inline(module, watch);
                 self.found.node(node, pid.creation, watch);
+                self.found.mention(node, pid, watch);
                 Ok(u64::from(free))
             }
             tag::RECORD if watch.records => {

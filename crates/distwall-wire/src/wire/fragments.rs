@@ -15,6 +15,7 @@ use crate::error::Bad;
 use crate::limits::Limits;
 use crate::term::atoms::Atom;
 use crate::term::scan::Scanner;
+use crate::wire::shapes::Shows;
 
 /// A message with more fragments to come.
 pub struct Sequence {
@@ -32,8 +33,13 @@ pub struct Sequence {
 
 /// The mode of a sequence's fragments.
 pub enum Mode {
-    /// Fragments pass, scanned by this scanner.
-    Streamed(Box<Scanner>),
+    /// Fragments pass, scanned on the way.
+    Streamed {
+        /// The scanner.
+        scanner: Box<Scanner>,
+        /// The processes and references that they show.
+        shows: Shows,
+    },
     /// Fragments wait: control message and payload so far, and the start of each fragment.
     Held {
         /// The bytes so far.
@@ -70,7 +76,7 @@ impl Sequence {
 
     fn kept(&self) -> u64 {
         let atoms: usize = self.atoms.iter().map(|(_, atom)| atom.text.len() + 64).sum();
-        let scanner = if let Mode::Streamed(scanner) = &self.mode { scanner.kept() } else { 0 };
+        let scanner = if let Mode::Streamed { scanner, .. } = &self.mode { scanner.kept() } else { 0 };
         (atoms + scanner) as u64
     }
 }

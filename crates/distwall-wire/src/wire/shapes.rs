@@ -4,7 +4,7 @@
 //! if it is cut short. Source: the calling conventions of `gen`, `sys`, `supervisor`, `gen_event`, `io`, `rpc`.
 
 use crate::term::atoms::Word;
-use crate::term::reader::{Reader, Reference};
+use crate::term::reader::{Pid, Reader, Reference};
 use crate::term::tag;
 use crate::wire::control::Process;
 
@@ -161,6 +161,32 @@ pub fn answer(mut reader: Reader<'_>) -> Option<Answer> {
     }
     let ((node, reference), _) = call_tag(&mut reader)?;
     Some(Answer::Tag(node, reference))
+}
+
+/// The processes and references of its sender's node that a command shows to the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// Nothing.
+    Nothing,
+    /// The processes and references in its payload; with its sender, if it names one.
+    Payload(Option<Pid>),
+}
+
+/// True for `{Ref, return, Value}` with that reference: how the process of a call of `erpc` ends.
+#[must_use]
+pub fn is_result(mut reader: Reader<'_>, result: Reference) -> bool {
+    reader.tuple() == Ok(3)
+        && reader.reference().is_ok_and(|(_, reference)| reference == result)
+        && reader.atom().is_ok_and(|atom| atom.text == b"return")
+}
+
+/// The reference of `[Ref, Module, Function, Arguments]`, the arguments of `erpc:execute_call/4`.
+#[must_use]
+pub fn result_of(mut arguments: Reader<'_>) -> Option<Tagged> {
+    if arguments.u8().ok()? != tag::LIST || arguments.u32().ok()? != 4 {
+        return None;
+    }
+    tagged(&mut arguments)
 }
 
 /// The question of the guarded node to `rex`: `{Pid, features_request}` or `{Pid, {...}}`.

@@ -1,7 +1,7 @@
 //! Fragmented messages: see [`fragments`](crate::wire::fragments) for their three modes.
 
 use super::emit::{kept, pass, rehearsal, release};
-use super::{is_for_clerk, numbers, read, same_arity, sender, Action, Channel, Fixed, Parts};
+use super::{is_for_clerk, numbers, read, same_arity, sender, settle, Action, Channel, Fixed, Parts};
 use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;
@@ -79,6 +79,7 @@ impl Channel {
                 ruling.differs = fixed.differs(&court, &message, &ruling, &mut streaming.found)?;
             }
             fixed.streamed_so_far(&mut streaming, direction)?;
+            let shows = settle::shows(&message, direction, &state.track);
             fixed.conclude(state, direction, &message, &ruling, &mut streaming, now, out, made)?;
             if direction == Direction::Inbound && !control::is_plain(Reader { pos: 0, ..reader }, reader.pos) {
                 let mut first = Vec::new();
@@ -86,7 +87,7 @@ impl Channel {
                 out.made(&first);
             }
             action = pass(&mut lane.caches, &lane.refs, parts, made);
-            mode = Mode::Streamed(streaming);
+            mode = Mode::Streamed { scanner: streaming, shows };
         } else if lane.sequences.room(body.len(), &fixed.ends.limits) {
             action = Action::Replace;
             // Room for as much as has come once more: most fragmented messages have few fragments.
@@ -128,13 +129,14 @@ impl Channel {
         let mut action = Action::Replace;
         match &mut mode {
             Mode::Refused => {}
-            Mode::Streamed(streaming) => {
+            Mode::Streamed { scanner: streaming, shows } => {
                 if let Some(limit) = state.rates.flooded().filter(|_| direction == Direction::Inbound) {
                     return Err(Bad::Exceeded(limit));
                 }
                 streaming.feed(part, last, &watch)?;
                 fixed.streamed_so_far(streaming, direction)?;
-                state.disclose(direction, streaming);
+                state.claim(streaming, &fixed.ends.limits);
+                state.disclose(direction, streaming, *shows);
                 if last && !streaming.finished() {
                     return Err(Bad::FragmentsEndEarly);
                 }

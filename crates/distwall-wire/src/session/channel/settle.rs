@@ -8,7 +8,34 @@ use crate::term::reader::Pid;
 use crate::verdict::Verdict;
 use crate::wire::control::{Control, Monitored, SpawnRequest, Spawned, Watched};
 use crate::wire::reply::{self, End};
-use crate::wire::shapes;
+use crate::wire::shapes::{self, Answer, Shows};
+
+/// Finds which processes of its sender's node a passing command shows. Asked before the command settles anything.
+pub fn shows(message: &Message<'_, '_>, direction: Direction, track: &Track) -> Shows {
+    let (control, asker) = (message.control, direction.other());
+    let content = Shows::Payload(control.from().map(|from| from.pid));
+    match *control {
+        Control::Send { .. } | Control::RegSend { .. } | Control::AliasSend { .. } => {
+            match message.payload.and_then(shapes::answer) {
+                // What OTP's own servers answer is theirs.
+                Some(Answer::Rex | Answer::Features) => Shows::Nothing,
+                Some(Answer::Tag(_, tag)) if track.has_asked_service(asker, tag) => Shows::Nothing,
+                _ => content,
+            }
+        }
+        Control::SpawnRequest(_) => content,
+        Control::MonitorExit { reference: (_, monitor), .. } => {
+            let result = track.erpc(asker, monitor).zip(message.payload);
+            let returned = result.is_some_and(|(result, reason)| shapes::is_result(reason, result));
+            if returned {
+                content
+            } else {
+                Shows::Nothing
+            }
+        }
+        _ => Shows::Nothing,
+    }
+}
 
 /// Notes that a message passes.
 #[inline]
@@ -26,20 +53,20 @@ pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, trac
                 asked(message, direction, ends, track);
             }
         }
-        _ => set_up(control, from, direction, ends, track, ruling),
+        _ => set_up(message, from, direction, ends, track, ruling),
     }
 }
 
 /// Notes monitors, links and spawns of a command that passes, or removes them; the command is not a message.
 fn set_up(
-    control: &Control<'_>,
+    message: &Message<'_, '_>,
     from: Option<Pid>,
     direction: Direction,
     ends: &Ends,
     track: &mut Track,
     ruling: &Ruling,
 ) {
-    match *control {
+    match *message.control {
         Control::Monitor { from, to, reference: (_, reference) } => {
             track.monitor(direction, reference, from.pid, to.watched());
         }
@@ -56,11 +83,16 @@ fn set_up(
             }
             from.into_iter().for_each(|pid| track.ended(direction, pid));
         }
-        Control::SpawnRequest(SpawnRequest { from, reference: (_, reference), leader, linked, monitored, .. }) => {
+        Control::SpawnRequest(SpawnRequest { from, reference: (_, reference), leader, mfa, linked, monitored }) => {
             track.spawn(direction, reference, from.pid, linked, monitored);
+            let erpc = mfa.module.text == b"erpc" && mfa.function.text == b"execute_call";
+            let result = message.payload.filter(|_| erpc && monitored).and_then(shapes::result_of);
+            if let Some((_, result)) = result.filter(|(node, _)| *node == direction.word()) {
+                track.spawn_calls(direction, reference, result);
+            }
             // What is spawned is to write to its group leader.
             if ends.is_of(direction, &leader) {
-                track.expose(direction, &[leader.pid], &[]);
+                track.expose(direction, &[leader.pid], &[], None);
             }
         }
         Control::SpawnReply {
@@ -91,6 +123,9 @@ fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &m
     };
     let name = message.control.name();
     if let Some(asker) = &message.asker {
+        if name.is_some_and(|name| matches!(name.word, Word::OtpName | Word::NetKernel | Word::Rex)) {
+            track.asks_service(direction, asker.first.1);
+        }
         if ends.is_of(direction, &asker.from) && asker.first.0 == direction.word() {
             track.call(direction, asker.first.1, asker.from.pid, name.map(|name| name.text));
         }

@@ -4,7 +4,7 @@ use crate::error::Bad;
 use crate::limits::Limit;
 use crate::session::events::Reason;
 use crate::session::track::Track;
-use crate::term::scan::{Found, Watch};
+use crate::term::scan::{Found, Mentions, Watch};
 use crate::wire::control::Control;
 
 use super::{Arrival, Case, Force, Newcomers, Next, Objection, Refusal};
@@ -17,7 +17,9 @@ pub(super) fn limit(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     let names = control.leader().is_some() || control.reference().is_some() || control.has_inline_atoms();
     let brings = names || arrival.atoms.may_be_new();
     let holds = matches!(control, Control::Link { .. } | Control::Monitor { .. });
-    if brings || holds || arrival.over.is_some() || case.found.over.is_some() {
+    // `accept *` is for peers that are trusted whatever they write.
+    let claims = !case.star && !case.found.mentions.is_empty();
+    if brings || holds || claims || arrival.over.is_some() || case.found.over.is_some() {
         return count(case);
     }
     Ok(Next::On)
@@ -32,10 +34,17 @@ fn count(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
         Newcomers::Header(caches, refs) => caches.untold(refs).for_each(|atom| found.atom(&atom.text, watch)),
         Newcomers::Kept(atoms) => atoms.iter().for_each(|(_, atom)| found.atom(&atom.text, watch)),
     }
-    let full = || (!room(control, case.court.track)).then_some(Limit::Tracked);
-    let Some(limit) = over.or(found.over).or_else(full) else { return Ok(Next::On) };
+    let (track, limits, star) = (case.court.track, &case.court.ends.limits, case.star);
+    let full = || (!room(control, track)).then_some(Limit::Tracked);
+    let claims = || (!star && !room_for_claims(&found.mentions, track, limits.claims())).then_some(Limit::Claims);
+    let Some(limit) = over.or(found.over).or_else(full).or_else(claims) else { return Ok(Next::On) };
     let refusal = Refusal::deny(Reason::Limit(limit));
     Ok(case.object(Objection { refusal, force: Force::Always, answers: true }))
+}
+
+/// True if tracking has room for what the peer claims by writing it.
+fn room_for_claims(mentions: &Mentions, track: &Track, limit: u64) -> bool {
+    !mentions.cut && (mentions.is_empty() || track.has_room_for_claims(&mentions.pids, &mentions.references, limit))
 }
 
 /// Notes the atoms of a control message that don't stand in the frame's header.

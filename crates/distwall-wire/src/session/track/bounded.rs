@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::quality::RandomState;
-use rustc_hash::FxBuildHasher;
+use rustc_hash::{FxBuildHasher, FxHashSet};
 
 /// The bounds of a table.
 #[derive(Clone, Copy, Default)]
@@ -195,6 +195,36 @@ impl Seen {
     /// True if it was known, however old; it is removed.
     pub fn remove(&mut self, what: impl Hash) -> bool {
         !self.table.is_empty() && self.table.remove(&self.hasher.hash_one(what)).is_some()
+    }
+}
+
+/// Processes or references that are never forgotten, up to a limit. Keeps a hash of each, as [`Seen`] does.
+#[derive(Default)]
+pub struct Unforgotten {
+    hasher: RandomState,
+    hashes: FxHashSet<u64>,
+}
+
+impl Unforgotten {
+    /// Adds one, unless there are `limit` of them.
+    pub fn insert(&mut self, what: impl Hash, limit: u64) {
+        if (self.hashes.len() as u64) < limit {
+            self.hashes.insert(self.hasher.hash_one(what));
+        }
+    }
+
+    pub fn has(&self, what: impl Hash) -> bool {
+        !self.hashes.is_empty() && self.hashes.contains(&self.hasher.hash_one(what))
+    }
+
+    pub fn remove(&mut self, what: impl Hash) {
+        if !self.hashes.is_empty() {
+            self.hashes.remove(&self.hasher.hash_one(what));
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.hashes.len()
     }
 }
 

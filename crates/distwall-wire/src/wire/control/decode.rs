@@ -46,6 +46,9 @@ pub fn decode<'r, 'a>(
     if op.has_reason() {
         reader.pos = scanner.whole(reader.data, reader.pos, watch)?;
     }
+    if let Some(leader) = control.leader() {
+        scanner.found.mention(leader.node, leader.pid, watch);
+    }
     Ok(control)
 }
 

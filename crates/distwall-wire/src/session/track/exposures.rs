@@ -1,0 +1,162 @@
+//! The processes and aliases of a guarded node that a peer was shown, or has claimed.
+//!
+//! # Theory of operation
+//!
+//! A peer may write any pid of the guarded node: they are easy to guess. A server that sends back what it was sent, or
+//! keeps it and shows it later, must not turn a guess into knowledge. So a peer *claims* what it writes without having
+//! been shown it. Messages of others no longer expose a claimed process; only its own do.
+//!
+//! One [`Exposures`] belongs to one peer's name and one incarnation of a guarded node. Its channels share it, one after
+//! the other, so a reconnect changes nothing. No claim is ever evicted: room for claims that a peer could win back by
+//! claiming more would be room for an echo. Where there is no more room, commands that would claim are refused.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::term::reader::{Pid, Reference};
+
+use super::bounded::{Bounds, Seen, Unforgotten};
+use super::CROSSING;
+
+/// The processes and aliases of one node that the other was shown.
+#[derive(Default)]
+pub(super) struct Shown {
+    pids: Seen,
+    aliases: Seen,
+    /// Processes that were shown and have ended.
+    gone: Seen,
+}
+
+impl Shown {
+    pub(super) fn process(&mut self, pid: Pid, bounds: Bounds) {
+        self.pids.insert(pid, bounds);
+    }
+
+    pub(super) fn alias(&mut self, alias: Reference, bounds: Bounds) {
+        self.aliases.insert(alias, bounds);
+    }
+
+    /// True if that process was shown. The question counts as a use: the entry gets young again.
+    pub(super) fn has_process(&self, pid: Pid, bounds: Bounds) -> bool {
+        self.pids.is_used(pid, bounds) || self.gone.has(pid, bounds.for_seconds(CROSSING))
+    }
+
+    /// True if that alias was shown; the question counts as a use.
+    pub(super) fn has_alias(&self, alias: Reference, bounds: Bounds) -> bool {
+        self.aliases.is_used(alias, bounds)
+    }
+
+    pub(super) fn ended(&mut self, pid: Pid, bounds: Bounds) {
+        if self.pids.remove(pid) {
+            self.gone.insert(pid, bounds.for_seconds(CROSSING));
+        }
+    }
+
+    pub(super) fn end_alias(&mut self, alias: Reference) {
+        self.aliases.remove(alias);
+    }
+}
+
+/// Exposed and claimed processes and aliases, for one peer's name and one incarnation of a guarded node.
+#[derive(Default)]
+pub struct Exposures(Mutex<Known>);
+
+#[derive(Default)]
+pub(super) struct Known {
+    pub(super) shown: Shown,
+    claimed: Unforgotten,
+}
+
+impl Exposures {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Known> {
+        // A holder of the lock can't panic half-way through a change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of claimed processes and aliases.
+    #[must_use]
+    pub fn claims(&self) -> usize {
+        self.lock().claimed.len()
+    }
+}
+
+impl Known {
+    /// Notes what a message of `by` shows. What the peer has claimed is shown by itself alone.
+    pub(super) fn show(&mut self, pids: &[Pid], aliases: &[Reference], by: Option<Pid>, bounds: Bounds) {
+        for pid in pids {
+            if by == Some(*pid) {
+                self.claimed.remove(*pid);
+            }
+            if !self.claimed.has(*pid) {
+                self.shown.process(*pid, bounds);
+            }
+        }
+        // Nobody can tell whose alias it is.
+        for alias in aliases.iter().filter(|alias| !self.claimed.has(**alias)) {
+            self.shown.alias(*alias, bounds);
+        }
+    }
+
+    /// Claims what the peer has written without having been shown it, as far as there is room.
+    pub(super) fn claim(&mut self, pids: &[Pid], aliases: &[Reference], limit: u64, bounds: Bounds) {
+        for pid in pids {
+            if !self.shown.has_process(*pid, bounds) {
+                self.claimed.insert(*pid, limit);
+            }
+        }
+        for alias in aliases {
+            if !self.shown.has_alias(*alias, bounds) {
+                self.claimed.insert(*alias, limit);
+            }
+        }
+    }
+
+    /// True if there is room for what the peer would claim by writing these.
+    pub(super) fn has_room(&self, pids: &[Pid], aliases: &[Reference], limit: u64, bounds: Bounds) -> bool {
+        let claimed = self.claimed.len() as u64;
+        // Nothing is counted twice that would fit in any case.
+        if claimed + (pids.len() + aliases.len()) as u64 <= limit {
+            return true;
+        }
+        let mut more = Unforgotten::default();
+        let pids = pids.iter().filter(|pid| !self.claimed.has(**pid) && !self.shown.has_process(**pid, bounds));
+        pids.for_each(|pid| more.insert(*pid, u64::MAX));
+        let aliases = aliases.iter().filter(|one| !self.claimed.has(**one) && !self.shown.has_alias(**one, bounds));
+        aliases.for_each(|alias| more.insert(*alias, u64::MAX));
+        claimed + more.len() as u64 <= limit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { limit: 10, age: 0, now: 0 };
+
+    fn pid(id: u32) -> Pid {
+        Pid { id, serial: 0, creation: 1 }
+    }
+
+    #[test]
+    fn what_is_claimed_is_shown_by_itself_alone() {
+        let mut known = Known::default();
+        known.claim(&[pid(1)], &[], 10, BOUNDS);
+        known.show(&[pid(1), pid(2)], &[], Some(pid(2)), BOUNDS);
+        assert!(!known.shown.has_process(pid(1), BOUNDS) && known.shown.has_process(pid(2), BOUNDS));
+        known.claim(&[pid(2)], &[], 10, BOUNDS);
+        assert_eq!(known.claimed.len(), 1);
+        known.show(&[pid(1)], &[], Some(pid(1)), BOUNDS);
+        assert!(known.shown.has_process(pid(1), BOUNDS));
+        assert_eq!(known.claimed.len(), 0);
+    }
+
+    #[test]
+    fn claims_have_room_for_what_is_known_or_claimed_already() {
+        let mut known = Known::default();
+        known.show(&[pid(9)], &[], None, BOUNDS);
+        known.claim(&[pid(1), pid(2)], &[], 3, BOUNDS);
+        assert!(known.has_room(&[pid(1), pid(2), pid(9), pid(3), pid(3)], &[], 3, BOUNDS));
+        assert!(!known.has_room(&[pid(3), pid(4)], &[], 3, BOUNDS));
+        known.claim(&[pid(3), pid(4)], &[], 3, BOUNDS);
+        assert_eq!(known.claimed.len(), 3);
+    }
+}
