@@ -10,9 +10,11 @@ import pytest
 from distwall._core import DistFlag, Hooks
 from tests.support.core_channel import GUARD, PEER, CoreChannel
 from tests.support.dist import EMPTY, OTP_25, Message, Op, message
-from tests.support.etf import Atom, Pid, Ref, Term, decode, encode
+from tests.support.etf import Atom, Fun, Map, Pid, Ref, Term, decode, encode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from distwall._core import Verdict
 
 P, G = CoreChannel.peer, CoreChannel.guard
@@ -310,3 +312,99 @@ class TestHostile:
             out = channel.outbound(odd)
             assert (out.forward, out.back, out.closed) == ([], [], None)
         assert GUARD
+
+
+EVALUATED = Hooks({}, None, True, True, False)
+TYPED = Fun(A("erl_eval"), 0, bytes(16), 43, 43, 0, P.pid(), ((1, Map(), A("none"), A("none"), Map(), []),))
+NESTED = Fun(A("erl_eval"), 0, bytes(16), 43, 43, 0, P.pid(), ((1, Map(((A("F"), TYPED),)), 1, 1, Map(), []),))
+COMPILED = Fun(A("inventory"), 0, bytes(16), 1, 1, 1, P.pid())
+
+
+def request(module: str, function: str, *arguments: Term) -> Message:
+    mfa = (A(module), A(function), len(arguments))
+    return message(Op.SPAWN_REQUEST, P.ref(1), P.pid(), P.pid(), mfa, [A("monitor")], payload=list(arguments))
+
+
+def judged(rules: tuple[str, ...] = ("deny *",), hooks: Hooks = EVALUATED) -> CoreChannel:
+    return CoreChannel(*rules, hooks=hooks, funs=False)
+
+
+class TestEvaluated:
+    """The guarded node starts distwall's evaluator in place of shells, and of what would run a shell's fun."""
+
+    @pytest.mark.parametrize("fun", [TYPED, NESTED], ids=["a fun", "a fun that holds a fun"])
+    @pytest.mark.parametrize(
+        ("module", "function", "arguments"),
+        [
+            ("erlang", "apply", lambda fun: [fun, []]),
+            ("erpc", "execute_call", lambda fun: [P.ref(1), A("erlang"), A("apply"), [fun, []]]),
+            ("erpc", "execute_cast", lambda fun: [A("erlang"), A("apply"), [fun, []]]),
+            ("proc_lib", "init_p", lambda fun: [P.pid(), [P.pid()], fun]),
+        ],
+    )
+    def test_a_fun_is_evaluated(
+        self, module: str, function: str, arguments: Callable[[Fun], list[Term]], fun: Fun
+    ) -> None:
+        given = arguments(fun)
+        (sent,) = judged().inbound(request(module, function, *given)).forward
+        assert sent.args["mfa"] == (A("distwall_gate"), A("dist_spawn_init"), 4)
+        assert sent.payload == [A(PEER), A(module), A(function), given]
+        assert sent.args["options"] == [A("monitor")]
+
+    def test_funs_anywhere_else_are_refused(self) -> None:
+        call = (A("call"), A("erlang"), A("apply"), [TYPED, []], A("user"))
+        for rules in (("deny *", "accept call lists:_/_", "accept reg_send target"), ("accept *",)):
+            for sent in (
+                request("lists", "map", TYPED, [1]),
+                request("lists", "map", 1, [TYPED]),
+                reg("target", (A("run"), TYPED)),
+                reg("rex", (P.pid(), call)),
+                reg("rex", (A("$gen_call"), (P.pid(), P.ref(3)), call)),
+            ):
+                out = judged(rules).inbound(sent)
+                assert (out.forward, len(out.events)) == ([], 1)
+
+    def test_a_compiled_fun_is_a_call_of_its_module(self) -> None:
+        for rules, there in ((("deny *",), False), (("deny *", "accept call inventory:_/_"), True)):
+            out = judged(rules).inbound(request("erlang", "apply", COMPILED, []))
+            assert [each.args["mfa"] for each in out.forward] == ([(A("erlang"), A("apply"), 2)] if there else [])
+
+    def test_a_handler_decides_about_what_is_evaluated(self) -> None:
+        channel = judged(hooks=Hooks({"spawn_request": "handler"}, None, True, True, False))
+        (sent,) = channel.inbound(request("erlang", "apply", TYPED, [])).forward
+        assert sent.args["mfa"] == (A("distwall_gate"), A("dist_spawn_init"), 4)
+        inner = [A(PEER), A("erlang"), A("apply"), [TYPED, []]]
+        assert sent.payload == [A(PEER), A("handler"), A("dist_spawn_init"), inner]
+
+    def test_what_a_handler_outside_accepts_is_evaluated(self) -> None:
+        channel = judged(hooks=Hooks({"spawn_request": ""}, None, True, True, False))
+        channel.inbound(request("erlang", "apply", TYPED, []))
+        (ticket,) = tickets(channel)
+        (sent,) = channel.answer(ticket, "accept", encode([NESTED, []])).forward
+        assert sent.payload == [A(PEER), A("erlang"), A("apply"), [NESTED, []]]
+
+    def test_it_is_evaluated_however_it_is_cut(self) -> None:
+        big = Fun(
+            A("erl_eval"), 0, bytes(16), 43, 43, 0, P.pid(), ((1, Map(((A("X"), b"x" * 200_000),)), 1, 1, 1, []),)
+        )
+        for rules in (("deny *",), ("accept *",)):
+            (sent,) = judged(rules).inbound(request("erlang", "apply", big, []), fragment=50_000).forward
+            assert sent.payload == [A(PEER), A("erlang"), A("apply"), [big, []]]
+
+    @pytest.mark.parametrize("rules", [("deny *", "accept call shell:_/_"), ("accept *",)])
+    def test_each_function_of_a_shell_goes_to_the_evaluator(self, rules: tuple[str, ...]) -> None:
+        for function, arguments in (("start", []), ("start", [A("true")]), ("server", [A("false")])):
+            inner: list[Term] = [P.ref(1), A("shell"), A(function), arguments]
+            for sent in (request("shell", function, *arguments), request("erpc", "execute_call", *inner)):
+                (got,) = judged(rules).inbound(sent).forward
+                assert got.args["mfa"] == (A("distwall_gate"), A("dist_spawn_init"), 4)
+
+    def test_no_message_starts_a_shell(self) -> None:
+        call = (A("call"), A("shell"), A("start"), [], P.pid())
+        out = judged(("deny *", "accept call shell:_/_")).inbound(reg("rex", (P.pid(), call)))
+        assert (out.forward, out.reasons) == ([], ["otp_internal"])
+
+    def test_other_requests_go_on_as_they_are(self) -> None:
+        sent = request("inventory", "touch", 1)
+        (got,) = judged(("deny *", "accept call inventory:_/_")).inbound(sent).forward
+        assert got.args["mfa"] == (A("inventory"), A("touch"), 1)
