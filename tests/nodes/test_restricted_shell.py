@@ -8,7 +8,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.support import guarded
+from tests.support import guarded, raw_peer
+from tests.support.attack_scene import HIDDEN
+from tests.support.dist import Op, message
+from tests.support.epmd import epmd_port
+from tests.support.etf import Atom
 from tests.support.node import Node
 from tests.support.scene import GUARD, Scene
 from tests.support.terminal import terminal
@@ -98,6 +102,26 @@ WAYS = {
     "query": f"qlc:q([{EFFECT} || _ <- [1]])",
     "a stored fun": "[{_, S}] = ets:lookup(shelf, stored), S()",
     "code from a binary": "(binary_to_term(<<131,100,0,1,97>>))",
+    "a name made of text": '(list_to_atom([$p | "ersistent_term"])):put(done, yes)',
+    "a fun made of names": "(erlang:make_fun(persistent_term, put, 2))(done, yes)",
+    "a result that is a fun": "F = fun persistent_term:put/2, F(done, yes)",
+    "a fun that hides its name": "(fun H(H) -> H(done, yes) end)(fun persistent_term:put/2)",
+    "a process of a process": "spawn(erlang, spawn, [persistent_term, put, [done, yes]])",
+    "a process with options": "spawn_opt(persistent_term, put, [done, yes], [])",
+    "a request for a process": "spawn_request(persistent_term, put, [done, yes])",
+    "an error's formatter": "erlang:raise(error, x, [{m, f, [], [{error_info, #{module => persistent_term,"
+    " function => put}}]}])",
+    "a refusal that is caught": f"try {EFFECT} catch _:_ -> ok after {EFFECT} end",
+    "the end of a line": f"1, % all that is read\n{EFFECT}",
+    "the own modules": "distwall_calls:wrap(x)",
+    "the own node": f"distwall:add_filter('{FOO}', call, '_', accept)",
+    "bounds": "erase()",
+    "a record": "rd(point, {x, y})",
+    "forget a record": "rf(point)",
+    "a record of a module": "#file_info{}",
+    "show records": "rl()",
+    "an input of the terminal": 'io:read("")',
+    "a macro": "?MODULE",
 }
 SILENT = "in a process"
 """What is refused in another process is not said in the shell."""
@@ -169,7 +193,16 @@ def effects(bar: Node) -> str:
     return bar.eval("{persistent_term:get(done, no), persistent_term:get(kept, no), probe:got(gate)}")
 
 
-UNLIKE = {"query", "a defined function", "deep in an argument", "maybe", "as the number of a line", "hibernate"}
+UNLIKE = {
+    "an error's formatter",
+    "the end of a line",
+    "query",
+    "a defined function",
+    "deep in an argument",
+    "maybe",
+    "as the number of a line",
+    "hibernate",
+}
 """What does nothing in OTP's shell either, or not in that of each release."""
 
 NOTHING = "{no,yes,[]}"
@@ -190,7 +223,7 @@ def test_there_is_no_way_round(entry: Peer) -> None:
         assert bar.eval(state) == before
 
 
-REFUSALS = ("is refused: ", "restricted_shell_disallowed", "this shell receives no messages", "* syntax error")
+REFUSALS = ("is refused: ", "* syntax error")
 
 
 def test_the_same_ways_work_where_shells_are_not_restricted() -> None:
@@ -269,6 +302,71 @@ def test_rules_about_arguments_do_not_accept() -> None:
     with guarding(Peer([*RULES, *rules])) as (scene, _), remote(scene) as shell:
         assert "ets:member/2 is refused: the policy does not accept it" in shell.type("ets:member(shelf, number)")
         assert "ets:info/2 is refused: the policy refuses it for some" in shell.type("ets:info(other, size)")
+
+
+BOUNDED = {
+    "(fun F() -> F() end)()": "what takes so long is refused",
+    "(fun F(L) -> F(L ++ L) end)([1])": "so much memory is refused",
+    "(fun F(N) -> 1 + F(N) end)(1)": "so much memory is refused",
+    "(fun F(L) -> F([<<0:8000000>> | L]) end)([])": "so much memory is refused",
+    "<<0:100000000000>>": "a binary is refused",
+    "1 bsl 1000000000": "a system limit has been reached",
+    "(fun F(X, 0) -> X; F(X, N) -> F({X, X}, N - 1) end)(1, 60)": "a term is refused",
+    "throw((fun F(X, 0) -> X; F(X, N) -> F({X, X}, N - 1) end)(1, 60))": "a term is refused",
+    "#{(fun F(X, 0) -> X; F(X, N) -> F({X, X}, N - 1) end)(1, 60) => 1}": "a term is refused",
+    "(fun F() -> spawn(F), F() end)()": "another process is refused",
+}
+
+
+def test_bounds_end_the_line_and_not_the_shell() -> None:
+    with guarding(ENTRY) as (scene, bar), remote(scene) as shell:
+        for line, answer in BOUNDED.items():
+            # Lines are shown wrapped.
+            assert answer in shell.type(line)[-3000:], line
+        assert "\n7\n" in shell.type("3 + 4")
+        assert bar.number("erlang:memory(total)") < 400_000_000
+
+
+def test_an_error_is_printed_without_calling_what_it_names() -> None:
+    """The stack names a formatter that would have an effect."""
+    line = (
+        "erlang:raise(error, [{stdlib, [{poc, 1}]}], [{m, f, [],"
+        " [{error_info, #{module => application, function => set_env}}]}])"
+    )
+    with guarding(Peer([*RULES, "accept call erlang:raise/3"])) as (scene, bar), remote(scene) as shell:
+        assert "** exception error: [{stdlib,[{poc,1}]}]" in shell.type(line)
+        assert "[{stdlib,[{poc,1}]}]" in shell.type(f"catch {line}")
+        assert bar.eval("application:get_env(stdlib, poc)") == "undefined"
+
+
+def test_what_is_typed_may_span_lines_and_hold_odd_characters() -> None:
+    with guarding(ENTRY) as (scene, _), remote(scene) as shell:
+        shell.say("[1, % a comment", "a comment")
+        assert "[1,2]" in shell.type(" 2]")
+        assert "[955,10]" in shell.type("[$λ, $\\n]")
+        assert "* " in shell.type("1 + ")
+        assert "[1,2]" in shell.type("v(1)")
+        history = shell.type("h()")
+        assert "1: [1, 2]" in history
+        assert "-> [955,10]" in history
+
+
+@pytest.mark.parametrize("leader", ["the first process", "a process"])
+def test_a_shell_whose_terminal_is_on_the_node_is_refused(leader: str) -> None:
+    """Whatever its group leader is, a shell is the shell of the peer that starts it."""
+    with guarding(ENTRY) as (scene, bar):
+        bar.eval("probe:collector(leader)")
+        number = 0 if leader == "the first process" else int(bar.eval("whereis(leader)").strip("<>").split(".")[1])
+        node = raw_peer.RawPeer(FOO, ENTRY.cookie.encode(), HIDDEN)
+        with node.connect(("127.0.0.2", epmd_port("bar", ("127.0.0.2", scene.epmd_port)) or 0)) as peer:
+            ref = peer.ref()
+            start = [ref, Atom("shell"), Atom("start"), []]
+            mfa = (Atom("erpc"), Atom("execute_call"), 4)
+            request = (ref, peer.pid(), peer.their_pid(number), mfa, [Atom("monitor")])
+            peer.send(message(Op.SPAWN_REQUEST, *request, payload=start))
+            ended = peer.wait_for(Op.PAYLOAD_MONITOR_P_EXIT)
+            assert "distwall_refused" in str(ended.payload)
+        assert bar.eval("probe:got(leader)") == "[]"
 
 
 @pytest.mark.parametrize("victim", range(2))

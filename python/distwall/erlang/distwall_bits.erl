@@ -26,7 +26,7 @@ make([], _, Made) ->
 make([{bin_element, _, Form, Size, Types} | Rest], Value, Made) ->
     Type = type(Types, Size),
     Pieces = case Form of
-        {string, _, Characters} when is_list(Characters) -> [piece(One, Size, Type, Value) || One <- Characters];
+        {string, _, Characters} -> [piece(One, Size, Type, Value) || One <- distwall_match:string(Characters)];
         _ -> [piece(Value(Form), Size, Type, Value)]
     end,
     make(Rest, Value, lists:reverse(Pieces, Made));
@@ -82,10 +82,11 @@ match([], Bits, State, _, match) ->
     {match, State, Bits};
 match([], Bits, _, _, nomatch) ->
     {nomatch, Bits};
-match([{bin_element, Where, {string, _, Characters}, Size, Types} | Rest], Bits, State, How, So) when is_list(Characters) ->
-    Each = [{bin_element, Where, {integer, Where, One}, Size, Types} || One <- Characters],
+match([{bin_element, Where, {string, _, Characters}, Size, Types} | Rest], Bits, State, How, So) ->
+    Each = [{bin_element, Where, {integer, Where, One}, Size, Types} || One <- distwall_match:string(Characters)],
     match(Each ++ Rest, Bits, State, How, So);
 match([{bin_element, _, Pattern, Size, Types} | Rest], Bits, State, {Match, Value} = How, So) ->
+    distwall_budget:step(),
     case taken(Bits, Size, type(Types, Size), fun(Form) -> Value(Form, State) end) of
         {V, Left} ->
             case So =:= match andalso Match(Pattern, V, State) of

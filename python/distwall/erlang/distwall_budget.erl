@@ -10,7 +10,7 @@
 -export([enter/0, enter/1, options/0, has/0, share/0, step/0, steps/1, process/0, binary/1, weigh/1, weigh/2, refuse/2, is_key/1]).
 
 %% Steps of one evaluation, and processes that it may start.
--define(MAX_STEPS, 50000000).
+-define(MAX_STEPS, 20000000).
 -define(MAX_PROCESSES, 1000).
 %% Words on the heap of a process; its stack counts.
 -define(MAX_HEAP, 16#800000).

@@ -74,7 +74,7 @@ judge({Module, Name}, Arguments, {Peer, _} = C) when is_atom(Module), is_atom(Na
     Arity = length(Arguments),
     case Module =:= erlang andalso is_guard(Name, Arity) of
         true ->
-            [distwall_budget:weigh(Argument) || is_comparing(Name), Argument <- Arguments],
+            pay(Name, Arguments),
             {apply, erlang, Name, Arguments};
         false ->
             is_closed(Module, Name) andalso refuse(Module, Name, Arity, "what it does can't be judged here"),
@@ -215,7 +215,7 @@ compiled(Peer, Fun) ->
 
 %% Judges a function that is given away: its receiver may call it.
 given(Peer, Module, Name, Arity) ->
-    Followed = Module =:= erlang andalso lists:member(Name, [apply, spawn, spawn_link, spawn_monitor])
+    Followed = Module =:= erlang andalso lists:member(Name, [apply, spawn, spawn_link, spawn_monitor, put, erase])
         orelse is_map_key({Module, Name, Arity}, ?RUNNERS) orelse is_closed(Module, Name),
     Followed andalso refuse(Module, Name, Arity, "what it would call can't be seen"),
     Module =:= erlang andalso is_guard(Name, Arity) orelse ask(Peer, Module, Name, Arity).
@@ -319,13 +319,19 @@ is_guard(Name, 2) -> lists:member(Name, [binary_part, element, is_function, is_m
 is_guard(Name, 3) -> lists:member(Name, [binary_part, is_record]);
 is_guard(_, _) -> false.
 
-is_comparing(Name) -> lists:member(Name, [is_map_key, map_get, max, min]).
+%% Takes the steps of a guard function that walks over its arguments.
+pay(Name, Arguments) when Name =:= is_map_key; Name =:= map_get; Name =:= max; Name =:= min ->
+    lists:foreach(fun distwall_budget:weigh/1, Arguments);
+pay(length, [List]) when is_list(List) ->
+    distwall_budget:steps(length(List) div 8);
+pay(_, _) ->
+    ok.
 
 %% Calls a function in a guard.
 -spec guard(term(), [term()]) -> term().
 guard(Name, Arguments) ->
     is_guard(Name, length(Arguments)) orelse distwall_budget:refuse(["a guard of ", distwall_text:term(Name)], "guards call guard functions only"),
-    [distwall_budget:weigh(Argument) || is_comparing(Name), Argument <- Arguments],
+    pay(Name, Arguments),
     apply(erlang, Name, Arguments).
 
 %% True for functions that are refused whatever the policy accepts: other shells, distwall's own modules, and what starts functions

@@ -329,6 +329,7 @@ qualified([{Kind, _, {map_field_exact, _, Key, Value}, Form} | Rest], Bs, C, Add
     case expression(Form, Bs, C) of
         {Map, _} when is_map(Map) ->
             Go = fun(Bound, So) -> qualified(Rest, Bound, C, Add, So) end,
+            distwall_budget:steps(map_size(Map)),
             listed(maps:to_list(Map), {tuple, 0, [Key, Value]}, Kind =:= m_generate_strict, Bs, Go, Made);
         {Other, _} ->
             error({bad_generator, Other})

@@ -15,7 +15,7 @@
 %% The body of the first clause that the values fit, and the bindings in it. Outer: the variables that sizes and keys may name.
 -spec clause(term(), [term()], bindings(), bindings()) -> {term(), bindings()} | nomatch.
 clause([{clause, _, Patterns, Guards, Body} | Clauses], Values, Bs, Outer) ->
-    distwall_budget:step(),
+    distwall_budget:steps(1 + map_size(Outer) div 16),
     case patterns(Patterns, Values, {match, Bs}, Outer) of
         {match, Bound} ->
             case guards(Guards, maps:merge(Outer, Bound)) of
@@ -43,6 +43,7 @@ choose(_, _) ->
 %% ---- patterns ----
 
 patterns([Pattern | Patterns], [Value | Values], {match, Bs}, Outer) ->
+    distwall_budget:step(),
     patterns(Patterns, Values, match(Pattern, Value, Bs, Outer), Outer);
 patterns([], [], So, _) ->
     So;
@@ -110,6 +111,7 @@ prefix([], Rest) -> {rest, Rest};
 prefix(_, _) -> nomatch.
 
 fits([{map_field_exact, _, Key, Pattern} | Fields], Map, {match, Bs}, Outer) ->
+    distwall_budget:step(),
     K = guard(Key, maps:merge(Outer, Bs)),
     distwall_budget:weigh(K),
     case Map of

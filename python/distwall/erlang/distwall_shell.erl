@@ -14,7 +14,7 @@
 
 -define(MAX_RESULTS, 20).
 %% Most parts of all variables and results of a shell, and tokens of a line.
--define(MAX_KEPT, 1000000).
+-define(MAX_KEPT, 300000).
 -define(MAX_TOKENS, 20000).
 %% Most characters of a line that h() shows, and tokens.
 -define(MAX_LINE, 500).
