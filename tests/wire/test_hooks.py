@@ -400,7 +400,7 @@ class TestEvaluated:
                 assert got.args["mfa"] == (A("distwall_gate"), A("dist_spawn_init"), 4)
 
     def test_no_message_starts_a_shell(self) -> None:
-        call = (A("call"), A("shell"), A("start"), [], P.pid())
+        call: Term = (A("call"), A("shell"), A("start"), [], P.pid())
         out = judged(("deny *", "accept call shell:_/_")).inbound(reg("rex", (P.pid(), call)))
         assert (out.forward, out.reasons) == ([], ["otp_internal"])
 
