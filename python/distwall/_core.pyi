@@ -3,7 +3,7 @@
 Built from ``crates/distwall-wire`` (the logic, no I/O, no clock) and ``crates/distwall-py`` (these bindings).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Literal, NamedTuple, Self, TypeAlias, final
 
@@ -32,6 +32,7 @@ __all__ = [
     "Event",
     "Explanation",
     "Exposures",
+    "Held",
     "Hooks",
     "Op",
     "Pattern",
@@ -410,6 +411,26 @@ class Exposures:
         """Processes and aliases that the peer wrote without having been shown them."""
 
 @final
+class Held:
+    """The sum of the bytes that the channels of an entry hold; or of all entries together."""
+
+    def __new__(cls, most: int, crowded: Callable[[], object], within: Held | None = None) -> Self:
+        """``crowded`` is called when a channel holds more, and the sum is above ``most``, or the sum
+        ``within`` is above its own limit.
+
+        It is called in the middle of a call of the channel, and must not touch it.
+        """
+
+    def used(self) -> int:
+        """The sum now."""
+
+    def set_most(self, most: int) -> None:
+        """Changes the limit."""
+
+    def is_crowded(self) -> bool:
+        """True if the sum is above the limit."""
+
+@final
 class Channel:
     """One distribution connection after its handshake, both directions."""
 
@@ -432,12 +453,13 @@ class Channel:
         audit: bool = False,
         close_on_limit: bool = False,
         hooks: Hooks | None = None,
+        held: Held | None = None,
     ) -> Self:
         """``flags`` are the negotiated flags (both sides ANDed). ``limits`` override ``DEFAULT_LIMITS`` by name.
 
         ``exposures`` of earlier channels hold on this one, too; None: this is the first one. ``policy_out``,
         ``shadow``, ``audit``: see :meth:`set_policy`. ``close_on_limit``: a limit that would refuse a command closes
-        the channel as well.
+        the channel as well. ``held`` sums the bytes that channels hold.
 
         Raises ValueError for a name that is not a node name or an unknown limit.
         """
@@ -494,6 +516,15 @@ class Channel:
 
     def pending(self) -> int:
         """Bytes held in the core now (incomplete frames and sequences), both directions."""
+
+    def held(self) -> int:
+        """Bytes of memory that the channel holds now, unwritten bytes included."""
+
+    def set_unwritten(self, size: int) -> None:
+        """Notes the number of bytes that wait to be written to the channel's connections."""
+
+    def shut(self) -> None:
+        """Ends the channel, and gives back what it holds."""
 
     def shadow_differences(self) -> int:
         """Number of commands so far on which ``shadow`` would have decided differently."""

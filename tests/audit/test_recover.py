@@ -86,7 +86,9 @@ def test_a_log_that_is_gone_stays_missing(tmp_path: Path) -> None:
     write_log(path, ["x"] * 5)
     path.unlink()
     write_log(path, ["x"])
-    assert findings(path) == ["lines 1 to 5 are missing before it"]
+    told, missing = findings(path)
+    assert "the log is empty or missing, and had 5 lines" in told
+    assert missing == "lines 1 to 5 are missing before it"
 
 
 def test_another_last_line_is_found(tmp_path: Path) -> None:
@@ -148,3 +150,34 @@ def test_a_log_stays_whole_however_often_its_writer_is_killed(tmp_path: Path) ->
     seqs = [line.seq for line in map(parse, log_lines(path)) if line]
     assert seqs == list(range(1, len(seqs) + 1))
     assert {reason for reason, _ in recovered(path)} <= {"torn", "unanchored"}
+
+
+@pytest.mark.parametrize("how", ["emptied", "removed"])
+def test_an_emptied_log_is_noted_at_the_start(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "log"
+    write_log(path, ["x"] * 3)
+    if how == "emptied":
+        path.write_bytes(b"")
+    else:
+        path.unlink()
+    write_log(path, ["x"])
+    assert recovered(path) == [("emptied", 0)]
+    assert findings(path) != []
+
+
+@pytest.mark.parametrize("name", ["log.1", "log-20261128", "log.000000000001"])
+def test_a_log_that_was_moved_beside_itself_is_not_emptied(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "log"
+    write_log(path, ["x"] * 3)
+    path.rename(tmp_path / name)
+    write_log(path, ["x"])
+    assert recovered(path) == []
+
+
+def test_another_log_beside_it_does_not_stand_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    write_log(path, ["x"] * 3)
+    path.rename(tmp_path / "log.1")
+    (tmp_path / "log.1").write_bytes(b"".join(log_lines(tmp_path / "log.1")[:-1]))
+    write_log(path, ["x"])
+    assert recovered(path) == [("emptied", 0)]

@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_it_reads_what_it_wrote(path: Path) -> None:
-    StateFile(path).save(SETTINGS, GRANTS, TOKENS)
+    StateFile(path).save(SETTINGS, GRANTS, TOKENS, 5.0)
     assert StateFile(path).load() == (SETTINGS, GRANTS, TOKENS)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -35,10 +35,10 @@ def test_it_reads_what_it_wrote(path: Path) -> None:
 def test_nothing_is_written_for_nothing(path: Path) -> None:
     file = StateFile(path)
     assert file.load() == ([], [], [])
-    file.save([], [], [])
+    file.save([], [], [], 5.0)
     assert not path.exists()
-    file.save(SETTINGS, [], [])
-    file.save([], [], [])
+    file.save(SETTINGS, [], [], 5.0)
+    file.save([], [], [], 5.0)
     assert StateFile(path).load() == ([], [], [])
 
 
@@ -65,9 +65,9 @@ def test_what_is_damaged_is_not_ignored(path: Path, text: str) -> None:
 
 def test_a_full_disk_leaves_the_old_state(path: Path) -> None:
     file = StateFile(path)
-    file.save(SETTINGS, [], [])
+    file.save(SETTINGS, [], [], 5.0)
     # Where its new self is to be written is a folder: not writable, for root neither.
     path.with_name("state.json.new").mkdir()
     with pytest.raises(UnsafeStateError, match="can't save"):
-        file.save([], GRANTS, [])
+        file.save([], GRANTS, [], 5.0)
     assert StateFile(path).load() == (SETTINGS, [], [])

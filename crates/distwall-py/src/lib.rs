@@ -20,6 +20,7 @@ use wire::wire::op::Op;
 use wire::{Command, Direction, Output, Pattern, Policies, Rule, Scope, Segment, Subject, Verdict};
 
 mod explain;
+mod held;
 mod pattern;
 mod print;
 mod records;
@@ -244,12 +245,25 @@ fn policies(
 struct Channel {
     channel: wire::Channel,
     output: Output,
+    held: Option<Py<held::Held>>,
+    /// Bytes that `held` counts for this channel.
+    counted: u64,
+    /// Bytes that wait to be written to the channel's connections.
+    unwritten: u64,
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        if let Some(held) = &self.held {
+            held.get().forget(self.counted);
+        }
+    }
 }
 
 #[pymethods]
 impl Channel {
     #[new]
-    #[pyo3(signature = (*, peer, peer_creation, guard, guard_creation, flags, policy, counters, budget, exposures=None, limits=None, deny_reason="not_allowed", policy_out=None, shadow=None, audit=false, close_on_limit=false, hooks=None))]
+    #[pyo3(signature = (*, peer, peer_creation, guard, guard_creation, flags, policy, counters, budget, exposures=None, limits=None, deny_reason="not_allowed", policy_out=None, shadow=None, audit=false, close_on_limit=false, hooks=None, held=None))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         peer: String,
@@ -268,6 +282,7 @@ impl Channel {
         audit: bool,
         close_on_limit: bool,
         hooks: Option<records::Hooks>,
+        held: Option<Py<held::Held>>,
     ) -> PyResult<Self> {
         for name in [&peer, &guard] {
             if !is_node_name(name) {
@@ -288,7 +303,8 @@ impl Channel {
             deny_reason: deny_reason.to_owned(),
         };
         let exposures = exposures.map_or_else(Arc::default, |shared| Arc::clone(&shared.0));
-        Ok(Self { channel: wire::Channel::new(setup).sharing(exposures), output: Output::default() })
+        let channel = wire::Channel::new(setup).sharing(exposures);
+        Ok(Self { channel, output: Output::default(), held, counted: 0, unwritten: 0 })
     }
 
     fn receive<'py>(
@@ -356,6 +372,22 @@ impl Channel {
         self.channel.pending()
     }
 
+    fn held(&self) -> u64 {
+        self.channel.held() + self.unwritten
+    }
+
+    fn set_unwritten(&mut self, py: Python<'_>, size: u64) -> PyResult<()> {
+        self.unwritten = size;
+        self.count(py)
+    }
+
+    fn shut(&mut self, py: Python<'_>) -> PyResult<()> {
+        self.channel.shut();
+        self.output = Output::default();
+        self.unwritten = 0;
+        self.count(py)
+    }
+
     fn shadow_differences(&self) -> u64 {
         self.channel.shadow_differences()
     }
@@ -366,38 +398,85 @@ impl Channel {
 }
 
 impl Channel {
-    /// The results in `self.out`, as Python gets them.
-    fn outcome<'py>(&mut self, py: Python<'py>, input: Option<&Bound<'py, PyBytes>>) -> PyResult<Bound<'py, PyTuple>> {
-        let output = &mut self.output;
-        let forward = PyList::empty(py);
-        for segment in &output.forward {
-            match (segment, input) {
-                (Segment::Input(range), Some(data)) if range.len() == data.as_bytes().len() => forward.append(data)?,
-                (Segment::Input(range), Some(data)) => {
-                    let view = PyMemoryView::from(data.as_any())?;
-                    forward.append(view.get_item(pyo3::types::PySlice::new(
-                        py,
-                        range.start.cast_signed(),
-                        range.end.cast_signed(),
-                        1,
-                    ))?)?;
-                }
-                (Segment::Input(_), None) => {}
-                (Segment::Kept(index, range), _) => {
-                    let kept = output.kept.get(*index).and_then(|kept| kept.get(range.clone()));
-                    forward.append(PyBytes::new(py, kept.unwrap_or_default()))?;
-                }
-                (Segment::Made(range), _) => {
-                    forward.append(PyBytes::new(py, output.made.get(range.clone()).unwrap_or_default()))?;
-                }
+    /// Counts the held bytes, if they have changed.
+    fn count(&mut self, py: Python<'_>) -> PyResult<()> {
+        let now = self.channel.held() + self.unwritten;
+        if now != self.counted {
+            let before = std::mem::replace(&mut self.counted, now);
+            if let Some(held) = &self.held {
+                held.get().change(py, before, now)?;
             }
         }
+        Ok(())
+    }
+
+    /// The results in `self.out`, as Python gets them.
+    fn outcome<'py>(&mut self, py: Python<'py>, input: Option<&Bound<'py, PyBytes>>) -> PyResult<Bound<'py, PyTuple>> {
+        self.count(py)?;
+        let output = &mut self.output;
+        let forward = match (&output.forward[..], input) {
+            ([Segment::Input(range)], Some(data)) if range.len() == data.as_bytes().len() => PyList::new(py, [data])?,
+            _ => buffers(py, output, input)?,
+        };
         let back = (!output.back.is_empty()).then(|| PyBytes::new(py, &output.back));
         let told = |event| records::event(py, event);
         let events =
             (!output.events.is_empty()).then(|| output.events.drain(..).map(told).collect::<PyResult<Vec<_>>>());
-        (forward, back, events.transpose()?, output.closed.take()).into_pyobject(py)
+        let told = (forward, back, events.transpose()?, output.closed.take()).into_pyobject(py);
+        output.let_go();
+        told
     }
+}
+
+/// Segments of at least this size may be views of the input; smaller ones are put together, and so is what is near them.
+const LARGE: usize = 4096;
+
+/// The accepted bytes, in order.
+///
+/// A view keeps all of its input in memory while it waits to be written. So there are views only if most of the input
+/// is accepted: what waits then takes no more than twice its size.
+fn buffers<'py>(py: Python<'py>, output: &Output, input: Option<&Bound<'py, PyBytes>>) -> PyResult<Bound<'py, PyList>> {
+    let forward = PyList::empty(py);
+    let data = input.map_or(&[][..], |data| data.as_bytes());
+    let large = output.forward.iter().filter_map(|segment| match segment {
+        Segment::Input(range) if range.len() >= LARGE => Some(range.len()),
+        _ => None,
+    });
+    let views = 2 * large.sum::<usize>() >= data.len();
+    let mut small: Vec<u8> = Vec::new();
+    for segment in &output.forward {
+        match (segment, input) {
+            (Segment::Input(range), Some(data)) if views && range.len() >= LARGE => {
+                if !small.is_empty() {
+                    forward.append(PyBytes::new(py, &small))?;
+                    small.clear();
+                }
+                let (start, end) = (range.start.cast_signed(), range.end.cast_signed());
+                let view = PyMemoryView::from(data.as_any())?;
+                forward.append(view.get_item(pyo3::types::PySlice::new(py, start, end, 1))?)?;
+            }
+            (Segment::Input(range), _) => small.extend_from_slice(data.get(range.clone()).unwrap_or_default()),
+            (Segment::Kept(index, range), _) => {
+                let kept = output.kept.get(*index).and_then(|kept| kept.get(range.clone())).unwrap_or_default();
+                if kept.len() >= LARGE {
+                    if !small.is_empty() {
+                        forward.append(PyBytes::new(py, &small))?;
+                        small.clear();
+                    }
+                    forward.append(PyBytes::new(py, kept))?;
+                } else {
+                    small.extend_from_slice(kept);
+                }
+            }
+            (Segment::Made(range), _) => {
+                small.extend_from_slice(output.made.get(range.clone()).unwrap_or_default());
+            }
+        }
+    }
+    if !small.is_empty() {
+        forward.append(PyBytes::new(py, &small))?;
+    }
+    Ok(forward)
 }
 
 /// An `enum.IntEnum` of these members.
@@ -437,6 +516,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
         record.add_to(m)?;
     }
     m.add_class::<Policy>()?;
+    m.add_class::<held::Held>()?;
     m.add_class::<explain::Explanation>()?;
     m.add_class::<explain::StageReport>()?;
     m.add_class::<explain::ConsideredRule>()?;

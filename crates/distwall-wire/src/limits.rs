@@ -99,6 +99,11 @@ limits! {
     /// Seconds after which two things are forgotten: requests without an answer; disclosed processes and aliases that
     /// nobody uses. 0: never.
     TrackedAge = tracked_age: 7 * 24 * 3600,
+    /// Channels that the peers of an entry may have open together.
+    EntryChannels = entry_channels: 1000,
+    /// Bytes that all channels of an entry may hold: incomplete frames, messages that wait, and bytes that their
+    /// receiver does not read.
+    EntryHeldBytes = entry_held_bytes: 512 << 20,
 }
 
 impl Limit {

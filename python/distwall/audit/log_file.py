@@ -4,13 +4,14 @@ A file that is too large or too old is renamed to ``FILE.SEQ``, after the number
 a new file. Another program (logrotate) may rename the file, too: each batch begins with a look at the path.
 """
 
+import glob
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from distwall.audit.anchor import Anchor, AnchorFile
+from distwall.audit.anchor import Anchor, AnchorFile, head_path
 from distwall.audit.chain import Line, Link, Seal, parse
 from distwall.audit.recover import examine
 from distwall.audit.schema import AuditRecovered
@@ -18,6 +19,7 @@ from distwall.clock import utc
 from distwall.files.regular_file import NotRegularError, check_regular, open_file
 
 _DIGITS = 12
+_LOOKED_AT = 16
 
 MAX_LINE = 1 << 24
 """Most bytes of one line."""
@@ -57,7 +59,8 @@ class LogFile:
         try:
             self._fd = self._open()
             found = self._head_file.found
-            left = examine(self._fd, found, head_is_new=self._head_file.is_new, seal=self._seal)
+            is_new = self._head_file.is_new
+            left = examine(self._fd, found, head_is_new=is_new, seal=self._seal, moved=_moved(path))
             self._size = os.fstat(self._fd).st_size
             if self._head_file.is_new and not self._size:
                 # From the first line on there is an anchor: if it is missing later, it was taken away.
@@ -211,6 +214,19 @@ def rotated(path: Path) -> list[Path]:
         and len(each.name) == len(prefix) + _DIGITS
         and each.name[len(prefix) :].isdecimal()
     )
+
+
+def _moved(path: Path) -> list[Path]:
+    """The files beside a log that were renamed last, by distwall or another program."""
+    beside = [each for mark in ".-" for each in path.parent.glob(f"{glob.escape(path.name)}{mark}*")]
+    logs = [each for each in beside if each != head_path(path) and each.suffix not in (".gz", ".new")]
+    return sorted(logs, key=_changed, reverse=True)[:_LOOKED_AT]
+
+
+def _changed(path: Path) -> float:
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0
 
 
 def first_line(path: Path) -> Line | None:

@@ -9,11 +9,14 @@ too, but the chain goes on at the anchor, so that the break stays visible.
 import hashlib
 import mmap
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from distwall.audit.anchor import Anchor
 from distwall.audit.chain import START, Line, Link, Seal, parse
 from distwall.audit.schema import AuditRecovered, RecoveryReason
+from distwall.files.regular_file import opened
 
 HARMLESS = frozenset({"torn", "unanchored"})
 """Reasons that a killed process explains. All others are tampering, or an accident that looks the same."""
@@ -32,12 +35,18 @@ class Left:
     recovery: AuditRecovered | None
 
 
-def examine(fd: int, head: Anchor | None, *, head_is_new: bool, seal: Seal) -> Left:
-    """Looks at the file ``fd`` of a log with that anchor; None: the anchor is new or can't be read."""
+def examine(fd: int, head: Anchor | None, *, head_is_new: bool, seal: Seal, moved: Iterable[Path] = ()) -> Left:
+    """Looks at the file ``fd`` of a log with that anchor; None: the anchor is new or can't be read.
+
+    ``moved`` are files that may be earlier files of the log: an empty log goes on behind one of them.
+    """
     size = os.fstat(fd).st_size
     if size == 0:
         if head is None and not head_is_new:
             return Left(START, None, False, _found("no_anchor", "FILE.head can't be read, and the log is empty"))
+        if head is not None and head.seq and not any(_ends_with(path, head.end, seal) for path in moved):
+            what = f"the log is empty or missing, and had {head.seq} lines; no file beside it ends with the last line"
+            return Left(head.end, None, False, _found("emptied", what))
         return Left(START if head is None else head.end, None, False, None)
     with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as data:
         first = parse(data[: data.find(b"\n") + 1])
@@ -50,6 +59,19 @@ def examine(fd: int, head: Anchor | None, *, head_is_new: bool, seal: Seal) -> L
     noted = torn + b"\n" if torn and open_line else torn
     about = (len(noted), hashlib.sha256(noted).hexdigest()) if noted else (0, None)
     return _judge(first, last, head, about, open_line=open_line)
+
+
+def _ends_with(path: Path, end: Link, seal: Seal) -> bool:
+    """True if that line is the last whole line of a file."""
+    try:
+        with opened(path) as (file, status):
+            if not status.st_size:
+                return False
+            with mmap.mmap(file.fileno(), status.st_size, access=mmap.ACCESS_READ) as data:
+                last, _ = _last(data, status.st_size, seal)
+    except OSError:
+        return False
+    return last is not None and last.link == end
 
 
 def _found(reason: RecoveryReason, detail: str, torn_bytes: int = 0, torn_sha256: str | None = None) -> AuditRecovered:

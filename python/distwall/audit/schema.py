@@ -13,7 +13,7 @@ from distwall.audit.event import OpenedBy
 from distwall.policy import Rule
 
 Direction = Literal["inbound", "outbound"]
-RecoveryReason = Literal["torn", "unanchored", "cut", "altered", "no_anchor", "unreadable"]
+RecoveryReason = Literal["torn", "unanchored", "cut", "altered", "no_anchor", "unreadable", "emptied"]
 
 STRICT: Final = {"extra": "forbid", "strict": True, "use_attribute_docstrings": True}
 """The settings with which pydantic makes the JSON Schema. Nothing here needs pydantic: commands start without it."""

@@ -203,6 +203,7 @@ class ChannelHandle:
             return
         self._open = False
         self._owner.forget(self)
+        self.core.shut()
         self.tell(
             Disconnect(
                 peer=self.peer,

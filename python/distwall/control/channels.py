@@ -13,6 +13,7 @@ from distwall.audit.event import OpenedBy
 from distwall.audit.schema import Connect, EventBase, Flooding, HandshakeRefused, PeerCaused
 from distwall.clock import rfc3339
 from distwall.control.channel import ChannelHandle, EntryKey, PeerInfo, RefusedChannelError, key_of
+from distwall.control.channel_room import ChannelRoom
 from distwall.control.rulebook import Rulebook
 from distwall.control.statistics import PeerCounters
 from distwall.policy import Entry, Policy
@@ -38,6 +39,7 @@ class Channels(abc.ABC):
         self._exposures: dict[tuple[str, str], tuple[int, Exposures]] = {}
         self._folder = FloodLimiter()
         self._fold_timer: asyncio.TimerHandle | None = None
+        self._room = ChannelRoom(self._channels, policy.guard.held_bytes)
         self._limiters: dict[EntryKey, EntryLimiter] = {}
         audit.on_trouble = self._audit_trouble
 
@@ -63,7 +65,8 @@ class Channels(abc.ABC):
     ) -> ChannelHandle:
         """Opens a channel after a handshake. ``close`` is called, with the reason, when the channel must end.
 
-        Raises RefusedChannelError while the audit log can't be written, and if the entry has no room for one more name.
+        Raises RefusedChannelError while the audit log can't be written, and if the entry has no room for one more name
+        or channel.
         """
         if self.audit.trouble is not None and self.policy.audit.on_full == "deny":
             raise RefusedChannelError("the audit log can't be written")
@@ -73,6 +76,9 @@ class Channels(abc.ABC):
             if now is None or disturbs(entry, now, source):
                 raise RefusedChannelError("the policy has changed")
             entry = now
+        begun = time.monotonic()
+        if fault := self._room.fault(peer, entry, begun):
+            raise RefusedChannelError(fault)
         judgement = self.rulebook.judgement(entry, peer, guard)
         budget = self._budget(entry, guard, guard_creation)
         if is_glob(entry.node) and not budget.name(peer, entry.limits):
@@ -91,6 +97,7 @@ class Channels(abc.ABC):
             exposures=self._exposures_of(peer, guard, guard_creation),
             limits=entry.limits,
             close_on_limit=entry.on_limit == "close",
+            held=self._room.opened(peer, entry, begun),
         )
         handle = ChannelHandle(
             self,
@@ -124,6 +131,10 @@ class Channels(abc.ABC):
             ),
         )
         return handle
+
+    def channel_fault(self, peer: str, entry: Entry) -> str | None:
+        """The reason why a peer, if it is the named one, could open no channel now; None if it could."""
+        return self._room.fault(peer, entry, time.monotonic())
 
     def record(self, event: EventBase) -> None:
         """Puts an event on the stream. A flood of refusals that strangers cause is kept short."""
@@ -192,6 +203,7 @@ class Channels(abc.ABC):
         self.rulebook.changed()
         for handle in self._channels:
             handle.keep_limits()
+            self._room.keep_limits(handle.entry)
             handle.judge_by(self.rulebook.judgement(handle.entry, handle.peer, handle.guard))
 
     def _budget(self, entry: Entry, guard: str, creation: int) -> Budget:

@@ -19,7 +19,6 @@ from distwall.audit.schema import (
     StateTrouble,
     TokenIssued,
 )
-from distwall.clock import utc
 from distwall.control.access_tokens import AccessTokens
 from distwall.control.channel import ChannelHandle, PeerInfo
 from distwall.control.channels import Channels, disturbs
@@ -31,6 +30,7 @@ from distwall.control.on_loop_thread import on_loop_thread
 from distwall.control.runtime_settings import GivenKey, Kind, RuntimeSetting
 from distwall.control.state_file import StateFile
 from distwall.control.statistics import Statistics
+from distwall.control.wall_clock import WallClock
 from distwall.handlers.loader import UnloadableError
 from distwall.policy import Explanation, Policy, Question, QuestionError, Rule, explain
 from distwall.policy.language.grammar import VERDICTS, Verdict
@@ -42,6 +42,10 @@ HANDLED = ("alias_send", "group_leader", "reg_send", "send", "spawn_request")
 
 CLOCK_CHECK = 1.0
 """Seconds between two looks at the wall clock while a grant or a rule with an end is in force."""
+
+
+NOTE_TIME = 60.0
+"""Seconds after which the time is saved again, while a grant or a rule with an end is in force."""
 
 
 class Firewall(Channels):
@@ -60,18 +64,25 @@ class Firewall(Channels):
         self.thread = threading.get_ident()
         self._state = state
         self._clock_timer: asyncio.TimerHandle | None = None
-        self._rules_end = self.rulebook.next_expiry(utc())
+        self._noted = 0.0
         # Of channels that have ended; less what open ones had counted when the shadow policy was set.
         self._differences = 0
         self._tokens = AccessTokens()
         if state is not None:
             self._restore(state)
+        self._rules_end = self.rulebook.next_expiry(self.clock.utc())
 
     def start(self) -> None:
         """Makes the running event loop this object's home."""
         self.loop = asyncio.get_running_loop()
         self.thread = threading.get_ident()
+        self._note_time()
         self._watch_clock()
+
+    @property
+    def clock(self) -> WallClock:
+        """The time by which rules, grants and tokens end."""
+        return self.rulebook.clock
 
     def asked(self, handle: ChannelHandle, asks: list[Ask]) -> None:
         """Takes questions of commands that wait for answers."""
@@ -83,6 +94,7 @@ class Firewall(Channels):
             self._clock_timer.cancel()
             self._clock_timer = None
         self.dispatch.close()
+        self._note_time()
         super().close()
 
     @on_loop_thread
@@ -105,7 +117,7 @@ class Firewall(Channels):
         entry = self.policy.entry_for(node, guard)
         rule_set = None if entry is None else self.rulebook.rule_set(entry, node, guard)
         try:
-            return explain(self.policy, node, question, guard, rule_set=rule_set)
+            return explain(self.policy, node, question, guard, rule_set=rule_set, now=self.clock.utc())
         except QuestionError as error:
             raise BadCallError(str(error)) from None
 
@@ -272,7 +284,7 @@ class Firewall(Channels):
             seconds=seconds,
             reason=reason,
             actor=actor,
-            wall=time.time(),
+            wall=self.clock.seconds(),
             monotonic=time.monotonic(),
         )
         try:
@@ -294,7 +306,7 @@ class Firewall(Channels):
         """Makes a token for a peer, good for one grant within ``valid`` seconds (see `peer_requests`)."""
         self._grantable(table, seconds, reason)
         access, token = self._tokens.issue(
-            _node(node), table, seconds, reason, actor=actor, valid=valid, now=time.time()
+            _node(node), table, seconds, reason, actor=actor, valid=valid, now=self.clock.seconds()
         )
         try:
             self._save()
@@ -307,7 +319,7 @@ class Firewall(Channels):
     @on_loop_thread
     def redeem(self, node: str, token: str, *, guard: str | None = None) -> Grant:
         """Takes a token that a peer has shown. Raises InvalidTokenError if it is not valid for that peer."""
-        access = self._tokens.read(node, token, time.time())
+        access = self._tokens.read(node, token, self.clock.seconds())
         # With the grant, it is saved that it was used.
         self._tokens.use(access)
         try:
@@ -411,7 +423,7 @@ class Firewall(Channels):
         return changes
 
     def _setting(self, kind: Kind, actor: str, persist: bool, **about: Any) -> RuntimeSetting:
-        return RuntimeSetting(kind, actor, round(time.time(), 3), persist, **about)
+        return RuntimeSetting(kind, actor, round(self.clock.seconds(), 3), persist, **about)
 
     def _filter(
         self,
@@ -498,30 +510,41 @@ class Firewall(Channels):
 
     def _save(self) -> None:
         if self._state is not None:
-            self._state.save(self.rulebook.run_time.persistent(), self.rulebook.grants, self._tokens.saved(time.time()))
+            now = self.clock.seconds()
+            self._state.save(self.rulebook.run_time.persistent(), self.rulebook.grants, self._tokens.saved(now), now)
+            self._noted = time.monotonic()
+
+    def _note_time(self) -> None:
+        """Saves the time, if anything ends: it must not come again, or what has ended would come back with it."""
+        now = self.clock.seconds()
+        if self._state is None or not (self._state.seen or self.rulebook.has_ends() or self._tokens.saved(now)):
+            return
+        try:
+            self._state.note_time()
+            self._save()
+        except ControlError as error:
+            self.record(StateTrouble(detail=str(error)))
 
     def _restore(self, state: StateFile) -> None:
         settings, grants, tokens = state.load()
+        self.clock.begin_at(state.seen)
         self._tokens.restore(tokens)
         for setting in settings:
             self.rulebook.run_time.put(setting)
-        wall, monotonic = time.time(), time.monotonic()
+        wall, monotonic = self.clock.seconds(), time.monotonic()
         for grant in grants:
             if not self.rulebook.grants.restore(grant, wall, monotonic):
                 self.record(GrantExpired(**grant.to_json()))
 
     def _expire(self) -> None:
-        over = self.rulebook.grants.expire(time.time(), time.monotonic())
+        over = self.rulebook.grants.expire(self.clock.seconds(), time.monotonic())
         if not over:
             return
         self._refresh()
         for grant in over:
             self.record(GrantExpired(**grant.to_json()))
-        try:
-            self._save()
-        except ControlError as error:
-            # Each reader will find that it has expired.
-            self.record(StateTrouble(detail=str(error)))
+        # Even if that fails, each reader will find that it has expired.
+        self._note_time()
 
     def _watch_clock(self) -> None:
         """Ends grants and rules in time. The wall clock may be turned, so each wait is short."""
@@ -531,16 +554,19 @@ class Firewall(Channels):
         if self.loop is None:
             return
         self._expire()
-        if self._rules_end is not None and self._rules_end <= utc():
+        if self._rules_end is not None and self._rules_end <= self.clock.utc():
             self._refresh()
-        left = self.rulebook.grants.next_end(time.time(), time.monotonic())
+            self._note_time()
+        elif time.monotonic() - self._noted > NOTE_TIME:
+            self._note_time()
+        left = self.rulebook.grants.next_end(self.clock.seconds(), time.monotonic())
         if left is not None or self._rules_end is not None:
             seconds = CLOCK_CHECK if left is None else min(left + 0.002, CLOCK_CHECK)
             self._clock_timer = self.loop.call_later(seconds, self._watch_clock)
 
     def _refresh(self) -> None:
         super()._refresh()
-        self._rules_end = self.rulebook.next_expiry(utc())
+        self._rules_end = self.rulebook.next_expiry(self.clock.utc())
         if self._rules_end is not None and self._clock_timer is None and self.loop is not None:
             self._clock_timer = self.loop.call_later(CLOCK_CHECK, self._watch_clock)
 

@@ -12,11 +12,11 @@ from datetime import datetime
 from pathlib import Path
 
 from distwall import _core
-from distwall.clock import utc
 from distwall.control.channel import Judgement
 from distwall.control.errors import BadCallError, NotFoundError
 from distwall.control.grants import Grants
 from distwall.control.runtime_settings import RuntimeSetting, RuntimeSettings
+from distwall.control.wall_clock import WallClock
 from distwall.policy import Entry, Origin, Policy, Rule
 from distwall.policy.language.grammar import RuleSyntaxError
 from distwall.policy.language.ranking import Ranking, rank
@@ -46,6 +46,8 @@ class Rulebook:
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
+        self.clock = WallClock()
+        """The time by which rules end."""
         self.shadow: Policy | None = None
         """The shadow policy."""
         self.run_time = RuntimeSettings()
@@ -138,7 +140,7 @@ class Rulebook:
         key = self._key(entry, node, guard)
         if key not in self._ranked:
             lists = self.lists(entry, node, guard)
-            self._ranked[key] = rank(lists.attached, lists.defaults, lists.granted)
+            self._ranked[key] = rank(lists.attached, lists.defaults, lists.granted, now=self.clock.utc())
         return self._ranked[key]
 
     def rule_set(self, entry: Entry, node: str, guard: str | None) -> RuleSet:
@@ -153,7 +155,7 @@ class Rulebook:
         return self._judgements[key]
 
     def _judge(self, entry: Entry, node: str, guard: str | None) -> Judgement:
-        now = utc()
+        now = self.clock.utc()
         policy, made = self.policy, self._made
         out = policy.lists_out(entry, self.attached_tables(entry, node, guard))
         shadow = shadow_rules = None
@@ -194,6 +196,15 @@ class Rulebook:
         policies = [self.policy, *([self.shadow] if self.shadow else [])]
         ends = [*(policy.next_expiry(now) for policy in policies), next_expiry(self._made.values(), now)]
         return min(filter(None, ends), default=None)
+
+    def has_ends(self) -> bool:
+        """True if anything has an end, or had one, so that the time must not go back."""
+        policies = [self.policy, *([self.shadow] if self.shadow else [])]
+        return (
+            any(policy.has_ends() for policy in policies)
+            or any(rule.statement.until for rule in self._made.values())
+            or any(True for _ in self.grants)
+        )
 
     def _rules(self, settings: Iterable[RuntimeSetting], where: str) -> tuple[Rule, ...]:
         return tuple(self.parse(f"{setting.verdict} {setting.rule}", where) for setting in settings)

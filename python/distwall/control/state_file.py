@@ -27,7 +27,14 @@ class StateFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._written: bytes | None = None
+        self.seen = 0.0
+        """The last time that the process which wrote the file has seen, in seconds since 1970."""
+        self._saved: dict[str, Any] | None = None
+        self._must_save = False
+
+    def note_time(self) -> None:
+        """Has the next save write the time, even if the settings are the same."""
+        self._must_save = True
 
     def load(self) -> tuple[list[RuntimeSetting], list[Grant], list[Access]]:
         """The saved state; empty if there is no file. Raises UnsafeStateError."""
@@ -44,34 +51,36 @@ class StateFile:
             settings = [from_json(each) for each in state["settings"]]
             grants = [Grant(**each, deadline=0.0) for each in state["grants"]]
             tokens = [Access(**each) for each in state.get("tokens", ())]
+            self.seen = float(state.get("seen", 0.0))
             if not all(isinstance(each.until, int | float) for each in tokens):
                 raise ValueError("a token without an end")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise self._unreadable(f"it is damaged ({error})") from None
-        self._written = data
+        self._saved = {name: value for name, value in state.items() if name != "seen"}
         return settings, grants, tokens
 
-    def save(self, settings: Iterable[RuntimeSetting], grants: Iterable[Grant], tokens: Iterable[Access]) -> None:
-        """Saves the state if it has changed. Raises UnsafeStateError, and the old state stays."""
-        state = {
+    def save(
+        self, settings: Iterable[RuntimeSetting], grants: Iterable[Grant], tokens: Iterable[Access], now: float
+    ) -> None:
+        """Saves the state with the time ``now``, if it has changed. Raises UnsafeStateError; the old state stays."""
+        state: dict[str, Any] = {
             "version": VERSION,
             "settings": [setting.to_json() for setting in settings],
             "grants": [{k: v for k, v in asdict(grant).items() if k != "deadline"} for grant in grants],
             "tokens": [asdict(token) for token in tokens],
         }
-        data = json.dumps(state, indent=1).encode()
-        if data == self._written or (
-            self._written is None and not any((state["settings"], state["grants"], state["tokens"]))
-        ):
+        is_new = self._saved is None and any((state["settings"], state["grants"], state["tokens"]))
+        if not self._must_save and not is_new and self._saved in (None, state):
             return
         try:
-            replace_file(self.path, data)
+            replace_file(self.path, json.dumps({**state, "seen": round(now, 3)}, indent=1).encode())
         except OSError as error:
             raise UnsafeStateError(
                 f"{self.path}: can't save settings made at run time: {error.strerror or error};"
                 " make room or correct [control] state"
             ) from None
-        self._written = data
+        self._saved, self.seen = state, now
+        self._must_save = False
 
     def _unreadable(self, why: str) -> UnsafeStateError:
         return UnsafeStateError(

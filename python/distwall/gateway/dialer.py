@@ -10,7 +10,7 @@ from distwall.epmd_client import ask_port
 from distwall.gateway.certificates import CLOSE_TIMEOUT, Certificates
 from distwall.gateway.dial_target import DialTarget
 from distwall.net.addresses import printed
-from distwall.net.sockets import ProtocolFactory, peer_certificate, resolve
+from distwall.net.sockets import ProtocolFactory, keep_alive, peer_certificate, resolve
 from distwall.policy import Entry, Policy
 from distwall.tls.certificate_names import describe, matches
 from distwall.tls.contexts import explain
@@ -139,6 +139,7 @@ class Dialer:
             local_addr=own,
             ssl_shutdown_timeout=CLOSE_TIMEOUT if context else None,
         )
+        keep_alive(transport.get_extra_info("socket"))
         return transport
 
     async def ask_epmd(self, address: str, alive: str) -> int | None:

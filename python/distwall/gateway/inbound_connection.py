@@ -108,6 +108,10 @@ class InboundConnection(HandshakeConnection):
             self._request(event)
 
     def _request(self, event: NameReceived[Entry]) -> None:
+        if fault := self._pending.firewall.channel_fault(event.name, event.entry):
+            # Only channels count, which were proved: a stranger can't use up the room of another's name.
+            self._react(self.machine.refuse("no_channel", fault, tell=True))
+            return
         self.ticket = self._pending.admission.request(
             self.source_key,
             self._listener.name,

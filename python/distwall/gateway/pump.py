@@ -89,6 +89,7 @@ class Leg(asyncio.Protocol):
         self._hold = Hold.NONE
         self._full = False
         self._unread = 0
+        self._pump.count_unwritten()
         self._eof_written = False
         self._tls = cast("TlsTransport", transport) if is_encrypted(transport) else None
 
@@ -136,6 +137,7 @@ class Leg(asyncio.Protocol):
         """Stops reading the other leg: the write buffer is full."""
         self._full = True
         self.other.hold(Hold.FULL)
+        self._pump.count_unwritten()
 
     def resume_writing(self) -> None:
         """Goes on reading the other leg: the write buffer has room again."""
@@ -196,6 +198,11 @@ class Leg(asyncio.Protocol):
                 self.transport.resume_reading()
                 if self._tls is not None:
                     self._tls.set_read_buffer_limits()
+
+    @property
+    def waiting(self) -> int:
+        """Bytes in the write buffer, if it is full."""
+        return self.transport.get_write_buffer_size() if self._full else 0
 
     def _answer(self, data: bytes) -> None:
         if self._eof_written:
@@ -278,6 +285,16 @@ class Pump:
         """Ends the channel because of a defect in distwall."""
         self._loop.call_exception_handler({"message": "a channel failed and was closed", "exception": error})
         self.end(f"internal error: {type(error).__name__}")
+
+    def count_unwritten(self) -> None:
+        """Counts the bytes in full write buffers as held by the channel."""
+        if not self._closing:
+            # Not now: the core may be in the middle of its work.
+            self._loop.call_soon(self._count_unwritten)
+
+    def _count_unwritten(self) -> None:
+        if not self._closing:
+            self.handle.core.set_unwritten(sum(leg.waiting for leg in self._legs))
 
     def leg_ended(self, leg: Leg) -> None:
         """Takes the end of stream of a leg."""

@@ -21,6 +21,16 @@ BACKLOG = 1024
 """Connections that the kernel keeps until they are accepted."""
 
 
+KEEP_ALIVE_IDLE = 30
+"""Seconds without a byte after which the system asks the other side for a sign of life."""
+
+KEEP_ALIVE_INTERVAL = 10
+"""Seconds between two such questions."""
+
+GONE_AFTER = 90
+"""Seconds without a sign of life, or without room for a byte, after which a connection ends. Nodes give up after 75."""
+
+
 async def resolve(host: str) -> list[str]:
     """The IP addresses of ``host``.
 
@@ -71,6 +81,8 @@ def _listen(address: str, port: int) -> socket.socket:
     try:
         listener.setblocking(False)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Accepted connections have the listener's settings.
+        keep_alive(listener)
         if family is socket.AF_INET6 and address != "::":
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind((address, port))
@@ -79,6 +91,20 @@ def _listen(address: str, port: int) -> socket.socket:
         listener.close()
         raise OSError(error.errno, f"cannot listen on {printed(address, port)}: {error.strerror}") from error
     return listener
+
+
+def keep_alive(connection: socket.socket | None) -> None:
+    """Has the system end a connection whose other side is gone without a word, or takes no byte for long."""
+    if connection is None:
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (
+        (socket.TCP_KEEPIDLE, KEEP_ALIVE_IDLE),
+        (socket.TCP_KEEPINTVL, KEEP_ALIVE_INTERVAL),
+        (socket.TCP_KEEPCNT, (GONE_AFTER - KEEP_ALIVE_IDLE) // KEEP_ALIVE_INTERVAL),
+        (socket.TCP_USER_TIMEOUT, 1000 * GONE_AFTER),
+    ):
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def source_address(transport: asyncio.BaseTransport) -> str:

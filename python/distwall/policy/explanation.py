@@ -5,6 +5,7 @@ The judge of the core is asked, the same that judges what peers send; here its a
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from distwall import _core
@@ -168,11 +169,18 @@ def rule_to_json(rule: Rule) -> dict[str, Any]:
 
 
 def explain(
-    policy: Policy, peer: str, question: Question, guard: str | None = None, *, rule_set: RuleSet | None = None
+    policy: Policy,
+    peer: str,
+    question: Question,
+    guard: str | None = None,
+    *,
+    rule_set: RuleSet | None = None,
+    now: datetime | None = None,
 ) -> Explanation:
     """The verdict of ``policy`` on a command of ``peer`` at the guarded node ``guard`` (None: any), and the reason.
 
-    ``rule_set``: the rules for the peer; None: the rules of the file. Raises QuestionError.
+    ``rule_set``: the rules for the peer; None: the rules of the file. ``now``: the time; None: by the system's clock.
+    Raises QuestionError.
     """
     asked = CheckedQuestion(policy, peer, question, guard)
     entry = policy.entry_for(peer, guard)
@@ -184,7 +192,7 @@ def explain(
     if rule_set is None:
         note = "no `rules_out` apply to the peer, so all commands to it pass"
         return _unasked(asked, entry, "accept", "no_rules", note)
-    found = asked.put(rule_set.core, audit=policy.audits(entry, utc()), checked_funs=entry.funs == "checked")
+    found = asked.put(rule_set.core, audit=policy.audits(entry, now or utc()), checked_funs=entry.funs == "checked")
     return _Answer(asked, rule_set, entry, found).explanation()
 
 

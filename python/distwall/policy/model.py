@@ -111,6 +111,8 @@ class GuardSettings:
     inside: InsideTls | None
     """None: guarded nodes speak plain TCP."""
     redirect: Redirect | None
+    held_bytes: int
+    """Bytes that all channels together may hold."""
     restricted_shell: bool = False
     """True if peers' shells on guarded nodes may call only functions that the policy accepts."""
 
@@ -327,6 +329,11 @@ class Policy:
         modes = [self.mode, *(entry.mode for entry in self.entries if entry.mode)]
         ends = [mode.until for mode in modes if mode.until and mode.until > now]
         return min([*ends, *filter(None, [next_expiry(self.rules, now)])], default=None)
+
+    def has_ends(self) -> bool:
+        """True if a rule or a mode ends at some time, or has ended."""
+        modes = [self.mode, *(entry.mode for entry in self.entries if entry.mode)]
+        return bool(self._ends) or any(mode.until for mode in modes)
 
     def rule(self, rule_id: int) -> Rule:
         """The rule that a judgement or an event of the core names."""

@@ -106,7 +106,7 @@ def test_what_is_not_said_has_safe_defaults() -> None:
     (entry,) = made.entries
     assert (entry.visible, entry.funs, entry.third_nodes, entry.guards, entry.sources) == (False, None, (), None, ())
     assert (made.audit.file, made.audit.on_full) == (Path("distwall-audit.jsonl"), "deny")
-    assert (made.audit.key, made.audit.rotate_size, made.audit.rotate_age, made.audit.keep) == (None,) * 4
+    assert (made.audit.key, made.audit.rotate_size, made.audit.rotate_age, made.audit.keep) == (None, 10**8, None, 20)
     assert made.control == ControlSettings(
         socket=Path("distwall.sock"),
         socket_mode=0o600,

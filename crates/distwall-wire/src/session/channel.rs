@@ -13,7 +13,7 @@ use crate::session::counters::Counters;
 use crate::session::events::Reason;
 use crate::session::hooks::{is_clerk, Lot, Parked, Stage};
 use crate::session::judge::{self, Arrival, Court, Ends, Message, Newcomers, Refusal, Ruling};
-use crate::session::output::Output;
+use crate::session::output::{Output, KEPT};
 use crate::session::policies::Policies;
 use crate::session::track::{Exposures, Track};
 use crate::term::atoms::{Atom, Caches, Names, Refs, Word};
@@ -206,6 +206,22 @@ impl Channel {
         lanes.sum::<u64>() + self.state.lot.bytes()
     }
 
+    /// Bytes of memory for what is held now, in both directions.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        let [one, other] = &self.lanes;
+        let carried = (one.carry.capacity() + other.carry.capacity()) as u64;
+        carried + one.sequences.held() + other.sequences.held() + self.state.lot.bytes()
+    }
+
+    /// Ends the channel, and gives back what is held.
+    pub fn shut(&mut self) {
+        self.closed = true;
+        self.lanes = Default::default();
+        self.state.lot = Lot::default();
+        self.made = Vec::new();
+    }
+
     /// Takes the number of refusals left out of events since the last call.
     pub fn folded(&mut self) -> u64 {
         std::mem::take(&mut self.state.reporter.folded)
@@ -233,6 +249,9 @@ impl Channel {
         if let Err(bad) = aged.and_then(|()| self.frames(direction, data, now, out, &mut frames)) {
             return self.close(bad, out);
         }
+        if self.made.capacity() > KEPT {
+            self.made = Vec::new();
+        }
         let lane = &mut self.lanes[direction as usize];
         if !out.forward.is_empty() {
             lane.forwarded = now;
@@ -244,9 +263,7 @@ impl Channel {
     }
 
     fn close(&mut self, bad: Bad, out: &mut Output) {
-        self.closed = true;
-        self.lanes = Default::default();
-        self.state.lot = Lot::default();
+        self.shut();
         out.closed = Some(bad.to_string());
     }
 

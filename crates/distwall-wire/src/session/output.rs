@@ -16,6 +16,9 @@ pub enum Segment {
     Kept(usize, Range<usize>),
 }
 
+/// Most bytes of a buffer that are kept for the next call.
+pub(crate) const KEPT: usize = 1 << 18;
+
 /// Reused between calls.
 #[derive(Default, Debug)]
 pub struct Output {
@@ -36,13 +39,23 @@ pub struct Output {
 }
 
 impl Output {
+    /// Gives large buffers back, once the results are taken: the next input may not come for long.
+    pub fn let_go(&mut self) {
+        self.kept.clear();
+        for bytes in [&mut self.made, &mut self.back] {
+            if bytes.capacity() > KEPT {
+                *bytes = Vec::new();
+            }
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.forward.clear();
         self.kept.clear();
         for bytes in [&mut self.made, &mut self.back] {
             bytes.clear();
             // What one large message needed is not kept for good.
-            bytes.shrink_to(1 << 18);
+            bytes.shrink_to(KEPT);
         }
         self.events.clear();
         self.asks.clear();

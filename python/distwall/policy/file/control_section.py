@@ -2,23 +2,24 @@
 
 import grp
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
-from typing import TypeVar
 
 from distwall.policy.cookie import Cookie
 from distwall.policy.file.audit_key import read_key
 from distwall.policy.file.cookie_keys import COOKIE_KEYS, expand, read_cookie
 from distwall.policy.file.guard_section import read_address
-from distwall.policy.file.table import Table, path_fault
+from distwall.policy.file.table import Table, path_fault, unit
 from distwall.policy.language.names import node_fault
 from distwall.policy.language.units import size, span
 from distwall.policy.model import Address, AuditSettings, ControlSettings, Entry, GuardSettings, OnFull
 
-T = TypeVar("T")
-
 # sun_path of unix(7), its closing NUL included.
 _MAX_SOCKET_PATH = 108
+ROTATE_SIZE = 100 * 10**6
+KEEP = 20
+"""Full files that are kept by default: together they fill two gigabytes."""
+_MAX_KEEP = 100_000
 _ON_FULL: dict[str, OnFull] = {"deny": "deny", "continue": "continue"}
 
 
@@ -127,22 +128,22 @@ def read_audit(top: Table, env: Mapping[str, str]) -> AuditSettings:
     if on_full not in _ON_FULL:
         table.error("on_full", f"`{on_full}` is not a valid choice", 'write on_full = "deny" or on_full = "continue"')
     file = expand(table.string("file", "distwall-audit.jsonl", fault=path_fault), table.source.path, env)
-    keep = table.integer("keep", 0, low=1, high=100_000) if "keep" in table else None
     return AuditSettings(
         file=file,
         on_full=_ON_FULL.get(on_full, "deny"),
         key=read_key(table, env),
-        rotate_size=_unit(table, "rotate_size", size, "a size", "100MB"),
-        rotate_age=_unit(table, "rotate_age", span, "a span of time", "7d"),
-        keep=keep,
+        rotate_size=unit(table, "rotate_size", size, "a size", "100MB") or ROTATE_SIZE,
+        rotate_age=unit(table, "rotate_age", span, "a span of time", "7d"),
+        keep=_keep(table),
     )
 
 
-def _unit(table: Table, key: str, read: Callable[[str], T | None], what: str, example: str) -> T | None:
-    if key not in table:
+def _keep(table: Table) -> int | None:
+    """The number of full files to keep; None: all."""
+    value = table.values.get("keep", KEEP)
+    if value == "all":
         return None
-    text = table.string(key, "")
-    value = read(text)
-    if value is None and isinstance(table.values[key], str):
-        table.error(key, f"`{text}` is not {what}", f'write {key} = "{example}"')
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_KEEP:
+        table.error("keep", f"`{value}` is not a number of files", f'write 1 to {_MAX_KEEP}, or "all"')
+        return KEEP
     return value

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from distwall.policy.cookie import Cookie
 from distwall.policy.file.cookie_keys import COOKIE_KEYS, read_cookie
-from distwall.policy.file.table import Table, path_fault
+from distwall.policy.file.table import Table, path_fault, unit
 from distwall.policy.file.tls_keys import FILE_KEYS, TLS_KEYS, read_inside_tls, read_tls
+from distwall.policy.language.units import size
 from distwall.policy.model import Address, GuardSettings, InsideTls, Redirect
 
 NO_COOKIE = Cookie(b"")
@@ -23,9 +24,12 @@ GUARD_KEYS = {
     "peer_epmd_port",
     "tls",
     "redirect",
+    "held_bytes",
     "restricted_shell",
     *COOKIE_KEYS,
 }
+HELD_BYTES = 10**9
+"""Default of ``held_bytes``: twice what the peers of one entry may hold by default."""
 _PORT_NUMBERS = range(1, 1 << 16)
 _MADE_UP_PORTS = (64000, 64999)
 _HOST_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^:\[\]\s]+)):([0-9]{1,5})")
@@ -64,6 +68,7 @@ def read_guard(top: Table, env: Mapping[str, str]) -> GuardSettings:
         tls=read_tls(table.table("tls", known=TLS_KEYS), env) if "tls" in table else None,
         inside=_inside(table, env),
         redirect=_redirect(table, at.register) if "redirect" in table else None,
+        held_bytes=unit(table, "held_bytes", size, "a size", "1GB") or HELD_BYTES,
         restricted_shell=_restricted_shell(table, top),
     )
 

@@ -7,12 +7,14 @@ finds all problems. If there are problems, the caller must not use its results.
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 from distwall.policy.file.toml_source import Source, TomlPath
 from distwall.policy.language.names import node_glob_fault
 from distwall.policy.language.times import parse_time
 from distwall.policy.problem import Origin, Problem
+
+T = TypeVar("T")
 
 
 class Problems:
@@ -182,3 +184,14 @@ def kind(value: object) -> str:
             return "a table"
         case _:
             return "a date or time"
+
+
+def unit(table: Table, key: str, read: Callable[[str], T | None], what: str, example: str) -> T | None:
+    """The value of a text with a unit at ``key``; None if the key is missing or wrong, which is noted."""
+    if key not in table:
+        return None
+    text = table.string(key, "")
+    value = read(text)
+    if value is None and isinstance(table.values[key], str):
+        table.error(key, f"`{text}` is not {what}", f'write {key} = "{example}"')
+    return value

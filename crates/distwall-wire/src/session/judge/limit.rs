@@ -14,7 +14,10 @@ use super::{Arrival, Case, Force, Newcomers, Next, Objection, Refusal};
 pub(super) fn limit(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     let Some(arrival) = &case.arrival else { return Ok(Next::On) };
     let control = case.control();
-    let names = control.leader().is_some() || control.reference().is_some() || control.has_inline_atoms();
+    let names = control.leader().is_some()
+        || control.reference().is_some()
+        || control.has_inline_atoms()
+        || case.court.ends.peer_creation == 0;
     let brings = names || arrival.atoms.may_be_new();
     let holds = matches!(control, Control::Link { .. } | Control::Monitor { .. });
     // `accept *` is for peers that are trusted whatever they write.
@@ -56,6 +59,10 @@ pub fn atoms_of_control(control: &Control<'_>, found: &mut Found, watch: &Watch<
 pub fn nodes_of_control(control: &Control<'_>, found: &mut Found, watch: &Watch<'_>) {
     if let Some(other) = control.leader().or(control.spawned()) {
         found.incarnation(other.node, other.pid.creation, watch);
+    }
+    // The sender's incarnation was compared with the peer's, if that is known.
+    if let Some(from) = control.from().filter(|_| watch.guarded.is_some_and(|guarded| guarded.creations[0] == 0)) {
+        found.incarnation(from.node, from.pid.creation, watch);
     }
     if let Some((node, reference)) = control.reference() {
         found.incarnation(node, reference.creation, watch);

@@ -1,0 +1,60 @@
+//! Memory that peers hold in distwall, summed over channels.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use pyo3::prelude::*;
+
+/// Bytes held by the channels of an entry; or of all entries together, which the sums of entries are `within`.
+#[pyclass(frozen)]
+pub struct Held {
+    used: AtomicU64,
+    most: AtomicU64,
+    within: Option<Py<Held>>,
+    crowded: Py<PyAny>,
+}
+
+#[pymethods]
+impl Held {
+    #[new]
+    #[pyo3(signature = (most, crowded, within=None))]
+    fn new(most: u64, crowded: Py<PyAny>, within: Option<Py<Held>>) -> Self {
+        Self { used: AtomicU64::new(0), most: AtomicU64::new(most), within, crowded }
+    }
+
+    fn used(&self) -> u64 {
+        self.used.load(Relaxed)
+    }
+
+    fn set_most(&self, most: u64) {
+        self.most.store(most, Relaxed);
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.used() > self.most.load(Relaxed)
+    }
+}
+
+impl Held {
+    /// Counts a channel that held `before` bytes and holds `now` bytes. Tells if that is too much.
+    pub fn change(&self, py: Python<'_>, before: u64, now: u64) -> PyResult<()> {
+        self.count(before, now);
+        let over = |held: &Held| held.is_crowded();
+        if now > before && (over(self) || self.within.as_ref().is_some_and(|within| over(within.get()))) {
+            self.crowded.call0(py)?;
+        }
+        Ok(())
+    }
+
+    /// The same for a channel that is gone.
+    pub fn forget(&self, before: u64) {
+        self.count(before, 0);
+    }
+
+    fn count(&self, before: u64, now: u64) {
+        self.used.fetch_add(now, Relaxed);
+        self.used.fetch_sub(before, Relaxed);
+        if let Some(within) = &self.within {
+            within.get().count(before, now);
+        }
+    }
+}

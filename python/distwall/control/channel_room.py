@@ -1,0 +1,89 @@
+"""Room for channels: how many an entry may have, how often its peers connect, and how much memory all of them hold.
+
+Theory of operation. The core sums the bytes that channels hold, for each entry and for all entries: incomplete frames,
+messages that wait, and bytes that their receiver does not read. Beyond a limit it tells this module, which makes room
+in the next turn of the loop. The channel that holds most is closed: of the entry that is beyond its limit, or else of
+the entry that holds most. So a peer that needs room finds it, and a peer that fills it loses it.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection
+
+from distwall._core import DEFAULT_LIMITS, Held
+from distwall.control.channel import ChannelHandle, EntryKey, key_of
+from distwall.policy import Entry
+from distwall.rate import Allowance, Rates
+
+PEER_CONNECTS = Allowance(per_second=5.0, burst=100.0)
+"""Channels that one peer may open."""
+
+ENTRY_CONNECTS = Allowance(per_second=100.0, burst=2000.0)
+"""Channels that all peers of an entry may open."""
+
+
+class ChannelRoom:
+    """The room of all channels of one distwall. Belongs to the event loop's thread."""
+
+    def __init__(self, channels: Collection[ChannelHandle], most: int) -> None:
+        """``channels`` are the open channels, now and later. All of them may hold ``most`` bytes."""
+        self._channels = channels
+        self._all = Held(most, self._crowded)
+        self._held: dict[EntryKey, Held] = {}
+        self._peers = Rates(PEER_CONNECTS)
+        self._entries = Rates(ENTRY_CONNECTS)
+        self._making = False
+
+    def fault(self, peer: str, entry: Entry, now: float) -> str | None:
+        """The reason why a peer can't open a channel now; None if it can."""
+        key = key_of(entry)
+        if not (self._peers.has_room(peer, now) and self._entries.has_room(key, now)):
+            return "limit:connects"
+        if sum(handle.entry_key == key for handle in self._channels) >= _limit(entry, "entry_channels"):
+            return "limit:entry_channels"
+        return None
+
+    def opened(self, peer: str, entry: Entry, now: float) -> Held:
+        """Counts a new channel; returns the sum of its entry."""
+        key = key_of(entry)
+        self._peers.spend(peer, now)
+        self._entries.spend(key, now)
+        if key not in self._held:
+            self._held[key] = Held(_limit(entry, "entry_held_bytes"), self._crowded, self._all)
+        self.keep_limits(entry)
+        return self._held[key]
+
+    def keep_limits(self, entry: Entry) -> None:
+        """Applies the limits of an entry, as the policy has it now."""
+        if held := self._held.get(key_of(entry)):
+            held.set_most(_limit(entry, "entry_held_bytes"))
+
+    def _crowded(self) -> None:
+        # A channel is in the middle of its work now.
+        if not self._making:
+            self._making = True
+            asyncio.get_running_loop().call_soon(self._make_room)
+
+    def _make_room(self) -> None:
+        self._making = False
+        for key, held in self._held.items():
+            self._close_largest(key, held.is_crowded, "limit:entry_held_bytes")
+        while self._all.is_crowded():
+            fullest = max(self._held, key=lambda key: self._held[key].used())
+            if not self._close_largest(fullest, self._all.is_crowded, "limit:held_bytes of [guard]", most=1):
+                return
+
+    def _close_largest(self, key: EntryKey, crowded: Callable[[], bool], reason: str, most: int | None = None) -> int:
+        """Closes channels of an entry, the fullest first, as long as there is no room; returns their number."""
+        mine = sorted((h for h in self._channels if h.entry_key == key), key=lambda h: h.core.held(), reverse=True)
+        closed = 0
+        for handle in mine[:most]:
+            if not crowded():
+                break
+            handle.close(reason)
+            handle.core.shut()
+            closed += 1
+        return closed
+
+
+def _limit(entry: Entry, name: str) -> int:
+    return entry.limits.get(name, DEFAULT_LIMITS[name])
