@@ -415,8 +415,7 @@ class Held:
     """The sum of the bytes that the channels of an entry hold; or of all entries together."""
 
     def __new__(cls, most: int, crowded: Callable[[], object], within: Held | None = None) -> Self:
-        """``crowded`` is called when a channel holds more, and the sum is above ``most``, or the sum
-        ``within`` is above its own limit.
+        """``crowded`` is called when a channel holds more, and a sum is above its limit: this one, or ``within``.
 
         It is called in the middle of a call of the channel, and must not touch it.
         """
