@@ -297,3 +297,13 @@ def test_forged_funs_do_no_more() -> None:
         connection.send(message(Op.REG_SEND, connection.pid(), A(""), A("rex"), payload=(connection.pid(), call)))
         connection.receive(0.5)
         assert nothing(bar)
+
+
+def test_without_distwalls_modules_nothing_runs() -> None:
+    """The guarded node was started by other means than ``distwall exec``, and lacks the evaluator."""
+    with Scene([CHECKED], extra='node = "distwall@127.0.0.1"\n') as scene, scene.guard() as bar, scene.peer() as foo:
+        bar.eval("persistent_term:put(kept, yes)")
+        foo.eval(f"pong = net_adm:ping('{GUARD}')")
+        assert "distwall_gate" in foo.eval(f"catch erpc:call('{GUARD}', fun() -> {EFFECT} end)")
+        foo.eval(f"spawn('{GUARD}', fun() -> {EFFECT} end), timer:sleep(300)")
+        assert nothing(bar)

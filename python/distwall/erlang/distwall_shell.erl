@@ -18,6 +18,8 @@
 -define(MAX_TOKENS, 20000).
 %% Most characters of a line that h() shows, and tokens.
 -define(MAX_LINE, 500).
+%% Milliseconds in which a line may come that an interruption was for.
+-define(SOON, 300).
 
 %% Starts a shell of this peer. Its terminal is the group leader, which has to be on another node.
 -spec start(node()) -> pid().
@@ -39,22 +41,27 @@ shell(Peer) ->
 
 loop(#{reader := Reader, number := N} = State) ->
     Reader ! {read, prompt(N)},
-    case wait(Reader, State) of
-        {Reader, {tokens, Tokens}} -> loop(line(Tokens, State));
-        {Reader, {failed, Text}} -> put_line(Text), loop(State#{number := N + 1});
-        {Reader, again} -> loop(State);
-        {Reader, eof} -> ok;
-        interrupt -> loop(State);
-        ended -> ok
-    end.
+    go_on(wait(Reader, State), State).
+
+go_on({_, {tokens, Tokens}}, State) -> loop(line(Tokens, State));
+go_on({_, {failed, Text}}, #{number := N} = State) -> put_line(Text), loop(State#{number := N + 1});
+go_on({_, again}, State) -> loop(State);
+go_on(interrupt, #{reader := Reader, number := N} = State) ->
+    %% It may overtake the line that it is for.
+    receive
+        {Reader, {tokens, _}} -> put_line("** interrupted"), loop(State#{number := N + 1});
+        {Reader, _} = Read -> go_on(Read, State)
+    after ?SOON ->
+        go_on(wait(Reader, State), State)
+    end;
+go_on(_, _) -> ok.
 
 %% Waits for a message of a process, and heeds signals that come meanwhile.
 wait(Process, #{empty := Empty} = State) ->
     receive
         {Process, _} = Message -> Message;
         {'EXIT', Process, Reason} -> {Process, {ended, Reason}};
-        {'EXIT', _, interrupt} when Process =/= map_get(reader, State) -> interrupt;
-        {'EXIT', _, interrupt} -> wait(Process, State);
+        {'EXIT', _, interrupt} -> interrupt;
         {'EXIT', _, normal} -> wait(Process, State);
         {'EXIT', _, _} -> ended;
         {'DOWN', _, _, _, _} -> ended;
