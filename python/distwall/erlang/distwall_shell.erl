@@ -18,7 +18,7 @@
 -define(MAX_TOKENS, 20000).
 %% Most characters of a line that h() shows, and tokens.
 -define(MAX_LINE, 500).
-%% Milliseconds in which a line may come that an interruption was for.
+%% Milliseconds within which a line may come behind its interruption.
 -define(SOON, 300).
 
 %% Starts a shell of this peer. Its terminal is the group leader, which has to be on another node.
@@ -35,7 +35,7 @@ shell(Peer) ->
     Reader = spawn_opt(fun() -> reader(Shell) end, [link | distwall_budget:options()]),
     put_line("The policy says what this shell may call (help() for more)."),
     loop(#{peer => Peer, reader => Reader, empty => ets:new(?MODULE, []), bindings => #{}, number => 1, results => #{}, lines => #{}}),
-    exit(kill).
+    exit(killed).
 
 %% ---- the shell process ----
 
@@ -47,7 +47,7 @@ go_on({_, {tokens, Tokens}}, State) -> loop(line(Tokens, State));
 go_on({_, {failed, Text}}, #{number := N} = State) -> put_line(Text), loop(State#{number := N + 1});
 go_on({_, again}, State) -> loop(State);
 go_on(interrupt, #{reader := Reader, number := N} = State) ->
-    %% It may overtake the line that it is for.
+    %% An interruption may overtake its line.
     receive
         {Reader, {tokens, _}} -> put_line("** interrupted"), loop(State#{number := N + 1});
         {Reader, _} = Read -> go_on(Read, State)
@@ -88,7 +88,7 @@ line(Tokens, #{number := N, bindings := Bindings, results := Results, lines := L
             put_line(Text),
             State#{number := N + 1, bindings := Bindings};
         {Worker, exit} ->
-            exit(kill);
+            exit(killed);
         {Worker, {ended, killed}} ->
             put_line("** distwall: so much memory is refused: the heap of an evaluation is limited"),
             State#{number := N + 1};
@@ -101,7 +101,7 @@ line(Tokens, #{number := N, bindings := Bindings, results := Results, lines := L
             State#{number := N + 1};
         ended ->
             exit(Worker, kill),
-            exit(kill)
+            exit(killed)
     end.
 
 stop(Worker) ->
