@@ -52,6 +52,11 @@ class ChannelRoom:
         self.keep_limits(entry)
         return self._held[key]
 
+    def keep(self, entries: Collection[EntryKey]) -> None:
+        """Forgets all entries but these."""
+        for key in self._held.keys() - set(entries):
+            del self._held[key]
+
     def keep_limits(self, entry: Entry) -> None:
         """Applies the limits of an entry, as the policy has it now."""
         if held := self._held.get(key_of(entry)):

@@ -201,6 +201,10 @@ class Channels(abc.ABC):
     def _refresh(self) -> None:
         """Applies changed rules and limits to every channel, from its next command on."""
         self.rulebook.changed()
+        entries = {key_of(entry) for entry in self.policy.entries} | {handle.entry_key for handle in self._channels}
+        for key in self._limiters.keys() - entries:
+            self._limiters.pop(key).flush(None)
+        self._room.keep(entries)
         for handle in self._channels:
             handle.keep_limits()
             self._room.keep_limits(handle.entry)

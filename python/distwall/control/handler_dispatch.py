@@ -6,12 +6,14 @@ missing, a message can't be read) is ``deny``, too, with an event.
 
 import asyncio
 import inspect
+from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from distwall._core import Ask
 from distwall.audit.schema import HandlerFailed
-from distwall.control.channel import ChannelHandle
+from distwall.control.channel import ChannelHandle, EntryKey
 from distwall.control.peer_requests import Answering, PeerRequests
 from distwall.control.rulebook import Rulebook
 from distwall.etf import DecodeError, encode
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 TIMEOUT = 5.0
 """Seconds for an answer."""
+
+MAX_WAITING = 1000
+"""Questions about commands of one entry's peers that wait for a handler at a time; further commands are denied."""
 
 Decision = tuple["Verdict", bytes | None]
 
@@ -55,6 +60,7 @@ class HandlerDispatch:
         self._own_name = PeerRequests(firewall)
         self._loaded: dict[str, Any] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting: Counter[EntryKey] = Counter()
 
     def put(self, handle: ChannelHandle, asks: list[Ask]) -> None:
         """Takes the questions of a channel."""
@@ -66,9 +72,20 @@ class HandlerDispatch:
             if ask.kind == "guard":
                 loop.call_later(TIMEOUT, self._give_up, handle, ask)
                 continue
+            key = handle.entry_key
+            if self._waiting[key] >= MAX_WAITING:
+                self._failed(handle, ask, f"{MAX_WAITING} commands of its entry's peers wait for handlers already")
+                # Not now: the core has not told of all its questions yet.
+                loop.call_soon(handle.answer, ask.ticket, "deny")
+                continue
+            self._waiting[key] += 1
             task = loop.create_task(self._answer(handle, ask))
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(partial(self._done, key))
+
+    def _done(self, key: EntryKey, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._waiting[key] -= 1
 
     def load(self, name: str) -> Any:
         """Loads a handler or a filter in Python, fresh from its file. Raises UnloadableError."""

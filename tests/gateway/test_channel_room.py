@@ -1,0 +1,82 @@
+"""Room for channels: the memory of all entries together, unread bytes, and how often a peer connects."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from distwall.control import RefusedChannelError
+from distwall.control.channel_room import PEER_CONNECTS
+from tests.support.firewall_scene import FirewallScene
+from tests.support.in_process_wall import FakeGuard, RawSocket, join, wall_in_process, write_until_stuck
+from tests.support.policies import with_rules
+from tests.support.raw_peer import HandshakeFailed, RawPeer
+from tests.support.wall import Peer
+
+MIB = 1 << 20
+ONE, OTHER = "one@127.0.0.1", "other@127.0.0.1"
+PEERS = [Peer(["accept *"], node=ONE), Peer(["accept *"], node=OTHER), Peer(["accept *"], node="crowd*@127.0.0.1")]
+
+
+def unfinished(raw: RawSocket, size: int) -> None:
+    raw.sock.settimeout(10)
+    raw.sock.sendall((100 * MIB).to_bytes(4, "big") + bytes(size))
+
+
+def test_of_all_entries_the_fullest_loses_its_fullest_channel(tmp_path: Path) -> None:
+    with (
+        wall_in_process(tmp_path, PEERS, extra='held_bytes = "60MB"') as wall,
+        FakeGuard(wall).registered() as guard,
+    ):
+        small, _ = join(wall, guard, "crowd1@127.0.0.1")
+        unfinished(small, 4 * MIB)
+        large, _ = join(wall, guard, ONE)
+        unfinished(large, 20 * MIB)
+        last, inner = join(wall, guard, OTHER)
+        unfinished(last, 18 * MIB)
+        assert wall.wait_event("disconnect")["peer"] == ONE
+        assert wall.seen[-1]["reason"] == "limit:held_bytes of [guard]"
+        last.sock.sendall(bytes(100))
+        small.sock.sendall(bytes(100))
+        time.sleep(0.3)
+        assert [event["peer"] for event in wall.seen if event["event"] == "disconnect"] == [ONE]
+        last.sock.close()
+        inner.sock.close()
+        wall.wait_event("disconnect", peer=OTHER)
+        time.sleep(0.1)
+        assert wall.firewall._room._all.used() < 10 * MIB, "the bytes of ended channels are free"
+
+
+def test_bytes_that_a_guarded_node_does_not_read_count(tmp_path: Path) -> None:
+    peers = [Peer(["accept *"], node=ONE)]
+    with wall_in_process(tmp_path, peers) as wall, FakeGuard(wall).registered() as guard:
+        peer, _ = join(wall, guard, ONE)
+        assert wall.firewall._room._all.used() == 0
+        write_until_stuck(peer, bytes(4 * MIB))
+        assert wall.firewall._room._all.used() > MIB
+
+
+def test_a_peer_that_connects_without_end_is_refused_before_the_guarded_node_hears_of_it(tmp_path: Path) -> None:
+    with wall_in_process(tmp_path, PEERS) as wall, FakeGuard(wall).registered() as guard:
+        for _ in range(int(PEER_CONNECTS.burst) + 20):
+            wall.firewall._room._peers.spend(ONE, time.monotonic())
+        with pytest.raises(HandshakeFailed, match="not_allowed"):
+            RawPeer(ONE, b"peer-cookie").connect(("127.0.0.2", wall.port()))
+        assert wall.wait_event("handshake_refused")["detail"] == "limit:connects"
+        assert guard.is_left_alone()
+        join(wall, guard, OTHER)
+
+
+def test_only_opened_channels_are_counted_and_the_rate_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = FirewallScene(tmp_path, with_rules(["deny *"]))
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    for _ in range(int(PEER_CONNECTS.burst)):
+        scene.open().closed("peer closed")
+    with pytest.raises(RefusedChannelError, match="limit:connects"):
+        scene.open()
+    scene.open("foo@other").closed("peer closed")
+    monkeypatch.setattr(time, "monotonic", lambda: now + 1)
+    scene.open()
