@@ -44,7 +44,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("distwall.control.firewall.time", clock)
+    for module in ("firewall", "wall_clock"):
+        monkeypatch.setattr(f"distwall.control.{module}.time", clock)
     return clock
 
 
