@@ -1,30 +1,36 @@
-//! Finds the function that a command really calls, however the call arrives.
+//! Finds the function that a command calls.
 //!
 //! # Theory of operation
 //!
-//! A spawn request names a function, which often calls another: `rpc:call` arrives as `erpc:execute_call/4`, a fun as
-//! `erlang:apply/2`. `rex` and `net_kernel` take calls as messages. This module unwraps such calls one by one, until a
-//! function is left that is not a wrapper. [`wrappers`] has the functions, and the place of the call among their
-//! arguments.
+//! A call travels in one *carrier*, and no carrier travels in another one. The carriers are:
 //!
-//! A call that can't be told for sure is [`Call::Opaque`]: wrappers nested too deep, improper lists of arguments, and
-//! funs of another arity. A call that the guarded node would pass on counts as well.
+//! | carrier | arguments, or the message |
+//! | --- | --- |
+//! | a spawn request of the function itself | its arguments |
+//! | a spawn request of `proc_lib:init_p/5` | parent, ancestors, `M, F, Args` |
+//! | a spawn request of `proc_lib:init_p/3` | parent, ancestors, a fun |
+//! | a spawn request of `erpc:execute_call/4` | a reference of the sender, `M, F, Args` |
+//! | a spawn request of `erpc:execute_cast/3` | `M, F, Args` |
+//! | a message to `rex` | see [`rex`] |
 //!
-//! A function with a fun as argument is not a wrapper if it does more than call it (`lists:map/2`, `global:trans/2`):
-//! the rule on funs judges such funs. Neither is a function that gives a function to a process
-//! (`supervisor:start_child/2`).
+//! Inside of each, `M, F, Args` may be `erlang, apply, [Fun, []]`: so a fun travels. It may not be a carrier.
+//!
+//! A carrier is read whole: every field has its type, and every list its end. What does not fit is [`Call::Opaque`], a
+//! call that can't be told, which only `accept *` lets pass. So are the requests by which nodes before OTP 23 had
+//! `net_kernel` spawn for them.
+//!
+//! All other functions that run a function given to them (`erlang:apply/3`, `timer:tc/3`) are functions like any other.
 
-use crate::error::Bad;
 use crate::term::atoms::Word;
 use crate::term::reader::Reader;
 use crate::term::tag;
-use crate::term::walk::{self, Fun, Shape, Value};
-use crate::wire::control::Mfa;
-use crate::wire::shapes::call_tag;
+use crate::term::walk::{self, Fun};
+use crate::wire::control::{Mfa, Process};
 
-pub mod wrappers;
+use fields::{ancestors, list, named, parent, reference};
 
-use wrappers::{forms, How};
+mod fields;
+pub mod rex;
 
 /// The function that a command calls.
 #[derive(Clone, Copy)]
@@ -42,13 +48,11 @@ pub enum Call<'a> {
         /// A reader at the list of arguments.
         arguments: Reader<'a>,
     },
-    /// A fun of this module: any code of that module, or code that its sender claims to be.
+    /// A fun without arguments of this module: any code of that module, or code that its sender claims to be.
     Fun {
         /// Module.
         module: &'a [u8],
-        /// Number of arguments.
-        arity: u8,
-        /// A reader at the list of arguments.
+        /// A reader at an empty list.
         arguments: Reader<'a>,
     },
     /// A call of a function that can't be told.
@@ -58,15 +62,24 @@ pub enum Call<'a> {
 /// A call, and the funs that make it.
 #[derive(Clone, Copy)]
 pub struct Found<'a> {
-    /// The innermost call.
+    /// The call.
     pub call: Call<'a>,
-    /// Number of funs in the message that are the call itself.
-    pub funs: u32,
+    /// 1 if an external fun in the message is the call itself.
+    pub exports: u32,
+    /// The process that a message to `rex` names as the group leader of the call.
+    pub leader: Option<Process<'a>>,
 }
 
-impl Found<'_> {
+impl<'a> Found<'a> {
     /// No call.
-    pub const NONE: Self = Found { call: Call::None, funs: 0 };
+    pub const NONE: Self = Found::of(Call::None);
+
+    /// A call that can't be told.
+    pub const OPAQUE: Self = Found::of(Call::Opaque);
+
+    const fn of(call: Call<'a>) -> Self {
+        Found { call, exports: 0, leader: None }
+    }
 
     /// True if it is the call of a fun typed in a shell, which carries all its code.
     #[must_use]
@@ -81,231 +94,120 @@ impl Found<'_> {
     }
 }
 
-/// Wrappers in wrappers; beyond that a call is opaque.
-const MAX_DEPTH: u32 = 8;
+/// The functions that carry a call in their arguments.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Carrier {
+    /// `erlang:apply/2`, with a fun.
+    Apply,
+    /// `proc_lib:init_p/5`
+    Process,
+    /// `proc_lib:init_p/3`
+    FunProcess,
+    /// `erpc:execute_call/4`
+    ErpcCall,
+    /// `erpc:execute_cast/3`
+    ErpcCast,
+}
 
-/// The function that a spawn request runs. `arguments` is at its payload; `sender` is the node that sent it.
+impl Carrier {
+    fn of(module: &[u8], function: &[u8], arity: u8) -> Option<Self> {
+        match (module, function, arity) {
+            (b"erpc", b"execute_call", 4) => Some(Carrier::ErpcCall),
+            (b"erpc", b"execute_cast", 3) => Some(Carrier::ErpcCast),
+            (b"erlang", b"apply", 2) => Some(Carrier::Apply),
+            (b"proc_lib", b"init_p", 5) => Some(Carrier::Process),
+            (b"proc_lib", b"init_p", 3) => Some(Carrier::FunProcess),
+            _ => None,
+        }
+    }
+}
+
+/// True if a spawn request of that function carries a call in its arguments.
+#[must_use]
+pub fn carries(mfa: &Mfa<'_>) -> bool {
+    Carrier::of(mfa.module.text, mfa.function.text, mfa.arity).is_some()
+}
+
+/// The function that a spawn request calls. `arguments` is at its payload; `sender` is the node that sent it.
 #[must_use]
 pub fn of_spawn<'a>(mfa: &Mfa<'a>, arguments: Reader<'a>, sender: Word) -> Found<'a> {
-    let (module, function) = (mfa.module.text, mfa.function.text);
-    unwrap(Call::Function { module, function, arity: mfa.arity, arguments }, sender)
+    let (module, function, arity) = (mfa.module.text, mfa.function.text, mfa.arity);
+    match Carrier::of(module, function, arity) {
+        None => Found::of(Call::Function { module, function, arity, arguments }),
+        Some(carrier) => carried(carrier, arguments, sender).unwrap_or(Found::OPAQUE),
+    }
 }
 
-/// The function that a message makes `rex` or `net_kernel` call. `name` is the registered name; None: a process with an
-/// unknown name.
+/// The function that a message to a registered name calls, sent by that process.
 #[must_use]
-pub fn of_message<'a>(message: Reader<'a>, name: Option<&[u8]>, sender: Word) -> Found<'a> {
-    let to = match name {
-        None => Ok((true, true)),
-        Some(b"rex") => Ok((true, false)),
-        Some(b"net_kernel") => Ok((false, true)),
-        Some(_) => Err(()),
-    };
-    let call = to.ok().and_then(|(rex, kernel)| asked(message, rex, kernel, sender).ok().flatten());
-    unwrap(call.unwrap_or(Call::None), sender)
+pub fn of_message<'a>(message: Reader<'a>, name: Word, from: &Process<'_>) -> Found<'a> {
+    match name {
+        Word::Rex => rex::call(message, from),
+        Word::NetKernel if rex::is_old_spawn(message) => Found::OPAQUE,
+        _ => Found::NONE,
+    }
 }
 
-type Requests = &'static [(&'static [u8], u32)];
-const CALLS: Requests = &[(b"call", 5), (b"block_call", 5)];
-const CASTS: Requests = &[(b"cast", 5)];
-const SPAWNS: Requests = &[(b"spawn", 5), (b"spawn_link", 5), (b"spawn_opt", 7)];
-
-fn asked<'a>(mut message: Reader<'a>, rex: bool, kernel: bool, sender: Word) -> Result<Option<Call<'a>>, Bad> {
-    let arity = message.tuple()?;
-    let mut from = message;
-    let label = if walk::is_atom(&message) { message.atom()?.word } else { Word::Other };
-    let (call, own) = match (arity, label) {
-        (2, Word::GenCast) if rex => (request(message, CASTS)?, true),
-        // {Pid, Request}
-        (2, _) if rex => {
-            message = from;
-            walk::skip(&mut message, 1)?;
-            let own = from.peek()? == tag::PID && from.pid()?.0.word == sender;
-            (request(message, CALLS)?, own)
+/// The call in a carrier's arguments, if they fit.
+fn carried<'a>(carrier: Carrier, arguments: Reader<'a>, sender: Word) -> Option<Found<'a>> {
+    match carrier {
+        Carrier::Apply => applied(arguments),
+        Carrier::Process => {
+            let [by, others, module, function, arguments] = list(arguments)?;
+            parent(by, sender)?;
+            ancestors(others)?;
+            named(module, function, arguments)
         }
-        (3, Word::GenCall) => {
-            from = message;
-            walk::skip(&mut message, 1)?;
-            let call = if rex { request(message, CALLS)? } else { None };
-            let call = if kernel && call.is_none() { request(message, SPAWNS)? } else { call };
-            (call, asks(from, sender).unwrap_or(false))
+        Carrier::FunProcess => {
+            let [by, others, code] = list(arguments)?;
+            parent(by, sender)?;
+            ancestors(others)?;
+            fun(code)
         }
-        _ => (None, true),
-    };
-    // With an answer to someone else, the caller makes the guarded node send a message.
-    Ok(call.map(|call| if own { call } else { Call::Opaque }))
-}
-
-/// True if a gen call's From is a process of the sender, and its tag is made of the sender's references.
-fn asks(mut from: Reader<'_>, sender: Word) -> Result<bool, Bad> {
-    if from.tuple()? != 2 || from.pid()?.0.word != sender {
-        return Ok(false);
-    }
-    Ok(call_tag(&mut from).is_some_and(|((first, _), (last, _))| first == sender && last == sender))
-}
-
-/// `{Request, Module, Function, Arguments, ..., GroupLeader}`
-fn request<'a>(mut reader: Reader<'a>, requests: Requests) -> Result<Option<Call<'a>>, Bad> {
-    if reader.peek()? != tag::SMALL_TUPLE {
-        return Ok(None);
-    }
-    let arity = reader.tuple()?;
-    if !walk::is_atom(&reader) || !requests.contains(&(walk::atom(&mut reader)?, arity)) {
-        return Ok(None);
-    }
-    let mut parts = [reader; 3];
-    for part in &mut parts {
-        *part = reader;
-        walk::skip(&mut reader, 1)?;
-    }
-    walk::skip(&mut reader, u64::from(arity) - 5)?;
-    let leads = match reader.peek()? {
-        tag::PID => true,
-        _ if walk::is_atom(&reader) => matches!(walk::atom(&mut reader)?, b"user" | b"send_stdout_to_caller"),
-        _ => false,
-    };
-    let [module, name, arguments] = parts;
-    Ok(Some(function(module, name, arguments).filter(|_| leads).unwrap_or(Call::Opaque)))
-}
-
-/// Unwraps a call.
-fn unwrap<'a>(mut call: Call<'a>, sender: Word) -> Found<'a> {
-    let mut funs = 0;
-    let mut depth = 0;
-    while let Call::Function { module, function, arity, arguments } = call {
-        let Some(forms) = forms(module, function) else {
-            break;
-        };
-        depth += 1;
-        let within = elements(arguments).filter(|items| items.count == arity && depth <= MAX_DEPTH);
-        let fits = |items: Items<'a>| {
-            forms.iter().filter(|(count, _)| *count == arity).find_map(|(_, how)| inner(*how, &items, sender))
-        };
-        let (found, fun) = within.and_then(fits).unwrap_or((Call::Opaque, false));
-        call = found;
-        funs += u32::from(fun);
-    }
-    Found { call, funs }
-}
-
-/// The call inside a wrapper with these arguments, if they fit, and true if it calls a fun.
-fn inner<'a>(how: How, items: &Items<'a>, sender: Word) -> Option<(Call<'a>, bool)> {
-    let item = |at| items.get(at);
-    let named = |at: usize| Some((function(item(at)?, item(at + 1)?, item(at + 2)?)?, false));
-    let applied = |at: usize, arguments| Some((fun(item(at)?, arguments)?, true));
-    let none = item(0).map(|reader| Reader { data: &[tag::NIL], pos: 0, ..reader })?;
-    match how {
-        How::Function(at) => named(at),
-        How::Fun(at) => applied(at, none),
-        How::Applied(at) => applied(at, item(at + 1)?),
-        How::FunctionAt => named(1).filter(|_| is_here(items, sender)),
-        How::FunAt => applied(1, none).filter(|_| is_here(items, sender)),
-    }
-}
-
-/// True if the first argument is the node that receives the call, or a list of only that node.
-fn is_here(items: &Items<'_>, sender: Word) -> bool {
-    let here = if sender == Word::Peer { Word::Guard } else { Word::Peer };
-    let is_here = |value: &mut Value<'_>| Ok(value.reader.atom()?.word == here);
-    let all = |mut nodes: Value<'_>| loop {
-        match nodes.open()? {
-            Shape::Cons if nodes.element(is_here)? => {}
-            Shape::Nil => return Ok(true),
-            Shape::Other if nodes.is_term() => return is_here(&mut nodes),
-            _ => return Ok(false),
+        Carrier::ErpcCall => {
+            let [answer, module, function, arguments] = list(arguments)?;
+            reference(answer, sender)?;
+            named(module, function, arguments)
         }
-    };
-    items.get(0).is_some_and(|nodes| all(Value::new(nodes)) == Ok::<_, Bad>(true))
-}
-
-/// A function by name.
-fn function<'a>(mut module: Reader<'a>, mut name: Reader<'a>, arguments: Reader<'a>) -> Option<Call<'a>> {
-    let (module, function) = (walk::atom(&mut module).ok()?, walk::atom(&mut name).ok()?);
-    if !walk::is_list(&arguments) {
-        return None;
+        Carrier::ErpcCast => {
+            let [module, function, arguments] = list(arguments)?;
+            named(module, function, arguments)
+        }
     }
-    // A list that is too long or improper fits, but the call can't be told.
-    Some(match count(arguments) {
-        Some(arity) => Call::Function { module, function, arity, arguments },
-        None => Call::Opaque,
-    })
 }
 
-/// A fun, or an export.
-fn fun<'a>(mut reader: Reader<'a>, arguments: Reader<'a>) -> Option<Call<'a>> {
-    let kind = reader.u8().ok()?;
-    let (takes, call) = match kind {
+/// The call of `[Fun, []]`, the arguments of `erlang:apply/2`.
+fn applied(arguments: Reader<'_>) -> Option<Found<'_>> {
+    let [code, none] = list(arguments)?;
+    if none.peek() == Ok(tag::NIL) {
+        fun(code)
+    } else {
+        None
+    }
+}
+
+/// The call of a fun without arguments.
+fn fun(mut reader: Reader<'_>) -> Option<Found<'_>> {
+    let arguments = Reader { data: &[tag::NIL], pos: 0, ..reader };
+    match reader.u8().ok()? {
         tag::EXPORT => {
             let (module, function) = (walk::atom(&mut reader).ok()?, walk::atom(&mut reader).ok()?);
-            let arity = reader.take(2).ok()?[1];
-            (arity, Call::Function { module, function, arity, arguments })
+            let takes_none = reader.take(2).ok()? == [tag::SMALL_INTEGER, 0];
+            let call = Call::Function { module, function, arity: 0, arguments };
+            takes_none.then_some(Found { exports: 1, ..Found::of(call) })
         }
         tag::FUN => {
             let Fun { module, arity, .. } = Fun::read(&mut reader).ok()?;
-            (arity, Call::Fun { module, arity, arguments })
+            (arity == 0).then_some(Found::of(Call::Fun { module, arguments }))
         }
-        _ => return None,
-    };
-    if !walk::is_list(&arguments) {
-        return None;
-    }
-    Some(if count(arguments) == Some(takes) { call } else { Call::Opaque })
-}
-
-/// The first elements of a list.
-struct Items<'a> {
-    list: Reader<'a>,
-    /// Data, and the offset of each element: the elements of a string are elsewhere in the data.
-    places: [(&'a [u8], usize); 6],
-    count: u8,
-}
-
-impl<'a> Items<'a> {
-    fn get(&self, at: usize) -> Option<Reader<'a>> {
-        let (data, pos) = *self.places.get(at)?;
-        (at < usize::from(self.count)).then_some(Reader { data, pos, ..self.list })
-    }
-}
-
-/// The elements of a proper list, if there are no more than a function can take.
-fn elements<'a>(list: Reader<'a>) -> Option<Items<'a>> {
-    let mut items = Items { list, places: [(&[], 0); 6], count: 0 };
-    items.count = walk_over(list, |number, data, pos| {
-        if let Some(place) = items.places.get_mut(usize::from(number)) {
-            *place = (data, pos);
-        }
-    })?;
-    Some(items)
-}
-
-/// Number of elements of a proper list.
-fn count(list: Reader<'_>) -> Option<u8> {
-    walk_over(list, |_, _, _| {})
-}
-
-#[inline]
-fn walk_over<'a>(list: Reader<'a>, mut visit: impl FnMut(u8, &'a [u8], usize)) -> Option<u8> {
-    let mut count = 0_u8;
-    let mut list = Value::new(list);
-    loop {
-        match list.open().ok()? {
-            Shape::Nil => return Some(count),
-            Shape::Other => return None,
-            Shape::Cons => {}
-        }
-        let show = |value: &mut Value<'a>| {
-            visit(count, value.reader.data, value.reader.pos);
-            value.skip()
-        };
-        list.element(show).ok()?;
-        count = count.checked_add(1)?;
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::term::atoms::{AtomView, Names, Words};
+    use crate::term::atoms::{Names, Words};
     use crate::term::reader::Terms;
 
     fn atom(text: &str) -> Vec<u8> {
@@ -355,22 +257,14 @@ mod tests {
 
     fn told(found: Found<'_>) -> String {
         let name = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
-        let call = match found.call {
+        match found.call {
             Call::None => "none".into(),
             Call::Opaque => "opaque".into(),
-            Call::Function { module, function, arity, arguments } => {
-                assert_eq!(count(arguments), Some(arity));
-                format!("{}:{}/{arity}", name(module), name(function))
+            Call::Function { module, function, arity, .. } if found.exports == 1 => {
+                format!("export {}:{}/{arity}", name(module), name(function))
             }
-            Call::Fun { module, arity, arguments } => {
-                assert_eq!(count(arguments), Some(arity));
-                format!("fun {}/{arity}", name(module))
-            }
-        };
-        if found.funs == 0 {
-            call
-        } else {
-            format!("{call} + {}", found.funs)
+            Call::Function { module, function, arity, .. } => format!("{}:{}/{arity}", name(module), name(function)),
+            Call::Fun { module, .. } => format!("fun {}", name(module)),
         }
     }
 
@@ -378,20 +272,17 @@ mod tests {
         Names { peer: PEER.as_bytes().into(), guard: GUARD.as_bytes().into(), words: Words::NONE }
     }
 
-    fn spawned_by(sender: Word, module: &str, function: &str, arguments: &[Vec<u8>]) -> String {
+    fn spawned_by(sender: Word, module: &str, function: &str, arity: u8, arguments: &[u8]) -> String {
         let names = names();
         let (module, function) = (atom(module), atom(function));
         let terms = Terms::plain(&names);
         let view = |data| Reader::new(data, &terms).atom().unwrap_or_else(|_| unreachable!());
-        let mfa = Mfa { module: view(&module), function: view(&function), arity: arguments.len() as u8 };
-        let spelled = [list(arguments), tails(arguments)];
-        let [one, other] = spelled.map(|data| told(of_spawn(&mfa, Reader::new(&data, &Terms::plain(&names)), sender)));
-        assert_eq!(one, other);
-        one
+        let mfa = Mfa { module: view(&module), function: view(&function), arity };
+        told(of_spawn(&mfa, Reader::new(arguments, &terms), sender))
     }
 
     fn spawned(module: &str, function: &str, arguments: &[Vec<u8>]) -> String {
-        spawned_by(Word::Peer, module, function, arguments)
+        spawned_by(Word::Peer, module, function, arguments.len() as u8, &list(arguments))
     }
 
     /// Module, function and a list of one argument.
@@ -403,124 +294,88 @@ mod tests {
         [first, rest].concat()
     }
 
-    #[test]
-    fn wrappers_come_off() {
-        let here = [atom(GUARD)];
-        let after = |first: &[Vec<u8>], last: &[Vec<u8>]| [first, &mfa(), last].concat();
-        let any = [atom("x")];
-        let options = [list(&[])];
-        for (module, function, arguments) in [
-            ("erlang", "apply", after(&[], &[])),
-            ("erlang", "apply", before(&[export("m", "f", 1)], &[list(&any)])),
-            ("erpc", "execute_call", after(&[], &[])),
-            ("erpc", "execute_call", after(&[reference(PEER)], &[])),
-            ("erpc", "execute_cast", after(&[], &[])),
-            ("erpc", "call", after(&here, &[])),
-            ("erpc", "call", after(&here, &any)),
-            ("erpc", "multicall", after(&[list(&here)], &[])),
-            ("erpc", "send_request", after(&here, &[atom("label"), list(&[])])),
-            ("rpc", "call", after(&here, &[])),
-            ("rpc", "block_call", after(&here, &any)),
-            ("rpc", "multicall", after(&[tails(&[atom(GUARD), atom(GUARD)])], &[])),
-            ("erlang", "spawn", after(&[], &[])),
-            ("erlang", "spawn_link", after(&here, &[])),
-            ("erlang", "spawn_opt", after(&[], &options)),
-            ("erlang", "spawn_opt", after(&here, &options)),
-            ("erlang", "spawn_request", after(&[], &[])),
-            ("erlang", "spawn_request", after(&[], &options)),
-            ("erlang", "spawn_request", after(&here, &[])),
-            ("erlang", "spawn_request", after(&here, &options)),
-            ("proc_lib", "init_p", after(&[pid(PEER), list(&[])], &[])),
-            ("proc_lib", "start_link", after(&[], &any)),
-            ("proc_lib", "spawn_opt", after(&here, &options)),
-            ("timer", "apply_after", after(&any, &[])),
-            ("timer", "apply_repeatedly", before(&any, &[export("m", "f", 1), list(&any)])),
-            ("timer", "tc", after(&[], &[])),
-            ("timer", "tc", after(&[], &any)),
-            ("timer", "tc", before(&[export("m", "f", 1)], &[list(&any), atom("second")])),
-            ("Elixir.Kernel", "apply", after(&[], &[])),
-            ("Elixir.Node", "spawn", after(&here, &[])),
-            ("Elixir.Node", "spawn", after(&here, &options)),
-            ("Elixir.Task", "start", after(&[], &[])),
-            ("Elixir.Task.Supervisor", "start_child", after(&[atom("sup")], &options)),
-        ] {
-            let found = spawned(module, function, &arguments);
-            assert_eq!(found.trim_end_matches(" + 1"), "m:f/1", "{module}:{function}");
-        }
+    fn applied(code: Vec<u8>) -> [Vec<u8>; 3] {
+        [atom("erlang"), atom("apply"), list(&[code, list(&[])])]
+    }
+
+    /// The carriers of `M, F, Args`, with their other fields.
+    fn carriers() -> [(&'static str, &'static str, Vec<Vec<u8>>); 4] {
+        [
+            ("proc_lib", "init_p", vec![pid(PEER), list(&[pid(PEER), atom("sup"), pid("third@h")])]),
+            ("proc_lib", "init_p", vec![atom("parent"), list(&[])]),
+            ("erpc", "execute_call", vec![reference(PEER)]),
+            ("erpc", "execute_cast", vec![]),
+        ]
     }
 
     #[test]
-    fn funs_are_told_by_their_module() {
-        let nothing = [list(&[])];
-        for (module, function, arguments, expected) in [
-            ("erlang", "apply", before(&[fun("m", 0)], &nothing), "fun m/0 + 1"),
-            ("erlang", "apply", before(&[fun("m", 2)], &[list(&atoms(&["a", "b"]))]), "fun m/2 + 1"),
-            ("erlang", "apply", before(&[fun("m", 2)], &nothing), "opaque + 1"),
-            ("erlang", "apply", before(&[export("m", "f", 1)], &nothing), "opaque + 1"),
-            ("erlang", "apply", before(&[atom("m")], &nothing), "opaque"),
-            ("erlang", "spawn", vec![fun("m", 0)], "fun m/0 + 1"),
-            ("erlang", "spawn", vec![fun("m", 1)], "opaque + 1"),
-            ("erlang", "spawn", vec![atom(GUARD), fun("m", 0)], "fun m/0 + 1"),
-            ("erlang", "spawn_opt", vec![fun("m", 0), list(&atoms(&["link"]))], "fun m/0 + 1"),
-            ("erlang", "spawn_request", vec![fun("m", 0), list(&[])], "fun m/0 + 1"),
-            ("proc_lib", "init_p", vec![pid(PEER), list(&[]), fun("m", 0)], "fun m/0 + 1"),
-            ("erpc", "call", vec![atom(GUARD), fun("m", 0)], "fun m/0 + 1"),
-            ("timer", "tc", vec![fun("m", 0), atom("second")], "fun m/0 + 1"),
-            // A fun that is not the call is an argument like any other.
-            ("lists", "map", vec![fun("m", 1), list(&[])], "lists:map/2"),
-        ] {
-            assert_eq!(spawned(module, function, &arguments), expected, "{module}:{function}");
+    fn a_carrier_is_opened_once() {
+        for (module, function, fields) in carriers() {
+            let carries = |inner: &[Vec<u8>; 3]| spawned(module, function, &before(&fields, inner));
+            assert_eq!(carries(&mfa()), "m:f/1");
+            assert_eq!(carries(&[atom("m"), atom("f"), list(&[])]), "m:f/0");
+            assert_eq!(carries(&applied(export("m", "f", 0))), "export m:f/0");
+            assert_eq!(carries(&applied(fun("m", 0))), "fun m");
+            // Functions that run others are functions.
+            assert_eq!(carries(&[atom("erlang"), atom("apply"), list(&mfa())]), "erlang:apply/3");
+            assert_eq!(carries(&[atom("timer"), atom("tc"), list(&mfa())]), "timer:tc/3");
+            for (module, function, fields) in carriers() {
+                let inner = [atom(module), atom(function), list(&before(&fields, &mfa()))];
+                assert_eq!(carries(&inner), "opaque");
+            }
+            assert_eq!(carries(&applied(export("m", "f", 1))), "opaque");
+            assert_eq!(carries(&applied(fun("m", 1))), "opaque");
+            assert_eq!(carries(&applied(atom("m"))), "opaque");
+            let twice = list(&[export("erlang", "apply", 2), list(&[export("m", "f", 0), list(&[])])]);
+            assert_eq!(carries(&[atom("erlang"), atom("apply"), twice]), "opaque");
         }
-        // fun erlang:apply/2, applied to a fun and its arguments
-        let inner = list(&[export("m", "f", 0), list(&[])]);
-        assert_eq!(spawned("erlang", "apply", &[export("erlang", "apply", 2), inner]), "m:f/0 + 2");
+        let nothing = list(&[]);
+        for (code, expected) in [(fun("m", 0), "fun m"), (export("m", "f", 0), "export m:f/0"), (fun("m", 1), "opaque")] {
+            assert_eq!(spawned("erlang", "apply", &[code.clone(), nothing.clone()]), expected);
+            assert_eq!(spawned("proc_lib", "init_p", &[pid(PEER), nothing.clone(), code]), expected);
+        }
+        assert_eq!(spawned("erlang", "apply", &[export("m", "f", 0), list(&[atom("x")])]), "opaque");
+        assert_eq!(spawned("lists", "map", &[fun("m", 1), nothing]), "lists:map/2");
     }
 
     #[test]
-    fn what_cannot_be_told_is_opaque() {
-        let improper = [&[tag::LIST, 0, 0, 0, 1, tag::NIL][..], &atom("x")].concat();
+    fn a_field_of_another_type_makes_it_opaque() {
+        let improper = [&[tag::LIST, 0, 0, 0, 1][..], &atom("x"), &atom("x")].concat();
         let many = [&[tag::STRING, 1, 0][..], &[0; 256]].concat();
-        let with = |arguments: &[u8]| vec![atom("m"), atom("f"), arguments.to_vec()];
-        for (module, function, arguments) in [
-            ("erlang", "apply", with(&improper)),
-            ("erlang", "apply", with(&many)),
-            ("erlang", "apply", with(&atom("x"))),
-            ("erlang", "apply", vec![list(&[]), atom("f"), list(&[])]),
-            ("erpc", "call", before(&[atom("third@h")], &mfa())),
-            ("erpc", "multicall", before(&[list(&atoms(&[GUARD, "third@h"]))], &mfa())),
-            ("erlang", "spawn", vec![atom("third@h"), fun("m", 0)]),
-            ("rpc", "multicall", mfa().to_vec()),
-            ("rpc", "multicall", before(&mfa(), &[atom("infinity")])),
-            ("rpc", "pmap", vec![tuple(&atoms(&["m", "f"])), list(&[]), list(&[])]),
-            ("erpc", "execute_call", vec![]),
+        for (module, function, fields) in carriers() {
+            let [m, f, _] = mfa();
+            for arguments in [improper.clone(), many.clone(), atom("x"), tails(&[m.clone(), f.clone()])] {
+                let sent = before(&fields, &[m.clone(), f.clone(), arguments]);
+                assert_eq!(spawned(module, function, &sent), "opaque");
+            }
+            for name in [list(&[]), vec![tag::SMALL_INTEGER, 1], tuple(&[m.clone()])] {
+                assert_eq!(spawned(module, function, &before(&fields, &[name.clone(), f.clone(), list(&[])])), "opaque");
+                assert_eq!(spawned(module, function, &before(&fields, &[m.clone(), name, list(&[])])), "opaque");
+            }
+            let sent = before(&fields, &mfa());
+            assert_eq!(spawned_by(Word::Peer, module, function, sent.len() as u8, &tails(&sent)), "opaque");
+            // The announced number of arguments is not what the list has.
+            assert_eq!(spawned_by(Word::Peer, module, function, sent.len() as u8, &list(&sent[1..])), "opaque");
+        }
+        for (module, function, fields) in [
+            ("erpc", "execute_call", vec![reference(GUARD)]),
+            ("erpc", "execute_call", vec![reference("third@h")]),
+            ("erpc", "execute_call", vec![pid(PEER)]),
+            ("proc_lib", "init_p", vec![pid(GUARD), list(&[])]),
+            ("proc_lib", "init_p", vec![list(&[]), list(&[])]),
+            ("proc_lib", "init_p", vec![pid(PEER), atom("sup")]),
+            ("proc_lib", "init_p", vec![pid(PEER), list(&[list(&[])])]),
+            ("proc_lib", "init_p", vec![pid(PEER), improper]),
         ] {
-            let found = spawned(module, function, &arguments);
-            assert_eq!(found.trim_end_matches(" + 1"), "opaque", "{module}:{function}");
+            assert_eq!(spawned(module, function, &before(&fields, &mfa())), "opaque");
         }
-        // The announced number of arguments is not what the list has.
-        let names = names();
-        let view = |text: &'static str| AtomView { text: text.as_bytes(), word: Word::Other, inline: true };
-        let announced = Mfa { module: view("erlang"), function: view("apply"), arity: 2 };
-        let data = list(&mfa());
-        assert_eq!(told(of_spawn(&announced, Reader::new(&data, &Terms::plain(&names)), Word::Peer)), "opaque");
-    }
-
-    #[test]
-    fn wrappers_nest_so_deep_and_no_deeper() {
-        let mut call = mfa().to_vec();
-        for _ in 1..MAX_DEPTH {
-            call = vec![atom("erlang"), atom("apply"), list(&call)];
-        }
-        assert_eq!(spawned("erlang", "apply", &call), "m:f/1");
-        let deeper = [atom("erlang"), atom("apply"), list(&call)];
-        assert_eq!(spawned("erlang", "apply", &deeper), "opaque");
     }
 
     #[test]
     fn the_guarded_node_calls_the_peer() {
-        let there = before(&[atom(PEER)], &mfa());
-        assert_eq!(spawned_by(Word::Guard, "erpc", "call", &there), "m:f/1");
-        assert_eq!(spawned_by(Word::Peer, "erpc", "call", &there), "opaque");
+        let call = |node| list(&before(&[reference(node)], &mfa()));
+        assert_eq!(spawned_by(Word::Guard, "erpc", "execute_call", 4, &call(GUARD)), "m:f/1");
+        assert_eq!(spawned_by(Word::Guard, "erpc", "execute_call", 4, &call(PEER)), "opaque");
     }
 
     #[test]
@@ -532,39 +387,52 @@ mod tests {
         let alias = |node| [&[tag::LIST, 0, 0, 0, 1], &*atom("alias"), &reference(node)].concat();
         let gen = |from: Vec<u8>, asked: &Vec<u8>| tuple(&[atom("$gen_call"), from, asked.clone()]);
         let own = || from(pid(PEER), alias(PEER));
-        let options = [atom("spawn_opt"), m.clone(), f.clone(), a.clone(), list(&[]), atom("nolink"), pid(PEER)];
-        let os = [atom("call"), atom("erlang"), atom("apply"), list(&mfa()), atom("user")];
-        for (message, to_rex, to_kernel, to_pid) in [
-            (tuple(&[pid(PEER), call.clone()]), "m:f/1", "none", "m:f/1"),
-            (tuple(&[pid(PEER), asks("block_call", atom("user"))]), "m:f/1", "none", "m:f/1"),
-            (tuple(&[pid(PEER), asks("call", atom("send_stdout_to_caller"))]), "m:f/1", "none", "m:f/1"),
-            (tuple(&[pid(PEER), asks("call", atom("other"))]), "opaque", "none", "opaque"),
-            (tuple(&[pid(GUARD), call.clone()]), "opaque", "none", "opaque"),
-            (tuple(&[atom("rex"), call.clone()]), "opaque", "none", "opaque"),
-            (tuple(&[pid(PEER), tuple(&os)]), "m:f/1", "none", "m:f/1"),
-            (tuple(&[pid(PEER), tuple(&[atom("send"), atom("name"), atom("x")])]), "none", "none", "none"),
-            (tuple(&[atom("$gen_cast"), asks("cast", pid(PEER))]), "m:f/1", "none", "m:f/1"),
-            (tuple(&[atom("$gen_cast"), call.clone()]), "none", "none", "none"),
-            (gen(own(), &call), "m:f/1", "none", "m:f/1"),
-            (gen(from(pid(PEER), reference(PEER)), &call), "m:f/1", "none", "m:f/1"),
-            (gen(from(pid(PEER), alias(GUARD)), &call), "opaque", "none", "opaque"),
-            (gen(from(pid(GUARD), alias(PEER)), &call), "opaque", "none", "opaque"),
-            (gen(atom("nobody"), &call), "opaque", "none", "opaque"),
-            (gen(own(), &asks("spawn", pid(PEER))), "none", "m:f/1", "m:f/1"),
-            (gen(own(), &tuple(&options)), "none", "m:f/1", "m:f/1"),
-            (gen(from(pid(GUARD), alias(GUARD)), &asks("spawn_link", pid(PEER))), "none", "opaque", "opaque"),
-            (gen(own(), &tuple(&atoms(&["is_auth", PEER]))), "none", "none", "none"),
-            (tuple(&atoms(&["a", "b"])), "none", "none", "none"),
-            (list(&atoms(&["a", "b"])), "none", "none", "none"),
+        let other = [&[tag::PID], &*atom(PEER), &[1; 12]].concat();
+        let to_caller = || atom("send_stdout_to_caller");
+        let relays = |label: &str, name: Vec<u8>| tuple(&[atom(label), name, atom("x")]);
+        for (message, to_rex, to_kernel) in [
+            (tuple(&[pid(PEER), call.clone()]), "m:f/1", "none"),
+            (tuple(&[pid(PEER), asks("block_call", atom("user"))]), "m:f/1", "none"),
+            (tuple(&[pid(PEER), asks("call", to_caller())]), "m:f/1", "none"),
+            (tuple(&[pid(PEER), asks("block_call", to_caller())]), "opaque", "none"),
+            (tuple(&[pid(PEER), asks("call", atom("other"))]), "opaque", "none"),
+            (tuple(&[pid(GUARD), call.clone()]), "opaque", "none"),
+            (tuple(&[other.clone(), call.clone()]), "opaque", "none"),
+            (tuple(&[atom("rex"), call.clone()]), "opaque", "none"),
+            (tuple(&[pid(PEER), tuple(&[atom("call"), m.clone()])]), "opaque", "none"),
+            (tuple(&[pid(PEER), atom("features_request")]), "none", "none"),
+            (tuple(&[pid(PEER), relays("send", atom("name"))]), "none", "none"),
+            (tuple(&[pid(PEER), relays("sbcast", atom("name"))]), "none", "none"),
+            (tuple(&[pid(PEER), relays("sbcast", atom("rex"))]), "opaque", "none"),
+            (tuple(&[pid(PEER), relays("sbcast", pid(GUARD))]), "opaque", "none"),
+            (tuple(&[pid(GUARD), relays("sbcast", atom("name"))]), "opaque", "none"),
+            (tuple(&[atom("$gen_cast"), asks("cast", pid(PEER))]), "m:f/1", "none"),
+            (tuple(&[atom("$gen_cast"), asks("cast", to_caller())]), "opaque", "none"),
+            (tuple(&[atom("$gen_cast"), tuple(&[atom("cast"), m.clone()])]), "opaque", "none"),
+            (tuple(&[atom("$gen_cast"), call.clone()]), "none", "none"),
+            (gen(own(), &call), "m:f/1", "none"),
+            (gen(own(), &asks("call", to_caller())), "opaque", "none"),
+            (gen(from(pid(PEER), reference(PEER)), &call), "m:f/1", "none"),
+            (gen(from(pid(PEER), alias(GUARD)), &call), "opaque", "none"),
+            (gen(from(pid(GUARD), alias(PEER)), &call), "opaque", "none"),
+            (gen(from(other, alias(PEER)), &call), "opaque", "none"),
+            (gen(atom("nobody"), &call), "opaque", "none"),
+            (gen(own(), &asks("spawn", pid(PEER))), "none", "opaque"),
+            (gen(own(), &tuple(&[atom("spawn_opt")])), "none", "opaque"),
+            (gen(from(pid(GUARD), alias(GUARD)), &asks("spawn_link", pid(PEER))), "none", "opaque"),
+            (gen(own(), &tuple(&atoms(&["is_auth", PEER]))), "none", "none"),
+            (tuple(&atoms(&["a", "b"])), "none", "none"),
+            (list(&atoms(&["a", "b"])), "none", "none"),
         ] {
             let names = names();
             let terms = Terms::plain(&names);
-            let reader = Reader::new(&message, &terms);
-            let to = |name| told(of_message(reader, name, Word::Peer));
-            assert_eq!(to(Some(b"rex")), to_rex, "{message:?}");
-            assert_eq!(to(Some(b"net_kernel")), to_kernel, "{message:?}");
-            assert_eq!(to(None), to_pid, "{message:?}");
-            assert_eq!(to(Some(b"server")), "none");
+            let mine = pid(PEER);
+            let (node, pid) = Reader::new(&mine, &terms).pid().unwrap_or_else(|_| unreachable!());
+            let from = Process { node, pid };
+            let to = |word| told(of_message(Reader::new(&message, &terms), word, &from));
+            assert_eq!(to(Word::Rex), to_rex, "{message:?}");
+            assert_eq!(to(Word::NetKernel), to_kernel, "{message:?}");
+            assert_eq!(to(Word::Other), "none");
         }
     }
 }

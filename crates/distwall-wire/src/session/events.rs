@@ -16,6 +16,8 @@ pub enum Reason {
     Rule,
     /// No rule speaks.
     Default,
+    /// The call comes with spawn options or a group leader that no rule on calls opens.
+    Options,
     /// The message would make an OTP process run code.
     OtpInternal,
     /// The message carries pids of a node that the policy doesn't name.
@@ -41,6 +43,7 @@ impl Reason {
         match self {
             Reason::Rule => "rule".into(),
             Reason::Default => "default".into(),
+            Reason::Options => "options".into(),
             Reason::OtpInternal => "otp_internal".into(),
             Reason::ThirdNode => "third_node".into(),
             Reason::Funs => "funs".into(),

@@ -329,6 +329,7 @@ impl<'s> Scene<'s> {
                 mfa: function()?,
                 linked: false,
                 monitored: false,
+                plain: true,
             }),
             Command::Unlink => Control::Unlink { from, to: process()?, id: Some(NonZeroU64::MIN) },
             Command::UnlinkAck => Control::UnlinkAck { from, to: process()?, id: NonZeroU64::MIN },

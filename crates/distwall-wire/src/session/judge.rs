@@ -7,6 +7,8 @@
 //! verdict. In audit mode, or with a rule on trial, an objection of the rules does not stand: the first one is noted,
 //! and the command goes on to the next stage.
 //!
+//! A message that `rex` would pass on to another name is judged as a message to that name ([`relay`]).
+//!
 //! Later stages know the findings of earlier stages ([`Case`]). Nothing is looked up twice, and nothing is changed.
 //!
 //! The beginning of a fragmented message is known before the rest. It passes the same stages. If a stage has to see the
@@ -28,10 +30,11 @@ mod considered;
 mod content;
 mod deciding;
 mod limit;
+mod relay;
 mod standing;
 mod trace;
 
-pub use called::{carried, names};
+pub use called::{called, carried, names};
 pub use case::{Arrival, Case, Ends, Message, Newcomers};
 pub use considered::{Considered, Outcome};
 pub use limit::{atoms_of_control, nodes_of_control};
@@ -91,6 +94,8 @@ stages! {
     Call "call" => called::call,
     /// Is there a rule that decides, and which verdict does it give?
     Rule "rule" => deciding::rule,
+    /// Does a call that the rules accept come with options or a group leader that they don't open?
+    Options "options" => content::options,
     /// Does the registered name of its target process have rules, and which verdict do they give?
     Name "name" => deciding::name,
     /// Would one of OTP's own processes run code for it?
@@ -246,6 +251,20 @@ impl Court<'_> {
         arrival: Option<Arrival<'_>>,
         ruling: &mut Ruling,
     ) -> Result<(), Bad> {
+        if let Some(relayed) = called::relayed(message) {
+            return relay::passed_on(message, &relayed, |message| self.decide(message, found, arrival, ruling));
+        }
+        self.decide(message, found, arrival, ruling)
+    }
+
+    #[inline]
+    fn decide(
+        &self,
+        message: &Message<'_, '_>,
+        found: &mut Found,
+        arrival: Option<Arrival<'_>>,
+        ruling: &mut Ruling,
+    ) -> Result<(), Bad> {
         let mut case = Case::new(self, message, found, arrival, ruling);
         if ask(&mut case)? == Next::On {
             case.ruling.rule = case.decision.filter(|_| !case.read).map(|decision| decision.id);
@@ -255,6 +274,13 @@ impl Court<'_> {
 
     /// Judges in the same way, and returns all findings of the stages.
     pub fn explain(&self, message: &Message<'_, '_>, found: &mut Found) -> Result<(Ruling, Trace), Bad> {
+        if let Some(relayed) = called::relayed(message) {
+            return relay::passed_on(message, &relayed, |message| self.decide_aloud(message, found));
+        }
+        self.decide_aloud(message, found)
+    }
+
+    fn decide_aloud(&self, message: &Message<'_, '_>, found: &mut Found) -> Result<(Ruling, Trace), Bad> {
         let (mut ruling, mut trace) = (Ruling::pass(None), Trace::default());
         let mut case = Case::new(self, message, found, None, &mut ruling);
         if ask_aloud(&mut case, &mut trace)? == Next::On {

@@ -107,6 +107,8 @@ struct Side {
     services: Seen,
     /// Processes made by the other node's spawn requests.
     spawned: Seen,
+    /// Processes that were sent to the other node as group leaders.
+    leaders: Seen,
     /// Ended processes that the other node had spawned.
     gone_spawned: Seen,
     /// Processes, with the number of links that the other node hasn't ended.
@@ -401,6 +403,18 @@ impl Track {
             Direction::Inbound => change(&mut self.by_peer),
             Direction::Outbound => change(&mut self.by_guard.lock().shown),
         }
+    }
+
+    /// Notes that a process of `side` was sent to the other node as a group leader.
+    pub fn lead(&mut self, side: Direction, pid: Pid) {
+        let bounds = self.bounds.ageless();
+        self.side_mut(side).leaders.insert(pid, bounds);
+    }
+
+    /// True if a process of `side` was sent to the other node as a group leader.
+    #[must_use]
+    pub fn leads(&self, side: Direction, pid: Pid) -> bool {
+        self.side(side).leaders.has(pid, self.bounds.ageless())
     }
 
     /// True if a process of `side` was sent to the other node. The question counts as a use: the entry gets young

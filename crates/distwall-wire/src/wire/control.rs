@@ -12,6 +12,7 @@ use crate::term::reader::{Pid, Reference};
 pub use decode::{decode, is_plain, Dialect};
 
 mod decode;
+mod spawn_options;
 
 /// A pid and its node.
 #[derive(Clone, Copy, Debug)]
@@ -119,6 +120,8 @@ pub struct SpawnRequest<'a> {
     pub linked: bool,
     /// True if the new process is to be monitored.
     pub monitored: bool,
+    /// True if its options are a proper list of such as change nothing but the new process's queue and its order.
+    pub plain: bool,
 }
 
 /// The outcome of a spawn request.

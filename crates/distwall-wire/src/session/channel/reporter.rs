@@ -55,7 +55,7 @@ impl Reporter {
 fn aim(direction: Direction, message: &Message<'_, '_>, track: &Track) -> String {
     let name = judge::names(track, direction, message.control).next();
     let target = events::target(message.control, name);
-    match judge::carried(message, track, direction) {
+    match judge::carried(message, direction) {
         Some(call) => format!("{call} by {target}"),
         None => target,
     }

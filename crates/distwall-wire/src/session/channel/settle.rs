@@ -1,12 +1,12 @@
 //! The effects of a verdict: tracking, and the answer to a refused sender.
 
 use crate::direction::Direction;
-use crate::session::judge::{Ends, Message, Ruling};
+use crate::session::judge::{called, Ends, Message, Ruling};
 use crate::session::track::{Asked, Pair, Track};
 use crate::term::atoms::Word;
 use crate::term::reader::Pid;
 use crate::verdict::Verdict;
-use crate::wire::control::{Control, Monitored, SpawnRequest, Spawned, Watched};
+use crate::wire::control::{Control, Monitored, Process, SpawnRequest, Spawned, Watched};
 use crate::wire::reply::{self, End};
 use crate::wire::shapes::{self, Answer, Shows};
 
@@ -72,6 +72,7 @@ fn set_up(
         }
         Control::MonitorExit { from: Monitored::Name(name), .. } => track.free(direction, name.text),
         Control::MonitorExit { .. } => from.into_iter().for_each(|pid| track.ended(direction, pid)),
+        Control::GroupLeader { leader, .. } => leads(&leader, direction, ends, track),
         Control::Link { from, to } => track.link(Pair::new(direction, from.pid, to.pid)),
         Control::Unlink { from, to, id } => {
             track.unlink(direction, id, Pair::new(direction, from.pid, to.pid));
@@ -83,13 +84,14 @@ fn set_up(
             }
             from.into_iter().for_each(|pid| track.ended(direction, pid));
         }
-        Control::SpawnRequest(SpawnRequest { from, reference: (_, reference), leader, mfa, linked, monitored }) => {
+        Control::SpawnRequest(SpawnRequest { from, reference: (_, reference), leader, mfa, linked, monitored, .. }) => {
             track.spawn(direction, reference, from.pid, linked, monitored);
             let erpc = mfa.module.text == b"erpc" && mfa.function.text == b"execute_call";
             let result = message.payload.filter(|_| erpc && monitored).and_then(shapes::result_of);
             if let Some((_, result)) = result.filter(|(node, _)| *node == direction.word()) {
                 track.spawn_calls(direction, reference, result);
             }
+            leads(&leader, direction, ends, track);
             // What is spawned is to write to its group leader.
             if ends.is_of(direction, &leader) {
                 track.expose(direction, &[leader.pid], &[], None);
@@ -116,12 +118,24 @@ fn set_up(
     }
 }
 
+/// Notes a process that the other node is to take for a group leader.
+fn leads(leader: &Process<'_>, direction: Direction, ends: &Ends, track: &mut Track) {
+    if ends.is_of(direction, leader) {
+        track.lead(direction, leader.pid);
+    }
+}
+
 /// Notes the question in a message that answers nothing, if it asks for an answer.
 fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &mut Track) {
     let Some(payload) = message.payload else {
         return;
     };
     let name = message.control.name();
+    if name.is_some_and(|name| name.word == Word::Rex) {
+        if let Some(leader) = called(message, direction).leader {
+            leads(&leader, direction, ends, track);
+        }
+    }
     if let Some(asker) = &message.asker {
         if name.is_some_and(|name| matches!(name.word, Word::OtpName | Word::NetKernel | Word::Rex)) {
             track.asks_service(direction, asker.first.1);

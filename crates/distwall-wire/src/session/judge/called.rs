@@ -4,10 +4,12 @@ use super::{Case, Message, Next};
 use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;
-use crate::rules::calls::{self, wrappers, Call};
+use crate::rules::calls::rex::{self, Relayed};
+use crate::rules::calls::{self, Call};
 use crate::session::events;
 use crate::session::track::Track;
 use crate::term::atoms::Word;
+use crate::term::print::printed;
 use crate::term::reader::Reader;
 use crate::wire::control::{Control, Monitored, Victim};
 
@@ -27,9 +29,6 @@ pub fn names<'a>(track: &'a Track, direction: Direction, control: &Control<'_>) 
     init.into_iter().chain(learned.iter().map(|name| &**name))
 }
 
-/// Names of processes that call what messages say.
-pub(super) const CARRIERS: [&[u8]; 2] = [b"rex", b"net_kernel"];
-
 /// Finds the function that a command calls. Nothing is refused here.
 #[inline(always)]
 pub(super) fn call(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
@@ -38,76 +37,62 @@ pub(super) fn call(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
         return Ok(case.unseen(may_call(case)));
     }
     // Most messages go to a name that carries no calls.
-    let carries = control.name().is_none_or(|name| matches!(name.word, Word::Rex | Word::NetKernel));
-    let asked = control.mfa().is_some() || carries && control.is_message() && policy.minds_calls(control.command());
-    if asked && case.ruling.settles.is_none() {
-        case.call = called(case.message, case.court.track, case.court.direction);
+    let asked = control.mfa().is_some() || server(control).is_some() && policy.minds_calls(Command::RegSend);
+    if asked {
+        case.call = called(case.message, case.court.direction);
     }
     Ok(Next::On)
 }
 
-/// True if the function that a message calls has to be seen before the message can be judged.
+/// True if the function that a message calls, or the name that `rex` passes it on to, has to be seen before the message
+/// can be judged.
 fn may_call(case: &Case<'_, '_, '_>) -> bool {
     let (control, policy) = (case.control(), case.court.policy);
     match control.mfa() {
-        Some(mfa) => {
-            let wraps = || wrappers::forms(mfa.module.text, mfa.function.text).is_some();
-            policy.judges_calls() || policy.has_keys(Command::SpawnRequest) && wraps()
-        }
-        None => {
-            policy.names_calls()
-                && control.is_message()
-                && carriers(case.court.track, case.court.direction, control).next().is_some()
-        }
+        Some(mfa) => policy.judges_calls() || policy.has_keys(Command::SpawnRequest) && calls::carries(&mfa),
+        None => server(control).is_some() && (policy.names_calls() || policy.has_keys(Command::RegSend)),
     }
 }
 
 /// The function that a command calls.
-fn called<'a>(message: &Message<'a, '_>, track: &Track, direction: Direction) -> calls::Found<'a> {
-    let (control, sender) = (message.control, direction.word());
-    match (control.mfa(), message.payload) {
-        (Some(mfa), Some(arguments)) => calls::of_spawn(&mfa, arguments, sender),
-        (None, Some(payload)) => {
-            let of_message = |name| calls::of_message(payload, name, sender);
-            let found = carriers(track, direction, control).map(of_message);
-            found.into_iter().find(|found| !matches!(found.call, Call::None)).unwrap_or(calls::Found::NONE)
+pub fn called<'a>(message: &Message<'a, '_>, direction: Direction) -> calls::Found<'a> {
+    match (message.control, message.payload) {
+        (Control::SpawnRequest(request), Some(arguments)) => {
+            calls::of_spawn(&request.mfa, arguments, direction.word())
         }
+        (Control::RegSend { from, to, .. }, Some(payload)) => calls::of_message(payload, to.word, from),
         _ => calls::Found::NONE,
     }
 }
 
-/// The called function, shown before the carrier as an event's target.
-pub fn carried(message: &Message<'_, '_>, track: &Track, direction: Direction) -> Option<String> {
-    let (control, payload, sender) = (message.control, message.payload?, direction.word());
-    let found = match control.mfa() {
-        Some(mfa) => calls::of_spawn(&mfa, payload, sender),
-        None if control.is_message() => {
-            let name = carriers(track, direction, control).flatten().next()?;
-            calls::of_message(payload, Some(name), sender)
-        }
-        None => return None,
-    };
-    match found.call {
-        Call::Function { module, function, arity, arguments } => {
-            // These are the arguments of the function itself, and of no other.
-            let direct =
-                control.mfa().is_some() && arguments.pos == payload.pos && arguments.data.len() == payload.data.len();
+/// The meaning of the name that a message goes to, if the server of that name does what messages ask for.
+fn server(control: &Control<'_>) -> Option<Word> {
+    match control {
+        Control::RegSend { to, .. } => Some(to.word).filter(|word| matches!(word, Word::Rex | Word::NetKernel)),
+        _ => None,
+    }
+}
+
+/// The called function or the final name, shown before the carrier as an event's target.
+pub fn carried(message: &Message<'_, '_>, direction: Direction) -> Option<String> {
+    if let Some(relayed) = relayed(message) {
+        return Some(printed(relayed.name.text));
+    }
+    match called(message, direction).call {
+        Call::Function { module, function, arity, .. } => {
+            let direct = message.control.mfa().is_some_and(|mfa| !calls::carries(&mfa));
             (!direct).then(|| events::function(module, function, arity))
         }
         _ => None,
     }
 }
 
-/// The names by which a message could make its receiver call something; None: its name is not known.
-fn carriers<'a>(
-    track: &'a Track,
-    direction: Direction,
-    control: &Control<'a>,
-) -> impl Iterator<Item = Option<&'a [u8]>> {
-    let own = control.name().map(|name| name.text);
-    let mut names = own.into_iter().chain(names(track, direction, control)).peekable();
-    let unnamed = names.peek().is_none().then_some(None);
-    names.filter(|name| CARRIERS.contains(name)).map(Some).chain(unnamed)
+/// The message that `rex` would pass on to a registered name.
+pub(super) fn relayed<'a>(message: &Message<'a, '_>) -> Option<Relayed<'a>> {
+    match (message.control, message.payload) {
+        (Control::RegSend { from, to, .. }, Some(payload)) if to.word == Word::Rex => rex::relayed(payload, from),
+        _ => None,
+    }
 }
 
 /// A call as a key, and its arguments, if it can be told. A fun is of a module, but no function of it.
@@ -118,9 +103,7 @@ pub(super) fn key<'a>(call: &Call<'a>, digits: &'a mut [u8; 3]) -> (Option<[&'a 
         Call::Function { module, function, arity, arguments } => {
             (Some([module, function, decimal(arity, digits)]), Some(arguments))
         }
-        Call::Fun { module, arity, arguments } => {
-            (Some([module, NO_FUNCTION, decimal(arity, digits)]), Some(arguments))
-        }
+        Call::Fun { module, arguments } => (Some([module, NO_FUNCTION, b"0"]), Some(arguments)),
         Call::Opaque | Call::None => (None, None),
     }
 }

@@ -141,8 +141,6 @@ pub struct Case<'c, 'a, 'b> {
     pub(super) call: calls::Found<'a>,
     /// Stage `rule`: the rule that decides; None: no rule speaks.
     pub(super) decision: Option<&'c Decision>,
-    /// True if the call inside it was accepted as such, or if its fun is read call by call (stage `rule`).
-    pub(super) call_accepted: bool,
     /// True if a rule that opens all decides (stage `rule`).
     pub(super) star: bool,
     /// True if the rules accept it, or if no rule refuses an answer (stage `rule`).
@@ -151,8 +149,6 @@ pub struct Case<'c, 'a, 'b> {
     pub(super) read: bool,
     /// True if it is a message that carries a call (stage `rule`).
     pub(super) carries: bool,
-    /// True if a rule on spawn requests accepts the function that the message calls (stage `rule`).
-    pub(super) function_accepted: bool,
     /// True if a process of OTP obeys it, so that a rule has to open it (stage `otp_internal`).
     pub(super) obeyed: bool,
     /// The objection that was heard last.
@@ -180,11 +176,9 @@ impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
             stray: false,
             call: calls::Found::NONE,
             decision: None,
-            call_accepted: false,
             star: false,
             accepted: false,
             read: false,
-            function_accepted: false,
             carries: false,
             obeyed: false,
             heard: None,

@@ -133,9 +133,6 @@ impl<'c> Case<'c, '_, '_> {
 
     fn considered_by_internal(&self) -> Vec<Considered> {
         let Some(payload) = self.message.payload else { return Vec::new() };
-        if self.carries {
-            return self.ranked(&self.call_opening_rules(Each), Some(payload));
-        }
         let own = self.control().name().map(|name| name.text);
         let name = own.or_else(|| names(self.court.track, self.court.direction, self.control()).next());
         self.ranked(&self.opening_rules(payload, name, Each), Some(payload))

@@ -1,4 +1,4 @@
-//! Stages `otp_internal`, `third_node` and `funs`: does the content of a command do more than the rule that accepts it means?
+//! Stages `options`, `otp_internal`, `third_node` and `funs`: does the content of a command do more than the rule that accepts it means?
 
 use crate::direction::Direction;
 use crate::error::Bad;
@@ -8,26 +8,36 @@ use crate::session::events::Reason;
 use crate::term::atoms::{AtomView, Word};
 use crate::term::reader::Reader;
 use crate::term::scan::NodeList;
+use crate::wire::control::{Control, Process};
 
 use super::called::names;
 use super::{Case, Court, Force, Next, Objection, Refusal};
 
-/// Refuses a message for which an OTP process would run code, unless a rule opens that. `accept *` does; so do a pattern that
-/// describes such a message, and a rule that accepts the call in it.
+/// Refuses a call with spawn options, or a group leader, that are not opened by the rule which accepts the function.
+#[inline(always)]
+pub(super) fn options(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
+    if case.star || case.court.direction == Direction::Outbound {
+        return Ok(Next::On);
+    }
+    let fits = match case.control() {
+        Control::SpawnRequest(request) => request.plain && case.may_lead(&request.leader),
+        _ => case.call.leader.is_none_or(|leader| case.may_lead(&leader)),
+    };
+    Ok(if fits { Next::On } else { case.unfit(Reason::Options) })
+}
+
+/// Refuses a message for which an OTP process would run code, unless a rule opens that. `accept *` does, and so does a pattern
+/// that describes such a message. A call in it has been judged by the rules on calls.
 #[inline]
 pub(super) fn otp_internal(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.court.restricts_shells && case.control().is_message() && case.call.is_shell() {
         // Only a spawn request can be made to start a restricted shell.
         return Ok(case.unfit(Reason::OtpInternal));
     }
-    if case.star || case.call_accepted || case.function_accepted || !case.control().is_message() {
+    if case.star || case.carries || !case.control().is_message() {
         return Ok(Next::On);
     }
     let Some(payload) = case.message.payload else { return Ok(Next::On) };
-    if case.carries {
-        let rule = case.call_opening_rules(Strongest);
-        return Ok(case.internal(rule).unwrap_or(Next::On));
-    }
     if case.is_described(payload) {
         return Ok(Next::On);
     }
@@ -65,7 +75,7 @@ pub(super) fn third_node(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     Ok(if carried || leader { case.unfit(Reason::ThirdNode) } else { Next::On })
 }
 
-/// Refuses a message with funs, unless the policy lets them in. The fun that is the call itself is judged as a call.
+/// Refuses a message with funs, unless the policy lets them in. An external fun that is the call itself is judged as a call.
 #[inline(always)]
 pub(super) fn funs(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.court.direction == Direction::Outbound || !case.whole {
@@ -75,13 +85,21 @@ pub(super) fn funs(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
         // The guarded node evaluates such a fun, and the funs in it. Of a message, OTP would run it.
         return Ok(if case.control().mfa().is_some() { Next::On } else { case.unfit(Reason::Funs) });
     }
-    if case.found.funs <= case.call.funs {
+    if case.found.funs <= case.call.exports {
         return Ok(Next::On);
     }
     Ok(if case.court.policy.allows_funs(case.star) { Next::On } else { case.unfit(Reason::Funs) })
 }
 
 impl Case<'_, '_, '_> {
+    /// True if a process may lead what the peer calls: it is the peer's, or the guarded node has made it lead processes
+    /// of the peer.
+    fn may_lead(&self, leader: &Process<'_>) -> bool {
+        let Court { ends, track, .. } = self.court;
+        ends.is_of(Direction::Inbound, leader)
+            || ends.is_of(Direction::Outbound, leader) && track.leads(Direction::Outbound, leader.pid)
+    }
+
     /// True if the pattern of the rule that accepts the message describes it closely enough to mean what it makes OTP do.
     fn is_described(&self, payload: Reader<'_>) -> bool {
         let receiver = self.court.direction.other().word();
@@ -132,11 +150,5 @@ impl<'c> Case<'c, '_, '_> {
         let key = name.map(|name| [name]);
         let fits = |rule: &Decision| rule.pattern.as_ref().is_none_or(|p| p.matches(payload, direction.word()));
         how.look(policy.about_internal(), key.as_ref().map(|key| &key[..]), false, fits)
-    }
-
-    /// The rules that can open a call in a message which no rule accepts as a call.
-    pub(super) fn call_opening_rules<L: Look<'c>>(&self, how: L) -> L::Found {
-        // A rule that says of which messages it speaks does not mean all calls.
-        how.look(self.court.policy.about_internal(), None, false, |rule| rule.pattern.is_none())
     }
 }

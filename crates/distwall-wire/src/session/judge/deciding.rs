@@ -6,10 +6,11 @@ use crate::error::Bad;
 use crate::rules::calls::{self, Call};
 use crate::rules::table::{Decision, Look, Scope, Strongest, PROCESS};
 use crate::session::events::{self, Reason};
+use crate::term::atoms::Word;
 use crate::term::reader::Reader;
 use crate::wire::control::Target;
 
-use super::called::{decimal, key, names, CARRIERS};
+use super::called::{decimal, key, names};
 use super::{may_answer, Case, Next};
 
 /// Finds the rule that decides, and refuses what no rule accepts. An answer passes unless a rule names its command.
@@ -32,20 +33,12 @@ pub(super) fn rule(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     let call = case.call_rule().filter(|call| own.is_none_or(|own| call.layer <= own.layer));
     let function = if case.carries && call.is_none() { case.function_rule(true) } else { None };
     // A rule that names the carrier can refuse what it carries, but not let it pass.
-    let vetoed = case.carries
-        && own.is_some_and(|own| {
-            !own.accepts() && !own.star && function.is_none_or(|function| own.layer <= function.layer)
-        });
-    let function = function.filter(|_| !vetoed);
-    case.decision = call
-        .or_else(|| case.carrier_rule(own))
-        .or(function.filter(|function| function.accepts() || !function.star))
-        .or(own);
+    let veto = own.filter(|own| {
+        !own.accepts() && !own.star && function.is_none_or(|function| own.layer <= function.layer)
+    });
+    case.decision = call.or_else(|| case.carrier_rule(own)).or(if case.carries { veto.or(function) } else { own });
     // Of a fun typed in a shell, the calls that it makes are judged one by one when it runs.
-    let evaluated = case.court.reads_funs && case.control().mfa().is_some() && case.call.is_typed();
-    case.read = evaluated && call.is_none() && !vetoed;
-    case.function_accepted = function.is_some_and(Decision::accepts);
-    case.call_accepted = case.read || call.is_some_and(Decision::accepts);
+    case.read = case.court.reads_funs && case.control().mfa().is_some() && case.call.is_typed() && call.is_none();
     case.accepted = case.read || case.decision.is_some_and(Decision::accepts);
     case.star = match case.ruling.settles {
         // An answer may carry what `accept *` would let its command carry anyway.
@@ -105,7 +98,7 @@ impl<'c> Case<'c, '_, '_> {
     pub(super) fn minds_name(&self) -> bool {
         // What begins like an answer may turn out to be none.
         let answers = self.whole && self.ruling.settles.is_some();
-        self.control().receiver().is_some() && !answers && !self.call_accepted
+        self.control().receiver().is_some() && !answers
     }
 
     /// The rule about the command and its target. `star`: rules for `*` speak, too.
@@ -168,7 +161,8 @@ impl<'c> Case<'c, '_, '_> {
         let key = key.as_ref().map(|key| &key[..]);
         how.look(self.court.policy.about(Command::SpawnRequest), key, star, |rule| match arguments {
             Some(arguments) => rule.scope.is_none() && self.fits_arguments(rule, arguments),
-            None => !(rule.accepts() && rule.keyed) && rule.pattern.is_none(),
+            // Only `accept *` accepts a call that can't be told.
+            None => (!rule.accepts() || rule.star) && rule.pattern.is_none(),
         })
     }
 
@@ -188,8 +182,7 @@ impl<'c> Case<'c, '_, '_> {
     /// The rule that accepts some call, and with it the monitor with which a call through `rex` comes.
     fn carrier_rule(&self, own: Option<&Decision>) -> Option<&'c Decision> {
         let control = self.control();
-        let name = control.name()?;
-        if control.command() != Command::Monitor || !CARRIERS.contains(&name.text) {
+        if control.command() != Command::Monitor || control.name()?.word != Word::Rex {
             return None;
         }
         let call = self.court.policy.opens_calls()?;

@@ -8,6 +8,7 @@ use crate::term::atoms::Word;
 use crate::term::reader::Reader;
 use crate::term::scan::{Scanner, Watch};
 use crate::term::tag;
+use crate::wire::control::spawn_options::SpawnOptions;
 use crate::wire::control::{Control, Exit2Form, Mfa, Monitored, Process, SpawnRequest, Spawned, Victim};
 use crate::wire::flags;
 use crate::wire::op::Op;
@@ -198,9 +199,12 @@ fn spawn_request<'a>(
     let arity = u8::try_from(reader.unsigned()?).map_err(|_| Bad::SpawnArity)?;
     let options = reader.pos;
     reader.pos = scanner.whole(reader.data, reader.pos, &watch.aside())?;
-    let (linked, monitored) = spawn_options(&mut Reader { pos: options, ..*reader }, scanner, watch)?;
+    let SpawnOptions { linked, monitored, plain, heap } = SpawnOptions::read(Reader { pos: options, ..*reader })?;
+    if watch.guarded.is_some() && heap > watch.limits.spawn_heap() {
+        scanner.found.over.get_or_insert(Limit::SpawnHeap);
+    }
     let mfa = Mfa { module, function, arity };
-    Ok(SpawnRequest { from, reference, leader, mfa, linked, monitored })
+    Ok(SpawnRequest { from, reference, leader, mfa, linked, monitored, plain })
 }
 
 fn spawn_reply<'a>(reader: &mut Reader<'a>) -> Result<Control<'a>, Bad> {
@@ -282,42 +286,4 @@ fn trace_token(reader: &mut Reader<'_>, dialect: Dialect, scanner: &mut Scanner,
     number(reader)?;
     debug_assert_eq!(reader.pos, end);
     Ok(())
-}
-
-/// Looks for `link` and `monitor` in a list of spawn options. An option that makes the VM allocate more than the limit
-/// `spawn_heap` is noted.
-fn spawn_options(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'_>) -> Result<(bool, bool), Bad> {
-    let (mut linked, mut monitored) = (false, false);
-    if reader.peek()? == tag::LIST {
-        reader.pos += 1;
-        let length = reader.u32()?;
-        for _ in 0..length {
-            let option = *reader;
-            if matches!(reader.peek()?, tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM) {
-                match reader.atom()?.word {
-                    Word::Link => linked = true,
-                    Word::Monitor => monitored = true,
-                    _ => {}
-                }
-            } else {
-                // An option that takes a value; its bytes were scanned before, so walk over it without noting anything again.
-                reader.pos = scanner.whole(reader.data, reader.pos, &watch.quiet())?;
-            }
-            if watch.guarded.is_some() && heap(option).is_some_and(|words| words > watch.limits.spawn_heap()) {
-                scanner.found.over.get_or_insert(Limit::SpawnHeap);
-            }
-        }
-    }
-    Ok((linked, monitored))
-}
-
-/// The words that `{min_heap_size, Words}` or `{min_bin_vheap_size, Words}` asks for. A VM without that memory exits.
-fn heap(mut option: Reader<'_>) -> Option<u64> {
-    let sized =
-        option.tuple().ok()? == 2 && matches!(option.atom().ok()?.text, b"min_heap_size" | b"min_bin_vheap_size");
-    if sized {
-        option.unsigned().ok()
-    } else {
-        None
-    }
 }
