@@ -92,8 +92,8 @@ class Event(NamedTuple):
     reason: str
     """The reason: ``rule`` (the rule ``rule_id`` decided), ``default`` (no rule matched), or another cause.
 
-    Other causes are ``otp_internal``, ``third_node``, ``funs``, ``spoofed``, ``stale_target``, ``handler``, and
-    ``limit:NAME``.
+    Other causes are ``options``, ``otp_internal``, ``third_node``, ``funs``, ``spoofed``, ``stale_target``,
+    ``handler``, and ``limit:NAME``.
     After ``audit:``, the command passed all the same. ``shadow:VERDICT`` is not a refusal: the shadow policy would
     decide so.
     """

@@ -314,30 +314,37 @@ def test_endings_that_belong_to_nothing_are_refused_under_accept_all(command: st
     assert ask(with_rules(["accept *", f"accept {command}"]), "foo@h", command).verdict == "accept"
 
 
-APPLY = ("spawn_request", "erlang:apply/3", None)
+CARRIED = ("spawn_request", "erpc:execute_cast/3")
 
 
 @pytest.mark.parametrize(
     ("rules", "term", "verdict", "called"),
     [
         (["accept call os:cmd/1"], '[os, cmd, ["ls"]]', "accept", "os:cmd/1"),
-        (["accept spawn_request erlang:apply/3"], '[os, cmd, ["ls"]]', "deny", "os:cmd/1"),
+        (["accept spawn_request erpc:execute_cast/3"], '[os, cmd, ["ls"]]', "deny", "os:cmd/1"),
+        (["accept call erlang:apply/3"], "[erlang, apply, [os, cmd, []]]", "accept", "erlang:apply/3"),
         (["accept call _:_/_"], "[os, cmd, nothing]", "deny", "a function that can't be told"),
         (["accept call _:_/_"], None, "deny", "a function that can't be told"),
         (["accept *"], None, "accept", "a function that can't be told"),
     ],
 )
-def test_wrappers_are_taken_off(rules: list[str], term: str | None, verdict: str, called: str) -> None:
-    answer = ask(with_rules(rules), "foo@h", *APPLY, term)
+def test_a_carrier_is_opened(rules: list[str], term: str | None, verdict: str, called: str) -> None:
+    answer = ask(with_rules(rules), "foo@h", *CARRIED, term=term)
     assert answer.verdict == verdict
     assert [stage.called for stage in answer.stages if stage.called] == [called]
-    assert ("erlang:apply/3 calls what its arguments name; give them with --term" in answer.notes) == (term is None)
+    note = "erpc:execute_cast/3 carries a call in its arguments; give them with --term"
+    assert (note in answer.notes) == (term is None)
+
+
+def test_a_function_that_runs_others_is_explained_by_its_name() -> None:
+    answer = ask(with_rules(["accept call timer:tc/3"]), "foo@h", "call", "timer:tc/3")
+    assert (answer.verdict, answer.notes) == ("accept", ())
 
 
 def test_a_call_in_a_message_is_judged_as_a_call() -> None:
     term = "{'$gen_call', {<9.5.0>, #Ref<9.1.2.3>}, {call, os, cmd, [\"ls\"], <9.5.0>}}"
     answer = ask(with_rules(["accept reg_send rex", "accept call m:_/_"]), "foo@h", "reg_send", "rex", term=term)
-    assert (answer.verdict, answer.reason) == ("deny", "otp_internal")
+    assert (answer.verdict, answer.reason) == ("deny", "default")
     answer = ask(with_rules(["deny *", "accept call os:cmd/1"]), "foo@h", "reg_send", "rex", term=term)
     assert (answer.verdict, answer.rule and answer.rule.text) == ("accept", "accept call os:cmd/1")
 
@@ -377,9 +384,9 @@ def test_in_audit_mode_all_objections_are_told() -> None:
 def test_the_stages_stand_in_the_json() -> None:
     shown = ask(with_rules(["deny *", ANY_CALL]), "foo@h", "reg_send", "a", term=START_CHILD).to_json()["stages"]
     assert [stage["stage"] for stage in shown] == [
-        *("sender", "target", "answer", "call", "rule", "name", "otp_internal"),
+        *("sender", "target", "answer", "call", "rule", "options", "name", "otp_internal"),
     ]
-    rule, refusal = shown[4], shown[6]
+    rule, refusal = shown[4], shown[7]
     assert [(each["text"], each["outcome"]) for each in rule["rules"]] == [(ANY_CALL, "decides"), ("deny *", "weaker")]
     assert (refusal["verdict"], refusal["reason"], refusal["rule"], refusal["waived"]) == (
         *("deny", "otp_internal", None, False),

@@ -52,6 +52,8 @@ def by_shape(payload: Term) -> bool:
             return True
         case (label, (Atom("cast"), _, _, _, _)) if label == CAST:
             return True
+        case (_, (Atom("send" | "sbcast"), _, _)):
+            return True
         case _:
             pass
     match _request(payload):

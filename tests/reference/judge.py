@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.reference.calls import Call, asker, message_call, unwrapped
+from tests.reference.calls import Call, message_call, passed_on, spawned
 from tests.reference.internal import astray, by_shape, is_internal, means
 from tests.reference.refusals import made_up
 from tests.reference.rules import Rule, Subject, decides, ranked
 from tests.reference.terms import has_fun, has_label, identifiers
 from tests.reference.tracking import GUARD, PEER, Tracking, other
-from tests.support.dist import NOTHING, Message
+from tests.support.dist import EMPTY, NOTHING, Message, Op, message
 from tests.support.etf import Atom, Pid, Ref
 
 AIMED = ("send", "alias_send", "link", "monitor", "exit2", "group_leader")
@@ -166,8 +166,15 @@ class Judge:
             return said(decides(rules, asked, star=False) if is_star(rule) else rule)
         if sent.command == "spawn_request":
             return self._spawned(side, rules, sent)
-        if sent.command in SENDS and (call := message_call(self._names(side, sent), sent.payload)):
-            return self._called_by_message(side, rules, sent, unwrapped(call))
+        if sent.command == "reg_send":
+            name, payload = sent.args["to"], sent.payload
+            if relayed := passed_on(name, payload, sent.args["from"]):
+                to, payload = relayed
+                passed = message(Op.REG_SEND, sent.args["from"], EMPTY, to, payload=payload)
+                return self._ruled(side, rules, passed, None)
+            call = message_call(name, payload, sent.args["from"])
+            if not isinstance(call, type):
+                return self._called_by_message(side, rules, sent, call)
         if sent.command == "monitor" and (opened := self._server_monitored(rules, sent, rule)):
             return opened
         ruling = said(rule)
@@ -241,41 +248,49 @@ class Judge:
             return Subject(command, sender=self.nodes[side][0], told=False)
         return Subject(command, call.key, None, call.arguments, self.nodes[side][0])
 
+    def _speaking(self, rules: Sequence[Rule], call: Call | None) -> Sequence[Rule]:
+        """The rules that speak of a call: of one that can't be told, only `accept *` accepts."""
+        if call is not None:
+            return rules
+        return [one for one in rules if not one.accepts or one.command == "*"]
+
     def _spawned(self, side: str, rules: Sequence[Rule], sent: Message) -> Ruling:
         args: dict[str, Any] = sent.args
         module, function, _ = args["mfa"]
-        call = unwrapped(Call(str(module), str(function), sent.payload))
-        rule = decides(rules, self._asked_call("call", side, call))
-        carrier = decides(rules, self._asked_call("spawn_request", side, call))
-        if rule is not None and (carrier is None or rule.layer <= carrier.layer):
-            return said(rule)
-        return said(carrier)
+        call = spawned(str(module), str(function), sent.payload, self.nodes[side][0])  # type: ignore[arg-type]
+        speaking = self._speaking(rules, call)
+        rule = decides(speaking, self._asked_call("call", side, call))
+        carrier = decides(speaking, self._asked_call("spawn_request", side, call))
+        if rule is None or (carrier is not None and rule.layer > carrier.layer):
+            rule = carrier
+        plain = all(option in (Atom("link"), Atom("monitor")) for option in args["options"])
+        return self._with_options(side, rule, plain, args["group_leader"])
 
     def _called_by_message(self, side: str, rules: Sequence[Rule], sent: Message, call: Call | None) -> Ruling:
         carrier = decides(rules, self._asked(side, sent))
-        who = asker(sent.payload)
-        lost = who is not None and not self.tracking.own(side, who)
-        speaking = rules
-        if lost:  # the answer would go astray: no rule speaks of the function, and none on calls opens it
-            call, speaking = None, [one for one in rules if one.command != "call" or not one.accepts]
+        speaking = self._speaking(rules, call)
         rule = decides(speaking, self._asked_call("call", side, call))
-        if rule is not None and (carrier is None or rule.layer <= carrier.layer):
-            return said(rule)
-        spawn = decides(rules, self._asked_call("spawn_request", side, call))
-        refusing = carrier is not None and not carrier.accepts and carrier.command != "*"
-        if carrier is not None and refusing and (spawn is None or carrier.layer <= spawn.layer):
-            return said(carrier)
-        if spawn is not None and (spawn.accepts or spawn.command != "*"):
-            return (self._by_name(side, rules, sent, spawn) if spawn.accepts else None) or said(spawn)
-        if carrier is None or not carrier.accepts:
-            return said(carrier)
-        return self._by_name(side, rules, sent, carrier) or self._opened(rules, None) or said(carrier)
+        if rule is None or (carrier is not None and rule.layer > carrier.layer):
+            rule = decides(speaking, self._asked_call("spawn_request", side, call))
+            refusing = carrier is not None and not carrier.accepts and carrier.command != "*"
+            if carrier is not None and refusing and (rule is None or carrier.layer <= rule.layer):
+                rule = carrier
+        return self._with_options(side, rule, True, None if call is None else call.leader)
+
+    def _with_options(self, side: str, rule: Rule | None, plain: bool, leader: object) -> Ruling:
+        """What is said of a call that comes with options and a group leader."""
+        ruling = said(rule)
+        if side == PEER and ruling.accepts and not is_star(rule):
+            leads = leader is None or self.tracking.own(PEER, leader) or leader in self.tracking.sides[GUARD].led
+            if not plain or not leads:
+                return Ruling("deny", None, "options")
+        return ruling
 
     def _server_monitored(self, rules: Sequence[Rule], sent: Message, rule: Rule | None) -> Ruling | None:
         """The monitor of a server that calls functions, which rules on calls open."""
         named = rule is not None and (rule.key is not None or rule.accepts)
         calls = [one for one in rules if one.command == "call" and one.accepts]
-        if sent.args["to"] not in ("rex", "net_kernel") or named or not calls:
+        if sent.args["to"] != "rex" or named or not calls:
             return None
         return said(calls[0]) if rule is None or calls[0].layer <= rule.layer else None
 

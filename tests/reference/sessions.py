@@ -187,7 +187,8 @@ class Talk:
                 Atom("which_handlers"),
                 (Atom("is_auth"), ENDS[side].name),
                 (Atom("get"), Export(Atom("shop"), Atom("get"), 1)),
-                (Atom(self.random.choice(["call", "block_call", "spawn"])), *self.call(side), ENDS[side].pid(1)),
+                (Atom(self.random.choice(["call", "block_call", "cast", "spawn"])), *self.call(side), self.pid(side)),
+                (Atom(self.random.choice(["call", "block_call"])), *self.call(side), self.simple(side)),
             ]
         )
 
@@ -205,7 +206,8 @@ class Talk:
                     [(Atom("EXIT"), who, 1), (Atom("DOWN"), self.ref(side), Atom("process"), who, 1)]
                 )
             case 8:
-                return (who, self.request(side))
+                passed = (Atom(self.random.choice(["send", "sbcast"])), self.name(), self.simple(side))
+                return (who, passed if self.random.random() < 0.3 else self.request(side))
             case 9:
                 return (Atom("io_request"), who, self.ref(side), self.simple(side))
             case 10:
@@ -256,13 +258,17 @@ class Talk:
     def spawn(self, side: str) -> Message:
         ref, sender = self.ref(side), self.sender(side)
         module, function, arguments = self.call(side)
-        for _ in range(self.random.choice([0, 0, 1, 1, 2, 3])):
-            wrapper = self.random.choice(["execute_call", "execute_cast", "apply"])
+        for _ in range(self.random.choice([0, 0, 1, 1, 1, 2])):
+            carrier = self.random.choice(["execute_call", "execute_cast", "init_p", "apply"])
             inner: list[Term] = [module, function, arguments]
-            module, function = Atom("erlang" if wrapper == "apply" else "erpc"), Atom(wrapper)
-            arguments = [ref, *inner] if wrapper == "execute_call" else inner
-        options = [Atom(one) for one in ("link", "monitor") if self.random.random() < 0.4]
-        leader = self.pid(side)
+            module = {"apply": Atom("erlang"), "init_p": Atom("proc_lib")}.get(carrier, Atom("erpc"))
+            function = Atom(carrier)
+            before: dict[str, list[Term]] = {"execute_call": [ref], "init_p": [sender, [self.pid(side), Atom("sup")]]}
+            arguments = [*before.get(carrier, []), *inner]
+        options: list[Term] = [Atom(one) for one in ("link", "monitor") if self.random.random() < 0.4]
+        if self.random.random() < 0.1:
+            options.append((Atom("priority"), Atom("high")))
+        leader = self.pid(side) if self.random.random() < 0.9 else self.pid(other(side))
         mfa = (module, function, len(arguments))
         return message(Op.SPAWN_REQUEST, ref, sender, leader, mfa, options, payload=arguments)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from tests.reference.calls import Call, NoCall, message_call
 from tests.reference.internal import OTP_NAMES
 from tests.reference.terms import call_of, identifiers, reference
 from tests.support.dist import NOTHING, Message
@@ -79,6 +80,8 @@ class Memory:
     """References with which it asked OTP's own servers."""
     results: dict[Ref, Ref] = field(default_factory=dict)
     """Monitors of its calls through erpc, with the references of the results."""
+    led: set[object] = field(default_factory=set)
+    """Its own processes that went to the other side as group leaders."""
     spawned: set[Pid] = field(default_factory=set)
     """Its own processes that the other side has spawned."""
     names: dict[Pid, list[Atom]] = field(default_factory=dict)
@@ -233,12 +236,16 @@ class Tracking:
                     mine.results[args["ref"]] = result
                 if self.own(side, args["group_leader"]) and args["group_leader"] not in mine.claimed:
                     mine.shown.add(args["group_leader"])
+                    mine.led.add(args["group_leader"])
             case "spawn_reply":
                 if answer is None and args["ref"] in theirs.spawns:
                     raise Undecided  # a rule let it pass, though another process had asked
                 if answer:
                     del theirs.spawns[args["ref"]]
                     self._spawned(side, args)
+            case "group_leader":
+                if self.own(side, args["from"]):
+                    mine.led.add(args["from"])
             case "send" | "alias_send" | "reg_send":
                 self._sent(side, message, answer)
             case _:
@@ -274,6 +281,9 @@ class Tracking:
         name = args["to"] if message.command == "reg_send" else None
         if name in OTP_SERVERS and (asked := call_of(payload)) and (ref_asked := reference(asked[1])):
             mine.services.add(ref_asked)
+        call = message_call(name, payload, args["from"]) if name is not None else NoCall
+        if isinstance(call, Call) and self.own(side, call.leader):
+            mine.led.add(call.leader)
         match payload:
             case (_, (Pid() as pid, tag), _) if self.own(side, pid) and (ref := reference(tag)) and self.own(side, ref):
                 mine.calls[ref] = OpenCall(pid, ref, None if ref in mine.calls else name)

@@ -65,7 +65,9 @@ def test_the_name_of_rex_is_learned_from_its_answers() -> None:
         (Atom("features_request"), (Atom("features_reply"), G.name, [])),
         ((Atom("call"), Atom("m"), Atom("f"), [], P.pid()), (REX, 1)),
     ):
-        channel = CoreChannel("accept reg_send rex", "accept otp_internal", "accept send", "deny *")
+        channel = CoreChannel(
+            "accept reg_send rex", "accept call m:f/0", "accept otp_internal", "accept send", "deny *"
+        )
         passes(channel, message(Op.REG_SEND, P.pid(), EMPTY, REX, payload=(P.pid(), request)))
         sent = message(Op.SEND_SENDER, KNOWN, P.pid(), payload=answer)
         assert channel.outbound(sent).forward == [sent]

@@ -62,6 +62,7 @@ def _other(text: Text, event: Event) -> None:
 
 _REASONS = {
     "default": "no rule matches it",
+    "options": "a call with options or a group leader that no rule opens",
     "otp_internal": "would make an OTP process run code",
     "third_node": "names a process of another node",
     "funs": "carries a fun",

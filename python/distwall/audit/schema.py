@@ -208,8 +208,8 @@ class Refused(EventBase):
     rule: RuleRef | None
     """The rule that decided; null if no rule did."""
     reason: str
-    """``rule``, ``default`` (no rule matched), ``otp_internal``, ``third_node``, ``funs``, ``spoofed``,
-    ``stale_target``, ``handler``, or ``limit:NAME``. ``audit:REASON``: the command passed, in audit mode.
+    """``rule``, ``default`` (no rule matched), ``options``, ``otp_internal``, ``third_node``, ``funs``,
+    ``spoofed``, ``stale_target``, ``handler``, or ``limit:NAME``. ``audit:REASON``: the command passed, in audit mode.
     ``shadow:VERDICT``: the shadow policy would decide differently; ``verdict`` and ``rule`` are its own."""
     folded: Folded
 

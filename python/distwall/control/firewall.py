@@ -130,9 +130,7 @@ class Firewall(Channels):
         made = self.rulebook.read(f"deny {_rule_text(command, key)}", "run time")
         said = made.statement
         many = said.pattern or any(part.kind in ("prefix", "any") for part in said.key or ())
-        # The arguments of a call are not known here. The judge would refuse every function that runs another by them.
-        without_arguments = said.command in ("call", "spawn_request") and said.key is not None
-        if not many and not without_arguments and said.command in (*COMMANDS, "otp_internal", "call"):
+        if not many and said.command in (*COMMANDS, "otp_internal", "call"):
             text = None if said.key is None else key_text(said.key)
             return self._explain(node, Question(said.command, text, said.scope), guard).verdict
         # The judge judges one command: of many, the rules are asked which of them covers all.

@@ -25,6 +25,7 @@ STAGE_QUESTIONS = {
     "answer": "Does the command answer or end something?",
     "call": "Which function does it call?",
     "rule": "Which rule decides?",
+    "options": "Does a call come with options or a group leader that the rules don't open?",
     "name": "What do the rules say of the registered name of the process that it aims at?",
     "otp_internal": "Would one of OTP's own processes run code for it?",
     "third_node": "Does it carry a pid, port or reference of a node that the entry does not allow?",
@@ -293,7 +294,7 @@ class _Answer:
             yield "rules with a key are left out: give a KEY to ask about one target"
         called = self.reports["call"].called if "call" in self.reports else None
         if called is not None and called[0] == "opaque" and question.term is None:
-            yield f"{self.asked.shown_key} calls what its arguments name; give them with --term"
+            yield f"{self.asked.shown_key} carries a call in its arguments; give them with --term"
         if not question.out:
             yield from self._notes_on_answers(winner)
             yield from self._note_on_requests(winner)

@@ -29,12 +29,14 @@ from distwall.policy.wide_rules import wide_rules
 _CALL_ELEMENTS = 3
 """Elements of the message of a gen call: label, caller, request."""
 
-_WRAPPERS = (
-    *(("erlang", "apply", arity) for arity in "23"),
-    *(("erpc", "execute_call", arity) for arity in "234"),
-    *(("erpc", "execute_cast", arity) for arity in "13"),
+_CARRIERS = (
+    ("erlang", "apply", "2"),
+    ("proc_lib", "init_p", "3"),
+    ("proc_lib", "init_p", "5"),
+    ("erpc", "execute_call", "4"),
+    ("erpc", "execute_cast", "3"),
 )
-"""Functions that distwall looks into: rules see the function that they run."""
+"""Functions that carry a call in their arguments: rules see the called function."""
 
 _RUNNERS = (
     *(("timer", name, arity) for name in ("apply_after", "apply_interval", "apply_repeatedly") for arity in "234"),
@@ -43,6 +45,8 @@ _RUNNERS = (
     *(("proc_lib", name, arity) for name in ("spawn", "spawn_link", "start", "start_link") for arity in "1234"),
     *(("erlang", name, arity) for name in ("spawn", "spawn_link", "spawn_monitor") for arity in "1234"),
     *(("erl_eval", "exprs", arity) for arity in "2345"),
+    *(("timer", "tc", arity) for arity in "1234"),
+    ("erlang", "apply", "3"),
     ("erlang", "hibernate", "3"),
     ("os", "cmd", "1"),
     ("os", "cmd", "2"),
@@ -74,6 +78,7 @@ def _all(policy: Policy) -> Iterator[Problem]:
         yield from _idle_otp_internal(entry, ranked)
         yield from _runners(entry, ranked)
         yield from wide_rules(policy, entry, ranked)
+        yield from _idle_denials(entry, ranked)
     for rule in policy.rules:
         yield from _of_one_rule(rule)
 
@@ -159,7 +164,7 @@ def _of_one_rule(rule: Rule) -> Iterator[Problem]:
             what = f"`{rule.text}` never matches: {count} arguments for a function of {arity.text}"
             yield Problem(rule.origin, what, "write a pattern for each argument")
     if rule.verdict == "accept" and not is_service(rule) and rule.key is not None:
-        if rule.command in FUNCTION_COMMANDS and any(_names(rule.key, wrapper) for wrapper in _WRAPPERS):
+        if rule.command in FUNCTION_COMMANDS and any(_names(rule.key, carrier) for carrier in _CARRIERS):
             what = f"`{rule.text}` does not decide about calls through this function: rules see the function inside"
             yield Problem(rule.origin, what, "write `accept call M:F/A` for that function")
         elif rule.command == "reg_send" and rule.key == (Part("exact", "rex"),):
@@ -184,6 +189,30 @@ def _runners(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
         module, name, arity = function
         what = f"for {entry.node}, `{winner.rule.text}` accepts {module}:{name}/{arity}, which runs any function"
         yield Problem(winner.rule.origin, what, "accept single functions by their names")
+
+
+def _idle_denials(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
+    """Refused functions, where another rule lets any code run: that code can call them."""
+    widest = _any_code(ranked)
+    if widest is None:
+        return
+    for candidate in ranked:
+        rule = candidate.rule
+        if candidate.command in FUNCTION_COMMANDS and candidate.key is not None and rule.verdict != "accept":
+            what = f"for {entry.node}, `{rule.text}` can't hold: `{widest.text}` lets any code run"
+            yield Problem(rule.origin, what, "accept single functions by their names instead")
+
+
+def _any_code(ranked: Ranking) -> Rule | None:
+    """The rule that lets the peer run any code, if there is one."""
+    sent = ranked.decides("send", None)
+    if sent is not None and sent.command == "*" and sent.rule.verdict == "accept":
+        return sent.rule
+    for function in _RUNNERS:
+        winner = ranked.decides("call", function) or ranked.decides("spawn_request", function)
+        if winner is not None and winner.rule.verdict == "accept":
+            return winner.rule
+    return None
 
 
 def _broken_services(entry: Entry, ranked: Ranking) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-//! Contents of messages: gen calls, calls of `rex` and `erpc`, wrappers, requests that OTP's processes obey, answers.
+//! Contents of messages: gen calls, calls of `rex` and `erpc`, carriers, requests that OTP's processes obey, answers.
 
 use crate::pool::REQUESTS;
 use crate::writer::Writer;
@@ -377,7 +377,7 @@ impl Writer<'_> {
         }
     }
 
-    /// The list of arguments of a wrapper; returns their number.
+    /// The list of arguments of a carrier; returns their number.
     pub fn wrapped(&mut self, before: usize, depth: usize) -> usize {
         let (called, behind) = match self.rng.below(10) {
             0..6 => (3, usize::from(self.rng.chance(150))),
@@ -433,7 +433,7 @@ impl Writer<'_> {
         self.nil();
     }
 
-    /// A wrapper, or any function: writes module and function, and tells how many arguments stand in front of the call.
+    /// A carrier, or any function: writes module and function, and tells how many arguments stand in front of the call.
     pub fn called(&mut self) -> Option<usize> {
         if self.rng.chance(600) {
             let (module, function, before) = self.rng.pick(&WRAPPERS);

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use crate::rng::Rng;
 
-/// Words that the sources of either version name: processes and requests of OTP, wrappers, labels.
+/// Words that the sources of either version name: processes and requests of OTP, carriers, labels.
 static WORDS: LazyLock<Vec<&'static str>> =
     LazyLock::new(|| include_str!(concat!(env!("OUT_DIR"), "/words.txt")).lines().collect());
 /// Requests that OTP's processes obey, each as its form, its label, and the kinds of what follows.

@@ -1,12 +1,13 @@
 //! Invariants of patterns and calls, for any bytes.
 
+use distwall_wire::rules::calls::rex::relayed;
 use distwall_wire::rules::calls::{of_message, of_spawn, Call, Found};
 use distwall_wire::rules::otp_internal::WORDS;
 use distwall_wire::term::atoms::{AtomView, Names, Word};
-use distwall_wire::term::reader::{Reader, Terms};
+use distwall_wire::term::reader::{Pid, Reader, Terms};
 use distwall_wire::term::scan::{Scanner, Watch};
 use distwall_wire::term::walk::is_list;
-use distwall_wire::wire::control::Mfa;
+use distwall_wire::wire::control::{Mfa, Process};
 use distwall_wire::{Limits, Pattern};
 
 use crate::{GUARD, PEER};
@@ -47,30 +48,33 @@ pub fn pattern(input: &[u8]) {
     }
 }
 
-const WRAPPERS: [(&[u8], &[u8]); 8] = [
+const CARRIERS: [(&[u8], &[u8]); 8] = [
     (b"erlang", b"apply"),
     (b"erlang", b"spawn_request"),
     (b"erpc", b"execute_call"),
-    (b"erpc", b"multicall"),
+    (b"erpc", b"execute_cast"),
     (b"rpc", b"call"),
     (b"proc_lib", b"init_p"),
     (b"timer", b"tc"),
     (b"m", b"f"),
 ];
 
-/// Input: `Wrapper:8, Arity:8, Term`. No panic, and what is called has a list of arguments.
+/// Input: `Carrier:8, Arity:8, Term`. No panic, and what is called has a list of arguments.
 pub fn calls(input: &[u8]) {
-    let [wrapper, arity, term @ ..] = input else { return };
+    let [carrier, arity, term @ ..] = input else { return };
     let names = names();
     let terms = Terms::plain(&names);
     let reader = Reader::new(term, &terms);
-    let (module, function) = WRAPPERS[usize::from(*wrapper) % WRAPPERS.len()];
+    let (module, function) = CARRIERS[usize::from(*carrier) % CARRIERS.len()];
     let atom = |text| AtomView { text, word: Word::Other, inline: true };
     let mfa = Mfa { module: atom(module), function: atom(function), arity: *arity };
     let plain = module == b"m";
-    for name in [None, Some(&b"rex"[..]), Some(b"net_kernel")] {
-        check(of_message(reader, name, Word::Peer));
+    let node = AtomView { text: PEER.0.as_bytes(), word: Word::Peer, inline: true };
+    let from = Process { node, pid: Pid { id: 1, serial: 0, creation: PEER.1 } };
+    for name in [Word::Rex, Word::NetKernel] {
+        check(of_message(reader, name, &from));
     }
+    let _ = relayed(reader, &from);
     for sender in [Word::Peer, Word::Guard] {
         let found = of_spawn(&mfa, reader, sender);
         if !plain {

@@ -17,6 +17,7 @@ use crate::direction::Direction;
 use crate::error::Bad;
 use crate::limits::budget::Budget;
 use crate::limits::Limits;
+use crate::rules::calls::rex;
 use crate::rules::otp_internal::WORDS;
 use crate::rules::table::{Policy, Scope, Subject};
 use crate::session::events::Reason;
@@ -175,7 +176,7 @@ pub fn explain(policy: &Policy, question: &Question<'_>) -> Result<Explanation, 
     let Question { direction, audit, reads_funs, .. } = *question;
     let ends = ends(question);
     let scene = Scene { ends: &ends, direction };
-    let control = scene.control(question.subject, question.aim)?;
+    let mut control = scene.control(question.subject, question.aim)?;
     let terms = Terms::plain(&ends.names);
     let mut scanner = Scanner::default();
     let payload = match question.payload {
@@ -195,6 +196,12 @@ pub fn explain(policy: &Policy, question: &Question<'_>) -> Result<Explanation, 
         None if control.payload() => Some(Reader::new(&[], &terms)),
         None => None,
     };
+    if let (Control::RegSend { from, .. }, Some(asker)) = (&mut control, payload.and_then(rex::asker)) {
+        // The term says who sends it.
+        if asker.node.word == from.node.word {
+            from.pid = asker.pid;
+        }
+    }
     let track = scene.track(&control, question.known_by);
     let court = Court {
         direction,

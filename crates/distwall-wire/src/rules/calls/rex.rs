@@ -67,6 +67,17 @@ pub fn relayed<'a>(message: Reader<'a>, from: &Process<'_>) -> Option<Relayed<'a
     }
 }
 
+/// The process that asks `rex` for something.
+#[must_use]
+pub fn asker<'a>(message: Reader<'a>) -> Option<Process<'a>> {
+    let (form, mut asker, _) = parts(message)?;
+    if form == Form::Call && asker.tuple() != Ok(2) {
+        return None;
+    }
+    let (node, pid) = asker.pid().ok()?;
+    Some(Process { node, pid })
+}
+
 /// True for a gen call by which a node before OTP 23 spawns a process: `{spawn, ...}` and the like, of any size.
 pub(super) fn is_old_spawn(message: Reader<'_>) -> bool {
     let request = parts(message).and_then(|(_, _, request)| labelled(request));
