@@ -330,7 +330,8 @@ mod tests {
             assert_eq!(carries(&[atom("erlang"), atom("apply"), twice]), "opaque");
         }
         let nothing = list(&[]);
-        for (code, expected) in [(fun("m", 0), "fun m"), (export("m", "f", 0), "export m:f/0"), (fun("m", 1), "opaque")] {
+        for (code, expected) in [(fun("m", 0), "fun m"), (export("m", "f", 0), "export m:f/0"), (fun("m", 1), "opaque")]
+        {
             assert_eq!(spawned("erlang", "apply", &[code.clone(), nothing.clone()]), expected);
             assert_eq!(spawned("proc_lib", "init_p", &[pid(PEER), nothing.clone(), code]), expected);
         }
@@ -349,7 +350,10 @@ mod tests {
                 assert_eq!(spawned(module, function, &sent), "opaque");
             }
             for name in [list(&[]), vec![tag::SMALL_INTEGER, 1], tuple(&[m.clone()])] {
-                assert_eq!(spawned(module, function, &before(&fields, &[name.clone(), f.clone(), list(&[])])), "opaque");
+                assert_eq!(
+                    spawned(module, function, &before(&fields, &[name.clone(), f.clone(), list(&[])])),
+                    "opaque"
+                );
                 assert_eq!(spawned(module, function, &before(&fields, &[m.clone(), name, list(&[])])), "opaque");
             }
             let sent = before(&fields, &mfa());

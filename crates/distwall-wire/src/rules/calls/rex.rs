@@ -129,12 +129,7 @@ fn requested<'a>(mut request: Reader<'a>, to_caller: bool) -> Option<Found<'a>> 
 }
 
 /// `{_, Name, Message}`. A name of `rex` itself would carry further requests.
-fn relay<'a>(
-    asker: Reader<'a>,
-    label: &[u8],
-    mut request: Reader<'a>,
-    from: &Process<'_>,
-) -> Option<Relayed<'a>> {
+fn relay<'a>(asker: Reader<'a>, label: &[u8], mut request: Reader<'a>, from: &Process<'_>) -> Option<Relayed<'a>> {
     if request.tuple() != Ok(3) || !is_sender(&mut { asker }, from) {
         return None;
     }
@@ -151,9 +146,8 @@ fn answers(form: Form, mut asker: Reader<'_>, from: &Process<'_>) -> bool {
         Form::Call => {
             asker.tuple() == Ok(2)
                 && is_sender(&mut asker, from)
-                && call_tag(&mut asker).is_some_and(|((first, _), (last, _))| {
-                    first == from.node.word && last == from.node.word
-                })
+                && call_tag(&mut asker)
+                    .is_some_and(|((first, _), (last, _))| first == from.node.word && last == from.node.word)
         }
     }
 }

@@ -84,7 +84,9 @@ fn set_up(
             }
             from.into_iter().for_each(|pid| track.ended(direction, pid));
         }
-        Control::SpawnRequest(SpawnRequest { from, reference: (_, reference), leader, mfa, linked, monitored, .. }) => {
+        Control::SpawnRequest(SpawnRequest {
+            from, reference: (_, reference), leader, mfa, linked, monitored, ..
+        }) => {
             track.spawn(direction, reference, from.pid, linked, monitored);
             let erpc = mfa.module.text == b"erpc" && mfa.function.text == b"execute_call";
             let result = message.payload.filter(|_| erpc && monitored).and_then(shapes::result_of);

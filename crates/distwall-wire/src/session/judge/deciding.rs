@@ -33,9 +33,8 @@ pub(super) fn rule(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     let call = case.call_rule().filter(|call| own.is_none_or(|own| call.layer <= own.layer));
     let function = if case.carries && call.is_none() { case.function_rule(true) } else { None };
     // A rule that names the carrier can refuse what it carries, but not let it pass.
-    let veto = own.filter(|own| {
-        !own.accepts() && !own.star && function.is_none_or(|function| own.layer <= function.layer)
-    });
+    let veto =
+        own.filter(|own| !own.accepts() && !own.star && function.is_none_or(|function| own.layer <= function.layer));
     case.decision = call.or_else(|| case.carrier_rule(own)).or(if case.carries { veto.or(function) } else { own });
     // Of a fun typed in a shell, the calls that it makes are judged one by one when it runs.
     case.read = case.court.reads_funs && case.control().mfa().is_some() && case.call.is_typed() && call.is_none();
