@@ -77,8 +77,10 @@ class NoCall:
     """A message that calls nothing."""
 
 
-def message_call(name: Term, payload: Term, by: Pid) -> Call | type[NoCall] | None:
+def message_call(name: Term, payload: Term, by: object) -> Call | type[NoCall] | None:
     """The call of a message to a registered name; None if it can't be told."""
+    if not isinstance(by, Pid):
+        return NoCall
     match payload:
         case (label, asker, request) if label == CALL:
             labels = {"call", "block_call"}
@@ -111,7 +113,7 @@ def message_call(name: Term, payload: Term, by: Pid) -> Call | type[NoCall] | No
             return None
 
 
-def passed_on(name: Term, payload: Term, by: Pid) -> tuple[Atom, Term] | None:
+def passed_on(name: Term, payload: Term, by: object) -> tuple[Atom, Term] | None:
     """The name that `rex` passes a message on to, and the message."""
     match payload:
         case (pid, (Atom("send" | "sbcast") as kind, Atom() as to, message)) if name == "rex" and pid == by:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.support.core_channel import CoreChannel
@@ -219,12 +221,13 @@ def test_functions_that_run_functions_are_functions(name: str) -> None:
 
 def test_a_fun_that_is_the_call() -> None:
     export, local = Export(A("inventory"), A("all"), 0), Fun(A("inventory"), 0, bytes(16), 1, 1, 1, P.pid())
-    for wrap in (
+    ways: list[Callable[[Term], Message]] = [
         lambda fun: spawn("erlang", "apply", fun, []),
         lambda fun: spawn("proc_lib", "init_p", P.pid(), [], fun),
         lambda fun: spawn("erpc", "execute_call", P.ref(), *APPLY, [fun, []]),
         lambda fun: tell((P.pid(), (A("call"), *APPLY, [fun, []], P.pid()))),
-    ):
+    ]
+    for wrap in ways:
         passes(CoreChannel("accept call inventory:all/0", "deny *", funs=False), wrap(export))
         refused(CoreChannel("accept call inventory:lookup/0", "deny *", funs=True), wrap(export))
         # A local fun is any code of its module, with values of the peer's: the entry has to take funs, too.

@@ -1,9 +1,15 @@
 """rex and net_kernel: what they call, spawn and send on for others."""
 
-from tests.attacks.corpus.attack import asked, called, told
+from functools import partial
+
+from tests.attacks.corpus import attack
 
 MFA = "erlang, send, [victim, Mark]"
 BLOCKED = "{badrpc,{'EXIT',{not_allowed,..."
+
+REFUSED = {"reason": "default", "by_pid_reason": "otp_internal"}
+"""Rules on calls refuse what these servers run; by pid it is a message like any other."""
+asked, called, told = (partial(made, **REFUSED) for made in (attack.asked, attack.called, attack.told))
 
 ATTACKS = [
     told(
@@ -78,6 +84,7 @@ ATTACKS = [
         "net_kernel",
         "net_kernel sends what it is told to a registered process",
         "{self(), registered_send, victim, Mark}",
+        reason="otp_internal",
     ),
     asked(
         "net_kernel disconnects",
@@ -86,6 +93,7 @@ ATTACKS = [
         "{disconnect, Third}",
         setup="true = net_kernel:connect_node(Third)",
         effect="not lists:member(Third, nodes(connected))",
+        reason="otp_internal",
     ),
     told(
         "net_kernel disconnects, cast",
@@ -94,6 +102,7 @@ ATTACKS = [
         "{'$gen_cast', {async_disconnect, Third}}",
         setup="true = net_kernel:connect_node(Third)",
         effect="not lists:member(Third, nodes(connected))",
+        reason="otp_internal",
     ),
     asked(
         "net_kernel connects",
@@ -102,5 +111,6 @@ ATTACKS = [
         "{connect, normal, Third}",
         setup="erlang:disconnect_node(Third)",
         effect="lists:member(Third, nodes(connected))",
+        reason="otp_internal",
     ),
 ]

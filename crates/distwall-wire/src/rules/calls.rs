@@ -349,7 +349,7 @@ mod tests {
                 let sent = before(&fields, &[m.clone(), f.clone(), arguments]);
                 assert_eq!(spawned(module, function, &sent), "opaque");
             }
-            for name in [list(&[]), vec![tag::SMALL_INTEGER, 1], tuple(&[m.clone()])] {
+            for name in [list(&[]), vec![tag::SMALL_INTEGER, 1], tuple(std::slice::from_ref(&m))] {
                 assert_eq!(
                     spawned(module, function, &before(&fields, &[name.clone(), f.clone(), list(&[])])),
                     "opaque"

@@ -7,7 +7,7 @@
 //! verdict. In audit mode, or with a rule on trial, an objection of the rules does not stand: the first one is noted,
 //! and the command goes on to the next stage.
 //!
-//! A message that `rex` would pass on to another name is judged as a message to that name ([`relay`]).
+//! `rex` passes some messages on to another name. Such a message is judged as one to that name ([`relay`]).
 //!
 //! Later stages know the findings of earlier stages ([`Case`]). Nothing is looked up twice, and nothing is changed.
 //!
@@ -94,7 +94,7 @@ stages! {
     Call "call" => called::call,
     /// Is there a rule that decides, and which verdict does it give?
     Rule "rule" => deciding::rule,
-    /// Does a call that the rules accept come with options or a group leader that they don't open?
+    /// Does a call come with options or a group leader that the rules don't open?
     Options "options" => content::options,
     /// Does the registered name of its target process have rules, and which verdict do they give?
     Name "name" => deciding::name,

@@ -1,4 +1,4 @@
-//! The fields of a carrier: a list of so many elements, and what each of them has to be.
+//! The fields of a carrier: a list of a known length, and the type of each field.
 
 use crate::term::atoms::Word;
 use crate::term::reader::Reader;
@@ -40,7 +40,7 @@ pub(super) fn named<'a>(mut module: Reader<'a>, mut function: Reader<'a>, argume
     }
 }
 
-/// The length of a proper list, if a function can take so many arguments.
+/// The length of a proper list of at most 255 elements: a function takes no more arguments.
 fn length(mut list: Reader<'_>) -> Option<u8> {
     let count = match list.u8().ok()? {
         tag::NIL => 0,

@@ -44,8 +44,7 @@ pub(super) fn call(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     Ok(Next::On)
 }
 
-/// True if the function that a message calls, or the name that `rex` passes it on to, has to be seen before the message
-/// can be judged.
+/// True if the rest of a message decides: it may call a function, or go on to another name through `rex`.
 fn may_call(case: &Case<'_, '_, '_>) -> bool {
     let (control, policy) = (case.control(), case.court.policy);
     match control.mfa() {
