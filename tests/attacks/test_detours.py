@@ -7,7 +7,8 @@ import pytest
 from tests.attacks.detours import CALL, DETOURS, ENTRIES, GET, NONE, ONE, PING, WIDE, theirs
 from tests.support.attack_scene import WAYS, AttackScene, attack_scene
 from tests.support.dist import EMPTY, Op, message
-from tests.support.etf import Atom, alias
+from tests.support.etf import Atom, Improper, Term, alias
+from tests.support.raw_peer import Connection
 
 
 @pytest.fixture(scope="module", params=WAYS)
@@ -27,7 +28,7 @@ def test_detours_lead_nowhere(here: AttackScene, name: str) -> None:
         assert peer.receive() == []
     assert here.bar.eval("probe:got(victim)") == "[]"
     assert here.alive()
-    assert here.told("otp_internal")
+    assert here.told("rule" if to == "rex" else "otp_internal")
 
 
 def test_without_distwall_a_call_halts_the_node() -> None:
@@ -75,12 +76,46 @@ def test_a_spawn_reply_links_nothing_that_was_not_asked_for(here: AttackScene) -
 
 @pytest.mark.parametrize("option", ["min_heap_size", "min_bin_vheap_size"])
 def test_a_spawn_takes_no_more_heap_than_there_is(option: str) -> None:
-    """One harmless function may be spawned; its options ask for 2^50 words, over which a VM aborts."""
-    with AttackScene({ONE: ["deny *", "accept spawn_request erlang:node/0"]}) as here, here.connect(ONE) as peer:
-        assert peer.spawn("erlang", "node", [], options=[(Atom(option), 1 << 50)]) == "not_allowed"
+    """Its options ask for 2^50 words, over which a VM aborts; a VM reads a list in the tail of another one as well."""
+    huge = (Atom(option), 1 << 50)
+    in_tail = Improper(((Atom("priority"), Atom("low")),), [huge])
+    with AttackScene({WIDE: ["accept *"], ONE: ["deny *", "accept call erlang:node/0"]}) as here:
+        for who, reason in ((WIDE, "limit:spawn_heap"), (ONE, "options")):
+            with here.connect(who) as peer:
+                for options in ([huge], in_tail):
+                    assert spawned(peer, options) == "not_allowed"
+                    assert here.alive()
+                assert here.told(reason)
+                assert spawned(peer, [(Atom("priority"), Atom("low"))]) != "not_allowed"
+        with here.connect(WIDE) as peer:
+            assert spawned(peer, [(Atom(option), 1 << 16)]) != "not_allowed"
+
+
+def spawned(peer: Connection, options: Term) -> Term:
+    """What a spawn request for a harmless function is answered with."""
+    mfa = (Atom("erlang"), Atom("node"), 0)
+    peer.send(message(Op.SPAWN_REQUEST, peer.ref(), peer.pid(), peer.pid(), mfa, options, payload=[]))
+    return peer.wait_for(Op.SPAWN_REPLY).args["result"]
+
+
+def test_a_message_in_the_form_of_a_call_reaches_no_pid() -> None:
+    """`auth` ends over a call that it doesn't know, and the node with it: only the name `rex` takes calls."""
+    with AttackScene({ONE: ["deny *", "accept call erlang:node/0"]}) as here, here.connect(ONE) as peer:
+        call: tuple[Term, ...] = (Atom("call"), Atom("erlang"), Atom("node"), [], peer.pid())
+        cast = (Atom("cast"), *call[1:])
+        for name in ("auth", "net_kernel", "rex"):
+            number = int(here.bar.eval(f"whereis({name})").split(".")[1])
+            for shaped in (
+                (CALL, (peer.pid(), alias(peer.ref())), call),
+                (peer.pid(), call),
+                (Atom("$gen_cast"), cast),
+            ):
+                peer.send(message(Op.SEND_SENDER, peer.pid(), peer.their_pid(number), payload=shaped))
+        assert peer.receive(0.5) == []
         assert here.alive()
-        assert here.told("limit:spawn_heap")
-        assert peer.spawn("erlang", "node", [], options=[(Atom(option), 1 << 16)]) != "not_allowed"
+        # The control: to the name it is a call.
+        peer.reg_send("rex", (peer.pid(), call))
+        assert [one.payload for one in peer.receive(1)] == [(Atom("rex"), Atom(here.bar.name))]
 
 
 def test_what_was_cached_by_refused_messages_opens_nothing(here: AttackScene) -> None:
