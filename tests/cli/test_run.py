@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -148,10 +149,15 @@ def test_places_that_cannot_be_had_are_one_line_with_advice(tmp_path: Path) -> N
 
 
 def test_a_full_disk_is_said_at_once(tmp_path: Path) -> None:
-    with _running(_policy(tmp_path, more='[audit]\nfile = "/dev/full"')) as (process, said):
+    config = _policy(tmp_path, more='[audit]\nfile = "full"')
+    with _running(config) as (process, _):
         assert process.stderr is not None
-        told = said + process.stderr.readline()
-        assert "distwall: /dev/full: can't write the audit log: No space left on device; make room" in told
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))
+        with socket.create_connection(("127.0.0.1", _port(config))) as client:
+            client.sendall(b"\x00\x01k")  # EPMD's "kill": refused, which is an event
+            client.recv(16)
+        told = process.stderr.readline()
+        assert f"distwall: {tmp_path}/full: can't write the audit log: File too large; make room" in told
         process.terminate()
         assert process.wait(30) == 0
 

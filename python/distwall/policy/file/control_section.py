@@ -144,6 +144,6 @@ def _keep(table: Table) -> int | None:
     if value == "all":
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_KEEP:
-        table.error("keep", f"`{value}` is not a number of files", f'write 1 to {_MAX_KEEP}, or "all"')
+        table.error("keep", f"`keep` is {value}, not a number of files", f'write 1 to {_MAX_KEEP}, or "all"')
         return KEEP
     return value
