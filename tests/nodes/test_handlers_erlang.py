@@ -96,7 +96,11 @@ def test_group_leader_goes_through_the_handler(here: InProcessScene, foo: Node) 
 def test_spawn_request_goes_through_the_handler(here: InProcessScene, foo: Node) -> None:
     handler(here, "spawn_request")
     assert foo.eval(f"erpc:call('{GUARD}', erlang, '+', [1, 2])") == "3"
-    assert here.bar.eval("[{spawn, _, erpc, execute_call, A} | _] = probe:got(seen), length(A)") == "4"
+    assert here.bar.eval("[{spawn, _, erlang, '+', A} | _] = probe:got(seen), A") == "[1,2]"
+    assert "refused" in foo.eval(f"catch erpc:call('{GUARD}', erlang, halt, [])")
+    foo.eval(f"proc_lib:spawn('{GUARD}', erlang, halt, []), ok")
+    # A message to rex is no spawn request that could be rewritten.
+    assert "not_allowed" in foo.eval(f"rpc:block_call('{GUARD}', erlang, node, [])")
     foo.eval(f"spawn('{GUARD}', erlang, halt, [])")
     foo.eval(f"spawn('{GUARD}', erlang, send, [target, hi])")
     here.bar.wait_until("probe:got(target) =:= [hi]")

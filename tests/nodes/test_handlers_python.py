@@ -133,8 +133,21 @@ def test_spawn_requests_go_through_it(here: InProcessScene, foo: Node) -> None:
     assert "not_allowed" in foo.eval(f"catch spawn('{GUARD}', erlang, halt, [])")
     assert foo.eval(f"erpc:call('{GUARD}', erlang, node, [])") == f"'{GUARD}'"
     command = seen(here)[-1]
-    assert command.to == ("erpc", "execute_call", 4)
-    assert command.message()[1:] == ["erlang", "node", []]
+    assert (command.name, command.target, command.to) == ("spawn_request", "erlang:node/0", ("erlang", "node", 0))
+    assert command.message() == []
+    # Whatever carries it.
+    for call in (
+        f"erpc:call('{GUARD}', erlang, halt, [])",
+        f"rpc:block_call('{GUARD}', erlang, halt, [])",
+        f"proc_lib:spawn_link('{GUARD}', erlang, halt, [])",
+        f"{{rex, '{GUARD}'}} ! {{self(), {{call, erlang, halt, [], group_leader()}}}}",
+        f"gen_server:cast({{rex, '{GUARD}'}}, {{cast, erlang, halt, [], group_leader()}})",
+        f"{{rex, '{GUARD}'}} ! {{self(), {{call, erlang, apply, [erlang, halt], group_leader()}}}}",
+    ):
+        foo.eval(f"catch {call}, ok")
+    assert foo.eval(f"rpc:block_call('{GUARD}', erlang, node, [])") == f"'{GUARD}'"
+    asked = [each for each in seen(here) if each.name == "spawn_request"]
+    assert asked[-1].target == "erlang:node/0"
 
 
 def test_it_is_loaded_anew_when_set_again(

@@ -21,6 +21,8 @@ P, G = CoreChannel.peer, CoreChannel.guard
 A = Atom
 OUTSIDE = Hooks({"reg_send": ""}, None, False, False, False)
 INSIDE = Hooks({"reg_send": "handler", "spawn_request": "handler"}, None, False, False, False)
+CALLS = Hooks({"spawn_request": ""}, None, False, False, False)
+FILTERED = Hooks({}, "", False, False, False)
 CLERK = Pid(A(PEER), 0x0FFFFFFF, 0x0FFFFFFF, P.creation)
 """In whose name distwall asks the guarded node."""
 
@@ -408,3 +410,82 @@ class TestEvaluated:
         sent = request("inventory", "touch", 1)
         (got,) = judged(("deny *", "accept call inventory:_/_")).inbound(sent).forward
         assert got.args["mfa"] == (A("inventory"), A("touch"), 1)
+
+
+class TestCarried:
+    """A call is shown by the function that is called, whatever carries it."""
+
+    MFA = (A("inventory"), A("touch"), [1])
+
+    def carriers(self) -> list[Message]:
+        ref = P.ref(8)
+        return [
+            request("inventory", "touch", 1),
+            request("erpc", "execute_call", ref, *self.MFA),
+            request("erpc", "execute_cast", *self.MFA),
+            request("proc_lib", "init_p", P.pid(), [], *self.MFA),
+            reg("rex", (P.pid(), (A("call"), *self.MFA, A("user")))),
+            reg("rex", (A("$gen_call"), (P.pid(), P.ref(3)), (A("block_call"), *self.MFA, A("user")))),
+            reg("rex", (A("$gen_cast"), (A("cast"), *self.MFA, A("user")))),
+        ]
+
+    @pytest.mark.parametrize("number", range(7))
+    def test_a_handler_outside_sees_the_function(self, number: int) -> None:
+        sent = self.carriers()[number]
+        channel = CoreChannel("accept call inventory:touch/1", "deny *", hooks=CALLS)
+        assert channel.inbound(sent).forward == []
+        ((ticket, kind, command, target, control, payload),) = channel.core.asks()
+        assert (kind, command, target) == ("handler", "spawn_request", "inventory:touch/1")
+        shown = decode(control)
+        assert isinstance(shown, tuple)
+        assert shown[4] == (A("inventory"), A("touch"), 1)
+        assert payload is not None
+        assert decode(payload) == [1]
+        # Its answer changes the arguments in the carrier, and no more of it.
+        (passed,) = channel.answer(ticket, "accept", encode([2])).forward
+        assert str(passed.payload) == str(sent.payload).replace("[1]", "[2]")
+
+    @pytest.mark.parametrize("number", range(7))
+    def test_other_arguments_are_as_many(self, number: int) -> None:
+        channel = CoreChannel("accept call inventory:_/_", "deny *", hooks=CALLS)
+        channel.inbound(self.carriers()[number])
+        (ticket,) = tickets(channel)
+        assert channel.answer(ticket, "accept", encode([1, 2])).forward == []
+
+    @pytest.mark.parametrize("number", range(7))
+    def test_a_filter_sees_the_function(self, number: int) -> None:
+        channel = CoreChannel("accept *", hooks=FILTERED)
+        channel.inbound(self.carriers()[number])
+        ((ticket, kind, command, target, *_),) = channel.core.asks()
+        assert (kind, command, target) == ("filter", "spawn_request", "inventory:touch/1")
+        assert channel.answer(ticket, "deny").forward == []
+        # The answer is kept for all carriers.
+        for other in self.carriers():
+            assert channel.inbound(other).reasons == ["handler"]
+
+    def test_a_module_of_the_node_runs_in_the_carrier(self) -> None:
+        channel = CoreChannel("accept *", hooks=INSIDE)
+        _, call, cast, started, *to_rex = self.carriers()
+        inner = [A(PEER), *self.MFA]
+        for sent, before in ((call, call.payload[:1]), (cast, []), (started, started.payload[:2])):  # type: ignore[index]
+            (passed,) = channel.inbound(sent).forward
+            assert passed.args["mfa"] == sent.args["mfa"]
+            assert passed.payload == [*before, A("handler"), A("dist_spawn_init"), inner]
+        for sent in to_rex:
+            assert channel.inbound(sent).reasons == ["handler"]
+
+    def test_what_cannot_be_told_is_refused(self) -> None:
+        untold = [
+            reg("rex", (P.pid(), (A("call"), A("inventory"), A("touch"), A("x"), A("user")))),
+            reg("rex", (G.pid(), (A("call"), *self.MFA, A("user")))),
+            reg("net_kernel", (A("$gen_call"), (P.pid(), P.ref(3)), (A("spawn"), *self.MFA, P.pid()))),
+        ]
+        for hooks in (CALLS, INSIDE, FILTERED):
+            for sent in untold:
+                assert CoreChannel("accept *", hooks=hooks).inbound(sent).reasons == ["handler"]
+
+    def test_what_rex_passes_on_is_shown_by_its_name(self) -> None:
+        channel = CoreChannel("accept *", hooks=FILTERED)
+        channel.inbound(reg("rex", (P.pid(), (A("sbcast"), A("target"), 1))))
+        ((_, _, command, target, *_),) = channel.core.asks()
+        assert (command, target) == ("reg_send", "target")

@@ -25,7 +25,7 @@ use crate::term::atoms::Word;
 use crate::term::reader::Reader;
 use crate::term::tag;
 use crate::term::walk::{self, Fun};
-use crate::wire::control::{Mfa, Process};
+use crate::wire::control::{Control, Mfa, Process};
 
 use fields::{ancestors, list, named, parent, reference};
 
@@ -126,6 +126,13 @@ impl Carrier {
 #[must_use]
 pub fn carries(mfa: &Mfa<'_>) -> bool {
     Carrier::of(mfa.module.text, mfa.function.text, mfa.arity).is_some()
+}
+
+/// True if a spawn request carries `M, F, Args` as its last three arguments.
+#[must_use]
+pub fn carries_named(control: &Control<'_>) -> bool {
+    let carrier = control.mfa().and_then(|mfa| Carrier::of(mfa.module.text, mfa.function.text, mfa.arity));
+    matches!(carrier, Some(Carrier::Process | Carrier::ErpcCall | Carrier::ErpcCast))
 }
 
 /// The function that a spawn request calls. `arguments` is at its payload; `sender` is the node that sent it.

@@ -37,6 +37,7 @@ mod fragmented;
 mod park;
 mod reporter;
 mod settle;
+mod shown;
 
 /// The settings of a channel.
 pub struct Setup {

@@ -6,7 +6,7 @@
 //!
 //! 1. A message to distwall's own name is taken out and given to the outside.
 //! 2. A *module filter* is asked about the command and its key; its answers are kept.
-//! 3. The command's *handler* is asked.
+//! 3. The command's *handler* is asked; about a call in a message to `rex`, the handler of spawn requests is asked first.
 //! 4. A spawn request may start a shell, or run a fun of a shell. Then it may have to start distwall's own evaluator
 //!    on the guarded node instead ([`GATE`]). The request is rewritten; nobody is asked.
 //!
@@ -67,6 +67,8 @@ pub enum Stage {
     Turn,
     /// The module filter.
     Filter,
+    /// The handler of spawn requests, about a call in a message to `rex`.
+    Call,
     /// The handler.
     Handler,
 }
@@ -146,7 +148,7 @@ impl Stage {
         match self {
             Stage::Turn => "turn",
             Stage::Filter => "filter",
-            Stage::Handler => "handler",
+            Stage::Call | Stage::Handler => "handler",
         }
     }
 }

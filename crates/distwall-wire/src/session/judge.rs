@@ -34,7 +34,7 @@ mod relay;
 mod standing;
 mod trace;
 
-pub use called::{called, carried, names};
+pub use called::{called, carried, names, relayed};
 pub use case::{Arrival, Case, Ends, Message, Newcomers};
 pub use considered::{Considered, Outcome};
 pub use limit::{atoms_of_control, nodes_of_control};

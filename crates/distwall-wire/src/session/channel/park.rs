@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::emit::write_whole;
+use super::shown::{self, Shown};
 use super::{read, Channel, Fixed, Parts};
 use crate::command::Command;
 use crate::direction::Direction;
@@ -66,12 +67,14 @@ impl Fixed {
             hooks.filter.is_some()
                 || (hooks.checked_funs || hooks.restricted_shell) && control.mfa().is_some()
                 || hooks.handlers[control.command() as usize].is_some()
+                || hooks.handlers[Command::SpawnRequest as usize].is_some() && shown::may_carry(control)
                 || hooks.own_name && is_own(control)
         })
     }
 
     /// The next question about an accepted command.
-    fn gate(&self, control: &Control<'_>, passed: Stage, opinions: &Opinions) -> Gate {
+    fn gate(&self, message: &Message<'_, '_>, passed: Stage, opinions: &Opinions) -> Gate {
+        let control = message.control;
         let Some(hooks) = self.policies.hooks.as_deref() else {
             return Gate::Pass;
         };
@@ -80,11 +83,24 @@ impl Fixed {
                 return Gate::Own;
             }
             if hooks.filter.is_some() {
-                match opinions.get(&opinion(control)) {
+                if shown::may_carry(control) && matches!(Shown::of(message), Shown::Untold) {
+                    return Gate::Refused(Verdict::Deny, Reason::Handler);
+                }
+                match opinions.get(&Shown::of(message).opinion(control)) {
                     None => return Gate::Wait(Stage::Filter),
                     Some(Verdict::Accept) => {}
                     Some(verdict) => return Gate::Refused(*verdict, Reason::Handler),
                 }
+            }
+        }
+        if passed < Stage::Call && shown::may_carry(control) {
+            match (Shown::of(message), &hooks.handlers[Command::SpawnRequest as usize]) {
+                // There is no spawn request to rewrite, or no function to ask about.
+                (Shown::Function(..), Some(Handler::Guard(_))) | (Shown::Untold, Some(_)) => {
+                    return Gate::Refused(Verdict::Deny, Reason::Handler);
+                }
+                (Shown::Function(..), Some(Handler::Outside)) => return Gate::Wait(Stage::Call),
+                _ => {}
             }
         }
         match &hooks.handlers[control.command() as usize] {
@@ -125,9 +141,12 @@ impl Fixed {
         let who = match stage {
             Stage::Filter => hooks.and_then(|hooks| hooks.filter.as_ref()),
             Stage::Handler => hooks.and_then(|hooks| hooks.handlers[control.command() as usize].as_ref()),
-            Stage::Turn => None,
+            Stage::Call | Stage::Turn => None,
         };
         let mut ask = self.question(message, parked, ticket, stage.name())?;
+        if stage != Stage::Handler || control.mfa().is_some() {
+            Shown::of(message).put(control, &mut ask, self.ends.limits.held_bytes())?;
+        }
         if matches!(who, Some(Handler::Guard(_))) {
             (ask.kind, ask.payload) = ("guard", None);
         }
@@ -137,7 +156,7 @@ impl Fixed {
         }
         if let Some(Handler::Guard(module)) = who {
             let mut made = Vec::new();
-            self.ask_guard(control, module, ticket, stage, &mut made);
+            self.ask_guard(message, module, ticket, stage, &mut made);
             out.made(&made);
         }
         out.asks.push(ask);
@@ -186,7 +205,8 @@ impl Fixed {
     }
 
     /// Asks a module of the guarded node: a spawn request for its function, in the clerk's name.
-    fn ask_guard(&self, control: &Control<'_>, module: &[u8], ticket: u64, stage: Stage, made: &mut Vec<u8>) {
+    fn ask_guard(&self, message: &Message<'_, '_>, module: &[u8], ticket: u64, stage: Stage, made: &mut Vec<u8>) {
+        let control = message.control;
         let ends = &self.ends;
         let from = End { node: &ends.names.peer, pid: clerk(ends.peer_creation) };
         let reference = question(ticket, ends.peer_creation);
@@ -200,7 +220,7 @@ impl Fixed {
             put_atom(out, b"filter");
             out.extend_from_slice(&[tag::LIST, 0, 0, 0, 2]);
             put_atom(out, from.node);
-            put_command(out, control);
+            Shown::of(message).put_command(control, out);
             out.push(tag::NIL);
             let call = (&b"erpc"[..], &b"execute_call"[..], 4);
             return reply::spawn(made, ends.form, from, reference, receiver, call, true, &arguments);
@@ -355,16 +375,29 @@ impl Channel {
         if end == parked.body.len() {
             return Ok(false);
         }
-        let mut body = parked.body[..end].to_vec();
-        if parked.versioned {
-            body.push(tag::VERSION);
-        }
-        body.extend_from_slice(payload);
         let watch = fixed.watch(Direction::Inbound, &terms);
-        let parts = Parts { body: &body, sequence: None, versioned: parked.versioned };
-        // Of a spawn request it has to be as many arguments as were announced.
+        let whole = |body| Parts { body, sequence: None, versioned: parked.versioned };
         let mut room = None;
-        let fits = read(&parts, fixed, &mut room, scanner, &watch).is_ok();
+        let (control, old) = read(&whole(&parked.body), fixed, &mut room, scanner, &watch)?;
+        let old = Message::new(control, old);
+        let shown = Shown::of(&old);
+        let asked_of_handler = parked.stage == Stage::Call || control.mfa().is_some();
+        let arguments = if asked_of_handler { shown.arguments(&parked.body) } else { None };
+        let body = match arguments {
+            Some((start, end)) => [&parked.body[..start], payload, &parked.body[end..]].concat(),
+            // The arguments of an external fun: it has none.
+            None if asked_of_handler && shown.is_carried(control) => return Ok(false),
+            None => {
+                let version: &[u8] = if parked.versioned { &[tag::VERSION] } else { &[] };
+                [&parked.body[..end], version, payload].concat()
+            }
+        };
+        // Of a call it has to be as many arguments as there were.
+        let mut room = None;
+        let fits = match read(&whole(&body), fixed, &mut room, scanner, &watch) {
+            Ok((control, new)) => Shown::of(&Message::new(control, new)).arity() == shown.arity() || !asked_of_handler,
+            Err(_) => false,
+        };
         if fits {
             parked.body = body;
         }
@@ -400,14 +433,14 @@ impl Channel {
             if state.opinions.len() as u64 >= fixed.ends.limits.tracked() {
                 state.opinions.clear();
             }
-            state.opinions.insert(opinion(control), verdict);
+            state.opinions.insert(Shown::of(&message).opinion(control), verdict);
         }
         const NO_ROOM: Reason = Reason::Limit(Limit::HeldBytes);
         let gate = match step.verdict {
             _ if ruling.verdict != Verdict::Accept => Gate::Pass,
             _ if step.crowded => Gate::Refused(Verdict::Deny, NO_ROOM),
             Some(verdict @ (Verdict::Deny | Verdict::Drop)) => Gate::Refused(verdict, Reason::Handler),
-            _ => fixed.gate(control, step.passed, &state.opinions),
+            _ => fixed.gate(&message, step.passed, &state.opinions),
         };
         match gate {
             Gate::Wait(stage) => {
@@ -432,6 +465,10 @@ impl Channel {
         let evaluated = fixed.evaluated(&message).then_some(GATE);
         match gate {
             Gate::Own => out.asks.extend(fixed.own_question(&message, &parked)),
+            Gate::Rewrite(module) if evaluated.is_none() && calls::carries_named(control) => {
+                let body = shown::rewritten_within(&message, body, &module, &fixed.ends.names.peer)?;
+                write_whole(made, &body, &parked.atoms, parked.versioned, caches);
+            }
             Gate::Rewrite(module) => {
                 let (mut body, end) = rewritten(body, end, &module, &fixed.ends.names.peer, &watch)?;
                 if let Some(gate) = evaluated {
@@ -512,34 +549,6 @@ fn rewritten(
     out.extend_from_slice(&body[end..]);
     out.push(tag::NIL);
     Ok((out, new_end))
-}
-
-/// The key under which a module filter's answer is kept.
-fn opinion(control: &Control<'_>) -> (u8, Box<[u8]>) {
-    let keyed = control.mfa().is_some() || control.name().is_some();
-    let key = if keyed { events::target(control, None) } else { String::new() };
-    (control.command() as u8, key.into_bytes().into())
-}
-
-/// A command as module filters see it: `link`, `{reg_send, Name}`, `{spawn_request, {M, F, A}}`.
-fn put_command(out: &mut Vec<u8>, control: &Control<'_>) {
-    let name = control.command().name().as_bytes();
-    match (control.mfa(), control.name()) {
-        (Some(mfa), _) => {
-            out.extend_from_slice(&[tag::SMALL_TUPLE, 2]);
-            put_atom(out, name);
-            out.extend_from_slice(&[tag::SMALL_TUPLE, 3]);
-            put_atom(out, mfa.module.text);
-            put_atom(out, mfa.function.text);
-            out.extend_from_slice(&[tag::SMALL_INTEGER, mfa.arity]);
-        }
-        (_, Some(target)) => {
-            out.extend_from_slice(&[tag::SMALL_TUPLE, 2]);
-            put_atom(out, name);
-            put_atom(out, target.text);
-        }
-        _ => put_atom(out, name),
-    }
 }
 
 /// The answer in the exit reason of a module filter's process: `{Reference, return, Answer}`.

@@ -85,7 +85,7 @@ pub fn carried(message: &Message<'_, '_>, direction: Direction) -> Option<String
 }
 
 /// The message that `rex` would pass on to a registered name.
-pub(super) fn relayed<'a>(message: &Message<'a, '_>) -> Option<Relayed<'a>> {
+pub fn relayed<'a>(message: &Message<'a, '_>) -> Option<Relayed<'a>> {
     match (message.control, message.payload) {
         (Control::RegSend { from, to, .. }, Some(payload)) if to.word == Word::Rex => rex::relayed(payload, from),
         _ => None,
