@@ -20,7 +20,7 @@ SOAK_SECONDS ?= 3600
 SOURCES := python tests demo bench tools
 CORE := $(shell find crates \( -name target -o -name fuzz -o -name difference \) -prune -o \( -name '*.rs' -o -name Cargo.toml \) -print 2>/dev/null) Cargo.toml Cargo.lock
 
-.PHONY: help setup venv core erlang tools demo quick test test-rust test-python test-otp check format bench bench-core docs pages fuzz soak wheel deny lock clean
+.PHONY: help setup venv core erlang tools demo quick test test-rust test-python test-otp check format bench bench-core docs pages behaviours fuzz fuzz-services soak wheel deny lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1mmake %-12s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,12 @@ bench-core: venv ## Instructions of the core for each command; fails if one grew
 fuzz: ## Run each fuzz target of the core for FUZZ_SECONDS (default 60); needs Rust's nightly toolchain
 	scripts/fuzz $(FUZZ_SECONDS)
 
+behaviours: setup ## Clauses of OTP's behaviours, in the sources of OTP 25, 27 and 29: all are covered (needs root or sudo)
+	scripts/behaviour-clauses
+
+fuzz-services: setup ## 100,000 messages with random values under each service that opens no code (half an hour)
+	$(BIN)/python -m tests.attacks.service_holes --messages 100000
+
 pages: setup ## Write the pages that are made from code: commands, events, services, attacks
 	$(BIN)/python -m tools.pages
 
@@ -118,7 +124,7 @@ erlang:
 
 # What tests run besides erl; they install it by themselves, too, but while others wait.
 tools:
-	@scripts/need elixir iproute2 nftables rabbitmq-server
+	@scripts/need erlang-src elixir iproute2 nftables rabbitmq-server
 
 EBIN := python/distwall/erlang/ebin
 BEAMS := $(patsubst python/distwall/erlang/%.erl,$(EBIN)/%.beam,$(wildcard python/distwall/erlang/*.erl))

@@ -17,6 +17,8 @@ __all__ = [
     "MAX_PATTERN_KEYS",
     "MAX_PATTERN_SIZE",
     "MAX_PATTERN_VARIABLES",
+    "OTP_NAMES",
+    "OTP_NAME_PREFIXES",
     "OWN_NAME",
     "RESERVED_WORDS",
     "STAGES",
@@ -155,6 +157,10 @@ CLERK: int
 OWN_NAME: str
 """The registered name of distwall itself at every guarded node."""
 
+OTP_NAMES: tuple[str, ...]
+"""The registered names of OTP's and Elixir's own processes, to which no message is ordinary."""
+OTP_NAME_PREFIXES: tuple[str, ...]
+"""The beginnings of such names that are made at run time."""
 TYPE_GUARDS: tuple[str, ...]
 """The type guards of patterns, by the numbers that compiled patterns have for them."""
 

@@ -141,6 +141,11 @@ def test_otp_internal_rules_that_are_asked_are_no_warning() -> None:
         (["accept call erlang:apply/2"], "does not decide about calls through this function"),
         (["accept spawn_request erpc:execute_call/_"], "does not decide about calls through this function"),
         (["accept reg_send rex", "accept monitor rex"], "does not decide about calls"),
+        (["accept reg_send logger", "accept monitor logger"], "`accept reg_send logger` opens nothing"),
+        (["accept reg_send logger_std_h_x", "accept monitor _"], "opens nothing: this process is one of OTP's own"),
+        (["accept reg_send init", "accept monitor init", "accept otp_internal init"], None),
+        (["accept reg_send logger when {log, _, _, _}", "deny monitor logger"], None),
+        (["accept reg_send log*", "accept monitor log*"], None),
         (["accept call _:_/_"], "accepts timer:apply_after/2, which runs any function"),
         (["accept call rpc:call/4"], "accepts rpc:call/4, which runs any function"),
         (

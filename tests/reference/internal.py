@@ -38,12 +38,20 @@ def astray(payload: Term, sender: Atom) -> bool:
             return False
 
 
-def by_shape(payload: Term) -> bool:
+def by_front(payload: Term) -> bool:
+    """True for a request with its label in front."""
     match payload:
         case (Atom("system"), _, _) | (Atom("EXIT"), _, _) | (Atom("DOWN"), _, Atom("process"), _, _):
             return True
         case (Atom("io_request"), _, _, _) | (Atom("file_request"), _, _, _):
             return True
+        case _:
+            return False
+
+
+def by_last(payload: Term) -> bool:
+    """True for a request in the last element."""
+    match payload:
         case (label, _, (Atom("add_handler"), _, _) | (Atom("sync_notify"), _) | Atom("stop" | "which_handlers")) if (
             label != CALL
         ):
@@ -67,20 +75,38 @@ def by_shape(payload: Term) -> bool:
             return False
 
 
-def is_internal(payload: Term, name: Atom | None, sender: Atom) -> bool:
-    if name == "net_kernel":
-        return not is_ping(payload) or astray(payload, sender)
-    return name in OTP_NAMES or astray(payload, sender) or by_shape(payload)
+def is_internal(payload: Term, name: Atom | None, sender: Atom, pattern: Pattern | None) -> bool:
+    """True for a message that the pattern of its rule doesn't open."""
+    if astray(payload, sender):
+        return True
+    own = name in OTP_NAMES or name == "rex" or (name == "net_kernel" and not is_ping(payload))
+    if own and not (_front(pattern) or _last(pattern)):
+        return True
+    return obeyed(payload, pattern)
 
 
-def means(pattern: Pattern | None) -> bool:
-    """True if a pattern means what it names: by a label in front, or by its last element."""
+def obeyed(payload: Term, pattern: Pattern | None) -> bool:
+    """True for a request by its shape, which a pattern doesn't name in its place."""
+    system = isinstance(payload, tuple) and payload[:1] == (Atom("system"),)
+    front = _front(pattern, calls=True) or (system and _last(pattern))
+    return (by_front(payload) and not front) or (by_last(payload) and not _last(pattern))
+
+
+def _front(pattern: Pattern | None, *, calls: bool = False) -> bool:
+    """True if a pattern has a label in front, which says more than that it is a call."""
     match pattern:
         case Literal(Atom()):
             return True
-        case Tuple((Literal(Atom() as label), *_)) if label not in (CALL, CAST):
-            return True
-        case Tuple((_, *_, last)):
+        case Tuple((Literal(Atom() as label), *_)):
+            return calls or label not in (CALL, CAST)
+        case _:
+            return False
+
+
+def _last(pattern: Pattern | None) -> bool:
+    """True if the last element of a pattern is a label, or begins with one."""
+    match pattern:
+        case Tuple((*_, last)):
             return isinstance(last, Literal) or (isinstance(last, Tuple) and _named(last))
         case _:
             return False

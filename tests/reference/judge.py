@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.reference.calls import Call, message_call, passed_on, spawned
-from tests.reference.internal import astray, by_shape, is_internal, means
+from tests.reference.internal import is_internal, obeyed
 from tests.reference.refusals import made_up
 from tests.reference.rules import Rule, Subject, decides, ranked
 from tests.reference.terms import has_fun, has_label, identifiers
@@ -159,8 +159,8 @@ class Judge:
             named = decides(rules, asked, star=False)
             if named is not None and not named.accepts:
                 return said(named)
-            meant = is_star(rule) or (named is not None and means(named.pattern))
-            odd = has_label(sent.payload, "io_reply") and by_shape(sent.payload) and not meant
+            odd = has_label(sent.payload, "io_reply") and not is_star(rule)
+            odd = odd and obeyed(sent.payload, named.pattern if named else None)
             return (self._opened(rules, None) if odd else None) or Ruling("accept", named, "")
         if sent.command in ONLY_ANSWERS and side == PEER:
             return said(decides(rules, asked, star=False) if is_star(rule) else rule)
@@ -226,11 +226,9 @@ class Judge:
         sender = self.nodes[side][0]
         if sent.command not in SENDS or rule is None or rule.command == "*":
             return None
-        if means(rule.pattern) and not astray(sent.payload, sender):
-            return None
         nameless: list[Atom | None] = [None]
         for name in self._names(side, sent) or nameless:
-            if is_internal(sent.payload, name, sender) and (refused := self._opened(rules, name)):
+            if is_internal(sent.payload, name, sender, rule.pattern) and (refused := self._opened(rules, name)):
                 return refused
         return None
 

@@ -256,7 +256,7 @@ NAMES = """
     Elixir.IEx.Broker  Elixir.ExUnit.Server
 """
 OTHERS = """
-    server  initial  my_logger  logger_  users  global_  rex  code  supervisor  kernel  httpd_metrics
+    server  initial  my_logger  logger_  users  global_  code  supervisor  kernel  httpd_metrics
     loggers  pgx  Elixir.MyApp.Logger  Elixir.Mixer  Elixir.Loggers  Elixir.Registry  a
 """
 
@@ -279,6 +279,14 @@ def test_every_message_to_a_name_of_otp_counts(name: str) -> None:
 def test_names_of_others_are_not_taken_for_otps(name: str) -> None:
     sent = tell(A("hello"), name)
     assert CoreChannel("accept reg_send", "deny *").inbound(sent).forward == [sent]
+
+
+def test_a_pattern_that_describes_messages_opens_them_at_rex() -> None:
+    for rule in ("accept reg_send rex", "accept reg_send"):
+        assert CoreChannel(rule, "deny *").inbound(tell(A("hello"), "rex")).reasons == ["otp_internal"]
+    asks = compiled((Is("peer_pid"), Lit(A("features_request")))).hex()
+    sent = tell((P.pid(), A("features_request")), "rex")
+    assert CoreChannel(f"accept reg_send rex when {asks}", "deny *").inbound(sent).forward == [sent]
 
 
 def test_monitors_of_otp_names_are_no_messages() -> None:
@@ -385,6 +393,22 @@ PATTERNS: dict[str, tuple[Pattern, Term, bool]] = {
     "a task that is anything": ((Is("peer_pid"), Any(), Any(), Is("list"), (Any(), Any(), Any())), TASK, False),
     "an event manager's request": ((Is("pid"), Is("from"), (Lit(A("delete_handler")), Any(), Any())), EVENT, True),
     "whatever an event manager is asked": ((Is("pid"), Is("from"), Any()), EVENT, False),
+    "a label in front of an event manager's request": (
+        (Lit(A("io_reply")), Is("reference"), Any()), written("{io_reply, Ref, {add_handler, m, []}}"), False,
+    ),
+    "a label in front of what stops an event manager": (
+        (Lit(A("io_reply")), Is("reference"), Any()), written("{io_reply, Ref, stop}"), False,
+    ),
+    "a label in front of an answer": (
+        (Lit(A("io_reply")), Is("reference"), Any()), written("{io_reply, Ref, ok}"), True,
+    ),
+    "a label in front of rex's request": ((Lit(A("x")), Any()), written("{x, {call, m, f, [], user}}"), False),
+    "a label in front of a request behind it": (
+        (Lit(A("x")), Any(), Any(), Any()), written("{x, registered_send, 1, 2}"), False,
+    ),
+    "a system message whose answer goes astray": (
+        (Lit(A("system")), Any(), Lit(A("get_state"))), written("{system, {Own, Ref}, get_state}"), False,
+    ),
 }  # fmt: skip
 
 

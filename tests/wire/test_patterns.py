@@ -244,6 +244,14 @@ def test_formats_agree(text: str) -> None:
         assert core(Is("format"), encode(spelling)) == model.matches(Is("format"), spelling, PEER, GUARD)
 
 
+@pytest.mark.parametrize(
+    "number", [0, 2**31, 2**55, 2**56, 2**57 + 1, 2**63 - 1, 2**63, 2**64, -(2**56), -(2**63), -(2**63) - 1]
+)
+def test_ranges_reach_to_64_bits(number: int) -> None:
+    for low, high in [(-(2**63), 2**63 - 1), (0, 2**57), (-(2**57), 0), (2**57, 2**62)]:
+        assert core(Range(low, high), encode(number)) == (low <= number <= high)
+
+
 def test_formats_print_no_more_than_they_say() -> None:
     """Everything that the guard takes is a format to Erlang, and prints little more than its arguments."""
     texts: list[str] = []

@@ -511,6 +511,9 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("DistFlag", int_enum(py, "DistFlag", flags::ALL.into_iter())?)?;
     m.add("Op", int_enum(py, "Op", Op::ALL.into_iter().map(|op| (op.name(), op as u64)))?)?;
     m.add("STAGES", PyTuple::new(py, Stage::ALL.map(Stage::name))?)?;
+    let (names, prefixes) = wire::rules::otp_internal::own_names();
+    m.add("OTP_NAMES", PyTuple::new(py, names)?)?;
+    m.add("OTP_NAME_PREFIXES", PyTuple::new(py, prefixes)?)?;
     m.add("RESERVED_WORDS", PyTuple::new(py, RESERVED_WORDS)?)?;
     for record in [&EVENT, &ASK, &CORE_RULE, &HOOKS] {
         record.add_to(m)?;

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from operator import eq
 
-from distwall._core import print_atom
+from distwall._core import OTP_NAME_PREFIXES, OTP_NAMES, print_atom
 from distwall.clock import rfc3339, utc
 from distwall.policy.language.grammar import FUNCTION_COMMANDS, Key
 from distwall.policy.language.names import Part, is_glob
@@ -76,6 +76,7 @@ def _all(policy: Policy) -> Iterator[Problem]:
         yield from _broken_services(entry, ranked)
         yield from _calls_without_monitor(ranked)
         yield from _idle_otp_internal(entry, ranked)
+        yield from _closed_names(entry, ranked)
         yield from _runners(entry, ranked)
         yield from wide_rules(policy, entry, ranked)
         yield from _idle_denials(entry, ranked)
@@ -276,6 +277,22 @@ def _idle_otp_internal(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
         elif candidate.rule.verdict == "accept" and key and (sent is None or sent.rule.verdict != "accept"):
             what = f"for {entry.node}, `{text}` opens nothing: no rule accepts the message itself"
             yield Problem(candidate.rule.origin, what, f"add `accept reg_send {print_atom(key[0])}`")
+
+
+def _closed_names(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
+    """Sends accepted to a process of OTP's own, without a description of the messages: these open nothing."""
+    for candidate in ranked:
+        rule, key = candidate.rule, candidate.key
+        if candidate.command != "reg_send" or candidate.pattern is not None or key is None or key[0].kind != "exact":
+            continue
+        name = key[0].text
+        own = name in OTP_NAMES or name.startswith(OTP_NAME_PREFIXES)
+        if rule.verdict != "accept" or is_service(rule) or not own:
+            continue
+        opens = ranked.decides("otp_internal", (name,), fits=lambda _: True)
+        if opens is None or opens.rule.verdict != "accept":
+            what = f"for {entry.node}, `{rule.text}` opens nothing: this process is one of OTP's own"
+            yield Problem(rule.origin, what, "describe its messages with `when`, or accept a service")
 
 
 def _example(part: Part) -> tuple[str, ...] | None:

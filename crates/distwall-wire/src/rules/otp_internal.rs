@@ -15,7 +15,10 @@
 //!
 //! A server's *answer* is a message too: `{Tag, Reply}` to the `{To, Tag}` of the question. A question whose answer
 //! would go to a process of the receiving node makes the server send a message that its asker chose: `{stop, _}` to
-//! init, or `{'$gen_cast', _}` to anyone. So it is one of these shapes as well.
+//! init, or `{'$gen_cast', _}` to anyone. So it is one of these shapes as well, and no pattern opens it.
+//!
+//! One message can be a request in several places: `{io_reply, Ref, {add_handler, Module, []}}` is the answer of an io
+//! server, and a request to an event manager. So a pattern opens only the requests whose labels it names in their places.
 //!
 //! No filter of messages can find a message by pid to a server that ends at unknown messages.
 
@@ -26,6 +29,7 @@ use crate::term::reader::Reader;
 use crate::term::{tag, walk};
 use crate::wire::shapes::{call_tag, Asker};
 
+use super::pattern::{Pattern, Place};
 use requests::{labelled, Form, Kind, Reach, Request};
 
 mod names;
@@ -42,6 +46,8 @@ pub struct Address<'a> {
     pub answer: bool,
     /// The node that receives it.
     pub receiver: Word,
+    /// The pattern of the rule that accepts it. It opens a request that it names in the place where the request is.
+    pub pattern: Option<&'a Pattern>,
 }
 
 /// The atoms with a meaning here: [`Word::OtpName`] and [`Word::Request`].
@@ -51,15 +57,23 @@ pub static WORDS: LazyLock<Words> = LazyLock::new(|| {
     Words::new(names.chain(labels), &names::PREFIXES, Word::OtpName)
 });
 
-/// True if a message has such a shape, or goes to such a name.
+/// The names of OTP's and Elixir's own processes, and the prefixes of names that are made at run time.
+#[must_use]
+pub fn own_names() -> (Vec<&'static str>, &'static [&'static str]) {
+    (names::all().chain(["net_kernel", "rex"]).collect(), &names::PREFIXES)
+}
+
+/// True if a message has such a shape, or goes to such a name, and the pattern doesn't describe that.
 #[inline]
 pub fn otp_internal(mut reader: Reader<'_>, to: &Address<'_>) -> bool {
-    if to.name == Some(Word::OtpName) {
-        return true;
-    }
     let look = Look { to };
-    if to.name == Some(Word::NetKernel) {
-        return !look.asks_who(reader);
+    let own = match to.name {
+        Some(Word::OtpName | Word::Rex) => true,
+        Some(Word::NetKernel) => !look.asks_who(reader),
+        _ => false,
+    };
+    if own && !to.pattern.is_some_and(Pattern::is_particular) {
+        return true;
     }
     let Ok(arity @ 2..=9) = reader.tuple() else {
         return false;
@@ -80,23 +94,15 @@ pub fn otp_internal(mut reader: Reader<'_>, to: &Address<'_>) -> bool {
             !to.answer && look.obeyed(Form::Ask, &head)
                 || look.obeyed(Form::AskOwn, &head) && look.fits(Kind::Own, start)
         }),
-        3 if matches!(word, Word::System | Word::Exit) => true,
+        3 if word == Word::System && misleads(reader, to.asker, to.receiver).0 => true,
+        3 if word == Word::System && !look.opened(Place::Front) && !look.opened(Place::Last) => true,
+        3 if word == Word::Exit && !look.opened(Place::Front) => true,
         3 => look.triple(reader, first),
-        4 if matches!(word, Word::IoRequest | Word::FileRequest) => true,
-        4 => look.second(reader, 2) || look.all(start, 4, TASK_BEFORE_1_14),
-        5 => look.all(start, 5, TASK),
+        4 if matches!(word, Word::IoRequest | Word::FileRequest) && !look.opened(Place::Front) => true,
+        4 => look.second(reader, 2) || look.all(start, 4, TASK_BEFORE_1_14) && !look.opened(Place::Last),
+        5 => look.all(start, 5, TASK) && !look.opened(Place::Last),
         _ => false,
     }
-}
-
-/// True if a call's answer would go to a process of the receiving node, or to a name. No pattern opens that.
-#[must_use]
-pub fn misdirected(mut reader: Reader<'_>, asker: Option<&Asker<'_>>, receiver: Word) -> bool {
-    if reader.tuple() != Ok(3) || !is_atom(&reader) {
-        return false;
-    }
-    let call = |label: AtomView<'_>| label.word == Word::GenCall || is_event_label(&label);
-    reader.atom().is_ok_and(call) && misleads(reader, asker, receiver).0
 }
 
 /// The request to a task of Elixir: its owner, and the function to run.
@@ -162,6 +168,7 @@ impl Look<'_> {
         let Some(head) = self.head(reader) else { return false };
         self.obeyed(Form::Event, &head)
             || gen_call && self.obeyed(Form::Call, &head)
+            || !call && is_stop(&head) && !self.opened(Place::Last)
             || !call && asks_event_manager(&head) && misleads(from, self.to.asker, self.to.receiver).0
     }
 
@@ -188,13 +195,18 @@ impl Look<'_> {
         }
     }
 
-    /// True if some process obeys a request of this form that begins with this label.
+    /// True if the rule's pattern describes a request in that place.
+    fn opened(&self, place: Place) -> bool {
+        self.to.pattern.is_some_and(|pattern| pattern.names(place))
+    }
+
+    /// True if some process obeys a request of this form that begins with this label, and the pattern doesn't name it.
     #[inline(always)]
     fn obeyed(&self, form: Form, head: &Head<'_>) -> bool {
         match head.label.word {
             Word::Request(label) => {
                 let requests = labelled(label, form);
-                !requests.is_empty() && self.looked_up(form, requests, head)
+                !requests.is_empty() && self.looked_up(form, requests, head) && !self.opened(form.place())
             }
             _ => false,
         }
@@ -305,6 +317,11 @@ fn read_misleads(mut reader: Reader<'_>, receiver: Word) -> (bool, Option<usize>
         Some(false) => (false, None),
         None => (true, None),
     }
+}
+
+/// True for the request that ends an event manager. As a call it is ordinary: servers of users have it, too.
+fn is_stop(head: &Head<'_>) -> bool {
+    head.rest.is_none() && head.label.text == b"stop"
 }
 
 fn asks_event_manager(head: &Head<'_>) -> bool {

@@ -84,8 +84,23 @@ enum Node {
 
 impl Node {
     fn is_label(&self) -> bool {
-        matches!(self, Node::Atom(_))
+        match self {
+            Node::Atom(_) => true,
+            Node::OneOf(nodes) => nodes.iter().all(Node::is_label),
+            _ => false,
+        }
     }
+}
+
+/// The place of a request in a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// The message is the request: its first element is the label.
+    Front,
+    /// The second element is the label.
+    Second,
+    /// The last element is the request.
+    Last,
 }
 
 macro_rules! guards {
@@ -161,29 +176,35 @@ struct Match<'a, 'p> {
 /// Labels of `gen` before a request in the last element.
 const CALLS: [&[u8]; 4] = [b"$gen_call", b"$gen_cast", b"$gen_sync_event", b"$gen_sync_all_state_event"];
 
+/// True for the elements of a call or a cast.
+fn calls(elements: &[Node]) -> bool {
+    matches!(elements.first(), Some(Node::Atom(label)) if CALLS.contains(&&**label))
+}
+
 impl Pattern {
-    /// True if the pattern names the messages that it means, and so may open messages that make an OTP process run
-    /// code. It names them in one of three ways:
-    ///
-    /// * by a label in front (`{system, _, get_state}`);
-    /// * by a label in its last element, where behaviours have the request (`{'$gen_call', from(), {start_child, _}}`);
-    /// * by the kinds of all its parts (`{_, _, {atom(), atom(), list()}}`), but not behind the labels of `gen`.
-    ///
-    /// A pattern for any request (`_`, a variable, a guard) names none.
+    /// True if the pattern names the messages that it means, and so may open messages to a process of OTP's own: by a
+    /// label in front, or in the last element. A pattern for any request (`_`, a variable, a guard) names none.
     #[must_use]
     pub fn is_particular(&self) -> bool {
         let Node::Tuple(elements) = &self.root else { return self.root.is_label() };
-        let gen = match elements.first() {
-            Some(Node::Atom(label)) if CALLS.contains(&&**label) => true,
-            Some(Node::Atom(_)) | None => return true,
-            Some(_) => false,
-        };
-        match elements.last() {
-            Some(Node::Tuple(parts)) => {
-                parts.first().is_some_and(Node::is_label)
-                    || !gen && !parts.iter().any(|part| matches!(part, Node::Any | Node::Variable(_)))
-            }
-            last => last.is_some_and(Node::is_label),
+        !calls(elements) && self.names(Place::Front) || self.names(Place::Last)
+    }
+
+    /// True if the pattern names the request in that place of a message: by its label; or, in the last element, by the
+    /// kinds of all its parts (`{_, _, {atom(), atom(), list()}}`), but not behind the labels of `gen`.
+    #[must_use]
+    pub fn names(&self, place: Place) -> bool {
+        let Node::Tuple(elements) = &self.root else { return false };
+        match place {
+            Place::Front => elements.first().is_some_and(Node::is_label),
+            Place::Second => elements.get(1).is_some_and(Node::is_label),
+            Place::Last => match elements.last() {
+                Some(Node::Tuple(parts)) => {
+                    parts.first().is_some_and(Node::is_label)
+                        || !calls(elements) && !parts.iter().any(|part| matches!(part, Node::Any | Node::Variable(_)))
+                }
+                last => last.is_some_and(Node::is_label),
+            },
         }
     }
 
@@ -312,9 +333,15 @@ impl<'a> Match<'a, '_> {
             }
             Node::Map(pairs, exact) => self.map(pairs, *exact, value),
             Node::Pairs(pairs) => self.pairs(pairs, value),
-            Node::Range(low, high) => {
-                Ok(matches!(walk::integer(reader)?, Some(Integer::Small(number)) if (*low..=*high).contains(&number)))
-            }
+            Node::Range(low, high) => Ok(match walk::integer(reader)? {
+                Some(Integer::Small(number)) => (*low..=*high).contains(&number),
+                // An integer of eight bytes can be within the range, too.
+                Some(Integer::Big(negative, digits)) => digits.try_into().is_ok_and(|digits| {
+                    let number = i128::from(u64::from_le_bytes(digits));
+                    (i128::from(*low)..=i128::from(*high)).contains(&if negative { -number } else { number })
+                }),
+                None => false,
+            }),
             Node::Guard(guard) => self.guard(*guard, reader),
             Node::Any | Node::Variable(_) | Node::List(..) | Node::Nil | Node::Each(_) | Node::OneOf(_) => Ok(false),
         }

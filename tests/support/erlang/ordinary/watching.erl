@@ -28,7 +28,7 @@ run(Peer) ->
             receive {_, Info} when element(1, Info) =:= etop_info -> element(1, Info) after 5000 -> lost end
         end},
         {statistics, fun() ->
-            Sampler = spawn_link(Peer, observer_backend, fetch_stats, [self(), 20]),
+            Sampler = spawn_link(Peer, observer_backend, fetch_stats, [self(), 100]),
             Seen = [receive {stats, _, _, _, Memory} -> length(Memory) > 5 after 5000 -> lost end || _ <- [1, 2]],
             Sampler ! {self(), stop},
             receive {'EXIT', Sampler, Reason} -> {Seen, Reason} after 5000 -> lost end

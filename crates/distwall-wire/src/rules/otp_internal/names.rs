@@ -6,16 +6,16 @@
 
 /// Names. Source: OTP 25 to 29 and Elixir 1.14 to 1.18, with applications that are not started by default.
 const NAMES: &str = "
-    Elixir.Logger alarm_handler application_controller appmon_info asn1_driver_owner asn1_ns asn1db auth
-    beam_lib__crypto_key_server boot_server cdv_wx code_server compl_pid cover_server cpu_sup crashdump_viewer
-    crashdump_viewer_server ct_config_server ct_default_gl ct_event ct_hooks_lock ct_logs ct_make_ref ct_master
-    ct_master_event ct_master_logs ct_util_server cth_log_redirect dbg dbg_iserver dbg_wx_mon dbg_wx_winman
-    ddll_server dets dets_server dets_sup diameter_config diameter_config_sup diameter_dist diameter_etcp_sup
-    diameter_event_logger diameter_misc_sup diameter_peer diameter_peer_fsm_sup diameter_reg diameter_sctp_sup
-    diameter_service_sup diameter_stats diameter_sup diameter_sync diameter_tcp_sup diameter_transport_sup
-    diameter_watchdog_sup disk_log_server disk_log_sup disksup dist_ac drv_complete dtls_connection_sup
-    dtls_connection_sup_dist dtls_listener_sup dtls_server_session_cache_sup dtls_server_sup dtls_sup
-    elixir_code_server elixir_config elixir_sup eprof erl_compile_server erl_epmd erl_prim_loader erl_reply
+    Elixir.Logger __erts_alloc_config__ cdv_progress_handler alarm_handler application_controller appmon_info
+    asn1_driver_owner asn1_ns asn1db auth beam_lib__crypto_key_server boot_server cdv_wx code_server compl_pid
+    cover_server cpu_sup crashdump_viewer crashdump_viewer_server ct_config_server ct_default_gl ct_event
+    ct_hooks_lock ct_logs ct_make_ref ct_master ct_master_event ct_master_logs ct_util_server cth_log_redirect dbg
+    dbg_iserver dbg_wx_mon dbg_wx_winman ddll_server dets dets_server dets_sup diameter_config diameter_config_sup
+    diameter_dist diameter_etcp_sup diameter_event_logger diameter_misc_sup diameter_peer diameter_peer_fsm_sup
+    diameter_reg diameter_sctp_sup diameter_service_sup diameter_stats diameter_sup diameter_sync diameter_tcp_sup
+    diameter_transport_sup diameter_watchdog_sup disk_log_server disk_log_sup disksup dist_ac drv_complete
+    dtls_connection_sup dtls_connection_sup_dist dtls_listener_sup dtls_server_session_cache_sup dtls_server_sup
+    dtls_sup elixir_code_server elixir_config elixir_sup eprof erl_compile_server erl_epmd erl_prim_loader erl_reply
     erl_signal_server error_logger erts_alloc_config erts_code_purger et_collector etop_input_server etop_server
     eunit_server file_server file_server_2 fprof_server ftp_sup global global_group global_group_check
     global_name_server group heart heart_port httpc_handler_sup httpc_manager httpc_profile_sup httpc_sup

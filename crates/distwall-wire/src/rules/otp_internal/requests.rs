@@ -8,6 +8,8 @@
 
 use std::sync::LazyLock;
 
+use crate::rules::pattern::Place;
+
 use Form::{Ask, AskOwn, Call, Cast, Event, Plain, Second};
 use Kind::{Any, Atom, Binary, Fun, Int, List, Map, Mfa, More, Node, OneOf, Own, Pid, Run, Tagged, Text, Tuple};
 use Reach::{Anyone, Unnamed};
@@ -29,6 +31,17 @@ pub enum Form {
     Event,
     /// `{_, Label, ...}`
     Second,
+}
+
+impl Form {
+    /// The place of the request's label.
+    pub fn place(self) -> Place {
+        match self {
+            Form::Plain => Place::Front,
+            Form::Second => Place::Second,
+            Form::Call | Form::Cast | Form::Ask | Form::AskOwn | Form::Event => Place::Last,
+        }
+    }
 }
 
 /// The kind of one element of a request.
@@ -118,6 +131,7 @@ const REQUESTS: &[Request] = &[
     any(Call, "terminate_child", &[Any]),
     any(Call, "restart_child", &[Any]),
     any(Call, "delete_child", &[Any]),
+    any(Call, "get_childspec", &[Any]),
     any(Call, "start_task", &[Any, Any, Any]),
     any(Cast, "try_again_restart", &[Any]),
     any(Cast, "try_again_restart", &[Any, Any]),

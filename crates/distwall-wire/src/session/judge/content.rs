@@ -3,7 +3,7 @@
 use crate::direction::Direction;
 use crate::error::Bad;
 use crate::rules::calls::Call;
-use crate::rules::otp_internal::{self as internal, misdirected, Address};
+use crate::rules::otp_internal::{self as internal, Address};
 use crate::rules::table::{Decision, Look, Strongest};
 use crate::session::events::Reason;
 use crate::term::atoms::{AtomView, Word};
@@ -39,9 +39,6 @@ pub(super) fn otp_internal(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
         return Ok(Next::On);
     }
     let Some(payload) = case.message.payload else { return Ok(Next::On) };
-    if case.is_described(payload) {
-        return Ok(Next::On);
-    }
     if let Some(name) = case.control().name() {
         return Ok(case.unless_opened(payload, Some(name)).unwrap_or(Next::On));
     }
@@ -103,22 +100,15 @@ impl Case<'_, '_, '_> {
             || ends.is_of(Direction::Outbound, leader) && track.leads(Direction::Outbound, leader.pid)
     }
 
-    /// True if the pattern of the rule that accepts the message describes it closely enough to mean what it makes OTP do.
-    fn is_described(&self, payload: Reader<'_>) -> bool {
-        let receiver = self.court.direction.other().word();
-        let pattern = self.decision.filter(|_| self.accepted).and_then(|rule| rule.pattern.as_ref());
-        pattern.is_some_and(|pattern| pattern.is_particular())
-            && !misdirected(payload, self.message.asker.as_ref(), receiver)
-    }
-
     /// Objects to a message that a process of OTP's obeys; None: nothing is against it. `name`: the registered name of who gets it, if it is known.
     #[inline]
     fn unless_opened(&mut self, payload: Reader<'_>, name: Option<AtomView<'_>>) -> Option<Next> {
         let direction = self.court.direction;
         let (asker, answer) = (self.message.asker.as_ref(), self.ruling.settles.is_some());
         let word = name.map(|name| name.word);
-        if !internal::otp_internal(payload, &Address { name: word, asker, answer, receiver: direction.other().word() })
-        {
+        let pattern = self.decision.filter(|_| self.accepted).and_then(|rule| rule.pattern.as_deref());
+        let to = Address { name: word, asker, answer, receiver: direction.other().word(), pattern };
+        if !internal::otp_internal(payload, &to) {
             return None;
         }
         self.opened(payload, name)

@@ -1,0 +1,241 @@
+"""What a service opens, with values of an attacker's choice: refused through distwall, a success without it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import files
+
+import pytest
+
+from distwall.policy.language.services import built_in
+from tests.attacks.service_holes import SERVICES, ServiceHoles, play
+from tests.support.attack_scene import OPEN, AttackScene
+from tests.support.dist import Op, message
+from tests.support.etf import Atom, Improper, Map, Pid, Term
+from tests.support.raw_peer import Connection
+from tests.support.wall import CLUSTER_COOKIE
+
+A = Atom
+MESSAGES = 2000
+"""For each service; ``make fuzz-services`` sends 100,000."""
+
+
+@pytest.mark.parametrize("of", SERVICES, ids=[of.name for of in SERVICES])
+def test_random_values_do_nothing_that_the_page_does_not_name(of: ServiceHoles) -> None:
+    assert play(of, MESSAGES, seed=1).faults == []
+
+
+def test_every_service_is_tried_or_says_that_it_opens_everything() -> None:
+    tried = {of.name for of in SERVICES}
+    texts = files("distwall.policy.language").joinpath("services.toml").read_text(encoding="utf-8")
+    for name, table in tomllib.loads(texts).items():
+        assert (name in tried) != table["danger"].lstrip().startswith("Everything"), name
+    assert tried <= set(built_in())
+
+
+# === one attack each ===
+
+
+@dataclass(frozen=True)
+class Way:
+    """One attack under a service."""
+
+    rules: tuple[str, ...]
+    send: Callable[[Connection, Pid], object]
+    """Makes the attack with the pid of `at`; what it returns is shown to `shows`."""
+    at: str = "patient_collector"
+    effect: str = ""
+    """An Erlang expression for the guarded node, which is true after a success."""
+    shows: Callable[[object], bool] | None = None
+    """A success, by what came back."""
+    setup: str = "ok"
+    extra: str = ""
+
+
+def told(*payload: Term) -> Callable[[Connection, Pid], object]:
+    """A message to the pid."""
+    return lambda peer, pid: peer.send(message(Op.SEND_SENDER, peer.pid(), pid, payload=payload))
+
+
+def called(module: str, function: str, *arguments: Term) -> Callable[[Connection, Pid], object]:
+    """A call; the pid stands for the atom ``PID`` among the arguments."""
+    return lambda peer, pid: peer.erpc(module, function, [pid if each == A("PID") else each for each in arguments])
+
+
+def cookie(result: object) -> bool:
+    return CLUSTER_COOKIE in str(result)
+
+
+def printed(*request: Term) -> Callable[[Connection, Pid], object]:
+    return lambda peer, pid: told(A("io_request"), peer.pid(), peer.ref(), (A("put_chars"), A("unicode"), *request))(
+        peer, pid
+    )
+
+
+def chars(text: str) -> list[Term]:
+    return [ord(c) for c in text]
+
+
+def formatted(form: Term, *arguments: Term) -> Callable[[Connection, Pid], object]:
+    return printed(A("io_lib"), A("format"), [form, list(arguments)])
+
+
+def scope(message_of: Callable[[Connection], Term]) -> Callable[[Connection, Pid], object]:
+    """A message to a scope of pg that knows the peer's scope."""
+
+    def send(peer: Connection, pid: Pid) -> None:
+        peer.reg_send("patients", (A("discover"), peer.pid()))
+        peer.receive(0.3)
+        peer.send(message(Op.SEND_SENDER, peer.pid(), pid, payload=message_of(peer)))
+
+    return send
+
+
+def logged(form: Term, arguments: list[Term], **metadata: Term) -> Callable[[Connection, Pid], object]:
+    def send(peer: Connection, _: Pid) -> None:
+        found = Map(((A("pid"), peer.pid()), *((A(key), value) for key, value in metadata.items())))
+        peer.reg_send("logger_proxy", (A("log"), A("error"), form, arguments, found))
+
+    return send
+
+
+OBSERVER, OUTPUT, SHELL = ("accept observer",), ("accept remote_output",), ("accept remsh",)
+PG, LOGGER = ("accept pg patients",), ("accept logger",)
+FLOODED = "whereis(patient_io) =:= undefined"
+ENDED = "whereis(patients) =/= persistent_term:get(patients)"
+SCOPE = "{ok, Scope} = pg:start(patients), persistent_term:put(patients, Scope)"
+FILTERS = "{ok, #{filters := Filters}} = logger:get_handler_config(default), not lists:keymember(domain, 1, Filters)"
+SLOGAN = ("application", "get_env", A("stdlib"), A("shell_slogan"))
+
+
+def handler(*request: Term) -> Callable[[Connection, Pid], object]:
+    return lambda peer, pid: told(A("io_reply"), peer.ref(), request if len(request) > 1 else request[0])(peer, pid)
+
+
+def echoed(result: object) -> bool:
+    """True if a call came back with a process of the guarded node."""
+    return isinstance(result, tuple) and result[1] == A("return") and "Pid(node='bar@" in str(result[2])
+
+
+def asked_for_its_state(peer: Connection, pid: Pid) -> object:
+    told(A("system"), (peer.pid(), peer.ref()), A("get_state"))(peer, pid)
+    return peer.receive(1.0)
+
+
+WAYS: dict[str, Way] = {
+    "a backtrace": Way(OBSERVER, called("erlang", "process_info", A("PID"), A("backtrace")), at="auth", shows=cookie),
+    "a backtrace in a list": Way(
+        OBSERVER, called("erlang", "process_info", A("PID"), [A("backtrace")]), at="auth", shows=cookie
+    ),
+    "a backtrace among others": Way(
+        OBSERVER, called("erlang", "process_info", A("PID"), [A("status"), A("backtrace")]), at="auth", shows=cookie
+    ),
+    "a state, asked for by a system message": Way(
+        OBSERVER, asked_for_its_state, at="auth", shows=cookie
+    ),
+    "a width of the arguments": Way(OUTPUT, formatted(chars("~*c"), 2_000_000, 120), at="patient_io", effect=FLOODED),
+    "a large width": Way(OUTPUT, formatted(chars("~2000000c"), 120), at="patient_io", effect=FLOODED),
+    "a large width in a binary": Way(OUTPUT, formatted(b"~2000000c", 120), at="patient_io", effect=FLOODED),
+    "a large precision": Way(OUTPUT, formatted(chars("~2000000.1999999s"), [120]), at="patient_io", effect=FLOODED),
+    "another function": Way(
+        OUTPUT, printed(A("lists"), A("duplicate"), [2_000_000, 120]), at="patient_io", effect=FLOODED
+    ),
+    "pg: groups that are none": Way(
+        PG,
+        scope(lambda peer: (A("$gen_cast"), (A("sync"), peer.pid(), [A("group")]))),
+        at="patients",
+        setup=SCOPE,
+        effect=ENDED,
+    ),
+    "pg: improper groups": Way(
+        PG,
+        scope(lambda peer: (A("leave"), peer.pid(), peer.pid(), Improper((A("g"),), A("h")))),
+        at="patients",
+        setup=SCOPE,
+        effect=ENDED,
+    ),
+    "pg: a greeting of nobody": Way(
+        PG, scope(lambda _: (A("discover"), 5)), at="patients", setup=SCOPE, effect=ENDED
+    ),
+    "pg: members of others": Way(
+        PG,
+        scope(lambda peer: (A("join"), peer.pid(), A("g"), peer.their_pid(0))),
+        at="patients",
+        setup=SCOPE,
+        effect="pg:get_members(patients, g) =/= []",
+    ),
+    "logger: an improper domain": Way(
+        LOGGER, logged(chars("x"), [], domain=Improper((A("otp"),), A("x"))), effect=FILTERS
+    ),
+    "logger: another improper domain": Way(
+        LOGGER, logged(chars("x"), [], domain=Improper((A("otp"), A("sasl")), 1)), effect=FILTERS
+    ),
+    "logger: a large width": Way(
+        LOGGER, logged(chars("~2000000c"), [120]), effect="filelib:file_size(os:getenv(\"LOG\")) > 1000000"
+    ),
+    "remsh: a process comes back": Way(SHELL, called(*SLOGAN, A("PID")), extra="funs = true", shows=echoed),
+    "remsh: in a list": Way(
+        SHELL, lambda peer, pid: peer.erpc(*SLOGAN[:2], [*SLOGAN[2:], [pid]]), extra="funs = true", shows=echoed
+    ),
+    "remsh: in a map": Way(
+        SHELL,
+        lambda peer, pid: peer.erpc(*SLOGAN[:2], [*SLOGAN[2:], Map(((1, pid),))]),
+        extra="funs = true",
+        shows=echoed,
+    ),
+    "an answer that installs a handler": Way(
+        ("accept group_leader_io",),
+        handler(A("add_handler"), (A("patient"), A("two")), A("mark")),
+        at="patient_event",
+        effect="persistent_term:get(patient_ran, false)",
+    ),
+    "an answer that deletes a handler": Way(
+        ("accept group_leader_io",),
+        handler(A("delete_handler"), A("patient"), A("x")),
+        at="patient_event",
+        effect="whereis(patient_event) =:= undefined",
+    ),
+    "an answer that stops an event manager": Way(
+        ("accept group_leader_io",),
+        handler(A("stop")),
+        at="patient_event",
+        effect="whereis(patient_event) =:= undefined",
+    ),
+}  # fmt: skip
+
+
+def success(way: Way, *, direct: bool) -> bool:
+    entries = None if direct else {OPEN: ["deny *", *way.rules]}
+    with AttackScene(entries, extra=way.extra) as scene, scene.connect() as peer:
+        bar = scene.bar
+        bar.load("patient")
+        bar.eval(f'os:putenv("LOG", "{bar.log}"), patient:start(), {way.setup}')
+        bar.eval(f"{{nobody, '{OPEN}'}} ! {{see, whereis({way.at})}}")
+        seen = peer.wait_for(Op.REG_SEND).payload
+        assert isinstance(seen, tuple)
+        assert isinstance(seen[1], Pid)
+        result = way.send(peer, seen[1])
+        if not direct:
+            assert scene.told("")
+        if way.shows:
+            return way.shows(result)
+        return bar.eval(f"probe:until(fun() -> {way.effect} end, {5000 if direct else 300})") == "true"
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_an_attack_is_refused(name: str) -> None:
+    assert success(WAYS[name], direct=True)
+    assert not success(WAYS[name], direct=False)
+
+
+def test_observer_still_shows_a_process() -> None:
+    with AttackScene({OPEN: ["deny *", *OBSERVER]}) as scene, scene.connect() as peer:
+        scene.bar.eval(f"{{nobody, '{OPEN}'}} ! {{see, whereis(auth)}}")
+        seen = peer.wait_for(Op.REG_SEND).payload
+        assert isinstance(seen, tuple)
+        answer = peer.erpc("erlang", "process_info", [seen[1], [A("registered_name"), A("current_stacktrace")]])
+        assert isinstance(answer, tuple)
+        assert (A("registered_name"), A("auth")) in answer[2]
+        assert CLUSTER_COOKIE not in str(answer)
