@@ -140,6 +140,7 @@ class CoreChannel:
         budget: _core.Budget | None = None,
         exposures: _core.Exposures | None = None,
         deny_reason: str = "not_allowed",
+        peer_creation: int = PEER_CREATION,
         slot: Callable[[Atom], int] | None = None,
         out: Sequence[str] | None = None,
         shadow: Sequence[str] | None = None,
@@ -153,7 +154,7 @@ class CoreChannel:
         self.exposures = exposures or _core.Exposures()
         self.core = _core.Channel(
             peer=PEER,
-            peer_creation=PEER_CREATION,
+            peer_creation=peer_creation,
             guard=GUARD,
             guard_creation=GUARD_CREATION,
             flags=int(flags),

@@ -19,6 +19,8 @@ const GUARD: &str = "guard@127.0.0.2";
 const FLAGS: u64 = 0x6d_07df_7fbd;
 const ROUND: Duration = Duration::from_millis(150);
 const ROUNDS: usize = 7;
+/// Names that a short memory for names takes for one another.
+const ROOMS: [&str; 8] = ["room_a", "roam_a", "rook_a", "roof_a", "rood_a", "root_a", "roar_a", "rosa_a"];
 /// A process of the guarded node that it disclosed.
 const EXPOSED: u8 = 90;
 
@@ -76,13 +78,21 @@ fn op(number: u8) -> Vec<u8> {
     vec![97, number]
 }
 
-/// A case's name, its frame with new atoms, and the same with atoms that are in the cache.
-type Case = (&'static str, Vec<u8>, Vec<u8>);
+/// A case's name, its frame with new atoms, the same with atoms that are in the cache, and the number of commands in it.
+type Case = (&'static str, Vec<u8>, Vec<u8>, usize);
 
 fn case(name: &'static str, terms: impl Fn(&mut Frame) -> Vec<Vec<u8>>) -> Case {
     let mut frame = Frame::default();
     let terms = terms(&mut frame);
-    (name, frame.end(true, &terms), frame.end(false, &terms))
+    (name, frame.end(true, &terms), frame.end(false, &terms), 1)
+}
+
+/// A case with a frame for each room.
+fn in_turn(name: &'static str, terms: impl Fn(&mut Frame, &'static str) -> Vec<Vec<u8>>) -> Case {
+    let frames = ROOMS.map(|room| case(name, |frame| terms(frame, room)));
+    let warm = frames.iter().flat_map(|(_, warm, ..)| warm.clone()).collect();
+    let frame = frames.iter().flat_map(|(_, _, frame, _)| frame.clone()).collect();
+    (name, warm, frame, ROOMS.len())
 }
 
 /// `{tick, 65536, 5}`
@@ -132,6 +142,7 @@ fn cases() -> Vec<Case> {
     vec![
         case("send", |f| vec![tuple(&[op(22), f.pid(PEER), f.pid(GUARD)]), short(f)]),
         case("reg_send", |f| vec![reg_send(f, "gateway"), short(f)]),
+        in_turn("reg_send, names in turn", |f, room| vec![reg_send(f, room), short(f)]),
         case("reg_send, gen_call", |f| vec![reg_send(f, "gateway"), gen_call(f)]),
         case("reg_send, refused", |f| vec![reg_send(f, "secret"), short(f)]),
         case("alias_send", |f| vec![tuple(&[op(33), f.pid(PEER), f.reference(GUARD)]), short(f)]),
@@ -160,11 +171,13 @@ fn policy() -> Policy {
         id: 1,
     };
     let mut rules: Vec<Rule> =
-        (0..990).map(|i| command(Command::RegSend, &format!("server_{i}"), Verdict::Deny)).collect();
+        (0..982).map(|i| command(Command::RegSend, &format!("server_{i}"), Verdict::Deny)).collect();
     for open in [Command::Send, Command::AliasSend, Command::Monitor, Command::Link, Command::SpawnRequest] {
         rules.push(command(open, "", Verdict::Accept));
     }
-    rules.push(command(Command::RegSend, "gateway", Verdict::Accept));
+    for name in [&["gateway"][..], &ROOMS].concat() {
+        rules.push(command(Command::RegSend, name, Verdict::Accept));
+    }
     // {tick, integer(), _}, and {'$gen_call', _, get}
     for (name, code) in [
         ("counter", &b"\x03\0\0\0\x03\x06\0\0\0\x06w\x04tick\x02\0\0"[..]),
@@ -226,11 +239,12 @@ struct Stream {
 }
 
 impl Stream {
-    fn new((name, warm, frame): &Case) -> Self {
-        let (mut channel, mut out, commands) = (channel(), Output::default(), (64 << 10) / frame.len());
+    fn new((name, warm, frame, commands): &Case) -> Self {
+        let (mut channel, mut out, times) = (channel(), Output::default(), (64 << 10) / frame.len());
         channel.receive(Direction::Outbound, &disclosure(), 0.0, &mut out);
         channel.receive(Direction::Inbound, warm, 0.0, &mut out);
-        Stream { channel, out, chunk: frame.repeat(commands), commands, refused: name.ends_with("refused") }
+        let refused = name.ends_with("refused");
+        Stream { channel, out, chunk: frame.repeat(times), commands: times * commands, refused }
     }
 
     /// Judges a chunk; returns its number of commands. Panics if commands are refused that the case should accept.

@@ -112,7 +112,7 @@ impl Claim {
     }
 
     /// Adds the noted atoms, funs and nodes to the budget.
-    #[inline]
+    #[inline(always)]
     pub fn commit(&mut self, budget: &Budget) {
         if !self.is_empty() {
             self.spend(budget);
@@ -136,7 +136,9 @@ impl Claim {
         }
     }
 
-    fn is_empty(&self) -> bool {
+    /// True if nothing is noted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.atoms.is_empty() && self.funs.is_empty() && self.nodes.is_empty()
     }
 }

@@ -25,12 +25,12 @@
 use std::sync::LazyLock;
 
 use crate::term::atoms::{AtomView, Word, Words};
-use crate::term::reader::Reader;
+use crate::term::reader::{Reader, Terms};
 use crate::term::{tag, walk};
 use crate::wire::shapes::{call_tag, Asker};
 
 use super::pattern::{Pattern, Place};
-use requests::{labelled, Form, Kind, Reach, Request};
+use requests::{has_form, labelled, Form, Kind, Reach, Request};
 
 mod names;
 mod requests;
@@ -65,16 +65,71 @@ pub fn own_names() -> (Vec<&'static str>, &'static [&'static str]) {
 
 /// True if a message has such a shape, or goes to such a name, and the pattern doesn't describe that.
 #[inline]
-pub fn otp_internal(mut reader: Reader<'_>, to: &Address<'_>) -> bool {
-    let look = Look { to };
+pub fn otp_internal(reader: Reader<'_>, to: &Address<'_>) -> bool {
     let own = match to.name {
         Some(Word::OtpName | Word::Rex) => true,
-        Some(Word::NetKernel) => !look.asks_who(reader),
+        Some(Word::NetKernel) => !Look { to }.asks_who(reader),
         _ => false,
     };
     if own && !to.pattern.is_some_and(Pattern::is_particular) {
         return true;
     }
+    !is_ordinary(&reader, to) && has_shape(reader, to)
+}
+
+/// True for most messages without such a shape, by a look at a few bytes. These are calls and casts of other requests, and
+/// messages with three properties. The label in front means nothing there. No label follows it. The last element is neither a
+/// label nor a tuple.
+#[inline(always)]
+fn is_ordinary(reader: &Reader<'_>, to: &Address<'_>) -> bool {
+    let Some(&[tag::SMALL_TUPLE, arity @ 2..=3, tag::ATOM_REF, label, ref rest @ ..]) = reader.data.get(reader.pos..)
+    else {
+        return false;
+    };
+    let Ok(label) = reader.terms.atom(label) else { return false };
+    match (label.word, arity, to.asker) {
+        (Word::GenCall, 3, Some(Asker { pair: Some((end, _)), .. })) => {
+            let request = reader.data.get(*end..).unwrap_or_default();
+            !misleads(*reader, to.asker, to.receiver).0
+                && means_nothing(request, Form::Call.bit() | Form::Event.bit(), reader.terms)
+        }
+        (Word::GenCast, 2, _) => means_nothing(rest, Form::Cast.bit(), reader.terms),
+        (Word::Request(number), ..) if has_form(number, Form::Plain.bit(), false) => false,
+        (Word::Other | Word::Request(_), ..) if label.text.len() < EVENT_LABELS[0].len() => {
+            let last = match *rest {
+                _ if arity == 2 => rest.first(),
+                [tag::SMALL_INTEGER, _, ref rest @ ..] | [tag::INTEGER, _, _, _, _, ref rest @ ..] => rest.first(),
+                [tag::NIL, ref rest @ ..] => rest.first(),
+                _ => None,
+            };
+            last.is_some_and(|last| {
+                !matches!(*last, tag::SMALL_TUPLE | tag::LARGE_TUPLE | tag::ATOM_REF | tag::ATOM | tag::SMALL_ATOM)
+            })
+        }
+        _ => false,
+    }
+}
+
+/// True if no request of these forms (a bit for each) begins like the term at these bytes.
+#[inline(always)]
+fn means_nothing(request: &[u8], forms: u8, terms: &Terms<'_>) -> bool {
+    let (label, bare) = match *request {
+        [tag::ATOM_REF, label, ..] => (label, true),
+        [tag::SMALL_TUPLE, 1..=255, tag::ATOM_REF, label, ..] => (label, false),
+        [tag::SMALL_INTEGER | tag::INTEGER | tag::NIL | tag::LIST | tag::STRING | tag::BINARY | tag::MAP, ..] => {
+            return true;
+        }
+        _ => return false,
+    };
+    match terms.atom(label).map(|label| label.word) {
+        Ok(Word::Request(number)) => !has_form(number, forms, bare),
+        label => label.is_ok(),
+    }
+}
+
+/// True if a message has such a shape.
+fn has_shape(mut reader: Reader<'_>, to: &Address<'_>) -> bool {
+    let look = Look { to };
     let Ok(arity @ 2..=9) = reader.tuple() else {
         return false;
     };
@@ -205,7 +260,7 @@ impl Look<'_> {
     fn obeyed(&self, form: Form, head: &Head<'_>) -> bool {
         match head.label.word {
             Word::Request(label) => {
-                let requests = labelled(label, form);
+                let requests = labelled(label, form, head.rest.is_none());
                 !requests.is_empty() && self.looked_up(form, requests, head) && !self.opened(form.place())
             }
             _ => false,
@@ -276,14 +331,7 @@ impl Look<'_> {
 /// Passes over a term that has been scanned before; false if it can't be read.
 #[inline]
 fn skip(reader: &mut Reader<'_>) -> bool {
-    let small = match reader.data.get(reader.pos..) {
-        Some([tag::ATOM_REF | tag::SMALL_INTEGER, _, ..]) => 2,
-        Some([tag::INTEGER, _, _, _, _, ..]) => 5,
-        Some([tag::NIL, ..]) => 1,
-        _ => return walk::skip(reader, 1).is_ok(),
-    };
-    reader.pos += small;
-    true
+    walk::skip_one(reader).is_ok()
 }
 
 /// True if the answer to this From would go to a process of the receiving node, or to a name. Also the end of the From,

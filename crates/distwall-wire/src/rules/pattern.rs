@@ -531,7 +531,6 @@ mod tests {
 
     use super::*;
     use crate::term::atoms::Atom;
-    use crate::term::reader::Atoms;
 
     #[test]
     fn atoms_by_position_are_the_same_as_atoms_written_out() {
@@ -542,8 +541,7 @@ mod tests {
         let code = [&[3, 0, 0, 0, 4, 6, 0, 0, 0, 5, 119, 3], &b"add"[..], &[1, 0, 2, 16, 1, 0]].concat();
         let pattern = Pattern::parse(&code).ok();
         let matches = |etf: &[u8], sender| {
-            let atoms = Atoms::kept(&table);
-            let terms = Terms { atoms: atoms.list(), names: &names };
+            let terms = Terms { atoms: &table, names: &names };
             let term = Reader::new(etf, &terms);
             pattern.as_ref().map(|pattern| pattern.matches(term, sender))
         };

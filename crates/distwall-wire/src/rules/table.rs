@@ -305,6 +305,29 @@ impl Policy {
         self.commands[command as usize].shapes.iter().any(|shape| shape.kinds.len() == PROCESS.len() + 1)
     }
 
+    /// The strongest rule about messages to a name; None: to a process or an alias. It may have a pattern, or a scope.
+    #[must_use]
+    pub fn foremost(&self, command: Command, name: Option<&[u8]>) -> Option<&Decision> {
+        let index = self.about(command);
+        match name {
+            Some(name) => Strongest.look(index, Some(&[name]), true, |rule| rule.scope.is_none()),
+            // Keys that name one of them are not looked up here.
+            None if self.names_processes(command) => None,
+            None => Strongest.look(index, None, true, |_| true),
+        }
+    }
+
+    /// The deciding rule of all spawn requests for a function. None if there is no rule, or if it depends on the arguments.
+    #[must_use]
+    pub fn foremost_call(&self, function: Key<'_>) -> Option<&Decision> {
+        let own = Strongest.look(self.about(Command::SpawnRequest), Some(function), true, |rule| rule.scope.is_none());
+        let call = Strongest.look(self.about_calls(), Some(function), false, |_| true);
+        if own.into_iter().chain(call).any(|rule| rule.pattern.is_some()) {
+            return None;
+        }
+        call.filter(|call| own.is_none_or(|own| call.layer <= own.layer)).or(own)
+    }
+
     /// All rules that could decide, strongest first, up to the first without a scope and a pattern.
     #[must_use]
     pub fn candidates(&self, subject: Subject, key: Option<Key<'_>>) -> Vec<&Decision> {

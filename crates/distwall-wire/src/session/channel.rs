@@ -12,12 +12,12 @@ use crate::rules::otp_internal::WORDS;
 use crate::session::counters::Counters;
 use crate::session::events::Reason;
 use crate::session::hooks::{is_clerk, Lot, Parked, Stage};
-use crate::session::judge::{self, Arrival, Court, Ends, Message, Newcomers, Refusal, Ruling};
+use crate::session::judge::{self, Arrival, Court, Ends, Message, Newcomers, Precedents, Refusal, Ruling};
 use crate::session::output::{Output, KEPT};
 use crate::session::policies::Policies;
-use crate::session::track::{Exposures, Track};
-use crate::term::atoms::{Atom, Caches, Names, Refs, Word};
-use crate::term::reader::{Atoms, Pid, Reader, Terms};
+use crate::session::track::{Asked, Exposures, Track};
+use crate::term::atoms::{Caches, Names, Refs, Word};
+use crate::term::reader::{Named, Pid, Reader, Terms};
 use crate::term::scan::{Found, Guarded, NodeList, Scanner, Watch};
 use crate::term::tag;
 use crate::verdict::Verdict;
@@ -28,7 +28,6 @@ use crate::wire::reply::{self, Form, TICK};
 use crate::wire::shapes::Shows;
 use crate::wire::{flags, header};
 
-use emit::kept;
 use park::Opinions;
 use reporter::Reporter;
 
@@ -101,6 +100,8 @@ struct Fixed {
 /// The state that verdicts change, except the bytes that go on.
 struct State {
     track: Track,
+    /// Decisions by the present rules.
+    precedents: Precedents,
     rates: Rates,
     reporter: Reporter,
     shadow_differences: u64,
@@ -136,6 +137,7 @@ impl Channel {
         Channel {
             state: State {
                 track: Track::new(limits.tracked(), limits.tracked_age()),
+                precedents: Precedents::default(),
                 rates: Rates::new(&limits),
                 reporter: Reporter::default(),
                 shadow_differences: 0,
@@ -180,6 +182,7 @@ impl Channel {
     /// Judges by these rules from the next command on.
     pub fn set_policies(&mut self, policies: Policies) {
         self.fixed.policies = policies;
+        self.state.precedents = Precedents::default();
         self.state.opinions.clear();
         self.state.asked_before = self.state.lot.last_ticket();
     }
@@ -353,15 +356,14 @@ impl Channel {
     fn for_clerk(
         &mut self,
         body: &[u8],
-        atoms: &[(u16, Arc<Atom>)],
+        atoms: &Named,
         versioned: bool,
         now: f64,
         out: &mut Output,
     ) -> Result<Action, Bad> {
         let names = self.fixed.ends.names.clone();
         let limits = self.fixed.ends.limits.clone();
-        let atoms = Atoms::kept(if versioned { &[] } else { atoms });
-        let terms = Terms { atoms: atoms.list(), names: &names };
+        let terms = Terms { atoms: if versioned { &[] } else { atoms }, names: &names };
         let watch = Watch { terms: &terms, records: true, limits: &limits, guarded: None, discloses: None };
         let mut reader = Reader::new(body, &terms);
         let flags = self.fixed.ends.flags;
@@ -377,25 +379,24 @@ impl Channel {
     }
 
     /// Handles a whole message in one frame.
+    #[inline(always)]
     fn message(&mut self, direction: Direction, parts: &Parts<'_>, now: f64, out: &mut Output) -> Result<Action, Bad> {
         let Channel { fixed, state, lanes, scanner, made, .. } = self;
         let Lane { caches, refs, .. } = &mut lanes[direction as usize];
-        let mut atoms = Atoms::default();
-        caches.name(refs, &mut atoms);
-        let terms = fixed.terms(&atoms);
+        let terms = fixed.terms(&refs.atoms);
         let watch = fixed.watch(direction, &terms);
         let mut room = None;
         let (control, payload) = read(parts, fixed, &mut room, scanner, &watch)?;
         let over = state.takes(direction, control.command());
         match direction {
             Direction::Outbound if is_for_clerk(control) => {
-                let (body, atoms) = (parts.body.to_vec(), kept(caches, refs));
+                let (body, atoms) = (parts.body.to_vec(), refs.atoms.clone());
                 return self.for_clerk(&body, &atoms, parts.versioned, now, out);
             }
             Direction::Inbound if over.is_none() && (fixed.hooked(control) || !state.lot.is_empty()) => {
                 let sender = sender(control);
                 if fixed.hooked(control) || state.lot.holds(sender) {
-                    let (body, atoms) = (parts.body.to_vec(), kept(caches, refs));
+                    let (body, atoms) = (parts.body.to_vec(), refs.atoms.clone());
                     let parked =
                         Parked { ticket: 0, stage: Stage::Turn, body, atoms, versioned: parts.versioned, asked: 0 };
                     self.detour(sender, parked, now, out)?;
@@ -407,6 +408,10 @@ impl Channel {
         }
         let message = Message::new(control, payload);
         let arrival = Arrival { over, atoms: Newcomers::Header(caches, refs), watch: &watch };
+        if direction == Direction::Inbound && fixed.has_precedent(&message, state, &mut scanner.found, arrival) {
+            fixed.accept(state, direction, &message, None, scanner);
+            return Ok(emit::pass(caches, refs, parts, made));
+        }
         let mut ruling = Ruling::pass(None);
         fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival, &mut ruling)?;
         if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
@@ -429,8 +434,8 @@ fn is_for_clerk(control: &Control<'_>) -> bool {
 
 impl Fixed {
     /// The atoms of a message and the names of the two nodes.
-    fn terms<'a>(&'a self, atoms: &'a Atoms<'a>) -> Terms<'a> {
-        Terms { atoms: atoms.list(), names: &self.ends.names }
+    fn terms<'a>(&'a self, atoms: &'a Named) -> Terms<'a> {
+        Terms { atoms, names: &self.ends.names }
     }
 
     fn watch<'a>(&'a self, direction: Direction, terms: &'a Terms<'a>) -> Watch<'a> {
@@ -488,6 +493,25 @@ impl Fixed {
         Ok((verdict != ruling.meant()).then_some(candidate))
     }
 
+    /// True if a command of the peer passes by a decision that was made before.
+    #[inline(always)]
+    fn has_precedent(
+        &self,
+        message: &Message<'_, '_>,
+        state: &mut State,
+        found: &mut Found,
+        arrival: Arrival<'_>,
+    ) -> bool {
+        let State { track, precedents, .. } = state;
+        let court = match self.court(Direction::Inbound, track) {
+            Some(court) if self.policies.shadow.is_none() => court,
+            _ => return false,
+        };
+        let passes = court.precedent(message, found, &arrival, precedents);
+        debug_assert!(passes.is_none_or(|rule| court.agrees(message, found, arrival, rule)));
+        passes.is_some()
+    }
+
     /// The verdict on a whole message. `ruling` comes in as a ruling to let it pass.
     #[inline(always)]
     fn rule(
@@ -526,7 +550,6 @@ impl Fixed {
         out: &mut Output,
         made: &mut Vec<u8>,
     ) -> Result<bool, Bad> {
-        self.counters.count(direction, message.control.command(), ruling.verdict);
         let refused = ruling.verdict != Verdict::Accept;
         let told = if refused { Some(ruling.refusal()) } else { ruling.waived };
         if let Some(refusal) = told {
@@ -537,20 +560,35 @@ impl Fixed {
             state.reporter.report(direction, message, &candidate, false, &state.track, now, out);
         }
         if refused {
+            self.counters.count(direction, message.control.command(), ruling.verdict);
             settle::refuse(message, direction, &self.ends, &mut state.track, ruling, &mut out.back, made);
             return match ruling.reason {
                 Reason::Limit(limit) if self.close_on_limit => Err(Bad::Exceeded(limit)),
                 _ => Ok(false),
             };
         }
+        self.accept(state, direction, message, ruling.settles, scanner);
+        Ok(true)
+    }
+
+    /// Counts a message that passes, and carries out its effects. `settles`: the request that it answers or ends.
+    #[inline(always)]
+    fn accept(
+        &self,
+        state: &mut State,
+        direction: Direction,
+        message: &Message<'_, '_>,
+        settles: Option<Asked>,
+        scanner: &mut Scanner,
+    ) {
+        self.counters.count(direction, message.control.command(), Verdict::Accept);
         scanner.found.claim.commit(&self.budget);
         // What it writes and shows is seen by what was known before it.
         state.claim(scanner, &self.ends.limits);
         let discloses = !scanner.found.pids.is_empty() || !scanner.found.references.is_empty();
         let shows = if discloses { settle::shows(message, direction, &state.track) } else { Shows::Nothing };
-        settle::passed(message, direction, &self.ends, &mut state.track, ruling);
+        settle::passed(message, direction, &self.ends, &mut state.track, settles);
         state.disclose(direction, scanner, shows);
-        Ok(true)
     }
 }
 
@@ -565,7 +603,7 @@ impl State {
     }
 
     /// Notes the processes and references that the sender disclosed to the other node.
-    #[inline]
+    #[inline(always)]
     fn disclose(&mut self, direction: Direction, scanner: &mut Scanner, shows: Shows) {
         let found = &mut scanner.found;
         if !found.pids.is_empty() || !found.references.is_empty() {
@@ -621,6 +659,7 @@ fn numbers(frame: &[u8]) -> Result<(u64, u64), Bad> {
 }
 
 /// Decodes the control message and scans the payload of a whole message; no byte may follow.
+#[inline(always)]
 fn read<'r, 'a>(
     parts: &Parts<'a>,
     fixed: &'a Fixed,

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use crate::command::Command;
 use crate::limits::Limits;
 use crate::term::atoms::Atom;
-use crate::term::reader::{Atoms, Pid, Reference};
+use crate::term::reader::{Named, Pid, Reference};
 use crate::verdict::Verdict;
 
 /// The party to ask.
@@ -120,8 +120,12 @@ pub struct Parked {
 impl Parked {
     /// The atoms that it names by position.
     #[must_use]
-    pub fn named(&self) -> Atoms<'_> {
-        Atoms::kept(if self.versioned { &[] } else { &self.atoms })
+    pub fn named(&self) -> &Named {
+        if self.versioned {
+            &[]
+        } else {
+            &self.atoms
+        }
     }
 
     /// Number of bytes that it takes.

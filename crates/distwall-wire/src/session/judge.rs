@@ -11,6 +11,9 @@
 //!
 //! Later stages know the findings of earlier stages ([`Case`]). Nothing is looked up twice, and nothing is changed.
 //!
+//! For messages about which only one rule has anything to say, the stages are not asked again each time
+//! ([`precedent`]).
+//!
 //! The beginning of a fragmented message is known before the rest. It passes the same stages. If a stage has to see the
 //! rest, it stops, and the message waits until it is whole.
 
@@ -30,6 +33,7 @@ mod considered;
 mod content;
 mod deciding;
 mod limit;
+mod precedent;
 mod relay;
 mod standing;
 mod trace;
@@ -38,6 +42,7 @@ pub use called::{called, carried, names, relayed};
 pub use case::{Arrival, Case, Ends, Message, Newcomers};
 pub use considered::{Considered, Outcome};
 pub use limit::{atoms_of_control, nodes_of_control};
+pub use precedent::Precedents;
 pub use standing::{arguments, settles};
 pub use trace::{Called, Step, Trace};
 

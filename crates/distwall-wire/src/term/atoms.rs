@@ -13,7 +13,6 @@ use crate::direction::Direction;
 use arrayvec::ArrayVec;
 
 use crate::error::Bad;
-use crate::term::reader::Atoms;
 
 /// Slots of a cache (8 segments of 256).
 pub const SLOTS: usize = 2048;
@@ -219,10 +218,14 @@ pub struct Ref {
 pub struct Refs {
     /// The header's bytes, if it brought no atoms: the next header is often the same.
     pub bytes: ArrayVec<u8, 384>,
+    /// The first 16 of these bytes, to be compared at once.
+    front: u128,
     /// The number of changes of the caches when it was read.
     pub seen: u64,
     /// In the order in which terms name them.
     pub list: ArrayVec<Ref, 255>,
+    /// The sender's atoms for these references.
+    pub atoms: Vec<(u16, Arc<Atom>)>,
     /// True if the header can go on to the receiver as it is.
     pub in_step: bool,
     /// True if the header carries any atom's text.
@@ -233,9 +236,30 @@ impl Refs {
     /// Clears the references: no header was read.
     pub fn none(&mut self) {
         self.bytes.clear();
+        self.front = 0;
         self.list.clear();
+        self.atoms.clear();
         self.in_step = true;
         self.fresh = false;
+    }
+}
+
+impl Refs {
+    /// Keeps the bytes of the header, which brought no atoms.
+    pub fn keep(&mut self, bytes: &[u8], seen: u64) {
+        self.bytes = bytes.iter().copied().collect();
+        self.front = bytes.iter().take(16).rev().fold(0, |front, byte| front << 8 | u128::from(*byte));
+        self.seen = seen;
+    }
+
+    /// True if bytes begin with the header.
+    #[inline(always)]
+    pub fn are_said_by(&self, bytes: &[u8]) -> bool {
+        match (self.bytes.len(), bytes.first_chunk()) {
+            (0, _) => false,
+            (length @ 1..=15, Some(front)) => (u128::from_le_bytes(*front) ^ self.front) << (128 - 8 * length) == 0,
+            _ => bytes.starts_with(&self.bytes),
+        }
     }
 }
 
@@ -325,16 +349,10 @@ impl Caches {
         Ok(())
     }
 
-    /// The sender's atom in a slot.
-    #[must_use]
-    pub fn sent(&self, slot: u16) -> Option<&Arc<Atom>> {
-        self.at(slot).sender.as_ref()
-    }
-
-    /// The atoms that a header names, looked up once for all its terms.
-    #[inline]
-    pub fn name<'a>(&'a self, refs: &Refs, atoms: &mut Atoms<'a>) {
-        atoms.fill(refs.list.len(), refs.list.iter().map(|entry| self.at(entry.slot).sender.as_deref()));
+    /// Looks up the atoms that a header names, once for all its terms.
+    pub fn name(&self, refs: &mut Refs) {
+        let atom = |entry: &Ref| self.at(entry.slot).sender.as_ref().map(|atom| (entry.slot, Arc::clone(atom)));
+        refs.atoms.extend(refs.list.iter().filter_map(atom));
     }
 
     /// The atoms of a header that the receiver lacks at the sender's place.
@@ -348,10 +366,14 @@ impl Caches {
     }
 
     /// Passes a header on as it is: the receiver learns its new entries.
+    #[inline(always)]
     pub fn pass(&mut self, refs: &Refs) {
-        if !refs.fresh {
-            return;
+        if refs.fresh {
+            self.learn(refs);
         }
+    }
+
+    fn learn(&mut self, refs: &Refs) {
         self.changes += 1;
         for entry in refs.list.iter().filter(|entry| entry.fresh) {
             let slot = self.slot(entry.slot);

@@ -54,55 +54,14 @@ impl Hash for Reference {
     }
 }
 
-/// Number of atoms that most headers do not exceed.
-const FEW: usize = 16;
-
-/// The atoms that terms may name by position, looked up once for all terms.
-#[derive(Default)]
-pub struct Atoms<'a> {
-    few: [Option<&'a Atom>; FEW],
-    /// All atoms, if there are more than a few.
-    many: Vec<Option<&'a Atom>>,
-    count: usize,
-}
-
-impl<'a> Atoms<'a> {
-    /// The atoms of a held message.
-    #[must_use]
-    pub fn kept(atoms: &'a [(u16, Arc<Atom>)]) -> Self {
-        let mut found = Atoms::default();
-        found.fill(atoms.len(), atoms.iter().map(|(_, atom)| Some(&**atom)));
-        found
-    }
-
-    /// A table of `count` atoms.
-    #[inline]
-    pub fn fill(&mut self, count: usize, atoms: impl Iterator<Item = Option<&'a Atom>>) {
-        self.count = count;
-        if count > FEW {
-            self.many = atoms.collect();
-        } else {
-            self.few.iter_mut().zip(atoms).for_each(|(place, atom)| *place = atom);
-        }
-    }
-
-    /// The atoms in the order in which terms name them.
-    #[inline]
-    #[must_use]
-    pub fn list(&self) -> &[Option<&'a Atom>] {
-        if self.count > FEW {
-            &self.many
-        } else {
-            &self.few[..self.count]
-        }
-    }
-}
+/// The atoms of a header, each with its slot, in the order in which terms name them.
+pub type Named = [(u16, Arc<Atom>)];
 
 /// The context of the terms of one message.
 #[derive(Clone, Copy)]
 pub struct Terms<'a> {
     /// The atoms that terms name by position.
-    pub atoms: &'a [Option<&'a Atom>],
+    pub atoms: &'a Named,
     /// The two nodes.
     pub names: &'a Names,
 }
@@ -115,22 +74,24 @@ impl<'a> Terms<'a> {
     }
 
     /// The atom at a position, as terms show it.
-    #[inline]
+    #[inline(always)]
     pub fn view(&self, index: u8) -> Result<AtomView<'a>, Bad> {
         let atom = self.atom(index)?;
         Ok(AtomView { text: &atom.text, word: atom.word, inline: false })
     }
 
     /// The atom at a position.
-    #[inline]
+    #[inline(always)]
     pub fn atom(&self, index: u8) -> Result<&'a Atom, Bad> {
-        let atom = self.atoms.get(usize::from(index)).copied().flatten();
-        atom.ok_or(Bad::UnknownAtom)
+        match self.atoms.get(usize::from(index)) {
+            Some((_, atom)) => Ok(atom),
+            None => Err(Bad::UnknownAtom),
+        }
     }
 }
 
 /// The numbers of a pid.
-#[inline]
+#[inline(always)]
 fn pid_of(node: Word, numbers: &[u8; 12]) -> Result<Pid, Bad> {
     let word = |i: usize| u32::from_be_bytes([numbers[i], numbers[i + 1], numbers[i + 2], numbers[i + 3]]);
     if node == Word::Guard && word(0) >= 1 << 28 {
@@ -200,15 +161,28 @@ impl<'a> Reader<'a> {
     }
 
     /// An atom.
-    #[inline]
+    #[inline(always)]
     pub fn atom(&mut self) -> Result<AtomView<'a>, Bad> {
+        match self.data.get(self.pos..) {
+            Some(&[tag::ATOM_REF, index, ..]) => {
+                self.pos += 2;
+                self.terms.view(index)
+            }
+            _ => {
+                let (text, word) = self.written()?;
+                Ok(AtomView { text, word, inline: true })
+            }
+        }
+    }
+
+    /// An atom that is written out.
+    #[inline(never)]
+    fn written(&mut self) -> Result<(&'a [u8], Word), Bad> {
         if self.peek()? == tag::ATOM_REF {
-            self.pos += 1;
-            let index = self.u8()?;
-            return self.terms.view(index);
+            return Err(SHORT);
         }
         let text = self.text()?;
-        Ok(AtomView { text, word: self.terms.names.word(text), inline: true })
+        Ok((text, self.terms.names.word(text)))
     }
 
     /// The text of an atom that is written out.
@@ -227,7 +201,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A pid and its node.
-    #[inline]
+    #[inline(always)]
     pub fn pid(&mut self) -> Result<(AtomView<'a>, Pid), Bad> {
         // Nearly all name their node by position: one look at the data is enough.
         let whole: Option<&[u8; 15]> = self.data.get(self.pos..).and_then(<[u8]>::first_chunk);
@@ -236,6 +210,13 @@ impl<'a> Reader<'a> {
             self.pos += 15;
             return Ok((node, pid_of(node.word, numbers)?));
         }
+        let (AtomView { text, word, inline }, Pid { id, serial, creation }) = self.unusual_pid()?;
+        Ok((AtomView { text, word, inline }, Pid { id, serial, creation }))
+    }
+
+    /// A pid whose node is written out.
+    #[inline(never)]
+    fn unusual_pid(&mut self) -> Result<(AtomView<'a>, Pid), Bad> {
         if self.u8()? != tag::PID {
             return Err(Bad::PidExpected);
         }
@@ -245,7 +226,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A reference and its node.
-    #[inline]
+    #[inline(always)]
     pub fn reference(&mut self) -> Result<(AtomView<'a>, Reference), Bad> {
         // Nearly all have three words and name their node by position.
         let whole: Option<&[u8; 21]> = self.data.get(self.pos..).and_then(<[u8]>::first_chunk);
@@ -259,6 +240,13 @@ impl<'a> Reader<'a> {
             }
             return Ok((node, Reference { creation: word(0), length: 3, words }));
         }
+        let (AtomView { text, word, inline }, Reference { creation, length, words }) = self.unusual_reference()?;
+        Ok((AtomView { text, word, inline }, Reference { creation, length, words }))
+    }
+
+    /// A reference of another length, or whose node is written out.
+    #[inline(never)]
+    fn unusual_reference(&mut self) -> Result<(AtomView<'a>, Reference), Bad> {
         if self.u8()? != tag::REFERENCE {
             return Err(Bad::ReferenceExpected);
         }

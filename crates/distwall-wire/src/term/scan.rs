@@ -19,6 +19,8 @@ use crate::term::atoms::{AtomView, Word};
 use crate::term::reader::{Pid, Reader, Reference, Terms, SHORT};
 use crate::term::tag;
 
+mod plain;
+
 /// The settings of a scan.
 #[derive(Clone, Copy)]
 pub struct Watch<'a> {
@@ -51,6 +53,19 @@ pub struct Guarded<'a> {
     pub budget: &'a Budget,
     /// The incarnations of the peer and of the guarded node.
     pub creations: [u32; 2],
+}
+
+impl Guarded<'_> {
+    /// True for the two ends as they are now.
+    #[inline(always)]
+    fn is_end(&self, node: Word, creation: u32) -> bool {
+        let [peer, guard] = self.creations;
+        match node {
+            Word::Peer => creation == peer,
+            Word::Guard => creation == guard,
+            _ => false,
+        }
+    }
 }
 
 impl Watch<'_> {
@@ -110,6 +125,12 @@ impl Mentions {
         self.pids.is_empty() && self.references.is_empty()
     }
 
+    /// True if it has written either, though it may have been left out.
+    #[inline]
+    fn is_notable(&self) -> bool {
+        self.cut || !self.is_empty()
+    }
+
     /// Removes them all.
     #[inline]
     pub fn clear(&mut self) {
@@ -143,11 +164,18 @@ impl Found {
 
     /// Notes a process of the guarded node that the peer has written. A VM takes a creation of 0 for its own.
     #[inline]
-    pub fn mention(&mut self, node: AtomView<'_>, pid: Pid, watch: &Watch<'_>) {
+    pub fn mention(&mut self, node: Word, pid: Pid, watch: &Watch<'_>) {
         let Some(Guarded { creations: [_, guard], .. }) = watch.guarded else { return };
-        if node.word == Word::Guard && (pid.creation == 0 || pid.creation == guard) && self.mentions.has_room(watch) {
+        if node == Word::Guard && (pid.creation == 0 || pid.creation == guard) && self.mentions.has_room(watch) {
             self.mentions.pids.push(Pid { creation: guard, ..pid });
         }
+    }
+
+    /// True if anything but processes and references of the sender was found.
+    #[inline]
+    #[must_use]
+    pub fn is_notable(&self) -> bool {
+        self.third_node || self.shadow_third_node || self.funs > 0 || self.over.is_some() || self.mentions.is_notable()
     }
 
     /// Notes an atom's text.
@@ -168,7 +196,12 @@ impl Found {
     #[inline]
     fn process(&mut self, node: AtomView<'_>, pid: Pid, watch: &Watch<'_>) {
         self.node(node, pid.creation, watch);
-        if watch.discloses == Some(node.word) && (self.pids.len() as u64) < watch.limits.tracked() {
+        self.disclosed_process(node.word, pid, watch);
+    }
+
+    #[inline(always)]
+    fn disclosed_process(&mut self, node: Word, pid: Pid, watch: &Watch<'_>) {
+        if watch.discloses == Some(node) && (self.pids.len() as u64) < watch.limits.tracked() {
             self.pids.push(pid);
         }
         self.mention(node, pid, watch);
@@ -178,11 +211,16 @@ impl Found {
     #[inline]
     fn reference(&mut self, node: AtomView<'_>, reference: Reference, watch: &Watch<'_>) {
         self.node(node, reference.creation, watch);
-        if watch.discloses == Some(node.word) && (self.references.len() as u64) < watch.limits.tracked() {
+        self.disclosed_reference(node.word, reference, watch);
+    }
+
+    #[inline(always)]
+    fn disclosed_reference(&mut self, node: Word, reference: Reference, watch: &Watch<'_>) {
+        if watch.discloses == Some(node) && (self.references.len() as u64) < watch.limits.tracked() {
             self.references.push(reference);
         }
         let Some(Guarded { creations: [_, guard], .. }) = watch.guarded else { return };
-        let own = node.word == Word::Guard && (reference.creation == 0 || reference.creation == guard);
+        let own = node == Word::Guard && (reference.creation == 0 || reference.creation == guard);
         if own && self.mentions.has_room(watch) {
             self.mentions.references.push(Reference { creation: guard, ..reference });
         }
@@ -203,14 +241,9 @@ impl Found {
     /// Notes a node and its incarnation, unless it is one of the two ends as they are now.
     #[inline]
     pub fn incarnation(&mut self, node: AtomView<'_>, creation: u32, watch: &Watch<'_>) {
-        if let Some(Guarded { budget, creations: [peer, guard], .. }) = watch.guarded {
-            let known = match node.word {
-                Word::Peer => creation == peer,
-                Word::Guard => creation == guard,
-                _ => false,
-            };
-            if !known && self.over.is_none() {
-                self.over = self.claim.node(budget, (node.text, creation), watch.limits).err();
+        if let Some(guarded) = watch.guarded {
+            if !guarded.is_end(node.word, creation) && self.over.is_none() {
+                self.over = self.claim.node(guarded.budget, (node.text, creation), watch.limits).err();
             }
         }
     }
@@ -293,18 +326,26 @@ impl From<Bad> for Stop {
 
 impl Scanner {
     /// Walks over one whole term at `pos`; returns the position of its end.
+    #[inline(always)]
     pub fn whole(&mut self, data: &[u8], pos: usize, watch: &Watch<'_>) -> Result<usize, Bad> {
-        self.begin(false);
-        self.finish(data, pos, watch)
+        match self.plain::<false>(data, pos, watch) {
+            Some(end) => Ok(end),
+            None => self.thorough(data, pos, watch, false),
+        }
     }
 
     /// The same for a list that has to be proper: the arguments of a spawn request.
+    #[inline]
     pub fn whole_proper(&mut self, data: &[u8], pos: usize, watch: &Watch<'_>) -> Result<usize, Bad> {
-        self.begin(true);
-        self.finish(data, pos, watch)
+        match self.plain::<true>(data, pos, watch) {
+            Some(end) => Ok(end),
+            None => self.thorough(data, pos, watch, true),
+        }
     }
 
-    fn finish(&mut self, data: &[u8], pos: usize, watch: &Watch<'_>) -> Result<usize, Bad> {
+    #[inline(never)]
+    fn thorough(&mut self, data: &[u8], pos: usize, watch: &Watch<'_>, proper: bool) -> Result<usize, Bad> {
+        self.begin(proper);
         match self.run(data, pos, watch, true) {
             Ok(end) if self.finished() => Ok(end),
             Ok(_) => Err(SHORT),
@@ -368,15 +409,23 @@ impl Scanner {
         if self.skip > 0 && !self.passed_over(data, &mut pos) {
             return Ok(pos);
         }
+        // Terms of the innermost container: most tokens only count them down.
+        let mut left = self.level.left;
         loop {
-            if self.level.left == 0 {
+            if left == 0 {
+                self.level.left = 0;
                 if !self.close(data)? {
                     return Ok(pos);
                 }
+                left = self.level.left;
                 continue;
             }
-            let Some(rest @ [kind, ..]) = data.get(pos..) else { return Ok(pos) };
+            let Some(rest @ [kind, ..]) = data.get(pos..) else {
+                self.level.left = left;
+                return Ok(pos);
+            };
             if self.level.spans != 0 {
+                self.level.left = left;
                 self.span(*kind, pos)?;
             }
             // Most tokens are small.
@@ -386,8 +435,10 @@ impl Scanner {
                 [tag::INTEGER, a, b, c, _, ..] if a | b | c != 0 => 5,
                 [tag::NIL, ..] => 1,
                 [tag::SMALL_TUPLE, arity, ..] => {
-                    pos += 2;
+                    self.level.left = left;
                     self.open(u64::from(*arity), 0, watch)?;
+                    left = self.level.left;
+                    pos += 2;
                     continue;
                 }
                 [tag::PID, tag::ATOM_REF, ..] if rest.len() >= PID_SIZE => {
@@ -401,6 +452,7 @@ impl Scanner {
                     REFERENCE_SIZE
                 }
                 _ => {
+                    self.level.left = left;
                     match self.token(data, &mut pos, watch, whole) {
                         Ok(()) => {}
                         Err(Stop::Short) if whole => return Err(Bad::ShortTerm),
@@ -413,11 +465,12 @@ impl Scanner {
                             return Ok(pos);
                         }
                     }
+                    left = self.level.left;
                     continue;
                 }
             };
             pos += size;
-            self.level.left -= 1;
+            left -= 1;
         }
     }
 
@@ -664,7 +717,7 @@ impl Scanner {
                 self.found.fun(&[module.text, &head[4..25], numbers], watch);
                 self.found.inline(module, watch);
                 self.found.node(node, pid.creation, watch);
-                self.found.mention(node, pid, watch);
+                self.found.mention(node.word, pid, watch);
                 Ok(u64::from(free))
             }
             tag::RECORD if watch.records => {

@@ -41,6 +41,26 @@ pub fn is_list(reader: &Reader<'_>) -> bool {
     matches!(reader.peek(), Ok(tag::NIL | tag::STRING | tag::LIST))
 }
 
+/// Passes over one term.
+#[inline(always)]
+pub fn skip_one(reader: &mut Reader<'_>) -> Result<(), Bad> {
+    let rest = reader.data.get(reader.pos..).unwrap_or_default();
+    let small = match rest {
+        [tag::ATOM_REF | tag::SMALL_INTEGER, _, ..] => 2,
+        [tag::INTEGER, ..] => 5,
+        [tag::NIL, ..] => 1,
+        [tag::PID, tag::ATOM_REF, ..] => 15,
+        [tag::REFERENCE, 0, 3, tag::ATOM_REF, ..] => 21,
+        [tag::STRING, high, low, ..] => 3 + usize::from(u16::from_be_bytes([*high, *low])),
+        _ => return skip(reader, 1),
+    };
+    if rest.len() < small {
+        return Err(SHORT);
+    }
+    reader.pos += small;
+    Ok(())
+}
+
 /// Passes over that many terms.
 pub fn skip(reader: &mut Reader<'_>, count: u64) -> Result<(), Bad> {
     let mut need = count;

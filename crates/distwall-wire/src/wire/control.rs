@@ -362,7 +362,7 @@ impl<'a> Control<'a> {
 
     /// True if a payload term follows.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn payload(&self) -> bool {
         match *self {
             Control::AliasSend { .. } | Control::RegSend { .. } | Control::Send { .. } | Control::SpawnRequest(_) => {

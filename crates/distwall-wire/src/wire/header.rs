@@ -11,7 +11,24 @@ use crate::term::atoms::{Atom, Caches, Names, Ref, Refs};
 
 /// Reads `N`, the nibbles and the references at `pos` into `refs`, which is cleared first. Returns the position of the
 /// terms.
+#[inline]
 pub fn read(
+    frame: &[u8],
+    pos: usize,
+    cached: bool,
+    caches: &mut Caches,
+    names: &Names,
+    refs: &mut Refs,
+) -> Result<usize, Bad> {
+    // The same header as the last one, by the same caches, says the same.
+    if refs.seen == caches.changes() && frame.get(pos..).is_some_and(|rest| refs.are_said_by(rest)) {
+        return Ok(pos + refs.bytes.len());
+    }
+    read_anew(frame, pos, cached, caches, names, refs)
+}
+
+#[inline(never)]
+fn read_anew(
     frame: &[u8],
     mut pos: usize,
     cached: bool,
@@ -19,13 +36,6 @@ pub fn read(
     names: &Names,
     refs: &mut Refs,
 ) -> Result<usize, Bad> {
-    // The same header as the last one, by the same caches, says the same.
-    if !refs.bytes.is_empty()
-        && refs.seen == caches.changes()
-        && frame.get(pos..).is_some_and(|rest| rest.starts_with(&refs.bytes))
-    {
-        return Ok(pos + refs.bytes.len());
-    }
     refs.none();
     let start = pos;
     let count = usize::from(*frame.get(pos).ok_or(Bad::ShortHeader)?);
@@ -60,7 +70,8 @@ pub fn read(
             return Err(Bad::ShortHeader);
         }
         pos += count;
-        (refs.bytes, refs.seen) = (frame[start..pos].iter().copied().collect(), caches.changes());
+        caches.name(refs);
+        refs.keep(&frame[start..pos], caches.changes());
         return Ok(pos);
     }
     for i in 0..count {
@@ -86,6 +97,7 @@ pub fn read(
         }
         refs.list.push(Ref { slot, fresh });
     }
+    caches.name(refs);
     Ok(pos)
 }
 

@@ -21,7 +21,7 @@ macro_rules! ops {
         impl TryFrom<u8> for Op {
             type Error = UnknownOp;
 
-            #[inline]
+            #[inline(always)]
             fn try_from(value: u8) -> Result<Self, UnknownOp> {
                 match value { $($value => Ok(Op::$variant),)* _ => Err(UnknownOp) }
             }
@@ -99,7 +99,7 @@ ops! {
 impl Op {
     /// The number of elements of the control message. The flags of an `AltactSigSend` may add a trace token.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn arity(self) -> u8 {
         use Op::*;
         match self {

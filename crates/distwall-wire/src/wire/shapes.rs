@@ -18,14 +18,23 @@ pub struct Asker<'a> {
     pub from: Process<'a>,
     /// The first reference of the tag: the alias, if one is used.
     pub first: Tagged,
-    /// The last reference of the tag: the monitor of the call.
-    pub last: Tagged,
+    /// The last reference of the tag, if it is another one: the monitor of the call.
+    monitor: Option<Tagged>,
     /// For `{Pid, Tag}`: its end, and true if the tag is a list.
     pub pair: Option<(usize, bool)>,
 }
 
+impl Asker<'_> {
+    /// The last reference of the tag: the monitor of the call.
+    #[inline]
+    #[must_use]
+    pub fn last(&self) -> Tagged {
+        self.monitor.unwrap_or(self.first)
+    }
+}
+
 /// True if a message may ask something. A quick look at its first bytes, as most messages don't.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn may_ask(reader: &Reader<'_>) -> bool {
     match reader.data.get(reader.pos..) {
@@ -39,7 +48,33 @@ pub fn may_ask(reader: &Reader<'_>) -> bool {
 
 /// The asker of `{Label, {Pid, Tag}, ...}` (gen calls, system messages, calls of gen_event) and of `{Label, Pid, Ref, ...}`
 /// (io and file requests).
-pub fn asker<'a>(mut reader: Reader<'a>) -> Option<Asker<'a>> {
+#[inline(never)]
+pub fn asker<'a>(reader: Reader<'a>) -> Option<Asker<'a>> {
+    usual_asker(reader).or_else(|| any_asker(reader))
+}
+
+/// The asker of `{Label, {Pid, [alias | Ref]}, ...}` or `{Label, {Pid, Ref}, ...}` with atoms by position, as nearly all are.
+#[inline(always)]
+fn usual_asker<'a>(mut reader: Reader<'a>) -> Option<Asker<'a>> {
+    let Some([tag::SMALL_TUPLE, 3..=5, tag::ATOM_REF, _, tag::SMALL_TUPLE, 2, ..]) = reader.data.get(reader.pos..)
+    else {
+        return None;
+    };
+    reader.pos += 6;
+    let (node, pid) = reader.pid().ok()?;
+    let listed = match reader.data.get(reader.pos..)? {
+        [tag::LIST, 0, 0, 0, 1, tag::ATOM_REF, alias, ..] if reader.terms.atom(*alias).ok()?.word == Word::Alias => {
+            true
+        }
+        [tag::REFERENCE, ..] => false,
+        _ => return None,
+    };
+    reader.pos += if listed { 7 } else { 0 };
+    let reference = tagged(&mut reader)?;
+    Some(Asker { from: Process { node, pid }, first: reference, monitor: None, pair: Some((reader.pos, listed)) })
+}
+
+fn any_asker<'a>(mut reader: Reader<'a>) -> Option<Asker<'a>> {
     let arity = reader.tuple().ok()?;
     if !(3..=5).contains(&arity) {
         return None;
@@ -53,12 +88,12 @@ pub fn asker<'a>(mut reader: Reader<'a>) -> Option<Asker<'a>> {
             let (node, pid) = reader.pid().ok()?;
             let listed = reader.peek().ok()? == tag::LIST;
             let (first, last) = call_tag(&mut reader)?;
-            Some(Asker { from: Process { node, pid }, first, last, pair: Some((reader.pos, listed)) })
+            Some(Asker { from: Process { node, pid }, first, monitor: Some(last), pair: Some((reader.pos, listed)) })
         }
         tag::PID if matches!(label, Some(Word::IoRequest | Word::FileRequest)) => {
             let (node, pid) = reader.pid().ok()?;
             let reference = tagged(&mut reader)?;
-            Some(Asker { from: Process { node, pid }, first: reference, last: reference, pair: None })
+            Some(Asker { from: Process { node, pid }, first: reference, monitor: None, pair: None })
         }
         _ => None,
     }

@@ -14,7 +14,7 @@ pub(super) fn list<const N: usize>(mut reader: Reader<'_>) -> Option<[Reader<'_>
     let mut items = [reader; N];
     for item in &mut items {
         *item = reader;
-        walk::skip(&mut reader, 1).ok()?;
+        walk::skip_one(&mut reader).ok()?;
     }
     (reader.u8().ok()? == tag::NIL).then_some(items)
 }
@@ -24,7 +24,7 @@ pub(super) fn elements<const N: usize>(mut reader: Reader<'_>) -> Option<[Reader
     let mut items = [reader; N];
     for item in &mut items {
         *item = reader;
-        walk::skip(&mut reader, 1).ok()?;
+        walk::skip_one(&mut reader).ok()?;
     }
     Some(items)
 }

@@ -463,8 +463,8 @@ const REQUESTS: &[Request] = &[
 
 /// The requests that begin with one label.
 struct Labelled {
-    /// A bit for each [`Form`] that they have.
-    forms: u8,
+    /// A bit for each [`Form`] that they have: of labels with more elements, and of labels alone.
+    forms: [u8; 2],
     requests: Vec<Request>,
 }
 
@@ -473,8 +473,11 @@ static BY_LABEL: LazyLock<Vec<Labelled>> = LazyLock::new(|| {
     let mut requests = REQUESTS.to_vec();
     requests.sort_by_key(|request| request.label);
     let same = requests.chunk_by(|a, b| a.label == b.label);
-    let forms = |same: &[Request]| same.iter().fold(0, |forms, request| forms | 1 << request.form as u8);
-    same.map(|same| Labelled { forms: forms(same), requests: same.to_vec() }).collect()
+    let forms = |same: &[Request], bare| {
+        let such = same.iter().filter(|request| request.rest.is_none() == bare);
+        such.fold(0, |forms, request| forms | request.form.bit())
+    };
+    same.map(|same| Labelled { forms: [forms(same, false), forms(same, true)], requests: same.to_vec() }).collect()
 });
 
 /// The labels of all requests, each with the number by which [`labelled`] knows it.
@@ -482,11 +485,25 @@ pub fn labels() -> impl Iterator<Item = (&'static str, u16)> {
     BY_LABEL.iter().map(|same| same.requests[0].label).zip(0..)
 }
 
-/// The requests with the label of that number, if one of them has that form.
+impl Form {
+    /// A bit for each form.
+    #[must_use]
+    pub const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
+/// True if a request with the label of that number has one of these forms, a bit for each. `bare`: the label stands alone.
+#[inline(always)]
+pub fn has_form(label: u16, forms: u8, bare: bool) -> bool {
+    BY_LABEL.get(usize::from(label)).is_some_and(|same| same.forms[usize::from(bare)] & forms != 0)
+}
+
+/// The requests with the label of that number, if one of them has that form. `bare`: the label stands alone.
 #[inline]
-pub fn labelled(label: u16, form: Form) -> &'static [Request] {
+pub fn labelled(label: u16, form: Form, bare: bool) -> &'static [Request] {
     match BY_LABEL.get(usize::from(label)) {
-        Some(same) if same.forms & 1 << form as u8 != 0 => &same.requests,
+        Some(same) if same.forms[usize::from(bare)] & form.bit() != 0 => &same.requests,
         _ => &[],
     }
 }
@@ -504,9 +521,13 @@ mod tests {
         for request in REQUESTS {
             let word = names.word(request.label.as_bytes());
             let Word::Request(label) = word else { unreachable!("{}: {word:?}", request.label) };
-            assert!(labelled(label, request.form)
-                .iter()
-                .any(|known| (known.label, known.rest) == (request.label, request.rest)));
+            assert!(labelled(label, request.form, request.rest.is_none()).iter().any(|known| (
+                known.label,
+                known.rest
+            ) == (
+                request.label,
+                request.rest
+            )));
         }
     }
 

@@ -18,26 +18,25 @@ use crate::wire::header;
 use crate::wire::op::Op;
 
 /// Lets a frame pass, with its header rebuilt if the receiver lacks an atom of it.
+#[inline(always)]
 pub fn pass(caches: &mut Caches, refs: &Refs, parts: &Parts<'_>, made: &mut Vec<u8>) -> Action {
     if refs.in_step && !matches!(parts.sequence, Some((_, 1))) {
         caches.pass(refs);
         return Action::Forward;
     }
-    let atoms = kept(caches, refs);
+    rebuild(caches, refs, parts, made)
+}
+
+fn rebuild(caches: &mut Caches, refs: &Refs, parts: &Parts<'_>, made: &mut Vec<u8>) -> Action {
     write_frame(made, |made| {
         match parts.sequence {
             None | Some((_, 1)) => made.extend_from_slice(&FrameTag::Header.bytes()),
             Some(numbers) => write_numbers(made, FrameTag::FirstFragment, numbers),
         }
-        header::write(made, &atoms, caches);
+        header::write(made, &refs.atoms, caches);
         made.extend_from_slice(parts.body);
     });
     Action::Replace
-}
-
-/// The atoms of a header, safe from later changes of the cache.
-pub fn kept(caches: &Caches, refs: &Refs) -> Vec<(u16, Arc<Atom>)> {
-    refs.list.iter().filter_map(|entry| caches.sent(entry.slot).map(|atom| (entry.slot, Arc::clone(atom)))).collect()
 }
 
 /// Writes a whole message that carries a control message as a term, to a name that no process can have. If the receiver

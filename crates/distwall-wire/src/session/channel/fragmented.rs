@@ -1,6 +1,6 @@
 //! Fragmented messages: see [`fragments`](crate::wire::fragments) for their three modes.
 
-use super::emit::{kept, pass, rehearsal, release};
+use super::emit::{pass, rehearsal, release};
 use super::{is_for_clerk, numbers, read, same_arity, sender, settle, Action, Channel, Fixed, Parts};
 use crate::command::Command;
 use crate::direction::Direction;
@@ -10,7 +10,7 @@ use crate::session::events::Reason;
 use crate::session::hooks::{Parked, Stage};
 use crate::session::judge::{self, Arrival, Message, Newcomers, Refusal, Ruling};
 use crate::session::output::Output;
-use crate::term::reader::{Atoms, Reader};
+use crate::term::reader::Reader;
 use crate::term::scan::Scanner;
 use crate::wire::control::{self, Dialect};
 use crate::wire::fragments::{Mode, Sequence};
@@ -32,9 +32,8 @@ impl Channel {
         let Channel { fixed, state, lanes, scanner, made, .. } = self;
         let lane = &mut lanes[direction as usize];
         let body = parts.body;
-        let atoms = kept(&lane.caches, &lane.refs);
-        let named = Atoms::kept(&atoms);
-        let terms = fixed.terms(&named);
+        let atoms = lane.refs.atoms.clone();
+        let terms = fixed.terms(&atoms);
         let watch = fixed.watch(direction, &terms);
         let mut reader = Reader::new(body, watch.terms);
         let mut room = None;
@@ -122,8 +121,7 @@ impl Channel {
         let lane = &mut lanes[direction as usize];
         let Sequence { next, bytes, begun, atoms, mut mode } =
             lane.sequences.advance(id, number, part.len(), &fixed.ends.limits)?;
-        let named = Atoms::kept(&atoms);
-        let terms = fixed.terms(&named);
+        let terms = fixed.terms(&atoms);
         let watch = fixed.watch(direction, &terms);
         let last = next == 0;
         let mut action = Action::Replace;

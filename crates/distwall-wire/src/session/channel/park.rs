@@ -62,6 +62,7 @@ pub type Opinions = HashMap<(u8, Box<[u8]>), Verdict>;
 
 impl Fixed {
     /// True if there may be a question about such a command of the peer.
+    #[inline(always)]
     pub(super) fn hooked(&self, control: &Control<'_>) -> bool {
         self.policies.hooks.as_deref().is_some_and(|hooks| {
             hooks.filter.is_some()
@@ -172,7 +173,7 @@ impl Fixed {
             walk::expand(&mut reader, 1, &mut out, most).ok().map(|()| out)
         };
         let named = parked.named();
-        let terms = self.terms(&named);
+        let terms = self.terms(named);
         let control = Reader::new(&parked.body, &terms);
         Some(Ask {
             ticket,
@@ -368,7 +369,7 @@ impl Channel {
             return Ok(false);
         }
         let named = parked.named();
-        let terms = fixed.terms(&named);
+        let terms = fixed.terms(named);
         let mut reader = Reader::new(&parked.body, &terms);
         walk::skip(&mut reader, 1)?;
         let end = reader.pos;
@@ -420,7 +421,7 @@ impl Channel {
         parked.asked = 0;
         let body = &parked.body[..];
         let named = parked.named();
-        let terms = fixed.terms(&named);
+        let terms = fixed.terms(named);
         let watch = fixed.watch(Direction::Inbound, &terms);
         let parts = Parts { body, sequence: None, versioned: parked.versioned };
         let mut room = None;

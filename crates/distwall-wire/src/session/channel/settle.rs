@@ -37,24 +37,23 @@ pub fn shows(message: &Message<'_, '_>, direction: Direction, track: &Track) -> 
     }
 }
 
-/// Notes that a message passes.
-#[inline]
-pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &mut Track, ruling: &Ruling) {
+/// Notes that a message passes. `settles`: the request that it answers or ends.
+#[inline(always)]
+pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &mut Track, settles: Option<Asked>) {
     let control = message.control;
+    // Most commands are messages, and most of those ask nothing.
+    if control.is_message() && settles.is_none() {
+        if message.asker.is_some() || control.name().is_some_and(|name| name.word == Word::Rex) {
+            asked(message, direction, ends, track);
+        }
+        return;
+    }
     let from = control.from().filter(|from| ends.is_of(direction, from)).map(|from| from.pid);
     // An unlink ends its link when it is acknowledged.
-    if let Some(asked) = ruling.settles.filter(|_| !matches!(control, Control::Unlink { .. })) {
+    if let Some(asked) = settles.filter(|_| !matches!(control, Control::Unlink { .. })) {
         track.settle(direction, asked, from);
     }
-    match control {
-        // Most commands are messages, and most of those ask nothing.
-        Control::Send { .. } | Control::RegSend { .. } | Control::AliasSend { .. } => {
-            if ruling.settles.is_none() {
-                asked(message, direction, ends, track);
-            }
-        }
-        _ => set_up(message, from, direction, ends, track, ruling),
-    }
+    set_up(message, from, direction, ends, track, settles);
 }
 
 /// Notes monitors, links and spawns of a command that passes, or removes them; the command is not a message.
@@ -64,7 +63,7 @@ fn set_up(
     direction: Direction,
     ends: &Ends,
     track: &mut Track,
-    ruling: &Ruling,
+    settles: Option<Asked>,
 ) {
     match *message.control {
         Control::Monitor { from, to, reference: (_, reference) } => {
@@ -79,7 +78,7 @@ fn set_up(
         }
         Control::Exit { from: ended, to, .. } => {
             // By a rule: nothing is known of the link, or its unlink is under way.
-            if ruling.settles.is_none() {
+            if settles.is_none() {
                 track.settle(direction, Asked::Link(Pair::new(direction, ended.pid, to.pid)), None);
             }
             from.into_iter().for_each(|pid| track.ended(direction, pid));
@@ -106,7 +105,7 @@ fn set_up(
             linked,
             monitored,
         } => {
-            if matches!(ruling.settles, Some(Asked::Spawn(..))) && ends.is_of(direction, &spawned) {
+            if matches!(settles, Some(Asked::Spawn(..))) && ends.is_of(direction, &spawned) {
                 track.spawned(direction, spawned.pid);
             }
             if linked {
@@ -245,10 +244,10 @@ fn refuse_call(
     let Some(asker) = &message.asker else {
         return;
     };
-    if !ends.is_of(direction, &asker.from) || asker.last.0 != direction.word() {
+    if !ends.is_of(direction, &asker.from) || asker.last().0 != direction.word() {
         return;
     }
-    let (caller, reference) = (asker.from.pid, asker.last.1);
+    let (caller, reference) = (asker.from.pid, asker.last().1);
     let Some(watched) = track.watched(direction, reference, caller) else {
         return;
     };

@@ -14,7 +14,7 @@ use crate::term::reader::Reader;
 use crate::wire::control::{Control, Monitored, Victim};
 
 /// The registered names of the process that the command is aimed at.
-#[inline]
+#[inline(always)]
 pub fn names<'a>(track: &'a Track, direction: Direction, control: &Control<'_>) -> impl Iterator<Item = &'a [u8]> {
     let pid = match control {
         Control::Send { to, .. } | Control::Link { to, .. } | Control::GroupLeader { to, .. } => Some(to.pid),

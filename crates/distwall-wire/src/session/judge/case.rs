@@ -80,18 +80,19 @@ pub struct Message<'a, 'b> {
 
 impl<'a, 'b> Message<'a, 'b> {
     /// Reads who asks.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn new(control: &'b Control<'a>, payload: Option<Reader<'a>>) -> Self {
-        let mut message = Message { control, payload, asker: None };
-        if let Some(payload) = payload.filter(|payload| control.is_message() && shapes::may_ask(payload)) {
-            message.asker = shapes::asker(payload);
-        }
-        message
+        let asker = match payload {
+            Some(payload) if control.is_message() && shapes::may_ask(&payload) => shapes::asker(payload),
+            _ => None,
+        };
+        Message { control, payload, asker }
     }
 }
 
 /// The cost of the arrival of a peer's command.
+#[derive(Clone, Copy)]
 pub struct Arrival<'w> {
     /// The rate that it exceeds, if any.
     pub over: Option<Limit>,
@@ -102,6 +103,7 @@ pub struct Arrival<'w> {
 }
 
 /// The atoms of a header that its receiver may not have yet.
+#[derive(Clone, Copy)]
 pub enum Newcomers<'w> {
     /// Atoms of a frame that has just arrived.
     Header(&'w Caches, &'w Refs),

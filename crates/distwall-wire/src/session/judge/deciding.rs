@@ -11,7 +11,7 @@ use crate::term::reader::Reader;
 use crate::wire::control::Target;
 
 use super::called::{decimal, key, names};
-use super::{may_answer, Case, Next};
+use super::{may_answer, Case, Court, Next};
 
 /// Finds the rule that decides, and refuses what no rule accepts. An answer passes unless a rule names its command.
 #[inline]
@@ -219,15 +219,20 @@ impl<'c> Case<'c, '_, '_> {
 
     /// True if the target became known to the sender in that way.
     pub(super) fn is_within(&self, scope: Scope, target: Option<Target<'_>>) -> bool {
-        let (track, owner) = (self.court.track, self.court.direction.other());
-        match (scope, target) {
-            (_, None | Some(Target::Name(_))) => false,
-            (Scope::Any, _) => true,
-            (Scope::Exposed, Some(Target::Process(process))) => track.is_exposed(owner, process.pid),
-            (Scope::Exposed, Some(Target::Alias(_, alias))) => track.is_exposed_alias(owner, alias),
-            (Scope::Spawned, Some(Target::Process(process))) => track.is_spawned(owner, process.pid),
-            (Scope::Linked, Some(Target::Process(process))) => track.is_linked(owner, process.pid),
-            (Scope::Spawned | Scope::Linked, Some(Target::Alias(..))) => false,
-        }
+        is_within(self.court, scope, target)
+    }
+}
+
+/// True if the target became known to the sender in that way.
+pub(super) fn is_within(court: &Court<'_>, scope: Scope, target: Option<Target<'_>>) -> bool {
+    let (track, owner) = (court.track, court.direction.other());
+    match (scope, target) {
+        (_, None | Some(Target::Name(_))) => false,
+        (Scope::Any, _) => true,
+        (Scope::Exposed, Some(Target::Process(process))) => track.is_exposed(owner, process.pid),
+        (Scope::Exposed, Some(Target::Alias(_, alias))) => track.is_exposed_alias(owner, alias),
+        (Scope::Spawned, Some(Target::Process(process))) => track.is_spawned(owner, process.pid),
+        (Scope::Linked, Some(Target::Process(process))) => track.is_linked(owner, process.pid),
+        (Scope::Spawned | Scope::Linked, Some(Target::Alias(..))) => false,
     }
 }

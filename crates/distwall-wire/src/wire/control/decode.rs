@@ -22,6 +22,7 @@ pub struct Dialect {
 
 /// Decodes the control message at the reader into `room`, and consumes it. Terms of any shape in it (reasons, labels,
 /// spawn options) go through the scanner.
+#[inline(always)]
 pub fn decode<'r, 'a>(
     reader: &mut Reader<'a>,
     room: &'r mut Option<Control<'a>>,
@@ -48,7 +49,7 @@ pub fn decode<'r, 'a>(
         reader.pos = scanner.whole(reader.data, reader.pos, watch)?;
     }
     if let Some(leader) = control.leader() {
-        scanner.found.mention(leader.node, leader.pid, watch);
+        scanner.found.mention(leader.node.word, leader.pid, watch);
     }
     Ok(control)
 }
@@ -107,7 +108,10 @@ fn elements<'r, 'a>(
             payload: !op.has_reason(),
         }),
         Op::SpawnRequest | Op::SpawnRequestTt => {
-            room.insert(Control::SpawnRequest(spawn_request(reader, dialect, scanner, watch)?))
+            if dialect.flags & flags::SPAWN == 0 {
+                return Err(Bad::SpawnNotNegotiated);
+            }
+            room.insert(Control::SpawnRequest(spawn_request(reader, scanner, watch)?))
         }
         Op::SpawnReply | Op::SpawnReplyTt => room.insert(spawn_reply(reader)?),
         Op::AliasSend | Op::AliasSendTt => {
@@ -178,16 +182,12 @@ fn unlink<'a>(op: Op, reader: &mut Reader<'a>, dialect: Dialect) -> Result<Contr
     })
 }
 
-#[inline]
+#[inline(always)]
 fn spawn_request<'a>(
     reader: &mut Reader<'a>,
-    dialect: Dialect,
     scanner: &mut Scanner,
     watch: &Watch<'_>,
 ) -> Result<SpawnRequest<'a>, Bad> {
-    if dialect.flags & flags::SPAWN == 0 {
-        return Err(Bad::SpawnNotNegotiated);
-    }
     let reference = reader.reference()?;
     let from = process(reader)?;
     let leader = process(reader)?;
@@ -197,9 +197,10 @@ fn spawn_request<'a>(
     let module = reader.atom()?;
     let function = reader.atom()?;
     let arity = u8::try_from(reader.unsigned()?).map_err(|_| Bad::SpawnArity)?;
-    let options = reader.pos;
-    reader.pos = scanner.whole(reader.data, reader.pos, &watch.aside())?;
-    let SpawnOptions { linked, monitored, plain, heap } = SpawnOptions::read(Reader { pos: options, ..*reader })?;
+    let SpawnOptions { linked, monitored, plain, heap } = match SpawnOptions::usual(reader, watch.limits) {
+        Some(usual) => usual,
+        None => spawn_options(reader, scanner, watch)?,
+    };
     if watch.guarded.is_some() && heap > watch.limits.spawn_heap() {
         scanner.found.over.get_or_insert(Limit::SpawnHeap);
     }
@@ -286,4 +287,12 @@ fn trace_token(reader: &mut Reader<'_>, dialect: Dialect, scanner: &mut Scanner,
     number(reader)?;
     debug_assert_eq!(reader.pos, end);
     Ok(())
+}
+
+/// The options of a spawn request, in any form.
+#[inline(never)]
+fn spawn_options(reader: &mut Reader<'_>, scanner: &mut Scanner, watch: &Watch<'_>) -> Result<SpawnOptions, Bad> {
+    let start = reader.pos;
+    reader.pos = scanner.whole(reader.data, start, &watch.aside())?;
+    SpawnOptions::read(Reader { pos: start, ..*reader })
 }

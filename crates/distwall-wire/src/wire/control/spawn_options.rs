@@ -5,6 +5,7 @@
 //! change garbage collection and priorities. A VM reads the list in any spelling, and so it is read here to its end.
 
 use crate::error::Bad;
+use crate::limits::Limits;
 use crate::term::atoms::Word;
 use crate::term::reader::Reader;
 use crate::term::tag;
@@ -24,6 +25,29 @@ pub(super) struct SpawnOptions {
 }
 
 impl SpawnOptions {
+    /// Reads `link` and `monitor` by position, as nearly all options are, and passes over them. None, with nothing read,
+    /// if the options are another term.
+    #[inline(always)]
+    pub fn usual(reader: &mut Reader<'_>, limits: &Limits) -> Option<Self> {
+        let mut found = SpawnOptions { linked: false, monitored: false, plain: true, heap: 0 };
+        let (count, mut rest) = match reader.data.get(reader.pos..)? {
+            [tag::LIST, 0, 0, 0, count @ 1..=2, rest @ ..] if limits.term_depth() > 0 => (*count, rest),
+            rest => (0, rest),
+        };
+        for _ in 0..count {
+            let [tag::ATOM_REF, option, next @ ..] = rest else { return None };
+            match reader.terms.atom(*option).ok()?.word {
+                Word::Link => found.linked = true,
+                Word::Monitor => found.monitored = true,
+                _ => return None,
+            }
+            rest = next;
+        }
+        let [tag::NIL, rest @ ..] = rest else { return None };
+        reader.pos = reader.data.len() - rest.len();
+        Some(found)
+    }
+
     /// Reads a term that has been scanned.
     pub fn read(options: Reader<'_>) -> Result<Self, Bad> {
         let mut found = SpawnOptions { linked: false, monitored: false, plain: true, heap: 0 };

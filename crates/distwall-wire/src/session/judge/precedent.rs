@@ -1,0 +1,323 @@
+//! Precedents: the ruling on commands about which only one rule has anything to say.
+//!
+//! # Theory of operation
+//!
+//! Most commands are of two kinds. A process of the peer sends to a name or a process, in a form that means nothing to OTP.
+//! Or it spawns a process for a function, and itself is the group leader. If such a command brings nothing new, all stages
+//! but `rule` let it go on. If the strongest rule about its target or its function is without a pattern, `rule` comes to the
+//! same decision for each of them. That decision is found once, and kept until the rules change.
+//!
+//! A precedent only ever accepts. Every other command passes the stages. Where debug assertions are on, the stages are
+//! asked after each precedent, too, and have to agree.
+
+use crate::command::Command;
+use crate::direction::Direction;
+use crate::rules::calls::{self, Call};
+use crate::rules::otp_internal::{otp_internal, Address};
+use crate::rules::table::{Policy, Scope};
+use crate::session::hooks::is_clerk;
+use crate::term::atoms::{AtomView, Word};
+use crate::term::reader::Reader;
+use crate::term::scan::Found;
+use crate::verdict::Verdict;
+use crate::wire::control::{Control, Process, SpawnRequest};
+
+use super::called::{decimal, names};
+use super::deciding::is_within;
+use super::standing::settles;
+use super::{Arrival, Court, Message, Ruling};
+
+/// Number of decisions that are kept.
+const PLACES: usize = 64;
+
+/// The decisions that were made already.
+pub struct Precedents {
+    kept: [Option<Precedent>; PLACES],
+}
+
+/// The decision about a command and its key.
+struct Precedent {
+    command: Command,
+    name: Box<[u8]>,
+    function: Box<[u8]>,
+    arity: u8,
+    /// None: the stages have to be asked.
+    decided: Option<Decided>,
+}
+
+/// The key of a command.
+#[derive(Clone, Copy)]
+struct Key<'k> {
+    command: Command,
+    /// The name that a message goes to, or the module of a function. Empty for a process or an alias.
+    name: &'k [u8],
+    /// Empty for a message.
+    function: &'k [u8],
+    arity: u8,
+}
+
+impl Key<'_> {
+    /// The place of a decision. Others may have the same place: then the last one stays.
+    #[inline(always)]
+    fn place(&self) -> usize {
+        let ends = match self.name {
+            [first, .., last] => usize::from(*first) + 5 * usize::from(*last),
+            _ => 0,
+        };
+        (ends + 3 * self.name.len() + 7 * self.function.len() + self.command as usize) % PLACES
+    }
+
+    #[inline(always)]
+    fn is_of(&self, known: &Precedent) -> bool {
+        known.command == self.command
+            && known.arity == self.arity
+            && *known.name == *self.name
+            && *known.function == *self.function
+    }
+
+    /// The rule that decides about all such commands, or about all of a scope.
+    fn decide(&self, policy: &Policy) -> Option<Decided> {
+        let rule = match self.command {
+            Command::SpawnRequest => {
+                let mut digits = [0; 3];
+                policy.foremost_call(&[self.name, self.function, decimal(self.arity, &mut digits)])
+            }
+            Command::RegSend => policy.foremost(self.command, Some(self.name)),
+            _ => policy.foremost(self.command, None),
+        };
+        let rule = rule.filter(|rule| rule.accepts() && rule.pattern.is_none())?;
+        Some(Decided { rule: rule.id, scope: rule.scope })
+    }
+}
+
+/// A rule that accepts all messages, or all of a scope.
+#[derive(Clone, Copy)]
+struct Decided {
+    rule: u32,
+    scope: Option<Scope>,
+}
+
+impl Default for Precedents {
+    fn default() -> Self {
+        Precedents { kept: [const { None }; PLACES] }
+    }
+}
+
+impl Precedents {
+    /// The one decision about all commands with that key, if there is one.
+    #[inline(always)]
+    fn about(&mut self, policy: &Policy, key: Key<'_>) -> Option<Decided> {
+        match &self.kept[key.place()] {
+            Some(known) if key.is_of(known) => known.decided,
+            _ => self.decide(policy, key),
+        }
+    }
+
+    #[inline(never)]
+    fn decide(&mut self, policy: &Policy, key: Key<'_>) -> Option<Decided> {
+        let Key { command, name, function, arity } = key;
+        let decided = key.decide(policy);
+        self.kept[key.place()] =
+            Some(Precedent { command, name: name.into(), function: function.into(), arity, decided });
+        decided
+    }
+}
+
+impl Court<'_> {
+    /// The rule by which a command of the peer passes, if the other stages have nothing to say about the command.
+    #[inline(always)]
+    pub fn precedent(
+        &self,
+        message: &Message<'_, '_>,
+        found: &Found,
+        arrival: &Arrival<'_>,
+        precedents: &mut Precedents,
+    ) -> Option<u32> {
+        // Where the peer's incarnation is not known, each command may bring a new one.
+        let unknown = self.ends.peer_creation == 0;
+        if unknown || found.is_notable() || arrival.over.is_some() || arrival.atoms.may_be_new() {
+            return None;
+        }
+        match message.control {
+            Control::SpawnRequest(request) => self.spawn_precedent(request, message.payload?, precedents),
+            _ => self.message_precedent(message, precedents),
+        }
+    }
+
+    fn spawn_precedent(
+        &self,
+        request: &SpawnRequest<'_>,
+        arguments: Reader<'_>,
+        precedents: &mut Precedents,
+    ) -> Option<u32> {
+        let SpawnRequest { from, reference: (node, reference), leader, mfa, plain, .. } = request;
+        let own = |node: &AtomView<'_>, creation: u32| {
+            node.word == Word::Peer && creation == self.ends.peer_creation && !node.inline
+        };
+        let names = !mfa.module.inline && !mfa.function.inline;
+        let fits = own(node, reference.creation) && own(&leader.node, leader.pid.creation) && names;
+        if !fits || !plain || from.node.inline || !self.is_sender(from) {
+            return None;
+        }
+        let Call::Function { module, function, arity, .. } = calls::of_spawn(mfa, arguments, Word::Peer).call else {
+            return None;
+        };
+        let key = Key { command: Command::SpawnRequest, name: module, function, arity };
+        precedents.about(self.policy, key).map(|decided| decided.rule)
+    }
+
+    #[inline(always)]
+    fn message_precedent(&self, message: &Message<'_, '_>, precedents: &mut Precedents) -> Option<u32> {
+        let control = message.control;
+        let (command, name) = match control {
+            Control::RegSend { from, to, unused } => {
+                let inline = from.node.inline || to.inline || unused.as_ref().is_some_and(|unused| unused.inline);
+                if inline || !self.is_sender(from) || matches!(to.word, Word::Rex | Word::NetKernel) {
+                    return None;
+                }
+                (Command::RegSend, Some(to))
+            }
+            Control::Send { from, to, unused } => {
+                let inline = to.node.inline || unused.as_ref().is_some_and(|unused| unused.inline);
+                let sends = from.as_ref().is_none_or(|from| !from.node.inline && self.is_sender(from));
+                if inline || !sends || !self.ends.is_of(Direction::Outbound, to) {
+                    return None;
+                }
+                (Command::Send, None)
+            }
+            Control::AliasSend { from, to: (node, alias) } => {
+                let inline = from.node.inline || node.inline;
+                let aims = node.word == Word::Guard && alias.creation == self.ends.guard_creation;
+                if inline || !self.is_sender(from) || !aims {
+                    return None;
+                }
+                (Command::AliasSend, None)
+            }
+            _ => return None,
+        };
+        let payload = message.payload?;
+        let key = Key { command, name: name.map_or(&[], |name| name.text), function: &[], arity: 0 };
+        let decided = precedents.about(self.policy, key)?;
+        if name.is_none() && !self.is_only_a_message(message) {
+            return None;
+        }
+        let address = Address {
+            name: name.map(|name| name.word),
+            asker: message.asker.as_ref(),
+            answer: false,
+            receiver: self.direction.other().word(),
+            pattern: None,
+        };
+        if otp_internal(payload, &address) {
+            return None;
+        }
+        let fits = decided.scope.is_none_or(|scope| is_within(self, scope, control.target()));
+        fits.then_some(decided.rule)
+    }
+
+    /// True if a message to a process or an alias answers nothing, and its target has no known name.
+    #[inline(always)]
+    fn is_only_a_message(&self, message: &Message<'_, '_>) -> bool {
+        let (track, direction) = (self.track, self.direction);
+        let answers = || !matches!(settles(message, track, direction), Ok(None));
+        !(track.awaits_messages(direction) && answers()) && names(track, direction, message.control).next().is_none()
+    }
+
+    /// True if the stages come to the same ruling as a precedent.
+    pub fn agrees(&self, message: &Message<'_, '_>, found: &mut Found, arrival: Arrival<'_>, rule: u32) -> bool {
+        let mut ruling = Ruling::pass(None);
+        let judged = self.judge(message, found, Some(arrival), &mut ruling);
+        let passes = judged.is_ok() && ruling.verdict == Verdict::Accept && ruling.rule == Some(rule);
+        passes && ruling.settles.is_none() && ruling.waived.is_none()
+    }
+
+    /// True for a process of the peer, except the process in whose name distwall asks the guarded node.
+    #[inline(always)]
+    fn is_sender(&self, process: &Process<'_>) -> bool {
+        self.ends.is_of(Direction::Inbound, process) && !is_clerk(process.pid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::rules::pattern::Pattern;
+    use crate::rules::table::{Part, Rule, Subject};
+
+    fn rule(subject: Subject, key: &[&str], verdict: Verdict, id: u32) -> Rule {
+        let key = key.iter().map(|part| Part::Exact(part.as_bytes().into())).collect();
+        Rule { subject, key, scope: None, pattern: None, verdict, layer: 1, audit: false, id }
+    }
+
+    fn message(command: Command, name: &str) -> Key<'_> {
+        Key { command, name: name.as_bytes(), function: &[], arity: 0 }
+    }
+
+    fn function<'k>(module: &'k str, function: &'k str, arity: u8) -> Key<'k> {
+        let [name, function] = [module, function].map(str::as_bytes);
+        Key { command: Command::SpawnRequest, name, function, arity }
+    }
+
+    fn policy() -> Policy {
+        let (reg_send, spawn) = (Subject::Command(Command::RegSend), Subject::Command(Command::SpawnRequest));
+        let any = Pattern::parse(b"\x02\0").map(Arc::new).ok();
+        assert!(any.is_some());
+        Policy::new(
+            &[
+                rule(reg_send, &["open"], Verdict::Accept, 1),
+                rule(reg_send, &["shut"], Verdict::Deny, 2),
+                Rule { pattern: any.clone(), ..rule(reg_send, &["some"], Verdict::Accept, 3) },
+                rule(reg_send, &["some"], Verdict::Accept, 4),
+                Rule { scope: Some(Scope::Exposed), ..rule(Subject::Command(Command::Send), &[], Verdict::Accept, 5) },
+                rule(spawn, &["m", "f", "1"], Verdict::Accept, 6),
+                rule(Subject::Call, &["m", "g", "1"], Verdict::Accept, 7),
+                rule(Subject::Call, &["m", "h", "1"], Verdict::Deny, 8),
+                Rule { pattern: any, ..rule(Subject::Call, &["m", "p", "1"], Verdict::Accept, 9) },
+                rule(spawn, &["m", "h", "1"], Verdict::Accept, 10),
+                rule(spawn, &["m", "p", "1"], Verdict::Accept, 11),
+            ],
+            &[],
+            None,
+        )
+    }
+
+    #[test]
+    fn only_a_rule_without_a_pattern_that_accepts_is_a_precedent() {
+        let (policy, mut precedents) = (policy(), Precedents::default());
+        let mut rule = |key| precedents.about(&policy, key).map(|decided| decided.rule);
+        // What was decided first is decided again.
+        for _ in 0..2 {
+            assert_eq!(rule(message(Command::RegSend, "open")), Some(1));
+            assert_eq!(rule(message(Command::RegSend, "shut")), None);
+            assert_eq!(rule(message(Command::RegSend, "some")), None, "by a pattern");
+            assert_eq!(rule(message(Command::RegSend, "none")), None);
+            assert_eq!(rule(message(Command::Send, "")), Some(5));
+            assert_eq!(rule(message(Command::AliasSend, "")), None);
+            assert_eq!(rule(function("m", "f", 1)), Some(6));
+            assert_eq!(rule(function("m", "f", 2)), None);
+            assert_eq!(rule(function("m", "g", 1)), Some(7));
+            assert_eq!(rule(function("m", "h", 1)), None, "by a rule on calls");
+            assert_eq!(rule(function("m", "p", 1)), None, "by a pattern for calls");
+        }
+        let scope = precedents.about(&policy, message(Command::Send, "")).and_then(|decided| decided.scope);
+        assert_eq!(scope, Some(Scope::Exposed));
+    }
+
+    #[test]
+    fn keys_of_one_place_are_told_apart() {
+        let (policy, mut precedents) = (policy(), Precedents::default());
+        let open = message(Command::RegSend, "open");
+        // The place is by the first byte, the last one and the length.
+        let other = message(Command::RegSend, "oxen");
+        assert_eq!(open.place(), other.place());
+        for _ in 0..2 {
+            assert!(precedents.about(&policy, open).is_some());
+            assert!(precedents.about(&policy, other).is_none());
+        }
+        let moved = Key { name: b"mf", function: b"", ..function("m", "f", 1) };
+        assert!(precedents.about(&policy, function("m", "f", 1)).is_some());
+        assert!(precedents.about(&policy, moved).is_none());
+    }
+}
