@@ -1,6 +1,7 @@
 //! One channel: frames in, verdicts and frames out, and the state in between.
 
 pub mod channel;
+pub mod clerk;
 pub mod counters;
 pub mod events;
 pub mod explain;

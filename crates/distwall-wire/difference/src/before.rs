@@ -6,5 +6,8 @@ use wire_before as wire;
 #[cfg_attr(before_flat, path = "names/flat.rs")]
 #[cfg_attr(not(before_flat), path = "names/layers.rs")]
 mod names;
+#[cfg_attr(before_of, path = "names/application.rs")]
+#[cfg_attr(not(before_of), path = "names/no_application.rs")]
+mod fields;
 #[path = "side.rs"]
 mod side;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::fields;
 use super::names::{Answer, Ask, Handler, Hooks, Part, Pattern, Policies, Rule, Scope, Subject, PROCESS};
 use super::wire::{
     self, Budget, Channel, Command, Counters, Direction, Event, Limits, Output, Policy, Segment, Verdict,
@@ -215,7 +216,7 @@ fn policy(policy: &model::Policy) -> Tried<Policy> {
 
 fn rule(rule: &model::Rule) -> Tried<Rule> {
     let pattern = rule.pattern.as_ref().map(|code| Pattern::parse(&code.0).map(Arc::new));
-    Ok(Rule {
+    Ok(fields::rule! {
         subject: match &*rule.subject {
             "*" => Subject::All,
             "otp_internal" => Subject::OtpInternal,

@@ -26,7 +26,7 @@ pub fn shows(message: &Message<'_, '_>, direction: Direction, track: &Track) -> 
         Control::SpawnRequest(_) => content,
         Control::MonitorExit { reference: (_, monitor), .. } => {
             let result = track.erpc(asker, monitor).zip(message.payload);
-            let returned = result.is_some_and(|(result, reason)| shapes::is_result(reason, result));
+            let returned = result.is_some_and(|(result, reason)| shapes::result(reason, result).is_some());
             if returned {
                 content
             } else {
@@ -51,7 +51,7 @@ pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, trac
     let from = control.from().filter(|from| ends.is_of(direction, from)).map(|from| from.pid);
     // An unlink ends its link when it is acknowledged.
     if let Some(asked) = settles.filter(|_| !matches!(control, Control::Unlink { .. })) {
-        track.settle(direction, asked, from);
+        track.settle(direction, asked);
     }
     set_up(message, from, direction, ends, track, settles);
 }
@@ -69,7 +69,7 @@ fn set_up(
         Control::Monitor { from, to, reference: (_, reference) } => {
             track.monitor(direction, reference, from.pid, to.watched());
         }
-        Control::MonitorExit { from: Monitored::Name(name), .. } => track.free(direction, name.text),
+        Control::MonitorExit { from: Monitored::Name(_), .. } => {}
         Control::MonitorExit { .. } => from.into_iter().for_each(|pid| track.ended(direction, pid)),
         Control::GroupLeader { leader, .. } => leads(&leader, direction, ends, track),
         Control::Link { from, to } => track.link(Pair::new(direction, from.pid, to.pid)),
@@ -79,7 +79,7 @@ fn set_up(
         Control::Exit { from: ended, to, .. } => {
             // By a rule: nothing is known of the link, or its unlink is under way.
             if settles.is_none() {
-                track.settle(direction, Asked::Link(Pair::new(direction, ended.pid, to.pid)), None);
+                track.settle(direction, Asked::Link(Pair::new(direction, ended.pid, to.pid)));
             }
             from.into_iter().for_each(|pid| track.ended(direction, pid));
         }
@@ -138,21 +138,18 @@ fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &m
         }
     }
     if let Some(asker) = &message.asker {
-        if name.is_some_and(|name| matches!(name.word, Word::OtpName | Word::NetKernel | Word::Rex)) {
+        let to = message.control.receiver().filter(|_| direction == Direction::Inbound);
+        let named = name.is_some_and(|name| matches!(name.word, Word::OtpName | Word::NetKernel | Word::Rex));
+        if named || to.is_some_and(|to| track.people.of(to.pid).is_some_and(|person| person.otp)) {
             track.asks_service(direction, asker.first.1);
         }
         if ends.is_of(direction, &asker.from) && asker.first.0 == direction.word() {
-            track.call(direction, asker.first.1, asker.from.pid, name.map(|name| name.text));
+            track.call(direction, asker.first.1, asker.from.pid);
         }
     } else if name.is_some_and(|name| name.word == Word::Rex) {
         if let Some((asker, word)) = shapes::rex_request(payload) {
             if ends.is_of(direction, &asker) {
                 track.rex(direction, asker.pid, word);
-                // Only rex itself asks that.
-                let itself = message.control.from().is_some_and(|from| from.pid == asker.pid);
-                if word == Word::FeaturesRequest && itself {
-                    track.learn(direction, asker.pid, b"rex");
-                }
             }
         }
     }
@@ -220,15 +217,15 @@ fn fail_asker(
             let from = ends.end(direction, pair.of(direction));
             let to = ends.end(direction.other(), pair.of(direction.other()));
             reply::exit(forward, ends.form, from, to, &ends.deny_reason);
-            return track.settle(direction, asked, None);
+            return track.settle(direction, asked);
         }
         _ => return,
     };
     let Some((owner, watched)) = track.ending(direction, reference) else { return };
     let owner = ends.end(direction.other(), *owner);
     reply::down(forward, ends.form, ends.name(direction), watched, owner, reference, &ends.deny_reason);
-    track.settle(direction, Asked::Monitor(reference), None);
-    track.settle(direction, Asked::Alias(reference), None);
+    track.settle(direction, Asked::Monitor(reference));
+    track.settle(direction, Asked::Alias(reference));
 }
 
 /// Ends a call at once, whose message is refused though its monitor passed: a DOWN for the caller, and the other node
@@ -254,5 +251,5 @@ fn refuse_call(
     let (caller_end, other) = (ends.end(direction, caller), ends.name(direction.other()));
     reply::down(back, ends.form, other, watched, caller_end, reference, &ends.deny_reason);
     reply::demonitor(forward, ends.form, caller_end, other, watched, reference);
-    track.settle(direction, Asked::OwnMonitor(reference, caller), None);
+    track.settle(direction, Asked::OwnMonitor(reference, caller));
 }
