@@ -38,7 +38,7 @@ __all__ = [
     "Hooks",
     "Op",
     "Pattern",
-    "Policy",
+    "PeerRules",
     "StageReport",
     "print_atom",
     "toml_spans",
@@ -327,7 +327,7 @@ class Explanation:
         """The stages that were asked, in their order: up to the first whose objection stands."""
 
 @final
-class Policy:
+class PeerRules:
     """Compiled rules of one peer. Immutable; shared by any number of channels."""
 
     def __new__(
@@ -447,14 +447,14 @@ class Channel:
         guard: str,
         guard_creation: int,
         flags: int,
-        policy: Policy,
+        policy: PeerRules,
         counters: Counters,
         budget: Budget,
         exposures: Exposures | None = None,
         limits: Mapping[str, int] | None = None,
         deny_reason: str = "not_allowed",
-        policy_out: Policy | None = None,
-        shadow: Policy | None = None,
+        policy_out: PeerRules | None = None,
+        shadow: PeerRules | None = None,
         audit: bool = False,
         close_on_limit: bool = False,
         hooks: Hooks | None = None,
@@ -482,10 +482,10 @@ class Channel:
 
     def set_policy(
         self,
-        policy: Policy,
+        policy: PeerRules,
         *,
-        policy_out: Policy | None = None,
-        shadow: Policy | None = None,
+        policy_out: PeerRules | None = None,
+        shadow: PeerRules | None = None,
         audit: bool = False,
         hooks: Hooks | None = None,
     ) -> None:

@@ -18,8 +18,8 @@ SECRETS = {"CLUSTER": "cluster-secret", "FOO": "foo-secret"}
 
 @dataclass
 class Loaded:
-    policy: _core.Policy
-    policy_out: _core.Policy | None
+    policy: _core.PeerRules
+    policy_out: _core.PeerRules | None
     text: Callable[[str, int], str]
     """The text of a rule by the direction and the id that an event has."""
 
@@ -51,8 +51,8 @@ def _by_file(rules: Rules) -> Loaded:
 def _by_hand(rules: Rules) -> Loaded:
     """Compiles rules in the reference's own order: no file has tables that are granted for a while."""
     lists = {"inbound": ranked(rules.inbound), "outbound": ranked(rules.outbound or [])}
-    core = _core.Policy(_core_rules(lists["inbound"]), third_nodes=rules.third_nodes, funs=rules.funs)
-    out = None if rules.outbound is None else _core.Policy(_core_rules(lists["outbound"]))
+    core = _core.PeerRules(_core_rules(lists["inbound"]), third_nodes=rules.third_nodes, funs=rules.funs)
+    out = None if rules.outbound is None else _core.PeerRules(_core_rules(lists["outbound"]))
     return Loaded(core, out, lambda direction, one: lists[direction][one].text)
 
 

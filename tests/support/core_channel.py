@@ -78,8 +78,8 @@ def core_rules(*texts: str) -> list[_core.CoreRule]:
     return made
 
 
-def core_policy(texts: Sequence[str] | None) -> _core.Policy | None:
-    return None if texts is None else _core.Policy(core_rules(*texts))
+def core_policy(texts: Sequence[str] | None) -> _core.PeerRules | None:
+    return None if texts is None else _core.PeerRules(core_rules(*texts))
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class CoreChannel:
             guard=GUARD,
             guard_creation=GUARD_CREATION,
             flags=int(flags),
-            policy=_core.Policy(core_rules(*texts), third_nodes=third_nodes, funs=funs),
+            policy=_core.PeerRules(core_rules(*texts), third_nodes=third_nodes, funs=funs),
             counters=self.counters,
             budget=self.budget,
             exposures=self.exposures,
@@ -178,7 +178,7 @@ class CoreChannel:
         self.now = 1000.0
 
     def set_rules(self, *texts: str, funs: bool | None = None, out: Sequence[str] | None = None) -> None:
-        self.core.set_policy(_core.Policy(core_rules(*texts), funs=funs), policy_out=core_policy(out))
+        self.core.set_policy(_core.PeerRules(core_rules(*texts), funs=funs), policy_out=core_policy(out))
 
     def answer(self, ticket: int, verdict: _core.Verdict, payload: bytes | None = None) -> Output:
         """The output after an answer to a waiting command, as if the peer had sent bytes."""

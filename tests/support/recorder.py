@@ -23,8 +23,8 @@ TOP = Path(__file__).resolve().parents[2]
 ENOUGH = 1 << 18
 """Characters after which the rest of a channel is left out: tests of limits send a lot."""
 
-_RealChannel, _RealPolicy = _core.Channel, _core.Policy
-_Policies = dict[int, tuple[_core.Policy, dict[str, Any]]]
+_RealChannel, _RealPolicy = _core.Channel, _core.PeerRules
+_Policies = dict[int, tuple[_core.PeerRules, dict[str, Any]]]
 
 
 def install(folder: str) -> None:
@@ -34,7 +34,7 @@ def install(folder: str) -> None:
     file = Path(folder) / f"{os.getpid()}-{time.time_ns()}.jsonl"
     # A line at a time: the process may be killed.
     recorder = _Recorder(file.open("w", buffering=1))
-    _core.Policy = recorder.policy  # type: ignore[assignment, misc]
+    _core.PeerRules = recorder.policy  # type: ignore[assignment, misc]
     _core.Channel = recorder.channel  # type: ignore[assignment, misc]
 
 
@@ -55,7 +55,7 @@ class _Recorder:
 
     def policy(
         self, rules: Sequence[_core.CoreRule], *, third_nodes: Sequence[str] = (), funs: bool | None = None
-    ) -> _core.Policy:
+    ) -> _core.PeerRules:
         """Stands for the constructor of a policy."""
         policy = _RealPolicy(rules, third_nodes=third_nodes, funs=funs)
         step = {"rules": [_rule(rule) for rule in rules], "third_nodes": [*third_nodes], "funs": funs}
@@ -90,10 +90,10 @@ class _Session:
 
     def policies(
         self,
-        policy: _core.Policy,
+        policy: _core.PeerRules,
         *,
-        policy_out: _core.Policy | None = None,
-        shadow: _core.Policy | None = None,
+        policy_out: _core.PeerRules | None = None,
+        shadow: _core.PeerRules | None = None,
         audit: bool = False,
         hooks: _core.Hooks | None = None,
     ) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class _Session:
             "hooks": hooks and {**hooks._asdict(), "handlers": [*hooks.handlers.items()]},
         }
 
-    def _numbered(self, policy: _core.Policy) -> int:
+    def _numbered(self, policy: _core.PeerRules) -> int:
         if id(policy) not in self._met:
             self._met[id(policy)] = len(self._met)
             self.write({"policy": self._policies[id(policy)][1]})
@@ -145,7 +145,7 @@ class _Channel:
         self._write("answer", ticket=ticket, verdict=verdict, payload=written, now=repr(float(now)))
         return self._channel.answer(ticket, verdict, payload, now)
 
-    def set_policy(self, policy: _core.Policy, **others: Any) -> None:
+    def set_policy(self, policy: _core.PeerRules, **others: Any) -> None:
         self._write("set_policies", policies=self._session.policies(policy, **others))
         self._channel.set_policy(policy, **others)
 

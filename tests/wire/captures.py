@@ -47,7 +47,7 @@ class Capture:
             guard=guarded.name,
             guard_creation=guarded.creation,
             flags=self.flags,
-            policy=_core.Policy(rules, third_nodes=["*"]),
+            policy=_core.PeerRules(rules, third_nodes=["*"]),
             counters=_core.Counters(),
             budget=_core.Budget(),
         )

@@ -94,7 +94,7 @@ def test_audit_may_begin_in_the_middle_of_a_message() -> None:
     channel = CoreChannel("accept *")
     first, *rest = channel.from_peer.frames(tell([b"x" * 300, T.pid()]), fragment=100)
     channel.inbound(first)
-    channel.core.set_policy(_core.Policy(core_rules("accept *")), audit=True)
+    channel.core.set_policy(_core.PeerRules(core_rules("accept *")), audit=True)
     outputs = [channel.inbound(one) for one in rest]
     assert not any(output.closed for output in outputs)
 

@@ -296,7 +296,7 @@ def test_a_question_is_answered_as_its_frame_is_judged(  # noqa: PLR0917
     third: tuple[str, ...],
 ) -> None:
     asked, texts = scene
-    policy = _core.Policy(core_rules(*texts), third_nodes=third, funs=funs)
+    policy = _core.PeerRules(core_rules(*texts), third_nodes=third, funs=funs)
     channel = CoreChannel("accept *", flags=OTP_28, release=28)
     if out or asked.target is None:
         scope = None
@@ -338,7 +338,7 @@ def test_a_question_is_answered_as_its_frame_is_judged(  # noqa: PLR0917
 
 def asked(rules: list[str], command: str, *key: str, **facts: object) -> tuple[str, int | None, str, dict[str, str]]:
     """The verdict, the rule and the reason; and by stage which rules it considered, with their outcomes."""
-    answer = _core.Policy(core_rules(*rules)).explain(command, key or None, peer=PEER, guard=GUARD, **facts)  # type: ignore[arg-type]
+    answer = _core.PeerRules(core_rules(*rules)).explain(command, key or None, peer=PEER, guard=GUARD, **facts)  # type: ignore[arg-type]
     considered = {
         stage.stage: " ".join(f"{each.id}:{each.outcome}" for each in stage.considered)
         for stage in answer.stages
@@ -390,4 +390,4 @@ def test_what_nobody_can_send() -> None:
         ("reg_send", ("a",), b"a\1\1", "the channel would be closed"),
     ):
         with pytest.raises(ValueError, match=words):
-            _core.Policy([]).explain(command, key or None, peer=PEER, guard=GUARD, payload=payload)
+            _core.PeerRules([]).explain(command, key or None, peer=PEER, guard=GUARD, payload=payload)

@@ -43,7 +43,7 @@ def test_names_of_nodes_are_checked() -> None:
                 guard=GUARD,
                 guard_creation=GUARD_CREATION,
                 flags=OTP_25,
-                policy=_core.Policy([]),
+                policy=_core.PeerRules([]),
                 counters=_core.Counters(),
                 budget=_core.Budget(),
             )
@@ -255,7 +255,7 @@ def feed(data: bytes, flags: int, rules: tuple[str, ...]) -> None:
             guard=GUARD,
             guard_creation=GUARD_CREATION,
             flags=int(flags),
-            policy=_core.Policy(core_rules(*rules)),
+            policy=_core.PeerRules(core_rules(*rules)),
             counters=_core.Counters(),
             budget=_core.Budget(),
         )

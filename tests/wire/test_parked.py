@@ -24,7 +24,7 @@ def hooked(hooks: _core.Hooks, limits: Mapping[str, int] | None = None) -> CoreC
 
 
 def judge(channel: CoreChannel, hooks: _core.Hooks | None, *texts: str) -> None:
-    channel.core.set_policy(_core.Policy(core_rules(*texts or ("accept *",))), hooks=hooks)
+    channel.core.set_policy(_core.PeerRules(core_rules(*texts or ("accept *",))), hooks=hooks)
 
 
 def tell(payload: Term, sender: int = 100) -> Message:

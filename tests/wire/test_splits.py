@@ -99,7 +99,7 @@ def maker(texts: tuple[str, ...], flags: int, names: tuple[tuple[str, int], tupl
             guard=guard,
             guard_creation=guard_creation,
             flags=int(flags),
-            policy=_core.Policy(core_rules(*texts), third_nodes=["*"]),
+            policy=_core.PeerRules(core_rules(*texts), third_nodes=["*"]),
             counters=counters,
             budget=_core.Budget(),
         )

@@ -34,7 +34,7 @@ def pastes(command: str, sent: Message) -> None:
         # The process and the name that it is known by are two keys.
         target = target.removeprefix("init ")
     rule = make_rule(7, f"drop {command} {target}", Origin(PATH, 1, 1), "run time", run_time=True)
-    channel.core.set_policy(_core.Policy(to_core(rank([[rule]], ()).layers)))
+    channel.core.set_policy(_core.PeerRules(to_core(rank([[rule]], ()).layers)))
     (event,) = channel.inbound(sent).events
     assert event[3:6] == ("drop", 7, "rule")
 

@@ -37,7 +37,7 @@ pub fn unaskable(why: Unaskable) -> PyErr {
     PyValueError::new_err(why.to_string())
 }
 
-pub fn explain(py: Python<'_>, policy: &wire::Policy, question: &Question<'_>) -> PyResult<Explanation> {
+pub fn explain(py: Python<'_>, policy: &wire::PeerRules, question: &Question<'_>) -> PyResult<Explanation> {
     let found = wire::session::explain::explain(policy, question).map_err(unaskable)?;
     Ok(Explanation {
         verdict: found.verdict.name(),

@@ -9,15 +9,15 @@ use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyList, PyMemoryView, PyTuple};
 use records::{CoreRule, ASK, CORE_RULE, EVENT, HOOKS};
 use wire::rules::key;
 use wire::rules::pattern::{GUARD_NAMES, MAX_DEPTH, MAX_KEYS, MAX_SIZE, MAX_VARIABLES};
-use wire::rules::table::PROCESS;
+use wire::rules::peer_rules::PROCESS;
 use wire::session::explain::{Aim, Question};
-use wire::session::hooks::{Answer, Handler, Hooks, CLERK, OWN_NAME};
+use wire::session::hooks::{Handler, HandlerAnswer, Hooks, CLERK, OWN_NAME};
 use wire::session::judge::Stage;
 use wire::term::atoms::is_node_name;
 use wire::term::print::RESERVED_WORDS;
 use wire::wire::flags;
 use wire::wire::op::Op;
-use wire::{Command, Direction, Output, Pattern, Policies, Rule, Scope, Segment, Subject, Verdict};
+use wire::{ChannelRules, Command, Direction, Output, Pattern, Rule, Scope, Segment, Subject, Verdict};
 
 mod explain;
 mod held;
@@ -62,16 +62,16 @@ type Candidate<'py> = (&'static str, u32, Option<&'static str>, Option<Bound<'py
 
 /// The compiled rules, and the patterns of all rules as they came.
 #[pyclass(frozen)]
-struct Policy(Arc<wire::Policy>, Vec<Option<Box<[u8]>>>);
+struct PeerRules(Arc<wire::PeerRules>, Vec<Option<Box<[u8]>>>);
 
 #[pymethods]
-impl Policy {
+impl PeerRules {
     #[new]
     #[pyo3(signature = (rules, *, third_nodes=Vec::new(), funs=None))]
     fn new(rules: Vec<CoreRule<'_>>, third_nodes: Vec<String>, funs: Option<bool>) -> PyResult<Self> {
         let patterns = rules.iter().map(|rule| rule.pattern.as_ref().map(|code| code.as_bytes().into())).collect();
         let rules = rules.into_iter().map(rule).collect::<PyResult<Vec<_>>>()?;
-        Ok(Self(Arc::new(wire::Policy::new(&rules, &third_nodes, funs)), patterns))
+        Ok(Self(Arc::new(wire::PeerRules::new(&rules, &third_nodes, funs)), patterns))
     }
 
     #[pyo3(signature = (command, key=None, *, peer, guard, outbound=false, known_by=None, payload=None, obeyed=false, audit=false, checked_funs=false))]
@@ -225,14 +225,14 @@ fn hooks(given: records::Hooks) -> PyResult<Arc<Hooks>> {
 }
 
 fn policies(
-    inbound: &Policy,
-    outbound: Option<&Policy>,
-    shadow: Option<&Policy>,
+    inbound: &PeerRules,
+    outbound: Option<&PeerRules>,
+    shadow: Option<&PeerRules>,
     audit: bool,
     asked: Option<records::Hooks>,
-) -> PyResult<Policies> {
-    let shared = |policy: &Policy| Arc::clone(&policy.0);
-    Ok(Policies {
+) -> PyResult<ChannelRules> {
+    let shared = |policy: &PeerRules| Arc::clone(&policy.0);
+    Ok(ChannelRules {
         inbound: shared(inbound),
         outbound: outbound.map(shared),
         shadow: shadow.map(shared),
@@ -271,14 +271,14 @@ impl Channel {
         guard: String,
         guard_creation: u32,
         flags: u64,
-        policy: &Policy,
+        policy: &PeerRules,
         counters: &Counters,
         budget: &Budget,
         exposures: Option<&Exposures>,
         limits: Option<&Bound<'_, PyAny>>,
         deny_reason: &str,
-        policy_out: Option<&Policy>,
-        shadow: Option<&Policy>,
+        policy_out: Option<&PeerRules>,
+        shadow: Option<&PeerRules>,
         audit: bool,
         close_on_limit: bool,
         hooks: Option<records::Hooks>,
@@ -327,7 +327,7 @@ impl Channel {
         payload: Option<Vec<u8>>,
         now: f64,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let answer = Answer { verdict: verdict_named(verdict)?, payload };
+        let answer = HandlerAnswer { verdict: verdict_named(verdict)?, payload };
         self.channel.answer(ticket, answer, now, &mut self.output);
         self.outcome(py, None)
     }
@@ -352,9 +352,9 @@ impl Channel {
     #[pyo3(signature = (policy, *, policy_out=None, shadow=None, audit=false, hooks=None))]
     fn set_policy(
         &mut self,
-        policy: &Policy,
-        policy_out: Option<&Policy>,
-        shadow: Option<&Policy>,
+        policy: &PeerRules,
+        policy_out: Option<&PeerRules>,
+        shadow: Option<&PeerRules>,
         audit: bool,
         hooks: Option<records::Hooks>,
     ) -> PyResult<()> {
@@ -518,7 +518,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     for record in [&EVENT, &ASK, &CORE_RULE, &HOOKS] {
         record.add_to(m)?;
     }
-    m.add_class::<Policy>()?;
+    m.add_class::<PeerRules>()?;
     m.add_class::<held::Held>()?;
     m.add_class::<explain::Explanation>()?;
     m.add_class::<explain::StageReport>()?;

@@ -3,7 +3,7 @@
 use distwall_wire as wire;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use wire::term::atoms::{Names, Word, Words};
+use wire::term::atoms::{NodeNames, Word, Words};
 use wire::term::reader::{Reader, Terms};
 use wire::term::scan::{Scanner, Watch};
 use wire::Limits;
@@ -20,7 +20,7 @@ impl Pattern {
 
     #[pyo3(signature = (etf, *, peer, guard, outbound=false))]
     fn matches(&self, etf: &[u8], peer: &str, guard: &str, outbound: bool) -> PyResult<bool> {
-        let names = Names { peer: peer.as_bytes().into(), guard: guard.as_bytes().into(), words: Words::NONE };
+        let names = NodeNames { peer: peer.as_bytes().into(), guard: guard.as_bytes().into(), words: Words::NONE };
         let terms = Terms::plain(&names);
         let watch = Watch { terms: &terms, records: true, limits: &Limits::default(), guarded: None, discloses: None };
         let bad = |why: String| PyValueError::new_err(why);

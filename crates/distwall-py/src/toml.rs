@@ -9,7 +9,7 @@ use toml_edit::{Document, Item, Table, TableLike, Value};
 
 /// One step of a path: a key of a table or an index of an array.
 #[derive(Clone, IntoPyObject)]
-enum Step {
+enum PathStep {
     Key(String),
     Index(usize),
 }
@@ -34,12 +34,12 @@ pub fn toml_spans<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyDic
     })?;
 
     let spans = PyDict::new(py);
-    let mut todo: Vec<(Vec<Step>, Part)> = vec![(Vec::new(), Part::Table(document.as_table()))];
+    let mut todo: Vec<(Vec<PathStep>, Part)> = vec![(Vec::new(), Part::Table(document.as_table()))];
     while let Some((path, part)) = todo.pop() {
         match part {
             Part::Table(table) => {
                 for (key, item) in table.iter() {
-                    let path = extended(&path, Step::Key(key.to_owned()));
+                    let path = extended(&path, PathStep::Key(key.to_owned()));
                     let value = item.span().map(|span| span.start);
                     let key = table.key(key).and_then(|key| key.span()).map(|span| span.start);
                     if let Some(start) = key.or(value) {
@@ -52,7 +52,7 @@ pub fn toml_spans<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyDic
             Part::Item(Item::Table(table)) => todo.push((path, Part::Table(table))),
             Part::Item(Item::ArrayOfTables(array)) => {
                 for (index, table) in array.iter().enumerate() {
-                    todo.push((extended(&path, Step::Index(index)), Part::Element(table)));
+                    todo.push((extended(&path, PathStep::Index(index)), Part::Element(table)));
                 }
             }
             Part::Item(Item::Value(value)) => todo.push((path, Part::Value(value))),
@@ -60,7 +60,7 @@ pub fn toml_spans<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyDic
             Part::Value(Value::InlineTable(table)) => todo.push((path, Part::Table(table))),
             Part::Value(Value::Array(array)) => {
                 for (index, value) in array.iter().enumerate() {
-                    let path = extended(&path, Step::Index(index));
+                    let path = extended(&path, PathStep::Index(index));
                     if let Some(span) = value.span() {
                         let start = chars.at(span.start);
                         spans.set_item(PyTuple::new(py, path.clone())?, (start, start))?;
@@ -81,7 +81,7 @@ pub fn toml_spans<'py>(py: Python<'py>, text: &str) -> PyResult<Bound<'py, PyDic
     Ok(spans)
 }
 
-fn extended(path: &[Step], step: Step) -> Vec<Step> {
+fn extended(path: &[PathStep], step: PathStep) -> Vec<PathStep> {
     let mut longer = path.to_vec();
     longer.push(step);
     longer

@@ -11,10 +11,8 @@ fn main() {
     let mut requests = Vec::new();
     for (side, folder) in [("before", BEFORE), ("now", NOW)] {
         println!("cargo:rerun-if-changed={folder}");
-        println!("cargo:rustc-check-cfg=cfg({side}_flat)");
-        if Path::new(folder).join("policy.rs").exists() {
-            println!("cargo:rustc-cfg={side}_flat");
-        }
+        println!("cargo:rustc-check-cfg=cfg({side}_names, values(\"flat\", \"layers\", \"channel_rules\"))");
+        println!("cargo:rustc-cfg={side}_names=\"{}\"", version(Path::new(folder)));
         for file in sources(Path::new(folder)) {
             let text = fs::read_to_string(&file).unwrap_or_default();
             words.extend(literals(&text).iter().flat_map(|literal| names(literal)));
@@ -26,6 +24,17 @@ fn main() {
         lines.sort();
         lines.dedup();
         fs::write(folder.join(name), lines.join("\n")).expect("the build folder can be written to");
+    }
+}
+
+/// The file in `src/names` for the names of a version.
+fn version(folder: &Path) -> &'static str {
+    if folder.join("policy.rs").exists() {
+        "flat"
+    } else if folder.join("session/policies.rs").exists() {
+        "layers"
+    } else {
+        "channel_rules"
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use distwall_wire::{
-    Budget, Channel, Command, Counters, Direction, Limits, Output, Part, Pattern, Policies, Policy, Rule, Scope,
+    Budget, Channel, ChannelRules, Command, Counters, Direction, Limits, Output, Part, Pattern, PeerRules, Rule, Scope,
     Segment, Setup, Subject, Verdict,
 };
 
@@ -159,7 +159,7 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-fn policy() -> Policy {
+fn policy() -> PeerRules {
     let command = |command, key: &str, verdict| Rule {
         subject: Subject::Command(command),
         key: if key.is_empty() { vec![] } else { vec![Part::Exact(key.as_bytes().into())] },
@@ -193,7 +193,7 @@ fn policy() -> Policy {
     let parts = ["inventory", "lookup", "1"].map(|part| Part::Exact(part.as_bytes().into()));
     rules.push(Rule { subject: Subject::Call, key: parts.into(), ..command(Command::Send, "", Verdict::Accept) });
     rules.push(Rule { subject: Subject::All, ..command(Command::Send, "", Verdict::Drop) });
-    Policy::new(&rules, &[], None)
+    PeerRules::new(&rules, &[], None)
 }
 
 fn channel() -> Channel {
@@ -207,7 +207,7 @@ fn channel() -> Channel {
         guard: GUARD.into(),
         guard_creation: 7,
         flags: FLAGS,
-        policies: Policies { inbound: Arc::new(policy()), outbound: None, shadow: None, audit: false, hooks: None },
+        policies: ChannelRules { inbound: Arc::new(policy()), outbound: None, shadow: None, audit: false, hooks: None },
         counters: Arc::new(Counters::default()),
         budget: Arc::new(Budget::default()),
         limits,

@@ -13,12 +13,12 @@
 //!    caches ([`term::atoms`]): the cache as the sender believes it to be, and the cache that the receiver really has.
 //! 3. [`wire::control`] decodes the control message into one of the 14 commands.
 //! 4. [`term::scan`] walks over the terms without building them. A term that would crash a VM ends here.
-//! 5. [`session::judge`] gives a verdict. It asks the rules ([`rules::table`]), the tracked requests
+//! 5. [`session::judge`] gives a verdict. It asks the rules ([`rules::peer_rules`]), the tracked requests
 //!    ([`session::track`]), and the shapes that no name opens by itself ([`rules::otp_internal`]). [`rules::calls`]
 //!    finds the function that a command really calls; [`rules::pattern`] compares payloads with patterns.
 //! 6. An accepted frame leaves as it came, as a slice of the input, unless its header names an atom that the receiver
 //!    lacks. A refused frame leaves nothing behind. [`session::channel`] chooses the answer to its sender (in
-//!    `settle.rs`), and [`wire::reply`] writes it.
+//!    `denial.rs`), and [`wire::reply`] writes it.
 //!
 //! Messages in fragments go through [`wire::fragments`]. Any bytes of a peer end in a verdict, an event, or a closed
 //! channel: nothing in this crate panics or recurses on input, and every buffer has a limit ([`limits`]).
@@ -48,11 +48,11 @@ pub use error::Bad;
 pub use limits::budget::Budget;
 pub use limits::{Limit, Limits};
 pub use rules::pattern::Pattern;
-pub use rules::table::{Part, Policy, Rule, Scope, Subject};
+pub use rules::peer_rules::{Part, PeerRules, Rule, Scope, Subject};
 pub use session::channel::{Channel, Setup};
+pub use session::channel_rules::ChannelRules;
 pub use session::counters::Counters;
 pub use session::events::{Event, Reason};
 pub use session::output::{Output, Segment};
-pub use session::policies::Policies;
 pub use session::track::Exposures;
 pub use verdict::Verdict;

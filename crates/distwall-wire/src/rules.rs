@@ -5,4 +5,4 @@ pub mod calls;
 pub mod key;
 pub mod otp_internal;
 pub mod pattern;
-pub mod table;
+pub mod peer_rules;

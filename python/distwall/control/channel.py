@@ -13,8 +13,7 @@ from distwall.clock import utc
 from distwall.policy import Entry, Rule
 
 if TYPE_CHECKING:
-    from distwall._core import Policy as CorePolicy
-    from distwall._core import Verdict
+    from distwall._core import PeerRules, Verdict
 
 Received = tuple[list[bytes | memoryview], bytes | None, list[CoreEvent] | None, str | None]
 """Bytes for the guarded node, bytes for the peer, events to record, and the reason why the channel ends."""
@@ -58,11 +57,11 @@ class PeerInfo:
 class Judgement:
     """The base of a channel's verdicts: compiled rules, the rules behind their ids, and questions to ask besides."""
 
-    core: "CorePolicy"
+    core: "PeerRules"
     rules: Callable[[int], Rule]
-    outbound: "CorePolicy | None" = None
+    outbound: "PeerRules | None" = None
     """Rules for commands of the guarded node; None: all pass."""
-    shadow: "CorePolicy | None" = None
+    shadow: "PeerRules | None" = None
     """Rules of the shadow policy."""
     shadow_rules: Callable[[int], Rule] | None = None
     audit: bool = False

@@ -163,7 +163,7 @@ class Rulebook:
             shadow_rules = self.shadow.rule
             # A peer that the shadow policy doesn't let connect is refused everything.
             other = self.shadow.entry_for(node, guard)
-            shadow = _core.Policy([]) if other is None else self.shadow.compile(other, now)
+            shadow = _core.PeerRules([]) if other is None else self.shadow.compile(other, now)
         ranked = self.ranked(entry, node, guard)
         core = compiled(ranked, entry, now)
         return Judgement(

@@ -31,7 +31,7 @@ class RuleSet(NamedTuple):
 
     ranked: Ranking
     """The filters, the strongest first."""
-    core: "_core.Policy"
+    core: "_core.PeerRules"
     """The filters in compiled form; the rank of a filter is its place in ``ranked``."""
 
     def decider(self, command: str, key: tuple[str, ...], *, peer: str, guard: str) -> Filter | None:
@@ -298,12 +298,12 @@ class Policy:
             return None
         return [rules for rules in attached if rules is not None], [self.defaults_out or ()]
 
-    def compile(self, entry: Entry, now: datetime | None = None) -> "_core.Policy":
+    def compile(self, entry: Entry, now: datetime | None = None) -> "_core.PeerRules":
         """The rules of an entry's peers, in the form that channels use."""
         now = now or utc()
         return self._keep("core in", entry, now, lambda: compiled(self.ranked(entry, now), entry, now))
 
-    def compile_out(self, entry: Entry, now: datetime | None = None) -> "_core.Policy | None":
+    def compile_out(self, entry: Entry, now: datetime | None = None) -> "_core.PeerRules | None":
         """The rules for commands to them; None: these commands pass."""
         now = now or utc()
         ranked = self.ranked_out(entry, now)
@@ -353,8 +353,8 @@ class Policy:
         return kept
 
 
-def compiled(ranked: Ranking, entry: Entry, now: datetime) -> "_core.Policy":
+def compiled(ranked: Ranking, entry: Entry, now: datetime) -> "_core.PeerRules":
     """Ranked filters in the form that the channels of an entry's peers use."""
     # Checked funs run on the guarded node as calls. Elsewhere nobody would judge them.
     funs = False if entry.funs == "checked" else entry.funs
-    return _core.Policy(to_core(ranked.layers, now), third_nodes=entry.third_nodes, funs=funs)
+    return _core.PeerRules(to_core(ranked.layers, now), third_nodes=entry.third_nodes, funs=funs)

@@ -61,7 +61,7 @@ class CheckedQuestion:
         self.term = None if question.term is None else self._external(question.term)
 
     def put(
-        self, core: "_core.Policy", *, obeyed: bool = False, audit: bool = False, checked_funs: bool = False
+        self, core: "_core.PeerRules", *, obeyed: bool = False, audit: bool = False, checked_funs: bool = False
     ) -> "_core.Explanation":
         """Ask the core. ``obeyed``: processes of OTP obey the message."""
         try:

@@ -3,8 +3,9 @@
 pub use side::Side;
 use wire_before as wire;
 
-#[cfg_attr(before_flat, path = "names/flat.rs")]
-#[cfg_attr(not(before_flat), path = "names/layers.rs")]
+#[cfg_attr(before_names = "flat", path = "names/flat.rs")]
+#[cfg_attr(before_names = "layers", path = "names/layers.rs")]
+#[cfg_attr(before_names = "channel_rules", path = "names/channel_rules.rs")]
 mod names;
 #[path = "side.rs"]
 mod side;

@@ -75,7 +75,7 @@ impl Coverage {
             }
             println!();
         }
-        println!("\nrecorded only: {}; decided otherwise by a candidate: {}", self.audits, self.shadow_differences);
+        println!("\nrecorded only: {}; decided otherwise by a shadow policy: {}", self.audits, self.shadow_differences);
         for (name, counts) in [("questions", &self.asks), ("limits", &self.limits)] {
             let list: Vec<String> = counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
             println!("{name}: {}", list.join(", "));

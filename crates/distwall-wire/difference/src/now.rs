@@ -3,8 +3,9 @@
 pub use side::Side;
 use wire_now as wire;
 
-#[cfg_attr(now_flat, path = "names/flat.rs")]
-#[cfg_attr(not(now_flat), path = "names/layers.rs")]
+#[cfg_attr(now_names = "flat", path = "names/flat.rs")]
+#[cfg_attr(now_names = "layers", path = "names/layers.rs")]
+#[cfg_attr(now_names = "channel_rules", path = "names/channel_rules.rs")]
 mod names;
 #[path = "side.rs"]
 mod side;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::names::{Answer, Ask, Handler, Hooks, Part, Pattern, Policies, Rule, Scope, Subject, PROCESS};
+use super::names::{
+    Ask, ChannelRules, Handler, HandlerAnswer, Hooks, Part, Pattern, PeerRules, Rule, Scope, Subject, PROCESS,
+};
 use super::wire::{
-    self, Budget, Channel, Command, Counters, Direction, Event, Limits, Output, Policy, Segment, Verdict,
+    self, Budget, Channel, Command, Counters, Direction, Event, Limits, Output, Segment, Verdict,
 };
 use crate::model::{self, Bytes, Done, Outcome, Step};
 
@@ -15,7 +17,7 @@ const VERDICTS: [Verdict; 3] = [Verdict::Accept, Verdict::Deny, Verdict::Drop];
 #[derive(Default)]
 pub struct Side {
     /// None: a policy that was refused.
-    policies: Vec<Option<Arc<Policy>>>,
+    policies: Vec<Option<Arc<PeerRules>>>,
     counters: Vec<Arc<Counters>>,
     budgets: Vec<Arc<Budget>>,
     channels: Vec<Option<Connection>>,
@@ -69,7 +71,7 @@ impl Side {
                 return Ok(done);
             }
             Step::Answer { channel, ticket, verdict, payload, now } => {
-                let answer = Answer {
+                let answer = HandlerAnswer {
                     verdict: named(VERDICTS, Verdict::name, verdict)?,
                     payload: payload.as_ref().map(|payload| payload.0.clone()),
                 };
@@ -123,12 +125,12 @@ impl Side {
         Ok(Connection { channel, counters, budget })
     }
 
-    fn policies(&self, policies: &model::Policies) -> Tried<Policies> {
+    fn policies(&self, policies: &model::Policies) -> Tried<ChannelRules> {
         let shared = |number: usize| {
             let policy = at(&self.policies, number)?.as_ref();
             policy.map(Arc::clone).ok_or_else(|| format!("the policy {number} was refused"))
         };
-        Ok(Policies {
+        Ok(ChannelRules {
             inbound: shared(policies.inbound)?,
             outbound: policies.outbound.map(shared).transpose()?,
             shadow: policies.shadow.map(shared).transpose()?,
@@ -208,9 +210,9 @@ fn limits(settings: &[(String, u64)]) -> Tried<Limits> {
     Ok(limits)
 }
 
-fn policy(policy: &model::Policy) -> Tried<Policy> {
+fn policy(policy: &model::Policy) -> Tried<PeerRules> {
     let rules = policy.rules.iter().map(rule).collect::<Tried<Vec<_>>>()?;
-    Ok(Policy::new(&rules, &policy.third_nodes, policy.funs))
+    Ok(PeerRules::new(&rules, &policy.third_nodes, policy.funs))
 }
 
 fn rule(rule: &model::Rule) -> Tried<Rule> {

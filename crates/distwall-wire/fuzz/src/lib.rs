@@ -11,7 +11,7 @@ pub mod terms;
 use std::sync::Arc;
 
 use distwall_wire::{
-    Budget, Channel, Command, Counters, Direction, Limits, Output, Part, Policies, Policy, Rule, Segment, Setup,
+    Budget, Channel, Command, Counters, Direction, Limits, Output, Part, ChannelRules, PeerRules, Rule, Segment, Setup,
     Subject, Verdict,
 };
 
@@ -43,14 +43,14 @@ fn rule(subject: Subject, key: &[&str], verdict: Verdict) -> Rule {
 
 /// Policies by number.
 #[must_use]
-pub fn policy(choice: u8) -> Policy {
+pub fn policy(choice: u8) -> PeerRules {
     let accept = |command| rule(Subject::Command(command), &[], Verdict::Accept);
     let all = |verdict| rule(Subject::All, &[], verdict);
     let everything = ["*".to_owned()];
     match choice % 4 {
-        0 => Policy::new(&[all(Verdict::Accept)], &everything, Some(true)),
-        1 => Policy::new(&[all(Verdict::Deny)], &[], None),
-        2 => Policy::new(
+        0 => PeerRules::new(&[all(Verdict::Accept)], &everything, Some(true)),
+        1 => PeerRules::new(&[all(Verdict::Deny)], &[], None),
+        2 => PeerRules::new(
             &[
                 rule(Subject::Command(Command::RegSend), &["server"], Verdict::Accept),
                 accept(Command::Monitor),
@@ -61,7 +61,7 @@ pub fn policy(choice: u8) -> Policy {
             &[],
             None,
         ),
-        _ => Policy::new(
+        _ => PeerRules::new(
             &[
                 rule(Subject::Command(Command::RegSend), &["server"], Verdict::Deny),
                 rule(Subject::Command(Command::SpawnRequest), &["m", "f", "1"], Verdict::Deny),
@@ -73,14 +73,14 @@ pub fn policy(choice: u8) -> Policy {
     }
 }
 
-fn channel(flags: u64, policy: Policy, limits: Limits) -> Channel {
+fn channel(flags: u64, policy: PeerRules, limits: Limits) -> Channel {
     Channel::new(Setup {
         peer: PEER.0.into(),
         peer_creation: PEER.1,
         guard: GUARD.0.into(),
         guard_creation: GUARD.1,
         flags,
-        policies: Policies { inbound: Arc::new(policy), outbound: None, shadow: None, audit: false, hooks: None },
+        policies: ChannelRules { inbound: Arc::new(policy), outbound: None, shadow: None, audit: false, hooks: None },
         counters: Arc::new(Counters::default()),
         budget: Arc::new(Budget::default()),
         limits,

@@ -1,9 +1,9 @@
 //! Invariants of patterns and calls, for any bytes.
 
 use distwall_wire::rules::calls::rex::relayed;
-use distwall_wire::rules::calls::{of_message, of_spawn, Call, Found};
+use distwall_wire::rules::calls::{of_message, of_spawn, Call, FoundCall};
 use distwall_wire::rules::otp_internal::WORDS;
-use distwall_wire::term::atoms::{AtomView, Names, Word};
+use distwall_wire::term::atoms::{AtomView, NodeNames, Word};
 use distwall_wire::term::reader::{Pid, Reader, Terms};
 use distwall_wire::term::scan::{Scanner, Watch};
 use distwall_wire::term::walk::is_list;
@@ -12,12 +12,12 @@ use distwall_wire::{Limits, Pattern};
 
 use crate::{GUARD, PEER};
 
-fn names() -> Names {
-    Names { peer: PEER.0.as_bytes().into(), guard: GUARD.0.as_bytes().into(), words: &WORDS }
+fn names() -> NodeNames {
+    NodeNames { peer: PEER.0.as_bytes().into(), guard: GUARD.0.as_bytes().into(), words: &WORDS }
 }
 
 /// The bytes at the beginning that the core takes for one term.
-fn whole_term<'a>(data: &'a [u8], names: &Names) -> Option<&'a [u8]> {
+fn whole_term<'a>(data: &'a [u8], names: &NodeNames) -> Option<&'a [u8]> {
     let limits = Limits::default();
     let terms = Terms::plain(names);
     let watch = Watch { terms: &terms, records: true, limits: &limits, guarded: None, discloses: None };
@@ -83,7 +83,7 @@ pub fn calls(input: &[u8]) {
     }
 }
 
-fn check(found: Found<'_>) {
+fn check(found: FoundCall<'_>) {
     if let Call::Function { arguments, .. } | Call::Fun { arguments, .. } = found.call {
         assert!(is_list(&arguments), "arguments that are no list");
     }

@@ -61,7 +61,7 @@ pub enum Call<'a> {
 
 /// A call, and the funs that make it.
 #[derive(Clone, Copy)]
-pub struct Found<'a> {
+pub struct FoundCall<'a> {
     /// The call.
     pub call: Call<'a>,
     /// 1 if an external fun in the message is the call itself.
@@ -70,15 +70,15 @@ pub struct Found<'a> {
     pub leader: Option<Process<'a>>,
 }
 
-impl<'a> Found<'a> {
+impl<'a> FoundCall<'a> {
     /// No call.
-    pub const NONE: Self = Found::of(Call::None);
+    pub const NONE: Self = FoundCall::of(Call::None);
 
     /// A call that can't be told.
-    pub const OPAQUE: Self = Found::of(Call::Opaque);
+    pub const OPAQUE: Self = FoundCall::of(Call::Opaque);
 
     const fn of(call: Call<'a>) -> Self {
-        Found { call, exports: 0, leader: None }
+        FoundCall { call, exports: 0, leader: None }
     }
 
     /// True if it is the call of a fun typed in a shell, which carries all its code.
@@ -137,26 +137,26 @@ pub fn carries_named(control: &Control<'_>) -> bool {
 
 /// The function that a spawn request calls. `arguments` is at its payload; `sender` is the node that sent it.
 #[must_use]
-pub fn of_spawn<'a>(mfa: &Mfa<'a>, arguments: Reader<'a>, sender: Word) -> Found<'a> {
+pub fn of_spawn<'a>(mfa: &Mfa<'a>, arguments: Reader<'a>, sender: Word) -> FoundCall<'a> {
     let (module, function, arity) = (mfa.module.text, mfa.function.text, mfa.arity);
     match Carrier::of(module, function, arity) {
-        None => Found::of(Call::Function { module, function, arity, arguments }),
-        Some(carrier) => carried(carrier, arguments, sender).unwrap_or(Found::OPAQUE),
+        None => FoundCall::of(Call::Function { module, function, arity, arguments }),
+        Some(carrier) => carried(carrier, arguments, sender).unwrap_or(FoundCall::OPAQUE),
     }
 }
 
 /// The function that a message to a registered name calls, sent by that process.
 #[must_use]
-pub fn of_message<'a>(message: Reader<'a>, name: Word, from: &Process<'_>) -> Found<'a> {
+pub fn of_message<'a>(message: Reader<'a>, name: Word, from: &Process<'_>) -> FoundCall<'a> {
     match name {
         Word::Rex => rex::call(message, from),
-        Word::NetKernel if rex::is_old_spawn(message) => Found::OPAQUE,
-        _ => Found::NONE,
+        Word::NetKernel if rex::is_old_spawn(message) => FoundCall::OPAQUE,
+        _ => FoundCall::NONE,
     }
 }
 
 /// The call in a carrier's arguments, if they fit.
-fn carried<'a>(carrier: Carrier, arguments: Reader<'a>, sender: Word) -> Option<Found<'a>> {
+fn carried<'a>(carrier: Carrier, arguments: Reader<'a>, sender: Word) -> Option<FoundCall<'a>> {
     match carrier {
         Carrier::Apply => applied(arguments),
         Carrier::Process => {
@@ -184,7 +184,7 @@ fn carried<'a>(carrier: Carrier, arguments: Reader<'a>, sender: Word) -> Option<
 }
 
 /// The call of `[Fun, []]`, the arguments of `erlang:apply/2`.
-fn applied(arguments: Reader<'_>) -> Option<Found<'_>> {
+fn applied(arguments: Reader<'_>) -> Option<FoundCall<'_>> {
     let [code, none] = list(arguments)?;
     if none.peek() == Ok(tag::NIL) {
         fun(code)
@@ -194,18 +194,18 @@ fn applied(arguments: Reader<'_>) -> Option<Found<'_>> {
 }
 
 /// The call of a fun without arguments.
-fn fun(mut reader: Reader<'_>) -> Option<Found<'_>> {
+fn fun(mut reader: Reader<'_>) -> Option<FoundCall<'_>> {
     let arguments = Reader { data: &[tag::NIL], pos: 0, ..reader };
     match reader.u8().ok()? {
         tag::EXPORT => {
             let (module, function) = (walk::atom(&mut reader).ok()?, walk::atom(&mut reader).ok()?);
             let takes_none = reader.take(2).ok()? == [tag::SMALL_INTEGER, 0];
             let call = Call::Function { module, function, arity: 0, arguments };
-            takes_none.then_some(Found { exports: 1, ..Found::of(call) })
+            takes_none.then_some(FoundCall { exports: 1, ..FoundCall::of(call) })
         }
         tag::FUN => {
             let Fun { module, arity, .. } = Fun::read(&mut reader).ok()?;
-            (arity == 0).then_some(Found::of(Call::Fun { module, arguments }))
+            (arity == 0).then_some(FoundCall::of(Call::Fun { module, arguments }))
         }
         _ => None,
     }
@@ -214,7 +214,7 @@ fn fun(mut reader: Reader<'_>) -> Option<Found<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::term::atoms::{Names, Words};
+    use crate::term::atoms::{NodeNames, Words};
     use crate::term::reader::Terms;
 
     fn atom(text: &str) -> Vec<u8> {
@@ -262,7 +262,7 @@ mod tests {
     const PEER: &str = "p@h";
     const GUARD: &str = "g@h";
 
-    fn told(found: Found<'_>) -> String {
+    fn told(found: FoundCall<'_>) -> String {
         let name = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
         match found.call {
             Call::None => "none".into(),
@@ -275,8 +275,8 @@ mod tests {
         }
     }
 
-    fn names() -> Names {
-        Names { peer: PEER.as_bytes().into(), guard: GUARD.as_bytes().into(), words: Words::NONE }
+    fn names() -> NodeNames {
+        NodeNames { peer: PEER.as_bytes().into(), guard: GUARD.as_bytes().into(), words: Words::NONE }
     }
 
     fn spawned_by(sender: Word, module: &str, function: &str, arity: u8, arguments: &[u8]) -> String {

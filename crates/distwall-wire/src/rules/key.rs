@@ -1,6 +1,6 @@
 //! Keys of rules, as they are given from outside.
 
-use crate::rules::table::{Part, PROCESS};
+use crate::rules::peer_rules::{Part, PROCESS};
 
 /// Makes a key of its parts, each a kind and a text; or tells the first kind that is unknown. A `pid` or a `ref` is as it is
 /// printed.

@@ -30,7 +30,7 @@ use crate::term::{tag, walk};
 use crate::wire::shapes::{call_tag, Asker};
 
 use super::pattern::{Pattern, Place};
-use requests::{has_form, labelled, Form, Kind, Reach, Request};
+use requests::{has_form, labelled, Kind, Reach, Request, RequestForm};
 
 mod names;
 mod requests;
@@ -68,7 +68,7 @@ pub fn own_names() -> (Vec<&'static str>, &'static [&'static str]) {
 pub fn otp_internal(reader: Reader<'_>, to: &Address<'_>) -> bool {
     let own = match to.name {
         Some(Word::OtpName | Word::Rex) => true,
-        Some(Word::NetKernel) => !Look { to }.asks_who(reader),
+        Some(Word::NetKernel) => !AtAddress { to }.asks_who(reader),
         _ => false,
     };
     if own && !to.pattern.is_some_and(Pattern::is_particular) {
@@ -91,10 +91,10 @@ fn is_ordinary(reader: &Reader<'_>, to: &Address<'_>) -> bool {
         (Word::GenCall, 3, Some(Asker { pair: Some((end, _)), .. })) => {
             let request = reader.data.get(*end..).unwrap_or_default();
             !misleads(*reader, to.asker, to.receiver).0
-                && means_nothing(request, Form::Call.bit() | Form::Event.bit(), reader.terms)
+                && means_nothing(request, RequestForm::Call.bit() | RequestForm::Event.bit(), reader.terms)
         }
-        (Word::GenCast, 2, _) => means_nothing(rest, Form::Cast.bit(), reader.terms),
-        (Word::Request(number), ..) if has_form(number, Form::Plain.bit(), false) => false,
+        (Word::GenCast, 2, _) => means_nothing(rest, RequestForm::Cast.bit(), reader.terms),
+        (Word::Request(number), ..) if has_form(number, RequestForm::Plain.bit(), false) => false,
         (Word::Other | Word::Request(_), ..) if label.text.len() < EVENT_LABELS[0].len() => {
             let last = match *rest {
                 _ if arity == 2 => rest.first(),
@@ -129,14 +129,14 @@ fn means_nothing(request: &[u8], forms: u8, terms: &Terms<'_>) -> bool {
 
 /// True if a message has such a shape.
 fn has_shape(mut reader: Reader<'_>, to: &Address<'_>) -> bool {
-    let look = Look { to };
+    let look = AtAddress { to };
     let Ok(arity @ 2..=9) = reader.tuple() else {
         return false;
     };
     let start = reader;
     let first = if is_atom(&reader) { reader.atom().ok() } else { None };
     if let Some(label) = first {
-        if look.obeyed(Form::Plain, &Head { label, rest: Some((reader, arity - 1)) }) {
+        if look.obeyed(RequestForm::Plain, &Head { label, rest: Some((reader, arity - 1)) }) {
             return true;
         }
     } else if !skip(&mut reader) {
@@ -144,10 +144,10 @@ fn has_shape(mut reader: Reader<'_>, to: &Address<'_>) -> bool {
     }
     let word = first.map_or(Word::Other, |label| label.word);
     match arity {
-        2 if word == Word::GenCast => look.head(reader).is_some_and(|head| look.obeyed(Form::Cast, &head)),
+        2 if word == Word::GenCast => look.head(reader).is_some_and(|head| look.obeyed(RequestForm::Cast, &head)),
         2 => look.head(reader).is_some_and(|head| {
-            !to.answer && look.obeyed(Form::Ask, &head)
-                || look.obeyed(Form::AskOwn, &head) && look.fits(Kind::Own, start)
+            !to.answer && look.obeyed(RequestForm::Ask, &head)
+                || look.obeyed(RequestForm::AskOwn, &head) && look.fits(Kind::Own, start)
         }),
         3 if word == Word::System && misleads(reader, to.asker, to.receiver).0 => true,
         3 if word == Word::System && !look.opened(Place::Front) && !look.opened(Place::Last) => true,
@@ -183,11 +183,11 @@ struct Head<'a> {
     rest: Option<(Reader<'a>, u32)>,
 }
 
-struct Look<'l> {
+struct AtAddress<'l> {
     to: &'l Address<'l>,
 }
 
-impl Look<'_> {
+impl AtAddress<'_> {
     /// True for `{'$gen_call', From, {is_auth, _}}`, the only harmless question to net_kernel.
     fn asks_who(&self, mut reader: Reader<'_>) -> bool {
         if reader.tuple() != Ok(3) || reader.atom().map(|atom| atom.word) != Ok(Word::GenCall) {
@@ -221,8 +221,8 @@ impl Look<'_> {
             None => return false,
         }
         let Some(head) = self.head(reader) else { return false };
-        self.obeyed(Form::Event, &head)
-            || gen_call && self.obeyed(Form::Call, &head)
+        self.obeyed(RequestForm::Event, &head)
+            || gen_call && self.obeyed(RequestForm::Call, &head)
             || !call && is_stop(&head) && !self.opened(Place::Last)
             || !call && asks_event_manager(&head) && misleads(from, self.to.asker, self.to.receiver).0
     }
@@ -234,7 +234,7 @@ impl Look<'_> {
             return false;
         }
         let Ok(label) = reader.atom() else { return false };
-        self.obeyed(Form::Second, &Head { label, rest: Some((reader, left)) })
+        self.obeyed(RequestForm::Second, &Head { label, rest: Some((reader, left)) })
     }
 
     #[inline(always)]
@@ -257,7 +257,7 @@ impl Look<'_> {
 
     /// True if some process obeys a request of this form that begins with this label, and the pattern doesn't name it.
     #[inline(always)]
-    fn obeyed(&self, form: Form, head: &Head<'_>) -> bool {
+    fn obeyed(&self, form: RequestForm, head: &Head<'_>) -> bool {
         match head.label.word {
             Word::Request(label) => {
                 let requests = labelled(label, form, head.rest.is_none());
@@ -267,7 +267,7 @@ impl Look<'_> {
         }
     }
 
-    fn looked_up(&self, form: Form, requests: &[Request], head: &Head<'_>) -> bool {
+    fn looked_up(&self, form: RequestForm, requests: &[Request], head: &Head<'_>) -> bool {
         let named = self.to.name.is_some();
         requests.iter().any(|request| {
             request.form == form

@@ -14,7 +14,7 @@
 use std::hash::RandomState;
 
 use crate::error::Bad;
-use crate::term::atoms::{Names, Word, Words};
+use crate::term::atoms::{NodeNames, Word, Words};
 use crate::term::digest::{digest, used};
 use crate::term::reader::{Reader, Terms};
 use crate::term::tag;
@@ -51,7 +51,7 @@ pub struct Pattern {
 enum Node {
     Any,
     Variable(u8),
-    Guard(Guard),
+    Type(TypeGuard),
     Tuple(Box<[Node]>),
     /// Elements and tail.
     List(Box<[Node]>, Box<Node>),
@@ -106,9 +106,9 @@ pub enum Place {
 macro_rules! guards {
     ($($(#[$doc:meta])* $name:ident $written:literal,)*) => {
         #[derive(Clone, Copy, Debug)]
-        enum Guard { $($(#[$doc])* $name,)* }
+        enum TypeGuard { $($(#[$doc])* $name,)* }
         /// The guards by their numbers in compiled patterns.
-        const GUARDS: [Guard; [$(Guard::$name),*].len()] = [$(Guard::$name),*];
+        const GUARDS: [TypeGuard; [$(TypeGuard::$name),*].len()] = [$(TypeGuard::$name),*];
         /// The names of the guards, as users write them.
         pub const GUARD_NAMES: [&str; GUARDS.len()] = [$($written),*];
     };
@@ -213,7 +213,7 @@ impl Pattern {
         if code.len() > MAX_SIZE {
             return Err("a pattern is larger than 64 KiB");
         }
-        let names = Names { peer: Box::default(), guard: Box::default(), words: Words::NONE };
+        let names = NodeNames { peer: Box::default(), guard: Box::default(), words: Words::NONE };
         let terms = Terms::plain(&names);
         let Parsed { root, recurring } = parse::parse(code, &terms)?;
         Ok(Pattern { root, kept: (u64::BITS - recurring.leading_zeros()) as usize, recurring, key: RandomState::new() })
@@ -260,9 +260,9 @@ impl<'a> Match<'a, '_> {
                 return self.node(tail, value);
             }
             Node::Nil => return Ok(value.open()? == Shape::Nil && value.text()?.is_some()),
-            Node::Guard(Guard::List) => return list(value),
-            Node::Guard(Guard::Text) => return text(value),
-            Node::Guard(Guard::Format) => return format::is_format(value),
+            Node::Type(TypeGuard::List) => return list(value),
+            Node::Type(TypeGuard::Text) => return text(value),
+            Node::Type(TypeGuard::Format) => return format::is_format(value),
             Node::Each(element) => return self.each(element, value),
             Node::OneOf(nodes) => {
                 let start = *value;
@@ -342,7 +342,7 @@ impl<'a> Match<'a, '_> {
                 }),
                 None => false,
             }),
-            Node::Guard(guard) => self.guard(*guard, reader),
+            Node::Type(guard) => self.guard(*guard, reader),
             Node::Any | Node::Variable(_) | Node::List(..) | Node::Nil | Node::Each(_) | Node::OneOf(_) => Ok(false),
         }
     }
@@ -434,29 +434,29 @@ impl<'a> Match<'a, '_> {
         Ok(true)
     }
 
-    fn guard(&self, guard: Guard, reader: &mut Reader<'a>) -> Result<bool, Bad> {
+    fn guard(&self, guard: TypeGuard, reader: &mut Reader<'a>) -> Result<bool, Bad> {
         let kind = reader.peek()?;
         let holds = match guard {
-            Guard::Integer => is_integer(kind),
-            Guard::Float => kind == tag::FLOAT,
-            Guard::Number => is_integer(kind) || kind == tag::FLOAT,
-            Guard::Atom => walk::is_atom(reader),
-            Guard::Boolean => {
+            TypeGuard::Integer => is_integer(kind),
+            TypeGuard::Float => kind == tag::FLOAT,
+            TypeGuard::Number => is_integer(kind) || kind == tag::FLOAT,
+            TypeGuard::Atom => walk::is_atom(reader),
+            TypeGuard::Boolean => {
                 return Ok(walk::is_atom(reader) && matches!(walk::atom(reader)?, b"true" | b"false"));
             }
-            Guard::Pid => kind == tag::PID,
-            Guard::Reference => kind == tag::REFERENCE,
-            Guard::Port => matches!(kind, tag::PORT | tag::V4_PORT),
-            Guard::Binary => return Ok(bits(reader)?.is_some_and(|(_, bits)| bits == 8)),
-            Guard::Bitstring => return Ok(bits(reader)?.is_some()),
-            Guard::Tuple => matches!(kind, tag::SMALL_TUPLE | tag::LARGE_TUPLE),
-            Guard::Map => kind == tag::MAP,
-            Guard::Function => matches!(kind, tag::FUN | tag::EXPORT),
-            Guard::From => return self.from(reader),
-            Guard::Node => return Ok(walk::is_atom(reader) && reader.atom()?.word == self.sender),
-            Guard::PeerPid => return Ok(kind == tag::PID && reader.pid()?.0.word == self.sender),
-            Guard::Record => kind == tag::RECORD,
-            Guard::List | Guard::Text | Guard::Format => false,
+            TypeGuard::Pid => kind == tag::PID,
+            TypeGuard::Reference => kind == tag::REFERENCE,
+            TypeGuard::Port => matches!(kind, tag::PORT | tag::V4_PORT),
+            TypeGuard::Binary => return Ok(bits(reader)?.is_some_and(|(_, bits)| bits == 8)),
+            TypeGuard::Bitstring => return Ok(bits(reader)?.is_some()),
+            TypeGuard::Tuple => matches!(kind, tag::SMALL_TUPLE | tag::LARGE_TUPLE),
+            TypeGuard::Map => kind == tag::MAP,
+            TypeGuard::Function => matches!(kind, tag::FUN | tag::EXPORT),
+            TypeGuard::From => return self.from(reader),
+            TypeGuard::Node => return Ok(walk::is_atom(reader) && reader.atom()?.word == self.sender),
+            TypeGuard::PeerPid => return Ok(kind == tag::PID && reader.pid()?.0.word == self.sender),
+            TypeGuard::Record => kind == tag::RECORD,
+            TypeGuard::List | TypeGuard::Text | TypeGuard::Format => false,
         };
         if holds {
             walk::skip(reader, 1)?;
@@ -478,7 +478,7 @@ impl Node {
     /// True if the pattern matches exactly one value.
     fn ground(&self) -> bool {
         match self {
-            Node::Any | Node::Variable(_) | Node::Guard(_) | Node::Prefix(_) | Node::Map(_, false) => false,
+            Node::Any | Node::Variable(_) | Node::Type(_) | Node::Prefix(_) | Node::Map(_, false) => false,
             Node::Each(_) | Node::OneOf(_) | Node::Pairs(_) | Node::Range(..) => false,
             Node::Tuple(elements) => elements.iter().all(Node::ground),
             Node::List(elements, tail) => elements.iter().all(Node::ground) && tail.ground(),
@@ -534,7 +534,7 @@ mod tests {
 
     #[test]
     fn atoms_by_position_are_the_same_as_atoms_written_out() {
-        let names = Names { peer: (*b"p@h").into(), guard: (*b"g@h").into(), words: Words::NONE };
+        let names = NodeNames { peer: (*b"p@h").into(), guard: (*b"g@h").into(), words: Words::NONE };
         let atom = |text: &[u8]| (0, Arc::new(Atom { text: text.into(), word: names.word(text) }));
         let table = [atom(b"p@h"), atom(b"add")];
         // {add, X, node(), X}

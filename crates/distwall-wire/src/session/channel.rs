@@ -9,16 +9,16 @@ use crate::limits::budget::Budget;
 use crate::limits::rates::Rates;
 use crate::limits::{Limit, Limits};
 use crate::rules::otp_internal::WORDS;
+use crate::session::channel_rules::ChannelRules;
 use crate::session::counters::Counters;
 use crate::session::events::Reason;
-use crate::session::hooks::{is_clerk, Lot, Parked, Stage};
+use crate::session::hooks::{is_clerk, Lot, Parked, Waiting};
 use crate::session::judge::{self, Arrival, Court, Ends, Message, Newcomers, Precedents, Refusal, Ruling};
 use crate::session::output::{Output, KEPT};
-use crate::session::policies::Policies;
 use crate::session::track::{Asked, Exposures, Track};
-use crate::term::atoms::{Caches, Names, Refs, Word};
+use crate::term::atoms::{AtomRefs, Caches, NodeNames, Word};
 use crate::term::reader::{Named, Pid, Reader, Terms};
-use crate::term::scan::{Found, Guarded, NodeList, Scanner, Watch};
+use crate::term::scan::{Guarded, NodeList, ScanFindings, Scanner, Watch};
 use crate::term::tag;
 use crate::verdict::Verdict;
 use crate::wire::control::{self, Control, Dialect};
@@ -31,6 +31,7 @@ use crate::wire::{flags, header};
 use park::Opinions;
 use reporter::Reporter;
 
+mod denial;
 mod emit;
 mod fragmented;
 mod park;
@@ -51,7 +52,7 @@ pub struct Setup {
     /// The negotiated flags.
     pub flags: u64,
     /// The rules.
-    pub policies: Policies,
+    pub policies: ChannelRules,
     /// The counters of commands.
     pub counters: Arc<Counters>,
     /// The budget of new atoms, funs and nodes.
@@ -71,7 +72,7 @@ struct Lane {
     carry: Vec<u8>,
     caches: Caches,
     /// The atom references of the last header.
-    refs: Refs,
+    refs: AtomRefs,
     sequences: Sequences,
     /// Time when a frame was last forwarded.
     forwarded: f64,
@@ -91,7 +92,7 @@ pub struct Channel {
 /// The settings that verdicts use; only rules and limits change.
 struct Fixed {
     ends: Ends,
-    policies: Policies,
+    policies: ChannelRules,
     counters: Arc<Counters>,
     budget: Arc<Budget>,
     close_on_limit: bool,
@@ -147,7 +148,7 @@ impl Channel {
             },
             fixed: Fixed {
                 ends: Ends {
-                    names: Names {
+                    names: NodeNames {
                         peer: setup.peer.into_bytes().into(),
                         guard: setup.guard.into_bytes().into(),
                         words: &WORDS,
@@ -180,7 +181,7 @@ impl Channel {
     }
 
     /// Judges by these rules from the next command on.
-    pub fn set_policies(&mut self, policies: Policies) {
+    pub fn set_policies(&mut self, policies: ChannelRules) {
         self.fixed.policies = policies;
         self.state.precedents = Precedents::default();
         self.state.opinions.clear();
@@ -397,8 +398,14 @@ impl Channel {
                 let sender = sender(control);
                 if fixed.hooked(control) || state.lot.holds(sender) {
                     let (body, atoms) = (parts.body.to_vec(), refs.atoms.clone());
-                    let parked =
-                        Parked { ticket: 0, stage: Stage::Turn, body, atoms, versioned: parts.versioned, asked: 0 };
+                    let parked = Parked {
+                        ticket: 0,
+                        waits_for: Waiting::Turn,
+                        body,
+                        atoms,
+                        versioned: parts.versioned,
+                        asked: 0,
+                    };
                     self.detour(sender, parked, now, out)?;
                     self.made.clear();
                     return Ok(Action::Replace);
@@ -477,7 +484,7 @@ impl Fixed {
         court: &Court<'_>,
         message: &Message<'_, '_>,
         ruling: &Ruling,
-        found: &mut Found,
+        found: &mut ScanFindings,
     ) -> Result<Option<Refusal>, Bad> {
         let Some(policy) = self.policies.shadow.as_deref().filter(|_| court.direction == Direction::Inbound) else {
             return Ok(None);
@@ -485,12 +492,12 @@ impl Fixed {
         let mut other = Ruling::pass(None);
         Court { policy, audit: false, shadow: true, ..*court }.judge(message, found, None, &mut other)?;
         let verdict = other.meant();
-        let candidate = Refusal {
+        let of_shadow = Refusal {
             verdict,
             rule: other.waived.map_or(other.rule, |refusal| refusal.rule),
             reason: Reason::Shadow(verdict),
         };
-        Ok((verdict != ruling.meant()).then_some(candidate))
+        Ok((verdict != ruling.meant()).then_some(of_shadow))
     }
 
     /// True if a command of the peer passes by a decision that was made before.
@@ -499,7 +506,7 @@ impl Fixed {
         &self,
         message: &Message<'_, '_>,
         state: &mut State,
-        found: &mut Found,
+        found: &mut ScanFindings,
         arrival: Arrival<'_>,
     ) -> bool {
         let State { track, precedents, .. } = state;
@@ -519,7 +526,7 @@ impl Fixed {
         direction: Direction,
         message: &Message<'_, '_>,
         track: &Track,
-        found: &mut Found,
+        found: &mut ScanFindings,
         arrival: Arrival<'_>,
         ruling: &mut Ruling,
     ) -> Result<(), Bad> {
@@ -555,13 +562,13 @@ impl Fixed {
         if let Some(refusal) = told {
             state.reporter.report(direction, message, &refusal, !refused, &state.track, now, out);
         }
-        if let Some(candidate) = ruling.differs {
+        if let Some(of_shadow) = ruling.differs {
             state.shadow_differences += 1;
-            state.reporter.report(direction, message, &candidate, false, &state.track, now, out);
+            state.reporter.report(direction, message, &of_shadow, false, &state.track, now, out);
         }
         if refused {
             self.counters.count(direction, message.control.command(), ruling.verdict);
-            settle::refuse(message, direction, &self.ends, &mut state.track, ruling, &mut out.back, made);
+            denial::answer(message, direction, &self.ends, &mut state.track, ruling, &mut out.back, made);
             return match ruling.reason {
                 Reason::Limit(limit) if self.close_on_limit => Err(Bad::Exceeded(limit)),
                 _ => Ok(false),

@@ -19,11 +19,11 @@ use crate::limits::budget::Budget;
 use crate::limits::Limits;
 use crate::rules::calls::rex;
 use crate::rules::otp_internal::WORDS;
-use crate::rules::table::{Policy, Scope, Subject};
+use crate::rules::peer_rules::{PeerRules, Scope, Subject};
 use crate::session::events::Reason;
 use crate::session::judge::{arguments, Court, Ends, Message, Ruling, Step};
 use crate::session::track::{Pair, Track};
-use crate::term::atoms::{AtomView, Names};
+use crate::term::atoms::{AtomView, NodeNames};
 use crate::term::reader::{Pid, Reader, Reference, Terms};
 use crate::term::scan::{Guarded, Scanner, Watch};
 use crate::term::tag;
@@ -172,7 +172,7 @@ impl Explanation {
 }
 
 /// Asks the judge.
-pub fn explain(policy: &Policy, question: &Question<'_>) -> Result<Explanation, Unaskable> {
+pub fn explain(policy: &PeerRules, question: &Question<'_>) -> Result<Explanation, Unaskable> {
     let Question { direction, audit, reads_funs, .. } = *question;
     let ends = ends(question);
     let scene = Scene { ends: &ends, direction };
@@ -219,7 +219,11 @@ pub fn explain(policy: &Policy, question: &Question<'_>) -> Result<Explanation, 
 
 fn ends(question: &Question<'_>) -> Ends {
     Ends {
-        names: Names { peer: question.peer.as_bytes().into(), guard: question.guard.as_bytes().into(), words: &WORDS },
+        names: NodeNames {
+            peer: question.peer.as_bytes().into(),
+            guard: question.guard.as_bytes().into(),
+            words: &WORDS,
+        },
         peer_creation: CREATION,
         guard_creation: CREATION,
         flags: flags::KNOWN,

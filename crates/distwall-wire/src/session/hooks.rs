@@ -62,7 +62,7 @@ pub const GATE: &[u8] = b"distwall_gate";
 
 /// The questions that a ticket waits for, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub enum Waiting {
     /// The turn of the command, behind others.
     Turn,
     /// The module filter.
@@ -94,7 +94,7 @@ pub struct Ask {
 
 /// An answer to a question.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct HandlerAnswer {
     /// The verdict on the command.
     pub verdict: Verdict,
     /// The message that replaces its message; None: it stays.
@@ -106,7 +106,7 @@ pub struct Parked {
     /// The command's number.
     pub ticket: u64,
     /// The answer that it waits for.
-    pub stage: Stage,
+    pub waits_for: Waiting,
     /// Control message and payload.
     pub body: Vec<u8>,
     /// The atoms of its header.
@@ -145,14 +145,14 @@ pub struct Lot {
     next: u64,
 }
 
-impl Stage {
+impl Waiting {
     /// The name in questions.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Stage::Turn => "turn",
-            Stage::Filter => "filter",
-            Stage::Call | Stage::Handler => "handler",
+            Waiting::Turn => "turn",
+            Waiting::Filter => "filter",
+            Waiting::Call | Waiting::Handler => "handler",
         }
     }
 }
@@ -164,10 +164,10 @@ impl Lot {
         self.queues.is_empty()
     }
 
-    /// The stage of the command with that ticket.
+    /// The wait of the command with that ticket.
     #[must_use]
-    pub fn stage(&self, ticket: u64) -> Option<Stage> {
-        self.queues.get(self.senders.get(&ticket)?)?.front().filter(|first| first.ticket == ticket).map(|p| p.stage)
+    pub fn waits_for(&self, ticket: u64) -> Option<Waiting> {
+        self.queues.get(self.senders.get(&ticket)?)?.front().filter(|first| first.ticket == ticket).map(|p| p.waits_for)
     }
 
     /// True if a sender has a parked command, so that its later commands wait.
@@ -237,7 +237,7 @@ impl Lot {
     pub fn answered(&mut self, ticket: u64) -> Option<(Option<Pid>, Parked)> {
         let sender = *self.senders.get(&ticket)?;
         let first = self.queues.get(&sender)?.front()?;
-        if first.ticket != ticket || first.stage == Stage::Turn {
+        if first.ticket != ticket || first.waits_for == Waiting::Turn {
             return None;
         }
         self.pop(sender).map(|parked| (sender, parked))

@@ -4,7 +4,7 @@
 //!
 //! A command passes the stages below one after the other, in the order of "Which rule decides" in docs/rules.md. A
 //! stage looks at one thing, and objects to the command or lets it go on. The first objection that stands is the
-//! verdict. In audit mode, or with a rule on trial, an objection of the rules does not stand: the first one is noted,
+//! verdict. In audit mode, or with a rule in audit mode, an objection of the rules does not stand: the first one is noted,
 //! and the command goes on to the next stage.
 //!
 //! `rex` passes some messages on to another name. Such a message is judged as one to that name ([`relay`]).
@@ -20,10 +20,10 @@
 use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;
-use crate::rules::table::{Decision, Policy};
+use crate::rules::peer_rules::{PeerRules, RankedRule};
 use crate::session::events::Reason;
 use crate::session::track::{Asked, Track};
-use crate::term::scan::Found;
+use crate::term::scan::ScanFindings;
 use crate::verdict::Verdict;
 use crate::wire::control::Control;
 
@@ -138,14 +138,14 @@ struct Objection {
 enum Force {
     /// Always.
     Always,
-    /// Unless refusals by rules are only recorded, or the rule that decided is on trial.
+    /// Unless refusals by rules are only recorded, or the rule that decided is in audit mode.
     Enforced {
-        /// True if the rule that decided is on trial.
-        on_trial: bool,
+        /// True if the rule that decided is in audit mode.
+        in_audit: bool,
     },
 }
 
-/// A refusal, or what the candidate policy would do: the verdict, the rule that decided (if one did), and the reason.
+/// A refusal, or what the shadow policy would do: the verdict, the rule that decided (if one did), and the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// Deny or drop.
@@ -164,7 +164,7 @@ impl Refusal {
     }
 
     /// The refusal by a rule; or by the default, where no rule speaks.
-    fn by(decision: Option<&Decision>, reason: Reason) -> Self {
+    fn by(decision: Option<&RankedRule>, reason: Reason) -> Self {
         match decision {
             Some(decision) => Refusal { verdict: decision.verdict, rule: Some(decision.id), reason },
             None => Refusal::deny(if reason == Reason::Rule { Reason::Default } else { reason }),
@@ -230,12 +230,12 @@ pub struct Court<'a> {
     /// From where to where.
     pub ends: &'a Ends,
     /// The rules.
-    pub policy: &'a Policy,
+    pub policy: &'a PeerRules,
     /// The requests and disclosed processes of both nodes.
     pub track: &'a Track,
     /// True if what rules refuse passes and is recorded.
     pub audit: bool,
-    /// True if the rules are the candidate's.
+    /// True if the rules are the shadow policy's.
     pub shadow: bool,
     /// True if funs that were typed in a shell are evaluated behind the rules, and judged call by call.
     pub reads_funs: bool,
@@ -252,7 +252,7 @@ impl Court<'_> {
     pub fn judge(
         &self,
         message: &Message<'_, '_>,
-        found: &mut Found,
+        found: &mut ScanFindings,
         arrival: Option<Arrival<'_>>,
         ruling: &mut Ruling,
     ) -> Result<(), Bad> {
@@ -266,7 +266,7 @@ impl Court<'_> {
     fn decide(
         &self,
         message: &Message<'_, '_>,
-        found: &mut Found,
+        found: &mut ScanFindings,
         arrival: Option<Arrival<'_>>,
         ruling: &mut Ruling,
     ) -> Result<(), Bad> {
@@ -278,14 +278,14 @@ impl Court<'_> {
     }
 
     /// Judges in the same way, and returns all findings of the stages.
-    pub fn explain(&self, message: &Message<'_, '_>, found: &mut Found) -> Result<(Ruling, Trace), Bad> {
+    pub fn explain(&self, message: &Message<'_, '_>, found: &mut ScanFindings) -> Result<(Ruling, Trace), Bad> {
         if let Some(relayed) = called::relayed(message) {
             return relay::passed_on(message, &relayed, |message| self.decide_aloud(message, found));
         }
         self.decide_aloud(message, found)
     }
 
-    fn decide_aloud(&self, message: &Message<'_, '_>, found: &mut Found) -> Result<(Ruling, Trace), Bad> {
+    fn decide_aloud(&self, message: &Message<'_, '_>, found: &mut ScanFindings) -> Result<(Ruling, Trace), Bad> {
         let (mut ruling, mut trace) = (Ruling::pass(None), Trace::default());
         let mut case = Case::new(self, message, found, None, &mut ruling);
         if ask_aloud(&mut case, &mut trace)? == Next::On {
@@ -295,7 +295,7 @@ impl Court<'_> {
     }
 
     /// True if a message whose beginning is known passes whatever follows: then it needn't be held until it is whole.
-    pub fn passes_unseen(&self, message: &Message<'_, '_>, found: &mut Found) -> Result<bool, Bad> {
+    pub fn passes_unseen(&self, message: &Message<'_, '_>, found: &mut ScanFindings) -> Result<bool, Bad> {
         let mut ruling = Ruling::pass(None);
         Ok(!self.audit && ask(&mut Case::beginning(self, message, found, &mut ruling))? == Next::On)
     }

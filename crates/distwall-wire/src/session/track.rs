@@ -32,7 +32,7 @@ use crate::term::reader::{Pid, Reference};
 use crate::wire::control::Watched;
 
 use bounded::{Bounded, Bounds, Seen};
-use exposures::Shown;
+use exposures::ExposedSet;
 use names::Names;
 
 pub use exposures::Exposures;
@@ -85,7 +85,7 @@ struct Spawn {
     erpc: Option<Reference>,
 }
 
-struct Call {
+struct OpenCall {
     by: Pid,
     /// The registered name that was called.
     name: Option<Box<[u8]>>,
@@ -99,7 +99,7 @@ struct Side {
     parted: Bounded<Reference, (Monitor, Direction)>,
     spawns: Bounded<Reference, Spawn>,
     unlinks: Bounded<(NonZeroU64, Pair), ()>,
-    calls: Bounded<Reference, Call>,
+    calls: Bounded<Reference, OpenCall>,
     rex: Bounded<(Pid, Word), u32>,
     /// Monitors of its `erpc` calls, with the reference of the result.
     erpc: Bounded<Reference, Reference>,
@@ -122,7 +122,7 @@ pub struct Track {
     bounds: Bounds,
     sides: [Side; 2],
     /// The peer's processes and aliases that the guarded node was shown.
-    by_peer: Shown,
+    by_peer: ExposedSet,
     /// The guarded node's that the peer was shown, over all its channels.
     by_guard: Arc<Exposures>,
     /// Links, each with the id of each side's unlink that is under way.
@@ -398,7 +398,7 @@ impl Track {
     }
 
     /// Changes what the other node was shown of `side`.
-    fn shown<R>(&mut self, side: Direction, change: impl FnOnce(&mut Shown) -> R) -> R {
+    fn shown<R>(&mut self, side: Direction, change: impl FnOnce(&mut ExposedSet) -> R) -> R {
         match side {
             Direction::Inbound => change(&mut self.by_peer),
             Direction::Outbound => change(&mut self.by_guard.lock().shown),
@@ -535,7 +535,7 @@ impl Track {
     pub fn call(&mut self, side: Direction, reference: Reference, by: Pid, name: Option<&[u8]>) {
         let bounds = self.bounds;
         // Who asks two in the same way can make one answer for the other.
-        let call = |before: Option<&Call>| Call { by, name: name.filter(|_| before.is_none()).map(Into::into) };
+        let call = |before: Option<&OpenCall>| OpenCall { by, name: name.filter(|_| before.is_none()).map(Into::into) };
         self.side_mut(side).calls.insert_with(reference, call, bounds);
     }
 

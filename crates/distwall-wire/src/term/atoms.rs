@@ -126,7 +126,7 @@ impl Words {
 
 /// The names of the two nodes, and the words that matter to the rules.
 #[derive(Clone, Debug)]
-pub struct Names {
+pub struct NodeNames {
     /// The peer.
     pub peer: Box<[u8]>,
     /// The guarded node.
@@ -135,7 +135,7 @@ pub struct Names {
     pub words: &'static Words,
 }
 
-impl Names {
+impl NodeNames {
     /// The meaning of an atom.
     #[must_use]
     pub fn word(&self, text: &[u8]) -> Word {
@@ -206,7 +206,7 @@ pub fn check_text(text: &[u8]) -> Result<(), Bad> {
 
 /// One atom reference of a header.
 #[derive(Clone, Copy, Debug)]
-pub struct Ref {
+pub struct AtomRef {
     /// `segment * 256 + index`.
     pub slot: u16,
     /// True if the header carries the atom's text.
@@ -215,7 +215,7 @@ pub struct Ref {
 
 /// The references of the header that was read last.
 #[derive(Default)]
-pub struct Refs {
+pub struct AtomRefs {
     /// The header's bytes, if it brought no atoms: the next header is often the same.
     pub bytes: ArrayVec<u8, 384>,
     /// The first 16 of these bytes, to be compared at once.
@@ -223,7 +223,7 @@ pub struct Refs {
     /// The number of changes of the caches when it was read.
     pub seen: u64,
     /// In the order in which terms name them.
-    pub list: ArrayVec<Ref, 255>,
+    pub list: ArrayVec<AtomRef, 255>,
     /// The sender's atoms for these references.
     pub atoms: Vec<(u16, Arc<Atom>)>,
     /// True if the header can go on to the receiver as it is.
@@ -232,7 +232,7 @@ pub struct Refs {
     pub fresh: bool,
 }
 
-impl Refs {
+impl AtomRefs {
     /// Clears the references: no header was read.
     pub fn none(&mut self) {
         self.bytes.clear();
@@ -244,7 +244,7 @@ impl Refs {
     }
 }
 
-impl Refs {
+impl AtomRefs {
     /// Keeps the bytes of the header, which brought no atoms.
     pub fn keep(&mut self, bytes: &[u8], seen: u64) {
         self.bytes = bytes.iter().copied().collect();
@@ -333,7 +333,7 @@ impl Caches {
     }
 
     /// Takes a slot that the sender fills.
-    pub fn fill(&mut self, slot: u16, text: &[u8], names: &Names) -> Result<(), Bad> {
+    pub fn fill(&mut self, slot: u16, text: &[u8], names: &NodeNames) -> Result<(), Bad> {
         check_text(text)?;
         self.changes += 1;
         let header = self.headers;
@@ -350,13 +350,13 @@ impl Caches {
     }
 
     /// Looks up the atoms that a header names, once for all its terms.
-    pub fn name(&self, refs: &mut Refs) {
-        let atom = |entry: &Ref| self.at(entry.slot).sender.as_ref().map(|atom| (entry.slot, Arc::clone(atom)));
+    pub fn name(&self, refs: &mut AtomRefs) {
+        let atom = |entry: &AtomRef| self.at(entry.slot).sender.as_ref().map(|atom| (entry.slot, Arc::clone(atom)));
         refs.atoms.extend(refs.list.iter().filter_map(atom));
     }
 
     /// The atoms of a header that the receiver lacks at the sender's place.
-    pub fn untold<'a>(&'a self, refs: &'a Refs) -> impl Iterator<Item = &'a Atom> {
+    pub fn untold<'a>(&'a self, refs: &'a AtomRefs) -> impl Iterator<Item = &'a Atom> {
         let told = refs.in_step && !refs.fresh;
         let list = if told { &[] } else { &*refs.list };
         list.iter()
@@ -367,13 +367,13 @@ impl Caches {
 
     /// Passes a header on as it is: the receiver learns its new entries.
     #[inline(always)]
-    pub fn pass(&mut self, refs: &Refs) {
+    pub fn pass(&mut self, refs: &AtomRefs) {
         if refs.fresh {
             self.learn(refs);
         }
     }
 
-    fn learn(&mut self, refs: &Refs) {
+    fn learn(&mut self, refs: &AtomRefs) {
         self.changes += 1;
         for entry in refs.list.iter().filter(|entry| entry.fresh) {
             let slot = self.slot(entry.slot);

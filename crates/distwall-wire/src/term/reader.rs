@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use crate::error::Bad;
-use crate::term::atoms::{check_text, Atom, AtomView, Names, Word};
+use crate::term::atoms::{check_text, Atom, AtomView, NodeNames, Word};
 use crate::term::tag;
 
 /// The data ends inside a term.
@@ -63,13 +63,13 @@ pub struct Terms<'a> {
     /// The atoms that terms name by position.
     pub atoms: &'a Named,
     /// The two nodes.
-    pub names: &'a Names,
+    pub names: &'a NodeNames,
 }
 
 impl<'a> Terms<'a> {
     /// A context for terms in which every atom is written out.
     #[must_use]
-    pub fn plain(names: &'a Names) -> Self {
+    pub fn plain(names: &'a NodeNames) -> Self {
         Terms { atoms: &[], names }
     }
 

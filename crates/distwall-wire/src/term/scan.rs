@@ -84,7 +84,7 @@ impl Watch<'_> {
 
 /// Findings of a scan.
 #[derive(Default)]
-pub struct Found {
+pub struct ScanFindings {
     /// True if there is a pid, port or reference of a node that the policy doesn't allow.
     pub third_node: bool,
     /// True if the shadow policy doesn't allow a node.
@@ -148,7 +148,7 @@ impl Mentions {
     }
 }
 
-impl Found {
+impl ScanFindings {
     /// Removes all findings.
     pub fn clear(&mut self) {
         self.third_node = false;
@@ -296,7 +296,7 @@ pub struct Scanner {
     /// True if the term has to be a proper list (if it is a list at all).
     proper: bool,
     /// Findings so far.
-    pub found: Found,
+    pub found: ScanFindings,
 }
 
 /// Bytes of a pid that names its node by position.

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::error::Bad;
-use crate::term::atoms::{Atom, Caches, Names, Ref, Refs};
+use crate::term::atoms::{Atom, AtomRef, AtomRefs, Caches, NodeNames};
 
 /// Reads `N`, the nibbles and the references at `pos` into `refs`, which is cleared first. Returns the position of the
 /// terms.
@@ -17,8 +17,8 @@ pub fn read(
     pos: usize,
     cached: bool,
     caches: &mut Caches,
-    names: &Names,
-    refs: &mut Refs,
+    names: &NodeNames,
+    refs: &mut AtomRefs,
 ) -> Result<usize, Bad> {
     // The same header as the last one, by the same caches, says the same.
     if refs.seen == caches.changes() && frame.get(pos..).is_some_and(|rest| refs.are_said_by(rest)) {
@@ -33,8 +33,8 @@ fn read_anew(
     mut pos: usize,
     cached: bool,
     caches: &mut Caches,
-    names: &Names,
-    refs: &mut Refs,
+    names: &NodeNames,
+    refs: &mut AtomRefs,
 ) -> Result<usize, Bad> {
     refs.none();
     let start = pos;
@@ -63,7 +63,7 @@ fn read_anew(
             for (index, segment) in pair.iter().zip([two & 7, two >> 4]) {
                 let slot = u16::from(segment) << 8 | u16::from(*index);
                 refs.in_step &= caches.old(slot)?;
-                refs.list.push(Ref { slot, fresh: false });
+                refs.list.push(AtomRef { slot, fresh: false });
             }
         }
         if slots.len() < count {
@@ -95,7 +95,7 @@ fn read_anew(
         } else {
             refs.in_step &= caches.old(slot)?;
         }
-        refs.list.push(Ref { slot, fresh });
+        refs.list.push(AtomRef { slot, fresh });
     }
     caches.name(refs);
     Ok(pos)

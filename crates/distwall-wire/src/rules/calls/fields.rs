@@ -4,7 +4,7 @@ use crate::term::atoms::Word;
 use crate::term::reader::Reader;
 use crate::term::{tag, walk};
 
-use super::{applied, Call, Carrier, Found};
+use super::{applied, Call, Carrier, FoundCall};
 
 /// The elements of a proper list of `N` elements, in its one canonical spelling.
 pub(super) fn list<const N: usize>(mut reader: Reader<'_>) -> Option<[Reader<'_>; N]> {
@@ -30,11 +30,15 @@ pub(super) fn elements<const N: usize>(mut reader: Reader<'_>) -> Option<[Reader
 }
 
 /// `M, F, Args`: a function that carries no further call, or `erlang, apply, [Fun, []]`.
-pub(super) fn named<'a>(mut module: Reader<'a>, mut function: Reader<'a>, arguments: Reader<'a>) -> Option<Found<'a>> {
+pub(super) fn named<'a>(
+    mut module: Reader<'a>,
+    mut function: Reader<'a>,
+    arguments: Reader<'a>,
+) -> Option<FoundCall<'a>> {
     let (module, function) = (walk::atom(&mut module).ok()?, walk::atom(&mut function).ok()?);
     let arity = length(arguments)?;
     match Carrier::of(module, function, arity) {
-        None => Some(Found::of(Call::Function { module, function, arity, arguments })),
+        None => Some(FoundCall::of(Call::Function { module, function, arity, arguments })),
         Some(Carrier::Apply) => applied(arguments),
         Some(_) => None,
     }

@@ -18,11 +18,11 @@ use crate::wire::control::Process;
 use crate::wire::shapes::call_tag;
 
 use super::fields::{elements, named};
-use super::Found;
+use super::FoundCall;
 
 /// The kind of a message to `rex`.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum RexForm {
     /// `{Pid, Request}`
     Plain,
     /// `{'$gen_call', {Pid, Tag}, Request}`
@@ -42,23 +42,23 @@ pub struct Relayed<'a> {
 }
 
 /// The call that a message makes `rex` do.
-pub(super) fn call<'a>(message: Reader<'a>, from: &Process<'_>) -> Found<'a> {
-    let Some((form, asker, request)) = parts(message) else { return Found::NONE };
-    let Some((label, fields)) = labelled(request) else { return Found::NONE };
+pub(super) fn call<'a>(message: Reader<'a>, from: &Process<'_>) -> FoundCall<'a> {
+    let Some((form, asker, request)) = parts(message) else { return FoundCall::NONE };
+    let Some((label, fields)) = labelled(request) else { return FoundCall::NONE };
     let found = match (form, label) {
-        (Form::Plain | Form::Call, b"call" | b"block_call") | (Form::Cast, b"cast") => {
-            requested(fields, form == Form::Plain && label == b"call").filter(|_| answers(form, asker, from))
+        (RexForm::Plain | RexForm::Call, b"call" | b"block_call") | (RexForm::Cast, b"cast") => {
+            requested(fields, form == RexForm::Plain && label == b"call").filter(|_| answers(form, asker, from))
         }
-        (Form::Plain, b"send" | b"sbcast") => relay(asker, label, fields, from).map(|_| Found::NONE),
-        _ => return Found::NONE,
+        (RexForm::Plain, b"send" | b"sbcast") => relay(asker, label, fields, from).map(|_| FoundCall::NONE),
+        _ => return FoundCall::NONE,
     };
-    found.unwrap_or(Found::OPAQUE)
+    found.unwrap_or(FoundCall::OPAQUE)
 }
 
 /// The message that `rex` would pass on, if it is a request for that and fits.
 #[must_use]
 pub fn relayed<'a>(message: Reader<'a>, from: &Process<'_>) -> Option<Relayed<'a>> {
-    let (Form::Plain, asker, request) = parts(message)? else { return None };
+    let (RexForm::Plain, asker, request) = parts(message)? else { return None };
     let (label, fields) = labelled(request)?;
     if matches!(label, b"send" | b"sbcast") {
         relay(asker, label, fields, from)
@@ -71,7 +71,7 @@ pub fn relayed<'a>(message: Reader<'a>, from: &Process<'_>) -> Option<Relayed<'a
 #[must_use]
 pub fn asker<'a>(message: Reader<'a>) -> Option<Process<'a>> {
     let (form, mut asker, _) = parts(message)?;
-    if form == Form::Call && asker.tuple() != Ok(2) {
+    if form == RexForm::Call && asker.tuple() != Ok(2) {
         return None;
     }
     let (node, pid) = asker.pid().ok()?;
@@ -85,18 +85,18 @@ pub(super) fn is_old_spawn(message: Reader<'_>) -> bool {
 }
 
 /// The form of a message, who asks, and what for.
-fn parts<'a>(message: Reader<'a>) -> Option<(Form, Reader<'a>, Reader<'a>)> {
+fn parts<'a>(message: Reader<'a>) -> Option<(RexForm, Reader<'a>, Reader<'a>)> {
     let mut reader = message;
     let arity = reader.tuple().ok()?;
     let label = if walk::is_atom(&reader) { { reader }.atom().ok()?.word } else { Word::Other };
     match (arity, label) {
         (2, word) => {
             let [asker, request] = elements(reader)?;
-            Some((if word == Word::GenCast { Form::Cast } else { Form::Plain }, asker, request))
+            Some((if word == Word::GenCast { RexForm::Cast } else { RexForm::Plain }, asker, request))
         }
         (3, Word::GenCall) => {
             let [_, asker, request] = elements(reader)?;
-            Some((Form::Call, asker, request))
+            Some((RexForm::Call, asker, request))
         }
         _ => None,
     }
@@ -111,7 +111,7 @@ fn labelled<'a>(request: Reader<'a>) -> Option<(&'a [u8], Reader<'a>)> {
 }
 
 /// `{_, M, F, Args, Leader}`
-fn requested<'a>(mut request: Reader<'a>, to_caller: bool) -> Option<Found<'a>> {
+fn requested<'a>(mut request: Reader<'a>, to_caller: bool) -> Option<FoundCall<'a>> {
     if request.tuple() != Ok(5) {
         return None;
     }
@@ -119,7 +119,7 @@ fn requested<'a>(mut request: Reader<'a>, to_caller: bool) -> Option<Found<'a>> 
     let found = named(module, function, arguments)?;
     if leader.peek() == Ok(tag::PID) {
         let (node, pid) = leader.pid().ok()?;
-        return Some(Found { leader: Some(Process { node, pid }), ..found });
+        return Some(FoundCall { leader: Some(Process { node, pid }), ..found });
     }
     match walk::atom(&mut leader).ok()? {
         b"user" => Some(found),
@@ -139,11 +139,11 @@ fn relay<'a>(asker: Reader<'a>, label: &[u8], mut request: Reader<'a>, from: &Pr
 }
 
 /// True if the answer goes to the sender: to its pid, by a tag made of references of its node.
-fn answers(form: Form, mut asker: Reader<'_>, from: &Process<'_>) -> bool {
+fn answers(form: RexForm, mut asker: Reader<'_>, from: &Process<'_>) -> bool {
     match form {
-        Form::Cast => true,
-        Form::Plain => is_sender(&mut asker, from),
-        Form::Call => {
+        RexForm::Cast => true,
+        RexForm::Plain => is_sender(&mut asker, from),
+        RexForm::Call => {
             asker.tuple() == Ok(2)
                 && is_sender(&mut asker, from)
                 && call_tag(&mut asker)

@@ -10,13 +10,13 @@ use std::sync::LazyLock;
 
 use crate::rules::pattern::Place;
 
-use Form::{Ask, AskOwn, Call, Cast, Event, Plain, Second};
 use Kind::{Any, Atom, Binary, Fun, Int, List, Map, Mfa, More, Node, OneOf, Own, Pid, Run, Tagged, Text, Tuple};
 use Reach::{Anyone, Unnamed};
+use RequestForm::{Ask, AskOwn, Call, Cast, Event, Plain, Second};
 
 /// The place of the request in a message. A request is `{Label, ...}`, or `Label` alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Form {
+pub enum RequestForm {
     /// `{'$gen_call', From, Request}`
     Call,
     /// `{'$gen_cast', Request}`
@@ -33,13 +33,15 @@ pub enum Form {
     Second,
 }
 
-impl Form {
+impl RequestForm {
     /// The place of the request's label.
     pub fn place(self) -> Place {
         match self {
-            Form::Plain => Place::Front,
-            Form::Second => Place::Second,
-            Form::Call | Form::Cast | Form::Ask | Form::AskOwn | Form::Event => Place::Last,
+            RequestForm::Plain => Place::Front,
+            RequestForm::Second => Place::Second,
+            RequestForm::Call | RequestForm::Cast | RequestForm::Ask | RequestForm::AskOwn | RequestForm::Event => {
+                Place::Last
+            }
         }
     }
 }
@@ -97,7 +99,7 @@ pub enum Reach {
 #[derive(Clone, Copy, Debug)]
 pub struct Request {
     /// The place in a message.
-    pub form: Form,
+    pub form: RequestForm,
     /// The first element.
     pub label: &'static str,
     /// The other elements; None: it is the label alone.
@@ -106,15 +108,15 @@ pub struct Request {
     pub reach: Reach,
 }
 
-const fn any(form: Form, label: &'static str, rest: &'static [Kind]) -> Request {
+const fn any(form: RequestForm, label: &'static str, rest: &'static [Kind]) -> Request {
     Request { form, label, rest: Some(rest), reach: Anyone }
 }
 
-const fn pid(form: Form, label: &'static str, rest: &'static [Kind]) -> Request {
+const fn pid(form: RequestForm, label: &'static str, rest: &'static [Kind]) -> Request {
     Request { form, label, rest: Some(rest), reach: Unnamed }
 }
 
-const fn bare(form: Form, label: &'static str, reach: Reach) -> Request {
+const fn bare(form: RequestForm, label: &'static str, reach: Reach) -> Request {
     Request { form, label, rest: None, reach }
 }
 
@@ -463,7 +465,7 @@ const REQUESTS: &[Request] = &[
 
 /// The requests that begin with one label.
 struct Labelled {
-    /// A bit for each [`Form`] that they have: of labels with more elements, and of labels alone.
+    /// A bit for each [`RequestForm`] that they have: of labels with more elements, and of labels alone.
     forms: [u8; 2],
     requests: Vec<Request>,
 }
@@ -485,7 +487,7 @@ pub fn labels() -> impl Iterator<Item = (&'static str, u16)> {
     BY_LABEL.iter().map(|same| same.requests[0].label).zip(0..)
 }
 
-impl Form {
+impl RequestForm {
     /// A bit for each form.
     #[must_use]
     pub const fn bit(self) -> u8 {
@@ -501,7 +503,7 @@ pub fn has_form(label: u16, forms: u8, bare: bool) -> bool {
 
 /// The requests with the label of that number, if one of them has that form. `bare`: the label stands alone.
 #[inline]
-pub fn labelled(label: u16, form: Form, bare: bool) -> &'static [Request] {
+pub fn labelled(label: u16, form: RequestForm, bare: bool) -> &'static [Request] {
     match BY_LABEL.get(usize::from(label)) {
         Some(same) if same.forms[usize::from(bare)] & form.bit() != 0 => &same.requests,
         _ => &[],
@@ -512,12 +514,12 @@ pub fn labelled(label: u16, form: Form, bare: bool) -> &'static [Request] {
 mod tests {
     use super::*;
     use crate::rules::otp_internal::WORDS;
-    use crate::term::atoms::{Names, Word};
+    use crate::term::atoms::{NodeNames, Word};
 
     /// An atom that has another meaning would never be looked up here.
     #[test]
     fn every_label_is_known_as_one() {
-        let names = Names { peer: b"a@b".as_slice().into(), guard: b"c@d".as_slice().into(), words: &WORDS };
+        let names = NodeNames { peer: b"a@b".as_slice().into(), guard: b"c@d".as_slice().into(), words: &WORDS };
         for request in REQUESTS {
             let word = names.word(request.label.as_bytes());
             let Word::Request(label) = word else { unreachable!("{}: {word:?}", request.label) };

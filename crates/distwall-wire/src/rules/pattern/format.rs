@@ -15,7 +15,7 @@ const CONTROLS: &[u8] = b"~cfegswpWPBbXx+#ni";
 const MODIFIERS: &[u8] = b"tlk";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum FieldPlace {
     Text,
     /// Behind the tilde.
     Start,
@@ -26,7 +26,7 @@ enum Place {
 }
 
 struct Format {
-    place: Place,
+    place: FieldPlace,
     /// Sum of all widths and precisions before the present one.
     sum: u32,
     number: u32,
@@ -34,16 +34,16 @@ struct Format {
 
 /// True if a string or a binary is such a format.
 pub(super) fn is_format(value: &mut Value<'_>) -> Result<bool, Bad> {
-    let mut format = Format { place: Place::Text, sum: 0, number: 0 };
+    let mut format = Format { place: FieldPlace::Text, sum: 0, number: 0 };
     if value.is_term() && value.reader.peek()? == tag::BINARY {
         value.reader.u8()?;
         let length = value.reader.u32()? as usize;
         let bytes = value.reader.take(length)?;
-        return Ok(bytes.iter().all(|byte| format.take(u32::from(*byte))) && format.place == Place::Text);
+        return Ok(bytes.iter().all(|byte| format.take(u32::from(*byte))) && format.place == FieldPlace::Text);
     }
     loop {
         match value.open()? {
-            Shape::Nil => return Ok(value.text()?.is_some() && format.place == Place::Text),
+            Shape::Nil => return Ok(value.text()?.is_some() && format.place == FieldPlace::Text),
             Shape::Other => return Ok(false),
             Shape::Cons => {
                 let taken = value.element(|value| {
@@ -64,24 +64,24 @@ pub(super) fn is_format(value: &mut Value<'_>) -> Result<bool, Bad> {
 impl Format {
     /// Takes one character; false if no such format goes on so.
     fn take(&mut self, code: u32) -> bool {
-        if self.place == Place::Text {
+        if self.place == FieldPlace::Text {
             if code == u32::from(b'~') {
-                self.place = Place::Start;
+                self.place = FieldPlace::Start;
             }
             return true;
         }
         // Control sequences are ASCII only, so bytes and characters are the same.
         let Ok(byte @ b' '..=b'~') = u8::try_from(code) else { return false };
         match (self.place, byte) {
-            (Place::Start, b'-') => self.place = Place::Width,
-            (Place::Start | Place::Width, b'0'..=b'9') => return self.digit(byte, Place::Width),
-            (Place::Precision, b'0'..=b'9') => return self.digit(byte, Place::Precision),
-            (Place::Start | Place::Width, b'.') => self.place = Place::Precision,
-            (Place::Precision, b'.') => self.place = Place::Padding,
-            (Place::Padding, b'*') => return false,
-            (Place::Padding, _) => self.place = Place::Modifiers,
-            _ if MODIFIERS.contains(&byte) => self.place = Place::Modifiers,
-            _ if CONTROLS.contains(&byte) => self.place = Place::Text,
+            (FieldPlace::Start, b'-') => self.place = FieldPlace::Width,
+            (FieldPlace::Start | FieldPlace::Width, b'0'..=b'9') => return self.digit(byte, FieldPlace::Width),
+            (FieldPlace::Precision, b'0'..=b'9') => return self.digit(byte, FieldPlace::Precision),
+            (FieldPlace::Start | FieldPlace::Width, b'.') => self.place = FieldPlace::Precision,
+            (FieldPlace::Precision, b'.') => self.place = FieldPlace::Padding,
+            (FieldPlace::Padding, b'*') => return false,
+            (FieldPlace::Padding, _) => self.place = FieldPlace::Modifiers,
+            _ if MODIFIERS.contains(&byte) => self.place = FieldPlace::Modifiers,
+            _ if CONTROLS.contains(&byte) => self.place = FieldPlace::Text,
             _ => return false,
         }
         self.sum += self.number;
@@ -89,7 +89,7 @@ impl Format {
         self.sum <= MAX_WIDTH
     }
 
-    fn digit(&mut self, byte: u8, place: Place) -> bool {
+    fn digit(&mut self, byte: u8, place: FieldPlace) -> bool {
         self.place = place;
         self.number = self.number * 10 + u32::from(byte - b'0');
         self.number <= MAX_WIDTH

@@ -1,6 +1,6 @@
 //! Reads compiled patterns.
 
-use super::{bits, Guard, Node, GUARDS, MAX_DEPTH, MAX_KEYS, MAX_VARIABLES};
+use super::{bits, Node, TypeGuard, GUARDS, MAX_DEPTH, MAX_KEYS, MAX_VARIABLES};
 use crate::term::reader::{Reader, Terms};
 use crate::term::tag;
 use crate::term::walk::{self, Integer};
@@ -50,7 +50,7 @@ impl<'a> Parser<'a> {
                 self.seen |= 1 << number;
                 Node::Variable(number)
             }
-            2 => Node::Guard(self.guard()?),
+            2 => Node::Type(self.guard()?),
             3 => Node::Tuple(self.nodes(depth)?),
             4 => {
                 let elements = self.nodes(depth)?;
@@ -111,7 +111,7 @@ impl<'a> Parser<'a> {
         made
     }
 
-    fn guard(&mut self) -> Result<Guard, &'static str> {
+    fn guard(&mut self) -> Result<TypeGuard, &'static str> {
         GUARDS.get(usize::from(self.u8()?)).copied().ok_or("a pattern has a guard that doesn't exist")
     }
 

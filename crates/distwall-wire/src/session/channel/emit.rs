@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Action, Parts};
 use crate::session::output::Output;
-use crate::term::atoms::{Atom, Caches, Refs};
+use crate::term::atoms::{Atom, AtomRefs, Caches};
 use crate::term::reader::Pid;
 use crate::term::tag;
 use crate::term::write::{put_atom, put_pid};
@@ -19,7 +19,7 @@ use crate::wire::op::Op;
 
 /// Lets a frame pass, with its header rebuilt if the receiver lacks an atom of it.
 #[inline(always)]
-pub fn pass(caches: &mut Caches, refs: &Refs, parts: &Parts<'_>, made: &mut Vec<u8>) -> Action {
+pub fn pass(caches: &mut Caches, refs: &AtomRefs, parts: &Parts<'_>, made: &mut Vec<u8>) -> Action {
     if refs.in_step && !matches!(parts.sequence, Some((_, 1))) {
         caches.pass(refs);
         return Action::Forward;
@@ -27,7 +27,7 @@ pub fn pass(caches: &mut Caches, refs: &Refs, parts: &Parts<'_>, made: &mut Vec<
     rebuild(caches, refs, parts, made)
 }
 
-fn rebuild(caches: &mut Caches, refs: &Refs, parts: &Parts<'_>, made: &mut Vec<u8>) -> Action {
+fn rebuild(caches: &mut Caches, refs: &AtomRefs, parts: &Parts<'_>, made: &mut Vec<u8>) -> Action {
     write_frame(made, |made| {
         match parts.sequence {
             None | Some((_, 1)) => made.extend_from_slice(&FrameTag::Header.bytes()),

@@ -7,7 +7,7 @@ use crate::direction::Direction;
 use crate::error::Bad;
 use crate::limits::Limit;
 use crate::session::events::Reason;
-use crate::session::hooks::{Parked, Stage};
+use crate::session::hooks::{Parked, Waiting};
 use crate::session::judge::{self, Arrival, Message, Newcomers, Refusal, Ruling};
 use crate::session::output::Output;
 use crate::term::reader::Reader;
@@ -74,7 +74,7 @@ impl Channel {
             streaming.feed(&body[reader.pos..], false, &watch)?;
             let mut ruling = Ruling::pass(judge::settles(&message, &state.track, direction)?);
             if let Some(court) = court {
-                // The candidate sees the beginning of it: on its account nothing is held.
+                // The shadow policy sees the beginning of it: on its account nothing is held.
                 ruling.differs = fixed.differs(&court, &message, &ruling, &mut streaming.found)?;
             }
             fixed.streamed_so_far(&mut streaming, direction)?;
@@ -154,7 +154,8 @@ impl Channel {
                     }
                     if direction == Direction::Inbound && (fixed.hooked(control) || state.lot.holds(sender)) {
                         let body = std::mem::take(body);
-                        let parked = Parked { ticket: 0, stage: Stage::Turn, body, atoms, versioned: false, asked: 0 };
+                        let parked =
+                            Parked { ticket: 0, waits_for: Waiting::Turn, body, atoms, versioned: false, asked: 0 };
                         self.detour(sender, parked, now, out)?;
                         self.made.clear();
                         return Ok(Action::Replace);

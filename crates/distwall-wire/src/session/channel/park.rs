@@ -12,7 +12,7 @@ use crate::limits::Limit;
 use crate::rules::calls;
 use crate::session::events::{self, Reason};
 use crate::session::hooks::{
-    clerk, question, ticket_of, Answer, Ask, Handler, Lot, Parked, Stage, GATE, OWN_NAME, OWN_SIZE,
+    clerk, question, ticket_of, Ask, Handler, HandlerAnswer, Lot, Parked, Waiting, GATE, OWN_NAME, OWN_SIZE,
 };
 use crate::session::judge::{Arrival, Message, Newcomers, Refusal, Ruling};
 use crate::session::output::{Output, Segment};
@@ -36,14 +36,14 @@ enum Gate {
     /// A module of the guarded node is spawned in place of the function.
     Rewrite(Box<[u8]>),
     /// The command waits for an answer.
-    Wait(Stage),
+    Wait(Waiting),
 }
 
 /// The progress of a command.
-struct Step {
-    /// The last stage that has been asked.
-    passed: Stage,
-    /// The answer of the last stage; None: no answer yet.
+struct ParkProgress {
+    /// The last question that was put.
+    passed: Waiting,
+    /// The answer to it; None: no answer yet.
     verdict: Option<Verdict>,
     /// True if a module filter answered, for all such commands.
     keep: bool,
@@ -53,8 +53,9 @@ struct Step {
     crowded: bool,
 }
 
-impl Step {
-    const FIRST: Step = Step { passed: Stage::Turn, verdict: None, keep: false, deliver: None, crowded: false };
+impl ParkProgress {
+    const FIRST: ParkProgress =
+        ParkProgress { passed: Waiting::Turn, verdict: None, keep: false, deliver: None, crowded: false };
 }
 
 /// The kept answers of a module filter: by command and key.
@@ -74,12 +75,12 @@ impl Fixed {
     }
 
     /// The next question about an accepted command.
-    fn gate(&self, message: &Message<'_, '_>, passed: Stage, opinions: &Opinions) -> Gate {
+    fn gate(&self, message: &Message<'_, '_>, passed: Waiting, opinions: &Opinions) -> Gate {
         let control = message.control;
         let Some(hooks) = self.policies.hooks.as_deref() else {
             return Gate::Pass;
         };
-        if passed < Stage::Filter {
+        if passed < Waiting::Filter {
             if hooks.own_name && is_own(control) {
                 return Gate::Own;
             }
@@ -88,27 +89,27 @@ impl Fixed {
                     return Gate::Refused(Verdict::Deny, Reason::Handler);
                 }
                 match opinions.get(&Shown::of(message).opinion(control)) {
-                    None => return Gate::Wait(Stage::Filter),
+                    None => return Gate::Wait(Waiting::Filter),
                     Some(Verdict::Accept) => {}
                     Some(verdict) => return Gate::Refused(*verdict, Reason::Handler),
                 }
             }
         }
-        if passed < Stage::Call && shown::may_carry(control) {
+        if passed < Waiting::Call && shown::may_carry(control) {
             match (Shown::of(message), &hooks.handlers[Command::SpawnRequest as usize]) {
                 // There is no spawn request to rewrite, or no function to ask about.
                 (Shown::Function(..), Some(Handler::Guard(_))) | (Shown::Untold, Some(_)) => {
                     return Gate::Refused(Verdict::Deny, Reason::Handler);
                 }
-                (Shown::Function(..), Some(Handler::Outside)) => return Gate::Wait(Stage::Call),
+                (Shown::Function(..), Some(Handler::Outside)) => return Gate::Wait(Waiting::Call),
                 _ => {}
             }
         }
         match &hooks.handlers[control.command() as usize] {
-            Some(Handler::Guard(module)) if passed < Stage::Handler && control.command() == Command::SpawnRequest => {
+            Some(Handler::Guard(module)) if passed < Waiting::Handler && control.command() == Command::SpawnRequest => {
                 Gate::Rewrite(module.clone())
             }
-            Some(_) if passed < Stage::Handler => Gate::Wait(Stage::Handler),
+            Some(_) if passed < Waiting::Handler => Gate::Wait(Waiting::Handler),
             _ => Gate::Pass,
         }
     }
@@ -132,20 +133,20 @@ impl Fixed {
         &self,
         message: &Message<'_, '_>,
         parked: &Parked,
-        stage: Stage,
+        waiting: Waiting,
         lot: &Lot,
         out: &mut Output,
     ) -> Option<usize> {
         let ticket = parked.ticket;
         let control = message.control;
         let hooks = self.policies.hooks.as_deref();
-        let who = match stage {
-            Stage::Filter => hooks.and_then(|hooks| hooks.filter.as_ref()),
-            Stage::Handler => hooks.and_then(|hooks| hooks.handlers[control.command() as usize].as_ref()),
-            Stage::Call | Stage::Turn => None,
+        let who = match waiting {
+            Waiting::Filter => hooks.and_then(|hooks| hooks.filter.as_ref()),
+            Waiting::Handler => hooks.and_then(|hooks| hooks.handlers[control.command() as usize].as_ref()),
+            Waiting::Call | Waiting::Turn => None,
         };
-        let mut ask = self.question(message, parked, ticket, stage.name())?;
-        if stage != Stage::Handler || control.mfa().is_some() {
+        let mut ask = self.question(message, parked, ticket, waiting.name())?;
+        if waiting != Waiting::Handler || control.mfa().is_some() {
             Shown::of(message).put(control, &mut ask, self.ends.limits.held_bytes())?;
         }
         if matches!(who, Some(Handler::Guard(_))) {
@@ -157,7 +158,7 @@ impl Fixed {
         }
         if let Some(Handler::Guard(module)) = who {
             let mut made = Vec::new();
-            self.ask_guard(message, module, ticket, stage, &mut made);
+            self.ask_guard(message, module, ticket, waiting, &mut made);
             out.made(&made);
         }
         out.asks.push(ask);
@@ -206,7 +207,7 @@ impl Fixed {
     }
 
     /// Asks a module of the guarded node: a spawn request for its function, in the clerk's name.
-    fn ask_guard(&self, message: &Message<'_, '_>, module: &[u8], ticket: u64, stage: Stage, made: &mut Vec<u8>) {
+    fn ask_guard(&self, message: &Message<'_, '_>, module: &[u8], ticket: u64, waiting: Waiting, made: &mut Vec<u8>) {
         let control = message.control;
         let ends = &self.ends;
         let from = End { node: &ends.names.peer, pid: clerk(ends.peer_creation) };
@@ -215,7 +216,7 @@ impl Fixed {
         let receiver = End { node: &ends.names.guard, pid: init };
         let mut arguments = Vec::new();
         let out = &mut arguments;
-        if stage == Stage::Filter {
+        if waiting == Waiting::Filter {
             put_reference(out, from.node, reference);
             put_atom(out, module);
             put_atom(out, b"filter");
@@ -245,13 +246,13 @@ impl Fixed {
 
 impl Channel {
     /// Answers a question, or gives up on it. The results are in `out` afterwards, as if the peer had sent the command.
-    pub fn answer(&mut self, ticket: u64, answer: Answer, now: f64, out: &mut Output) {
+    pub fn answer(&mut self, ticket: u64, answer: HandlerAnswer, now: f64, out: &mut Output) {
         out.clear();
         if self.closed {
             return;
         }
         if let Some((sender, parked)) = self.state.lot.answered(ticket) {
-            let keep = parked.stage == Stage::Filter && ticket > self.state.asked_before;
+            let keep = parked.waits_for == Waiting::Filter && ticket > self.state.asked_before;
             if let Err(bad) = self.decided(sender, parked, answer, keep, None, now, out) {
                 self.close(bad, out);
             }
@@ -261,7 +262,7 @@ impl Channel {
     /// True if a command waits for the answer to that question.
     #[must_use]
     pub fn waits(&self, ticket: u64) -> bool {
-        self.state.lot.stage(ticket).is_some()
+        self.state.lot.waits_for(ticket).is_some()
     }
 
     /// Handles a whole message of the peer that may have to wait.
@@ -276,13 +277,13 @@ impl Channel {
         let lot = &mut self.state.lot;
         parked.ticket = lot.ticket();
         if !lot.holds(sender) {
-            return self.go_on(sender, parked, Step::FIRST, now, out).map(|_| ());
+            return self.go_on(sender, parked, ParkProgress::FIRST, now, out).map(|_| ());
         }
         if lot.room(parked.size(), limits) {
             lot.push(sender, parked);
             return Ok(());
         }
-        let step = Step { crowded: true, ..Step::FIRST };
+        let step = ParkProgress { crowded: true, ..ParkProgress::FIRST };
         self.go_on(sender, parked, step, now, out).map(|_| ())
     }
 
@@ -297,7 +298,7 @@ impl Channel {
             Control::MonitorExit { .. } => None,
             _ => return Ok(()),
         };
-        if spawned.is_some() && self.state.lot.stage(ticket) == Some(Stage::Filter) {
+        if spawned.is_some() && self.state.lot.waits_for(ticket) == Some(Waiting::Filter) {
             // Its answer is how it ends.
             return Ok(());
         }
@@ -310,9 +311,9 @@ impl Channel {
             }
             return Ok(());
         };
-        let filter = parked.stage == Stage::Filter;
+        let filter = parked.waits_for == Waiting::Filter;
         let verdict = if filter { message.payload.and_then(opinion_in) } else { spawned.map(|_| Verdict::Accept) };
-        let answer = Answer { verdict: verdict.unwrap_or(Verdict::Deny), payload: None };
+        let answer = HandlerAnswer { verdict: verdict.unwrap_or(Verdict::Deny), payload: None };
         // Why a filter gave no answer may be over next time.
         let keep = filter && verdict.is_some() && ticket > self.state.asked_before;
         let mut inner = Output::default();
@@ -337,7 +338,7 @@ impl Channel {
         &mut self,
         sender: Option<Pid>,
         mut parked: Parked,
-        answer: Answer,
+        answer: HandlerAnswer,
         keep: bool,
         deliver: Option<Pid>,
         now: f64,
@@ -349,11 +350,11 @@ impl Channel {
                 verdict = Verdict::Deny;
             }
         }
-        let step = Step { passed: parked.stage, verdict: Some(verdict), keep, deliver, crowded: false };
+        let step = ParkProgress { passed: parked.waits_for, verdict: Some(verdict), keep, deliver, crowded: false };
         let mut next = Some((parked, step));
         while let Some((parked, step)) = next.take() {
             if self.go_on(sender, parked, step, now, out)? {
-                next = self.state.lot.pop(sender).map(|parked| (parked, Step::FIRST));
+                next = self.state.lot.pop(sender).map(|parked| (parked, ParkProgress::FIRST));
             }
         }
         Ok(())
@@ -382,7 +383,7 @@ impl Channel {
         let (control, old) = read(&whole(&parked.body), fixed, &mut room, scanner, &watch)?;
         let old = Message::new(control, old);
         let shown = Shown::of(&old);
-        let asked_of_handler = parked.stage == Stage::Call || control.mfa().is_some();
+        let asked_of_handler = parked.waits_for == Waiting::Call || control.mfa().is_some();
         let arguments = if asked_of_handler { shown.arguments(&parked.body) } else { None };
         let body = match arguments {
             Some((start, end)) => [&parked.body[..start], payload, &parked.body[end..]].concat(),
@@ -405,12 +406,12 @@ impl Channel {
         Ok(fits)
     }
 
-    /// Judges a command, again if it has waited, and lets it go on from its stage; false if it waits.
+    /// Judges a command, again if it has waited, and lets it go on from what it waited for; false if it waits.
     fn go_on(
         &mut self,
         sender: Option<Pid>,
         mut parked: Parked,
-        step: Step,
+        step: ParkProgress,
         now: f64,
         out: &mut Output,
     ) -> Result<bool, Bad> {
@@ -444,9 +445,9 @@ impl Channel {
             _ => fixed.gate(&message, step.passed, &state.opinions),
         };
         match gate {
-            Gate::Wait(stage) => {
-                if let Some(asked) = fixed.ask(&message, &parked, stage, &state.lot, out) {
-                    (parked.stage, parked.asked) = (stage, asked);
+            Gate::Wait(waiting) => {
+                if let Some(asked) = fixed.ask(&message, &parked, waiting, &state.lot, out) {
+                    (parked.waits_for, parked.asked) = (waiting, asked);
                     state.lot.push_front(sender, parked);
                     return Ok(false);
                 }

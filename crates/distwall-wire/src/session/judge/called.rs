@@ -54,11 +54,11 @@ fn may_call(case: &Case<'_, '_, '_>) -> bool {
 }
 
 /// The function that a command calls.
-pub fn called<'a>(message: &Message<'a, '_>, direction: Direction) -> calls::Found<'a> {
+pub fn called<'a>(message: &Message<'a, '_>, direction: Direction) -> calls::FoundCall<'a> {
     match (message.control, message.payload) {
         (Control::SpawnRequest(request), Some(arguments)) => calls::of_spawn(&request.mfa, arguments, direction.word()),
         (Control::RegSend { from, to, .. }, Some(payload)) => calls::of_message(payload, to.word, from),
-        _ => calls::Found::NONE,
+        _ => calls::FoundCall::NONE,
     }
 }
 

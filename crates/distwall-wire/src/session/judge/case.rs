@@ -5,11 +5,11 @@ use std::sync::Arc;
 use crate::direction::Direction;
 use crate::limits::{Limit, Limits};
 use crate::rules::calls;
-use crate::rules::table::Decision;
+use crate::rules::peer_rules::RankedRule;
 use crate::session::events::Reason;
-use crate::term::atoms::{Atom, Caches, Names, Refs};
+use crate::term::atoms::{Atom, AtomRefs, Caches, NodeNames};
 use crate::term::reader::{Pid, Reader};
-use crate::term::scan::{Found, Watch};
+use crate::term::scan::{ScanFindings, Watch};
 use crate::wire::control::{Control, Process};
 
 use crate::wire::reply::{End, Form};
@@ -20,7 +20,7 @@ use super::{Court, Force, Next, Objection, Refusal, Ruling};
 /// The two ends of a channel and what they agreed on. Only the limits change.
 pub struct Ends {
     /// Node names.
-    pub names: Names,
+    pub names: NodeNames,
     /// The peer's incarnation; 0: not known.
     pub peer_creation: u32,
     /// The guarded node's incarnation.
@@ -106,7 +106,7 @@ pub struct Arrival<'w> {
 #[derive(Clone, Copy)]
 pub enum Newcomers<'w> {
     /// Atoms of a frame that has just arrived.
-    Header(&'w Caches, &'w Refs),
+    Header(&'w Caches, &'w AtomRefs),
     /// Atoms of a message that was held.
     Kept(&'w [(u16, Arc<Atom>)]),
 }
@@ -129,7 +129,7 @@ pub struct Case<'c, 'a, 'b> {
     /// The command.
     pub(super) message: &'c Message<'a, 'b>,
     /// The findings in its terms.
-    pub(super) found: &'c mut Found,
+    pub(super) found: &'c mut ScanFindings,
     /// The cost of its arrival; None if that is not asked.
     pub(super) arrival: Option<Arrival<'c>>,
     /// True if its payload is known to the end; false: only the beginning.
@@ -140,9 +140,9 @@ pub struct Case<'c, 'a, 'b> {
     /// cover these.
     pub(super) stray: bool,
     /// Stage `call`: the function that it calls.
-    pub(super) call: calls::Found<'a>,
+    pub(super) call: calls::FoundCall<'a>,
     /// Stage `rule`: the rule that decides; None: no rule speaks.
-    pub(super) decision: Option<&'c Decision>,
+    pub(super) decision: Option<&'c RankedRule>,
     /// True if a rule that opens all decides (stage `rule`).
     pub(super) star: bool,
     /// True if the rules accept it, or if no rule refuses an answer (stage `rule`).
@@ -164,7 +164,7 @@ impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
     pub(super) fn new(
         court: &'c Court<'c>,
         message: &'c Message<'a, 'b>,
-        found: &'c mut Found,
+        found: &'c mut ScanFindings,
         arrival: Option<Arrival<'c>>,
         ruling: &'c mut Ruling,
     ) -> Self {
@@ -176,7 +176,7 @@ impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
             whole: true,
             ruling,
             stray: false,
-            call: calls::Found::NONE,
+            call: calls::FoundCall::NONE,
             decision: None,
             star: false,
             accepted: false,
@@ -197,14 +197,14 @@ impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
     pub(super) fn beginning(
         court: &'c Court<'c>,
         message: &'c Message<'a, 'b>,
-        found: &'c mut Found,
+        found: &'c mut ScanFindings,
         ruling: &'c mut Ruling,
     ) -> Self {
         Case { whole: false, ..Case::new(court, message, found, None, ruling) }
     }
 
-    /// True if the rule that decides is on trial.
-    pub(super) fn on_trial(&self) -> bool {
+    /// True if the rule that decides is in audit mode.
+    pub(super) fn in_audit(&self) -> bool {
         self.decision.is_some_and(|decision| decision.audit)
     }
 
@@ -214,8 +214,8 @@ impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
     }
 
     /// Objects in the name of a rule; or of the default, where no rule speaks.
-    pub(super) fn by(&mut self, rule: Option<&Decision>, reason: Reason) -> Next {
-        let force = Force::Enforced { on_trial: rule.is_some_and(|rule| rule.audit) };
+    pub(super) fn by(&mut self, rule: Option<&RankedRule>, reason: Reason) -> Next {
+        let force = Force::Enforced { in_audit: rule.is_some_and(|rule| rule.audit) };
         self.object(Objection { refusal: Refusal::by(rule, reason), force, answers: false })
     }
 
@@ -224,7 +224,7 @@ impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
     pub(super) fn object(&mut self, objection: Objection) -> Next {
         self.heard = Some(objection);
         match objection.force {
-            Force::Enforced { on_trial } if self.court.audit || on_trial => {
+            Force::Enforced { in_audit } if self.court.audit || in_audit => {
                 self.ruling.waived.get_or_insert(objection.refusal);
                 Next::On
             }

@@ -6,12 +6,12 @@
 //! rules, not only the strongest. They go through the same functions, with the same key and the same conditions. So
 //! nothing is decided here.
 //!
-//! [`Strongest`]: crate::rules::table::Strongest
+//! [`Strongest`]: crate::rules::peer_rules::Strongest
 
 use std::ptr;
 
 use crate::rules::calls::Call;
-use crate::rules::table::{Decision, Each};
+use crate::rules::peer_rules::{Each, RankedRule};
 use crate::term::reader::Reader;
 
 use super::called::names;
@@ -63,7 +63,7 @@ impl Outcome {
 
 /// The kinds of rules that stage `rule` asks, in the order in which they come within a layer.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+enum AskedSubject {
     Call,
     Function,
     Own,
@@ -82,7 +82,7 @@ impl<'c> Case<'c, '_, '_> {
 
     fn considered_by_rule(&self) -> Vec<Considered> {
         let mut found = Vec::new();
-        let mut add = |kind: Kind, rules: Vec<(&'c Decision, bool)>, payload| {
+        let mut add = |kind: AskedSubject, rules: Vec<(&'c RankedRule, bool)>, payload| {
             for (rule, fits) in rules {
                 let outcome = match self.decision {
                     Some(decision) if ptr::eq(rule, decision) => Outcome::Decides,
@@ -99,17 +99,17 @@ impl<'c> Case<'c, '_, '_> {
         };
         let spawns = self.control().mfa().is_some();
         if !matches!(self.call.call, Call::None) {
-            add(Kind::Call, self.call_rules(Each), arguments);
+            add(AskedSubject::Call, self.call_rules(Each), arguments);
         }
         // The rule that opens a call opens the monitor which comes with it.
         if let Some(opens) = self.court.policy.opens_calls().filter(|rule| self.decides(rule)) {
-            add(Kind::Call, vec![(opens, true)], None);
+            add(AskedSubject::Call, vec![(opens, true)], None);
         }
         if self.carries {
-            add(Kind::Function, self.function_rules(true, Each), arguments);
+            add(AskedSubject::Function, self.function_rules(true, Each), arguments);
         }
         let payload = if spawns { arguments } else { self.message.payload };
-        add(Kind::Own, self.own_rules(self.ruling.settles.is_none(), Each), payload);
+        add(AskedSubject::Own, self.own_rules(self.ruling.settles.is_none(), Each), payload);
         found.sort_by_key(|(layer, kind, rule)| (*layer, *kind, rule.rank));
         let mut rules: Vec<Considered> = Vec::new();
         for (.., rule) in found {
@@ -139,14 +139,14 @@ impl<'c> Case<'c, '_, '_> {
     }
 
     /// The outcomes of rules of which the first that fits decides.
-    fn ranked(&self, rules: &[(&'c Decision, bool)], payload: Option<Reader<'_>>) -> Vec<Considered> {
+    fn ranked(&self, rules: &[(&'c RankedRule, bool)], payload: Option<Reader<'_>>) -> Vec<Considered> {
         let first = rules.iter().position(|(_, fits)| *fits);
-        let outcome = |place: usize, rule: &Decision, fits: bool| match fits {
+        let outcome = |place: usize, rule: &RankedRule, fits: bool| match fits {
             true if Some(place) == first => Outcome::Decides,
             true => Outcome::Weaker,
             false => self.misfit(rule, payload),
         };
-        let considered = |(place, (rule, fits)): (usize, &(&'c Decision, bool))| Considered {
+        let considered = |(place, (rule, fits)): (usize, &(&'c RankedRule, bool))| Considered {
             rank: rule.rank,
             id: rule.id,
             outcome: outcome(place, rule, *fits),
@@ -154,12 +154,12 @@ impl<'c> Case<'c, '_, '_> {
         rules.iter().enumerate().map(considered).collect()
     }
 
-    fn decides(&self, rule: &Decision) -> bool {
+    fn decides(&self, rule: &RankedRule) -> bool {
         self.decision.is_some_and(|decision| ptr::eq(decision, rule))
     }
 
     /// The reason why a rule does not fit. `payload`: the payload for its pattern; None or empty if it is not known.
-    fn misfit(&self, rule: &Decision, payload: Option<Reader<'_>>) -> Outcome {
+    fn misfit(&self, rule: &RankedRule, payload: Option<Reader<'_>>) -> Outcome {
         let known = payload.is_some_and(|payload| !payload.data.is_empty());
         let fits = payload.is_some_and(|payload| self.fits_arguments(rule, payload));
         if rule.pattern.is_some() && known && !fits {

@@ -4,7 +4,7 @@ use crate::direction::Direction;
 use crate::error::Bad;
 use crate::rules::calls::Call;
 use crate::rules::otp_internal::{self as internal, Address};
-use crate::rules::table::{Decision, Look, Strongest};
+use crate::rules::peer_rules::{Look, RankedRule, Strongest};
 use crate::session::events::Reason;
 use crate::term::atoms::{AtomView, Word};
 use crate::term::reader::Reader;
@@ -119,29 +119,29 @@ impl Case<'_, '_, '_> {
         self.internal(self.opening_rules(payload, name.map(|name| name.text), Strongest))
     }
 
-    fn internal(&mut self, rule: Option<&Decision>) -> Option<Next> {
+    fn internal(&mut self, rule: Option<&RankedRule>) -> Option<Next> {
         self.obeyed = true;
-        if rule.is_some_and(Decision::accepts) {
+        if rule.is_some_and(RankedRule::accepts) {
             return None;
         }
-        let on_trial = self.on_trial() || rule.is_some_and(|rule| rule.audit);
+        let in_audit = self.in_audit() || rule.is_some_and(|rule| rule.audit);
         let refusal = Refusal::by(rule, Reason::OtpInternal);
-        Some(self.object(Objection { refusal, force: Force::Enforced { on_trial }, answers: false }))
+        Some(self.object(Objection { refusal, force: Force::Enforced { in_audit }, answers: false }))
     }
 
     /// Objects to the contents of a command. A process that waits for it as an answer is told.
     fn unfit(&mut self, reason: Reason) -> Next {
-        let force = Force::Enforced { on_trial: self.on_trial() };
+        let force = Force::Enforced { in_audit: self.in_audit() };
         self.object(Objection { refusal: Refusal::deny(reason), force, answers: true })
     }
 }
 
 impl<'c> Case<'c, '_, '_> {
     /// The rules that can open a message which makes an OTP process run code: a process of that name, or any other.
-    pub(super) fn opening_rules<L: Look<'c>>(&self, payload: Reader<'_>, name: Option<&[u8]>, how: L) -> L::Found {
+    pub(super) fn opening_rules<L: Look<'c>>(&self, payload: Reader<'_>, name: Option<&[u8]>, how: L) -> L::Rules {
         let Court { direction, policy, .. } = *self.court;
         let key = name.map(|name| [name]);
-        let fits = |rule: &Decision| rule.pattern.as_ref().is_none_or(|p| p.matches(payload, direction.word()));
+        let fits = |rule: &RankedRule| rule.pattern.as_ref().is_none_or(|p| p.matches(payload, direction.word()));
         how.look(policy.about_internal(), key.as_ref().map(|key| &key[..]), false, fits)
     }
 }

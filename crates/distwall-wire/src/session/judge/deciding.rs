@@ -4,7 +4,7 @@
 use crate::command::Command;
 use crate::error::Bad;
 use crate::rules::calls::{self, Call};
-use crate::rules::table::{Decision, Look, Scope, Strongest, PROCESS};
+use crate::rules::peer_rules::{Look, RankedRule, Scope, Strongest, PROCESS};
 use crate::session::events::{self, Reason};
 use crate::term::atoms::Word;
 use crate::term::reader::Reader;
@@ -26,7 +26,7 @@ pub(super) fn rule(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.control().is_message() {
         let narrowly = own.is_some_and(|own| own.accepts() && !own.star);
         if !narrowly && !case.court.policy.names_calls() {
-            case.call = calls::Found::NONE;
+            case.call = calls::FoundCall::NONE;
         }
         case.carries = !matches!(case.call.call, Call::None);
     }
@@ -35,14 +35,15 @@ pub(super) fn rule(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     // A rule that names the carrier can refuse what it carries, but not let it pass.
     let veto =
         own.filter(|own| !own.accepts() && !own.star && function.is_none_or(|function| own.layer <= function.layer));
-    case.decision = call.or_else(|| case.carrier_rule(own)).or(if case.carries { veto.or(function) } else { own });
+    case.decision =
+        call.or_else(|| case.carrier_monitor_rule(own)).or(if case.carries { veto.or(function) } else { own });
     // Of a fun typed in a shell, the calls that it makes are judged one by one when it runs.
     case.read = case.court.reads_funs && case.control().mfa().is_some() && case.call.is_typed() && call.is_none();
-    case.accepted = case.read || case.decision.is_some_and(Decision::accepts);
+    case.accepted = case.read || case.decision.is_some_and(RankedRule::accepts);
     case.star = match case.ruling.settles {
         // An answer may carry what `accept *` would let its command carry anyway.
-        Some(_) => case.own_rule(true).is_some_and(Decision::opens_all),
-        None => case.decision.is_some_and(Decision::opens_all),
+        Some(_) => case.own_rule(true).is_some_and(RankedRule::opens_all),
+        None => case.decision.is_some_and(RankedRule::opens_all),
     };
     if case.accepted || case.decision.is_none() && case.ruling.settles.is_some() {
         return Ok(Next::On);
@@ -54,7 +55,7 @@ pub(super) fn rule(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 fn unseen(case: &mut Case<'_, '_, '_>) -> Next {
     let own = case.own_rule(true).filter(|own| own.opens_all() && !own.audit);
     // Rules for `*` would not count if it turned out to be an answer.
-    let as_answer = || case.own_rule(false).is_none_or(Decision::accepts);
+    let as_answer = || case.own_rule(false).is_none_or(RankedRule::accepts);
     if own.is_none() || may_answer(case.control()) && !as_answer() {
         return Next::Stop;
     }
@@ -84,7 +85,7 @@ fn by_name(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
             if rule.is_some_and(|rule| rule.keyed && (!rule.accepts() || rule.pattern.is_some())) {
                 return Ok(Next::Stop);
             }
-        } else if !rule.is_some_and(Decision::accepts) && (!known || speaks) {
+        } else if !rule.is_some_and(RankedRule::accepts) && (!known || speaks) {
             return Ok(case.by(rule, Reason::Rule));
         }
     }
@@ -102,19 +103,19 @@ impl<'c> Case<'c, '_, '_> {
 
     /// The rule about the command and its target. `star`: rules for `*` speak, too.
     #[inline]
-    fn own_rule(&self, star: bool) -> Option<&'c Decision> {
+    fn own_rule(&self, star: bool) -> Option<&'c RankedRule> {
         self.own_rules(star, Strongest)
     }
 
     /// The rule on spawn requests about the function that is called. `star`: rules for `*` speak, too.
     #[inline]
-    fn function_rule(&self, star: bool) -> Option<&'c Decision> {
+    fn function_rule(&self, star: bool) -> Option<&'c RankedRule> {
         self.function_rules(star, Strongest)
     }
 
     /// The rule on calls about the function that is called.
     #[inline]
-    fn call_rule(&self) -> Option<&'c Decision> {
+    fn call_rule(&self) -> Option<&'c RankedRule> {
         if matches!(self.call.call, Call::None) || !self.court.policy.judges_calls() {
             return None;
         }
@@ -123,10 +124,10 @@ impl<'c> Case<'c, '_, '_> {
 
     /// The rules about the command and its target.
     #[inline]
-    pub(super) fn own_rules<L: Look<'c>>(&self, star: bool, how: L) -> L::Found {
+    pub(super) fn own_rules<L: Look<'c>>(&self, star: bool, how: L) -> L::Rules {
         let (control, policy) = (self.control(), self.court.policy);
         let command = control.command();
-        let speaks = |rule: &Decision| {
+        let speaks = |rule: &RankedRule| {
             rule.scope.is_none_or(|scope| self.is_within(scope, control.target())) && self.fits_rule(rule)
         };
         if let Some(mfa) = control.mfa() {
@@ -154,7 +155,7 @@ impl<'c> Case<'c, '_, '_> {
 
     /// The rules on spawn requests about the function that is called.
     #[inline]
-    pub(super) fn function_rules<L: Look<'c>>(&self, star: bool, how: L) -> L::Found {
+    pub(super) fn function_rules<L: Look<'c>>(&self, star: bool, how: L) -> L::Rules {
         let mut digits = [0; 3];
         let (key, arguments) = key(&self.call.call, &mut digits);
         let key = key.as_ref().map(|key| &key[..]);
@@ -167,7 +168,7 @@ impl<'c> Case<'c, '_, '_> {
 
     /// The rules on calls about the function that is called.
     #[inline]
-    pub(super) fn call_rules<L: Look<'c>>(&self, how: L) -> L::Found {
+    pub(super) fn call_rules<L: Look<'c>>(&self, how: L) -> L::Rules {
         let mut digits = [0; 3];
         let (key, arguments) = key(&self.call.call, &mut digits);
         let key = key.as_ref().map(|key| &key[..]);
@@ -179,7 +180,7 @@ impl<'c> Case<'c, '_, '_> {
     }
 
     /// The rule that accepts some call, and with it the monitor with which a call through `rex` comes.
-    fn carrier_rule(&self, own: Option<&Decision>) -> Option<&'c Decision> {
+    fn carrier_monitor_rule(&self, own: Option<&RankedRule>) -> Option<&'c RankedRule> {
         let control = self.control();
         if control.command() != Command::Monitor || control.name()?.word != Word::Rex {
             return None;
@@ -190,13 +191,13 @@ impl<'c> Case<'c, '_, '_> {
 
     /// The rule about the registered name of the process to which something goes by its pid.
     #[inline]
-    fn name_rule(&self, name: &[u8]) -> Option<&'c Decision> {
+    fn name_rule(&self, name: &[u8]) -> Option<&'c RankedRule> {
         self.name_rules(name, Strongest)
     }
 
     /// The rules about that name.
     #[inline]
-    pub(super) fn name_rules<L: Look<'c>>(&self, name: &[u8], how: L) -> L::Found {
+    pub(super) fn name_rules<L: Look<'c>>(&self, name: &[u8], how: L) -> L::Rules {
         let monitor = self.control().command() == Command::Monitor;
         let command = if monitor { Command::Monitor } else { Command::RegSend };
         let message = self.control().is_message();
@@ -206,13 +207,13 @@ impl<'c> Case<'c, '_, '_> {
     }
 
     /// True if the payload has the form that a rule asks for; of a payload that has not come yet: if it could.
-    fn fits_rule(&self, rule: &Decision) -> bool {
+    fn fits_rule(&self, rule: &RankedRule) -> bool {
         let Some(pattern) = &rule.pattern else { return true };
         let sender = self.court.direction.word();
         !self.whole || self.message.payload.is_some_and(|payload| pattern.matches(payload, sender))
     }
 
-    pub(super) fn fits_arguments(&self, rule: &Decision, arguments: Reader<'_>) -> bool {
+    pub(super) fn fits_arguments(&self, rule: &RankedRule, arguments: Reader<'_>) -> bool {
         let sender = self.court.direction.word();
         rule.pattern.as_ref().is_none_or(|pattern| pattern.matches_within(arguments, sender))
     }

@@ -4,7 +4,7 @@ use crate::error::Bad;
 use crate::limits::Limit;
 use crate::session::events::Reason;
 use crate::session::track::Track;
-use crate::term::scan::{Found, Mentions, Watch};
+use crate::term::scan::{Mentions, ScanFindings, Watch};
 use crate::wire::control::Control;
 
 use super::{Arrival, Case, Force, Newcomers, Next, Objection, Refusal};
@@ -51,12 +51,12 @@ fn room_for_claims(mentions: &Mentions, track: &Track, limit: u64) -> bool {
 }
 
 /// Notes the atoms of a control message that don't stand in the frame's header.
-pub fn atoms_of_control(control: &Control<'_>, found: &mut Found, watch: &Watch<'_>) {
+pub fn atoms_of_control(control: &Control<'_>, found: &mut ScanFindings, watch: &Watch<'_>) {
     control.each_atom(|atom| found.inline(atom, watch));
 }
 
 /// Notes the nodes that a control message may name without being one of the two ends as they are now.
-pub fn nodes_of_control(control: &Control<'_>, found: &mut Found, watch: &Watch<'_>) {
+pub fn nodes_of_control(control: &Control<'_>, found: &mut ScanFindings, watch: &Watch<'_>) {
     if let Some(other) = control.leader().or(control.spawned()) {
         found.incarnation(other.node, other.pid.creation, watch);
     }

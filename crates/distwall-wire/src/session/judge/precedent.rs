@@ -14,11 +14,11 @@ use crate::command::Command;
 use crate::direction::Direction;
 use crate::rules::calls::{self, Call};
 use crate::rules::otp_internal::{otp_internal, Address};
-use crate::rules::table::{Policy, Scope};
+use crate::rules::peer_rules::{PeerRules, Scope};
 use crate::session::hooks::is_clerk;
 use crate::term::atoms::{AtomView, Word};
 use crate::term::reader::Reader;
-use crate::term::scan::Found;
+use crate::term::scan::ScanFindings;
 use crate::verdict::Verdict;
 use crate::wire::control::{Control, Process, SpawnRequest};
 
@@ -47,7 +47,7 @@ struct Precedent {
 
 /// The key of a command.
 #[derive(Clone, Copy)]
-struct Key<'k> {
+struct PrecedentKey<'k> {
     command: Command,
     /// The name that a message goes to, or the module of a function. Empty for a process or an alias.
     name: &'k [u8],
@@ -56,7 +56,7 @@ struct Key<'k> {
     arity: u8,
 }
 
-impl Key<'_> {
+impl PrecedentKey<'_> {
     /// The place of a decision. Others may have the same place: then the last one stays.
     #[inline(always)]
     fn place(&self) -> usize {
@@ -76,7 +76,7 @@ impl Key<'_> {
     }
 
     /// The rule that decides about all such commands, or about all of a scope.
-    fn decide(&self, policy: &Policy) -> Option<Decided> {
+    fn decide(&self, policy: &PeerRules) -> Option<Decided> {
         let rule = match self.command {
             Command::SpawnRequest => {
                 let mut digits = [0; 3];
@@ -106,7 +106,7 @@ impl Default for Precedents {
 impl Precedents {
     /// The one decision about all commands with that key, if there is one.
     #[inline(always)]
-    fn about(&mut self, policy: &Policy, key: Key<'_>) -> Option<Decided> {
+    fn about(&mut self, policy: &PeerRules, key: PrecedentKey<'_>) -> Option<Decided> {
         match &self.kept[key.place()] {
             Some(known) if key.is_of(known) => known.decided,
             _ => self.decide(policy, key),
@@ -114,8 +114,8 @@ impl Precedents {
     }
 
     #[inline(never)]
-    fn decide(&mut self, policy: &Policy, key: Key<'_>) -> Option<Decided> {
-        let Key { command, name, function, arity } = key;
+    fn decide(&mut self, policy: &PeerRules, key: PrecedentKey<'_>) -> Option<Decided> {
+        let PrecedentKey { command, name, function, arity } = key;
         let decided = key.decide(policy);
         self.kept[key.place()] =
             Some(Precedent { command, name: name.into(), function: function.into(), arity, decided });
@@ -129,7 +129,7 @@ impl Court<'_> {
     pub fn precedent(
         &self,
         message: &Message<'_, '_>,
-        found: &Found,
+        found: &ScanFindings,
         arrival: &Arrival<'_>,
         precedents: &mut Precedents,
     ) -> Option<u32> {
@@ -162,7 +162,7 @@ impl Court<'_> {
         let Call::Function { module, function, arity, .. } = calls::of_spawn(mfa, arguments, Word::Peer).call else {
             return None;
         };
-        let key = Key { command: Command::SpawnRequest, name: module, function, arity };
+        let key = PrecedentKey { command: Command::SpawnRequest, name: module, function, arity };
         precedents.about(self.policy, key).map(|decided| decided.rule)
     }
 
@@ -196,7 +196,7 @@ impl Court<'_> {
             _ => return None,
         };
         let payload = message.payload?;
-        let key = Key { command, name: name.map_or(&[], |name| name.text), function: &[], arity: 0 };
+        let key = PrecedentKey { command, name: name.map_or(&[], |name| name.text), function: &[], arity: 0 };
         let decided = precedents.about(self.policy, key)?;
         if name.is_none() && !self.is_only_a_message(message) {
             return None;
@@ -224,7 +224,7 @@ impl Court<'_> {
     }
 
     /// True if the stages come to the same ruling as a precedent.
-    pub fn agrees(&self, message: &Message<'_, '_>, found: &mut Found, arrival: Arrival<'_>, rule: u32) -> bool {
+    pub fn agrees(&self, message: &Message<'_, '_>, found: &mut ScanFindings, arrival: Arrival<'_>, rule: u32) -> bool {
         let mut ruling = Ruling::pass(None);
         let judged = self.judge(message, found, Some(arrival), &mut ruling);
         let passes = judged.is_ok() && ruling.verdict == Verdict::Accept && ruling.rule == Some(rule);
@@ -244,27 +244,27 @@ mod tests {
 
     use super::*;
     use crate::rules::pattern::Pattern;
-    use crate::rules::table::{Part, Rule, Subject};
+    use crate::rules::peer_rules::{Part, Rule, Subject};
 
     fn rule(subject: Subject, key: &[&str], verdict: Verdict, id: u32) -> Rule {
         let key = key.iter().map(|part| Part::Exact(part.as_bytes().into())).collect();
         Rule { subject, key, scope: None, pattern: None, verdict, layer: 1, audit: false, id }
     }
 
-    fn message(command: Command, name: &str) -> Key<'_> {
-        Key { command, name: name.as_bytes(), function: &[], arity: 0 }
+    fn message(command: Command, name: &str) -> PrecedentKey<'_> {
+        PrecedentKey { command, name: name.as_bytes(), function: &[], arity: 0 }
     }
 
-    fn function<'k>(module: &'k str, function: &'k str, arity: u8) -> Key<'k> {
+    fn function<'k>(module: &'k str, function: &'k str, arity: u8) -> PrecedentKey<'k> {
         let [name, function] = [module, function].map(str::as_bytes);
-        Key { command: Command::SpawnRequest, name, function, arity }
+        PrecedentKey { command: Command::SpawnRequest, name, function, arity }
     }
 
-    fn policy() -> Policy {
+    fn policy() -> PeerRules {
         let (reg_send, spawn) = (Subject::Command(Command::RegSend), Subject::Command(Command::SpawnRequest));
         let any = Pattern::parse(b"\x02\0").map(Arc::new).ok();
         assert!(any.is_some());
-        Policy::new(
+        PeerRules::new(
             &[
                 rule(reg_send, &["open"], Verdict::Accept, 1),
                 rule(reg_send, &["shut"], Verdict::Deny, 2),
@@ -316,7 +316,7 @@ mod tests {
             assert!(precedents.about(&policy, open).is_some());
             assert!(precedents.about(&policy, other).is_none());
         }
-        let moved = Key { name: b"mf", function: b"", ..function("m", "f", 1) };
+        let moved = PrecedentKey { name: b"mf", function: b"", ..function("m", "f", 1) };
         assert!(precedents.about(&policy, function("m", "f", 1)).is_some());
         assert!(precedents.about(&policy, moved).is_none());
     }

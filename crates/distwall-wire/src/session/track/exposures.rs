@@ -19,14 +19,14 @@ use super::CROSSING;
 
 /// The processes and aliases of one node that the other was shown.
 #[derive(Default)]
-pub(super) struct Shown {
+pub(super) struct ExposedSet {
     pids: Seen,
     aliases: Seen,
     /// Processes that were shown and have ended.
     gone: Seen,
 }
 
-impl Shown {
+impl ExposedSet {
     pub(super) fn process(&mut self, pid: Pid, bounds: Bounds) {
         self.pids.insert(pid, bounds);
     }
@@ -62,7 +62,7 @@ pub struct Exposures(Mutex<Known>);
 
 #[derive(Default)]
 pub(super) struct Known {
-    pub(super) shown: Shown,
+    pub(super) shown: ExposedSet,
     claimed: Unforgotten,
 }
 

@@ -4,7 +4,7 @@
 //! walk gives up at the first token of another kind, and at whatever is wrong. Then nothing is noted, and the scanner walks
 //! over the term from its beginning. So this walk only ever says yes.
 
-use super::{Found, Scanner, Watch, PID_SIZE, REFERENCE_SIZE};
+use super::{ScanFindings, Scanner, Watch, PID_SIZE, REFERENCE_SIZE};
 use crate::term::atoms::Word;
 use crate::term::reader::Reader;
 use crate::term::tag;
@@ -91,7 +91,7 @@ struct Noted {
     cut: bool,
 }
 
-impl Found {
+impl ScanFindings {
     /// The number of notes of the kinds that a plain term can have.
     #[inline(always)]
     fn noted(&self) -> Noted {
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use crate::limits::budget::Budget;
     use crate::limits::Limits;
-    use crate::term::atoms::{Atom, Names, Words};
+    use crate::term::atoms::{Atom, NodeNames, Words};
     use crate::term::reader::{Named, Pid, Reference, Terms};
     use crate::term::scan::{Guarded, NodeList};
 
@@ -147,11 +147,11 @@ mod tests {
     const OTHER: u8 = 3;
     const NOW: u32 = 7;
 
-    fn names() -> Names {
-        Names { peer: (*b"p@h").into(), guard: (*b"g@h").into(), words: Words::NONE }
+    fn names() -> NodeNames {
+        NodeNames { peer: (*b"p@h").into(), guard: (*b"g@h").into(), words: Words::NONE }
     }
 
-    fn table(names: &Names) -> Vec<(u16, Arc<Atom>)> {
+    fn table(names: &NodeNames) -> Vec<(u16, Arc<Atom>)> {
         let atom = |text: &[u8]| (0, Arc::new(Atom { text: text.into(), word: names.word(text) }));
         [&b"p@h"[..], b"g@h", b"t@h", b"x"].into_iter().map(atom).collect()
     }
@@ -222,8 +222,8 @@ mod tests {
     /// The findings of a scan.
     type Findings = ([Vec<Pid>; 2], [Vec<Reference>; 2], [bool; 3], u32, bool);
 
-    fn findings(found: &Found) -> Findings {
-        let Found { pids, references, mentions, third_node, shadow_third_node, funs, over, .. } = found;
+    fn findings(found: &ScanFindings) -> Findings {
+        let ScanFindings { pids, references, mentions, third_node, shadow_third_node, funs, over, .. } = found;
         (
             [pids.clone(), mentions.pids.clone()],
             [references.clone(), mentions.references.clone()],

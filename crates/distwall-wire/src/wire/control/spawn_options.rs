@@ -117,7 +117,7 @@ fn words(reader: &mut Reader<'_>) -> Result<u64, Bad> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::term::atoms::{Names, Words};
+    use crate::term::atoms::{NodeNames, Words};
     use crate::term::reader::Terms;
 
     fn atom(text: &str) -> Vec<u8> {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn read(options: &[u8]) -> SpawnOptions {
-        let names = Names { peer: b"p@h"[..].into(), guard: b"g@h"[..].into(), words: Words::NONE };
+        let names = NodeNames { peer: b"p@h"[..].into(), guard: b"g@h"[..].into(), words: Words::NONE };
         let terms = Terms::plain(&names);
         SpawnOptions::read(Reader::new(options, &terms)).unwrap_or_else(|_| unreachable!())
     }

@@ -1,13 +1,13 @@
 //! The two ways to look through rules: for the judge, and for `explain`. Both see the same rules in the same order.
 
-use super::{Decision, Index, Key};
+use super::{Index, Key, RankedRule};
 
 /// A way to look through the rules about one key: for the one deciding rule, or for all rules.
 ///
 /// `fits` is true if a rule's scope and pattern fit; `star` is true if rules for `*` count.
 pub trait Look<'p> {
     /// The result.
-    type Found;
+    type Rules;
 
     /// Looks through an index.
     fn look(
@@ -15,8 +15,8 @@ pub trait Look<'p> {
         index: &'p Index,
         key: Option<Key<'_>>,
         star: bool,
-        fits: impl FnMut(&Decision) -> bool,
-    ) -> Self::Found;
+        fits: impl FnMut(&RankedRule) -> bool,
+    ) -> Self::Rules;
 }
 
 /// The rule that decides: the strongest that fits.
@@ -24,7 +24,7 @@ pub trait Look<'p> {
 pub struct Strongest;
 
 impl<'p> Look<'p> for Strongest {
-    type Found = Option<&'p Decision>;
+    type Rules = Option<&'p RankedRule>;
 
     #[inline]
     fn look(
@@ -32,8 +32,8 @@ impl<'p> Look<'p> for Strongest {
         index: &'p Index,
         key: Option<Key<'_>>,
         star: bool,
-        fits: impl FnMut(&Decision) -> bool,
-    ) -> Option<&'p Decision> {
+        fits: impl FnMut(&RankedRule) -> bool,
+    ) -> Option<&'p RankedRule> {
         index.decide_from(0, key, star, fits)
     }
 }
@@ -43,15 +43,15 @@ impl<'p> Look<'p> for Strongest {
 pub struct Each;
 
 impl<'p> Look<'p> for Each {
-    type Found = Vec<(&'p Decision, bool)>;
+    type Rules = Vec<(&'p RankedRule, bool)>;
 
     fn look(
         self,
         index: &'p Index,
         key: Option<Key<'_>>,
         star: bool,
-        mut fits: impl FnMut(&Decision) -> bool,
-    ) -> Vec<(&'p Decision, bool)> {
+        mut fits: impl FnMut(&RankedRule) -> bool,
+    ) -> Vec<(&'p RankedRule, bool)> {
         let (mut found, mut passed) = (Vec::new(), 0);
         while let Some(rule) = index.decide_from(passed, key, star, |_| true) {
             found.push((rule, fits(rule)));

@@ -119,7 +119,7 @@ pub struct Rule {
 
 /// A rule as compiled: its rank, and what it decides if it matches.
 #[derive(Clone, Debug)]
-pub struct Decision {
+pub struct RankedRule {
     /// Lower is stronger.
     pub rank: u32,
     /// Verdict.
@@ -140,7 +140,7 @@ pub struct Decision {
     pub audit: bool,
 }
 
-impl Decision {
+impl RankedRule {
     /// True if its verdict is accept.
     #[must_use]
     pub fn accepts(&self) -> bool {
@@ -162,42 +162,42 @@ pub type Key<'a> = &'a [&'a [u8]];
 pub const PROCESS: [&[u8]; 1] = [b"process"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Kind {
+enum PartKind {
     Exact,
     Prefix(usize),
     Any,
 }
 
-struct Shape {
-    kinds: Vec<Kind>,
+struct KeyShape {
+    kinds: Vec<PartKind>,
     best: u32,
-    rules: HashTable<Entry>,
+    rules: HashTable<RulesOfKey>,
 }
 
 /// The rules with one key of a shape, strongest first.
-struct Entry {
+struct RulesOfKey {
     /// The literal pieces of the key's parts.
     literals: Box<[Box<[u8]>]>,
-    rules: Vec<Decision>,
+    rules: Vec<RankedRule>,
 }
 
 /// All rules of one subject, `*` included.
 #[derive(Default)]
 pub struct Index {
     /// Sorted by their best rank.
-    shapes: Vec<Shape>,
+    shapes: Vec<KeyShape>,
     /// Rules without a key, strongest first.
-    coarse: Vec<Decision>,
+    coarse: Vec<RankedRule>,
 }
 
 /// The rules of one peer.
 #[derive(Default)]
-pub struct Policy {
+pub struct PeerRules {
     commands: [Index; Command::ALL.len()],
     otp_internal: Index,
     calls: Index,
     /// The strongest rule that accepts a call.
-    opens_calls: Option<Decision>,
+    opens_calls: Option<RankedRule>,
     /// True if rules name calls or spawn requests.
     names_calls: bool,
     /// True for each command with an accepting rule that is not a rule for `*`.
@@ -206,16 +206,19 @@ pub struct Policy {
     funs: Option<bool>,
 }
 
-impl Policy {
+impl PeerRules {
     /// Compiles rules, the strongest first. `funs`: true if messages may carry funs; None: only where `accept *`
     /// decides.
     #[must_use]
     pub fn new(rules: &[Rule], third_nodes: &[String], funs: Option<bool>) -> Self {
-        let mut policy =
-            Policy { third_nodes: third_nodes.iter().map(|glob| Glob::new(glob)).collect(), funs, ..Policy::default() };
+        let mut policy = PeerRules {
+            third_nodes: third_nodes.iter().map(|glob| Glob::new(glob)).collect(),
+            funs,
+            ..PeerRules::default()
+        };
         for (rank, rule) in rules.iter().enumerate() {
             policy.names_calls |= matches!(rule.subject, Subject::Call | Subject::Command(Command::SpawnRequest));
-            let decision = Decision {
+            let decision = RankedRule {
                 rank: rank as u32,
                 verdict: rule.verdict,
                 id: rule.id,
@@ -289,7 +292,7 @@ impl Policy {
 
     /// The strongest rule that accepts a call.
     #[must_use]
-    pub fn opens_calls(&self) -> Option<&Decision> {
+    pub fn opens_calls(&self) -> Option<&RankedRule> {
         self.opens_calls.as_ref()
     }
 
@@ -307,7 +310,7 @@ impl Policy {
 
     /// The strongest rule about messages to a name; None: to a process or an alias. It may have a pattern, or a scope.
     #[must_use]
-    pub fn foremost(&self, command: Command, name: Option<&[u8]>) -> Option<&Decision> {
+    pub fn foremost(&self, command: Command, name: Option<&[u8]>) -> Option<&RankedRule> {
         let index = self.about(command);
         match name {
             Some(name) => Strongest.look(index, Some(&[name]), true, |rule| rule.scope.is_none()),
@@ -319,7 +322,7 @@ impl Policy {
 
     /// The deciding rule of all spawn requests for a function. None if there is no rule, or if it depends on the arguments.
     #[must_use]
-    pub fn foremost_call(&self, function: Key<'_>) -> Option<&Decision> {
+    pub fn foremost_call(&self, function: Key<'_>) -> Option<&RankedRule> {
         let own = Strongest.look(self.about(Command::SpawnRequest), Some(function), true, |rule| rule.scope.is_none());
         let call = Strongest.look(self.about_calls(), Some(function), false, |_| true);
         if own.into_iter().chain(call).any(|rule| rule.pattern.is_some()) {
@@ -330,7 +333,7 @@ impl Policy {
 
     /// All rules that could decide, strongest first, up to the first without a scope and a pattern.
     #[must_use]
-    pub fn candidates(&self, subject: Subject, key: Option<Key<'_>>) -> Vec<&Decision> {
+    pub fn candidates(&self, subject: Subject, key: Option<Key<'_>>) -> Vec<&RankedRule> {
         let index = match subject {
             Subject::Command(command) => &self.commands[command as usize],
             Subject::OtpInternal => &self.otp_internal,
@@ -356,26 +359,26 @@ impl Policy {
     }
 }
 
-impl NodeList for Policy {
+impl NodeList for PeerRules {
     fn allows_node(&self, node: &[u8]) -> bool {
         self.third_nodes.iter().any(|glob| glob.matches(node))
     }
 }
 
 impl Index {
-    fn add(&mut self, key: &[Part], decision: Decision) {
+    fn add(&mut self, key: &[Part], decision: RankedRule) {
         if key.is_empty() {
             self.coarse.push(decision);
             return;
         }
         let part = |part: &Part| match part {
-            Part::Exact(literal) => (Kind::Exact, literal.clone()),
-            Part::Prefix(literal) => (Kind::Prefix(literal.len()), literal.clone()),
-            Part::Any => (Kind::Any, Box::default()),
+            Part::Exact(literal) => (PartKind::Exact, literal.clone()),
+            Part::Prefix(literal) => (PartKind::Prefix(literal.len()), literal.clone()),
+            Part::Any => (PartKind::Any, Box::default()),
         };
-        let (kinds, literals): (Vec<Kind>, Vec<Box<[u8]>>) = key.iter().map(part).unzip();
+        let (kinds, literals): (Vec<PartKind>, Vec<Box<[u8]>>) = key.iter().map(part).unzip();
         let position = self.shapes.iter().position(|shape| shape.kinds == kinds).unwrap_or_else(|| {
-            self.shapes.push(Shape { kinds, best: decision.rank, rules: HashTable::new() });
+            self.shapes.push(KeyShape { kinds, best: decision.rank, rules: HashTable::new() });
             self.shapes.len() - 1
         });
         let rules = &mut self.shapes[position].rules;
@@ -383,8 +386,8 @@ impl Index {
         match rules.find_mut(hash, |entry| *entry.literals == *literals) {
             Some(entry) => entry.rules.push(decision),
             None => {
-                let rehash = |entry: &Entry| self::hash(entry.literals.iter().map(|literal| &**literal));
-                rules.insert_unique(hash, Entry { literals: literals.into(), rules: vec![decision] }, rehash);
+                let rehash = |entry: &RulesOfKey| self::hash(entry.literals.iter().map(|literal| &**literal));
+                rules.insert_unique(hash, RulesOfKey { literals: literals.into(), rules: vec![decision] }, rehash);
             }
         }
     }
@@ -400,8 +403,8 @@ impl Index {
         from: u32,
         key: Option<Key<'_>>,
         star: bool,
-        mut fits: impl FnMut(&Decision) -> bool,
-    ) -> Option<&Decision> {
+        mut fits: impl FnMut(&RankedRule) -> bool,
+    ) -> Option<&RankedRule> {
         let (mut best, mut rank) = (None, u32::MAX);
         if let Some(key) = key {
             for shape in &self.shapes {
@@ -420,11 +423,11 @@ impl Index {
 /// The first rule that fits, among rules with these ranks.
 #[inline(always)]
 fn strongest<'r>(
-    rules: &'r [Decision],
+    rules: &'r [RankedRule],
     ranks: Range<u32>,
     star: bool,
-    fits: &mut impl FnMut(&Decision) -> bool,
-) -> Option<&'r Decision> {
+    fits: &mut impl FnMut(&RankedRule) -> bool,
+) -> Option<&'r RankedRule> {
     for rule in rules {
         if rule.rank >= ranks.end {
             break;
@@ -436,14 +439,14 @@ fn strongest<'r>(
     None
 }
 
-impl Shape {
+impl KeyShape {
     /// The rules whose key fits, strongest first.
     #[inline]
-    fn rules(&self, key: Key<'_>) -> &[Decision] {
+    fn rules(&self, key: Key<'_>) -> &[RankedRule] {
         if key.len() != self.kinds.len() {
             return &[];
         }
-        if let (&[Kind::Exact], &[name]) = (&*self.kinds, key) {
+        if let (&[PartKind::Exact], &[name]) = (&*self.kinds, key) {
             let mut hasher = FxHasher::default();
             hasher.write(name);
             let entry = self.rules.find(hasher.finish(), |entry| *entry.literals[0] == *name);
@@ -453,13 +456,13 @@ impl Shape {
     }
 
     /// The rules whose key fits, for keys of several parts and for prefixes.
-    fn composed(&self, key: Key<'_>) -> &[Decision] {
+    fn composed(&self, key: Key<'_>) -> &[RankedRule] {
         let mut hasher = FxHasher::default();
         for (kind, part) in self.kinds.iter().zip(key) {
             let Some(literal) = kind.literal(part) else { return &[] };
             hasher.write(literal);
         }
-        let same = |entry: &Entry| {
+        let same = |entry: &RulesOfKey| {
             let mut parts = self.kinds.iter().zip(key).zip(&entry.literals);
             parts.all(|((kind, part), literal)| kind.literal(part) == Some(literal))
         };
@@ -473,13 +476,13 @@ fn hash<'a>(literals: impl Iterator<Item = &'a [u8]>) -> u64 {
     hasher.finish()
 }
 
-impl Kind {
+impl PartKind {
     /// The literal piece of a key's part, which finds a rule of this kind.
     fn literal(self, part: &[u8]) -> Option<&[u8]> {
         match self {
-            Kind::Exact => Some(part),
-            Kind::Prefix(length) => part.get(..length),
-            Kind::Any => Some(&[]),
+            PartKind::Exact => Some(part),
+            PartKind::Prefix(length) => part.get(..length),
+            PartKind::Any => Some(&[]),
         }
     }
 }
@@ -541,7 +544,7 @@ mod tests {
     #[test]
     fn the_strongest_rule_that_matches_decides() {
         let reg_send = Subject::Command(Command::RegSend);
-        let policy = Policy::new(
+        let policy = PeerRules::new(
             &[
                 rule(reg_send, vec![name("gateway")], Verdict::Accept, 1),
                 rule(reg_send, vec![name("gate*")], Verdict::Drop, 2),
