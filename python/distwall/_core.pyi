@@ -65,7 +65,9 @@ class CoreRule(NamedTuple):
     Three parts are module, function, and arity in decimal (``spawn_request``, ``call``).
     """
 
-    scope: Scope | None
+    scope: str | None
+    """A `Scope`, or `exposed of APPLICATION`."""
+
     pattern: bytes | None
     """A compiled pattern of the payload."""
 
@@ -125,8 +127,11 @@ class Ask(NamedTuple):
     """A question: a command waits for `Channel.answer`."""
 
     ticket: int
-    kind: Literal["own", "filter", "handler", "guard"]
-    """``guard``: a module of the guarded node was asked; answer only if that takes too long."""
+    kind: Literal["own", "filter", "handler", "guard", "who"]
+    """``guard``: a module of the guarded node was asked; answer only if that takes too long.
+
+    ``who``: the guarded node was asked who processes are; an answer ends the channel.
+    """
 
     command: str
     target: str

@@ -104,20 +104,23 @@ class _Attack:
         self.dice = random.Random(seed)
         self.tap = _Tap(self.connection.flags, release=self.connection.receiver.release)
         self.connection.receiver = self.tap
-        self.values = Values(self.dice, self.connection, self._known())
+        known, self.own = self._known()
+        self.values = Values(self.dice, self.connection, known)
         parts = service(of.name, of.argument)
         self.parts = [part for part in parts if part.command in ("reg_send", "send", "alias_send", "call")]
         self.spawned: list[Pid] = []
 
-    def _known(self) -> list[Pid]:
-        """Processes that the node tells the peer of."""
-        self.scene.bar.eval(f"{{nobody, '{OPEN}'}} ! {{see, patient:exposed()}}")
+    def _known(self) -> tuple[list[Pid], list[Pid]]:
+        """Processes that the node tells the peer of: of the user, and of OTP."""
+        own = f"[P || P <- [whereis({self.of.argument or 'undefined'})], is_pid(P)]"
+        self.scene.bar.eval(f"{{nobody, '{OPEN}'}} ! {{see, patient:exposed(), {own}}}")
         seen: Term = self.connection.wait_for(Op.REG_SEND).payload
         assert isinstance(seen, tuple)
         assert isinstance(seen[1], list)
         known = [pid for pid in seen[1] if isinstance(pid, Pid)]
         assert len(known) > 1
-        return known
+        assert isinstance(seen[2], list)
+        return known, [pid for pid in seen[2] if isinstance(pid, Pid)]
 
     def message(self) -> Message | None:
         """One command of the service; None: not this time."""
@@ -129,7 +132,8 @@ class _Attack:
         if part.command == "reg_send":
             assert part.key
             return message(Op.REG_SEND, self.connection.pid(), EMPTY, Atom(part.key[0].text), payload=payload)
-        targets = self.spawned if part.scope == "spawned" else self.values.known
+        shown = self.values.known if part.application is None else self.own
+        targets = self.spawned if part.scope == "spawned" else shown
         if not targets:
             return None
         return message(Op.SEND_SENDER, self.connection.pid(), self.dice.choice(targets), payload=payload)

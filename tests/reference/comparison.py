@@ -11,10 +11,24 @@ from tests.reference.loading import load
 from tests.reference.rules import Rule
 from tests.reference.sessions import ENDS, Send, Session, SetRules, Step, Woven
 from tests.reference.terms import atoms
-from tests.reference.tracking import GUARD, PEER, Undecided, other
+from tests.reference.tracking import GUARD, PEER, Undecided, Who, other
+from tests.support import office
 from tests.support.core_channel import CoreChannel, Output
 from tests.support.dist import Message, Op
 from tests.support.etf import Atom
+
+PEOPLE = {
+    2: Who("orders"),
+    3: Who("counter"),
+    4: Who("code_server", otp=True),
+    5: Who(otp=True),
+}
+"""Who some of the guarded node's processes are."""
+
+
+def told(person: Who) -> office.Person:
+    """The same as the guarded node tells it."""
+    return office.Person(name=person.name, application="kernel" if person.otp else "shop")
 
 
 class Comparison:
@@ -23,7 +37,8 @@ class Comparison:
     def __init__(self, rules: Rules, slots: int = 0) -> None:
         self.channel = CoreChannel(slot=few(slots) if slots else None)
         peer, guard = ((ENDS[side].name, ENDS[side].creation) for side in (PEER, GUARD))
-        self.judge = Judge(peer, guard, rules)
+        self.judge = Judge(peer, guard, rules, PEOPLE)
+        self.channel.office.people = {ENDS[GUARD].pid(number): told(person) for number, person in PEOPLE.items()}
         self.closed = False
         self.set(rules)
 
@@ -98,6 +113,7 @@ class Comparison:
             got = send(frame)
             brought |= {atom for one in got.forward for atom in atoms((one.control, one.payload))}
             add(seen, self._outcome(got))
+        brought |= {atom for one in self.channel.office.asked for atom in atoms((one.control, one.payload))}
         leaked = far.atoms - brought
         assert not leaked or seen.closed, f"atoms of no message reached the other node: {leaked}"
         return seen

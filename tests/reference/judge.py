@@ -5,7 +5,7 @@ Written from that page and those that it leads to. Where a page leaves something
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from tests.reference.internal import is_internal, obeyed
 from tests.reference.refusals import made_up
 from tests.reference.rules import Rule, Subject, decides, ranked
 from tests.reference.terms import has_fun, has_label, identifiers
-from tests.reference.tracking import GUARD, PEER, Tracking, other
+from tests.reference.tracking import GUARD, PEER, Tracking, Who
 from tests.support.dist import EMPTY, NOTHING, Message, Op, message
 from tests.support.etf import Atom, Pid, Ref
 
@@ -25,7 +25,7 @@ ONLY_ANSWERS = ("exit", "monitor_exit", "spawn_reply", "unlink_ack")
 """Commands that can be nothing but an answer or an ending."""
 CHECKED_BY_NODES = ("link", "unlink", "unlink_ack", "monitor", "demonitor", "exit", "exit2")
 """Commands for which a node closes the connection if their sender is not of the other node's name."""
-BY_NAME = {"send": "reg_send", "exit2": "reg_send", "link": "reg_send", "group_leader": "reg_send"}
+BY_NAME = dict.fromkeys(("send", "alias_send", "exit2", "link", "group_leader"), "reg_send")
 """What something is judged as that goes to a process with a name."""
 
 
@@ -74,9 +74,15 @@ class Rules:
 
 
 class Judge:
-    def __init__(self, peer: tuple[Atom, int], guard: tuple[Atom, int], rules: Rules) -> None:
+    def __init__(
+        self,
+        peer: tuple[Atom, int],
+        guard: tuple[Atom, int],
+        rules: Rules,
+        people: Mapping[int, Who] | None = None,
+    ) -> None:
         self.nodes = {PEER: peer, GUARD: guard}
-        self.tracking = Tracking(self.nodes)
+        self.tracking = Tracking(self.nodes, people or {})
         self.set_rules(rules)
 
     def set_rules(self, rules: Rules) -> None:
@@ -190,9 +196,15 @@ class Judge:
         ) or inner
 
     def _names(self, side: str, sent: Message) -> list[Atom]:
-        """The name that a command aims at, or the names of the process that it aims at."""
+        """The name that a command aims at, or the name of the process that it aims at."""
         target = sent.args.get("to")
-        return [target] if isinstance(target, Atom) else self.tracking.names(other(side), target)
+        if isinstance(target, Atom):
+            return [target]
+        if side == GUARD:
+            is_first = isinstance(target, Pid) and (target.id, target.serial) == (0, 0)
+            return [Atom("init")] if is_first and self.tracking.own(PEER, target) else []
+        name = self.tracking.person(target).name if isinstance(target, Pid) else None
+        return [] if name is None else [Atom(name)]
 
     def _asked(self, side: str, sent: Message) -> Subject:
         target = sent.args.get("to")
@@ -207,19 +219,29 @@ class Judge:
         return Subject(command, key, scopes, sent.payload, self.nodes[side][0], sent.payload is not NOTHING)
 
     def _by_name(self, side: str, rules: Sequence[Rule], sent: Message, rule: Rule | None) -> Ruling | None:
-        """What is said of the registered name of the process that is aimed at, if that refuses."""
-        if isinstance(sent.args.get("to"), Atom) or sent.command not in AIMED:
+        """What is said of who the process is that is aimed at, if that refuses."""
+        target = sent.args.get("to")
+        if side == GUARD or isinstance(target, Atom) or sent.command not in AIMED:
             return None
-        command = BY_NAME.get(sent.command, sent.command)
-        for name in self._names(side, sent):
-            asked = self._about(side, sent, command, (str(name),), None)
-            named = decides(rules, asked if sent.command == "send" else replace(asked, told=False))
-            if named is not None and named.accepts:
-                continue
-            as_any = rule is not None and not is_star(rule) and rule.scope in (None, "any")
-            if as_any or (named is not None and named.key is not None):
-                return said(named)
-        return None
+        if is_star(rule) and not (isinstance(target, Pid) and (target.id, target.serial) == (0, 0)):
+            return None
+        beside = True
+        if isinstance(target, Ref):
+            owner = self.tracking.sides[GUARD].owners.get(target)
+            if owner is None:
+                return Ruling("deny", None, "unknown")
+            target, beside = owner
+        person = self.tracking.person(target)
+        if person.otp and not beside:
+            return Ruling("deny", None, "unknown")
+        named = None
+        if person.name is not None:
+            command = BY_NAME.get(sent.command, sent.command)
+            asked = self._about(side, sent, command, (person.name,), None)
+            named = decides(rules, asked if sent.command in SENDS else replace(asked, told=False))
+        if named is not None and named.key is not None:
+            return None if named.accepts else said(named)
+        return Ruling("deny", None, "default") if person.otp and not is_star(rule) else None
 
     def _internal(self, side: str, rules: Sequence[Rule], sent: Message, rule: Rule | None) -> Ruling | None:
         """What is said of a message that makes OTP's own code act, if that refuses."""

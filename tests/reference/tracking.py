@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 from tests.reference.calls import Call, NoCall, message_call
@@ -30,6 +32,18 @@ class Monitor:
     """The watched process has ended."""
 
 
+@dataclass(frozen=True)
+class Who:
+    """Who a process of the guarded node is: its registered name, and if it is OTP's own."""
+
+    name: str | None = None
+    otp: bool = False
+    application: str | None = None
+
+
+USER = Who()
+
+
 class Undecided(Exception):
     """The page leaves it open; nothing is compared from here on."""
 
@@ -48,11 +62,10 @@ class Link:
 
 @dataclass
 class OpenCall:
-    """A call, or another request with a reference: who waits for the answer, and the name that was asked."""
+    """A call, or another request with a reference, and who waits for the answer."""
 
     pid: Pid
     ref: Ref
-    name: Atom | None
 
 
 @dataclass(frozen=True)
@@ -84,13 +97,8 @@ class Memory:
     """Its own processes that went to the other side as group leaders."""
     spawned: set[Pid] = field(default_factory=set)
     """Its own processes that the other side has spawned."""
-    names: dict[Pid, list[Atom]] = field(default_factory=dict)
-    """Names of its own processes."""
-
-    def learn(self, pid: Pid, name: Atom) -> None:
-        known = self.names.setdefault(pid, [])
-        if name not in known:
-            known.append(name)
+    owners: dict[Ref, tuple[Pid, bool]] = field(default_factory=dict)
+    """The processes by which its aliases are judged, and true for those that stood beside their alias."""
 
     def end_call(self, ref: Term) -> None:
         """Forgets a call that ended with its monitor."""
@@ -99,12 +107,20 @@ class Memory:
 
 
 class Tracking:
-    def __init__(self, nodes: dict[str, tuple[Atom, int]]) -> None:
+    def __init__(self, nodes: dict[str, tuple[Atom, int]], people: Mapping[int, Who] = MappingProxyType({})) -> None:
+        """``people`` are processes of the guarded node by their numbers; all others are users' without names."""
         self.nodes = nodes
+        self.people = people
         self.sides = {PEER: Memory(), GUARD: Memory()}
         self.links: dict[frozenset[Pid], Link] = {}
         self.crossed: set[frozenset[Pid]] = set()
         """Links that were made anew while an ending of the one before was still to come."""
+
+    def person(self, target: Term) -> Who:
+        """Who a process of the guarded node is."""
+        if isinstance(target, Pid) and (target.id, target.serial) == (0, 0):
+            return Who("init", otp=True)
+        return self.people.get(target.id, USER) if isinstance(target, Pid) else USER
 
     def own(self, side: str, term: Term) -> bool:
         return isinstance(term, Pid | Ref) and (term.node, term.creation) == self.nodes[side]
@@ -119,13 +135,6 @@ class Tracking:
         if any(target in pair for pair in open_links):
             found.add("linked")
         return found
-
-    def names(self, side: str, target: Term) -> list[Atom]:
-        """The registered names that a process of ``side`` is known to have had, as they were learned."""
-        if not isinstance(target, Pid):
-            return []
-        init = [Atom("init")] if self.own(side, target) and (target.id, target.serial) == (0, 0) else []
-        return init + self.sides[side].names.get(target, [])
 
     # === answers and endings ===
 
@@ -189,9 +198,6 @@ class Tracking:
         if side == PEER:
             theirs.claimed |= self._written(message) - theirs.shown
         shows = self._shows(side, message)
-        if message.command in ("exit", "monitor_exit"):
-            ended = args["from"]
-            mine.names = {pid: known for pid, known in mine.names.items() if ended not in (pid, *known)}
         match message.command:
             case "monitor":
                 mine.monitors[args["ref"]] = Monitor(args["from"], args["to"])
@@ -252,6 +258,7 @@ class Tracking:
                 pass
         if shows:
             self._show(side, args.get("from"), message.payload)
+            self._own(side, message.payload)
 
     def _spawned(self, side: str, args: dict[str, Any]) -> None:
         mine, result, flags = self.sides[side], args["result"], args["flags"]
@@ -272,23 +279,21 @@ class Tracking:
         if isinstance(answer, OpenCall):
             del theirs.calls[answer.ref]
             theirs.shown.discard(answer.ref)  # an alias is gone with its answer
-            if answer.name is not None:
-                mine.learn(args["from"], answer.name)
+            theirs.owners.pop(answer.ref, None)
         elif isinstance(answer, Waiting):
             theirs.servers.remove(answer)
-            if answer.label == "rex":
-                mine.learn(args["from"], REX)
         name = args["to"] if message.command == "reg_send" else None
-        if name in OTP_SERVERS and (asked := call_of(payload)) and (ref_asked := reference(asked[1])):
+        is_otps = name in OTP_SERVERS or (side == PEER and self.person(args["to"]).otp)
+        if is_otps and (asked := call_of(payload)) and (ref_asked := reference(asked[1])):
             mine.services.add(ref_asked)
         call = message_call(name, payload, args["from"]) if name is not None else NoCall
         if isinstance(call, Call) and self.own(side, call.leader):
             mine.led.add(call.leader)
         match payload:
             case (_, (Pid() as pid, tag), _) if self.own(side, pid) and (ref := reference(tag)) and self.own(side, ref):
-                mine.calls[ref] = OpenCall(pid, ref, None if ref in mine.calls else name)
+                mine.calls[ref] = OpenCall(pid, ref)
             case (Atom("io_request"), Pid() as pid, Ref() as ref, _) if self.own(side, pid) and self.own(side, ref):
-                mine.calls[ref] = OpenCall(pid, ref, None if ref in mine.calls else name)
+                mine.calls[ref] = OpenCall(pid, ref)
             case (Pid() as pid, Atom("features_request")) if name == REX and self.own(side, pid):
                 mine.servers.append(Waiting(pid, "features_reply"))
             case (Pid() as pid, tuple()) if name == REX and self.own(side, pid):
@@ -335,3 +340,17 @@ class Tracking:
         found: set[Term] = {one for one in identifiers(term) if self.own(side, one)}
         mine.claimed -= {sender} & found
         mine.shown |= found - mine.claimed
+        for one in found - mine.claimed:
+            if isinstance(one, Ref) and isinstance(sender, Pid) and not mine.owners.get(one, (None, False))[1]:
+                mine.owners[one] = (sender, False)
+
+    def _own(self, side: str, payload: Term) -> None:
+        """Notes the caller of a call beside its alias."""
+        mine = self.sides[side]
+        match payload:
+            case (_, (Pid() as pid, tag), *rest) if 1 <= len(rest) <= 3 and self.own(side, pid):
+                ref = reference(tag)
+                if ref is not None and ref in mine.shown and ref in mine.owners:
+                    mine.owners[ref] = (pid, True)
+            case _:
+                pass

@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from distwall import _core
-from tests.support.dist import OTP_25, Message, Receiver, Sender, Style
+from distwall._core import DistFlag
+from tests.support.dist import OTP_25, Message, Receiver, Sender, Style, pass_through, plain
 from tests.support.etf import Atom, Pid, Port, Ref
+from tests.support.office import Office
 
 PEER = "foo@127.0.0.3"
 GUARD = "bar@127.0.0.2"
@@ -176,6 +178,11 @@ class CoreChannel:
         self.at_guard = Receiver(flags, release=release)
         self.at_peer = Receiver(flags, release=release)
         self.now = 1000.0
+        self.office = Office()
+        """Answers the clerk, whose questions are not in the outputs."""
+        self._unanswered: list[Message] = []
+        self._begun = b""
+        """The beginning of a frame of the guarded node's, before whose end there can be no answer."""
 
     def set_rules(self, *texts: str, funs: bool | None = None, out: Sequence[str] | None = None) -> None:
         self.core.set_policy(_core.PeerRules(core_rules(*texts), funs=funs), policy_out=core_policy(out))
@@ -210,6 +217,10 @@ class CoreChannel:
         return self._receive(False, data)
 
     def _receive(self, inbound: bool, data: bytes) -> Output:
+        if not inbound:
+            self._begun += data
+            while len(self._begun) >= 4 and len(self._begun) >= (end := 4 + int.from_bytes(self._begun[:4], "big")):
+                self._begun = self._begun[end:]
         return self._output(inbound, self.core.receive(inbound, data, self.now))
 
     def _output(
@@ -220,4 +231,19 @@ class CoreChannel:
         forward, back, events, closed = outcome
         forwarded, answered = b"".join(forward), back or b""
         far, near = (self.at_guard, self.at_peer) if inbound else (self.at_peer, self.at_guard)
-        return Output(far.feed(forwarded), near.feed(answered), events or [], closed, forwarded, answered)
+        output = Output(far.feed(forwarded), near.feed(answered), events or [], closed, forwarded, answered)
+        to_guard = output.forward if inbound else output.back
+        asked = [one for one in to_guard if self.office.is_asked(one)]
+        to_guard[:] = [one for one in to_guard if one not in asked]
+        self._unanswered += asked
+        answers = [] if self._begun else list(self.office.answers(self._unanswered))
+        if not self._begun:
+            self._unanswered = []
+        for answer in answers:
+            made = plain if self.flags & (DistFlag.DIST_HDR_ATOM_CACHE | DistFlag.FRAGMENTS) else pass_through
+            later = self._output(False, self.core.receive(False, made(answer.control, answer.payload), self.now))
+            to_guard += later.back
+            (output.back if inbound else output.forward).extend(later.forward)
+            output.events += later.events
+            output.closed = output.closed or later.closed
+        return output

@@ -362,7 +362,9 @@ def test_a_pid_is_never_rex(carrier: str) -> None:
             "accept otp_internal rex",
             "deny *",
         )
-        assert CoreChannel(*rules).inbound(sent).reasons == ["otp_internal"]
+        channel = CoreChannel(*rules)
+        channel.outbound(message(Op.SEND_SENDER, G.pid(9), P.pid(), payload=G.alias()))
+        assert channel.inbound(sent).reasons == ["otp_internal"]
         passes(CoreChannel("accept *"), sent)
 
 

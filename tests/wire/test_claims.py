@@ -13,7 +13,14 @@ from tests.wire.expect import passes, refused
 P, G = CoreChannel.peer, CoreChannel.guard
 SERVER, GUESS = G.pid(7), G.pid(8)
 TARGET = Atom("target")
-RULES = ("accept reg_send", "accept send to exposed", "accept alias_send to exposed", "accept spawn_request", "deny *")
+RULES = (
+    "accept reg_send",
+    "accept send to exposed",
+    "accept alias_send to exposed",
+    "accept spawn_request",
+    "accept group_leader",
+    "deny *",
+)
 ERPC = (Atom("erpc"), Atom("execute_call"), 4)
 
 
@@ -42,6 +49,7 @@ WRITTEN: dict[str, Message] = {
     "a creation that any node takes for its own": writes(Pid(G.name, 8, 0, 0)),
     "who made a fun": writes(Fun(Atom("m"), 0, bytes(16), 0, 0, 0, GUESS, ())),
     "arguments": message(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(), (TARGET, TARGET, 1), [], payload=[GUESS]),
+    "a group leader": message(Op.GROUP_LEADER, GUESS, G.pid(9)),
     "a trace": message(Op.REG_SEND_TT, P.pid(), EMPTY, TARGET, (1, 0, 0, GUESS, 0), payload=1),
 }
 

@@ -188,16 +188,23 @@ def to_pid(payload: Term) -> dict[str, Message]:
     }
 
 
+def shown(*rules: str, flags: int = OTP_25, funs: bool | None = None) -> CoreChannel:
+    """A channel on which the guarded node has shown an alias."""
+    channel = CoreChannel(*rules, flags=flags, funs=funs)
+    channel.outbound(message(Op.SEND_SENDER, G.pid(9), P.pid(), payload=G.alias()))
+    return channel
+
+
 SENDS = ("accept reg_send server", "accept send", "accept alias_send", "deny *")
 BOTH = pytest.mark.parametrize("flags", [OTP_25, PASS_THROUGH], ids=["cached", "pass-through"])
 
 
 def refused(sent: Message, flags: int = OTP_25) -> None:
-    output = CoreChannel(*SENDS, flags=flags, funs=True).inbound(sent)
+    output = shown(*SENDS, flags=flags, funs=True).inbound(sent)
     assert output.forward == []
     assert output.reasons == ["otp_internal"]
     for rules in ((*SENDS[:-1], "accept otp_internal", "deny *"), ("accept *",)):
-        assert CoreChannel(*rules, flags=flags, funs=True).inbound(sent).forward == [sent]
+        assert shown(*rules, flags=flags, funs=True).inbound(sent).forward == [sent]
 
 
 @BOTH
@@ -215,33 +222,33 @@ def test_what_servers_met_by_pid_obey_is_refused_by_pid(text: str, flags: int) -
     for sent in to_pid(payload).values():
         refused(sent, flags)
     for sent in to_name(payload).values():
-        assert CoreChannel(*SENDS, flags=flags, funs=True).inbound(sent).forward == [sent]
+        assert shown(*SENDS, flags=flags, funs=True).inbound(sent).forward == [sent]
 
 
 @pytest.mark.parametrize("text", lines(LOOKALIKES))
 def test_what_only_looks_like_it_passes(text: str) -> None:
     payload = written(text)
     for sent in (to_name(payload) | to_pid(payload)).values():
-        assert CoreChannel(*SENDS, funs=True).inbound(sent).forward == [sent]
+        assert shown(*SENDS, funs=True).inbound(sent).forward == [sent]
 
 
 @pytest.mark.parametrize("text", lines(NAMED_LOOKALIKES))
 def test_what_only_looks_like_it_passes_to_a_name(text: str) -> None:
     for sent in to_name(written(text)).values():
-        assert CoreChannel(*SENDS, funs=True).inbound(sent).forward == [sent]
+        assert shown(*SENDS, funs=True).inbound(sent).forward == [sent]
 
 
 @pytest.mark.parametrize("text", lines(PID_LOOKALIKES))
 def test_what_only_looks_like_it_passes_to_a_pid(text: str) -> None:
     for sent in to_pid(written(text)).values():
-        assert CoreChannel(*SENDS, funs=True).inbound(sent).forward == [sent]
+        assert shown(*SENDS, funs=True).inbound(sent).forward == [sent]
 
 
 @pytest.mark.parametrize(
     "payload", [tuple(range(300)), Map(((A("EXIT"), (A("EXIT"), 1, 2)),)), (A("system"), *range(300))]
 )
 def test_odd_lookalikes_pass(payload: Term) -> None:
-    assert CoreChannel(*SENDS).inbound(tell(payload)).forward == [tell(payload)]
+    assert shown(*SENDS).inbound(tell(payload)).forward == [tell(payload)]
 
 
 # === names ===
@@ -315,7 +322,7 @@ def test_the_first_process_of_a_node_is_init() -> None:
     for payload in (A("hello"), written("{stop, stop}")):
         sent = message(Op.SEND_SENDER, P.pid(), G.pid(0), payload=payload)
         # It is judged by its name as well.
-        assert CoreChannel(*SENDS).inbound(sent).reasons == ["rule"]
+        assert shown(*SENDS).inbound(sent).reasons == ["default"]
         assert CoreChannel("accept reg_send init", *SENDS).inbound(sent).reasons == ["otp_internal"]
         assert CoreChannel("accept reg_send init", "accept otp_internal init", *SENDS).inbound(sent).forward == [sent]
 
@@ -327,7 +334,7 @@ def test_the_first_process_of_a_node_is_init() -> None:
 @pytest.mark.parametrize("text", ANYONE)
 def test_it_is_recognized_in_fragments_before_any_goes_out(text: str, fragment: int) -> None:
     """However it is cut: nothing of it has gone out when it is recognized."""
-    channel = CoreChannel(*SENDS, funs=True)
+    channel = shown(*SENDS, funs=True)
     sent = tell(written(text))
     outputs = [channel.inbound(one) for one in channel.from_peer.frames(sent, fragment=fragment, sequence=8)]
     assert not any(output.forward for output in outputs)
@@ -339,7 +346,7 @@ def test_it_is_recognized_in_fragments_before_any_goes_out(text: str, fragment: 
 def test_how_the_labels_are_written_does_not_matter(text: str) -> None:
     styles: tuple[Style, ...] = ("new", "inline", "otp")
     for style in styles:
-        assert CoreChannel(*SENDS, funs=True).inbound(tell(written(text)), style=style).reasons == ["otp_internal"]
+        assert shown(*SENDS, funs=True).inbound(tell(written(text)), style=style).reasons == ["otp_internal"]
 
 
 SYS = written("{system, From, get_state}")
@@ -347,8 +354,8 @@ SYS = written("{system, From, get_state}")
 
 def test_it_may_be_accepted_for_one_name_only() -> None:
     rules = ("accept reg_send", "accept otp_internal server", "deny *")
-    assert CoreChannel(*rules).inbound(tell(SYS, "server")).forward
-    assert CoreChannel(*rules).inbound(tell(SYS, "other")).reasons == ["otp_internal"]
+    assert shown(*rules).inbound(tell(SYS, "server")).forward
+    assert shown(*rules).inbound(tell(SYS, "other")).reasons == ["otp_internal"]
 
 
 def test_a_rule_may_refuse_it() -> None:
@@ -360,7 +367,7 @@ def test_it_is_recognized_in_priority_sends() -> None:
     flags = OTP_25 | DistFlag.ALTACT_SIG
     for alt, to in ((Alt.PRIO, G.pid()), (Alt.ALIAS, G.alias()), (Alt.PRIO | Alt.NAME, A("server"))):
         sent = message(Op.ALTACT_SIG_SEND, int(alt), P.pid(), to, payload=SYS)
-        assert CoreChannel(*SENDS, flags=flags).inbound(sent).reasons == ["otp_internal"]
+        assert shown(*SENDS, flags=flags).inbound(sent).reasons == ["otp_internal"]
 
 
 CALL, CAST = A("$gen_call"), A("$gen_cast")

@@ -34,6 +34,7 @@ ALL = tuple(f"accept {command}" for command in COMMANDS)
 
 def passed(channel: CoreChannel, sent: Message, count: int) -> int:
     """How many of so many pass; the others are refused for a limit that bears the right name."""
+    channel.outbound(message(Op.SEND_SENDER, G.pid(9), P.pid(), payload=G.alias()))
     outputs = [channel.inbound(sent) for _ in range(count)]
     assert all(output.closed is None for output in outputs)
     return sum(not output.events for output in outputs)

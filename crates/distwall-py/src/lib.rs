@@ -46,10 +46,17 @@ fn verdict_named(name: &str) -> PyResult<Verdict> {
 fn rule(given: CoreRule<'_>) -> PyResult<Rule> {
     let key = key::read(given.key.unwrap_or_default());
     let pattern = given.pattern.map(|code| Pattern::parse(code.as_bytes()).map(Arc::new));
+    // `exposed of kernel`
+    let (scope_name, of) = match given.scope.as_deref().map(|scope| scope.split_once(" of ").ok_or(scope)) {
+        None => (None, None),
+        Some(Err(scope)) => (Some(scope), None),
+        Some(Ok((scope, of))) => (Some(scope), Some(of.as_bytes().into())),
+    };
     Ok(Rule {
+        of,
         subject: subject(&given.command)?,
         key: key.map_err(|kind| PyValueError::new_err(format!("unknown kind of key: {kind}")))?,
-        scope: given.scope.as_deref().map(scope).transpose()?,
+        scope: scope_name.map(scope).transpose()?,
         pattern: pattern.transpose().map_err(PyValueError::new_err)?,
         verdict: verdict_named(&given.verdict)?,
         layer: given.layer,

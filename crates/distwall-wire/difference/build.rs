@@ -13,6 +13,10 @@ fn main() {
         println!("cargo:rerun-if-changed={folder}");
         println!("cargo:rustc-check-cfg=cfg({side}_names, values(\"flat\", \"layers\", \"channel_rules\"))");
         println!("cargo:rustc-cfg={side}_names=\"{}\"", version(Path::new(folder)));
+        println!("cargo:rustc-check-cfg=cfg({side}_of)");
+        if fs::read_to_string(Path::new(folder).join("rules/table.rs")).is_ok_and(|text| text.contains("pub of:")) {
+            println!("cargo:rustc-cfg={side}_of");
+        }
         for file in sources(Path::new(folder)) {
             let text = fs::read_to_string(&file).unwrap_or_default();
             words.extend(literals(&text).iter().flat_map(|literal| names(literal)));

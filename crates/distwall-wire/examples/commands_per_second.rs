@@ -164,6 +164,7 @@ fn policy() -> PeerRules {
         subject: Subject::Command(command),
         key: if key.is_empty() { vec![] } else { vec![Part::Exact(key.as_bytes().into())] },
         scope: None,
+        of: None,
         pattern: None,
         verdict,
         layer: 1,

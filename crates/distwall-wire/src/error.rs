@@ -98,6 +98,8 @@ bad! {
     SpawnReplyFlags = "a spawn reply has flags that nobody knows",
     SpawnReplyForeign = "a spawn reply to a request of another node",
     SpawnReplyBringsMore = "a spawn reply brings a link or a monitor that was not asked for",
+    StrangeIdentity = "the guarded node's answer about who a process is can't be read",
+    SilentGuard = "the guarded node did not say within ask_timeout who a process is",
     EndBeforeSpawnReply = "a spawned process ends before the reply to its spawn request",
     AltactNotNegotiated = "an ALTACT_SIG_SEND though none was negotiated",
     AltactUnknownFlags = "an ALTACT_SIG_SEND has flags that nobody knows",

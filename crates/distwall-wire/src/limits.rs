@@ -94,6 +94,8 @@ limits! {
     SpawnHeap = spawn_heap: 1 << 24,
     /// Entries of one kind that tracking keeps (links, monitors, calls, ...).
     Tracked = tracked: 65_536,
+    /// Seconds within which the guarded node has to say who a process is.
+    AskTimeout = ask_timeout: 5,
     /// Processes and aliases of the guarded node that a peer may write without having been shown them.
     Claims = claims: 262_144,
     /// Seconds after which two things are forgotten: requests without an answer; disclosed processes and aliases that

@@ -4,5 +4,6 @@
 pub mod calls;
 pub mod key;
 pub mod otp_internal;
+pub mod otp_processes;
 pub mod pattern;
 pub mod peer_rules;

@@ -2,6 +2,7 @@
 
 pub mod channel;
 pub mod channel_rules;
+pub mod clerk;
 pub mod counters;
 pub mod events;
 pub mod explain;

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from distwall._core import Ask, Channel, Hooks
+from distwall._core import DEFAULT_LIMITS, Ask, Channel, Hooks
 from distwall._core import Event as CoreEvent
 from distwall.audit.event import OpenedBy
 from distwall.audit.schema import Disconnect, PeerCaused, Refused, RuleRef
@@ -115,7 +115,6 @@ class ChannelHandle:
         self.tls = tls
         self.certificate = certificate
         self.since = utc()
-        self.asks = judgement.hooks is not None
         """True if the core may have questions."""
         self.carry_out: Callable[[Received], None] = lambda _: None
         """Carries out an outcome of the core, as if the peer had sent bytes; the gateway sets it."""
@@ -136,7 +135,6 @@ class ChannelHandle:
         if judgement is not self._judgement:
             self._judgement = judgement
             self.core.set_policy(judgement.core, **judgement.settings())
-            self.asks = judgement.hooks is not None
 
     def keep_limits(self) -> None:
         """Applies the limits of the channel's entry, as the policy has it now, from the next command on."""
@@ -144,12 +142,17 @@ class ChannelHandle:
         if (old.limits, old.on_limit) != (self.entry.limits, self.entry.on_limit):
             self.core.set_limits(self.entry.limits, close_on_limit=self.entry.on_limit == "close")
 
+    @property
+    def ask_timeout(self) -> int:
+        """Seconds within which the guarded node has to say who a process is."""
+        return self.entry.limits.get("ask_timeout", DEFAULT_LIMITS["ask_timeout"])
+
     def waits(self, ticket: int) -> bool:
         """True if a command waits for the answer to that question."""
         return self._open and self.core.waits(ticket)
 
     def take_asks(self) -> None:
-        """Takes the core's questions. Call it after each of the core's answers while `asks` is true."""
+        """Takes the core's questions. Call it after each of the core's answers."""
         if found := self.core.asks():
             self._owner.asked(self, found)
 

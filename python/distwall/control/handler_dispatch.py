@@ -72,6 +72,9 @@ class HandlerDispatch:
             if ask.kind == "guard":
                 loop.call_later(TIMEOUT, self._give_up, handle, ask)
                 continue
+            if ask.kind == "who":
+                loop.call_later(handle.ask_timeout, self._no_identity, handle, ask)
+                continue
             key = handle.entry_key
             if self._waiting[key] >= MAX_WAITING:
                 self._failed(handle, ask, f"{MAX_WAITING} commands of its entry's peers wait for handlers already")
@@ -106,6 +109,11 @@ class HandlerDispatch:
     def _give_up(self, handle: ChannelHandle, ask: Ask) -> None:
         if handle.waits(ask.ticket):
             self._failed(handle, ask, f"no answer of the guarded node within {TIMEOUT:g} s")
+            handle.answer(ask.ticket, "deny")
+
+    def _no_identity(self, handle: ChannelHandle, ask: Ask) -> None:
+        """Ends a channel whose guarded node does not say who a process is: what waits can't be judged."""
+        if handle.waits(ask.ticket):
             handle.answer(ask.ticket, "deny")
 
     def _failed(self, handle: ChannelHandle, ask: Ask, why: str) -> None:

@@ -105,8 +105,7 @@ class Leg(asyncio.Protocol):
                 self._pump.handle.record(events)
             if closed is not None:
                 self._pump.end(closed)
-            if self._pump.handle.asks:
-                self._pump.handle.take_asks()
+            self._pump.handle.take_asks()
         except Exception as error:  # noqa: BLE001  # whatever it is, it stays in this channel and fails closed
             self._pump.fail(error)
 

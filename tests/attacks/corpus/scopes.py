@@ -93,8 +93,13 @@ ATTACKS = [
     Attack(
         name="the process behind a name",
         does="casts to the pid of a server that takes one question by its name",
-        policy=["accept reg_send target when {'$gen_call', _, get}", "accept monitor", "accept send"],
-        reason="default",
+        policy=[
+            "accept reg_send target when {'$gen_call', _, get}",
+            "deny reg_send target",
+            "accept monitor",
+            "accept send",
+        ],
+        reason="rule",
         setup=SERVER,
         knows=TARGET,
         erlang="gen_server:call(To, get), gen_server:cast(Known, {add, 4})",

@@ -3,7 +3,7 @@
 -module(probe).
 -export([serve/1, pack/1, unpack/1, timed/1, caught/1, steps/1]).
 -export([collector/0, collector/1, got/1, await/3, do/2, do/3]).
--export([start_server/1, init/1, handle_call/3, handle_cast/2, handle_info/2]).
+-export([start/2, stop/1, start_server/1, init/1, handle_call/3, handle_cast/2, handle_info/2]).
 -export([adding_handler/1, log/2]).
 -export([messages/2, realise/1, atoms_of_refused/2]).
 -export([until/1, until/2, tokens/0, io/0, watch_setnode/0, setnode_flags/0]).
@@ -118,6 +118,10 @@ do(Pid, stop, Reason) -> ask(Pid, {stop, Reason}).
 await(Pid, Count, Time) ->
     until(fun() -> length(got(Pid)) >= Count end, Time),
     got(Pid).
+
+%% An application of the user's.
+start(_Type, _Arguments) -> supervisor:start_link({local, shop_sup}, ?MODULE, supervisor).
+stop(_State) -> ok.
 
 %% --- a gen_server; also a supervisor without children, and a gen_event handler ---
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::fields;
 use super::names::{
     Ask, ChannelRules, Handler, HandlerAnswer, Hooks, Part, Pattern, PeerRules, Rule, Scope, Subject, PROCESS,
 };
@@ -217,7 +218,7 @@ fn policy(policy: &model::Policy) -> Tried<PeerRules> {
 
 fn rule(rule: &model::Rule) -> Tried<Rule> {
     let pattern = rule.pattern.as_ref().map(|code| Pattern::parse(&code.0).map(Arc::new));
-    Ok(Rule {
+    Ok(fields::rule! {
         subject: match &*rule.subject {
             "*" => Subject::All,
             "otp_internal" => Subject::OtpInternal,

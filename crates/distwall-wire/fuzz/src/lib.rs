@@ -38,7 +38,7 @@ pub fn flags(choice: u8) -> u64 {
 
 fn rule(subject: Subject, key: &[&str], verdict: Verdict) -> Rule {
     let key = key.iter().map(|text| Part::Exact(text.as_bytes().into())).collect();
-    Rule { subject, key, scope: None, pattern: None, verdict, layer: 1, audit: false, id: 0 }
+    Rule { subject, key, scope: None, of: None, pattern: None, verdict, layer: 1, audit: false, id: 0 }
 }
 
 /// Policies by number.

@@ -63,6 +63,12 @@ pub fn own_names() -> (Vec<&'static str>, &'static [&'static str]) {
     (names::all().chain(["net_kernel", "rex"]).collect(), &names::PREFIXES)
 }
 
+/// True for a name that OTP or Elixir registers for a process of its own.
+#[must_use]
+pub fn is_otp_name(name: &[u8]) -> bool {
+    matches!(name, b"rex" | b"net_kernel") || WORDS.meaning(name) == Word::OtpName
+}
+
 /// True if a message has such a shape, or goes to such a name, and the pattern doesn't describe that.
 #[inline]
 pub fn otp_internal(reader: Reader<'_>, to: &Address<'_>) -> bool {

@@ -105,6 +105,8 @@ pub struct Rule {
     pub key: Vec<Part>,
     /// The processes and aliases that it is for; None: all targets.
     pub scope: Option<Scope>,
+    /// The application of OTP's or Elixir's whose processes it is for; None: processes of users.
+    pub of: Option<Box<[u8]>>,
     /// The required form of the payload.
     pub pattern: Option<Arc<Pattern>>,
     /// Verdict.
@@ -128,6 +130,10 @@ pub struct RankedRule {
     pub id: u32,
     /// The scope of targets that it is limited to.
     pub scope: Option<Scope>,
+    /// The application of OTP's or Elixir's whose processes it is for.
+    pub of: Option<Box<[u8]>>,
+    /// True if it names a process or an alias.
+    pub process: bool,
     /// The form of payloads that it is limited to.
     pub pattern: Option<Arc<Pattern>>,
     /// True if it is a rule for `*`.
@@ -223,6 +229,8 @@ impl PeerRules {
                 verdict: rule.verdict,
                 id: rule.id,
                 scope: rule.scope,
+                of: rule.of.clone(),
+                process: rule.key.len() == PROCESS.len() + 1,
                 pattern: rule.pattern.clone(),
                 star: rule.subject == Subject::All,
                 keyed: !rule.key.is_empty(),
@@ -538,7 +546,7 @@ mod tests {
     }
 
     fn rule(subject: Subject, key: Vec<Part>, verdict: Verdict, id: u32) -> Rule {
-        Rule { subject, key, scope: None, pattern: None, verdict, layer: 1, audit: false, id }
+        Rule { subject, key, scope: None, of: None, pattern: None, verdict, layer: 1, audit: false, id }
     }
 
     #[test]

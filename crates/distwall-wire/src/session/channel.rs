@@ -10,6 +10,7 @@ use crate::limits::rates::Rates;
 use crate::limits::{Limit, Limits};
 use crate::rules::otp_internal::WORDS;
 use crate::session::channel_rules::ChannelRules;
+use crate::session::clerk::Clerk;
 use crate::session::counters::Counters;
 use crate::session::events::Reason;
 use crate::session::hooks::{is_clerk, Lot, Parked, Waiting};
@@ -38,6 +39,7 @@ mod park;
 mod reporter;
 mod settle;
 mod shown;
+mod who;
 
 /// The settings of a channel.
 pub struct Setup {
@@ -107,6 +109,7 @@ struct State {
     reporter: Reporter,
     shadow_differences: u64,
     lot: Lot,
+    clerk: Clerk,
     opinions: Opinions,
     /// The last ticket under other rules and module filters: answers to earlier tickets are not kept.
     asked_before: u64,
@@ -143,6 +146,7 @@ impl Channel {
                 reporter: Reporter::default(),
                 shadow_differences: 0,
                 lot: Lot::default(),
+                clerk: Clerk::default(),
                 opinions: Opinions::default(),
                 asked_before: 0,
             },
@@ -224,6 +228,7 @@ impl Channel {
         self.closed = true;
         self.lanes = Default::default();
         self.state.lot = Lot::default();
+        self.state.clerk = Clerk::default();
         self.made = Vec::new();
     }
 
@@ -396,7 +401,7 @@ impl Channel {
             }
             Direction::Inbound if over.is_none() && (fixed.hooked(control) || !state.lot.is_empty()) => {
                 let sender = sender(control);
-                if fixed.hooked(control) || state.lot.holds(sender) {
+                if fixed.hooked(control) || state.holds(sender, control) {
                     let (body, atoms) = (parts.body.to_vec(), refs.atoms.clone());
                     let parked = Parked {
                         ticket: 0,
@@ -421,6 +426,17 @@ impl Channel {
         }
         let mut ruling = Ruling::pass(None);
         fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival, &mut ruling)?;
+        if let (Some(_), Some(limit)) = (ruling.asks, over) {
+            ruling = Ruling::deny(Reason::Limit(limit));
+        }
+        if ruling.asks.is_some() {
+            let (sender, body, atoms) = (sender(control), parts.body.to_vec(), refs.atoms.clone());
+            let parked =
+                Parked { ticket: 0, waits_for: Waiting::Turn, body, atoms, versioned: parts.versioned, asked: 0 };
+            self.detour(sender, parked, now, out)?;
+            self.made.clear();
+            return Ok(Action::Replace);
+        }
         if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
             Ok(emit::pass(caches, refs, parts, made))
         } else {
@@ -558,7 +574,11 @@ impl Fixed {
         made: &mut Vec<u8>,
     ) -> Result<bool, Bad> {
         let refused = ruling.verdict != Verdict::Accept;
-        let told = if refused { Some(ruling.refusal()) } else { ruling.waived };
+        // The answer to what aims at an ended process is OTP's own.
+        let gone = refused && ruling.reason == Reason::Gone;
+        let counted = if gone { Verdict::Accept } else { ruling.verdict };
+        self.counters.count(direction, message.control.command(), counted);
+        let told = if refused { Some(ruling.refusal()).filter(|_| !gone) } else { ruling.waived };
         if let Some(refusal) = told {
             state.reporter.report(direction, message, &refusal, !refused, &state.track, now, out);
         }
@@ -596,6 +616,12 @@ impl Fixed {
         let shows = if discloses { settle::shows(message, direction, &state.track) } else { Shows::Nothing };
         settle::passed(message, direction, &self.ends, &mut state.track, settles);
         state.disclose(direction, scanner, shows);
+        if let (Shows::Payload(_), Some(asker)) = (shows, &message.asker) {
+            let own = direction == Direction::Outbound && self.ends.is_of(direction, &asker.from);
+            if own && asker.pair.is_some() {
+                state.track.own_alias(asker.first.1, asker.from.pid);
+            }
+        }
     }
 }
 
@@ -620,6 +646,11 @@ impl State {
             found.pids.clear();
             found.references.clear();
         }
+    }
+
+    /// True if a command has to wait behind commands of its sender, or at its target.
+    fn holds(&self, sender: Option<Pid>, control: &Control<'_>) -> bool {
+        self.lot.holds(sender) || control.receiver().is_some_and(|to| self.clerk.is_awaited(to.pid))
     }
 
     /// Notes the processes and references of the guarded node that the peer has written.

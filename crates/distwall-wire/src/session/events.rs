@@ -18,6 +18,10 @@ pub enum Reason {
     Default,
     /// The call comes with spawn options or a group leader that no rule on calls opens.
     Options,
+    /// Nobody can tell whose alias it is that the command aims at.
+    Unknown,
+    /// Not a refusal: the process has ended.
+    Gone,
     /// The message would make an OTP process run code.
     OtpInternal,
     /// The message carries pids of a node that the policy doesn't name.
@@ -44,6 +48,8 @@ impl Reason {
             Reason::Rule => "rule".into(),
             Reason::Default => "default".into(),
             Reason::Options => "options".into(),
+            Reason::Unknown => "unknown".into(),
+            Reason::Gone => "gone".into(),
             Reason::OtpInternal => "otp_internal".into(),
             Reason::ThirdNode => "third_node".into(),
             Reason::Funs => "funs".into(),

@@ -21,7 +21,8 @@ use crate::rules::calls::rex;
 use crate::rules::otp_internal::WORDS;
 use crate::rules::peer_rules::{PeerRules, Scope, Subject};
 use crate::session::events::Reason;
-use crate::session::judge::{arguments, Court, Ends, Message, Ruling, Step};
+use crate::session::judge::{aimed, arguments, Aimed, Court, Ends, Message, Ruling, Step};
+use crate::session::track::Person;
 use crate::session::track::{Pair, Track};
 use crate::term::atoms::{AtomView, NodeNames};
 use crate::term::reader::{Pid, Reader, Reference, Terms};
@@ -350,6 +351,10 @@ impl<'s> Scene<'s> {
     /// A channel on which nothing has happened but what made the target known to the sender.
     fn track(&self, control: &Control<'_>, known_by: Option<Scope>) -> Track {
         let mut track = Track::new(self.ends.limits.tracked(), self.ends.limits.tracked_age());
+        // Who the target is, the guarded node would be asked: a process of the user's, without a name.
+        if let Some(Aimed::Process(pid)) = aimed(control) {
+            track.people.learn(pid, Person::default(), None);
+        }
         let owner = self.direction.other();
         match (known_by, control.target()) {
             (Some(Scope::Exposed), Some(Target::Process(to))) => track.expose(owner, &[to.pid], &[], None),

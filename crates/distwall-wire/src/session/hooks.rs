@@ -2,7 +2,8 @@
 //!
 //! # Theory of operation
 //!
-//! Rules decide first; only accepted commands come here, in this order:
+//! Rules decide first; they may need to know who the target is, and the guarded node is asked
+//! ([`clerk`](super::clerk)). Only accepted commands come further, in this order:
 //!
 //! 1. A message to distwall's own name is taken out and given to the outside.
 //! 2. A *module filter* is asked about the command and its key; its answers are kept.
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use crate::command::Command;
 use crate::limits::Limits;
 use crate::term::atoms::Atom;
-use crate::term::reader::{Named, Pid, Reference};
+use crate::term::reader::{Named, Pid};
 use crate::verdict::Verdict;
 
 /// The party to ask.
@@ -65,6 +66,8 @@ pub const GATE: &[u8] = b"distwall_gate";
 pub enum Waiting {
     /// The turn of the command, behind others.
     Turn,
+    /// The identity of its target.
+    Who,
     /// The module filter.
     Filter,
     /// The handler of spawn requests, about a call in a message to `rex`.
@@ -151,6 +154,7 @@ impl Waiting {
     pub fn name(self) -> &'static str {
         match self {
             Waiting::Turn => "turn",
+            Waiting::Who => "who",
             Waiting::Filter => "filter",
             Waiting::Call | Waiting::Handler => "handler",
         }
@@ -257,19 +261,4 @@ pub const CLERK: u32 = 0x0fff_ffff;
 #[must_use]
 pub fn is_clerk(pid: Pid) -> bool {
     pid.id == CLERK && pid.serial == CLERK
-}
-
-const MARK: u32 = 0xd157_a11d;
-
-/// The reference of a question to the guarded node.
-#[must_use]
-pub fn question(ticket: u64, creation: u32) -> Reference {
-    Reference { creation, length: 3, words: [ticket as u32 & 0x3_ffff, MARK, (ticket >> 18) as u32, 0, 0] }
-}
-
-/// The ticket of a question by its reference.
-#[must_use]
-pub fn ticket_of(reference: Reference) -> Option<u64> {
-    let [low, mark, high, ..] = reference.words;
-    (reference.length == 3 && mark == MARK).then_some(u64::from(high) << 18 | u64::from(low))
 }

@@ -23,6 +23,7 @@ use crate::error::Bad;
 use crate::rules::peer_rules::{PeerRules, RankedRule};
 use crate::session::events::Reason;
 use crate::session::track::{Asked, Track};
+use crate::term::reader::Pid;
 use crate::term::scan::ScanFindings;
 use crate::verdict::Verdict;
 use crate::wire::control::Control;
@@ -38,7 +39,7 @@ mod relay;
 mod standing;
 mod trace;
 
-pub use called::{called, carried, names, relayed};
+pub use called::{aimed, called, carried, names, relayed, Aimed};
 pub use case::{Arrival, Case, Ends, Message, Newcomers};
 pub use considered::{Considered, Outcome};
 pub use limit::{atoms_of_control, nodes_of_control};
@@ -101,7 +102,7 @@ stages! {
     Rule "rule" => deciding::rule,
     /// Does a call come with options or a group leader that the rules don't open?
     Options "options" => content::options,
-    /// Does the registered name of its target process have rules, and which verdict do they give?
+    /// Do the rules open the process that it aims at, once the guarded node has told who that is?
     Name "name" => deciding::name,
     /// Would one of OTP's own processes run code for it?
     OtpInternal "otp_internal" => content::otp_internal,
@@ -187,13 +188,23 @@ pub struct Ruling {
     pub waived: Option<Refusal>,
     /// The verdict of the shadow policy, if it differs.
     pub differs: Option<Refusal>,
+    /// The process that the guarded node has to be asked about before there can be a decision.
+    pub asks: Option<Pid>,
 }
 
 impl Ruling {
     /// The command passes; no rule was asked.
     #[must_use]
     pub fn pass(settles: Option<Asked>) -> Self {
-        Ruling { verdict: Verdict::Accept, rule: None, reason: Reason::Rule, settles, waived: None, differs: None }
+        Ruling {
+            verdict: Verdict::Accept,
+            rule: None,
+            reason: Reason::Rule,
+            settles,
+            waived: None,
+            differs: None,
+            asks: None,
+        }
     }
 
     /// A refusal that no rule decided.
@@ -206,7 +217,7 @@ impl Ruling {
     #[must_use]
     pub fn refused(refusal: Refusal, settles: Option<Asked>) -> Self {
         let Refusal { verdict, rule, reason } = refusal;
-        Ruling { verdict, rule, reason, settles, waived: None, differs: None }
+        Ruling { verdict, rule, reason, settles, waived: None, differs: None, asks: None }
     }
 
     /// The same as a refusal.

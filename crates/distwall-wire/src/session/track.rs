@@ -9,7 +9,7 @@
 //! * Processes that it *disclosed* (pids and aliases in its messages, processes spawned for the other) are the targets
 //!   of rules `to exposed` and `to spawned`. What the guarded node disclosed outlasts the channel: see
 //!   [`exposures`](Exposures).
-//! * A process that answered for a registered *name* is known by it.
+//! * The *people* are processes of the guarded node, with the identities that it told ([`People`]).
 //!
 //! Every table is bounded. A full table forgets its oldest entry, whose answer will then need a rule. The tables of the
 //! peer's own links and monitors are the exception: when full, they take no new entry. A peer fills no table of the
@@ -33,13 +33,13 @@ use crate::wire::control::Watched;
 
 use bounded::{Bounded, Bounds, Seen};
 use exposures::ExposedSet;
-use names::Names;
 
-pub use exposures::Exposures;
+pub use exposures::{Exposures, Owner};
+pub use people::{Facts, People, Person};
 
 mod bounded;
 mod exposures;
-mod names;
+mod people;
 
 /// Seconds until a node has surely heard of an ending.
 const CROSSING: u64 = 60;
@@ -87,8 +87,6 @@ struct Spawn {
 
 struct OpenCall {
     by: Pid,
-    /// The registered name that was called.
-    name: Option<Box<[u8]>>,
 }
 
 /// The requests of one node, and the processes that it disclosed.
@@ -113,7 +111,6 @@ struct Side {
     gone_spawned: Seen,
     /// Processes, with the number of links that the other node hasn't ended.
     linked: HashMap<Pid, u32, RandomState>,
-    names: Names,
 }
 
 /// The tracking tables of one channel.
@@ -125,6 +122,8 @@ pub struct Track {
     by_peer: ExposedSet,
     /// The guarded node's that the peer was shown, over all its channels.
     by_guard: Arc<Exposures>,
+    /// Processes of the guarded node that the peer has aimed at.
+    pub people: People,
     /// Links, each with the id of each side's unlink that is under way.
     links: HashMap<Pair, [Option<NonZeroU64>; 2], RandomState>,
     /// True if there was a link for which there was no room.
@@ -176,6 +175,7 @@ impl Track {
     /// Sets the time, in seconds from any start.
     pub fn tick(&mut self, now: f64) {
         self.bounds.now = now as u64;
+        self.people.tick(now);
     }
 
     fn side(&self, side: Direction) -> &Side {
@@ -250,8 +250,8 @@ impl Track {
         !asker.calls.is_empty() || !asker.rex.is_empty()
     }
 
-    /// Settles a request: `from` has answered it in that direction, and it opens nothing more.
-    pub fn settle(&mut self, direction: Direction, asked: Asked, from: Option<Pid>) {
+    /// Settles a request: it was answered in that direction, and opens nothing more.
+    pub fn settle(&mut self, direction: Direction, asked: Asked) {
         let (asker, bounds) = (direction.other(), self.bounds);
         match asked {
             Asked::Monitor(reference) => self.part(asker, reference, direction),
@@ -271,10 +271,7 @@ impl Track {
             Asked::Call(reference, _) | Asked::Alias(reference) => {
                 // The alias of a call is good for its answer.
                 self.shown(asker, |shown| shown.end_alias(reference));
-                let call = self.side_mut(asker).calls.remove(&reference);
-                if let (Some(name), Some(from)) = (call.and_then(|call| call.name), from) {
-                    self.learn(direction, from, &name);
-                }
+                self.side_mut(asker).calls.remove(&reference);
             }
             Asked::Rex(pid) | Asked::Features(pid) => {
                 let word = if matches!(asked, Asked::Rex(_)) { Word::Rex } else { Word::FeaturesRequest };
@@ -284,9 +281,6 @@ impl Track {
                     _ => {
                         rex.remove(&key);
                     }
-                }
-                if let Some(from) = from {
-                    self.learn(direction, from, b"rex");
                 }
             }
             Asked::Link(pair) if self.links.contains_key(&pair) => {
@@ -392,7 +386,7 @@ impl Track {
             Direction::Outbound => self.by_guard.lock().show(pids, references, by, bounds),
             Direction::Inbound => {
                 pids.iter().for_each(|pid| self.by_peer.process(*pid, bounds));
-                references.iter().for_each(|reference| self.by_peer.alias(*reference, bounds));
+                references.iter().for_each(|reference| self.by_peer.alias(*reference, by, bounds));
             }
         }
     }
@@ -436,6 +430,17 @@ impl Track {
         }
     }
 
+    /// Notes whose alias that is: the process stands beside it in a message of the guarded node.
+    pub fn own_alias(&mut self, alias: Reference, owner: Pid) {
+        self.by_guard.lock().own_alias(alias, owner, self.bounds);
+    }
+
+    /// The process of the guarded node by which an alias that the peer was shown is judged.
+    #[must_use]
+    pub fn owner(&self, alias: Reference) -> Option<Owner> {
+        self.by_guard.lock().shown.owner(alias, self.bounds)
+    }
+
     /// Notes processes and aliases of the guarded node that the peer has written; `limit`: most claims.
     #[inline]
     pub fn claim(&mut self, pids: &[Pid], aliases: &[Reference], limit: u64) {
@@ -471,7 +476,6 @@ impl Track {
         if side.spawned.remove(pid) {
             side.gone_spawned.insert(pid, bounds);
         }
-        side.names.ended(pid);
     }
 
     /// Notes an unlink of a process of `side`; None: in the old form, which nobody acknowledges.
@@ -531,12 +535,10 @@ impl Track {
         (used as u64) < self.bounds.limit
     }
 
-    /// Notes a question of a process of `side` to the process with that name, whose answer carries this reference.
-    pub fn call(&mut self, side: Direction, reference: Reference, by: Pid, name: Option<&[u8]>) {
+    /// Notes a question of a process of `side`, whose answer carries this reference.
+    pub fn call(&mut self, side: Direction, reference: Reference, by: Pid) {
         let bounds = self.bounds;
-        // Who asks two in the same way can make one answer for the other.
-        let call = |before: Option<&OpenCall>| OpenCall { by, name: name.filter(|_| before.is_none()).map(Into::into) };
-        self.side_mut(side).calls.insert_with(reference, call, bounds);
+        self.side_mut(side).calls.insert(reference, OpenCall { by }, bounds);
     }
 
     /// Notes a question of a process of `side` to rex.
@@ -545,23 +547,6 @@ impl Track {
         let rex = &mut self.side_mut(side).rex;
         let open = rex.get(&key, bounds).copied().unwrap_or(0);
         rex.insert(key, open.saturating_add(1), bounds);
-    }
-
-    /// Notes the registered name of a process of `side`.
-    pub fn learn(&mut self, side: Direction, pid: Pid, name: &[u8]) {
-        let limit = self.bounds.limit;
-        self.side_mut(side).names.learn(pid, name, limit);
-    }
-
-    /// Notes that no process of `side` has the name any more.
-    pub fn free(&mut self, side: Direction, name: &[u8]) {
-        self.side_mut(side).names.free(name);
-    }
-
-    /// The registered names by which a process of `side` is known.
-    #[must_use]
-    pub fn names(&self, side: Direction, pid: Pid) -> &[Box<[u8]>] {
-        self.side(side).names.of(pid)
     }
 }
 
@@ -583,16 +568,16 @@ mod tests {
     #[test]
     fn an_answer_opens_once() {
         let mut track = Track::new(10, 0);
-        track.call(Outbound, reference(1), pid(1), None);
+        track.call(Outbound, reference(1), pid(1));
         assert!(!track.knows(Inbound, Asked::Call(reference(1), pid(2))));
         assert!(!track.knows(Outbound, Asked::Call(reference(1), pid(1))));
-        track.settle(Inbound, Asked::Call(reference(1), pid(1)), None);
+        track.settle(Inbound, Asked::Call(reference(1), pid(1)));
         assert!(!track.knows(Inbound, Asked::Call(reference(1), pid(1))));
         track.rex(Outbound, pid(1), Word::Rex);
         track.rex(Outbound, pid(1), Word::Rex);
-        track.settle(Inbound, Asked::Rex(pid(1)), None);
+        track.settle(Inbound, Asked::Rex(pid(1)));
         assert!(track.knows(Inbound, Asked::Rex(pid(1))));
-        track.settle(Inbound, Asked::Rex(pid(1)), None);
+        track.settle(Inbound, Asked::Rex(pid(1)));
         assert!(!track.knows(Inbound, Asked::Rex(pid(1))));
     }
 
@@ -622,9 +607,9 @@ mod tests {
             assert!(!ends(&track, pid(2), Watched::Process(pid(9))), "{crossing}");
             assert!(!ends(&track, pid(1), Watched::Process(pid(8))), "{crossing}");
             assert!(!ends(&track, pid(1), Watched::Name(b"server"[..].into())), "{crossing}");
-            track.settle(Outbound, Asked::OwnMonitor(reference(1), pid(1)), None);
+            track.settle(Outbound, Asked::OwnMonitor(reference(1), pid(1)));
         }
-        track.settle(Inbound, Asked::Monitor(reference(1)), None);
+        track.settle(Inbound, Asked::Monitor(reference(1)));
         assert!(!ends(&track, pid(1), Watched::Process(pid(9))));
     }
 
@@ -641,22 +626,8 @@ mod tests {
         // The guarded node has not heard of it.
         assert!(!track.is_linked(Outbound, pid(2)) && track.is_linked(Inbound, pid(1)));
         assert!(!track.knows(Inbound, Asked::Link(pair)) && track.knows(Outbound, Asked::Link(pair)));
-        track.settle(Outbound, Asked::Unlink(ID, pair), None);
+        track.settle(Outbound, Asked::Unlink(ID, pair));
         assert!(!track.is_linked(Inbound, pid(1)) && !track.knows(Outbound, Asked::Link(pair)));
         assert!(track.is_linked(Inbound, pid(3)));
-    }
-
-    #[test]
-    fn a_name_is_learned_from_who_answers_for_it() {
-        let mut track = Track::new(10, 0);
-        track.call(Inbound, reference(1), pid(1), Some(b"server"));
-        track.settle(Outbound, Asked::Alias(reference(1)), Some(pid(7)));
-        assert_eq!(*track.names(Outbound, pid(7)), [Box::from(&b"server"[..])]);
-        track.call(Inbound, reference(2), pid(1), Some(b"other"));
-        track.call(Inbound, reference(2), pid(1), Some(b"server"));
-        track.settle(Outbound, Asked::Alias(reference(2)), Some(pid(8)));
-        assert!(track.names(Outbound, pid(8)).is_empty());
-        track.free(Outbound, b"server");
-        assert!(track.names(Outbound, pid(7)).is_empty());
     }
 }

@@ -110,7 +110,9 @@ impl Words {
         Words { whole: whole.map(|(text, word)| (text.as_bytes(), word)).collect(), prefixes, prefixed, begins }
     }
 
-    fn meaning(&self, text: &[u8]) -> Word {
+    /// The meaning of an atom.
+    #[must_use]
+    pub fn meaning(&self, text: &[u8]) -> Word {
         match self.whole.get(text) {
             Some(word) => *word,
             None if self.has_prefix(text) => self.prefixed,

@@ -207,12 +207,13 @@ pub enum Shows {
     Payload(Option<Pid>),
 }
 
-/// True for `{Ref, return, Value}` with that reference: how the process of a call of `erpc` ends.
+/// The value of `{Ref, return, Value}` with that reference: how the process of a call of `erpc` ends.
 #[must_use]
-pub fn is_result(mut reader: Reader<'_>, result: Reference) -> bool {
-    reader.tuple() == Ok(3)
+pub fn result(mut reader: Reader<'_>, result: Reference) -> Option<Reader<'_>> {
+    let returned = reader.tuple() == Ok(3)
         && reader.reference().is_ok_and(|(_, reference)| reference == result)
-        && reader.atom().is_ok_and(|atom| atom.text == b"return")
+        && reader.atom().is_ok_and(|atom| atom.text == b"return");
+    returned.then_some(reader)
 }
 
 /// The reference of `[Ref, Module, Function, Arguments]`, the arguments of `erpc:execute_call/4`.

@@ -61,6 +61,7 @@ def rule_text(said: Statement, *, width: int = 0) -> str:
         None if said.key is None else key_text(said.key),
         None if said.argument is None else print_atom(said.argument),
         None if said.scope is None else f"to {said.scope}",
+        None if said.application is None else f"of {print_atom(said.application)}",
         None if said.pattern is None else f"when {tidy(said.pattern.text)}",
         "mode=audit" if said.audit else None,
         None if said.until is None else f"until={rfc3339(said.until)}",

@@ -1,4 +1,4 @@
-"""The grammar of a rule: ``VERDICT COMMAND [KEY] [to SCOPE] [when PATTERN] [mode=audit] [until=TIME]``.
+"""The grammar of a rule: ``VERDICT COMMAND [KEY] [to SCOPE [of APP]] [when PATTERN] [mode=audit] [until=TIME]``.
 
 One cursor reads a rule from left to right; the first error raises RuleSyntaxError with the index of its character. If
 COMMAND is the name of a service, its argument may follow, and then only the options.
@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Literal, NoReturn, Protocol
 
-from distwall._core import COMMANDS
+from distwall._core import COMMANDS, print_atom
 from distwall.policy.language.cursor import DIGITS, Cursor, RuleSyntaxError, suggest
 from distwall.policy.language.names import Part
 from distwall.policy.language.patterns import Pattern, read_pattern
@@ -29,12 +29,14 @@ SCOPES: tuple[Scope, ...] = ("exposed", "spawned", "linked", "any")
 FUNCTION_COMMANDS = frozenset({"spawn_request", "call"})
 NAME_COMMANDS = frozenset({"reg_send", "monitor", "otp_internal"})
 AIMED_COMMANDS = frozenset({"send", "alias_send", "link", "monitor", "exit2", "group_leader"})
+MESSAGES_TO_PROCESSES = frozenset({"send", "alias_send"})
 PAYLOAD_COMMANDS = frozenset({"reg_send", "send", "alias_send", "exit2", "otp_internal", "spawn_request", "call"})
 """Commands with a message, a reason or arguments, which patterns can match."""
 
 _MAX_DIGITS = 9
 _TO = re.compile(r"to\s+(?=\S)")
 _OPTION = re.compile(r"([a-z_]+)\s*=\s*(\S*)")
+_OF = re.compile(r"of\s+(?=\S)")
 _WHEN = re.compile(r"when(?!\S)")
 
 
@@ -58,6 +60,8 @@ class Statement:
     command: str
     key: Key | None = None
     scope: Scope | None = None
+    application: str | None = None
+    """With `to exposed`: the application of OTP's or Elixir's whose processes the rule is about."""
     pattern: Pattern | None = None
     argument: str | None = None
     """For a service: the atom that a rule gives it."""
@@ -141,6 +145,8 @@ class _RuleCursor(Cursor):
             key = self.key(command)
             self._gap()
         scope = self._scope(command) if key is None and _TO.match(self.text, self.at) else None
+        application = self._application() if scope == "exposed" and _OF.match(self.text, self.at) else None
+        start = self.at
         pattern = None
         if self.match(_WHEN):
             if command not in PAYLOAD_COMMANDS:
@@ -150,7 +156,18 @@ class _RuleCursor(Cursor):
             self._gap()
         elif not self.ended and not self._at_option() and key is None and scope is None:
             self._no_key(command)
-        return replace(made, key=key, scope=scope, pattern=pattern)
+        if (
+            application is not None
+            and pattern is None
+            and made.verdict == "accept"
+            and command in MESSAGES_TO_PROCESSES
+        ):
+            self.fail(
+                f"`{command} to exposed of {print_atom(application)}` without a pattern",
+                "say with `when` which messages these processes may get",
+                start,
+            )
+        return replace(made, key=key, scope=scope, application=application, pattern=pattern)
 
     def _at_clause(self, command: str) -> bool:
         """True if a clause is next, in the place of a key."""
@@ -186,6 +203,16 @@ class _RuleCursor(Cursor):
             return scope
         self.refuse_comment()
         return self.fail(f"unknown target `{word}`", suggest(word, list(SCOPES), f"write to {', '.join(SCOPES)}"))
+
+    def _application(self) -> str:
+        """Reads the application behind `to exposed of`."""
+        self.match(_OF)
+        start = self.at
+        part = self._part()
+        if part.kind != "exact":
+            self.fail("`of` takes one application", "write a rule for each application", start)
+        self._gap()
+        return part.text
 
     def _no_key(self, command: str) -> NoReturn:
         self.refuse_comment()

@@ -53,7 +53,9 @@ class Rule:
 
     def filters(self) -> tuple["Filter", ...]:
         """The filters of the rule."""
-        return tuple(Filter(self, part.command, part.key, part.scope, part.pattern) for part in self.parts)
+        return tuple(
+            Filter(self, part.command, part.key, part.scope, part.pattern, part.application) for part in self.parts
+        )
 
     def holds(self, now: datetime) -> bool:
         """True if the rule is in force. A rule in audit mode is enforced afterwards."""
@@ -69,7 +71,7 @@ class Rule:
     def identity(self) -> tuple[object, ...]:
         """The part of a rule that must be unique in a list."""
         said = self.statement
-        return said.command, said.argument, said.key, said.scope, said.pattern
+        return said.command, said.argument, said.key, said.scope, said.application, said.pattern
 
 
 def make_rule(
@@ -115,6 +117,7 @@ class Filter:
     key: Key | None
     scope: Scope | None
     pattern: Pattern | None
+    application: str | None = None
 
     def matches(
         self,
@@ -131,6 +134,7 @@ class Filter:
         return (
             self.aims_at(command, key)
             and (self.scope in (None, "any") or self.scope in scopes)
+            and self.application is None
             and (self.pattern is None or fits(self.pattern))
         )
 
@@ -146,6 +150,8 @@ class Filter:
             other.pattern is not None and isinstance(self.pattern.term, WildcardPattern)
         )
         if not anything and self.pattern != other.pattern:
+            return False
+        if self.application not in (None, other.application):
             return False
         if self.scope not in (None, "any", other.scope):
             return False
@@ -181,7 +187,7 @@ def precision(candidate: Filter) -> tuple[int, ...]:
     key = candidate.key or ()
     prefixed = sum(len(part.text) for part in key if part.kind == "prefix")
     wild = sum(part.kind == "any" for part in key) + (candidate.scope == "any")
-    return specificity(candidate), _without_pattern(candidate), -prefixed, wild
+    return specificity(candidate), _without_pattern(candidate), -prefixed, wild, candidate.application is None
 
 
 def _without_pattern(candidate: Filter) -> Specificity:
@@ -199,7 +205,7 @@ def to_core(layers: Iterable[Iterable[Filter]], now: datetime | None = None) -> 
         CoreRule(
             f.command,
             _core_key(f.key),
-            f.scope,
+            f.scope if f.application is None else f"{f.scope} of {f.application}",
             None if f.pattern is None else f.pattern.code,
             f.rule.verdict,
             layer,

@@ -69,15 +69,15 @@ fn fail_asker(
             let from = ends.end(direction, pair.of(direction));
             let to = ends.end(direction.other(), pair.of(direction.other()));
             reply::exit(forward, ends.form, from, to, &ends.deny_reason);
-            return track.settle(direction, asked, None);
+            return track.settle(direction, asked);
         }
         _ => return,
     };
     let Some((owner, watched)) = track.ending(direction, reference) else { return };
     let owner = ends.end(direction.other(), *owner);
     reply::down(forward, ends.form, ends.name(direction), watched, owner, reference, &ends.deny_reason);
-    track.settle(direction, Asked::Monitor(reference), None);
-    track.settle(direction, Asked::Alias(reference), None);
+    track.settle(direction, Asked::Monitor(reference));
+    track.settle(direction, Asked::Alias(reference));
 }
 
 /// Ends a call at once, whose message is refused though its monitor passed: a DOWN for the asker, and the other node
@@ -103,5 +103,5 @@ fn refuse_call(
     let (asker_end, other) = (ends.end(direction, asker), ends.name(direction.other()));
     reply::down(back, ends.form, other, watched, asker_end, reference, &ends.deny_reason);
     reply::demonitor(forward, ends.form, asker_end, other, watched, reference);
-    track.settle(direction, Asked::OwnMonitor(reference, asker), None);
+    track.settle(direction, Asked::OwnMonitor(reference, asker));
 }

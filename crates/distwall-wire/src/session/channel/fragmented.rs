@@ -52,7 +52,7 @@ impl Channel {
         let (action, mode);
         let over = state.takes(direction, control.command());
         let court = fixed.court(direction, &state.track);
-        let asked = direction == Direction::Inbound && (fixed.hooked(control) || state.lot.holds(sender(control)));
+        let asked = direction == Direction::Inbound && (fixed.hooked(control) || state.holds(sender(control), control));
         let own = direction == Direction::Outbound && is_for_clerk(control);
         if let Some(limit) = over {
             let settles = judge::settles(&message, &state.track, direction)?;
@@ -152,7 +152,7 @@ impl Channel {
                         let body = std::mem::take(body);
                         return self.for_clerk(&body, &atoms, false, now, out);
                     }
-                    if direction == Direction::Inbound && (fixed.hooked(control) || state.lot.holds(sender)) {
+                    if direction == Direction::Inbound && (fixed.hooked(control) || state.holds(sender, control)) {
                         let body = std::mem::take(body);
                         let parked =
                             Parked { ticket: 0, waits_for: Waiting::Turn, body, atoms, versioned: false, asked: 0 };
@@ -164,6 +164,14 @@ impl Channel {
                     let arrival = Arrival { over: None, atoms: Newcomers::Kept(&atoms), watch: &watch };
                     let mut ruling = Ruling::pass(None);
                     fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival, &mut ruling)?;
+                    if ruling.asks.is_some() {
+                        let body = std::mem::take(body);
+                        let parked =
+                            Parked { ticket: 0, waits_for: Waiting::Turn, body, atoms, versioned: false, asked: 0 };
+                        self.detour(sender, parked, now, out)?;
+                        self.made.clear();
+                        return Ok(Action::Replace);
+                    }
                     if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
                         let end = message.payload.map_or(0, |payload| payload.pos);
                         let start = Reader::new(body, watch.terms);

@@ -4,26 +4,29 @@ use std::collections::HashMap;
 
 use super::emit::write_whole;
 use super::shown::{self, Shown};
+use super::who::turned;
 use super::{read, Channel, Fixed, Parts};
 use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;
 use crate::limits::Limit;
 use crate::rules::calls;
+use crate::session::clerk::{Clerk, Purpose};
 use crate::session::events::{self, Reason};
-use crate::session::hooks::{
-    clerk, question, ticket_of, Ask, Handler, HandlerAnswer, Lot, Parked, Waiting, GATE, OWN_NAME, OWN_SIZE,
-};
+use crate::session::hooks::{clerk, Ask, Handler, HandlerAnswer, Lot, Parked, Waiting, GATE, OWN_NAME, OWN_SIZE};
 use crate::session::judge::{Arrival, Message, Newcomers, Refusal, Ruling};
-use crate::session::output::{Output, Segment};
+use crate::session::output::Output;
 use crate::term::atoms::Word;
-use crate::term::reader::{Pid, Reader, Terms};
+use crate::term::reader::{Pid, Reader, Reference, Terms};
 use crate::term::write::{put_atom, put_pid, put_reference};
 use crate::term::{tag, walk};
 use crate::verdict::Verdict;
 use crate::wire::control::{Control, Target};
 use crate::wire::op::Op;
 use crate::wire::reply::{self, End};
+
+/// The refusal of a command without room to wait.
+const NO_ROOM: Reason = Reason::Limit(Limit::HeldBytes);
 
 /// The fate of an accepted command.
 enum Gate {
@@ -40,7 +43,7 @@ enum Gate {
 }
 
 /// The progress of a command.
-struct ParkProgress {
+pub(super) struct ParkProgress {
     /// The last question that was put.
     passed: Waiting,
     /// The answer to it; None: no answer yet.
@@ -54,7 +57,7 @@ struct ParkProgress {
 }
 
 impl ParkProgress {
-    const FIRST: ParkProgress =
+    pub(super) const FIRST: ParkProgress =
         ParkProgress { passed: Waiting::Turn, verdict: None, keep: false, deliver: None, crowded: false };
 }
 
@@ -134,7 +137,7 @@ impl Fixed {
         message: &Message<'_, '_>,
         parked: &Parked,
         waiting: Waiting,
-        lot: &Lot,
+        (lot, clerk): (&Lot, &mut Clerk),
         out: &mut Output,
     ) -> Option<usize> {
         let ticket = parked.ticket;
@@ -143,7 +146,7 @@ impl Fixed {
         let who = match waiting {
             Waiting::Filter => hooks.and_then(|hooks| hooks.filter.as_ref()),
             Waiting::Handler => hooks.and_then(|hooks| hooks.handlers[control.command() as usize].as_ref()),
-            Waiting::Call | Waiting::Turn => None,
+            Waiting::Call | Waiting::Who | Waiting::Turn => None,
         };
         let mut ask = self.question(message, parked, ticket, waiting.name())?;
         if waiting != Waiting::Handler || control.mfa().is_some() {
@@ -158,7 +161,8 @@ impl Fixed {
         }
         if let Some(Handler::Guard(module)) = who {
             let mut made = Vec::new();
-            self.ask_guard(message, module, ticket, waiting, &mut made);
+            let reference = clerk.reference(self.ends.peer_creation, Purpose::Ticket(ticket));
+            self.ask_guard(message, module, reference, waiting, &mut made);
             out.made(&made);
         }
         out.asks.push(ask);
@@ -207,11 +211,17 @@ impl Fixed {
     }
 
     /// Asks a module of the guarded node: a spawn request for its function, in the clerk's name.
-    fn ask_guard(&self, message: &Message<'_, '_>, module: &[u8], ticket: u64, waiting: Waiting, made: &mut Vec<u8>) {
+    fn ask_guard(
+        &self,
+        message: &Message<'_, '_>,
+        module: &[u8],
+        reference: Reference,
+        waiting: Waiting,
+        made: &mut Vec<u8>,
+    ) {
         let control = message.control;
         let ends = &self.ends;
         let from = End { node: &ends.names.peer, pid: clerk(ends.peer_creation) };
-        let reference = question(ticket, ends.peer_creation);
         let init = Pid { id: 0, serial: 0, creation: ends.guard_creation };
         let receiver = End { node: &ends.names.guard, pid: init };
         let mut arguments = Vec::new();
@@ -251,6 +261,9 @@ impl Channel {
         if self.closed {
             return;
         }
+        if self.state.clerk.waits(ticket) {
+            return self.close(Bad::SilentGuard, out);
+        }
         if let Some((sender, parked)) = self.state.lot.answered(ticket) {
             let keep = parked.waits_for == Waiting::Filter && ticket > self.state.asked_before;
             if let Err(bad) = self.decided(sender, parked, answer, keep, None, now, out) {
@@ -262,7 +275,8 @@ impl Channel {
     /// True if a command waits for the answer to that question.
     #[must_use]
     pub fn waits(&self, ticket: u64) -> bool {
-        self.state.lot.waits_for(ticket).is_some()
+        self.state.clerk.waits(ticket)
+            || self.state.lot.waits_for(ticket).is_some_and(|waiting| waiting != Waiting::Who)
     }
 
     /// Handles a whole message of the peer that may have to wait.
@@ -290,7 +304,11 @@ impl Channel {
     /// Handles a message of the guarded node to the clerk: the answer to a question of distwall.
     pub(super) fn clerk_got(&mut self, message: &Message<'_, '_>, now: f64, out: &mut Output) -> Result<(), Bad> {
         let control = message.control;
-        let Some(ticket) = control.reference().and_then(|(_, reference)| ticket_of(reference)) else {
+        if self.told_who(message, now, out)? {
+            return Ok(());
+        }
+        let Some((_, reference)) = control.reference() else { return Ok(()) };
+        let Some(Purpose::Ticket(ticket)) = self.state.clerk.purpose(reference) else {
             return Ok(());
         };
         let spawned = match control {
@@ -302,6 +320,7 @@ impl Channel {
             // Its answer is how it ends.
             return Ok(());
         }
+        self.state.clerk.take(reference);
         let Some((sender, parked)) = self.state.lot.answered(ticket) else {
             if let Some(pid) = spawned {
                 // Given up. It would wait for its message for good.
@@ -318,17 +337,7 @@ impl Channel {
         let keep = filter && verdict.is_some() && ticket > self.state.asked_before;
         let mut inner = Output::default();
         let result = self.decided(sender, parked, answer, keep, spawned, now, &mut inner);
-        for segment in &inner.forward {
-            let bytes = match segment {
-                Segment::Made(range) => inner.made.get(range.clone()),
-                Segment::Kept(index, range) => inner.kept.get(*index).and_then(|kept| kept.get(range.clone())),
-                Segment::Input(_) => None,
-            };
-            out.back.extend_from_slice(bytes.unwrap_or_default());
-        }
-        out.made(&inner.back);
-        out.events.append(&mut inner.events);
-        out.asks.append(&mut inner.asks);
+        turned(inner, out);
         result
     }
 
@@ -351,6 +360,18 @@ impl Channel {
             }
         }
         let step = ParkProgress { passed: parked.waits_for, verdict: Some(verdict), keep, deliver, crowded: false };
+        self.run_on(sender, parked, step, now, out)
+    }
+
+    /// Lets a command go on from its stage; then the commands behind it have their turn.
+    pub(super) fn run_on(
+        &mut self,
+        sender: Option<Pid>,
+        parked: Parked,
+        step: ParkProgress,
+        now: f64,
+        out: &mut Output,
+    ) -> Result<(), Bad> {
         let mut next = Some((parked, step));
         while let Some((parked, step)) = next.take() {
             if self.go_on(sender, parked, step, now, out)? {
@@ -430,14 +451,30 @@ impl Channel {
         let message = Message::new(control, payload);
         let arrival = Arrival { over: None, atoms: Newcomers::Kept(&parked.atoms), watch: &watch };
         let mut ruling = Ruling::pass(None);
-        fixed.rule(Direction::Inbound, &message, &state.track, &mut scanner.found, arrival, &mut ruling)?;
+        // What was told before the other questions is good for the answers, too.
+        state.track.people.settled = step.passed > Waiting::Who;
+        let ruled = fixed.rule(Direction::Inbound, &message, &state.track, &mut scanner.found, arrival, &mut ruling);
+        state.track.people.settled = false;
+        ruled?;
+        // What others send to a process keeps its place behind what waits for its identity.
+        let first = step.passed == Waiting::Turn;
+        let behind = control.receiver().map(|to| to.pid).filter(|to| first && state.clerk.is_awaited(*to));
+        if let Some(pid) = ruling.asks.or(behind) {
+            if !step.crowded && state.lot.room(parked.size(), &fixed.ends.limits) {
+                parked.waits_for = Waiting::Who;
+                state.clerk.wait(pid, parked.ticket);
+                state.lot.push_front(sender, parked);
+                fixed.ask_who(state, out);
+                return Ok(false);
+            }
+            ruling = Ruling::refused(Refusal::deny(NO_ROOM), None);
+        }
         if let (true, Some(verdict)) = (step.keep, step.verdict) {
             if state.opinions.len() as u64 >= fixed.ends.limits.tracked() {
                 state.opinions.clear();
             }
             state.opinions.insert(Shown::of(&message).opinion(control), verdict);
         }
-        const NO_ROOM: Reason = Reason::Limit(Limit::HeldBytes);
         let gate = match step.verdict {
             _ if ruling.verdict != Verdict::Accept => Gate::Pass,
             _ if step.crowded => Gate::Refused(Verdict::Deny, NO_ROOM),
@@ -446,7 +483,7 @@ impl Channel {
         };
         match gate {
             Gate::Wait(waiting) => {
-                if let Some(asked) = fixed.ask(&message, &parked, waiting, &state.lot, out) {
+                if let Some(asked) = fixed.ask(&message, &parked, waiting, (&state.lot, &mut state.clerk), out) {
                     (parked.waits_for, parked.asked) = (waiting, asked);
                     state.lot.push_front(sender, parked);
                     return Ok(false);

@@ -24,7 +24,7 @@ pub fn shows(message: &Message<'_, '_>, direction: Direction, track: &Track) -> 
         Control::SpawnRequest(_) => content,
         Control::MonitorExit { reference: (_, monitor), .. } => {
             let result = track.erpc(asker, monitor).zip(message.payload);
-            let returned = result.is_some_and(|(result, reason)| shapes::is_result(reason, result));
+            let returned = result.is_some_and(|(result, reason)| shapes::result(reason, result).is_some());
             if returned {
                 content
             } else {
@@ -49,7 +49,7 @@ pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, trac
     let from = control.from().filter(|from| ends.is_of(direction, from)).map(|from| from.pid);
     // An unlink ends its link when it is acknowledged.
     if let Some(asked) = settles.filter(|_| !matches!(control, Control::Unlink { .. })) {
-        track.settle(direction, asked, from);
+        track.settle(direction, asked);
     }
     set_up(message, from, direction, ends, track, settles);
 }
@@ -67,7 +67,7 @@ fn set_up(
         Control::Monitor { from, to, reference: (_, reference) } => {
             track.monitor(direction, reference, from.pid, to.watched());
         }
-        Control::MonitorExit { from: Monitored::Name(name), .. } => track.free(direction, name.text),
+        Control::MonitorExit { from: Monitored::Name(_), .. } => {}
         Control::MonitorExit { .. } => from.into_iter().for_each(|pid| track.ended(direction, pid)),
         Control::GroupLeader { leader, .. } => leads(&leader, direction, ends, track),
         Control::Link { from, to } => track.link(Pair::new(direction, from.pid, to.pid)),
@@ -77,7 +77,7 @@ fn set_up(
         Control::Exit { from: ended, to, .. } => {
             // By a rule: nothing is known of the link, or its unlink is under way.
             if settles.is_none() {
-                track.settle(direction, Asked::Link(Pair::new(direction, ended.pid, to.pid)), None);
+                track.settle(direction, Asked::Link(Pair::new(direction, ended.pid, to.pid)));
             }
             from.into_iter().for_each(|pid| track.ended(direction, pid));
         }
@@ -136,21 +136,18 @@ fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &m
         }
     }
     if let Some(asker) = &message.asker {
-        if name.is_some_and(|name| matches!(name.word, Word::OtpName | Word::NetKernel | Word::Rex)) {
+        let to = message.control.receiver().filter(|_| direction == Direction::Inbound);
+        let named = name.is_some_and(|name| matches!(name.word, Word::OtpName | Word::NetKernel | Word::Rex));
+        if named || to.is_some_and(|to| track.people.of(to.pid).is_some_and(|person| person.otp)) {
             track.asks_service(direction, asker.first.1);
         }
         if ends.is_of(direction, &asker.from) && asker.first.0 == direction.word() {
-            track.call(direction, asker.first.1, asker.from.pid, name.map(|name| name.text));
+            track.call(direction, asker.first.1, asker.from.pid);
         }
     } else if name.is_some_and(|name| name.word == Word::Rex) {
         if let Some((asker, word)) = shapes::rex_request(payload) {
             if ends.is_of(direction, &asker) {
                 track.rex(direction, asker.pid, word);
-                // Only rex itself asks that.
-                let itself = message.control.from().is_some_and(|from| from.pid == asker.pid);
-                if word == Word::FeaturesRequest && itself {
-                    track.learn(direction, asker.pid, b"rex");
-                }
             }
         }
     }

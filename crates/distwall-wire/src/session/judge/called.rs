@@ -10,23 +10,45 @@ use crate::session::events;
 use crate::session::track::Track;
 use crate::term::atoms::Word;
 use crate::term::print::printed;
-use crate::term::reader::Reader;
+use crate::term::reader::{Pid, Reader, Reference};
 use crate::wire::control::{Control, Monitored, Victim};
 
-/// The registered names of the process that the command is aimed at.
+/// The registered name of the process that the command is aimed at, as it was told last.
 #[inline(always)]
 pub fn names<'a>(track: &'a Track, direction: Direction, control: &Control<'_>) -> impl Iterator<Item = &'a [u8]> {
-    let pid = match control {
-        Control::Send { to, .. } | Control::Link { to, .. } | Control::GroupLeader { to, .. } => Some(to.pid),
+    let name = aimed(control).and_then(|aimed| match aimed {
+        // The first process of every node.
+        Aimed::Process(Pid { id: 0, serial: 0, .. }) => Some(&b"init"[..]),
+        Aimed::Process(pid) if direction == Direction::Inbound => track.people.last_name(pid),
+        _ => None,
+    });
+    name.into_iter()
+}
+
+/// The process or alias that a command aims at.
+#[derive(Clone, Copy)]
+pub enum Aimed {
+    /// A process.
+    Process(Pid),
+    /// An alias.
+    Alias(Reference),
+}
+
+/// The process or alias that a command aims at, if it is one of the commands that do so.
+#[inline]
+pub fn aimed(control: &Control<'_>) -> Option<Aimed> {
+    match control {
+        Control::Send { to, .. } | Control::Link { to, .. } | Control::GroupLeader { to, .. } => {
+            Some(Aimed::Process(to.pid))
+        }
         Control::Exit2 { to: Victim::Process(to), .. } | Control::Monitor { to: Monitored::Process(to), .. } => {
-            Some(to.pid)
+            Some(Aimed::Process(to.pid))
+        }
+        Control::AliasSend { to: (_, alias), .. } | Control::Exit2 { to: Victim::Alias(_, alias), .. } => {
+            Some(Aimed::Alias(*alias))
         }
         _ => None,
-    };
-    // The first process of every node.
-    let init = pid.filter(|pid| pid.id == 0 && pid.serial == 0).map(|_| &b"init"[..]);
-    let learned = pid.map_or(&[][..], |pid| track.names(direction.other(), pid));
-    init.into_iter().chain(learned.iter().map(|name| &**name))
+    }
 }
 
 /// Finds the function that a command calls. Nothing is refused here.

@@ -151,6 +151,8 @@ pub struct Case<'c, 'a, 'b> {
     pub(super) read: bool,
     /// True if it is a message that carries a call (stage `rule`).
     pub(super) carries: bool,
+    /// The rule that opens the process of OTP's by its name (stage `name`).
+    pub(super) opener: Option<&'c RankedRule>,
     /// True if a process of OTP obeys it, so that a rule has to open it (stage `otp_internal`).
     pub(super) obeyed: bool,
     /// The objection that was heard last.
@@ -182,6 +184,7 @@ impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
             accepted: false,
             read: false,
             carries: false,
+            opener: None,
             obeyed: false,
             heard: None,
             stands: false,

@@ -128,7 +128,8 @@ impl<'c> Case<'c, '_, '_> {
             return Vec::new();
         }
         let names = names(self.court.track, self.court.direction, self.control());
-        names.flat_map(|name| self.ranked(&self.name_rules(name, Each), self.message.payload)).collect()
+        let by_name = names.flat_map(|name| self.ranked(&self.name_rules(name, Each), self.message.payload));
+        by_name.collect()
     }
 
     fn considered_by_internal(&self) -> Vec<Considered> {

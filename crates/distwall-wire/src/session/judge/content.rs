@@ -43,8 +43,10 @@ pub(super) fn otp_internal(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
         return Ok(case.unless_opened(payload, Some(name)).unwrap_or(Next::On));
     }
     let mut named = false;
-    // An answer is for its question, and not for a server with a name.
-    if case.ruling.settles.is_none() {
+    // An answer is for its question, and not for a server with a name. A rule for the processes of an application has a
+    // pattern for what they may get.
+    let of = case.decision.is_some_and(|rule| rule.of.is_some());
+    if case.ruling.settles.is_none() && !of {
         for text in names(case.court.track, case.court.direction, case.control()) {
             named = true;
             let name = AtomView { text, word: case.court.ends.names.word(text), inline: false };
@@ -106,7 +108,8 @@ impl Case<'_, '_, '_> {
         let direction = self.court.direction;
         let (asker, answer) = (self.message.asker.as_ref(), self.ruling.settles.is_some());
         let word = name.map(|name| name.word);
-        let pattern = self.decision.filter(|_| self.accepted).and_then(|rule| rule.pattern.as_deref());
+        let accepts = self.opener.or(self.decision.filter(|_| self.accepted));
+        let pattern = accepts.and_then(|rule| rule.pattern.as_deref());
         let to = Address { name: word, asker, answer, receiver: direction.other().word(), pattern };
         if !internal::otp_internal(payload, &to) {
             return None;

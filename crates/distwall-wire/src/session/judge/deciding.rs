@@ -1,16 +1,20 @@
-//! Stages `rule` and `name`: which rule decides about the command, about the call that it carries, and about the registered
-//! name of the process that it aims at.
+//! Stages `rule` and `who`: which rule decides about the command, about the call that it carries, and about who the process
+//! is that it aims at.
+
+use std::sync::LazyLock;
 
 use crate::command::Command;
+use crate::direction::Direction;
 use crate::error::Bad;
 use crate::rules::calls::{self, Call};
 use crate::rules::peer_rules::{Look, RankedRule, Scope, Strongest, PROCESS};
 use crate::session::events::{self, Reason};
+use crate::session::track::Person;
 use crate::term::atoms::Word;
-use crate::term::reader::Reader;
-use crate::wire::control::Target;
+use crate::term::reader::{Pid, Reader};
+use crate::wire::control::{Control, Process, Target};
 
-use super::called::{decimal, key, names};
+use super::called::{aimed, decimal, key, Aimed};
 use super::{may_answer, Case, Court, Next};
 
 /// Finds the rule that decides, and refuses what no rule accepts. An answer passes unless a rule names its command.
@@ -63,42 +67,146 @@ fn unseen(case: &mut Case<'_, '_, '_>) -> Next {
     Next::On
 }
 
-/// Refuses what aims at a process whose registered name the rules close.
+/// Refuses what aims at a process that the rules close because of who it is. Asks for that, where a rule could accept it.
 #[inline(always)]
 pub(super) fn name(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.minds_name() {
-        return by_name(case);
+        return Ok(by_name(case));
+    }
+    let first = |to: Process<'_>| (to.pid.id, to.pid.serial) == (0, 0) && aimed(case.control()).is_some();
+    if case.star && case.ruling.settles.is_none() && case.control().receiver().is_some_and(first) {
+        return Ok(by_name_of_init(case));
     }
     Ok(Next::On)
 }
 
-fn by_name(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
-    // A rule about all processes does not count for a process whose name has a rule. A rule about processes that the sender
-    // came to know in an honest way counts, unless a rule refuses the name itself.
-    let known = case.decision.is_some_and(|decision| {
-        decision.opens_all() || matches!(decision.scope, Some(Scope::Exposed | Scope::Spawned | Scope::Linked))
-    });
-    for name in names(case.court.track, case.court.direction, case.control()) {
-        let rule = case.name_rule(name);
-        let speaks = rule.is_some_and(|rule| rule.keyed);
-        if !case.whole {
-            if rule.is_some_and(|rule| rule.keyed && (!rule.accepts() || rule.pattern.is_some())) {
-                return Ok(Next::Stop);
-            }
-        } else if !rule.is_some_and(RankedRule::accepts) && (!known || speaks) {
-            return Ok(case.by(rule, Reason::Rule));
-        }
+/// The first process of a node is known without a question, so rules on its name also hold under `accept *`.
+#[cold]
+fn by_name_of_init(case: &mut Case<'_, '_, '_>) -> Next {
+    match case.name_rule(b"init") {
+        Some(rule) if rule.keyed && !case.whole => case.unseen(!rule.accepts() || rule.pattern.is_some()),
+        Some(rule) if rule.keyed && !rule.accepts() => case.by(Some(rule), Reason::Rule),
+        _ => Next::On,
     }
-    Ok(Next::On)
+}
+
+fn by_name(case: &mut Case<'_, '_, '_>) -> Next {
+    match case.identity() {
+        Identity::Told(person) if person.dead => case.always(Reason::Gone),
+        Identity::Told(Person { otp: true, name, .. }) => by_name_of_otp(case, name.as_deref()),
+        Identity::Told(person) => match person.name.as_deref().and_then(|name| case.name_rule(name)) {
+            Some(rule) if rule.keyed && !rule.accepts() => case.by(Some(rule), Reason::Rule),
+            _ => Next::On,
+        },
+        Identity::Unknown(pid) => {
+            case.always(Reason::Unknown);
+            case.ruling.asks = Some(pid);
+            Next::Stop
+        }
+        Identity::Nobody => case.by(None, Reason::Unknown),
+    }
+}
+
+/// A process of OTP's is reached by rules that name it, or its application.
+fn by_name_of_otp(case: &mut Case<'_, '_, '_>, name: Option<&[u8]>) -> Next {
+    if case.is_by_alias() {
+        return case.by(None, Reason::Unknown);
+    }
+    let rule = name.and_then(|name| case.name_rule(name)).filter(|rule| rule.keyed);
+    if rule.is_some_and(|rule| !rule.accepts()) {
+        return case.by(rule, Reason::Rule);
+    }
+    let of = case.own_rules_of_otp(Strongest);
+    if of.is_some_and(RankedRule::accepts) {
+        case.decision = of;
+        return Next::On;
+    }
+    if rule.is_none() {
+        return case.by(of, Reason::Rule);
+    }
+    case.opener = rule;
+    Next::On
+}
+
+/// The identity of the process that a command aims at.
+#[derive(Clone, Copy)]
+pub(super) enum Identity<'t> {
+    /// The guarded node has told it a moment ago.
+    Told(&'t Person),
+    /// The guarded node has to be asked about that process.
+    Unknown(Pid),
+    /// Nobody knows whose alias it is.
+    Nobody,
+}
+
+/// The identity of the process that a command aims at.
+pub(super) fn identity<'t>(court: &Court<'t>, control: &Control<'_>) -> Identity<'t> {
+    static INIT: LazyLock<Person> = LazyLock::new(|| Person {
+        name: Some(b"init"[..].into()),
+        otp: true,
+        applications: vec![b"erts"[..].into()],
+        dead: false,
+    });
+    let track = court.track;
+    let pid = match aimed(control) {
+        Some(Aimed::Process(pid)) => Some(pid),
+        Some(Aimed::Alias(alias)) => track.owner(alias).map(|owner| owner.pid),
+        None => None,
+    };
+    match pid {
+        None => Identity::Nobody,
+        Some(pid) if (pid.id, pid.serial) == (0, 0) => Identity::Told(&INIT),
+        Some(pid) => track.people.of(pid).map_or(Identity::Unknown(pid), Identity::Told),
+    }
 }
 
 impl<'c> Case<'c, '_, '_> {
-    /// True if the name of the process that it aims at counts.
+    /// True if it counts who the process is that it aims at.
     #[inline]
     pub(super) fn minds_name(&self) -> bool {
-        // What begins like an answer may turn out to be none.
-        let answers = self.whole && self.ruling.settles.is_some();
-        self.control().receiver().is_some() && !answers
+        let inbound = self.court.direction == Direction::Inbound && !self.court.shadow;
+        // A rule on trial lets pass what it refuses, and this stage is on trial by its own rules only.
+        let passes = self.accepted || self.ruling.waived.is_some() && !self.court.audit;
+        let decides = self.decision.is_some_and(|rule| rule.opens_all() || rule.process);
+        let answers = self.ruling.settles.is_some();
+        inbound && self.whole && passes && !decides && !answers && aimed(self.control()).is_some()
+    }
+
+    /// The identity of the process that it aims at.
+    pub(super) fn identity(&self) -> Identity<'c> {
+        identity(self.court, self.control())
+    }
+
+    /// True if it goes to an alias that was shown without the process to which it belongs.
+    fn is_by_alias(&self) -> bool {
+        match aimed(self.control()) {
+            Some(Aimed::Alias(alias)) => !self.court.track.owner(alias).is_some_and(|owner| owner.beside),
+            _ => false,
+        }
+    }
+
+    /// True if a rule about the processes of an application applies to the target. Before the guarded node has told who the
+    /// target is, accepting rules do.
+    fn fits_application(&self, rule: &RankedRule) -> bool {
+        let Some(application) = &rule.of else { return true };
+        match self.identity() {
+            // Whatever it was, the answer is that it has ended.
+            Identity::Told(person) if person.dead => rule.accepts(),
+            Identity::Told(person) => person.applications.contains(application),
+            Identity::Unknown(_) => rule.accepts(),
+            Identity::Nobody => false,
+        }
+    }
+
+    /// The rules about the processes of OTP's applications that apply to the target.
+    pub(super) fn own_rules_of_otp<L: Look<'c>>(&self, how: L) -> L::Rules {
+        let control = self.control();
+        how.look(self.court.policy.about(control.command()), None, false, |rule| {
+            rule.of.is_some()
+                && rule.scope.is_some_and(|scope| self.is_within(scope, control.target()))
+                && self.fits_application(rule)
+                && self.fits_rule(rule)
+        })
     }
 
     /// The rule about the command and its target. `star`: rules for `*` speak, too.
@@ -128,7 +236,9 @@ impl<'c> Case<'c, '_, '_> {
         let (control, policy) = (self.control(), self.court.policy);
         let command = control.command();
         let speaks = |rule: &RankedRule| {
-            rule.scope.is_none_or(|scope| self.is_within(scope, control.target())) && self.fits_rule(rule)
+            rule.scope.is_none_or(|scope| self.is_within(scope, control.target()))
+                && (rule.of.is_none() || self.fits_application(rule))
+                && self.fits_rule(rule)
         };
         if let Some(mfa) = control.mfa() {
             if self.whole {

@@ -7,6 +7,9 @@
 //! but `rule` let it go on. If the strongest rule about its target or its function is without a pattern, `rule` comes to the
 //! same decision for each of them. That decision is found once, and kept until the rules change.
 //!
+//! A process is another matter: the guarded node has to have told that it is a user's and has no name. `accept *` alone needs
+//! no such answer.
+//!
 //! A precedent only ever accepts. Every other command passes the stages. Where debug assertions are on, the stages are
 //! asked after each precedent, too, and have to agree.
 
@@ -23,7 +26,7 @@ use crate::verdict::Verdict;
 use crate::wire::control::{Control, Process, SpawnRequest};
 
 use super::called::{decimal, names};
-use super::deciding::is_within;
+use super::deciding::{identity, is_within, Identity};
 use super::standing::settles;
 use super::{Arrival, Court, Message, Ruling};
 
@@ -85,8 +88,8 @@ impl PrecedentKey<'_> {
             Command::RegSend => policy.foremost(self.command, Some(self.name)),
             _ => policy.foremost(self.command, None),
         };
-        let rule = rule.filter(|rule| rule.accepts() && rule.pattern.is_none())?;
-        Some(Decided { rule: rule.id, scope: rule.scope })
+        let rule = rule.filter(|rule| rule.accepts() && rule.pattern.is_none() && rule.of.is_none())?;
+        Some(Decided { rule: rule.id, scope: rule.scope, star: rule.opens_all() })
     }
 }
 
@@ -95,6 +98,8 @@ impl PrecedentKey<'_> {
 struct Decided {
     rule: u32,
     scope: Option<Scope>,
+    /// True for `accept *`, for which the identity of the target does not matter.
+    star: bool,
 }
 
 impl Default for Precedents {
@@ -198,7 +203,7 @@ impl Court<'_> {
         let payload = message.payload?;
         let key = PrecedentKey { command, name: name.map_or(&[], |name| name.text), function: &[], arity: 0 };
         let decided = precedents.about(self.policy, key)?;
-        if name.is_none() && !self.is_only_a_message(message) {
+        if name.is_none() && !(self.is_only_a_message(message) && (decided.star || self.is_for_users(control))) {
             return None;
         }
         let address = Address {
@@ -223,12 +228,20 @@ impl Court<'_> {
         !(track.awaits_messages(direction) && answers()) && names(track, direction, message.control).next().is_none()
     }
 
+    /// True if the guarded node has told a moment ago that the target is a process of a user, without a name.
+    fn is_for_users(&self, control: &Control<'_>) -> bool {
+        match identity(self, control) {
+            Identity::Told(person) => !person.otp && !person.dead && person.name.is_none(),
+            Identity::Unknown(_) | Identity::Nobody => false,
+        }
+    }
+
     /// True if the stages come to the same ruling as a precedent.
     pub fn agrees(&self, message: &Message<'_, '_>, found: &mut ScanFindings, arrival: Arrival<'_>, rule: u32) -> bool {
         let mut ruling = Ruling::pass(None);
         let judged = self.judge(message, found, Some(arrival), &mut ruling);
         let passes = judged.is_ok() && ruling.verdict == Verdict::Accept && ruling.rule == Some(rule);
-        passes && ruling.settles.is_none() && ruling.waived.is_none()
+        passes && ruling.settles.is_none() && ruling.waived.is_none() && ruling.asks.is_none()
     }
 
     /// True for a process of the peer, except the process in whose name distwall asks the guarded node.
@@ -248,7 +261,7 @@ mod tests {
 
     fn rule(subject: Subject, key: &[&str], verdict: Verdict, id: u32) -> Rule {
         let key = key.iter().map(|part| Part::Exact(part.as_bytes().into())).collect();
-        Rule { subject, key, scope: None, pattern: None, verdict, layer: 1, audit: false, id }
+        Rule { subject, key, scope: None, of: None, pattern: None, verdict, layer: 1, audit: false, id }
     }
 
     fn message(command: Command, name: &str) -> PrecedentKey<'_> {

@@ -14,14 +14,23 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::term::reader::{Pid, Reference};
 
-use super::bounded::{Bounds, Seen, Unforgotten};
+use super::bounded::{Bounded, Bounds, Seen, Unforgotten};
 use super::CROSSING;
+
+/// The process by which an alias is judged.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Owner {
+    /// The process.
+    pub pid: Pid,
+    /// True if the process stood beside the alias; false if it only sent the alias.
+    pub beside: bool,
+}
 
 /// The processes and aliases of one node that the other was shown.
 #[derive(Default)]
 pub(super) struct ExposedSet {
     pids: Seen,
-    aliases: Seen,
+    aliases: Bounded<Reference, Option<Owner>>,
     /// Processes that were shown and have ended.
     gone: Seen,
 }
@@ -31,8 +40,14 @@ impl ExposedSet {
         self.pids.insert(pid, bounds);
     }
 
-    pub(super) fn alias(&mut self, alias: Reference, bounds: Bounds) {
-        self.aliases.insert(alias, bounds);
+    pub(super) fn alias(&mut self, alias: Reference, by: Option<Pid>, bounds: Bounds) {
+        let sent = by.map(|pid| Owner { pid, beside: false });
+        let owner = |before: Option<&Option<Owner>>| before.copied().flatten().filter(|one| one.beside).or(sent);
+        self.aliases.insert_with(alias, owner, bounds);
+    }
+
+    pub(super) fn owner(&self, alias: Reference, bounds: Bounds) -> Option<Owner> {
+        self.aliases.get(&alias, bounds).copied().flatten()
     }
 
     /// True if that process was shown. The question counts as a use: the entry gets young again.
@@ -42,7 +57,7 @@ impl ExposedSet {
 
     /// True if that alias was shown; the question counts as a use.
     pub(super) fn has_alias(&self, alias: Reference, bounds: Bounds) -> bool {
-        self.aliases.is_used(alias, bounds)
+        self.aliases.is_used(&alias, bounds)
     }
 
     pub(super) fn ended(&mut self, pid: Pid, bounds: Bounds) {
@@ -52,7 +67,7 @@ impl ExposedSet {
     }
 
     pub(super) fn end_alias(&mut self, alias: Reference) {
-        self.aliases.remove(alias);
+        self.aliases.remove(&alias);
     }
 }
 
@@ -92,7 +107,14 @@ impl Known {
         }
         // Nobody can tell whose alias it is.
         for alias in aliases.iter().filter(|alias| !self.claimed.has(**alias)) {
-            self.shown.alias(*alias, bounds);
+            self.shown.alias(*alias, by, bounds);
+        }
+    }
+
+    /// Notes whose alias that is, if it was shown.
+    pub(super) fn own_alias(&mut self, alias: Reference, pid: Pid, bounds: Bounds) {
+        if let Some(owner) = self.shown.aliases.get_mut(&alias, bounds) {
+            *owner = Some(Owner { pid, beside: true });
         }
     }
 

@@ -1,0 +1,124 @@
+"""OTP's own processes are not reached by their pids, also where the guarded node itself has shown them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.attack_scene import AttackScene
+from tests.support.dist import Op, message
+from tests.support.etf import Atom, Pid, Term, alias
+from tests.support.raw_peer import Connection
+
+ONE = "one@127.0.0.1"
+RULES = [
+    "deny *",
+    "accept ping",
+    "accept gen_server target",
+    *(f"accept {command} to exposed" for command in ("send", "exit2", "link", "monitor", "group_leader")),
+]
+EVERYBODY = "[P || P <- processes(), P =/= whereis(target), P =/= whereis(victim), P =/= whereis(probe_control)]"
+
+LEADERS = (
+    "[{N, whereis(N), process_info(whereis(N), group_leader)} || N <- registered(), "
+    "N =/= target, N =/= victim, N =/= probe_control, N =/= shop_sup]"
+)
+"""What an attack would change: a process ends, or has another group leader."""
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[AttackScene]:
+    with AttackScene({ONE: RULES}) as here:
+        here.bar.eval("probe:start_server(target), probe:collector(victim)")
+        here.bar.eval("application:load({application, shop, [{mod, {probe, []}}]})")
+        here.bar.eval("{ok, _} = application:ensure_all_started(shop)")
+        yield here
+
+
+def shown(here: AttackScene, peer: Connection, expression: str) -> Term:
+    """What the guarded node shows of its own accord."""
+    here.bar.eval(f"{{nobody, '{ONE}'}} ! {{here, {expression}}}")
+    payload = peer.wait_for(Op.REG_SEND).payload
+    assert isinstance(payload, tuple)
+    return payload[1]
+
+
+def tries(peer: Connection, to: Pid) -> list[Term]:
+    """Every command at one process; the reference that a cookie would come with."""
+    ref = peer.ref()
+    for request in ((Atom("get_cookie"), 1), Atom("which_children"), Atom("nobody_knows_this")):
+        call = (Atom("$gen_call"), (peer.pid(), alias(ref)), request)
+        peer.send(message(Op.SEND_SENDER, peer.pid(), to, payload=call))
+    peer.send(
+        message(
+            Op.SEND_SENDER,
+            peer.pid(),
+            to,
+            payload=(peer.pid(), (Atom("call"), Atom("erlang"), Atom("halt"), [], Atom("user"))),
+        )
+    )
+    peer.send(message(Op.PAYLOAD_EXIT2, peer.pid(), to, payload=Atom("kill")))
+    peer.send(message(Op.LINK, peer.pid(), to))
+    peer.send(message(Op.PAYLOAD_EXIT, peer.pid(), to, payload=Atom("kill")))
+    peer.send(message(Op.MONITOR_P, peer.pid(), to, peer.ref()))
+    peer.send(message(Op.GROUP_LEADER, peer.pid(), to))
+    return [alias(ref), ref]
+
+
+def test_no_command_reaches_otps_own_processes(here: AttackScene) -> None:
+    before = here.bar.eval(LEADERS)
+    with here.connect(ONE) as peer:
+        everybody = shown(here, peer, EVERYBODY)
+        assert isinstance(everybody, list)
+        masters = shown(here, peer, "[application_controller:get_master(A) || A <- [kernel, stdlib, shop]]")
+        assert isinstance(masters, list)
+        tags = [tag for pid in [*everybody, *masters] if isinstance(pid, Pid) for tag in tries(peer, pid)]
+        assert peer.call("target", (Atom("echo"), 1)) == 1
+        peer.receive(1)
+        answers = [one for one in peer.log if isinstance(one.payload, tuple) and one.payload[0] in tags]
+        assert not answers
+        assert here.alive()
+        assert not here.wall.events("disconnect")
+    after = here.bar.eval(LEADERS)
+    assert set(after.split("},")) >= set(before.split("},"))
+    assert here.bar.eval("is_pid(whereis(auth)) andalso is_pid(whereis(rex)) andalso is_pid(whereis(user))") == "true"
+
+
+def test_users_processes_are_reached(here: AttackScene) -> None:
+    with here.connect(ONE) as peer:
+        victim = shown(here, peer, "whereis(victim)")
+        assert isinstance(victim, Pid)
+        peer.send(message(Op.SEND_SENDER, peer.pid(), victim, payload=Atom("hello")))
+        assert peer.call("target", (Atom("echo"), 1)) == 1
+    assert here.bar.eval("probe:await(victim, 1, 3000)") == "[hello]"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        "erlang:suspend_process(whereis(rex))",
+        "[spawn(fun F() -> F() end) || _ <- [1, 2, 3, 4]]",
+    ],
+)
+def test_a_busy_guarded_node_answers(trouble: str) -> None:
+    with AttackScene({ONE: RULES}) as here:
+        here.bar.eval("probe:start_server(target), probe:collector(victim)")
+        here.bar.eval(f"spawn(fun() -> {trouble}, timer:sleep(infinity) end), ok")
+        with here.connect(ONE) as peer:
+            victim = shown(here, peer, "whereis(victim)")
+            assert isinstance(victim, Pid)
+            peer.send(message(Op.SEND_SENDER, peer.pid(), victim, payload=Atom("hello")))
+            assert here.bar.eval("probe:await(victim, 1, 4000)") == "[hello]"
+
+
+def test_a_guarded_node_that_does_not_answer_loses_the_channel() -> None:
+    """It is stopped where it is, and the channel ends in time."""
+    with AttackScene({ONE: RULES}, extra="limits = { ask_timeout = 1 }\n") as here:
+        here.bar.eval("probe:collector(victim)")
+        with here.connect(ONE) as peer:
+            victim = shown(here, peer, "whereis(victim)")
+            assert isinstance(victim, Pid)
+            here.bar.pause()
+            peer.send(message(Op.SEND_SENDER, peer.pid(), victim, payload=Atom("hello")))
+            assert peer.is_closed(5)
+            here.bar.resume()
+        assert here.told("ask_timeout")

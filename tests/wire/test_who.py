@@ -1,0 +1,416 @@
+"""Who the process is that a command aims at: asked of the guarded node, and judged."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from distwall import _core
+from distwall._core import DistFlag
+from tests.support.core_channel import CoreChannel
+from tests.support.dist import EMPTY, OTP_25, Message, Op, message
+from tests.support.etf import Atom, Pid, Term, alias
+from tests.support.office import Person
+from tests.wire.expect import passes, refused
+
+P, G = CoreChannel.peer, CoreChannel.guard
+SERVER = Atom("server")
+TARGET, OTHER = G.pid(52), G.pid(53)
+USER = Person()
+NAMED = Person(name="server")
+AUTH = Person(name="auth", application="kernel")
+MASTER = Person(application="shop", module="application_master", started="application_master")
+BY_LEADER = Person(leader=0)
+SHELL = Person(module="shell")
+SUPERVISED = Person(started="supervisor", application="kernel")
+CLERK = Pid(P.name, _core.CLERK, _core.CLERK, P.creation)
+
+
+def send(to: Pid, payload: Term = 1, sender: int = 100) -> Message:
+    return message(Op.SEND_SENDER, P.pid(sender), to, payload=payload)
+
+
+def channel(*rules: str, **people: Person) -> CoreChannel:
+    """A channel under these rules; ``p52`` is who has that pid. All of them were exposed."""
+    made = CoreChannel(*rules)
+    made.office.people = {G.pid(int(pid.removeprefix("p"))): person for pid, person in people.items()}
+    made.outbound(message(Op.SEND_SENDER, G.pid(1), P.pid(), payload=[TARGET, OTHER, *made.office.people]))
+    return made
+
+
+@pytest.mark.parametrize("rule", ["accept send to exposed", "accept send", "accept send to any"])
+@pytest.mark.parametrize("person", [AUTH, MASTER, BY_LEADER, SHELL, SUPERVISED, Person(name="rex")])
+def test_a_process_of_otps_is_not_reached_by_its_pid(rule: str, person: Person) -> None:
+    made = channel(rule, "deny *", p52=person)
+    refused(made, send(TARGET))
+    passes(made, send(OTHER))
+
+
+def test_the_first_process_is_otps_without_a_question() -> None:
+    made = channel("accept send", "deny *")
+    assert made.inbound(send(G.pid(0))).events[0][2:] == ("init <0.0.0>", "deny", None, "default", 0)
+    assert not made.office.asked
+    made.set_rules("accept send", "accept reg_send init", "deny *")
+    assert made.inbound(send(G.pid(0))).reasons == ["otp_internal"]
+    made.set_rules("accept send", "accept reg_send init", "accept otp_internal init", "deny *")
+    passes(made, send(G.pid(0)))
+
+
+@pytest.mark.parametrize("fragment", [60, 65536])
+def test_rules_on_the_first_process_hold_under_accept_all(fragment: int) -> None:
+    made = CoreChannel("deny reg_send init", "accept *")
+    outputs = [made.inbound(one) for one in made.from_peer.frames(send(G.pid(0), b"x" * 200), fragment=fragment)]
+    assert not [one for output in outputs for one in output.forward if one.payload != []]
+    passes(made, send(TARGET))
+
+
+@pytest.mark.parametrize(
+    ("rules", "accepted"),
+    [
+        (("accept send",), True),
+        (("deny reg_send server", "accept send"), False),
+        (("deny reg_send serv*", "accept send to exposed"), False),
+        (("deny reg_send", "accept send"), True),
+        (("accept reg_send server", "accept send"), True),
+        (("accept reg_send server",), False),
+        # Any integer.
+        (("accept reg_send server when 0203", "accept send"), True),
+        (("deny reg_send server when 0200", "accept send"), False),
+        (("deny reg_send server when 0203", "accept send"), True),
+        # Only what accepts all is asked nothing.
+        (("deny reg_send server", "accept *"), True),
+        (("deny reg_send server", "accept send <0.52.0>"), True),
+    ],
+)
+def test_a_process_of_users_is_refused_by_rules_on_its_name(rules: tuple[str, ...], accepted: bool) -> None:
+    (passes if accepted else refused)(channel(*rules, "deny *", p52=NAMED), send(TARGET))
+
+
+@pytest.mark.parametrize(
+    ("rules", "accepted"),
+    [
+        (("accept reg_send auth", "accept otp_internal auth", "accept send"), True),
+        (("accept reg_send auth", "accept send"), False),
+        (("accept reg_send auth when 00", "accept otp_internal auth", "accept send"), True),
+        (("accept reg_send auth when 0203", "accept otp_internal auth", "accept send"), False),
+        (("accept reg_send auth", "accept otp_internal auth"), False),
+        (("accept reg_send", "accept otp_internal auth", "accept send"), False),
+        (("accept send <0.52.0>", "accept otp_internal auth"), True),
+    ],
+)
+def test_a_process_of_otps_is_reached_where_a_rule_names_it(rules: tuple[str, ...], accepted: bool) -> None:
+    (passes if accepted else refused)(channel(*rules, "deny *", p52=AUTH), send(TARGET))
+
+
+OTHERS: dict[str, Message] = {
+    "exit2": message(Op.PAYLOAD_EXIT2, P.pid(), TARGET, payload=Atom("kill")),
+    "link": message(Op.LINK, P.pid(), TARGET),
+    "group_leader": message(Op.GROUP_LEADER, P.pid(), TARGET),
+    "monitor": message(Op.MONITOR_P, P.pid(), TARGET, P.ref()),
+}
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_other_commands_are_judged_in_the_same_way(command: str) -> None:
+    by_name = "monitor" if command == "monitor" else "reg_send"
+    passes(channel(f"accept {command}", "deny *"), OTHERS[command])
+    refused(channel(f"accept {command}", "deny *", p52=AUTH), OTHERS[command])
+    passes(channel(f"accept {by_name} auth", f"accept {command}", "deny *", p52=AUTH), OTHERS[command])
+    refused(channel(f"deny {by_name} server", f"accept {command}", "deny *", p52=NAMED), OTHERS[command])
+    passes(channel(f"accept {command}", "deny *", p52=NAMED), OTHERS[command])
+
+
+def of(rule: str, application: str, pattern: str | None = None) -> _core.CoreRule:
+    code = None if pattern is None else bytes.fromhex(pattern)
+    return _core.CoreRule(rule, None, f"exposed of {application}", code, "accept", 1, False, 0)
+
+
+def test_a_rule_for_an_application_opens_its_processes_and_no_others() -> None:
+    made = channel(p52=AUTH, p54=Person(application="mnesia"), p55=NAMED)
+    rules = [of("send", "kernel", "0200"), of("monitor", "kernel")]
+    made.core.set_policy(_core.PeerRules(rules))
+    passes(made, send(TARGET))
+    refused(made, send(TARGET, Atom("x")))
+    for pid in (G.pid(54), G.pid(55), OTHER):
+        refused(made, send(pid))
+    passes(made, message(Op.MONITOR_P, P.pid(), TARGET, P.ref()))
+    refused(made, message(Op.MONITOR_P, P.pid(), OTHER, P.ref(2)))
+    made.office.people[G.pid(56)] = Person(dead=True)
+    made.outbound(message(Op.SEND_SENDER, G.pid(1), P.pid(), payload=G.pid(56)))
+    assert not made.inbound(send(G.pid(56))).events
+    # Beside rules for processes of users, whichever comes first.
+    users = _core.CoreRule("send", None, "exposed", bytes.fromhex("00"), "accept", 1, False, 1)
+    for both in ([users, *rules], [*rules, users]):
+        made.core.set_policy(_core.PeerRules(both))
+        passes(made, send(TARGET))
+        passes(made, send(OTHER))
+        refused(made, send(G.pid(54)))
+
+
+def test_what_no_rule_could_accept_is_not_asked_about() -> None:
+    made = CoreChannel("accept send to exposed", "accept link to spawned", "deny *")
+    refused(made, send(TARGET))
+    refused(made, OTHERS["link"])
+    refused(made, OTHERS["exit2"])
+    assert not made.office.asked
+
+
+def test_what_accept_all_decides_and_answers_are_not_asked_about() -> None:
+    made = CoreChannel("accept *")
+    passes(made, send(TARGET))
+    made.set_rules("deny *")
+    made.outbound(message(Op.REG_SEND, TARGET, EMPTY, SERVER, payload=(Atom("$gen_call"), (TARGET, G.ref()), 1)))
+    passes(made, send(TARGET, (G.ref(), 1)))
+    assert not made.office.asked
+
+
+def test_the_answer_holds_for_a_second() -> None:
+    made = channel("accept send", "deny *")
+    passes(made, send(TARGET))
+    asked = len(made.office.asked)
+    for _ in range(3):
+        made.now += 0.3
+        passes(made, send(TARGET))
+    assert len(made.office.asked) == asked
+    made.office.people[TARGET] = AUTH
+    made.now += 0.3
+    refused(made, send(TARGET))
+    # The monitor stays.
+    assert [one.op for one in made.office.asked[asked:]] == [Op.SPAWN_REQUEST] * 3
+
+
+@pytest.mark.parametrize("spawns", [True, False])
+def test_without_a_spawn_rex_is_asked(spawns: bool) -> None:
+    flags = OTP_25 if spawns else OTP_25 & ~DistFlag.SPAWN
+    made = CoreChannel("accept send", "deny *", flags=flags)
+    made.office.can_spawn = False
+    made.office.people[TARGET] = AUTH
+    passes(made, send(OTHER))
+    refused(made, send(TARGET))
+    assert {one.op for one in made.office.asked} >= {Op.MONITOR_P, Op.REG_SEND}
+    assert (Op.SPAWN_REQUEST in {one.op for one in made.office.asked}) == spawns
+
+
+def test_an_ended_process_is_answered_for_as_otp_does() -> None:
+    dead = Person(dead=True)
+    made = channel("accept send", "accept monitor", "accept link", "deny *", p52=dead)
+    output = made.inbound(send(TARGET), OTHERS["monitor"], OTHERS["link"])
+    assert not output.forward
+    assert not output.events
+    assert [(one.command, one.args.get("reason", one.payload)) for one in output.back] == [
+        ("monitor_exit", "noproc"),
+        ("exit", "noproc"),
+    ]
+    # A process that has come to its number meanwhile is another one.
+    made.office.people[TARGET] = AUTH
+    made.now += 1.5
+    refused(made, send(TARGET))
+
+
+def test_a_process_that_ends_is_asked_about_no_more_than_it_lives() -> None:
+    made = channel("accept send", "deny *")
+    passes(made, send(TARGET))
+    (monitor,) = (one for one in made.office.asked if one.op is Op.MONITOR_P)
+    made.outbound(message(Op.PAYLOAD_MONITOR_P_EXIT, TARGET, CLERK, monitor.args["ref"], payload=Atom("normal")))
+    output = made.inbound(send(TARGET))
+    assert not output.forward
+    assert not output.events
+
+
+# === waiting ===
+
+
+def silent(*rules: str) -> CoreChannel:
+    made = channel(*rules, "deny *")
+    made.office.silent = True
+    return made
+
+
+def asks(made: CoreChannel) -> list[tuple[int, str]]:
+    return [(ask.ticket, ask.kind) for ask in made.core.asks()]
+
+
+def answered(made: CoreChannel) -> list[Message]:
+    """What passes when the guarded node answers all open questions."""
+    made.office.silent = False
+    asked, made.office.asked = made.office.asked, []
+    got: list[Message] = []
+    for answer in made.office.answers(asked):
+        got += made.outbound(answer).back
+    return [one for one in got if not made.office.is_asked(one)]
+
+
+def test_a_sender_s_commands_stay_in_order() -> None:
+    made = silent("accept send", "accept reg_send")
+    first, second = send(TARGET, 1), message(Op.REG_SEND, P.pid(), EMPTY, SERVER, payload=2)
+    assert not made.inbound(first, second, send(TARGET, 3)).forward
+    # Others, and the other direction, go on.
+    passes(made, message(Op.REG_SEND, P.pid(101), EMPTY, SERVER, payload=4))
+    told = message(Op.SEND_SENDER, G.pid(9), P.pid(), payload=5)
+    assert made.outbound(told).forward == [told]
+    assert answered(made) == [first, second, send(TARGET, 3)]
+
+
+def test_what_others_send_to_the_process_keeps_its_place() -> None:
+    """A process that was told of a monitor ends what is monitored: the monitor comes first."""
+    made = silent("accept monitor", "accept link")
+    link = message(Op.LINK, P.pid(101), TARGET)
+    passed = made.inbound(link)
+    assert not passed.forward
+    answered(made)
+    made.now += 2
+    made.office.silent = True
+    monitor, ends = (
+        message(Op.MONITOR_P, P.pid(), TARGET, P.ref()),
+        message(Op.PAYLOAD_EXIT, P.pid(101), TARGET, payload=1),
+    )
+    assert not made.inbound(monitor, ends).forward
+    assert answered(made) == [monitor, ends]
+
+
+def test_a_held_message_in_fragments_passes_whole() -> None:
+    made = silent("accept send")
+    sent = send(TARGET, b"x" * 500)
+    assert not [one for frame in made.from_peer.frames(sent, fragment=100) for one in made.inbound(frame).forward]
+    assert answered(made) == [sent]
+
+
+def test_questions_come_in_batches() -> None:
+    made = silent("accept send")
+    for n in range(200, 400):
+        made.inbound(send(G.pid(n), sender=n))
+    monitors = [one for one in made.office.asked if one.op is Op.MONITOR_P]
+    spawns = [one for one in made.office.asked if one.op is Op.SPAWN_REQUEST]
+    assert (len(monitors), len(spawns)) == (1, 3)
+    assert len(answered(made)) == 200
+    assert len([one for one in made.office.asked if one.op is Op.SPAWN_REQUEST]) == 3 * 5
+
+
+def test_without_room_to_wait_it_is_refused() -> None:
+    made = CoreChannel("accept send", "deny *", limits={"held_bytes": 1000})
+    made.office.silent = True
+    assert not made.inbound(send(TARGET, b"x" * 600)).events
+    assert made.inbound(send(TARGET, b"x" * 600)).reasons == ["limit:held_bytes"]
+
+
+def test_without_an_answer_the_channel_ends() -> None:
+    made = silent("accept send")
+    made.inbound(send(TARGET))
+    ((ticket, kind),) = asks(made)
+    assert kind == "who"
+    assert made.core.waits(ticket)
+    output = made.answer(ticket, "deny")
+    assert output.closed
+    assert "ask_timeout" in output.closed
+
+
+def test_in_time_nothing_ends() -> None:
+    made = silent("accept send")
+    made.inbound(send(TARGET))
+    ((ticket, _),) = asks(made)
+    answered(made)
+    assert not made.core.waits(ticket)
+    assert not made.answer(ticket, "deny").closed
+
+
+def test_rules_that_change_meanwhile_decide() -> None:
+    made = silent("accept send")
+    made.inbound(send(TARGET))
+    made.set_rules("deny *")
+    assert not answered(made)
+
+
+def test_in_audit_mode_it_is_asked_as_well() -> None:
+    made = CoreChannel("accept send", "deny *", audit=True)
+    made.office.people[TARGET] = AUTH
+    output = made.inbound(send(TARGET))
+    assert (output.forward, output.reasons) == ([send(TARGET)], ["audit:default"])
+    asked = len(made.office.asked)
+    made.core.set_policy(_core.PeerRules([]), audit=True)
+    made.now += 2
+    assert made.inbound(send(TARGET)).reasons == ["audit:default"]
+    assert len(made.office.asked) == asked, "it was refused whoever that is"
+
+
+# === nobody else answers ===
+
+
+def test_the_peer_cannot_answer() -> None:
+    made = silent("accept *", "accept send")
+    made.set_rules("accept send", "accept reg_send", "accept monitor_exit", "accept spawn_reply", "deny *")
+    made.inbound(send(TARGET))
+    ref = next(one.args["ref"] for one in made.office.asked if one.op is Op.SPAWN_REQUEST)
+    reason = (ref, Atom("return"), [Atom("undefined")])
+    for forged in (
+        message(Op.PAYLOAD_MONITOR_P_EXIT, G.pid(7777), CLERK, ref, payload=reason),
+        message(Op.SEND_SENDER, P.pid(), CLERK, payload=(ref, [])),
+        message(Op.REG_SEND, CLERK, EMPTY, SERVER, payload=1),
+    ):
+        output = made.inbound(forged)
+        assert not [one for one in output.forward if one.args.get("to") == TARGET]
+        if output.closed:
+            return
+    assert answered(made) == [send(TARGET)]
+
+
+def test_a_guess_of_the_reference_is_no_answer() -> None:
+    made = silent("accept send")
+    made.inbound(send(TARGET))
+    for one, words in itertools.product(range(5), range(3)):
+        ref = P.ref(one, 3 if words else 5)
+        made.outbound(message(Op.SEND_SENDER, G.pid(9), CLERK, payload=(ref, [(Atom("ok"), Atom("shop"))])))
+        made.outbound(message(Op.PAYLOAD_MONITOR_P_EXIT, G.pid(9), CLERK, ref, payload=(ref, Atom("return"), [])))
+    assert answered(made) == [send(TARGET)]
+
+
+def test_references_differ_between_channels_and_questions() -> None:
+    seen: list[Term] = []
+    for _ in range(3):
+        made = silent("accept send")
+        made.inbound(send(TARGET))
+        seen += [one.args["ref"] for one in made.office.asked]
+    assert len(set(seen)) == len(seen) == 12
+
+
+def test_nothing_of_it_reaches_the_peer() -> None:
+    made = channel("accept send", "deny *")
+    output = made.inbound(send(TARGET))
+    assert output.back == []
+
+
+@pytest.mark.parametrize("answer", [[], [Atom("x")], Atom("x"), [(Atom("ok"), 1)], [[(Atom("registered_name"), 7)]]])
+def test_a_strange_answer_ends_the_channel(answer: Term) -> None:
+    made = silent("accept send")
+    made.inbound(send(TARGET))
+    asked = [one for one in made.office.asked if one.op is Op.SPAWN_REQUEST][1]
+    ref = asked.args["ref"]
+    output = made.outbound(
+        message(Op.PAYLOAD_MONITOR_P_EXIT, G.pid(9), CLERK, ref, payload=(ref, Atom("return"), answer))
+    )
+    assert output.closed
+
+
+# === aliases ===
+
+
+def to_alias(number: int = 1) -> Message:
+    return message(Op.ALIAS_SEND, P.pid(), G.alias(number), payload=1)
+
+
+def test_an_alias_beside_a_process_is_judged_as_that_process() -> None:
+    for owner, accepted in ((USER, True), (AUTH, False)):
+        made = channel("accept alias_send", "deny *", p52=owner)
+        call = (Atom("$gen_call"), (TARGET, alias(G.alias())), 1)
+        made.outbound(message(Op.REG_SEND, TARGET, EMPTY, SERVER, payload=call))
+        # The answer is for the question; what comes after it is judged.
+        passes(made, to_alias()) if accepted else refused(made, to_alias())
+
+
+def test_an_alias_alone_is_judged_as_who_sent_it() -> None:
+    made = channel("accept alias_send", "accept reg_send auth", "accept otp_internal", "deny *", p52=AUTH)
+    refused(made, to_alias())
+    made.outbound(message(Op.SEND_SENDER, OTHER, P.pid(), payload=G.alias()))
+    passes(made, to_alias())
+    made.outbound(message(Op.SEND_SENDER, TARGET, P.pid(), payload=G.alias(2)))
+    refused(made, to_alias(2))
