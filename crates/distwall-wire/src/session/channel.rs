@@ -576,8 +576,6 @@ impl Fixed {
         let refused = ruling.verdict != Verdict::Accept;
         // The answer to what aims at an ended process is OTP's own.
         let gone = refused && ruling.reason == Reason::Gone;
-        let counted = if gone { Verdict::Accept } else { ruling.verdict };
-        self.counters.count(direction, message.control.command(), counted);
         let told = if refused { Some(ruling.refusal()).filter(|_| !gone) } else { ruling.waived };
         if let Some(refusal) = told {
             state.reporter.report(direction, message, &refusal, !refused, &state.track, now, out);
@@ -587,7 +585,8 @@ impl Fixed {
             state.reporter.report(direction, message, &of_shadow, false, &state.track, now, out);
         }
         if refused {
-            self.counters.count(direction, message.control.command(), ruling.verdict);
+            let counted = if gone { Verdict::Accept } else { ruling.verdict };
+            self.counters.count(direction, message.control.command(), counted);
             denial::answer(message, direction, &self.ends, &mut state.track, ruling, &mut out.back, made);
             return match ruling.reason {
                 Reason::Limit(limit) if self.close_on_limit => Err(Bad::Exceeded(limit)),
