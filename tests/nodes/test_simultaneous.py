@@ -23,6 +23,9 @@ AHEAD = 0.02
 # Of two attempts, that of the node with the greater name survives: the guarded node's over one, and over the other not.
 SMALLER, GREATER = "aaa@127.0.0.1", "foo@127.0.0.1"
 
+# A late message of `global` would connect two nodes anew that were just told to part.
+ALONE = ["-connect_all", "false"]
+
 # Waits for the moment, the last bit of it without sleeping; {Result, MicrosecondsThatItTook}.
 CONNECT = """
     Wait = fun Wait() ->
@@ -81,8 +84,9 @@ def pair(peer: str, *, visible: bool, direct: bool) -> Iterator[tuple[Scene, Nod
     """The scene, its guarded node, its peer."""
     entry = Peer(["accept *"], node="*@127.0.0.1", visible=visible)
     with Scene(None if direct else [entry]) as scene:
-        flags = ["-hidden"] if direct and not visible else []
-        yield scene, scene.guard(launched=True), scene.peer(peer, cookie=None if direct else entry.cookie, flags=flags)
+        flags = ["-hidden", *ALONE] if direct and not visible else ALONE
+        guard = scene.guard(launched=True, flags=ALONE)
+        yield scene, guard, scene.peer(peer, cookie=None if direct else entry.cookie, flags=flags)
 
 
 @pytest.mark.slow
@@ -110,7 +114,7 @@ def test_two_guarded_nodes_behind_two_distwalls_connect_as_soon(visible: bool) -
             entry = Peer(["accept *"], node=other, visible=visible)
             host = hosts.guarded(name.partition("@")[2], [name], [entry])
             walls.append(host.wall)
-            nodes.append(host.guard(name))
+            nodes.append(host.guard(name, flags=ALONE))
         first, second = nodes
         assert rounds(first, second) < 0.1
         for wall in walls:
