@@ -183,6 +183,9 @@ impl Clerk {
                 Fact::Call => call(&mut list, facts)?,
             }
         }
+        if list.u8()? != tag::NIL {
+            return Err(Bad::StrangeIdentity);
+        }
         batch.open = batch.open.saturating_sub(1);
         Ok(())
     }
