@@ -205,9 +205,10 @@ CONTROLS: dict[str, list[Message]] = {
 }
 
 
-def outcome(channel: CoreChannel, data: bytes) -> tuple[bytes, bytes | None, list[_core.Event], str | None]:
-    forward, back, events, closed = channel.core.receive(True, data, channel.now)
-    return b"".join(forward), back, [event for event in events or [] if not event[5].startswith("shadow:")], closed
+def outcome(channel: CoreChannel, data: bytes) -> tuple[list[Message], list[Message], list[_core.Event], str | None]:
+    output = channel.inbound(data)
+    events = [event for event in output.events if not event[5].startswith("shadow:")]
+    return output.forward, output.back, events, output.closed
 
 
 class Pair:
@@ -232,6 +233,7 @@ class Pair:
     def check(self) -> None:
         assert self.quick.counts() == self.full.counts()
         assert self.quick.exposures.claims() == self.full.exposures.claims()
+        assert len(self.quick.office.asked) == len(self.full.office.asked)
 
 
 def tried(sent: list[Message], rules: list[str], funs: bool, style: Style) -> None:
