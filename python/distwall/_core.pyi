@@ -518,6 +518,9 @@ class Channel:
     def waits(self, ticket: int) -> bool:
         """True if a command waits for the answer to that question."""
 
+    def parks(self) -> bool:
+        """True if commands of the peer wait for answers."""
+
     def asks(self) -> list[Ask]:
         """The questions of the last `receive` or `answer`; take them after each of these."""
 

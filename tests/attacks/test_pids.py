@@ -1,5 +1,8 @@
 """OTP's own processes are not reached by their pids, also where the guarded node itself has shown them."""
 
+import socket
+import struct
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -90,6 +93,26 @@ def test_users_processes_are_reached(here: AttackScene) -> None:
         peer.send(message(Op.SEND_SENDER, peer.pid(), victim, payload=Atom("hello")))
         assert peer.call("target", (Atom("echo"), 1)) == 1
     assert here.bar.eval("probe:await(victim, 1, 3000)") == "[hello]"
+
+
+@pytest.mark.parametrize("end", ["closed", "reset"])
+def test_what_a_peer_sent_before_it_went_away_arrives(here: AttackScene, end: str) -> None:
+    """The guarded node says who it is for when the peer is gone already."""
+    late = f"late_{end}"
+    here.bar.eval(f"probe:collector({late})")
+    with here.connect(ONE) as peer:
+        to = shown(here, peer, f"whereis({late})")
+        assert isinstance(to, Pid)
+        here.bar.pause()
+        peer.send(message(Op.SEND_SENDER, peer.pid(), to, payload=Atom("last")))
+        # A reset takes with it what was not read.
+        time.sleep(0.3)
+        if end == "reset":
+            peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    time.sleep(0.3)
+    here.bar.resume()
+    assert here.bar.eval(f"probe:await({late}, 1, 3000)") == "[last]"
+    here.bar.wait_until("nodes(connected) =:= []")
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ MASTER = Person(application="shop", module="application_master", started="applic
 BY_LEADER = Person(leader=0)
 SHELL = Person(module="shell")
 SUPERVISED = Person(started="supervisor", application="kernel")
+MFA = (Atom("m"), Atom("f"), 1)
 CLERK = Pid(P.name, _core.CLERK, _core.CLERK, P.creation)
 
 
@@ -241,15 +242,42 @@ def answered(made: CoreChannel) -> list[Message]:
     return [one for one in got if not made.office.is_asked(one)]
 
 
-def test_a_sender_s_commands_stay_in_order() -> None:
+def test_all_commands_of_the_peer_stay_in_order() -> None:
+    """Programs such as mnesia count on it, though Erlang promises an order between two processes only."""
     made = silent("accept send", "accept reg_send")
-    first, second = send(TARGET, 1), message(Op.REG_SEND, P.pid(), EMPTY, SERVER, payload=2)
-    assert not made.inbound(first, second, send(TARGET, 3)).forward
-    # Others, and the other direction, go on.
-    passes(made, message(Op.REG_SEND, P.pid(101), EMPTY, SERVER, payload=4))
-    told = message(Op.SEND_SENDER, G.pid(9), P.pid(), payload=5)
+    sent = [
+        send(TARGET, 1),
+        message(Op.REG_SEND, P.pid(), EMPTY, SERVER, payload=2),
+        send(TARGET, 3),
+        message(Op.REG_SEND, P.pid(101), EMPTY, SERVER, payload=4),
+    ]
+    assert not made.inbound(*sent).forward
+    assert not made.inbound(send(G.pid(8), 5)).forward
+    # The other direction goes on.
+    told = message(Op.SEND_SENDER, G.pid(9), P.pid(), payload=6)
     assert made.outbound(told).forward == [told]
-    assert answered(made) == [first, second, send(TARGET, 3)]
+    assert answered(made) == [*sent, send(G.pid(8), 5)]
+
+
+def test_the_guarded_node_is_asked_about_many_at_once() -> None:
+    made = silent("accept send")
+    sent = [send(G.pid(number), number) for number in range(200, 265)]
+    assert not made.inbound(*sent).forward
+    assert answered(made) == sent
+    questions = [one for one in made.office.asked if one.op == Op.SPAWN_REQUEST]
+    # Three about the first process, and three about all others.
+    assert len(questions) == 6
+
+
+def test_what_is_wrong_before_its_turn_may_be_right_then() -> None:
+    """A process that the guarded node spawned at the peer: how it ends comes in line behind that it began."""
+    made = silent("accept send", "accept spawn_reply")
+    request = message(Op.SPAWN_REQUEST, G.ref(50), G.pid(9), G.pid(9), MFA, [Atom("monitor")], payload=[1])
+    assert made.outbound(request).forward == [request]
+    began = message(Op.SPAWN_REPLY, G.ref(50), G.pid(9), 2, P.pid(70))
+    ended = message(Op.PAYLOAD_MONITOR_P_EXIT, P.pid(70), G.pid(9), G.ref(50), payload=Atom("normal"))
+    assert not made.inbound(send(TARGET, 1), began, ended).forward
+    assert answered(made) == [send(TARGET, 1), began, ended]
 
 
 def test_what_others_send_to_the_process_keeps_its_place() -> None:

@@ -343,6 +343,10 @@ impl Channel {
         self.channel.waits(ticket)
     }
 
+    fn parks(&self) -> bool {
+        self.channel.parks()
+    }
+
     fn asks<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let asks = PyList::empty(py);
         for ask in self.output.asks.drain(..) {

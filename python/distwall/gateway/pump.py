@@ -9,7 +9,7 @@ bytes wait in the transports' write buffers, and those bound the reading:
 * Answers made by the core are the exception: they go back to the leg that caused them. A leg that doesn't read them is
   not read once its write buffer is full, with `MAX_UNREAD` bytes of answers on top.
 
-Ends are passed on as they come. An end of stream on one leg becomes an end of stream on the other, once all bytes
+Ends are passed on as they come. Only behind commands of the peer that wait for an answer, its end waits, too. An end of stream on one leg becomes an end of stream on the other, once all bytes
 before it are written. When both have ended, or a connection breaks, both are closed after their pending bytes are
 written. Then a connection without progress for `LINGER` seconds is cut. A TLS connection has no end of stream of its
 own. It is closed, and hung up as soon as the other side's system has received all bytes.
@@ -106,6 +106,8 @@ class Leg(asyncio.Protocol):
             if closed is not None:
                 self._pump.end(closed)
             self._pump.handle.take_asks()
+            if self._pump.postponed is not None:
+                self._pump.end_later()
         except Exception as error:  # noqa: BLE001  # whatever it is, it stays in this channel and fails closed
             self._pump.fail(error)
 
@@ -120,6 +122,8 @@ class Leg(asyncio.Protocol):
             self._pump.handle.record(events)
         if closed is not None:
             self._pump.end(closed)
+        if self._pump.postponed is not None:
+            self._pump.end_later()
 
     def eof_received(self) -> bool:
         """Passes the end of stream on; true keeps a plain transport open for writing."""
@@ -204,7 +208,7 @@ class Leg(asyncio.Protocol):
         return self.transport.get_write_buffer_size() if self._full else 0
 
     def _answer(self, data: bytes) -> None:
-        if self._eof_written:
+        if self._eof_written or self.lost:
             return
         self.transport.write(data)
         if self._full:
@@ -223,6 +227,8 @@ class Pump:
         """``gone`` is called once both connections are gone."""
         self.now = loop.time
         self.later = loop.call_later
+        self.postponed: Callable[[], None] | None = None
+        """The end of the peer's connection, while commands of the peer wait for answers."""
         self._loop = loop
         self._gone = gone
         self._legs: tuple[Leg, ...] = ()
@@ -297,7 +303,7 @@ class Pump:
 
     def leg_ended(self, leg: Leg) -> None:
         """Takes the end of stream of a leg."""
-        if self._closing:
+        if self._closing or self._postpones(leg, partial(self.leg_ended, leg)):
             return
         if leg.other.ended:
             self.end(self._end_reason)
@@ -308,11 +314,25 @@ class Pump:
 
     def leg_lost(self, leg: Leg) -> None:
         """Takes the end of a leg's connection."""
+        if not self._closing and self._postpones(leg, partial(self.leg_lost, leg)):
+            return
         self.end(self._end_reason or self._whose(leg))
         if leg.other.lost:
             if self._timer is not None:
                 self._timer.cancel()
             self._gone(self)
+
+    def end_later(self) -> None:
+        """Ends the peer's connection at last, if no command of the peer waits any more."""
+        if self.postponed is not None and not self.handle.core.parks():
+            end, self.postponed = self.postponed, None
+            end()
+
+    def _postpones(self, leg: Leg, end: Callable[[], None]) -> bool:
+        if leg is self._legs[0] and self.handle.core.parks():
+            self.postponed = end
+            return True
+        return False
 
     def _whose(self, leg: Leg) -> str:
         return "peer closed" if leg is self._legs[0] else "guarded node closed"

@@ -402,9 +402,10 @@ impl Channel {
             }
             Direction::Inbound if over.is_none() && (fixed.hooked(control) || !state.lot.is_empty()) => {
                 let sender = sender(control);
-                if fixed.hooked(control) || state.holds(sender, control) {
+                if fixed.hooked(control) || state.lot.queue(sender).is_some() {
                     let (body, atoms) = (parts.body.to_vec(), refs.atoms.clone());
                     let parked = Parked {
+                        sender,
                         ticket: 0,
                         waits_for: Waiting::Turn,
                         body,
@@ -412,7 +413,7 @@ impl Channel {
                         versioned: parts.versioned,
                         asked: 0,
                     };
-                    self.detour(sender, parked, now, out)?;
+                    self.detour(parked, now, out)?;
                     self.made.clear();
                     return Ok(Action::Replace);
                 }
@@ -432,9 +433,16 @@ impl Channel {
         }
         if ruling.asks.is_some() {
             let (sender, body, atoms) = (sender(control), parts.body.to_vec(), refs.atoms.clone());
-            let parked =
-                Parked { ticket: 0, waits_for: Waiting::Turn, body, atoms, versioned: parts.versioned, asked: 0 };
-            self.detour(sender, parked, now, out)?;
+            let parked = Parked {
+                sender,
+                ticket: 0,
+                waits_for: Waiting::Turn,
+                body,
+                atoms,
+                versioned: parts.versioned,
+                asked: 0,
+            };
+            self.detour(parked, now, out)?;
             self.made.clear();
             return Ok(Action::Replace);
         }
@@ -563,11 +571,6 @@ impl State {
             found.pids.clear();
             found.references.clear();
         }
-    }
-
-    /// True if a command has to wait behind commands of its sender, or at its target.
-    fn holds(&self, sender: Option<Pid>, control: &Control<'_>) -> bool {
-        self.lot.holds(sender) || control.receiver().is_some_and(|to| self.clerk.is_awaited(to.pid))
     }
 
     /// Notes the processes and references of the guarded node that the peer has written.

@@ -82,7 +82,7 @@ pub struct Clerk {
     batch: Option<Batch>,
     /// Processes for the next batch.
     next: Vec<Pid>,
-    /// The tickets that wait to hear who a process is.
+    /// The processes to be asked about, each with the tickets of the commands that can't go on before.
     waiting: HashMap<Pid, Vec<u64>>,
 }
 
@@ -114,19 +114,17 @@ impl Clerk {
         self.batch.as_ref().is_some_and(|batch| batch.ticket == ticket)
     }
 
-    /// Notes a command, by its ticket, which waits for the identity of a process.
-    pub fn wait(&mut self, pid: Pid, ticket: u64) {
-        let waiting = self.waiting.entry(pid).or_default();
-        if waiting.is_empty() {
+    /// Notes a process that is to be asked about.
+    pub fn look_up(&mut self, pid: Pid) -> &mut Vec<u64> {
+        self.waiting.entry(pid).or_insert_with(|| {
             self.next.push(pid);
-        }
-        waiting.push(ticket);
+            Vec::new()
+        })
     }
 
-    /// True if a command waits for the identity of that process.
-    #[must_use]
-    pub fn is_awaited(&self, pid: Pid) -> bool {
-        !self.waiting.is_empty() && self.waiting.contains_key(&pid)
+    /// Notes a command, by its ticket, which waits for the identity of a process.
+    pub fn wait(&mut self, pid: Pid, ticket: u64) {
+        self.look_up(pid).push(ticket);
     }
 
     /// True if a new batch is to be asked about.

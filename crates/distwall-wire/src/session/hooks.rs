@@ -14,8 +14,9 @@
 //! The answer comes from the outside (the program that runs this crate), or from a module of the guarded node. Such a
 //! module is asked by spawn requests made by distwall ([`crate::wire::reply::spawn`]), whose answers go no further.
 //!
-//! A command that waits for an answer is *parked*, with all later commands of its sender: the order between two
-//! processes stays. Parked commands are judged again when their turn comes, by the rules of that moment. They count as
+//! A command that waits for an answer is *parked*. Behind one whose target is being asked about, all later commands of
+//! the peer wait in *line*: programs count on more than the order between two processes (`mnesia` does), and the answer
+//! comes soon. Behind one that waits for a handler, which may take its time, later commands of its sender wait. Parked commands are judged again when their turn comes, by the rules of that moment. They count as
 //! held. A command without room, or without an answer, is refused. This crate has no clock: the outside gives up on a
 //! ticket by answering it.
 
@@ -106,6 +107,8 @@ pub struct HandlerAnswer {
 
 /// A command that waits.
 pub struct Parked {
+    /// Its sender; None: it does not name its sender.
+    pub sender: Option<Pid>,
     /// The command's number.
     pub ticket: u64,
     /// The answer that it waits for.
@@ -138,11 +141,20 @@ impl Parked {
     }
 }
 
-/// The parked commands of one channel, by sender (None: commands that don't name their sender).
+/// A queue of parked commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Queue {
+    /// All commands of the peer behind one that waits for the identity of its target.
+    Line,
+    /// The commands of a sender behind one that waits for a handler or filter.
+    Sender(Option<Pid>),
+}
+
+/// The parked commands of one channel.
 #[derive(Default)]
 pub struct Lot {
-    queues: HashMap<Option<Pid>, VecDeque<Parked>>,
-    senders: HashMap<u64, Option<Pid>>,
+    queues: HashMap<Queue, VecDeque<Parked>>,
+    places: HashMap<u64, Queue>,
     bytes: u64,
     count: u64,
     next: u64,
@@ -171,13 +183,19 @@ impl Lot {
     /// The wait of the command with that ticket.
     #[must_use]
     pub fn waits_for(&self, ticket: u64) -> Option<Waiting> {
-        self.queues.get(self.senders.get(&ticket)?)?.front().filter(|first| first.ticket == ticket).map(|p| p.waits_for)
+        self.queues.get(self.places.get(&ticket)?)?.front().filter(|first| first.ticket == ticket).map(|p| p.waits_for)
     }
 
-    /// True if a sender has a parked command, so that its later commands wait.
+    /// True if a command is parked in that queue.
     #[must_use]
-    pub fn holds(&self, sender: Option<Pid>) -> bool {
-        !self.queues.is_empty() && self.queues.contains_key(&sender)
+    pub fn holds(&self, queue: Queue) -> bool {
+        !self.queues.is_empty() && self.queues.contains_key(&queue)
+    }
+
+    /// The queue in which a new command of that sender has to wait.
+    #[must_use]
+    pub fn queue(&self, sender: Option<Pid>) -> Option<Queue> {
+        [Queue::Line, Queue::Sender(sender)].into_iter().find(|queue| self.holds(*queue))
     }
 
     /// Number of bytes that wait.
@@ -204,47 +222,47 @@ impl Lot {
         self.next
     }
 
-    /// Parks a command behind all others of the sender.
-    pub fn push(&mut self, sender: Option<Pid>, parked: Parked) {
-        self.count_in(sender, &parked);
-        self.queues.entry(sender).or_default().push_back(parked);
+    /// Parks a command behind all others of the queue.
+    pub fn push(&mut self, queue: Queue, parked: Parked) {
+        self.count_in(queue, &parked);
+        self.queues.entry(queue).or_default().push_back(parked);
     }
 
-    /// Parks a command again that was taken out to go on.
-    pub fn push_front(&mut self, sender: Option<Pid>, parked: Parked) {
-        self.count_in(sender, &parked);
-        self.queues.entry(sender).or_default().push_front(parked);
+    /// Parks a command before all others of the queue.
+    pub fn push_front(&mut self, queue: Queue, parked: Parked) {
+        self.count_in(queue, &parked);
+        self.queues.entry(queue).or_default().push_front(parked);
     }
 
-    fn count_in(&mut self, sender: Option<Pid>, parked: &Parked) {
+    fn count_in(&mut self, queue: Queue, parked: &Parked) {
         self.bytes += parked.size() as u64;
         self.count += 1;
-        self.senders.insert(parked.ticket, sender);
+        self.places.insert(parked.ticket, queue);
     }
 
-    /// Takes out the first command of a sender.
-    pub fn pop(&mut self, sender: Option<Pid>) -> Option<Parked> {
-        let queue = self.queues.get_mut(&sender)?;
-        let parked = queue.pop_front();
-        if queue.is_empty() {
-            self.queues.remove(&sender);
+    /// Takes out the first command of a queue.
+    pub fn pop(&mut self, queue: Queue) -> Option<Parked> {
+        let waiting = self.queues.get_mut(&queue)?;
+        let parked = waiting.pop_front();
+        if waiting.is_empty() {
+            self.queues.remove(&queue);
         }
         if let Some(parked) = &parked {
             self.bytes -= parked.size() as u64;
             self.count -= 1;
-            self.senders.remove(&parked.ticket);
+            self.places.remove(&parked.ticket);
         }
         parked
     }
 
-    /// Takes out the command of that ticket, if it is its turn and it waits for an answer. Also returns its sender.
-    pub fn answered(&mut self, ticket: u64) -> Option<(Option<Pid>, Parked)> {
-        let sender = *self.senders.get(&ticket)?;
-        let first = self.queues.get(&sender)?.front()?;
+    /// Takes out the command of that ticket, if it is its turn and it waits for an answer. Also returns its queue.
+    pub fn answered(&mut self, ticket: u64) -> Option<(Queue, Parked)> {
+        let queue = *self.places.get(&ticket)?;
+        let first = self.queues.get(&queue)?.front()?;
         if first.ticket != ticket || first.waits_for == Waiting::Turn {
             return None;
         }
-        self.pop(sender).map(|parked| (sender, parked))
+        self.pop(queue).map(|parked| (queue, parked))
     }
 }
 

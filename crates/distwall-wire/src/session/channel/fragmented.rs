@@ -52,7 +52,8 @@ impl Channel {
         let (action, mode);
         let over = state.takes(direction, control.command());
         let court = fixed.court(direction, &state.track);
-        let asked = direction == Direction::Inbound && (fixed.hooked(control) || state.holds(sender(control), control));
+        let asked =
+            direction == Direction::Inbound && (fixed.hooked(control) || state.lot.queue(sender(control)).is_some());
         let own = direction == Direction::Outbound && is_for_clerk(control);
         if let Some(limit) = over {
             let settles = judge::settles(&message, &state.track, direction)?;
@@ -152,11 +153,18 @@ impl Channel {
                         let body = std::mem::take(body);
                         return self.for_clerk(&body, &atoms, false, now, out);
                     }
-                    if direction == Direction::Inbound && (fixed.hooked(control) || state.holds(sender, control)) {
+                    if direction == Direction::Inbound && (fixed.hooked(control) || state.lot.queue(sender).is_some()) {
                         let body = std::mem::take(body);
-                        let parked =
-                            Parked { ticket: 0, waits_for: Waiting::Turn, body, atoms, versioned: false, asked: 0 };
-                        self.detour(sender, parked, now, out)?;
+                        let parked = Parked {
+                            sender,
+                            ticket: 0,
+                            waits_for: Waiting::Turn,
+                            body,
+                            atoms,
+                            versioned: false,
+                            asked: 0,
+                        };
+                        self.detour(parked, now, out)?;
                         self.made.clear();
                         return Ok(Action::Replace);
                     }
@@ -166,9 +174,16 @@ impl Channel {
                     fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival, &mut ruling)?;
                     if ruling.asks.is_some() {
                         let body = std::mem::take(body);
-                        let parked =
-                            Parked { ticket: 0, waits_for: Waiting::Turn, body, atoms, versioned: false, asked: 0 };
-                        self.detour(sender, parked, now, out)?;
+                        let parked = Parked {
+                            sender,
+                            ticket: 0,
+                            waits_for: Waiting::Turn,
+                            body,
+                            atoms,
+                            versioned: false,
+                            asked: 0,
+                        };
+                        self.detour(parked, now, out)?;
                         self.made.clear();
                         return Ok(Action::Replace);
                     }

@@ -13,7 +13,9 @@ use crate::limits::Limit;
 use crate::rules::calls;
 use crate::session::clerk::{Clerk, Purpose};
 use crate::session::events::{self, Reason};
-use crate::session::hooks::{clerk, Ask, Handler, HandlerAnswer, Lot, Parked, Waiting, GATE, OWN_NAME, OWN_SIZE};
+use crate::session::hooks::{
+    clerk, Ask, Handler, HandlerAnswer, Lot, Parked, Queue, Waiting, GATE, OWN_NAME, OWN_SIZE,
+};
 use crate::session::judge::{Arrival, Message, Newcomers, Refusal, Ruling};
 use crate::session::output::Output;
 use crate::term::atoms::Word;
@@ -264,9 +266,9 @@ impl Channel {
         if self.state.clerk.waits(ticket) {
             return self.close(Bad::SilentGuard, out);
         }
-        if let Some((sender, parked)) = self.state.lot.answered(ticket) {
+        if let Some((queue, parked)) = self.state.lot.answered(ticket) {
             let keep = parked.waits_for == Waiting::Filter && ticket > self.state.asked_before;
-            if let Err(bad) = self.decided(sender, parked, answer, keep, None, now, out) {
+            if let Err(bad) = self.decided(queue, parked, answer, keep, None, now, out) {
                 self.close(bad, out);
             }
         }
@@ -279,26 +281,46 @@ impl Channel {
             || self.state.lot.waits_for(ticket).is_some_and(|waiting| waiting != Waiting::Who)
     }
 
+    /// True if commands of the peer wait for answers.
+    #[must_use]
+    pub fn parks(&self) -> bool {
+        !self.state.lot.is_empty()
+    }
+
     /// Handles a whole message of the peer that may have to wait.
-    pub(super) fn detour(
-        &mut self,
-        sender: Option<Pid>,
-        mut parked: Parked,
-        now: f64,
-        out: &mut Output,
-    ) -> Result<(), Bad> {
-        let limits = &self.fixed.ends.limits;
-        let lot = &mut self.state.lot;
-        parked.ticket = lot.ticket();
-        if !lot.holds(sender) {
-            return self.go_on(sender, parked, ParkProgress::FIRST, now, out).map(|_| ());
-        }
-        if lot.room(parked.size(), limits) {
-            lot.push(sender, parked);
+    pub(super) fn detour(&mut self, mut parked: Parked, now: f64, out: &mut Output) -> Result<(), Bad> {
+        parked.ticket = self.state.lot.ticket();
+        let Some(queue) = self.state.lot.queue(parked.sender) else {
+            return self.go_on(Queue::Line, parked, ParkProgress::FIRST, now, out).map(|_| ());
+        };
+        if self.state.lot.room(parked.size(), &self.fixed.ends.limits) {
+            if queue == Queue::Line {
+                self.look_ahead(&parked);
+            }
+            self.state.lot.push(queue, parked);
             return Ok(());
         }
         let step = ParkProgress { crowded: true, ..ParkProgress::FIRST };
-        self.go_on(sender, parked, step, now, out).map(|_| ())
+        self.go_on(queue, parked, step, now, out).map(|_| ())
+    }
+
+    /// Has the guarded node asked about the target of a command in line, so that few questions tell about many. It is judged
+    /// when its turn comes; what is wrong with it now may be right then.
+    fn look_ahead(&mut self, parked: &Parked) {
+        let Channel { fixed, state, scanner, .. } = self;
+        scanner.found.clear();
+        let terms = fixed.terms(parked.named());
+        let watch = fixed.watch(Direction::Inbound, &terms);
+        let parts = Parts { body: &parked.body, sequence: None, versioned: parked.versioned };
+        let mut room = None;
+        let Ok((control, payload)) = read(&parts, fixed, &mut room, scanner, &watch) else { return };
+        let message = Message::new(control, payload);
+        let arrival = Arrival { over: None, atoms: Newcomers::Kept(&parked.atoms), watch: &watch };
+        let mut ruling = Ruling::pass(None);
+        let ruled = fixed.rule(Direction::Inbound, &message, &state.track, &mut scanner.found, arrival, &mut ruling);
+        if let (Ok(()), Some(pid)) = (ruled, ruling.asks) {
+            state.clerk.look_up(pid);
+        }
     }
 
     /// Handles a message of the guarded node to the clerk: the answer to a question of distwall.
@@ -321,7 +343,7 @@ impl Channel {
             return Ok(());
         }
         self.state.clerk.take(reference);
-        let Some((sender, parked)) = self.state.lot.answered(ticket) else {
+        let Some((queue, parked)) = self.state.lot.answered(ticket) else {
             if let Some(pid) = spawned {
                 // Given up. It would wait for its message for good.
                 let ends = &self.fixed.ends;
@@ -336,7 +358,7 @@ impl Channel {
         // Why a filter gave no answer may be over next time.
         let keep = filter && verdict.is_some() && ticket > self.state.asked_before;
         let mut inner = Output::default();
-        let result = self.decided(sender, parked, answer, keep, spawned, now, &mut inner);
+        let result = self.decided(queue, parked, answer, keep, spawned, now, &mut inner);
         turned(inner, out);
         result
     }
@@ -345,7 +367,7 @@ impl Channel {
     #[allow(clippy::too_many_arguments)]
     fn decided(
         &mut self,
-        sender: Option<Pid>,
+        queue: Queue,
         mut parked: Parked,
         answer: HandlerAnswer,
         keep: bool,
@@ -360,13 +382,13 @@ impl Channel {
             }
         }
         let step = ParkProgress { passed: parked.waits_for, verdict: Some(verdict), keep, deliver, crowded: false };
-        self.run_on(sender, parked, step, now, out)
+        self.run_on(queue, parked, step, now, out)
     }
 
-    /// Lets a command go on from its stage; then the commands behind it have their turn.
+    /// Lets a command go on from its stage; then the commands behind it in its queue have their turn.
     pub(super) fn run_on(
         &mut self,
-        sender: Option<Pid>,
+        queue: Queue,
         parked: Parked,
         step: ParkProgress,
         now: f64,
@@ -374,9 +396,13 @@ impl Channel {
     ) -> Result<(), Bad> {
         let mut next = Some((parked, step));
         while let Some((parked, step)) = next.take() {
-            if self.go_on(sender, parked, step, now, out)? {
-                next = self.state.lot.pop(sender).map(|parked| (parked, ParkProgress::FIRST));
+            let own = Queue::Sender(parked.sender);
+            if queue == Queue::Line && self.state.lot.holds(own) {
+                self.state.lot.push(own, parked);
+            } else if !self.go_on(queue, parked, step, now, out)? {
+                break;
             }
+            next = self.state.lot.pop(queue).map(|parked| (parked, ParkProgress::FIRST));
         }
         Ok(())
     }
@@ -427,10 +453,11 @@ impl Channel {
         Ok(fits)
     }
 
-    /// Judges a command, again if it has waited, and lets it go on from what it waited for; false if it waits.
+    /// Judges a command, again if it has waited, and lets it go on from what it waited for; false if it waits, and its queue
+    /// with it.
     fn go_on(
         &mut self,
-        sender: Option<Pid>,
+        queue: Queue,
         mut parked: Parked,
         step: ParkProgress,
         now: f64,
@@ -456,14 +483,11 @@ impl Channel {
         let ruled = fixed.rule(Direction::Inbound, &message, &state.track, &mut scanner.found, arrival, &mut ruling);
         state.track.people.settled = false;
         ruled?;
-        // What others send to a process keeps its place behind what waits for its identity.
-        let first = step.passed == Waiting::Turn;
-        let behind = control.receiver().map(|to| to.pid).filter(|to| first && state.clerk.is_awaited(*to));
-        if let Some(pid) = ruling.asks.or(behind) {
+        if let Some(pid) = ruling.asks {
             if !step.crowded && state.lot.room(parked.size(), &fixed.ends.limits) {
                 parked.waits_for = Waiting::Who;
                 state.clerk.wait(pid, parked.ticket);
-                state.lot.push_front(sender, parked);
+                state.lot.push_front(queue, parked);
                 fixed.ask_who(state, out);
                 return Ok(false);
             }
@@ -485,8 +509,8 @@ impl Channel {
             Gate::Wait(waiting) => {
                 if let Some(asked) = fixed.ask(&message, &parked, waiting, (&state.lot, &mut state.clerk), out) {
                     (parked.waits_for, parked.asked) = (waiting, asked);
-                    state.lot.push_front(sender, parked);
-                    return Ok(false);
+                    state.lot.push_front(Queue::Sender(parked.sender), parked);
+                    return Ok(queue == Queue::Line);
                 }
                 let refusal = Refusal { verdict: Verdict::Deny, rule: ruling.rule, reason: NO_ROOM };
                 ruling = Ruling::refused(refusal, None);

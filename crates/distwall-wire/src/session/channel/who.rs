@@ -119,8 +119,8 @@ impl Channel {
     /// Lets commands go on whose targets are known now; then asks about the next ones.
     fn go_on_with(&mut self, tickets: &[u64], now: f64, out: &mut Output) -> Result<(), Bad> {
         for ticket in tickets {
-            if let Some((sender, parked)) = self.state.lot.answered(*ticket) {
-                self.run_on(sender, parked, ParkProgress::FIRST, now, out)?;
+            if let Some((queue, parked)) = self.state.lot.answered(*ticket) {
+                self.run_on(queue, parked, ParkProgress::FIRST, now, out)?;
             }
         }
         self.fixed.ask_who(&mut self.state, out);
