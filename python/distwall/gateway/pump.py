@@ -9,10 +9,11 @@ bytes wait in the transports' write buffers, and those bound the reading:
 * Answers made by the core are the exception: they go back to the leg that caused them. A leg that doesn't read them is
   not read once its write buffer is full, with `MAX_UNREAD` bytes of answers on top.
 
-Ends are passed on as they come. Only behind commands of the peer that wait for an answer, its end waits, too. An end of stream on one leg becomes an end of stream on the other, once all bytes
-before it are written. When both have ended, or a connection breaks, both are closed after their pending bytes are
-written. Then a connection without progress for `LINGER` seconds is cut. A TLS connection has no end of stream of its
-own. It is closed, and hung up as soon as the other side's system has received all bytes.
+Ends are passed on as they come. Only behind commands of the peer that wait for an answer, its end waits, too. An end of
+stream on one leg becomes an end of stream on the other, once all bytes before it are written. When both have ended, or
+a connection breaks, both are closed after their pending bytes are written. Then a connection without progress for
+`LINGER` seconds is cut. A TLS connection has no end of stream of its own. It is closed, and hung up as soon as the
+other side's system has received all bytes.
 
 When the core or the policy ends a channel, both legs are closed in the same way.
 
