@@ -144,9 +144,9 @@ impl Parked {
 /// A queue of parked commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Queue {
-    /// All commands of the peer behind one that waits for the identity of its target.
+    /// All commands of the peer behind a command that waits for the identity of its target.
     Line,
-    /// The commands of a sender behind one that waits for a handler or filter.
+    /// The commands of a sender behind a command that waits for a handler or filter.
     Sender(Option<Pid>),
 }
 
