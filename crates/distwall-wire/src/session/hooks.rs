@@ -14,11 +14,12 @@
 //! The answer comes from the outside (the program that runs this crate), or from a module of the guarded node. Such a
 //! module is asked by spawn requests made by distwall ([`crate::wire::reply::spawn`]), whose answers go no further.
 //!
-//! A command that waits for an answer is *parked*. Behind one whose target is being asked about, all later commands of
-//! the peer wait in *line*: programs count on more than the order between two processes (`mnesia` does), and the answer
-//! comes soon. Behind one that waits for a handler, which may take its time, later commands of its sender wait. Parked commands are judged again when their turn comes, by the rules of that moment. They count as
-//! held. A command without room, or without an answer, is refused. This crate has no clock: the outside gives up on a
-//! ticket by answering it.
+//! A command that waits for an answer is *parked*. While the guarded node is asked about its target, all later commands
+//! of the peer wait in *line*: programs count on more than the order between two processes (`mnesia` does), and the
+//! answer comes soon. A handler may take its time, so while a command waits for that, only later commands of its sender
+//! wait. Parked commands are judged again when their turn comes, by the rules of that moment. They count as held. A
+//! command without room, or without an answer, is refused. This crate has no clock: the outside gives up on a ticket by
+//! answering it.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -107,7 +108,7 @@ pub struct HandlerAnswer {
 
 /// A command that waits.
 pub struct Parked {
-    /// Its sender; None: it does not name its sender.
+    /// The sender; None: the command does not name it.
     pub sender: Option<Pid>,
     /// The command's number.
     pub ticket: u64,

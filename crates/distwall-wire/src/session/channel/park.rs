@@ -453,8 +453,8 @@ impl Channel {
         Ok(fits)
     }
 
-    /// Judges a command, again if it has waited, and lets it go on from what it waited for; false if it waits, and its queue
-    /// with it.
+    /// Judges a command, again if it has waited, and lets it go on from what it waited for. False if it waits, and with it
+    /// its queue.
     fn go_on(
         &mut self,
         queue: Queue,
