@@ -14,6 +14,8 @@ use distwall_wire::{
     Segment, Setup, Subject, Verdict,
 };
 
+mod office;
+
 const PEER: &str = "peer@127.0.0.1";
 const GUARD: &str = "guard@127.0.0.2";
 const FLAGS: u64 = 0x6d_07df_7fbd;
@@ -131,10 +133,11 @@ fn erpc_arguments(f: &mut Frame) -> Vec<u8> {
     [&[108, 0, 0, 0, 4], &*reference, &module, &function, &[107, 0, 1, 1, 106]].concat()
 }
 
-/// The guarded node sends the pid that it discloses.
+/// A process of the guarded node sends an alias of its own, and the pid that it discloses.
 fn disclosure() -> Vec<u8> {
     let mut f = Frame::default();
-    let terms = [tuple(&[op(22), f.pid(GUARD), f.pid(PEER)]), f.pid_of(GUARD, EXPOSED)];
+    let shown = tuple(&[f.pid_of(GUARD, EXPOSED), f.reference(GUARD)]);
+    let terms = [tuple(&[op(22), f.pid(GUARD), f.pid(PEER)]), shown];
     f.end(true, &terms)
 }
 
@@ -244,6 +247,7 @@ impl Stream {
         let (mut channel, mut out, times) = (channel(), Output::default(), (64 << 10) / frame.len());
         channel.receive(Direction::Outbound, &disclosure(), 0.0, &mut out);
         channel.receive(Direction::Inbound, warm, 0.0, &mut out);
+        office::answer(&mut channel, &mut out, GUARD);
         let refused = name.ends_with("refused");
         Stream { channel, out, chunk: frame.repeat(times), commands: times * commands, refused }
     }
