@@ -519,7 +519,7 @@ class Channel:
         """True if a command waits for the answer to that question."""
 
     def parks(self) -> bool:
-        """True if commands of the peer wait for answers."""
+        """True if commands of the peer wait until the guarded node has said who they are for."""
 
     def asks(self) -> list[Ask]:
         """The questions of the last `receive` or `answer`; take them after each of these."""

@@ -6,7 +6,7 @@ use distwall_wire::{Channel, Direction, Output, Segment};
 const HEADER: [u8; 3] = [131, 68, 0];
 const SPAWN_REQUEST: [u8; 4] = [104, 6, 97, 29];
 
-/// Answers all that the channel asks the guarded node about a command that it has just received from the peer.
+/// Answers the questions to the guarded node about a command from the peer, just received.
 pub fn answer(channel: &mut Channel, out: &mut Output, guard: &str) {
     let made = out.forward.iter().filter_map(|segment| match segment {
         Segment::Made(range) => Some(&out.made[range.clone()]),

@@ -281,10 +281,10 @@ impl Channel {
             || self.state.lot.waits_for(ticket).is_some_and(|waiting| waiting != Waiting::Who)
     }
 
-    /// True if commands of the peer wait for answers.
+    /// True if commands of the peer wait in line. So they will not wait long.
     #[must_use]
     pub fn parks(&self) -> bool {
-        !self.state.lot.is_empty()
+        self.state.lot.holds(Queue::Line)
     }
 
     /// Handles a whole message of the peer that may have to wait.
