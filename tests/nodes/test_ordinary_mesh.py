@@ -57,6 +57,15 @@ class Story:
 
 STORIES = {
     "global": Story(("names",), (), gone="names:gone(Peer)"),
+    "pids of global": Story(
+        ("homes",),
+        (
+            "accept send to exposed when {'$gen_call', from(), where}",
+            "accept send to exposed when {'$gen_call', from(), {same, pid()}}",
+            "accept send to exposed when {'$gen_cast', {tell, peer_pid()}}",
+            "accept send to exposed when {peer_pid(), told}",
+        ),
+    ),
     "pg": Story(
         ("members",),
         ("accept pg", "accept pg chat", "accept send to exposed when {said, boolean()}"),
