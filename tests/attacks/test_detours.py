@@ -1,6 +1,6 @@
 """Ways round the policy: what may be sent to one open server makes no other process do anything."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -74,16 +74,25 @@ def test_a_spawn_reply_links_nothing_that_was_not_asked_for(here: AttackScene) -
     assert here.bar.eval("is_pid(whereis(asker))") == "true"
 
 
+HUGE = 1 << 50
+HEAPS: dict[str, Callable[[str], Term]] = {
+    "in the open": lambda option: [(Atom(option), HUGE)],
+    "in a tail": lambda option: Improper(((Atom("priority"), Atom("low")),), [(Atom(option), HUGE)]),
+    "in the tail of a tail": lambda option: Improper(
+        (Atom("monitor"),), Improper(((Atom("priority"), Atom("low")),), [(Atom(option), HUGE)])
+    ),
+    "behind another one": lambda option: [(Atom(option), 1 << 10), (Atom(option), HUGE)],
+}
+"""Options that ask for 2^50 words, over which a VM aborts; a VM reads a list in the tail of another one as well."""
+
+
 @pytest.mark.parametrize("option", ["min_heap_size", "min_bin_vheap_size"])
 def test_a_spawn_takes_no_more_heap_than_there_is(option: str) -> None:
-    """Its options ask for 2^50 words, over which a VM aborts; a VM reads a list in the tail of another one as well."""
-    huge = (Atom(option), 1 << 50)
-    in_tail = Improper(((Atom("priority"), Atom("low")),), [huge])
     with AttackScene({WIDE: ["accept *"], ONE: ["deny *", "accept call erlang:node/0"]}) as here:
         for who, reason in ((WIDE, "limit:spawn_heap"), (ONE, "options")):
             with here.connect(who) as peer:
-                for options in ([huge], in_tail):
-                    assert spawned(peer, options) == "not_allowed"
+                for options in HEAPS.values():
+                    assert spawned(peer, options(option)) == "not_allowed"
                     assert here.alive()
                 assert here.told(reason)
                 assert spawned(peer, [(Atom("priority"), Atom("low"))]) != "not_allowed"
@@ -91,10 +100,23 @@ def test_a_spawn_takes_no_more_heap_than_there_is(option: str) -> None:
             assert spawned(peer, [(Atom(option), 1 << 16)]) != "not_allowed"
 
 
-def spawned(peer: Connection, options: Term) -> Term:
-    """What a spawn request for a harmless function is answered with."""
+@pytest.mark.parametrize("name", HEAPS)
+def test_without_distwall_such_a_heap_ends_the_node(name: str) -> None:
+    with AttackScene(None) as direct, direct.connect(ONE) as peer:
+        ask(peer, HEAPS[name]("min_heap_size"))
+        assert peer.is_closed(10)
+        assert not direct.alive()
+
+
+def ask(peer: Connection, options: Term) -> None:
+    """Sends a spawn request for a harmless function."""
     mfa = (Atom("erlang"), Atom("node"), 0)
     peer.send(message(Op.SPAWN_REQUEST, peer.ref(), peer.pid(), peer.pid(), mfa, options, payload=[]))
+
+
+def spawned(peer: Connection, options: Term) -> Term:
+    """What a spawn request for a harmless function is answered with."""
+    ask(peer, options)
     return peer.wait_for(Op.SPAWN_REPLY).args["result"]
 
 
@@ -116,6 +138,19 @@ def test_a_message_in_the_form_of_a_call_reaches_no_pid() -> None:
         # The control: to the name it is a call.
         peer.reg_send("rex", (peer.pid(), call))
         assert [one.payload for one in peer.receive(1)] == [(Atom("rex"), Atom(here.bar.name))]
+
+
+@pytest.mark.parametrize("form", ["a call", "a cast"])
+def test_without_distwall_it_ends_auth_and_the_node(form: str) -> None:
+    with AttackScene(None) as direct, direct.connect(ONE) as peer:
+        request = (Atom("call"), Atom("erlang"), Atom("node"), [], peer.pid())
+        to = peer.their_pid(int(direct.bar.eval("whereis(auth)").split(".")[1]))
+        shaped: Term = (CALL, (peer.pid(), alias(peer.ref())), request)
+        if form == "a cast":
+            shaped = (Atom("$gen_cast"), (Atom("cast"), *request[1:]))
+        peer.send(message(Op.SEND_SENDER, peer.pid(), to, payload=shaped))
+        assert peer.is_closed(10)
+        assert not direct.alive()
 
 
 def test_what_was_cached_by_refused_messages_opens_nothing(here: AttackScene) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.attack_scene import AttackScene
 from tests.support.dist import Op, message
-from tests.support.etf import Atom, Pid, Ref, Term
+from tests.support.etf import Atom, Improper, Map, Pid, Ref, Term, alias
 from tests.support.raw_peer import Connection
 
 ONE = "one@127.0.0.1"
@@ -21,9 +21,13 @@ RULES = [
 ]
 
 
+ANY = "any@127.0.0.1"
+"""The guard is off: a peer that may send to every process."""
+
+
 @pytest.fixture(scope="module")
 def here() -> Iterator[AttackScene]:
-    with AttackScene({ONE: RULES}) as here:
+    with AttackScene({ONE: RULES, ANY: [rule.replace(" to exposed", "") for rule in RULES]}) as here:
         yield here
 
 
@@ -69,7 +73,41 @@ def raised(c: Connection, guess: Term) -> None:
     assert reply[1] == "error"
 
 
-WAYS: list[Callable[[Connection, Term], None]] = [echoed, crashed, reason, kept, returned, raised]
+def in_a_key(c: Connection, guess: Term) -> None:
+    given = Map(((guess, 1),))
+    assert c.call("target", (Atom("echo"), given)) == given
+
+
+def in_a_tail(c: Connection, guess: Term) -> None:
+    given = Improper((1, 2), guess)
+    assert c.call("target", (Atom("echo"), given)) == given
+
+
+def in_a_fragment(c: Connection, guess: Term) -> None:
+    """The pid crosses the border between two fragments, on the way there and back."""
+    ref = c.ref()
+    caller = (c.pid(), alias(ref))
+    request = (Atom("$gen_call"), caller, (Atom("echo"), (bytes(100_000), guess)))
+    c.send(message(Op.REG_SEND, c.pid(), Atom(""), Atom("target"), payload=request), fragment=61)
+    replies = [one.payload for one in c.receive(0.5)]
+    assert (alias(ref), (bytes(100_000), guess)) in replies
+
+
+WAYS: list[Callable[[Connection, Term], None]] = [
+    *(echoed, crashed, reason, kept, returned, raised),
+    *(in_a_key, in_a_tail, in_a_fragment),
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_where_every_process_is_open_it_is_reached(
+    here: AttackScene, victim: Pid, way: Callable[[Connection, Term], None]
+) -> None:
+    """The control: the same steps, and the pid is the right one."""
+    with here.connect(ANY) as peer:
+        way(peer, victim)
+        peer.send(message(Op.SEND_SENDER, peer.pid(), victim, payload=Atom("reached")))
+        assert here.bar.eval("probe:await(victim, 1, 3000)") == "[reached]"
 
 
 @pytest.mark.parametrize("way", WAYS)

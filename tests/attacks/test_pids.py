@@ -11,6 +11,7 @@ from tests.support.attack_scene import AttackScene
 from tests.support.dist import Op, message
 from tests.support.etf import Atom, Pid, Term, alias
 from tests.support.raw_peer import Connection
+from tests.support.wall import CLUSTER_COOKIE
 
 ONE = "one@127.0.0.1"
 RULES = [
@@ -84,6 +85,27 @@ def test_no_command_reaches_otps_own_processes(here: AttackScene) -> None:
     after = here.bar.eval(LEADERS)
     assert set(after.split("},")) >= set(before.split("},"))
     assert here.bar.eval("is_pid(whereis(auth)) andalso is_pid(whereis(rex)) andalso is_pid(whereis(user))") == "true"
+
+
+@pytest.mark.parametrize(
+    "request_", [(Atom("get_cookie"), 1), Atom("get_our_cookie"), (Atom("get_cookie"), Atom("third@h"))]
+)
+def test_without_distwall_auth_gives_the_cookie_to_whoever_knows_its_pid(request_: Term) -> None:
+    with AttackScene(None) as direct, direct.connect(ONE) as peer:
+        auth = shown(direct, peer, "whereis(auth)")
+        assert isinstance(auth, Pid)
+        ref = peer.ref()
+        peer.send(message(Op.SEND_SENDER, peer.pid(), auth, payload=(Atom("$gen_call"), (peer.pid(), ref), request_)))
+        assert (ref, Atom(CLUSTER_COOKIE)) in [one.payload for one in peer.receive(1)]
+
+
+def test_without_distwall_auth_ends_over_a_call_that_it_does_not_know() -> None:
+    with AttackScene(None) as direct, direct.connect(ONE) as peer:
+        auth = shown(direct, peer, "whereis(auth)")
+        assert isinstance(auth, Pid)
+        tries(peer, auth)
+        assert peer.is_closed(10)
+        assert not direct.alive()
 
 
 def test_users_processes_are_reached(here: AttackScene) -> None:

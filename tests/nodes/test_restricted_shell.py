@@ -109,8 +109,10 @@ WAYS = {
     "a process of a process": "spawn(erlang, spawn, [persistent_term, put, [done, yes]])",
     "a process with options": "spawn_opt(persistent_term, put, [done, yes], [])",
     "a request for a process": "spawn_request(persistent_term, put, [done, yes])",
-    "an error's formatter": "erlang:raise(error, x, [{m, f, [], [{error_info, #{module => persistent_term,"
+    "an error's formatter": "erlang:raise(error, done, [{m, f, [], [{error_info, #{module => persistent_term,"
     " function => put}}]}])",
+    "an error's formatter, caught": "catch erlang:raise(error, done, [{m, f, [], [{error_info,"
+    " #{module => persistent_term, function => put}}]}])",
     "a refusal that is caught": f"try {EFFECT} catch _:_ -> ok after {EFFECT} end",
     "the end of a line": f"1, % all that is read\n{EFFECT}",
     "the own modules": "distwall_calls:wrap(x)",
@@ -195,6 +197,7 @@ def effects(bar: Node) -> str:
 
 UNLIKE = {
     "an error's formatter",
+    "an error's formatter, caught",
     "the end of a line",
     "query",
     "a defined function",
@@ -327,12 +330,21 @@ def test_bounds_end_the_line_and_not_the_shell() -> None:
         assert bar.number("erlang:memory(total)") < 400_000_000
 
 
+FORMATTED = (
+    "erlang:raise(error, [{stdlib, [{poc, 1}]}], [{m, f, [],"
+    " [{error_info, #{module => application, function => set_env}}]}])"
+)
+"""The stack names a formatter that has an effect."""
+
+
+def test_where_shells_are_not_restricted_an_error_calls_what_it_names() -> None:
+    with guarding(WITH_FUNS, restricted=False) as (scene, bar), remote(scene) as shell:
+        shell.say(f"{FORMATTED}.", "terminated!")
+        assert bar.eval("application:get_env(stdlib, poc)") == "{ok,1}"
+
+
 def test_an_error_is_printed_without_calling_what_it_names() -> None:
-    """The stack names a formatter that would have an effect."""
-    line = (
-        "erlang:raise(error, [{stdlib, [{poc, 1}]}], [{m, f, [],"
-        " [{error_info, #{module => application, function => set_env}}]}])"
-    )
+    line = FORMATTED
     with guarding(Peer([*RULES, "accept call erlang:raise/3"])) as (scene, bar), remote(scene) as shell:
         assert "** exception error: [{stdlib,[{poc,1}]}]" in shell.type(line)
         assert "[{stdlib,[{poc,1}]}]" in shell.type(f"catch {line}")
@@ -366,6 +378,23 @@ def test_a_shell_whose_terminal_is_on_the_node_is_refused(leader: str) -> None:
             peer.send(message(Op.SPAWN_REQUEST, *request, payload=start))
             assert peer.wait_for(Op.SPAWN_REPLY).args["result"] == "not_allowed"
         assert bar.eval("probe:got(leader)") == "[]"
+
+
+@pytest.mark.parametrize("leader", ["init", "leader"])
+def test_without_distwall_a_shell_talks_to_whatever_terminal_it_is_given(leader: str) -> None:
+    """The control: the shell starts, and the process on the node is asked for lines, or nobody refuses."""
+    with Scene(None) as scene, scene.guard() as bar:
+        bar.eval("probe:collector(leader)")
+        node = raw_peer.RawPeer(FOO, CLUSTER_COOKIE.encode(), HIDDEN)
+        with node.connect(("127.0.0.2", epmd_port("bar", ("127.0.0.2", scene.epmd_port)) or 0)) as peer:
+            number = int(bar.eval(f"whereis({leader})").strip("<>").split(".")[1])
+            ref = peer.ref()
+            mfa = (Atom("erpc"), Atom("execute_call"), 4)
+            request = (ref, peer.pid(), peer.their_pid(number), mfa, [Atom("monitor")])
+            peer.send(message(Op.SPAWN_REQUEST, *request, payload=[ref, Atom("shell"), Atom("start"), []]))
+            assert peer.wait_for(Op.SPAWN_REPLY).args["result"] != "not_allowed"
+            if leader == "leader":
+                bar.wait_until("[asked || {io_request, _, _, _} <- probe:got(leader)] =/= []")
 
 
 @pytest.mark.parametrize("victim", range(2))
