@@ -143,7 +143,7 @@ def test_a_message_in_the_form_of_a_call_reaches_no_pid() -> None:
 @pytest.mark.parametrize("form", ["a call", "a cast"])
 def test_without_distwall_it_ends_auth_and_the_node(form: str) -> None:
     with AttackScene(None) as direct, direct.connect(ONE) as peer:
-        request = (Atom("call"), Atom("erlang"), Atom("node"), [], peer.pid())
+        request: tuple[Term, ...] = (Atom("call"), Atom("erlang"), Atom("node"), [], peer.pid())
         to = peer.their_pid(int(direct.bar.eval("whereis(auth)").split(".")[1]))
         shaped: Term = (CALL, (peer.pid(), alias(peer.ref())), request)
         if form == "a cast":

@@ -12,7 +12,7 @@ from tests.support import guarded, raw_peer
 from tests.support.attack_scene import HIDDEN
 from tests.support.dist import Op, message
 from tests.support.epmd import epmd_port
-from tests.support.etf import Atom, Export, Fun, Map, Term
+from tests.support.etf import Atom, Export, Fun, Map, Term, encode
 from tests.support.node import Node
 from tests.support.raw_peer import Connection
 from tests.support.scene import GUARD, Scene
@@ -237,13 +237,13 @@ def test_a_change_of_the_policy_holds_from_the_next_call_on(ground: tuple[Scene,
 
 
 @contextmanager
-def forging() -> Iterator[tuple[Node, Connection, Sample]]:
+def forging(entry: Peer = CHECKED) -> Iterator[tuple[Node, Connection, Sample]]:
     """A peer that writes its own funs of erl_eval, from a real one."""
-    with guarding(CHECKED) as (scene, bar):
+    with guarding(entry) as (scene, bar):
         made = bar.eval("base64:encode(term_to_binary(fun() -> ok end))").split('"')[1]
         sample, _ = decode(base64.b64decode(made), 1)
         assert isinstance(sample, Sample)
-        node = raw_peer.RawPeer(FOO, CHECKED.cookie.encode(), HIDDEN)
+        node = raw_peer.RawPeer(FOO, entry.cookie.encode(), HIDDEN)
         with node.connect(("127.0.0.2", epmd_port("bar", ("127.0.0.2", scene.epmd_port)) or 0)) as connection:
             yield bar, connection, sample
 
@@ -281,22 +281,89 @@ FORGED: dict[str, tuple[Term, ...]] = {
 }
 
 
+def quoted(name: str) -> Term:
+    return A("atom"), 1, A(name)
+
+
+def bits(*sized: tuple[Term, Term]) -> Term:
+    return A("bin"), 1, [(A("bin_element"), 1, value, size, A("default")) for value, size in sized]
+
+
+PUT_IN_A_FUN: Term = (A("fun"), 1, (A("clauses"), [(A("clause"), 1, [], [], [BODY])]))
+ERASE_IN_A_FUN = (
+    *(A("fun"), 1),
+    (A("function"), quoted("persistent_term"), quoted("erase"), (A("integer"), 1, 1)),
+)
+KEPT_IN_A_LIST = (A("cons"), 1, quoted("kept"), (A("nil"), 1))
+BYTES_OF_ERASE = (A("string"), 1, [131, *encode(ERASE)])
+BITES: dict[str, tuple[tuple[Term, ...], str]] = {
+    "an operator that applies": (
+        typed((A("op"), 1, A("apply"), ERASE_IN_A_FUN, KEPT_IN_A_LIST)),
+        "persistent_term:erase/1 is refused",
+    ),
+    "an operator that spawns": (typed((A("op"), 1, A("spawn"), PUT_IN_A_FUN)), "the operator spawn/1 is refused"),
+    "an operator that decodes": (
+        typed(called((A("op"), 1, A("binary_to_term"), bits((BYTES_OF_ERASE, A("default")))))),
+        "the operator binary_to_term/1 is refused",
+    ),
+    "a call with a fun for its place": (
+        typed((A("call"), ERASE, (A("remote"), ERASE, quoted("persistent_term"), quoted("erase")), [quoted("kept")])),
+        "persistent_term:erase/1 is refused",
+    ),
+    "a variable that is a fun": (
+        typed(called((A("var"), 1, A("F"))), bindings=Map(((A("F"), ERASE),))),
+        "persistent_term:erase/1 is refused",
+    ),
+    "the size of bits": (typed(bits(((A("integer"), 1, 1), BODY))), "persistent_term:put/2 is refused"),
+    "the key of a map": (
+        typed((A("map"), 1, [(A("map_field_assoc"), 1, BODY, quoted("x"))])),
+        "persistent_term:put/2 is refused",
+    ),
+    "a fun with a name": (
+        typed((A("call"), 1, (A("named_fun"), 1, A("H"), [(A("clause"), 1, [], [], [BODY])]), [])),
+        "persistent_term:put/2 is refused",
+    ),
+}
+"""Funs that have an effect where nobody looks, and what is said of each."""
+
+
+def written(environment: tuple[Term, ...], connection: Connection, sample: Sample) -> Fun:
+    names = (sample.arity, sample.uniq, sample.index, sample.old_index, sample.old_uniq)
+    return Fun(A("erl_eval"), *names, connection.pid(), (environment,))
+
+
 def test_forged_funs_do_no_more() -> None:
     with forging() as (bar, connection, sample):
-
-        def forged(environment: tuple[Term, ...]) -> Fun:
-            names = (sample.arity, sample.uniq, sample.index, sample.old_index, sample.old_uniq)
-            return Fun(A("erl_eval"), *names, connection.pid(), (environment,))
-
-        for name, environment in FORGED.items():
-            connection.spawn("erlang", "apply", [forged(environment), []])
-            connection.erpc("erlang", "apply", [forged(environment), []])
+        for name, (environment, said) in BITES.items():
+            reply = connection.erpc("erlang", "apply", [written(environment, connection, sample), []])
+            assert said in str(reply), name
             assert nothing(bar), name
+        for name, environment in FORGED.items():
+            fun = written(environment, connection, sample)
+            connection.spawn("erlang", "apply", [fun, []])
+            connection.erpc("erlang", "apply", [fun, []])
+            assert nothing(bar), name
+        # Nobody calls what stands in the place of a line number.
+        placed = written(typed((A("atom"), ERASE, A("x"))), connection, sample)
+        assert "'return', 'x'" in str(connection.erpc("erlang", "apply", [placed, []]))
+        assert nothing(bar)
         # Through rex, OTP itself would run it.
-        call = (A("call"), A("erlang"), A("apply"), [forged(typed(BODY)), []], A("user"))
+        call = (A("call"), A("erlang"), A("apply"), [written(typed(BODY), connection, sample), []], A("user"))
         connection.send(message(Op.REG_SEND, connection.pid(), A(""), A("rex"), payload=(connection.pid(), call)))
         connection.receive(0.5)
         assert nothing(bar)
+
+
+def test_forged_funs_have_their_effect_where_nobody_looks() -> None:
+    with forging(Peer(["accept *"], extra="funs = true")) as (bar, connection, sample):
+        for environment, _ in BITES.values():
+            connection.erpc("erlang", "apply", [written(environment, connection, sample), []])
+            bar.wait_until("{persistent_term:get(done, no), persistent_term:get(kept, no)} =/= {no,yes}")
+            bar.eval("persistent_term:erase(done), persistent_term:put(kept, yes)")
+        halting = written(FORGED["an operator with a function's name"], connection, sample)
+        connection.spawn("erlang", "apply", [halting, []], wait=False)
+        assert connection.is_closed(10)
+        assert bar.wait(10) == 0
 
 
 def test_without_distwalls_modules_nothing_runs() -> None:
