@@ -169,10 +169,30 @@ def sends(peer: Connection, number: int) -> Message:
     return message(Op.REG_SEND, peer.pid(number), EMPTY, LONG, payload=number)
 
 
+def links(peer: Connection, number: int) -> Message:
+    return message(Op.LINK, peer.pid(number), peer.their_pid(50 + number % 200))
+
+
+def exits(peer: Connection, number: int) -> Message:
+    return message(Op.PAYLOAD_EXIT2, peer.pid(number), peer.their_pid(50 + number % 200), payload=LONG)
+
+
+def monitors(peer: Connection, number: int) -> Message:
+    return message(Op.MONITOR_P, peer.pid(number), LONG, peer.ref())
+
+
+def calls(peer: Connection, number: int) -> Message:
+    request: tuple[Term, ...] = (Atom("call"), LONG, LONG, [], peer.pid(number))
+    return message(Op.REG_SEND, peer.pid(number), EMPTY, Atom("rex"), payload=(peer.pid(number), request))
+
+
+FLOODS = [tokens, spawns, sends, links, exits, monitors, calls]
+
+
 class TestLog:
     """A peer that floods the log: nobody else's channel ends, and the counts are exact."""
 
-    @pytest.mark.parametrize("make", [tokens, spawns, sends])
+    @pytest.mark.parametrize("make", FLOODS)
     def test_channels_of_one_entry_that_flood_the_log_end_nobody_elses(
         self, scene: AttackScene, make: Callable[[Connection, int], Message]
     ) -> None:
@@ -181,7 +201,7 @@ class TestLog:
             peers = [stack.enter_context(scene.connect(crowd(n))) for n in range(20)]
             for peer in peers:
                 stack.enter_context(read(peer))
-            end = time.monotonic() + 6
+            end = time.monotonic() + 3
             sent = 0
             while time.monotonic() < end:
                 for peer in peers:

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from distwall._core import COMMANDS, DEFAULT_LIMITS, STAGES
+from distwall._core import COMMANDS, DEFAULT_LIMITS
 from distwall.policy import loads
-from distwall.policy.explanation import STAGE_QUESTIONS
 from distwall.policy.file.policy_tests import read
 from distwall.policy.language.grammar import parse_rule
 from distwall.policy.language.services import built_in
@@ -55,13 +54,6 @@ def test_tests_of_policies_can_be_read(page: str, text: str, tmp_path: Path) -> 
 def test_the_rules_page_knows_every_command() -> None:
     page = (TOP / "docs" / "rules.md").read_text()
     assert [command for command in COMMANDS if f"`{command}`" not in page] == []
-
-
-def test_the_stages_stand_in_the_rules_page_in_their_order_and_words() -> None:
-    section = (TOP / "docs/rules.md").read_text().partition("### Stages")[2].partition("###")[0]
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", section, re.MULTILINE)
-    assert [name for name, _ in rows] == list(STAGES)
-    assert dict(rows) == STAGE_QUESTIONS
 
 
 def test_the_limits_page_has_every_limit_with_its_default() -> None:

@@ -186,3 +186,35 @@ def test_a_peer_may_leave_in_the_middle(here: InProcessScene, foo: Node) -> None
     time.sleep(0.5)
     send(foo, "again")
     got(here, "[again]")
+
+
+CARRIERS = [
+    "spawn('{G}', inventory, touch, [{N}])",
+    "erpc:call('{G}', inventory, touch, [{N}])",
+    "erpc:cast('{G}', inventory, touch, [{N}])",
+    "proc_lib:spawn('{G}', inventory, touch, [{N}])",
+    "rpc:block_call('{G}', inventory, touch, [{N}])",
+    "{{rex, '{G}'}} ! {{self(), {{call, inventory, touch, [{N}], group_leader()}}}}",
+    "gen_server:cast({{rex, '{G}'}}, {{cast, inventory, touch, [{N}], group_leader()}})",
+]
+
+
+def test_a_handler_decides_about_an_accepted_call_whatever_carries_it(tmp_path: Path) -> None:
+    """Without the handler each of the carriers brings the call."""
+    (tmp_path / "closed.py").write_text(
+        "class Closed:\n    async def spawn_request(self, command):\n        return 'deny'\n"
+    )
+    entry = Peer(["deny *", "accept call inventory:touch/1", "accept monitor rex"])
+    with in_process_scene(tmp_path, [entry]) as here, here.peer() as foo:
+        here.bar.load("inventory")
+        for number, carrier in enumerate(CARRIERS):
+            foo.eval(f"catch {carrier.format(G=GUARD, N=number)}, ok")
+            here.bar.wait_until(f"lists:member({number}, inventory:touched())")
+        here.firewall.set_handler(FOO, "spawn_request", "closed:Closed")
+        for carrier in CARRIERS:
+            foo.eval(f"catch {carrier.format(G=GUARD, N=99)}, ok")
+        here.firewall.set_handler(FOO, "spawn_request", None)
+        foo.eval(f"erpc:call('{GUARD}', inventory, touch, [100])")
+        assert here.bar.eval("{lists:member(99, inventory:touched()), lists:member(100, inventory:touched())}") == (
+            "{false,true}"
+        )

@@ -1,5 +1,5 @@
-%% Programs that hand pids about: a desk keeps workers and gives them to its clients, who write them back, look them up
-%% in a table, use them over a new connection, and are called back.
+%% Programs that hand pids about. A desk keeps a worker and gives it to clients. They write it back, look it up in a
+%% table, use it over a new connection, and are called back.
 -module(passing).
 -behaviour(gen_server).
 -export([setup/0, run/1, reconnects/1, libraries/1, calls_back/2, answers/1, works/0, start_worker/0]).
