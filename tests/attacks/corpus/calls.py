@@ -86,6 +86,31 @@ ATTACKS = [
     ),
     inside("a function, timed", "through `timer:tc/3`", f"erpc:call(G, timer, tc, [{MFA}])", policy=CARRIERS),
     inside(
+        "a function, as if undefined",
+        "through the function that the VM calls for an undefined one",
+        f"erpc:call(G, error_handler, undefined_function, [{MFA}])",
+        policy=CARRIERS,
+    ),
+    inside(
+        "a function, cast to itself",
+        "through `rpc:cast/4` to the guarded node itself",
+        f"erpc:call(G, rpc, cast, [G, {MFA}])",
+        policy=CARRIERS,
+    ),
+    inside(
+        "a function, by proc_lib by erpc",
+        "through the function that carries what `proc_lib` spawns",
+        f"erpc:call(G, proc_lib, init_p, [self(), [], {MFA}])",
+        policy=CARRIERS,
+    ),
+    inside(
+        "a function, evaluated",
+        "as a form for `erl_eval`",
+        '{ok, Tokens, _} = erl_scan:string(lists:flatten(io_lib:format("victim ! ~w.", [Mark]))),'
+        " {ok, [Form]} = erl_parse:parse_exprs(Tokens), erpc:call(G, erl_eval, expr, [Form, []])",
+        policy=CARRIERS,
+    ),
+    inside(
         "a carrier in a carrier",
         "through `erpc:execute_cast/3`, by erpc",
         f"erpc:call(G, erpc, execute_cast, [{MFA}])",

@@ -22,6 +22,24 @@ ATTACKS = [
         f"{{io_request, self(), ref, {{requests, [{PUT}]}}}}",
     ),
     told(
+        "io request in a list in a list",
+        "user",
+        "likewise, one level deeper",
+        f"{{io_request, self(), ref, {{requests, [getopts, {{requests, [{PUT}]}}]}}}}",
+    ),
+    told(
+        "io request in Latin-1",
+        "user",
+        "likewise, in another encoding",
+        "{io_request, self(), ref, {put_chars, latin1, erlang, send, [victim, Mark]}}",
+    ),
+    told(
+        "io request of old",
+        "user",
+        "likewise, as before there were encodings",
+        "{io_request, self(), ref, {put_chars, erlang, send, [victim, Mark]}}",
+    ),
+    told(
         "io request to a file",
         "target",
         "has an open file's process call a function",

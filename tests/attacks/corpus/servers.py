@@ -101,6 +101,23 @@ ATTACKS = [
         effect="",
     ),
     asked(
+        "a lock of a wrong form",
+        "global_name_server",
+        "`global` crashes over it, and the VM ends with it",
+        "{set_lock, hello}",
+        effect="",
+    ),
+    told(
+        "a cast that application_controller doesn't know",
+        "application_controller",
+        "likewise",
+        "{'$gen_cast', hello}",
+        effect="",
+    ),
+    asked("a setting of a wrong form", "application_controller", "likewise", "{set_env, hello}", effect=""),
+    told("a cast that the logger doesn't know", "logger", "likewise", "{'$gen_cast', hello}", effect=""),
+    asked("a tick time of a wrong form", "net_kernel", "likewise", "{new_ticktime, a, b}", effect=""),
+    asked(
         "registrar",
         "global_name_server",
         "has global's registrar run a fun",
