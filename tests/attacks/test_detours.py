@@ -123,9 +123,10 @@ def spawned(peer: Connection, options: Term) -> Term:
 def test_a_message_in_the_form_of_a_call_reaches_no_pid() -> None:
     """`auth` ends over a call that it doesn't know, and the node with it: only the name `rex` takes calls."""
     with AttackScene({ONE: ["deny *", "accept call erlang:node/0"]}) as here, here.connect(ONE) as peer:
+        here.bar.eval("probe:collector(victim)")
         call: tuple[Term, ...] = (Atom("call"), Atom("erlang"), Atom("node"), [], peer.pid())
         cast = (Atom("cast"), *call[1:])
-        for name in ("auth", "net_kernel", "rex"):
+        for name in ("auth", "net_kernel", "rex", "victim"):
             number = int(here.bar.eval(f"whereis({name})").split(".")[1])
             for shaped in (
                 (CALL, (peer.pid(), alias(peer.ref())), call),
@@ -135,6 +136,7 @@ def test_a_message_in_the_form_of_a_call_reaches_no_pid() -> None:
                 peer.send(message(Op.SEND_SENDER, peer.pid(), peer.their_pid(number), payload=shaped))
         assert peer.receive(0.5) == []
         assert here.alive()
+        assert here.bar.eval("probe:got(victim)") == "[]"
         # The control: to the name it is a call.
         peer.reg_send("rex", (peer.pid(), call))
         assert [one.payload for one in peer.receive(1)] == [(Atom("rex"), Atom(here.bar.name))]

@@ -13,6 +13,7 @@ from tests.support.attack_scene import COOKIE, HIDDEN, WITNESS, AttackScene
 from tests.support.dist import EMPTY, Message, Op, message
 from tests.support.etf import Atom, Pid
 from tests.support.raw_peer import Connection, HandshakeFailed
+from tests.support.wall import CLUSTER_COOKIE
 
 CROWD = "crowd*@127.0.0.1"
 RULES = ["deny *", "accept reg_send target", "accept monitor target"]
@@ -143,6 +144,22 @@ class TestChannels:
 
 class TestCreationZero:
     """A peer that says creation 0: its senders may be of any incarnation, and each of them costs the guarded node."""
+
+    def test_without_distwall_each_of_them_costs_the_guarded_node_memory(self) -> None:
+        with AttackScene(None) as direct:
+            direct.bar.eval("probe:start_server(target)")
+            peer = raw_peer.RawPeer(crowd(0), CLUSTER_COOKIE.encode(), HIDDEN, creation=0).connect(direct.address)
+            with peer:
+                grown = []
+                # The second time the same ones.
+                for _ in range(2):
+                    before = direct.bar.number("erlang:memory(system)")
+                    for turn in range(40):
+                        self.sent(peer, 500, start=1000 + 500 * turn)
+                    assert peer.call("target", Atom("get")) == 0
+                    grown.append(direct.bar.number("erlang:memory(system)") - before)
+            assert grown[0] > 500_000
+            assert grown[1] < grown[0] / 2
 
     def connect(self, scene: AttackScene) -> Connection:
         return raw_peer.RawPeer(crowd(0), COOKIE.encode(), HIDDEN, creation=0).connect(scene.address)
