@@ -297,6 +297,37 @@ def test_what_others_send_to_the_process_keeps_its_place() -> None:
     assert answered(made) == [monitor, ends]
 
 
+def spawning(made: CoreChannel, by: Pid, number: int) -> Message:
+    """The guarded node spawns there for one of its processes; returns the request."""
+    options = [Atom("link"), Atom("monitor")]
+    request = message(Op.SPAWN_REQUEST, G.ref(number), by, by, (Atom("m"), Atom("f"), 0), options, payload=[])
+    assert made.outbound(request).forward == [request]
+    return request
+
+
+@pytest.mark.parametrize("fragment", [100, 65536])
+@pytest.mark.parametrize("spawner", [TARGET, OTHER], ids=["at the same process", "at another process"])
+def test_the_end_of_a_spawned_process_waits_behind_its_spawn_reply(spawner: Pid, fragment: int) -> None:
+    """The reply waits, for its target or behind another reply: what the spawned process sends next waits, too."""
+    made = silent("accept send")
+    spawning(made, TARGET, 1)
+    spawning(made, spawner, 2)
+    asked = send(TARGET)
+    first, second = (message(Op.SPAWN_REPLY, G.ref(n), to, 3, P.pid(200 + n)) for n, to in ((1, TARGET), (2, spawner)))
+    down = message(Op.PAYLOAD_MONITOR_P_EXIT, P.pid(202), spawner, G.ref(2), payload=b"x" * 300)
+    exits = message(Op.PAYLOAD_EXIT, P.pid(202), spawner, payload=Atom("done"))
+    passed = list(made.inbound(asked, first, second).forward)
+    for frame in made.from_peer.frames(down, fragment=fragment):
+        output = made.inbound(frame)
+        assert not output.closed
+        passed += output.forward
+    passed += made.inbound(exits).forward
+    passed += answered(made)
+    assert [one for one in passed if one in (second, down, exits)] == [second, down, exits]
+    assert asked in passed
+    assert first in passed
+
+
 def test_a_held_message_in_fragments_passes_whole() -> None:
     made = silent("accept send")
     sent = send(TARGET, b"x" * 500)

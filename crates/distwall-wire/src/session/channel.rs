@@ -454,9 +454,10 @@ impl Channel {
     }
 }
 
-/// The sender of a command, if the command names it.
+/// The sender of a command, if the command names it. A spawned process is the sender of its spawn reply: its other
+/// commands come behind the reply, so they have to wait where the reply waits.
 fn sender(control: &Control<'_>) -> Option<Pid> {
-    control.from().map(|from| from.pid)
+    control.from().or_else(|| control.spawned()).map(|from| from.pid)
 }
 
 /// True if it is an answer to a question of distwall itself to the guarded node.
