@@ -124,19 +124,40 @@ def test_new_rules_hold_from_the_next_command_on() -> None:
     assert channel.inbound(tell(1)).reasons == ["default"]
 
 
-def test_new_rules_may_come_between_the_fragments_of_a_message() -> None:
-    """Either the old rules decide on it or the new ones; what goes out is whole."""
-    for before, after in (("accept *", "drop *"), ("drop *", "accept *"), ("accept reg_send", "drop *")):
-        channel = CoreChannel(before)
-        sent = tell(bytes(300))
-        frames = channel.from_peer.frames(sent, fragment=100)
-        outputs = [channel.inbound(one) for one in frames[:2]]
-        channel.set_rules(after)
-        outputs += [channel.inbound(one) for one in frames[2:]]
-        closed = any(output.closed for output in outputs)
-        assert [one for output in outputs for one in output.forward] in ([sent], [])
-        assert closed or channel.at_guard.done()
-        assert not channel.inbound(tell(2)).closed
+@pytest.mark.parametrize("seconds", [1, 3000])
+def test_new_rules_decide_about_a_message_that_has_begun(seconds: int) -> None:
+    """The end of a grant ends what came by it in part, too: no code runs by rules that are gone."""
+    spawn = message(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(), (A("os"), A("cmd"), 1), [], payload=[b"x" * 300])
+    for sent in (tell(bytes(300)), spawn):
+        for before, after in (("accept *", "drop *"), ("accept reg_send", "drop *"), ("accept *", "accept monitor")):
+            channel = CoreChannel(before)
+            frames = channel.from_peer.frames(sent, fragment=100)
+            outputs = [channel.inbound(one) for one in frames[:2]]
+            channel.set_rules(after)
+            channel.now += seconds
+            outputs += [channel.inbound(one) for one in frames[2:]]
+            assert not [one for output in outputs for one in output.forward]
+            closed = {output.closed for output in outputs} - {None}
+            assert closed == ({"new rules do not pass a message that has begun"} if before == "accept *" else set())
+
+
+def test_a_message_that_was_held_is_judged_by_new_rules() -> None:
+    channel = CoreChannel("drop *")
+    frames = channel.from_peer.frames(tell(bytes(300)), fragment=100)
+    assert not [one for frame in frames[:2] for one in channel.inbound(frame).forward]
+    channel.set_rules("accept *")
+    assert [one for frame in frames[2:] for one in channel.inbound(frame).forward] == [tell(bytes(300))]
+
+
+@pytest.mark.parametrize("after", [["accept *"], ["deny reg_send other", "accept *"], ["accept reg_send victim"]])
+def test_a_message_that_has_begun_goes_on_where_new_rules_pass_it_too(after: list[str]) -> None:
+    channel = CoreChannel("accept *")
+    sent = tell(bytes(300))
+    frames = channel.from_peer.frames(sent, fragment=100)
+    passed = [one for frame in frames[:2] for one in channel.inbound(frame).forward]
+    channel.set_rules(*after)
+    passed += [one for frame in frames[2:] for one in channel.inbound(frame).forward]
+    assert passed == ([sent] if after[-1] == "accept *" else [])
 
 
 def test_names_and_keys_decide() -> None:

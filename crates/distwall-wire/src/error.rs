@@ -82,6 +82,7 @@ bad! {
     FragmentsEndEarly = "a message in fragments ends too early",
     BegunThirdNode = "a message that has begun carries a pid of a node that third_nodes doesn't name",
     BegunFun = "a message that has begun carries a fun",
+    BegunByOldRules = "new rules do not pass a message that has begun",
     // Control messages.
     ControlNotTuple = "a control message is not a tuple",
     OpNotSmallInteger = "the opcode of a control message is not a small integer",

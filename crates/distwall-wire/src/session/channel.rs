@@ -104,6 +104,8 @@ struct Fixed {
 /// The state that verdicts change, except the bytes that go on.
 struct State {
     track: Track,
+    /// Counts the changes of rules.
+    rules: u64,
     /// Decisions by the present rules.
     precedents: Precedents,
     rates: Rates,
@@ -142,6 +144,7 @@ impl Channel {
         Channel {
             state: State {
                 track: Track::new(limits.tracked(), limits.tracked_age()),
+                rules: 0,
                 precedents: Precedents::default(),
                 rates: Rates::new(&limits),
                 reporter: Reporter::default(),
@@ -188,6 +191,7 @@ impl Channel {
     /// Judges by these rules from the next command on.
     pub fn set_policies(&mut self, policies: ChannelRules) {
         self.fixed.policies = policies;
+        self.state.rules += 1;
         self.state.precedents = Precedents::default();
         self.state.opinions.clear();
         self.state.asked_before = self.state.lot.last_ticket();

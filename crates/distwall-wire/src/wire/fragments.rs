@@ -4,7 +4,8 @@
 //! to 1. A sequence is in one of three modes.
 //!
 //! * *Streamed*: the verdict doesn't depend on the payload, so fragments pass as they come, scanned on the way. Once
-//!   the receiver has the first fragment, the sequence finishes or the channel closes.
+//!   the receiver has the first fragment, the sequence finishes or the channel closes. If the rules change meanwhile, the new
+//!   ones decide again.
 //! * *Held*: the message is kept, within limits, until it is whole, and then judged like any other.
 //! * *Refused*: the rest of the message is swallowed.
 
@@ -39,6 +40,10 @@ pub enum Mode {
         scanner: Box<Scanner>,
         /// The processes and references that they show.
         shows: Shows,
+        /// The control message, to be judged again by new rules.
+        control: Box<[u8]>,
+        /// The rules by which it passes.
+        rules: u64,
     },
     /// Fragments wait: control message and payload so far, and the start of each fragment.
     Held {
@@ -76,8 +81,11 @@ impl Sequence {
 
     fn kept(&self) -> u64 {
         let atoms: usize = self.atoms.iter().map(|(_, atom)| atom.text.len() + 64).sum();
-        let scanner = if let Mode::Streamed { scanner, .. } = &self.mode { scanner.kept() } else { 0 };
-        (atoms + scanner) as u64
+        let streamed = match &self.mode {
+            Mode::Streamed { scanner, control, .. } => scanner.kept() + control.len(),
+            Mode::Held { .. } | Mode::Refused => 0,
+        };
+        (atoms + streamed) as u64
     }
 }
 

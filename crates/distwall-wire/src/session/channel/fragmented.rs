@@ -1,7 +1,7 @@
 //! Fragmented messages: see [`fragments`](crate::wire::fragments) for their three modes.
 
 use super::emit::{pass, rehearsal, release};
-use super::{is_for_clerk, numbers, read, same_arity, sender, settle, Action, Channel, Fixed, Parts};
+use super::{is_for_clerk, numbers, read, same_arity, sender, settle, Action, Channel, Fixed, Parts, State};
 use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;
@@ -10,7 +10,7 @@ use crate::session::events::Reason;
 use crate::session::hooks::{Parked, Waiting};
 use crate::session::judge::{self, Arrival, Message, Newcomers, Refusal, Ruling};
 use crate::session::output::Output;
-use crate::term::reader::Reader;
+use crate::term::reader::{Reader, Terms};
 use crate::term::scan::Scanner;
 use crate::wire::control::{self, Dialect};
 use crate::wire::fragments::{Mode, Sequence};
@@ -87,7 +87,7 @@ impl Channel {
                 out.made(&first);
             }
             action = pass(&mut lane.caches, &lane.refs, parts, made);
-            mode = Mode::Streamed { scanner: streaming, shows };
+            mode = Mode::Streamed { scanner: streaming, shows, control: body[..reader.pos].into(), rules: state.rules };
         } else if lane.sequences.room(body.len(), &fixed.ends.limits) {
             action = Action::Replace;
             // Room for as much as has come once more: most fragmented messages have few fragments.
@@ -128,7 +128,11 @@ impl Channel {
         let mut action = Action::Replace;
         match &mut mode {
             Mode::Refused => {}
-            Mode::Streamed { scanner: streaming, shows } => {
+            Mode::Streamed { scanner: streaming, shows, control, rules } => {
+                if *rules != state.rules && !fixed.goes_on(control, &terms, state, scanner, direction)? {
+                    return Err(Bad::BegunByOldRules);
+                }
+                *rules = state.rules;
                 if let Some(limit) = state.rates.flooded().filter(|_| direction == Direction::Inbound) {
                     return Err(Bad::Exceeded(limit));
                 }
@@ -216,6 +220,23 @@ impl Channel {
 }
 
 impl Fixed {
+    /// True if the present rules, too, let a message pass whose control message this is, whatever comes in it.
+    fn goes_on(
+        &self,
+        control: &[u8],
+        terms: &Terms<'_>,
+        state: &State,
+        scanner: &mut Scanner,
+        direction: Direction,
+    ) -> Result<bool, Bad> {
+        let Some(court) = self.court(direction, &state.track).filter(|court| !court.audit) else { return Ok(true) };
+        let watch = self.watch(direction, terms);
+        let mut reader = Reader::new(control, terms);
+        let mut room = None;
+        let control = control::decode(&mut reader, &mut room, Dialect { flags: self.ends.flags }, scanner, &watch)?;
+        court.passes_unseen(&Message::new(control, Some(reader)), &mut scanner.found)
+    }
+
     /// Ends the channel if a streamed message should have been refused: it is too late for a refusal.
     fn streamed_so_far(&self, scanner: &mut Scanner, direction: Direction) -> Result<(), Bad> {
         if direction == Direction::Outbound {
