@@ -66,6 +66,24 @@ def test_the_newest_takes_the_place_of_one_that_had_its_time() -> None:
     assert admission._slots == {}
 
 
+def test_a_source_that_proved_the_name_before_comes_before_strangers_from_anywhere() -> None:
+    admission = Admission()
+    before = ask(admission, 0.0, "peer")
+    admission.next(KEY, 0.0)
+    admission.proved(before)
+    admission.finished(before)
+    fail(admission, "peer", 1)
+    held = ask(admission, 1.0, "stranger 0")
+    admission.next(KEY, 1.0)
+    peer = ask(admission, 1.01, "peer")
+    strangers = [ask(admission, 1.02, f"stranger {number}") for number in range(1, 50)]
+    assert admission.next(KEY, 1.02).abort is held
+    admission.finished(held)
+    assert admission.next(KEY, 1.02).start is peer
+    assert admission.next(KEY, 9.0).abort is peer, "that it proved the name once keeps it no longer than others"
+    assert all(not stranger.aborted for stranger in strangers)
+
+
 def test_a_source_that_failed_less_does_not_wait() -> None:
     admission = Admission()
     fail(admission, "stranger", 1)

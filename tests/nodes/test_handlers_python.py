@@ -164,7 +164,10 @@ def test_it_is_loaded_anew_when_set_again(
         file.write_text(text)
 
 
-@pytest.mark.parametrize("name", ["orders:None_", "no_such:Thing", "orders:"])
+@pytest.mark.parametrize(
+    "name",
+    ["orders:None_", "no_such:Thing", "orders:", "/etc/orders:Thing", "../orders:Thing", "orders/x:Thing"],
+)
 def test_what_is_not_there_is_an_error(here: InProcessScene, foo: Node, name: str) -> None:
     with pytest.raises(BadCallError, match="can't be loaded"):
         here.firewall.set_handler(FOO, "reg_send", name)

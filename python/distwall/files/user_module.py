@@ -11,8 +11,11 @@ def run_module(name: str, folder: Path, prefix: str) -> ModuleType:
     """Return the module called ``name``: a file of ``folder``, or else an installed module.
 
     A file runs afresh each time, so that loading it again takes up its changes. It is known to Python by a name that
-    begins with ``prefix``, and so never stands for another module. Raises whatever the module raises.
+    begins with ``prefix``, and so never stands for another module. Raises whatever the module raises, and ImportError if
+    ``name`` is not a name: a path would lead out of the folder.
     """
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ImportError(f"{name!r} is not the name of a module")
     file = folder / f"{name}.py"
     if not file.is_file():
         return importlib.import_module(name)

@@ -6,7 +6,8 @@ these rules for every (guarded node, name):
 
 * One unproved handshake is relayed at a time; all others wait. The newest takes the place of the relayed handshake,
   after that has had `GRACE` seconds: enough for a real peer to answer. Without the grace, a flood under one name would
-  always take the place of the real peer. A source with fewer failures takes the place at once.
+  always take the place of the real peer. A source with fewer failures takes the place at once. So does a source that has
+  proved the name before, which no new address of a stranger has.
 * A source that keeps failing waits before it is relayed, longer each time up to `MAX_DELAY`.
 * A source has budgets of failures: `FAILURES_PER_NAME` a minute under each name, and `FAILURES_PER_SOURCE` in all. Once
   a budget is spent, the source is shut out, of that name or altogether (`Admission.is_shut_out`).
@@ -169,6 +170,7 @@ class Admission:
         self._by_name = _Failures(FAILURES_PER_NAME)
         self._names: OrderedDict[GuardAndPeer, None] = OrderedDict()
         self._total_names: dict[str, _Bucket] = {}
+        self._proved: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._source_names: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
 
     def request(
@@ -201,7 +203,7 @@ class Admission:
         if not ready:
             return NextMove(wake_at=min(ticket.not_before for ticket in slot.waiting))
         # The least suspect source first, and of those the newest.
-        best = min(reversed(ready), key=lambda ticket: self.failures(ticket.source, now))
+        best = min(reversed(ready), key=lambda ticket: self._suspicion(ticket, now))
         holder = slot.holder
         if holder is None:
             slot.waiting.remove(best)
@@ -211,7 +213,7 @@ class Admission:
         if holder.proved or holder.aborted or holder.relayed_at is None:
             return NextMove()
         release_at = holder.relayed_at + GRACE
-        if now >= release_at or self.failures(best.source, now) < self.failures(holder.source, now):
+        if now >= release_at or self._suspicion(best, now) < self._suspicion(holder, now):
             holder.aborted = True
             return NextMove(abort=holder)
         return NextMove(wake_at=release_at)
@@ -221,6 +223,10 @@ class Admission:
         ticket.proved = True
         self._failures.pop(ticket.source, None)
         self._by_name.forgive((ticket.source, ticket.name))
+        self._proved[ticket.source, ticket.name] = None
+        self._proved.move_to_end((ticket.source, ticket.name))
+        if len(self._proved) > MAX_REMEMBERED:
+            self._proved.popitem(last=False)
 
     def established(self, ticket: Ticket) -> None:
         """Notes that a channel was opened for the peer, which pays for its name: it costs nothing here."""
@@ -271,6 +277,10 @@ class Admission:
         """Number of failures of ``source`` since its last success."""
         count, last = self._failures.get(source, (0, now))
         return count if now - last < FORGET_FAILURES else 0
+
+    def _suspicion(self, ticket: Ticket, now: float) -> tuple[bool, int]:
+        """Sorts sources: first by whether they have proved the name before, then by failures."""
+        return (ticket.source, ticket.name) not in self._proved, self.failures(ticket.source, now)
 
     def _spend(self, source: str, guard: str, now: float) -> bool:
         total = self._total_names.setdefault(guard, _Bucket(NAMES_TOTAL, NAME_REFILL))
