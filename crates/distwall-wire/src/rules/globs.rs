@@ -58,7 +58,9 @@ impl Globs {
 
 impl Group {
     fn has(&self, name: &[u8]) -> bool {
-        let (Some(first), Some(last)) = (name.get(..self.first), name.len().checked_sub(self.last)) else { return false };
+        let (Some(first), Some(last)) = (name.get(..self.first), name.len().checked_sub(self.last)) else {
+            return false;
+        };
         let globs = self.globs.get(first).and_then(|globs| globs.get(&name[last..]));
         globs.is_some_and(|globs| globs.iter().any(|glob| glob.matches(name)))
     }
