@@ -3,11 +3,14 @@
 //! # Theory of operation
 //!
 //! A message may name a node every twenty bytes, and an entry may allow a thousand of them. So a name is not compared with one
-//! glob after the other. Names without `*` are looked up. Globs are grouped by the lengths of what stands before their first
+//! glob after the other. Names without `*` are looked up. Globs are grouped by the lengths of the texts before their first
 //! `*` and behind their last one. In each group, one look-up of these ends of the name finds the globs that have them. Only
 //! globs with the same ends, which differ in the middle, are tried one by one.
 
 use rustc_hash::{FxHashMap, FxHashSet};
+
+/// The globs with the same beginning, by their ends.
+type ByEnd = FxHashMap<Box<[u8]>, Vec<Glob>>;
 
 /// Patterns for node names, in which `*` matches any characters.
 #[derive(Default)]
@@ -21,7 +24,7 @@ struct Group {
     first: usize,
     last: usize,
     /// By the beginning, and then by the end.
-    globs: FxHashMap<Box<[u8]>, FxHashMap<Box<[u8]>, Vec<Glob>>>,
+    globs: FxHashMap<Box<[u8]>, ByEnd>,
 }
 
 impl Globs {
