@@ -1,0 +1,190 @@
+//! The findings of a scan.
+
+use super::{Guarded, Watch};
+use crate::limits::budget::Claim;
+use crate::limits::Limit;
+use crate::term::atoms::{AtomView, Word};
+use crate::term::reader::{Pid, Reference};
+
+/// Findings of a scan.
+#[derive(Default)]
+pub struct ScanFindings {
+    /// True if there is a pid, port or reference of a node that the policy doesn't allow.
+    pub third_node: bool,
+    /// True if the shadow policy doesn't allow a node.
+    pub shadow_third_node: bool,
+    /// Funs and exports.
+    pub funs: u32,
+    /// Atoms that were written out.
+    pub(super) inline: u32,
+    /// A limit that was exceeded.
+    pub over: Option<Limit>,
+    /// Atoms and funs that are new to the guarded node.
+    pub claim: Claim,
+    /// Processes of the sender; only the first ones, if there are more than tracking keeps.
+    pub pids: Vec<Pid>,
+    /// References of the sender, in the same way.
+    pub references: Vec<Reference>,
+    /// The guarded node's processes and references in a peer's command.
+    pub mentions: Mentions,
+}
+
+/// Processes and references of the guarded node that a peer has written; only the first ones, if there are more than it
+/// may claim.
+#[derive(Default)]
+pub struct Mentions {
+    /// Processes.
+    pub pids: Vec<Pid>,
+    /// References.
+    pub references: Vec<Reference>,
+    /// True if some were left out.
+    pub cut: bool,
+}
+
+impl Mentions {
+    /// True if it has written neither.
+    #[must_use]
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.pids.is_empty() && self.references.is_empty()
+    }
+
+    /// True if it has written either, though it may have been left out.
+    #[inline]
+    fn is_notable(&self) -> bool {
+        self.cut || !self.is_empty()
+    }
+
+    /// Removes them all.
+    #[inline]
+    pub fn clear(&mut self) {
+        if !self.is_empty() {
+            self.pids.clear();
+            self.references.clear();
+        }
+        self.cut = false;
+    }
+
+    fn has_room(&mut self, watch: &Watch<'_>) -> bool {
+        let room = ((self.pids.len() + self.references.len()) as u64) < watch.limits.claims();
+        self.cut |= !room;
+        room
+    }
+}
+
+impl ScanFindings {
+    /// Removes all findings.
+    pub fn clear(&mut self) {
+        self.third_node = false;
+        self.shadow_third_node = false;
+        self.funs = 0;
+        self.inline = 0;
+        self.over = None;
+        self.claim.clear();
+        self.pids.clear();
+        self.references.clear();
+        self.mentions.clear();
+    }
+
+    /// Notes a process of the guarded node that the peer has written. A VM takes a creation of 0 for its own.
+    #[inline]
+    pub fn mention(&mut self, node: Word, pid: Pid, watch: &Watch<'_>) {
+        let Some(Guarded { creations: [_, guard], .. }) = watch.guarded else { return };
+        if node == Word::Guard && (pid.creation == 0 || pid.creation == guard) && self.mentions.has_room(watch) {
+            self.mentions.pids.push(Pid { creation: guard, ..pid });
+        }
+    }
+
+    /// True if anything but processes and references of the sender was found.
+    #[inline]
+    #[must_use]
+    pub fn is_notable(&self) -> bool {
+        self.third_node || self.shadow_third_node || self.funs > 0 || self.over.is_some() || self.mentions.is_notable()
+    }
+
+    /// Notes an atom's text.
+    pub fn atom(&mut self, text: &[u8], watch: &Watch<'_>) {
+        if let (Some(Guarded { budget, .. }), None) = (watch.guarded, self.over) {
+            self.over = self.claim.atom(budget, text, watch.limits).err();
+        }
+    }
+
+    pub(super) fn fun(&mut self, parts: &[&[u8]], watch: &Watch<'_>) {
+        self.funs = self.funs.saturating_add(1);
+        if let (Some(Guarded { budget, .. }), None) = (watch.guarded, self.over) {
+            self.over = self.claim.fun(budget, parts, watch.limits).err();
+        }
+    }
+
+    /// Notes a pid. The first pids of the sender are kept.
+    #[inline]
+    pub(super) fn process(&mut self, node: AtomView<'_>, pid: Pid, watch: &Watch<'_>) {
+        self.node(node, pid.creation, watch);
+        self.disclosed_process(node.word, pid, watch);
+    }
+
+    #[inline(always)]
+    pub(super) fn disclosed_process(&mut self, node: Word, pid: Pid, watch: &Watch<'_>) {
+        if watch.discloses == Some(node) && (self.pids.len() as u64) < watch.limits.tracked() {
+            self.pids.push(pid);
+        }
+        self.mention(node, pid, watch);
+    }
+
+    /// Notes a reference. The first references of the sender are kept.
+    #[inline]
+    pub(super) fn reference(&mut self, node: AtomView<'_>, reference: Reference, watch: &Watch<'_>) {
+        self.node(node, reference.creation, watch);
+        self.disclosed_reference(node.word, reference, watch);
+    }
+
+    #[inline(always)]
+    pub(super) fn disclosed_reference(&mut self, node: Word, reference: Reference, watch: &Watch<'_>) {
+        if watch.discloses == Some(node) && (self.references.len() as u64) < watch.limits.tracked() {
+            self.references.push(reference);
+        }
+        let Some(Guarded { creations: [_, guard], .. }) = watch.guarded else { return };
+        let own = node == Word::Guard && (reference.creation == 0 || reference.creation == guard);
+        if own && self.mentions.has_room(watch) {
+            self.mentions.references.push(Reference { creation: guard, ..reference });
+        }
+    }
+
+    #[inline]
+    pub(super) fn node(&mut self, node: AtomView<'_>, creation: u32, watch: &Watch<'_>) {
+        if let Some(Guarded { nodes, shadow, .. }) = watch.guarded {
+            if node.word != Word::Peer && node.word != Word::Guard {
+                self.third_node |= !nodes.allows_node(node.text);
+                self.shadow_third_node |= shadow.is_some_and(|shadow| !shadow.allows_node(node.text));
+            }
+        }
+        self.incarnation(node, creation, watch);
+        self.inline(node, watch);
+    }
+
+    /// Notes a node and its incarnation, unless it is one of the two ends as they are now.
+    #[inline]
+    pub fn incarnation(&mut self, node: AtomView<'_>, creation: u32, watch: &Watch<'_>) {
+        if let Some(guarded) = watch.guarded {
+            if !guarded.is_end(node.word, creation) && self.over.is_none() {
+                self.over = self.claim.node(guarded.budget, (node.text, creation), watch.limits).err();
+            }
+        }
+    }
+
+    /// Notes an atom if it is written out (atoms in the header are noted with the header).
+    pub fn inline(&mut self, atom: AtomView<'_>, watch: &Watch<'_>) {
+        if atom.inline {
+            self.written(atom.text, watch);
+        }
+    }
+
+    /// Notes an atom that is written out.
+    pub(super) fn written(&mut self, text: &[u8], watch: &Watch<'_>) {
+        self.inline = self.inline.saturating_add(1);
+        if u64::from(self.inline) > watch.limits.inline_atoms() && watch.guarded.is_some() {
+            self.over.get_or_insert(Limit::InlineAtoms);
+        }
+        self.atom(text, watch);
+    }
+}
