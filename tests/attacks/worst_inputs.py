@@ -198,7 +198,7 @@ WORST: dict[str, Input] = {
         third_pids, third_nodes=[f"n{i}@host{i}.example" for i in range(1000)]
     ),
     "pids of a thousand other nodes, and a thousand globs": Input(
-        third_pids, third_nodes=[f"n*{i}@*.other" for i in range(1000)]
+        third_pids, third_nodes=[f"n{i}*@*.other" for i in range(1000)]
     ),
     "new atoms": Input(new_atoms),
     "new funs": Input(funs),
