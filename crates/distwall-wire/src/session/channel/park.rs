@@ -401,7 +401,7 @@ impl Channel {
         let watch = fixed.watch(Direction::Inbound, &terms);
         let whole = |body| Parts { body, sequence: None, versioned: parked.versioned };
         let mut room = None;
-        let (control, old) = read(&whole(&parked.body), fixed, &mut room, scanner, &watch)?;
+        let (control, old) = read(&whole(&parked.body), fixed, &mut room, scanner, false, &watch)?;
         let old = Message::new(control, old);
         let shown = Shown::of(&old);
         let asked_of_handler = parked.waits_for == Waiting::Call || control.mfa().is_some();
@@ -417,7 +417,7 @@ impl Channel {
         };
         // Of a call it has to be as many arguments as there were.
         let mut room = None;
-        let fits = match read(&whole(&body), fixed, &mut room, scanner, &watch) {
+        let fits = match read(&whole(&body), fixed, &mut room, scanner, false, &watch) {
             Ok((control, new)) => Shown::of(&Message::new(control, new)).arity() == shown.arity() || !asked_of_handler,
             Err(_) => false,
         };
@@ -447,7 +447,7 @@ impl Channel {
         let watch = fixed.watch(Direction::Inbound, &terms);
         let parts = Parts { body, sequence: None, versioned: parked.versioned };
         let mut room = None;
-        let (control, payload) = read(&parts, fixed, &mut room, scanner, &watch)?;
+        let (control, payload) = read(&parts, fixed, &mut room, scanner, false, &watch)?;
         let message = Message::new(control, payload);
         let arrival = Arrival { over: None, atoms: Newcomers::Kept(&parked.atoms), watch: &watch };
         let mut ruling = Ruling::pass(None);
