@@ -89,7 +89,10 @@ def keyed(size: int, length: int) -> bytes:
     """Maps with as many keys as are compared, which begin alike."""
     one = length + 7
     count = min(65_536, max(2, size // one))
-    keys = [b"m" + struct.pack(">I", length) + b"x" * (length - 4) + struct.pack(">I", i * 48_271 % (1 << 32)) + b"a\1" for i in range(count)]
+    keys = [
+        b"m" + struct.pack(">I", length) + b"x" * (length - 4) + struct.pack(">I", i * 48_271 % (1 << 32)) + b"a\1"
+        for i in range(count)
+    ]
     made = b"t" + struct.pack(">I", count) + b"".join(keys)
     return to_x(listed(made, size))
 
@@ -133,7 +136,14 @@ def deep(size: int) -> bytes:
 
 def fragments(size: int) -> bytes:
     count = min(60_000, max(2, size // 22))
-    first = frame(b"\x83E" + struct.pack(">QQ", 7, count) + b"\0" + encode((6, P.pid(), EMPTY, Atom("x"))) + b"l" + struct.pack(">I", count - 2))
+    first = frame(
+        b"\x83E"
+        + struct.pack(">QQ", 7, count)
+        + b"\0"
+        + encode((6, P.pid(), EMPTY, Atom("x")))
+        + b"l"
+        + struct.pack(">I", count - 2)
+    )
     rest = [frame(b"\x83F" + struct.pack(">QQ", 7, n) + b"j") for n in range(count - 1, 0, -1)]
     return first + b"".join(rest)
 

@@ -6,6 +6,9 @@ bytes wait in the transports' write buffers, and those bound the reading:
 
 * A leg whose write buffer is above `HIGH_WATER` stops only the reading of the other leg. A peer that doesn't read must
   not stop its own sending: two nodes with much to send would stop each other for good.
+* The core works in slices. If a read costs more than some milliseconds, the core stops between two frames, and the rest of
+  the read waits in its leg until all other connections had a turn (`_go_on`). The leg is not read meanwhile, and an end of
+  its stream waits behind the rest. The other direction goes on.
 * Answers made by the core are the exception: they go back to the leg that caused them. A leg that doesn't read them is
   not read once its write buffer is full, with `MAX_UNREAD` bytes of answers on top.
 
@@ -68,6 +71,8 @@ class Hold(enum.IntFlag):
     """The other leg's write buffer is full."""
     UNREAD = 2
     """The leg does not read the answers that it causes."""
+    WORK = 4
+    """The core has not taken all bytes that were read."""
 
 
 class Leg(asyncio.Protocol):
@@ -84,19 +89,30 @@ class Leg(asyncio.Protocol):
         """True if the connection is gone."""
         self._pump = pump
         self._inbound = inbound
-        self._receive = pump.handle.core.receive
+        self._core = pump.handle.core
+        self._receive = self._core.receive
         self._now = pump.now
         self._hold = Hold.NONE
         self._full = False
         self._unread = 0
+        self._rest: list[tuple[bytes, int]] = []
+        """Bytes that the core has not taken yet, each from a position on."""
         self._pump.count_unwritten()
         self._eof_written = False
         self._tls = cast("TlsTransport", transport) if is_encrypted(transport) else None
 
     def data_received(self, data: bytes) -> None:
         """The hot path: one call into the core for each read, and as few Python steps as may be."""
+        if self._rest:
+            # TLS had read it before it was told to stop.
+            self._rest.append((data, 0))
+        else:
+            self._take(data, 0)
+
+    def _take(self, data: bytes, start: int) -> None:
+        """Has the core take a slice of the data."""
         try:
-            forward, back, events, closed = self._receive(self._inbound, data, self._now())
+            forward, back, events, closed = self._receive(self._inbound, data, self._now(), start)
             if forward:
                 self.other.transport.writelines(forward)
             if back is not None:
@@ -106,8 +122,37 @@ class Leg(asyncio.Protocol):
             if closed is not None:
                 self._pump.end(closed)
             self._pump.handle.take_asks()
+            if self._core.taken < len(data):
+                self._put_off(data, self._core.taken)
         except Exception as error:  # noqa: BLE001  # whatever it is, it stays in this channel and fails closed
             self._pump.fail(error)
+
+    def _go_on(self) -> None:
+        """Has the core take the next slice, now that the other connections had a turn."""
+        waiting = len(self._rest)
+        self._take(*self._rest.pop(0))
+        if len(self._rest) == waiting:
+            return
+        if self._rest:
+            self._pump.soon(self._go_on)
+            return
+        self.release(Hold.WORK)
+        if self.lost:
+            self._pump.leg_lost(self)
+        elif self.ended:
+            self._pump.leg_ended(self)
+
+    def _put_off(self, data: bytes, start: int) -> None:
+        """Keeps what the core has not taken for its next turn."""
+        self._rest.insert(0, (data, start))
+        if not self._hold & Hold.WORK:
+            self.hold(Hold.WORK)
+        self._pump.soon(self._go_on)
+
+    @property
+    def is_busy(self) -> bool:
+        """True if bytes that were read wait for the core."""
+        return bool(self._rest)
 
     def carry_out(self, outcome: Received) -> None:
         """Carries out the core's reaction to an answer, as if this leg had received bytes."""
@@ -124,13 +169,15 @@ class Leg(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Passes the end of stream on; true keeps a plain transport open for writing."""
         self.ended = True
-        self._pump.leg_ended(self)
+        if not self._rest:
+            self._pump.leg_ended(self)
         return self._tls is None
 
     def connection_lost(self, _: Exception | None) -> None:
         """Ends the leg."""
         self.lost = True
-        self._pump.leg_lost(self)
+        if not self._rest:
+            self._pump.leg_lost(self)
 
     def pause_writing(self) -> None:
         """Stops reading the other leg: the write buffer is full."""
@@ -204,7 +251,7 @@ class Leg(asyncio.Protocol):
         return self.transport.get_write_buffer_size() if self._full else 0
 
     def _answer(self, data: bytes) -> None:
-        if self._eof_written:
+        if self._eof_written or self.lost:
             return
         self.transport.write(data)
         if self._full:
@@ -223,6 +270,7 @@ class Pump:
         """``gone`` is called once both connections are gone."""
         self.now = loop.time
         self.later = loop.call_later
+        self.soon = loop.call_soon
         self._loop = loop
         self._gone = gone
         self._legs: tuple[Leg, ...] = ()
@@ -299,7 +347,7 @@ class Pump:
         """Takes the end of stream of a leg."""
         if self._closing:
             return
-        if leg.other.ended:
+        if leg.other.ended and not leg.other.is_busy:
             self.end(self._end_reason)
             return
         self._end_reason = self._whose(leg)
@@ -309,7 +357,7 @@ class Pump:
     def leg_lost(self, leg: Leg) -> None:
         """Takes the end of a leg's connection."""
         self.end(self._end_reason or self._whose(leg))
-        if leg.other.lost:
+        if leg.other.lost and not leg.other.is_busy:
             if self._timer is not None:
                 self._timer.cancel()
             self._gone(self)

@@ -3,7 +3,7 @@
 //! # Theory of operation
 //!
 //! A message may name a node every twenty bytes, and an entry may allow a thousand of them. So a name is not compared with one
-//! glob after the other. Names without `*` are looked up. Globs are grouped by the lengths of what stands before their first
+//! glob after the other. Names without `*` are looked up. Globs are grouped by the lengths of the texts before their first
 //! `*` and behind their last one. In each group, one look-up of these ends of the name finds the globs that have them. Only
 //! globs with the same ends, which differ in the middle, are tried one by one.
 
@@ -58,7 +58,9 @@ impl Globs {
 
 impl Group {
     fn has(&self, name: &[u8]) -> bool {
-        let (Some(first), Some(last)) = (name.get(..self.first), name.len().checked_sub(self.last)) else { return false };
+        let (Some(first), Some(last)) = (name.get(..self.first), name.len().checked_sub(self.last)) else {
+            return false;
+        };
         let globs = self.globs.get(first).and_then(|globs| globs.get(&name[last..]));
         globs.is_some_and(|globs| globs.iter().any(|glob| glob.matches(name)))
     }

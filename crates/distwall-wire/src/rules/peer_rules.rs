@@ -218,11 +218,7 @@ impl PeerRules {
     /// decides.
     #[must_use]
     pub fn new(rules: &[Rule], third_nodes: &[String], funs: Option<bool>) -> Self {
-        let mut policy = PeerRules {
-            third_nodes: Globs::new(third_nodes),
-            funs,
-            ..PeerRules::default()
-        };
+        let mut policy = PeerRules { third_nodes: Globs::new(third_nodes), funs, ..PeerRules::default() };
         for (rank, rule) in rules.iter().enumerate() {
             policy.names_calls |= matches!(rule.subject, Subject::Call | Subject::Command(Command::SpawnRequest));
             let decision = RankedRule {

@@ -44,6 +44,9 @@ mod settle;
 mod shown;
 mod who;
 
+/// Steps of comparing messages with patterns after which [`Channel::receive_slice`] stops: a few milliseconds.
+const SLICE: u64 = 300_000;
+
 /// The settings of a channel.
 pub struct Setup {
     /// The peer's name.
@@ -255,19 +258,47 @@ impl Channel {
 
     /// Takes bytes from one side; `now` is in seconds, from any start. The results are in `out` afterwards.
     pub fn receive(&mut self, direction: Direction, data: &[u8], now: f64, out: &mut Output) {
+        self.work(direction, data, (0, u64::MAX), now, out);
+    }
+
+    /// The same from a position on, with a bounded amount of work. Returns the position where it stopped, between two
+    /// frames; the end of the data if all is done. If not, the rest of the data has to be given before any more data of that
+    /// side.
+    pub fn receive_slice(
+        &mut self,
+        direction: Direction,
+        data: &[u8],
+        from: usize,
+        now: f64,
+        out: &mut Output,
+    ) -> usize {
+        self.work(direction, data, (from, SLICE), now, out)
+    }
+
+    /// `from` and `most`: the position of the first byte, and the number of steps that ends the work.
+    #[inline(always)]
+    fn work(
+        &mut self,
+        direction: Direction,
+        data: &[u8],
+        (from, most): (usize, u64),
+        now: f64,
+        out: &mut Output,
+    ) -> usize {
         out.clear();
         if self.closed {
-            return;
+            return data.len();
         }
         self.state.track.tick(now);
         let limits = &self.fixed.ends.limits;
-        if direction == Direction::Inbound {
+        if direction == Direction::Inbound && from == 0 {
             self.state.rates.receive(data.len(), now, limits);
         }
-        let mut frames = 0;
+        let (mut frames, mut pos) = (0, from);
         let aged = self.lanes[Direction::Inbound as usize].sequences.age(now, limits);
-        if let Err(bad) = aged.and_then(|()| self.frames(direction, data, now, out, &mut frames)) {
-            return self.close(bad, out);
+        if let Err(bad) = aged.and_then(|()| self.frames(direction, data, (&mut pos, most), now, out, &mut frames)) {
+            self.close(bad, out);
+            return data.len();
         }
         if self.made.capacity() > KEPT {
             self.made = Vec::new();
@@ -280,6 +311,7 @@ impl Channel {
             lane.forwarded = now;
             out.made(&TICK);
         }
+        pos
     }
 
     fn close(&mut self, bad: Bad, out: &mut Output) {
@@ -291,16 +323,18 @@ impl Channel {
         &mut self,
         direction: Direction,
         data: &[u8],
+        (end, most): (&mut usize, u64),
         now: f64,
         out: &mut Output,
         frames: &mut usize,
     ) -> Result<(), Bad> {
-        let mut pos = 0;
+        let mut pos = *end;
         let lane = &mut self.lanes[direction as usize];
         if !lane.carry.is_empty() {
             let mut carry = std::mem::take(&mut lane.carry);
             let complete = fill(&mut carry, data, &mut pos, &self.fixed.ends.limits)?;
             if !complete {
+                *end = pos;
                 self.lanes[direction as usize].carry = carry;
                 return self.look_ahead_of(direction);
             }
@@ -316,18 +350,23 @@ impl Channel {
             }
         }
         while let Some(head) = data.get(pos..pos + 4) {
+            if out.steps >= most {
+                *end = pos;
+                return Ok(());
+            }
             let length = length(head, &self.fixed.ends.limits)?;
             let Some(frame) = data.get(pos + 4..pos + 4 + length) else {
                 break;
             };
             *frames += 1;
-            let end = pos + 4 + length;
+            let behind = pos + 4 + length;
             match self.frame(direction, frame, now, out)? {
-                Action::Forward => out.input(pos..end),
+                Action::Forward => out.input(pos..behind),
                 Action::Replace => out.made(&self.made),
             }
-            pos = end;
+            pos = behind;
         }
+        *end = data.len();
         self.lanes[direction as usize].carry.extend_from_slice(&data[pos..]);
         self.look_ahead_of(direction)
     }
@@ -520,6 +559,7 @@ impl Fixed {
         out: &mut Output,
         made: &mut Vec<u8>,
     ) -> Result<bool, Bad> {
+        out.steps += message.work.steps(&self.ends.limits);
         let refused = ruling.verdict != Verdict::Accept;
         // The answer to what aims at an ended process is OTP's own.
         let gone = refused && ruling.reason == Reason::Gone;

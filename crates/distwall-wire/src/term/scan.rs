@@ -56,6 +56,9 @@ pub struct Scanner {
     again: usize,
     /// The spans of all keys of the open maps.
     spans: Vec<(u32, u32)>,
+    /// In a message in one piece: position of the token that was noted last, as a key, a value or a tail. A token of which
+    /// only the beginning was there is looked at again.
+    noted: usize,
     /// Where large terms begin and end, for [`Jumps`](crate::term::reader::Jumps); as long as all parts are in one piece.
     large: Vec<(u32, u32)>,
     /// True if the term has to be a proper list (if it is a list at all).
@@ -131,6 +134,7 @@ impl Scanner {
         self.level = Level { left: 1, spans: 0, start: 0 };
         self.outer.clear();
         self.large.clear();
+        self.noted = usize::MAX;
         self.below = 0;
         self.skip = 0;
         self.carry.clear();
@@ -214,8 +218,10 @@ impl Scanner {
                 self.level.left = left;
                 return Ok(pos);
             };
-            if self.level.spans != 0 {
+            // Positions in separate parts say nothing.
+            if self.level.spans != 0 && !(self.searches && self.noted == pos) {
                 self.level.left = left;
+                self.noted = pos;
                 self.span(data, *kind, pos)?;
             }
             // Most tokens are small.

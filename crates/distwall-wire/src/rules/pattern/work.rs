@@ -8,8 +8,8 @@
 //! of the message that are passed over. A step takes some nanoseconds.
 //!
 //! A message may cause [`FOR_ANY`] steps, and [`FOR_BYTE`] more for each of its bytes, but no more than the limit
-//! `pattern_steps`. Then its work is spent. A pattern has no answer then; a rule without an answer could be a rule that
-//! accepts as well as one that refuses. So the message is refused, whatever the rules say (stages `rule` and `limit`).
+//! `pattern_steps`. Then its work is spent. A pattern has no answer then, and nobody knows which rule would have
+//! decided. So the message is refused, whatever the rules say (stages `rule` and `limit`).
 
 use std::cell::Cell;
 
@@ -18,7 +18,7 @@ use crate::limits::Limits;
 /// Steps for any message, however small.
 const FOR_ANY: u64 = 10_000;
 /// Steps for each of its bytes.
-const FOR_BYTE: u64 = 8;
+const FOR_BYTE: u64 = 12;
 
 /// The work that patterns have caused for one message.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// Steps that are left for a message of that size.
+    /// The steps left for a message of that size.
     #[must_use]
     pub(super) fn left(&self, bytes: usize, limits: &Limits) -> u64 {
         let most = (FOR_ANY + FOR_BYTE * bytes as u64).min(limits.pattern_steps());
@@ -36,6 +36,12 @@ impl Work {
 
     pub(super) fn spend(&self, steps: u64) {
         self.done.set(self.done.get().saturating_add(steps));
+    }
+
+    /// Steps so far.
+    #[must_use]
+    pub fn steps(&self, limits: &Limits) -> u64 {
+        self.done.get().min(limits.pattern_steps())
     }
 
     /// True if a pattern had no answer, because too few steps were left.

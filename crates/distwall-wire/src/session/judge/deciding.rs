@@ -323,9 +323,11 @@ impl<'c> Case<'c, '_, '_> {
     fn fits_rule(&self, rule: &RankedRule) -> bool {
         let Some(pattern) = &rule.pattern else { return true };
         let sender = self.court.direction.word();
-        !self.whole || self.message.payload.is_some_and(|payload| {
-                pattern.matches(payload, sender, &self.message.work, &self.court.ends.limits)
-            })
+        !self.whole
+            || self
+                .message
+                .payload
+                .is_some_and(|payload| pattern.matches(payload, sender, &self.message.work, &self.court.ends.limits))
     }
 
     pub(super) fn fits_arguments(&self, rule: &RankedRule, arguments: Reader<'_>) -> bool {
