@@ -484,8 +484,8 @@ class Channel:
         why the channel must end: first write ``forward`` and ``back``. A closed channel ignores further input. ``now``
         is a monotonic clock in seconds.
 
-        With ``start``, the work is bounded: a slice of ``data`` from there on, up to ``taken``. The rest has to be given
-        before any more bytes of that side.
+        With ``start``, the work is bounded: a slice of ``data`` from there on, up to ``taken``. The rest has to be
+        given before any more bytes of that side.
         """
 
     @property

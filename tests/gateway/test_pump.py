@@ -243,8 +243,8 @@ def test_costly_reads_are_taken_in_slices(
         put_off(leg, data, start)
 
     monkeypatch.setattr(pump.Leg, "_put_off", noted)
-    data = b"".join(sides.send("victim", ([7] * 40, 1000, number)) for number in range(4000))
-    sent = [payload for payload in (([7] * 40, 1000, number) for number in range(4000))]
+    sent = [([7] * 40, 1000, number) for number in range(4000)]
+    data = b"".join(sides.send("victim", payload) for payload in sent)
 
     def write() -> None:
         sides.peer.sock.sendall(data)

@@ -19,7 +19,7 @@ def sent(payload: object) -> Message:
 
 
 PAIRS = [(1, 2)] * 50_000
-LISTS = [f"accept reg_send x when {when('{list({_, 0..%d}), k}' % (i + 2))}" for i in range(50)]
+LISTS = [f"accept reg_send x when {when('{list({_, 0..#}), k}'.replace('#', str(i + 2)))}" for i in range(50)]
 """Each reads the whole list, and then doesn't match."""
 
 
