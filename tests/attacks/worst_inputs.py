@@ -75,10 +75,9 @@ def many(one: bytes) -> Callable[[int], bytes]:
 
 def applied(size: int) -> bytes:
     """Eight calls of erlang:apply/3, one around the other, of a function with a large argument."""
-    a = lambda text: encode(Atom(text))  # noqa: E731
-    inner = a("m") + a("f") + listed_all([listed(b"j", size)])
+    inner = encode(Atom("m")) + encode(Atom("f")) + listed_all([listed(b"j", size)])
     for _ in range(8):
-        inner = a("erlang") + a("apply") + b"l\0\0\0\3" + inner + b"j"
+        inner = encode(Atom("erlang")) + encode(Atom("apply")) + b"l\0\0\0\3" + inner + b"j"
     return spawn("erlang", "apply", 3, b"l\0\0\0\3" + inner + b"j")
 
 

@@ -157,7 +157,7 @@ def test_slices_are_the_same_as_all_at_once() -> None:
     data = (one * 50 + refused) * 20 + one[:20]
     whole, sliced = CoreChannel(*rules), CoreChannel(*rules)
     forward, back, events, closed = whole.core.receive(True, data, 1.0)
-    pieces: list[bytes] = []
+    pieces: list[bytes | memoryview] = []
     told, slices, start, longest = 0, 0, 0, 0.0
     while start < len(data):
         begun = time.process_time()
