@@ -6,7 +6,7 @@ bytes wait in the transports' write buffers, and those bound the reading:
 
 * A leg whose write buffer is above `HIGH_WATER` stops only the reading of the other leg. A peer that doesn't read must
   not stop its own sending: two nodes with much to send would stop each other for good.
-* The core works in slices. If a read costs more than some milliseconds, the core stops between two frames, and the
+* The core works in slices. If a read costs more than some milliseconds, the core stops between two frames. The
   rest of the read waits in its leg until all other connections had a turn (`_go_on`). The leg is not read meanwhile,
   and an end of its stream waits behind the rest. The other direction goes on.
 * Answers made by the core are the exception: they go back to the leg that caused them. A leg that doesn't read them is

@@ -16,12 +16,15 @@ pub struct Globs {
     groups: Vec<Group>,
 }
 
+/// Globs with the same beginning, by the end.
+type ByEnd = FxHashMap<Box<[u8]>, Vec<Glob>>;
+
 /// The globs whose ends have these lengths.
 struct Group {
     first: usize,
     last: usize,
     /// By the beginning, and then by the end.
-    globs: FxHashMap<Box<[u8]>, FxHashMap<Box<[u8]>, Vec<Glob>>>,
+    globs: FxHashMap<Box<[u8]>, ByEnd>,
 }
 
 impl Globs {

@@ -79,7 +79,7 @@ pub struct Setup {
 struct Lane {
     /// The beginning of an incomplete frame.
     carry: Vec<u8>,
-    /// What was scanned of it already, if it is large.
+    /// The scan of its bytes so far, if it is large.
     ahead: Option<AheadFrame>,
     /// Length of it at which the scan may begin.
     look_at: usize,
@@ -372,7 +372,7 @@ impl Channel {
         self.look_ahead_of(direction)
     }
 
-    /// Scans what has come of an incomplete frame, if it is large.
+    /// Scans the bytes so far of an incomplete frame, if it is large.
     #[inline(always)]
     fn look_ahead_of(&mut self, direction: Direction) -> Result<(), Bad> {
         if self.lanes[direction as usize].carry.len() < ahead::LARGE {

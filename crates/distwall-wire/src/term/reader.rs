@@ -73,7 +73,7 @@ pub struct Terms<'a> {
 pub struct Jumps<'a> {
     /// The bytes that these terms are in.
     pub data: &'a [u8],
-    /// Where each begins and ends, sorted by the beginnings.
+    /// The beginnings and ends, sorted by the beginnings.
     pub spans: &'a [(u32, u32)],
 }
 

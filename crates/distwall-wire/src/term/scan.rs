@@ -59,7 +59,7 @@ pub struct Scanner {
     /// In a message in one piece: position of the token that was noted last, as a key, a value or a tail. A token of which
     /// only the beginning was there is looked at again.
     noted: usize,
-    /// Where large terms begin and end, for [`Jumps`](crate::term::reader::Jumps); as long as all parts are in one piece.
+    /// Beginnings and ends of large terms of a message in one piece, for [`Jumps`](crate::term::reader::Jumps).
     large: Vec<(u32, u32)>,
     /// True if the term has to be a proper list (if it is a list at all).
     proper: bool,
@@ -144,8 +144,8 @@ impl Scanner {
         self.searches = false;
     }
 
-    /// Goes on at `pos` in a term of which more and more bytes come, all in one piece; returns the position of the first
-    /// token that is not there yet. Maps are searched for equal keys.
+    /// Goes on at `pos` in a term that grows in one piece. Returns the position of the first incomplete token. Maps are
+    /// searched for equal keys.
     pub fn resume(&mut self, data: &[u8], pos: usize, watch: &Watch<'_>) -> Result<usize, Bad> {
         self.searches = true;
         self.run(data, pos, watch, false)

@@ -46,7 +46,7 @@ pub enum Mode {
         body: Vec<u8>,
         /// Offsets of the fragments in these bytes.
         cuts: Vec<usize>,
-        /// What was scanned of them already; None: nothing.
+        /// The scan of the bytes so far; None: it has not begun.
         ahead: Option<Box<Ahead>>,
     },
     /// Fragments are swallowed.

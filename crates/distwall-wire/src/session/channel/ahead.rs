@@ -65,7 +65,7 @@ impl AheadFrame {
 }
 
 impl Channel {
-    /// Scans what has come of a large frame.
+    /// Scans the bytes so far of a large frame.
     #[cold]
     pub(super) fn look_ahead(&mut self, direction: Direction) -> Result<(), Bad> {
         let Channel { fixed, lanes, .. } = self;
@@ -81,7 +81,7 @@ impl Channel {
         ahead.message.look(&carry[4 + ahead.start..], &fixed.watch(direction, &terms))
     }
 
-    /// What was scanned ahead is scanned again, by the rules and limits that hold now.
+    /// Forgets how far large messages were scanned: other rules and limits hold now.
     pub(super) fn forget_ahead(&mut self) {
         for lane in &mut self.lanes {
             lane.ahead = None;
@@ -113,7 +113,7 @@ fn begin_frame(fixed: &Fixed, direction: Direction, lane: &mut Lane) -> Result<O
         Ok((_, None)) => Err(Bad::TrailingBytes),
         Err(_) if frame.len() > MAX_CONTROL => Err(Bad::ControlSize),
         Err(_) => {
-            // More of it may be all that is missing; if not, that is found when the frame is whole.
+            // The rest of the header may be missing. Another fault is found when the frame is whole.
             lane.look_at = 2 * lane.carry.len();
             Ok(None)
         }

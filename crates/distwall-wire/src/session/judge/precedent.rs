@@ -98,7 +98,7 @@ impl PrecedentKey<'_> {
 struct Decided {
     rule: u32,
     scope: Option<Scope>,
-    /// True for `accept *`, for which the identity of the target does not matter.
+    /// True if it is `accept *`: the identity of the target does not matter.
     star: bool,
 }
 

@@ -20,7 +20,7 @@ pub struct Ahead {
     pos: usize,
     /// Length of the message at which another look is useful.
     again: usize,
-    /// Where large terms begin and end, sorted by the beginnings, once the message is whole.
+    /// Beginnings and ends of large terms, sorted by the beginnings, once the message is whole.
     large: Vec<(u32, u32)>,
 }
 
