@@ -13,7 +13,7 @@ use crate::session::channel_rules::ChannelRules;
 use crate::session::clerk::Clerk;
 use crate::session::counters::Counters;
 use crate::session::events::Reason;
-use crate::session::hooks::{is_clerk, Lot, Parked, Waiting};
+use crate::session::hooks::{is_clerk, Lot, Parked};
 use crate::session::judge::{self, Arrival, Ends, Message, Newcomers, Precedents, Ruling};
 use crate::session::output::{Output, KEPT};
 use crate::session::track::{Asked, Exposures, Track};
@@ -407,19 +407,8 @@ impl Channel {
             Direction::Inbound if over.is_none() && (fixed.hooked(control) || !state.lot.is_empty()) => {
                 let sender = sender(control);
                 if fixed.hooked(control) || state.lot.queue(sender).is_some() {
-                    let (body, atoms) = (parts.body.to_vec(), refs.atoms.clone());
-                    let parked = Parked {
-                        sender,
-                        ticket: 0,
-                        waits_for: Waiting::Turn,
-                        body,
-                        atoms,
-                        versioned: parts.versioned,
-                        asked: 0,
-                    };
-                    self.detour(parked, now, out)?;
-                    self.made.clear();
-                    return Ok(Action::Replace);
+                    let parked = Parked::new(sender, parts.body.to_vec(), refs.atoms.clone(), parts.versioned);
+                    return self.detour(parked, now, out);
                 }
             }
             _ => {}
@@ -436,19 +425,8 @@ impl Channel {
             ruling = Ruling::deny(Reason::Limit(limit));
         }
         if ruling.asks.is_some() {
-            let (sender, body, atoms) = (sender(control), parts.body.to_vec(), refs.atoms.clone());
-            let parked = Parked {
-                sender,
-                ticket: 0,
-                waits_for: Waiting::Turn,
-                body,
-                atoms,
-                versioned: parts.versioned,
-                asked: 0,
-            };
-            self.detour(parked, now, out)?;
-            self.made.clear();
-            return Ok(Action::Replace);
+            let parked = Parked::new(sender(control), parts.body.to_vec(), refs.atoms.clone(), parts.versioned);
+            return self.detour(parked, now, out);
         }
         if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
             Ok(emit::pass(caches, refs, parts, made))

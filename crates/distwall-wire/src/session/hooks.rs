@@ -125,6 +125,12 @@ pub struct Parked {
 }
 
 impl Parked {
+    /// A command that has not waited for anything yet.
+    #[must_use]
+    pub fn new(sender: Option<Pid>, body: Vec<u8>, atoms: Vec<(u16, Arc<Atom>)>, versioned: bool) -> Self {
+        Parked { sender, ticket: 0, waits_for: Waiting::Turn, body, atoms, versioned, asked: 0 }
+    }
+
     /// The atoms that it names by position.
     #[must_use]
     pub fn named(&self) -> &Named {

@@ -7,7 +7,7 @@ use crate::direction::Direction;
 use crate::error::Bad;
 use crate::limits::Limit;
 use crate::session::events::Reason;
-use crate::session::hooks::{Parked, Waiting};
+use crate::session::hooks::Parked;
 use crate::session::judge::{self, Arrival, Message, Newcomers, Refusal, Ruling};
 use crate::session::output::Output;
 use crate::term::reader::{Reader, Terms};
@@ -158,38 +158,16 @@ impl Channel {
                         return self.for_clerk(&body, &atoms, false, now, out);
                     }
                     if direction == Direction::Inbound && (fixed.hooked(control) || state.lot.queue(sender).is_some()) {
-                        let body = std::mem::take(body);
-                        let parked = Parked {
-                            sender,
-                            ticket: 0,
-                            waits_for: Waiting::Turn,
-                            body,
-                            atoms,
-                            versioned: false,
-                            asked: 0,
-                        };
-                        self.detour(parked, now, out)?;
-                        self.made.clear();
-                        return Ok(Action::Replace);
+                        let parked = Parked::new(sender, std::mem::take(body), atoms, false);
+                        return self.detour(parked, now, out);
                     }
                     let message = Message::new(control, payload);
                     let arrival = Arrival { over: None, atoms: Newcomers::Kept(&atoms), watch: &watch };
                     let mut ruling = Ruling::pass(None);
                     fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival, &mut ruling)?;
                     if ruling.asks.is_some() {
-                        let body = std::mem::take(body);
-                        let parked = Parked {
-                            sender,
-                            ticket: 0,
-                            waits_for: Waiting::Turn,
-                            body,
-                            atoms,
-                            versioned: false,
-                            asked: 0,
-                        };
-                        self.detour(parked, now, out)?;
-                        self.made.clear();
-                        return Ok(Action::Replace);
+                        let parked = Parked::new(sender, std::mem::take(body), atoms, false);
+                        return self.detour(parked, now, out);
                     }
                     if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
                         let end = message.payload.map_or(0, |payload| payload.pos);

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::emit::write_whole;
 use super::shown::{self, Shown};
 use super::who::turned;
-use super::{read, Channel, Fixed, Parts};
+use super::{read, Action, Channel, Fixed, Parts};
 use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;
@@ -287,21 +287,27 @@ impl Channel {
         self.state.lot.holds(Queue::Line)
     }
 
-    /// Handles a whole message of the peer that may have to wait.
-    pub(super) fn detour(&mut self, mut parked: Parked, now: f64, out: &mut Output) -> Result<(), Bad> {
+    /// Handles a whole message of the peer that may have to wait, and puts the results into `out`.
+    pub(super) fn detour(&mut self, mut parked: Parked, now: f64, out: &mut Output) -> Result<Action, Bad> {
         parked.ticket = self.state.lot.ticket();
-        let Some(queue) = self.state.lot.queue(parked.sender) else {
-            return self.go_on(Queue::Line, parked, ParkProgress::FIRST, now, out).map(|_| ());
-        };
-        if self.state.lot.room(parked.size(), &self.fixed.ends.limits) {
-            if queue == Queue::Line {
-                self.look_ahead(&parked);
+        let room = self.state.lot.room(parked.size(), &self.fixed.ends.limits);
+        match self.state.lot.queue(parked.sender) {
+            Some(queue) if room => {
+                if queue == Queue::Line {
+                    self.look_ahead(&parked);
+                }
+                self.state.lot.push(queue, parked);
             }
-            self.state.lot.push(queue, parked);
-            return Ok(());
+            Some(queue) => {
+                let step = ParkProgress { crowded: true, ..ParkProgress::FIRST };
+                self.go_on(queue, parked, step, now, out)?;
+            }
+            None => {
+                self.go_on(Queue::Line, parked, ParkProgress::FIRST, now, out)?;
+            }
         }
-        let step = ParkProgress { crowded: true, ..ParkProgress::FIRST };
-        self.go_on(queue, parked, step, now, out).map(|_| ())
+        self.made.clear();
+        Ok(Action::Replace)
     }
 
     /// Has the guarded node asked about the target of a command in line, so that few questions tell about many. It is judged
