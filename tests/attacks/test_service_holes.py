@@ -135,6 +135,19 @@ WAYS: dict[str, Way] = {
     "a state, asked for by a system message": Way(
         OBSERVER, asked_for_its_state, at="auth", shows=cookie
     ),
+    "observer: a list of OTP's own tables": Way(
+        OBSERVER,
+        called("observer_backend", "get_table_list", A("ets"), [(A("sys_hidden"), A("false"))]),
+        at="auth",
+        shows=lambda result: "cookies" in str(result),
+    ),
+    "phoenix_pubsub: a topic that is no binary": Way(
+        ("accept phoenix_pubsub adapter",),
+        lambda peer, _: peer.reg_send("adapter", (A("forward_to_local"), 1, 2, A("Elixir.Phoenix.PubSub"))),
+        at="auth",
+        setup="probe:collector(adapter)",
+        effect="probe:got(adapter) =/= []",
+    ),
     "a width of the arguments": Way(OUTPUT, formatted(chars("~*c"), 2_000_000, 120), at="patient_io", effect=FLOODED),
     "a large width": Way(OUTPUT, formatted(chars("~2000000c"), 120), at="patient_io", effect=FLOODED),
     "a large width in a binary": Way(OUTPUT, formatted(b"~2000000c", 120), at="patient_io", effect=FLOODED),
