@@ -105,7 +105,7 @@ def test_without_distwall_such_a_heap_ends_the_node(name: str) -> None:
     with AttackScene(None) as direct, direct.connect(ONE) as peer:
         ask(peer, HEAPS[name]("min_heap_size"))
         assert peer.is_closed(10)
-        assert not direct.alive()
+        assert direct.bar.dies()
 
 
 def ask(peer: Connection, options: Term) -> None:
@@ -152,7 +152,7 @@ def test_without_distwall_it_ends_auth_and_the_node(form: str) -> None:
             shaped = (Atom("$gen_cast"), (Atom("cast"), *request[1:]))
         peer.send(message(Op.SEND_SENDER, peer.pid(), to, payload=shaped))
         assert peer.is_closed(10)
-        assert not direct.alive()
+        assert direct.bar.dies()
 
 
 def test_what_was_cached_by_refused_messages_opens_nothing(here: AttackScene) -> None:

@@ -105,7 +105,7 @@ def test_without_distwall_auth_ends_over_a_call_that_it_does_not_know() -> None:
         assert isinstance(auth, Pid)
         tries(peer, auth)
         assert peer.is_closed(10)
-        assert not direct.alive()
+        assert direct.bar.dies()
 
 
 def test_users_processes_are_reached(here: AttackScene) -> None:

@@ -63,14 +63,15 @@ def test_all_addresses_share_one_port() -> None:
 
 
 def test_the_first_port_that_is_free_at_all_addresses_is_taken() -> None:
-    with socket.create_server(("127.0.0.2", 0)) as taken:
+    # Addresses that no other test has ports at.
+    with socket.create_server(("127.77.0.2", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(OSError, match=rf"cannot listen on 127\.0\.0\.2:{port}"):
-            sockets.listen_at_first(["127.0.0.1", "127.0.0.2"], [port, port])
-        (got,) = sockets.listen_at_first(["127.0.0.2"], [port, 0])
+        with pytest.raises(OSError, match=rf"cannot listen on 127\.77\.0\.2:{port}"):
+            sockets.listen_at_first(["127.77.0.1", "127.77.0.2"], [port, port])
+        (got,) = sockets.listen_at_first(["127.77.0.2"], [port, 0])
         with got:
             assert got.getsockname()[1] != port
-    with socket.create_server(("127.0.0.1", port)):
+    with socket.create_server(("127.77.0.1", port)):
         pass  # what could not be had for all addresses was given back
 
 

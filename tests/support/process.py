@@ -36,6 +36,13 @@ class Child:
         """True if the process still runs."""
         return self._process.poll() is None
 
+    def dies(self, timeout: float = 10) -> bool:
+        """True if the process ends in ``timeout`` seconds. A node's connections are closed before it is gone."""
+        end = time.monotonic() + timeout
+        while self.running and time.monotonic() < end:
+            time.sleep(0.02)
+        return not self.running
+
     @property
     def memory(self) -> int:
         """Bytes of memory that the process has in use."""

@@ -158,13 +158,6 @@ class CorpusScene:
             return self.bar.eval("ok") == "ok"
         return False
 
-    def dies(self, timeout: float = 10) -> bool:
-        """Whether the guarded node comes to an end."""
-        end = time.monotonic() + timeout
-        while self.bar.running and time.monotonic() < end:
-            time.sleep(0.02)
-        return not self.bar.running
-
     def revive(self) -> None:
         """Puts another node in the place of one that is dead."""
         if not self.alive():

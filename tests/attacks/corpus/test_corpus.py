@@ -122,11 +122,11 @@ def test_it_works_without_distwall(direct: CorpusScene, name: str) -> None:
             with direct.connection(run.peer) as connection, suppress(ConnectionError):
                 run.by_frames(connection)
                 connection.receive()
-                assert direct.dies() if run.attack.kills else run.worked(5000)
+                assert direct.bar.dies() if run.attack.kills else run.worked(5000)
         else:
             direct.become(run.peer)
             run.by_node()
-            assert direct.dies() if run.attack.kills else run.worked(5000)
+            assert direct.bar.dies() if run.attack.kills else run.worked(5000)
     finally:
         direct.revive()
         run.guard(run.attack.cleanup)

@@ -25,7 +25,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::command::Command;
-use crate::limits::Limits;
+use crate::limits::{Limit, Limits};
 use crate::term::atoms::Atom;
 use crate::term::reader::{Named, Pid};
 use crate::verdict::Verdict;
@@ -211,10 +211,14 @@ impl Lot {
         self.bytes
     }
 
-    /// True if one more command of that size may wait.
+    /// The limit without room for one more command of that size; None: it may wait.
     #[must_use]
-    pub fn room(&self, size: usize, limits: &Limits) -> bool {
-        self.bytes + size as u64 <= limits.held_bytes() && self.count < limits.tracked()
+    pub fn full(&self, size: usize, limits: &Limits) -> Option<Limit> {
+        if self.count >= limits.tracked() {
+            Some(Limit::Tracked)
+        } else {
+            (self.bytes + size as u64 > limits.held_bytes()).then_some(Limit::HeldBytes)
+        }
     }
 
     /// The last number given.

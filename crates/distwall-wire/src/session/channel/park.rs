@@ -27,9 +27,6 @@ use crate::wire::control::{Control, Target};
 use crate::wire::op::Op;
 use crate::wire::reply::{self, End};
 
-/// The refusal of a command without room to wait.
-const NO_ROOM: Reason = Reason::Limit(Limit::HeldBytes);
-
 /// The fate of an accepted command.
 enum Gate {
     /// No question is left.
@@ -54,13 +51,13 @@ pub(super) struct ParkProgress {
     keep: bool,
     /// The process of the guarded node's handler.
     deliver: Option<Pid>,
-    /// True if there is no room for it to wait.
-    crowded: bool,
+    /// The limit that leaves no room for it to wait; None: it may wait.
+    full: Option<Limit>,
 }
 
 impl ParkProgress {
     pub(super) const FIRST: ParkProgress =
-        ParkProgress { passed: Waiting::Turn, verdict: None, keep: false, deliver: None, crowded: false };
+        ParkProgress { passed: Waiting::Turn, verdict: None, keep: false, deliver: None, full: None };
 }
 
 /// The kept answers of a module filter: by command and key.
@@ -133,7 +130,7 @@ impl Fixed {
         hooks.checked_funs && found.is_typed() || hooks.restricted_shell && found.is_shell()
     }
 
-    /// Puts the question about a command, and returns its size in bytes; None: there is no room for it.
+    /// Puts the question about a command, and returns its size in bytes; an error is the limit without room for it.
     fn ask(
         &self,
         message: &Message<'_, '_>,
@@ -141,7 +138,7 @@ impl Fixed {
         waiting: Waiting,
         (lot, clerk): (&Lot, &mut Clerk),
         out: &mut Output,
-    ) -> Option<usize> {
+    ) -> Result<usize, Limit> {
         let ticket = parked.ticket;
         let control = message.control;
         let hooks = self.policies.hooks.as_deref();
@@ -150,16 +147,16 @@ impl Fixed {
             Waiting::Handler => hooks.and_then(|hooks| hooks.handlers[control.command() as usize].as_ref()),
             Waiting::Call | Waiting::Who | Waiting::Turn => None,
         };
-        let mut ask = self.question(message, parked, ticket, waiting.name())?;
+        let mut ask = self.question(message, parked, ticket, waiting.name()).ok_or(Limit::HeldBytes)?;
         if waiting != Waiting::Handler || control.mfa().is_some() {
-            Shown::of(message).put(control, &mut ask, self.ends.limits.held_bytes())?;
+            Shown::of(message).put(control, &mut ask, self.ends.limits.held_bytes()).ok_or(Limit::HeldBytes)?;
         }
         if matches!(who, Some(Handler::Guard(_))) {
             (ask.kind, ask.payload) = ("guard", None);
         }
         let size = ask.control.len() + ask.payload.as_ref().map_or(0, Vec::len);
-        if !lot.room(parked.size() + size, &self.ends.limits) {
-            return None;
+        if let Some(limit) = lot.full(parked.size() + size, &self.ends.limits) {
+            return Err(limit);
         }
         if let Some(Handler::Guard(module)) = who {
             let mut made = Vec::new();
@@ -168,7 +165,7 @@ impl Fixed {
             out.made(&made);
         }
         out.asks.push(ask);
-        Some(size)
+        Ok(size)
     }
 
     /// A question to the outside; None: it would be too long.
@@ -290,16 +287,16 @@ impl Channel {
     /// Handles a whole message of the peer that may have to wait, and puts the results into `out`.
     pub(super) fn detour(&mut self, mut parked: Parked, now: f64, out: &mut Output) -> Result<Action, Bad> {
         parked.ticket = self.state.lot.ticket();
-        let room = self.state.lot.room(parked.size(), &self.fixed.ends.limits);
+        let full = self.state.lot.full(parked.size(), &self.fixed.ends.limits);
         match self.state.lot.queue(parked.sender) {
-            Some(queue) if room => {
+            Some(queue) if full.is_none() => {
                 if queue == Queue::Line {
                     self.look_ahead(&parked);
                 }
                 self.state.lot.push(queue, parked);
             }
             Some(queue) => {
-                let step = ParkProgress { crowded: true, ..ParkProgress::FIRST };
+                let step = ParkProgress { full, ..ParkProgress::FIRST };
                 self.go_on(queue, parked, step, now, out)?;
             }
             None => {
@@ -387,7 +384,7 @@ impl Channel {
                 verdict = Verdict::Deny;
             }
         }
-        let step = ParkProgress { passed: parked.waits_for, verdict: Some(verdict), keep, deliver, crowded: false };
+        let step = ParkProgress { passed: parked.waits_for, verdict: Some(verdict), keep, deliver, full: None };
         self.run_on(queue, parked, step, now, out)
     }
 
@@ -490,14 +487,15 @@ impl Channel {
         state.track.people.settled = false;
         ruled?;
         if let Some(pid) = ruling.asks {
-            if !step.crowded && state.lot.room(parked.size(), &fixed.ends.limits) {
+            let full = step.full.or_else(|| state.lot.full(parked.size(), &fixed.ends.limits));
+            let Some(limit) = full else {
                 parked.waits_for = Waiting::Who;
                 state.clerk.wait(pid, parked.ticket);
                 state.lot.push_front(queue, parked);
                 fixed.ask_who(state, out);
                 return Ok(false);
-            }
-            ruling = Ruling::refused(Refusal::deny(NO_ROOM), None);
+            };
+            ruling = Ruling::refused(Refusal::deny(Reason::Limit(limit)), None);
         }
         if let (true, Some(verdict)) = (step.keep, step.verdict) {
             if state.opinions.len() as u64 >= fixed.ends.limits.tracked() {
@@ -505,22 +503,25 @@ impl Channel {
             }
             state.opinions.insert(Shown::of(&message).opinion(control), verdict);
         }
-        let gate = match step.verdict {
+        let gate = match (step.full, step.verdict) {
             _ if ruling.verdict != Verdict::Accept => Gate::Pass,
-            _ if step.crowded => Gate::Refused(Verdict::Deny, NO_ROOM),
-            Some(verdict @ (Verdict::Deny | Verdict::Drop)) => Gate::Refused(verdict, Reason::Handler),
-            _ => fixed.gate(&message, step.passed, &state.opinions),
+            (Some(limit), _) => Gate::Refused(Verdict::Deny, Reason::Limit(limit)),
+            (None, Some(verdict @ (Verdict::Deny | Verdict::Drop))) => Gate::Refused(verdict, Reason::Handler),
+            (None, _) => fixed.gate(&message, step.passed, &state.opinions),
         };
         match gate {
-            Gate::Wait(waiting) => {
-                if let Some(asked) = fixed.ask(&message, &parked, waiting, (&state.lot, &mut state.clerk), out) {
+            Gate::Wait(waiting) => match fixed.ask(&message, &parked, waiting, (&state.lot, &mut state.clerk), out) {
+                Ok(asked) => {
                     (parked.waits_for, parked.asked) = (waiting, asked);
                     state.lot.push_front(Queue::Sender(parked.sender), parked);
                     return Ok(queue == Queue::Line);
                 }
-                let refusal = Refusal { verdict: Verdict::Deny, rule: ruling.rule, reason: NO_ROOM };
-                ruling = Ruling::refused(refusal, None);
-            }
+                Err(limit) => {
+                    let reason = Reason::Limit(limit);
+                    let refusal = Refusal { verdict: Verdict::Deny, rule: ruling.rule, reason };
+                    ruling = Ruling::refused(refusal, None);
+                }
+            },
             Gate::Refused(verdict, reason) => {
                 ruling = Ruling::refused(Refusal { verdict, rule: ruling.rule, reason }, None);
             }
