@@ -13,6 +13,7 @@ from distwall.control import BadCallError, handler_dispatch
 from tests.nodes.in_process_scene import FOO, InProcessScene, in_process_scene
 from tests.support.node import Node
 from tests.support.scene import GUARD
+from tests.support.waiting import wait_until
 from tests.support.wall import Peer
 
 SOURCE = Path(__file__).parent / "handlers" / "orders.py"
@@ -216,6 +217,8 @@ def test_a_handler_decides_about_an_accepted_call_whatever_carries_it(tmp_path: 
         here.firewall.set_handler(FOO, "spawn_request", "closed:Closed")
         for carrier in CARRIERS:
             foo.eval(f"catch {carrier.format(G=GUARD, N=99)}, ok")
+        # Three of them wait for no answer.
+        wait_until(lambda: sum(event.get("reason") == "handler" for event in here.wall.seen) >= len(CARRIERS))
         here.firewall.set_handler(FOO, "spawn_request", None)
         foo.eval(f"erpc:call('{GUARD}', inventory, touch, [100])")
         assert here.bar.eval("{lists:member(99, inventory:touched()), lists:member(100, inventory:touched())}") == (

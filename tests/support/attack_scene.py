@@ -112,7 +112,7 @@ class AttackScene:
         events = [event for kind in kinds for event in self.wall.events(kind)]
         return [f"{event['reason']} {event.get('detail', '')}" for event in events]
 
-    def told(self, reason: str, timeout: float = 3) -> bool:
+    def told(self, reason: str, timeout: float = 20) -> bool:
         """True if the log gets an entry with that reason, for a refusal or a closed channel."""
         end = time.monotonic() + timeout
         while not any(reason in told for told in self.reasons()):

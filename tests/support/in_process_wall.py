@@ -26,7 +26,7 @@ GUARD = "bar@127.0.0.2"
 PEER = "foo@127.0.0.1"
 PEER_COOKIE = b"peer-cookie"
 FLAGS = OTP_25
-WAIT = 5.0
+WAIT = 20.0
 
 
 class InProcessWall:

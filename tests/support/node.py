@@ -102,18 +102,18 @@ class Node(Child):
             return connection
         raise TimeoutError(f"{self.name} did not start in time:\n{self.logged()}")
 
-    def eval(self, expressions: str, timeout: float = 15) -> str:
+    def eval(self, expressions: str, timeout: float = 40) -> str:
         """Evaluates Erlang expressions in a fresh process and returns the value of the last one, printed by ``~0tp``.
 
         Raises ErlangError if they fail, TimeoutError if they take longer than ``timeout`` seconds.
         """
         return self.begin(expressions).result(timeout)
 
-    def number(self, expressions: str, timeout: float = 15) -> int:
+    def number(self, expressions: str, timeout: float = 40) -> int:
         """Evaluates as :meth:`eval`, for a value that is an integer."""
         return int(self.eval(expressions, timeout))
 
-    def timed(self, expressions: str, timeout: float = 15) -> tuple[int, str]:
+    def timed(self, expressions: str, timeout: float = 40) -> tuple[int, str]:
         """Evaluates and returns ``(milliseconds, value)``; a failure is the value ``{Class,Reason}``."""
         text = self.eval(f"probe:timed(fun() -> {expressions} end)", timeout)
         milliseconds, _, value = text[1:-1].partition(",")
@@ -137,7 +137,7 @@ class Node(Child):
         self._write(self._sequence.to_bytes(4) + text.encode())
         return Pending(self, self._sequence, text)
 
-    def wait_until(self, condition: str, timeout: float = 10) -> None:
+    def wait_until(self, condition: str, timeout: float = 30) -> None:
         """Waits until an Erlang expression is true on the node."""
         if self.eval(f"probe:until(fun() -> {condition} end, {int(timeout * 1000)})", timeout + 5) != "true":
             raise TimeoutError(f"{self.name}: not true after {timeout} s: {condition}\n{self.logged()}")
@@ -179,7 +179,7 @@ class Pending:
     def __init__(self, node: Node, sequence: int, text: str) -> None:
         self._node, self._sequence, self._text = node, sequence, text
 
-    def result(self, timeout: float = 15) -> str:
+    def result(self, timeout: float = 40) -> str:
         """Waits for the value; raises as :meth:`Node.eval` does."""
         try:
             ok, printed = self._node.answer(self._sequence, timeout)

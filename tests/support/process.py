@@ -36,7 +36,7 @@ class Child:
         """True if the process still runs."""
         return self._process.poll() is None
 
-    def dies(self, timeout: float = 10) -> bool:
+    def dies(self, timeout: float = 30) -> bool:
         """True if the process ends in ``timeout`` seconds. A node's connections are closed before it is gone."""
         end = time.monotonic() + timeout
         while self.running and time.monotonic() < end:
@@ -69,11 +69,11 @@ class Child:
                 raise TimeoutError(f"{self.log.name}: no {text!r} after {timeout} s:\n{self.logged()}")
             time.sleep(0.02)
 
-    def wait(self, timeout: float = 10) -> int:
+    def wait(self, timeout: float = 30) -> int:
         """Waits for its end; returns the exit code (negative: the signal)."""
         return self._process.wait(timeout)
 
-    def terminate(self, timeout: float = 10) -> int:
+    def terminate(self, timeout: float = 30) -> int:
         """Asks it to end (SIGTERM); returns the exit code."""
         self._process.terminate()
         return self.wait(timeout)

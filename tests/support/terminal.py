@@ -32,7 +32,7 @@ def terminal(
             os.write(ours, f"{line}\r".encode())
         seen = ""
         while end not in seen:
-            ready, _, _ = select.select([ours], [], [], 20)
+            ready, _, _ = select.select([ours], [], [], 60)
             assert ready, f"no {end!r} in {seen!r}"
             seen += os.read(ours, 4096).decode(errors="replace")
         return seen

@@ -135,7 +135,7 @@ class CorpusScene:
                 self._events.append(json.loads(line))
         return self._events
 
-    def told(self, kind: str, peer: str, reason: str, *, behind: int, timeout: float = 10) -> bool:
+    def told(self, kind: str, peer: str, reason: str, *, behind: int, timeout: float = 30) -> bool:
         """Whether the log comes to tell of that, behind so many events."""
         end = time.monotonic() + timeout
         while True:
