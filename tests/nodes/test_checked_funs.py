@@ -168,7 +168,7 @@ REFUSED = {
         "fun() -> (fun H(X, 0) -> [X] =:= [{X, X}]; H(X, N) -> H({X, X}, N - 1) end)(1, 60) end",
         "a term is refused",
     ),
-    "what bounds it": ("fun() -> put('$distwall_steps', x) end", "it bounds the evaluation"),
+    "what bounds it": ("fun() -> put('$distwall_part', x) end", "it bounds the evaluation"),
     "a wide fun": ("fun() -> fun(_, _, _, _, _, _, _, _, _, _) -> ok end end", "more than nine"),
 }
 

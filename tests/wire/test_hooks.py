@@ -366,9 +366,15 @@ class TestEvaluated:
                 out = judged(rules).inbound(sent)
                 assert (out.forward, len(out.events)) == ([], 1)
 
-    def test_a_compiled_fun_is_a_call_of_its_module(self) -> None:
-        for rules, there in ((("deny *",), False), (("deny *", "accept call inventory:_/_"), True)):
-            out = judged(rules).inbound(request("erlang", "apply", COMPILED, []))
+    def test_no_rule_on_calls_lets_a_compiled_fun_in(self) -> None:
+        """The VM trusts what it holds. Only where all funs are let in, the rules on calls decide about its module."""
+        opened = ("deny *", "accept call inventory:_/_")
+        sent = request("erlang", "apply", COMPILED, [])
+        for rules in (("deny *",), opened, ("accept *",)):
+            out = judged(rules).inbound(sent)
+            assert (out.forward, len(out.events)) == ([], 1)
+        for rules, there in ((("deny *",), False), (opened, True)):
+            out = CoreChannel(*rules, funs=True).inbound(sent)
             assert [each.args["mfa"] for each in out.forward] == ([(A("erlang"), A("apply"), 2)] if there else [])
 
     def test_a_handler_decides_about_what_is_evaluated(self) -> None:
@@ -401,10 +407,17 @@ class TestEvaluated:
                 (got,) = judged(rules).inbound(sent).forward
                 assert got.args["mfa"] == (A("distwall_gate"), A("dist_spawn_init"), 4)
 
+    def test_the_completion_of_names_goes_to_the_evaluator(self) -> None:
+        sent = request("erpc", "execute_call", P.ref(1), A("edlin_expand"), A("expand"), [[1]])
+        for hooks, target in ((EVALUATED, A("distwall_gate")), (Hooks({}, None, True, False, False), A("erpc"))):
+            (got,) = judged(("deny *", "accept call edlin_expand:_/_"), hooks).inbound(sent).forward
+            assert got.args["mfa"][0] == target
+
     def test_no_message_starts_a_shell(self) -> None:
-        call: Term = (A("call"), A("shell"), A("start"), [], P.pid())
-        out = judged(("deny *", "accept call shell:_/_")).inbound(reg("rex", (P.pid(), call)))
-        assert (out.forward, out.reasons) == ([], ["otp_internal"])
+        for module, function in (("shell", "start"), ("edlin_expand", "expand")):
+            call: Term = (A("call"), A(module), A(function), [], P.pid())
+            out = judged(("deny *", f"accept call {module}:_/_")).inbound(reg("rex", (P.pid(), call)))
+            assert (out.forward, out.reasons) == ([], ["otp_internal"])
 
     def test_other_requests_go_on_as_they_are(self) -> None:
         sent = request("inventory", "touch", 1)

@@ -13,6 +13,7 @@ from distwall._core import COMMANDS, print_atom
 from distwall.api_node.session import Caller
 from distwall.audit.schema import CallFailed
 from distwall.control import BadCallError, ControlError, Firewall, GivenKey, NotFoundError
+from distwall.control.evaluated_calls import Extent
 from distwall.etf import Atom, Pid, Ref, Term, text_of
 from distwall.operations import ParameterType, Result
 from distwall.policy.language.names import is_glob
@@ -21,6 +22,8 @@ _ATOMS = frozenset({"command", "guard", "opened_by", "peer", "verdict"})
 """Fields of answers whose texts are atoms in Erlang."""
 
 _UNDEFINED = Atom("undefined")
+_EXTENTS: dict[str, Extent] = {"whole": "whole", "named": "named", "closed": "closed"}
+_MAX_ARITY = 255
 
 
 class _ArgumentError(Exception):
@@ -60,6 +63,8 @@ class ErlangFunctions:
             return _error("internal", 0, "distwall met an error here; its log says more")
 
     def _call(self, caller: Caller, name: str, arguments: list[Term], options: list[Term]) -> Term:
+        if name == "judge_call" and caller.guard is not None:
+            return self._judged(arguments, caller.guard)
         operation = _FUNCTIONS.get((name, len(arguments)))
         if operation is None:
             raise BadCallError(f"distwall:{name}/{len(arguments)} is unknown to this version of distwall")
@@ -75,6 +80,17 @@ class ErlangFunctions:
         if operation.is_persistent:
             values["persist"] = bool(options)
         return _told(operation.result, operation.call(self._firewall, values, caller.name), caller.guard)
+
+    def _judged(self, arguments: list[Term], guard: str) -> Term:
+        """Answers the evaluator of a guarded node: that is no operation for programs."""
+        match arguments:
+            case [Atom() as peer, (Atom() as module, Atom() as function, int() as arity), Atom() as extent] if (
+                extent in _EXTENTS and 0 <= arity <= _MAX_ARITY
+            ):
+                call = (str(module), str(function), arity)
+                return Atom(self._firewall.judge_call(str(peer), call, _EXTENTS[extent], guard))
+            case _:
+                raise BadCallError("no call of a peer")
 
     def _refuse_unless_alone(self) -> None:
         """Raises ControlError if a guarded node's change of tables would reach other guarded nodes."""

@@ -67,6 +67,7 @@ _REASONS = {
     "third_node": "names a process of another node",
     "funs": "carries a fun",
     "spoofed": "not from a process of the peer",
+    "evaluator": "a call that distwall's evaluator does not follow",
     "stale_target": "for an earlier incarnation of the guarded node",
 }
 

@@ -200,7 +200,7 @@ class Refused(EventBase):
     direction: Direction
     """``inbound``: from the peer to the guarded node."""
     command: str | None
-    """One of the 14 commands; null if it can't be read."""
+    """One of the 14 commands; null if it can't be read, and for a call in a restricted shell or a checked fun."""
     target: str | None
     """The registered name or ``M:F/A`` that the command is for."""
     verdict: Literal["accept", "deny", "drop"]
@@ -209,7 +209,8 @@ class Refused(EventBase):
     """The rule that decided; null if no rule did."""
     reason: str
     """``rule``, ``default`` (no rule matched), ``options``, ``otp_internal``, ``third_node``, ``funs``,
-    ``spoofed``, ``stale_target``, ``handler``, or ``limit:NAME``. ``audit:REASON``: the command passed, in audit mode.
+    ``spoofed``, ``stale_target``, ``handler``, ``evaluator`` (a call in a shell or fun that can't be followed), or
+    ``limit:NAME``. ``audit:REASON``: the command passed, in audit mode.
     ``shadow:VERDICT``: the shadow policy would decide differently; ``verdict`` and ``rule`` are its own."""
     folded: Folded
 

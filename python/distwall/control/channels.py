@@ -145,7 +145,10 @@ class Channels(abc.ABC):
 
     def record_for(self, handle: ChannelHandle, event: PeerCaused) -> None:
         """Puts an event that a peer has caused on the stream. What floods the log is kept short."""
-        key = handle.entry_key
+        self.record_of(handle.entry_key, event)
+
+    def record_of(self, key: EntryKey, event: PeerCaused) -> None:
+        """Puts an event that the peers of an entry have caused on the stream, as `record_for` does."""
         limiter = self._limiters.get(key)
         if limiter is None:
             limiter = self._limiters[key] = self._limiter(key)

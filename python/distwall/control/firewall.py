@@ -24,6 +24,7 @@ from distwall.control.channel import ChannelHandle, PeerInfo
 from distwall.control.channels import Channels, disturbs
 from distwall.control.diff import difference
 from distwall.control.errors import BadCallError, ControlError, NotFoundError
+from distwall.control.evaluated_calls import CallVerdict, EvaluatedCalls, Extent
 from distwall.control.grants import MAX_SECONDS, Grant
 from distwall.control.handler_dispatch import HandlerDispatch
 from distwall.control.on_loop_thread import on_loop_thread
@@ -68,6 +69,7 @@ class Firewall(Channels):
         # Of channels that have ended; less what open ones had counted when the shadow policy was set.
         self._differences = 0
         self._tokens = AccessTokens()
+        self._evaluated = EvaluatedCalls(self, self.record_of)
         if state is not None:
             self._restore(state)
         self._rules_end = self.rulebook.next_expiry(self.clock.utc())
@@ -112,6 +114,11 @@ class Firewall(Channels):
     def explain(self, node: str, command: str, key: GivenKey = None, *, guard: str | None = None) -> Explanation:
         """Explains the verdict on a command of a peer: the rule that decides, and the reason."""
         return self._explain(node, Question(command, _key_text(key) or None), guard)
+
+    @on_loop_thread
+    def judge_call(self, peer: str, call: tuple[str, str, int], extent: Extent, guard: str) -> CallVerdict:
+        """The verdict on a call that a guarded node evaluates for a peer (see `evaluated_calls`)."""
+        return self._evaluated.judge(peer, call, extent, guard)
 
     def _explain(self, node: str, question: Question, guard: str | None) -> Explanation:
         entry = self.policy.entry_for(node, guard)

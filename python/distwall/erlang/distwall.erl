@@ -17,7 +17,7 @@
 -export([attach/2, attach/3, detach/2, detach/3, set_table/2, set_table/3]).
 -export([grant/4, revoke/2, grants/0]).
 -export([statistics/0, statistics/1, peers/0, disconnect/1]).
--export([format_error/2]).
+-export([format_error/2, reached/0]).
 
 -export_type([command/0, key/0, verdict/0, given_verdict/0, option/0, table/0, rule/0, counts/0]).
 
@@ -183,10 +183,18 @@ call(Function, Args, Options, Given) ->
     end.
 
 ask(Request) ->
+    case reached() of
+        {ok, Node} -> ask(Node, Request);
+        Unreachable -> Unreachable
+    end.
+
+%% The name of distwall's node, when this node is connected to it. For distwall's own modules.
+-spec reached() -> {ok, node()} | {unreachable, iodata()}.
+reached() ->
     case control_node() of
         {ok, Node} ->
             case is_alive() andalso connect(Node) of
-                true -> ask(Node, Request);
+                true -> {ok, Node};
                 _ when node() =:= nonode@nohost -> {unreachable, "this node is not distributed: give it a name"};
                 _ -> {unreachable, [print(Node), " can't be reached: does distwall run, is that its [control] node, and does "
                                     "this node have a cookie for it?"]}

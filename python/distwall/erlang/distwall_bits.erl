@@ -19,17 +19,17 @@
 %% Makes a binary. Value computes the value of a form.
 -spec make([segment()], value()) -> bitstring().
 make(Segments, Value) ->
-    make(Segments, Value, []).
+    make(Segments, Value, {[], 0}).
 
-make([], _, Made) ->
-    join(Made);
+make([], _, {Pieces, _}) ->
+    join(Pieces);
 make([{bin_element, _, Form, Size, Types} | Rest], Value, Made) ->
     Type = type(Types, Size),
-    Pieces = case Form of
-        {string, _, Characters} -> [piece(One, Size, Type, Value) || One <- distwall_match:string(Characters)];
-        _ -> [piece(Value(Form), Size, Type, Value)]
+    Values = case Form of
+        {string, _, Characters} -> distwall_match:string(Characters);
+        _ -> [Value(Form)]
     end,
-    make(Rest, Value, lists:reverse(Pieces, Made));
+    make(Rest, Value, lists:foldl(fun(One, So) -> piece(One, Size, Type, Value, So) end, Made, Values));
 make(_, _, _) ->
     unknown().
 
@@ -41,17 +41,31 @@ join(Pieces) ->
     distwall_budget:binary(Bits),
     list_to_bitstring(lists:reverse(Pieces)).
 
-piece(V, Size, {Type, _, Order, Unit}, Value) ->
-    case Type of
-        integer -> integer(V, bits(Size, 8, Unit, Value), Order);
-        float -> float(V, bits(Size, 64, Unit, Value), Order);
-        bitstring when Size =:= default, bit_size(V) rem Unit =:= 0 -> V;
-        bitstring when Size =/= default -> part(V, bits(Size, 0, Unit, Value));
+%% Makes a piece, and puts it before the others, if there is room for its bits.
+piece(V, Size, {Type, _, Order, Unit}, Value, {Pieces, Before}) ->
+    Bits = width(V, Size, Type, Unit, Value),
+    Before + Bits =< ?MAX_BITS orelse too_large(),
+    distwall_budget:binary(Bits),
+    Piece = case Type of
+        integer -> integer(V, Bits, Order);
+        float -> float(V, Bits, Order);
+        bitstring -> part(V, Bits);
         utf8 -> <<V/utf8>>;
         utf16 when Order =:= little -> <<V/utf16-little>>;
         utf16 -> <<V/utf16>>;
         utf32 when Order =:= little -> <<V/utf32-little>>;
-        utf32 -> <<V/utf32>>;
+        utf32 -> <<V/utf32>>
+    end,
+    {[Piece | Pieces], Before + Bits}.
+
+%% The number of bits that a piece has, or has at most.
+width(V, Size, Type, Unit, Value) ->
+    case Type of
+        integer -> bits(Size, 8, Unit, Value);
+        float -> bits(Size, 64, Unit, Value);
+        bitstring when Size =:= default, bit_size(V) rem Unit =:= 0 -> bit_size(V);
+        bitstring when Size =/= default -> bits(Size, 0, Unit, Value);
+        _ when Type =:= utf8; Type =:= utf16; Type =:= utf32 -> 32;
         _ -> error(badarg)
     end.
 

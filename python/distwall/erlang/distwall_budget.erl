@@ -1,69 +1,60 @@
 %% Bounds of what a peer's code may take on this node, and the way in which it ends at one of them.
 %%
-%% Theory of operation. Code of a peer runs in processes that this module has bounded: their heap has a limit, which the VM
-%% keeps, and the key ?STEPS of their dictionary is a counter of the steps that are left. Processes started by such code share the
-%% counter. Each form that is evaluated takes a step, and so does each part of a term that has to be walked over: a small term
-%% that names its parts many times may take ages to compare, to copy or to print. Binaries are not on the heap, and are counted
-%% when they are made.
+%% Theory of operation. Code of a peer runs in processes that this module has bounded. Each has joined the account of its peer
+%% (distwall_account), for all processes of a peer share steps, heap and bytes, however they were started. Their heap has a limit,
+%% which the VM keeps. Each form that is evaluated takes a step, and so does each word of a term that has to be walked over: a
+%% small term that names its parts many times may take ages to compare, to copy or to print. Binaries are not on the heap, and
+%% are counted before they are made.
+%%
+%% The dictionary of such a process has keys that no code of a peer may see or change. Nobody else can look into it.
 -module(distwall_budget).
 
--export([enter/0, enter/1, options/0, has/0, share/0, step/0, steps/1, process/0, binary/1, weigh/1, weigh/2, refuse/2, is_key/1]).
+-export([enter/1, options/0, has/0, step/0, steps/1, process/0, binary/1, weigh/1, weigh/2, refuse/2, is_refusal/1, is_key/1]).
 
-%% Steps of one evaluation, and processes that it may start.
--define(MAX_STEPS, 20000000).
--define(MAX_PROCESSES, 1000).
-%% Words on the heap of a process; its stack counts.
--define(MAX_HEAP, 16#800000).
-%% Parts of a term that is passed, compared or kept.
--define(MAX_PARTS, 1000000).
-%% Bytes of binaries that a process holds, and number of new bytes after which they are counted.
+%% Words on the heap of a process before it has joined an account.
+-define(MAX_HEAP, 16#400000).
+%% Words of a flat copy of a term that is passed, compared or kept.
+-define(MAX_WORDS, 1000000).
+%% Bytes of binaries that a process holds.
 -define(MAX_BINARIES, 16#8000000).
--define(LOOK, 16#1000000).
+%% Steps of a look at what it really holds.
+-define(LOOK, 10000).
 
--define(STEPS, '$distwall_steps').
--define(BYTES, '$distwall_bytes').
+%% Whose account it is, and what this process has of it.
+-define(PART, '$distwall_part').
+-define(REFUSED, '$distwall_refused').
 
--define(STEPS_AT, 1).
--define(PROCESSES_AT, 2).
-
-%% Bounds this process, for one evaluation.
--spec enter() -> ok.
-enter() ->
-    Counter = atomics:new(2, [{signed, true}]),
-    atomics:put(Counter, ?STEPS_AT, ?MAX_STEPS),
-    atomics:put(Counter, ?PROCESSES_AT, ?MAX_PROCESSES),
-    enter(Counter).
-
-%% Bounds this process, as a part of another's evaluation.
--spec enter(atomics:atomics_ref()) -> ok.
-enter(Counter) ->
-    process_flag(max_heap_size, heap()),
-    put(?STEPS, Counter),
-    put(?BYTES, 0),
-    ok.
+%% Bounds this process, as one that evaluates code of that peer.
+-spec enter(node()) -> ok.
+enter(Peer) ->
+    process_flag(sensitive, true),
+    Account = distwall_account:of_peer(Peer),
+    case distwall_account:join(Account, code) of
+        {Own, Words} ->
+            process_flag(max_heap_size, heap(Words)),
+            put(?PART, {Account, Own}),
+            ok;
+        full ->
+            full()
+    end.
 
 %% Options for spawn_opt that bound a process from the start.
 -spec options() -> [{max_heap_size, map()}].
 options() ->
-    [{max_heap_size, heap()}].
+    [{max_heap_size, heap(?MAX_HEAP)}].
 
-heap() ->
-    #{size => ?MAX_HEAP, kill => true, error_logger => false}.
+heap(Words) ->
+    #{size => Words, kill => true, error_logger => false}.
 
 %% True if this process is bounded.
 -spec has() -> boolean().
 has() ->
-    get(?STEPS) =/= undefined.
+    get(?PART) =/= undefined.
 
-%% The counter of this process, for a process that it starts.
--spec share() -> atomics:atomics_ref().
-share() ->
-    get(?STEPS).
-
-%% True for a key of the dictionary that no code of a peer may change.
+%% True for a key of the dictionary that no code of a peer may see or change.
 -spec is_key(term()) -> boolean().
 is_key(Key) ->
-    Key =:= ?STEPS orelse Key =:= ?BYTES.
+    Key =:= ?PART orelse Key =:= ?REFUSED.
 
 -spec step() -> ok.
 step() ->
@@ -71,63 +62,69 @@ step() ->
 
 -spec steps(non_neg_integer()) -> ok.
 steps(Count) ->
-    case atomics:sub_get(get(?STEPS), ?STEPS_AT, Count) of
-        Left when Left >= 0 -> ok;
-        _ -> refuse("what takes so long", "the steps of an evaluation are limited")
+    case distwall_account:steps(get(?PART), Count) of
+        true -> ok;
+        false -> refuse("what takes so long", "the steps of a peer's evaluations are limited")
     end.
 
-%% Counts a process that is started.
+%% Refuses a process that is about to be started if there is no room for it.
 -spec process() -> ok.
 process() ->
-    case atomics:sub_get(get(?STEPS), ?PROCESSES_AT, 1) of
-        Left when Left >= 0 -> ok;
-        _ -> refuse("another process", "the processes of an evaluation are limited")
-    end.
+    distwall_account:has_room(get(?PART)) orelse full(),
+    ok.
+
+-spec full() -> no_return().
+full() ->
+    refuse("another process", "the processes and the heap of a peer's evaluations are limited").
 
 %% Counts the bits of a binary that is about to be made.
 -spec binary(non_neg_integer()) -> ok.
 binary(Bits) ->
     Bytes = Bits div 8,
     steps(Bytes div 64),
-    case get(?BYTES) + Bytes of
-        Made when Made < ?LOOK -> put(?BYTES, Made), ok;
-        _ -> put(?BYTES, 0), look()
+    case distwall_account:bytes(get(?PART), Bytes) of
+        {Held, false} when Held =< ?MAX_BINARIES -> ok;
+        _ -> look(Bytes)
     end.
 
-look() ->
+look(Bytes) ->
+    steps(?LOOK),
     erlang:garbage_collect(),
-    {binary, Held} = process_info(self(), binary),
-    case lists:sum([Size || {_, Size, _} <- lists:ukeysort(1, Held)]) > ?MAX_BINARIES of
-        true -> refuse("so much memory", "the binaries of an evaluation are limited");
-        false -> ok
+    {binary, Binaries} = process_info(self(), binary),
+    Held = Bytes + lists:sum([Size || {_, Size, _} <- lists:ukeysort(1, Binaries)]),
+    case distwall_account:counted(get(?PART), Held) of
+        true when Held =< ?MAX_BINARIES -> ok;
+        _ -> refuse("so much memory", "the binaries of an evaluation are limited")
     end.
 
-%% Walks over a term, which takes as many steps as it has parts.
+%% Walks over a term, which takes as many steps as its flat copy has words.
 -spec weigh(term()) -> ok.
 weigh(Term) ->
-    weigh(Term, ?MAX_PARTS).
+    weigh(Term, ?MAX_WORDS).
 
 -spec weigh(term(), pos_integer()) -> ok.
-weigh(Term, _) when is_atom(Term); is_integer(Term); is_pid(Term); is_float(Term); is_reference(Term); Term =:= [] ->
+weigh(Term, _) when is_atom(Term); Term =:= [] ->
     ok;
 weigh(Term, Most) ->
-    Parts = weigh([Term], Most, 0),
-    steps(Parts).
+    steps(weigh([Term], Most, 0)).
 
-weigh(_, Most, Parts) when Parts > Most ->
+weigh(_, Most, Words) when Words > Most ->
     refuse("a term", "it is too large");
-weigh([], _, Parts) ->
-    Parts;
-weigh([Term | Rest], Most, Parts) ->
+weigh([], _, Words) ->
+    Words;
+weigh([Term | Rest], Most, Words) ->
     case Term of
-        [Head | Tail] -> weigh([Head, Tail | Rest], Most, Parts + 1);
-        _ when is_tuple(Term), tuple_size(Term) + Parts > Most -> weigh([], Most, Parts + tuple_size(Term));
-        _ when is_tuple(Term) -> weigh(push(tuple_to_list(Term), Rest), Most, Parts + 1);
-        _ when is_map(Term), map_size(Term) + Parts > Most -> weigh([], Most, Parts + map_size(Term));
-        _ when is_map(Term) -> weigh(push(maps:keys(Term), push(maps:values(Term), Rest)), Most, Parts + 1);
-        _ when is_bitstring(Term) -> weigh(Rest, Most, Parts + 1 + byte_size(Term) div 64);
-        _ when is_function(Term) -> weigh(push(inside(Term), Rest), Most, Parts + 1);
-        _ -> weigh(Rest, Most, Parts + 1)
+        [Head | Tail] -> weigh([Head, Tail | Rest], Most, Words + 2);
+        _ when is_tuple(Term), tuple_size(Term) + Words > Most -> weigh([], Most, Words + tuple_size(Term));
+        _ when is_tuple(Term) -> weigh(push(tuple_to_list(Term), Rest), Most, Words + 1 + tuple_size(Term));
+        _ when is_map(Term), map_size(Term) + Words > Most -> weigh([], Most, Words + map_size(Term));
+        _ when is_map(Term) -> weigh(push(maps:keys(Term), push(maps:values(Term), Rest)), Most, Words + 5 + 2 * map_size(Term));
+        %% Its bytes are shared, but have to be walked over.
+        _ when is_bitstring(Term) -> weigh(Rest, Most, Words + 8 + byte_size(Term) div 64);
+        _ when is_function(Term) -> weigh(push(inside(Term), Rest), Most, Words + 5);
+        _ when is_atom(Term); Term =:= [] -> weigh(Rest, Most, Words);
+        %% Integers have any size.
+        _ -> weigh(Rest, Most, Words + erts_debug:flat_size(Term))
     end.
 
 push(Terms, Rest) ->
@@ -139,7 +136,16 @@ inside(Fun) ->
         {type, external} -> []
     end.
 
-%% Ends the evaluation. No code of the peer can catch this.
+%% Ends the evaluation. No code of the peer can catch this: it is known by what this process notes, which no code can note.
 -spec refuse(iodata(), iodata()) -> no_return().
 refuse(What, Why) ->
-    exit({distwall_refused, unicode:characters_to_binary([What, " is refused: ", Why])}).
+    Refused = {distwall_refused, unicode:characters_to_binary([What, " is refused: ", Why])},
+    put(?REFUSED, Refused),
+    exit(Refused).
+
+%% True for the reason of an exit by which refuse/2 has ended an evaluation of this process.
+-spec is_refusal(term()) -> boolean().
+is_refusal({distwall_refused, Text} = Reason) when is_binary(Text) ->
+    Reason =:= get(?REFUSED);
+is_refusal(_) ->
+    false.

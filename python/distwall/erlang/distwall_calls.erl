@@ -3,18 +3,22 @@
 %% Theory of operation. A call is judged when it is made, by its function and number of arguments. The guard functions of the
 %% language, throw/1, error/1 and exit/1 are harmless. About any other function distwall is asked, at every call. A function that
 %% starts another one is either followed or refused. Followed are apply, spawn and the functions in RUNNERS: the rules that name
-%% them and the rules about the started function have to accept.
+%% them and the rules about the started function have to accept. In the modules that start functions, what is neither followed
+%% nor known to start none is refused.
 %%
 %% Funs. A fun of a peer is a #closure{}, in the fun that wrap/1 makes of it. Nothing but that fun is ever given to other code. It
 %% evaluates as its peer's code in every process. In a process that is not bounded (a server that was given the fun) a
 %% bounded process evaluates it. Funs of erl_eval are read as closures of the peer, wherever they come from: what they may do is what
-%% the peer may do. `fun M:F/A` and funs of compiled code count as called where they are passed on.
+%% the peer may do. `fun M:F/A` counts as called where it is passed on. Other funs of compiled code are neither called nor passed
+%% on: the VM trusts what such a fun holds, and a peer may have made it up.
 %%
 %% Terms leave in three ways: as arguments of an accepted function, as results of a closure that other code calls, and as
-%% reasons of exceptions. In each of them funs are judged and wrapped by release/2.
+%% reasons of exceptions. In each of them funs are judged and wrapped by release/2. Only the reason of a refusal is distwall's own.
+%%
+%% Nothing that this process does rests on a message that code of a peer could have sent (distwall_ask, bounded/2).
 -module(distwall_calls).
 
--export([judge/3, perform/1, call/3, export/3, wrap/1, carried/2, guard/2, is_guard/2, bounded/1]).
+-export([judge/3, perform/1, call/3, export/3, wrap/1, carried/2, guard/2, is_guard/2]).
 
 -export_type([action/0]).
 
@@ -22,14 +26,14 @@
 
 -type callee() :: {term(), term()} | term().
 -type action() :: {value, term()} | {raise, throw | error | exit, term()} | {closure, node(), distwall_eval:closure(), [term()]}
-    | {apply, module(), atom(), [term()]} | {apply, fun(), [term()]} | {start, node(), atom(), action()}.
+    | {apply, module(), atom(), [term()]} | {start, node(), atom(), action()}.
 
 %% Milliseconds that a process which is not bounded waits for a fun of a peer.
 -define(PATIENCE, 60000).
 %% Steps of a question to distwall.
 -define(QUESTION, 20).
 
--define(OWN, [distwall, distwall_bits, distwall_budget, distwall_calls, distwall_epmd, distwall_eval, distwall_gate,
+-define(OWN, [distwall, distwall_account, distwall_ask, distwall_bits, distwall_budget, distwall_calls, distwall_epmd, distwall_eval, distwall_gate,
               distwall_match, distwall_shell, distwall_text]).
 
 %% Functions that call one of their arguments: a fun without arguments, or a module, function and arguments, at that place.
@@ -43,7 +47,16 @@
     {rpc, multicall, 3} => {mfa, 1}, {rpc, multicall, 4} => {mfa, 2},
     {rpc, eval_everywhere, 3} => {mfa, 1}, {rpc, eval_everywhere, 4} => {mfa, 2},
     {timer, apply_after, 4} => {mfa, 2}, {timer, apply_interval, 4} => {mfa, 2}, {timer, apply_repeatedly, 4} => {mfa, 2},
-    {timer, tc, 3} => {mfa, 1}
+    {timer, tc, 1} => {'fun', 1}, {timer, tc, 3} => {mfa, 1}
+}).
+
+%% Modules whose functions start functions or processes, and those of their functions that don't. (Of erlang: is_closed/3.)
+-define(STARTERS, #{
+    erpc => [], rpc => [], proc_lib => [], gen => [], pool => [], slave => [], peer => [], error_handler => [], erts_internal => [],
+    prim_eval => [], edlin_expand => [],
+    timer => [{sleep, 1}, {cancel, 1}, {now_diff, 2}, {hms, 3}, {hours, 1}, {minutes, 1}, {seconds, 1}, {send_after, 2},
+              {send_after, 3}, {send_interval, 2}, {send_interval, 3}, {exit_after, 2}, {exit_after, 3}, {kill_after, 1},
+              {kill_after, 2}, {start, 0}]
 }).
 
 %% ---- judging ----
@@ -56,15 +69,17 @@ judge({erlang, apply}, [Fun, Arguments], C) when is_list(Arguments) ->
     judge(Fun, proper(Arguments), C);
 judge({erlang, raise}, [Class, Reason, _], {Peer, _}) when Class =:= throw; Class =:= error; Class =:= exit ->
     %% Without its stack: that names functions to be called by who prints it.
-    ask(Peer, erlang, raise, 3),
+    ask(Peer, erlang, raise, 3, whole),
     {raise, Class, Reason};
 judge({erlang, Class}, [Reason], _) when Class =:= throw; Class =:= error; Class =:= exit ->
     {raise, Class, Reason};
-judge({erlang, Name}, [Key | _] = Arguments, C) when Name =:= put; Name =:= erase ->
+judge({erlang, Name}, [Key | _] = Arguments, C) when Name =:= put; Name =:= erase; Name =:= get ->
     distwall_budget:is_key(Key) andalso distwall_budget:refuse("that key of the dictionary", "it bounds the evaluation"),
     other(erlang, Name, Arguments, C);
-judge({erlang, erase}, [], _) ->
-    distwall_budget:refuse("erlang:erase/0", "it would erase what bounds the evaluation");
+judge({erlang, Name}, [], _) when Name =:= erase; Name =:= get ->
+    distwall_budget:refuse(["erlang:", atom_to_list(Name), "/0"], "it would reach what bounds the evaluation");
+judge({erlang, process_flag}, [Flag | _], _) when Flag =/= trap_exit ->
+    distwall_budget:refuse("that flag of a process", "flags bound the evaluation");
 judge({erlang, Name}, [Fun], C) when Name =:= spawn; Name =:= spawn_link; Name =:= spawn_monitor ->
     start(Name, Fun, [], 1, C);
 judge({erlang, Name}, [Module, Function, Arguments], C) when Name =:= spawn; Name =:= spawn_link; Name =:= spawn_monitor ->
@@ -77,13 +92,13 @@ judge({Module, Name}, Arguments, {Peer, _} = C) when is_atom(Module), is_atom(Na
             pay(Name, Arguments),
             {apply, erlang, Name, Arguments};
         false ->
-            is_closed(Module, Name) andalso refuse(Module, Name, Arity, "what it does can't be judged here"),
             case ?RUNNERS of
                 #{{Module, Name, Arity} := Place} ->
-                    ask_named(Peer, Module, Name, Arity),
+                    ask(Peer, Module, Name, Arity, named),
                     started(Place, Arguments, C),
                     {apply, Module, Name, release(Peer, Arguments)};
                 _ ->
+                    is_closed(Module, Name, Arity) andalso closed(Peer, Module, Name, Arity, "what it does can't be judged here"),
                     other(Module, Name, Arguments, C)
             end
     end;
@@ -94,17 +109,17 @@ judge(Fun, Arguments, {Peer, _} = C) when is_function(Fun) ->
     case kind(Peer, Fun) of
         {closure, Closure} -> {closure, Peer, Closure, Arguments};
         {export, Module, Name} -> judge({Module, Name}, Arguments, C);
-        compiled -> compiled(Peer, Fun), {apply, Fun, release(Peer, Arguments)}
+        compiled -> compiled()
     end;
 judge(Other, _, _) ->
     error({badfun, Other}).
 
 other(Module, Name, Arguments, {Peer, _}) ->
-    ask(Peer, Module, Name, length(Arguments)),
+    ask(Peer, Module, Name, length(Arguments), whole),
     {apply, Module, Name, release(Peer, Arguments)}.
 
 start(Name, Callee, Arguments, Arity, {Peer, _} = C) ->
-    ask_named(Peer, erlang, Name, Arity),
+    ask(Peer, erlang, Name, Arity, named),
     {start, Peer, Name, judge(Callee, Arguments, C)}.
 
 %% Judges the function that a runner starts, which has to be an ordinary one.
@@ -113,7 +128,8 @@ started({'fun', At}, Arguments, {Peer, _} = C) ->
     is_function(Fun, 0) orelse error(badarg),
     case kind(Peer, Fun) of
         {export, Module, Name} -> ordinary(judge({Module, Name}, [], C));
-        _ -> ok
+        {closure, _} -> ok;
+        compiled -> compiled()
     end;
 started({mfa, At}, Arguments, C) ->
     [Module, Name, Its] = lists:sublist(Arguments, At, 3),
@@ -135,16 +151,14 @@ call(Callee, Arguments, C) ->
 -spec perform(action()) -> term().
 perform({closure, Peer, Closure, Arguments}) -> distwall_eval:run(Peer, Closure, Arguments);
 perform({apply, Module, Name, Arguments}) -> apply(Module, Name, Arguments);
-perform({apply, Fun, Arguments}) -> apply(Fun, Arguments);
 perform({value, Value}) -> Value;
 perform({raise, Class, Reason}) -> erlang:raise(Class, Reason, []);
 perform({start, Peer, Name, Action}) ->
     distwall_budget:process(),
     %% The new process gets a copy.
     distwall_budget:weigh(Action),
-    Counter = distwall_budget:share(),
     Begin = fun() ->
-        distwall_budget:enter(Counter),
+        distwall_budget:enter(Peer),
         outcome(Peer, fun() -> perform(Action) end)
     end,
     Ways = #{spawn => [], spawn_link => [link], spawn_monitor => [monitor]},
@@ -155,8 +169,9 @@ outcome(Peer, Run) ->
     try
         release(Peer, Run())
     catch
-        exit:{distwall_refused, _} = Refused -> erlang:raise(exit, Refused, []);
-        Class:Reason -> erlang:raise(Class, release(Peer, Reason), [])
+        Class:Reason ->
+            distwall_budget:is_refusal(Reason) andalso exit(Reason),
+            erlang:raise(Class, release(Peer, Reason), [])
     end.
 
 %% ---- funs ----
@@ -166,14 +181,10 @@ outcome(Peer, Run) ->
 export({Module, Name}, Arity, {Peer, _}) when is_atom(Module), is_atom(Name), is_integer(Arity), Arity >= 0, Arity < 256 ->
     given(Peer, Module, Name, Arity),
     %% An export of a function that does not exist would stay in the VM for good.
-    exists(Module, Name, Arity) orelse error(undef),
+    distwall_ask:loaded(Module) andalso erlang:function_exported(Module, Name, Arity) orelse error(undef),
     fun Module:Name/Arity;
 export(_, _, _) ->
     error(badarg).
-
-exists(Module, Name, Arity) ->
-    erlang:function_exported(Module, Name, Arity)
-        orelse code:ensure_loaded(Module) =:= {module, Module} andalso erlang:function_exported(Module, Name, Arity).
 
 kind(Peer, Fun) ->
     {module, Module} = erlang:fun_info(Fun, module),
@@ -206,19 +217,16 @@ closure(Peer, Info) ->
     distwall_budget:weigh(Bs),
     #closure{peer = Peer, clauses = Clauses, bindings = if is_map(Bs) -> Bs; true -> maps:from_list(Bs) end, name = Name}.
 
-%% A fun of compiled code may do what the functions of its module do: a rule about all of them has to accept it. What it holds
-%% can't be replaced.
-compiled(Peer, Fun) ->
-    [{_, Module}, {_, Name}, {_, Arity}, {_, Env}] = [erlang:fun_info(Fun, What) || What <- [module, name, arity, env]],
-    ask(Peer, Module, Name, Arity),
-    release(Peer, Env) =:= Env orelse distwall_budget:refuse("a fun", "what it holds can't be judged").
+-spec compiled() -> no_return().
+compiled() ->
+    distwall_budget:refuse("a fun of compiled code", "it might hold what its code does not expect").
 
 %% Judges a function that is given away: its receiver may call it.
 given(Peer, Module, Name, Arity) ->
-    Followed = Module =:= erlang andalso lists:member(Name, [apply, spawn, spawn_link, spawn_monitor, put, erase])
-        orelse is_map_key({Module, Name, Arity}, ?RUNNERS) orelse is_closed(Module, Name),
-    Followed andalso refuse(Module, Name, Arity, "what it would call can't be seen"),
-    Module =:= erlang andalso is_guard(Name, Arity) orelse ask(Peer, Module, Name, Arity).
+    Followed = Module =:= erlang andalso lists:member(Name, [put, erase, get, process_flag])
+        orelse is_map_key({Module, Name, Arity}, ?RUNNERS) orelse is_closed(Module, Name, Arity),
+    Followed andalso closed(Peer, Module, Name, Arity, "what it would call can't be seen"),
+    Module =:= erlang andalso is_guard(Name, Arity) orelse ask(Peer, Module, Name, Arity, whole).
 
 %% Makes a term fit to be given to other code: its funs are judged, and funs of the peer are wrapped.
 -spec release(node(), term()) -> term().
@@ -246,8 +254,7 @@ released(Peer, Fun) when is_function(Fun) ->
             given(Peer, Module, Name, Arity),
             Fun;
         compiled ->
-            compiled(Peer, Fun),
-            Fun
+            compiled()
     end;
 released(_, Term) -> Term.
 
@@ -284,26 +291,37 @@ entry(#closure{peer = Peer} = Closure, Arguments) ->
     Run = fun() -> outcome(Peer, fun() -> distwall_eval:run(Peer, Closure, Arguments) end) end,
     case distwall_budget:has() of
         true -> Run();
-        false -> bounded(Run)
+        false -> bounded(Peer, Run)
     end.
 
-%% Runs in a bounded process, for a process that is not.
--spec bounded(fun(() -> term())) -> term().
-bounded(Run) ->
+%% Runs in a bounded process, for a process that is not. Its result is known by a number that code of the peer can't know.
+bounded(Peer, Run) ->
+    Nonce = distwall_ask:nonce(),
+    Waiting = self(),
     Begin = fun() ->
-        distwall_budget:enter(),
-        exit(try {returned, Run()} catch Class:Reason -> {raised, Class, Reason} end)
+        Waiting ! {Nonce, try distwall_budget:enter(Peer), {returned, Run()} catch Class:Reason -> {raised, Class, Reason} end}
     end,
     {Process, Monitor} = spawn_opt(Begin, [monitor | distwall_budget:options()]),
+    Result = result(Process, Monitor, Nonce, erlang:monotonic_time(millisecond) + ?PATIENCE),
+    exit(Process, kill),
+    demonitor(Monitor, [flush]),
+    case Result of
+        {returned, Value} -> Value;
+        {raised, Class, Reason} -> erlang:raise(Class, Reason, []);
+        ended -> distwall_budget:refuse("so much memory", "the heap and the time of an evaluation are limited");
+        late -> distwall_budget:refuse("what takes so long", "another process waits for it")
+    end.
+
+result(Process, Monitor, Nonce, Until) ->
     receive
-        {'DOWN', Monitor, _, _, {returned, Value}} -> Value;
-        {'DOWN', Monitor, _, _, {raised, Class, Reason}} -> erlang:raise(Class, Reason, []);
-        {'DOWN', Monitor, _, _, killed} -> distwall_budget:refuse("so much memory", "the heap of an evaluation is limited");
-        {'DOWN', Monitor, _, _, Reason} -> exit(Reason)
-    after ?PATIENCE ->
-        exit(Process, kill),
-        demonitor(Monitor, [flush]),
-        distwall_budget:refuse("what takes so long", "another process waits for it")
+        {Nonce, Result} -> Result;
+        {'DOWN', Monitor, _, _, _} ->
+            case is_process_alive(Process) of
+                true -> result(Process, Monitor, Nonce, Until);
+                false -> receive {Nonce, Result} -> Result after 0 -> ended end
+            end
+    after max(0, Until - erlang:monotonic_time(millisecond)) ->
+        late
     end.
 
 %% ---- harmless functions ----
@@ -334,42 +352,38 @@ guard(Name, Arguments) ->
     pay(Name, Arguments),
     apply(erlang, Name, Arguments).
 
-%% True for functions that are refused whatever the policy accepts: other shells, distwall's own modules, and what starts functions
-%% in ways that are not followed here.
-is_closed(erlang, Name) -> lists:member(Name, [spawn_opt, spawn_request, hibernate, apply]);
-is_closed(shell, _) -> true;
-is_closed(Module, _) -> lists:member(Module, ?OWN).
+%% True for functions that are refused whatever the policy accepts: other shells, distwall's own modules, the cells in which it
+%% counts, and what might start functions in ways that are not followed here.
+is_closed(erlang, Name, _) ->
+    lists:member(Name, [hibernate, apply]) orelse lists:prefix("spawn", atom_to_list(Name));
+is_closed(Module, _, _) when Module =:= shell; Module =:= atomics; Module =:= counters ->
+    true;
+is_closed(Module, Name, Arity) ->
+    case ?STARTERS of
+        #{Module := Others} -> not lists:member({Name, Arity}, Others);
+        _ -> lists:member(Module, ?OWN)
+    end.
 
 %% ---- asking distwall ----
 
 %% Asks at every call: a change of the policy takes effect with the next one. Nobody can ask about arguments (`when`) here: a rule
-%% that accepts some arguments accepts none, and a rule that refuses some refuses all.
-ask(Peer, Module, Name, Arity) ->
+%% that accepts some arguments accepts none, and a rule that refuses some refuses all. About a function that starts another, the
+%% rules that name it decide: what it starts is judged besides.
+ask(Peer, Module, Name, Arity, How) ->
     distwall_budget:steps(?QUESTION),
-    Why = try distwall:explain(Peer, call, {Module, Name, Arity}) of
-        #{verdict := accept, special := Special} ->
-            lists:any(fun(#{verdict := Verdict}) -> Verdict =/= accept end, Special)
-                andalso "the policy refuses it for some arguments";
-        _ ->
-            not_accepted(Peer)
-    catch
-        _:_ -> "distwall can't be asked"
-    end,
-    Why =:= false orelse refuse(Module, Name, Arity, Why).
+    case distwall_ask:verdict(Peer, {Module, Name, Arity}, How) of
+        accept -> ok;
+        refused -> refuse(Module, Name, Arity, ["the policy does not accept it for ", atom_to_list(Peer)]);
+        arguments -> refuse(Module, Name, Arity, "the policy refuses it for some arguments");
+        unreachable -> refuse(Module, Name, Arity, "distwall can't be asked")
+    end.
 
-%% Asks about a function that starts another: what it starts is judged besides, so the rules that name it decide.
-ask_named(Peer, Module, Name, Arity) ->
+%% Refuses whatever the policy says. distwall is told, for its log.
+-spec closed(node(), module(), atom(), arity(), iodata()) -> no_return().
+closed(Peer, Module, Name, Arity, Why) ->
     distwall_budget:steps(?QUESTION),
-    Why = try distwall:test_filter(Peer, call, {Module, Name, Arity}) of
-        accept -> false;
-        _ -> not_accepted(Peer)
-    catch
-        _:_ -> "distwall can't be asked"
-    end,
-    Why =:= false orelse refuse(Module, Name, Arity, Why).
-
-not_accepted(Peer) ->
-    ["the policy does not accept it for ", atom_to_list(Peer)].
+    distwall_ask:verdict(Peer, {Module, Name, Arity}, closed),
+    refuse(Module, Name, Arity, Why).
 
 -spec refuse(module(), atom(), arity(), iodata()) -> no_return().
 refuse(Module, Name, Arity, Why) ->

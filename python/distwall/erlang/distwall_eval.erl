@@ -163,8 +163,7 @@ form({'catch', _, Form}, Bs, C) ->
         expression(Form, Bs, C)
     catch
         throw:Thrown -> {Thrown, Bs};
-        exit:{distwall_refused, _} = Refused -> exit(Refused);
-        exit:Reason -> {{'EXIT', Reason}, Bs};
+        exit:Reason -> distwall_budget:is_refusal(Reason) andalso exit(Reason), {{'EXIT', Reason}, Bs};
         error:Reason -> {{'EXIT', {Reason, []}}, Bs}
     end;
 form({'try', _, Forms, Clauses, Catching, After}, Bs, C) ->
@@ -287,9 +286,8 @@ tried(Forms, Clauses, Catching, After, Bs, C) ->
                 nomatch -> error({try_clause, Value})
             end
     catch
-        exit:{distwall_refused, _} = Refused ->
-            exit(Refused);
         Class:Reason ->
+            distwall_budget:is_refusal(Reason) andalso exit(Reason),
             case distwall_match:clause(Catching, [{Class, Reason, []}], Bs, Bs) of
                 {Chosen, Inner} -> body(Chosen, Inner, C);
                 nomatch -> erlang:raise(Class, Reason, [])

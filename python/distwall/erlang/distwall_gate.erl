@@ -1,8 +1,8 @@
 %% The way in for spawn requests that start code of a peer's: the evaluator's, not OTP's, runs it.
 %%
 %% Theory of operation. distwall rewrites such a request, so that it starts dist_spawn_init/4 with the name of the peer and the
-%% function that was asked for. There are two kinds: the start of a shell, where shells of peers are restricted; and the run of a fun
-%% of a shell, where funs are checked. The forms in which OTP sends them are listed here. Anything else is refused, also where this
+%% function that was asked for. There are three kinds: the start of a shell and the completion of a name, where shells of peers are
+%% restricted; and the run of a fun of a shell, where funs are checked. The forms in which OTP sends them are listed here. Anything else is refused, also where this
 %% module is not on the guarded node. What is started is the same as without distwall, except the shell or the fun in it.
 -module(distwall_gate).
 
@@ -15,8 +15,10 @@ dist_spawn_init(Peer, Module, Name, Arguments) ->
 
 fit(Peer, shell, start, []) ->
     {distwall_shell, start, [Peer]};
+fit(_, edlin_expand, expand, Arguments) when length(Arguments) < 4 ->
+    {distwall_shell, expand, []};
 fit(Peer, erlang, apply, [Fun, []]) when is_function(Fun, 0) ->
-    distwall_budget:enter(),
+    distwall_budget:enter(Peer),
     {erlang, apply, [distwall_calls:carried(Peer, Fun), []]};
 fit(Peer, erpc, execute_call, [Reference, Module, Name, Arguments]) when is_reference(Reference), Module =/= erpc ->
     {M, F, A} = fit(Peer, Module, Name, Arguments),

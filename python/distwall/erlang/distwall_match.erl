@@ -7,6 +7,8 @@
 
 %% Bits of an integer that an operator computes.
 -define(MAX_INTEGER, 16#10000).
+%% The product of the lengths, in bits, of two integers that are multiplied in one step.
+-define(SMALL, 16#10000).
 
 -type bindings() :: #{atom() => term()}.
 
@@ -208,10 +210,10 @@ operator(Name, _) -> no_operator(Name, 1).
 
 operator('+', L, R) -> small(L + R);
 operator('-', L, R) -> small(L - R);
-operator('*', L, R) -> fit(bits(L) + bits(R)), L * R;
-operator('/', L, R) -> L / R;
-operator('div', L, R) -> L div R;
-operator('rem', L, R) -> L rem R;
+operator('*', L, R) -> fit(bits(L) + bits(R)), product(L, R), L * R;
+operator('/', L, R) -> product(L, R), L / R;
+operator('div', L, R) -> product(L, R), L div R;
+operator('rem', L, R) -> product(L, R), L rem R;
 operator('band', L, R) -> L band R;
 operator('bor', L, R) -> L bor R;
 operator('bxor', L, R) -> L bxor R;
@@ -246,6 +248,13 @@ comparable(L, _) -> distwall_budget:weigh(L).
 
 bits(V) when is_integer(V) -> 8 * erlang:external_size(V);
 bits(_) -> 0.
+
+%% Takes the steps of a product or a quotient: it takes as long as the product of the lengths.
+product(L, R) ->
+    case bits(L) * bits(R) of
+        Small when Small < ?SMALL -> ok;
+        Large -> distwall_budget:steps(Large div ?SMALL)
+    end.
 
 fit(Bits) -> Bits =< ?MAX_INTEGER orelse error(system_limit).
 

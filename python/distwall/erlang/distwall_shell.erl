@@ -3,23 +3,28 @@
 %%
 %% Theory of operation. distwall rewrites the accepted start of a shell, and names the peer in it (distwall_gate). Three kinds of
 %% processes make a shell. The peer's terminal knows the shell process: it keeps the variables and results,
-%% and obeys interruptions. A reader asks the terminal for lines. Each line is evaluated in a worker, a bounded process of
-%% its own, which the called functions may end or change, or leave messages in. If the shell ends, all end.
+%% and obeys interruptions. The talker alone talks with the terminal, which may never answer. Each line is evaluated in a worker, a
+%% bounded process of its own, which the called functions may end or change, or leave messages in. If the shell ends, all end.
+%%
+%% Code of the peer may send the shell any message. So the talker and the worker of a line say what they have to say with a
+%% number that was drawn for that.
 %%
 %% The terminal is the peer's: it answers with any term. Tokens are taken over one by one, each in the form that a scanner
 %% gives it. Then erl_parse makes a syntax tree, which distwall_eval evaluates. OTP's shell and its evaluator have no part in it.
 -module(distwall_shell).
 
--export([start/1]).
+-export([start/1, expand/0]).
 
 -define(MAX_RESULTS, 20).
-%% Most parts of all variables and results of a shell, and tokens of a line.
+%% Most words of all variables and results of a shell, and tokens of a line.
 -define(MAX_KEPT, 300000).
 -define(MAX_TOKENS, 20000).
 %% Most characters of a line that h() shows, and tokens.
 -define(MAX_LINE, 500).
 %% Milliseconds within which a line may come behind its interruption.
 -define(SOON, 300).
+%% Milliseconds within which the terminal has to answer, except where it waits for a line.
+-define(PATIENCE, 30000).
 
 %% Starts a shell of this peer. Its terminal is the group leader, which has to be on another node.
 -spec start(node()) -> pid().
@@ -28,96 +33,140 @@ start(Peer) ->
         orelse distwall_budget:refuse("a shell", "its terminal would be a process of this node"),
     spawn_opt(fun() -> shell(Peer) end, distwall_budget:options()).
 
+%% Completes no names: OTP's function for that makes atoms of any text.
+-spec expand() -> {no, [], []}.
+expand() ->
+    {no, [], []}.
+
 shell(Peer) ->
     process_flag(trap_exit, true),
+    process_flag(sensitive, true),
     monitor(process, group_leader()),
+    distwall_account:join(distwall_account:of_peer(Peer), shell) =/= full orelse exit(too_many_shells),
     Shell = self(),
-    Reader = spawn_opt(fun() -> reader(Shell) end, [link | distwall_budget:options()]),
-    put_line("The policy says what this shell may call (help() for more)."),
-    loop(#{peer => Peer, reader => Reader, empty => ets:new(?MODULE, []), bindings => #{}, number => 1, results => #{}, lines => #{}}),
+    Nonce = distwall_ask:nonce(),
+    Talker = spawn_opt(fun() -> talker(Shell, Nonce) end, [link | distwall_budget:options()]),
+    State = #{peer => Peer, talker => Talker, nonce => Nonce, empty => ets:new(?MODULE, []), bindings => #{}, number => 1,
+              results => #{}, lines => #{}},
+    put_line("The policy says what this shell may call (help() for more).", State),
+    loop(State),
     exit(killed).
 
 %% ---- the shell process ----
 
-loop(#{reader := Reader, number := N} = State) ->
-    Reader ! {read, prompt(N)},
-    go_on(wait(Reader, State), State).
+loop(#{talker := Talker, nonce := Nonce, number := N} = State) ->
+    Talker ! {read, prompt(N)},
+    %% It first asks something that a terminal answers at once.
+    case wait(Talker, Nonce, State, ?PATIENCE) of
+        {_, ready} -> go_on(wait(Talker, Nonce, State, infinity), State);
+        interrupt -> again(wait(Talker, Nonce, State, ?PATIENCE), State);
+        _ -> ok
+    end.
+
+%% The talker had not begun to read when an interruption came.
+again({_, ready}, #{talker := Talker, nonce := Nonce} = State) -> go_on(wait(Talker, Nonce, State, infinity), State);
+again(interrupt, #{talker := Talker, nonce := Nonce} = State) -> again(wait(Talker, Nonce, State, ?PATIENCE), State);
+again(_, _) -> ok.
 
 go_on({_, {tokens, Tokens}}, State) -> loop(line(Tokens, State));
-go_on({_, {failed, Text}}, #{number := N} = State) -> put_line(Text), loop(State#{number := N + 1});
+go_on({_, {failed, Text}}, #{number := N} = State) -> put_line(Text, State), loop(State#{number := N + 1});
 go_on({_, again}, State) -> loop(State);
-go_on(interrupt, #{reader := Reader, number := N} = State) ->
+go_on(interrupt, #{talker := Talker, nonce := Nonce, number := N} = State) ->
     %% An interruption may overtake its line.
     receive
-        {Reader, {tokens, _}} -> put_line("** interrupted"), loop(State#{number := N + 1});
-        {Reader, _} = Read -> go_on(Read, State)
+        {Nonce, {tokens, _}} -> put_line("** interrupted", State), loop(State#{number := N + 1});
+        {Nonce, _} = Read -> go_on(Read, State)
     after ?SOON ->
-        go_on(wait(Reader, State), State)
+        go_on(wait(Talker, Nonce, State, infinity), State)
     end;
 go_on(_, _) -> ok.
 
-%% Waits for a message of a process, and heeds signals that come meanwhile.
-wait(Process, #{empty := Empty} = State) ->
+%% Waits for what a process says, and heeds signals that come meanwhile.
+wait(Process, Nonce, State, Patience) ->
+    wait_until(Process, Nonce, State, if is_integer(Patience) -> erlang:monotonic_time(millisecond) + Patience; true -> Patience end).
+
+wait_until(Process, Nonce, #{empty := Empty} = State, Until) ->
+    Left = if is_integer(Until) -> max(0, Until - erlang:monotonic_time(millisecond)); true -> Until end,
     receive
-        {Process, _} = Message -> Message;
+        {Nonce, _} = Said -> Said;
         {'EXIT', Process, Reason} -> {Process, {ended, Reason}};
         {'EXIT', _, interrupt} -> interrupt;
-        {'EXIT', _, normal} -> wait(Process, State);
+        {'EXIT', _, normal} -> wait_until(Process, Nonce, State, Until);
         {'EXIT', _, _} -> ended;
         {'DOWN', _, _, _, _} -> ended;
         {shell_state, From} when is_pid(From), node(From) =:= node() ->
             %% A process that completes names asks for the shell's definitions (OTP 26 and later).
             From ! {shell_state, [], Empty, Empty},
-            wait(Process, State);
-        _ -> wait(Process, State)
+            wait_until(Process, Nonce, State, Until);
+        _ -> wait_until(Process, Nonce, State, Until)
+    after Left ->
+        ended
     end.
 
 line(Tokens, #{number := N, bindings := Bindings, results := Results, lines := Lines} = State) ->
     Shell = self(),
-    Worker = spawn_opt(fun() -> Shell ! {self(), worked(Tokens, State)} end, [link | distwall_budget:options()]),
-    case wait(Worker, State) of
-        {Worker, {value, Value, Bound, Text, Written}} ->
-            put_line(Text),
+    Nonce = distwall_ask:nonce(),
+    Worker = spawn_opt(fun() -> Shell ! {Nonce, worked(Tokens, State)} end, [link | distwall_budget:options()]),
+    case wait(Worker, Nonce, State, infinity) of
+        {Nonce, {value, Value, Bound, Text, Written}} ->
+            put_line(Text, State),
             Old = N - ?MAX_RESULTS,
             State#{number := N + 1, bindings := Bound, results := maps:remove(Old, Results#{N => Value}),
                    lines := maps:remove(Old, Lines#{N => Written})};
-        {Worker, {done, Bound, Text}} ->
-            put_line(Text),
+        {Nonce, {done, Bound, Text}} ->
+            put_line(Text, State),
             State#{number := N + 1, bindings := Bound};
-        {Worker, {failed, Text}} ->
-            put_line(Text),
+        {Nonce, {failed, Text}} ->
+            put_line(Text, State),
             State#{number := N + 1, bindings := Bindings};
-        {Worker, exit} ->
+        {Nonce, exit} ->
             exit(killed);
         {Worker, {ended, killed}} ->
-            put_line("** distwall: so much memory is refused: the heap of an evaluation is limited"),
+            put_line("** distwall: so much memory is refused: the heap and the time of an evaluation are limited", State),
             State#{number := N + 1};
         {Worker, {ended, _}} ->
-            put_line("** the process that evaluated the line has ended"),
+            put_line("** the process that evaluated the line has ended", State),
             State#{number := N + 1};
         interrupt ->
-            stop(Worker),
-            put_line("** interrupted"),
+            stop(Worker, Nonce),
+            put_line("** interrupted", State),
             State#{number := N + 1};
         ended ->
             exit(Worker, kill),
             exit(killed)
     end.
 
-stop(Worker) ->
+stop(Worker, Nonce) ->
     exit(Worker, kill),
     receive {'EXIT', Worker, _} -> ok end,
-    receive {Worker, _} -> ok after 0 -> ok end.
+    receive {Nonce, _} -> ok after 0 -> ok end.
 
-%% ---- the reader ----
+put_line(Text, #{talker := Talker, nonce := Nonce} = State) ->
+    Talker ! {write, [Text, $\n]},
+    shown(wait(Talker, Nonce, State, ?PATIENCE), State).
 
-reader(Shell) ->
+%% An interruption is of no use any more where a line is being shown.
+shown({_, shown}, _) -> ok;
+shown(interrupt, #{talker := Talker, nonce := Nonce} = State) -> shown(wait(Talker, Nonce, State, ?PATIENCE), State);
+shown(_, _) -> exit(killed).
+
+%% ---- the talker ----
+
+talker(Shell, Nonce) ->
+    process_flag(sensitive, true),
+    talk(Shell, Nonce).
+
+talk(Shell, Nonce) ->
     receive
         {read, Prompt} ->
             io:setopts(group_leader(), [{line_history, true}]),
-            Shell ! {self(), read(io:scan_erl_exprs(group_leader(), Prompt, 1))},
-            reader(Shell)
-    end.
+            Shell ! {Nonce, ready},
+            Shell ! {Nonce, read(io:scan_erl_exprs(group_leader(), Prompt, 1))};
+        {write, Text} ->
+            io:put_chars(group_leader(), Text),
+            Shell ! {Nonce, shown}
+    end,
+    talk(Shell, Nonce).
 
 read({ok, Tokens, _}) -> {tokens, Tokens};
 read({error, interrupted}) -> again;
@@ -144,8 +193,8 @@ prompt(N) ->
 
 %% Evaluates a line, in the worker. What it returns is bounded.
 worked(Tokens, #{bindings := Bindings, number := N, results := Results} = State) ->
-    distwall_budget:enter(),
     try
+        distwall_budget:enter(maps:get(peer, State)),
         case parsed(Tokens) of
             {ok, [{call, _, {atom, _, exit}, []}]} ->
                 exit;
@@ -170,7 +219,7 @@ failure(Class, Reason, Stack) ->
     try
         text(distwall_text:exception(Class, Reason, Stack))
     catch
-        exit:{distwall_refused, _} = Refused -> text(distwall_text:exception(exit, Refused, []));
+        exit:Refused -> text(distwall_text:exception(exit, Refused, []));
         _:_ -> <<"** exception">>
     end.
 
@@ -246,6 +295,3 @@ local(#{results := Results, number := N}) ->
        (v, [_]) -> distwall_budget:refuse("v/1", "there is no such result");
        (_, _) -> none
     end.
-
-put_line(Text) ->
-    io:put_chars(group_leader(), [Text, $\n]).

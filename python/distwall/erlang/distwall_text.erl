@@ -22,10 +22,14 @@ value(Term) ->
 
 %% Prints an exception. The stack may be forged: only the shape of its first entry is used.
 -spec exception(throw | error | exit, term(), term()) -> unicode:chardata().
-exception(_, {distwall_refused, Text}, _) when is_binary(Text), byte_size(Text) < ?MAX_PART ->
-    ["** distwall: ", [printable(One) || One <- unicode:characters_to_list(Text)]];
 exception(Class, Reason, Stack) ->
-    ["** exception ", atom_to_list(Class), ": ", reason(Class, Reason, first(Stack))].
+    case distwall_budget:is_refusal(Reason) of
+        true ->
+            {_, Text} = Reason,
+            ["** distwall: ", [printable(One) || One <- unicode:characters_to_list(Text)]];
+        false ->
+            ["** exception ", atom_to_list(Class), ": ", reason(Class, Reason, first(Stack))]
+    end.
 
 printable(One) when is_integer(One), One >= 32, One < 127; is_integer(One), One >= 160 -> One;
 printable(_) -> $?.

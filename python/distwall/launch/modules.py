@@ -7,8 +7,9 @@ from distwall.launch.error import NotGuardedError
 _EBIN = Path(__file__).resolve().parents[1] / "erlang" / "ebin"
 
 MODULES = (
-    *("boot/heart", "distwall", "distwall_bits", "distwall_budget", "distwall_calls", "distwall_epmd", "distwall_eval"),
-    *("distwall_gate", "distwall_match", "distwall_shell", "distwall_text"),
+    *("boot/heart", "distwall", "distwall_account", "distwall_ask", "distwall_bits", "distwall_budget"),
+    *("distwall_calls", "distwall_epmd", "distwall_eval", "distwall_gate", "distwall_match", "distwall_shell"),
+    "distwall_text",
 )
 """All modules of distwall for guarded nodes."""
 

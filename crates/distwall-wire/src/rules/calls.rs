@@ -87,10 +87,10 @@ impl<'a> FoundCall<'a> {
         matches!(self.call, Call::Fun { module: b"erl_eval", .. })
     }
 
-    /// True if it is the call of a function of OTP's shell.
+    /// True if it is the call of a function of OTP's shell, or of its completion of names, which makes atoms of text.
     #[must_use]
     pub fn is_shell(&self) -> bool {
-        matches!(self.call, Call::Function { module: b"shell", .. })
+        matches!(self.call, Call::Function { module: b"shell" | b"edlin_expand", .. })
     }
 }
 

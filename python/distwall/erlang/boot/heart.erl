@@ -17,7 +17,7 @@ start() ->
 
 modules() ->
     [distwall_epmd, distwall, distwall_gate, distwall_shell, distwall_eval, distwall_match, distwall_bits, distwall_calls,
-     distwall_budget, distwall_text].
+     distwall_ask, distwall_account, distwall_budget, distwall_text].
 
 load(Module) ->
     {ok, Code, File} = erl_prim_loader:get_file(atom_to_list(Module) ++ ".beam"),

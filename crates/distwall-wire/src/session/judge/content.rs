@@ -2,7 +2,6 @@
 
 use crate::direction::Direction;
 use crate::error::Bad;
-use crate::rules::calls::Call;
 use crate::rules::otp_internal::{self as internal, Address};
 use crate::rules::peer_rules::{Look, RankedRule, Strongest};
 use crate::session::events::Reason;
@@ -85,9 +84,8 @@ pub(super) fn funs(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
         // The guarded node evaluates such a fun, and the funs in it. Of a message, OTP would run it.
         return Ok(if case.control().mfa().is_some() { Next::On } else { case.unfit(Reason::Funs) });
     }
-    // Where funs are checked, the rules on calls have decided about the module of a fun that is the call.
-    let judged = case.court.reads_funs && matches!(case.call.call, Call::Fun { .. });
-    if case.found.funs <= case.call.exports + u32::from(judged) {
+    // The VM trusts what a fun of compiled code holds: no rule on calls lets it in, only one on funs.
+    if case.found.funs <= case.call.exports {
         return Ok(Next::On);
     }
     Ok(if case.court.policy.allows_funs(case.star) { Next::On } else { case.unfit(Reason::Funs) })
