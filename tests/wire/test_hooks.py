@@ -411,7 +411,9 @@ class TestEvaluated:
         sent = request("erpc", "execute_call", P.ref(1), A("edlin_expand"), A("expand"), [[1]])
         for hooks, target in ((EVALUATED, A("distwall_gate")), (Hooks({}, None, True, False, False), A("erpc"))):
             (got,) = judged(("deny *", "accept call edlin_expand:_/_"), hooks).inbound(sent).forward
-            assert got.args["mfa"][0] == target
+            mfa = got.args["mfa"]
+            assert isinstance(mfa, tuple)
+            assert mfa[0] == target
 
     def test_no_message_starts_a_shell(self) -> None:
         for module, function in (("shell", "start"), ("edlin_expand", "expand")):

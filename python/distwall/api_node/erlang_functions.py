@@ -82,7 +82,7 @@ class ErlangFunctions:
         return _told(operation.result, operation.call(self._firewall, values, caller.name), caller.guard)
 
     def _judged(self, arguments: list[Term], guard: str) -> Term:
-        """Answers the evaluator of a guarded node: that is no operation for programs."""
+        """Answers the evaluator of a guarded node. No program may ask this."""
         match arguments:
             case [Atom() as peer, (Atom() as module, Atom() as function, int() as arity), Atom() as extent] if (
                 extent in _EXTENTS and 0 <= arity <= _MAX_ARITY

@@ -209,8 +209,8 @@ class Refused(EventBase):
     """The rule that decided; null if no rule did."""
     reason: str
     """``rule``, ``default`` (no rule matched), ``options``, ``otp_internal``, ``third_node``, ``funs``,
-    ``spoofed``, ``stale_target``, ``handler``, ``evaluator`` (a call in a shell or fun that can't be followed), or
-    ``limit:NAME``. ``audit:REASON``: the command passed, in audit mode.
+    ``spoofed``, ``stale_target``, ``handler``, or ``limit:NAME``. ``evaluator``: a call in a restricted shell or a
+    checked fun that can't be followed. ``audit:REASON``: the command passed, in audit mode.
     ``shadow:VERDICT``: the shadow policy would decide differently; ``verdict`` and ``rule`` are its own."""
     folded: Folded
 

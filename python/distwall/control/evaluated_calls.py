@@ -22,8 +22,8 @@ ENTRY_QUESTIONS = Allowance(per_second=200.0, burst=1500.0)
 """Questions about the calls of all peers of an entry that are answered."""
 
 Extent = Literal["whole", "named", "closed"]
-"""``whole``: rules about some arguments refuse all; ``named``: only the rules that name the function decide; ``closed``:
-the evaluator refuses the call whatever the rules say, and tells of it."""
+"""``whole``: rules about some arguments refuse all; ``named``: only the rules that name the function decide;
+``closed``: the evaluator refuses the call whatever the rules say, and tells of it."""
 
 CallVerdict = Literal["accept", "refused", "arguments", "busy"]
 """``arguments``: the policy refuses the call for some arguments; ``busy``: beyond the share, to be asked again."""

@@ -1,4 +1,4 @@
-%% The accounts of peers on this node: what all evaluations of a peer take together.
+%% The accounts of peers on this node: the sum of its evaluations.
 %%
 %% Theory of operation. An account is an array of counters. The table of accounts belongs to a process of its own; others only read
 %% it. A process that evaluates a peer's code joins the account: another process watches it, gives back what it took when it
@@ -16,11 +16,11 @@
 -opaque own() :: atomics:atomics_ref().
 -type part() :: {account(), own()}.
 
-%% Steps that one process may take; those that a peer may take at once, and in a millisecond in the long run.
+%% Steps of one process. Steps of a peer at once, and in a millisecond in the long run.
 -define(MAX_OWN_STEPS, 10000000).
 -define(MAX_STEPS, 20000000).
 -define(STEPS_PER_MS, 100).
-%% Words of heap of all processes of a peer (1 GiB); the share of what is left that one gets; the least that is of use.
+%% Words of heap of all processes of a peer (1 GiB). A process gets a share of what is left, if that is enough to be of use.
 -define(MAX_HEAP, 16#8000000).
 -define(SHARE, 32).
 -define(LEAST_HEAP, 16#8000).
@@ -41,7 +41,7 @@
 -define(SHELLS, 5).
 -define(QUESTIONS, 6).
 
-%% What a process has: the bytes of its binaries, the steps that it took, and what it was given (-1: nothing).
+%% Cells of a process: bytes of its binaries, steps that it took, and words of heap that it was given (-1: none).
 -define(HELD, 1).
 -define(TAKEN, 2).
 -define(GIVEN, 3).
@@ -88,11 +88,11 @@ open(Peer) ->
 %% Forgets the accounts of which nothing is in use.
 forget() ->
     [ets:delete(?TABLE, Peer) || {Peer, Account} <- ets:tab2list(?TABLE),
-                                 lists:all(fun(What) -> atomics:get(Account, What) =:= 0 end, [?HEAP, ?BYTES, ?SHELLS, ?QUESTIONS])].
+                                 [What || What <- [?HEAP, ?BYTES, ?SHELLS, ?QUESTIONS], atomics:get(Account, What) =/= 0] =:= []].
 
 %% ---- processes ----
 
-%% Puts this process under an account until it ends: one that evaluates code, or a shell. Returns the words of heap that it may have.
+%% Puts this process under an account until it ends. It evaluates code, or is a shell. Returns the words of heap that it may have.
 -spec join(account(), code | shell) -> {own(), pos_integer()} | full.
 join(Account, Kind) ->
     Process = self(),

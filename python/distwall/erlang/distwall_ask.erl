@@ -1,9 +1,9 @@
 %% The questions of the evaluator: may a peer call that function, and is a module there?
 %%
-%% Theory of operation. The process that evaluates a peer's code may receive any message, also one that looks like an answer:
+%% Theory of operation. The process that evaluates a peer's code may receive any message, also a forged answer:
 %% references are numbered in order, and an alias of a known number is reached without knowing its process. So that process
 %% waits for no message. Another process asks, and leaves its answer in a cell, behind a number that was drawn for this question.
-%% A message only wakes the one who waits, to look into the cell. What is asked of distwall carries a number that was drawn, too,
+%% A message only wakes the waiting process, to look into the cell. What is asked of distwall carries a number that was drawn, too,
 %% and the answer has to repeat it. Nobody can look into a process that asks. Without numbers that can't be guessed (the
 %% application crypto is not there), nothing is asked.
 %%
@@ -47,7 +47,7 @@ loaded(Module) ->
     erlang:module_loaded(Module)
         orelse aside(fun() -> case code:ensure_loaded(Module) of {module, Module} -> 1; _ -> 0 end end) =:= 1.
 
-%% What nobody can guess.
+%% Draws a number that nobody can guess.
 -spec nonce() -> nonce().
 nonce() ->
     crypto:strong_rand_bytes(16).

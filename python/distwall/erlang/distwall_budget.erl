@@ -20,11 +20,11 @@
 %% Steps of a look at what it really holds.
 -define(LOOK, 10000).
 
-%% Whose account it is, and what this process has of it.
+%% The account, and the part of this process.
 -define(PART, '$distwall_part').
 -define(REFUSED, '$distwall_refused').
 
-%% Bounds this process, as one that evaluates code of that peer.
+%% Bounds this process, which evaluates code of that peer.
 -spec enter(node()) -> ok.
 enter(Peer) ->
     process_flag(sensitive, true),
@@ -119,7 +119,7 @@ weigh([Term | Rest], Most, Words) ->
         _ when is_tuple(Term) -> weigh(push(tuple_to_list(Term), Rest), Most, Words + 1 + tuple_size(Term));
         _ when is_map(Term), map_size(Term) + Words > Most -> weigh([], Most, Words + map_size(Term));
         _ when is_map(Term) -> weigh(push(maps:keys(Term), push(maps:values(Term), Rest)), Most, Words + 5 + 2 * map_size(Term));
-        %% Its bytes are shared, but have to be walked over.
+        %% Bytes are shared, but have to be walked over.
         _ when is_bitstring(Term) -> weigh(Rest, Most, Words + 8 + byte_size(Term) div 64);
         _ when is_function(Term) -> weigh(push(inside(Term), Rest), Most, Words + 5);
         _ when is_atom(Term); Term =:= [] -> weigh(Rest, Most, Words);

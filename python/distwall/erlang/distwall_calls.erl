@@ -15,7 +15,7 @@
 %% Terms leave in three ways: as arguments of an accepted function, as results of a closure that other code calls, and as
 %% reasons of exceptions. In each of them funs are judged and wrapped by release/2. Only the reason of a refusal is distwall's own.
 %%
-%% Nothing that this process does rests on a message that code of a peer could have sent (distwall_ask, bounded/2).
+%% No message is believed that code of a peer could have sent (distwall_ask, bounded/2).
 -module(distwall_calls).
 
 -export([judge/3, perform/1, call/3, export/3, wrap/1, carried/2, guard/2, is_guard/2]).
@@ -33,8 +33,8 @@
 %% Steps of a question to distwall.
 -define(QUESTION, 20).
 
--define(OWN, [distwall, distwall_account, distwall_ask, distwall_bits, distwall_budget, distwall_calls, distwall_epmd, distwall_eval, distwall_gate,
-              distwall_match, distwall_shell, distwall_text]).
+-define(OWN, [distwall, distwall_account, distwall_ask, distwall_bits, distwall_budget, distwall_calls, distwall_epmd,
+              distwall_eval, distwall_gate, distwall_match, distwall_shell, distwall_text]).
 
 %% Functions that call one of their arguments: a fun without arguments, or a module, function and arguments, at that place.
 -define(RUNNERS, #{
@@ -50,7 +50,7 @@
     {timer, tc, 1} => {'fun', 1}, {timer, tc, 3} => {mfa, 1}
 }).
 
-%% Modules whose functions start functions or processes, and those of their functions that don't. (Of erlang: is_closed/3.)
+%% Modules whose functions start functions or processes, each with its functions that don't. (For erlang, see is_closed/3.)
 -define(STARTERS, #{
     erpc => [], rpc => [], proc_lib => [], gen => [], pool => [], slave => [], peer => [], error_handler => [], erts_internal => [],
     prim_eval => [], edlin_expand => [],

@@ -1,8 +1,8 @@
 %% The way in for spawn requests that start code of a peer's: the evaluator's, not OTP's, runs it.
 %%
 %% Theory of operation. distwall rewrites such a request, so that it starts dist_spawn_init/4 with the name of the peer and the
-%% function that was asked for. There are three kinds: the start of a shell and the completion of a name, where shells of peers are
-%% restricted; and the run of a fun of a shell, where funs are checked. The forms in which OTP sends them are listed here. Anything else is refused, also where this
+%% function that was asked for. There are three kinds. A shell is started or a name completed, where shells of peers are
+%% restricted. A fun of a shell is run, where funs are checked. The forms in which OTP sends them are listed here. Anything else is refused, also where this
 %% module is not on the guarded node. What is started is the same as without distwall, except the shell or the fun in it.
 -module(distwall_gate).
 

@@ -6,8 +6,8 @@
 %% and obeys interruptions. The talker alone talks with the terminal, which may never answer. Each line is evaluated in a worker, a
 %% bounded process of its own, which the called functions may end or change, or leave messages in. If the shell ends, all end.
 %%
-%% Code of the peer may send the shell any message. So the talker and the worker of a line say what they have to say with a
-%% number that was drawn for that.
+%% Code of the peer may send the shell any message. So the talker and the worker of a line speak with a number that nobody can
+%% guess.
 %%
 %% The terminal is the peer's: it answers with any term. Tokens are taken over one by one, each in the form that a scanner
 %% gives it. Then erl_parse makes a syntax tree, which distwall_eval evaluates. OTP's shell and its evaluator have no part in it.
@@ -56,7 +56,7 @@ shell(Peer) ->
 
 loop(#{talker := Talker, nonce := Nonce, number := N} = State) ->
     Talker ! {read, prompt(N)},
-    %% It first asks something that a terminal answers at once.
+    %% Before it waits for a line, the talker puts a question to the terminal. A terminal answers that at once.
     case wait(Talker, Nonce, State, ?PATIENCE) of
         {_, ready} -> go_on(wait(Talker, Nonce, State, infinity), State);
         interrupt -> again(wait(Talker, Nonce, State, ?PATIENCE), State);
