@@ -206,3 +206,20 @@ def test_any_request_is_answered(ask: Asked, request_: Term) -> None:
         assert answer[0] in ("ok", "error")
         assert answer[1] != "internal"
         encode(answer)
+
+
+def test_only_a_guarded_node_asks_about_evaluated_calls_and_each_peer_has_a_share(ask: Asked) -> None:
+    call = (Atom("lists"), Atom("max"), 1)
+    assert ask("judge_call", FOO, call, Atom("whole")) == (OK, ACCEPT)
+    assert ask("judge_call", FOO, call, Atom("closed")) == (OK, Atom("refused"))
+    for caller, arguments in ((OPS, (FOO, call, Atom("whole"))), (BAR, (FOO, call, Atom("other"))), (BAR, (FOO, 1))):
+        match ask("judge_call", *arguments, caller=caller):
+            case (Atom("error"), Atom("badarg"), 0, _):
+                pass
+            case answer:
+                pytest.fail(str(answer))
+    answers = [ask("judge_call", FOO, call, Atom("whole")) for _ in range(1500)]
+    assert answers[0] == (OK, ACCEPT)
+    assert answers[-1] == (OK, Atom("busy"))
+    # Programs' own questions are not counted there.
+    assert ask("test_filter", FOO, LINK, ALL) == (OK, ACCEPT)
