@@ -53,7 +53,7 @@ def test_many_senders_find_no_more_room_than_one(limits: dict[str, int]) -> None
         refused = [reason for output in outputs for reason in output.reasons]
         assert not any(output.forward for output in outputs)
         assert 40 < len(refused) < 50
-        assert set(refused) == {"limit:held_bytes"}
+        assert set(refused) == {f"limit:{name}" for name in limits}
         assert channel.core.pending() <= limits.get("held_bytes", 1000)
 
 
