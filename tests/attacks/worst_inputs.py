@@ -1,0 +1,294 @@
+"""Input that costs as much as it can for its size, and ordinary input to compare it with.
+
+Each is one frame or many, of about the size that is asked for. ``python -m tests.attacks.worst_inputs [BYTES]`` prints
+the cost of each, as CPU time of this process; what else the machine does is left out.
+"""
+
+import struct
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from distwall.policy.language.patterns import parse_pattern
+from tests.support.core_channel import CoreChannel
+from tests.support.dist import EMPTY, OTP_29, Op, Sender, frame, message, plain
+from tests.support.etf import Atom, Raw, encode
+
+READ = 256 * 1024
+"""Bytes that one read from a socket gives."""
+
+P, G = CoreChannel.peer, CoreChannel.guard
+
+
+def when(*patterns: str) -> tuple[str, ...]:
+    """Rules that accept messages to ``x`` of these forms only."""
+    return tuple(f"accept reg_send x when {parse_pattern(text).code.hex()}" for text in patterns)
+
+
+def numbered(pattern: str, count: int = 50) -> list[str]:
+    """Patterns with a number at ``#``."""
+    return [pattern.replace("#", str(number + 2)) for number in range(count)]
+
+
+@dataclass(frozen=True)
+class Input:
+    """Bytes that a peer sends."""
+
+    make: Callable[[int], bytes]
+    """The bytes, by their number."""
+    rules: Sequence[str] = ("deny *",)
+    third_nodes: Sequence[str] = ()
+
+
+def to_x(payload: bytes) -> bytes:
+    """A message to the name ``x``."""
+    return frame(b"\x83D\0" + encode((6, P.pid(), EMPTY, Atom("x"))) + payload)
+
+
+def spawn(module: str, function: str, arity: int, arguments: bytes) -> bytes:
+    control = encode((29, P.ref(), P.pid(), P.pid(), (Atom(module), Atom(function), arity), []))
+    return frame(b"\x83D\0" + control + arguments)
+
+
+def listed(element: bytes, size: int) -> bytes:
+    """A list of the same element again and again."""
+    count = max(1, size // len(element))
+    return b"l" + struct.pack(">I", count) + element * count + b"j"
+
+
+def listed_all(elements: Sequence[bytes]) -> bytes:
+    return b"l" + struct.pack(">I", len(elements)) + b"".join(elements) + b"j"
+
+
+def pair(first: bytes, second: bytes) -> bytes:
+    return b"h\2" + first + second
+
+
+def many(one: bytes) -> Callable[[int], bytes]:
+    return lambda size: one * max(1, size // len(one))
+
+
+def applied(size: int) -> bytes:
+    """Eight calls of erlang:apply/3, one around the other, of a function with a large argument."""
+    inner = encode(Atom("m")) + encode(Atom("f")) + listed_all([listed(b"j", size)])
+    for _ in range(8):
+        inner = encode(Atom("erlang")) + encode(Atom("apply")) + b"l\0\0\0\3" + inner + b"j"
+    return spawn("erlang", "apply", 3, b"l\0\0\0\3" + inner + b"j")
+
+
+def erpc(size: int) -> bytes:
+    fields = [encode(P.ref()), encode(Atom("m")), encode(Atom("f")), listed_all([listed(b"j", size)])]
+    return spawn("erpc", "execute_call", 4, listed_all(fields))
+
+
+def to_rex(size: int) -> bytes:
+    call = (Atom("call"), Atom("m"), Atom("f"), Raw(listed(listed(b"a\1", 3), size)), P.pid())
+    message = (Atom("$gen_call"), (P.pid(), P.ref()), call)
+    return plain((6, P.pid(), EMPTY, Atom("rex")), message)
+
+
+def mapped(keys: Sequence[bytes]) -> bytes:
+    return b"t" + struct.pack(">I", len(keys)) + b"".join(key + b"a\1" for key in keys)
+
+
+def keyed(size: int, length: int) -> bytes:
+    """Maps with as many keys as are compared, which begin alike."""
+    count = min(65_536, max(2, size // (length + 7)))
+    front = b"m" + struct.pack(">I", length) + b"x" * (length - 4)
+    return to_x(listed(mapped([front + struct.pack(">I", i * 48_271) for i in range(count)]), size))
+
+
+def small_keys(size: int) -> bytes:
+    keys = [b"b" + struct.pack(">I", 256 + i * 32_719) for i in range(65_536)]
+    return to_x(listed(mapped(keys), size))
+
+
+def third_pids(size: int) -> bytes:
+    pids = b"".join(b"X" + encode(Atom(f"n{i}@host{i}.example")) + bytes(11) + b"\1" for i in range(1000))
+    times = max(1, size // len(pids))
+    return to_x(b"l" + struct.pack(">I", 1000 * times) + pids * times + b"j")
+
+
+def new_atoms(size: int) -> bytes:
+    names = [b"w\6" + f"{i:06}".encode() for i in range(max(1, size // 8))]
+    return to_x(listed_all(names))
+
+
+def funs(size: int) -> bytes:
+    exports = [b"qw\1aw\1f" + b"a" + bytes([i % 256]) for i in range(max(1, size // 9))]
+    return to_x(listed_all(exports))
+
+
+def of_guard(size: int) -> bytes:
+    pids = [encode(G.pid(i)) for i in range(max(1, size // 30))]
+    return to_x(listed_all(pids))
+
+
+def own_refs(size: int) -> bytes:
+    refs = [encode(P.ref(i)) for i in range(max(1, size // 40))]
+    return to_x(listed_all(refs))
+
+
+def deep(size: int) -> bytes:
+    one = b"h\1" * 60_000 + b"j"
+    return to_x(listed(one, size))
+
+
+def fragments(size: int) -> bytes:
+    count = min(60_000, max(2, size // 22))
+    first = frame(
+        b"\x83E"
+        + struct.pack(">QQ", 7, count)
+        + b"\0"
+        + encode((6, P.pid(), EMPTY, Atom("x")))
+        + b"l"
+        + struct.pack(">I", count - 2)
+    )
+    rest = [frame(b"\x83F" + struct.pack(">QQ", 7, n) + b"j") for n in range(count - 1, 0, -1)]
+    return first + b"".join(rest)
+
+
+def calls(size: int) -> bytes:
+    """Calls of a server, as a node writes them: with its atoms in the frame's header, most of them by their number."""
+    sender = Sender(OTP_29)
+    made = bytearray()
+    while len(made) < size:
+        asked = (Atom("put"), b"user:12345", [(Atom("name"), b"somebody"), (Atom("age"), 42)])
+        payload = (Atom("$gen_call"), (P.pid(), P.ref()), asked)
+        made += sender.bytes(message(Op.REG_SEND, P.pid(), EMPTY, Atom("x"), payload=payload))
+    return bytes(made)
+
+
+ORDINARY = Input(calls, when("{'$gen_call', from(), {get, _}}", "{'$gen_call', from(), {put, Key, list({atom(), _})}}"))
+"""What a server's clients send, under a policy for just that."""
+
+WORST: dict[str, Input] = {
+    "eight calls of apply in each other": Input(applied),
+    "a call with a large argument": Input(erpc, ("accept call m:f/1", "deny *")),
+    "a call through rex": Input(to_rex, ("accept call m:f/1", "deny *")),
+    "fifty patterns with variables, one message": Input(
+        lambda size: to_x(pair(listed(b"a\1", size // 2), listed(b"a\1", size // 2))),
+        when(*numbered("{X, X, #}", 25), "{X, X}", *numbered("{[X, X, #|_], X}", 24)),
+    ),
+    "a variable that recurs, in two spellings": Input(
+        lambda size: to_x(pair(listed(b"a\1", size // 2), b"l\0\0\0\1a\1" + listed(b"a\1", size // 2 - 2))),
+        when("{X, X}"),
+    ),
+    "fifty patterns with variables that recur, one message": Input(
+        lambda size: to_x(b"h\3" + listed(b"j", size // 2) + listed(b"j", size // 2) + b"a\1"),
+        when(*("{X, X, " + str(i) + "}" for i in range(50, 100))),
+    ),
+    "a text and something else": Input(
+        lambda size: to_x(pair(listed(b"a\1", size), b"j")), when("{string(), k}")
+    ),
+    "texts in tails": Input(
+        lambda size: to_x(pair(b"l\0\0\0\1a\1" * (size // 7) + b"j", b"j")), when("{string(), k}")
+    ),
+    "a text of short strings": Input(
+        lambda size: to_x(pair(b"l\0\0\0\1a\1" * (size // 7) + b"k\0\1a", b"j")), when("{string(), k}")
+    ),
+    "fifty texts": Input(
+        lambda size: to_x(pair(listed(b"a\1", size), b"j")), when(*numbered("{string(), k#}"))
+    ),
+    "a list of pairs, and fifty patterns for lists": Input(
+        lambda size: to_x(listed(pair(b"a\1", b"a\2"), size)[:-1] + b"a\1"), when(*numbered("list({_, 0..#})"))
+    ),
+    "alternatives in alternatives": Input(
+        lambda size: to_x(listed(b"h\2" * 8 + b"j" * 9, size)),
+        when("list(one_of(" + ", ".join(numbered("{{{{{{{{_, #}, _}, _}, _}, _}, _}, _}, _}", 60)) + ", _))"),
+    ),
+    "a map with sixty-four keys that are not there": Input(
+        lambda size: to_x(mapped([b"b" + struct.pack(">I", 1000 + i) for i in range(size // 7)])),
+        when("#{" + ", ".join(f"k{i} := _" for i in range(64)) + "}"),
+    ),
+    "many patterns for small messages": Input(
+        many(to_x(pair(listed(b"a\1", 20), listed(b"a\1", 20)))), when(*numbered("{[1, 1, 1, 1, X|_], [1, 1, X|#]}"))
+    ),
+    "pids of a thousand other nodes, which a thousand names allow": Input(
+        third_pids, third_nodes=[f"n{i}@host{i}.example" for i in range(1000)]
+    ),
+    "pids of a thousand other nodes, and a thousand globs": Input(
+        third_pids, third_nodes=[f"n{i}*@*.other" for i in range(1000)]
+    ),
+    "new atoms": Input(new_atoms),
+    "new funs": Input(funs),
+    "pids of the guarded node": Input(of_guard),
+    "pids of the guarded node, accepted": Input(of_guard, ("accept reg_send x",)),
+    "references of the peer": Input(own_refs),
+    "references of the peer, accepted": Input(own_refs, ("accept reg_send x",)),
+    "small tuples": Input(lambda size: to_x(listed(b"h\1j", size))),
+    "small maps": Input(lambda size: to_x(listed(b"t\0\0\0\2a\1ja\2j", size))),
+    "maps of eight keys": Input(lambda size: to_x(listed(mapped([b"a" + bytes([i]) for i in range(8)]), size))),
+    "maps of twenty keys": Input(lambda size: to_x(listed(mapped([b"a" + bytes([i]) for i in range(20)]), size))),
+    "large maps with small keys": Input(small_keys),
+    "large maps with long keys": Input(lambda size: keyed(size, 496)),
+    "small big integers": Input(lambda size: to_x(listed(b"n\4\0\xff\xff\xff\xff", size))),
+    "big integers": Input(lambda size: to_x(listed(b"o" + struct.pack(">IB", 4096, 0) + b"\xff" * 4096, size))),
+    "deep terms": Input(deep),
+    "nils": Input(lambda size: to_x(listed(b"j", size))),
+    "native records": Input(lambda size: to_x(listed(b"C\0\0\0\2\0" + b"w\1a" * 2 + b"w\1bw\1c" + b"jj", size))),
+    "empty frames": Input(many(bytes(4))),
+    "refused monitors": Input(many(plain((19, P.pid(), Atom("x"), P.ref())))),
+    "refused links": Input(many(plain((1, P.pid(), G.pid())))),
+    "refused spawns": Input(many(plain((29, P.ref(), P.pid(), P.pid(), (Atom("m"), Atom("f"), 0), []), []))),
+    "refused messages": Input(many(plain((6, P.pid(), EMPTY, Atom("x")), 1))),
+    "refused calls": Input(many(plain((6, P.pid(), EMPTY, Atom("x")), (Atom("$gen_call"), (P.pid(), P.ref()), 1)))),
+    "exits that end nothing": Input(many(plain((3, P.pid(), G.pid(), 1)))),
+    "fragments of one byte": Input(fragments),
+    "fragments of one byte, accepted": Input(fragments, ("accept *",)),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one stream costs."""
+
+    seconds: float
+    """CPU seconds in all."""
+    longest: float
+    """CPU seconds of the longest single call of the core."""
+    size: int
+    """Bytes."""
+
+    @property
+    def per_byte(self) -> float:
+        """CPU nanoseconds of a byte."""
+        return self.seconds * 1e9 / self.size
+
+
+def cost(given: Input, size: int) -> Cost:
+    """Feeds a channel reads as a socket gives them. The better of two rounds."""
+    stream = given.make(size)
+    return min((_played(given, stream) for _ in range(2)), key=lambda one: one.seconds)
+
+
+def _played(given: Input, stream: bytes) -> Cost:
+    core = CoreChannel(*given.rules, flags=OTP_29, release=29, third_nodes=given.third_nodes).core
+    reads = [stream[start : start + READ] for start in range(0, len(stream), READ)]
+    longest = total = 0.0
+    for number, read in enumerate(reads):
+        begun = time.process_time()
+        core.receive(True, read, 1000.0 + number)
+        took = time.process_time() - begun
+        longest, total = max(longest, took), total + took
+    return Cost(total, longest, len(stream))
+
+
+def main() -> None:
+    size = int(sys.argv[1]) if len(sys.argv) > 1 else 1 << 20
+    table = Table("input", "ns a byte", "ratio", "longest call, ms", box=box.SIMPLE_HEAD)
+    ordinary = cost(ORDINARY, size)
+    for name, given in {"ordinary calls": ORDINARY, **WORST}.items():
+        found = cost(given, size)
+        ratio = found.per_byte / ordinary.per_byte
+        table.add_row(name, f"{found.per_byte:.2f}", f"{ratio:.1f}", f"{found.longest * 1000:.1f}")
+    Console(width=118).print(table)
+
+
+if __name__ == "__main__":
+    main()
