@@ -6,6 +6,7 @@ import random
 import struct
 import subprocess
 import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -433,5 +434,7 @@ HOSTILE: dict[str, tuple[Pattern, bytes]] = {
 def test_hostile_terms_cost_no_more_than_their_size(name: str) -> None:
     pattern, data = HOSTILE[name]
     begun = time.process_time()
-    core(pattern, data)
+    # Where they cost too much for a message, the comparison is given up.
+    with suppress(ValueError):
+        core(pattern, data)
     assert time.process_time() - begun < 3

@@ -3,6 +3,7 @@
 use distwall_wire as wire;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use wire::rules::pattern::Work;
 use wire::term::atoms::{NodeNames, Word, Words};
 use wire::term::reader::{Reader, Terms};
 use wire::term::scan::{Scanner, Watch};
@@ -29,6 +30,11 @@ impl Pattern {
             return Err(bad("bytes follow the end of the term".to_owned()));
         }
         let sender = if outbound { Word::Guard } else { Word::Peer };
-        Ok(self.0.matches(Reader::new(etf, &terms), sender))
+        let work = Work::default();
+        let matches = self.0.matches(Reader::new(etf, &terms), sender, &work, &Limits::default());
+        if work.is_spent() {
+            return Err(bad("comparing them takes more steps than a message may cause".to_owned()));
+        }
+        Ok(matches)
     }
 }

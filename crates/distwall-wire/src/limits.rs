@@ -92,6 +92,8 @@ limits! {
     BigintBytes = bigint_bytes: 4096,
     /// Words that a spawn request may reserve (`min_heap_size`, `min_bin_vheap_size`); a VM without that memory exits.
     SpawnHeap = spawn_heap: 1 << 24,
+    /// Steps of comparing one message with the patterns of rules; see [`Work`](crate::rules::pattern::Work).
+    PatternSteps = pattern_steps: 1_000_000,
     /// Entries of one kind that tracking keeps (links, monitors, calls, ...).
     Tracked = tracked: 65_536,
     /// Seconds within which the guarded node has to say who a process is.

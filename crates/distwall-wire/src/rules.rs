@@ -2,6 +2,7 @@
 //! drives.
 
 pub mod calls;
+pub mod globs;
 pub mod key;
 pub mod otp_internal;
 pub mod otp_processes;

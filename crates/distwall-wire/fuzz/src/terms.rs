@@ -3,6 +3,7 @@
 use distwall_wire::rules::calls::rex::relayed;
 use distwall_wire::rules::calls::{of_message, of_spawn, Call, FoundCall};
 use distwall_wire::rules::otp_internal::WORDS;
+use distwall_wire::rules::pattern::Work;
 use distwall_wire::term::atoms::{AtomView, NodeNames, Word};
 use distwall_wire::term::reader::{Pid, Reader, Terms};
 use distwall_wire::term::scan::{Scanner, Watch};
@@ -34,9 +35,10 @@ pub fn pattern(input: &[u8]) {
     let matches = |code: &[u8], term: &[u8]| {
         let pattern = Pattern::parse(code).ok()?;
         let reader = Reader::new(term, &terms);
-        let inbound = pattern.matches(reader, Word::Peer);
-        assert!(!inbound || pattern.matches_within(reader, Word::Peer));
-        let _ = pattern.matches(reader, Word::Guard);
+        let limits = Limits::default();
+        let inbound = pattern.matches(reader, Word::Peer, &Work::default(), &limits);
+        assert!(!inbound || pattern.matches_within(reader, Word::Peer, &Work::default(), &limits));
+        let _ = pattern.matches(reader, Word::Guard, &Work::default(), &limits);
         Some(inbound)
     };
     matches(code, term);

@@ -10,10 +10,13 @@
 //!
 //! Terms are compared by value, in any spelling ([`Value`]). Recurring variables are compared by the [`digest`]s of
 //! their values. Numbers match exactly: 1 is not 1.0, and 0.0 is not -0.0 (as since OTP 27).
+//!
+//! A message may be compared with many patterns, one after the other. All of that together is bounded ([`Work`]).
 
 use std::hash::RandomState;
 
 use crate::error::Bad;
+use crate::limits::{Limit, Limits};
 use crate::term::atoms::{NodeNames, Word, Words};
 use crate::term::digest::{digest, used};
 use crate::term::reader::{Reader, Terms};
@@ -22,9 +25,11 @@ use crate::term::walk::{self, Integer, Shape, Value};
 use crate::wire::shapes::call_tag;
 
 use parse::Parsed;
+pub use work::Work;
 
 mod format;
 mod parse;
+mod work;
 
 /// Most levels of nesting.
 pub const MAX_DEPTH: u32 = 64;
@@ -149,6 +154,8 @@ struct Bound<'a> {
     /// The position of its end.
     end: usize,
     digest: Option<u64>,
+    /// Number of its tokens.
+    tokens: u64,
 }
 
 impl<'a> Bound<'a> {
@@ -156,10 +163,12 @@ impl<'a> Bound<'a> {
         self.value.is_term().then(|| self.value.reader.data.get(self.value.reader.pos..self.end)).flatten()
     }
 
-    fn digest(&mut self, key: &RandomState) -> Result<u64, Bad> {
+    fn digest(&mut self, key: &RandomState, steps: &mut u64) -> Result<u64, Bad> {
         if let Some(known) = self.digest {
             return Ok(known);
         }
+        // As steps: hashing a token takes longer than passing over it, and long tokens are hashed byte by byte.
+        take(steps, DIGEST * self.tokens + (self.end - self.value.reader.pos) as u64 / 4)?;
         let made = digest(key, self.value)?;
         self.digest = Some(made);
         Ok(made)
@@ -171,6 +180,18 @@ struct Match<'a, 'p> {
     pattern: &'p Pattern,
     sender: Word,
     bound: Vec<Option<Bound<'a>>>,
+    /// Steps that are left.
+    steps: u64,
+}
+
+/// Steps for a token in a digest.
+const DIGEST: u64 = 4;
+
+/// Takes steps, or fails if too few are left.
+#[inline]
+fn take(steps: &mut u64, count: u64) -> Result<(), Bad> {
+    *steps = steps.checked_sub(count).ok_or(Bad::Exceeded(Limit::PatternSteps))?;
+    Ok(())
 }
 
 /// Labels of `gen` before a request in the last element.
@@ -220,34 +241,39 @@ impl Pattern {
     }
 
     /// True if the term at the reader, at the end of its data, matches. `sender` is the node that sent it
-    /// ([`Word::Peer`] or [`Word::Guard`]).
+    /// ([`Word::Peer`] or [`Word::Guard`]). If the work is spent, it may match in truth.
     #[must_use]
-    pub fn matches(&self, term: Reader<'_>, sender: Word) -> bool {
-        self.end(term, sender).is_ok_and(|end| end == Some(term.data.len()))
+    pub fn matches(&self, term: Reader<'_>, sender: Word, work: &Work, limits: &Limits) -> bool {
+        self.end(term, sender, work, limits).is_ok_and(|end| end == Some(term.data.len()))
     }
 
     /// True if the term at the reader matches, with any data behind it (the arguments of a call).
     #[must_use]
-    pub fn matches_within(&self, term: Reader<'_>, sender: Word) -> bool {
-        self.end(term, sender).is_ok_and(|end| end.is_some())
+    pub fn matches_within(&self, term: Reader<'_>, sender: Word, work: &Work, limits: &Limits) -> bool {
+        self.end(term, sender, work, limits).is_ok_and(|end| end.is_some())
     }
 
     /// The end of a term that matches.
-    fn end(&self, term: Reader<'_>, sender: Word) -> Result<Option<usize>, Bad> {
+    fn end(&self, term: Reader<'_>, sender: Word, work: &Work, limits: &Limits) -> Result<Option<usize>, Bad> {
         let mut bound = Vec::new();
         bound.resize_with(self.kept, || None);
         let mut value = Value::new(term);
-        let matches = Match { pattern: self, sender, bound }.node(&self.root, &mut value)?;
-        Ok(matches.then_some(value.reader.pos))
+        let left = work.left(term.data.len() - term.pos, limits);
+        let mut compared = Match { pattern: self, sender, bound, steps: left };
+        let matches = compared.node(&self.root, &mut value);
+        let over = matches == Err(Bad::Exceeded(Limit::PatternSteps));
+        work.spend(if over { u64::MAX } else { left - compared.steps });
+        Ok(matches?.then_some(value.reader.pos))
     }
 }
 
 impl<'a> Match<'a, '_> {
     /// True if a value matches; then it is consumed.
     fn node(&mut self, node: &Node, value: &mut Value<'a>) -> Result<bool, Bad> {
+        take(&mut self.steps, 1)?;
         match node {
             Node::Any => {
-                value.skip()?;
+                value.skip_within(&mut self.steps)?;
                 return Ok(true);
             }
             Node::Variable(number) => return self.variable(*number, value),
@@ -260,9 +286,9 @@ impl<'a> Match<'a, '_> {
                 return self.node(tail, value);
             }
             Node::Nil => return Ok(value.open()? == Shape::Nil && value.text()?.is_some()),
-            Node::Type(TypeGuard::List) => return list(value),
-            Node::Type(TypeGuard::Text) => return text(value),
-            Node::Type(TypeGuard::Format) => return format::is_format(value),
+            Node::Type(TypeGuard::List) => return list(value, &mut self.steps),
+            Node::Type(TypeGuard::Text) => return text(value, &mut self.steps),
+            Node::Type(TypeGuard::Format) => return format::is_format(value, &mut self.steps),
             Node::Each(element) => return self.each(element, value),
             Node::OneOf(nodes) => {
                 let start = *value;
@@ -348,22 +374,24 @@ impl<'a> Match<'a, '_> {
     }
 
     fn variable(&mut self, number: u8, value: &mut Value<'a>) -> Result<bool, Bad> {
-        let start = *value;
-        value.skip()?;
+        let (start, before) = (*value, self.steps);
+        value.skip_within(&mut self.steps)?;
         if self.pattern.recurring >> number & 1 == 0 {
             return Ok(true);
         }
         let Some(place) = self.bound.get_mut(usize::from(number)) else {
             return Ok(false);
         };
-        let mut found = Bound { value: start, end: value.reader.pos, digest: None };
+        let tokens = before - self.steps;
+        let mut found = Bound { value: start, end: value.reader.pos, digest: None, tokens };
         let Some(before) = place else {
             *place = Some(found);
             return Ok(true);
         };
         let key = &self.pattern.key;
+        take(&mut self.steps, (found.end - start.reader.pos) as u64 / 64)?;
         let same_bytes = found.bytes().is_some() && found.bytes() == before.bytes();
-        Ok(same_bytes || before.digest(key)? == found.digest(key)?)
+        Ok(same_bytes || before.digest(key, &mut self.steps)? == found.digest(key, &mut self.steps)?)
     }
 
     fn map(&mut self, pairs: &[(Node, Node)], exact: bool, value: &mut Value<'a>) -> Result<bool, Bad> {
@@ -391,10 +419,10 @@ impl<'a> Match<'a, '_> {
                 }
             }
             if value.reader.pos == start.reader.pos {
-                walk::skip(&mut value.reader, 2)?;
+                walk::skip_within(&mut value.reader, 2, &mut self.steps)?;
             }
         }
-        walk::skip(&mut value.reader, left)?;
+        walk::skip_within(&mut value.reader, left, &mut self.steps)?;
         Ok(missing == 0)
     }
 
@@ -434,7 +462,7 @@ impl<'a> Match<'a, '_> {
         Ok(true)
     }
 
-    fn guard(&self, guard: TypeGuard, reader: &mut Reader<'a>) -> Result<bool, Bad> {
+    fn guard(&mut self, guard: TypeGuard, reader: &mut Reader<'a>) -> Result<bool, Bad> {
         let kind = reader.peek()?;
         let holds = match guard {
             TypeGuard::Integer => is_integer(kind),
@@ -459,7 +487,7 @@ impl<'a> Match<'a, '_> {
             TypeGuard::List | TypeGuard::Text | TypeGuard::Format => false,
         };
         if holds {
-            walk::skip(reader, 1)?;
+            walk::skip_within(reader, 1, &mut self.steps)?;
         }
         Ok(holds)
     }
@@ -492,14 +520,15 @@ fn is_integer(kind: u8) -> bool {
 }
 
 /// True for a list, proper or not.
-fn list(value: &mut Value<'_>) -> Result<bool, Bad> {
+fn list(value: &mut Value<'_>, steps: &mut u64) -> Result<bool, Bad> {
     let found = value.open()? != Shape::Other;
-    value.skip()?;
+    value.skip_within(steps)?;
     Ok(found)
 }
 
-fn text(value: &mut Value<'_>) -> Result<bool, Bad> {
+fn text(value: &mut Value<'_>, steps: &mut u64) -> Result<bool, Bad> {
     loop {
+        take(steps, 1)?;
         let shape = value.open()?;
         if value.text()?.is_some() {
             return Ok(true);
@@ -543,7 +572,7 @@ mod tests {
         let matches = |etf: &[u8], sender| {
             let terms = Terms { atoms: &table, names: &names };
             let term = Reader::new(etf, &terms);
-            pattern.as_ref().map(|pattern| pattern.matches(term, sender))
+            pattern.as_ref().map(|pattern| pattern.matches(term, sender, &Work::default(), &Limits::default()))
         };
         let written = |text: &[u8]| [&[119, text.len() as u8], text].concat();
         let etf = [&[104, 4, 82, 1, 82, 0][..], &written(b"p@h"), &written(b"p@h")].concat();

@@ -16,6 +16,7 @@ use hashbrown::HashTable;
 use rustc_hash::FxHasher;
 
 use crate::command::Command;
+use crate::rules::globs::Globs;
 use crate::rules::pattern::Pattern;
 use crate::term::scan::NodeList;
 use crate::verdict::Verdict;
@@ -208,7 +209,7 @@ pub struct PeerRules {
     names_calls: bool,
     /// True for each command with an accepting rule that is not a rule for `*`.
     accepts: [bool; Command::ALL.len()],
-    third_nodes: Vec<Glob>,
+    third_nodes: Globs,
     funs: Option<bool>,
 }
 
@@ -217,11 +218,7 @@ impl PeerRules {
     /// decides.
     #[must_use]
     pub fn new(rules: &[Rule], third_nodes: &[String], funs: Option<bool>) -> Self {
-        let mut policy = PeerRules {
-            third_nodes: third_nodes.iter().map(|glob| Glob::new(glob)).collect(),
-            funs,
-            ..PeerRules::default()
-        };
+        let mut policy = PeerRules { third_nodes: Globs::new(third_nodes), funs, ..PeerRules::default() };
         for (rank, rule) in rules.iter().enumerate() {
             policy.names_calls |= matches!(rule.subject, Subject::Call | Subject::Command(Command::SpawnRequest));
             let decision = RankedRule {
@@ -369,7 +366,7 @@ impl PeerRules {
 
 impl NodeList for PeerRules {
     fn allows_node(&self, node: &[u8]) -> bool {
-        self.third_nodes.iter().any(|glob| glob.matches(node))
+        self.third_nodes.match_name(node)
     }
 }
 
@@ -495,47 +492,6 @@ impl PartKind {
     }
 }
 
-/// A pattern for node names, in which `*` matches any characters.
-#[derive(Debug)]
-pub struct Glob(Vec<Box<[u8]>>);
-
-impl Glob {
-    /// Parses a glob; all characters except `*` are literal.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        Glob(text.split('*').map(|part| part.as_bytes().into()).collect())
-    }
-
-    /// True if the whole name matches.
-    #[must_use]
-    pub fn matches(&self, name: &[u8]) -> bool {
-        let (Some(first), Some(last)) = (self.0.first(), self.0.last()) else {
-            return false;
-        };
-        if self.0.len() == 1 {
-            return **first == *name;
-        }
-        let Some(mut rest) = name.strip_prefix(&**first) else {
-            return false;
-        };
-        for part in &self.0[1..self.0.len() - 1] {
-            // The leftmost place leaves the most for what follows.
-            let Some(at) = find(rest, part) else {
-                return false;
-            };
-            rest = &rest[at + part.len()..];
-        }
-        rest.ends_with(last)
-    }
-}
-
-fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    if part.is_empty() {
-        return Some(0);
-    }
-    text.windows(part.len()).position(|window| window == part)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -572,21 +528,5 @@ mod tests {
         assert_eq!(decide("other"), Some(3));
         assert_eq!(strongest(Command::Send, None, true), Some(3));
         assert_eq!(strongest(Command::Send, None, false), None);
-    }
-
-    #[test]
-    fn globs_match_whole_names() {
-        for (glob, text, expected) in [
-            ("foo@*", "foo@host", true),
-            ("foo@*", "xfoo@host", false),
-            ("*", "anything", true),
-            ("a*b*c", "a-b-b-c", true),
-            ("a*b*c", "a-c", false),
-            ("ab*ba", "aba", false),
-            ("foo", "foo", true),
-            ("foo", "foobar", false),
-        ] {
-            assert_eq!(Glob::new(glob).matches(text.as_bytes()), expected, "{glob} {text}");
-        }
     }
 }

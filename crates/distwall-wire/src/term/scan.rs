@@ -54,6 +54,8 @@ pub struct Scanner {
     spans: Vec<(u32, u32)>,
     /// True if the term has to be a proper list (if it is a list at all).
     proper: bool,
+    /// True if maps are searched for equal keys: then all parts of the term have to be there, in one piece.
+    searches: bool,
     /// Findings so far.
     pub found: ScanFindings,
 }
@@ -105,6 +107,7 @@ impl Scanner {
     #[inline(never)]
     fn thorough(&mut self, data: &[u8], pos: usize, watch: &Watch<'_>, proper: bool) -> Result<usize, Bad> {
         self.begin(proper);
+        self.searches = true;
         match self.run(data, pos, watch, true) {
             Ok(end) if self.finished() => Ok(end),
             Ok(_) => Err(SHORT),
@@ -122,6 +125,7 @@ impl Scanner {
         self.again = 0;
         self.spans.clear();
         self.proper = proper;
+        self.searches = false;
     }
 
     /// Walks over the next part; `last` is true for the last one. Bytes behind the end of the term are an error.
@@ -185,7 +189,7 @@ impl Scanner {
             };
             if self.level.spans != 0 {
                 self.level.left = left;
-                self.span(*kind, pos)?;
+                self.span(data, *kind, pos)?;
             }
             // Most tokens are small.
             let size = match rest {
@@ -212,7 +216,7 @@ impl Scanner {
                 }
                 _ => {
                     self.level.left = left;
-                    match self.token(data, &mut pos, watch, whole) {
+                    match self.token(data, &mut pos, watch) {
                         Ok(()) => {}
                         Err(Stop::Short) if whole => return Err(Bad::ShortTerm),
                         Err(Stop::Short) => return Ok(pos),
@@ -254,7 +258,7 @@ impl Scanner {
     }
 
     /// Notes the positions of keys and values of a map, and checks the tail of a list that has to be proper.
-    fn span(&mut self, kind: u8, pos: usize) -> Result<(), Bad> {
+    fn span(&mut self, data: &[u8], kind: u8, pos: usize) -> Result<(), Bad> {
         let Level { left, spans } = self.level;
         if spans == PROPER {
             if left == 1 && kind != tag::NIL {
@@ -267,6 +271,7 @@ impl Scanner {
             self.spans.push((at, at));
         } else if let Some(span) = self.spans.last_mut() {
             span.1 = at;
+            presort(data, &mut self.spans[spans as usize - 1..]);
         }
         Ok(())
     }
@@ -290,7 +295,7 @@ impl Scanner {
 
     /// Consumes one token: a leaf, or the head of a container.
     #[inline(never)]
-    fn token(&mut self, data: &[u8], pos: &mut usize, watch: &Watch<'_>, whole: bool) -> Result<(), Stop> {
+    fn token(&mut self, data: &[u8], pos: &mut usize, watch: &Watch<'_>) -> Result<(), Stop> {
         let start = *pos;
         let left = data.len() - start;
         let be32 = |at: usize| u32::from_be_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]]);
@@ -343,7 +348,7 @@ impl Scanner {
             tag::MAP => {
                 fixed!(5);
                 let pairs = u64::from(be32(start + 1));
-                let searched = whole && (2..=MAX_KEYS).contains(&pairs);
+                let searched = self.searches && (2..=MAX_KEYS).contains(&pairs);
                 let spans = if searched { self.spans.len() as u32 + 1 } else { 0 };
                 return Ok(self.open(pairs * 2, spans, watch)?);
             }
@@ -510,15 +515,34 @@ impl Scanner {
     }
 }
 
+/// The bytes of a key.
+fn key<'d>(data: &'d [u8], span: &(u32, u32)) -> Option<&'d [u8]> {
+    data.get(span.0 as usize..span.1 as usize)
+}
+
+/// Sorts keys while they come in: every 256 keys, and then twice as many of these, again and again. So the end of a large
+/// map finds its keys nearly sorted, and no moment has to sort them all.
+#[inline]
+fn presort(data: &[u8], keys: &mut [(u32, u32)]) {
+    const RUN: usize = 256;
+    let count = keys.len();
+    if count.is_multiple_of(RUN) {
+        // A stable sort merges what is sorted already.
+        keys[count - (1 << count.trailing_zeros())..].sort_by(|a, b| key(data, a).cmp(&key(data, b)));
+    }
+}
+
 /// Refuses equal keys in a map, which end a VM's connection. Equal keys are equal bytes here, as each term has one
 /// spelling.
 fn distinct_keys(data: &[u8], spans: &mut Vec<(u32, u32)>, from: usize) -> Result<(), Bad> {
-    let key = |span: &(u32, u32)| data.get(span.0 as usize..span.1 as usize);
     let equal = if spans.len() - from <= 8 {
-        spans[from..].iter().enumerate().any(|(i, a)| spans[from + i + 1..].iter().any(|b| key(a) == key(b)))
+        spans[from..]
+            .iter()
+            .enumerate()
+            .any(|(i, a)| spans[from + i + 1..].iter().any(|b| key(data, a) == key(data, b)))
     } else {
-        spans[from..].sort_unstable_by(|a, b| key(a).cmp(&key(b)));
-        spans[from..].windows(2).any(|pair| key(&pair[0]) == key(&pair[1]))
+        spans[from..].sort_by(|a, b| key(data, a).cmp(&key(data, b)));
+        spans[from..].windows(2).any(|pair| key(data, &pair[0]) == key(data, &pair[1]))
     };
     spans.truncate(from);
     if equal {

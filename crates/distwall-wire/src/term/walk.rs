@@ -5,6 +5,7 @@
 //! and all spellings look alike.
 
 use crate::error::Bad;
+use crate::limits::Limit;
 use crate::term::reader::{Reader, SHORT};
 use crate::term::tag;
 use crate::term::write::put_atom;
@@ -65,6 +66,16 @@ pub fn skip_one(reader: &mut Reader<'_>) -> Result<(), Bad> {
 pub fn skip(reader: &mut Reader<'_>, count: u64) -> Result<(), Bad> {
     let mut need = count;
     while need > 0 {
+        need = (need - 1).checked_add(children(reader)?).ok_or(SHORT)?;
+    }
+    Ok(())
+}
+
+/// The same with at most `steps` tokens, which are taken from it.
+pub fn skip_within(reader: &mut Reader<'_>, count: u64, steps: &mut u64) -> Result<(), Bad> {
+    let mut need = count;
+    while need > 0 {
+        *steps = steps.checked_sub(1).ok_or(Bad::Exceeded(Limit::PatternSteps))?;
         need = (need - 1).checked_add(children(reader)?).ok_or(SHORT)?;
     }
     Ok(())
@@ -374,9 +385,15 @@ impl<'a> Value<'a> {
     /// Passes over the value.
     #[inline]
     pub fn skip(&mut self) -> Result<(), Bad> {
+        self.skip_within(&mut u64::MAX.clone())
+    }
+
+    /// Passes over the value with at most `steps` tokens, which are taken from it.
+    #[inline]
+    pub fn skip_within(&mut self, steps: &mut u64) -> Result<(), Bad> {
         match std::mem::replace(&mut self.rest, Rest::Term) {
-            Rest::Term => skip(&mut self.reader, 1),
-            Rest::List(count) => skip(&mut self.reader, u64::from(count) + 1),
+            Rest::Term => skip_within(&mut self.reader, 1, steps),
+            Rest::List(count) => skip_within(&mut self.reader, u64::from(count) + 1, steps),
             Rest::Text(count) => self.reader.take(usize::from(count)).map(|_| ()),
         }
     }

@@ -4,6 +4,7 @@
 //! of a node. So this is a closed list: widths, precisions and paddings stand in the format, and all numbers together
 //! are bounded.
 
+use super::take;
 use crate::error::Bad;
 use crate::term::tag;
 use crate::term::walk::{self, Integer, Shape, Value};
@@ -33,15 +34,17 @@ struct Format {
 }
 
 /// True if a string or a binary is such a format.
-pub(super) fn is_format(value: &mut Value<'_>) -> Result<bool, Bad> {
+pub(super) fn is_format(value: &mut Value<'_>, steps: &mut u64) -> Result<bool, Bad> {
     let mut format = Format { place: FieldPlace::Text, sum: 0, number: 0 };
     if value.is_term() && value.reader.peek()? == tag::BINARY {
         value.reader.u8()?;
         let length = value.reader.u32()? as usize;
         let bytes = value.reader.take(length)?;
+        take(steps, bytes.len() as u64)?;
         return Ok(bytes.iter().all(|byte| format.take(u32::from(*byte))) && format.place == FieldPlace::Text);
     }
     loop {
+        take(steps, 1)?;
         match value.open()? {
             Shape::Nil => return Ok(value.text()?.is_some() && format.place == FieldPlace::Text),
             Shape::Other => return Ok(false),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::direction::Direction;
 use crate::limits::{Limit, Limits};
 use crate::rules::calls;
+use crate::rules::pattern::Work;
 use crate::rules::peer_rules::RankedRule;
 use crate::session::events::Reason;
 use crate::term::atoms::{Atom, AtomRefs, Caches, NodeNames};
@@ -76,6 +77,8 @@ pub struct Message<'a, 'b> {
     pub payload: Option<Reader<'a>>,
     /// The asker, if it is a message with a question.
     pub asker: Option<Asker<'a>>,
+    /// The work of comparing it with patterns.
+    pub work: Work,
 }
 
 impl<'a, 'b> Message<'a, 'b> {
@@ -87,7 +90,7 @@ impl<'a, 'b> Message<'a, 'b> {
             Some(payload) if control.is_message() && shapes::may_ask(&payload) => shapes::asker(payload),
             _ => None,
         };
-        Message { control, payload, asker }
+        Message { control, payload, asker, work: Work::default() }
     }
 }
 
@@ -214,6 +217,13 @@ impl<'c, 'a, 'b> Case<'c, 'a, 'b> {
     /// Objects for a reason that no mode of the policy waives.
     pub(super) fn always(&mut self, reason: Reason) -> Next {
         self.object(Objection { refusal: Refusal::deny(reason), force: Force::Always, answers: false })
+    }
+
+    /// Objects to a message that patterns have no answer for any more.
+    #[cold]
+    pub(super) fn overworked(&mut self) -> Next {
+        let refusal = Refusal::deny(Reason::Limit(Limit::PatternSteps));
+        self.object(Objection { refusal, force: Force::Always, answers: true })
     }
 
     /// Objects in the name of a rule; or of the default, where no rule speaks.

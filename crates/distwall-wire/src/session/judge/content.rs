@@ -140,9 +140,12 @@ impl Case<'_, '_, '_> {
 impl<'c> Case<'c, '_, '_> {
     /// The rules that can open a message which makes an OTP process run code: a process of that name, or any other.
     pub(super) fn opening_rules<L: Look<'c>>(&self, payload: Reader<'_>, name: Option<&[u8]>, how: L) -> L::Rules {
-        let Court { direction, policy, .. } = *self.court;
+        let Court { direction, policy, ends, .. } = *self.court;
         let key = name.map(|name| [name]);
-        let fits = |rule: &RankedRule| rule.pattern.as_ref().is_none_or(|p| p.matches(payload, direction.word()));
+        let fits = |rule: &RankedRule| {
+            let sender = direction.word();
+            rule.pattern.as_ref().is_none_or(|p| p.matches(payload, sender, &self.message.work, &ends.limits))
+        };
         how.look(policy.about_internal(), key.as_ref().map(|key| &key[..]), false, fits)
     }
 }

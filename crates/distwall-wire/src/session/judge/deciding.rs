@@ -36,6 +36,9 @@ pub(super) fn rule(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     }
     let call = case.call_rule().filter(|call| own.is_none_or(|own| call.layer <= own.layer));
     let function = if case.carries && call.is_none() { case.function_rule(true) } else { None };
+    if case.message.work.is_spent() {
+        return Ok(case.overworked());
+    }
     // A rule that names the carrier can refuse what it carries, but not let it pass.
     let veto =
         own.filter(|own| !own.accepts() && !own.star && function.is_none_or(|function| own.layer <= function.layer));
@@ -320,12 +323,18 @@ impl<'c> Case<'c, '_, '_> {
     fn fits_rule(&self, rule: &RankedRule) -> bool {
         let Some(pattern) = &rule.pattern else { return true };
         let sender = self.court.direction.word();
-        !self.whole || self.message.payload.is_some_and(|payload| pattern.matches(payload, sender))
+        !self.whole
+            || self
+                .message
+                .payload
+                .is_some_and(|payload| pattern.matches(payload, sender, &self.message.work, &self.court.ends.limits))
     }
 
     pub(super) fn fits_arguments(&self, rule: &RankedRule, arguments: Reader<'_>) -> bool {
         let sender = self.court.direction.word();
-        rule.pattern.as_ref().is_none_or(|pattern| pattern.matches_within(arguments, sender))
+        rule.pattern.as_ref().is_none_or(|pattern| {
+            pattern.matches_within(arguments, sender, &self.message.work, &self.court.ends.limits)
+        })
     }
 
     /// True if the target became known to the sender in that way.

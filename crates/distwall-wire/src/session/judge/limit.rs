@@ -12,6 +12,9 @@ use super::{Arrival, Case, Force, Newcomers, Next, Objection, Refusal};
 /// Refuses what exceeds a limit. Atoms and nodes that the command would bring are noted; they are spent when it passes.
 #[inline(always)]
 pub(super) fn limit(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
+    if case.message.work.is_spent() {
+        return Ok(case.overworked());
+    }
     let Some(arrival) = &case.arrival else { return Ok(Next::On) };
     let control = case.control();
     let names = control.leader().is_some()

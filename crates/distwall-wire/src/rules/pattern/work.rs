@@ -1,0 +1,47 @@
+//! The work that patterns may cause.
+//!
+//! # Theory of operation
+//!
+//! A message is compared with one pattern after the other until one matches, and a pattern of alternatives reads parts of
+//! it again and again. So what a message costs would be its size times what the policy has of patterns, and a peer chooses
+//! the size. Here all comparisons of one message are counted in *steps*: parts of a pattern that are looked at, and tokens
+//! of the message that are passed over. A step takes some nanoseconds.
+//!
+//! A message may cause [`FOR_ANY`] steps, and [`FOR_BYTE`] more for each of its bytes, but no more than the limit
+//! `pattern_steps`. Then its work is spent. A pattern has no answer then, and nobody knows which rule would have
+//! decided. So the message is refused, whatever the rules say (stages `rule` and `limit`).
+
+use std::cell::Cell;
+
+use crate::limits::Limits;
+
+/// Steps for any message, however small.
+const FOR_ANY: u64 = 10_000;
+/// Steps for each of its bytes.
+const FOR_BYTE: u64 = 12;
+
+/// The work that patterns have caused for one message.
+#[derive(Debug, Default)]
+pub struct Work {
+    done: Cell<u64>,
+}
+
+impl Work {
+    /// The steps left for a message of that size.
+    #[must_use]
+    pub(super) fn left(&self, bytes: usize, limits: &Limits) -> u64 {
+        let most = (FOR_ANY + FOR_BYTE * bytes as u64).min(limits.pattern_steps());
+        most.saturating_sub(self.done.get())
+    }
+
+    pub(super) fn spend(&self, steps: u64) {
+        self.done.set(self.done.get().saturating_add(steps));
+    }
+
+    /// True if a pattern had no answer, because too few steps were left.
+    #[inline]
+    #[must_use]
+    pub fn is_spent(&self) -> bool {
+        self.done.get() == u64::MAX
+    }
+}
