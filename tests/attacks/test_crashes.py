@@ -4,6 +4,7 @@ Those in ``BITES`` are tried on a node without distwall as well. Not tried there
 (10 GiB), more atoms or exports than a VM's tables hold.
 """
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,9 @@ def here(request: pytest.FixtureRequest) -> Iterator[AttackScene]:
 def test_a_vm_that_would_die_lives(here: AttackScene, name: str) -> None:
     """A peer that may do anything sends what ends a VM; another peer's channel stays as it was."""
     with here.connect(WITNESS) as witness, here.connect() as peer:
-        peer.send_raw(HELD_OFF[name](peer))
+        # It may end while the rest is being sent.
+        with contextlib.suppress(ConnectionError):
+            peer.send_raw(HELD_OFF[name](peer))
         assert peer.is_closed(5), "the channel ends"
         assert here.alive()
         assert not witness.is_closed(0.1)

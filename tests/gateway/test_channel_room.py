@@ -7,6 +7,8 @@ import pytest
 
 from distwall.control import RefusedChannelError
 from distwall.control.channel_room import PEER_CONNECTS
+from tests.support.dist import EMPTY, Op, message, plain
+from tests.support.etf import Atom, Pid
 from tests.support.firewall_scene import FirewallScene
 from tests.support.in_process_wall import FakeGuard, RawSocket, join, wall_in_process, write_until_stuck
 from tests.support.policies import with_rules
@@ -19,8 +21,11 @@ PEERS = [Peer(["accept *"], node=ONE), Peer(["accept *"], node=OTHER), Peer(["ac
 
 
 def unfinished(raw: RawSocket, size: int) -> None:
+    """The beginning of a message with a binary of 100 MiB."""
+    sent = message(Op.REG_SEND, Pid(Atom(ONE), 100, 0, 1), EMPTY, Atom("x"), payload=b"")
+    start = plain(sent.control, sent.payload)[4:-4] + (100 * MIB).to_bytes(4, "big")
     raw.sock.settimeout(10)
-    raw.sock.sendall((100 * MIB).to_bytes(4, "big") + bytes(size))
+    raw.sock.sendall((len(start) + 100 * MIB).to_bytes(4, "big") + start + bytes(size))
 
 
 def test_of_all_entries_the_fullest_loses_its_fullest_channel(tmp_path: Path) -> None:

@@ -60,6 +60,8 @@ bad! {
     // Frames and headers.
     FrameSize = "a frame is longer than the limit frame_size",
     FrameForm = "a frame has a form that was not negotiated",
+    FragmentSize = "a fragment is larger than any node sends",
+    ControlSize = "a control message is larger than any node sends",
     PayloadVersion = "a payload doesn't begin with its version",
     TrailingBytes = "bytes follow the end of a message",
     ShortHeader = "a distribution header is cut short",

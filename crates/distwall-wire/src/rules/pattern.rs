@@ -521,6 +521,10 @@ fn is_integer(kind: u8) -> bool {
 
 /// True for a list, proper or not.
 fn list(value: &mut Value<'_>, steps: &mut u64) -> Result<bool, Bad> {
+    if value.is_term() && walk::is_list(&value.reader) {
+        value.skip_within(steps)?;
+        return Ok(true);
+    }
     let found = value.open()? != Shape::Other;
     value.skip_within(steps)?;
     Ok(found)
@@ -570,7 +574,7 @@ mod tests {
         let code = [&[3, 0, 0, 0, 4, 6, 0, 0, 0, 5, 119, 3], &b"add"[..], &[1, 0, 2, 16, 1, 0]].concat();
         let pattern = Pattern::parse(&code).ok();
         let matches = |etf: &[u8], sender| {
-            let terms = Terms { atoms: &table, names: &names };
+            let terms = Terms { atoms: &table, ..Terms::plain(&names) };
             let term = Reader::new(etf, &terms);
             pattern.as_ref().map(|pattern| pattern.matches(term, sender, &Work::default(), &Limits::default()))
         };

@@ -29,9 +29,11 @@ use crate::wire::reply::{self, Form, TICK};
 use crate::wire::shapes::Shows;
 use crate::wire::{flags, header};
 
+use ahead::AheadFrame;
 use park::Opinions;
 use reporter::Reporter;
 
+mod ahead;
 mod denial;
 mod emit;
 mod fragmented;
@@ -73,6 +75,10 @@ pub struct Setup {
 struct Lane {
     /// The beginning of an incomplete frame.
     carry: Vec<u8>,
+    /// The scan of its bytes so far, if it is large.
+    ahead: Option<AheadFrame>,
+    /// Length of it at which the scan may begin.
+    look_at: usize,
     caches: Caches,
     /// The atom references of the last header.
     refs: AtomRefs,
@@ -192,6 +198,7 @@ impl Channel {
     pub fn set_policies(&mut self, policies: ChannelRules) {
         self.fixed.policies = policies;
         self.state.rules += 1;
+        self.forget_ahead();
         self.state.precedents = Precedents::default();
         self.state.opinions.clear();
         self.state.asked_before = self.state.lot.last_ticket();
@@ -202,6 +209,7 @@ impl Channel {
         self.state.track.set_bounds(limits.tracked(), limits.tracked_age());
         self.state.rates.cap(&limits);
         self.fixed.ends.limits = limits;
+        self.forget_ahead();
         self.fixed.close_on_limit = close;
     }
 
@@ -224,7 +232,8 @@ impl Channel {
     #[must_use]
     pub fn held(&self) -> u64 {
         let [one, other] = &self.lanes;
-        let carried = (one.carry.capacity() + other.carry.capacity()) as u64;
+        let scans = [one, other].map(|lane| lane.ahead.as_ref().map_or(0, AheadFrame::kept));
+        let carried = (one.carry.capacity() + other.carry.capacity() + scans[0] + scans[1]) as u64;
         carried + one.sequences.held() + other.sequences.held() + self.state.lot.bytes()
     }
 
@@ -297,9 +306,10 @@ impl Channel {
             let complete = fill(&mut carry, data, &mut pos, &self.fixed.ends.limits)?;
             if !complete {
                 self.lanes[direction as usize].carry = carry;
-                return Ok(());
+                return self.look_ahead_of(direction);
             }
             *frames += 1;
+            self.lanes[direction as usize].look_at = 0;
             match self.frame(direction, &carry[4..], now, out)? {
                 Action::Forward => {
                     let length = carry.len();
@@ -323,7 +333,16 @@ impl Channel {
             pos = end;
         }
         self.lanes[direction as usize].carry.extend_from_slice(&data[pos..]);
-        Ok(())
+        self.look_ahead_of(direction)
+    }
+
+    /// Scans the bytes so far of an incomplete frame, if it is large.
+    #[inline(always)]
+    fn look_ahead_of(&mut self, direction: Direction) -> Result<(), Bad> {
+        if self.lanes[direction as usize].carry.len() < ahead::LARGE {
+            return Ok(());
+        }
+        self.look_ahead(direction)
     }
 
     /// Handles one whole frame. If it isn't forwarded as it is, `self.made` replaces it.
@@ -333,7 +352,7 @@ impl Channel {
         }
         self.made.clear();
         self.scanner.found.clear();
-        let cached = self.fixed.ends.flags & flags::DIST_HDR_ATOM_CACHE != 0;
+        let cached = self.fixed.caches_atoms();
         let fragments = self.fixed.ends.flags & flags::FRAGMENTS != 0;
         let lane = &mut self.lanes[direction as usize];
         let names = &self.fixed.ends.names;
@@ -374,7 +393,7 @@ impl Channel {
     ) -> Result<Action, Bad> {
         let names = self.fixed.ends.names.clone();
         let limits = self.fixed.ends.limits.clone();
-        let terms = Terms { atoms: if versioned { &[] } else { atoms }, names: &names };
+        let terms = Terms { atoms: if versioned { &[] } else { atoms }, ..Terms::plain(&names) };
         let watch = Watch { terms: &terms, records: true, limits: &limits, guarded: None, discloses: None };
         let mut reader = Reader::new(body, &terms);
         let flags = self.fixed.ends.flags;
@@ -393,11 +412,16 @@ impl Channel {
     #[inline(always)]
     fn message(&mut self, direction: Direction, parts: &Parts<'_>, now: f64, out: &mut Output) -> Result<Action, Bad> {
         let Channel { fixed, state, lanes, scanner, made, .. } = self;
-        let Lane { caches, refs, .. } = &mut lanes[direction as usize];
-        let terms = fixed.terms(&refs.atoms);
+        let Lane { caches, refs, ahead, .. } = &mut lanes[direction as usize];
+        let mut ahead = ahead.take().map(AheadFrame::into_message);
+        if let Some(ahead) = &mut ahead {
+            let terms = fixed.terms(&refs.atoms);
+            ahead.finish(parts.body, &mut scanner.found, &fixed.watch(direction, &terms))?;
+        }
+        let terms = ahead::terms(fixed, &refs.atoms, parts.body, ahead.as_ref());
         let watch = fixed.watch(direction, &terms);
         let mut room = None;
-        let (control, payload) = read(parts, fixed, &mut room, scanner, &watch)?;
+        let (control, payload) = read(parts, fixed, &mut room, scanner, ahead.is_some(), &watch)?;
         let over = state.takes(direction, control.command());
         match direction {
             Direction::Outbound if is_for_clerk(control) => {
@@ -450,7 +474,12 @@ fn is_for_clerk(control: &Control<'_>) -> bool {
 impl Fixed {
     /// The atoms of a message and the names of the two nodes.
     fn terms<'a>(&'a self, atoms: &'a Named) -> Terms<'a> {
-        Terms { atoms, names: &self.ends.names }
+        Terms { atoms, ..Terms::plain(&self.ends.names) }
+    }
+
+    /// True if headers name atoms.
+    fn caches_atoms(&self) -> bool {
+        self.ends.flags & flags::DIST_HDR_ATOM_CACHE != 0
     }
 
     fn watch<'a>(&'a self, direction: Direction, terms: &'a Terms<'a>) -> Watch<'a> {
@@ -599,17 +628,26 @@ fn numbers(frame: &[u8]) -> Result<(u64, u64), Bad> {
     Ok((number(2)?, number(10)?))
 }
 
-/// Decodes the control message and scans the payload of a whole message; no byte may follow.
+/// Decodes the control message and scans the payload of a whole message; no byte may follow. `scanned`: the message was
+/// scanned already ([`Ahead::finish`](crate::term::scan::Ahead::finish)), and what was found in it is known.
 #[inline(always)]
 fn read<'r, 'a>(
     parts: &Parts<'a>,
     fixed: &'a Fixed,
     room: &'r mut Option<Control<'a>>,
     scanner: &mut Scanner,
+    scanned: bool,
     watch: &Watch<'a>,
 ) -> Result<(&'r Control<'a>, Option<Reader<'a>>), Bad> {
     let mut reader = Reader::new(parts.body, watch.terms);
-    let control = control::decode(&mut reader, room, Dialect { flags: fixed.ends.flags }, scanner, watch)?;
+    let quiet;
+    let watching = if scanned {
+        quiet = watch.quiet();
+        &quiet
+    } else {
+        watch
+    };
+    let control = control::decode(&mut reader, room, Dialect { flags: fixed.ends.flags }, scanner, watching)?;
     let mut end = reader.pos;
     if control.payload() {
         if parts.versioned && reader.u8()? != tag::VERSION {
@@ -617,6 +655,10 @@ fn read<'r, 'a>(
         }
         if let Some(mfa) = control.mfa() {
             same_arity(mfa.arity, judge::arguments(reader)?.unwrap_or(u64::MAX))?;
+        }
+        if scanned {
+            end = parts.body.len();
+        } else if control.mfa().is_some() {
             end = scanner.whole_proper(parts.body, reader.pos, watch)?;
         } else {
             end = scanner.whole(parts.body, reader.pos, watch)?;

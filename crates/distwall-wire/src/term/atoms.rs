@@ -283,6 +283,7 @@ impl Slot {
 }
 
 /// Both caches of one direction.
+#[derive(Clone)]
 pub struct Caches {
     slots: Box<[Slot; SLOTS]>,
     headers: u64,

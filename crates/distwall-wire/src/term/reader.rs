@@ -64,13 +64,34 @@ pub struct Terms<'a> {
     pub atoms: &'a Named,
     /// The two nodes.
     pub names: &'a NodeNames,
+    /// The ends of its large terms, where they are known.
+    pub jumps: Jumps<'a>,
+}
+
+/// The ends of large terms, so that nobody has to walk over them.
+#[derive(Clone, Copy, Default)]
+pub struct Jumps<'a> {
+    /// The bytes that these terms are in.
+    pub data: &'a [u8],
+    /// The beginnings and ends, sorted by the beginnings.
+    pub spans: &'a [(u32, u32)],
+}
+
+impl Jumps<'_> {
+    /// The end of a term of these bytes, if it is a large one.
+    #[must_use]
+    pub fn end(&self, data: &[u8], pos: usize) -> Option<usize> {
+        let same = data.as_ptr() == self.data.as_ptr() && data.len() == self.data.len();
+        let at = self.spans.binary_search_by_key(&pos, |span| span.0 as usize).ok().filter(|_| same)?;
+        Some(self.spans[at].1 as usize)
+    }
 }
 
 impl<'a> Terms<'a> {
     /// A context for terms in which every atom is written out.
     #[must_use]
     pub fn plain(names: &'a NodeNames) -> Self {
-        Terms { atoms: &[], names }
+        Terms { atoms: &[], names, jumps: Jumps::default() }
     }
 
     /// The atom at a position, as terms show it.

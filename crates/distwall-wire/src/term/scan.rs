@@ -17,10 +17,12 @@ use crate::limits::Limit;
 use crate::term::reader::{Reader, SHORT};
 use crate::term::tag;
 
+mod ahead;
 mod findings;
 mod plain;
 mod watch;
 
+pub use ahead::Ahead;
 pub use findings::{Mentions, ScanFindings};
 pub use watch::{Guarded, NodeList, Watch};
 
@@ -32,6 +34,8 @@ struct Level {
     /// For a map whose keys are compared: the index of its first span, plus one. [`PROPER`] for a list with a tail that
     /// has to be NIL. Otherwise 0.
     spans: u32,
+    /// Position of its first byte.
+    start: u32,
 }
 
 const PROPER: u32 = u32::MAX;
@@ -52,6 +56,11 @@ pub struct Scanner {
     again: usize,
     /// The spans of all keys of the open maps.
     spans: Vec<(u32, u32)>,
+    /// In a message in one piece: position of the token that was noted last, as a key, a value or a tail. A token of which
+    /// only the beginning was there is looked at again.
+    noted: usize,
+    /// Beginnings and ends of large terms of a message in one piece, for [`Jumps`](crate::term::reader::Jumps).
+    large: Vec<(u32, u32)>,
     /// True if the term has to be a proper list (if it is a list at all).
     proper: bool,
     /// True if maps are searched for equal keys: then all parts of the term have to be there, in one piece.
@@ -68,6 +77,11 @@ const REFERENCE_SIZE: usize = 21;
 const MAX_NEED: u64 = u32::MAX as u64;
 /// Maps with more keys than this are not searched for equal keys (the VM does that as well).
 const MAX_KEYS: u64 = 1 << 16;
+
+/// Bytes of a term from which on its end is kept.
+const LARGE: usize = 1 << 16;
+/// Depth up to which ends of large terms are kept. So there are few of them, and no reader enters deeper ones one by one.
+const LARGE_DEPTH: usize = 64;
 
 /// The error for a second spelling of a term: readers could take two spellings for two terms, such as equal keys of a
 /// map.
@@ -117,8 +131,10 @@ impl Scanner {
 
     /// Begins a term that comes in parts.
     pub fn begin(&mut self, proper: bool) {
-        self.level = Level { left: 1, spans: 0 };
+        self.level = Level { left: 1, spans: 0, start: 0 };
         self.outer.clear();
+        self.large.clear();
+        self.noted = usize::MAX;
         self.below = 0;
         self.skip = 0;
         self.carry.clear();
@@ -126,6 +142,20 @@ impl Scanner {
         self.spans.clear();
         self.proper = proper;
         self.searches = false;
+    }
+
+    /// Goes on at `pos` in a term that grows in one piece. Returns the position of the first incomplete token. Maps are
+    /// searched for equal keys.
+    pub fn resume(&mut self, data: &[u8], pos: usize, watch: &Watch<'_>) -> Result<usize, Bad> {
+        self.searches = true;
+        self.run(data, pos, watch, false)
+    }
+
+    /// The ends of the large terms of a complete term, sorted by their beginnings.
+    pub fn take_large(&mut self) -> Vec<(u32, u32)> {
+        let mut large = std::mem::take(&mut self.large);
+        large.sort_unstable();
+        large
     }
 
     /// Walks over the next part; `last` is true for the last one. Bytes behind the end of the term are an error.
@@ -163,7 +193,8 @@ impl Scanner {
     /// Bytes kept between parts.
     #[must_use]
     pub fn kept(&self) -> usize {
-        self.carry.len() + self.outer.capacity() * size_of::<Level>()
+        let spans = (self.spans.capacity() + self.large.capacity()) * size_of::<(u32, u32)>();
+        self.carry.len() + self.outer.capacity() * size_of::<Level>() + spans
     }
 
     /// Goes on until the term is complete or the data ends; returns that position.
@@ -177,7 +208,7 @@ impl Scanner {
         loop {
             if left == 0 {
                 self.level.left = 0;
-                if !self.close(data)? {
+                if !self.close(data, pos)? {
                     return Ok(pos);
                 }
                 left = self.level.left;
@@ -187,8 +218,10 @@ impl Scanner {
                 self.level.left = left;
                 return Ok(pos);
             };
-            if self.level.spans != 0 {
+            // Positions in separate parts say nothing.
+            if self.level.spans != 0 && !(self.searches && self.noted == pos) {
                 self.level.left = left;
+                self.noted = pos;
                 self.span(data, *kind, pos)?;
             }
             // Most tokens are small.
@@ -199,7 +232,7 @@ impl Scanner {
                 [tag::NIL, ..] => 1,
                 [tag::SMALL_TUPLE, arity, ..] => {
                     self.level.left = left;
-                    self.open(u64::from(*arity), 0, watch)?;
+                    self.open(u64::from(*arity), 0, pos, watch)?;
                     left = self.level.left;
                     pos += 2;
                     continue;
@@ -223,7 +256,7 @@ impl Scanner {
                         Err(Stop::Bad(bad)) => return Err(bad),
                     }
                     if self.skip > 0 {
-                        while self.level.left == 0 && self.close(data)? {}
+                        while self.level.left == 0 && self.close(data, pos + self.skip as usize)? {}
                         if !self.passed_over(data, &mut pos) {
                             return Ok(pos);
                         }
@@ -239,8 +272,11 @@ impl Scanner {
 
     /// Goes back to the container around a complete one. False if the whole term is complete.
     #[inline(always)]
-    fn close(&mut self, data: &[u8]) -> Result<bool, Bad> {
+    fn close(&mut self, data: &[u8], end: usize) -> Result<bool, Bad> {
         let Some(outer) = self.outer.pop() else { return Ok(false) };
+        if self.searches && end - self.level.start as usize >= LARGE && self.outer.len() < LARGE_DEPTH {
+            self.large.push((self.level.start, end as u32));
+        }
         if !matches!(self.level.spans, 0 | PROPER) {
             distinct_keys(data, &mut self.spans, self.level.spans as usize - 1)?;
         }
@@ -259,7 +295,7 @@ impl Scanner {
 
     /// Notes the positions of keys and values of a map, and checks the tail of a list that has to be proper.
     fn span(&mut self, data: &[u8], kind: u8, pos: usize) -> Result<(), Bad> {
-        let Level { left, spans } = self.level;
+        let Level { left, spans, .. } = self.level;
         if spans == PROPER {
             if left == 1 && kind != tag::NIL {
                 return Err(Bad::SpawnArgumentsImproper);
@@ -277,7 +313,7 @@ impl Scanner {
     }
 
     #[inline]
-    fn open(&mut self, children: u64, spans: u32, watch: &Watch<'_>) -> Result<(), Bad> {
+    fn open(&mut self, children: u64, spans: u32, start: usize, watch: &Watch<'_>) -> Result<(), Bad> {
         self.level.left -= 1;
         if children == 0 {
             return Ok(());
@@ -289,7 +325,7 @@ impl Scanner {
         if self.below + children > MAX_NEED {
             return Err(Bad::TooManySubterms);
         }
-        self.outer.push(std::mem::replace(&mut self.level, Level { left: children, spans }));
+        self.outer.push(std::mem::replace(&mut self.level, Level { left: children, spans, start: start as u32 }));
         Ok(())
     }
 
@@ -334,7 +370,7 @@ impl Scanner {
                 if !(256..1 << 24).contains(&arity) {
                     return Err(Bad::TupleArity.into());
                 }
-                return Ok(self.open(u64::from(arity), 0, watch)?);
+                return Ok(self.open(u64::from(arity), 0, start, watch)?);
             }
             tag::LIST => {
                 fixed!(5);
@@ -343,14 +379,14 @@ impl Scanner {
                     return Err(Bad::LongListForm.into());
                 }
                 let spans = if self.proper && self.outer.is_empty() { PROPER } else { 0 };
-                return Ok(self.open(u64::from(length) + 1, spans, watch)?);
+                return Ok(self.open(u64::from(length) + 1, spans, start, watch)?);
             }
             tag::MAP => {
                 fixed!(5);
                 let pairs = u64::from(be32(start + 1));
                 let searched = self.searches && (2..=MAX_KEYS).contains(&pairs);
                 let spans = if searched { self.spans.len() as u32 + 1 } else { 0 };
-                return Ok(self.open(pairs * 2, spans, watch)?);
+                return Ok(self.open(pairs * 2, spans, start, watch)?);
             }
             tag::BINARY => {
                 fixed!(5);
@@ -417,8 +453,8 @@ impl Scanner {
             Err(SHORT) => return Err(Stop::Short),
             Err(bad) => return Err(Stop::Bad(bad)),
         };
-        *pos = reader.pos;
-        Ok(self.open(children, 0, watch)?)
+        let start = std::mem::replace(pos, reader.pos);
+        Ok(self.open(children, 0, start, watch)?)
     }
 
     fn read(&mut self, tag: u8, reader: &mut Reader<'_>, watch: &Watch<'_>) -> Result<u64, Bad> {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::error::Bad;
 use crate::limits::Limits;
 use crate::term::atoms::Atom;
-use crate::term::scan::Scanner;
+use crate::term::scan::{Ahead, Scanner};
 use crate::wire::shapes::Shows;
 
 /// A message with more fragments to come.
@@ -51,6 +51,8 @@ pub enum Mode {
         body: Vec<u8>,
         /// Offsets of the fragments in these bytes.
         cuts: Vec<usize>,
+        /// The scan of the bytes so far; None: it has not begun.
+        ahead: Option<Box<Ahead>>,
     },
     /// Fragments are swallowed.
     Refused,
@@ -81,11 +83,12 @@ impl Sequence {
 
     fn kept(&self) -> u64 {
         let atoms: usize = self.atoms.iter().map(|(_, atom)| atom.text.len() + 64).sum();
-        let streamed = match &self.mode {
+        let kept = match &self.mode {
             Mode::Streamed { scanner, control, .. } => scanner.kept() + control.len(),
+            Mode::Held { ahead: Some(ahead), .. } => ahead.kept(),
             Mode::Held { .. } | Mode::Refused => 0,
         };
-        (atoms + streamed) as u64
+        (atoms + kept) as u64
     }
 }
 
@@ -138,6 +141,17 @@ impl Sequences {
         self.fragments -= sequence.next;
         sequence.next -= 1;
         Ok(sequence)
+    }
+
+    /// Forgets what was scanned of messages that wait.
+    pub fn forget_ahead(&mut self) {
+        for sequence in self.open.values_mut() {
+            self.kept -= sequence.kept();
+            if let Mode::Held { ahead, .. } = &mut sequence.mode {
+                *ahead = None;
+            }
+            self.kept += sequence.kept();
+        }
     }
 
     /// Fails if a sequence has been open for too long.

@@ -50,7 +50,7 @@ fn length(mut list: Reader<'_>) -> Option<u8> {
         tag::NIL => 0,
         tag::STRING => u32::from(list.u16().ok()?),
         tag::LIST => {
-            let count = list.u32().ok()?;
+            let count = list.u32().ok().filter(|count| *count <= u32::from(u8::MAX))?;
             walk::skip(&mut list, u64::from(count)).ok()?;
             if list.u8().ok()? != tag::NIL {
                 return None;

@@ -1,5 +1,6 @@
 //! Fragmented messages: see [`fragments`](crate::wire::fragments) for their three modes.
 
+use super::ahead::{self, begin, LARGE};
 use super::emit::{pass, rehearsal, release};
 use super::{is_for_clerk, numbers, read, same_arity, sender, settle, Action, Channel, Fixed, Parts, State};
 use crate::command::Command;
@@ -93,7 +94,7 @@ impl Channel {
             // Room for as much as has come once more: most fragmented messages have few fragments.
             let mut held = Vec::with_capacity(2 * body.len());
             held.extend_from_slice(body);
-            mode = Mode::Held { body: held, cuts: Vec::new() };
+            mode = Mode::Held { body: held, cuts: Vec::new(), ahead: None };
         } else {
             fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made)?;
             action = Action::Replace;
@@ -145,13 +146,25 @@ impl Channel {
                 }
                 action = Action::Forward;
             }
-            Mode::Held { body, cuts } => {
+            Mode::Held { body, cuts, ahead } => {
                 cuts.push(body.len());
                 body.extend_from_slice(part);
+                if ahead.is_none() && body.len() >= LARGE {
+                    *ahead = begin(fixed, body, false, &watch)?.map(Box::new);
+                }
+                if let Some(ahead) = ahead {
+                    if last {
+                        ahead.finish(body, &mut scanner.found, &watch)?;
+                    } else {
+                        ahead.look(body, &watch)?;
+                    }
+                }
                 if last {
                     let parts = Parts { body, sequence: None, versioned: false };
                     let mut room = None;
-                    let (control, payload) = read(&parts, fixed, &mut room, scanner, &watch)?;
+                    let terms = ahead::terms(fixed, &atoms, parts.body, ahead.as_deref());
+                    let watch = fixed.watch(direction, &terms);
+                    let (control, payload) = read(&parts, fixed, &mut room, scanner, ahead.is_some(), &watch)?;
                     let sender = sender(control);
                     if direction == Direction::Outbound && is_for_clerk(control) {
                         let body = std::mem::take(body);

@@ -291,7 +291,7 @@ impl Channel {
         match self.state.lot.queue(parked.sender) {
             Some(queue) if full.is_none() => {
                 if queue == Queue::Line {
-                    self.look_ahead(&parked);
+                    self.ask_ahead(&parked);
                 }
                 self.state.lot.push(queue, parked);
             }
@@ -309,14 +309,14 @@ impl Channel {
 
     /// Has the guarded node asked about the target of a command in line, so that few questions tell about many. It is judged
     /// when its turn comes; what is wrong with it now may be right then.
-    fn look_ahead(&mut self, parked: &Parked) {
+    fn ask_ahead(&mut self, parked: &Parked) {
         let Channel { fixed, state, scanner, .. } = self;
         scanner.found.clear();
         let terms = fixed.terms(parked.named());
         let watch = fixed.watch(Direction::Inbound, &terms);
         let parts = Parts { body: &parked.body, sequence: None, versioned: parked.versioned };
         let mut room = None;
-        let Ok((control, payload)) = read(&parts, fixed, &mut room, scanner, &watch) else { return };
+        let Ok((control, payload)) = read(&parts, fixed, &mut room, scanner, false, &watch) else { return };
         let message = Message::new(control, payload);
         let arrival = Arrival { over: None, atoms: Newcomers::Kept(&parked.atoms), watch: &watch };
         let mut ruling = Ruling::pass(None);
@@ -430,7 +430,7 @@ impl Channel {
         let watch = fixed.watch(Direction::Inbound, &terms);
         let whole = |body| Parts { body, sequence: None, versioned: parked.versioned };
         let mut room = None;
-        let (control, old) = read(&whole(&parked.body), fixed, &mut room, scanner, &watch)?;
+        let (control, old) = read(&whole(&parked.body), fixed, &mut room, scanner, false, &watch)?;
         let old = Message::new(control, old);
         let shown = Shown::of(&old);
         let asked_of_handler = parked.waits_for == Waiting::Call || control.mfa().is_some();
@@ -446,7 +446,7 @@ impl Channel {
         };
         // Of a call it has to be as many arguments as there were.
         let mut room = None;
-        let fits = match read(&whole(&body), fixed, &mut room, scanner, &watch) {
+        let fits = match read(&whole(&body), fixed, &mut room, scanner, false, &watch) {
             Ok((control, new)) => Shown::of(&Message::new(control, new)).arity() == shown.arity() || !asked_of_handler,
             Err(_) => false,
         };
@@ -477,7 +477,7 @@ impl Channel {
         let watch = fixed.watch(Direction::Inbound, &terms);
         let parts = Parts { body, sequence: None, versioned: parked.versioned };
         let mut room = None;
-        let (control, payload) = read(&parts, fixed, &mut room, scanner, &watch)?;
+        let (control, payload) = read(&parts, fixed, &mut room, scanner, false, &watch)?;
         let message = Message::new(control, payload);
         let arrival = Arrival { over: None, atoms: Newcomers::Kept(&parked.atoms), watch: &watch };
         let mut ruling = Ruling::pass(None);

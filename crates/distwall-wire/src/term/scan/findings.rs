@@ -73,6 +73,14 @@ impl Mentions {
 }
 
 impl ScanFindings {
+    /// Bytes of memory for processes and references.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        let pids = self.pids.capacity() + self.mentions.pids.capacity();
+        let references = self.references.capacity() + self.mentions.references.capacity();
+        pids * size_of::<Pid>() + references * size_of::<Reference>()
+    }
+
     /// Removes all findings.
     pub fn clear(&mut self) {
         self.third_node = false;

@@ -262,7 +262,7 @@ mod tests {
         let (names, budget) = (names(), Budget::default());
         let table = table(&names);
         let table: &Named = &table;
-        let terms = Terms { atoms: table, names: &names };
+        let terms = Terms { atoms: table, ..Terms::plain(&names) };
         let mut plain = true;
         for (tracked, claims) in [(100, 100), (1, 100), (2, 3), (100, 0), (0, 2)] {
             let mut limits = Limits::default();

@@ -1,0 +1,148 @@
+"""Large messages, which are scanned while they come in: the same as all at once."""
+
+import random
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from distwall import _core
+from distwall.policy.language.patterns import parse_pattern
+from tests.attacks.worst_inputs import spawn, to_x
+from tests.support.core_channel import CoreChannel, Output
+from tests.support.dist import EMPTY, Op, frame, message
+from tests.support.etf import Atom, encode
+
+P, G, T = CoreChannel.peer, CoreChannel.guard, CoreChannel.third
+LISTS = f"accept reg_send x when {parse_pattern('{list(), _, [_|_]}').code.hex()}"
+
+
+def l(*elements: bytes) -> bytes:  # noqa: E743
+    return b"l" + struct.pack(">I", len(elements)) + b"".join(elements) + b"j"
+
+
+INTEGERS = l(*[b"a\1"] * 60_000)
+KEYS = [b"b" + struct.pack(">I", 300 + 7 * i % 20_000) for i in range(20_000)]
+"""All are different: 7 and 20,000 have no common factor."""
+ARGUMENTS = l(INTEGERS, l(INTEGERS, INTEGERS), b"m" + struct.pack(">I", 70_000) + bytes(70_000))
+
+
+def mapped(keys: list[bytes]) -> bytes:
+    return b"t" + struct.pack(">I", len(keys)) + b"j".join(keys) + b"j"
+
+
+FRAMES: dict[str, tuple[bytes, tuple[str, ...]]] = {
+    "lists in lists": (to_x(l(*[INTEGERS] * 3)), ("accept reg_send x",)),
+    "what a pattern wants": (to_x(b"h\3" + l(INTEGERS, INTEGERS) + INTEGERS + l(INTEGERS)), (LISTS, "deny *")),
+    "what a pattern does not want": (to_x(b"h\3" + l(INTEGERS, INTEGERS) + INTEGERS + b"j"), (LISTS, "deny *")),
+    "a long binary": (to_x(b"h\2m" + struct.pack(">I", 200_000) + bytes(200_000) + INTEGERS), ("accept reg_send x",)),
+    "different keys": (to_x(mapped(KEYS)), ("accept reg_send x",)),
+    "equal keys": (to_x(mapped([*KEYS, KEYS[5]])), ("accept reg_send x",)),
+    "equal keys, refused": (to_x(mapped([*KEYS, KEYS[5]])), ("deny *",)),
+    "bytes behind the end": (to_x(INTEGERS + b"j"), ("accept *",)),
+    "too few elements": (to_x(b"l" + struct.pack(">I", 99_999) + INTEGERS[5:]), ("accept *",)),
+    "no payload": (frame(b"\x83D\0" + encode((1, P.pid(), G.pid())) + INTEGERS), ("accept *",)),
+    "pids of a third node": (to_x(l(INTEGERS, encode(T.pid()), INTEGERS)), ("accept reg_send x", "deny *")),
+    "new atoms": (to_x(l(*[b"w\6" + f"{i:06}".encode() for i in range(20_000)])), ("accept reg_send x",)),
+    "a call": (spawn("m", "f", 3, ARGUMENTS), ("accept call m:f/3", "deny *")),
+    "a call of another number of arguments": (spawn("m", "f", 2, ARGUMENTS), ("accept call m:f/3", "deny *")),
+    "arguments with a tail": (spawn("m", "f", 3, ARGUMENTS[:-1] + b"a\1"), ("accept *",)),
+    "a carried call": (
+        spawn("erpc", "execute_call", 4, l(encode(P.ref()), encode(Atom("m")), encode(Atom("f")), ARGUMENTS)),
+        ("accept call m:f/3", "deny *"),
+    ),
+}  # fmt: skip
+
+
+def told(channel: CoreChannel, output: Output) -> object:
+    return output.forwarded, output.answered, output.reasons, output.closed, channel.budget.used(), channel.counts()
+
+
+def in_pieces(channel: CoreChannel, data: bytes, cuts: list[int], between: Callable[[], None] = lambda: None) -> Output:
+    outputs = []
+    for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
+        outputs.append(channel.core.receive(True, data[start:end], channel.now))
+        between()
+    return Output(
+        [],
+        [],
+        [event for output in outputs for event in output[2] or []],
+        next((output[3] for output in outputs if output[3]), None),
+        b"".join(bytes(piece) for output in outputs for piece in output[0]),
+        b"".join(output[1] or b"" for output in outputs),
+    )
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_a_large_frame_in_pieces_is_the_same_as_whole(name: str) -> None:
+    data, rules = FRAMES[name]
+    whole = CoreChannel(*rules)
+    expected = told(whole, in_pieces(whole, data + bytes(4), []))
+    dice = random.Random(name)
+    for pieces in (2, 7, 100):
+        cuts = sorted(dice.sample(range(1, len(data)), pieces))
+        channel = CoreChannel(*rules)
+        got = told(channel, in_pieces(channel, data + bytes(4), cuts))
+        if expected[3]:  # type: ignore[index]  # closed: nothing else counts
+            assert got[3] == expected[3]  # type: ignore[index]
+        else:
+            assert got == expected
+
+
+def test_rules_that_change_meanwhile_decide() -> None:
+    """What was scanned under other rules is scanned again: a third node may be allowed no more, or only now."""
+    data, _ = FRAMES["pids of a third node"]
+    cuts = list(range(60_000, len(data), 60_000))
+    rules = _core.PeerRules([_core.CoreRule("reg_send", None, None, None, "accept", 1, False, 1)], third_nodes=[T.name])
+    opened = CoreChannel("accept reg_send x", "deny *")
+    output = in_pieces(opened, data, cuts[:-1], lambda: opened.core.set_policy(rules))
+    assert (output.reasons, len(output.forwarded)) == ([], len(data))
+    shut = CoreChannel("accept reg_send x", "deny *", third_nodes=[T.name])
+    again = _core.PeerRules([_core.CoreRule("reg_send", None, None, None, "accept", 1, False, 1)])
+    output = in_pieces(shut, data, cuts[:-1], lambda: shut.core.set_policy(again))
+    assert (output.reasons, output.forwarded) == (["third_node"], bytes(4)), "a tick, and nothing else"
+
+
+def test_large_messages_in_fragments_are_scanned_as_they_come() -> None:
+    """Those that wait to be judged: the last fragment costs no more than the others, and the outcome is as ever."""
+    payload = ([list(range(256, 50_256))] * 4, Atom("m"), [1])
+    sent = message(Op.REG_SEND, P.pid(), EMPTY, Atom("x"), payload=payload)
+    for rule, passes in ((LISTS, 1), (LISTS.replace("accept", "deny"), 0)):
+        channel = CoreChannel(rule, "deny *")
+        output = channel.inbound(sent, fragment=60_000)
+        assert (len(output.forward), output.closed) == (passes, None)
+        assert channel.core.pending() == 0
+    changed = CoreChannel(LISTS, "deny *")
+    data = changed.from_peer.bytes(sent, fragment=60_000)
+    in_pieces(changed, data, [300_000, 400_000], lambda: changed.core.set_limits(None))
+    assert changed.counts() == {("inbound", "reg_send", "accept"): 1}
+
+
+def test_the_tail_of_arguments_is_looked_at_in_each_fragment() -> None:
+    """Each fragment holds one element at its beginning, the last one a tail that is not NIL, at the same place."""
+    control = encode((29, P.ref(), P.pid(), P.pid(), (Atom("m"), Atom("f"), 3), []))
+    payload = b"l" + struct.pack(">I", 3)
+    for tail, closes in ((b"j", False), (b"a\4", True)):
+        channel = CoreChannel("accept *")
+        parts = [b"a\1", b"a\2", b"a\3", tail]
+        frames = [frame(b"\x83E" + struct.pack(">QQ", 7, 5) + b"\0" + control + payload)]
+        frames += [frame(b"\x83F" + struct.pack(">QQ", 7, 4 - n) + part) for n, part in enumerate(parts)]
+        closed = [channel.core.receive(True, one, 1.0)[3] for one in frames][-1]
+        assert (closed is not None) == closes
+
+
+@pytest.mark.parametrize("size", [1 << 20, (1 << 20) + 1])
+def test_a_fragment_has_a_size(size: int) -> None:
+    channel = CoreChannel("accept *")
+    head = struct.pack(">I", 18 + size) + b"\x83F" + struct.pack(">QQ", 7, 1)
+    closed = channel.core.receive(True, head + bytes(70_000), 1.0)[3]
+    assert (closed is None) == (18 + size <= 1 << 20)
+
+
+def test_a_control_message_has_a_size() -> None:
+    channel = CoreChannel("accept *")
+    reason = l(*[b"j"] * 3_000_000)
+    data = frame(b"\x83D\0h\4a\3" + encode(P.pid()) + encode(G.pid()) + reason)
+    output = in_pieces(channel, data, list(range(100_000, len(data), 100_000)))
+    assert output.closed is not None
+    assert "control message" in output.closed
