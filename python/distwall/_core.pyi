@@ -475,7 +475,7 @@ class Channel:
         """
 
     def receive(
-        self, inbound: bool, data: bytes, now: float
+        self, inbound: bool, data: bytes, now: float, start: int | None = None
     ) -> tuple[list[bytes | memoryview], bytes | None, list[Event] | None, str | None]:
         """Takes bytes of the peer (``inbound``) or of the guarded node; never raises, for any bytes.
 
@@ -483,7 +483,14 @@ class Channel:
         ``back`` are bytes to write back to the sender of ``data``. ``events`` are refusals. ``closed`` is the reason
         why the channel must end: first write ``forward`` and ``back``. A closed channel ignores further input. ``now``
         is a monotonic clock in seconds.
+
+        With ``start``, the work is bounded: a slice of ``data`` from there on, up to ``taken``. The rest has to be
+        given before any more bytes of that side.
         """
+
+    @property
+    def taken(self) -> int:
+        """The position in its data where the last slice ended; the length of the data if all was taken."""
 
     def set_policy(
         self,

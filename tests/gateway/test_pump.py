@@ -210,3 +210,56 @@ def test_answers_and_forwarded_bytes_share_the_way_back(denying: Sides) -> None:
         received += (part := denying.peer.sock.recv(1000))
         messages += denying.at_peer.feed(part)
     assert messages[0].op is Op.PAYLOAD_MONITOR_P_EXIT
+
+
+# === slices ===
+
+COSTLY = [f"accept reg_send victim when {{[X, _, X|_], {i}, _}}" for i in range(60)]
+
+
+@pytest.fixture
+def costly(tmp_path: Path) -> Iterator[tuple[InProcessWall, FakeGuard]]:
+    """A gateway whose policy compares each message of one peer with sixty patterns."""
+    peers = [
+        Peer([*COSTLY, "accept reg_send victim", "deny *"]),
+        Peer(["accept *"], node="cli*@127.0.0.1", cookie="cli-cookie"),
+    ]
+    with wall_in_process(tmp_path, peers) as wall, FakeGuard(wall).registered() as guard:
+        yield wall, guard
+
+
+def test_costly_reads_are_taken_in_slices(
+    costly: tuple[InProcessWall, FakeGuard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it arrives, in order, and the end of the stream behind it; meanwhile other channels have their turns."""
+    wall, guard = costly
+    sides = Sides(wall, guard)
+    other_peer, other_inner = join(wall, guard, "cli1@127.0.0.1", cookie=b"cli-cookie")
+    turns: list[pump.Leg] = []
+    go_on = pump.Leg._go_on
+
+    def noted(leg: pump.Leg) -> None:
+        turns.append(leg)
+        go_on(leg)
+
+    monkeypatch.setattr(pump.Leg, "_go_on", noted)
+    sent = [([7] * 40, 1000, number) for number in range(4000)]
+    data = b"".join(sides.send("victim", payload) for payload in sent)
+
+    def write() -> None:
+        sides.peer.sock.sendall(data)
+        sides.peer.sock.shutdown(socket.SHUT_WR)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    for _ in range(5):
+        other_peer.sock.sendall(TICK)
+        assert other_inner.sock.recv(10) == TICK
+    received = read(sides.inner, len(data) + 1)
+    writer.join()
+    assert [got.payload for got in sides.at_guard.feed(received)] == sent
+    assert len(turns) > 5
+    sides.inner.sock.sendall(TICK)
+    assert read(sides.peer, 4) == TICK, "the other way stays open"
+    sides.inner.close()
+    assert wall.wait_event("disconnect")["reason"] == "peer closed"

@@ -1,7 +1,8 @@
-"""Large messages, which are scanned while they come in: the same as all at once."""
+"""Large messages, which are scanned while they come in, and reads that are taken in slices: the same as all at once."""
 
 import random
 import struct
+import time
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +11,7 @@ from distwall import _core
 from distwall.policy.language.patterns import parse_pattern
 from tests.attacks.worst_inputs import spawn, to_x
 from tests.support.core_channel import CoreChannel, Output
-from tests.support.dist import EMPTY, Op, frame, message
+from tests.support.dist import EMPTY, Op, frame, message, plain
 from tests.support.etf import Atom, encode
 
 P, G, T = CoreChannel.peer, CoreChannel.guard, CoreChannel.third
@@ -146,3 +147,30 @@ def test_a_control_message_has_a_size() -> None:
     output = in_pieces(channel, data, list(range(100_000, len(data), 100_000)))
     assert output.closed is not None
     assert "control message" in output.closed
+
+
+def test_slices_are_the_same_as_all_at_once() -> None:
+    pattern = parse_pattern("{[X, _, X|_], k, _}").code.hex()
+    rules = [*[f"accept reg_send x when {pattern}"] * 60, "accept reg_send x", "deny *"]
+    one = plain((6, P.pid(), EMPTY, Atom("x")), ([300] * 60, 5, 6))
+    refused = plain((6, P.pid(), EMPTY, Atom("y")), 1)
+    data = (one * 50 + refused) * 20 + one[:20]
+    whole, sliced = CoreChannel(*rules), CoreChannel(*rules)
+    forward, back, events, closed = whole.core.receive(True, data, 1.0)
+    pieces: list[bytes | memoryview] = []
+    told, slices, start, longest = 0, 0, 0, 0.0
+    while start < len(data):
+        begun = time.process_time()
+        some, answers, events_of_slice, ended = sliced.core.receive(True, data, 1.0, start)
+        longest = max(longest, time.process_time() - begun)
+        assert sliced.core.taken > start
+        assert (answers, ended) == (None, None)
+        pieces += some
+        told += len(events_of_slice or ())
+        start, slices = sliced.core.taken, slices + 1
+    assert b"".join(pieces) == b"".join(forward)
+    assert (told, back, closed) == (len(events or ()), None, None)
+    assert slices > 3
+    assert sliced.core.pending() == whole.core.pending() == 20
+    assert sliced.counts() == whole.counts()
+    assert longest < 0.05

@@ -257,6 +257,8 @@ struct Channel {
     counted: u64,
     /// Bytes that wait to be written to the channel's connections.
     unwritten: u64,
+    /// The position where the last slice of data ended.
+    taken: usize,
 }
 
 impl Drop for Channel {
@@ -311,18 +313,30 @@ impl Channel {
         };
         let exposures = exposures.map_or_else(Arc::default, |shared| Arc::clone(&shared.0));
         let channel = wire::Channel::new(setup).sharing(exposures);
-        Ok(Self { channel, output: Output::default(), held, counted: 0, unwritten: 0 })
+        Ok(Self { channel, output: Output::default(), held, counted: 0, unwritten: 0, taken: 0 })
     }
 
+    #[getter]
+    fn taken(&self) -> usize {
+        self.taken
+    }
+
+    #[pyo3(signature = (inbound, data, now, start=None))]
     fn receive<'py>(
         &mut self,
         py: Python<'py>,
         inbound: bool,
         data: &Bound<'py, PyBytes>,
         now: f64,
+        start: Option<usize>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let direction = if inbound { Direction::Inbound } else { Direction::Outbound };
-        self.channel.receive(direction, data.as_bytes(), now, &mut self.output);
+        match start {
+            Some(start) => {
+                self.taken = self.channel.receive_slice(direction, data.as_bytes(), start, now, &mut self.output);
+            }
+            None => self.channel.receive(direction, data.as_bytes(), now, &mut self.output),
+        }
         self.outcome(py, Some(data))
     }
 

@@ -6,6 +6,9 @@ bytes wait in the transports' write buffers, and those bound the reading:
 
 * A leg whose write buffer is above `HIGH_WATER` stops only the reading of the other leg. A peer that doesn't read must
   not stop its own sending: two nodes with much to send would stop each other for good.
+* The core works in slices. If a read costs more than some milliseconds, the core stops between two frames. The
+  rest of the read waits in its leg until all other connections had a turn (`_go_on`). The leg is not read meanwhile,
+  and an end of its stream waits behind the rest. The other direction goes on.
 * Answers made by the core are the exception: they go back to the leg that caused them. A leg that doesn't read them is
   not read once its write buffer is full, with `MAX_UNREAD` bytes of answers on top.
 
@@ -69,6 +72,8 @@ class Hold(enum.IntFlag):
     """The other leg's write buffer is full."""
     UNREAD = 2
     """The leg does not read the answers that it causes."""
+    WORK = 4
+    """The core has not taken all bytes that were read."""
 
 
 class Leg(asyncio.Protocol):
@@ -85,20 +90,34 @@ class Leg(asyncio.Protocol):
         """True if the connection is gone."""
         self._pump = pump
         self._inbound = inbound
-        self._receive = pump.handle.core.receive
+        self._core = pump.handle.core
+        self._receive = self._core.receive
         self._now = pump.now
         self._hold = Hold.NONE
         self._full = False
         self._unread = 0
+        self._rest: list[tuple[bytes, int]] = []
+        """Bytes that the core has not taken yet, each from a position on."""
         self._pump.count_unwritten()
         self._eof_written = False
         self._tls = cast("TlsTransport", transport) if is_encrypted(transport) else None
 
     def data_received(self, data: bytes) -> None:
         """The hot path: one call into the core for each read, and as few Python steps as may be."""
+        if self._rest:
+            # TLS had read it before it was told to stop.
+            self._rest.append((data, 0))
+            return
+        self._take(data, 0)
+        if self._rest:
+            self.hold(Hold.WORK)
+            self._pump.soon(self._go_on)
+
+    def _take(self, data: bytes, start: int) -> None:
+        """Has the core take a slice of the data, and keeps the rest for the next turn."""
         try:
-            forward, back, events, closed = self._receive(self._inbound, data, self._now())
-            if forward:
+            forward, back, events, closed = self._receive(self._inbound, data, self._now(), start)
+            if forward and not self.other.lost:
                 self.other.transport.writelines(forward)
             if back is not None:
                 self._answer(back)
@@ -107,15 +126,38 @@ class Leg(asyncio.Protocol):
             if closed is not None:
                 self._pump.end(closed)
             self._pump.handle.take_asks()
+            taken = self._core.taken
+            if taken < len(data):
+                self._rest.insert(0, (data, taken))
             if self._pump.postponed is not None:
                 self._pump.end_later()
         except Exception as error:  # noqa: BLE001  # whatever it is, it stays in this channel and fails closed
             self._pump.fail(error)
 
+    def _go_on(self) -> None:
+        """Has the core take the next slice, now that the other connections had a turn."""
+        if self._pump.is_closing:
+            self._rest.clear()
+        else:
+            self._take(*self._rest.pop(0))
+        if self._rest:
+            self._pump.soon(self._go_on)
+            return
+        self.release(Hold.WORK)
+        if self.lost:
+            self._pump.leg_lost(self)
+        elif self.ended:
+            self._pump.leg_ended(self)
+
+    @property
+    def is_busy(self) -> bool:
+        """True if bytes that were read wait for the core."""
+        return bool(self._rest)
+
     def carry_out(self, outcome: Received) -> None:
         """Carries out the core's reaction to an answer, as if this leg had received bytes."""
         forward, back, events, closed = outcome
-        if forward:
+        if forward and not self.other.lost:
             self.other.transport.writelines(forward)
         if back is not None:
             self._answer(back)
@@ -129,13 +171,15 @@ class Leg(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Passes the end of stream on; true keeps a plain transport open for writing."""
         self.ended = True
-        self._pump.leg_ended(self)
+        if not self._rest:
+            self._pump.leg_ended(self)
         return self._tls is None
 
     def connection_lost(self, _: Exception | None) -> None:
         """Ends the leg."""
         self.lost = True
-        self._pump.leg_lost(self)
+        if not self._rest:
+            self._pump.leg_lost(self)
 
     def pause_writing(self) -> None:
         """Stops reading the other leg: the write buffer is full."""
@@ -228,6 +272,7 @@ class Pump:
         """``gone`` is called once both connections are gone."""
         self.now = loop.time
         self.later = loop.call_later
+        self.soon = loop.call_soon
         self.postponed: Callable[[], None] | None = None
         """The end of the peer's connection, while commands of the peer wait for answers."""
         self._loop = loop
@@ -237,6 +282,11 @@ class Pump:
         self._end_reason = ""
         self._timer: asyncio.TimerHandle | None = None
         self._pending = 0
+
+    @property
+    def is_closing(self) -> bool:
+        """True if the channel has ended, and its connections are being closed."""
+        return self._closing
 
     def start(self, peer: asyncio.Transport, guard: asyncio.Transport, peer_data: bytes, guard_data: bytes) -> None:
         """Takes over both connections. ``peer_data`` and ``guard_data`` are the bytes read behind the handshake."""
@@ -306,7 +356,7 @@ class Pump:
         """Takes the end of stream of a leg."""
         if self._closing or self._postpones(leg, partial(self.leg_ended, leg)):
             return
-        if leg.other.ended:
+        if leg.other.ended and not leg.other.is_busy:
             self.end(self._end_reason)
             return
         self._end_reason = self._whose(leg)
@@ -318,7 +368,7 @@ class Pump:
         if not self._closing and self._postpones(leg, partial(self.leg_lost, leg)):
             return
         self.end(self._end_reason or self._whose(leg))
-        if leg.other.lost:
+        if leg.other.lost and not leg.other.is_busy:
             if self._timer is not None:
                 self._timer.cancel()
             self._gone(self)

@@ -14,13 +14,12 @@ use crate::session::clerk::Clerk;
 use crate::session::counters::Counters;
 use crate::session::events::Reason;
 use crate::session::hooks::{is_clerk, Lot, Parked};
-use crate::session::judge::{self, Arrival, Ends, Message, Newcomers, Precedents, Ruling};
+use crate::session::judge::{Arrival, Ends, Message, Newcomers, Precedents, Ruling};
 use crate::session::output::{Output, KEPT};
 use crate::session::track::{Asked, Exposures, Track};
 use crate::term::atoms::{AtomRefs, Caches, NodeNames, Word};
 use crate::term::reader::{Named, Pid, Reader, Terms};
 use crate::term::scan::{Guarded, NodeList, Scanner, Watch};
-use crate::term::tag;
 use crate::verdict::Verdict;
 use crate::wire::control::{self, Control, Dialect};
 use crate::wire::fragments::Sequences;
@@ -30,6 +29,7 @@ use crate::wire::shapes::Shows;
 use crate::wire::{flags, header};
 
 use ahead::AheadFrame;
+use frames::{fill, length, numbers, read};
 use park::Opinions;
 use reporter::Reporter;
 
@@ -37,12 +37,16 @@ mod ahead;
 mod denial;
 mod emit;
 mod fragmented;
+mod frames;
 mod park;
 mod reporter;
 mod ruling;
 mod settle;
 mod shown;
 mod who;
+
+/// Steps of comparing messages with patterns after which [`Channel::receive_slice`] stops: a few milliseconds.
+const SLICE: u64 = 300_000;
 
 /// The settings of a channel.
 pub struct Setup {
@@ -259,19 +263,47 @@ impl Channel {
 
     /// Takes bytes from one side; `now` is in seconds, from any start. The results are in `out` afterwards.
     pub fn receive(&mut self, direction: Direction, data: &[u8], now: f64, out: &mut Output) {
+        self.work(direction, data, (0, u64::MAX), now, out);
+    }
+
+    /// The same from a position on, with a bounded amount of work. Returns the position where it stopped, between two
+    /// frames; the end of the data if all is done. If not, the rest of the data has to be given before any more data of that
+    /// side.
+    pub fn receive_slice(
+        &mut self,
+        direction: Direction,
+        data: &[u8],
+        from: usize,
+        now: f64,
+        out: &mut Output,
+    ) -> usize {
+        self.work(direction, data, (from, SLICE), now, out)
+    }
+
+    /// `from` and `most`: the position of the first byte, and the number of steps that ends the work.
+    #[inline(always)]
+    fn work(
+        &mut self,
+        direction: Direction,
+        data: &[u8],
+        (from, most): (usize, u64),
+        now: f64,
+        out: &mut Output,
+    ) -> usize {
         out.clear();
         if self.closed {
-            return;
+            return data.len();
         }
         self.state.track.tick(now);
         let limits = &self.fixed.ends.limits;
-        if direction == Direction::Inbound {
+        if direction == Direction::Inbound && from == 0 {
             self.state.rates.receive(data.len(), now, limits);
         }
-        let mut frames = 0;
+        let (mut frames, mut pos) = (0, from);
         let aged = self.lanes[Direction::Inbound as usize].sequences.age(now, limits);
-        if let Err(bad) = aged.and_then(|()| self.frames(direction, data, now, out, &mut frames)) {
-            return self.close(bad, out);
+        if let Err(bad) = aged.and_then(|()| self.frames(direction, data, (&mut pos, most), now, out, &mut frames)) {
+            self.close(bad, out);
+            return data.len();
         }
         if self.made.capacity() > KEPT {
             self.made = Vec::new();
@@ -284,6 +316,7 @@ impl Channel {
             lane.forwarded = now;
             out.made(&TICK);
         }
+        pos
     }
 
     fn close(&mut self, bad: Bad, out: &mut Output) {
@@ -295,16 +328,18 @@ impl Channel {
         &mut self,
         direction: Direction,
         data: &[u8],
+        (end, most): (&mut usize, u64),
         now: f64,
         out: &mut Output,
         frames: &mut usize,
     ) -> Result<(), Bad> {
-        let mut pos = 0;
+        let mut pos = *end;
         let lane = &mut self.lanes[direction as usize];
         if !lane.carry.is_empty() {
             let mut carry = std::mem::take(&mut lane.carry);
             let complete = fill(&mut carry, data, &mut pos, &self.fixed.ends.limits)?;
             if !complete {
+                *end = pos;
                 self.lanes[direction as usize].carry = carry;
                 return self.look_ahead_of(direction);
             }
@@ -320,18 +355,23 @@ impl Channel {
             }
         }
         while let Some(head) = data.get(pos..pos + 4) {
+            if out.steps >= most {
+                *end = pos;
+                return Ok(());
+            }
             let length = length(head, &self.fixed.ends.limits)?;
             let Some(frame) = data.get(pos + 4..pos + 4 + length) else {
                 break;
             };
             *frames += 1;
-            let end = pos + 4 + length;
+            let behind = pos + 4 + length;
             match self.frame(direction, frame, now, out)? {
-                Action::Forward => out.input(pos..end),
+                Action::Forward => out.input(pos..behind),
                 Action::Replace => out.made(&self.made),
             }
-            pos = end;
+            pos = behind;
         }
+        *end = data.len();
         self.lanes[direction as usize].carry.extend_from_slice(&data[pos..]);
         self.look_ahead_of(direction)
     }
@@ -511,6 +551,7 @@ impl Fixed {
         out: &mut Output,
         made: &mut Vec<u8>,
     ) -> Result<bool, Bad> {
+        out.steps += message.work.steps(&self.ends.limits);
         let refused = ruling.verdict != Verdict::Accept;
         // The answer to what aims at an ended process is OTP's own.
         let gone = refused && ruling.reason == Reason::Gone;
@@ -593,88 +634,5 @@ impl State {
             self.track.claim(&mentions.pids, &mentions.references, limits.claims());
             mentions.clear();
         }
-    }
-}
-
-/// Adds to the beginning of a frame until it is whole; false if the data doesn't suffice.
-fn fill(carry: &mut Vec<u8>, data: &[u8], pos: &mut usize, limits: &Limits) -> Result<bool, Bad> {
-    let mut take = |carry: &mut Vec<u8>, until: usize| {
-        let count = until.saturating_sub(carry.len()).min(data.len() - *pos);
-        carry.extend_from_slice(&data[*pos..*pos + count]);
-        *pos += count;
-        carry.len() >= until
-    };
-    if !take(carry, 4) {
-        return Ok(false);
-    }
-    let length = length(carry, limits)?;
-    Ok(take(carry, 4 + length))
-}
-
-fn length(head: &[u8], limits: &Limits) -> Result<usize, Bad> {
-    let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
-    if u64::from(length) > limits.frame_size() {
-        return Err(Bad::FrameSize);
-    }
-    Ok(length as usize)
-}
-
-/// Sequence and fragment number behind the tag of a fragment.
-fn numbers(frame: &[u8]) -> Result<(u64, u64), Bad> {
-    let number = |at: usize| {
-        let bytes = frame.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
-        bytes.map(u64::from_be_bytes).ok_or(Bad::ShortFragment)
-    };
-    Ok((number(2)?, number(10)?))
-}
-
-/// Decodes the control message and scans the payload of a whole message; no byte may follow. `scanned`: the message was
-/// scanned already ([`Ahead::finish`](crate::term::scan::Ahead::finish)), and what was found in it is known.
-#[inline(always)]
-fn read<'r, 'a>(
-    parts: &Parts<'a>,
-    fixed: &'a Fixed,
-    room: &'r mut Option<Control<'a>>,
-    scanner: &mut Scanner,
-    scanned: bool,
-    watch: &Watch<'a>,
-) -> Result<(&'r Control<'a>, Option<Reader<'a>>), Bad> {
-    let mut reader = Reader::new(parts.body, watch.terms);
-    let quiet;
-    let watching = if scanned {
-        quiet = watch.quiet();
-        &quiet
-    } else {
-        watch
-    };
-    let control = control::decode(&mut reader, room, Dialect { flags: fixed.ends.flags }, scanner, watching)?;
-    let mut end = reader.pos;
-    if control.payload() {
-        if parts.versioned && reader.u8()? != tag::VERSION {
-            return Err(Bad::PayloadVersion);
-        }
-        if let Some(mfa) = control.mfa() {
-            same_arity(mfa.arity, judge::arguments(reader)?.unwrap_or(u64::MAX))?;
-        }
-        if scanned {
-            end = parts.body.len();
-        } else if control.mfa().is_some() {
-            end = scanner.whole_proper(parts.body, reader.pos, watch)?;
-        } else {
-            end = scanner.whole(parts.body, reader.pos, watch)?;
-        }
-    }
-    if end != parts.body.len() {
-        return Err(Bad::TrailingBytes);
-    }
-    let payload = control.payload().then_some(reader);
-    Ok((control, payload))
-}
-
-fn same_arity(announced: u8, given: u64) -> Result<(), Bad> {
-    if u64::from(announced) == given {
-        Ok(())
-    } else {
-        Err(Bad::SpawnArityMismatch)
     }
 }

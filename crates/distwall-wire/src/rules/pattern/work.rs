@@ -38,6 +38,12 @@ impl Work {
         self.done.set(self.done.get().saturating_add(steps));
     }
 
+    /// Steps so far.
+    #[must_use]
+    pub fn steps(&self, limits: &Limits) -> u64 {
+        self.done.get().min(limits.pattern_steps())
+    }
+
     /// True if a pattern had no answer, because too few steps were left.
     #[inline]
     #[must_use]

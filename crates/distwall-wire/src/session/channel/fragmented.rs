@@ -2,7 +2,8 @@
 
 use super::ahead::{self, begin, LARGE};
 use super::emit::{pass, rehearsal, release};
-use super::{is_for_clerk, numbers, read, same_arity, sender, settle, Action, Channel, Fixed, Parts, State};
+use super::frames::{numbers, read, same_arity};
+use super::{is_for_clerk, sender, settle, Action, Channel, Fixed, Parts, State};
 use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use super::emit::write_whole;
+use super::frames::read;
 use super::shown::{self, Shown};
 use super::who::turned;
-use super::{read, Action, Channel, Fixed, Parts};
+use super::{Action, Channel, Fixed, Parts};
 use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;
