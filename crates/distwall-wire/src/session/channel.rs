@@ -18,8 +18,8 @@ use crate::session::judge::{Arrival, Ends, Message, Newcomers, Precedents, Rulin
 use crate::session::output::{Output, KEPT};
 use crate::session::track::{Asked, Exposures, Track};
 use crate::term::atoms::{AtomRefs, Caches, NodeNames, Word};
-use crate::term::reader::{Named, Pid, Reader, Terms};
-use crate::term::scan::{Guarded, NodeList, Scanner, Watch};
+use crate::term::reader::{Jumps, Named, Pid, Reader, Terms};
+use crate::term::scan::{Ahead, Guarded, NodeList, Scanner, Watch};
 use crate::verdict::Verdict;
 use crate::wire::control::{self, Control, Dialect};
 use crate::wire::fragments::Sequences;
@@ -80,7 +80,7 @@ struct Lane {
     /// The beginning of an incomplete frame.
     carry: Vec<u8>,
     /// The scan of its bytes so far, if it is large.
-    ahead: Option<AheadFrame>,
+    ahead: Option<Box<AheadFrame>>,
     /// Length of it at which the scan may begin.
     look_at: usize,
     caches: Caches,
@@ -236,7 +236,7 @@ impl Channel {
     #[must_use]
     pub fn held(&self) -> u64 {
         let [one, other] = &self.lanes;
-        let scans = [one, other].map(|lane| lane.ahead.as_ref().map_or(0, AheadFrame::kept));
+        let scans = [one, other].map(|lane| lane.ahead.as_ref().map_or(0, |ahead| ahead.kept()));
         let carried = (one.carry.capacity() + other.carry.capacity() + scans[0] + scans[1]) as u64;
         carried + one.sequences.held() + other.sequences.held() + self.state.lot.bytes()
     }
@@ -451,17 +451,46 @@ impl Channel {
     /// Handles a whole message in one frame.
     #[inline(always)]
     fn message(&mut self, direction: Direction, parts: &Parts<'_>, now: f64, out: &mut Output) -> Result<Action, Bad> {
-        let Channel { fixed, state, lanes, scanner, made, .. } = self;
-        let Lane { caches, refs, ahead, .. } = &mut lanes[direction as usize];
-        let mut ahead = ahead.take().map(AheadFrame::into_message);
-        if let Some(ahead) = &mut ahead {
-            let terms = fixed.terms(&refs.atoms);
-            ahead.finish(parts.body, &mut scanner.found, &fixed.watch(direction, &terms))?;
+        match self.lanes[direction as usize].ahead.take() {
+            None => self.scanned(direction, parts, None, now, out),
+            Some(ahead) => self.large(direction, parts, ahead.into_message(), now, out),
         }
-        let terms = ahead::terms(fixed, &refs.atoms, parts.body, ahead.as_ref());
+    }
+
+    /// Handles a whole message that was scanned while it came in.
+    #[cold]
+    #[inline(never)]
+    fn large(
+        &mut self,
+        direction: Direction,
+        parts: &Parts<'_>,
+        mut ahead: Ahead,
+        now: f64,
+        out: &mut Output,
+    ) -> Result<Action, Bad> {
+        let Channel { fixed, lanes, scanner, .. } = self;
+        let terms = fixed.terms(&lanes[direction as usize].refs.atoms);
+        ahead.finish(parts.body, &mut scanner.found, &fixed.watch(direction, &terms))?;
+        let jumps = ahead.jumps(parts.body);
+        self.scanned(direction, parts, Some(&jumps), now, out)
+    }
+
+    /// The same; `jumps`: the ends of its large terms, if it was scanned while it came in.
+    #[inline(always)]
+    fn scanned(
+        &mut self,
+        direction: Direction,
+        parts: &Parts<'_>,
+        jumps: Option<&Jumps<'_>>,
+        now: f64,
+        out: &mut Output,
+    ) -> Result<Action, Bad> {
+        let Channel { fixed, state, lanes, scanner, made, .. } = self;
+        let Lane { caches, refs, .. } = &mut lanes[direction as usize];
+        let terms = Terms { jumps, ..fixed.terms(&refs.atoms) };
         let watch = fixed.watch(direction, &terms);
         let mut room = None;
-        let (control, payload) = read(parts, fixed, &mut room, scanner, ahead.is_some(), &watch)?;
+        let (control, payload) = read(parts, fixed, &mut room, scanner, jumps.is_some(), &watch)?;
         let over = state.takes(direction, control.command());
         match direction {
             Direction::Outbound if is_for_clerk(control) => {

@@ -64,12 +64,11 @@ pub struct Terms<'a> {
     pub atoms: &'a Named,
     /// The two nodes.
     pub names: &'a NodeNames,
-    /// The ends of its large terms, where they are known.
-    pub jumps: Jumps<'a>,
+    /// The ends of its large terms, if they are known.
+    pub jumps: Option<&'a Jumps<'a>>,
 }
 
 /// The ends of large terms, so that nobody has to walk over them.
-#[derive(Clone, Copy, Default)]
 pub struct Jumps<'a> {
     /// The bytes that these terms are in.
     pub data: &'a [u8],
@@ -91,7 +90,7 @@ impl<'a> Terms<'a> {
     /// A context for terms in which every atom is written out.
     #[must_use]
     pub fn plain(names: &'a NodeNames) -> Self {
-        Terms { atoms: &[], names, jumps: Jumps::default() }
+        Terms { atoms: &[], names, jumps: None }
     }
 
     /// The atom at a position, as terms show it.

@@ -64,7 +64,7 @@ pub fn skip_one(reader: &mut Reader<'_>) -> Result<(), Bad> {
 
 /// Passes over that many terms.
 pub fn skip(reader: &mut Reader<'_>, count: u64) -> Result<(), Bad> {
-    if !reader.terms.jumps.spans.is_empty() {
+    if reader.terms.jumps.is_some() {
         return skip_within(reader, count, &mut u64::MAX.clone());
     }
     let mut need = count;
@@ -79,7 +79,7 @@ pub fn skip_within(reader: &mut Reader<'_>, count: u64, steps: &mut u64) -> Resu
     let mut need = count;
     while need > 0 {
         *steps = steps.checked_sub(1).ok_or(Bad::Exceeded(Limit::PatternSteps))?;
-        if let Some(end) = reader.terms.jumps.end(reader.data, reader.pos) {
+        if let Some(end) = reader.terms.jumps.and_then(|jumps| jumps.end(reader.data, reader.pos)) {
             reader.pos = end;
             need -= 1;
             continue;

@@ -18,7 +18,7 @@ use super::{Channel, Fixed, Lane};
 use crate::direction::Direction;
 use crate::error::Bad;
 use crate::term::atoms::{Atom, AtomRefs};
-use crate::term::reader::{Jumps, Named, Reader, Terms};
+use crate::term::reader::Reader;
 use crate::term::scan::{Ahead, Scanner, Watch};
 use crate::term::tag;
 use crate::wire::control::{self, Dialect};
@@ -91,7 +91,7 @@ impl Channel {
 }
 
 /// Begins with a large frame. None: not enough of it is there, or it needs no scan.
-fn begin_frame(fixed: &Fixed, direction: Direction, lane: &mut Lane) -> Result<Option<AheadFrame>, Bad> {
+fn begin_frame(fixed: &Fixed, direction: Direction, lane: &mut Lane) -> Result<Option<Box<AheadFrame>>, Bad> {
     let frame = &lane.carry[4..];
     // The header is read for good when the frame is whole.
     let (mut refs, headers) = (AtomRefs::default(), fixed.ends.form.headers);
@@ -109,7 +109,7 @@ fn begin_frame(fixed: &Fixed, direction: Direction, lane: &mut Lane) -> Result<O
     let watch = fixed.watch(direction, &terms);
     let begun = start.and_then(|start| Ok((start, begin(fixed, &frame[start..], versioned, &watch)?)));
     match begun {
-        Ok((start, Some(message))) => Ok(Some(AheadFrame { message, start, atoms: refs.atoms })),
+        Ok((start, Some(message))) => Ok(Some(Box::new(AheadFrame { message, start, atoms: refs.atoms }))),
         Ok((_, None)) => Err(Bad::TrailingBytes),
         Err(_) if frame.len() > MAX_CONTROL => Err(Bad::ControlSize),
         Err(_) => {
@@ -123,10 +123,4 @@ fn begin_frame(fixed: &Fixed, direction: Direction, lane: &mut Lane) -> Result<O
 /// The length that a frame announces.
 fn announced(carry: &[u8]) -> usize {
     carry.first_chunk().map_or(0, |head| u32::from_be_bytes(*head) as usize)
-}
-
-/// The context of a message that was scanned ahead.
-pub(super) fn terms<'a>(fixed: &'a Fixed, atoms: &'a Named, body: &'a [u8], ahead: Option<&'a Ahead>) -> Terms<'a> {
-    let jumps = ahead.map_or(Jumps::default(), |ahead| ahead.jumps(body));
-    Terms { jumps, ..fixed.terms(atoms) }
 }

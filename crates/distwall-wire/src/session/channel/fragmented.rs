@@ -1,6 +1,6 @@
 //! Fragmented messages: see [`fragments`](crate::wire::fragments) for their three modes.
 
-use super::ahead::{self, begin, LARGE};
+use super::ahead::{begin, LARGE};
 use super::emit::{pass, rehearsal, release};
 use super::frames::{numbers, read, same_arity};
 use super::{is_for_clerk, sender, settle, Action, Channel, Fixed, Parts, State};
@@ -163,7 +163,8 @@ impl Channel {
                 if last {
                     let parts = Parts { body, sequence: None, versioned: false };
                     let mut room = None;
-                    let terms = ahead::terms(fixed, &atoms, parts.body, ahead.as_deref());
+                    let jumps = ahead.as_deref().map(|ahead| ahead.jumps(parts.body));
+                    let terms = Terms { jumps: jumps.as_ref(), ..fixed.terms(&atoms) };
                     let watch = fixed.watch(direction, &terms);
                     let (control, payload) = read(&parts, fixed, &mut room, scanner, ahead.is_some(), &watch)?;
                     let sender = sender(control);
