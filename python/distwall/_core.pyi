@@ -513,6 +513,12 @@ class Channel:
         Raises ValueError for an unknown limit.
         """
 
+    def set_account(self, budget: Budget, held: Held) -> None:
+        """Moves the channel to another entry's account: its held bytes now, and what it adds from now on.
+
+        What it has added before stays counted in the old budget.
+        """
+
     def answer(
         self, ticket: int, verdict: Verdict, payload: bytes | None, now: float
     ) -> tuple[list[bytes | memoryview], bytes | None, list[Event] | None, str | None]:

@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 
 from distwall.control import RefusedChannelError
+from distwall.control.channel import key_of
 from distwall.control.channel_room import PEER_CONNECTS
+from distwall.policy import loads
 from tests.support.dist import EMPTY, Op, message, plain
 from tests.support.etf import Atom, Pid
 from tests.support.firewall_scene import FirewallScene
-from tests.support.in_process_wall import FakeGuard, RawSocket, join, wall_in_process, write_until_stuck
-from tests.support.policies import with_rules
+from tests.support.in_process_wall import FakeGuard, InProcessWall, RawSocket, join, wall_in_process, write_until_stuck
+from tests.support.policies import peer, policy, with_rules
 from tests.support.raw_peer import HandshakeFailed, RawPeer
+from tests.support.waiting import wait_until
 from tests.support.wall import Peer
 
 MIB = 1 << 20
@@ -55,9 +58,9 @@ def test_of_all_entries_the_fullest_loses_its_fullest_channel(tmp_path: Path) ->
 def test_bytes_that_a_guarded_node_does_not_read_count(tmp_path: Path) -> None:
     peers = [Peer(["accept *"], node=ONE)]
     with wall_in_process(tmp_path, peers) as wall, FakeGuard(wall).registered() as guard:
-        peer, _ = join(wall, guard, ONE)
+        raw, _ = join(wall, guard, ONE)
         assert wall.firewall._room._all.used() == 0
-        write_until_stuck(peer, bytes(4 * MIB))
+        write_until_stuck(raw, bytes(4 * MIB))
         assert wall.firewall._room._all.used() > MIB
 
 
@@ -85,3 +88,50 @@ def test_only_opened_channels_are_counted_and_the_rate_comes_back(
     scene.open("foo@other").closed("peer closed")
     monkeypatch.setattr(time, "monotonic", lambda: now + 1)
     scene.open()
+
+
+CROWD = "crowd*@127.0.0.1"
+
+
+def reload(wall: InProcessWall, folder: Path, old: str, new: str) -> None:
+    """Puts a policy in force in which the entry of the crowd is written in another way."""
+    text = wall.text.replace(f'node = "{old}"', new)
+    assert text != wall.text
+    wall.firewall.apply(loads(text, folder / "distwall.toml", {}))
+
+
+@pytest.mark.parametrize(
+    "new",
+    ['node = "crowd*@127.0.0.1"\nguards = ["bar@*"]', 'node = "crowd*@*"', 'node = "crowd1@127.0.0.1"'],
+    ids=["other guarded nodes", "another glob", "a name"],
+)
+def test_what_an_open_channel_holds_stays_in_its_entrys_sum_when_the_entry_changes(tmp_path: Path, new: str) -> None:
+    crowd = Peer(["accept *"], node=CROWD, extra="limits = { entry_held_bytes = 30000000 }")
+    with wall_in_process(tmp_path, [crowd]) as wall, FakeGuard(wall).registered() as guard:
+        first, _ = join(wall, guard, "crowd1@127.0.0.1")
+        unfinished(first, 12 * MIB)
+        wait_until(lambda: wall.firewall._room._all.used() >= 12 * MIB)
+        reload(wall, tmp_path, CROWD, new)
+        (held,) = wall.firewall._room._held.values()
+        assert held.used() >= 12 * MIB
+        second, _ = join(wall, guard, "crowd1@127.0.0.1")
+        unfinished(second, 12 * MIB)
+        assert wall.wait_event("disconnect")["reason"] == "limit:entry_held_bytes"
+        assert held.used() <= 30_000_000
+
+
+def test_atoms_that_an_entry_has_added_count_when_its_guarded_nodes_change(tmp_path: Path) -> None:
+    limits = "limits = { new_atoms = 3 }"
+    before = policy(peer("foo*@h", '["accept *"]', limits))
+    scene = FirewallScene(tmp_path, before)
+    for number in range(3):
+        scene.open(f"foo{number}@h")
+    scene.policy = policy(peer("foo*@h", '["accept *"]', limits + '\nguards = ["bar@*"]'))
+    scene.firewall.apply(scene.policy)
+    with pytest.raises(RefusedChannelError, match="limit:new_atoms"):
+        scene.open("foo3@h")
+
+
+def test_entries_for_the_same_names_at_other_guarded_nodes_have_sums_of_their_own() -> None:
+    twins = policy(peer(more='guards = ["bar@*"]') + peer(more='guards = ["baz@*"]') + peer("other@h"))
+    assert len({key_of(entry) for entry in twins.entries}) == 3

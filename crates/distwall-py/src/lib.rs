@@ -393,6 +393,15 @@ impl Channel {
         Ok(())
     }
 
+    fn set_account(&mut self, py: Python<'_>, budget: &Budget, held: Py<held::Held>) -> PyResult<()> {
+        self.channel.set_budget(Arc::clone(&budget.0));
+        if let Some(before) = self.held.replace(held) {
+            before.get().forget(self.counted);
+        }
+        self.counted = 0;
+        self.count(py)
+    }
+
     fn pending(&self) -> u64 {
         self.channel.pending()
     }

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from distwall._core import DEFAULT_LIMITS, Ask, Channel, Hooks
+from distwall._core import DEFAULT_LIMITS, Ask, Budget, Channel, Held, Hooks
 from distwall._core import Event as CoreEvent
 from distwall.audit.event import OpenedBy
 from distwall.audit.schema import Disconnect, PeerCaused, Refused, RuleRef
@@ -19,8 +19,12 @@ Received = tuple[list[bytes | memoryview], bytes | None, list[CoreEvent] | None,
 """Bytes for the guarded node, bytes for the peer, events to record, and the reason why the channel ends."""
 
 
-EntryKey = tuple[str, tuple[str, ...] | None]
-"""Identity of an entry, which stays the same when the policy is read again."""
+EntryKey = tuple[str, int]
+"""Identity of an entry, which stays the same when the policy is read again, with whatever changes in the entry.
+
+It is the entry's ``node``, and its place among the entries for the same ``node``: what is summed for the entry's peers
+goes on being summed, or each change of the policy would give them as much again.
+"""
 
 
 class RefusedChannelError(Exception):
@@ -120,6 +124,7 @@ class ChannelHandle:
         """Carries out an outcome of the core, as if the peer had sent bytes; the gateway sets it."""
         self._judgement = judgement
         self._limited_by = entry
+        self._account = key_of(entry)
         self._owner = owner
         self._started = time.monotonic()
         self._close = close
@@ -141,6 +146,13 @@ class ChannelHandle:
         old, self._limited_by = self._limited_by, self.entry
         if (old.limits, old.on_limit) != (self.entry.limits, self.entry.on_limit):
             self.core.set_limits(self.entry.limits, close_on_limit=self.entry.on_limit == "close")
+
+    def keep_account(self, account: Callable[[], tuple[Budget, Held]]) -> None:
+        """Moves what the channel holds, and what it adds from now on, to the account of its entry as it is now."""
+        if self._account != self.entry_key:
+            self._account = self.entry_key
+            budget, held = account()
+            self.core.set_account(budget, held)
 
     @property
     def ask_timeout(self) -> int:
@@ -221,4 +233,4 @@ class ChannelHandle:
 
 def key_of(entry: Entry) -> EntryKey:
     """The key under which the costs of an entry's peers are summed."""
-    return entry.node, entry.guards
+    return entry.node, entry.twin

@@ -47,6 +47,11 @@ class ChannelRoom:
         key = key_of(entry)
         self._peers.spend(peer, now)
         self._entries.spend(key, now)
+        return self.held(entry)
+
+    def held(self, entry: Entry) -> Held:
+        """The sum of an entry, by its limits as the policy has them now."""
+        key = key_of(entry)
         if key not in self._held:
             self._held[key] = Held(_limit(entry, "entry_held_bytes"), self._crowded, self._all)
         self.keep_limits(entry)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-from distwall._core import Ask, Budget, Channel, Exposures
+from distwall._core import Ask, Budget, Channel, Exposures, Held
 from distwall.audit import AuditLog, EntryLimiter, FloodLimiter
 from distwall.audit.event import OpenedBy
 from distwall.audit.schema import Connect, EventBase, Flooding, HandshakeRefused, PeerCaused
@@ -204,6 +204,8 @@ class Channels(abc.ABC):
     def _refresh(self) -> None:
         """Applies changed rules and limits to every channel, from its next command on."""
         self.rulebook.changed()
+        for handle in self._channels:
+            handle.keep_account(partial(self._account, handle))
         entries = {key_of(entry) for entry in self.policy.entries} | {handle.entry_key for handle in self._channels}
         for key in self._limiters.keys() - entries:
             self._limiters.pop(key).flush(None)
@@ -212,6 +214,14 @@ class Channels(abc.ABC):
             handle.keep_limits()
             self._room.keep_limits(handle.entry)
             handle.judge_by(self.rulebook.judgement(handle.entry, handle.peer, handle.guard))
+
+    def _account(self, handle: ChannelHandle) -> tuple[Budget, Held]:
+        """The sums of a channel's entry, as the policy has it now."""
+        budget = self._budget(handle.entry, handle.guard, handle.guard_creation)
+        if is_glob(handle.entry.node):
+            # The guarded node has its atom already, so there is nothing to refuse.
+            budget.name(handle.peer, handle.entry.limits)
+        return budget, self._room.held(handle.entry)
 
     def _budget(self, entry: Entry, guard: str, creation: int) -> Budget:
         key = (key_of(entry), guard)

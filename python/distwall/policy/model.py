@@ -148,6 +148,8 @@ class Entry:
     """The entry's place in the file, which tells equal entries apart."""
     node: str
     """A node name or a glob."""
+    twin: int
+    """The number of entries before it with the same ``node``, which are for other guarded nodes."""
     cookie: Cookie
     visible: bool
     sources: tuple[IPv4Network | IPv6Network, ...]

@@ -217,6 +217,12 @@ impl Channel {
         self.fixed.close_on_limit = close;
     }
 
+    /// Counts new atoms, funs and nodes in another budget from the next command on. What was spent stays where it was.
+    pub fn set_budget(&mut self, budget: Arc<Budget>) {
+        self.fixed.budget = budget;
+        self.state.precedents = Precedents::default();
+    }
+
     /// A frame made by distwall, for either side: a control message and a payload, atoms written out.
     #[must_use]
     pub fn made_up(&self, control: &[u8], payload: Option<&[u8]>) -> Vec<u8> {

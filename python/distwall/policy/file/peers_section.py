@@ -1,6 +1,8 @@
 """Reads ``[[peers]]``, and the entry of ``[defaults]`` if that has a cookie."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
 
@@ -57,7 +59,15 @@ def read_entries(
     if cookie is not None:
         entries.append(_defaults_entry(len(entries), cookie, cookie_origin(defaults), tls=guard.tls is not None))
         _warn_of_cluster_cookie(defaults, cookie, guard, visible=False, tls=guard.tls is not None)
-    return tuple(entries)
+    return tuple(_told_apart(entries))
+
+
+def _told_apart(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """The entries, with their places among entries for the same ``node``."""
+    met = Counter[str]()
+    for entry in entries:
+        yield replace(entry, twin=met[entry.node])
+        met[entry.node] += 1
 
 
 def _tables(top: Table) -> list[Table]:
@@ -96,6 +106,7 @@ def _entry(  # noqa: PLR0917
     default_third_nodes = tuple(dict.fromkeys(visible_nodes)) if visible else ()
     return Entry(
         index=index,
+        twin=0,
         node=table.string("node", "", fault=node_glob_fault),
         cookie=cookie or defaults_cookie or NO_COOKIE,
         visible=visible,
@@ -119,6 +130,7 @@ def _defaults_entry(index: int, cookie: Cookie, origin: Origin, *, tls: bool) ->
     """The entry of ``[defaults]`` with a cookie, for peers that no other entry names: without own rules."""
     return Entry(
         index=index,
+        twin=0,
         node="*",
         cookie=cookie,
         visible=False,
