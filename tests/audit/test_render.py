@@ -1,9 +1,12 @@
 """Events for human eyes."""
 
+import re
+
 import pytest
 
 from distwall.audit import describe
 from distwall.audit.event import Event
+from distwall.audit.plain_words import word
 
 REFUSED: Event = {
     "time": "2026-11-23T07:05:09.120Z",
@@ -59,8 +62,55 @@ def test_each_event_is_one_line(event: Event, expected: str) -> None:
     assert describe(event).plain == expected
 
 
-def test_no_name_reaches_the_terminal_unescaped() -> None:
-    evil = "\x1b[2J\r\n\u202e[red]"
-    text = describe({**REFUSED, "peer": evil, "target": evil, "reason": evil, "rule": None, "command": evil}).plain
-    assert text.isprintable()
-    assert "[red]" in text
+EVIL = [
+    "\x1b[2J\r\n\u202e[red]",
+    "x@h → bar@h  reg_send ok",
+    "x@h  reason none",
+    "x@h\nDENY",
+    "x@h\u2028DENY",
+    "x@h\u00a0\u00a0reason\u3000none",
+    "reason=none",
+    'x" → y@h',
+    "'x' by y",
+    "\\",
+    '\\"',
+    "\u05d0@\u0661",
+    "\u0301@h",
+    " x@h",
+    "x@h ",
+    "x, y",
+    "",
+]
+
+
+@pytest.mark.parametrize("evil", EVIL)
+def test_hostile_values_stay_between_their_quotes(evil: str) -> None:
+    for event in (
+        {**REFUSED, "time": "", "peer": evil, "target": evil, "reason": evil, "rule": None, "command": evil},
+        {"time": "", "event": "grant", "guard": evil, "peer": evil, "reason": evil, "actor": ["a", evil]},
+    ):
+        text = describe(event).plain
+        assert text.isprintable()
+        # What is left without the quoted values is what honest values would have left.
+        rest = re.sub(r'"(?:[^"\\]|\\.)*"', "X", text)
+        assert not re.search(r'["\\\n=\u05d0\u0661\u0301\u2028\u00a0]', rest)
+        assert rest in (
+            "  DENY   X → bar@h  X X  X",
+            "  DENY   X → bar@h  ?  X",
+            "  grant  X → X  reason X  actor a, X",
+            "  grant  actor a, X",
+        )
+
+
+@pytest.mark.parametrize("one", EVIL)
+def test_no_two_values_look_alike(one: str) -> None:
+    assert [other for other in [*EVIL, word(one)] if word(other) == word(one)] == [one]
+
+
+@pytest.mark.parametrize("value", ["foo@127.0.0.1", "<0.12.0>", "#Ref<0.1.2>", "erlang:halt/1", "[::1]:4369", 7, True])
+def test_ordinary_values_need_no_quotes(value: object) -> None:
+    assert word(value) == str(value)
+
+
+def test_letters_of_other_scripts_can_be_read() -> None:
+    assert word("füü@hörn") == '"füü@hörn"'

@@ -49,7 +49,7 @@ def test_every_command_works_over_the_socket(tmp_path: Path, capsys: pytest.Capt
         assert told.out.startswith("foo@h: table admin is granted until 2")
         told = distwall("grants")
         assert told.out.splitlines()[1].split()[:3] == ["foo@h", "admin", "all"]
-        assert told.out.splitlines()[1].endswith(f"{ME}  to look")
+        assert told.out.splitlines()[1].endswith(f'{ME}  "to look"')
         assert json.loads(distwall("grants", "-o", "json").out)[0]["reason"] == "to look"
         assert distwall("revoke", "foo@h", "admin").out == "foo@h: table admin is revoked\n"
         told = distwall("test-filter", "foo@h", "link", "-o", "json")

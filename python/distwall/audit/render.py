@@ -1,11 +1,11 @@
 """Events for human eyes: one line each."""
 
 from pathlib import Path
-from typing import Any
 
 from rich.text import Text
 
 from distwall.audit.event import Event
+from distwall.audit.plain_words import printable, word, words
 
 _STYLES = {"deny": "bold red", "drop": "bold magenta", "accept": "bold green"}
 _KIND_STYLES = {
@@ -18,7 +18,7 @@ _SHOWN_APART = frozenset({"v", "seq", "time", "event", "peer", "guard", "folded"
 
 
 def describe(event: Event) -> Text:
-    """One line about an event. Names from peers can't move the cursor or colour the screen."""
+    """One line about an event. Its fields can be told apart whatever is in them (see `plain_words`)."""
     text = Text(no_wrap=True, overflow="ellipsis")
     text.append(str(event.get("time", ""))[11:19], "dim")
     if event.get("event") == "refused":
@@ -34,30 +34,30 @@ def _refused(text: Text, event: Event) -> None:
     verdict = str(event.get("verdict"))
     text.append(f"  {verdict.upper():<5}", _STYLES.get(verdict, ""))
     arrow = "→" if event.get("direction") == "inbound" else "←"
-    text.append(f"  {_safe(event.get('peer'))} {arrow} {_safe(event.get('guard'))}")
-    text.append(f"  {_safe(event.get('command') or '?')}", "bold")
+    text.append(f"  {word(event.get('peer'))} {arrow} {word(event.get('guard'))}")
+    text.append(f"  {word(event['command']) if event.get('command') else '?'}", "bold")
     if event.get("target"):
-        text.append(f" {_safe(event['target'])}")
+        text.append(f" {words(event['target'])}")
     rule = event.get("rule")
     if isinstance(rule, dict):
-        text.append(f"  {Path(_safe(rule.get('file'))).name}:{rule.get('line')} ", "dim")
-        text.append(_safe(rule.get("text")), "dim italic")
+        text.append(f"  {printable(Path(str(rule.get('file'))).name)}:{rule.get('line')} ", "dim")
+        text.append(printable(rule.get("text")), "dim italic")
     reason = event.get("reason")
     if reason not in ("rule", None):
-        text.append(f"  {_REASONS.get(str(reason), _safe(reason))}", "dim")
+        text.append(f"  {_REASONS.get(str(reason)) or word(reason)}", "dim")
 
 
 def _other(text: Text, event: Event) -> None:
     kind = str(event.get("event"))
-    text.append(f"  {_safe(kind.replace('_', ' '))}", _KIND_STYLES.get(kind, "cyan"))
+    text.append(f"  {printable(kind.replace('_', ' '))}", _KIND_STYLES.get(kind, "cyan"))
     if event.get("peer"):
-        text.append(f"  {_safe(event['peer'])}")
+        text.append(f"  {word(event['peer'])}")
     if event.get("guard"):
-        text.append(f" → {_safe(event['guard'])}" if event.get("peer") else f"  {_safe(event['guard'])}")
+        text.append(f"{' → ' if event.get('peer') else '  '}{word(event['guard'])}")
     for key, value in event.items():
         if key not in _SHOWN_APART and value is not None and value is not False and value != "":
-            text.append(f"  {_safe(key)} ", "dim")
-            text.append(_safe(", ".join(map(str, value)) if isinstance(value, list) else value))
+            text.append(f"  {word(key)} ", "dim")
+            text.append(", ".join(map(word, value)) if isinstance(value, list) else word(value))
 
 
 _REASONS = {
@@ -70,7 +70,3 @@ _REASONS = {
     "evaluator": "a call that distwall's evaluator does not follow",
     "stale_target": "for an earlier incarnation of the guarded node",
 }
-
-
-def _safe(value: Any) -> str:
-    return "".join(c if c.isprintable() else f"\\x{{{ord(c):X}}}" for c in str(value))

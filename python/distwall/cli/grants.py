@@ -2,6 +2,7 @@
 
 from rich.text import Text
 
+from distwall.audit.plain_words import word
 from distwall.cli.output import ConfigOption, Output, OutputOption, console, empty_table, print_json
 from distwall.cli.remote import TokenOption, UrlOption, ask
 
@@ -24,5 +25,5 @@ def grants(
     shown = empty_table("NODE", "TABLE", "GUARD", "UNTIL", "BY", "REASON", wrapped="REASON")
     for each in found:
         columns = ("node", "table", "guard", "until", "actor", "reason")
-        shown.add_row(*(Text(str(each[name] or "all")) for name in columns))
+        shown.add_row(*(Text(word(each[name] or "all")) for name in columns))
     console().print(shown)

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from rich.text import Text
 
+from distwall.audit.plain_words import word
 from distwall.cli.output import (
     VERDICTS,
     ConfigOption,
@@ -40,7 +41,7 @@ def peers(
         counts = [count_text(peer[verdict], style) for verdict, style in VERDICTS]
         about = ("peer", "guard", "source", "opened_by")
         columns = [*(peer[key] for key in about), "yes" if peer["tls"] else "no", _since(peer["since"]), peer["entry"]]
-        table.add_row(*(Text(column) for column in columns), *counts)
+        table.add_row(*(Text(word(column)) for column in columns), *counts)
     console().print(table)
 
 
