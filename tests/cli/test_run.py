@@ -183,3 +183,11 @@ def test_a_policy_that_does_not_check_is_told_with_its_place(tmp_path: Path) -> 
     code, _, error = _ask("run", "--config", _policy(tmp_path, more="visible = 1"))
     assert code == 2
     assert ":8:11: `visible` is an integer; write true or false" in error
+
+
+def test_a_policy_that_is_still_being_written_is_not_begun_with(tmp_path: Path) -> None:
+    config = _policy(tmp_path)
+    with config.open("a"):
+        code, _, error = _ask("run", "--config", config)
+    assert code == 1
+    assert error == f"distwall: {config}: somebody is still writing it; start distwall when that is over\n"

@@ -1,6 +1,7 @@
 """The policy file: changed, damaged, applied on trial, confirmed, taken back."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import pytest
 
 from distwall._core import KNOWN_FLAGS
 from distwall.audit import AuditLog, Event
-from distwall.control import ControlError, Firewall
-from distwall.control.reload import Reloader
+from distwall.control import ControlError, Firewall, reload
+from distwall.control.reload import SETTLE, Reloader
+from distwall.files.settled_file import is_open_for_writing
 from distwall.policy import load
 from tests.support.waiting import eventually
 
@@ -161,6 +163,121 @@ def test_editors_write_in_other_ways(play: Play, how: str) -> None:
         await scene.until(lambda: scene.verdict() == "accept")
 
     play(story)
+
+
+FIRST_HALF = OPEN.replace('"deny *", ', "") + "#" * 100
+"""A whole policy, which opens more than the file does in the end."""
+SECOND_HALF = """
+[[peers]]
+node = "foo@h"
+cookie_file = "foo.cookie"
+tables = ["ops"]
+rules = ["deny *", "accept unlink"]
+"""
+
+
+class TestHalfOfAFile:
+    """The first half of a text is a valid policy, which must never be in force."""
+
+    async def in_the_end(self, scene: ReloadScene, seen: list[str]) -> None:
+        async def watch() -> None:
+            while True:
+                seen.append(scene.verdict())
+                await asyncio.sleep(0.01)
+
+        watching = asyncio.create_task(watch())
+        await scene.until(lambda: scene.verdict("unlink") == "accept")
+        watching.cancel()
+        assert set(seen) == {"deny"}
+        assert len(scene.told("policy_changed")) == 1
+
+    @pytest.mark.parametrize("how", ["kept open", "opened twice", "many pieces", "copied beside and linked"])
+    def test_it_is_not_in_force_while_the_file_is_written(self, play: Play, how: str) -> None:
+        async def story(scene: ReloadScene) -> None:
+            seen: list[str] = []
+            watching = asyncio.create_task(self.in_the_end(scene, seen))
+            match how:
+                case "kept open":
+                    with scene.file.open("w") as file:
+                        file.write(FIRST_HALF)
+                        file.flush()
+                        await asyncio.sleep(3 * SETTLE)
+                        file.write(SECOND_HALF)
+                case "opened twice":
+                    scene.file.write_text(FIRST_HALF)
+                    await asyncio.sleep(SETTLE / 2)
+                    with scene.file.open("a") as file:
+                        file.write(SECOND_HALF)
+                case "many pieces":
+                    scene.file.write_text(FIRST_HALF)
+                    for piece in SECOND_HALF.splitlines(keepends=True):
+                        await asyncio.sleep(SETTLE / 3)
+                        with scene.file.open("a") as file:
+                            file.write(piece)
+                case _:
+                    beside = scene.file.with_name("beside")
+                    with beside.open("w") as file:
+                        file.write(FIRST_HALF)
+                        file.flush()
+                        scene.file.unlink()
+                        scene.file.symlink_to(beside)
+                        await asyncio.sleep(2 * SETTLE)
+                        file.write(SECOND_HALF)
+            await watching
+            assert scene.verdict() == "deny"
+
+        play(story)
+
+    def test_sighup_does_not_take_it_either(self, play: Play) -> None:
+        async def story(scene: ReloadScene) -> None:
+            with scene.file.open("w") as file:
+                file.write(FIRST_HALF)
+                file.flush()
+                scene.reloader.reload("SIGHUP")
+                assert scene.verdict() == "deny"
+                file.write(SECOND_HALF)
+            scene.reloader.reload("SIGHUP")
+            assert scene.verdict("unlink") == "accept"
+            assert scene.verdict() == "deny"
+
+        play(story)
+
+    def test_a_file_that_is_written_for_long_is_told(self, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(reload, "PATIENCE", 0.5)
+
+        async def story(scene: ReloadScene) -> None:
+            with scene.file.open("a") as file:
+                file.write("\n")
+                file.flush()
+                await scene.until(lambda: scene.told("policy_refused"))
+                await asyncio.sleep(2 * SETTLE)
+            (told,) = scene.told("policy_refused")
+            assert "somebody is still writing it" in told["problems"][0]
+
+        play(story)
+
+    def test_a_reader_and_who_opens_the_file_meanwhile_harm_nobody(self, tmp_path: Path) -> None:
+        file = tmp_path / "file"
+        file.write_text("text")
+        with file.open():
+            assert not is_open_for_writing(file)
+        stop = threading.Event()
+
+        def open_and_close() -> None:
+            while not stop.is_set():
+                with file.open("a"):
+                    pass
+
+        writer = threading.Thread(target=open_and_close)
+        writer.start()
+        try:
+            found = {is_open_for_writing(file) for _ in range(3000)}
+        finally:
+            stop.set()
+            writer.join()
+        assert found <= {True, False}
+        with file.open("a"):
+            assert is_open_for_writing(file)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from distwall.cli.output import ConfigOption, load_policy, warn
+from distwall.cli.output import CommandError, ConfigOption, load_policy, warn
+from distwall.files.settled_file import is_open_for_writing
 
 _MAX_WARNINGS = 10
 
@@ -27,6 +28,8 @@ def run(
     from distwall.cli.foreground_run import serve  # noqa: PLC0415
 
     policy = load_policy(config)
+    if is_open_for_writing(policy.path):
+        raise CommandError(f"{policy.path}: somebody is still writing it; start distwall when that is over")
     for warning in policy.warnings[:_MAX_WARNINGS]:
         warn(warning)
     if (more := len(policy.warnings) - _MAX_WARNINGS) > 0:

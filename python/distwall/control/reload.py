@@ -6,6 +6,9 @@ text applied through the API. A text that fails the check changes nothing, and a
 A text can be applied on trial: if nobody confirms it in time, the previous text comes back by itself. Only a text that
 is confirmed, or applied without trial, is written to the file: a distwall that ends during a trial begins again with
 the previous policy. A change of the file during a trial ends the trial: it is the later decision.
+
+Half of a policy may be a valid policy that opens more. So a change of the file is taken up once the file is whole, as
+far as that can be seen: nobody has it open for writing, and it has not changed for `SETTLE` seconds.
 """
 
 import asyncio
@@ -22,7 +25,14 @@ from distwall.control.errors import BadCallError, ControlError
 from distwall.control.firewall import Firewall
 from distwall.files import regular_file
 from distwall.files.replacement import Replacement
+from distwall.files.settled_file import look, read_if_settled
 from distwall.policy import Policy, PolicyError, loads
+
+SETTLE = 1.0
+"""Seconds for which a changed file has to stay as it is before it is read."""
+
+PATIENCE = 10.0
+"""Seconds after which an event says that the file is still being written."""
 
 MAX_TRIAL = 24 * 3600
 """Most seconds of a trial."""
@@ -63,6 +73,7 @@ class Reloader:
         self._before: tuple[Policy, str] | None = None
         self._trial: asyncio.TimerHandle | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._settling: asyncio.Task[None] | None = None
 
     @property
     def revision(self) -> str:
@@ -89,25 +100,62 @@ class Reloader:
 
     def start(self) -> None:
         """Watches the file from now on, and takes up changes since it was read."""
-        self.reload()
+        self._reload_settled()
         self._watching = asyncio.create_task(self._watch(), name="distwall policy file")
 
     async def close(self) -> None:
         """Ends the watch. A policy on trial is not confirmed, so the file stays as it is."""
         if self._trial:
             self._trial.cancel()
-        if self._watching:
-            self._watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watching
+        for task in (self._watching, self._settling):
+            if task:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
     def reload(self, actor: str = "file") -> None:
-        """Reads the file; an event has its errors."""
+        """Reads the file, or, if somebody has it open for writing, does so later; an event has its errors."""
         try:
-            data = regular_file.read(self._path)
+            data = read_if_settled(self._path, look(self._path))
+        except OSError as error:
+            self._unreadable(error, actor)
+            return
+        if data is None:
+            self._reload_settled(actor)
+        else:
+            self._take(data, actor)
+
+    def _reload_settled(self, actor: str = "file") -> None:
+        """Reads the file once it is whole."""
+        if self._settling is None or self._settling.done():
+            self._settling = asyncio.create_task(self._read_settled(actor), name="distwall changed policy file")
+
+    async def _read_settled(self, actor: str) -> None:
+        begun, told = asyncio.get_running_loop().time(), False
+        while True:
+            before = look(self._path)
+            await asyncio.sleep(SETTLE)
+            try:
+                data = read_if_settled(self._path, before)
+            except OSError as error:
+                self._unreadable(error, actor)
+                return
+            if data is not None:
+                self._take(data, actor)
+                return
+            if not told and asyncio.get_running_loop().time() - begun > PATIENCE:
+                told = True
+                self._refused([f"{self._path}: somebody is still writing it; it will be read when that is over"], actor)
+
+    def _unreadable(self, error: Exception, actor: str) -> None:
+        self._refused([f"{self._path}: can't read the policy: {error}"], actor)
+
+    def _take(self, data: bytes, actor: str) -> None:
+        """Puts the text of the file in force; an event has its errors."""
+        try:
             text = data.decode("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            self._refused([f"{self._path}: can't read the policy: {error}"], actor)
+        except UnicodeDecodeError as error:
+            self._unreadable(error, actor)
             return
         if text != self._text:
             self._end_trial()
@@ -205,4 +253,4 @@ class Reloader:
             return os.path.realpath(path) == str(name) or os.path.basename(path) == self._path.name  # noqa: PTH119
 
         async for _ in awatch(self._path.parent, watch_filter=ours, recursive=False, debounce=200, step=50):
-            self.reload()
+            self._reload_settled()
