@@ -10,16 +10,19 @@ from collections.abc import Generator
 from pathlib import Path
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from distwall.control.firewall import Firewall
 from distwall.control.reload import Reloader
 from distwall.http_api.app import create_app
 from distwall.http_api.auth import Entrance, SocketEntrance, TokenEntrance, socket_user
 from distwall.http_api.bearer_tokens import TokenFile
+from distwall.http_api.bounded_protocol import MAX_HEAD, BoundedProtocol, ConnectionRoom, bounded
 from distwall.http_api.event_stream import EventStream
 from distwall.net.sockets import listen, resolve
 from distwall.policy import ControlSettings
+
+BACKLOG = 64
+"""Connections that the system keeps until they are accepted."""
 
 
 class _Server(uvicorn.Server):
@@ -38,13 +41,19 @@ class _Server(uvicorn.Server):
         yield
 
 
-class _SocketProtocol(H11Protocol):
+class _SocketProtocol(BoundedProtocol):
     """HTTP on a Unix socket: the address of the other side is its user."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Takes a new connection, whose address is its user."""
+        self._user = socket_user(transport)
         super().connection_made(transport)
-        self.client = (socket_user(transport), 0)
+        self.client = (self._user, 0)
+
+    @property
+    def source(self) -> str:
+        """The user."""
+        return self._user
 
 
 class HttpServer:
@@ -56,6 +65,8 @@ class HttpServer:
         self._settings = settings
         self._stream = EventStream(firewall.audit)
         self._serving: list[tuple[_Server, asyncio.Task[None]]] = []
+        self.rooms: list[ConnectionRoom] = []
+        """The room for connections of each listener, the Unix socket's first."""
 
     async def start(self) -> None:
         """Binds the sockets and serves. Raises OSError, with a text for users, if a socket is not available."""
@@ -67,10 +78,10 @@ class HttpServer:
             sock.close()
             settings.socket.unlink(missing_ok=True)
             raise
-        await self._serve([sock], SocketEntrance(), _SocketProtocol)
+        await self._serve([sock], SocketEntrance(), bounded(_SocketProtocol))
         if over_tcp:
             tokens = TokenFile(settings.tokens)
-            await self._serve(over_tcp, TokenEntrance(tokens, settings.hosts, self._firewall.record), H11Protocol)
+            await self._serve(over_tcp, TokenEntrance(tokens, settings.hosts, self._firewall.record), bounded())
 
     async def close(self) -> None:
         """Stops serving and removes the socket."""
@@ -84,7 +95,7 @@ class HttpServer:
         self._serving.clear()
         self._settings.socket.unlink(missing_ok=True)
 
-    async def _serve(self, sockets: list[socket.socket], entrance: Entrance, protocol: type[H11Protocol]) -> None:
+    async def _serve(self, sockets: list[socket.socket], entrance: Entrance, protocol: type[BoundedProtocol]) -> None:
         config = uvicorn.Config(
             create_app(self._firewall, self._reloader, entrance, self._stream),
             http=protocol,
@@ -95,7 +106,10 @@ class HttpServer:
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=1,
+            backlog=BACKLOG,
+            h11_max_incomplete_event_size=MAX_HEAD,
         )
+        self.rooms.append(protocol.room)
         server = _Server(config)
         task = asyncio.create_task(server.serve(sockets=sockets), name="distwall control API")
         self._serving.append((server, task))
@@ -131,7 +145,7 @@ def bind(path: Path, mode: int = 0o600, group: str | None = None) -> socket.sock
             raise OSError(error.errno, f"{what}; set [control] socket to another path") from None
         except KeyError:
             raise OSError(f"{path}: there is no group {group}; correct [control] socket_group") from None
-        sock.listen(64)
+        sock.listen(BACKLOG)
     except BaseException:
         sock.close()
         raise
