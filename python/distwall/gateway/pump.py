@@ -4,8 +4,10 @@ Theory of operation. Each connection is a `Leg`, an asyncio protocol. Bytes that
 Accepted bytes are written to the other leg, and answers made by the core are written back. Nothing is queued here:
 bytes wait in the transports' write buffers, and those bound the reading:
 
-* A leg whose write buffer is above `HIGH_WATER` stops only the reading of the other leg. A peer that doesn't read must
-  not stop its own sending: two nodes with much to send would stop each other for good.
+* A leg whose write buffer is above `HIGH_WATER` stops the reading of the other leg. It doesn't stop its own sending at
+  once: two nodes with much to send would stop each other for good.
+* From then on the peer is read only as fast as it takes what waits for it (`distwall.gateway.arrears`). The guarded
+  node is trusted, and always read while there is room.
 * The core works in slices. If a read costs more than some milliseconds, the core stops between two frames. The
   rest of the read waits in its leg until all other connections had a turn (`_go_on`). The leg is not read meanwhile,
   and an end of its stream waits behind the rest. The other direction goes on.
@@ -35,6 +37,7 @@ from typing import Protocol, cast
 
 from distwall.control import ChannelHandle
 from distwall.control.channel import Received
+from distwall.gateway.arrears import LOOK, MAX_OWED, Arrears, unread
 from distwall.net.sockets import is_encrypted
 
 HIGH_WATER = 1 << 20
@@ -74,6 +77,8 @@ class Hold(enum.IntFlag):
     """The leg does not read the answers that it causes."""
     WORK = 4
     """The core has not taken all bytes that were read."""
+    OWING = 8
+    """The peer does not take what waits for it."""
 
 
 class Leg(asyncio.Protocol):
@@ -98,12 +103,16 @@ class Leg(asyncio.Protocol):
         self._unread = 0
         self._rest: list[tuple[bytes, int]] = []
         """Bytes that the core has not taken yet, each from a position on."""
+        self._arrears: Arrears | None = None
+        """The peer's arrears, while bytes wait for it."""
         self._pump.count_unwritten()
         self._eof_written = False
         self._tls = cast("TlsTransport", transport) if is_encrypted(transport) else None
 
     def data_received(self, data: bytes) -> None:
         """The hot path: one call into the core for each read, and as few Python steps as may be."""
+        if self._arrears is not None and self._arrears.read(len(data)):
+            self.hold(Hold.OWING)
         if self._rest:
             # TLS had read it before it was told to stop.
             self._rest.append((data, 0))
@@ -186,6 +195,9 @@ class Leg(asyncio.Protocol):
         self._full = True
         self.other.hold(Hold.FULL)
         self._pump.count_unwritten()
+        if self._inbound and self._arrears is None:
+            self._arrears = Arrears(partial(_acknowledged, self.transport))
+            self._pump.later(LOOK, self._settle, self._arrears)
 
     def resume_writing(self) -> None:
         """Goes on reading the other leg: the write buffer has room again."""
@@ -193,6 +205,26 @@ class Leg(asyncio.Protocol):
         self._unread = 0
         self.other.release(Hold.FULL)
         self.release(Hold.UNREAD)
+
+    def _settle(self, arrears: Arrears) -> None:
+        """Looks at what the peer has taken, and closes the account when nothing waits for it."""
+        if self.lost or self.other.lost:
+            return
+        if not self.transport.get_write_buffer_size() and not self.other.is_unread():
+            self._arrears = None
+            self.release(Hold.OWING)
+            return
+        if arrears.settle() <= MAX_OWED:
+            self.release(Hold.OWING)
+        self._pump.later(LOOK, self._settle, arrears)
+
+    def is_unread(self) -> bool:
+        """True if bytes have come in that were not read."""
+        connection = self.transport.get_extra_info("socket")
+        try:
+            return connection is not None and unread(connection.fileno()) > 0
+        except OSError:
+            return False
 
     def write_eof(self) -> None:
         """Ends the stream towards this leg, behind its pending bytes."""
