@@ -86,11 +86,11 @@ impl<'a, 'b> Message<'a, 'b> {
     #[inline(always)]
     #[must_use]
     pub fn new(control: &'b Control<'a>, payload: Option<Reader<'a>>) -> Self {
-        let asker = match payload {
-            Some(payload) if control.is_message() && shapes::may_ask(&payload) => shapes::asker(payload),
-            _ => None,
-        };
-        Message { control, payload, asker, work: Work::default() }
+        let mut message = Message { control, payload, asker: None, work: Work::default() };
+        if let Some(payload) = payload.filter(|payload| control.is_message() && shapes::may_ask(payload)) {
+            message.asker = shapes::asker(payload);
+        }
+        message
     }
 }
 

@@ -133,7 +133,7 @@ fn by_name_of_otp(case: &mut Case<'_, '_, '_>, name: Option<&[u8]>) -> Next {
 
 /// The identity of the process that a command aims at.
 #[derive(Clone, Copy)]
-pub(super) enum Identity<'t> {
+enum Identity<'t> {
     /// The guarded node has told it a moment ago.
     Told(&'t Person),
     /// The guarded node has to be asked about that process.
@@ -143,7 +143,7 @@ pub(super) enum Identity<'t> {
 }
 
 /// The identity of the process that a command aims at.
-pub(super) fn identity<'t>(court: &Court<'t>, control: &Control<'_>) -> Identity<'t> {
+fn identity<'t>(court: &Court<'t>, control: &Control<'_>) -> Identity<'t> {
     static INIT: LazyLock<Person> = LazyLock::new(|| Person {
         name: Some(b"init"[..].into()),
         otp: true,
@@ -176,7 +176,7 @@ impl<'c> Case<'c, '_, '_> {
     }
 
     /// The identity of the process that it aims at.
-    pub(super) fn identity(&self) -> Identity<'c> {
+    fn identity(&self) -> Identity<'c> {
         identity(self.court, self.control())
     }
 

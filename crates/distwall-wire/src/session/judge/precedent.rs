@@ -17,16 +17,16 @@ use crate::command::Command;
 use crate::direction::Direction;
 use crate::rules::calls::{self, Call};
 use crate::rules::otp_internal::{otp_internal, Address};
-use crate::rules::peer_rules::{PeerRules, Scope};
+use crate::rules::peer_rules::{PeerRules, RankedRule, Scope};
 use crate::session::hooks::is_clerk;
 use crate::term::atoms::{AtomView, Word};
-use crate::term::reader::Reader;
+use crate::term::reader::{Pid, Reader};
 use crate::term::scan::ScanFindings;
 use crate::verdict::Verdict;
 use crate::wire::control::{Control, Process, SpawnRequest};
 
-use super::called::{decimal, names};
-use super::deciding::{identity, is_within, Identity};
+use super::called::decimal;
+use super::deciding::is_within;
 use super::standing::settles;
 use super::{Arrival, Court, Message, Ruling};
 
@@ -35,7 +35,10 @@ const PLACES: usize = 64;
 
 /// The decisions that were made already.
 pub struct Precedents {
+    /// About commands with a name or a function.
     kept: [Option<Precedent>; PLACES],
+    /// About all commands of a kind: messages to processes and aliases. None: not asked yet.
+    whole: [Option<Option<Decided>>; Command::ALL.len()],
 }
 
 /// The decision about a command and its key.
@@ -52,7 +55,7 @@ struct Precedent {
 #[derive(Clone, Copy)]
 struct PrecedentKey<'k> {
     command: Command,
-    /// The name that a message goes to, or the module of a function. Empty for a process or an alias.
+    /// The name that a message goes to, or the module of a function.
     name: &'k [u8],
     /// Empty for a message.
     function: &'k [u8],
@@ -67,7 +70,9 @@ impl PrecedentKey<'_> {
             [first, .., last] => usize::from(*first) + 5 * usize::from(*last),
             _ => 0,
         };
-        (ends + 3 * self.name.len() + 7 * self.function.len() + self.command as usize) % PLACES
+        // No atom is so long that a sum could be too large.
+        let lengths = self.name.len().wrapping_mul(3).wrapping_add(self.function.len().wrapping_mul(7));
+        ends.wrapping_add(lengths).wrapping_add(self.command as usize) % PLACES
     }
 
     #[inline(always)]
@@ -78,18 +83,14 @@ impl PrecedentKey<'_> {
             && *known.function == *self.function
     }
 
-    /// The rule that decides about all such commands, or about all of a scope.
+    /// The rule that decides about all such commands.
     fn decide(&self, policy: &PeerRules) -> Option<Decided> {
-        let rule = match self.command {
-            Command::SpawnRequest => {
-                let mut digits = [0; 3];
-                policy.foremost_call(&[self.name, self.function, decimal(self.arity, &mut digits)])
-            }
-            Command::RegSend => policy.foremost(self.command, Some(self.name)),
-            _ => policy.foremost(self.command, None),
-        };
-        let rule = rule.filter(|rule| rule.accepts() && rule.pattern.is_none() && rule.of.is_none())?;
-        Some(Decided { rule: rule.id, scope: rule.scope, star: rule.opens_all() })
+        if self.command == Command::SpawnRequest {
+            let mut digits = [0; 3];
+            let function = [self.name, self.function, decimal(self.arity, &mut digits)];
+            return Decided::by(policy.foremost_call(&function));
+        }
+        Decided::by(policy.foremost(self.command, Some(self.name)))
     }
 }
 
@@ -102,9 +103,17 @@ struct Decided {
     star: bool,
 }
 
+impl Decided {
+    /// The decision by a rule, if it accepts all messages, or all of a scope.
+    fn by(rule: Option<&RankedRule>) -> Option<Self> {
+        let rule = rule.filter(|rule| rule.accepts() && rule.pattern.is_none() && rule.of.is_none())?;
+        Some(Decided { rule: rule.id, scope: rule.scope, star: rule.opens_all() })
+    }
+}
+
 impl Default for Precedents {
     fn default() -> Self {
-        Precedents { kept: [const { None }; PLACES] }
+        Precedents { kept: [const { None }; PLACES], whole: [None; Command::ALL.len()] }
     }
 }
 
@@ -116,6 +125,12 @@ impl Precedents {
             Some(known) if key.is_of(known) => known.decided,
             _ => self.decide(policy, key),
         }
+    }
+
+    /// The one decision about all commands of a kind, if there is one.
+    #[inline(always)]
+    fn about_all(&mut self, policy: &PeerRules, command: Command) -> Option<Decided> {
+        *self.whole[command as usize].get_or_insert_with(|| Decided::by(policy.foremost(command, None)))
     }
 
     #[inline(never)]
@@ -201,9 +216,13 @@ impl Court<'_> {
             _ => return None,
         };
         let payload = message.payload?;
-        let key = PrecedentKey { command, name: name.map_or(&[], |name| name.text), function: &[], arity: 0 };
-        let decided = precedents.about(self.policy, key)?;
-        if name.is_none() && !(self.is_only_a_message(message) && (decided.star || self.is_for_users(control))) {
+        let decided = match name {
+            Some(name) => {
+                precedents.about(self.policy, PrecedentKey { command, name: name.text, function: &[], arity: 0 })?
+            }
+            None => precedents.about_all(self.policy, command)?,
+        };
+        if name.is_none() && !(self.answers_nothing(message) && self.is_for_users(control, decided.star)) {
             return None;
         }
         let address = Address {
@@ -220,19 +239,27 @@ impl Court<'_> {
         fits.then_some(decided.rule)
     }
 
-    /// True if a message to a process or an alias answers nothing, and its target has no known name.
+    /// True if a message to a process or an alias answers nothing.
     #[inline(always)]
-    fn is_only_a_message(&self, message: &Message<'_, '_>) -> bool {
+    fn answers_nothing(&self, message: &Message<'_, '_>) -> bool {
         let (track, direction) = (self.track, self.direction);
-        let answers = || !matches!(settles(message, track, direction), Ok(None));
-        !(track.awaits_messages(direction) && answers()) && names(track, direction, message.control).next().is_none()
+        !track.awaits_messages(direction) || matches!(settles(message, track, direction), Ok(None))
     }
 
-    /// True if the guarded node has told a moment ago that the target is a process of a user, without a name.
-    fn is_for_users(&self, control: &Control<'_>) -> bool {
-        match identity(self, control) {
-            Identity::Told(person) => !person.otp && !person.dead && person.name.is_none(),
-            Identity::Unknown(_) | Identity::Nobody => false,
+    /// True if the guarded node has told a moment ago that the target is a process of a user, without a name. `star`: it is
+    /// enough that it has no known name.
+    #[inline(always)]
+    fn is_for_users(&self, control: &Control<'_>, star: bool) -> bool {
+        let people = &self.track.people;
+        match control {
+            // The first process of every node has a name.
+            Control::Send { to: Process { pid: Pid { id: 0, serial: 0, .. }, .. }, .. } => false,
+            Control::Send { to, .. } if star => people.last_name(to.pid).is_none(),
+            Control::Send { to, .. } => people.is_nameless_user(to.pid),
+            Control::AliasSend { to: (_, alias), .. } => {
+                star || self.track.owner(*alias).is_some_and(|owner| people.is_nameless_user(owner.pid))
+            }
+            _ => false,
         }
     }
 
@@ -306,16 +333,17 @@ mod tests {
             assert_eq!(rule(message(Command::RegSend, "shut")), None);
             assert_eq!(rule(message(Command::RegSend, "some")), None, "by a pattern");
             assert_eq!(rule(message(Command::RegSend, "none")), None);
-            assert_eq!(rule(message(Command::Send, "")), Some(5));
-            assert_eq!(rule(message(Command::AliasSend, "")), None);
             assert_eq!(rule(function("m", "f", 1)), Some(6));
             assert_eq!(rule(function("m", "f", 2)), None);
             assert_eq!(rule(function("m", "g", 1)), Some(7));
             assert_eq!(rule(function("m", "h", 1)), None, "by a rule on calls");
             assert_eq!(rule(function("m", "p", 1)), None, "by a pattern for calls");
         }
-        let scope = precedents.about(&policy, message(Command::Send, "")).and_then(|decided| decided.scope);
-        assert_eq!(scope, Some(Scope::Exposed));
+        for _ in 0..2 {
+            let all = precedents.about_all(&policy, Command::Send);
+            assert_eq!(all.map(|decided| (decided.rule, decided.scope)), Some((5, Some(Scope::Exposed))));
+            assert!(precedents.about_all(&policy, Command::AliasSend).is_none());
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::term::reader::{Pid, Reference};
 const FRESH: f64 = 1.0;
 /// Most processes whose identities are kept.
 const MOST: usize = 1024;
+/// Number of places for processes of users without a name.
+const PLACES: usize = 64;
 
 /// The identity of a process of the guarded node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +29,14 @@ pub struct Person {
     pub applications: Vec<Box<[u8]>>,
     /// True if there is no such process.
     pub dead: bool,
+}
+
+impl Person {
+    /// True for a living process of a user without a name.
+    #[must_use]
+    pub fn is_nameless_user(&self) -> bool {
+        !self.otp && !self.dead && self.name.is_none()
+    }
 }
 
 /// The facts about a process, as the guarded node gives them.
@@ -68,12 +78,39 @@ struct KnownPerson {
     monitor: Option<Reference>,
 }
 
+struct Places([Option<(Pid, f64)>; PLACES]);
+
+impl Default for Places {
+    fn default() -> Self {
+        Places([None; PLACES])
+    }
+}
+
+impl Places {
+    #[inline(always)]
+    fn of(&self, pid: Pid) -> &Option<(Pid, f64)> {
+        &self.0[pid.id as usize % PLACES]
+    }
+
+    /// Removes a process.
+    fn clear(&mut self, pid: Pid) {
+        self.0[pid.id as usize % PLACES].take_if(|(known, _)| *known == pid);
+    }
+
+    fn put(&mut self, pid: Pid, since: f64) {
+        self.0[pid.id as usize % PLACES] = Some((pid, since));
+    }
+}
+
 /// The known identities.
 #[derive(Default)]
 pub struct People {
     known: HashMap<Pid, KnownPerson, RandomState>,
     /// In the order in which they were first told.
     order: VecDeque<Pid>,
+    /// Living processes of users without a name, as nearly all targets are: each with the time when it was told. A
+    /// process has one place; the process that was told last is there.
+    nameless: Places,
     now: f64,
     /// True if older answers are good as well: a command is judged again that was judged by them before.
     pub settled: bool,
@@ -92,6 +129,16 @@ impl People {
         (self.settled || self.now - entry.since < FRESH).then_some(&entry.person)
     }
 
+    /// True for a living process of a user without a name, if that was told a moment ago.
+    #[must_use]
+    #[inline(always)]
+    pub fn is_nameless_user(&self, pid: Pid) -> bool {
+        match self.nameless.of(pid) {
+            Some((known, since)) if *known == pid => self.settled || self.now - since < FRESH,
+            _ => self.of(pid).is_some_and(Person::is_nameless_user),
+        }
+    }
+
     /// The last known name of a process, to be printed.
     #[must_use]
     pub fn last_name(&self, pid: Pid) -> Option<&[u8]> {
@@ -106,6 +153,10 @@ impl People {
 
     /// Notes an identity. Returns the processes that are forgotten for it, with their monitors.
     pub fn learn(&mut self, pid: Pid, person: Person, monitor: Option<Reference>) -> Vec<(Pid, Reference)> {
+        self.nameless.clear(pid);
+        if person.is_nameless_user() {
+            self.nameless.put(pid, self.now);
+        }
         let entry = KnownPerson { person, since: self.now, monitor };
         if self.known.insert(pid, entry).is_none() {
             self.order.push_back(pid);
@@ -113,6 +164,7 @@ impl People {
         let mut forgotten = Vec::new();
         while self.order.len() > MOST {
             let Some(oldest) = self.order.pop_front() else { break };
+            self.nameless.clear(oldest);
             let monitor = self.known.remove(&oldest).and_then(|entry| entry.monitor);
             forgotten.extend(monitor.map(|monitor| (oldest, monitor)));
         }
@@ -140,6 +192,30 @@ mod tests {
         let forgotten: Vec<_> = (1..2000).flat_map(|id| people.learn(pid(id), Person::default(), None)).collect();
         assert_eq!(forgotten, [(pid(0), monitor)]);
         assert!(people.of(pid(1999)).is_some() && people.of(pid(500)).is_none());
+    }
+
+    #[test]
+    fn processes_of_one_place_are_told_apart() {
+        let mut people = People::default();
+        let (one, other) = (pid(5), pid(5 + PLACES as u32));
+        people.learn(one, Person::default(), None);
+        people.learn(other, Person::default(), None);
+        assert!(people.is_nameless_user(one) && people.is_nameless_user(other) && !people.is_nameless_user(pid(6)));
+        let named = Person { name: Some(b"x"[..].into()), ..Person::default() };
+        for else_told in [Person { otp: true, ..Person::default() }, Person { dead: true, ..Person::default() }, named]
+        {
+            people.learn(other, else_told, None);
+            assert!(people.is_nameless_user(one) && !people.is_nameless_user(other));
+            people.learn(other, Person::default(), None);
+            assert!(people.is_nameless_user(other));
+        }
+        people.tick(FRESH);
+        assert!(!people.is_nameless_user(one) && !people.is_nameless_user(other));
+        people.settled = true;
+        assert!(people.is_nameless_user(one) && people.is_nameless_user(other));
+        (100..100 + MOST as u32)
+            .for_each(|id| _ = people.learn(pid(id), Person { otp: true, ..Person::default() }, None));
+        assert!(!people.is_nameless_user(one) && !people.is_nameless_user(other));
     }
 
     #[test]
