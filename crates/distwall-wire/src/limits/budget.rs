@@ -128,12 +128,18 @@ impl Claim {
     }
 
     /// Forgets the noted atoms, funs and nodes.
+    #[inline(always)]
     pub fn clear(&mut self) {
         if !self.is_empty() {
-            self.atoms.clear();
-            self.funs.clear();
-            self.nodes.clear();
+            self.forget();
         }
+    }
+
+    #[cold]
+    fn forget(&mut self) {
+        self.atoms.clear();
+        self.funs.clear();
+        self.nodes.clear();
     }
 
     /// True if nothing is noted.

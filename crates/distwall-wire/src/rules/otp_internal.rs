@@ -70,7 +70,7 @@ pub fn is_otp_name(name: &[u8]) -> bool {
 }
 
 /// True if a message has such a shape, or goes to such a name, and the pattern doesn't describe that.
-#[inline]
+#[inline(always)]
 pub fn otp_internal(reader: Reader<'_>, to: &Address<'_>) -> bool {
     let own = match to.name {
         Some(Word::OtpName | Word::Rex) => true,
@@ -134,6 +134,7 @@ fn means_nothing(request: &[u8], forms: u8, terms: &Terms<'_>) -> bool {
 }
 
 /// True if a message has such a shape.
+#[inline(never)]
 fn has_shape(mut reader: Reader<'_>, to: &Address<'_>) -> bool {
     let look = AtAddress { to };
     let Ok(arity @ 2..=9) = reader.tuple() else {

@@ -371,7 +371,7 @@ impl Channel {
             };
             *frames += 1;
             let behind = pos + 4 + length;
-            match self.frame(direction, frame, now, out)? {
+            match self.usual_frame(direction, frame, now, out)? {
                 Action::Forward => out.input(pos..behind),
                 Action::Replace => out.made(&self.made),
             }
@@ -398,25 +398,20 @@ impl Channel {
         }
         self.made.clear();
         self.scanner.found.clear();
-        let cached = self.fixed.caches_atoms();
         let fragments = self.fixed.ends.flags & flags::FRAGMENTS != 0;
-        let lane = &mut self.lanes[direction as usize];
-        let names = &self.fixed.ends.names;
-        let Lane { caches, refs, sequences, .. } = lane;
-        let mut header = |pos| header::read(frame, pos, cached, caches, names, refs);
         let parts = match FrameTag::of(frame) {
             Some(FrameTag::PassThrough) if !self.fixed.ends.form.headers => {
-                refs.none();
+                self.lanes[direction as usize].refs.none();
                 Parts { body: &frame[HEADER_AT..], sequence: None, versioned: true }
             }
             Some(FrameTag::Header) if self.fixed.ends.form.headers => {
-                let start = header(HEADER_AT)?;
+                let start = self.header(direction, frame, HEADER_AT)?;
                 Parts { body: &frame[start..], sequence: None, versioned: false }
             }
             Some(FrameTag::FirstFragment) if fragments => {
                 let (id, number) = numbers(frame)?;
-                sequences.check(id, number, &self.fixed.ends.limits)?;
-                let start = header(FRAGMENT_AT)?;
+                self.lanes[direction as usize].sequences.check(id, number, &self.fixed.ends.limits)?;
+                let start = self.header(direction, frame, FRAGMENT_AT)?;
                 Parts { body: &frame[start..], sequence: Some((id, number)), versioned: false }
             }
             Some(FrameTag::NextFragment) if fragments => return self.fragment(direction, frame, now, out),
@@ -426,6 +421,28 @@ impl Channel {
             Some((id, count)) if count > 1 => self.first_fragment(direction, &parts, (id, count), now, out),
             _ => self.message(direction, &parts, now, out),
         }
+    }
+
+    /// The same for a frame in the midst of the data. Nearly all frames are whole messages of the peer behind a header: in
+    /// line, the compiler makes code for these alone.
+    #[inline(always)]
+    fn usual_frame(&mut self, direction: Direction, frame: &[u8], now: f64, out: &mut Output) -> Result<Action, Bad> {
+        let headed = self.fixed.ends.form.headers && FrameTag::of(frame) == Some(FrameTag::Header);
+        if direction == Direction::Outbound || !headed {
+            return self.frame(direction, frame, now, out);
+        }
+        self.made.clear();
+        self.scanner.found.clear();
+        let start = self.header(Direction::Inbound, frame, HEADER_AT)?;
+        let parts = Parts { body: &frame[start..], sequence: None, versioned: false };
+        self.message(Direction::Inbound, &parts, now, out)
+    }
+
+    /// Reads the header at a position; returns the position of the terms.
+    #[inline(always)]
+    fn header(&mut self, direction: Direction, frame: &[u8], at: usize) -> Result<usize, Bad> {
+        let Lane { caches, refs, .. } = &mut self.lanes[direction as usize];
+        header::read(frame, at, self.fixed.caches_atoms(), caches, &self.fixed.ends.names, refs)
     }
 
     /// Handles an answer to a question of distwall itself to the guarded node.
@@ -662,7 +679,7 @@ impl State {
     }
 
     /// Notes the processes and references of the guarded node that the peer has written.
-    #[inline]
+    #[inline(always)]
     fn claim(&mut self, scanner: &mut Scanner, limits: &Limits) {
         let mentions = &mut scanner.found.mentions;
         if !mentions.is_empty() {

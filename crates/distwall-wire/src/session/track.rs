@@ -442,7 +442,7 @@ impl Track {
     }
 
     /// Notes processes and aliases of the guarded node that the peer has written; `limit`: most claims.
-    #[inline]
+    #[inline(never)]
     pub fn claim(&mut self, pids: &[Pid], aliases: &[Reference], limit: u64) {
         if !pids.is_empty() || !aliases.is_empty() {
             self.by_guard.lock().claim(pids, aliases, limit, self.bounds);

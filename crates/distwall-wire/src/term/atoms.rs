@@ -222,6 +222,8 @@ pub struct AtomRefs {
     pub bytes: ArrayVec<u8, 384>,
     /// The first 16 of these bytes, to be compared at once.
     front: u128,
+    /// The bits of `front` that count; 0 if these are not all bytes of the header.
+    counts: u128,
     /// The number of changes of the caches when it was read.
     pub seen: u64,
     /// In the order in which terms name them.
@@ -238,7 +240,7 @@ impl AtomRefs {
     /// Clears the references: no header was read.
     pub fn none(&mut self) {
         self.bytes.clear();
-        self.front = 0;
+        self.counts = 0;
         self.list.clear();
         self.atoms.clear();
         self.in_step = true;
@@ -251,16 +253,16 @@ impl AtomRefs {
     pub fn keep(&mut self, bytes: &[u8], seen: u64) {
         self.bytes = bytes.iter().copied().collect();
         self.front = bytes.iter().take(16).rev().fold(0, |front, byte| front << 8 | u128::from(*byte));
+        self.counts = if bytes.len() < 16 { (1 << (8 * bytes.len())) - 1 } else { 0 };
         self.seen = seen;
     }
 
     /// True if bytes begin with the header.
     #[inline(always)]
     pub fn are_said_by(&self, bytes: &[u8]) -> bool {
-        match (self.bytes.len(), bytes.first_chunk()) {
-            (0, _) => false,
-            (length @ 1..=15, Some(front)) => (u128::from_le_bytes(*front) ^ self.front) << (128 - 8 * length) == 0,
-            _ => bytes.starts_with(&self.bytes),
+        match bytes.first_chunk() {
+            Some(front) if self.counts != 0 => (u128::from_le_bytes(*front) ^ self.front) & self.counts == 0,
+            _ => !self.bytes.is_empty() && bytes.starts_with(&self.bytes),
         }
     }
 }

@@ -82,6 +82,7 @@ impl ScanFindings {
     }
 
     /// Removes all findings.
+    #[inline(always)]
     pub fn clear(&mut self) {
         self.third_node = false;
         self.shadow_third_node = false;
@@ -104,7 +105,7 @@ impl ScanFindings {
     }
 
     /// True if anything but processes and references of the sender was found.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn is_notable(&self) -> bool {
         self.third_node || self.shadow_third_node || self.funs > 0 || self.over.is_some() || self.mentions.is_notable()
