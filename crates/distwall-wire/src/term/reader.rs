@@ -10,6 +10,11 @@ use crate::error::Bad;
 use crate::term::atoms::{check_text, Atom, AtomView, NodeNames, Word};
 use crate::term::tag;
 
+/// The first bytes of a pid whose node is named by position, to be compared at once.
+const PID_HEAD: [u8; 2] = [tag::PID, tag::ATOM_REF];
+/// The first bytes of a reference of three words, likewise.
+const REFERENCE_HEAD: [u8; 4] = [tag::REFERENCE, 0, 3, tag::ATOM_REF];
+
 /// The data ends inside a term.
 pub const SHORT: Bad = Bad::ShortTerm;
 
@@ -35,21 +40,22 @@ pub struct Reference {
     pub words: [u32; 5],
 }
 
-// Few large numbers are hashed faster than many small ones.
+// One large number is hashed faster than many small ones.
 impl Hash for Pid {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(u64::from(self.id) << 32 | u64::from(self.serial));
-        state.write_u32(self.creation);
+        let [a, b, c] = [self.id, self.serial, self.creation].map(u128::from);
+        state.write_u128(a << 64 | b << 32 | c);
     }
 }
 
 impl Hash for Reference {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let [a, b, c, d, e] = self.words.map(u64::from);
-        state.write_u64(a << 32 | b);
-        state.write_u64(c << 32 | u64::from(self.creation));
+        let [a, b, c, d, e] = self.words.map(u128::from);
+        state.write_u128(a << 96 | b << 64 | c << 32 | u128::from(self.creation));
         if self.length > 3 {
-            state.write_u64(d << 32 | e);
+            state.write_u128(d << 32 | e);
         }
     }
 }
@@ -225,9 +231,10 @@ impl<'a> Reader<'a> {
     pub fn pid(&mut self) -> Result<(AtomView<'a>, Pid), Bad> {
         // Nearly all name their node by position: one look at the data is enough.
         let whole: Option<&[u8; 15]> = self.data.get(self.pos..).and_then(<[u8]>::first_chunk);
-        if let Some(&[tag::PID, tag::ATOM_REF, index, ref numbers @ ..]) = whole {
-            let node = self.terms.view(index)?;
-            self.pos += 15;
+        if let Some([_, _, index, numbers @ ..]) = whole.filter(|whole| whole.starts_with(&PID_HEAD)) {
+            let node = self.terms.view(*index)?;
+            // The bytes are there, so this is no sum that could be too large.
+            self.pos = self.pos.wrapping_add(15);
             return Ok((node, pid_of(node.word, numbers)?));
         }
         let (AtomView { text, word, inline }, Pid { id, serial, creation }) = self.unusual_pid()?;
@@ -250,9 +257,9 @@ impl<'a> Reader<'a> {
     pub fn reference(&mut self) -> Result<(AtomView<'a>, Reference), Bad> {
         // Nearly all have three words and name their node by position.
         let whole: Option<&[u8; 21]> = self.data.get(self.pos..).and_then(<[u8]>::first_chunk);
-        if let Some(&[tag::REFERENCE, 0, 3, tag::ATOM_REF, index, ref b @ ..]) = whole {
-            let node = self.terms.view(index)?;
-            self.pos += 21;
+        if let Some([_, _, _, _, index, b @ ..]) = whole.filter(|whole| whole.starts_with(&REFERENCE_HEAD)) {
+            let node = self.terms.view(*index)?;
+            self.pos = self.pos.wrapping_add(21);
             let word = |i: usize| u32::from_be_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]);
             let words = [word(4), word(8), word(12), 0, 0];
             if node.word == Word::Guard && words[0] >= 1 << 18 {

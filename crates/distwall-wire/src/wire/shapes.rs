@@ -175,7 +175,31 @@ pub enum Answer {
 }
 
 /// The reference of an answer; None if the message is not an answer.
-pub fn answer(mut reader: Reader<'_>) -> Option<Answer> {
+#[inline(always)]
+#[must_use]
+pub fn answer(reader: Reader<'_>) -> Option<Answer> {
+    if may_answer(&reader) {
+        read_answer(reader)
+    } else {
+        None
+    }
+}
+
+/// True if a message may be an answer. A quick look at its label, as that of most messages means nothing.
+#[inline(always)]
+fn may_answer(reader: &Reader<'_>) -> bool {
+    match reader.data.get(reader.pos..) {
+        Some([tag::SMALL_TUPLE, 2..=3, tag::ATOM_REF, label, ..]) => reader
+            .terms
+            .atom(*label)
+            .is_ok_and(|label| matches!(label.word, Word::Rex | Word::FeaturesReply | Word::IoReply | Word::FileReply)),
+        Some([tag::SMALL_TUPLE | tag::LARGE_TUPLE, ..]) => true,
+        _ => false,
+    }
+}
+
+#[inline(never)]
+fn read_answer(mut reader: Reader<'_>) -> Option<Answer> {
     let arity = reader.tuple().ok()?;
     if !(2..=3).contains(&arity) {
         return None;

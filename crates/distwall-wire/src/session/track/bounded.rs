@@ -1,11 +1,10 @@
 //! Tables that forget: their oldest entry when they are full, and entries older than an age.
 
-use std::collections::hash_map::Entry::{Occupied, Vacant};
-use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::quality::RandomState;
+use hashbrown::HashTable;
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
 /// The bounds of a table.
@@ -35,135 +34,204 @@ impl Bounds {
     }
 }
 
-struct Entry<V> {
-    /// The entry's place in the order of insertion.
-    number: u64,
+struct Entry<K, V> {
+    key: K,
+    /// None: the entry is gone, and its room is free.
+    value: Option<V>,
+    /// Time when it came to its place in the order.
+    placed: u64,
     /// Time when it was set or last used; may change while a table is read.
     since: AtomicU64,
-    value: V,
+    /// The entry before it in the order, which is older.
+    older: usize,
+    /// The entry behind it in the order; of free room: other free room.
+    newer: usize,
 }
 
-impl<V> Entry<V> {
+impl<K, V> Entry<K, V> {
     fn since(&self) -> u64 {
         self.since.load(Ordering::Relaxed)
     }
 }
 
+/// No entry: no table is so long.
+const NONE: usize = usize::MAX;
+
 /// A table that forgets its oldest entry when it is full.
+///
+/// The entries are linked in the order in which they were set. An entry that was used since it came to its place takes a
+/// place at the end, once it is the oldest.
 pub struct Bounded<K, V, S = RandomState> {
-    entries: HashMap<K, Entry<V>, S>,
-    /// Time and key of each entry in the order of insertion; None if it is gone or was set again. An entry used since
-    /// that time takes its place at the end.
-    order: VecDeque<Option<(u64, K)>>,
-    /// The number of the first of these; all others follow.
-    first: u64,
+    hasher: S,
+    /// The entries that are known, by the hashes of their keys.
+    known: HashTable<usize>,
+    entries: Vec<Entry<K, V>>,
+    oldest: usize,
+    newest: usize,
+    free: usize,
     overflowed: bool,
 }
 
 impl<K, V, S: Default> Default for Bounded<K, V, S> {
     fn default() -> Self {
-        Self { entries: HashMap::default(), order: VecDeque::new(), first: 0, overflowed: false }
+        Self {
+            hasher: S::default(),
+            known: HashTable::new(),
+            entries: Vec::new(),
+            oldest: NONE,
+            newest: NONE,
+            free: NONE,
+            overflowed: false,
+        }
     }
 }
 
 impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
+    #[inline]
     pub fn insert(&mut self, key: K, value: V, bounds: Bounds) {
         self.insert_with(key, |_| value, bounds);
     }
 
     /// Sets an entry to a value made from the previous one, however old.
+    #[inline]
     pub fn insert_with(&mut self, key: K, value: impl FnOnce(Option<&V>) -> V, bounds: Bounds) {
-        let (number, since) = (self.first + self.order.len() as u64, bounds.now);
-        match self.entries.entry(key) {
-            Occupied(mut known) => {
-                let value = value(Some(&known.get().value));
-                let before = known.insert(Entry { number, since: since.into(), value });
-                self.pass_over(before.number);
+        let hash = self.hasher.hash_one(key);
+        match self.find(hash, &key) {
+            Some(at) => {
+                let entry = &mut self.entries[at];
+                entry.value = Some(value(entry.value.as_ref()));
+                entry.placed = bounds.now;
+                *entry.since.get_mut() = bounds.now;
+                if at != self.newest {
+                    self.unlink(at);
+                    self.link(at);
+                }
             }
-            Vacant(new) => {
-                new.insert(Entry { number, since: since.into(), value: value(None) });
-            }
+            None => self.add(hash, key, value(None), bounds.now),
         }
-        self.order.push_back(Some((since, key)));
-        while let Some(first) = self.order.front().copied() {
-            if let Some((since, key)) = first {
-                let full = self.entries.len() as u64 > bounds.limit;
-                if !full && bounds.fresh(since) {
-                    break;
-                }
-                let used =
-                    self.entries.get_mut(&key).filter(|entry| entry.since() > since && bounds.fresh(entry.since()));
-                if let Some(entry) = used {
-                    entry.number = self.first + self.order.len() as u64;
-                    self.order.push_back(Some((entry.since(), key)));
-                } else {
-                    self.overflowed |= full;
-                    self.entries.remove(&key);
-                }
+        self.forget(bounds);
+    }
+
+    #[inline]
+    fn find(&self, hash: u64, key: &K) -> Option<usize> {
+        self.known.find(hash, |at| self.entries[*at].key == *key).copied()
+    }
+
+    /// Adds an entry that is not known.
+    fn add(&mut self, hash: u64, key: K, value: V, now: u64) {
+        let entry = Entry { key, value: Some(value), placed: now, since: now.into(), older: NONE, newer: NONE };
+        let at = match self.entries.get_mut(self.free) {
+            Some(room) => {
+                let at = std::mem::replace(&mut self.free, room.newer);
+                *room = entry;
+                at
             }
-            self.order.pop_front();
-            self.first += 1;
-        }
-        if self.order.len() > 2 * self.entries.len() + 64 {
-            self.order.retain(Option::is_some);
-            for (number, (_, key)) in (self.first..).zip(self.order.iter().flatten()) {
-                if let Some(entry) = self.entries.get_mut(key) {
-                    entry.number = number;
-                }
+            None => {
+                self.entries.push(entry);
+                self.entries.len() - 1
             }
+        };
+        self.known.insert_unique(hash, at, |at| self.hasher.hash_one(self.entries[*at].key));
+        self.link(at);
+    }
+
+    /// Puts an entry at the end of the order.
+    #[inline]
+    fn link(&mut self, at: usize) {
+        let older = std::mem::replace(&mut self.newest, at);
+        (self.entries[at].older, self.entries[at].newer) = (older, NONE);
+        match self.entries.get_mut(older) {
+            Some(entry) => entry.newer = at,
+            None => self.oldest = at,
         }
     }
 
-    /// Removes the entry with that number.
-    fn pass_over(&mut self, number: u64) {
-        if let Some(place) = self.order.get_mut((number - self.first) as usize) {
-            *place = None;
+    /// Takes an entry out of the order.
+    #[inline]
+    fn unlink(&mut self, at: usize) {
+        let Entry { older, newer, .. } = self.entries[at];
+        match self.entries.get_mut(older) {
+            Some(entry) => entry.newer = newer,
+            None => self.oldest = newer,
+        }
+        match self.entries.get_mut(newer) {
+            Some(entry) => entry.older = older,
+            None => self.newest = older,
+        }
+    }
+
+    /// Forgets what is too old, and the oldest entries of a table that is too full.
+    #[inline]
+    fn forget(&mut self, bounds: Bounds) {
+        while let Some(entry) = self.entries.get_mut(self.oldest) {
+            let full = self.known.len() as u64 > bounds.limit;
+            if !full && bounds.fresh(entry.placed) {
+                break;
+            }
+            let (at, since) = (self.oldest, entry.since());
+            if since > entry.placed && bounds.fresh(since) {
+                entry.placed = since;
+                self.unlink(at);
+                self.link(at);
+            } else {
+                self.overflowed |= full;
+                let key = entry.key;
+                self.remove(&key);
+            }
         }
     }
 
     pub fn get(&self, key: &K, bounds: Bounds) -> Option<&V> {
-        if self.entries.is_empty() {
+        self.entry(key, bounds).and_then(|entry| entry.value.as_ref())
+    }
+
+    #[inline]
+    fn entry(&self, key: &K, bounds: Bounds) -> Option<&Entry<K, V>> {
+        if self.known.is_empty() {
             return None;
         }
-        self.entries.get(key).filter(|entry| bounds.fresh(entry.since())).map(|entry| &entry.value)
+        let entry = &self.entries[self.find(self.hasher.hash_one(key), key)?];
+        Some(entry).filter(|entry| bounds.fresh(entry.since()))
     }
 
     /// True if the key is known; the entry then gets as young as a new one.
     pub fn is_used(&self, key: &K, bounds: Bounds) -> bool {
-        let entry = self.entries.get(key).filter(|entry| bounds.fresh(entry.since()));
-        entry.inspect(|entry| entry.since.store(bounds.now, Ordering::Relaxed)).is_some()
+        self.entry(key, bounds).inspect(|entry| entry.since.store(bounds.now, Ordering::Relaxed)).is_some()
     }
 
     /// The value, to be changed; its age stays.
     pub fn get_mut(&mut self, key: &K, bounds: Bounds) -> Option<&mut V> {
-        self.entries.get_mut(key).filter(|entry| bounds.fresh(entry.since())).map(|entry| &mut entry.value)
+        let at = self.find(self.hasher.hash_one(key), key)?;
+        Some(&mut self.entries[at]).filter(|entry| bounds.fresh(entry.since())).and_then(|entry| entry.value.as_mut())
     }
 
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        if self.entries.is_empty() {
+        if self.known.is_empty() {
             return None;
         }
-        let entry = self.entries.remove(key)?;
-        self.pass_over(entry.number);
-        Some(entry.value)
+        let found = self.known.find_entry(self.hasher.hash_one(key), |at| self.entries[*at].key == *key);
+        let (at, _) = found.ok()?.remove();
+        self.unlink(at);
+        self.entries[at].newer = std::mem::replace(&mut self.free, at);
+        self.entries[at].value.take()
     }
 
     /// True if a key that is not known here may have been forgotten for lack of room.
     pub fn may_have_had(&self, key: &K) -> bool {
-        self.overflowed && !self.entries.contains_key(key)
+        self.overflowed && self.find(self.hasher.hash_one(key), key).is_none()
     }
 
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.known.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.known.is_empty()
     }
 
     /// True if an entry was set in this very second.
     fn is_new(&self, key: &K, bounds: Bounds) -> bool {
-        self.entries.get(key).is_some_and(|entry| entry.since() == bounds.now)
+        self.find(self.hasher.hash_one(key), key).is_some_and(|at| self.entries[at].since() == bounds.now)
     }
 }
 
@@ -276,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn order_does_not_grow_with_what_comes_and_goes() {
+    fn a_table_does_not_grow_with_what_comes_and_goes() {
         let mut table: Bounded<u32, ()> = Bounded::default();
         let mut seen = Seen::default();
         let bounds = Bounds { limit: 1000, ..BOUNDS };
@@ -288,7 +356,7 @@ mod tests {
             seen.insert(8, Bounds { now: u64::from(i), ..bounds });
             seen.is_used(8, Bounds { now: u64::from(i), ..bounds });
         }
-        assert!(table.order.len() < 200 && seen.table.order.len() < 200);
+        assert!(table.entries.len() < 3 && seen.table.entries.len() < 3);
     }
 
     #[test]
