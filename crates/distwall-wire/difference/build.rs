@@ -14,7 +14,8 @@ fn main() {
         println!("cargo:rustc-check-cfg=cfg({side}_names, values(\"flat\", \"layers\", \"channel_rules\"))");
         println!("cargo:rustc-cfg={side}_names=\"{}\"", version(Path::new(folder)));
         println!("cargo:rustc-check-cfg=cfg({side}_of)");
-        if fs::read_to_string(Path::new(folder).join("rules/table.rs")).is_ok_and(|text| text.contains("pub of:")) {
+        let rules = ["rules/table.rs", "rules/peer_rules.rs"].map(|file| Path::new(folder).join(file));
+        if rules.iter().any(|file| fs::read_to_string(file).is_ok_and(|text| text.contains("pub of:"))) {
             println!("cargo:rustc-cfg={side}_of");
         }
         for file in sources(Path::new(folder)) {
