@@ -349,6 +349,14 @@ def test_a_table_that_is_granted_must_stay(play: Play) -> None:
 
 
 class TestTrial:
+    def test_it_goes_on_if_distwall_has_just_begun_and_the_file_is_the_same(self, play: Play) -> None:
+        async def story(scene: ReloadScene) -> None:
+            scene.reloader.apply(OPEN, confirm_within=60)
+            await asyncio.sleep(2 * SETTLE)
+            assert scene.reloader.on_trial
+
+        play(story)
+
     def test_it_comes_back_by_itself(self, play: Play) -> None:
         async def story(scene: ReloadScene) -> None:
             applied = scene.reloader.apply(OPEN, actor="ann", confirm_within=0.2)

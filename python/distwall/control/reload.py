@@ -100,7 +100,8 @@ class Reloader:
 
     def start(self) -> None:
         """Watches the file from now on, and takes up changes since it was read."""
-        self._reload_settled()
+        if self._has_changed():
+            self._reload_settled()
         self._watching = asyncio.create_task(self._watch(), name="distwall policy file")
 
     async def close(self) -> None:
@@ -146,6 +147,13 @@ class Reloader:
             if not told and asyncio.get_running_loop().time() - begun > PATIENCE:
                 told = True
                 self._refused([f"{self._path}: somebody is still writing it; it will be read when that is over"], actor)
+
+    def _has_changed(self) -> bool:
+        """True if the text of the file is not the text in force, or can't be read."""
+        try:
+            return regular_file.read(self._path) != self._text.encode()
+        except OSError:
+            return True
 
     def _unreadable(self, error: Exception, actor: str) -> None:
         self._refused([f"{self._path}: can't read the policy: {error}"], actor)
