@@ -149,6 +149,12 @@ PREVIOUS_MODULE = Result("previous", '`{"previous": null}`', "the previous modul
 DONE = Result("ok", '`{"ok": true}`', "`ok`")
 CLOSED = Result("closed", '`{"closed": 1}`', "`ok`")
 GRANTED = Result(None, "the grant", "`ok`")
+REVOKED = Result(
+    None,
+    '`{"ok": true, "revoked": [null], "left": []}`: the guarded nodes of the ended grants, and of others that go on;'
+    " null for all",
+    "`ok`",
+)
 TOKEN = Result("token", '`{"token": "..."}`', "")
 REVISION = Result("revision", '`{"revision": "..."}`', "")
 APPLIED = Result(None, '`{"revision": "...", "changes": ["+ ..."], "confirm_within": 60}`', "")
@@ -251,7 +257,19 @@ FIREWALL = (
         ),
         erlang=False,
     ),
-    Operation("revoke", Role.OPERATE, "End a grant before its time.", DONE, (NODE, TABLE, GUARD)),
+    Operation(
+        "revoke",
+        Role.OPERATE,
+        "End the grants of a table to a peer before their time.",
+        REVOKED,
+        (
+            NODE,
+            TABLE,
+            replace(
+                GUARD, meaning="Only the grant for this guarded node.", absent="means the grants for all guarded nodes"
+            ),
+        ),
+    ),
     Operation("disconnect", Role.OPERATE, "End the channels of a peer; it may connect again.", CLOSED, (NODE, GUARD)),
 )
 """Operations of the `Firewall`."""

@@ -51,7 +51,7 @@ def test_every_command_works_over_the_socket(tmp_path: Path, capsys: pytest.Capt
         assert told.out.splitlines()[1].split()[:3] == ["foo@h", "admin", "all"]
         assert told.out.splitlines()[1].endswith(f'{ME}  "to look"')
         assert json.loads(distwall("grants", "-o", "json").out)[0]["reason"] == "to look"
-        assert distwall("revoke", "foo@h", "admin").out == "foo@h: table admin is revoked\n"
+        assert distwall("revoke", "foo@h", "admin").out == "foo@h: table admin is revoked for all guarded nodes\n"
         told = distwall("test-filter", "foo@h", "link", "-o", "json")
         assert json.loads(told.out) == {"verdict": "drop"}
 

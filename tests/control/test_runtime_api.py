@@ -1,6 +1,7 @@
 """The runtime API: what each function returns and changes, for nodes connected or not, and what it leaves alone."""
 
 import asyncio
+import errno
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from distwall.control import BadCallError, ControlError, GivenKey, NotFoundError, StateFile, UnsafeStateError
 from tests.support.firewall_scene import FirewallScene
 from tests.support.policies import peer, policy
+from tests.support.waiting import eventually
 
 FOO = "foo@h"
 TABLES = '[tables.ops]\nrules = ["accept exit2", "accept reg_send ops"]\n'
@@ -244,6 +246,26 @@ class TestGrants:
         assert scene.firewall.test_filter(FOO, "exit2") == "deny"
         assert scene.events[-1]["by"] == "bob"
 
+    def test_to_revoke_is_to_end_it_wherever_it_holds(self, scene: FirewallScene) -> None:
+        for guard in (None, "bar@127.0.0.2", "baz@127.0.0.2"):
+            scene.firewall.grant(FOO, "ops", 900, "a fix", guard=guard)
+        revoked = scene.firewall.revoke(FOO, "ops", guard="bar@127.0.0.2").to_json()
+        assert revoked == {"ok": True, "revoked": ["bar@127.0.0.2"], "left": [None, "baz@127.0.0.2"]}
+        assert scene.firewall.test_filter(FOO, "exit2", guard="bar@127.0.0.2") == "accept", "it is granted for all"
+        with pytest.raises(NotFoundError, match="it is granted for all guarded nodes, baz@"):
+            scene.firewall.revoke(FOO, "ops", guard="bar@127.0.0.2")
+        assert scene.firewall.revoke(FOO, "ops").to_json() == {
+            "ok": True,
+            "revoked": [None, "baz@127.0.0.2"],
+            "left": [],
+        }
+        assert scene.firewall.grants() == []
+        assert [event["guard"] for event in scene.events if event["event"] == "grant_revoked"] == [
+            "bar@127.0.0.2",
+            None,
+            "baz@127.0.0.2",
+        ]
+
     def test_a_clock_set_back_prolongs_nothing(self, scene: FirewallScene, clocks: Clocks) -> None:
         scene.firewall.grant(FOO, "ops", 900, "a fix")
         clocks.wall -= 10_000
@@ -301,6 +323,73 @@ class TestRestart:
                 call()
         assert scene.firewall.test_filter(FOO, "link") == scene.firewall.test_filter(FOO, "exit2") == "deny"
         assert (scene.firewall.settings(), scene.firewall.grants()) == ([], [])
+
+
+class TestUnsavedRevocation:
+    """A grant is revoked while the state file can't be written."""
+
+    def scene(self, tmp_path: Path) -> FirewallScene:
+        made = policy(TABLES + peer(rules=str(["deny *"])))
+        return FirewallScene(tmp_path, made, state=StateFile(tmp_path / "state.json"))
+
+    def test_it_holds_at_once_and_is_saved_as_soon_as_that_works(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("distwall.control.firewall.RETRY_SAVE", 0.05)
+        in_the_way = tmp_path / "state.json.new"
+
+        async def main() -> None:
+            scene = self.scene(tmp_path)
+            scene.firewall.start()
+            scene.firewall.grant(FOO, "ops", 900, "a fix")
+            in_the_way.mkdir()
+            for _ in range(2):
+                # Also the second time, though the grant is gone.
+                with pytest.raises(UnsafeStateError, match="is revoked now, but could come back with a restart"):
+                    scene.firewall.revoke(FOO, "ops")
+                assert scene.firewall.test_filter(FOO, "exit2") == "deny"
+            assert "state_trouble" in scene.kinds()
+            assert self.scene(tmp_path).firewall.test_filter(FOO, "exit2") == "accept"
+            in_the_way.rmdir()
+            async with asyncio.timeout(5):
+                await eventually(lambda: self.scene(tmp_path).firewall.test_filter(FOO, "exit2") == "deny")
+            with pytest.raises(NotFoundError):
+                scene.firewall.revoke(FOO, "ops")
+            scene.firewall.close()
+
+        asyncio.run(main())
+
+    def test_it_is_saved_at_the_end_of_the_process_at_the_latest(self, tmp_path: Path) -> None:
+        in_the_way = tmp_path / "state.json.new"
+
+        async def main() -> None:
+            scene = self.scene(tmp_path)
+            scene.firewall.start()
+            scene.firewall.grant(FOO, "ops", 900, "a fix")
+            in_the_way.mkdir()
+            with pytest.raises(UnsafeStateError):
+                scene.firewall.revoke(FOO, "ops")
+            in_the_way.rmdir()
+            scene.firewall.close()
+
+        asyncio.run(main())
+        assert self.scene(tmp_path).firewall.test_filter(FOO, "exit2") == "deny"
+
+    def test_on_a_full_disk_it_takes_the_place_of_the_old_state(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        scene = self.scene(tmp_path)
+        scene.firewall.grant(FOO, "ops", 900, "a fix")
+
+        def full(*_: object, **__: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("distwall.control.state_file.replace_file", full)
+            with pytest.raises(UnsafeStateError):
+                scene.firewall.set_filter(FOO, "link", "accept", persist=True)
+            scene.firewall.revoke(FOO, "ops")
+        assert self.scene(tmp_path).firewall.test_filter(FOO, "exit2") == "deny"
 
 
 def test_many_threads_and_tasks_may_call_at_once(scene: FirewallScene) -> None:

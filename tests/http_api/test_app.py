@@ -103,7 +103,7 @@ def test_every_function_works_over_the_socket(tmp_path: Path) -> None:
                 "del_filter": {"previous": "drop"},
                 "attach": {"ok": True},
                 "detach": {"ok": True},
-                "revoke": {"ok": True},
+                "revoke": {"ok": True, "revoked": [None], "left": []},
                 "disconnect": {"closed": 1},
                 "set_default_filter": {"previous": "deny"},
                 "set_handler": {"previous": None},

@@ -9,6 +9,7 @@ import typer
 from distwall.cli.made_parameters import option, with_parameters
 from distwall.cli.output import ConfigOption, Output, OutputOption
 from distwall.cli.remote import TokenOption, UrlOption, ask, tell
+from distwall.control.grants import places
 from distwall.operations import Operation, Parameter, ParameterType
 
 _UNDEFINED = "undefined"
@@ -49,7 +50,10 @@ _SAID: dict[str, Callable[[Values, Values], str]] = {
     "detach": lambda given, _: "{node}: table {table} is detached".format(**given),
     "set_table": lambda given, _: f"table {given['table']}: {_rules(given['rules'])}",
     "grant": lambda given, result: f"{given['node']}: table {given['table']} is granted until {result['until']}",
-    "revoke": lambda given, _: "{node}: table {table} is revoked".format(**given),
+    "revoke": lambda given, result: (
+        f"{given['node']}: table {given['table']} is revoked for {places(result['revoked'])}"
+        + (f"; it is still granted for {places(result['left'])}" if result["left"] else "")
+    ),
     "disconnect": lambda given, result: (
         f"{given['node']}: {result['closed']} {'channel is' if result['closed'] == 1 else 'channels are'} closed"
     ),

@@ -14,4 +14,4 @@ class NotFoundError(ControlError):
 
 
 class UnsafeStateError(ControlError):
-    """A setting that should survive a restart can't be saved, so it was not made."""
+    """A change that should survive a restart can't be saved: a setting was not made, a revocation could be undone."""

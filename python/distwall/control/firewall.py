@@ -23,9 +23,9 @@ from distwall.control.access_tokens import AccessTokens
 from distwall.control.channel import ChannelHandle, PeerInfo
 from distwall.control.channels import Channels, disturbs
 from distwall.control.diff import difference
-from distwall.control.errors import BadCallError, ControlError, NotFoundError
+from distwall.control.errors import BadCallError, ControlError, NotFoundError, UnsafeStateError
 from distwall.control.evaluated_calls import CallVerdict, EvaluatedCalls, Extent
-from distwall.control.grants import MAX_SECONDS, Grant
+from distwall.control.grants import MAX_SECONDS, Grant, Revoked, places
 from distwall.control.handler_dispatch import HandlerDispatch
 from distwall.control.on_loop_thread import on_loop_thread
 from distwall.control.runtime_settings import GivenKey, Kind, RuntimeSetting
@@ -44,6 +44,9 @@ HANDLED = ("alias_send", "group_leader", "reg_send", "send", "spawn_request")
 CLOCK_CHECK = 1.0
 """Seconds between two looks at the wall clock while a grant or a rule with an end is in force."""
 
+
+RETRY_SAVE = 1.0
+"""Seconds until distwall tries again to save that a grant was revoked."""
 
 NOTE_TIME = 60.0
 """Seconds after which the time is saved again, while a grant or a rule with an end is in force."""
@@ -66,6 +69,9 @@ class Firewall(Channels):
         self._state = state
         self._clock_timer: asyncio.TimerHandle | None = None
         self._noted = 0.0
+        # Nodes and tables whose grants were revoked since the state was saved.
+        self._unsaved: set[tuple[str, str]] = set()
+        self._save_timer: asyncio.TimerHandle | None = None
         # Of channels that have ended; less what open ones had counted when the shadow policy was set.
         self._differences = 0
         self._tokens = AccessTokens()
@@ -95,6 +101,10 @@ class Firewall(Channels):
         if self._clock_timer:
             self._clock_timer.cancel()
             self._clock_timer = None
+        if self._save_timer:
+            self._save_timer.cancel()
+            self._save_again()
+            self._save_timer = None
         self.dispatch.close()
         self._note_time()
         super().close()
@@ -341,14 +351,46 @@ class Firewall(Channels):
             raise
 
     @on_loop_thread
-    def revoke(self, node: str, table: str, *, guard: str | None = None, actor: str = "") -> None:
-        """Ends a grant before its time."""
-        ended = self.rulebook.grants.take_back(node, table, guard)
-        if ended is None:
-            raise NotFoundError(f"no grant of `{table}` to {node}; see distwall grants")
+    def revoke(self, node: str, table: str, *, guard: str | None = None, actor: str = "") -> Revoked:
+        """Ends the grants of a table to a peer before their time: at one guarded node, or wherever they hold.
+
+        They end in any case. Raises UnsafeStateError if that can't be saved; distwall goes on trying.
+        """
+        grants = self.rulebook.grants
+        ended = [grant for grant in grants.of(node, table) if guard in (None, grant.guard)]
+        for grant in ended:
+            grants.take_back(node, table, grant.guard)
+        left = grants.of(node, table)
+        if not ended and (node, table) not in self._unsaved:
+            elsewhere = f"; it is granted for {places([grant.guard for grant in left])}" if left else ""
+            raise NotFoundError(f"no grant of `{table}` to {node}{elsewhere}; see distwall grants")
         self._refresh()
-        self.record(GrantRevoked(by=actor, **ended.to_json()))
-        self._save()
+        for grant in ended:
+            self.record(GrantRevoked(by=actor, **grant.to_json()))
+        self._unsaved.add((node, table))
+        self._save_revoked(f"{node}: table {table} is revoked now, but could come back with a restart")
+        return Revoked(tuple(ended), tuple(left))
+
+    def _save_revoked(self, what: str) -> None:
+        """Saves that grants were revoked. Raises UnsafeStateError, and tries again later."""
+        try:
+            self._save(fewer=True)
+        except ControlError as error:
+            self.record(StateTrouble(detail=f"{what}: {error}"))
+            self._save_later()
+            raise UnsafeStateError(f"{what}; distwall tries again every second: {error}") from None
+
+    def _save_later(self) -> None:
+        if self._save_timer is None and self.loop is not None:
+            self._save_timer = self.loop.call_later(RETRY_SAVE, self._save_again)
+
+    def _save_again(self) -> None:
+        """Tries once more to save that grants were revoked."""
+        self._save_timer = None
+        try:
+            self._save(fewer=True)
+        except ControlError:
+            self._save_later()
 
     @on_loop_thread
     def grants(self) -> list[Grant]:
@@ -513,11 +555,13 @@ class Firewall(Channels):
         if not reason.strip():
             raise BadCallError("a grant without a reason; give one, for the audit log")
 
-    def _save(self) -> None:
+    def _save(self, *, fewer: bool = False) -> None:
         if self._state is not None:
             now = self.clock.seconds()
-            self._state.save(self.rulebook.run_time.persistent(), self.rulebook.grants, self._tokens.saved(now), now)
+            settings, tokens = self.rulebook.run_time.persistent(), self._tokens.saved(now)
+            self._state.save(settings, self.rulebook.grants, tokens, now, fewer=fewer)
             self._noted = time.monotonic()
+        self._unsaved.clear()
 
     def _note_time(self) -> None:
         """Saves the time, if anything ends: it must not come again, or what has ended would come back with it."""

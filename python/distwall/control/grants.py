@@ -6,9 +6,9 @@ clock may stand still then). Only the wall clock survives a restart. A later pro
 or with more time left than it was given: somebody has turned the clock, so the grant has expired.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from distwall.clock import rfc3339
 
@@ -68,6 +68,22 @@ class Grant:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """Result of a revocation: the ended grants, and grants of the same table to the same node that go on."""
+
+    ended: tuple[Grant, ...]
+    left: tuple[Grant, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The guarded nodes of both kinds as JSON; null stands for all guarded nodes."""
+        return {
+            "ok": True,
+            "revoked": [grant.guard for grant in self.ended],
+            "left": [grant.guard for grant in self.left],
+        }
+
+
 class Grants:
     """The grants in force. Clocks are arguments."""
 
@@ -104,6 +120,10 @@ class Grants:
         """Restores a grant that another grant has replaced."""
         self._grants[grant.node, grant.table, grant.guard] = grant
 
+    def of(self, node: str, table: str) -> list[Grant]:
+        """The grants of a table to a node, each for a guarded node or for all."""
+        return [grant for grant in self if (grant.node, grant.table) == (node, table)]
+
     def take_back(self, node: str, table: str, guard: str | None) -> Grant | None:
         """Ends a grant before its time; returns it, or None if there is no such grant."""
         return self._grants.pop((node, table, guard), None)
@@ -130,3 +150,8 @@ class Grants:
     def tables_for(self, node: str, guard: str | None) -> list[str]:
         """The tables granted to a node at a guarded node."""
         return [grant.table for grant in self if grant.node == node and grant.guard in (None, guard)]
+
+
+def places(guards: Iterable[str | None]) -> str:
+    """The guarded nodes of grants in words."""
+    return ", ".join("all guarded nodes" if guard is None else guard for guard in guards)

@@ -3,7 +3,9 @@
 distwall does not start with a file that can't be read: otherwise it would forget refusals.
 """
 
+import errno
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +19,8 @@ from distwall.files import regular_file
 from distwall.files.replacement import replace_file
 
 VERSION = 1
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 MAX_SIZE = 64 << 20
 """Most bytes of a state file: far more than all settings, grants and tokens take."""
@@ -60,9 +64,19 @@ class StateFile:
         return settings, grants, tokens
 
     def save(
-        self, settings: Iterable[RuntimeSetting], grants: Iterable[Grant], tokens: Iterable[Access], now: float
+        self,
+        settings: Iterable[RuntimeSetting],
+        grants: Iterable[Grant],
+        tokens: Iterable[Access],
+        now: float,
+        *,
+        fewer: bool = False,
     ) -> None:
-        """Saves the state with the time ``now``, if it has changed. Raises UnsafeStateError; the old state stays."""
+        """Saves the state with the time ``now``, if it has changed. Raises UnsafeStateError; the old state stays.
+
+        ``fewer``: the state opens less than the saved one, which must not come back. Without room for a new file, the
+        old file is overwritten: a crash in the middle leaves a damaged file, with which distwall does not start.
+        """
         state: dict[str, Any] = {
             "version": VERSION,
             "settings": [setting.to_json() for setting in settings],
@@ -72,8 +86,14 @@ class StateFile:
         is_new = self._saved is None and any((state["settings"], state["grants"], state["tokens"]))
         if not self._must_save and not is_new and self._saved in (None, state):
             return
+        data = json.dumps({**state, "seen": round(now, 3)}, indent=1).encode()
         try:
-            replace_file(self.path, json.dumps({**state, "seen": round(now, 3)}, indent=1).encode())
+            try:
+                replace_file(self.path, data)
+            except OSError as error:
+                if not fewer or error.errno not in _NO_ROOM:
+                    raise
+                _overwrite(self.path, data)
         except OSError as error:
             raise UnsafeStateError(
                 f"{self.path}: can't save settings made at run time: {error.strerror or error};"
@@ -87,3 +107,15 @@ class StateFile:
             f"{self.path}: can't read the settings made at run time: {why};"
             " repair the file, or remove it to forget them"
         )
+
+
+def _overwrite(path: Path, data: bytes) -> None:
+    """Writes a text that is not longer over a file, which needs no more room on the disk. Raises OSError."""
+    with path.open("r+b") as file:
+        room = os.fstat(file.fileno()).st_size
+        if len(data) > room:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        # A shorter file would have to be cut, and a crash between the two steps would leave the rest of the old text.
+        file.write(data.ljust(room))
+        file.flush()
+        os.fsync(file.fileno())
