@@ -258,7 +258,7 @@ class Tracking:
                 pass
         if shows:
             self._show(side, args.get("from"), message.payload)
-            self._own(side, message.payload)
+            self._own(side, args.get("from"), message.payload)
 
     def _spawned(self, side: str, args: dict[str, Any]) -> None:
         mine, result, flags = self.sides[side], args["result"], args["flags"]
@@ -287,19 +287,32 @@ class Tracking:
         if is_otps and (asked := call_of(payload)) and (ref_asked := reference(asked[1])):
             mine.services.add(ref_asked)
         call = message_call(name, payload, args["from"]) if name is not None else NoCall
-        if isinstance(call, Call) and self.own(side, call.leader):
+        if (
+            isinstance(call, Call)
+            and self.own(side, call.leader)
+            and not (side == GUARD and call.leader in mine.claimed)
+        ):
             mine.led.add(call.leader)
+
+        def asks(pid: Pid) -> bool:
+            # A server of the guarded node may send on what a peer has written in the name of another process.
+            return self.own(side, pid) and (side == PEER or args.get("from") == pid)
+
         match payload:
-            case (_, (Pid() as pid, tag), _) if self.own(side, pid) and (ref := reference(tag)) and self.own(side, ref):
-                mine.calls[ref] = OpenCall(pid, ref)
-            case (Atom("io_request"), Pid() as pid, Ref() as ref, _) if self.own(side, pid) and self.own(side, ref):
-                mine.calls[ref] = OpenCall(pid, ref)
-            case (Pid() as pid, Atom("features_request")) if name == REX and self.own(side, pid):
+            case (_, (Pid() as pid, tag), _) if asks(pid) and (ref := reference(tag)) and self.own(side, ref):
+                self._called(side, pid, ref)
+            case (Atom("io_request"), Pid() as pid, Ref() as ref, _) if asks(pid) and self.own(side, ref):
+                self._called(side, pid, ref)
+            case (Pid() as pid, Atom("features_request")) if name == REX and asks(pid):
                 mine.servers.append(Waiting(pid, "features_reply"))
-            case (Pid() as pid, tuple()) if name == REX and self.own(side, pid):
+            case (Pid() as pid, tuple()) if name == REX and asks(pid):
                 mine.servers.append(Waiting(pid, "rex"))
             case _:
                 pass
+
+    def _called(self, side: str, pid: Pid, ref: Ref) -> None:
+        if side == PEER or ref not in self.sides[side].claimed:
+            self.sides[side].calls[ref] = OpenCall(pid, ref)
 
     def _written(self, message: Message) -> set[Term]:
         """The guarded node's processes and aliases in a command of the peer's. A creation of 0 is any."""
@@ -341,16 +354,16 @@ class Tracking:
         mine.claimed -= {sender} & found
         mine.shown |= found - mine.claimed
         for one in found - mine.claimed:
-            if isinstance(one, Ref) and isinstance(sender, Pid) and not mine.owners.get(one, (None, False))[1]:
+            if isinstance(one, Ref) and isinstance(sender, Pid) and one not in mine.owners:
                 mine.owners[one] = (sender, False)
 
-    def _own(self, side: str, payload: Term) -> None:
-        """Notes the caller of a call beside its alias."""
+    def _own(self, side: str, sender: Term, payload: Term) -> None:
+        """Notes the caller of a call beside its alias, if it sends the call itself and was the first to show it."""
         mine = self.sides[side]
         match payload:
-            case (_, (Pid() as pid, tag), *rest) if 1 <= len(rest) <= 3 and self.own(side, pid):
+            case (_, (Pid() as pid, tag), *rest) if 1 <= len(rest) <= 3 and self.own(side, pid) and sender == pid:
                 ref = reference(tag)
-                if ref is not None and ref in mine.shown and ref in mine.owners:
+                if ref is not None and ref in mine.shown and mine.owners.get(ref, (None, False))[0] == pid:
                     mine.owners[ref] = (pid, True)
             case _:
                 pass

@@ -648,7 +648,9 @@ impl Fixed {
         state.disclose(direction, scanner, shows);
         if let (Shows::Payload(_), Some(asker)) = (shows, &message.asker) {
             let own = direction == Direction::Outbound && self.ends.is_of(direction, &asker.from);
-            if own && asker.pair.is_some() {
+            // A question that is only sent on does not tell whose alias it is.
+            let asks = message.control.from().is_some_and(|from| from.pid == asker.from.pid);
+            if own && asks && asker.pair.is_some() {
                 state.track.own_alias(asker.first.1, asker.from.pid);
             }
         }

@@ -21,6 +21,7 @@
 //! messages from processes that haven't heard of it.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -430,7 +431,13 @@ impl Track {
         }
     }
 
-    /// Notes whose alias that is: the process stands beside it in a message of the guarded node.
+    /// True if the peer has written that process or reference of the guarded node without having been shown it.
+    #[must_use]
+    pub fn is_claimed(&self, what: impl Hash) -> bool {
+        self.by_guard.lock().claims(what)
+    }
+
+    /// Notes whose alias that is: the process stands beside it in a message of its own.
     pub fn own_alias(&mut self, alias: Reference, owner: Pid) {
         self.by_guard.lock().own_alias(alias, owner, self.bounds);
     }

@@ -125,14 +125,23 @@ fn leads(leader: &Process<'_>, direction: Direction, ends: &Ends, track: &mut Tr
 }
 
 /// Notes the question in a message that answers nothing, if it asks for an answer.
+///
+/// A server may send on what a peer has written, also a question in the name of another process. So a process of the
+/// guarded node asks only in messages of its own, and with a reference that the peer has not made up.
 fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &mut Track) {
     let Some(payload) = message.payload else {
         return;
     };
+    let sender = message.control.from().map(|from| from.pid);
+    let asks = |asker: &Process<'_>| {
+        ends.is_of(direction, asker) && (direction == Direction::Inbound || sender == Some(asker.pid))
+    };
     let name = message.control.name();
     if name.is_some_and(|name| name.word == Word::Rex) {
         if let Some(leader) = called(message, direction).leader {
-            leads(&leader, direction, ends, track);
+            if direction == Direction::Inbound || !track.is_claimed(leader.pid) {
+                leads(&leader, direction, ends, track);
+            }
         }
     }
     if let Some(asker) = &message.asker {
@@ -141,14 +150,14 @@ fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &m
         if named || to.is_some_and(|to| track.people.of(to.pid).is_some_and(|person| person.otp)) {
             track.asks_service(direction, asker.first.1);
         }
-        if ends.is_of(direction, &asker.from) && asker.first.0 == direction.word() {
-            track.call(direction, asker.first.1, asker.from.pid);
+        let (node, reference) = asker.first;
+        let made_up = || direction == Direction::Outbound && track.is_claimed(reference);
+        if node == direction.word() && asks(&asker.from) && !made_up() {
+            track.call(direction, reference, asker.from.pid);
         }
     } else if name.is_some_and(|name| name.word == Word::Rex) {
-        if let Some((asker, word)) = shapes::rex_request(payload) {
-            if ends.is_of(direction, &asker) {
-                track.rex(direction, asker.pid, word);
-            }
+        if let Some((asker, word)) = shapes::rex_request(payload).filter(|(asker, _)| asks(asker)) {
+            track.rex(direction, asker.pid, word);
         }
     }
 }

@@ -10,6 +10,7 @@
 //! the other, so a reconnect changes nothing. No claim is ever evicted: room for claims that a peer could win back by
 //! claiming more would be room for an echo. Where there is no more room, commands that would claim are refused.
 
+use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::term::reader::{Pid, Reference};
@@ -42,7 +43,8 @@ impl ExposedSet {
 
     pub(super) fn alias(&mut self, alias: Reference, by: Option<Pid>, bounds: Bounds) {
         let sent = by.map(|pid| Owner { pid, beside: false });
-        let owner = |before: Option<&Option<Owner>>| before.copied().flatten().filter(|one| one.beside).or(sent);
+        // The first one to show it: what comes later may be an echo.
+        let owner = |before: Option<&Option<Owner>>| before.copied().flatten().or(sent);
         self.aliases.insert_with(alias, owner, bounds);
     }
 
@@ -111,10 +113,10 @@ impl Known {
         }
     }
 
-    /// Notes whose alias that is, if it was shown.
+    /// Notes that a process has shown an alias beside itself, if it was the first one to show it.
     pub(super) fn own_alias(&mut self, alias: Reference, pid: Pid, bounds: Bounds) {
-        if let Some(owner) = self.shown.aliases.get_mut(&alias, bounds) {
-            *owner = Some(Owner { pid, beside: true });
+        if let Some(Some(owner)) = self.shown.aliases.get_mut(&alias, bounds) {
+            owner.beside |= owner.pid == pid;
         }
     }
 
@@ -130,6 +132,11 @@ impl Known {
                 self.claimed.insert(*alias, limit);
             }
         }
+    }
+
+    /// True if the peer has claimed that process or alias.
+    pub(super) fn claims(&self, what: impl Hash) -> bool {
+        self.claimed.has(what)
     }
 
     /// True if there is room for what the peer would claim by writing these.
