@@ -79,8 +79,11 @@ class Child:
         return self.wait(timeout)
 
     def pause(self) -> None:
-        """Stops it where it is (SIGSTOP)."""
+        """Stops it where it is (SIGSTOP), and waits until it has stopped: a signal takes its time on a busy machine."""
         os.kill(self.pid, signal.SIGSTOP)
+        threads = Path(f"/proc/{self.pid}/task")
+        while any(_state(thread / "stat") not in "TtZX" for thread in threads.iterdir()):
+            time.sleep(0.001)
 
     def resume(self) -> None:
         """Lets it go on after :meth:`pause`."""
@@ -99,3 +102,11 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+
+
+def _state(stat: Path) -> str:
+    """The state of a thread; ``X`` if it is gone."""
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return "X"
