@@ -167,3 +167,37 @@ def test_a_guarded_node_that_does_not_answer_loses_the_channel() -> None:
             assert peer.is_closed(5)
             here.bar.resume()
         assert here.told("ask_timeout")
+
+
+@pytest.mark.parametrize(
+    "call", ["{1, 2, 3}", '{"text", f, 1}', '{supervisor, "text", 1}', "{a, [b | c], []}", "nothing"]
+)
+def test_what_a_process_keeps_in_its_dictionary_ends_nobodys_channel(here: AttackScene, call: str) -> None:
+    here.bar.eval(f"register(odd, P = probe:collector()), probe:do(P, fun() -> put('$initial_call', {call}) end)")
+    try:
+        with here.connect(ONE) as peer:
+            to = shown(here, peer, "whereis(odd)")
+            assert isinstance(to, Pid)
+            peer.send(message(Op.SEND_SENDER, peer.pid(), to, payload=Atom("hello")))
+            assert here.bar.eval("probe:await(odd, 1, 3000)") == "[hello]"
+    finally:
+        here.bar.eval("P = whereis(odd), unregister(odd), exit(P, kill)")
+
+
+def test_the_dictionary_of_a_process_is_read_once(here: AttackScene) -> None:
+    """To translate a first call, OTP copies all of it."""
+    asked = "{proc_lib, translate_initial_call, 1}"
+    here.bar.eval(
+        f"{{ok, P}} = gen_event:start(), register(events, P), erlang:trace_pattern({asked}, true, [call_count])"
+    )
+    try:
+        with here.connect(ONE) as peer:
+            to = shown(here, peer, "whereis(events)")
+            assert isinstance(to, Pid)
+            for _ in range(3):
+                peer.send(message(Op.SEND_SENDER, peer.pid(), to, payload=Atom("hello")))
+                assert peer.call("target", (Atom("echo"), 1)) == 1
+                time.sleep(1.1)
+        assert here.bar.eval(f"element(2, erlang:trace_info({asked}, call_count))") == "1"
+    finally:
+        here.bar.eval(f"erlang:trace_pattern({asked}, false, [call_count]), gen_event:stop(events)")

@@ -15,7 +15,7 @@ const APPLICATIONS: &str = "
 const KERNEL: &str = "
     application_controller application_master auth code_server disk_log disk_log_server disk_log_sup dist_ac dist_util
     erl_boot_server erl_compile_server erl_distribution erl_epmd erl_signal_handler error_logger file_io_server
-    file_server global global_group global_search group group_history heart inet_db inet_gethost_native inet_tcp_dist
+    file_server gen_tcp_socket gen_udp_socket global global_group global_search group group_history heart inet_db inet_gethost_native inet_tcp_dist
     inet6_tcp_dist kernel kernel_config kernel_refc logger logger_disk_log_h logger_h_common logger_handler_watcher
     logger_olp logger_proxy logger_server logger_simple_h logger_std_h logger_sup net_kernel pg prim_tty ram_file
     raw_file_io_deflate raw_file_io_delayed raw_file_io_inflate standard_error user user_drv user_sup

@@ -69,8 +69,32 @@ pub struct Desk<'a> {
 /// The processes about which the guarded node was asked together.
 struct Batch {
     ticket: u64,
-    people: Vec<(Pid, Facts, Reference)>,
+    people: Vec<Asked>,
     open: usize,
+}
+
+/// A process about which the guarded node was asked.
+struct Asked {
+    pid: Pid,
+    facts: Facts,
+    monitor: Reference,
+    /// True if its first call is known already. That never changes, and to ask for it costs a copy of the process's
+    /// whole dictionary.
+    known: bool,
+}
+
+impl Asked {
+    /// True if that fact was asked for.
+    fn is_about(&self, fact: Fact) -> bool {
+        fact != Fact::Call || !self.known
+    }
+}
+
+impl Batch {
+    /// The processes of which that fact is asked for.
+    fn about(&self, fact: Fact) -> Vec<Pid> {
+        self.people.iter().filter(|one| one.is_about(fact)).map(|one| one.pid).collect()
+    }
 }
 
 /// The clerk's open questions.
@@ -133,30 +157,44 @@ impl Clerk {
         self.batch.is_none() && !self.next.is_empty()
     }
 
-    /// Asks about the next batch. `monitor` tells the monitor of a process that is watched already.
-    pub fn ask(&mut self, ticket: u64, desk: &Desk<'_>, monitor: impl Fn(Pid) -> Option<Reference>, out: &mut Vec<u8>) {
+    /// Asks about the next batch. `watched` tells the monitor and the module of the first call of a process that is watched
+    /// already.
+    pub fn ask<'p>(
+        &mut self,
+        ticket: u64,
+        desk: &Desk<'_>,
+        watched: impl Fn(Pid) -> Option<(Reference, &'p [u8])>,
+        out: &mut Vec<u8>,
+    ) {
         let rest = self.next.split_off(self.next.len().min(BATCH));
         let pids = std::mem::replace(&mut self.next, rest);
         let mut people = Vec::with_capacity(pids.len());
-        for pid in &pids {
-            let watched = monitor(*pid);
-            let reference = watched.unwrap_or_else(|| self.reference(desk.clerk.pid.creation, Purpose::Monitor(*pid)));
-            if watched.is_none() {
-                desk.monitor(*pid, reference, out);
-            }
-            people.push((*pid, Facts::default(), reference));
+        for pid in pids {
+            let (monitor, module) = watched(pid).unwrap_or_else(|| {
+                let monitor = self.reference(desk.clerk.pid.creation, Purpose::Monitor(pid));
+                desk.monitor(pid, monitor, out);
+                (monitor, &[])
+            });
+            let facts = Facts { module: module.into(), ..Facts::default() };
+            // A process of proc_lib that has just begun may not have said it yet.
+            people.push(Asked { pid, facts, monitor, known: !matches!(module, b"" | b"proc_lib") });
         }
-        self.batch = Some(Batch { ticket, people, open: QUESTIONS.len() });
+        let mut batch = Batch { ticket, people, open: 0 };
         for fact in QUESTIONS {
-            let reference = self.reference(desk.clerk.pid.creation, Purpose::Fact(fact));
-            desk.ask(fact, &pids, reference, desk.spawns, out);
+            let pids = batch.about(fact);
+            if !pids.is_empty() {
+                batch.open += 1;
+                let reference = self.reference(desk.clerk.pid.creation, Purpose::Fact(fact));
+                desk.ask(fact, &pids, reference, desk.spawns, out);
+            }
         }
+        self.batch = Some(batch);
     }
 
     /// Asks once more, without a spawn: the guarded node had no room for one.
     pub fn ask_again(&mut self, fact: Fact, desk: &Desk<'_>, out: &mut Vec<u8>) {
         let Some(batch) = &self.batch else { return };
-        let pids: Vec<Pid> = batch.people.iter().map(|(pid, ..)| *pid).collect();
+        let pids = batch.about(fact);
         let reference = self.reference(desk.clerk.pid.creation, Purpose::Fact(fact));
         desk.ask(fact, &pids, reference, false, out);
     }
@@ -164,17 +202,17 @@ impl Clerk {
     /// Notes that a process has ended. Returns true if it is asked about just now.
     pub fn ended(&mut self, pid: Pid) -> bool {
         let batch = self.batch.iter_mut().flat_map(|batch| &mut batch.people);
-        let asked = batch.filter(|(known, ..)| *known == pid).map(|(_, facts, _)| facts.dead = true);
+        let asked = batch.filter(|one| one.pid == pid).map(|one| one.facts.dead = true);
         asked.count() > 0
     }
 
     /// Takes the facts that one question has brought.
     pub fn learn(&mut self, fact: Fact, mut list: Reader<'_>) -> Result<(), Bad> {
         let Some(batch) = &mut self.batch else { return Ok(()) };
-        if list.u8()? != tag::LIST || list.u32()? as usize != batch.people.len() {
+        if list.u8()? != tag::LIST || list.u32()? as usize != batch.about(fact).len() {
             return Err(Bad::StrangeIdentity);
         }
-        for (_, facts, _) in &mut batch.people {
+        for Asked { facts, .. } in batch.people.iter_mut().filter(|one| one.is_about(fact)) {
             match fact {
                 Fact::Info => info(&mut list, facts)?,
                 Fact::Application => application(&mut list, facts)?,
@@ -192,7 +230,7 @@ impl Clerk {
     pub fn done(&mut self) -> Vec<(Pid, Person, Option<Reference>, Vec<u64>)> {
         let Some(batch) = self.batch.take_if(|batch| batch.open == 0) else { return Vec::new() };
         let mut told = Vec::with_capacity(batch.people.len());
-        for (pid, facts, monitor) in batch.people {
+        for Asked { pid, facts, monitor, .. } in batch.people {
             let watched = self.purposes.contains_key(&monitor).then_some(monitor);
             told.push((pid, facts.person(), watched, self.waiting.remove(&pid).unwrap_or_default()));
         }
@@ -318,21 +356,32 @@ fn application(list: &mut Reader<'_>, facts: &mut Facts) -> Result<(), Bad> {
     Ok(())
 }
 
-/// The first call of a process that `proc_lib` has started; `{proc_lib, init_p, 5}` for any other.
+/// The first call of a process that `proc_lib` has started; `{proc_lib, init_p, 5}` for any other. A process may have
+/// anything else in that place of its dictionary, which tells nothing.
 fn call(list: &mut Reader<'_>, facts: &mut Facts) -> Result<(), Bad> {
     let module = first_of_call(list)?;
-    if module != b"proc_lib" {
+    if !matches!(module, b"" | b"proc_lib") {
         facts.module = module.into();
     }
     Ok(())
 }
 
-/// The module of `{Module, Function, Arity}`; of a supervisor, its callback module stands for the function.
+/// The module of `{Module, Function, Arity}`; of a supervisor, its callback module stands for the function. Empty if these
+/// are not atoms.
 fn first_of_call<'a>(list: &mut Reader<'a>) -> Result<&'a [u8], Bad> {
     if list.tuple()? != 3 {
         return Err(Bad::StrangeIdentity);
     }
-    let (module, function) = (list.atom()?.text, list.atom()?.text);
+    let (module, function) = (part(list)?, part(list)?);
     walk::skip(list, 1)?;
     Ok(if matches!(module, b"supervisor" | b"supervisor_bridge") { function } else { module })
+}
+
+/// The text of an atom; empty for any other term.
+fn part<'a>(list: &mut Reader<'a>) -> Result<&'a [u8], Bad> {
+    if walk::is_atom(list) {
+        return Ok(list.atom()?.text);
+    }
+    walk::skip(list, 1)?;
+    Ok(b"")
 }

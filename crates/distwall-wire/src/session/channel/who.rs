@@ -25,7 +25,10 @@ impl Fixed {
             form: ends.form,
             clerk: End { node: &ends.names.peer, pid: clerk(ends.peer_creation) },
             receiver: End { node: &ends.names.guard, pid: init },
-            spawns: ends.flags & flags::SPAWN != 0,
+            // How a process ends that it spawned is told by a monitor.
+            spawns: [flags::SPAWN, flags::DIST_MONITOR, flags::DIST_MONITOR_NAME]
+                .iter()
+                .all(|flag| ends.flags & flag != 0),
         }
     }
 
@@ -37,7 +40,7 @@ impl Fixed {
         }
         let ticket = lot.ticket();
         let mut made = Vec::new();
-        clerk.ask(ticket, &self.desk(), |pid| track.people.monitor(pid), &mut made);
+        clerk.ask(ticket, &self.desk(), |pid| track.people.watched(pid), &mut made);
         out.made(&made);
         out.asks.push(Ask {
             ticket,

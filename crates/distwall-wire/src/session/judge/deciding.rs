@@ -148,6 +148,7 @@ fn identity<'t>(court: &Court<'t>, control: &Control<'_>) -> Identity<'t> {
         name: Some(b"init"[..].into()),
         otp: true,
         applications: vec![b"erts"[..].into()],
+        module: b"init"[..].into(),
         dead: false,
     });
     let track = court.track;

@@ -27,6 +27,8 @@ pub struct Person {
     pub otp: bool,
     /// The applications of OTP or Elixir that it belongs to.
     pub applications: Vec<Box<[u8]>>,
+    /// The module of its first call.
+    pub module: Box<[u8]>,
     /// True if there is no such process.
     pub dead: bool,
 }
@@ -66,6 +68,7 @@ impl Facts {
             otp: named || self.led_by_init || !applications.is_empty(),
             name: self.name,
             applications,
+            module: self.module,
             dead: self.dead,
         }
     }
@@ -145,10 +148,11 @@ impl People {
         self.known.get(&pid)?.person.name.as_deref()
     }
 
-    /// The monitor of a process that is watched already.
+    /// The monitor of a process that is watched already, and the module of its first call.
     #[must_use]
-    pub fn monitor(&self, pid: Pid) -> Option<Reference> {
-        self.known.get(&pid)?.monitor
+    pub fn watched(&self, pid: Pid) -> Option<(Reference, &[u8])> {
+        let known = self.known.get(&pid)?;
+        Some((known.monitor?, &known.person.module))
     }
 
     /// Notes an identity. Returns the processes that are forgotten for it, with their monitors.
