@@ -68,8 +68,9 @@ class Values:
                 return tuple(map(self.matching, elements))
             case ListPattern(elements, None):
                 return list(map(self.matching, elements))
-            case EachPattern(element):
-                return [self.matching(element) for _ in range(self.dice.choice([0, 1, 2, 5]))]
+            case EachPattern(element, most):
+                count = self.dice.choice([0, 1, 2, 5] if most is None else [0, 1, most])
+                return [self.matching(element) for _ in range(count)]
             case OneOfPattern(alternatives):
                 return self.matching(self.dice.choice(alternatives))
             case RangePattern(low, high):
@@ -118,6 +119,8 @@ class Values:
                 return (self.anything(),)
             case "map":
                 return Map(((Atom("ok"), self.anything()),))
+            case "brief" | "message":
+                return self.anything()
             case _:
                 raise AssertionError(name)
 

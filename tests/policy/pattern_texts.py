@@ -97,7 +97,7 @@ def repeated(draw: st.DrawFn) -> TermPattern:
     parts = draw(st.lists(composed(leaves, pattern=True, depth=1), min_size=1, max_size=3).map(tuple))
     match draw(st.integers(0, 2)):
         case 0:
-            return EachPattern(parts[0])
+            return EachPattern(parts[0], draw(st.none() | st.integers(0, 5)))
         case 1:
             return OneOfPattern(parts)
         case _:

@@ -19,6 +19,7 @@ Normal = tuple[object, ...]
 GUARDS = (
     *("integer", "float", "number", "atom", "boolean", "pid", "reference", "port", "binary", "bitstring", "list"),
     *("tuple", "map", "function", "string", "from", "node", "peer_pid", "record", "format"),
+    *("brief", "message"),
 )
 
 
@@ -77,9 +78,10 @@ class GuardRef:
 
 @dataclass(frozen=True)
 class Each:
-    """``list(P)``"""
+    """``list(P)``, ``list(P, N)``"""
 
     element: Pattern
+    most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,10 @@ def compiled(pattern: Pattern) -> bytes:
             return struct.pack(">BI", 7, len(prefix)) + prefix
         case GuardPid(number, serial):
             return struct.pack(">BII", 8, number, serial)
-        case Each(element):
+        case Each(element, None):
             return b"\x0a" + compiled(element)
+        case Each(element, most):
+            return struct.pack(">BI", 14, most) + compiled(element)
         case OneOf(alternatives):
             return struct.pack(">BI", 11, len(alternatives)) + b"".join(map(compiled, alternatives))
         case Pairs(pairs):
@@ -233,8 +237,8 @@ class PatternMatch:
                 return self.matches(tail, value)
             case Keys(pairs), ("map", entries):
                 return all(self.has(key, wanted, entries) for key, wanted in pairs)  # type: ignore[arg-type]
-            case Each(element), ("list", tuple(items), None):
-                return all(self.matches(element, item) for item in items)
+            case Each(element, most), ("list", tuple(items), None):
+                return (most is None or len(items) <= most) and all(self.matches(element, item) for item in items)
             case OneOf(alternatives), _:
                 return any(self.matches(each, value) for each in alternatives)
             case Pairs(pairs), ("map", entries):
@@ -275,6 +279,9 @@ class PatternMatch:
                 return kind == "list" and value[2] is None and all(map(character, value[1]))  # type: ignore[call-overload]
             case "format":
                 return is_format(value)
+            case "brief":
+                # The terms of tests are smaller than it may be.
+                return levels(value) <= 32
             case "node":
                 return value == ("atom", self.sender)
             case "peer_pid":
@@ -307,6 +314,23 @@ def character(value: Normal) -> bool:
 
 
 SEQUENCE = re.compile(r"~(-?[0-9]*)(?:\.([0-9]*)(?:\.[ -)+-~])?)?[tlk]*[~cfegswpWPBbXx+#ni]")
+
+
+def levels(value: object) -> int:
+    """Number of terms with parts that stand in each other."""
+    match value:
+        case ("tuple", *parts) if parts:
+            return 1 + max(map(levels, parts))
+        case ("list", tuple(items), tail) if items:
+            return 1 + max(map(levels, (*items, tail)))
+        case ("map", entries) if entries:
+            return 1 + max(levels(part) for entry in entries for part in entry)  # type: ignore[attr-defined]
+        case ("fun", *_, tuple(free)) if free:
+            return 1 + max(map(levels, free))
+        case ("record", *_, tuple(fields)) if fields:
+            return 1 + max(levels(field) for _, field in fields)
+        case _:
+            return 0
 
 
 def is_format(value: Normal) -> bool:

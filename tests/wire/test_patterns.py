@@ -6,6 +6,7 @@ import random
 import struct
 import subprocess
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distwall import _core
+from tests.support import dist
 from tests.support import pattern as model
 from tests.support.core_channel import GUARD, PEER, CoreChannel
 from tests.support.etf import As, Atom, BitBinary, Export, Fun, Improper, Map, Raw, Record, Term, alias, encode
@@ -123,7 +125,9 @@ TERMS = terms(leaves())
 WRITABLE = terms(scalars())
 
 
-NOT_ERLANG = ("string", "from", "node", "peer_pid", "record", "format")
+NOT_ERLANG = ("string", "from", "node", "peer_pid", "record", "format", "brief")
+# `message()` is judged by what OTP obeys: see test_messages_to_users_are_no_requests.
+MODELLED = [guard for guard in model.GUARDS if guard != "message"]
 
 
 @st.composite
@@ -133,7 +137,7 @@ def derived(draw: st.DrawFn, term: Term, writable: bool = False) -> Pattern:
     def inner(part: Term) -> Pattern:
         return draw(derived(part, writable))
 
-    guards = [g for g in model.GUARDS if not writable or g not in NOT_ERLANG]
+    guards = [g for g in MODELLED if not writable or g not in NOT_ERLANG]
     choice = draw(st.integers(0, 11))
     if choice == 0:
         return Any()
@@ -217,12 +221,13 @@ def closed(draw: st.DrawFn, term: Term) -> Pattern:
             return tuple(draw(closed(part)) for part in term)
         case list():
             kinds = [draw(closed(part)) for part in term[:3]]
-            return Each(OneOf(tuple(kinds)) if kinds else Any())
+            most = draw(st.sampled_from([None, len(term), len(term) + 1, max(0, len(term) - 1)]))
+            return Each(OneOf(tuple(kinds)) if kinds else Any(), most)
         case Map(pairs):
             found = [(draw(closed(key)), draw(closed(value))) for key, value in pairs]
             return Pairs(tuple(draw(st.permutations(found))))
         case _:
-            return draw(st.sampled_from([Any(), Is("atom"), Is("binary"), Is("float"), Is("format")]))
+            return draw(st.sampled_from([Any(), Is("atom"), Is("binary"), Is("float"), Is("format"), Is("brief")]))
 
 
 @settings(max_examples=400, deadline=None)
@@ -243,6 +248,63 @@ FORMATS = st.text(st.sampled_from("~~~~*.-0159tlkKpcsn#x a€"), max_size=9) | s
 def test_formats_agree(text: str) -> None:
     for spelling in ([ord(c) for c in text], text.encode()):
         assert core(Is("format"), encode(spelling)) == model.matches(Is("format"), spelling, PEER, GUARD)
+
+
+def nested(levels: int, wrap: Callable[[Term], Term]) -> Term:
+    term: Term = A
+    for _ in range(levels):
+        term = wrap(term)
+    return term
+
+
+@pytest.mark.parametrize("wrap", [lambda t: (t,), lambda t: [t], lambda t: Map(((A, t),)), lambda t: Improper((t,), A)])
+def test_brief_terms_have_32_levels(wrap: Callable[[Term], Term]) -> None:
+    assert core(Is("brief"), encode(nested(32, wrap)))
+    assert not core(Is("brief"), encode(nested(33, wrap)))
+    # Levels that were left don't count.
+    assert core(Is("brief"), encode((nested(31, wrap), nested(31, wrap))))
+    assert not core(Is("brief"), encode((A, nested(31, wrap), [nested(31, wrap)])))
+
+
+def test_the_tail_of_a_list_is_no_level() -> None:
+    def chain(count: int) -> bytes:
+        return b"l\0\0\0\1a\1" * count + b"j"
+
+    assert core(Is("brief"), chain(1000))
+    assert not core(Is("brief"), b"h\1" * 32 + chain(2))
+
+
+def test_brief_terms_have_64_kib() -> None:
+    assert core(Is("brief"), encode(b"x" * (65536 - 5)))
+    assert not core(Is("brief"), encode(b"x" * (65536 - 4)))
+    assert core(Each(Is("brief")), encode([b"x" * (65536 - 5)] * 2))
+    assert not core(Is("brief"), encode([b"x" * (65536 - 15)] * 2))
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ((A, 1), True),
+        (A, True),
+        (Map(((A, (Atom("system"), 1)),)), True),
+        ((Atom("$gen_cast"), (A, 1)), True),
+        ((Atom("$gen_call"), (P.pid(), P.ref()), (A, 1)), True),
+        ((Atom("$gen_call"), (G.pid(), P.ref()), (A, 1)), False),
+        ((Atom("$gen_call"), (P.pid(), P.ref()), (Atom("start_child"), 1)), False),
+        ((Atom("system"), (P.pid(), P.ref()), Atom("get_state")), False),
+        ((Atom("EXIT"), P.pid(), A), False),
+        ((Atom("io_request"), P.pid(), P.ref(), A), False),
+        ((A, P.ref(), (Atom("add_handler"), A, A)), False),
+        ((Atom("DOWN"), P.ref(), Atom("process"), P.pid(), A), False),
+    ],
+)
+def test_messages_to_users_are_no_requests(message: Term, expected: bool) -> None:
+    """Also inside of another message."""
+    asked = Is("message")
+    for pattern, term in ((asked, message), ((Lit(Atom("to")), asked, Any()), (Atom("to"), message, A))):
+        channel = CoreChannel(f"accept reg_send box when {compiled(pattern).hex()}", "accept otp_internal", "deny *")
+        sent = dist.message(dist.Op.REG_SEND, P.pid(), dist.EMPTY, Atom("box"), payload=term)
+        assert bool(channel.inbound(sent).forward) == expected or pattern == asked
 
 
 @pytest.mark.parametrize(
@@ -364,13 +426,14 @@ def test_processes_of_the_guarded_node_can_be_named() -> None:
 BAD = {
     "nothing": b"",
     "two patterns": b"\0\0",
-    "unknown code": b"\x0e",
-    "unknown guard": bytes([2, 20]),
+    "unknown code": b"\x0f",
+    "unknown guard": bytes([2, len(model.GUARDS)]),
     "variable in a list": compiled(Each(Var(0))),
     "variable in an alternative": compiled(OneOf((Any(), (Lit(A), Var(0))))),
     "variable in a pair": compiled(Pairs(((Any(), Each(Var(1))),))),
     "65 levels of lists": b"\x0a" * 65 + b"\0",
     "range cut short": compiled(Range(1, 2))[:-1],
+    "number of elements cut short": compiled(Each(Any(), 1))[:3],
     "endless alternatives": struct.pack(">BI", 11, 0xFFFFFFFF),
     "variable 64": bytes([1, 64]),
     "65 levels": b"\3\0\0\0\1" * 65 + b"\0",

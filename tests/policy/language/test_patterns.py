@@ -54,6 +54,7 @@ A, B = AtomPattern("a"), AtomPattern("b")
         ("12", IntegerPattern(12)),
         ("-1..16#ff", RangePattern(-1, 255)),
         ("list({_, pid()})", EachPattern(TuplePattern((WildcardPattern(), TypePattern("pid"))))),
+        ("list(_, 8)", EachPattern(WildcardPattern(), 8)),
         ("one_of( a ,list(2..3))", OneOfPattern((AtomPattern("a"), EachPattern(RangePattern(2, 3))))),
         (
             "map(a => _,_=>b)",
@@ -160,6 +161,8 @@ def test_patterns_are_read(text: str, expected: TermPattern | None) -> None:
         ("{X, map(a => {b, Y})}", 17, "the variable `Y` inside map(...)"),
         ("one_of(a, list(Z))", 15, "the variable `Z` inside list(...)"),
         ("list(a, b)", 0, "2 patterns in `list(...)`"),
+        ("list(a, -1)", 0, "2 patterns in `list(...)`"),
+        ("list(a, 1, 2)", 0, "3 patterns in `list(...)`"),
         ("list(a", 0, "`list(` without `)`"),
         ("map(a)", 5, "no `=>` after a key"),
         ("one_of()", 0, "no type guard `one_of()`"),

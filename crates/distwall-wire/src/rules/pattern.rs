@@ -22,8 +22,9 @@ use crate::term::digest::{digest, used};
 use crate::term::reader::{Reader, Terms};
 use crate::term::tag;
 use crate::term::walk::{self, Integer, Shape, Value};
-use crate::wire::shapes::call_tag;
+use crate::wire::shapes::{asker, call_tag, may_ask};
 
+use super::otp_internal::{otp_internal, Address};
 use parse::Parsed;
 pub use work::Work;
 
@@ -39,6 +40,10 @@ pub const MAX_SIZE: usize = 64 << 10;
 pub const MAX_VARIABLES: u8 = 64;
 /// Keys that a pattern may name in one map.
 pub const MAX_KEYS: u32 = 64;
+/// Most bytes of a `brief()` term.
+const MAX_BRIEF: usize = 64 << 10;
+/// Most levels of a `brief()` term. Printed, it takes some bytes more for each level, and they add up.
+const MAX_LEVELS: usize = 32;
 
 /// A compiled pattern.
 #[derive(Debug)]
@@ -62,8 +67,8 @@ enum Node {
     List(Box<[Node]>, Box<Node>),
     /// Keys with the patterns of their values; true if the map may have no other keys.
     Map(Box<[(Node, Node)]>, bool),
-    /// A proper list whose elements all match.
-    Each(Box<Node>),
+    /// A proper list of at most so many elements, which all match.
+    Each(Box<Node>, u32),
     /// Any of these.
     OneOf(Box<[Node]>),
     /// A map of which each association matches: the first key that matches says what its value has to match.
@@ -146,6 +151,10 @@ guards! {
     Record "record",
     /// A format of `io:format/2` with bounded widths ([`format`]).
     Format "format",
+    /// A term of at most [`MAX_BRIEF`] bytes and [`MAX_LEVELS`] levels: cheap to print.
+    Brief "brief",
+    /// A term that may be sent to any process of a user's: no request to OTP's own code.
+    Message "message",
 }
 
 /// The value of a variable.
@@ -289,7 +298,7 @@ impl<'a> Match<'a, '_> {
             Node::Type(TypeGuard::List) => return list(value, &mut self.steps),
             Node::Type(TypeGuard::Text) => return text(value, &mut self.steps),
             Node::Type(TypeGuard::Format) => return format::is_format(value, &mut self.steps),
-            Node::Each(element) => return self.each(element, value),
+            Node::Each(element, most) => return self.each(element, *most, value),
             Node::OneOf(nodes) => {
                 let start = *value;
                 for node in nodes {
@@ -369,7 +378,7 @@ impl<'a> Match<'a, '_> {
                 None => false,
             }),
             Node::Type(guard) => self.guard(*guard, reader),
-            Node::Any | Node::Variable(_) | Node::List(..) | Node::Nil | Node::Each(_) | Node::OneOf(_) => Ok(false),
+            Node::Any | Node::Variable(_) | Node::List(..) | Node::Nil | Node::Each(..) | Node::OneOf(_) => Ok(false),
         }
     }
 
@@ -426,12 +435,15 @@ impl<'a> Match<'a, '_> {
         Ok(missing == 0)
     }
 
-    fn each(&mut self, node: &Node, value: &mut Value<'a>) -> Result<bool, Bad> {
+    fn each(&mut self, node: &Node, most: u32, value: &mut Value<'a>) -> Result<bool, Bad> {
+        let mut left = most;
         loop {
             match value.open()? {
                 Shape::Nil => return Ok(value.text()?.is_some()),
                 Shape::Other => return Ok(false),
+                Shape::Cons if left == 0 => return Ok(false),
                 Shape::Cons => {
+                    left -= 1;
                     if !value.element(|value| self.node(node, value))? {
                         return Ok(false);
                     }
@@ -484,12 +496,25 @@ impl<'a> Match<'a, '_> {
             TypeGuard::Node => return Ok(walk::is_atom(reader) && reader.atom()?.word == self.sender),
             TypeGuard::PeerPid => return Ok(kind == tag::PID && reader.pid()?.0.word == self.sender),
             TypeGuard::Record => kind == tag::RECORD,
+            TypeGuard::Brief => return walk::is_within(reader, MAX_BRIEF, MAX_LEVELS, &mut self.steps),
+            TypeGuard::Message => return self.message(reader),
             TypeGuard::List | TypeGuard::Text | TypeGuard::Format => false,
         };
         if holds {
             walk::skip_within(reader, 1, &mut self.steps)?;
         }
         Ok(holds)
+    }
+
+    /// A term that is no request to OTP's own code, whichever process of the receiving node it is sent to.
+    fn message(&mut self, reader: &mut Reader<'a>) -> Result<bool, Bad> {
+        let start = reader.pos;
+        walk::skip_within(reader, 1, &mut self.steps)?;
+        let message = Reader { pos: start, data: reader.data.get(..reader.pos).unwrap_or_default(), ..*reader };
+        let asker = if may_ask(&message) { asker(message) } else { None };
+        let receiver = if self.sender == Word::Guard { Word::Peer } else { Word::Guard };
+        let address = Address { name: None, asker: asker.as_ref(), answer: false, receiver, pattern: None };
+        Ok(!otp_internal(message, &address))
     }
 
     /// `{Pid, Tag}`: an answer goes to the pid, or to the alias in the tag.
@@ -507,7 +532,7 @@ impl Node {
     fn ground(&self) -> bool {
         match self {
             Node::Any | Node::Variable(_) | Node::Type(_) | Node::Prefix(_) | Node::Map(_, false) => false,
-            Node::Each(_) | Node::OneOf(_) | Node::Pairs(_) | Node::Range(..) => false,
+            Node::Each(..) | Node::OneOf(_) | Node::Pairs(_) | Node::Range(..) => false,
             Node::Tuple(elements) => elements.iter().all(Node::ground),
             Node::List(elements, tail) => elements.iter().all(Node::ground) && tail.ground(),
             _ => true,

@@ -89,6 +89,41 @@ pub fn skip_within(reader: &mut Reader<'_>, count: u64, steps: &mut u64) -> Resu
     Ok(())
 }
 
+/// Passes over one term, if it has at most so many bytes and levels (a tuple in a list is on the second one). Takes a
+/// step for each token.
+pub fn is_within(reader: &mut Reader<'_>, bytes: usize, levels: usize, steps: &mut u64) -> Result<bool, Bad> {
+    let start = reader.pos;
+    // Of each level: the number of parts that are missing, and true for a list, whose last part is its tail.
+    let mut open: Vec<(u64, bool)> = Vec::new();
+    loop {
+        *steps = steps.checked_sub(1).ok_or(Bad::Exceeded(Limit::PatternSteps))?;
+        let list = reader.peek()? == tag::LIST;
+        let parts = children(reader)?;
+        if reader.pos - start > bytes {
+            return Ok(false);
+        }
+        if parts > 0 {
+            // A list in the tail of a list is the rest of that.
+            if list && open.last() == Some(&(1, true)) {
+                open.pop();
+            }
+            if open.len() == levels {
+                return Ok(false);
+            }
+            open.push((parts, list));
+            continue;
+        }
+        loop {
+            let Some((missing, _)) = open.last_mut() else { return Ok(true) };
+            *missing -= 1;
+            if *missing > 0 {
+                break;
+            }
+            open.pop();
+        }
+    }
+}
+
 /// Copies that many terms, with positional atoms written out (the sizes in funs stay as they are). Two bytes can name
 /// an atom of a thousand bytes, so it fails if `out` would get much longer than `limit`.
 pub fn expand(reader: &mut Reader<'_>, count: u64, out: &mut Vec<u8>, limit: u64) -> Result<(), Bad> {

@@ -104,8 +104,8 @@ class _Encoder:
                 return self._composite((*elements, tail or ListPattern(())), pack(">BI", 108, len(elements)), 4, 1)
             case MapPattern():
                 return self._map(term)
-            case EachPattern(element):
-                return False, b"\x0a" + self.node(element)
+            case EachPattern(element, most):
+                return False, (b"\x0a" if most is None else pack(">BI", 14, most)) + self.node(element)
             case OneOfPattern(alternatives):
                 # In the order of their bytes: the order means nothing.
                 codes = sorted({self.node(alternative) for alternative in alternatives})

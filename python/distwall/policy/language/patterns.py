@@ -50,6 +50,7 @@ _BYTE_VALUES = 256
 _MAX_BITS = 256
 """Largest size of one segment of a binary, in bits."""
 _MAX_RANGE = (1 << 63) - 1
+_MAX_LENGTH = (1 << 32) - 1
 _WITH_ARGUMENTS = ("list", "map", "one_of")
 """Patterns with patterns in parentheses."""
 _FUN = re.compile(r"fun\b")
@@ -218,9 +219,17 @@ class _PatternReader:
             return PairsPattern(tuple(zip(keys, found, strict=True)))
         if name == "one_of":
             return OneOfPattern(tuple(found))
-        if len(found) > 1:
-            cursor.fail(f"{len(found)} patterns in `list(...)`", "write one, which all elements match", start)
-        return EachPattern(found[0])
+        return self._each(found, start)
+
+    def _each(self, found: list[TermPattern], start: int) -> TermPattern:
+        element, *rest = found
+        match rest:
+            case []:
+                return EachPattern(element)
+            case [IntegerPattern(most)] if 0 <= most <= _MAX_LENGTH:
+                return EachPattern(element, most)
+        hint = "write a pattern, which all elements match, and behind it at most a number: the most elements"
+        return self.cursor.fail(f"{len(found)} patterns in `list(...)`", hint, start)
 
     def _sequence(self, opening: str, closing: str, mode: _Mode) -> list[TermPattern]:
         """Reads terms between commas. The caller reads the text behind the last term."""

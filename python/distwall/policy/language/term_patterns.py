@@ -194,12 +194,13 @@ class MapPattern:
 
 @dataclass(frozen=True, slots=True)
 class EachPattern:
-    """A proper list whose elements all match: ``list(P)``."""
+    """A proper list whose elements all match: ``list(P)``; of at most ``most`` elements: ``list(P, 8)``."""
 
     element: "TermPattern"
+    most: int | None = None
 
     def __str__(self) -> str:
-        return f"list({self.element})"
+        return f"list({self.element})" if self.most is None else f"list({self.element}, {self.most})"
 
 
 @dataclass(frozen=True, slots=True)

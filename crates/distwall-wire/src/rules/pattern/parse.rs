@@ -88,7 +88,7 @@ impl<'a> Parser<'a> {
                 }
                 Node::Reference(words)
             }
-            10 => Node::Each(Box::new(self.repeatedly(|parser| parser.node(depth + 1))?)),
+            10 => self.each(depth, u32::MAX)?,
             11 => Node::OneOf(self.repeatedly(|parser| parser.nodes(depth))?),
             12 => Node::Pairs(self.repeatedly(|parser| {
                 let count = parser.u32()?;
@@ -99,8 +99,16 @@ impl<'a> Parser<'a> {
                     || self.code.take(8).map_err(|_| SHORT).map(|bytes| bytes.try_into().map_or(0, i64::from_be_bytes));
                 Node::Range(bound()?, bound()?)
             }
+            14 => {
+                let most = self.u32()?;
+                self.each(depth, most)?
+            }
             _ => return Err("a pattern has a code that doesn't exist"),
         })
+    }
+
+    fn each(&mut self, depth: u32, most: u32) -> Result<Node, &'static str> {
+        Ok(Node::Each(Box::new(self.repeatedly(|parser| parser.node(depth + 1))?), most))
     }
 
     /// Reads a part in which variables are not possible.
