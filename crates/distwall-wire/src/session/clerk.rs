@@ -69,12 +69,12 @@ pub struct Desk<'a> {
 /// The processes about which the guarded node was asked together.
 struct Batch {
     ticket: u64,
-    people: Vec<Asked>,
+    people: Vec<Enquiry>,
     open: usize,
 }
 
-/// A process about which the guarded node was asked.
-struct Asked {
+/// The question about one process.
+struct Enquiry {
     pid: Pid,
     facts: Facts,
     monitor: Reference,
@@ -83,7 +83,7 @@ struct Asked {
     known: bool,
 }
 
-impl Asked {
+impl Enquiry {
     /// True if that fact was asked for.
     fn is_about(&self, fact: Fact) -> bool {
         fact != Fact::Call || !self.known
@@ -177,7 +177,7 @@ impl Clerk {
             });
             let facts = Facts { module: module.into(), ..Facts::default() };
             // A process of proc_lib that has just begun may not have said it yet.
-            people.push(Asked { pid, facts, monitor, known: !matches!(module, b"" | b"proc_lib") });
+            people.push(Enquiry { pid, facts, monitor, known: !matches!(module, b"" | b"proc_lib") });
         }
         let mut batch = Batch { ticket, people, open: 0 };
         for fact in QUESTIONS {
@@ -212,7 +212,7 @@ impl Clerk {
         if list.u8()? != tag::LIST || list.u32()? as usize != batch.about(fact).len() {
             return Err(Bad::StrangeIdentity);
         }
-        for Asked { facts, .. } in batch.people.iter_mut().filter(|one| one.is_about(fact)) {
+        for Enquiry { facts, .. } in batch.people.iter_mut().filter(|one| one.is_about(fact)) {
             match fact {
                 Fact::Info => info(&mut list, facts)?,
                 Fact::Application => application(&mut list, facts)?,
@@ -230,7 +230,7 @@ impl Clerk {
     pub fn done(&mut self) -> Vec<(Pid, Person, Option<Reference>, Vec<u64>)> {
         let Some(batch) = self.batch.take_if(|batch| batch.open == 0) else { return Vec::new() };
         let mut told = Vec::with_capacity(batch.people.len());
-        for Asked { pid, facts, monitor, .. } in batch.people {
+        for Enquiry { pid, facts, monitor, .. } in batch.people {
             let watched = self.purposes.contains_key(&monitor).then_some(monitor);
             told.push((pid, facts.person(), watched, self.waiting.remove(&pid).unwrap_or_default()));
         }
