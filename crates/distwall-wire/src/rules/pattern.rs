@@ -67,7 +67,7 @@ enum Node {
     List(Box<[Node]>, Box<Node>),
     /// Keys with the patterns of their values; true if the map may have no other keys.
     Map(Box<[(Node, Node)]>, bool),
-    /// A proper list of at most so many elements, which all match.
+    /// A proper list whose elements all match, and the largest number of them.
     Each(Box<Node>, u32),
     /// Any of these.
     OneOf(Box<[Node]>),
@@ -506,7 +506,7 @@ impl<'a> Match<'a, '_> {
         Ok(holds)
     }
 
-    /// A term that is no request to OTP's own code, whichever process of the receiving node it is sent to.
+    /// A term without the shape of a request to OTP's own code, for any process of the receiving node.
     fn message(&mut self, reader: &mut Reader<'a>) -> Result<bool, Bad> {
         let start = reader.pos;
         walk::skip_within(reader, 1, &mut self.steps)?;

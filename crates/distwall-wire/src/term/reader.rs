@@ -233,7 +233,7 @@ impl<'a> Reader<'a> {
         let whole: Option<&[u8; 15]> = self.data.get(self.pos..).and_then(<[u8]>::first_chunk);
         if let Some([_, _, index, numbers @ ..]) = whole.filter(|whole| whole.starts_with(&PID_HEAD)) {
             let node = self.terms.view(*index)?;
-            // The bytes are there, so this is no sum that could be too large.
+            // The bytes are there, so the sum is never too large.
             self.pos = self.pos.wrapping_add(15);
             return Ok((node, pid_of(node.word, numbers)?));
         }

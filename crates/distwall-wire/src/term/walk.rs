@@ -89,8 +89,8 @@ pub fn skip_within(reader: &mut Reader<'_>, count: u64, steps: &mut u64) -> Resu
     Ok(())
 }
 
-/// Passes over one term, if it has at most so many bytes and levels (a tuple in a list is on the second one). Takes a
-/// step for each token.
+/// Passes over one term, if it has at most that number of `bytes` and `levels` (a tuple in a list is on the second one).
+/// Takes a step for each token.
 pub fn is_within(reader: &mut Reader<'_>, bytes: usize, levels: usize, steps: &mut u64) -> Result<bool, Bad> {
     let start = reader.pos;
     // Of each level: the number of parts that are missing, and true for a list, whose last part is its tail.

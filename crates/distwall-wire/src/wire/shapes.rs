@@ -185,7 +185,7 @@ pub fn answer(reader: Reader<'_>) -> Option<Answer> {
     }
 }
 
-/// True if a message may be an answer. A quick look at its label, as that of most messages means nothing.
+/// True if a message may be an answer. A quick look at its label: the labels of most messages mean nothing.
 #[inline(always)]
 fn may_answer(reader: &Reader<'_>) -> bool {
     match reader.data.get(reader.pos..) {
