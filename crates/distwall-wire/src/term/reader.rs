@@ -44,8 +44,9 @@ pub struct Reference {
 impl Hash for Pid {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
+        // No reference of the guarded node has such a first word, so none has the hash of a pid.
         let [a, b, c] = [self.id, self.serial, self.creation].map(u128::from);
-        state.write_u128(a << 64 | b << 32 | c);
+        state.write_u128(u128::MAX << 96 | a << 64 | b << 32 | c);
     }
 }
 
