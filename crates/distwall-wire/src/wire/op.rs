@@ -18,20 +18,21 @@ macro_rules! ops {
             }
         }
 
-        impl TryFrom<u8> for Op {
-            type Error = UnknownOp;
+        /// The opcode of each number.
+        static OPS: [Option<Op>; 38] = {
+            let mut ops = [None; 38];
+            $(ops[$value] = Some(Op::$variant);)*
+            ops
+        };
 
-            #[inline(always)]
-            fn try_from(value: u8) -> Result<Self, UnknownOp> {
-                match value { $($value => Ok(Op::$variant),)* _ => Err(UnknownOp) }
-            }
-        }
+        /// The number of elements by opcode: a look at a table costs less than a choice.
+        static ARITIES: [u8; 64] = {
+            let mut arities = [0; 64];
+            $(arities[$value] = Op::$variant.elements();)*
+            arities
+        };
     };
 }
-
-/// An opcode that no node sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnknownOp;
 
 ops! {
     /// A link.
@@ -97,10 +98,21 @@ ops! {
 }
 
 impl Op {
+    /// The opcode of a number; None: no node sends it.
+    #[must_use]
+    #[inline(always)]
+    pub fn of(number: u8) -> Option<Self> {
+        OPS.get(usize::from(number)).copied().flatten()
+    }
+
     /// The number of elements of the control message. The flags of an `AltactSigSend` may add a trace token.
     #[must_use]
     #[inline(always)]
     pub fn arity(self) -> u8 {
+        ARITIES[self as usize % ARITIES.len()]
+    }
+
+    const fn elements(self) -> u8 {
         use Op::*;
         match self {
             Link | Send | Unlink | GroupLeader | SendSender | PayloadExit | PayloadExit2 | AliasSend => 3,
@@ -110,6 +122,13 @@ impl Op {
             SpawnRequest | SpawnReplyTt => 6,
             SpawnRequestTt => 7,
         }
+    }
+
+    /// True if a trace token or a reason stands behind the other elements.
+    #[must_use]
+    #[inline(always)]
+    pub fn has_more(self) -> bool {
+        self.is_traced() || self.has_reason()
     }
 
     /// True if a trace token stands behind the other elements.
@@ -146,7 +165,7 @@ mod tests {
 
     #[test]
     fn every_opcode_is_read_back() {
-        let known = (0..=u8::MAX).filter_map(|value| Op::try_from(value).ok().map(|op| (value, op)));
+        let known = (0..=u8::MAX).filter_map(|value| Op::of(value).map(|op| (value, op)));
         assert!(known.eq(Op::ALL.into_iter().map(|op| (op as u8, op))));
     }
 

@@ -63,7 +63,8 @@ pub(super) fn read<'r, 'a>(
     };
     let control = control::decode(&mut reader, room, Dialect { flags: fixed.ends.flags }, scanner, watching)?;
     let mut end = reader.pos;
-    if control.payload() {
+    let payload = control.payload();
+    if payload {
         if parts.versioned && reader.u8()? != tag::VERSION {
             return Err(Bad::PayloadVersion);
         }
@@ -81,8 +82,7 @@ pub(super) fn read<'r, 'a>(
     if end != parts.body.len() {
         return Err(Bad::TrailingBytes);
     }
-    let payload = control.payload().then_some(reader);
-    Ok((control, payload))
+    Ok((control, payload.then_some(reader)))
 }
 
 /// Fails if a spawn request announces another number of arguments than it has.

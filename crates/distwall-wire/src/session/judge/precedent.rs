@@ -130,7 +130,11 @@ impl Precedents {
     /// The one decision about all commands of a kind, if there is one.
     #[inline(always)]
     fn about_all(&mut self, policy: &PeerRules, command: Command) -> Option<Decided> {
-        *self.whole[command as usize].get_or_insert_with(|| Decided::by(policy.foremost(command, None)))
+        let place = &mut self.whole[command as usize];
+        if place.is_none() {
+            *place = Some(Decided::by(policy.foremost(command, None)));
+        }
+        place.flatten()
     }
 
     #[inline(never)]

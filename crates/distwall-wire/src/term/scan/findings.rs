@@ -108,7 +108,8 @@ impl ScanFindings {
     #[inline(always)]
     #[must_use]
     pub fn is_notable(&self) -> bool {
-        self.third_node || self.shadow_third_node || self.funs > 0 || self.over.is_some() || self.mentions.is_notable()
+        let other = self.third_node | self.shadow_third_node | (self.funs > 0) | self.over.is_some();
+        other | self.mentions.is_notable()
     }
 
     /// Notes an atom's text.

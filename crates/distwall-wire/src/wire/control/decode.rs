@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use crate::error::Bad;
 use crate::limits::Limit;
 use crate::term::atoms::Word;
-use crate::term::reader::Reader;
+use crate::term::reader::{Reader, SHORT};
 use crate::term::scan::{Scanner, Watch};
 use crate::term::tag;
 use crate::wire::control::spawn_options::SpawnOptions;
@@ -30,28 +30,53 @@ pub fn decode<'r, 'a>(
     scanner: &mut Scanner,
     watch: &Watch<'_>,
 ) -> Result<&'r Control<'a>, Bad> {
-    if reader.u8()? != tag::SMALL_TUPLE {
-        return Err(Bad::ControlNotTuple);
-    }
-    let arity = reader.u8()?;
-    if reader.u8()? != tag::SMALL_INTEGER {
-        return Err(Bad::OpNotSmallInteger);
-    }
-    let op = Op::try_from(reader.u8()?).map_err(|_| Bad::UnknownOp)?;
+    let (arity, op) = match reader.data.get(reader.pos..) {
+        Some([tag::SMALL_TUPLE, arity, tag::SMALL_INTEGER, op, ..]) => (*arity, *op),
+        rest => return Err(no_head(rest.unwrap_or_default())),
+    };
+    reader.pos = reader.pos.wrapping_add(4);
+    let Some(op) = Op::of(op) else { return Err(Bad::UnknownOp) };
     if arity != op.arity() && op != Op::AltactSigSend {
         return Err(Bad::ControlArity);
     }
     let control = elements(op, arity, reader, room, dialect, scanner, watch)?;
+    if op.has_more() || arity > op.arity() {
+        more(op, arity, reader, dialect, scanner, watch)?;
+        // Behind a trace token, whose processes come first.
+        if let Some(leader) = control.leader() {
+            scanner.found.mention(leader.node.word, leader.pid, watch);
+        }
+    }
+    Ok(control)
+}
+
+/// The error for a control message without a whole head.
+#[cold]
+fn no_head(bytes: &[u8]) -> Bad {
+    match bytes {
+        [tag::SMALL_TUPLE] | [tag::SMALL_TUPLE, _] | [tag::SMALL_TUPLE, _, tag::SMALL_INTEGER] | [] => SHORT,
+        [tag::SMALL_TUPLE, ..] => Bad::OpNotSmallInteger,
+        _ => Bad::ControlNotTuple,
+    }
+}
+
+/// Passes over a trace token or a reason.
+#[inline(never)]
+fn more(
+    op: Op,
+    arity: u8,
+    reader: &mut Reader<'_>,
+    dialect: Dialect,
+    scanner: &mut Scanner,
+    watch: &Watch<'_>,
+) -> Result<(), Bad> {
     if op.is_traced() || arity > op.arity() {
         trace_token(reader, dialect, scanner, watch)?;
     }
     if op.has_reason() {
         reader.pos = scanner.whole(reader.data, reader.pos, watch)?;
     }
-    if let Some(leader) = control.leader() {
-        scanner.found.mention(leader.node.word, leader.pid, watch);
-    }
-    Ok(control)
+    Ok(())
 }
 
 /// Decodes the elements behind the opcode, up to a reason or trace token. Each kind is written straight to its final
@@ -90,7 +115,11 @@ fn elements<'r, 'a>(
             let unused = Some(reader.atom()?);
             room.insert(Control::RegSend { from, to: reader.atom()?, unused })
         }
-        Op::GroupLeader => room.insert(Control::GroupLeader { leader: process(reader)?, to: process(reader)? }),
+        Op::GroupLeader => {
+            let leader = process(reader)?;
+            scanner.found.mention(leader.node.word, leader.pid, watch);
+            room.insert(Control::GroupLeader { leader, to: process(reader)? })
+        }
         Op::MonitorP => room.insert(Control::Monitor {
             from: process(reader)?,
             to: monitored(reader)?,
@@ -111,7 +140,11 @@ fn elements<'r, 'a>(
             if dialect.flags & flags::SPAWN == 0 {
                 return Err(Bad::SpawnNotNegotiated);
             }
-            room.insert(Control::SpawnRequest(spawn_request(reader, scanner, watch)?))
+            let request = spawn_request(reader, scanner, watch)?;
+            if op == Op::SpawnRequest {
+                scanner.found.mention(request.leader.node.word, request.leader.pid, watch);
+            }
+            room.insert(Control::SpawnRequest(request))
         }
         Op::SpawnReply | Op::SpawnReplyTt => room.insert(spawn_reply(reader)?),
         Op::AliasSend | Op::AliasSendTt => {
