@@ -27,7 +27,7 @@ use crate::term::tag;
 use crate::term::walk::{self, Fun};
 use crate::wire::control::{Control, Mfa, Process};
 
-use fields::{ancestors, list, named, parent, reference};
+use fields::{ancestors, begin, end, named, parent, reference};
 
 mod fields;
 pub mod rex;
@@ -120,6 +120,16 @@ impl Carrier {
             _ => None,
         }
     }
+
+    /// Number of arguments.
+    fn arity(self) -> u8 {
+        match self {
+            Carrier::Apply => 2,
+            Carrier::FunProcess | Carrier::ErpcCast => 3,
+            Carrier::ErpcCall => 4,
+            Carrier::Process => 5,
+        }
+    }
 }
 
 /// True if a spawn request of that function carries a call in its arguments.
@@ -156,45 +166,42 @@ pub fn of_message<'a>(message: Reader<'a>, name: Word, from: &Process<'_>) -> Fo
 }
 
 /// The call in a carrier's arguments, if they fit.
-fn carried<'a>(carrier: Carrier, arguments: Reader<'a>, sender: Word) -> Option<FoundCall<'a>> {
-    match carrier {
-        Carrier::Apply => applied(arguments),
+fn carried<'a>(carrier: Carrier, mut arguments: Reader<'a>, sender: Word) -> Option<FoundCall<'a>> {
+    let fields = &mut arguments;
+    begin(fields, carrier.arity())?;
+    let found = match carrier {
+        Carrier::Apply => applied(fields)?,
         Carrier::Process => {
-            let [by, others, module, function, arguments] = list(arguments)?;
-            parent(by, sender)?;
-            ancestors(others)?;
-            named(module, function, arguments)
+            parent(fields, sender)?;
+            ancestors(fields)?;
+            named(fields)?
         }
         Carrier::FunProcess => {
-            let [by, others, code] = list(arguments)?;
-            parent(by, sender)?;
-            ancestors(others)?;
-            fun(code)
+            parent(fields, sender)?;
+            ancestors(fields)?;
+            fun(fields)?
         }
         Carrier::ErpcCall => {
-            let [answer, module, function, arguments] = list(arguments)?;
-            reference(answer, sender)?;
-            named(module, function, arguments)
+            reference(fields, sender)?;
+            named(fields)?
         }
-        Carrier::ErpcCast => {
-            let [module, function, arguments] = list(arguments)?;
-            named(module, function, arguments)
-        }
-    }
+        Carrier::ErpcCast => named(fields)?,
+    };
+    end(fields)?;
+    Some(found)
 }
 
-/// The call of `[Fun, []]`, the arguments of `erlang:apply/2`.
-fn applied(arguments: Reader<'_>) -> Option<FoundCall<'_>> {
-    let [code, none] = list(arguments)?;
-    if none.peek() == Ok(tag::NIL) {
-        fun(code)
-    } else {
-        None
-    }
+/// The call of `Fun, []`, the arguments of `erlang:apply/2`.
+fn applied<'a>(fields: &mut Reader<'a>) -> Option<FoundCall<'a>> {
+    let found = fun(fields)?;
+    end(fields)?;
+    Some(found)
 }
 
 /// The call of a fun without arguments.
-fn fun(mut reader: Reader<'_>) -> Option<FoundCall<'_>> {
+fn fun<'a>(fields: &mut Reader<'a>) -> Option<FoundCall<'a>> {
+    let mut reader = *fields;
+    walk::skip_one(fields).ok()?;
     let arguments = Reader { data: &[tag::NIL], pos: 0, ..reader };
     match reader.u8().ok()? {
         tag::EXPORT => {

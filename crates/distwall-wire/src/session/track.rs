@@ -77,13 +77,17 @@ impl Pair {
 /// The process that monitors, and the process or name that it monitors.
 type Monitor = (Pid, Watched);
 
+/// A spawn request.
 #[derive(Clone, Copy)]
-struct Spawn {
-    by: Pid,
-    linked: bool,
-    monitored: bool,
+pub struct Spawn {
+    /// The process that asks.
+    pub by: Pid,
+    /// True if the new process is to be linked.
+    pub linked: bool,
+    /// True if the new process is to be monitored.
+    pub monitored: bool,
     /// The reference behind which its monitor's end tells the result, if it is a call of `erpc`.
-    erpc: Option<Reference>,
+    pub erpc: Option<Reference>,
 }
 
 struct OpenCall {
@@ -324,18 +328,11 @@ impl Track {
         monitor.filter(|(owner, _)| *owner == by).map(|(_, watched)| watched)
     }
 
-    /// Notes a spawn request of a process of `side`, with a link or a monitor or neither.
-    pub fn spawn(&mut self, side: Direction, reference: Reference, by: Pid, linked: bool, monitored: bool) {
+    /// Notes a spawn request of a process of `side`.
+    #[inline]
+    pub fn spawn(&mut self, side: Direction, reference: Reference, spawn: Spawn) {
         let bounds = self.bounds;
-        self.side_mut(side).spawns.insert(reference, Spawn { by, linked, monitored, erpc: None }, bounds);
-    }
-
-    /// Notes that this spawn request of `side` is a call of `erpc`, whose result comes behind that reference.
-    pub fn spawn_calls(&mut self, side: Direction, reference: Reference, result: Reference) {
-        let bounds = self.bounds;
-        if let Some(spawn) = self.side_mut(side).spawns.get_mut(&reference, bounds) {
-            spawn.erpc = Some(result);
-        }
+        self.side_mut(side).spawns.insert(reference, spawn, bounds);
     }
 
     /// The reference of the result with which this monitor of `side` ends, if it came with a call of `erpc`.

@@ -242,10 +242,12 @@ pub fn result(mut reader: Reader<'_>, result: Reference) -> Option<Reader<'_>> {
 
 /// The reference of `[Ref, Module, Function, Arguments]`, the arguments of `erpc:execute_call/4`.
 #[must_use]
+#[inline]
 pub fn result_of(mut arguments: Reader<'_>) -> Option<Tagged> {
-    if arguments.u8().ok()? != tag::LIST || arguments.u32().ok()? != 4 {
+    if !arguments.data.get(arguments.pos..)?.starts_with(&[tag::LIST, 0, 0, 0, 4]) {
         return None;
     }
+    arguments.pos += 5;
     tagged(&mut arguments)
 }
 

@@ -1,4 +1,4 @@
-//! The fields of a carrier: a list of a known length, and the type of each field.
+//! The fields of a carrier: a list of a known length, and the type of each field. They are read one behind the other.
 
 use crate::term::atoms::Word;
 use crate::term::reader::Reader;
@@ -6,17 +6,19 @@ use crate::term::{tag, walk};
 
 use super::{applied, Call, Carrier, FoundCall};
 
-/// The elements of a proper list of `N` elements, in its one canonical spelling.
-pub(super) fn list<const N: usize>(mut reader: Reader<'_>) -> Option<[Reader<'_>; N]> {
-    if reader.u8().ok()? != tag::LIST || usize::try_from(reader.u32().ok()?) != Ok(N) {
+/// Begins a list of that many elements, in its one canonical spelling.
+pub(super) fn begin(reader: &mut Reader<'_>, count: u8) -> Option<()> {
+    let rest = reader.data.get(reader.pos..)?;
+    if !rest.starts_with(&[tag::LIST, 0, 0, 0, count]) {
         return None;
     }
-    let mut items = [reader; N];
-    for item in &mut items {
-        *item = reader;
-        walk::skip_one(&mut reader).ok()?;
-    }
-    (reader.u8().ok()? == tag::NIL).then_some(items)
+    reader.pos += 5;
+    Some(())
+}
+
+/// Reads the end of a proper list; also the empty list.
+pub(super) fn end(reader: &mut Reader<'_>) -> Option<()> {
+    (reader.u8().ok()? == tag::NIL).then_some(())
 }
 
 /// The elements of a tuple behind its head.
@@ -30,31 +32,34 @@ pub(super) fn elements<const N: usize>(mut reader: Reader<'_>) -> Option<[Reader
 }
 
 /// `M, F, Args`: a function that carries no further call, or `erlang, apply, [Fun, []]`.
-pub(super) fn named<'a>(
-    mut module: Reader<'a>,
-    mut function: Reader<'a>,
-    arguments: Reader<'a>,
-) -> Option<FoundCall<'a>> {
-    let (module, function) = (walk::atom(&mut module).ok()?, walk::atom(&mut function).ok()?);
-    let arity = length(arguments)?;
+pub(super) fn named<'a>(fields: &mut Reader<'a>) -> Option<FoundCall<'a>> {
+    let (module, function) = (walk::atom(fields).ok()?, walk::atom(fields).ok()?);
+    let arguments = *fields;
+    let arity = length(fields)?;
     match Carrier::of(module, function, arity) {
         None => Some(FoundCall::of(Call::Function { module, function, arity, arguments })),
-        Some(Carrier::Apply) => applied(arguments),
+        Some(Carrier::Apply) => {
+            let mut inner = arguments;
+            begin(&mut inner, 2)?;
+            applied(&mut inner)
+        }
         Some(_) => None,
     }
 }
 
-/// The length of a proper list of at most 255 elements: a function takes no more arguments.
-fn length(mut list: Reader<'_>) -> Option<u8> {
+/// Passes over a proper list of at most 255 elements: a function takes no more arguments. Returns its length.
+fn length(list: &mut Reader<'_>) -> Option<u8> {
     let count = match list.u8().ok()? {
         tag::NIL => 0,
-        tag::STRING => u32::from(list.u16().ok()?),
+        tag::STRING => {
+            let count = list.u16().ok()?;
+            list.take(usize::from(count)).ok()?;
+            u32::from(count)
+        }
         tag::LIST => {
             let count = list.u32().ok().filter(|count| *count <= u32::from(u8::MAX))?;
-            walk::skip(&mut list, u64::from(count)).ok()?;
-            if list.u8().ok()? != tag::NIL {
-                return None;
-            }
+            walk::skip(list, u64::from(count)).ok()?;
+            end(list)?;
             count
         }
         _ => return None,
@@ -63,34 +68,35 @@ fn length(mut list: Reader<'_>) -> Option<u8> {
 }
 
 /// The parent of a process of `proc_lib`: a process of the sending node, or its registered name.
-pub(super) fn parent(mut reader: Reader<'_>, sender: Word) -> Option<()> {
-    if walk::is_atom(&reader) {
+pub(super) fn parent(fields: &mut Reader<'_>, sender: Word) -> Option<()> {
+    if walk::is_atom(fields) {
+        walk::atom(fields).ok()?;
         return Some(());
     }
-    let (node, _) = reader.pid().ok()?;
+    let (node, _) = fields.pid().ok()?;
     (node.word == sender).then_some(())
 }
 
 /// The ancestors of a process of `proc_lib`: a proper list of processes and registered names.
-pub(super) fn ancestors(mut reader: Reader<'_>) -> Option<()> {
-    match reader.u8().ok()? {
+pub(super) fn ancestors(fields: &mut Reader<'_>) -> Option<()> {
+    match fields.u8().ok()? {
         tag::NIL => Some(()),
         tag::LIST => {
-            for _ in 0..reader.u32().ok()? {
-                if walk::is_atom(&reader) {
-                    walk::atom(&mut reader).ok()?;
+            for _ in 0..fields.u32().ok()? {
+                if walk::is_atom(fields) {
+                    walk::atom(fields).ok()?;
                 } else {
-                    reader.pid().ok()?;
+                    fields.pid().ok()?;
                 }
             }
-            (reader.u8().ok()? == tag::NIL).then_some(())
+            end(fields)
         }
         _ => None,
     }
 }
 
 /// A reference of the sending node.
-pub(super) fn reference(mut reader: Reader<'_>, sender: Word) -> Option<()> {
-    let (node, _) = reader.reference().ok()?;
+pub(super) fn reference(fields: &mut Reader<'_>, sender: Word) -> Option<()> {
+    let (node, _) = fields.reference().ok()?;
     (node.word == sender).then_some(())
 }

@@ -115,8 +115,9 @@ fn requested<'a>(mut request: Reader<'a>, to_caller: bool) -> Option<FoundCall<'
     if request.tuple() != Ok(5) {
         return None;
     }
-    let [_, module, function, arguments, mut leader] = elements(request)?;
-    let found = named(module, function, arguments)?;
+    walk::skip_one(&mut request).ok()?;
+    let found = named(&mut request)?;
+    let mut leader = request;
     if leader.peek() == Ok(tag::PID) {
         let (node, pid) = leader.pid().ok()?;
         return Some(FoundCall { leader: Some(Process { node, pid }), ..found });

@@ -2,7 +2,7 @@
 
 use crate::direction::Direction;
 use crate::session::judge::{called, Ends, Message};
-use crate::session::track::{Asked, Pair, Track};
+use crate::session::track::{Asked, Pair, Spawn, Track};
 use crate::term::atoms::Word;
 use crate::term::reader::Pid;
 use crate::wire::control::{Control, Monitored, Process, SpawnRequest, Spawned, Watched};
@@ -84,12 +84,10 @@ fn set_up(
         Control::SpawnRequest(SpawnRequest {
             from, reference: (_, reference), leader, mfa, linked, monitored, ..
         }) => {
-            track.spawn(direction, reference, from.pid, linked, monitored);
-            let erpc = mfa.module.text == b"erpc" && mfa.function.text == b"execute_call";
-            let result = message.payload.filter(|_| erpc && monitored).and_then(shapes::result_of);
-            if let Some((_, result)) = result.filter(|(node, _)| *node == direction.word()) {
-                track.spawn_calls(direction, reference, result);
-            }
+            let calls = mfa.module.text == b"erpc" && mfa.function.text == b"execute_call";
+            let result = message.payload.filter(|_| calls && monitored).and_then(shapes::result_of);
+            let erpc = result.filter(|(node, _)| *node == direction.word()).map(|(_, result)| result);
+            track.spawn(direction, reference, Spawn { by: from.pid, linked, monitored, erpc });
             leads(&leader, direction, ends, track);
             // What is spawned is to write to its group leader.
             if ends.is_of(direction, &leader) {

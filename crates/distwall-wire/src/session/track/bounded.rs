@@ -231,7 +231,11 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
 
     /// True if an entry was set in this very second.
     fn is_new(&self, key: &K, bounds: Bounds) -> bool {
-        self.find(self.hasher.hash_one(key), key).is_some_and(|at| self.entries[at].since() == bounds.now)
+        let entry = match self.entries.get(self.newest) {
+            Some(newest) if newest.key == *key => Some(newest),
+            _ => self.find(self.hasher.hash_one(key), key).map(|at| &self.entries[at]),
+        };
+        entry.is_some_and(|entry| entry.since() == bounds.now)
     }
 }
 
