@@ -27,6 +27,7 @@ __all__ = [
     "Ask",
     "Budget",
     "Channel",
+    "Claims",
     "ConsideredRule",
     "CoreRule",
     "Counters",
@@ -411,15 +412,23 @@ class Budget:
         """
 
 @final
+class Claims:
+    """The processes and aliases of one incarnation of a guarded node that the peers of an entry have claimed."""
+
+    def __new__(cls) -> Self: ...
+
+@final
 class Exposures:
-    """The processes and aliases of one incarnation of a guarded node that a peer was shown, or has claimed.
+    """The processes and aliases of one incarnation of a guarded node that a peer was shown.
 
     The peer's channels share it, one after the other. Their clock has to be the same.
     """
 
-    def __new__(cls) -> Self: ...
+    def __new__(cls, claims: Claims | None = None) -> Self:
+        """``claims`` are shared with the other peers of its entry; None: it is alone."""
+
     def claims(self) -> int:
-        """Processes and aliases that the peer wrote without having been shown them."""
+        """Processes and aliases that the peers wrote without having been shown them."""
 
 @final
 class Held:

@@ -16,6 +16,7 @@ from tests.support.raw_peer import Connection
 ONE = "one@127.0.0.1"
 RULES = ["deny *", "accept ping", "accept gen_server hub"]
 EXPOSED = "exposed@127.0.0.1"
+CROWD = "crowd*@127.0.0.1"
 
 HUB = """register(hub, spawn(fun() -> (fun Loop(All) -> receive
     {'$gen_call', {Pid, _} = From, {subscribe, To}} -> gen_server:reply(From, Pid), Loop([To | All]);
@@ -26,7 +27,7 @@ HUB = """register(hub, spawn(fun() -> (fun Loop(All) -> receive
 @pytest.fixture(scope="module")
 def scene() -> Iterator[AttackScene]:
     more = ["accept send to exposed", "accept alias_send to exposed"]
-    with AttackScene({ONE: RULES, EXPOSED: [*RULES, *more]}) as made:
+    with AttackScene({ONE: RULES, EXPOSED: [*RULES, *more], CROWD: [*RULES, *more]}) as made:
         made.bar.eval(f"{HUB}, probe:collector(victim)")
         yield made
 
@@ -56,8 +57,7 @@ def tag_of(asked: Message) -> Any:
 
 def publish(peer: Connection, content: Term, to: Term = None) -> None:
     """Has the hub send that to the peer."""
-    to = peer.pid() if to is None else to
-    assert peer.call("hub", (Atom("subscribe"), to)) == peer.pid()
+    assert peer.call("hub", (Atom("subscribe"), peer.pid() if to is None else to)) == peer.pid()
     assert peer.call("hub", (Atom("publish"), content)) == "ok"
 
 
@@ -148,3 +148,19 @@ def test_a_server_still_gets_answers_to_its_own_questions(scene: AttackScene) ->
         tag = tag_of(peer.wait_for(Op.REG_SEND))
         peer.send(message(Op.ALIAS_SEND, peer.pid(), tag.tail, payload=(tag, Atom("answer"))))
         assert asking.result() == "answer"
+
+
+@pytest.mark.parametrize("first", ["crowd1", "exposed"])
+def test_a_guess_that_one_name_of_an_entry_writes_is_not_exposed_to_another(
+    scene: AttackScene, victim: str, first: str
+) -> None:
+    """A cookie for a glob is one for many names. Peers of two entries are two parties, and rules say who is reached."""
+    assert victim == "ok"
+    with scene.connect(f"{first}@127.0.0.1") as writer, scene.connect("crowd2@127.0.0.1") as reader:
+        to = pid(scene, writer, "victim")
+        publish(reader, 1)
+        assert writer.call("hub", (Atom("publish"), to)) == "ok"
+        assert to in [one.payload for one in reader.receive(0.5)]
+        reader.send(send(reader, to, Atom("reached")))
+        assert reader.call("hub", (Atom("publish"), 1)) == "ok"
+    assert scene.bar.eval("probe:got(victim)") == ("[]" if first == "crowd1" else "[reached]")

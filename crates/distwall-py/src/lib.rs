@@ -186,13 +186,26 @@ impl Budget {
 }
 
 #[pyclass(frozen)]
+struct Claims(Arc<wire::Claims>);
+
+#[pymethods]
+impl Claims {
+    #[new]
+    fn new() -> Self {
+        Self(Arc::default())
+    }
+}
+
+#[pyclass(frozen)]
 struct Exposures(Arc<wire::Exposures>);
 
 #[pymethods]
 impl Exposures {
     #[new]
-    fn new() -> Self {
-        Self(Arc::default())
+    #[pyo3(signature = (claims=None))]
+    fn new(claims: Option<&Claims>) -> Self {
+        let claims = claims.map_or_else(Arc::default, |shared| Arc::clone(&shared.0));
+        Self(Arc::new(wire::Exposures::sharing(claims)))
     }
 
     fn claims(&self) -> usize {
@@ -559,6 +572,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<explain::ConsideredRule>()?;
     m.add_class::<Counters>()?;
     m.add_class::<Budget>()?;
+    m.add_class::<Claims>()?;
     m.add_class::<Exposures>()?;
     m.add_class::<Channel>()?;
     m.add_class::<pattern::Pattern>()?;

@@ -54,5 +54,5 @@ pub use session::channel_rules::ChannelRules;
 pub use session::counters::Counters;
 pub use session::events::{Event, Reason};
 pub use session::output::{Output, Segment};
-pub use session::track::Exposures;
+pub use session::track::{Claims, Exposures};
 pub use verdict::Verdict;

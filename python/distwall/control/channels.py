@@ -14,6 +14,7 @@ from distwall.audit.schema import Connect, EventBase, Flooding, HandshakeRefused
 from distwall.clock import rfc3339
 from distwall.control.channel import ChannelHandle, EntryKey, PeerInfo, RefusedChannelError, key_of
 from distwall.control.channel_room import ChannelRoom
+from distwall.control.entry_exposures import EntryExposures
 from distwall.control.rulebook import Rulebook
 from distwall.control.statistics import PeerCounters
 from distwall.policy import Entry, Policy
@@ -35,8 +36,8 @@ class Channels(abc.ABC):
         # Per entry and name of the guarded node, the incarnation that the budget is for: atoms die with their VM.
         self._budgets: dict[tuple[EntryKey, str], tuple[int, Budget]] = {}
         self._guard_budgets: dict[str, tuple[int, Budget]] = {}
-        # Per names of the peer and the guarded node, likewise: pids mean something as long as the VM that gave them.
-        self._exposures: dict[tuple[str, str], tuple[int, Exposures]] = {}
+        # Likewise: pids mean something as long as the VM that gave them.
+        self._exposures: dict[tuple[EntryKey, str], EntryExposures] = {}
         self._folder = FloodLimiter()
         self._fold_timer: asyncio.TimerHandle | None = None
         self._room = ChannelRoom(self._channels, policy.guard.held_bytes)
@@ -94,7 +95,7 @@ class Channels(abc.ABC):
             **judgement.settings(),
             counters=self._counters.of(peer, self._connected),
             budget=budget,
-            exposures=self._exposures_of(peer, guard, guard_creation),
+            exposures=self._exposures_of(entry, peer, guard, guard_creation),
             limits=entry.limits,
             close_on_limit=entry.on_limit == "close",
             held=self._room.opened(peer, entry, begun),
@@ -239,13 +240,13 @@ class Channels(abc.ABC):
             self._guard_budgets[guard] = known
         return known[1]
 
-    def _exposures_of(self, peer: str, guard: str, creation: int) -> Exposures:
+    def _exposures_of(self, entry: Entry, peer: str, guard: str, creation: int) -> Exposures:
         """The processes of the guarded node that the peer was shown, also on earlier channels."""
-        known = self._exposures.get((peer, guard))
-        if known is None or known[0] != creation:
-            known = (creation, Exposures())
-            self._exposures[peer, guard] = known
-        return known[1]
+        key = (key_of(entry), guard)
+        known = self._exposures.get(key)
+        if known is None or known.creation != creation:
+            known = self._exposures[key] = EntryExposures(creation)
+        return known.of(peer, lambda name: self._connected[name] > 0)
 
     def _info(self, handle: ChannelHandle) -> PeerInfo:
         inbound = self._counters.statistics(handle.peer)["inbound"].values()

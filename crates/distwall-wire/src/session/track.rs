@@ -35,7 +35,7 @@ use crate::wire::control::Watched;
 use bounded::{Bounded, Bounds, Seen};
 use exposures::ExposedSet;
 
-pub use exposures::{Exposures, Owner};
+pub use exposures::{Claims, Exposures, Owner};
 pub use people::{Facts, People, Person};
 
 mod bounded;

@@ -7,11 +7,14 @@
 //! been shown it. Messages of others no longer expose a claimed process; only its own do.
 //!
 //! One [`Exposures`] belongs to one peer's name and one incarnation of a guarded node. Its channels share it, one after
-//! the other, so a reconnect changes nothing. No claim is ever evicted: room for claims that a peer could win back by
-//! claiming more would be room for an echo. Where there is no more room, commands that would claim are refused.
+//! the other, so a reconnect changes nothing.
+//!
+//! Who has a cookie for many names could write under one name, and get the echo under another. So all names of an entry
+//! share their [`Claims`]. No claim is ever evicted: room for claims that a peer could win back by claiming more would be
+//! room for an echo. Where there is no more room, commands that would claim are refused.
 
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::term::reader::{Pid, Reference};
 
@@ -73,42 +76,66 @@ impl ExposedSet {
     }
 }
 
+/// The claims of the peers of one entry on one incarnation of a guarded node.
+#[derive(Default)]
+pub struct Claims(Mutex<Unforgotten>);
+
+impl Claims {
+    fn lock(&self) -> MutexGuard<'_, Unforgotten> {
+        // A holder of the lock can't panic half-way through a change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self) -> usize {
+        self.lock().len()
+    }
+}
+
 /// Exposed and claimed processes and aliases, for one peer's name and one incarnation of a guarded node.
 #[derive(Default)]
-pub struct Exposures(Mutex<Known>);
+pub struct Exposures {
+    shown: Mutex<ExposedSet>,
+    claims: Arc<Claims>,
+}
 
-#[derive(Default)]
-pub(super) struct Known {
-    pub(super) shown: ExposedSet,
-    claimed: Unforgotten,
+/// The same while they are locked. Claims are locked after what was shown.
+pub(super) struct Known<'e> {
+    pub(super) shown: MutexGuard<'e, ExposedSet>,
+    claims: &'e Claims,
 }
 
 impl Exposures {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Known> {
-        // A holder of the lock can't panic half-way through a change.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Nothing is exposed yet; the claims are shared with other names.
+    #[must_use]
+    pub fn sharing(claims: Arc<Claims>) -> Self {
+        Exposures { claims, ..Exposures::default() }
     }
 
     /// The number of claimed processes and aliases.
     #[must_use]
     pub fn claims(&self) -> usize {
-        self.lock().claimed.len()
+        self.claims.count()
+    }
+
+    pub(super) fn lock(&self) -> Known<'_> {
+        Known { shown: self.shown.lock().unwrap_or_else(PoisonError::into_inner), claims: &self.claims }
     }
 }
 
-impl Known {
+impl Known<'_> {
     /// Notes what a message of `by` shows. What the peer has claimed is shown by itself alone.
     pub(super) fn show(&mut self, pids: &[Pid], aliases: &[Reference], by: Option<Pid>, bounds: Bounds) {
+        let mut claimed = self.claims.lock();
         for pid in pids {
             if by == Some(*pid) {
-                self.claimed.remove(*pid);
+                claimed.remove(*pid);
             }
-            if !self.claimed.has(*pid) {
+            if !claimed.has(*pid) {
                 self.shown.process(*pid, bounds);
             }
         }
         // Nobody can tell whose alias it is.
-        for alias in aliases.iter().filter(|alias| !self.claimed.has(**alias)) {
+        for alias in aliases.iter().filter(|alias| !claimed.has(**alias)) {
             self.shown.alias(*alias, by, bounds);
         }
     }
@@ -121,37 +148,39 @@ impl Known {
     }
 
     /// Claims what the peer has written without having been shown it, as far as there is room.
-    pub(super) fn claim(&mut self, pids: &[Pid], aliases: &[Reference], limit: u64, bounds: Bounds) {
+    pub(super) fn claim(&self, pids: &[Pid], aliases: &[Reference], limit: u64, bounds: Bounds) {
+        let mut claimed = self.claims.lock();
         for pid in pids {
             if !self.shown.has_process(*pid, bounds) {
-                self.claimed.insert(*pid, limit);
+                claimed.insert(*pid, limit);
             }
         }
         for alias in aliases {
             if !self.shown.has_alias(*alias, bounds) {
-                self.claimed.insert(*alias, limit);
+                claimed.insert(*alias, limit);
             }
         }
     }
 
     /// True if the peer has claimed that process or alias.
     pub(super) fn claims(&self, what: impl Hash) -> bool {
-        self.claimed.has(what)
+        self.claims.lock().has(what)
     }
 
     /// True if there is room for what the peer would claim by writing these.
     pub(super) fn has_room(&self, pids: &[Pid], aliases: &[Reference], limit: u64, bounds: Bounds) -> bool {
-        let claimed = self.claimed.len() as u64;
+        let claimed = self.claims.lock();
+        let count = claimed.len() as u64;
         // Nothing is counted twice that would fit in any case.
-        if claimed + (pids.len() + aliases.len()) as u64 <= limit {
+        if count + (pids.len() + aliases.len()) as u64 <= limit {
             return true;
         }
         let mut more = Unforgotten::default();
-        let pids = pids.iter().filter(|pid| !self.claimed.has(**pid) && !self.shown.has_process(**pid, bounds));
+        let pids = pids.iter().filter(|pid| !claimed.has(**pid) && !self.shown.has_process(**pid, bounds));
         pids.for_each(|pid| more.insert(*pid, u64::MAX));
-        let aliases = aliases.iter().filter(|one| !self.claimed.has(**one) && !self.shown.has_alias(**one, bounds));
+        let aliases = aliases.iter().filter(|one| !claimed.has(**one) && !self.shown.has_alias(**one, bounds));
         aliases.for_each(|alias| more.insert(*alias, u64::MAX));
-        claimed + more.len() as u64 <= limit
+        count + more.len() as u64 <= limit
     }
 }
 
@@ -167,25 +196,27 @@ mod tests {
 
     #[test]
     fn what_is_claimed_is_shown_by_itself_alone() {
-        let mut known = Known::default();
+        let exposures = Exposures::default();
+        let mut known = exposures.lock();
         known.claim(&[pid(1)], &[], 10, BOUNDS);
         known.show(&[pid(1), pid(2)], &[], Some(pid(2)), BOUNDS);
         assert!(!known.shown.has_process(pid(1), BOUNDS) && known.shown.has_process(pid(2), BOUNDS));
         known.claim(&[pid(2)], &[], 10, BOUNDS);
-        assert_eq!(known.claimed.len(), 1);
+        assert_eq!(known.claims.count(), 1);
         known.show(&[pid(1)], &[], Some(pid(1)), BOUNDS);
         assert!(known.shown.has_process(pid(1), BOUNDS));
-        assert_eq!(known.claimed.len(), 0);
+        assert_eq!(known.claims.count(), 0);
     }
 
     #[test]
     fn claims_have_room_for_what_is_known_or_claimed_already() {
-        let mut known = Known::default();
+        let exposures = Exposures::default();
+        let mut known = exposures.lock();
         known.show(&[pid(9)], &[], None, BOUNDS);
         known.claim(&[pid(1), pid(2)], &[], 3, BOUNDS);
         assert!(known.has_room(&[pid(1), pid(2), pid(9), pid(3), pid(3)], &[], 3, BOUNDS));
         assert!(!known.has_room(&[pid(3), pid(4)], &[], 3, BOUNDS));
         known.claim(&[pid(3), pid(4)], &[], 3, BOUNDS);
-        assert_eq!(known.claimed.len(), 3);
+        assert_eq!(known.claims.count(), 3);
     }
 }

@@ -1,0 +1,40 @@
+"""The exposures of an entry's peers are kept within bounds, and their claims are shared."""
+
+from distwall.control import entry_exposures
+from distwall.control.entry_exposures import MOST_NAMES, EntryExposures
+from tests.support.core_channel import CoreChannel
+from tests.support.dist import Op, message
+
+
+def nobody(_: str) -> bool:
+    return False
+
+
+def test_a_peer_that_comes_back_finds_what_it_was_shown() -> None:
+    entry = EntryExposures(1)
+    first = entry.of("one", nobody)
+    assert entry.of("two", nobody) is not first
+    assert entry.of("one", nobody) is first
+
+
+def test_names_beyond_the_most_are_forgotten_unless_they_are_connected() -> None:
+    entry = EntryExposures(1)
+    connected, idle = entry.of("connected", nobody), entry.of("idle", nobody)
+    for number in range(2 * MOST_NAMES):
+        entry.of(f"name{number}", lambda name: name == "connected")
+    assert entry.of("connected", nobody) is connected
+    assert entry.of("idle", nobody) is not idle
+    assert len(entry._names) == MOST_NAMES == entry_exposures.MOST_NAMES
+
+
+def test_all_names_of_an_entry_share_their_claims() -> None:
+    entry = EntryExposures(1)
+    one, two = entry.of("one", nobody), entry.of("two", nobody)
+    channel = CoreChannel("accept send", exposures=one)
+    guess = channel.guard.pid(77)
+    channel.office.people = {}
+    channel.inbound(message(Op.SEND_SENDER, channel.peer.pid(), channel.guard.pid(78), payload=[guess]))
+    assert one.claims() == two.claims() == 1
+    for number in range(2 * MOST_NAMES):
+        entry.of(f"name{number}", nobody)
+    assert entry.of("three", nobody).claims() == 1
