@@ -201,3 +201,29 @@ def test_the_dictionary_of_a_process_is_read_once(here: AttackScene) -> None:
         assert here.bar.eval(f"element(2, erlang:trace_info({asked}, call_count))") == "1"
     finally:
         here.bar.eval(f"erlang:trace_pattern({asked}, false, [call_count]), gen_event:stop(events)")
+
+
+def test_a_process_of_otps_does_not_become_a_leader(here: AttackScene) -> None:
+    """What is led writes to its leader: ``kernel_sup`` would get requests that no rule opens."""
+    here.bar.eval("register(led, probe:collector())")
+    leader = "element(2, process_info(whereis(led), group_leader))"
+    try:
+        with here.connect(ONE) as peer:
+            led, otps = shown(here, peer, "whereis(led)"), shown(here, peer, "whereis(kernel_sup)")
+            assert isinstance(led, Pid)
+            assert isinstance(otps, Pid)
+            before = here.bar.eval(leader)
+            peer.send(message(Op.GROUP_LEADER, otps, led))
+            here.wall.wait_event("refused", command="group_leader", reason="options")
+            assert here.bar.eval(leader) == before
+            # The peer's own process does, and so does one that the guarded node itself has made a leader.
+            peer.send(message(Op.GROUP_LEADER, peer.pid(), led))
+            here.bar.wait_until(f"node({leader}) =:= '{ONE}'")
+            here.bar.eval(f"P = binary_to_term(term_to_binary({leader})), group_leader(whereis(victim), P)")
+            peer.wait_for(Op.GROUP_LEADER)
+            victim = shown(here, peer, "whereis(victim)")
+            assert isinstance(victim, Pid)
+            peer.send(message(Op.GROUP_LEADER, victim, led))
+            here.bar.wait_until(f"{leader} =:= whereis(victim)")
+    finally:
+        here.bar.eval("P = whereis(led), unregister(led), exit(P, kill)")

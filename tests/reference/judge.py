@@ -184,6 +184,9 @@ class Judge:
         if sent.command == "monitor" and (opened := self._server_monitored(rules, sent, rule)):
             return opened
         ruling = said(rule)
+        leader = sent.args["from"] if sent.command == "group_leader" else None
+        if isinstance(leader, Pid) and leader.node == self.nodes[GUARD][0]:
+            ruling = self._with_options(side, rule, True, leader)
         if ruling.accepts or (ruling.in_audit and not self.policy.audit):
             by_name = self._by_name(side, rules, sent, rule)
             ruling = by_name if by_name and not (by_name.in_audit and ruling.in_audit) else ruling

@@ -18,7 +18,6 @@ RULES = (
     "accept send to exposed",
     "accept alias_send to exposed",
     "accept spawn_request",
-    "accept group_leader",
     "deny *",
 )
 ERPC = (Atom("erpc"), Atom("execute_call"), 4)
@@ -49,7 +48,6 @@ WRITTEN: dict[str, Message] = {
     "a creation that any node takes for its own": writes(Pid(G.name, 8, 0, 0)),
     "who made a fun": writes(Fun(Atom("m"), 0, bytes(16), 0, 0, 0, GUESS, ())),
     "arguments": message(Op.SPAWN_REQUEST, P.ref(), P.pid(), P.pid(), (TARGET, TARGET, 1), [], payload=[GUESS]),
-    "a group leader": message(Op.GROUP_LEADER, GUESS, G.pid(9)),
     "a trace": message(Op.REG_SEND_TT, P.pid(), EMPTY, TARGET, (1, 0, 0, GUESS, 0), payload=1),
 }
 

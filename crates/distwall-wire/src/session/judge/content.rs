@@ -13,7 +13,8 @@ use crate::wire::control::{Control, Process};
 use super::called::names;
 use super::{Case, Court, Force, Next, Objection, Refusal};
 
-/// Refuses a call with spawn options, or a group leader, that are not opened by the rule which accepts the function.
+/// Refuses a call with spawn options that are not opened by the rule which accepts the function; and a group leader that the
+/// guarded node has not made one.
 #[inline(always)]
 pub(super) fn options(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.star || case.court.direction == Direction::Outbound {
@@ -21,6 +22,8 @@ pub(super) fn options(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     }
     let fits = match case.control() {
         Control::SpawnRequest(request) => request.plain && case.may_lead(&request.leader),
+        // What it writes would be requests of the guarded node's own to a process that no rule opens.
+        Control::GroupLeader { leader, .. } => leader.node.word != Word::Guard || case.may_lead(leader),
         _ => case.call.leader.is_none_or(|leader| case.may_lead(&leader)),
     };
     Ok(if fits { Next::On } else { case.unfit(Reason::Options) })
