@@ -4,12 +4,22 @@ import pytest
 
 from distwall.control.grants import Grant, Grants
 
+ENTRY = ("foo@*", 0)
+
 
 def give(
     grants: Grants, seconds: float = 60, *, wall: float = 1000, monotonic: float = 50, table: str = "ops"
 ) -> Grant:
     return grants.give(
-        "foo@h", table, guard=None, seconds=seconds, reason="fix", actor="root", wall=wall, monotonic=monotonic
+        "foo@h",
+        table,
+        guard=None,
+        seconds=seconds,
+        reason="fix",
+        actor="root",
+        wall=wall,
+        monotonic=monotonic,
+        entries=(ENTRY,),
     )
 
 
@@ -29,7 +39,7 @@ def test_the_earlier_of_two_clocks_ends_it(wall: float, monotonic: float, over: 
     grants = Grants()
     give(grants)
     assert [grant.table for grant in grants.expire(wall, monotonic)] == (["ops"] if over else [])
-    assert grants.tables_for("foo@h", "bar@h") == ([] if over else ["ops"])
+    assert grants.tables_for("foo@h", "bar@h", ENTRY) == ([] if over else ["ops"])
 
 
 def test_a_renewal_takes_its_place() -> None:
@@ -55,8 +65,11 @@ def test_a_restart_leaves_what_is_left(wall: float, left: float | None) -> None:
 
 def test_it_is_about_one_node_at_one_guarded_node() -> None:
     grants = Grants()
-    grants.give("foo@h", "ops", guard="bar@h", seconds=60, reason="", actor="root", wall=0, monotonic=0)
-    assert grants.tables_for("foo@h", "bar@h") == ["ops"]
-    assert grants.tables_for("foo@h", "baz@h") == grants.tables_for("other@h", "bar@h") == []
+    grants.give(
+        "foo@h", "ops", guard="bar@h", seconds=60, reason="", actor="root", wall=0, monotonic=0, entries=(ENTRY,)
+    )
+    assert grants.tables_for("foo@h", "bar@h", ENTRY) == ["ops"]
+    assert grants.tables_for("foo@h", "baz@h", ENTRY) == grants.tables_for("other@h", "bar@h", ENTRY) == []
+    assert grants.tables_for("foo@h", "bar@h", ("foo@h", 0)) == []
     assert grants.take_back("foo@h", "ops", None) is None
     assert grants.take_back("foo@h", "ops", "bar@h") is not None

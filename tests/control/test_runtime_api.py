@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from distwall.control import BadCallError, ControlError, GivenKey, NotFoundError, StateFile, UnsafeStateError
+from distwall.policy import Policy
 from tests.support.firewall_scene import FirewallScene
-from tests.support.policies import peer, policy
+from tests.support.policies import GUARD, peer, policy
 from tests.support.waiting import eventually
 
 FOO = "foo@h"
@@ -323,6 +324,52 @@ class TestRestart:
                 call()
         assert scene.firewall.test_filter(FOO, "link") == scene.firewall.test_filter(FOO, "exit2") == "deny"
         assert (scene.firewall.settings(), scene.firewall.grants()) == ([], [])
+
+
+class TestParties:
+    """Grants of names that two entries let in, each with a cookie of its own."""
+
+    BAR, BAZ = "bar@127.0.0.2", "baz@127.0.0.2"
+
+    def policy(self, first: str = "FOO", second: str = "OPERATORS", *, names: str = "foo@*") -> Policy:
+        twins = peer(names, str(["deny *"]), f'guards = ["{self.BAR}"]') + peer(
+            "foo@h", str(["deny *"]), f'guards = ["{self.BAZ}"]'
+        ).replace("FOO", second)
+        guard = GUARD.replace(f'["{self.BAR}"]', f'["{self.BAR}", "{self.BAZ}"]')
+        return policy(TABLES + twins.replace("FOO", first), guard=guard)
+
+    def verdicts(self, scene: FirewallScene) -> list[str]:
+        return [scene.firewall.test_filter(FOO, "exit2", guard=guard) for guard in (self.BAR, self.BAZ)]
+
+    def test_a_grant_names_one_of_them(self, tmp_path: Path) -> None:
+        scene = FirewallScene(tmp_path, self.policy())
+        with pytest.raises(BadCallError, match="one of several parties, by the entries in lines"):
+            scene.firewall.grant(FOO, "ops", 900, "a fix")
+        assert scene.firewall.grant(FOO, "ops", 900, "a fix", guard=self.BAR).to_json()["entries"] == ["foo@*"]
+        assert self.verdicts(scene) == ["accept", "deny"]
+
+    def test_with_one_cookie_they_are_one_party(self, tmp_path: Path) -> None:
+        scene = FirewallScene(tmp_path, self.policy(second="FOO"))
+        assert scene.firewall.grant(FOO, "ops", 900, "a fix").to_json()["entries"] == ["foo@*", "foo@h"]
+        assert self.verdicts(scene) == ["accept", "accept"]
+
+    def test_nobody_is_granted_anything_whom_no_entry_names(self, scene: FirewallScene) -> None:
+        with pytest.raises(NotFoundError, match="entry names other@h"):
+            scene.firewall.grant("other@h", "ops", 900, "a fix")
+
+    @pytest.mark.parametrize(("second", "after"), [("OPERATORS", "deny"), ("FOO", "accept")])
+    def test_a_policy_that_gives_the_name_to_another_party_ends_it(
+        self, tmp_path: Path, second: str, after: str
+    ) -> None:
+        before = policy(TABLES + peer("foo@*", str(["deny *"])))
+        scene = FirewallScene(tmp_path, before, state=StateFile(tmp_path / "state.json"))
+        scene.firewall.grant(FOO, "ops", 900, "a fix")
+        now = policy(TABLES + peer("foo@*", str(["deny *"])) + peer("foo@h", str(["deny *"])).replace("FOO", second))
+        scene.firewall.apply(now)
+        assert scene.firewall.test_filter(FOO, "exit2") == after
+        again = FirewallScene(tmp_path, now, state=StateFile(tmp_path / "state.json"))
+        assert again.firewall.test_filter(FOO, "exit2") == after
+        assert ("grant_revoked" in scene.kinds()) == (after == "deny")
 
 
 class TestUnsavedRevocation:

@@ -67,7 +67,7 @@ def test_bytes_that_a_guarded_node_does_not_read_count(tmp_path: Path) -> None:
 def test_a_peer_that_connects_without_end_is_refused_before_the_guarded_node_hears_of_it(tmp_path: Path) -> None:
     with wall_in_process(tmp_path, PEERS) as wall, FakeGuard(wall).registered() as guard:
         for _ in range(int(PEER_CONNECTS.burst) + 20):
-            wall.firewall._room._peers.spend(ONE, time.monotonic())
+            wall.firewall._room._peers.spend(((ONE, 0), ONE), time.monotonic())
         with pytest.raises(HandshakeFailed, match="not_allowed"):
             RawPeer(ONE, b"peer-cookie").connect(("127.0.0.2", wall.port()))
         assert wall.wait_event("handshake_refused")["detail"] == "limit:connects"

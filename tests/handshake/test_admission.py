@@ -1,5 +1,7 @@
 """Which unproved handshake reaches the guarded node when."""
 
+from typing import Any
+
 from distwall.handshake import Admission, Ticket
 from distwall.handshake.admission import (
     FAILURES_PER_NAME,
@@ -18,7 +20,7 @@ from distwall.handshake.admission import (
 KEY = ("bar", "foo@h")
 
 
-def ask(admission: Admission, now: float, source: str = "peer", name: str = "foo@h", **options: bool) -> Ticket:
+def ask(admission: Admission, now: float, source: str = "peer", name: str = "foo@h", **options: Any) -> Ticket:
     ticket = admission.request(source, "bar", name, now, **options)
     assert ticket is not None
     return ticket
@@ -286,3 +288,19 @@ def test_names_that_the_guarded_node_makes_up_are_new_each_time_and_never_wait()
         ticket = ask(admission, 0.0, "stranger", "undefined@h", budgeted=True, dynamic=True)
         assert admission.next(ticket.key, 0.0).start is ticket
     assert admission.request("stranger", "bar", "undefined@h", 0.0, budgeted=True, dynamic=True) is None
+
+
+def test_a_party_gains_nothing_for_another_that_has_the_same_name() -> None:
+    """Entries with cookies of their own let both in, each to another guarded node."""
+    admission = Admission()
+    mine = ask(admission, 0.0, "one", account="mine")
+    admission.next(KEY, 0.0)
+    for _ in range(FAILURES_PER_NAME):
+        admission.failed("one", 0.0, "theirs")
+    admission.proved(mine)
+    admission.finished(mine)
+    assert admission.is_shut_out("one", 0.0, "theirs")
+    holder = ask(admission, 100.0, "other", account="theirs")
+    assert admission.next(KEY, 100.0).start is holder
+    ask(admission, 100.0, "one", account="theirs")
+    assert admission.next(KEY, 100.0).abort is None

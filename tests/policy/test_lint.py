@@ -225,3 +225,19 @@ def test_an_entry_in_audit_mode_is_a_warning(where: str) -> None:
     made = policy(peer(more=mode) if where == "entry" else peer(), guard=GUARD if where == "entry" else mode + GUARD)
     (warning,) = _warnings(made)
     assert "for foo@*, audit mode refuses nothing" in warning
+
+
+TWINS = peer("foo@*", more='guards = ["bar@*"]') + peer("foo@h", more='guards = ["baz@*"]').replace("FOO", "OPERATORS")
+
+
+def test_two_parties_of_one_name_are_told() -> None:
+    (warning,) = [each for each in _warnings(policy(TWINS)) if "another party" in each]
+    assert warning.startswith("10:")
+    for apart in ('guards = ["baz@*"]\n', ""):
+        one_cookie = TWINS.replace("OPERATORS", "FOO").replace('guards = ["baz@*"]\n', apart)
+        assert not [each for each in _warnings(policy(one_cookie)) if "another party" in each]
+
+
+def test_a_stronger_entry_for_all_guarded_nodes_leaves_no_second_party() -> None:
+    made = policy(TWINS.replace('guards = ["baz@*"]\n', ""))
+    assert not [each for each in _warnings(made) if "another party" in each]

@@ -402,6 +402,8 @@ class _Grant(EventBase):
     """The caller that gave the grant."""
     given: str
     until: str
+    entries: list[str]
+    """The entries that it is for, by their ``node``."""
 
 
 @_kind("grant")

@@ -36,7 +36,7 @@ class ChannelRoom:
     def fault(self, peer: str, entry: Entry, now: float) -> str | None:
         """The reason why a peer can't open a channel now; None if it can."""
         key = key_of(entry)
-        if not (self._peers.has_room(peer, now) and self._entries.has_room(key, now)):
+        if not (self._peers.has_room((key, peer), now) and self._entries.has_room(key, now)):
             return "limit:connects"
         if sum(handle.entry_key == key for handle in self._channels) >= _limit(entry, "entry_channels"):
             return "limit:entry_channels"
@@ -45,7 +45,7 @@ class ChannelRoom:
     def opened(self, peer: str, entry: Entry, now: float) -> Held:
         """Counts a new channel; returns the sum of its entry."""
         key = key_of(entry)
-        self._peers.spend(peer, now)
+        self._peers.spend((key, peer), now)
         self._entries.spend(key, now)
         return self.held(entry)
 

@@ -1,6 +1,7 @@
 """The runtime API: rules, tables, grants and handlers, changed while distwall runs."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from distwall.audit.schema import (
     TokenIssued,
 )
 from distwall.control.access_tokens import AccessTokens
-from distwall.control.channel import ChannelHandle, PeerInfo
+from distwall.control.channel import ChannelHandle, PeerInfo, key_of
 from distwall.control.channels import Channels, disturbs
 from distwall.control.diff import difference
 from distwall.control.errors import BadCallError, ControlError, NotFoundError, UnsafeStateError
@@ -33,7 +34,7 @@ from distwall.control.state_file import StateFile
 from distwall.control.statistics import Statistics
 from distwall.control.wall_clock import WallClock
 from distwall.handlers.loader import UnloadableError
-from distwall.policy import Explanation, Policy, Question, QuestionError, Rule, explain
+from distwall.policy import Entry, Explanation, Policy, Question, QuestionError, Rule, explain
 from distwall.policy.language.grammar import VERDICTS, Verdict
 from distwall.policy.language.names import key_text, node_fault
 from distwall.policy.language.ranking import Ranking, rank
@@ -287,9 +288,12 @@ class Firewall(Channels):
     ) -> Grant:
         """Grants a table to a peer for a while; it decides before all other rules. A second grant renews the first.
 
-        A grant survives a restart, so one is refused if it can't be saved.
+        A grant survives a restart, so one is refused if it can't be saved. It is for the party that the policy knows by
+        this name: one is refused if no entry names the peer, or if entries with other cookies do so at other guarded
+        nodes.
         """
         self._grantable(table, seconds, reason)
+        entries = self._bearers(_node(node), guard)
         grants = self.rulebook.grants
         before = grants.get(_node(node), table, guard)
         given = grants.give(
@@ -301,6 +305,7 @@ class Firewall(Channels):
             actor=actor,
             wall=self.clock.seconds(),
             monotonic=time.monotonic(),
+            entries=tuple(map(key_of, entries)),
         )
         try:
             self._save()
@@ -464,10 +469,38 @@ class Firewall(Channels):
                 handle.close(f"the policy has changed: {why}")
             else:
                 handle.entry = now
+        self._end_foreign_grants(before, actor)
         self._refresh()
+        with contextlib.suppress(UnsafeStateError):
+            self._save_revoked(f"{policy.path}: grants have ended now, but could come back with a restart")
         if changes:
             self.record(PolicyChanged(actor=actor, policy=str(policy.path), changes=changes))
         return changes
+
+    def _bearers(self, node: str, guard: str | None) -> tuple[Entry, ...]:
+        """The entries of the party that a grant is for. Raises NotFoundError or BadCallError if it is not one party."""
+        entries = self.policy.entries_for(node, guard)
+        if not entries:
+            raise NotFoundError(f"no [[peers]] entry names {node}; add one, or correct the name")
+        if len({entry.identity for entry in entries}) > 1:
+            lines = " and ".join(str(entry.origin.line) for entry in entries)
+            raise BadCallError(
+                f"{node} may be one of several parties, by the entries in lines {lines};"
+                " name a guarded node with the grant"
+            )
+        return entries
+
+    def _end_foreign_grants(self, before: Policy, actor: str) -> None:
+        """Ends grants to names that belong to another party by the policy as it is now; keeps all others."""
+        grants = self.rulebook.grants
+        for grant in list(grants):
+            old, new = (policy.entries_for(grant.node, grant.guard) for policy in (before, self.policy))
+            if {entry.identity for entry in old} == {entry.identity for entry in new}:
+                grants.put_back(replace(grant, entries=tuple(map(key_of, new))))
+            else:
+                grants.take_back(grant.node, grant.table, grant.guard)
+                self.record(GrantRevoked(by=f"{actor}: another entry or cookie", **grant.to_json()))
+                self._unsaved.add((grant.node, grant.table))
 
     def _setting(self, kind: Kind, actor: str, persist: bool, **about: Any) -> RuntimeSetting:
         return RuntimeSetting(kind, actor, round(self.clock.seconds(), 3), persist, **about)

@@ -4,6 +4,9 @@ Theory of operation. A grant ends at the earlier of two times: some seconds late
 of the wall clock. A wall clock that is set back can't prolong it, and neither can a machine that slept (a monotonic
 clock may stand still then). Only the wall clock survives a restart. A later process may find a grant from the future,
 or with more time left than it was given: somebody has turned the clock, so the grant has expired.
+
+A grant is for the entries by which its node may come when it is given. It opens nothing for a peer that proves the same
+name by another entry. The caller makes sure that all these entries ask for the same proof.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from distwall.clock import rfc3339
+from distwall.control.channel import EntryKey
 
 MAX_SECONDS = 30 * 24 * 3600
 """Longer access is not temporary: it belongs in the policy."""
@@ -27,6 +31,7 @@ class GrantJson(TypedDict):
     actor: str
     given: str
     until: str
+    entries: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,8 @@ class Grant:
     until: float
     deadline: float
     """On the monotonic clock of this process, in seconds."""
+    entries: tuple[EntryKey, ...] = ()
+    """The entries that it is for."""
 
     def has_expired(self, wall: float, monotonic: float) -> bool:
         """True if the grant is over, by either clock."""
@@ -65,6 +72,7 @@ class Grant:
             "actor": self.actor,
             "given": rfc3339(self.given, "seconds"),
             "until": rfc3339(self.until, "seconds"),
+            "entries": list(dict.fromkeys(node for node, _ in self.entries)),
         }
 
 
@@ -104,10 +112,20 @@ class Grants:
         actor: str,
         wall: float,
         monotonic: float,
+        entries: tuple[EntryKey, ...],
     ) -> Grant:
         """Gives a grant; a grant of the same table to the same node is renewed, and ends with the new one."""
         grant = Grant(
-            node, table, guard, seconds, reason, actor, given=wall, until=wall + seconds, deadline=monotonic + seconds
+            node,
+            table,
+            guard,
+            seconds,
+            reason,
+            actor,
+            given=wall,
+            until=wall + seconds,
+            deadline=monotonic + seconds,
+            entries=entries,
         )
         self._grants[node, table, guard] = grant
         return grant
@@ -147,9 +165,13 @@ class Grants:
         """Seconds until the next grant is over; None: there are no grants."""
         return min((grant.left(wall, monotonic) for grant in self), default=None)
 
-    def tables_for(self, node: str, guard: str | None) -> list[str]:
-        """The tables granted to a node at a guarded node."""
-        return [grant.table for grant in self if grant.node == node and grant.guard in (None, guard)]
+    def tables_for(self, node: str, guard: str | None, entry: EntryKey) -> list[str]:
+        """The tables granted to a node that comes by an entry to a guarded node."""
+        return [
+            grant.table
+            for grant in self
+            if grant.node == node and grant.guard in (None, guard) and entry in grant.entries
+        ]
 
 
 def places(guards: Iterable[str | None]) -> str:

@@ -58,10 +58,12 @@ class PeerRequests:
         if payload is None:
             return
         now = time.monotonic()
-        if not (self._peers.has_room(handle.peer, now) and self._entries.has_room(handle.entry_key, now)):
+        # Another entry may let in another party by the same name.
+        peer = (handle.entry_key, handle.peer)
+        if not (self._peers.has_room(peer, now) and self._entries.has_room(handle.entry_key, now)):
             self._refused(handle, "rate")
             return
-        self._peers.spend(handle.peer, now)
+        self._peers.spend(peer, now)
         self._entries.spend(handle.entry_key, now)
         if not payload:
             self._refused(handle, "size")

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from distwall import _core
-from distwall.control.channel import Judgement
+from distwall.control.channel import Judgement, key_of
 from distwall.control.errors import BadCallError, NotFoundError
 from distwall.control.grants import Grants
 from distwall.control.runtime_settings import RuntimeSetting, RuntimeSettings
@@ -121,7 +121,7 @@ class Rulebook:
     def lists(self, entry: Entry, node: str, guard: str | None) -> Lists:
         """All rules for a peer at a guarded node (None: for all guarded nodes)."""
         return Lists(
-            granted=tuple(self.table(name) for name in self.grants.tables_for(node, guard)),
+            granted=tuple(self.table(name) for name in self.grants.tables_for(node, guard, key_of(entry))),
             attached=(
                 self._rules(self.run_time.concerning("filter", node, guard), "run time"),
                 entry.attached[0],

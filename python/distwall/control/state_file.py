@@ -53,7 +53,7 @@ class StateFile:
             if state["version"] != VERSION:
                 raise self._unreadable(f"it has version {state['version']}, this distwall reads version {VERSION}")
             settings = [from_json(each) for each in state["settings"]]
-            grants = [Grant(**each, deadline=0.0) for each in state["grants"]]
+            grants = [_grant(each) for each in state["grants"]]
             tokens = [Access(**each) for each in state.get("tokens", ())]
             self.seen = float(state.get("seen", 0.0))
             if not all(isinstance(each.until, int | float) for each in tokens):
@@ -80,7 +80,7 @@ class StateFile:
         state: dict[str, Any] = {
             "version": VERSION,
             "settings": [setting.to_json() for setting in settings],
-            "grants": [{k: v for k, v in asdict(grant).items() if k != "deadline"} for grant in grants],
+            "grants": [_saved(grant) for grant in grants],
             "tokens": [asdict(token) for token in tokens],
         }
         is_new = self._saved is None and any((state["settings"], state["grants"], state["tokens"]))
@@ -107,6 +107,18 @@ class StateFile:
             f"{self.path}: can't read the settings made at run time: {why};"
             " repair the file, or remove it to forget them"
         )
+
+
+def _saved(grant: Grant) -> dict[str, Any]:
+    """A grant as it stands in the file."""
+    fields = {name: value for name, value in asdict(grant).items() if name != "deadline"}
+    return {**fields, "entries": [list(entry) for entry in grant.entries]}
+
+
+def _grant(saved: dict[str, Any]) -> Grant:
+    """Reads a saved grant. Raises TypeError or ValueError. A grant of an earlier build is for no entry."""
+    entries = tuple((str(node), int(twin)) for node, twin in saved.get("entries", ()))
+    return Grant(**{**saved, "entries": entries}, deadline=0.0)
 
 
 def _overwrite(path: Path, data: bytes) -> None:

@@ -49,6 +49,7 @@ class InboundConnection(HandshakeConnection):
         self._certificate = peer_certificate(peer)
         self._encrypted = is_encrypted(peer)
         self._verified = False
+        self._account: str | None = None
         self.machine: Inbound[Entry] = Inbound(
             lookup=self._lookup,
             is_guard=self._is_guard,
@@ -92,7 +93,9 @@ class InboundConnection(HandshakeConnection):
             self._listener.guard = self.machine.guard
 
     def _named(self, event: NameReceived[Entry]) -> None:
-        if self._pending.is_shut_out(self.source_key, event.name):
+        # Another entry may let in another party by the same name.
+        self._account = f"{event.name} {event.entry.twin} {event.entry.node}"
+        if self._pending.is_shut_out(self.source_key, self._account):
             self._react(self.machine.refuse("shut_out", "too many failures before it", tell=True))
         elif event.entry.tls and self._dialer.has_verifier:
             self._start(partial(self._verify, event))
@@ -117,6 +120,7 @@ class InboundConnection(HandshakeConnection):
             self._listener.name,
             event.name,
             self._loop.time(),
+            account=self._account,
             budgeted=is_glob(event.entry.node),
             dynamic=event.dynamic,
         )
@@ -140,7 +144,7 @@ class InboundConnection(HandshakeConnection):
         gave_way = refused.reason == "peer_closed" and self._pending.is_dialled(self.machine.peer)
         if refused.peer_fault and not gave_way:
             relayed = self.ticket is not None and self.ticket.relayed_at is not None
-            self._pending.failed(self.source_key, self.machine.peer if relayed else None)
+            self._pending.failed(self.source_key, self._account if relayed else None)
 
     def _release(self) -> None:
         if not self._released:

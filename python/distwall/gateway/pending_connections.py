@@ -80,13 +80,13 @@ class PendingConnections:
         """True if a guarded node is just connecting to ``peer``."""
         return any(handshake.peer == peer for handshake in self.outgoing)
 
-    def failed(self, source: str, name: str | None = None) -> None:
-        """Counts a failure by the fault of a peer at ``source``; under ``name``, if it was relayed."""
-        self.admission.failed(source, self._loop.time(), name)
+    def failed(self, source: str, account: str | None = None) -> None:
+        """Counts a failure by the fault of a peer at ``source``; for ``account``, if it was relayed."""
+        self.admission.failed(source, self._loop.time(), account)
 
-    def is_shut_out(self, source: str, name: str | None = None) -> bool:
+    def is_shut_out(self, source: str, account: str | None = None) -> bool:
         """True if too many of the source's handshakes have failed lately."""
-        return self.admission.is_shut_out(source, self._loop.time(), name)
+        return self.admission.is_shut_out(source, self._loop.time(), account)
 
     def finished(self, ticket: Ticket) -> None:
         """Notes that the guarded node holds nothing unproved for a handshake any more."""

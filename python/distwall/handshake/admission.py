@@ -71,6 +71,7 @@ class Ticket:
 
     source: str
     name: str
+    account: str
     key: GuardAndPeer
     not_before: float
     relayed_at: float | None = None
@@ -174,15 +175,25 @@ class Admission:
         self._source_names: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
 
     def request(
-        self, source: str, guard: str, name: str, now: float, *, budgeted: bool = False, dynamic: bool = False
+        self,
+        source: str,
+        guard: str,
+        name: str,
+        now: float,
+        *,
+        account: str | None = None,
+        budgeted: bool = False,
+        dynamic: bool = False,
     ) -> Ticket | None:
         """Queues a handshake of ``name`` for ``guard``. Returns None if the budget of names is spent.
 
-        Call `next` for the ticket's key. ``budgeted``: a glob let the name in. ``dynamic``: the guarded node will make
-        up a new name each time, so the handshake keeps no other peer out.
+        Call `next` for the ticket's key. ``account`` tells apart the parties that may prove the name, each with another
+        cookie: to prove one of them says nothing about another. None: there is one party. ``budgeted``: a glob let the
+        name in. ``dynamic``: the guarded node will make up a new name each time, so the handshake keeps no other peer
+        out.
         """
         key = (guard, f"{name} {next(self._serial)}" if dynamic else name)
-        ticket = Ticket(source, name, key, now + self._delay(source, now))
+        ticket = Ticket(source, name, account or name, key, now + self._delay(source, now))
         if budgeted and key not in self._names:
             if not self._spend(source, guard, now):
                 return None
@@ -222,9 +233,9 @@ class Admission:
         """Notes that the peer proved its cookie. It keeps its place, and its name and source are known as good."""
         ticket.proved = True
         self._failures.pop(ticket.source, None)
-        self._by_name.forgive((ticket.source, ticket.name))
-        self._proved[ticket.source, ticket.name] = None
-        self._proved.move_to_end((ticket.source, ticket.name))
+        self._by_name.forgive((ticket.source, ticket.account))
+        self._proved[ticket.source, ticket.account] = None
+        self._proved.move_to_end((ticket.source, ticket.account))
         if len(self._proved) > MAX_REMEMBERED:
             self._proved.popitem(last=False)
 
@@ -253,21 +264,21 @@ class Admission:
         if slot.holder is None and not slot.waiting:
             del self._slots[ticket.key]
 
-    def is_shut_out(self, source: str, now: float, name: str | None = None) -> bool:
+    def is_shut_out(self, source: str, now: float, account: str | None = None) -> bool:
         """True if a handshake of ``source`` is to be refused at once, because too many have failed.
 
-        Ask when a connection is accepted, and again, with ``name``, when it has sent its name. A refusal for this
+        Ask when a connection is accepted, and again, with ``account``, when it has sent its name. A refusal for this
         reason is not a failure: don't report it to `failed`.
         """
-        if name is not None and self._by_name.are_too_many((source, name), now):
+        if account is not None and self._by_name.are_too_many((source, account), now):
             return True
         return self._by_source.are_too_many(source, now)
 
-    def failed(self, source: str, now: float, name: str | None = None) -> None:
-        """Counts a handshake of ``source`` that failed by the peer's fault; under ``name``, if it was relayed."""
+    def failed(self, source: str, now: float, account: str | None = None) -> None:
+        """Counts a handshake of ``source`` that failed by the peer's fault; for ``account``, if it was relayed."""
         self._by_source.count(source, now)
-        if name is not None:
-            self._by_name.count((source, name), now)
+        if account is not None:
+            self._by_name.count((source, account), now)
         self._failures[source] = (self.failures(source, now) + 1, now)
         self._failures.move_to_end(source)
         if len(self._failures) > MAX_REMEMBERED:
@@ -280,7 +291,7 @@ class Admission:
 
     def _suspicion(self, ticket: Ticket, now: float) -> tuple[bool, int]:
         """Sorts sources: first by whether they have proved the name before, then by failures."""
-        return (ticket.source, ticket.name) not in self._proved, self.failures(ticket.source, now)
+        return (ticket.source, ticket.account) not in self._proved, self.failures(ticket.source, now)
 
     def _spend(self, source: str, guard: str, now: float) -> bool:
         total = self._total_names.setdefault(guard, _Bucket(NAMES_TOTAL, NAME_REFILL))

@@ -10,7 +10,7 @@ from operator import eq
 from distwall._core import OTP_NAME_PREFIXES, OTP_NAMES, print_atom
 from distwall.clock import rfc3339, utc
 from distwall.policy.language.grammar import FUNCTION_COMMANDS, Key
-from distwall.policy.language.names import Part, is_glob
+from distwall.policy.language.names import Part, glob_matches, is_glob
 from distwall.policy.language.ranking import Ranking, rank
 from distwall.policy.language.rules import Rule, is_service
 from distwall.policy.language.term_patterns import (
@@ -22,7 +22,7 @@ from distwall.policy.language.term_patterns import (
     VariablePattern,
     WildcardPattern,
 )
-from distwall.policy.model import Entry, Policy
+from distwall.policy.model import Entry, Policy, strength
 from distwall.policy.problem import Origin, Problem
 from distwall.policy.wide_rules import wide_rules
 
@@ -69,6 +69,7 @@ def _all(policy: Policy) -> Iterator[Problem]:
         yield Problem(origin, "no peer can connect", "add a [[peers]] entry, or a cookie to [defaults]")
     yield from _unreachable_entries(policy)
     yield from _shadowed(policy)
+    yield from _two_parties(policy)
     yield from _unbound_names(policy)
     for entry in policy.entries:
         ranked = policy.ranked(entry)
@@ -90,6 +91,21 @@ def _unreachable_entries(policy: Policy) -> Iterator[Problem]:
             if earlier.node == entry.node and (earlier.guards is None or earlier.guards == entry.guards):
                 what = f"this entry never applies: the entry in line {earlier.origin.line} is for {entry.node}, too"
                 yield Problem(entry.origin, what, "merge the two, or give them different `guards`")
+                break
+
+
+def _two_parties(policy: Policy) -> Iterator[Problem]:
+    """Entries by which another party comes under the same names, to other guarded nodes."""
+    for entry in policy.entries:
+        for other in policy.entries[: entry.index]:
+            # An entry for all guarded nodes leaves no name of its own to weaker entries.
+            stronger = max(other, entry, key=strength)
+            overlap = glob_matches(entry.node, other.node) or glob_matches(other.node, entry.node)
+            differ = entry.guards != other.guards and entry.identity != other.identity
+            if overlap and differ and stronger.guards is not None:
+                what = f"the entry in line {other.origin.line} lets in another party by names that fit here, too"
+                remedy = "name a guarded node with each setting and grant for them, or give them other names"
+                yield Problem(entry.origin, what, remedy)
                 break
 
 

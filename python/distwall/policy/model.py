@@ -186,6 +186,11 @@ class Entry:
             address = address.ipv4_mapped
         return any(address in network for network in self.sources)
 
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """The proof that its peers have to give: entries with the same proof let the same party in."""
+        return self.cookie, self.tls, self.certificate
+
     def is_for(self, guard: str) -> bool:
         """True if the entry covers this guarded node."""
         return self.guards is None or any(glob_matches(glob, guard) for glob in self.guards)
@@ -275,7 +280,24 @@ class Policy:
             entry for entry in self.entries if (guard is None or entry.is_for(guard)) and glob_matches(entry.node, node)
         ]
         # max() takes the first of equals.
-        return max(fitting, key=lambda e: (not is_glob(e.node), literal_length(e.node)), default=None)
+        return max(fitting, key=strength, default=None)
+
+    def entries_for(self, node: str, guard: str | None = None) -> tuple[Entry, ...]:
+        """All entries by which peer ``node`` may come to guarded node ``guard`` (None: to any of them)."""
+        if guard is not None:
+            found = self.entry_for(node, guard)
+            return () if found is None else (found,)
+        names = [name for name in self.guard.nodes if not is_glob(name)]
+        by_name = [found for name in names if (found := self.entry_for(node, name)) is not None]
+        if len(names) == len(self.guard.nodes):
+            return tuple({entry.index: entry for entry in by_name}.values())
+        # A glob has guarded nodes of unknown names: each entry may be for one of them, up to the entry for all.
+        fitting = (
+            [entry for entry in self.entries if glob_matches(entry.node, node)] if node != self.control.node else []
+        )
+        fitting.sort(key=strength, reverse=True)
+        for_all = next((index for index, entry in enumerate(fitting) if entry.guards is None), len(fitting))
+        return tuple(fitting[: for_all + 1])
 
     def ranked(self, entry: Entry, now: datetime | None = None) -> Ranking:
         """All filters for an entry's peers that are in force ``now``, the strongest first."""
@@ -353,6 +375,11 @@ class Policy:
             self._kept[key] = age, make()
         kept: _Kept = self._kept[key][1]
         return kept
+
+
+def strength(entry: Entry) -> tuple[bool, int]:
+    """Order of entries that fit the same name: the greater applies, and of equals the first."""
+    return not is_glob(entry.node), literal_length(entry.node)
 
 
 def compiled(ranked: Ranking, entry: Entry, now: datetime) -> "_core.PeerRules":
