@@ -76,9 +76,11 @@ class Values:
             case RangePattern(low, high):
                 return self.dice.choice([low, high, self.dice.randint(low, high)])
             case PairsPattern(pairs):
-                some = self.dice.sample(pairs, self.dice.randint(0, len(pairs)))
-                named = {str(key): (self.matching(key), self.matching(value)) for key, value in some if key != _ANY}
-                free = [(Atom("patient_key"), self.anything())] if any(key == _ANY for key, _ in some) else []
+                # Entries keep funs out.
+                possible = [pair for pair in pairs if pair[1] != TypePattern("function")]
+                some = self.dice.sample(possible, self.dice.randint(0, len(possible)))
+                named = {str(key): (self.matching(key), self.matching(value)) for key, value in some if key not in _ANY}
+                free = [(Atom("patient_key"), self.anything())] if any(key in _ANY for key, _ in some) else []
                 return Map((*named.values(), *free))
             case MapPattern(pairs):
                 return Map(tuple((self.matching(key), self.matching(value)) for key, value in pairs))
@@ -144,4 +146,4 @@ class Values:
                 return 1.5
 
 
-_ANY = WildcardPattern()
+_ANY = (WildcardPattern(), TypePattern("brief"))

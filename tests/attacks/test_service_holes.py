@@ -101,6 +101,22 @@ def logged(form: Term, arguments: list[Term], **metadata: Term) -> Callable[[Con
     return send
 
 
+def nested(levels: int) -> Term:
+    term: Term = A("x")
+    for _ in range(levels):
+        term = Map(((A("a"), term),))
+    return term
+
+
+def reported(report: Term, **metadata: Term) -> Callable[[Connection, Pid], object]:
+    def send(peer: Connection, _: Pid) -> None:
+        found = Map(((A("pid"), peer.pid()), *((A(key), value) for key, value in metadata.items())))
+        peer.reg_send("logger_proxy", (A("log"), A("error"), report, found))
+
+    return send
+
+
+LARGE_LOG = 'filelib:file_size(os:getenv("LOG")) > 1000000'
 OBSERVER, OUTPUT, SHELL = ("accept observer",), ("accept remote_output",), ("accept remsh",)
 PG, LOGGER = ("accept pg patients",), ("accept logger",)
 FLOODED = "whereis(patient_io) =:= undefined"
@@ -108,6 +124,17 @@ ENDED = "whereis(patients) =/= persistent_term:get(patients)"
 SCOPE = "{ok, Scope} = pg:start(patients), persistent_term:put(patients, Scope)"
 FILTERS = "{ok, #{filters := Filters}} = logger:get_handler_config(default), not lists:keymember(domain, 1, Filters)"
 SLOGAN = ("application", "get_env", A("stdlib"), A("shell_slogan"))
+
+
+BROADCAST = ("accept phoenix_pubsub adapter",)
+PROXY = "whereis(logger_proxy) =/= persistent_term:get(proxy)"
+KEEP_PROXY = "persistent_term:put(proxy, whereis(logger_proxy))"
+
+
+def broadcast(*content: Term) -> Callable[[Connection, Pid], object]:
+    """To a collector of the name `adapter`, which delivers it as Phoenix would: it gets whatever passes."""
+    sent: list[Term] = [A("forward_to_local"), b"topic", content, A("Elixir.Phoenix.PubSub")]
+    return lambda peer, _: peer.reg_send("adapter", tuple(sent))
 
 
 def handler(*request: Term) -> Callable[[Connection, Pid], object]:
@@ -148,6 +175,44 @@ WAYS: dict[str, Way] = {
         setup="probe:collector(adapter)",
         effect="probe:got(adapter) =/= []",
     ),
+    "phoenix_pubsub: a system message for the subscribers": Way(
+        BROADCAST,
+        broadcast(A("system"), 1, A("get_state")),
+        at="auth",
+        setup="probe:collector(adapter)",
+        effect="probe:got(adapter) =/= []",
+    ),
+    "phoenix_pubsub: an exit for the subscribers": Way(
+        BROADCAST,
+        broadcast(A("EXIT"), 1, A("kill")),
+        at="auth",
+        setup="probe:collector(adapter)",
+        effect="probe:got(adapter) =/= []",
+    ),
+    "observer: one item thousands of times": Way(
+        OBSERVER,
+        called("erlang", "process_info", A("PID"), [A("registered_name")] * 5000),
+        at="auth",
+        shows=lambda result: str(result).count("registered_name") == 5000,
+    ),
+    "observer and remote_output: the end of logger's proxy": Way(
+        (*OBSERVER, *OUTPUT), printed(chars("x")), at="logger_proxy", setup=KEEP_PROXY, effect=PROXY
+    ),
+    "pg: the end of logger's proxy": Way(
+        PG,
+        lambda peer, pid: told(A("leave"), peer.pid(), peer.pid(), [A("g")])(peer, pid),
+        at="logger_proxy",
+        setup=KEEP_PROXY,
+        effect=PROXY,
+    ),
+    "a deep argument": Way(OUTPUT, formatted(chars("~p"), nested(2000)), at="patient_io", effect=FLOODED),
+    "a deep term to write": Way(
+        OUTPUT, printed(A("io_lib"), A("write"), [[nested(100)] * 3000]), at="patient_io", effect=FLOODED
+    ),
+    "logger: a deep argument": Way(
+        LOGGER, logged(chars("~p"), [nested(1000)]), effect=LARGE_LOG
+    ),
+    "logger: a deep report": Way(LOGGER, reported(Map(((A("a"), nested(1000)),))), effect=LARGE_LOG),
     "a width of the arguments": Way(OUTPUT, formatted(chars("~*c"), 2_000_000, 120), at="patient_io", effect=FLOODED),
     "a large width": Way(OUTPUT, formatted(chars("~2000000c"), 120), at="patient_io", effect=FLOODED),
     "a large width in a binary": Way(OUTPUT, formatted(b"~2000000c", 120), at="patient_io", effect=FLOODED),
@@ -186,7 +251,7 @@ WAYS: dict[str, Way] = {
         LOGGER, logged(chars("x"), [], domain=Improper((A("otp"), A("sasl")), 1)), effect=FILTERS
     ),
     "logger: a large width": Way(
-        LOGGER, logged(chars("~2000000c"), [120]), effect="filelib:file_size(os:getenv(\"LOG\")) > 1000000"
+        LOGGER, logged(chars("~2000000c"), [120]), effect=LARGE_LOG
     ),
     "remsh: a process comes back": Way(SHELL, called(*SLOGAN, A("PID")), extra="funs = true", shows=echoed),
     "remsh: in a list": Way(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.reference.patterns import Hole, Kind, List, Pattern, lit, tup
 from tests.reference.rules import Rule, part
 
-FROM, PEER_PID, ANY = Kind("from"), Kind("peer_pid"), Hole()
+FROM, PEER_PID, BRIEF, ANY = Kind("from"), Kind("peer_pid"), Kind("brief"), Hole()
 Line = tuple[str, str, str, Pattern | None]
 """Command, key, scope and pattern of one rule."""
 
@@ -54,7 +54,7 @@ SERVICES: dict[str, list[Line]] = {
         ("monitor", "", "exposed", None),
         ("send", "", "exposed", printed(lit("unicode"), ANY)),
         ("send", "", "exposed", printed(lit("latin1"), ANY)),
-        ("send", "", "exposed", printed(lit("unicode"), lit("io_lib"), lit("write"), List((ANY,)))),
+        ("send", "", "exposed", printed(lit("unicode"), lit("io_lib"), lit("write"), List((BRIEF,)))),
         ("send", "", "exposed", printed(lit("unicode"), lit("io_lib"), lit("format"), List((ANY, Kind("list"))))),
     ],
 }

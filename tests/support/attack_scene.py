@@ -45,10 +45,13 @@ class AttackScene:
         audit: str = "",
         otp: Path | None = None,
         way: str = "peer",
+        visible: bool = False,
     ) -> None:
         self._lures = way != "peer"
         self._context: ssl.SSLContext | None = None
-        peers = None if entries is None else [Peer(rules, node=name, extra=extra) for name, rules in entries.items()]
+        peers = None
+        if entries is not None:
+            peers = [Peer(rules, node=name, extra=extra, visible=visible) for name, rules in entries.items()]
         if way == "guard over TLS" and peers:
             scene = TlsScene(peers)
             self._context = scene.pki.host("peers", "127.0.0.1").context(server=True)

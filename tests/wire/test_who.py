@@ -20,6 +20,7 @@ TARGET, OTHER = G.pid(52), G.pid(53)
 USER = Person()
 NAMED = Person(name="server")
 AUTH = Person(name="auth", application="kernel")
+IN_KERNEL = Person(application="kernel")
 MASTER = Person(application="shop", module="application_master", started="application_master")
 BY_LEADER = Person(leader=0)
 SHELL = Person(module="shell")
@@ -128,7 +129,7 @@ def of(rule: str, application: str, pattern: str | None = None) -> _core.CoreRul
 
 
 def test_a_rule_for_an_application_opens_its_processes_and_no_others() -> None:
-    made = channel(p52=AUTH, p54=Person(application="mnesia"), p55=NAMED)
+    made = channel(p52=IN_KERNEL, p54=Person(application="mnesia"), p55=NAMED)
     rules = [of("send", "kernel", "0200"), of("monitor", "kernel")]
     made.core.set_policy(_core.PeerRules(rules))
     passes(made, send(TARGET))
@@ -147,6 +148,20 @@ def test_a_rule_for_an_application_opens_its_processes_and_no_others() -> None:
         passes(made, send(TARGET))
         passes(made, send(OTHER))
         refused(made, send(G.pid(54)))
+
+
+def test_a_message_to_a_named_process_of_an_application_needs_a_rule_on_the_name() -> None:
+    """An application has processes of many kinds: its logger ends at what its terminal prints."""
+    made = channel(p52=AUTH)
+    rules = [of("send", "kernel", "0200"), of("monitor", "kernel"), of("link", "kernel")]
+    made.core.set_policy(_core.PeerRules(rules))
+    refused(made, send(TARGET))
+    passes(made, message(Op.MONITOR_P, P.pid(), TARGET, P.ref()))
+    passes(made, OTHERS["link"])
+    for pattern, accepted in (("0200", True), ("0203", False)):
+        named = _core.CoreRule("reg_send", (("exact", "auth"),), None, bytes.fromhex(pattern), "accept", 1, False, 3)
+        made.core.set_policy(_core.PeerRules([*rules, named]))
+        (passes if accepted else refused)(made, send(TARGET))
 
 
 def test_what_no_rule_could_accept_is_not_asked_about() -> None:

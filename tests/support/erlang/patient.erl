@@ -45,6 +45,7 @@ init(Kind) -> {ok, Kind}.
 handle_call(_, _, State) -> {reply, ok, State}.
 handle_call(_, State) -> {ok, ok, State}.
 handle_cast(_, State) -> {noreply, State}.
+handle_event(fail, _) -> error(fail);
 handle_event(_, State) -> {ok, State}.
 handle_event({call, From}, _, _, _) -> {keep_state_and_data, {reply, From, ok}};
 handle_event(_, _, _, _) -> keep_state_and_data.

@@ -153,7 +153,7 @@ guards! {
     Format "format",
     /// A term of at most [`MAX_BRIEF`] bytes and [`MAX_LEVELS`] levels: cheap to print.
     Brief "brief",
-    /// A term that may be sent to any process of a user's: no request to OTP's own code.
+    /// A term that any process of a user's may get: not a request to OTP's own code.
     Message "message",
 }
 

@@ -110,7 +110,8 @@ fn by_name(case: &mut Case<'_, '_, '_>) -> Next {
     }
 }
 
-/// A process of OTP's is reached by rules that name it, or its application.
+/// A process of OTP's is reached by rules that name it, or its application. A message to a process with a registered name
+/// needs a rule that names it: processes of one application obey different messages, and some end at all others.
 fn by_name_of_otp(case: &mut Case<'_, '_, '_>, name: Option<&[u8]>) -> Next {
     if case.is_by_alias() {
         return case.by(None, Reason::Unknown);
@@ -120,12 +121,13 @@ fn by_name_of_otp(case: &mut Case<'_, '_, '_>, name: Option<&[u8]>) -> Next {
         return case.by(rule, Reason::Rule);
     }
     let of = case.own_rules_of_otp(Strongest);
-    if of.is_some_and(RankedRule::accepts) {
+    let unnamed = name.is_some() && rule.is_none() && case.control().is_message();
+    if !unnamed && of.is_some_and(RankedRule::accepts) {
         case.decision = of;
         return Next::On;
     }
     if rule.is_none() {
-        return case.by(of, Reason::Rule);
+        return case.by(of.filter(|of| !of.accepts()), Reason::Rule);
     }
     case.opener = rule;
     Next::On

@@ -1,0 +1,206 @@
+"""What the pages of services say of an attacker: it is true, through distwall and under that service alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support.attack_scene import HIDDEN, OPEN, AttackScene
+from tests.support.dist import OTP_25, Op, message
+from tests.support.etf import Atom, Export, Map, Pid, Term
+from tests.support.node import Node
+from tests.support.raw_peer import Connection
+from tests.support.scene import GUARD, Scene
+from tests.support.wall import Peer
+
+A = Atom
+FOO = "foo@127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a page, and a peer that does as it says."""
+
+    service: str
+    do: Callable[[Connection, Node], object]
+    effect: str
+    """An Erlang expression for the guarded node, which is true in the end."""
+    setup: str = "ok"
+    visible: bool = False
+    """True if the peer is a node of the mesh, whose messages may carry funs."""
+
+
+def asks(name: str, *request: Term) -> Callable[[Connection, Node], object]:
+    return lambda peer, _: peer.call(name, request)
+
+
+def sends(*payload: Term, to: str) -> Callable[[Connection, Node], object]:
+    return lambda peer, _: peer.reg_send(to, payload)
+
+
+def leaves_a_group(peer: Connection, bar: Node) -> None:
+    """`leave` of a group that the peer isn't in, to a scope that knows the peer's."""
+    peer.reg_send("patients", (A("discover"), peer.pid()))
+    peer.receive(0.3)
+    bar.eval(f"{{nobody, '{OPEN}'}} ! {{see, whereis(patients)}}")
+    seen = peer.wait_for(Op.REG_SEND).payload
+    assert isinstance(seen, tuple)
+    assert isinstance(seen[1], Pid)
+    payload = (A("leave"), peer.pid(), peer.pid(), [A("group")])
+    peer.send(message(Op.SEND_SENDER, peer.pid(), seen[1], payload=payload))
+
+
+def registers(peer: Connection, _: Node) -> None:
+    peer.call(
+        "global_name_server", (A("register"), A("free"), peer.pid(), Export(A("global"), A("random_exit_name"), 3))
+    )
+
+
+def holds_a_lock(peer: Connection, _: Node) -> None:
+    assert peer.call("global_name_server", (A("set_lock"), (A("bank"), peer.pid()))) == A("true")
+
+
+def logs(peer: Connection, _: Node, **metadata: Term) -> None:
+    found = Map(((A("pid"), peer.pid()), *((A(key), value) for key, value in metadata.items())))
+    peer.reg_send("logger_proxy", (A("log"), A("emergency"), [ord(c) for c in "forged ~p"], [1], found))
+
+
+def reads_a_dictionary(peer: Connection, bar: Node) -> None:
+    bar.eval("probe:do(patient_collector, fun() -> put(a, secret) end)")
+    bar.eval(f"{{nobody, '{OPEN}'}} ! {{see, whereis(patient_collector)}}")
+    seen = peer.wait_for(Op.REG_SEND).payload
+    assert isinstance(seen, tuple)
+    assert "secret" in str(peer.erpc("erlang", "process_info", [seen[1], A("dictionary")]))
+
+
+def leaves_processes(peer: Connection, _: Node) -> None:
+    for _question in range(20):
+        peer.spawn("observer_backend", "fetch_stats", [peer.pid(), 10000])
+
+
+OWN_FILTER = (
+    "Own = fun(#{meta := #{key := Key}}, _) -> binary_to_atom(Key); (Event, _) -> Event end,"
+    "logger:add_handler_filter(default, own, {Own, 0})"
+)
+LOCKED = "not global:set_lock({bank, self()}, [node()], 0)"
+SCOPE = "{ok, Scope} = pg:start(patients), persistent_term:put(patients, Scope)"
+
+LINES = {
+    "gen_event: an event at which a handler fails removes it": Line(
+        "gen_event patient_event",
+        sends(A("notify"), A("fail"), to="patient_event"),
+        "gen_event:which_handlers(patient_event) =:= []",
+    ),
+    "pg: a peer leaves a group that it isn't in": Line(
+        "pg patients",
+        leaves_a_group,
+        "whereis(patients) =/= persistent_term:get(patients) orelse erlang:system_info(otp_release) >= \"29\"",
+        setup=SCOPE,
+    ),
+    "global: it registers a free name": Line("global", registers, "is_pid(global:whereis_name(free))", visible=True),
+    "global: it unregisters a name": Line(
+        "global",
+        asks("global_name_server", A("unregister"), A("mine")),
+        "global:whereis_name(mine) =:= undefined",
+        setup="yes = global:register_name(mine, whereis(patient_collector))",
+        visible=True,
+    ),
+    "global: it holds a lock": Line("global", holds_a_lock, LOCKED, visible=True),
+    "observer: it reads what a process has in its dictionary": Line(
+        "observer",
+        reads_a_dictionary,
+        "true",
+    ),
+    "observer: each question about statistics leaves a process": Line(
+        "observer",
+        leaves_processes,
+        "20 =< length([P || P <- processes(), process_info(P, current_function) =:= "
+        "{current_function, {observer_backend, fetch_stats_loop, 2}}])",
+    ),
+    "observer: it loads runtime_tools": Line(
+        "observer",
+        lambda peer, _: peer.erpc("observer_backend", "vsn", []),
+        "lists:keymember(runtime_tools, 1, application:loaded_applications())",
+    ),
+    "logger: it writes into the log": Line(
+        "logger", logs, "binary:match(element(2, file:read_file(os:getenv(\"LOG\"))), <<\"forged 1\">>) =/= nomatch"
+    ),
+    "logger: a filter of your own that fails is removed": Line(
+        "logger",
+        lambda peer, bar: logs(peer, bar, key=1),
+        "{ok, #{filters := Filters}} = logger:get_handler_config(default), not lists:keymember(own, 1, Filters)",
+        setup=OWN_FILTER,
+    ),
+    "ping: it learns that the node is up": Line("ping", asks("net_kernel", A("is_auth"), A(OPEN)), "true"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_line_of_a_page_is_true(name: str) -> None:
+    line = LINES[name]
+    extra = "funs = true" if line.visible else ""
+    flags = OTP_25 if line.visible else HIDDEN
+    rules = {OPEN: ["deny *", f"accept {line.service}"]}
+    with AttackScene(rules, extra=extra, visible=line.visible) as scene:
+        bar = scene.bar
+        bar.load("patient")
+        bar.eval(f'os:putenv("LOG", "{bar.log}"), patient:start()')
+        with scene.connect(OPEN, flags=flags) as peer:
+            bar.eval(line.setup)
+            before = bar.eval(line.effect)
+            line.do(peer, bar)
+            assert bar.eval(f"probe:until(fun() -> {line.effect} end, 5000)") == "true"
+            assert before == "false" or line.effect == "true"
+
+
+def test_global_disconnects_the_node_from_another_one() -> None:
+    rules = ["deny *", "accept global"]
+    scene = AttackScene({OPEN: rules, FOO: rules}, extra="funs = true", visible=True)
+    with scene, scene.connect(FOO, flags=OTP_25) as foo, scene.connect(OPEN, flags=OTP_25) as peer:
+        locker = (A("locker"), A("no_longer_a_pid"), Map(()), foo.pid())
+        foo.reg_send("global_name_server", (A("$gen_cast"), (A("init_connect"), (8, 1), foo.name, locker)))
+        scene.bar.wait_until(f"lists:member('{FOO}', nodes())")
+        foo.receive(0.5)
+        peer.reg_send("global_name_server", (A("remove_connection"), A(FOO)))
+        scene.bar.wait_until(f"not lists:member('{FOO}', nodes())")
+
+
+@contextmanager
+def mesh(*services: str) -> Iterator[tuple[Node, Node]]:
+    """A guarded node and a peer of its mesh, before they have met."""
+    rules = ["deny *", "accept ping", "accept global", *(f"accept {service}" for service in services)]
+    with Scene([Peer(rules, visible=True, extra="funs = true")]) as scene:
+        yield scene.guard(), scene.peer()
+
+
+def test_global_runs_a_function_of_the_peer_that_takes_a_name_over() -> None:
+    """The peer registers a process of the guarded node, with a function of its own for the case of a conflict."""
+    with mesh() as (bar, foo):
+        idle = "spawn(fun() -> timer:sleep(infinity) end)"
+        theirs = bar.term(idle)
+        decide = "fun(_, Pid, _) -> persistent_term:put(ran, node()), Pid end"
+        foo.eval(f"pong = net_adm:ping('{GUARD}'), global:sync()")
+        foo.eval(f"yes = global:register_name(name, {theirs}, {decide})")
+        assert bar.eval("node(global:whereis_name(name))") == f"'{GUARD}'"
+        foo.eval(f"erlang:disconnect_node('{GUARD}')")
+        foo.wait_until("global:whereis_name(name) =:= undefined")
+        foo.eval(f"yes = global:register_name(name, {idle})")
+        foo.eval(f"pong = net_adm:ping('{GUARD}')")
+        bar.wait_until(f"node(global:whereis_name(name)) =:= '{FOO}'")
+        assert bar.eval("persistent_term:get(ran, none)") == f"'{GUARD}'"
+
+
+def test_mnesia_runs_the_function_that_a_peer_has_put_into_the_schema() -> None:
+    """An index plugin: each write of a row calls it, with the table, the place, and the row."""
+    with mesh("mnesia") as (bar, foo):
+        for node in (bar, foo):
+            node.eval("ok = mnesia:start()")
+        foo.eval(f"pong = net_adm:ping('{GUARD}')")
+        foo.eval(f"{{ok, [_]}} = mnesia:change_config(extra_db_nodes, ['{GUARD}'])", 30)
+        foo.eval("{atomic, ok} = mnesia_schema:add_index_plugin({ran}, application, set_env)", 30)
+        foo.eval(f"mnesia:create_table(shop, [{{ram_copies, ['{GUARD}']}}, {{index, [{{{{ran}}, bag}}]}}])", 30)
+        foo.eval("catch mnesia:dirty_write({shop, key, value})", 30)
+        bar.wait_until("application:get_env(shop, {ran}) =/= undefined")
