@@ -13,8 +13,8 @@ use crate::wire::control::{Control, Process};
 use super::called::names;
 use super::{Case, Court, Force, Next, Objection, Refusal};
 
-/// Refuses a call with spawn options that are not opened by the rule which accepts the function; and a group leader that the
-/// guarded node has not made one.
+/// Refuses a call with spawn options that are not opened by the rule which accepts the function. Refuses a process of the
+/// guarded node as a group leader, unless the guarded node has made it one.
 #[inline(always)]
 pub(super) fn options(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.star || case.court.direction == Direction::Outbound {
