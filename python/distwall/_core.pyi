@@ -430,6 +430,9 @@ class Exposures:
     def claims(self) -> int:
         """Processes and aliases that the peers wrote without having been shown them."""
 
+    def shown(self) -> int:
+        """Processes and aliases that the peer was shown, as far as they are kept."""
+
 @final
 class Held:
     """The sum of the bytes that the channels of an entry hold; or of all entries together."""

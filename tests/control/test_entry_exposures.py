@@ -1,5 +1,7 @@
 """The exposures of an entry's peers are kept within bounds, and their claims are shared."""
 
+import pytest
+
 from distwall.control import entry_exposures
 from distwall.control.entry_exposures import MOST_NAMES, EntryExposures
 from tests.support.core_channel import CoreChannel
@@ -25,6 +27,20 @@ def test_names_beyond_the_most_are_forgotten_unless_they_are_connected() -> None
     assert entry.of("connected", nobody) is connected
     assert entry.of("idle", nobody) is not idle
     assert len(entry._names) == MOST_NAMES == entry_exposures.MOST_NAMES
+
+
+def test_what_names_without_a_channel_were_shown_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entry_exposures, "MOST_SHOWN", 100)
+    entry = EntryExposures(1)
+    for number in range(50):
+        exposures = entry.of(f"name{number}", nobody)
+        channel = CoreChannel("accept send", exposures=exposures)
+        pids = [channel.guard.pid(10 * number + each) for each in range(10)]
+        channel.outbound(message(Op.SEND_SENDER, channel.guard.pid(), channel.peer.pid(), payload=pids))
+        assert exposures.shown() >= 10
+    kept = [name for name in entry._names if entry._names[name].shown()]
+    assert 8 <= len(kept) <= 11
+    assert kept[-1] == "name49"
 
 
 def test_all_names_of_an_entry_share_their_claims() -> None:

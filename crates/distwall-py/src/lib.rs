@@ -211,6 +211,10 @@ impl Exposures {
     fn claims(&self) -> usize {
         self.0.claims()
     }
+
+    fn shown(&self) -> usize {
+        self.0.shown()
+    }
 }
 
 /// The limits: the given ones, otherwise the defaults.

@@ -7,6 +7,9 @@ from distwall._core import Claims, Exposures
 MOST_NAMES = 1000
 """Most names of an entry whose exposures are kept. Only names without an open channel are forgotten."""
 
+MOST_SHOWN = 1 << 20
+"""Most processes and aliases that are kept for all names without an open channel together."""
+
 
 class EntryExposures:
     """The exposures of an entry's peers at one incarnation of a guarded node.
@@ -22,11 +25,14 @@ class EntryExposures:
         self._names: dict[str, Exposures] = {}
 
     def of(self, peer: str, is_connected: Callable[[str], bool]) -> Exposures:
-        """The exposures of a peer that opens a channel; the peer that did so longest ago may be forgotten for it."""
+        """The exposures of a peer that opens a channel; the exposures of older names may be forgotten for it."""
         exposures = self._names.pop(peer, None) or Exposures(self._claims)
-        if len(self._names) >= MOST_NAMES:
-            idle = next((name for name in self._names if not is_connected(name)), None)
-            if idle is not None:
-                del self._names[idle]
+        idle = {name: kept.shown() for name, kept in self._names.items() if not is_connected(name)}
+        shown = sum(idle.values())
+        for name, size in idle.items():
+            if len(self._names) < MOST_NAMES and shown <= MOST_SHOWN:
+                break
+            del self._names[name]
+            shown -= size
         self._names[peer] = exposures
         return exposures

@@ -248,6 +248,10 @@ pub struct Seen {
 }
 
 impl Seen {
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
     pub fn insert(&mut self, what: impl Hash, bounds: Bounds) {
         let hash = self.hasher.hash_one(what);
         if !self.table.is_new(&hash, bounds) {

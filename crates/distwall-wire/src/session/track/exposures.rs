@@ -40,6 +40,10 @@ pub(super) struct ExposedSet {
 }
 
 impl ExposedSet {
+    fn len(&self) -> usize {
+        self.pids.len() + self.aliases.len() + self.gone.len()
+    }
+
     pub(super) fn process(&mut self, pid: Pid, bounds: Bounds) {
         self.pids.insert(pid, bounds);
     }
@@ -115,6 +119,12 @@ impl Exposures {
     #[must_use]
     pub fn claims(&self) -> usize {
         self.claims.count()
+    }
+
+    /// The number of processes and aliases that the peer was shown, as far as they are kept.
+    #[must_use]
+    pub fn shown(&self) -> usize {
+        self.lock().shown.len()
     }
 
     pub(super) fn lock(&self) -> Known<'_> {
