@@ -501,6 +501,14 @@ class Channel:
         """
 
     @property
+    def unfinished(self) -> bool:
+        """True if the last slice did not end at the end of its data, or if commands are `due`."""
+
+    @property
+    def due(self) -> bool:
+        """True if commands of the peer that have waited go on in the next slice of its bytes, even of none."""
+
+    @property
     def taken(self) -> int:
         """The position in its data where the last slice ended; the length of the data if all was taken."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from tests.attacks.costs import STREAMS, first
-from tests.attacks.worst_inputs import ORDINARY, WORST, cost
+from tests.attacks.worst_inputs import WORST, cost, ordinary
 from tests.support.core_channel import CoreChannel
 from tests.support.dist import EMPTY, OTP_29, plain
 from tests.support.etf import Atom
@@ -72,18 +72,14 @@ def test_a_flood_of_refusals_is_told_in_few_events() -> None:
     assert channel.core.folded() == 20_000 - 50
 
 
-FROM_POLICY = {"many patterns for small messages"}
-"""Each message is compared with fifty patterns, because the policy has them: what it costs depends on the policy."""
-
-
-@pytest.mark.parametrize("name", sorted(WORST.keys() - FROM_POLICY))
+@pytest.mark.parametrize("name", WORST)
 def test_no_input_costs_much_more_than_ordinary_input(name: str) -> None:
-    """CPU for each byte, compared with calls of a server in the same run."""
-    ordinary, worst = cost(ORDINARY, MIB), cost(WORST[name], MIB)
-    assert worst.per_byte < 20 * ordinary.per_byte
+    """CPU for each byte, compared with calls of a server in the same run: twenty times as much at the very most."""
+    worst = cost(WORST[name], MIB)
+    assert worst.per_byte < 20 * ordinary(WORST[name], MIB).per_byte
 
 
 @pytest.mark.parametrize("name", WORST)
-def test_no_call_of_the_core_takes_long(name: str) -> None:
-    """Eight megabytes, most in one frame. 10 ms are the goal; a busy machine takes longer, all at once seconds."""
-    assert cost(WORST[name], 8 * MIB).longest < 0.06
+def test_no_slice_takes_long(name: str) -> None:
+    """Four megabytes, most in one frame. CPU time, and the best of three rounds: others want the machine, too."""
+    assert cost(WORST[name], 4 * MIB, rounds=3).longest < 0.01

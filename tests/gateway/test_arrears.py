@@ -25,6 +25,8 @@ class PassingCore:
 
     taken = 0
     """Bytes of the last read that were taken: all."""
+    unfinished = False
+    due = False
 
     def receive(self, _inbound: bool, data: bytes, _now: float, _start: int) -> tuple[list[bytes], None, None, None]:
         self.taken = len(data)

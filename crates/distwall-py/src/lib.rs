@@ -276,6 +276,8 @@ struct Channel {
     unwritten: u64,
     /// The position where the last slice of data ended.
     taken: usize,
+    /// True if it did not end at the end of the data.
+    left: bool,
 }
 
 impl Drop for Channel {
@@ -330,12 +332,22 @@ impl Channel {
         };
         let exposures = exposures.map_or_else(Arc::default, |shared| Arc::clone(&shared.0));
         let channel = wire::Channel::new(setup).sharing(exposures);
-        Ok(Self { channel, output: Output::default(), held, counted: 0, unwritten: 0, taken: 0 })
+        Ok(Self { channel, output: Output::default(), held, counted: 0, unwritten: 0, taken: 0, left: false })
     }
 
     #[getter]
     fn taken(&self) -> usize {
         self.taken
+    }
+
+    #[getter]
+    fn unfinished(&self) -> bool {
+        self.left || self.channel.is_due()
+    }
+
+    #[getter]
+    fn due(&self) -> bool {
+        self.channel.is_due()
     }
 
     #[pyo3(signature = (inbound, data, now, start=None))]
@@ -351,6 +363,7 @@ impl Channel {
         match start {
             Some(start) => {
                 self.taken = self.channel.receive_slice(direction, data.as_bytes(), start, now, &mut self.output);
+                self.left = self.taken < data.as_bytes().len();
             }
             None => self.channel.receive(direction, data.as_bytes(), now, &mut self.output),
         }

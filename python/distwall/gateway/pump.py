@@ -103,6 +103,8 @@ class Leg(asyncio.Protocol):
         self._unread = 0
         self._rest: list[tuple[bytes, int]] = []
         """Bytes that the core has not taken yet, each from a position on."""
+        self._deferred: Callable[[Leg], None] | None = None
+        """Tells of the leg's end, once the core has taken these."""
         self._arrears: Arrears | None = None
         """The peer's arrears, while bytes wait for it."""
         self._pump.count_unwritten()
@@ -116,11 +118,8 @@ class Leg(asyncio.Protocol):
         if self._rest:
             # TLS had read it before it was told to stop.
             self._rest.append((data, 0))
-            return
-        self._take(data, 0)
-        if self._rest:
-            self.hold(Hold.WORK)
-            self._pump.soon(self._go_on)
+        else:
+            self._take(data, 0)
 
     def _take(self, data: bytes, start: int) -> None:
         """Has the core take a slice of the data, and keeps the rest for the next turn."""
@@ -135,13 +134,22 @@ class Leg(asyncio.Protocol):
             if closed is not None:
                 self._pump.end(closed)
             self._pump.handle.take_asks()
-            taken = self._core.taken
-            if taken < len(data):
-                self._rest.insert(0, (data, taken))
+            if self._core.unfinished:
+                taken = self._core.taken
+                if taken < len(data):
+                    self.put_off(data, taken)
+                self._pump.put_off_due()
             if self._pump.postponed is not None:
                 self._pump.end_later()
         except Exception as error:  # noqa: BLE001  # whatever it is, it stays in this channel and fails closed
             self._pump.fail(error)
+
+    def put_off(self, data: bytes, start: int) -> None:
+        """Keeps bytes, maybe none, for the leg's next turn. Until then it is not read."""
+        self._rest.insert(0, (data, start))
+        if not self._hold & Hold.WORK:
+            self.hold(Hold.WORK)
+            self._pump.soon(self._go_on)
 
     def _go_on(self) -> None:
         """Has the core take the next slice, now that the other connections had a turn."""
@@ -153,10 +161,9 @@ class Leg(asyncio.Protocol):
             self._pump.soon(self._go_on)
             return
         self.release(Hold.WORK)
-        if self.lost:
-            self._pump.leg_lost(self)
-        elif self.ended:
-            self._pump.leg_ended(self)
+        if self._deferred is not None:
+            end, self._deferred = self._deferred, None
+            end(self)
 
     @property
     def is_busy(self) -> bool:
@@ -174,21 +181,27 @@ class Leg(asyncio.Protocol):
             self._pump.handle.record(events)
         if closed is not None:
             self._pump.end(closed)
+        self._pump.put_off_due()
         if self._pump.postponed is not None:
             self._pump.end_later()
 
     def eof_received(self) -> bool:
         """Passes the end of stream on; true keeps a plain transport open for writing."""
         self.ended = True
-        if not self._rest:
-            self._pump.leg_ended(self)
+        self._defer(self._pump.leg_ended)
         return self._tls is None
 
     def connection_lost(self, _: Exception | None) -> None:
         """Ends the leg."""
         self.lost = True
-        if not self._rest:
-            self._pump.leg_lost(self)
+        self._defer(self._pump.leg_lost)
+
+    def _defer(self, end: "Callable[[Leg], None]") -> None:
+        """Tells of the leg's end, behind the bytes that wait for the core."""
+        if self._rest:
+            self._deferred = end
+        else:
+            end(self)
 
     def pause_writing(self) -> None:
         """Stops reading the other leg: the write buffer is full."""
@@ -404,6 +417,12 @@ class Pump:
             if self._timer is not None:
                 self._timer.cancel()
             self._gone(self)
+
+    def put_off_due(self) -> None:
+        """Lets commands of the peer that have waited go on in its leg's next turn, if any are due."""
+        peer = self._legs[0]
+        if self.handle.core.due and not peer.is_busy and not self._closing:
+            peer.put_off(b"", 0)
 
     def end_later(self) -> None:
         """Ends the peer's connection at last, if no command of the peer waits any more."""

@@ -26,7 +26,7 @@ use crate::wire::shapes::{asker, call_tag, may_ask};
 
 use super::otp_internal::{otp_internal, Address};
 use parse::Parsed;
-pub use work::Work;
+pub use work::{Work, NOTED};
 
 mod format;
 mod parse;
@@ -163,8 +163,6 @@ struct Bound<'a> {
     /// The position of its end.
     end: usize,
     digest: Option<u64>,
-    /// Number of its tokens.
-    tokens: u64,
 }
 
 impl<'a> Bound<'a> {
@@ -176,9 +174,7 @@ impl<'a> Bound<'a> {
         if let Some(known) = self.digest {
             return Ok(known);
         }
-        // As steps: hashing a token takes longer than passing over it, and long tokens are hashed byte by byte.
-        take(steps, DIGEST * self.tokens + (self.end - self.value.reader.pos) as u64 / 4)?;
-        let made = digest(key, self.value)?;
+        let made = digest(key, self.value, steps)?;
         self.digest = Some(made);
         Ok(made)
     }
@@ -188,13 +184,13 @@ impl<'a> Bound<'a> {
 struct Match<'a, 'p> {
     pattern: &'p Pattern,
     sender: Word,
-    bound: Vec<Option<Bound<'a>>>,
+    bound: &'p mut [Option<Bound<'a>>],
     /// Steps that are left.
     steps: u64,
 }
 
-/// Steps for a token in a digest.
-const DIGEST: u64 = 4;
+/// Recurring variables that have a place on the stack.
+const FEW: usize = 2;
 
 /// Takes steps, or fails if too few are left.
 #[inline]
@@ -264,15 +260,30 @@ impl Pattern {
 
     /// The end of a term that matches.
     fn end(&self, term: Reader<'_>, sender: Word, work: &Work, limits: &Limits) -> Result<Option<usize>, Bad> {
-        let mut bound = Vec::new();
-        bound.resize_with(self.kept, || None);
+        // Most patterns have few variables.
+        let mut few = [const { None }; FEW];
+        let mut many = Vec::new();
+        let bound = if let Some(few) = few.get_mut(..self.kept) {
+            few
+        } else {
+            many.resize_with(self.kept, || None);
+            &mut many[..]
+        };
         let mut value = Value::new(term);
         let left = work.left(term.data.len() - term.pos, limits);
         let mut compared = Match { pattern: self, sender, bound, steps: left };
         let matches = compared.node(&self.root, &mut value);
-        let over = matches == Err(Bad::Exceeded(Limit::PatternSteps));
-        work.spend(if over { u64::MAX } else { left - compared.steps });
-        Ok(matches?.then_some(value.reader.pos))
+        let steps = left.wrapping_sub(compared.steps);
+        match matches {
+            Ok(matches) => {
+                work.spend(steps);
+                Ok(matches.then_some(value.reader.pos))
+            }
+            Err(bad) => {
+                work.spend(if bad == Bad::Exceeded(Limit::PatternSteps) { u64::MAX } else { steps });
+                Err(bad)
+            }
+        }
     }
 }
 
@@ -383,7 +394,7 @@ impl<'a> Match<'a, '_> {
     }
 
     fn variable(&mut self, number: u8, value: &mut Value<'a>) -> Result<bool, Bad> {
-        let (start, before) = (*value, self.steps);
+        let start = *value;
         value.skip_within(&mut self.steps)?;
         if self.pattern.recurring >> number & 1 == 0 {
             return Ok(true);
@@ -391,8 +402,7 @@ impl<'a> Match<'a, '_> {
         let Some(place) = self.bound.get_mut(usize::from(number)) else {
             return Ok(false);
         };
-        let tokens = before - self.steps;
-        let mut found = Bound { value: start, end: value.reader.pos, digest: None, tokens };
+        let mut found = Bound { value: start, end: value.reader.pos, digest: None };
         let Some(before) = place else {
             *place = Some(found);
             return Ok(true);
@@ -501,7 +511,7 @@ impl<'a> Match<'a, '_> {
             TypeGuard::List | TypeGuard::Text | TypeGuard::Format => false,
         };
         if holds {
-            walk::skip_within(reader, 1, &mut self.steps)?;
+            walk::skip_one_within(reader, &mut self.steps)?;
         }
         Ok(holds)
     }
@@ -561,6 +571,11 @@ fn text(value: &mut Value<'_>, steps: &mut u64) -> Result<bool, Bad> {
         let shape = value.open()?;
         if value.text()?.is_some() {
             return Ok(true);
+        }
+        let before = *steps;
+        value.skip_bytes(steps);
+        if *steps < before {
+            continue;
         }
         let character = |value: &mut Value<'_>| {
             Ok(matches!(walk::integer(&mut value.reader)?, Some(Integer::Small(0..=0x10_ffff))))

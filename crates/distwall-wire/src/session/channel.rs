@@ -9,17 +9,18 @@ use crate::limits::budget::Budget;
 use crate::limits::rates::Rates;
 use crate::limits::{Limit, Limits};
 use crate::rules::otp_internal::WORDS;
+use crate::rules::pattern::NOTED;
 use crate::session::channel_rules::ChannelRules;
 use crate::session::clerk::Clerk;
 use crate::session::counters::Counters;
 use crate::session::events::Reason;
 use crate::session::hooks::{is_clerk, Lot, Parked};
 use crate::session::judge::{Arrival, Ends, Message, Newcomers, Precedents, Ruling};
-use crate::session::output::{Output, KEPT};
+use crate::session::output::Output;
 use crate::session::track::{Asked, Exposures, Track};
 use crate::term::atoms::{AtomRefs, Caches, NodeNames, Word};
 use crate::term::reader::{Jumps, Named, Pid, Reader, Terms};
-use crate::term::scan::{Ahead, Guarded, NodeList, Scanner, Watch};
+use crate::term::scan::{Guarded, NodeList, Scanner, Watch};
 use crate::verdict::Verdict;
 use crate::wire::control::{self, Control, Dialect};
 use crate::wire::fragments::Sequences;
@@ -29,7 +30,7 @@ use crate::wire::shapes::Shows;
 use crate::wire::{flags, header};
 
 use ahead::AheadFrame;
-use frames::{fill, length, numbers, read};
+use frames::{numbers, read};
 use park::Opinions;
 use reporter::Reporter;
 
@@ -44,9 +45,6 @@ mod ruling;
 mod settle;
 mod shown;
 mod who;
-
-/// Steps of comparing messages with patterns after which [`Channel::receive_slice`] stops: a few milliseconds.
-const SLICE: u64 = 300_000;
 
 /// The settings of a channel.
 pub struct Setup {
@@ -113,6 +111,10 @@ struct Fixed {
 
 /// The state that verdicts change, except the bytes that go on.
 struct State {
+    /// The work of this slice so far ([`frames`]).
+    steps: u64,
+    /// The steps that end the slice.
+    most: u64,
     track: Track,
     /// Counts the changes of rules.
     rules: u64,
@@ -153,6 +155,8 @@ impl Channel {
         let limits = setup.limits;
         Channel {
             state: State {
+                steps: 0,
+                most: u64::MAX,
                 track: Track::new(limits.tracked(), limits.tracked_age()),
                 rules: 0,
                 precedents: Precedents::default(),
@@ -267,128 +271,9 @@ impl Channel {
         self.state.shadow_differences
     }
 
-    /// Takes bytes from one side; `now` is in seconds, from any start. The results are in `out` afterwards.
-    pub fn receive(&mut self, direction: Direction, data: &[u8], now: f64, out: &mut Output) {
-        self.work(direction, data, (0, u64::MAX), now, out);
-    }
-
-    /// The same from a position on, with a bounded amount of work. Returns the position where it stopped, between two
-    /// frames; the end of the data if all is done. If not, the rest of the data has to be given before any more data of that
-    /// side.
-    pub fn receive_slice(
-        &mut self,
-        direction: Direction,
-        data: &[u8],
-        from: usize,
-        now: f64,
-        out: &mut Output,
-    ) -> usize {
-        self.work(direction, data, (from, SLICE), now, out)
-    }
-
-    /// `from` and `most`: the position of the first byte, and the number of steps that ends the work.
-    #[inline(always)]
-    fn work(
-        &mut self,
-        direction: Direction,
-        data: &[u8],
-        (from, most): (usize, u64),
-        now: f64,
-        out: &mut Output,
-    ) -> usize {
-        out.clear();
-        if self.closed {
-            return data.len();
-        }
-        self.state.track.tick(now);
-        let limits = &self.fixed.ends.limits;
-        if direction == Direction::Inbound && from == 0 {
-            self.state.rates.receive(data.len(), now, limits);
-        }
-        let (mut frames, mut pos) = (0, from);
-        let aged = self.lanes[Direction::Inbound as usize].sequences.age(now, limits);
-        if let Err(bad) = aged.and_then(|()| self.frames(direction, data, (&mut pos, most), now, out, &mut frames)) {
-            self.close(bad, out);
-            return data.len();
-        }
-        if self.made.capacity() > KEPT {
-            self.made = Vec::new();
-        }
-        let lane = &mut self.lanes[direction as usize];
-        if !out.forward.is_empty() {
-            lane.forwarded = now;
-        } else if frames > 0 && now - lane.forwarded >= 1.0 {
-            // A sender that is busy doesn't tick; a receiver that hears nothing hangs up.
-            lane.forwarded = now;
-            out.made(&TICK);
-        }
-        pos
-    }
-
     fn close(&mut self, bad: Bad, out: &mut Output) {
         self.shut();
         out.closed = Some(bad.to_string());
-    }
-
-    fn frames(
-        &mut self,
-        direction: Direction,
-        data: &[u8],
-        (end, most): (&mut usize, u64),
-        now: f64,
-        out: &mut Output,
-        frames: &mut usize,
-    ) -> Result<(), Bad> {
-        let mut pos = *end;
-        let lane = &mut self.lanes[direction as usize];
-        if !lane.carry.is_empty() {
-            let mut carry = std::mem::take(&mut lane.carry);
-            let complete = fill(&mut carry, data, &mut pos, &self.fixed.ends.limits)?;
-            if !complete {
-                *end = pos;
-                self.lanes[direction as usize].carry = carry;
-                return self.look_ahead_of(direction);
-            }
-            *frames += 1;
-            self.lanes[direction as usize].look_at = 0;
-            match self.frame(direction, &carry[4..], now, out)? {
-                Action::Forward => {
-                    let length = carry.len();
-                    out.keep(carry);
-                    out.slice(0..length);
-                }
-                Action::Replace => out.made(&self.made),
-            }
-        }
-        while let Some(head) = data.get(pos..pos + 4) {
-            if out.steps >= most {
-                *end = pos;
-                return Ok(());
-            }
-            let length = length(head, &self.fixed.ends.limits)?;
-            let Some(frame) = data.get(pos + 4..pos + 4 + length) else {
-                break;
-            };
-            *frames += 1;
-            let behind = pos + 4 + length;
-            match self.usual_frame(direction, frame, now, out)? {
-                Action::Forward => out.input(pos..behind),
-                Action::Replace => out.made(&self.made),
-            }
-            pos = behind;
-        }
-        *end = data.len();
-        self.lanes[direction as usize].carry.extend_from_slice(&data[pos..]);
-        self.look_ahead_of(direction)
-    }
-
-    /// Scans the bytes so far of an incomplete frame, if it is large.
-    #[inline(always)]
-    fn look_ahead_of(&mut self, direction: Direction) -> Result<(), Bad> {
-        if self.lanes[direction as usize].carry.len() < ahead::LARGE {
-            return Ok(());
-        }
-        self.look_ahead(direction)
     }
 
     /// Handles one whole frame. If it isn't forwarded as it is, `self.made` replaces it.
@@ -474,25 +359,22 @@ impl Channel {
     /// Handles a whole message in one frame.
     #[inline(always)]
     fn message(&mut self, direction: Direction, parts: &Parts<'_>, now: f64, out: &mut Output) -> Result<Action, Bad> {
-        match self.lanes[direction as usize].ahead.take() {
-            None => self.scanned(direction, parts, None, now, out),
-            Some(ahead) => self.large(direction, parts, ahead.into_message(), now, out),
+        if self.lanes[direction as usize].ahead.is_some() {
+            return self.large(direction, parts, now, out);
         }
+        self.scanned(direction, parts, None, now, out)
     }
 
     /// Handles a whole message that was scanned while it came in.
     #[cold]
     #[inline(never)]
-    fn large(
-        &mut self,
-        direction: Direction,
-        parts: &Parts<'_>,
-        mut ahead: Ahead,
-        now: f64,
-        out: &mut Output,
-    ) -> Result<Action, Bad> {
+    fn large(&mut self, direction: Direction, parts: &Parts<'_>, now: f64, out: &mut Output) -> Result<Action, Bad> {
         let Channel { fixed, lanes, scanner, .. } = self;
-        let terms = fixed.terms(&lanes[direction as usize].refs.atoms);
+        let Lane { refs, ahead, .. } = &mut lanes[direction as usize];
+        let Some(mut ahead) = ahead.take().map(|ahead| ahead.into_message()) else {
+            return self.scanned(direction, parts, None, now, out);
+        };
+        let terms = fixed.terms(&refs.atoms);
         ahead.finish(parts.body, &mut scanner.found, &fixed.watch(direction, &terms))?;
         let jumps = ahead.jumps(parts.body);
         self.scanned(direction, parts, Some(&jumps), now, out)
@@ -530,6 +412,9 @@ impl Channel {
             _ => {}
         }
         let message = Message::new(control, payload);
+        if jumps.is_some() {
+            message.work.charge(&scanner.found);
+        }
         let arrival = Arrival { over, atoms: Newcomers::Header(caches, refs), watch: &watch };
         if direction == Direction::Inbound && fixed.has_precedent(&message, state, &mut scanner.found, arrival) {
             fixed.accept(state, direction, &message, None, scanner);
@@ -603,7 +488,7 @@ impl Fixed {
         out: &mut Output,
         made: &mut Vec<u8>,
     ) -> Result<bool, Bad> {
-        out.steps += message.work.steps(&self.ends.limits);
+        state.steps += message.work.steps(&self.ends.limits);
         let refused = ruling.verdict != Verdict::Accept;
         // The answer to what aims at an ended process is OTP's own.
         let gone = refused && ruling.reason == Reason::Gone;
@@ -658,6 +543,11 @@ impl Fixed {
 }
 
 impl State {
+    /// True if the slice is over.
+    fn is_over(&self) -> bool {
+        self.steps >= self.most
+    }
+
     /// Takes a command from the rates; returns the exceeded limit, if any. Commands of the guarded node are not
     /// counted.
     fn takes(&mut self, direction: Direction, command: Command) -> Option<Limit> {
@@ -672,6 +562,7 @@ impl State {
     fn disclose(&mut self, direction: Direction, scanner: &mut Scanner, shows: Shows) {
         let found = &mut scanner.found;
         if !found.pids.is_empty() || !found.references.is_empty() {
+            self.steps += NOTED * (found.pids.len() + found.references.len()) as u64;
             if let Shows::Payload(by) = shows {
                 self.track.expose(direction, &found.pids, &found.references, by);
             }
@@ -685,6 +576,7 @@ impl State {
     fn claim(&mut self, scanner: &mut Scanner, limits: &Limits) {
         let mentions = &mut scanner.found.mentions;
         if !mentions.is_empty() {
+            self.steps += NOTED * (mentions.pids.len() + mentions.references.len()) as u64;
             self.track.claim(&mentions.pids, &mentions.references, limits.claims());
             mentions.clear();
         }

@@ -165,6 +165,8 @@ pub struct Lot {
     bytes: u64,
     count: u64,
     next: u64,
+    /// Queues whose first command waits for nothing but time: its slice was over.
+    ready: VecDeque<Queue>,
 }
 
 impl Waiting {
@@ -264,6 +266,34 @@ impl Lot {
             self.places.remove(&parked.ticket);
         }
         parked
+    }
+
+    /// Lets a queue go on in the next slice, if a command is left in it.
+    pub fn put_off(&mut self, queue: Queue) {
+        if self.holds(queue) {
+            self.ready.push_back(queue);
+        }
+    }
+
+    /// The same for the queue of a command whose answer has come.
+    pub fn put_off_answered(&mut self, ticket: u64) {
+        if let Some((queue, mut parked)) = self.answered(ticket) {
+            parked.waits_for = Waiting::Turn;
+            self.push_front(queue, parked);
+            self.ready.push_back(queue);
+        }
+    }
+
+    /// True if a queue goes on in the next slice.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Takes out the first command of a queue that was put off.
+    pub fn due(&mut self) -> Option<(Queue, Parked)> {
+        let queue = self.ready.pop_front()?;
+        self.pop(queue).map(|parked| (queue, parked))
     }
 
     /// Takes out the command of that ticket, if it is its turn and it waits for an answer. Also returns its queue.

@@ -34,8 +34,6 @@ pub struct Output {
     pub events: Vec<Event>,
     /// Questions to the outside.
     pub asks: Vec<Ask>,
-    /// Steps of comparing messages with patterns.
-    pub steps: u64,
     /// The reason why the channel ends; None: it goes on.
     pub closed: Option<String>,
 }
@@ -59,7 +57,6 @@ impl Output {
             // What one large message needed is not kept for good.
             bytes.shrink_to(KEPT);
         }
-        self.steps = 0;
         self.events.clear();
         self.asks.clear();
         self.closed = None;

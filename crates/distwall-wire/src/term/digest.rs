@@ -11,6 +11,7 @@
 use std::hash::{BuildHasher, DefaultHasher, Hasher, RandomState};
 
 use crate::error::Bad;
+use crate::limits::Limit;
 use crate::term::reader::Reader;
 use crate::term::tag;
 use crate::term::walk::{self, Fun, Integer, Rest, Value};
@@ -36,18 +37,25 @@ enum Open {
     },
 }
 
-/// The digest of a value. Memory: one entry for each level that it is nested.
-pub fn digest(key: &RandomState, value: Value<'_>) -> Result<u64, Bad> {
-    let mut walk = Walk { reader: value.reader, key, hasher: key.build_hasher(), open: Vec::new() };
+/// Steps for a token: hashing one takes longer than passing over it. Long tokens are hashed byte by byte.
+const TOKEN: u64 = 4;
+/// Bytes of a token for one step more.
+const BYTES: u64 = 4;
+
+/// The digest of a value, made with at most `steps`, which are taken from it. Memory: one entry for each level that it is
+/// nested.
+pub fn digest(key: &RandomState, value: Value<'_>, steps: &mut u64) -> Result<u64, Bad> {
+    let mut walk = Walk { reader: value.reader, key, hasher: key.build_hasher(), open: Vec::new(), steps: *steps };
     match value.rest {
         // A tail is a term of its own.
-        Rest::Term | Rest::List(0) => walk.token()?,
+        Rest::Term | Rest::List(0) => walk.charged()?,
         Rest::List(left) => walk.list(left),
         Rest::Text(length) => walk.text(length)?,
     }
     while walk.next()? {
-        walk.token()?;
+        walk.charged()?;
     }
+    *steps = walk.steps;
     Ok(walk.hasher.finish())
 }
 
@@ -56,9 +64,23 @@ struct Walk<'a, 'k> {
     key: &'k RandomState,
     hasher: DefaultHasher,
     open: Vec<Open>,
+    /// Steps that are left.
+    steps: u64,
 }
 
 impl Walk<'_, '_> {
+    fn take(&mut self, steps: u64) -> Result<(), Bad> {
+        self.steps = self.steps.checked_sub(steps).ok_or(Bad::Exceeded(Limit::PatternSteps))?;
+        Ok(())
+    }
+
+    /// Hashes a token, and takes steps for it.
+    fn charged(&mut self) -> Result<(), Bad> {
+        let start = self.reader.pos;
+        self.token()?;
+        self.take(TOKEN + (self.reader.pos - start) as u64 / BYTES)
+    }
+
     /// Closes complete containers; true if a term is to come.
     fn next(&mut self) -> Result<bool, Bad> {
         while let Some(open) = self.open.last_mut() {
@@ -120,6 +142,7 @@ impl Walk<'_, '_> {
 
     /// The last elements of a list, which are bytes, and its end.
     fn elements(&mut self, length: u16) -> Result<(), Bad> {
+        self.take(TOKEN * u64::from(length))?;
         for byte in self.reader.take(usize::from(length))? {
             self.small(i64::from(*byte));
         }

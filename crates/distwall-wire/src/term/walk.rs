@@ -74,11 +74,25 @@ pub fn skip(reader: &mut Reader<'_>, count: u64) -> Result<(), Bad> {
     Ok(())
 }
 
-/// The same with at most `steps` tokens, which are taken from it.
+/// Passes over one term with at most `steps` tokens, which are taken from it.
+#[inline(always)]
+pub fn skip_one_within(reader: &mut Reader<'_>, steps: &mut u64) -> Result<(), Bad> {
+    let small = match reader.data.get(reader.pos..).unwrap_or_default() {
+        [tag::ATOM_REF | tag::SMALL_INTEGER, _, ..] => 2,
+        [tag::INTEGER, _, _, _, _, ..] => 5,
+        [tag::NIL, ..] => 1,
+        _ => return skip_within(reader, 1, steps),
+    };
+    *steps = steps.checked_sub(1).ok_or(Bad::Exceeded(Limit::PatternSteps))?;
+    reader.pos += small;
+    Ok(())
+}
+
+/// The same for that many terms.
 pub fn skip_within(reader: &mut Reader<'_>, count: u64, steps: &mut u64) -> Result<(), Bad> {
-    let mut need = count;
+    let (mut need, mut left) = (count, *steps);
     while need > 0 {
-        *steps = steps.checked_sub(1).ok_or(Bad::Exceeded(Limit::PatternSteps))?;
+        left = left.checked_sub(1).ok_or(Bad::Exceeded(Limit::PatternSteps))?;
         if let Some(end) = reader.terms.jumps.and_then(|jumps| jumps.end(reader.data, reader.pos)) {
             reader.pos = end;
             need -= 1;
@@ -86,6 +100,7 @@ pub fn skip_within(reader: &mut Reader<'_>, count: u64, steps: &mut u64) -> Resu
         }
         need = (need - 1).checked_add(children(reader)?).ok_or(SHORT)?;
     }
+    *steps = left;
     Ok(())
 }
 
@@ -425,6 +440,18 @@ impl<'a> Value<'a> {
         Ok(Some(self.reader.take(usize::from(count))?))
     }
 
+    /// Passes over elements of an opened list that are integers of one byte, one step for each.
+    pub fn skip_bytes(&mut self, steps: &mut u64) {
+        let Rest::List(count) = &mut self.rest else { return };
+        let reader = &mut self.reader;
+        let most = u64::from(*count).min(*steps) as usize;
+        let pairs = reader.data.get(reader.pos..).unwrap_or_default().chunks_exact(2);
+        let passed = pairs.take(most).take_while(|pair| pair[0] == tag::SMALL_INTEGER).count();
+        reader.pos += 2 * passed;
+        *count -= passed as u32;
+        *steps -= passed as u64;
+    }
+
     /// Passes over the value.
     #[inline]
     pub fn skip(&mut self) -> Result<(), Bad> {
@@ -432,10 +459,10 @@ impl<'a> Value<'a> {
     }
 
     /// Passes over the value with at most `steps` tokens, which are taken from it.
-    #[inline]
+    #[inline(always)]
     pub fn skip_within(&mut self, steps: &mut u64) -> Result<(), Bad> {
         match std::mem::replace(&mut self.rest, Rest::Term) {
-            Rest::Term => skip_within(&mut self.reader, 1, steps),
+            Rest::Term => skip_one_within(&mut self.reader, steps),
             Rest::List(count) => skip_within(&mut self.reader, u64::from(count) + 1, steps),
             Rest::Text(count) => self.reader.take(usize::from(count)).map(|_| ()),
         }

@@ -14,11 +14,15 @@
 use std::cell::Cell;
 
 use crate::limits::Limits;
+use crate::term::scan::ScanFindings;
 
 /// Steps for any message, however small.
 const FOR_ANY: u64 = 10_000;
 /// Steps for each of its bytes.
 const FOR_BYTE: u64 = 12;
+
+/// Steps for noting one process or reference that a message shows or claims.
+pub const NOTED: u64 = 20;
 
 /// The work that patterns have caused for one message.
 #[derive(Debug, Default)]
@@ -30,8 +34,14 @@ impl Work {
     /// The steps left for a message of that size.
     #[must_use]
     pub(super) fn left(&self, bytes: usize, limits: &Limits) -> u64 {
-        let most = (FOR_ANY + FOR_BYTE * bytes as u64).min(limits.pattern_steps());
+        // A message is much shorter than what could overflow.
+        let most = FOR_ANY.wrapping_add(FOR_BYTE.wrapping_mul(bytes as u64)).min(limits.pattern_steps());
         most.saturating_sub(self.done.get())
+    }
+
+    /// Takes the work of noting what a large message shows and claims, so that all that it may cause has one bound.
+    pub fn charge(&self, found: &ScanFindings) {
+        self.spend(NOTED / 2 * found.listed() as u64);
     }
 
     pub(super) fn spend(&self, steps: u64) {

@@ -14,6 +14,7 @@
 
 use std::sync::Arc;
 
+use super::frames::is_whole;
 use super::{Channel, Fixed, Lane};
 use crate::direction::Direction;
 use crate::error::Bad;
@@ -28,15 +29,17 @@ use crate::wire::header;
 /// Bytes of an incomplete message from which on it is scanned ahead.
 pub(super) const LARGE: usize = 1 << 16;
 /// Most bytes of a fragment. Nodes make fragments of 64 KiB.
-const MAX_FRAGMENT: usize = 1 << 20;
+const MAX_FRAGMENT: usize = 1 << 18;
 /// Most bytes up to the end of the control message of a large frame: an exit's reason may stand in there.
-const MAX_CONTROL: usize = 1 << 20;
+const MAX_CONTROL: usize = 1 << 18;
 
 /// A frame that is scanned while it comes in.
 pub(super) struct AheadFrame {
     message: Ahead,
     /// Offset of the control message, behind the frame's length.
     start: usize,
+    /// Bytes from there on that were scanned, or are part of a long token that is not whole.
+    seen: usize,
     atoms: Vec<(u16, Arc<Atom>)>,
 }
 
@@ -65,9 +68,9 @@ impl AheadFrame {
 }
 
 impl Channel {
-    /// Scans the bytes so far of a large frame.
+    /// Scans the bytes so far of a large frame; `most`: bytes to be scanned now.
     #[cold]
-    pub(super) fn look_ahead(&mut self, direction: Direction) -> Result<(), Bad> {
+    pub(super) fn look_ahead(&mut self, direction: Direction, most: usize) -> Result<(), Bad> {
         let Channel { fixed, lanes, .. } = self;
         let lane = &mut lanes[direction as usize];
         if lane.carry.len() < lane.look_at {
@@ -78,7 +81,19 @@ impl Channel {
         }
         let Lane { carry, ahead: Some(ahead), .. } = lane else { return Ok(()) };
         let terms = fixed.terms(&ahead.atoms);
-        ahead.message.look(&carry[4 + ahead.start..], &fixed.watch(direction, &terms))
+        let body = &carry[4 + ahead.start..];
+        // A token that is longer is looked at as a whole.
+        ahead.seen = ahead.seen.saturating_add(most).max(ahead.message.again()).min(body.len());
+        ahead.message.look(&body[..ahead.seen], &fixed.watch(direction, &terms))
+    }
+
+    /// True if bytes of a large frame came that were not scanned yet.
+    pub(super) fn lags(&self, direction: Direction) -> bool {
+        let Lane { carry, ahead, look_at, .. } = &self.lanes[direction as usize];
+        match ahead {
+            Some(ahead) => 4 + ahead.start + ahead.seen < carry.len(),
+            None => carry.len() >= LARGE && carry.len() >= *look_at && is_whole(&carry[4..]),
+        }
     }
 
     /// Forgets how far large messages were scanned: other rules and limits hold now.
@@ -109,7 +124,7 @@ fn begin_frame(fixed: &Fixed, direction: Direction, lane: &mut Lane) -> Result<O
     let watch = fixed.watch(direction, &terms);
     let begun = start.and_then(|start| Ok((start, begin(fixed, &frame[start..], versioned, &watch)?)));
     match begun {
-        Ok((start, Some(message))) => Ok(Some(Box::new(AheadFrame { message, start, atoms: refs.atoms }))),
+        Ok((start, Some(message))) => Ok(Some(Box::new(AheadFrame { message, start, seen: 0, atoms: refs.atoms }))),
         Ok((_, None)) => Err(Bad::TrailingBytes),
         Err(_) if frame.len() > MAX_CONTROL => Err(Bad::ControlSize),
         Err(_) => {

@@ -177,6 +177,7 @@ impl Channel {
                         return self.detour(parked, now, out);
                     }
                     let message = Message::new(control, payload);
+                    message.work.charge(&scanner.found);
                     let arrival = Arrival { over: None, atoms: Newcomers::Kept(&atoms), watch: &watch };
                     let mut ruling = Ruling::pass(None);
                     fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival, &mut ruling)?;

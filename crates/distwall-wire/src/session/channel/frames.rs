@@ -1,13 +1,206 @@
-//! The parts of frames: their lengths and numbers, the control message, the payload.
+//! Bytes in: the frames in them one by one, and the parts of a frame.
+//!
+//! # Theory of operation
+//!
+//! One thread serves all channels, so the work on one read is done in *slices*. All that costs time is counted in steps,
+//! of some nanoseconds each: a byte is one, a frame is [`FRAME`] more, comparing with patterns counts its own
+//! ([`Work`](crate::rules::pattern::Work)), and each process or reference that a message shows or claims is
+//! [`NOTED`](crate::rules::pattern::NOTED). A slice ends before the frame with which it would exceed [`SLICE`].
+//!
+//! Commands that have waited for an answer go on in slices, too: the answer may let very many of them go on.
+//!
+//! A large message is scanned while it comes in, so its scan is spread over the slices ([`ahead`]). It is judged in a slice
+//! of its own: all but its last byte is taken first.
 
-use super::{Fixed, Parts};
+use super::ahead::LARGE;
+use super::{Action, Channel, Fixed, Parts, TICK};
+use crate::direction::Direction;
 use crate::error::Bad;
 use crate::limits::Limits;
 use crate::session::judge;
+use crate::session::output::{Output, KEPT};
 use crate::term::reader::Reader;
 use crate::term::scan::{Scanner, Watch};
 use crate::term::tag;
 use crate::wire::control::{self, Control, Dialect};
+use crate::wire::frame::FrameTag;
+
+/// Steps of a slice: two to three milliseconds.
+pub(super) const SLICE: u64 = 450_000;
+/// Steps for any frame.
+pub(super) const FRAME: u64 = 60;
+/// Most bytes of a slice, as many as a read brings.
+const READ: usize = 1 << 18;
+/// Bytes to the end of a large frame, up to which it is judged in the slice in which they come.
+const FEW: usize = 4096;
+
+impl Channel {
+    /// Takes bytes from one side; `now` is in seconds, from any start. The results are in `out` afterwards.
+    pub fn receive(&mut self, direction: Direction, data: &[u8], now: f64, out: &mut Output) {
+        self.work(direction, data, (0, u64::MAX), now, out);
+    }
+
+    /// The same from a position on, with a bounded amount of work. Returns the position where it stopped; the end of the
+    /// data if all is done. If not, the rest of the data has to be given before any more data of that side.
+    pub fn receive_slice(
+        &mut self,
+        direction: Direction,
+        data: &[u8],
+        from: usize,
+        now: f64,
+        out: &mut Output,
+    ) -> usize {
+        self.work(direction, data, (from, SLICE), now, out)
+    }
+
+    /// `from` and `most`: the position of the first byte, and the number of steps that ends the work.
+    #[inline(always)]
+    fn work(
+        &mut self,
+        direction: Direction,
+        data: &[u8],
+        (from, most): (usize, u64),
+        now: f64,
+        out: &mut Output,
+    ) -> usize {
+        out.clear();
+        (self.state.steps, self.state.most) = (0, most);
+        if self.closed {
+            return data.len();
+        }
+        self.state.track.tick(now);
+        let limits = &self.fixed.ends.limits;
+        if direction == Direction::Inbound && from == 0 {
+            self.state.rates.receive(data.len(), now, limits);
+        }
+        let (mut frames, mut pos) = (0, from);
+        let aged = self.lanes[Direction::Inbound as usize].sequences.age(now, limits);
+        if let Err(bad) = aged.and_then(|()| self.frames(direction, data, (&mut pos, most), now, out, &mut frames)) {
+            self.close(bad, out);
+            return data.len();
+        }
+        if self.made.capacity() > KEPT {
+            self.made = Vec::new();
+        }
+        let lane = &mut self.lanes[direction as usize];
+        if !out.forward.is_empty() {
+            lane.forwarded = now;
+        } else if frames > 0 && now - lane.forwarded >= 1.0 {
+            // A sender that is busy doesn't tick; a receiver that hears nothing hangs up.
+            lane.forwarded = now;
+            out.made(&TICK);
+        }
+        pos
+    }
+
+    /// Handles the frames from `pos` on, until `most` steps are done.
+    fn frames(
+        &mut self,
+        direction: Direction,
+        data: &[u8],
+        (pos, most): (&mut usize, u64),
+        now: f64,
+        out: &mut Output,
+        frames: &mut usize,
+    ) -> Result<(), Bad> {
+        if direction == Direction::Inbound && self.is_due() && !self.catch_up(now, out)? {
+            return Ok(());
+        }
+        if !self.lanes[direction as usize].carry.is_empty()
+            && !self.carried(direction, data, (pos, most), now, out, frames)?
+        {
+            return Ok(());
+        }
+        let mut start = *pos;
+        while let Some(head) = data.get(start..start + 4) {
+            let length = length(head, &self.fixed.ends.limits)?;
+            let behind = start + 4 + length;
+            let Some(frame) = data.get(start + 4..behind) else { break };
+            let steps = self.state.steps.wrapping_add(FRAME).wrapping_add(length as u64);
+            if (steps > most || length >= LARGE) && most < u64::MAX {
+                *pos = start;
+                if self.state.steps > 0 && steps > most {
+                    return Ok(());
+                }
+                if length >= LARGE && is_whole(frame) {
+                    *pos = behind - 1;
+                    self.state.steps = steps;
+                    self.lanes[direction as usize].carry.extend_from_slice(&data[start..behind - 1]);
+                    return self.look_ahead_of(direction, most);
+                }
+            }
+            self.state.steps = steps;
+            *frames += 1;
+            match self.usual_frame(direction, frame, now, out)? {
+                Action::Forward => out.input(start..behind),
+                Action::Replace => out.made(&self.made),
+            }
+            start = behind;
+        }
+        self.lanes[direction as usize].carry.extend_from_slice(&data[start..]);
+        *pos = data.len();
+        self.look_ahead_of(direction, most)
+    }
+
+    /// Goes on with the frame whose beginning came before. Returns false if that is all for now.
+    fn carried(
+        &mut self,
+        direction: Direction,
+        data: &[u8],
+        (pos, most): (&mut usize, u64),
+        now: f64,
+        out: &mut Output,
+        frames: &mut usize,
+    ) -> Result<bool, Bad> {
+        if most < u64::MAX && self.lags(direction) {
+            // Other rules hold than when it was scanned.
+            self.look_ahead_of(direction, most)?;
+            return Ok(false);
+        }
+        let mut carry = std::mem::take(&mut self.lanes[direction as usize].carry);
+        let (start, limits) = (*pos, &self.fixed.ends.limits);
+        let mut end = data.len().min(if most < u64::MAX { start + READ } else { usize::MAX });
+        if let (Some(head), true) = (carry.get(..4), most < u64::MAX) {
+            let missing = (4 + length(head, limits)?).saturating_sub(carry.len());
+            if carry.len() + missing >= LARGE && missing > FEW && missing <= end - start && is_whole(&carry[4..]) {
+                end = start + missing - 1;
+            }
+        }
+        let complete = fill(&mut carry, &data[..end], pos, limits)?;
+        self.state.steps += (*pos - start) as u64;
+        if !complete {
+            self.lanes[direction as usize].carry = carry;
+            self.look_ahead_of(direction, most)?;
+            return Ok(false);
+        }
+        *frames += 1;
+        self.state.steps += FRAME;
+        self.lanes[direction as usize].look_at = 0;
+        match self.frame(direction, &carry[4..], now, out)? {
+            Action::Forward => {
+                let length = carry.len();
+                out.keep(carry);
+                out.slice(0..length);
+            }
+            Action::Replace => out.made(&self.made),
+        }
+        Ok(true)
+    }
+
+    /// Scans the bytes so far of an incomplete frame, if it is large.
+    #[inline(always)]
+    fn look_ahead_of(&mut self, direction: Direction, most: u64) -> Result<(), Bad> {
+        if self.lanes[direction as usize].carry.len() < LARGE {
+            return Ok(());
+        }
+        self.look_ahead(direction, if most < u64::MAX { READ } else { usize::MAX })
+    }
+}
+
+/// True if a frame is a message, or its beginning: no fragment.
+pub(super) fn is_whole(frame: &[u8]) -> bool {
+    matches!(FrameTag::of(frame), Some(FrameTag::PassThrough | FrameTag::Header))
+}
 
 /// Adds to the beginning of a frame until it is whole; false if the data doesn't suffice.
 pub(super) fn fill(carry: &mut Vec<u8>, data: &[u8], pos: &mut usize, limits: &Limits) -> Result<bool, Bad> {

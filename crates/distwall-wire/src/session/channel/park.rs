@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::emit::write_whole;
-use super::frames::read;
+use super::frames::{read, FRAME, SLICE};
 use super::shown::{self, Shown};
 use super::who::turned;
 use super::{Action, Channel, Fixed, Parts};
@@ -261,6 +261,7 @@ impl Channel {
         if self.closed {
             return;
         }
+        (self.state.steps, self.state.most) = (0, SLICE);
         if self.state.clerk.waits(ticket) {
             return self.close(Bad::SilentGuard, out);
         }
@@ -279,10 +280,28 @@ impl Channel {
             || self.state.lot.waits_for(ticket).is_some_and(|waiting| waiting != Waiting::Who)
     }
 
-    /// True if commands of the peer wait in line. So they will not wait long.
+    /// True if commands of the peer wait in line, or for the next slice. So they will not wait long.
     #[must_use]
     pub fn parks(&self) -> bool {
-        self.state.lot.holds(Queue::Line)
+        self.state.lot.holds(Queue::Line) || self.is_due()
+    }
+
+    /// True if commands of the peer that have waited go on in the next slice of the peer's bytes, even if there are none.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.state.lot.is_due()
+    }
+
+    /// Lets commands go on that were put off, until the slice is over. Returns false if some are left.
+    #[cold]
+    pub(super) fn catch_up(&mut self, now: f64, out: &mut Output) -> Result<bool, Bad> {
+        while let Some((queue, parked)) = self.state.lot.due() {
+            self.run_on(queue, parked, ParkProgress::FIRST, now, out)?;
+            if self.state.is_over() {
+                break;
+            }
+        }
+        Ok(!self.is_due())
     }
 
     /// Handles a whole message of the peer that may have to wait, and puts the results into `out`.
@@ -406,6 +425,10 @@ impl Channel {
             } else if !self.go_on(queue, parked, step, now, out)? {
                 break;
             }
+            if self.state.is_over() {
+                self.state.lot.put_off(queue);
+                return Ok(());
+            }
             next = self.state.lot.pop(queue).map(|parked| (parked, ParkProgress::FIRST));
         }
         Ok(())
@@ -473,6 +496,7 @@ impl Channel {
         scanner.found.clear();
         parked.asked = 0;
         let body = &parked.body[..];
+        state.steps += FRAME + body.len() as u64;
         let named = parked.named();
         let terms = fixed.terms(named);
         let watch = fixed.watch(Direction::Inbound, &terms);

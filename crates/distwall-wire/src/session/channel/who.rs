@@ -122,7 +122,9 @@ impl Channel {
     /// Lets commands go on whose targets are known now; then asks about the next ones.
     fn go_on_with(&mut self, tickets: &[u64], now: f64, out: &mut Output) -> Result<(), Bad> {
         for ticket in tickets {
-            if let Some((queue, parked)) = self.state.lot.answered(*ticket) {
+            if self.state.is_over() {
+                self.state.lot.put_off_answered(*ticket);
+            } else if let Some((queue, parked)) = self.state.lot.answered(*ticket) {
                 self.run_on(queue, parked, ParkProgress::FIRST, now, out)?;
             }
         }

@@ -47,6 +47,12 @@ impl Ahead {
         Ok(())
     }
 
+    /// Length of the message at which another look is useful.
+    #[must_use]
+    pub fn again(&self) -> usize {
+        self.again
+    }
+
     /// Scans the end of a message that is whole, and moves all findings to `found`.
     pub fn finish(&mut self, message: &[u8], found: &mut ScanFindings, watch: &Watch<'_>) -> Result<(), Bad> {
         self.again = 0;

@@ -6,6 +6,9 @@ use crate::limits::Limit;
 use crate::term::atoms::{AtomView, Word};
 use crate::term::reader::{Pid, Reference};
 
+/// Most processes and references of the guarded node in one message of a peer: to note more would take too long.
+const MENTIONS: u64 = 1 << 16;
+
 /// Findings of a scan.
 #[derive(Default)]
 pub struct ScanFindings {
@@ -66,13 +69,19 @@ impl Mentions {
     }
 
     fn has_room(&mut self, watch: &Watch<'_>) -> bool {
-        let room = ((self.pids.len() + self.references.len()) as u64) < watch.limits.claims();
+        let room = ((self.pids.len() + self.references.len()) as u64) < watch.limits.claims().min(MENTIONS);
         self.cut |= !room;
         room
     }
 }
 
 impl ScanFindings {
+    /// Number of processes and references.
+    #[must_use]
+    pub fn listed(&self) -> usize {
+        self.pids.len() + self.references.len() + self.mentions.pids.len() + self.mentions.references.len()
+    }
+
     /// Bytes of memory for processes and references.
     #[must_use]
     pub fn kept(&self) -> usize {

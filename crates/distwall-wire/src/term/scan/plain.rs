@@ -15,7 +15,7 @@ const TOKENS: usize = 64;
 impl Scanner {
     /// Walks over one whole term at `pos`; returns the position of its end. None, with nothing noted, if it is not plain.
     /// `PROPER`: a list has to be proper.
-    #[inline]
+    #[inline(always)]
     pub(super) fn plain<const PROPER: bool>(&mut self, data: &[u8], pos: usize, watch: &Watch<'_>) -> Option<usize> {
         // No term of so few tokens is nested deeper.
         if watch.limits.term_depth() < TOKENS as u64 {
