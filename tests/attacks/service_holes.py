@@ -24,6 +24,8 @@ from tests.support.etf import Atom, Pid, Term
 from tests.support.raw_peer import Connection
 from tests.support.wall import CLUSTER_COOKIE
 
+UNLIMITED = "limits = { log_events_per_second = 1000000 }"
+"""All messages shall reach the node."""
 BATCH = 100
 """Messages between two looks at what came back."""
 
@@ -170,7 +172,7 @@ class _Attack:
 def play(of: ServiceHoles, messages: int, seed: int) -> Damage:
     """Sends the messages, and looks at what they did."""
     outcome = Damage()
-    with AttackScene({OPEN: ["deny *", of.rule]}) as scene, scene.connect() as connection:
+    with AttackScene({OPEN: ["deny *", of.rule]}, extra=UNLIMITED) as scene, scene.connect() as connection:
         bar = scene.bar
         bar.load("patient")
         bar.eval("patient:start()")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.support.attack_scene import HIDDEN, OPEN, AttackScene
-from tests.support.dist import OTP_25, Op, message
+from tests.support.dist import EMPTY, OTP_25, Op, message
 from tests.support.etf import Atom, Export, Map, Pid, Term
 from tests.support.node import Node
 from tests.support.raw_peer import Connection
@@ -154,6 +155,30 @@ def test_a_line_of_a_page_is_true(name: str) -> None:
             line.do(peer, bar)
             assert bar.eval(f"probe:until(fun() -> {line.effect} end, 5000)") == "true"
             assert before == "false" or line.effect == "true"
+
+
+def flood_of_events(scene: AttackScene, peer: Connection) -> str:
+    """Logs as much as it can for two seconds, while the node logs twenty events of its own; how many of these came."""
+    bar = scene.bar
+    bar.eval(f'os:putenv("LOG", "{bar.log}")')
+    own = '[begin logger:error("own ~p", [N]), timer:sleep(100) end || N <- lists:seq(1, 20)]'
+    pending = bar.begin(f"{own}, timer:sleep(500), ok")
+    found = Map(((A("pid"), peer.pid()),))
+    event: Term = (A("log"), A("error"), [ord(c) for c in "forged"], [], found)
+    flood = peer.sender.bytes(*[message(Op.REG_SEND, peer.pid(), EMPTY, A("logger_proxy"), payload=event)] * 100)
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        peer.send_raw(flood)
+    assert pending.result(30) == "ok"
+    return bar.eval('length(re:split(element(2, file:read_file(os:getenv("LOG"))), "own [0-9]+")) - 1')
+
+
+def test_a_flood_of_log_events_leaves_room_for_those_of_the_node() -> None:
+    with AttackScene({OPEN: ["deny *", "accept logger"]}) as scene, scene.connect() as peer:
+        assert flood_of_events(scene, peer) == "20"
+        assert "limit:log_events_per_second " in scene.reasons()
+    with AttackScene(None) as scene, scene.connect() as peer:
+        assert int(flood_of_events(scene, peer)) < 20
 
 
 def test_global_disconnects_the_node_from_another_one() -> None:

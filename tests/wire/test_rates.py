@@ -68,6 +68,23 @@ def test_commands_of_all_kinds_are_limited_together() -> None:
     assert channel.inbound(COMMANDS["monitor"]).reasons == ["limit:commands_per_second"]
 
 
+@pytest.mark.parametrize("size", [10, 500])
+def test_log_events_have_a_limit_of_their_own(size: int) -> None:
+    channel = CoreChannel("accept *", limits={"log_events_per_second": 3})
+    event = message(Op.REG_SEND, P.pid(), EMPTY, Atom("logger_proxy"), payload=bytes(size))
+
+    def passed_of(sent: Message) -> int:
+        count = 0
+        for one in channel.from_peer.frames(sent, fragment=100):
+            count += len([each for each in channel.inbound(one).forward if each == sent])
+        return count
+
+    assert [passed_of(event) for _ in range(5)] == [1, 1, 1, 0, 0]
+    assert all(passed_of(tell(bytes(size))) for _ in range(5))
+    channel.now += 1
+    assert [passed_of(event) for _ in range(4)] == [1, 1, 1, 0]
+
+
 def test_what_rules_refuse_counts_too() -> None:
     channel = CoreChannel("drop link", *ALL[:-1], limits={"commands_per_second": 5, "link_per_second": 5})
     assert [channel.inbound(COMMANDS["link"]).reasons for _ in range(5)] == [["rule"]] * 5

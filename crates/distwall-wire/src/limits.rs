@@ -86,6 +86,9 @@ limits! {
     UnlinkPerSecond = unlink_per_second: 500_000,
     /// Likewise, of this kind alone.
     UnlinkAckPerSecond = unlink_ack_per_second: 500_000,
+    /// Log events of a peer in a second, that is, messages to `logger_proxy`. By default, `logger` drops events of all
+    /// sources beyond 500 in a second: so some of these are left to the node itself.
+    LogEventsPerSecond = log_events_per_second: 200,
     /// Nesting of one term.
     TermDepth = term_depth: 65_536,
     /// Bytes of one big integer (printing and arithmetic are quadratic).

@@ -12,6 +12,8 @@ pub struct Rates {
     filled: f64,
     commands: [f64; Command::ALL.len()],
     all: f64,
+    /// Tokens for log events.
+    events: f64,
     /// Tokens for bytes; may be negative, since bytes are counted after their arrival.
     bytes: f64,
     /// True if too many bytes have arrived.
@@ -26,6 +28,7 @@ impl Rates {
             filled: f64::NEG_INFINITY,
             commands: Command::ALL.map(|command| limits.per_second(command) as f64),
             all: limits.commands_per_second() as f64,
+            events: limits.log_events_per_second() as f64,
             bytes: limits.bytes_per_second() as f64,
             flooded: false,
         }
@@ -40,6 +43,7 @@ impl Rates {
                 fill(left, limits.per_second(command));
             }
             fill(&mut self.all, limits.commands_per_second());
+            fill(&mut self.events, limits.log_events_per_second());
             fill(&mut self.bytes, limits.bytes_per_second());
         }
         if passed != 0.0 && now.is_finite() {
@@ -55,6 +59,7 @@ impl Rates {
             *left = left.min(limits.per_second(command) as f64);
         }
         self.all = self.all.min(limits.commands_per_second() as f64);
+        self.events = self.events.min(limits.log_events_per_second() as f64);
         self.bytes = self.bytes.min(limits.bytes_per_second() as f64);
     }
 
@@ -71,6 +76,15 @@ impl Rates {
         *left -= 1.0;
         self.all -= 1.0;
         self.flooded()
+    }
+
+    /// Takes the token of one log event; returns the limit if it is exceeded.
+    pub fn take_event(&mut self) -> Option<Limit> {
+        if self.events < 1.0 {
+            return Some(Limit::LogEventsPerSecond);
+        }
+        self.events -= 1.0;
+        None
     }
 
     /// The limit on bytes, if too many have arrived.

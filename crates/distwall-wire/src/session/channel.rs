@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;
 use crate::limits::budget::Budget;
@@ -396,7 +395,7 @@ impl Channel {
         let watch = fixed.watch(direction, &terms);
         let mut room = None;
         let (control, payload) = read(parts, fixed, &mut room, scanner, jumps.is_some(), &watch)?;
-        let over = state.takes(direction, control.command());
+        let over = state.takes(direction, control);
         match direction {
             Direction::Outbound if is_for_clerk(control) => {
                 let (body, atoms) = (parts.body.to_vec(), refs.atoms.clone());
@@ -542,6 +541,9 @@ impl Fixed {
     }
 }
 
+/// The process that takes log events of other nodes.
+const LOGGER: &[u8] = b"logger_proxy";
+
 impl State {
     /// True if the slice is over.
     fn is_over(&self) -> bool {
@@ -550,11 +552,12 @@ impl State {
 
     /// Takes a command from the rates; returns the exceeded limit, if any. Commands of the guarded node are not
     /// counted.
-    fn takes(&mut self, direction: Direction, command: Command) -> Option<Limit> {
-        match direction {
-            Direction::Inbound => self.rates.take(command),
-            Direction::Outbound => None,
+    fn takes(&mut self, direction: Direction, control: &Control<'_>) -> Option<Limit> {
+        if direction == Direction::Outbound {
+            return None;
         }
+        let logs = matches!(control, Control::RegSend { to, .. } if to.word == Word::OtpName && to.text == LOGGER);
+        self.rates.take(control.command()).or_else(|| if logs { self.rates.take_event() } else { None })
     }
 
     /// Notes the processes and references that the sender disclosed to the other node.

@@ -52,7 +52,7 @@ impl Channel {
             None => true,
         };
         let (action, mode);
-        let over = state.takes(direction, control.command());
+        let over = state.takes(direction, control);
         let court = fixed.court(direction, &state.track);
         let asked =
             direction == Direction::Inbound && (fixed.hooked(control) || state.lot.queue(sender(control)).is_some());
