@@ -17,7 +17,7 @@
 -export([attach/2, attach/3, detach/2, detach/3, set_table/2, set_table/3]).
 -export([grant/4, revoke/2, grants/0]).
 -export([statistics/0, statistics/1, peers/0, disconnect/1]).
--export([format_error/2, reached/0]).
+-export([format_error/2, reached/0, flagged/0]).
 
 -export_type([command/0, key/0, verdict/0, given_verdict/0, option/0, table/0, rule/0, counts/0]).
 
@@ -217,11 +217,19 @@ connect(Node) ->
     lists:member(Node, nodes(connected)) orelse net_kernel:hidden_connect_node(Node).
 
 control_node() ->
-    case {application:get_env(distwall, node), init:get_argument(distwall_control)} of
+    case {application:get_env(distwall, node), flagged()} of
         {{ok, Node}, _} when is_atom(Node) -> {ok, Node};
-        {_, {ok, [[Name | _] | _]}} -> {ok, list_to_atom(Name)};
+        {_, Node} when is_atom(Node) -> {ok, Node};
         _ -> {unreachable, "which node is distwall's is not known: start this one by distwall exec where the policy has [control] "
                            "node, or call application:set_env(distwall, node, Node)"}
+    end.
+
+%% The name of distwall's node by the flag, or []. For distwall's own modules.
+-spec flagged() -> node() | [].
+flagged() ->
+    case init:get_argument(distwall_control) of
+        {ok, [[Name | _] | _]} -> list_to_atom(Name);
+        _ -> []
     end.
 
 print(Node) -> io_lib:format("~tw", [Node]).

@@ -5,10 +5,13 @@
 %% has ended, and ends it when it is too old. Nobody believes a message here. The joining process looks what was given to it, and
 %% the watcher looks whether the process is alive.
 %%
+%% A process also holds binaries that it has not made: they came in messages, or with the fun that it runs. The watcher looks at
+%% intervals what the process really holds, and ends it where that is too much.
+%%
 %% Heap is given in shares of what is left, so that the sum is bounded, and so is the number of processes.
 -module(distwall_account).
 
--export([of_peer/1, join/2, has_room/1, steps/2, bytes/2, counted/2, take_turn/1, end_turn/1, keep/0]).
+-export([of_peer/1, control/0, join/2, has_room/1, steps/2, bytes/2, counted/2, sizes/1, take_turn/1, end_turn/1, keep/0]).
 
 -export_type([account/0, own/0, part/0]).
 
@@ -26,12 +29,22 @@
 -define(LEAST_HEAP, 16#8000).
 %% Bytes of binaries of all processes of a peer.
 -define(MAX_BINARIES, 16#10000000).
+%% Bytes of binaries of one process, and of one that is not ended for what other processes of its peer hold.
+-define(MAX_OWN_BINARIES, 16#8000000).
+-define(LITTLE, 16#100000).
 -define(MAX_SHELLS, 10).
 %% Questions of a peer that are on their way to distwall.
 -define(MAX_QUESTIONS, 2).
 %% Milliseconds after which a process that evaluates code is ended.
 -define(MAX_AGE, 600000).
 -define(MAX_ACCOUNTS, 10000).
+%% Milliseconds between two looks at what a process holds, and where it holds many binaries.
+-define(LOOK, 1000).
+-define(LONG_LOOK, 10000).
+-define(MANY, 10000).
+%% Bytes of a process for each word of heap that it was given: while it is moved, a heap is there twice. Waiting messages count.
+-define(BYTES_OF_WORD, 24).
+-define(LEAST_MEMORY, 16#2000000).
 
 -define(TABLE, ?MODULE).
 -define(STEPS, 1).
@@ -68,8 +81,18 @@ of_peer(Peer, Tries) ->
 keep() ->
     group_leader(whereis(init), self()),
     try register(?MODULE, self()) catch error:badarg -> exit(normal) end,
-    ets:new(?TABLE, [named_table, protected, {read_concurrency, true}]),
+    Table = ets:new(?TABLE, [named_table, protected, {read_concurrency, true}]),
+    ets:insert(Table, {{control}, flag, distwall:flagged()}),
     kept().
+
+%% The names of distwall's own node: by the environment and by the flag, each a name or [].
+-spec control() -> {node() | [], node() | []}.
+control() ->
+    Named = case application:get_env(distwall, node) of
+        {ok, Node} when is_atom(Node) -> Node;
+        _ -> []
+    end,
+    {Named, ets:lookup_element(?TABLE, {control}, 3)}.
 
 kept() ->
     receive
@@ -85,10 +108,13 @@ open(Peer) ->
     atomics:put(Account, ?REFILLED, now_ms()),
     ets:info(?TABLE, size) < ?MAX_ACCOUNTS andalso ets:insert(?TABLE, {Peer, Account}).
 
-%% Forgets the accounts of which nothing is in use.
+%% Forgets the accounts of which nothing is in use, and which would be the same if they were opened anew.
 forget() ->
-    [ets:delete(?TABLE, Peer) || {Peer, Account} <- ets:tab2list(?TABLE),
-                                 [What || What <- [?HEAP, ?BYTES, ?SHELLS, ?QUESTIONS], atomics:get(Account, What) =/= 0] =:= []].
+    [ets:delete(?TABLE, Peer) || {Peer, Account} <- ets:tab2list(?TABLE), is_as_new(Account)].
+
+is_as_new(Account) ->
+    [What || What <- [?HEAP, ?BYTES, ?SHELLS, ?QUESTIONS], atomics:get(Account, What) =/= 0] =:= []
+        andalso atomics:get(Account, ?STEPS) + (now_ms() - atomics:get(Account, ?REFILLED)) * ?STEPS_PER_MS >= ?MAX_STEPS.
 
 %% ---- processes ----
 
@@ -123,19 +149,42 @@ watch(Process, Woken, Account, Own, Kind) ->
     atomics:put(Own, ?GIVEN, Words),
     Process ! {Woken, look},
     Words > 0 andalso begin
-        ended(Process, Monitor, now_ms(), Kind),
+        Until = if Kind =:= shell -> infinity; true -> now_ms() + ?MAX_AGE end,
+        Most = max(?LEAST_MEMORY, ?BYTES_OF_WORD * Words),
+        ended(Process, Monitor, {Until, {Account, Own}, Most}, now_ms() + ?LOOK),
         give_back(Account, Kind, Words),
         atomics:sub(Account, ?BYTES, atomics:get(Own, ?HELD))
     end.
 
-ended(Process, Monitor, Since, Kind) ->
-    Left = if Kind =:= shell -> infinity; true -> max(0, Since + ?MAX_AGE - now_ms()) end,
+ended(Process, Monitor, {Until, Part, Most} = Bound, Next) ->
+    Now = now_ms(),
+    %% An atom is greater than any number.
     receive
-        {'DOWN', Monitor, _, _, _} -> ok
-    after Left ->
-        exit(Process, kill)
-    end,
-    is_process_alive(Process) andalso ended(Process, Monitor, Since, Kind).
+        {'DOWN', Monitor, _, _, _} -> is_process_alive(Process) andalso ended(Process, Monitor, Bound, Next)
+    after max(0, min(Until, Next) - Now) ->
+        case now_ms() < Until andalso held(Process) of
+            {Held, Count, Memory} ->
+                %% What others of the peer hold is not this process's fault, unless it holds some of it.
+                Memory =< Most andalso Held =< ?MAX_OWN_BINARIES andalso (counted(Part, Held) orelse Held < ?LITTLE)
+                    orelse exit(Process, kill),
+                ended(Process, Monitor, Bound, now_ms() + if Count > ?MANY -> ?LONG_LOOK; true -> ?LOOK end);
+            _ ->
+                exit(Process, kill),
+                is_process_alive(Process) andalso ended(Process, Monitor, Bound, Next)
+        end
+    end.
+
+%% Bytes of the binaries that a process holds, their number, and the bytes of its memory.
+held(Process) ->
+    case process_info(Process, [binary, memory]) of
+        [{binary, Binaries}, {memory, Memory}] -> {sizes(Binaries), length(Binaries), Memory};
+        undefined -> ended
+    end.
+
+%% Each binary counts once.
+-spec sizes([{term(), non_neg_integer(), pos_integer()}]) -> non_neg_integer().
+sizes(Binaries) ->
+    lists:sum([Size || {_, Size, _} <- lists:ukeysort(1, Binaries)]).
 
 reserve(Account, shell) ->
     case atomics:add_get(Account, ?SHELLS, 1) of

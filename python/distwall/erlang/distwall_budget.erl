@@ -17,6 +17,8 @@
 -define(MAX_WORDS, 1000000).
 %% Bytes of binaries that a process holds.
 -define(MAX_BINARIES, 16#8000000).
+%% Bytes of binaries that a process may be given without a look.
+-define(FEW, 16#10000).
 %% Steps of a look at what it really holds.
 -define(LOOK, 10000).
 
@@ -33,6 +35,8 @@ enter(Peer) ->
         {Own, Words} ->
             process_flag(max_heap_size, heap(Words)),
             put(?PART, {Account, Own}),
+            %% It may have been given binaries, by a fun or in messages.
+            has_many_bytes() andalso look(0),
             ok;
         full ->
             full()
@@ -90,12 +94,18 @@ binary(Bits) ->
 look(Bytes) ->
     steps(?LOOK),
     erlang:garbage_collect(),
-    {binary, Binaries} = process_info(self(), binary),
-    Held = Bytes + lists:sum([Size || {_, Size, _} <- lists:ukeysort(1, Binaries)]),
+    Held = Bytes + really(),
     case distwall_account:counted(get(?PART), Held) of
         true when Held =< ?MAX_BINARIES -> ok;
         _ -> refuse("so much memory", "the binaries of an evaluation are limited")
     end.
+
+has_many_bytes() ->
+    really() > ?FEW.
+
+really() ->
+    {binary, Binaries} = process_info(self(), binary),
+    distwall_account:sizes(Binaries).
 
 %% Walks over a term, which takes as many steps as its flat copy has words.
 -spec weigh(term()) -> ok.

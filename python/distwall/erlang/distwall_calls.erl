@@ -14,11 +14,16 @@
 %%
 %% Terms leave in three ways: as arguments of an accepted function, as results of a closure that other code calls, and as
 %% reasons of exceptions. In each of them funs are judged and wrapped by release/2. Only the reason of a refusal is distwall's own.
+%% No term leaves that names distwall's own node: it takes calls from this node, and may not take them from a peer's code.
+%%
+%% What a runner starts on this node starts as later/5, which bounds it, and has it judged again each time.
+%% The VM and OTP's behaviours print the reason of an exception, and without bounds, unless the group leader is on another node.
+%% So a reason is small where it is not.
 %%
 %% No message is believed that code of a peer could have sent (distwall_ask, bounded/2).
 -module(distwall_calls).
 
--export([judge/3, perform/1, call/3, export/3, wrap/1, carried/2, guard/2, is_guard/2]).
+-export([judge/3, perform/1, call/3, export/3, wrap/1, carried/2, later/5, guard/2, is_guard/2]).
 
 -export_type([action/0]).
 
@@ -30,6 +35,9 @@
 
 %% Milliseconds that a process which is not bounded waits for a fun of a peer.
 -define(PATIENCE, 60000).
+%% Words, and steps, of the reason of an exception where this node would print it.
+-define(MAX_REASON, 300).
+-define(PRINTED, 1000).
 %% Steps of a question to distwall.
 -define(QUESTION, 20).
 
@@ -87,6 +95,7 @@ judge({erlang, Name}, [Module, Function, Arguments], C) when Name =:= spawn; Nam
     start(Name, {Module, Function}, proper(Arguments), 3, C);
 judge({Module, Name}, Arguments, {Peer, _} = C) when is_atom(Module), is_atom(Name) ->
     Arity = length(Arguments),
+    Arity < 256 orelse error(system_limit),
     case Module =:= erlang andalso is_guard(Name, Arity) of
         true ->
             pay(Name, Arguments),
@@ -95,8 +104,7 @@ judge({Module, Name}, Arguments, {Peer, _} = C) when is_atom(Module), is_atom(Na
             case ?RUNNERS of
                 #{{Module, Name, Arity} := Place} ->
                     ask(Peer, Module, Name, Arity, named),
-                    started(Place, Arguments, C),
-                    {apply, Module, Name, release(Peer, Arguments)};
+                    {apply, Module, Name, release(Peer, started(Place, {Module, Name}, Arguments, C))};
                 _ ->
                     is_closed(Module, Name, Arity) andalso closed(Peer, Module, Name, Arity, "what it does can't be judged here"),
                     other(Module, Name, Arguments, C)
@@ -122,19 +130,70 @@ start(Name, Callee, Arguments, Arity, {Peer, _} = C) ->
     ask(Peer, erlang, Name, Arity, named),
     {start, Peer, Name, judge(Callee, Arguments, C)}.
 
-%% Judges the function that a runner starts, which has to be an ordinary one.
-started({'fun', At}, Arguments, {Peer, _} = C) ->
+%% Judges the function that a runner starts, which has to be an ordinary one. Returns the arguments of the runner.
+started({'fun', At}, Runner, Arguments, {Peer, _} = C) ->
     Fun = lists:nth(At, Arguments),
     is_function(Fun, 0) orelse error(badarg),
     case kind(Peer, Fun) of
-        {export, Module, Name} -> ordinary(judge({Module, Name}, [], C));
-        {closure, _} -> ok;
+        {export, Module, Name} ->
+            ordinary(judge({Module, Name}, [], C)),
+            case is_own(Runner, Arguments) of
+                true -> put_at(At, [calling(Peer, Module, Name)], Arguments);
+                false -> Arguments
+            end;
+        {closure, _} -> Arguments;
         compiled -> compiled()
     end;
-started({mfa, At}, Arguments, C) ->
+started({mfa, At}, Runner, Arguments, {Peer, _} = C) ->
     [Module, Name, Its] = lists:sublist(Arguments, At, 3),
     is_list(Its) orelse error(badarg),
-    ordinary(judge({Module, Name}, proper(Its), C)).
+    ordinary(judge({Module, Name}, proper(Its), C)),
+    case is_own(Runner, Arguments) of
+        true -> put_at(At, [?MODULE, later, [Peer, Runner, Module, Name, Its]], Arguments);
+        false -> Arguments
+    end.
+
+put_at(At, New, List) ->
+    {Before, Rest} = lists:split(At - 1, List),
+    Before ++ New ++ lists:nthtail(length(New), Rest).
+
+%% A fun that only calls this function.
+calling(Peer, Module, Name) ->
+    Call = {call, 0, {remote, 0, {atom, 0, Module}, {atom, 0, Name}}, []},
+    wrap(#closure{peer = Peer, clauses = [{clause, 0, [], [], [Call]}], bindings = #{}, name = none}).
+
+%% True if a runner starts its function on this node. Other nodes need not have distwall's modules, so the function is named to
+%% them as it is. It is refused to name both.
+is_own({timer, tc}, _) -> false;
+is_own({timer, _}, _) -> true;
+is_own({rpc, Name}, [Module | _] = Arguments)
+  when Name =:= multicall, length(Arguments) =:= 3; Name =:= eval_everywhere, length(Arguments) =:= 3 ->
+    is_atom(Module) andalso (nodes() =:= [] orelse among_others());
+is_own(_, [Nodes | _]) when is_list(Nodes) ->
+    case lists:partition(fun(Node) -> Node =:= node() end, proper(Nodes)) of
+        {[], _} -> false;
+        {_, []} -> true;
+        _ -> among_others()
+    end;
+is_own(_, [Node | _]) ->
+    Node =:= node().
+
+-spec among_others() -> no_return().
+among_others() ->
+    distwall_budget:refuse("a start of code on this node and on others at once", "each needs a call of its own").
+
+%% Runs a function that code of a peer has started on this node through another function.
+-spec later(node(), {module(), atom()}, module(), atom(), [term()]) -> term().
+later(Peer, Runner, Module, Name, Arguments) ->
+    Run = fun() -> outcome(Peer, fun() -> call({Module, Name}, Arguments, {Peer, none}) end) end,
+    case Runner of
+        %% The process is one of OTP's, which goes on afterwards.
+        {rpc, block_call} ->
+            bounded(Peer, Run);
+        _ ->
+            distwall_budget:has() orelse distwall_budget:enter(Peer),
+            Run()
+    end.
 
 ordinary({apply, _, _, _}) -> ok;
 ordinary(_) -> distwall_budget:refuse("a function that starts another", "it can't be followed there").
@@ -171,8 +230,13 @@ outcome(Peer, Run) ->
     catch
         Class:Reason ->
             distwall_budget:is_refusal(Reason) andalso exit(Reason),
+            node(group_leader()) =:= node() andalso printed(Reason),
             erlang:raise(Class, release(Peer, Reason), [])
     end.
+
+printed(Reason) ->
+    distwall_budget:steps(?PRINTED),
+    distwall_budget:weigh(Reason, ?MAX_REASON).
 
 %% ---- funs ----
 
@@ -232,15 +296,28 @@ given(Peer, Module, Name, Arity) ->
 -spec release(node(), term()) -> term().
 release(Peer, Term) ->
     distwall_budget:weigh(Term),
-    case holds_fun(Term) of
+    case holds_fun(Term, distwall_account:control(), false) of
         true -> released(Peer, Term);
         false -> Term
     end.
 
-holds_fun([Head | Tail]) -> holds_fun(Head) orelse holds_fun(Tail);
-holds_fun(Term) when is_tuple(Term) -> holds_fun(tuple_to_list(Term));
-holds_fun(Term) when is_map(Term) -> holds_fun(maps:to_list(Term));
-holds_fun(Term) -> is_function(Term).
+%% True if there is a fun in a term, or if it is known. Refuses what names distwall's own node: one of these, or [].
+holds_fun([Head | Tail], Control, Is) ->
+    holds_fun(Tail, Control, holds_fun(Head, Control, Is));
+holds_fun(Term, Control, Is) when is_tuple(Term) ->
+    holds_fun(tuple_to_list(Term), Control, Is);
+holds_fun(Term, Control, Is) when is_map(Term) ->
+    holds_fun(maps:to_list(Term), Control, Is);
+holds_fun(Term, {One, Other}, _) when is_atom(Term), Term =:= One orelse Term =:= Other ->
+    names_control();
+holds_fun(Term, {One, Other}, _) when is_pid(Term) orelse is_reference(Term) orelse is_port(Term), node(Term) =:= One orelse node(Term) =:= Other ->
+    names_control();
+holds_fun(Term, _, Is) ->
+    Is orelse is_function(Term).
+
+-spec names_control() -> no_return().
+names_control() ->
+    distwall_budget:refuse("a term that names the node of distwall", "that node takes calls from this node, and none from a peer").
 
 released(Peer, [Head | Tail]) -> [released(Peer, Head) | released(Peer, Tail)];
 released(Peer, Term) when is_tuple(Term) -> list_to_tuple(released(Peer, tuple_to_list(Term)));

@@ -46,7 +46,7 @@ run(Peer, #closure{peer = Peer, clauses = Clauses, bindings = Bs, name = Name} =
     end,
     %% The variables of its head are new ones.
     case distwall_match:clause(Clauses, Arguments, #{}, Outer) of
-        {Body, Bound} -> body(Body, maps:merge(Outer, Bound), {Peer, none});
+        {Body, Bound} -> body(Body, distwall_match:both(Outer, Bound), {Peer, none});
         nomatch -> error(function_clause)
     end.
 
@@ -356,7 +356,7 @@ qualified(_, _, _, _, _) ->
 listed([Value | Values], Pattern, Strict, Bs, Go, Made) ->
     distwall_budget:step(),
     case distwall_match:match(Pattern, Value, #{}, Bs) of
-        {match, Bound} -> listed(Values, Pattern, Strict, Bs, Go, Go(maps:merge(Bs, Bound), Made));
+        {match, Bound} -> listed(Values, Pattern, Strict, Bs, Go, Go(distwall_match:both(Bs, Bound), Made));
         nomatch when Strict -> error({badmatch, Value});
         nomatch -> listed(Values, Pattern, Strict, Bs, Go, Made)
     end;
@@ -371,7 +371,7 @@ cut(Bits, Segments, Strict, Bs, Go, Made) ->
         %% A pattern without bits would fit for ever.
         {_, Left} when Left =:= Bits -> Made;
         {match, _, Left} when Left =:= Bits -> Made;
-        {match, Bound, Left} -> cut(Left, Segments, Strict, Bs, Go, Go(maps:merge(Bs, Bound), Made));
+        {match, Bound, Left} -> cut(Left, Segments, Strict, Bs, Go, Go(distwall_match:both(Bs, Bound), Made));
         {nomatch, _} when Strict -> error({badmatch, Bits});
         {nomatch, Left} -> cut(Left, Segments, Strict, Bs, Go, Made);
         short when Strict, Bits =/= <<>> -> error({badmatch, Bits});

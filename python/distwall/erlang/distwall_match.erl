@@ -1,7 +1,7 @@
 %% Clauses, patterns, guards and operators for distwall_eval, which has the theory of operation: closed lists, nothing calls.
 -module(distwall_match).
 
--export([clause/4, choose/2, match/4, segments/4, guards/2, is_guard/1, operator/2, operator/3, variable/2, string/1, unknown/1]).
+-export([clause/4, choose/2, match/4, both/2, segments/4, guards/2, is_guard/1, operator/2, operator/3, variable/2, string/1, unknown/1]).
 
 -include("distwall_eval.hrl").
 
@@ -20,7 +20,7 @@ clause([{clause, _, Patterns, Guards, Body} | Clauses], Values, Bs, Outer) ->
     distwall_budget:steps(1 + map_size(Outer) div 16),
     case patterns(Patterns, Values, {match, Bs}, Outer) of
         {match, Bound} ->
-            case guards(Guards, maps:merge(Outer, Bound)) of
+            case Guards =:= [] orelse guards(Guards, both(Outer, Bound)) of
                 true -> {Body, Bound};
                 false -> clause(Clauses, Values, Bs, Outer)
             end;
@@ -31,6 +31,12 @@ clause([], _, _, _) ->
     nomatch;
 clause(_, _, _, _) ->
     unknown("what is no clause").
+
+%% All variables, the inner ones first. Takes the steps of it: it takes as long as there are variables in the smaller map.
+-spec both(bindings(), bindings()) -> bindings().
+both(Outer, Bs) ->
+    distwall_budget:steps(min(map_size(Outer), map_size(Bs))),
+    maps:merge(Outer, Bs).
 
 choose([{clause, _, [], Guards, Body} | Clauses], Bs) ->
     case guards(Guards, Bs) of
@@ -114,7 +120,7 @@ prefix(_, _) -> nomatch.
 
 fits([{map_field_exact, _, Key, Pattern} | Fields], Map, {match, Bs}, Outer) ->
     distwall_budget:step(),
-    K = guard(Key, maps:merge(Outer, Bs)),
+    K = guard(Key, both(Outer, Bs)),
     distwall_budget:weigh(K),
     case Map of
         #{K := Value} -> fits(Fields, Map, match(Pattern, Value, Bs, Outer), Outer);
@@ -129,7 +135,7 @@ fits(_, _, _, _) ->
 
 segments(Segments, Bits, Bs, Outer) ->
     Match = fun(Pattern, Value, Bound) -> match(Pattern, Value, Bound, Outer) end,
-    Size = fun(Form, Bound) -> guard(Form, maps:merge(Outer, Bound)) end,
+    Size = fun(Form, Bound) -> guard(Form, both(Outer, Bound)) end,
     distwall_bits:match(Segments, Bits, Bs, {Match, Size}).
 
 %% ---- guards ----

@@ -55,7 +55,7 @@ shell(Peer) ->
 %% ---- the shell process ----
 
 loop(#{talker := Talker, nonce := Nonce, number := N} = State) ->
-    Talker ! {read, prompt(N)},
+    Talker ! {Nonce, {read, prompt(N)}},
     %% Before it waits for a line, the talker puts a question to the terminal. A terminal answers that at once.
     case wait(Talker, Nonce, State, ?PATIENCE) of
         {_, ready} -> go_on(wait(Talker, Nonce, State, infinity), State);
@@ -142,7 +142,7 @@ stop(Worker, Nonce) ->
     receive {Nonce, _} -> ok after 0 -> ok end.
 
 put_line(Text, #{talker := Talker, nonce := Nonce} = State) ->
-    Talker ! {write, [Text, $\n]},
+    Talker ! {Nonce, {write, [Text, $\n]}},
     shown(wait(Talker, Nonce, State, ?PATIENCE), State).
 
 %% An interruption is of no use any more where a line is being shown.
@@ -158,22 +158,37 @@ talker(Shell, Nonce) ->
 
 talk(Shell, Nonce) ->
     receive
-        {read, Prompt} ->
-            io:setopts(group_leader(), [{line_history, true}]),
+        {Nonce, {read, Prompt}} ->
+            terminal({setopts, [{line_history, true}]}, Nonce),
             Shell ! {Nonce, ready},
-            Shell ! {Nonce, read(io:scan_erl_exprs(group_leader(), Prompt, 1))};
-        {write, Text} ->
-            io:put_chars(group_leader(), Text),
-            Shell ! {Nonce, shown}
+            Shell ! {Nonce, read(terminal({get_until, unicode, Prompt, erl_scan, tokens, [1, []]}, Nonce), Nonce)};
+        {Nonce, {write, Text}} ->
+            terminal({put_chars, unicode, Text}, Nonce),
+            Shell ! {Nonce, shown};
+        _ ->
+            ok
     end,
     talk(Shell, Nonce).
 
-read({ok, Tokens, _}) -> {tokens, Tokens};
-read({error, interrupted}) -> again;
-read({error, {_, Module, What}, _}) ->
-    io:get_line(group_leader(), ""),
+%% The answer of the terminal to a request. All else that the peer sends is thrown away: a mailbox has no bound.
+terminal(Request, Nonce) ->
+    Reference = make_ref(),
+    group_leader() ! {io_request, self(), Reference, Request},
+    answer(Reference, Nonce).
+
+answer(Reference, Nonce) ->
+    receive
+        {io_reply, Reference, Answer} -> Answer;
+        Other when element(1, Other) =/= Nonce -> answer(Reference, Nonce);
+        Other when not is_tuple(Other); tuple_size(Other) =:= 0 -> answer(Reference, Nonce)
+    end.
+
+read({ok, Tokens, _}, _) -> {tokens, Tokens};
+read({error, interrupted}, _) -> again;
+read({error, {_, Module, What}, _}, Nonce) ->
+    terminal({get_line, unicode, ""}, Nonce),
     {failed, ["* ", scan_error(Module, What)]};
-read(_) -> eof.
+read(_, _) -> eof.
 
 %% The text of an error of a scanner or a parser: only these modules have the words for it.
 scan_error(Module, What) when Module =:= erl_scan; Module =:= erl_parse ->
@@ -195,6 +210,7 @@ prompt(N) ->
 worked(Tokens, #{bindings := Bindings, number := N, results := Results} = State) ->
     try
         distwall_budget:enter(maps:get(peer, State)),
+        distwall_budget:weigh(Tokens),
         case parsed(Tokens) of
             {ok, [{call, _, {atom, _, exit}, []}]} ->
                 exit;
@@ -205,6 +221,7 @@ worked(Tokens, #{bindings := Bindings, number := N, results := Results} = State)
                     evaluate ->
                         {Value, Bound} = distwall_eval:expressions(Forms, Bindings, {maps:get(peer, State), local(State)}),
                         Text = text(distwall_text:value(Value)),
+                        distwall_budget:steps(byte_size(Text)),
                         distwall_budget:weigh([Value, Bound, maps:values(maps:remove(N - ?MAX_RESULTS, Results))], ?MAX_KEPT),
                         {value, Value, Bound, Text, written(Tokens, Forms)}
                 end;
@@ -231,14 +248,21 @@ text(Text) ->
 
 written(Tokens, _) when length(Tokens) > ?MAX_LINE ->
     <<"...">>;
-written(_, Forms) ->
+written(Tokens, Forms) ->
     try
+        %% Long integers and strings take long to write.
+        true = lists:all(fun is_short/1, Tokens),
+        distwall_budget:steps(?MAX_LINE),
         Text = unicode:characters_to_binary(string:slice(erl_pp:exprs(Forms), 0, ?MAX_LINE)),
         true = is_binary(Text),
         Text
     catch
         _:_ -> <<"...">>
     end.
+
+is_short({_, _, Value}) when is_list(Value) -> length(Value) =< ?MAX_LINE;
+is_short({_, _, Value}) when is_integer(Value) -> abs(Value) < 1 bsl ?MAX_LINE;
+is_short(_) -> true.
 
 parsed(Tokens) ->
     is_list(Tokens) andalso length(Tokens) =< ?MAX_TOKENS
