@@ -18,7 +18,6 @@ use rustc_hash::FxHasher;
 use crate::command::Command;
 use crate::rules::globs::Globs;
 use crate::rules::pattern::Pattern;
-use crate::term::scan::NodeList;
 use crate::verdict::Verdict;
 
 pub use look::{Each, Look, Strongest};
@@ -362,10 +361,10 @@ impl PeerRules {
     pub fn allows_funs(&self, star: bool) -> bool {
         self.funs.unwrap_or(star)
     }
-}
 
-impl NodeList for PeerRules {
-    fn allows_node(&self, node: &[u8]) -> bool {
+    /// True if payloads may contain pids of this node, which is none of the two ends.
+    #[must_use]
+    pub fn allows_node(&self, node: &[u8]) -> bool {
         self.third_nodes.match_name(node)
     }
 }

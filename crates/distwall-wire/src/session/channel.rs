@@ -14,12 +14,12 @@ use crate::session::clerk::Clerk;
 use crate::session::counters::Counters;
 use crate::session::events::Reason;
 use crate::session::hooks::{is_clerk, Lot, Parked};
-use crate::session::judge::{Arrival, Ends, Message, Newcomers, Precedents, Ruling};
+use crate::session::judge::{Arrival, Ends, Message, Newcomers, Precedents, Room, Ruling};
 use crate::session::output::Output;
 use crate::session::track::{Asked, Exposures, Track};
 use crate::term::atoms::{AtomRefs, Caches, NodeNames, Word};
 use crate::term::reader::{Jumps, Named, Pid, Reader, Terms};
-use crate::term::scan::{Guarded, NodeList, Scanner, Watch};
+use crate::term::scan::{Guarded, Scanner, Watch};
 use crate::verdict::Verdict;
 use crate::wire::control::{self, Control, Dialect};
 use crate::wire::fragments::Sequences;
@@ -349,7 +349,8 @@ impl Channel {
         if control.payload() && versioned {
             reader.u8()?;
         }
-        let message = Message::new(control, control.payload().then_some(reader));
+        let mut asker = None;
+        let message = Message::new(control, control.payload().then_some(reader), &mut asker);
         self.clerk_got(&message, now, out)?;
         self.made.clear();
         Ok(Action::Replace)
@@ -393,8 +394,9 @@ impl Channel {
         let Lane { caches, refs, .. } = &mut lanes[direction as usize];
         let terms = Terms { jumps, ..fixed.terms(&refs.atoms) };
         let watch = fixed.watch(direction, &terms);
-        let mut room = None;
-        let (control, payload) = read(parts, fixed, &mut room, scanner, jumps.is_some(), &watch)?;
+        let mut room = Room::default();
+        let message = read(parts, fixed, &mut room, scanner, jumps.is_some(), &watch)?;
+        let control = message.control;
         let over = state.takes(direction, control);
         match direction {
             Direction::Outbound if is_for_clerk(control) => {
@@ -410,7 +412,6 @@ impl Channel {
             }
             _ => {}
         }
-        let message = Message::new(control, payload);
         if jumps.is_some() {
             message.work.charge(&scanner.found);
         }
@@ -463,12 +464,8 @@ impl Fixed {
             terms,
             records: self.ends.flags & flags::NATIVE_RECORDS != 0,
             limits: &self.ends.limits,
-            guarded: (direction == Direction::Inbound).then_some(Guarded {
-                nodes: &*self.policies.inbound,
-                shadow: self.policies.shadow.as_deref().map(|policy| policy as &dyn NodeList),
-                budget: &self.budget,
-                creations: [self.ends.peer_creation, self.ends.guard_creation],
-            }),
+            guarded: (direction == Direction::Inbound)
+                .then_some(Guarded { allowance: self, creations: [self.ends.peer_creation, self.ends.guard_creation] }),
             discloses: Some(direction.word()),
         }
     }
@@ -530,7 +527,7 @@ impl Fixed {
         let shows = if discloses { settle::shows(message, direction, &state.track) } else { Shows::Nothing };
         settle::passed(message, direction, &self.ends, &mut state.track, settles);
         state.disclose(direction, scanner, shows);
-        if let (Shows::Payload(_), Some(asker)) = (shows, &message.asker) {
+        if let (Shows::Payload(_), Some(asker)) = (shows, message.asker) {
             let own = direction == Direction::Outbound && self.ends.is_of(direction, &asker.from);
             // A question that is only sent on does not tell whose alias it is.
             let asks = message.control.from().is_some_and(|from| from.pid == asker.from.pid);

@@ -26,7 +26,7 @@ use crate::session::track::Person;
 use crate::session::track::{Pair, Track};
 use crate::term::atoms::{AtomView, NodeNames};
 use crate::term::reader::{Pid, Reader, Reference, Terms};
-use crate::term::scan::{Guarded, Scanner, Watch};
+use crate::term::scan::{Allowance, Guarded, Scanner, Watch};
 use crate::term::tag;
 use crate::verdict::Verdict;
 use crate::wire::control::{
@@ -172,6 +172,26 @@ impl Explanation {
     }
 }
 
+/// The third nodes of a policy, and a budget from which nothing was spent.
+struct PolicyAllowance<'a> {
+    policy: &'a PeerRules,
+    budget: Budget,
+}
+
+impl Allowance for PolicyAllowance<'_> {
+    fn allows_node(&self, node: &[u8]) -> bool {
+        self.policy.allows_node(node)
+    }
+
+    fn shadow_allows_node(&self, _: &[u8]) -> bool {
+        true
+    }
+
+    fn budget(&self) -> &Budget {
+        &self.budget
+    }
+}
+
 /// Asks the judge.
 pub fn explain(policy: &PeerRules, question: &Question<'_>) -> Result<Explanation, Unaskable> {
     let Question { direction, audit, reads_funs, .. } = *question;
@@ -184,8 +204,8 @@ pub fn explain(policy: &PeerRules, question: &Question<'_>) -> Result<Explanatio
         Some(_) if !control.payload() => return Err(Unaskable::NoPayload),
         Some(etf) => {
             let reader = Reader::new(etf, &terms);
-            let budget = Budget::default();
-            let guarded = Guarded { nodes: policy, shadow: None, budget: &budget, creations: [CREATION; 2] };
+            let allowance = PolicyAllowance { policy, budget: Budget::default() };
+            let guarded = Guarded { allowance: &allowance, creations: [CREATION; 2] };
             let guarded = (direction == Direction::Inbound).then_some(guarded);
             let watch = Watch { terms: &terms, records: true, limits: &ends.limits, guarded, discloses: None };
             scan(&control, reader, &mut scanner, &watch)?;
@@ -214,7 +234,7 @@ pub fn explain(policy: &PeerRules, question: &Question<'_>) -> Result<Explanatio
         reads_funs,
         restricts_shells: false,
     };
-    let (ruling, trace) = court.explain(&Message::new(&control, payload), &mut scanner.found)?;
+    let (ruling, trace) = court.explain(&Message::new(&control, payload, &mut None), &mut scanner.found)?;
     Ok(Explanation::new(&ruling, trace.steps))
 }
 

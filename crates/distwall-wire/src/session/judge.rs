@@ -40,7 +40,7 @@ mod standing;
 mod trace;
 
 pub use called::{aimed, called, carried, names, relayed, Aimed};
-pub use case::{Arrival, Case, Ends, Message, Newcomers};
+pub use case::{Arrival, Case, Ends, Message, Newcomers, Room};
 pub use considered::{Considered, Outcome};
 pub use limit::{atoms_of_control, nodes_of_control};
 pub use precedent::Precedents;

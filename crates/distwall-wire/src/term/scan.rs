@@ -24,7 +24,7 @@ mod watch;
 
 pub use ahead::Ahead;
 pub use findings::{Mentions, ScanFindings};
-pub use watch::{Guarded, NodeList, Watch};
+pub use watch::{Allowance, Guarded, Watch};
 
 /// One open container.
 #[derive(Clone, Copy, Default)]

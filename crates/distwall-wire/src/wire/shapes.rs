@@ -50,28 +50,48 @@ pub fn may_ask(reader: &Reader<'_>) -> bool {
 /// (io and file requests).
 #[inline(never)]
 pub fn asker<'a>(reader: Reader<'a>) -> Option<Asker<'a>> {
-    usual_asker(reader).or_else(|| any_asker(reader))
+    usual_question(reader).map(|question| question.asker).or_else(|| any_asker(reader))
 }
 
-/// The asker of `{Label, {Pid, [alias | Ref]}, ...}` or `{Label, {Pid, Ref}, ...}` with atoms by position, as nearly all are.
+/// A question as nearly all are: `{Label, {Pid, [alias | Ref]}, ...}` or `{Label, {Pid, Ref}, ...}` with atoms by position.
+pub struct UsualQuestion<'a> {
+    /// The position of its label in the header.
+    pub label: u8,
+    /// The asker.
+    pub asker: Asker<'a>,
+    /// The position of its third element.
+    pub end: usize,
+    /// The number of elements from there on.
+    pub left: usize,
+}
+
+/// Reads the beginning of a message, if it is such a question.
 #[inline(always)]
-fn usual_asker<'a>(mut reader: Reader<'a>) -> Option<Asker<'a>> {
-    let Some([tag::SMALL_TUPLE, 3..=5, tag::ATOM_REF, _, tag::SMALL_TUPLE, 2, ..]) = reader.data.get(reader.pos..)
+#[must_use]
+pub fn usual_question<'a>(mut reader: Reader<'a>) -> Option<UsualQuestion<'a>> {
+    let Some([tag::SMALL_TUPLE, arity @ 3..=5, tag::ATOM_REF, label, tag::SMALL_TUPLE, 2, ..]) =
+        reader.data.get(reader.pos..)
     else {
         return None;
     };
-    reader.pos += 6;
+    reader.pos = reader.pos.wrapping_add(6);
     let (node, pid) = reader.pid().ok()?;
     let listed = match reader.data.get(reader.pos..)? {
-        [tag::LIST, 0, 0, 0, 1, tag::ATOM_REF, alias, ..] if reader.terms.atom(*alias).ok()?.word == Word::Alias => {
+        [tag::REFERENCE, ..] => false,
+        list if list.starts_with(&[tag::LIST, 0, 0, 0, 1, tag::ATOM_REF]) => {
+            let alias = reader.terms.atom(*list.get(6)?).ok()?;
+            reader.pos = reader.pos.wrapping_add(7);
+            if alias.word != Word::Alias {
+                return None;
+            }
             true
         }
-        [tag::REFERENCE, ..] => false,
         _ => return None,
     };
-    reader.pos += if listed { 7 } else { 0 };
-    let reference = tagged(&mut reader)?;
-    Some(Asker { from: Process { node, pid }, first: reference, monitor: None, pair: Some((reader.pos, listed)) })
+    let first = tagged(&mut reader)?;
+    let (end, left) = (reader.pos, usize::from(*arity) - 2);
+    let asker = Asker { from: Process { node, pid }, first, monitor: None, pair: Some((end, listed)) };
+    Some(UsualQuestion { label: *label, asker, end, left })
 }
 
 fn any_asker<'a>(mut reader: Reader<'a>) -> Option<Asker<'a>> {

@@ -90,7 +90,7 @@ fn refuse_call(
     back: &mut Vec<u8>,
     forward: &mut Vec<u8>,
 ) {
-    let Some(question) = &message.asker else {
+    let Some(question) = message.asker else {
         return;
     };
     if !ends.is_of(direction, &question.from) || question.last().0 != direction.word() {

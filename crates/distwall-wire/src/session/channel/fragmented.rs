@@ -10,7 +10,7 @@ use crate::error::Bad;
 use crate::limits::Limit;
 use crate::session::events::Reason;
 use crate::session::hooks::Parked;
-use crate::session::judge::{self, Arrival, Message, Newcomers, Refusal, Ruling};
+use crate::session::judge::{self, Arrival, Message, Newcomers, Refusal, Room, Ruling};
 use crate::session::output::Output;
 use crate::term::reader::{Reader, Terms};
 use crate::term::scan::Scanner;
@@ -38,12 +38,12 @@ impl Channel {
         let terms = fixed.terms(&atoms);
         let watch = fixed.watch(direction, &terms);
         let mut reader = Reader::new(body, watch.terms);
-        let mut room = None;
+        let (mut room, mut asker) = (None, None);
         let control = control::decode(&mut reader, &mut room, Dialect { flags: fixed.ends.flags }, scanner, &watch)?;
         if !control.payload() {
             return Err(Bad::FragmentedWithoutPayload);
         }
-        let message = Message::new(control, Some(reader));
+        let message = Message::new(control, Some(reader), &mut asker);
         let arguments = match control.mfa() {
             Some(mfa) => match judge::arguments(reader)? {
                 Some(given) => same_arity(mfa.arity, given).map(|()| true)?,
@@ -162,11 +162,12 @@ impl Channel {
                 }
                 if last {
                     let parts = Parts { body, sequence: None, versioned: false };
-                    let mut room = None;
+                    let mut room = Room::default();
                     let jumps = ahead.as_deref().map(|ahead| ahead.jumps(parts.body));
                     let terms = Terms { jumps: jumps.as_ref(), ..fixed.terms(&atoms) };
                     let watch = fixed.watch(direction, &terms);
-                    let (control, payload) = read(&parts, fixed, &mut room, scanner, ahead.is_some(), &watch)?;
+                    let message = read(&parts, fixed, &mut room, scanner, ahead.is_some(), &watch)?;
+                    let control = message.control;
                     let sender = sender(control);
                     if direction == Direction::Outbound && is_for_clerk(control) {
                         let body = std::mem::take(body);
@@ -176,7 +177,6 @@ impl Channel {
                         let parked = Parked::new(sender, std::mem::take(body), atoms, false);
                         return self.detour(parked, now, out);
                     }
-                    let message = Message::new(control, payload);
                     message.work.charge(&scanner.found);
                     let arrival = Arrival { over: None, atoms: Newcomers::Kept(&atoms), watch: &watch };
                     let mut ruling = Ruling::pass(None);
@@ -197,10 +197,10 @@ impl Channel {
                     }
                 } else if !lane.sequences.room(body.len(), &fixed.ends.limits) {
                     let mut reader = Reader::new(body, watch.terms);
-                    let mut room = None;
+                    let (mut room, mut asker) = (None, None);
                     let control =
                         control::decode(&mut reader, &mut room, Dialect { flags: fixed.ends.flags }, scanner, &watch)?;
-                    let message = Message::new(control, Some(reader));
+                    let message = Message::new(control, Some(reader), &mut asker);
                     fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made)?;
                     mode = Mode::Refused;
                 }
@@ -226,9 +226,9 @@ impl Fixed {
         let Some(court) = self.court(direction, &state.track).filter(|court| !court.audit) else { return Ok(true) };
         let watch = self.watch(direction, terms);
         let mut reader = Reader::new(control, terms);
-        let mut room = None;
+        let (mut room, mut asker) = (None, None);
         let control = control::decode(&mut reader, &mut room, Dialect { flags: self.ends.flags }, scanner, &watch)?;
-        court.passes_unseen(&Message::new(control, Some(reader)), &mut scanner.found)
+        court.passes_unseen(&Message::new(control, Some(reader), &mut asker), &mut scanner.found)
     }
 
     /// Ends the channel if a streamed message should have been refused: it is too late for a refusal.

@@ -17,13 +17,14 @@ use super::{Action, Channel, Fixed, Parts, TICK};
 use crate::direction::Direction;
 use crate::error::Bad;
 use crate::limits::Limits;
-use crate::session::judge;
+use crate::session::judge::{self, Message, Room};
 use crate::session::output::{Output, KEPT};
 use crate::term::reader::Reader;
 use crate::term::scan::{Scanner, Watch};
 use crate::term::tag;
-use crate::wire::control::{self, Control, Dialect};
+use crate::wire::control::{self, Dialect};
 use crate::wire::frame::FrameTag;
+use crate::wire::shapes::{self, Asker, UsualQuestion};
 
 /// Steps of a slice: two to three milliseconds.
 pub(super) const SLICE: u64 = 450_000;
@@ -241,11 +242,11 @@ pub(super) fn numbers(frame: &[u8]) -> Result<(u64, u64), Bad> {
 pub(super) fn read<'r, 'a>(
     parts: &Parts<'a>,
     fixed: &'a Fixed,
-    room: &'r mut Option<Control<'a>>,
+    room: &'r mut Room<'a>,
     scanner: &mut Scanner,
     scanned: bool,
     watch: &Watch<'a>,
-) -> Result<(&'r Control<'a>, Option<Reader<'a>>), Bad> {
+) -> Result<Message<'a, 'r>, Bad> {
     let mut reader = Reader::new(parts.body, watch.terms);
     let quiet;
     let watching = if scanned {
@@ -254,28 +255,64 @@ pub(super) fn read<'r, 'a>(
     } else {
         watch
     };
-    let control = control::decode(&mut reader, room, Dialect { flags: fixed.ends.flags }, scanner, watching)?;
-    let mut end = reader.pos;
-    let payload = control.payload();
-    if payload {
-        if parts.versioned && reader.u8()? != tag::VERSION {
-            return Err(Bad::PayloadVersion);
-        }
-        if let Some(mfa) = control.mfa() {
-            same_arity(mfa.arity, judge::arguments(reader)?.unwrap_or(u64::MAX))?;
-        }
-        if scanned {
-            end = parts.body.len();
-        } else if control.mfa().is_some() {
-            end = scanner.whole_proper(parts.body, reader.pos, watch)?;
-        } else {
-            end = scanner.whole(parts.body, reader.pos, watch)?;
+    let dialect = Dialect { flags: fixed.ends.flags };
+    let control = control::decode(&mut reader, &mut room.control, dialect, scanner, watching)?;
+    if !control.payload() {
+        return ends(Message::told(control, None, None), reader.pos, parts);
+    }
+    if parts.versioned && reader.u8()? != tag::VERSION {
+        return Err(Bad::PayloadVersion);
+    }
+    let asks = control.is_message() && shapes::may_ask(&reader);
+    if asks && !scanned {
+        if let Some(end) = question(&mut room.asker, reader, scanner, watch) {
+            return ends(Message::told(control, Some(reader), room.asker.as_ref()), end, parts);
         }
     }
-    if end != parts.body.len() {
-        return Err(Bad::TrailingBytes);
+    let mfa = control.mfa();
+    if let Some(mfa) = mfa {
+        same_arity(mfa.arity, judge::arguments(reader)?.unwrap_or(u64::MAX))?;
     }
-    Ok((control, payload.then_some(reader)))
+    let end = if scanned {
+        parts.body.len()
+    } else if mfa.is_some() {
+        scanner.whole_proper(parts.body, reader.pos, watch)?
+    } else {
+        scanner.whole(parts.body, reader.pos, watch)?
+    };
+    let mut message = Message::told(control, Some(reader), None);
+    if asks {
+        room.asker = shapes::asker(reader);
+        message.asker = room.asker.as_ref();
+    }
+    ends(message, end, parts)
+}
+
+/// Fails if bytes follow the end of a message.
+#[inline(always)]
+fn ends<'a, 'r>(message: Message<'a, 'r>, end: usize, parts: &Parts<'_>) -> Result<Message<'a, 'r>, Bad> {
+    if end == parts.body.len() {
+        Ok(message)
+    } else {
+        Err(Bad::TrailingBytes)
+    }
+}
+
+/// Scans a message if it is a question as nearly all are, and notes who asks. Returns the position of its end. None, with
+/// nothing noted, if it is another one.
+#[inline(always)]
+fn question<'a>(
+    room: &mut Option<Asker<'a>>,
+    payload: Reader<'a>,
+    scanner: &mut Scanner,
+    watch: &Watch<'_>,
+) -> Option<usize> {
+    let UsualQuestion { label, asker, end, left } = shapes::usual_question(payload)?;
+    payload.terms.atom(label).ok()?;
+    let from = (asker.from.node.word, asker.from.pid);
+    let asked = scanner.question(payload.data, (end, left), from, asker.first, watch)?;
+    *room = Some(asker);
+    Some(asked)
 }
 
 /// Fails if a spawn request announces another number of arguments than it has.

@@ -17,7 +17,7 @@ use crate::session::events::{self, Reason};
 use crate::session::hooks::{
     clerk, Ask, Handler, HandlerAnswer, Lot, Parked, Queue, Waiting, GATE, OWN_NAME, OWN_SIZE,
 };
-use crate::session::judge::{Arrival, Message, Newcomers, Refusal, Ruling};
+use crate::session::judge::{Arrival, Message, Newcomers, Refusal, Room, Ruling};
 use crate::session::output::Output;
 use crate::term::atoms::Word;
 use crate::term::reader::{Pid, Reader, Reference, Terms};
@@ -335,9 +335,8 @@ impl Channel {
         let terms = fixed.terms(parked.named());
         let watch = fixed.watch(Direction::Inbound, &terms);
         let parts = Parts { body: &parked.body, sequence: None, versioned: parked.versioned };
-        let mut room = None;
-        let Ok((control, payload)) = read(&parts, fixed, &mut room, scanner, false, &watch) else { return };
-        let message = Message::new(control, payload);
+        let mut room = Room::default();
+        let Ok(message) = read(&parts, fixed, &mut room, scanner, false, &watch) else { return };
         let arrival = Arrival { over: None, atoms: Newcomers::Kept(&parked.atoms), watch: &watch };
         let mut ruling = Ruling::pass(None);
         let ruled = fixed.rule(Direction::Inbound, &message, &state.track, &mut scanner.found, arrival, &mut ruling);
@@ -453,9 +452,9 @@ impl Channel {
         }
         let watch = fixed.watch(Direction::Inbound, &terms);
         let whole = |body| Parts { body, sequence: None, versioned: parked.versioned };
-        let mut room = None;
-        let (control, old) = read(&whole(&parked.body), fixed, &mut room, scanner, false, &watch)?;
-        let old = Message::new(control, old);
+        let mut room = Room::default();
+        let old = read(&whole(&parked.body), fixed, &mut room, scanner, false, &watch)?;
+        let control = old.control;
         let shown = Shown::of(&old);
         let asked_of_handler = parked.waits_for == Waiting::Call || control.mfa().is_some();
         let arguments = if asked_of_handler { shown.arguments(&parked.body) } else { None };
@@ -469,9 +468,9 @@ impl Channel {
             }
         };
         // Of a call it has to be as many arguments as there were.
-        let mut room = None;
+        let mut room = Room::default();
         let fits = match read(&whole(&body), fixed, &mut room, scanner, false, &watch) {
-            Ok((control, new)) => Shown::of(&Message::new(control, new)).arity() == shown.arity() || !asked_of_handler,
+            Ok(new) => Shown::of(&new).arity() == shown.arity() || !asked_of_handler,
             Err(_) => false,
         };
         if fits {
@@ -501,9 +500,9 @@ impl Channel {
         let terms = fixed.terms(named);
         let watch = fixed.watch(Direction::Inbound, &terms);
         let parts = Parts { body, sequence: None, versioned: parked.versioned };
-        let mut room = None;
-        let (control, payload) = read(&parts, fixed, &mut room, scanner, false, &watch)?;
-        let message = Message::new(control, payload);
+        let mut room = Room::default();
+        let message = read(&parts, fixed, &mut room, scanner, false, &watch)?;
+        let control = message.control;
         let arrival = Arrival { over: None, atoms: Newcomers::Kept(&parked.atoms), watch: &watch };
         let mut ruling = Ruling::pass(None);
         // What was told before the other questions is good for the answers, too.

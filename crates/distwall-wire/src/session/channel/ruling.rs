@@ -4,10 +4,25 @@
 use super::{Fixed, State};
 use crate::direction::Direction;
 use crate::error::Bad;
+use crate::limits::budget::Budget;
 use crate::session::events::Reason;
 use crate::session::judge::{self, Arrival, Court, Message, Refusal, Ruling};
 use crate::session::track::Track;
-use crate::term::scan::ScanFindings;
+use crate::term::scan::{Allowance, ScanFindings};
+
+impl Allowance for Fixed {
+    fn allows_node(&self, node: &[u8]) -> bool {
+        self.policies.inbound.allows_node(node)
+    }
+
+    fn shadow_allows_node(&self, node: &[u8]) -> bool {
+        self.policies.shadow.as_ref().is_none_or(|policy| policy.allows_node(node))
+    }
+
+    fn budget(&self) -> &Budget {
+        &self.budget
+    }
+}
 
 impl Fixed {
     /// The judge's settings for messages in that direction; None: these pass.

@@ -142,7 +142,7 @@ fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &m
             }
         }
     }
-    if let Some(asker) = &message.asker {
+    if let Some(asker) = message.asker {
         let to = message.control.receiver().filter(|_| direction == Direction::Inbound);
         let named = name.is_some_and(|name| matches!(name.word, Word::OtpName | Word::NetKernel | Word::Rex));
         if named || to.is_some_and(|to| track.people.of(to.pid).is_some_and(|person| person.otp)) {

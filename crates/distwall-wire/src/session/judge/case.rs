@@ -76,21 +76,35 @@ pub struct Message<'a, 'b> {
     /// At the payload's first byte.
     pub payload: Option<Reader<'a>>,
     /// The asker, if it is a message with a question.
-    pub asker: Option<Asker<'a>>,
+    pub asker: Option<&'b Asker<'a>>,
     /// The work of comparing it with patterns.
     pub work: Work,
 }
 
+/// The place for the large parts of a message, which are written straight to it.
+#[derive(Default)]
+pub struct Room<'a> {
+    /// Control message.
+    pub control: Option<Control<'a>>,
+    /// The asker.
+    pub asker: Option<Asker<'a>>,
+}
+
 impl<'a, 'b> Message<'a, 'b> {
     /// Reads who asks.
+    #[must_use]
+    pub fn new(control: &'b Control<'a>, payload: Option<Reader<'a>>, room: &'b mut Option<Asker<'a>>) -> Self {
+        if let Some(payload) = payload.filter(|payload| control.is_message() && shapes::may_ask(payload)) {
+            *room = shapes::asker(payload);
+        }
+        Message::told(control, payload, room.as_ref())
+    }
+
+    /// A message of which it is known who asks.
     #[inline(always)]
     #[must_use]
-    pub fn new(control: &'b Control<'a>, payload: Option<Reader<'a>>) -> Self {
-        let mut message = Message { control, payload, asker: None, work: Work::default() };
-        if let Some(payload) = payload.filter(|payload| control.is_message() && shapes::may_ask(payload)) {
-            message.asker = shapes::asker(payload);
-        }
-        message
+    pub fn told(control: &'b Control<'a>, payload: Option<Reader<'a>>, asker: Option<&'b Asker<'a>>) -> Self {
+        Message { control, payload, asker, work: Work::default() }
     }
 }
 

@@ -7,7 +7,6 @@ use crate::rules::peer_rules::{Look, RankedRule, Strongest};
 use crate::session::events::Reason;
 use crate::term::atoms::{AtomView, Word};
 use crate::term::reader::Reader;
-use crate::term::scan::NodeList;
 use crate::wire::control::{Control, Process};
 
 use super::called::names;
@@ -107,7 +106,7 @@ impl Case<'_, '_, '_> {
     #[inline]
     fn unless_opened(&mut self, payload: Reader<'_>, name: Option<AtomView<'_>>) -> Option<Next> {
         let direction = self.court.direction;
-        let (asker, answer) = (self.message.asker.as_ref(), self.ruling.settles.is_some());
+        let (asker, answer) = (self.message.asker, self.ruling.settles.is_some());
         let word = name.map(|name| name.word);
         let accepts = self.opener.or(self.decision.filter(|_| self.accepted));
         let pattern = accepts.and_then(|rule| rule.pattern.as_deref());

@@ -231,7 +231,7 @@ impl Court<'_> {
         }
         let address = Address {
             name: name.map(|name| name.word),
-            asker: message.asker.as_ref(),
+            asker: message.asker,
             answer: false,
             receiver: self.direction.other().word(),
             pattern: None,

@@ -20,10 +20,10 @@ pub(super) fn passed_on<T>(
     let control = Control::RegSend { from, to, unused: None };
     let bytes = term(relayed.message);
     let Some(by) = relayed.by else {
-        return judge(&Message::new(&control, Some(Reader { data: bytes, pos: 0, ..relayed.message })));
+        return judge(&Message::new(&control, Some(Reader { data: bytes, pos: 0, ..relayed.message }), &mut None));
     };
     let pair = [&[tag::SMALL_TUPLE, 2], term(by), bytes].concat();
-    judge(&Message::new(&control, Some(Reader { data: &pair, pos: 0, ..relayed.message })))
+    judge(&Message::new(&control, Some(Reader { data: &pair, pos: 0, ..relayed.message }), &mut None))
 }
 
 /// The bytes of a term that has been scanned.

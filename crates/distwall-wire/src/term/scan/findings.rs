@@ -123,15 +123,15 @@ impl ScanFindings {
 
     /// Notes an atom's text.
     pub fn atom(&mut self, text: &[u8], watch: &Watch<'_>) {
-        if let (Some(Guarded { budget, .. }), None) = (watch.guarded, self.over) {
-            self.over = self.claim.atom(budget, text, watch.limits).err();
+        if let (Some(Guarded { allowance, .. }), None) = (watch.guarded, self.over) {
+            self.over = self.claim.atom(allowance.budget(), text, watch.limits).err();
         }
     }
 
     pub(super) fn fun(&mut self, parts: &[&[u8]], watch: &Watch<'_>) {
         self.funs = self.funs.saturating_add(1);
-        if let (Some(Guarded { budget, .. }), None) = (watch.guarded, self.over) {
-            self.over = self.claim.fun(budget, parts, watch.limits).err();
+        if let (Some(Guarded { allowance, .. }), None) = (watch.guarded, self.over) {
+            self.over = self.claim.fun(allowance.budget(), parts, watch.limits).err();
         }
     }
 
@@ -171,10 +171,10 @@ impl ScanFindings {
 
     #[inline]
     pub(super) fn node(&mut self, node: AtomView<'_>, creation: u32, watch: &Watch<'_>) {
-        if let Some(Guarded { nodes, shadow, .. }) = watch.guarded {
+        if let Some(Guarded { allowance, .. }) = watch.guarded {
             if node.word != Word::Peer && node.word != Word::Guard {
-                self.third_node |= !nodes.allows_node(node.text);
-                self.shadow_third_node |= shadow.is_some_and(|shadow| !shadow.allows_node(node.text));
+                self.third_node |= !allowance.allows_node(node.text);
+                self.shadow_third_node |= !allowance.shadow_allows_node(node.text);
             }
         }
         self.incarnation(node, creation, watch);
@@ -186,7 +186,7 @@ impl ScanFindings {
     pub fn incarnation(&mut self, node: AtomView<'_>, creation: u32, watch: &Watch<'_>) {
         if let Some(guarded) = watch.guarded {
             if !guarded.is_end(node.word, creation) && self.over.is_none() {
-                self.over = self.claim.node(guarded.budget, (node.text, creation), watch.limits).err();
+                self.over = self.claim.node(guarded.allowance.budget(), (node.text, creation), watch.limits).err();
             }
         }
     }

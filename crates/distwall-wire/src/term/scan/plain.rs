@@ -6,7 +6,7 @@
 
 use super::{ScanFindings, Scanner, Watch, PID_SIZE, REFERENCE_SIZE};
 use crate::term::atoms::Word;
-use crate::term::reader::Reader;
+use crate::term::reader::{Pid, Reader, Reference};
 use crate::term::tag;
 
 /// Most tokens of a plain term. So a walk in vain costs little.
@@ -22,18 +22,49 @@ impl Scanner {
             return None;
         }
         let noted = self.found.noted();
-        let end = self.count_down::<PROPER>(data, pos, watch);
+        let end = self.count_down::<PROPER>(data, pos, 1, watch);
         if end.is_none() {
             self.found.keep(noted);
         }
         end
     }
 
+    /// The same for a question: a message whose beginning has been read up to `pos`, but not been noted. `left`: number of
+    /// its further elements. `from` and `tag`: the process and the reference in its beginning.
+    #[inline]
+    pub fn question(
+        &mut self,
+        data: &[u8],
+        (pos, left): (usize, usize),
+        from: (Word, Pid),
+        tag: (Word, Reference),
+        watch: &Watch<'_>,
+    ) -> Option<usize> {
+        let ends = watch.is_end(from.0, from.1.creation) && watch.is_end(tag.0, tag.1.creation);
+        if !ends || watch.limits.term_depth() < TOKENS as u64 {
+            return None;
+        }
+        let noted = self.found.noted();
+        self.found.disclosed_process(from.0, from.1, watch);
+        self.found.disclosed_reference(tag.0, tag.1, watch);
+        let end = self.count_down::<false>(data, pos, left, watch);
+        if end.is_none() {
+            self.found.keep(noted);
+        }
+        end
+    }
+
+    /// Walks over `need` terms.
     #[inline(always)]
-    fn count_down<const PROPER: bool>(&mut self, data: &[u8], pos: usize, watch: &Watch<'_>) -> Option<usize> {
+    fn count_down<const PROPER: bool>(
+        &mut self,
+        data: &[u8],
+        pos: usize,
+        mut need: usize,
+        watch: &Watch<'_>,
+    ) -> Option<usize> {
         let atoms = watch.terms.atoms.len();
         let mut rest = data.get(pos..)?;
-        let mut need = 1;
         for tokens in 0..TOKENS {
             // The last term of a list is its tail.
             if PROPER && tokens > 0 && need == 1 && rest.first() != Some(&tag::NIL) {
@@ -130,14 +161,24 @@ mod tests {
     use crate::limits::budget::Budget;
     use crate::limits::Limits;
     use crate::term::atoms::{Atom, NodeNames, Words};
-    use crate::term::reader::{Named, Pid, Reference, Terms};
-    use crate::term::scan::{Guarded, NodeList};
+    use crate::term::reader::{Named, Terms};
+    use crate::term::scan::{Allowance, Guarded};
 
-    struct NoThird;
+    /// No third nodes.
+    #[derive(Default)]
+    struct NoThird(Budget);
 
-    impl NodeList for NoThird {
+    impl Allowance for NoThird {
         fn allows_node(&self, _: &[u8]) -> bool {
             false
+        }
+
+        fn shadow_allows_node(&self, _: &[u8]) -> bool {
+            false
+        }
+
+        fn budget(&self) -> &Budget {
+            &self.0
         }
     }
 
@@ -259,7 +300,7 @@ mod tests {
 
     /// True if a term of the peer is plain. Both walks have to agree, with small limits and in both directions.
     fn tried(data: &[u8]) -> bool {
-        let (names, budget) = (names(), Budget::default());
+        let (names, none) = (names(), NoThird::default());
         let table = table(&names);
         let table: &Named = &table;
         let terms = Terms { atoms: table, ..Terms::plain(&names) };
@@ -268,7 +309,7 @@ mod tests {
             let mut limits = Limits::default();
             limits.set("tracked", tracked);
             limits.set("claims", claims);
-            let guarded = Guarded { nodes: &NoThird, shadow: Some(&NoThird), budget: &budget, creations: [NOW, NOW] };
+            let guarded = Guarded { allowance: &none, creations: [NOW, NOW] };
             let inbound = Watch {
                 terms: &terms,
                 records: true,
@@ -314,6 +355,44 @@ mod tests {
             for term in forms(&token) {
                 assert!(!tried(&term), "{term:?}");
             }
+        }
+    }
+
+    /// Walks over `{x, {From, [x | Tag]}, Request}` from its last element on. Both walks have to agree, if this one says yes.
+    fn asked(from: &[u8], tag: &[u8], request: &[u8]) -> bool {
+        let (names, none, limits) = (names(), NoThird::default(), Limits::default());
+        let table = table(&names);
+        let terms = Terms { atoms: &table, ..Terms::plain(&names) };
+        let guarded = Some(Guarded { allowance: &none, creations: [NOW, NOW] });
+        let watch = Watch { terms: &terms, records: true, limits: &limits, guarded, discloses: Some(Word::Peer) };
+        let head = tuple(&[from, &list(&[&[tag::ATOM_REF, OTHER]], tag)]);
+        let message = tuple(&[&[tag::ATOM_REF, OTHER], &head, request]);
+        let (mut quick, mut full) = (Scanner::default(), Scanner::default());
+        let pid = Reader::new(from, &terms).pid().map(|(node, pid)| (node.word, pid));
+        let reference = Reader::new(tag, &terms).reference().map(|(node, reference)| (node.word, reference));
+        let (Ok(pid), Ok(reference)) = (pid, reference) else { unreachable!() };
+        let place = (message.len() - request.len(), 1);
+        let end = quick.question(&message, place, pid, reference, &watch);
+        if let Some(end) = end {
+            assert_eq!(full.thorough(&message, 0, &watch, false), Ok(end), "{message:?}");
+        }
+        assert_eq!(findings(&quick.found), findings(&full.found), "{message:?}");
+        end.is_some()
+    }
+
+    #[test]
+    fn a_question_is_walked_over_from_its_request_on() {
+        let (mine, yours) = (pid(PEER, 1, NOW), reference(PEER, 2, NOW));
+        for request in plain() {
+            assert!(asked(&mine, &yours, &request), "{request:?}");
+            assert!(asked(&pid(GUARD, 1, NOW), &reference(GUARD, 2, NOW), &request), "{request:?}");
+            assert!(!asked(&pid(THIRD, 1, NOW), &yours, &request), "{request:?}");
+            assert!(!asked(&pid(PEER, 1, NOW + 1), &yours, &request), "{request:?}");
+            assert!(!asked(&mine, &reference(THIRD, 2, NOW), &request), "{request:?}");
+            assert!(!asked(&mine, &reference(GUARD, 2, 0), &request), "{request:?}");
+        }
+        for request in other() {
+            assert!(!asked(&mine, &yours, &request), "{request:?}");
         }
     }
 

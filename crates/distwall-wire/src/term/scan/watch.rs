@@ -20,21 +20,23 @@ pub struct Watch<'a> {
     pub discloses: Option<Word>,
 }
 
-/// The nodes, besides the two ends, whose pids messages may carry.
-pub trait NodeList {
-    /// True if payloads may contain pids of this node.
+/// The nodes that a peer's message may name, and the budget of what it leaves in the guarded node.
+pub trait Allowance {
+    /// True if payloads may contain pids of this node, which is none of the two ends.
     fn allows_node(&self, node: &[u8]) -> bool;
+
+    /// The same by the shadow policy, if there is one.
+    fn shadow_allows_node(&self, node: &[u8]) -> bool;
+
+    /// The budget that new atoms, funs and nodes are spent from.
+    fn budget(&self) -> &Budget;
 }
 
-/// The nodes that a peer's message may name, and the budget of what it leaves in the guarded node.
+/// The checks of a peer's message.
 #[derive(Clone, Copy)]
 pub struct Guarded<'a> {
-    /// The nodes whose pids it may carry.
-    pub nodes: &'a dyn NodeList,
-    /// The nodes by the shadow policy.
-    pub shadow: Option<&'a dyn NodeList>,
-    /// The budget that new atoms, funs and nodes are spent from.
-    pub budget: &'a Budget,
+    /// What it may name and bring.
+    pub allowance: &'a dyn Allowance,
     /// The incarnations of the peer and of the guarded node.
     pub creations: [u32; 2],
 }
