@@ -9,6 +9,7 @@ use crate::wire::control::{Control, Monitored, Process, SpawnRequest, Spawned, W
 use crate::wire::shapes::{self, Answer, Shows};
 
 /// Finds which processes of its sender's node a passing command shows. Asked before the command settles anything.
+#[inline(always)]
 pub fn shows(message: &Message<'_, '_>, direction: Direction, track: &Track) -> Shows {
     let (control, asker) = (message.control, direction.other());
     let content = Shows::Payload(control.from().map(|from| from.pid));
