@@ -108,6 +108,11 @@ class Operation:
         return PERSIST in self.parameters
 
     @property
+    def is_for_guards(self) -> bool:
+        """True if it can be for one guarded node. One that calls it acts for itself alone."""
+        return any(parameter.name == GUARD.name for parameter in self.parameters)
+
+    @property
     def acts(self) -> bool:
         """True if the operation changes something: its method takes the caller as ``actor``, and it is on record."""
         return self.role > Role.READ

@@ -35,9 +35,11 @@ def limited(limits: str) -> pytest.MarkDecorator:
 
 
 def unfinished(peer: Connection, size: int) -> None:
-    """Sends the beginning of a frame."""
+    """Sends the beginning of a frame: a message with a long binary."""
+    whole = peer.sender.bytes(message(Op.REG_SEND, peer.pid(), EMPTY, Atom("target"), payload=b"x"))
+    beginning = whole[4:-6] + b"m" + (126 * MIB).to_bytes(4, "big")
     with suppress(OSError):
-        peer.send_raw((127 * MIB).to_bytes(4, "big") + bytes(size))
+        peer.send_raw((len(beginning) + 126 * MIB).to_bytes(4, "big") + beginning + bytes(size))
 
 
 def fragments(peer: Connection, size: int) -> None:

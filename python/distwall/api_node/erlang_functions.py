@@ -71,11 +71,11 @@ class ErlangFunctions:
         for option in options:
             if option != "persist" or not operation.is_persistent:
                 raise _ArgumentError(len(arguments) + 1, "the options are [] and [persist]")
-        if caller.guard is not None and operations.GUARD not in operation.parameters and operation.acts:
+        if caller.guard is not None and not operation.is_for_guards and operation.acts:
             self._refuse_unless_alone()
         given = _Arguments(arguments, caller.guard)
         values = {parameter.name: _READ[parameter.type](given) for parameter in operation.positional}
-        if operations.GUARD in operation.parameters:
+        if operation.is_for_guards:
             values["guard"] = given.guard
         if operation.is_persistent:
             values["persist"] = bool(options)
