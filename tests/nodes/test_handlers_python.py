@@ -87,6 +87,15 @@ def test_order_is_kept_behind_a_slow_one(here: InProcessScene, foo: Node) -> Non
     got(here, "[other, {slow,700}, second, {order,2}]")
 
 
+def test_it_sees_what_rex_passes_on(here: InProcessScene, foo: Node) -> None:
+    passed_on = [f"{{self(), {{sbcast, target, {message}}}}}" for message in ("{order, 5}", "{order, 5000}", "last")]
+    foo.eval(f"spawn(fun() -> {', '.join(f'{{rex, {GUARD!r}}} ! {one}' for one in passed_on)} end)")
+    got(here, "[{order, 10}, last]")
+    foo.eval(f"{{rex, '{GUARD}'}} ! {{self(), {{send, target, {{order, 5}}}}}}")
+    here.bar.wait_until("length(probe:got(target)) =:= 3")
+    assert seen(here)[-1].to == "target"
+
+
 def test_a_call_through_a_handler_is_answered(here: InProcessScene, foo: Node) -> None:
     assert foo.eval(f"gen_server:call({{server, '{GUARD}'}}, {{echo, 7}})") == "7"
 

@@ -504,3 +504,42 @@ class TestCarried:
         channel.inbound(reg("rex", (P.pid(), (A("sbcast"), A("target"), 1))))
         ((_, _, command, target, *_),) = channel.core.asks()
         assert (command, target) == ("reg_send", "target")
+
+    def test_a_handler_of_messages_sees_what_rex_passes_on(self) -> None:
+        rules = ("accept reg_send target", "deny *")
+        for kind, delivered in (("sbcast", (A("order"), 7)), ("send", (P.pid(), (A("order"), 7)))):
+            sent = reg("rex", (P.pid(), (A(kind), A("target"), (A("order"), 7))))
+            verdicts: list[tuple[Verdict, list[Message]]] = [("accept", [sent]), ("deny", [])]
+            for verdict, passed in verdicts:
+                channel = CoreChannel(*rules, hooks=OUTSIDE)
+                channel.inbound(sent)
+                ((ticket, _, command, target, control, payload),) = channel.core.asks()
+                assert (command, target) == ("reg_send", "target")
+                assert decode(control) == (6, P.pid(), EMPTY, A("target"))
+                assert payload is not None
+                assert decode(payload) == delivered
+                assert channel.answer(ticket, verdict).forward == passed
+            # In its place goes another message, which is judged again; what rex itself makes can't be changed.
+            channel = CoreChannel(*rules, hooks=OUTSIDE)
+            channel.inbound(sent)
+            (ticket,) = tickets(channel)
+            changed = channel.answer(ticket, "accept", encode((A("order"), 1))).forward
+            expected = [(P.pid(), (A("sbcast"), A("target"), (A("order"), 1)))]
+            assert payloads(changed) == (expected if kind == "sbcast" else [])
+            # A module of the node would leave the sender without the answer of rex.
+            assert CoreChannel(*rules, hooks=INSIDE).inbound(sent).reasons == ["handler"]
+
+    def test_an_old_spawn_that_rex_passes_on_is_refused(self) -> None:
+        spawn = (A("$gen_call"), (P.pid(), P.ref(3)), (A("spawn"), *self.MFA, P.pid()))
+        for hooks in (CALLS, INSIDE, FILTERED):
+            sent = reg("rex", (P.pid(), (A("sbcast"), A("net_kernel"), spawn)))
+            assert CoreChannel("accept *", hooks=hooks).inbound(sent).reasons == ["handler"]
+
+    def test_a_carrier_with_other_arguments_is_a_function_in_a_carrier(self) -> None:
+        sent = request("erpc", "execute_call", P.ref(8), A("erpc"), A("execute_call"), [*self.MFA])
+        channel = CoreChannel("accept *", hooks=CALLS)
+        channel.inbound(sent)
+        ((_, _, _, target, _, payload),) = channel.core.asks()
+        assert target == "erpc:execute_call/3"
+        assert payload is not None
+        assert decode(payload) == [*self.MFA]

@@ -2,6 +2,7 @@
 
 A handler is a class with asynchronous methods named after the commands that it handles::
 
+    from distwall.etf import Atom
     from distwall.handlers import Changed, Command
 
     class Orders:
@@ -10,7 +11,7 @@ A handler is a class with asynchronous methods named after the commands that it 
                 case ("$gen_call", _, ("order", int(amount))) if amount > 1000:
                     return "deny"
                 case ("order", amount):
-                    return Changed(("order", min(amount, 100)))
+                    return Changed((Atom("order"), min(amount, 100)))
             return "accept"
 
 It runs in a thread of its own, so a slow handler delays only the sender of the command. An exception, no answer in
@@ -52,7 +53,10 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Accepted, with another message (for spawn requests: other arguments, as many)."""
+    """Accepted, with another message (for spawn requests: other arguments, as many).
+
+    A plain ``str`` in it is a binary.
+    """
 
     message: Term
 

@@ -88,7 +88,7 @@ impl Fixed {
                 return Gate::Own;
             }
             if hooks.filter.is_some() {
-                if shown::may_carry(control) && matches!(Shown::of(message), Shown::Untold) {
+                if shown::may_carry(control) && Shown::of(message).is_untold(control) {
                     return Gate::Refused(Verdict::Deny, Reason::Handler);
                 }
                 match opinions.get(&Shown::of(message).opinion(control)) {
@@ -101,9 +101,10 @@ impl Fixed {
         if passed < Waiting::Call && shown::may_carry(control) {
             match (Shown::of(message), &hooks.handlers[Command::SpawnRequest as usize]) {
                 // There is no spawn request to rewrite, or no function to ask about.
-                (Shown::Function(..), Some(Handler::Guard(_))) | (Shown::Untold, Some(_)) => {
+                (Shown::Function(..), Some(Handler::Guard(_))) => {
                     return Gate::Refused(Verdict::Deny, Reason::Handler);
                 }
+                (shown, Some(_)) if shown.is_untold(control) => return Gate::Refused(Verdict::Deny, Reason::Handler),
                 (Shown::Function(..), Some(Handler::Outside)) => return Gate::Wait(Waiting::Call),
                 _ => {}
             }
@@ -111,6 +112,10 @@ impl Fixed {
         match &hooks.handlers[control.command() as usize] {
             Some(Handler::Guard(module)) if passed < Waiting::Handler && control.command() == Command::SpawnRequest => {
                 Gate::Rewrite(module.clone())
+            }
+            // The module would send it on without the answer of `rex`, for which its sender waits.
+            Some(Handler::Guard(_)) if passed < Waiting::Handler && matches!(Shown::of(message), Shown::Relayed(_)) => {
+                Gate::Refused(Verdict::Deny, Reason::Handler)
             }
             Some(_) if passed < Waiting::Handler => Gate::Wait(Waiting::Handler),
             _ => Gate::Pass,
@@ -149,8 +154,9 @@ impl Fixed {
             Waiting::Call | Waiting::Who | Waiting::Turn => None,
         };
         let mut ask = self.question(message, parked, ticket, waiting.name()).ok_or(Limit::HeldBytes)?;
-        if waiting != Waiting::Handler || control.mfa().is_some() {
-            Shown::of(message).put(control, &mut ask, self.ends.limits.held_bytes()).ok_or(Limit::HeldBytes)?;
+        let shown = Shown::of(message);
+        if waiting != Waiting::Handler || control.mfa().is_some() || matches!(shown, Shown::Relayed(_)) {
+            shown.put(control, &mut ask, self.ends.limits.held_bytes()).ok_or(Limit::HeldBytes)?;
         }
         if matches!(who, Some(Handler::Guard(_))) {
             (ask.kind, ask.payload) = ("guard", None);
@@ -456,12 +462,13 @@ impl Channel {
         let old = read(&whole(&parked.body), fixed, &mut room, scanner, false, &watch)?;
         let control = old.control;
         let shown = Shown::of(&old);
+        let relayed = matches!(shown, Shown::Relayed(_));
         let asked_of_handler = parked.waits_for == Waiting::Call || control.mfa().is_some();
-        let arguments = if asked_of_handler { shown.arguments(&parked.body) } else { None };
-        let body = match arguments {
+        let content = if asked_of_handler || relayed { shown.content(&parked.body) } else { None };
+        let body = match content {
             Some((start, end)) => [&parked.body[..start], payload, &parked.body[end..]].concat(),
-            // The arguments of an external fun: it has none.
-            None if asked_of_handler && shown.is_carried(control) => return Ok(false),
+            // An external fun has no arguments; and `rex` puts the sender before some messages.
+            None if relayed || asked_of_handler && shown.is_carried(control) => return Ok(false),
             None => {
                 let version: &[u8] = if parked.versioned { &[tag::VERSION] } else { &[] };
                 [&parked.body[..end], version, payload].concat()

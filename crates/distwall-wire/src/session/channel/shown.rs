@@ -4,7 +4,8 @@
 use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;
-use crate::rules::calls::Call;
+use crate::rules::calls::rex::Relayed;
+use crate::rules::calls::{self, Call};
 use crate::session::events;
 use crate::session::hooks::Ask;
 use crate::session::judge::{called, relayed, Message};
@@ -20,8 +21,8 @@ use crate::wire::op::Op;
 pub enum Shown<'a> {
     /// A function.
     Function(&'a [u8], &'a [u8], u8, Reader<'a>),
-    /// A registered name to which `rex` passes the message on.
-    Name(&'a [u8]),
+    /// A message that `rex` passes on to a registered name.
+    Relayed(Relayed<'a>),
     /// A call in a message that names no function, or whose function can't be told.
     Untold,
     /// The target of the command itself.
@@ -37,7 +38,7 @@ impl<'a> Shown<'a> {
     /// Finds it.
     pub fn of(message: &Message<'a, '_>) -> Self {
         if let Some(relayed) = relayed(message) {
-            return Shown::Name(relayed.name.text);
+            return Shown::Relayed(relayed);
         }
         match called(message, Direction::Inbound).call {
             Call::Function { module, function, arity, arguments } => {
@@ -48,11 +49,22 @@ impl<'a> Shown<'a> {
         }
     }
 
+    /// True for a call in a message that names no function, or whose function can't be told.
+    pub fn is_untold(&self, control: &Control<'_>) -> bool {
+        match (self, control.from()) {
+            (Shown::Untold, _) => true,
+            (Shown::Relayed(Relayed { name, message, .. }), Some(from)) => {
+                !matches!(calls::of_message(*message, name.word, &from).call, Call::None)
+            }
+            _ => false,
+        }
+    }
+
     /// True for a function in a carrier.
     pub fn is_carried(&self, control: &Control<'_>) -> bool {
         match (self, control.mfa()) {
-            (Shown::Function(module, function, ..), Some(mfa)) => {
-                (*module, *function) != (mfa.module.text, mfa.function.text)
+            (Shown::Function(module, function, arity, _), Some(mfa)) => {
+                (*module, *function, *arity) != (mfa.module.text, mfa.function.text, mfa.arity)
             }
             (Shown::Function(..), None) => true,
             _ => false,
@@ -67,12 +79,17 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// Start and end of the arguments in the body of the command, unless an external fun has none.
-    pub fn arguments(&self, body: &[u8]) -> Option<(usize, usize)> {
-        let Shown::Function(.., arguments) = self else { return None };
-        let mut end = *arguments;
+    /// Start and end of the arguments in the body of the command, unless an external fun has none. Of a message that
+    /// `rex` passes on: where it stands, unless `rex` adds the sender to it.
+    pub fn content(&self, body: &[u8]) -> Option<(usize, usize)> {
+        let start = match self {
+            Shown::Function(.., arguments) => arguments,
+            Shown::Relayed(Relayed { message, by: None, .. }) => message,
+            _ => return None,
+        };
+        let mut end = *start;
         walk::skip(&mut end, 1).ok()?;
-        (arguments.data.len() == body.len()).then_some((arguments.pos, end.pos))
+        (start.data.len() == body.len()).then_some((start.pos, end.pos))
     }
 
     /// The key under which a module filter's answer is kept.
@@ -81,7 +98,7 @@ impl<'a> Shown<'a> {
             Shown::Function(module, function, arity, _) => {
                 (Command::SpawnRequest, events::function(module, function, arity))
             }
-            Shown::Name(name) => (Command::RegSend, printed(name)),
+            Shown::Relayed(Relayed { name, .. }) => (Command::RegSend, printed(name.text)),
             Shown::Itself | Shown::Untold if control.mfa().is_some() || control.name().is_some() => {
                 (control.command(), events::target(control, None))
             }
@@ -97,7 +114,7 @@ impl<'a> Shown<'a> {
             _ => control.mfa().map(|mfa| (mfa.module.text, mfa.function.text, mfa.arity)),
         };
         let name = match *self {
-            Shown::Name(name) => Some(name),
+            Shown::Relayed(Relayed { name, .. }) => Some(name.text),
             _ => control.name().map(|name| name.text),
         };
         if let Some((module, function, arity)) = function {
@@ -144,14 +161,21 @@ impl<'a> Shown<'a> {
                 walk::expand(&mut arguments, 1, &mut payload, limit).ok()?;
                 ask.payload = Some(payload);
             }
-            (Shown::Name(name), Some(from)) => {
+            (&Shown::Relayed(Relayed { name, mut message, by }), Some(from)) => {
                 ask.control.clear();
                 ask.control.extend_from_slice(&[tag::SMALL_TUPLE, Op::RegSend.arity()]);
                 ask.control.extend_from_slice(&[tag::SMALL_INTEGER, Op::RegSend as u8]);
                 put_pid(&mut ask.control, from.node.text, from.pid);
                 put_atom(&mut ask.control, b"");
-                put_atom(&mut ask.control, name);
-                ask.target = printed(name);
+                put_atom(&mut ask.control, name.text);
+                ask.target = printed(name.text);
+                let mut payload = Vec::new();
+                if let Some(mut by) = by {
+                    payload.extend_from_slice(&[tag::SMALL_TUPLE, 2]);
+                    walk::expand(&mut by, 1, &mut payload, limit).ok()?;
+                }
+                walk::expand(&mut message, 1, &mut payload, limit).ok()?;
+                ask.payload = Some(payload);
             }
             _ => {}
         }
