@@ -9,6 +9,7 @@ from tests.support.attack_scene import WAYS, AttackScene, attack_scene
 from tests.support.dist import EMPTY, Op, message
 from tests.support.etf import Atom, Improper, Term, alias
 from tests.support.raw_peer import Connection
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module", params=WAYS)
@@ -118,6 +119,23 @@ def spawned(peer: Connection, options: Term) -> Term:
     """What a spawn request for a harmless function is answered with."""
     ask(peer, options)
     return peer.wait_for(Op.SPAWN_REPLY).args["result"]
+
+
+@pytest.mark.parametrize("through", ["directly", "distwall"])
+def test_what_the_guarded_node_prints_for_a_peer_is_brief(through: str) -> None:
+    """A cast through rex that fails, with the guarded node's own `user` as its leader."""
+    entries = None if through == "directly" else {ONE: ["deny *", "accept call lists:sum/1"]}
+    with AttackScene(entries) as here, here.connect(ONE) as peer:
+        deep: Term = 1
+        for level in range(2000):
+            deep = (level % 7, deep)
+        for argument in (deep, Atom("short")):
+            cast = (Atom("cast"), Atom("lists"), Atom("sum"), [argument], Atom("user"))
+            peer.reg_send("rex", (Atom("$gen_cast"), cast))
+        printed = here.scene.folder / f"{here.bar.name}.log"
+        wait_until(lambda: "short" in printed.read_text())
+        assert (printed.stat().st_size > 100_000) == (through == "directly")
+        assert entries is None or here.told("options")
 
 
 def test_a_message_in_the_form_of_a_call_reaches_no_pid() -> None:

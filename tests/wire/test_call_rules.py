@@ -310,6 +310,46 @@ def test_a_group_leader_is_the_peers_or_has_led_there() -> None:
         (passes if accepted else refused)(CoreChannel("accept call inventory:lookup/1", "deny *"), call)
 
 
+def test_what_the_guarded_node_itself_prints_is_brief() -> None:
+    """It prints the arguments of what fails, unless a process of the peer leads it."""
+    theirs = G.pid(71)
+    deep: Term = 1
+    for _ in range(40):
+        deep = (deep,)
+
+    def spawned(leader: Term, module: str, function: str, arguments: list[Term]) -> Message:
+        called = (A(module), A(function), len(arguments))
+        return message(Op.SPAWN_REQUEST, P.ref(), P.pid(), leader, called, [], payload=arguments)
+
+    def ways(argument: Term, leader: Term) -> dict[str, Message]:
+        mfa = (A("inventory"), A("lookup"), [argument])
+        return {
+            "spawn": spawned(leader, "inventory", "lookup", [argument]),
+            "proc_lib": spawned(leader, "proc_lib", "init_p", [P.pid(), [], *mfa]),
+            "erpc cast": spawned(leader, "erpc", "execute_cast", [*mfa]),
+            "rex cast": tell((A("$gen_cast"), (A("cast"), *mfa, leader))),
+            "erpc": spawned(leader, "erpc", "execute_call", [P.ref(), *mfa]),
+            "rex": tell((P.pid(), (A("call"), *mfa, leader))),
+            "rex, called": gen_call((A("block_call"), *mfa, leader)),
+        }
+
+    for argument, brief in ((1, True), (deep, False), (b"x" * 70_000, False)):
+        for leader in (P.pid(9), theirs, A("user")):
+            for way, sent in ways(argument, leader).items():
+                if leader == "user" and sent.command == "spawn_request":
+                    continue
+                channel = CoreChannel("accept call inventory:lookup/1", "deny *")
+                channel.outbound(
+                    message(Op.SPAWN_REQUEST, G.ref(), G.pid(), theirs, (A("m"), A("f"), 0), [], payload=[])
+                )
+                printed = leader != P.pid(9) and way not in ("erpc", "rex", "rex, called")
+                if brief or not printed:
+                    passes(channel, sent)
+                else:
+                    assert channel.inbound(sent).reasons == ["options"], (way, leader)
+                passes(CoreChannel("accept *"), sent)
+
+
 def test_what_rex_passes_on_is_judged_as_a_message_to_that_name() -> None:
     def relayed(kind: str, name: Term, payload: Term, asker: Term = None) -> Message:
         return tell((P.pid() if asker is None else asker, (A(kind), name, payload)))

@@ -145,6 +145,16 @@ pub fn carries_named(control: &Control<'_>) -> bool {
     matches!(carrier, Some(Carrier::Process | Carrier::ErpcCall | Carrier::ErpcCast))
 }
 
+/// True if an error of the called function ends the process that calls it. The arguments are then printed on the node of
+/// the group leader. `message` is at the payload.
+#[must_use]
+pub fn prints_errors(control: &Control<'_>, message: Reader<'_>) -> bool {
+    match control.mfa() {
+        Some(mfa) => Carrier::of(mfa.module.text, mfa.function.text, mfa.arity) != Some(Carrier::ErpcCall),
+        None => rex::is_cast(message),
+    }
+}
+
 /// The function that a spawn request calls. `arguments` is at its payload; `sender` is the node that sent it.
 #[must_use]
 pub fn of_spawn<'a>(mfa: &Mfa<'a>, arguments: Reader<'a>, sender: Word) -> FoundCall<'a> {

@@ -45,6 +45,13 @@ const MAX_BRIEF: usize = 64 << 10;
 /// Most levels of a `brief()` term. Printed, it takes some bytes more for each level, and they add up.
 const MAX_LEVELS: usize = 32;
 
+/// True for a term that is cheap to print, as `brief()` describes it.
+#[must_use]
+pub fn is_brief(mut reader: Reader<'_>) -> bool {
+    // It is read to its most bytes only.
+    matches!(walk::is_within(&mut reader, MAX_BRIEF, MAX_LEVELS, &mut { u64::MAX }), Ok(true))
+}
+
 /// A compiled pattern.
 #[derive(Debug)]
 pub struct Pattern {

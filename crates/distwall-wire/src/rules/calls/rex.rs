@@ -78,6 +78,11 @@ pub fn asker<'a>(message: Reader<'a>) -> Option<Process<'a>> {
     Some(Process { node, pid })
 }
 
+/// True for a request that is not answered.
+pub(super) fn is_cast(message: Reader<'_>) -> bool {
+    matches!(parts(message), Some((RexForm::Cast, ..)))
+}
+
 /// True for a gen call by which a node before OTP 23 spawns a process: `{spawn, ...}` and the like, of any size.
 pub(super) fn is_old_spawn(message: Reader<'_>) -> bool {
     let request = parts(message).and_then(|(_, _, request)| labelled(request));

@@ -2,7 +2,9 @@
 
 use crate::direction::Direction;
 use crate::error::Bad;
+use crate::rules::calls::{self, Call};
 use crate::rules::otp_internal::{self as internal, Address};
+use crate::rules::pattern::is_brief;
 use crate::rules::peer_rules::{Look, RankedRule, Strongest};
 use crate::session::events::Reason;
 use crate::term::atoms::{AtomView, Word};
@@ -13,7 +15,8 @@ use super::called::names;
 use super::{Case, Court, Force, Next, Objection, Refusal};
 
 /// Refuses a call with spawn options that are not opened by the rule which accepts the function. Refuses a process of the
-/// guarded node as a group leader, unless the guarded node has made it one.
+/// guarded node as a group leader, unless the guarded node has made it one. What the guarded node itself would print about an
+/// error has to be cheap to print.
 #[inline(always)]
 pub(super) fn options(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.star || case.court.direction == Direction::Outbound {
@@ -25,7 +28,7 @@ pub(super) fn options(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
         Control::GroupLeader { leader, .. } => leader.node.word != Word::Guard || case.may_lead(leader),
         _ => case.call.leader.is_none_or(|leader| case.may_lead(&leader)),
     };
-    Ok(if fits { Next::On } else { case.unfit(Reason::Options) })
+    Ok(if fits && !case.prints_much() { Next::On } else { case.unfit(Reason::Options) })
 }
 
 /// Refuses a message for which an OTP process would run code, unless a rule opens that. `accept *` does, and so does a pattern
@@ -94,6 +97,20 @@ pub(super) fn funs(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
 }
 
 impl Case<'_, '_, '_> {
+    /// True if an error of the called function would make the guarded node print much. It prints nothing about processes that
+    /// a process of the peer leads.
+    fn prints_much(&self) -> bool {
+        let Some(payload) = self.message.payload.filter(|_| !matches!(self.call.call, Call::None)) else {
+            return false;
+        };
+        let leader = match self.control() {
+            Control::SpawnRequest(request) => Some(request.leader),
+            _ => self.call.leader,
+        };
+        let elsewhere = leader.is_some_and(|leader| self.court.ends.is_of(Direction::Inbound, &leader));
+        !elsewhere && calls::prints_errors(self.control(), payload) && !is_brief(payload)
+    }
+
     /// True if a process may lead what the peer calls: it is the peer's, or the guarded node has made it lead processes
     /// of the peer.
     fn may_lead(&self, leader: &Process<'_>) -> bool {
