@@ -34,7 +34,7 @@ OPEN = "{'$gen_call', {self(), x}, {add_filter, ['foo@127.0.0.1', call, {persist
 
 NAMING = {
     "a message": f"fun() -> {{distwall, {CONTROL}}} ! {OPEN} end",
-    "a name made at run time": f"fun() -> {{distwall, list_to_atom(\"distwall@127.0.0.1\")}} ! {OPEN} end",
+    "a name made at run time": f'fun() -> {{distwall, list_to_atom("distwall@127.0.0.1")}} ! {OPEN} end',
     "a hidden node": f"fun() -> [{{distwall, N}} ! {OPEN} || N <- nodes(hidden)] end",
     "in a fun given away": f"fun() -> lists:map(fun(N) -> {{distwall, N}} ! {OPEN} end, nodes(hidden)) end",
     "a call": f"fun() -> gen_server:call({{distwall, {CONTROL}}}, {{grants, [], []}}) end",
@@ -42,6 +42,7 @@ NAMING = {
     "later": f"fun() -> timer:apply_after(1, erlang, '!', [{{distwall, {CONTROL}}}, {OPEN}]) end",
     "given away": f"fun() -> lists:zipwith(fun erlang:'!'/2, [{{distwall, {CONTROL}}}], [{OPEN}]) end",
 }
+
 
 @pytest.mark.parametrize("name", NAMING)
 def test_code_of_a_peer_does_not_call_distwall_in_the_guarded_nodes_name(
@@ -52,7 +53,7 @@ def test_code_of_a_peer_does_not_call_distwall_in_the_guarded_nodes_name(
     assert bar.eval("distwall:test_filter('foo@127.0.0.1', call, {persistent_term, put, 2})") == "deny"
 
 
-LARGE = "lists, seq, [1, 20000000]"
+LARGE = "lists, seq, [1, 40000000]"
 STARTED = {
     "a timer": f"timer:apply_after(1, {LARGE})",
     "a process": f"spawn(node(), {LARGE})",
@@ -96,11 +97,11 @@ DEEP = "(fun H(X, 0) -> X; H(X, N) -> H({a, X}, N - 1) end)"
 def test_the_node_prints_no_large_reasons(ground: tuple[Scene, Node, Node]) -> None:
     """The VM's logger prints what a process died of, if its leader is on this node."""
     _, bar, foo = ground
-    for depth in (20, 5000):
+    for depth in (20, 2000):
         fail = f"error({DEEP}(odd, {depth}))"
         run(foo, f"fun() -> timer:apply_after(1, lists, map, [fun(_) -> {fail} end, [1]]) end")
         run(foo, f"fun() -> timer:apply_after(1, lists, map, [odd, {DEEP}(odd, {depth})]) end")
-    bar.eval("timer:sleep(1000)")
+    bar.wait_until("timer:sleep(500), {status, waiting} =:= process_info(whereis(logger), status)")
     logged = bar.logged()
     assert "odd" in logged
     assert len(logged) < 20_000
@@ -128,7 +129,7 @@ def test_an_account_is_not_opened_anew_for_more_steps(ground: tuple[Scene, Node,
     _, bar, foo = ground
     run(foo, "fun() -> (fun F(0) -> ok; F(N) -> F(N - 1) end)(500000) end")
     left = "hd([atomics:get(A, 1) || {'foo@127.0.0.1', A} <- ets:tab2list(distwall_account)])"
-    bar.eval("[distwall_account ! {open, list_to_atom(\"p\" ++ integer_to_list(N))} || N <- lists:seq(1, 10001)], ok")
+    bar.eval('[distwall_account ! {open, list_to_atom("p" ++ integer_to_list(N))} || N <- lists:seq(1, 10001)], ok')
     bar.wait_until("ets:info(distwall_account, size) < 9000")
     assert bar.number(left) < 19_000_000
 
@@ -160,7 +161,8 @@ Terminal = spawn(fun() -> (fun Loop() ->
         {{io_request, From, Ref, _}} -> From ! {{io_reply, Ref, ok}}, Loop()
     end end)() end),
 Old = group_leader(), group_leader(Terminal, self()), erpc:call('{GUARD}', shell, start, []), group_leader(Old, self()),
-receive {{talker, T}} -> B = binary:copy(<<1>>, 10000000), [T ! {{io_reply, make_ref(), B}} || _ <- lists:seq(1, 30)], ok end
+receive {{talker, T}} -> B = binary:copy(<<1>>, 10000000),
+    [T ! {{io_reply, make_ref(), B}} || _ <- lists:seq(1, 30)], ok end
 """
 
 

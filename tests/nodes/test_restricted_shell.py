@@ -358,8 +358,10 @@ def test_what_is_typed_may_span_lines_and_hold_odd_characters() -> None:
         assert "[955,10]" in shell.type("[$λ, $\\n]")
         assert "* " in shell.type("1 + ")
         assert "[1,2]" in shell.type("v(1)")
+        assert "true" in shell.type(f"{'7' * 200} > 1")
         history = shell.type("h()")
         assert "1: [1, 2]" in history
+        assert "...\n-> true" in history
         assert "-> [955,10]" in history
 
 
