@@ -362,7 +362,7 @@ impl PeerRules {
         self.funs.unwrap_or(star)
     }
 
-    /// True if payloads may contain pids of this node, which is none of the two ends.
+    /// True if payloads may contain pids of this third node.
     #[must_use]
     pub fn allows_node(&self, node: &[u8]) -> bool {
         self.third_nodes.match_name(node)

@@ -358,7 +358,8 @@ mod tests {
         }
     }
 
-    /// Walks over `{x, {From, [x | Tag]}, Request}` from its last element on. Both walks have to agree, if this one says yes.
+    /// True if the walk over `{x, {From, [x | Tag]}, Request}` from its last element on says yes. Then both walks have to
+    /// agree.
     fn asked(from: &[u8], tag: &[u8], request: &[u8]) -> bool {
         let (names, none, limits) = (names(), NoThird::default(), Limits::default());
         let table = table(&names);

@@ -22,10 +22,10 @@ pub struct Watch<'a> {
 
 /// The nodes that a peer's message may name, and the budget of what it leaves in the guarded node.
 pub trait Allowance {
-    /// True if payloads may contain pids of this node, which is none of the two ends.
+    /// True if payloads may contain pids of this third node.
     fn allows_node(&self, node: &[u8]) -> bool;
 
-    /// The same by the shadow policy, if there is one.
+    /// True if the shadow policy allows that as well, or there is no shadow policy.
     fn shadow_allows_node(&self, node: &[u8]) -> bool;
 
     /// The budget that new atoms, funs and nodes are spent from.
@@ -35,7 +35,7 @@ pub trait Allowance {
 /// The checks of a peer's message.
 #[derive(Clone, Copy)]
 pub struct Guarded<'a> {
-    /// What it may name and bring.
+    /// The nodes that it may name, and the budget.
     pub allowance: &'a dyn Allowance,
     /// The incarnations of the peer and of the guarded node.
     pub creations: [u32; 2],
