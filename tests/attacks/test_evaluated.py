@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.nodes.test_evaluator_bounds import guarding
+from tests.support.guarded import evaluating
 from tests.support.node import Node
 from tests.support.scene import GUARD, Scene
 from tests.support.wall import Peer
@@ -21,7 +21,7 @@ MB = 1_000_000
 @pytest.fixture(scope="module")
 def ground() -> Iterator[tuple[Scene, Node, Node]]:
     rules = [*RULES, *(f"accept call {function}" for function in ACCEPTED)]
-    with guarding(Peer(rules, extra='funs = "checked"')) as (scene, bar, foo):
+    with evaluating(Peer(rules, extra='funs = "checked"')) as (scene, bar, foo):
         yield scene, bar, foo
 
 
@@ -137,7 +137,7 @@ def test_an_account_is_not_opened_anew_for_more_steps(ground: tuple[Scene, Node,
 def test_binaries_count_whoever_made_them() -> None:
     """They come with a fun, or in messages."""
     rules = [*RULES, "accept call erlang:'!'/2", "accept call erlang:spawn/1"]
-    with guarding(Peer(rules, extra='funs = "checked"')) as (_, bar, foo):
+    with evaluating(Peer(rules, extra='funs = "checked"')) as (_, bar, foo):
         most = 0
         for _ in range(12):
             foo.eval(
@@ -167,7 +167,7 @@ receive {{talker, T}} -> B = binary:copy(<<1>>, 10000000),
 
 
 def test_a_shell_keeps_no_answers_that_nobody_asked_for() -> None:
-    with guarding(Peer([*RULES, "accept remsh"]), restricted=True) as (_, bar, foo):
+    with evaluating(Peer([*RULES, "accept remsh"]), restricted=True) as (_, bar, foo):
         assert foo.eval(TERMINAL, timeout=30) == "ok"
         bar.eval("timer:sleep(1500)")
         bar.wait_until(f"erlang:memory(binary) < 30 * {MB}", timeout=10)

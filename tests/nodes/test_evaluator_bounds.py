@@ -1,11 +1,10 @@
 """What a peer's code on a guarded node takes, imitates or starts beyond what its policy accepts."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from tests.support import guarded
+from tests.support.guarded import evaluating
 from tests.support.node import Node
 from tests.support.scene import GUARD, Scene
 from tests.support.wall import Peer
@@ -27,22 +26,10 @@ ACCEPTED = [
 DOUBLE = "(fun H(X, 0) -> X; H(X, N) -> H({X, X}, N - 1) end)"
 
 
-@contextmanager
-def guarding(entry: Peer, *, restricted: bool = False) -> Iterator[tuple[Scene, Node, Node]]:
-    with Scene([entry], extra='node = "distwall@127.0.0.1"\n', start=False) as scene:
-        if restricted:
-            config = scene.wall.config
-            config.write_text(config.read_text().replace("[guard]\n", "[guard]\nrestricted_shell = true\n"))
-        scene.wall.start()
-        with guarded.node(scene) as bar, scene.peer() as foo:
-            foo.eval(f"pong = net_adm:ping('{GUARD}')")
-            yield scene, bar, foo
-
-
 @pytest.fixture(scope="module")
 def ground() -> Iterator[tuple[Scene, Node, Node]]:
     rules = ["deny *", "accept ping", *(f"accept call {function}" for function in ACCEPTED)]
-    with guarding(Peer(rules, extra='funs = "checked"')) as (scene, bar, foo):
+    with evaluating(Peer(rules, extra='funs = "checked"')) as (scene, bar, foo):
         bar.eval("spawn(fun() -> ets:new(shelf, [named_table, public]), receive stop -> ok end end)")
         bar.wait_until("ets:whereis(shelf) =/= undefined")
         yield scene, bar, foo
@@ -152,7 +139,7 @@ T = spawn(fun() -> receive never -> ok end end), Old = group_leader(), group_lea
 def test_a_peer_has_one_account_for_all_that_it_runs() -> None:
     """A bomb that is started anew by an accepted function, and what many funs hold."""
     rules = ["deny *", "accept ping", "accept call erpc:multicast/2"]
-    with guarding(Peer(rules, extra='funs = "checked"')) as (_, bar, foo):
+    with evaluating(Peer(rules, extra='funs = "checked"')) as (_, bar, foo):
         before = bar.number("length(processes())")
         held = ",".join(["<<0:134217728>>"] * 7)
         foo.eval(f"[spawn('{GUARD}', fun() -> L = [{held}], receive x -> L end end) || _ <- lists:seq(1, 8)], ok")
@@ -172,7 +159,7 @@ def test_a_peer_has_one_account_for_all_that_it_runs() -> None:
 
 def test_the_shells_of_a_peer_are_counted_and_complete_no_names() -> None:
     rules = ["deny *", "accept ping", "accept remsh"]
-    with guarding(Peer(rules), restricted=True) as (_, bar, foo):
+    with evaluating(Peer(rules), restricted=True) as (_, bar, foo):
         before = bar.number("length(processes())")
         foo.eval(TERMINALS)
         foo.eval("timer:sleep(2000)")

@@ -29,7 +29,7 @@
 -define(LEAST_HEAP, 16#8000).
 %% Bytes of binaries of all processes of a peer.
 -define(MAX_BINARIES, 16#10000000).
-%% Bytes of binaries of one process, and of one that is not ended for what other processes of its peer hold.
+%% Bytes of binaries of one process, and of a process that is not ended for the binaries of others.
 -define(MAX_OWN_BINARIES, 16#8000000).
 -define(LITTLE, 16#100000).
 -define(MAX_SHELLS, 10).
@@ -108,7 +108,7 @@ open(Peer) ->
     atomics:put(Account, ?REFILLED, now_ms()),
     ets:info(?TABLE, size) < ?MAX_ACCOUNTS andalso ets:insert(?TABLE, {Peer, Account}).
 
-%% Forgets the accounts of which nothing is in use, and which would be the same if they were opened anew.
+%% Forgets the accounts of which nothing is in use, and which would be the same if they were new.
 forget() ->
     [ets:delete(?TABLE, Peer) || {Peer, Account} <- ets:tab2list(?TABLE), is_as_new(Account)].
 
@@ -164,7 +164,7 @@ ended(Process, Monitor, {Until, Part, Most} = Bound, Next) ->
     after max(0, min(Until, Next) - Now) ->
         case now_ms() < Until andalso held(Process) of
             {Held, Count, Memory} ->
-                %% What others of the peer hold is not this process's fault, unless it holds some of it.
+                %% Other processes of the peer may hold too much: it ends only if it holds some of that, too.
                 Memory =< Most andalso Held =< ?MAX_OWN_BINARIES andalso (counted(Part, Held) orelse Held < ?LITTLE)
                     orelse exit(Process, kill),
                 ended(Process, Monitor, Bound, now_ms() + if Count > ?MANY -> ?LONG_LOOK; true -> ?LOOK end);

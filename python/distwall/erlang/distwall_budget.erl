@@ -35,7 +35,7 @@ enter(Peer) ->
         {Own, Words} ->
             process_flag(max_heap_size, heap(Words)),
             put(?PART, {Account, Own}),
-            %% It may have been given binaries, by a fun or in messages.
+            %% Binaries may have come with a fun, or in messages.
             has_many_bytes() andalso look(0),
             ok;
         full ->
