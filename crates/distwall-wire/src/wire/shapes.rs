@@ -53,7 +53,7 @@ pub fn asker<'a>(reader: Reader<'a>) -> Option<Asker<'a>> {
     usual_question(reader).map(|question| question.asker).or_else(|| any_asker(reader))
 }
 
-/// A question as nearly all are: `{Label, {Pid, [alias | Ref]}, ...}` or `{Label, {Pid, Ref}, ...}` with atoms by position.
+/// A question as nearly all are: `{Label, {Pid, [alias | Ref]}, ...}` or `{Label, {Pid, Ref}, ...}`.
 pub struct UsualQuestion<'a> {
     /// The position of its label in the header.
     pub label: u8,
@@ -63,6 +63,8 @@ pub struct UsualQuestion<'a> {
     pub end: usize,
     /// The number of elements from there on.
     pub left: usize,
+    /// True if no atom before its end is written out.
+    pub by_position: bool,
 }
 
 /// Reads the beginning of a message, if it is such a question.
@@ -88,10 +90,11 @@ pub fn usual_question<'a>(mut reader: Reader<'a>) -> Option<UsualQuestion<'a>> {
         }
         _ => return None,
     };
-    let first = tagged(&mut reader)?;
+    let (tag_node, reference) = reader.reference().ok()?;
+    let (first, by_position) = ((tag_node.word, reference), !node.inline && !tag_node.inline && reference.length == 3);
     let (end, left) = (reader.pos, usize::from(*arity) - 2);
     let asker = Asker { from: Process { node, pid }, first, monitor: None, pair: Some((end, listed)) };
-    Some(UsualQuestion { label: *label, asker, end, left })
+    Some(UsualQuestion { label: *label, asker, end, left, by_position })
 }
 
 fn any_asker<'a>(mut reader: Reader<'a>) -> Option<Asker<'a>> {

@@ -307,7 +307,11 @@ fn question<'a>(
     scanner: &mut Scanner,
     watch: &Watch<'_>,
 ) -> Option<usize> {
-    let UsualQuestion { label, asker, end, left } = shapes::usual_question(payload)?;
+    let UsualQuestion { label, asker, end, left, by_position } = shapes::usual_question(payload)?;
+    // Atoms that are written out are counted by the full scan.
+    if !by_position {
+        return None;
+    }
     payload.terms.atom(label).ok()?;
     let from = (asker.from.node.word, asker.from.pid);
     let asked = scanner.question(payload.data, (end, left), from, asker.first, watch)?;
