@@ -109,7 +109,7 @@ class Operation:
 
     @property
     def is_for_guards(self) -> bool:
-        """True if it can be for one guarded node. One that calls it acts for itself alone."""
+        """True if it can be for one guarded node. A guarded node that calls it acts for itself alone."""
         return any(parameter.name == GUARD.name for parameter in self.parameters)
 
     @property

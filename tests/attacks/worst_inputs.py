@@ -269,6 +269,9 @@ WORST: dict[str, Input] = {
     "fifty texts, again and again, in larger messages": Input(
         lambda size: just_below(size, 200_000), when(*numbered("{string(), k#}"))
     ),
+    "fifty patterns for lists, again and again": Input(
+        many(to_x(pair(listed(pair(b"a\1", b"a\2"), 65_000), b"j"))), when(*numbered("{list({_, 0..#}), k}"))
+    ),
     "large fragments": Input(large_fragments),
     "large fragments, accepted": Input(large_fragments, ("accept *",)),
     "large reasons of exits": Input(reasons, ("accept *",)),

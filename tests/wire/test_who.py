@@ -9,7 +9,7 @@ import pytest
 from distwall import _core
 from distwall._core import DistFlag
 from tests.support.core_channel import CoreChannel
-from tests.support.dist import EMPTY, OTP_25, Message, Op, message
+from tests.support.dist import EMPTY, OTP_25, Message, Op, message, plain
 from tests.support.etf import Atom, Pid, Term, alias
 from tests.support.office import Person
 from tests.wire.expect import passes, refused
@@ -39,6 +39,35 @@ def channel(*rules: str, **people: Person) -> CoreChannel:
     made.office.people = {G.pid(int(pid.removeprefix("p"))): person for pid, person in people.items()}
     made.outbound(message(Op.SEND_SENDER, G.pid(1), P.pid(), payload=[TARGET, OTHER, *made.office.people]))
     return made
+
+
+def test_commands_that_have_waited_go_on_in_slices() -> None:
+    """One answer lets 40,000 commands go on; the other direction is not held up for all of them."""
+    made = channel("accept send", "deny *")
+    made.office.silent = True
+    made.inbound(send(TARGET))
+    sent = b"".join(made.from_peer.bytes(send(TARGET, number)) for number in range(40_000))
+    made.core.receive(True, sent, made.now)
+    assert made.core.parks()
+    assert not made.core.due
+    made.office.silent = False
+    forwarded, slices = [], 0
+    for answer in made.office.answers(made.office.asked[:]):
+        back = made.core.receive(False, plain(answer.control, answer.payload), made.now, 0)[1]
+        forwarded.append(back or b"")
+    assert made.core.due
+    assert made.core.unfinished
+    last = made.from_peer.bytes(send(TARGET, 40_000))
+    while made.core.due:
+        forwarded += made.core.receive(True, last, made.now, 0)[0]
+        last = last[made.core.taken :]
+        slices += 1
+    assert slices > 3
+    assert not made.core.parks()
+    assert made.core.pending() == 0
+    assert made.counts()["inbound", "send", "accept"] == 40_002
+    got = [one.payload for one in made.at_guard.feed(b"".join(forwarded)) if one.args.get("from") == P.pid()]
+    assert got == [1, *range(40_001)], "in their order, and what came behind them is last"
 
 
 @pytest.mark.parametrize("rule", ["accept send to exposed", "accept send", "accept send to any"])

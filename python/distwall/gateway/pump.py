@@ -8,7 +8,7 @@ bytes wait in the transports' write buffers, and those bound the reading:
   once: two nodes with much to send would stop each other for good.
 * From then on the peer is read only as fast as it takes what waits for it (`distwall.gateway.arrears`). The guarded
   node is trusted, and always read while there is room.
-* The core works in slices. If a read costs more than some milliseconds, the core stops between two frames. The
+* The core works in slices. If a read costs more than some milliseconds, the core stops in the midst of it. The
   rest of the read waits in its leg until all other connections had a turn (`_go_on`). The leg is not read meanwhile,
   and an end of its stream waits behind the rest. The other direction goes on.
 * Answers made by the core are the exception: they go back to the leg that caused them. A leg that doesn't read them is

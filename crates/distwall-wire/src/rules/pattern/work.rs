@@ -19,7 +19,7 @@ use crate::term::scan::ScanFindings;
 /// Steps for any message, however small.
 const FOR_ANY: u64 = 10_000;
 /// Steps for each of its bytes.
-const FOR_BYTE: u64 = 12;
+const FOR_BYTE: u64 = 10;
 
 /// Steps for noting one process or reference that a message shows or claims.
 pub const NOTED: u64 = 20;
@@ -39,7 +39,7 @@ impl Work {
         most.saturating_sub(self.done.get())
     }
 
-    /// Takes the work of noting what a large message shows and claims, so that all that it may cause has one bound.
+    /// Takes the work of noting what a large message shows and claims, so that there is one bound for both.
     pub fn charge(&self, found: &ScanFindings) {
         self.spend(NOTED / 2 * found.listed() as u64);
     }

@@ -2,9 +2,9 @@
 //!
 //! # Theory of operation
 //!
-//! One thread serves all channels, so the work on one read is done in *slices*. All that costs time is counted in steps,
-//! of some nanoseconds each: a byte is one, a frame is [`FRAME`] more, comparing with patterns counts its own
-//! ([`Work`](crate::rules::pattern::Work)), and each process or reference that a message shows or claims is
+//! One thread serves all channels, so the work on one read is done in *slices*. The work is counted in
+//! steps of some nanoseconds. A byte is one step, and a frame is [`FRAME`] more. Comparing with patterns counts its own
+//! ([`Work`](crate::rules::pattern::Work)). A process or reference that a message shows or claims is
 //! [`NOTED`](crate::rules::pattern::NOTED). A slice ends before the frame with which it would exceed [`SLICE`].
 //!
 //! Commands that have waited for an answer go on in slices, too: the answer may let very many of them go on.

@@ -292,7 +292,7 @@ impl Channel {
         self.state.lot.holds(Queue::Line) || self.is_due()
     }
 
-    /// True if commands of the peer that have waited go on in the next slice of the peer's bytes, even if there are none.
+    /// True if commands of the peer that have waited go on in the next slice for the peer's side, which may be empty.
     #[must_use]
     pub fn is_due(&self) -> bool {
         self.state.lot.is_due()
