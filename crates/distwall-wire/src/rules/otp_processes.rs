@@ -13,7 +13,8 @@ const APPLICATIONS: &str = "
 
 /// Modules of `kernel` whose processes are OTP's, also where a user's program starts them.
 const KERNEL: &str = "
-    application_controller application_master auth code_server disk_log disk_log_server disk_log_sup dist_ac dist_util
+    application_controller application_master auth code_server data_publisher
+    disk_log disk_log_server disk_log_sup dist_ac dist_util
     erl_boot_server erl_compile_server erl_distribution erl_epmd erl_signal_handler error_logger file_io_server
     file_server gen_tcp_socket gen_udp_socket global global_group global_search group group_history heart inet_db inet_gethost_native inet_tcp_dist
     inet6_tcp_dist kernel kernel_config kernel_refc logger logger_disk_log_h logger_h_common logger_handler_watcher
