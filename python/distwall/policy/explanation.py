@@ -25,7 +25,7 @@ STAGE_QUESTIONS = {
     "answer": "Does the command answer or end something?",
     "call": "Which function does it call?",
     "rule": "Which rule decides?",
-    "options": "Does a call come with options or a group leader that the rules don't open?",
+    "options": "Does it come with spawn options or a group leader that the rules don't open?",
     "name": "Who is the process that it aims at, and what do the rules say of it?",
     "otp_internal": "Would one of OTP's own processes run code for it?",
     "third_node": "Does it carry a pid, port or reference of a node that the entry does not allow?",

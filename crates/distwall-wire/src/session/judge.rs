@@ -100,7 +100,7 @@ stages! {
     Call "call" => called::call,
     /// Is there a rule that decides, and which verdict does it give?
     Rule "rule" => deciding::rule,
-    /// Does a call come with options or a group leader that the rules don't open?
+    /// Does it come with spawn options or a group leader that the rules don't open?
     Options "options" => content::options,
     /// Do the rules open the process that it aims at, once the guarded node has told who that is?
     Name "name" => deciding::name,
