@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import ENV, Commands, free_port, running_distwall, write_policy
+from tests.support.command_line import ENV, Commands, running_distwall, write_policy
+from tests.support.ports import free_port
 
 ME = f"unix:{getpass.getuser()}"
 

@@ -13,20 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.ports import free_port
+
 ENV = {**os.environ, "CLUSTER": "cluster-secret", "FOO": "foo-secret"}
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def _policy(folder: Path, *, port: int | None = None, more: str = "") -> Path:
     path = folder / "distwall.toml"
     path.write_text(
-        f'[guard]\nnodes = ["bar@127.0.0.1"]\nepmd = "127.0.0.1:{port or _free_port()}"\ncookie_env = "CLUSTER"\n'
+        f'[guard]\nnodes = ["bar@127.0.0.1"]\nepmd = "127.0.0.1:{port or free_port()}"\ncookie_env = "CLUSTER"\n'
         f'[[peers]]\nnode = "foo@*"\ncookie_env = "FOO"\n{more}\n'
     )
     return path

@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,16 +12,9 @@ from pathlib import Path
 import pytest
 
 from distwall.cli import main
+from tests.support.ports import free_port
 
 ENV = {"CLUSTER": "cluster-secret", "FOO": "foo-secret"}
-
-
-def free_port() -> int:
-    """A port that nobody uses."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def write_policy(folder: Path, *, top: str = "", more: str = "") -> Path:

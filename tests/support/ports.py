@@ -5,12 +5,13 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 # Below the range from which the kernel picks ports by itself.
 _FIRST, _LAST = 20000, 29999
 _LOCKS = Path(tempfile.gettempdir()) / "distwall-test-ports"
+_kept = ExitStack()
 
 
 @contextmanager
@@ -35,6 +36,11 @@ def lease() -> Iterator[int]:
             return
         os.close(lock)
     raise RuntimeError(f"no free port between {_FIRST} and {_LAST}")
+
+
+def free_port() -> int:
+    """A port that is free on 127.0.0.1 and 127.0.0.2, and reserved until this process ends."""
+    return _kept.enter_context(lease())
 
 
 def _is_free(host: str, port: int) -> bool:
