@@ -19,6 +19,7 @@ from tests.support.in_process_wall import (
     FLAGS,
     GUARD,
     PEER,
+    PEER_COOKIE,
     FakeGuard,
     InProcessWall,
     RawSocket,
@@ -28,7 +29,7 @@ from tests.support.in_process_wall import (
     wall_in_process,
 )
 from tests.support.raw_peer import HandshakeFailed, RawPeer, digest
-from tests.support.wall import Peer
+from tests.support.wall import CLUSTER_COOKIE, Peer
 
 STRANGER = "127.0.0.66"
 
@@ -237,7 +238,7 @@ def test_a_guarded_node_that_never_answers_is_cut(
 
 
 def test_the_newest_takes_the_place_of_one_that_holds_on(wall: InProcessWall, guard: FakeGuard) -> None:
-    stranger, first = challenged(wall, guard, STRANGER)
+    stranger, first = relayed(wall, guard, STRANGER)
     start = time.monotonic()
     join_through(wall, guard, first)
     assert time.monotonic() - start < admission.GRACE + 0.5
@@ -263,7 +264,7 @@ def test_a_newer_connection_waits_until_the_guarded_node_has_let_go_of_the_old_o
     wall: InProcessWall, guard: FakeGuard
 ) -> None:
     """Otherwise its net_kernel would meet a second pending connection under the same name."""
-    _, first = challenged(wall, guard, STRANGER)
+    _, first = relayed(wall, guard, STRANGER)
     peer = wall.dial()
     peer.send_name(PEER, FLAGS, 5)
     assert first.sock.recv(10) == b"", "told to let go"
@@ -277,8 +278,101 @@ def test_a_guarded_node_that_does_not_let_go_is_cut(
     wall: InProcessWall, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(handshake_connection, "RELEASE_TIMEOUT", 0.1)
-    challenged(wall, guard, STRANGER)
+    relayed(wall, guard, STRANGER)
     join_through(wall, guard)
+
+
+def contest(wall: InProcessWall, guard: FakeGuard) -> None:
+    """A stranger holds the peer's name until the guarded node has said who it is, and leaves."""
+    stranger, inner = challenged(wall, guard, STRANGER)
+    stranger.close()
+    assert inner.is_closed()
+    inner.close()
+    wall.wait_event("handshake_refused", source=STRANGER)
+
+
+def named_first(wall: InProcessWall, guard: FakeGuard) -> tuple[RawSocket, int]:
+    """A peer that has its challenge before the guarded node has heard of it; and that challenge."""
+    peer = wall.dial()
+    peer.send_name(PEER, FLAGS, 5)
+    assert peer.receive_status() == b"ok"
+    flags, challenge, creation, name = peer.receive_challenge()
+    assert (flags, creation, name) == (hidden(guard.flags), guard.creation, guard.name)
+    assert guard.is_left_alone()
+    return peer, challenge
+
+
+def test_under_a_contested_name_the_guarded_node_hears_of_the_peer_after_its_proof(
+    wall: InProcessWall, guard: FakeGuard
+) -> None:
+    contest(wall, guard)
+    wrong, challenge = named_first(wall, guard)
+    wrong.prove(b"wrong", challenge)
+    assert wrong.is_closed()
+    assert guard.is_left_alone()
+    peer, challenge = named_first(wall, guard)
+    peer.prove(PEER_COOKIE, challenge)
+    inner = guard.accept()
+    assert inner.receive_name()[2] == PEER
+    inner.send_status("ok")
+    inner.send_challenge(guard.name, guard.flags, guard.creation, 4711)
+    theirs, _ = inner.receive_reply()
+    inner.send_ack(digest(CLUSTER_COOKIE.encode(), theirs))
+    assert peer.receive_ack() == digest(PEER_COOKIE, 99)
+    wall.wait_event("connect")
+
+
+def test_peers_that_prove_first_wait_for_each_other(wall: InProcessWall, guard: FakeGuard) -> None:
+    """Side by side, wrong cookies would overdraw the budget of their address, and shut out the real peer behind it."""
+    contest(wall, guard)
+    first, _ = named_first(wall, guard)
+    start = time.monotonic()
+    second = wall.dial()
+    second.send_name(PEER, FLAGS, 5)
+    assert second.is_silent(admission.GRACE / 3)
+    assert second.receive_status() == b"ok"
+    assert time.monotonic() - start > admission.GRACE / 2
+    assert first.is_closed()
+    assert wall.wait_event("handshake_refused", source="127.0.0.1")["reason"] == "superseded"
+    assert guard.is_left_alone()
+
+
+def test_wrong_cookies_at_a_time_cost_no_more_than_the_budget(wall: InProcessWall, guard: FakeGuard) -> None:
+    contest(wall, guard)
+    crowd = [wall.dial() for _ in range(8)]
+    for each in crowd:
+        each.send_name(PEER, FLAGS, 5)
+    for each in reversed(crowd):
+        with suppress(OSError, HandshakeFailed):
+            each.receive_status()
+            each.prove(b"wrong", each.receive_challenge()[1])
+    assert all(each.is_closed() for each in crowd)
+    peer = wall.dial()
+    peer.send_name(PEER, FLAGS, 5)
+    assert peer.receive_status() == b"ok", "after a second at most"
+    assert guard.is_left_alone()
+
+
+def test_an_attempt_that_has_to_give_way_is_held_until_the_peer_hangs_up(wall: InProcessWall, guard: FakeGuard) -> None:
+    contest(wall, guard)
+    peer, challenge = named_first(wall, guard)
+    peer.prove(PEER_COOKIE, challenge)
+    inner = guard.accept()
+    inner.receive_name()
+    inner.send_status("nok")
+    inner.close()
+    assert peer.is_silent(0.5)
+    peer.close()
+    refused = wall.wait_event("handshake_refused", source="127.0.0.1")
+    assert (refused["reason"], refused["detail"]) == ("peer_closed", "in state proved")
+
+
+def test_a_guarded_node_that_registers_again_is_asked_again(wall: InProcessWall, guard: FakeGuard) -> None:
+    contest(wall, guard)
+    wall.gateway._pending.guard_gone("bar")
+    peer = wall.dial()
+    peer.send_name(PEER, FLAGS, 5)
+    assert guard.accept().receive_name()[2] == PEER
 
 
 def test_other_names_do_not_wait(wall: InProcessWall, guard: FakeGuard) -> None:

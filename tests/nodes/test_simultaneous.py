@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import raw_peer
+from tests.support.dist import OTP_25
 from tests.support.epmd import epmd_port, epmd_registered
 from tests.support.loopback_hosts import LoopbackHosts
 from tests.support.node import Node, Pending
@@ -102,6 +103,59 @@ def test_both_end_up_with_one_channel_as_soon_as_without_distwall(peer: str, vis
     assert guarded < direct + 0.05
     # Attempts that met the other side's, and nothing else.
     assert refused <= {"guard_refused", "guard_closed", "peer_refused", "peer_closed"}
+
+
+def contest(scene: Scene, name: str) -> None:
+    """A stranger holds the peer's name until it has a challenge, and leaves."""
+    port = epmd_port("bar", ("127.0.0.2", scene.epmd_port))
+    assert port is not None
+    with socket.create_connection(("127.0.0.2", port), 10, ("127.0.0.66", 0)) as sock:
+        stranger = raw_peer.Handshake(sock)
+        stranger.send_name(name, OTP_25, 7)
+        stranger.receive_status()
+        stranger.receive_challenge()
+    scene.wall.wait_event("handshake_refused", source="127.0.0.66")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("peer", [SMALLER, GREATER])
+@pytest.mark.parametrize("visible", [True, False], ids=["visible", "hidden"])
+def test_both_end_up_with_one_channel_under_a_name_that_a_stranger_has_held(peer: str, visible: bool) -> None:
+    """The peer proves its cookie first then, and the guarded node hears of it later than of its own attempt's fate."""
+    with pair(peer, visible=visible, direct=False) as (scene, bar, foo):
+        contest(scene, peer)
+        assert rounds(bar, foo) < 0.1
+        assert_one_channel_a_round(scene.wall)
+        refused = {event["reason"] for event in scene.wall.events("handshake_refused")}
+    assert refused <= {"guard_refused", "guard_closed", "peer_refused", "peer_closed"}
+
+
+def test_an_attempt_that_the_peer_has_given_up_does_not_replace_the_connection() -> None:
+    """The guarded node asks if its connection is stale; the peer, which could say that it is not, was not asked."""
+    peer = raw_peer.RawPeer(SMALLER, b"peer-cookie")
+    with (
+        Scene([Peer(["accept *"], node=peer.name)]) as scene,
+        socket.create_server(("127.0.0.1", 0)) as server,
+        epmd_registered("aaa", server.getsockname()[1], ("127.0.0.1", scene.epmd_port)),
+    ):
+        server.settimeout(10)
+        bar = scene.guard(launched=True)
+        contest(scene, peer.name)
+        port = epmd_port("bar", ("127.0.0.2", scene.epmd_port))
+        assert port is not None
+        with socket.create_connection(("127.0.0.2", port), 10) as mine:
+            attempt = raw_peer.Handshake(mine)
+            attempt.send_name(peer.name, peer.flags, peer.creation)
+            attempt.receive_status()
+            _, challenge, _, _ = attempt.receive_challenge()
+            pending = bar.begin(f"net_kernel:connect_node('{peer.name}')")
+            theirs, _ = server.accept()
+            with peer.accept(theirs, status="ok_simultaneous") as channel:
+                assert pending.result() == "true"
+                attempt.send_reply(1, raw_peer.digest(peer.cookie, challenge))
+                assert not channel.is_closed(1)
+                assert bar.eval("nodes(connected)") == f"['{peer.name}']"
+        assert scene.wall.wait_event("handshake_refused", source="127.0.0.1")["detail"] == "in state proved"
 
 
 @pytest.mark.slow

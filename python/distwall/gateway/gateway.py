@@ -173,6 +173,7 @@ class Gateway:
         return listener.port
 
     def _unregistered(self, registration: Registration) -> None:
+        self._pending.guard_gone(registration.node.name)
         listener = self._listeners.pop(registration.node.name, None)
         if listener is not None:
             listener.close()

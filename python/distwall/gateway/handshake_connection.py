@@ -20,6 +20,7 @@ from distwall.gateway.pump import Pump
 from distwall.handshake import Established, HandshakeEvent, NameReceived, Proved, Rejected, Relay, State, Turn
 from distwall.handshake.halfopen import source_of
 from distwall.net.sockets import is_encrypted, source_address
+from distwall.node_name import NodeName
 from distwall.policy import Entry, Policy
 from distwall.tls.certificate_names import describe
 from distwall.tls.contexts import explain
@@ -205,6 +206,7 @@ class HandshakeConnection(abc.ABC):
         pump = self._open_channel(event, peer)
         if pump is None:
             return
+        self._pending.opened((NodeName.of(event.guard.name).alive, event.peer.name))
         self._established()
         self._flush()
         self._timer.cancel()

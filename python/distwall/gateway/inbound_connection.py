@@ -12,6 +12,7 @@ from distwall.gateway.dialer import Dialer, DialError
 from distwall.gateway.handshake_connection import Dialled, HandshakeConnection, Initiator
 from distwall.gateway.pending_connections import PendingConnections
 from distwall.handshake import Denied, HandshakeEvent, Inbound, NameReceived, Rejected, State, Ticket, Turn
+from distwall.handshake.messages import Challenge
 from distwall.net.sockets import framing, is_encrypted, peer_certificate
 from distwall.node_name import NodeName
 from distwall.policy import Entry
@@ -50,6 +51,8 @@ class InboundConnection(HandshakeConnection):
         self._encrypted = is_encrypted(peer)
         self._verified = False
         self._account: str | None = None
+        self._proves_first = False
+        self._told = False
         self.machine: Inbound[Entry] = Inbound(
             lookup=self._lookup,
             is_guard=self._is_guard,
@@ -72,8 +75,14 @@ class InboundConnection(HandshakeConnection):
         return self._certificate
 
     def relay(self) -> None:
-        """Dials the guarded node: it is this handshake's turn."""
-        self._start(self._dial)
+        """Dials the guarded node, or has the peer prove its cookie first: it is this handshake's turn."""
+        known = self._challenge_known()
+        if known is None:
+            self._start(self._dial)
+        else:
+            self._proves_first = True
+            self.machine.prove_first(known, self._is_pending)
+            self._react([])
 
     async def _dial(self) -> None:
         address = self._listener.guard_address()
@@ -91,6 +100,10 @@ class InboundConnection(HandshakeConnection):
         super()._react(events)
         if self.machine.guard is not None:
             self._listener.guard = self.machine.guard
+        if self.machine.given is not None and not self._told:
+            # Once: later the guarded node may be another.
+            self._told = True
+            self._pending.learned(self._listener.name, self.machine.given, published=self.machine.is_published)
 
     def _named(self, event: NameReceived[Entry]) -> None:
         # Another entry may let in another party by the same name.
@@ -130,10 +143,27 @@ class InboundConnection(HandshakeConnection):
             return
         self._pending.requested(self, self.ticket)
 
+    def _challenge_known(self) -> Challenge | None:
+        """The challenge for a peer that has to prove its cookie first; None: it need not, or can't."""
+        if self.ticket is None or self.machine.is_dynamic:
+            return None
+        known = self._pending.proof_first(self.ticket, published=self.machine.is_published)
+        return known if known is not None and known.name == self._listener.guard else None
+
+    def _is_pending(self) -> bool:
+        """True if the peer still wants this connection: it has accepted no other since this one began.
+
+        A node dials only nodes that it has no connection with, and ends its attempt when it accepts one of theirs.
+        """
+        return self.ticket is not None and not self._pending.was_opened(self.ticket.key, since=self._started)
+
     def _proved(self) -> None:
         super()._proved()
         if self.ticket is not None:
             self._pending.admission.proved(self.ticket)
+        if self._proves_first:
+            # It still has its turn.
+            self._start(self._dial)
 
     def _established(self) -> None:
         if self.ticket is not None:
@@ -142,9 +172,12 @@ class InboundConnection(HandshakeConnection):
     def _failed(self, refused: Rejected) -> None:
         # Of two nodes that connect to each other at once, one gives up its own attempt.
         gave_way = refused.reason == "peer_closed" and self._pending.is_dialled(self.machine.peer)
+        relayed = self.ticket is not None and self.ticket.relayed_at is not None
         if refused.peer_fault and not gave_way:
-            relayed = self.ticket is not None and self.ticket.relayed_at is not None
             self._pending.failed(self.source_key, self._account if relayed else None)
+        if refused.peer_fault and relayed and not self._proves_first and self.ticket is not None:
+            # Also if it seems to have given way: a stranger can do so at each dial of the guarded node.
+            self._pending.contested(self.ticket.key)
 
     def _release(self) -> None:
         if not self._released:
@@ -161,7 +194,8 @@ class InboundConnection(HandshakeConnection):
 
     def _deadline(self, state: State, now: float) -> float:
         deadline = super()._deadline(state, now)
-        return min(deadline, now + PEER_TIMEOUT) if self.machine.turn is Turn.INITIATOR else deadline
+        held = self.machine.turn is Turn.INITIATOR and not self._proves_first
+        return min(deadline, now + PEER_TIMEOUT) if held else deadline
 
     def _lookup(self, peer: str, guard: str | None) -> Entry | Denied:
         entry = self._policy.entry_for(peer, guard)

@@ -18,6 +18,7 @@ from distwall.gateway.handshake_connection import Dialled, HandshakeConnection, 
 from distwall.gateway.pending_connections import PendingConnections
 from distwall.handshake import Denied, NameReceived, Outbound, Rejected, State, Turn
 from distwall.net.sockets import framing, is_encrypted, peer_certificate, source_address
+from distwall.node_name import NodeName
 from distwall.policy import Entry
 from distwall.policy.language.names import is_glob
 
@@ -61,6 +62,8 @@ class OutboundConnection(HandshakeConnection):
 
     def _named(self, event: NameReceived[Entry]) -> None:
         self._pending.outgoing.add(self.machine)
+        if self.machine.guard is not None:
+            self._pending.wanted((NodeName.of(self.machine.guard).alive, self._target.node))
         self._start(partial(self._dial, event.entry))
 
     async def _dial(self, entry: Entry) -> None:

@@ -1,15 +1,20 @@
 """All handshakes under way: counts them, and decides which of them may reach the guarded node now."""
 
 import asyncio
-from typing import Protocol
+import math
+from collections import OrderedDict
+from typing import Protocol, TypeVar
 
 from distwall.audit.event import OpenedBy
 from distwall.control import Firewall
 from distwall.gateway.local_nodes import LocalNodes
 from distwall.gateway.pump import Pump
 from distwall.handshake import Admission, AwaitedProofs, HalfOpen, Outbound, Ticket
-from distwall.handshake.admission import GuardAndPeer
+from distwall.handshake.admission import MAX_REMEMBERED, GuardAndPeer
+from distwall.handshake.messages import Challenge
 from distwall.policy import Entry
+
+T = TypeVar("T")
 
 MAX_PER_SOURCE = 64
 MAX_TOTAL = 512
@@ -50,6 +55,11 @@ class PendingConnections:
         """All connections that no pump has taken over."""
         self.outgoing: set[Outbound[Entry]] = set()
         """Handshakes that guarded nodes began, from their name on."""
+        self._challenges: dict[tuple[str, bool], Challenge] = {}
+        # Names towards guarded nodes (the parts before ``@``); the oldest first.
+        self._contested: OrderedDict[GuardAndPeer, None] = OrderedDict()
+        self._wanted: OrderedDict[GuardAndPeer, None] = OrderedDict()
+        self._opened: OrderedDict[GuardAndPeer, float] = OrderedDict()
         self._closed = False
         self._loop = asyncio.get_running_loop()
         # Strangers must not crowd out what guarded nodes open.
@@ -79,6 +89,44 @@ class PendingConnections:
     def is_dialled(self, peer: str | None) -> bool:
         """True if a guarded node is just connecting to ``peer``."""
         return any(handshake.peer == peer for handshake in self.outgoing)
+
+    def learned(self, guard: str, given: Challenge, *, published: bool) -> None:
+        """Keeps what a guarded node says of itself in its challenges to visible or hidden nodes."""
+        self._challenges[guard, published] = given
+
+    def guard_gone(self, guard: str) -> None:
+        """Forgets what a guarded node has said of itself: the next one of its name may be another."""
+        for published in (True, False):
+            self._challenges.pop((guard, published), None)
+
+    def contested(self, key: GuardAndPeer) -> None:
+        """Notes that somebody has held a name without proving it."""
+        self._contested[key] = None
+        _bound(self._contested, key)
+
+    def wanted(self, key: GuardAndPeer) -> None:
+        """Notes that a guarded node dials a name."""
+        self._wanted[key] = None
+        _bound(self._wanted, key)
+
+    def opened(self, key: GuardAndPeer) -> None:
+        """Notes that a channel was opened, from either side."""
+        self._opened[key] = self._loop.time()
+        _bound(self._opened, key)
+
+    def was_opened(self, key: GuardAndPeer, *, since: float) -> bool:
+        """True if a channel was opened at or after that time of the loop's clock."""
+        return self._opened.get(key, -math.inf) >= since
+
+    def proof_first(self, ticket: Ticket, *, published: bool) -> Challenge | None:
+        """The challenge for a peer that has to prove its cookie before the guarded node hears of it; None: it has not.
+
+        While a guarded node holds a pending connection under a name, its own dials to that name wait, and fail with it.
+        So no stranger may make it hold a name that somebody has held without a proof before. If the guarded node dials
+        the name itself, this goes for each source without an earlier proof of it.
+        """
+        held = ticket.key in self._contested or (ticket.key in self._wanted and not self.admission.has_proved(ticket))
+        return self._challenges.get((ticket.key[0], published)) if held else None
 
     def failed(self, source: str, account: str | None = None) -> None:
         """Counts a failure by the fault of a peer at ``source``; for ``account``, if it was relayed."""
@@ -130,3 +178,10 @@ class PendingConnections:
                     # uvloop's clock has milliseconds: a moment later, or it might be asked too early.
                     self._timers[key] = self._loop.call_at(step.wake_at + 0.001, self._advance, key)
                 return
+
+
+def _bound(names: OrderedDict[GuardAndPeer, T], key: GuardAndPeer) -> None:
+    """Makes ``key`` the newest; forgets the oldest name if there are too many."""
+    names.move_to_end(key)
+    if len(names) > MAX_REMEMBERED:
+        names.popitem(last=False)

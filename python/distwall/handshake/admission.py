@@ -8,6 +8,8 @@ these rules for every (guarded node, name):
   after that has had `GRACE` seconds: enough for a real peer to answer. Without the grace, a flood under one name would
   always take the place of the real peer. A source with fewer failures takes the place at once. So does a source that
   has proved the name before, which no new address of a stranger has.
+* Under some names the caller has peers prove their cookie before the guarded node hears of them. They wait for the same
+  turn, and fail on the same budgets: else a flood of wrong cookies would shut out the address that it comes from.
 * A source that keeps failing waits before it is relayed, longer each time up to `MAX_DELAY`.
 * A source has budgets of failures: `FAILURES_PER_NAME` a minute under each name, and `FAILURES_PER_SOURCE` in all. Once
   a budget is spent, the source is shut out, of that name or altogether (`Admission.is_shut_out`).
@@ -289,9 +291,13 @@ class Admission:
         count, last = self._failures.get(source, (0, now))
         return count if now - last < FORGET_FAILURES else 0
 
+    def has_proved(self, ticket: Ticket) -> bool:
+        """True if the ticket's source has proved its account before (and was not forgotten among very many)."""
+        return (ticket.source, ticket.account) in self._proved
+
     def _suspicion(self, ticket: Ticket, now: float) -> tuple[bool, int]:
         """Sorts sources: first by whether they have proved the name before, then by failures."""
-        return (ticket.source, ticket.account) not in self._proved, self.failures(ticket.source, now)
+        return not self.has_proved(ticket), self.failures(ticket.source, now)
 
     def _spend(self, source: str, guard: str, now: float) -> bool:
         total = self._total_names.setdefault(guard, _Bucket(NAMES_TOTAL, NAME_REFILL))

@@ -17,6 +17,11 @@ the acceptor proves its cookie        the initiator gets distwall's proof (`Esta
 Simultaneous connects, ``alive`` and dynamic names are thus decided by the acceptor's own net_kernel. A wrong cookie
 never makes it replace a live connection, and neither side learns anything about the other's cookie.
 
+The initiator may also have to prove its cookie first (`Relay.prove_first`), before the acceptor hears of it. It then
+gets a challenge with the acceptor's name, creation and flags as another handshake has shown them. The acceptor decides
+as before. It can only be obeyed in another way: where it wants to keep a connection of its own, the initiator gets no
+answer until it gives up.
+
 `distwall.handshake.states.TABLE` says who has the turn in each state and what it may send; anything else refuses the
 handshake. Only the bytes behind a side's last message may come early, since they belong to the channel: the initiator's
 behind its proof, the acceptor's behind its acknowledgement.
@@ -86,6 +91,7 @@ class Relay(abc.ABC, Generic[E]):
     _sent_name: SendName  # as the acceptor gets it
     _initiator_identity: Identity
     _challenge: Challenge  # as the initiator gets it
+    _is_pending: Callable[[], bool]
 
     def __init__(
         self,
@@ -116,6 +122,10 @@ class Relay(abc.ABC, Generic[E]):
         self._awaited: bytes | None = None
         self._initiator_leg = LegBuffer(initiator_framing)
         self._acceptor_leg = LegBuffer(acceptor_framing)
+        self.given: Challenge | None = None
+        """The acceptor's challenge, as it came."""
+        self._proves_first = False
+        self._yields = False
         self._challenge_from_acceptor = 0
         self._challenge_from_initiator = 0
 
@@ -164,18 +174,47 @@ class Relay(abc.ABC, Generic[E]):
 
     def dialled(self) -> None:
         """Notes that the acceptor, dialled after `NameReceived`, has accepted the connection."""
-        if self.state is State.ADMISSION:
+        if self.state in (State.ADMISSION, State.PROVED):
             self._acceptor_leg.send(self._sent_name.encode())
             self._advance(State.STATUS)
+
+    @property
+    def is_published(self) -> bool:
+        """True if the acceptor sees the initiator as a visible node; its challenge depends on that."""
+        return bool(self._sent_name.flags & DistFlag.PUBLISHED)
+
+    @property
+    def is_dynamic(self) -> bool:
+        """True if the initiator asks the acceptor for a name."""
+        return bool(self._sent_name.flags & DistFlag.NAME_ME)
+
+    def prove_first(self, known: Challenge, is_pending: Callable[[], bool]) -> None:
+        """Has the initiator prove its cookie before the acceptor hears of it. Dial it after `Proved`.
+
+        ``known`` is a challenge that the acceptor gave to another initiator with the same `is_published`.
+        ``is_pending`` is asked if the acceptor has a connection with the initiator: true if the initiator still wants
+        this one in its place. Call this after `NameReceived`, in place of dialling, for an initiator with a name of
+        its own.
+        """
+        if self.state is not State.ADMISSION or self.is_dynamic:
+            raise RuntimeError(f"no proof can come first {self._where()}")
+        self._proves_first = True
+        self._is_pending = is_pending
+        self._initiator_leg.send(messages.status("ok"))
+        self._challenge_initiator(known)
 
     def initiator_closed(self) -> list[HandshakeEvent[E]]:
         """Notes that the initiator's connection ended."""
         # The guarded node was told of a peer that then proved nothing.
-        peer_fault = self.initiator is PEER and self.state in UNPROVED
+        is_proved = self._proves_first and self.state is not State.PROOF
+        peer_fault = self.initiator is PEER and self.state in UNPROVED and not is_proved
         return self._end(Rejected(self.initiator.closed, self._where(), peer_fault))
 
     def acceptor_closed(self, detail: str = "") -> list[HandshakeEvent[E]]:
         """Notes that the acceptor's connection ended, or could not be made (``detail`` says why)."""
+        if self._yields:
+            # It has said so. The initiator stays until it gives up.
+            return []
         if self.state is State.ACK and not detail:
             detail = self.acceptor.hung_up_on_proof
         return self._end(Rejected(self.acceptor.closed, detail or self._where(), peer_fault=False))
@@ -208,7 +247,8 @@ class Relay(abc.ABC, Generic[E]):
 
     def _may_be_early(self, size: int) -> bool:
         """True if ``size`` bytes of a side without the turn may belong to the channel."""
-        return self.turn is Turn.NOBODY or (self.state is State.ACK and size <= MAX_EARLY)
+        is_proved = self.state is State.ACK or (self._proves_first and self.state is not State.PROOF)
+        return self.turn is Turn.NOBODY or (is_proved and size <= MAX_EARLY)
 
     def _handle(self, sender: Party, message: bytes) -> list[HandshakeEvent[E]]:
         if self.state is State.NAME and message[0] == messages.SEND_NAME_OLD:
@@ -235,11 +275,13 @@ class Relay(abc.ABC, Generic[E]):
         self._sent_name = SendName(self._masked(sent.flags, sent.flags), sent.creation, sent.name)
         self._initiator_identity = Identity(sent.name, sent.creation)
         self._advance(State.ADMISSION)
-        return [NameReceived(self._peer, self._dynamic, self._entry)]
+        return [NameReceived(self._peer, self.is_dynamic, self._entry)]
 
     def _on_status(self, status: str | Named) -> list[HandshakeEvent[E]]:
+        if self._proves_first:
+            return self._on_late_status(status)
         if isinstance(status, Named):
-            if not self._dynamic or NodeName.of(status.name).host != self._sent_name.name:
+            if not self.is_dynamic or NodeName.of(status.name).host != self._sent_name.name:
                 self._fail(self.acceptor, self.acceptor.misbehaved, "the node gave a name that was not asked for")
             self._initiator_identity = Identity(status.name, status.creation)
             self._initiator_leg.send(status.encode())
@@ -249,10 +291,35 @@ class Relay(abc.ABC, Generic[E]):
             self._initiator_leg.send(messages.status(status))
             detail = f"{self.acceptor.noun} answered {status}"
             return self._end(Rejected(self.acceptor.refused, detail, peer_fault=False))
-        if self._dynamic or status not in ("ok", "ok_simultaneous", "alive"):
+        if self.is_dynamic or status not in ("ok", "ok_simultaneous", "alive"):
             self._fail(self.acceptor, self.acceptor.misbehaved, "unknown status")
         self._initiator_leg.send(messages.status(status))
         self._advance(State.ALIVE if status == "alive" else State.CHALLENGE)
+        return []
+
+    def _on_late_status(self, status: str | Named) -> list[HandshakeEvent[E]]:
+        """Takes the status for an initiator that has proved its cookie, and was told "ok" before."""
+        match status:
+            case "ok" | "ok_simultaneous":
+                self._advance(State.CHALLENGE)
+            case "alive" if self._is_pending():
+                self._acceptor_leg.send(messages.status("true"))
+                self._advance(State.CHALLENGE)
+            case "alive":
+                # The initiator has accepted the acceptor's connection since, and is about to hang up this one.
+                self._acceptor_leg.send(messages.status("false"))
+                self._yields = True
+                self._advance(State.PROVED)
+            case "nok":
+                # The acceptor dials as well, and its own attempt has to win. The initiator hangs up when it has won:
+                # if distwall did so before, its callers would be told that there is no connection.
+                self._yields = True
+                self._advance(State.PROVED)
+            case "not_allowed":
+                detail = f"{self.acceptor.noun} answered {status}"
+                return self._end(Rejected(self.acceptor.refused, detail, peer_fault=False))
+            case _:
+                self._fail(self.acceptor, self.acceptor.misbehaved, "unknown status")
         return []
 
     def _on_alive_reply(self, reply: bytes) -> list[HandshakeEvent[E]]:
@@ -267,22 +334,40 @@ class Relay(abc.ABC, Generic[E]):
 
     def _on_challenge(self, given: Challenge) -> list[HandshakeEvent[E]]:
         self._check_acceptor(given.name)
+        self.given = given
         self._challenge_from_acceptor = given.challenge
+        if not self._proves_first:
+            self._challenge_initiator(given)
+            return []
+        told = self._challenge
+        flags = self._masked(given.flags, self._sent_name.flags)
+        if (given.name, given.creation, flags) != (told.name, told.creation, told.flags):
+            # The initiator was told otherwise. The caller knows better next time.
+            self._fail(self.acceptor, "guard_unknown", f"{given.name} has changed")
+        self._prove_to_acceptor()
+        return []
+
+    def _challenge_initiator(self, given: Challenge) -> None:
         flags = self._masked(given.flags, self._sent_name.flags)
         self._challenge = Challenge(flags, self._new_challenge(), given.creation, given.name)
         self._await(self._proof(self.initiator, self._challenge.challenge))
         self._initiator_leg.send(self._challenge.encode())
         self._advance(State.PROOF)
-        return []
 
-    def _on_proof(self, challenge: int, proof: bytes) -> list[HandshakeEvent[E]]:
-        self._check_proof(self.initiator, proof)
-        self._challenge_from_initiator = challenge
+    def _prove_to_acceptor(self) -> None:
         answer = self._proof_for(self.acceptor, self._challenge_from_acceptor)
         own = self._new_challenge()
         self._await(self._proof(self.acceptor, own))
         self._acceptor_leg.send(messages.challenge_reply(own, answer))
         self._advance(State.ACK)
+
+    def _on_proof(self, challenge: int, proof: bytes) -> list[HandshakeEvent[E]]:
+        self._check_proof(self.initiator, proof)
+        self._challenge_from_initiator = challenge
+        if self._proves_first:
+            self._advance(State.PROVED)
+        else:
+            self._prove_to_acceptor()
         return [Proved()]
 
     def _on_ack(self, proof: bytes) -> list[HandshakeEvent[E]]:
@@ -297,11 +382,6 @@ class Relay(abc.ABC, Generic[E]):
         ]
         (peer, peer_data), (guard, guard_data) = sides if self.initiator is PEER else reversed(sides)
         return [Established(peer, guard, flags, self._entry, peer_data, guard_data)]
-
-    @property
-    def _dynamic(self) -> bool:
-        """True if the initiator asks for a name."""
-        return bool(self._sent_name.flags & DistFlag.NAME_ME)
 
     def _proof(self, party: Party, challenge: int) -> bytes:
         """The proof of the cookie that distwall shares with ``party``."""

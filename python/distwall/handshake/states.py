@@ -33,6 +33,8 @@ class State(enum.Enum):
     """The acceptor has to send its challenge."""
     PROOF = enum.auto()
     """The initiator has to prove its cookie."""
+    PROVED = enum.auto()
+    """The initiator has proved its cookie before the acceptor heard of it; the program has to dial the acceptor."""
     ACK = enum.auto()
     """The initiator has proved its cookie; the acceptor has to prove its own."""
     ESTABLISHED = enum.auto()
@@ -55,11 +57,12 @@ class Transition:
 
 TABLE: dict[State, Transition] = {
     State.NAME: Transition(Turn.INITIATOR, messages.SEND_NAME, frozenset({State.ADMISSION})),
-    State.ADMISSION: Transition(Turn.PROGRAM, None, frozenset({State.STATUS})),
-    State.STATUS: Transition(Turn.ACCEPTOR, messages.STATUS, frozenset({State.ALIVE, State.CHALLENGE})),
+    State.ADMISSION: Transition(Turn.PROGRAM, None, frozenset({State.STATUS, State.PROOF})),
+    State.STATUS: Transition(Turn.ACCEPTOR, messages.STATUS, frozenset({State.ALIVE, State.CHALLENGE, State.PROVED})),
     State.ALIVE: Transition(Turn.INITIATOR, messages.STATUS, frozenset({State.CHALLENGE})),
-    State.CHALLENGE: Transition(Turn.ACCEPTOR, messages.CHALLENGE, frozenset({State.PROOF})),
-    State.PROOF: Transition(Turn.INITIATOR, messages.CHALLENGE_REPLY, frozenset({State.ACK})),
+    State.CHALLENGE: Transition(Turn.ACCEPTOR, messages.CHALLENGE, frozenset({State.PROOF, State.ACK})),
+    State.PROOF: Transition(Turn.INITIATOR, messages.CHALLENGE_REPLY, frozenset({State.ACK, State.PROVED})),
+    State.PROVED: Transition(Turn.PROGRAM, None, frozenset({State.STATUS})),
     State.ACK: Transition(Turn.ACCEPTOR, messages.CHALLENGE_ACK, frozenset({State.ESTABLISHED})),
     State.ESTABLISHED: Transition(Turn.NOBODY),
     State.CLOSED: Transition(Turn.NOBODY),
