@@ -375,6 +375,15 @@ def test_a_guarded_node_that_registers_again_is_asked_again(wall: InProcessWall,
     assert guard.accept().receive_name()[2] == PEER
 
 
+def test_what_the_guarded_node_said_to_that_name_comes_first(wall: InProcessWall, guard: FakeGuard) -> None:
+    """It may say something else to each name: a node of a global group is visible to some nodes only."""
+    contest(wall, guard)
+    here, guard.flags = guard.flags, guard.flags & ~_core.DistFlag.SPAWN
+    join(wall, guard, "cli1@127.0.0.1", cookie=b"cli-cookie")
+    guard.flags = here
+    named_first(wall, guard)
+
+
 def test_other_names_do_not_wait(wall: InProcessWall, guard: FakeGuard) -> None:
     relayed(wall, guard, STRANGER)
     start = time.monotonic()

@@ -103,7 +103,7 @@ class InboundConnection(HandshakeConnection):
         if self.machine.given is not None and not self._told:
             # Once: later the guarded node may be another.
             self._told = True
-            self._pending.learned(self._listener.name, self.machine.given, published=self.machine.is_published)
+            self._learn(self.machine.given)
 
     def _named(self, event: NameReceived[Entry]) -> None:
         # Another entry may let in another party by the same name.
@@ -143,11 +143,16 @@ class InboundConnection(HandshakeConnection):
             return
         self._pending.requested(self, self.ticket)
 
+    def _learn(self, given: Challenge) -> None:
+        # A node that is asked for a name says so in its challenge, and not that it is visible.
+        if self.ticket is not None and not self.machine.is_dynamic:
+            self._pending.learned(self.ticket.key, given)
+
     def _challenge_known(self) -> Challenge | None:
         """The challenge for a peer that has to prove its cookie first; None: it need not, or can't."""
         if self.ticket is None or self.machine.is_dynamic:
             return None
-        known = self._pending.proof_first(self.ticket, published=self.machine.is_published)
+        known = self._pending.proof_first(self.ticket)
         return known if known is not None and known.name == self._listener.guard else None
 
     def _is_pending(self) -> bool:

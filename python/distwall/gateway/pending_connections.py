@@ -55,7 +55,9 @@ class PendingConnections:
         """All connections that no pump has taken over."""
         self.outgoing: set[Outbound[Entry]] = set()
         """Handshakes that guarded nodes began, from their name on."""
-        self._challenges: dict[tuple[str, bool], Challenge] = {}
+        self._challenges: dict[str, Challenge] = {}
+        # A node of a global group is published to some nodes only.
+        self._challenges_to: OrderedDict[GuardAndPeer, Challenge] = OrderedDict()
         # Names towards guarded nodes (the parts before ``@``); the oldest first.
         self._contested: OrderedDict[GuardAndPeer, None] = OrderedDict()
         self._wanted: OrderedDict[GuardAndPeer, None] = OrderedDict()
@@ -90,14 +92,17 @@ class PendingConnections:
         """True if a guarded node is just connecting to ``peer``."""
         return any(handshake.peer == peer for handshake in self.outgoing)
 
-    def learned(self, guard: str, given: Challenge, *, published: bool) -> None:
-        """Keeps what a guarded node says of itself in its challenges to visible or hidden nodes."""
-        self._challenges[guard, published] = given
+    def learned(self, key: GuardAndPeer, given: Challenge) -> None:
+        """Keeps what a guarded node has said of itself in its challenge to a name."""
+        self._challenges[key[0]] = given
+        self._challenges_to[key] = given
+        _bound(self._challenges_to, key)
 
     def guard_gone(self, guard: str) -> None:
         """Forgets what a guarded node has said of itself: the next one of its name may be another."""
-        for published in (True, False):
-            self._challenges.pop((guard, published), None)
+        self._challenges.pop(guard, None)
+        for key in [key for key in self._challenges_to if key[0] == guard]:
+            del self._challenges_to[key]
 
     def contested(self, key: GuardAndPeer) -> None:
         """Notes that somebody has held a name without proving it."""
@@ -118,7 +123,7 @@ class PendingConnections:
         """True if a channel was opened at or after that time of the loop's clock."""
         return self._opened.get(key, -math.inf) >= since
 
-    def proof_first(self, ticket: Ticket, *, published: bool) -> Challenge | None:
+    def proof_first(self, ticket: Ticket) -> Challenge | None:
         """The challenge for a peer that has to prove its cookie before the guarded node hears of it; None: it has not.
 
         While a guarded node holds a pending connection under a name, its own dials to that name wait, and fail with it.
@@ -126,7 +131,7 @@ class PendingConnections:
         the name itself, this goes for each source without an earlier proof of it.
         """
         held = ticket.key in self._contested or (ticket.key in self._wanted and not self.admission.has_proved(ticket))
-        return self._challenges.get((ticket.key[0], published)) if held else None
+        return self._challenges_to.get(ticket.key, self._challenges.get(ticket.key[0])) if held else None
 
     def failed(self, source: str, account: str | None = None) -> None:
         """Counts a failure by the fault of a peer at ``source``; for ``account``, if it was relayed."""

@@ -179,11 +179,6 @@ class Relay(abc.ABC, Generic[E]):
             self._advance(State.STATUS)
 
     @property
-    def is_published(self) -> bool:
-        """True if the acceptor sees the initiator as a visible node; its challenge depends on that."""
-        return bool(self._sent_name.flags & DistFlag.PUBLISHED)
-
-    @property
     def is_dynamic(self) -> bool:
         """True if the initiator asks the acceptor for a name."""
         return bool(self._sent_name.flags & DistFlag.NAME_ME)
@@ -191,7 +186,7 @@ class Relay(abc.ABC, Generic[E]):
     def prove_first(self, known: Challenge, is_pending: Callable[[], bool]) -> None:
         """Has the initiator prove its cookie before the acceptor hears of it. Dial it after `Proved`.
 
-        ``known`` is a challenge that the acceptor gave to another initiator with the same `is_published`.
+        ``known`` is an earlier challenge of the acceptor; if it would differ now, the handshake fails.
         ``is_pending`` is asked if the acceptor has a connection with the initiator: true if the initiator still wants
         this one in its place. Call this after `NameReceived`, in place of dialling, for an initiator with a name of
         its own.
