@@ -375,6 +375,22 @@ def test_a_guarded_node_that_registers_again_is_asked_again(wall: InProcessWall,
     assert guard.accept().receive_name()[2] == PEER
 
 
+def test_nodes_that_ask_for_a_name_contest_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a key of its own: they would push the names out that strangers have held."""
+    monkeypatch.setattr(pending_connections, "MAX_REMEMBERED", 1)
+    peers = [Peer(["accept *"]), Peer(["accept *"], node="undefined@127.0.0.1")]
+    with wall_in_process(tmp_path, peers) as wall, FakeGuard(wall).registered() as guard:
+        contest(wall, guard)
+        nameless = wall.dial(source=STRANGER)
+        nameless.send_name("127.0.0.1", FLAGS | _core.DistFlag.NAME_ME, 0)
+        inner = guard.accept()
+        inner.receive_name()
+        nameless.close()
+        assert inner.is_closed()
+        wall.wait_event("handshake_refused", peer="undefined@127.0.0.1", reason="peer_closed")
+        named_first(wall, guard)
+
+
 def test_what_the_guarded_node_said_to_that_name_comes_first(wall: InProcessWall, guard: FakeGuard) -> None:
     """It may say something else to each name: a node of a global group is visible to some nodes only."""
     contest(wall, guard)

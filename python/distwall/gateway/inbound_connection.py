@@ -180,9 +180,15 @@ class InboundConnection(HandshakeConnection):
         relayed = self.ticket is not None and self.ticket.relayed_at is not None
         if refused.peer_fault and not gave_way:
             self._pending.failed(self.source_key, self._account if relayed else None)
-        if refused.peer_fault and relayed and not self._proves_first and self.ticket is not None:
+        if refused.peer_fault and self.ticket is not None and self._held_a_name:
             # Also if it seems to have given way: a stranger can do so at each dial of the guarded node.
             self._pending.contested(self.ticket.key)
+
+    @property
+    def _held_a_name(self) -> bool:
+        """True if the guarded node has heard the peer's own name, without a proof."""
+        relayed = self.ticket is not None and self.ticket.relayed_at is not None
+        return relayed and not self._proves_first and not self.machine.is_dynamic
 
     def _release(self) -> None:
         if not self._released:
