@@ -7,8 +7,8 @@ import pytest
 from distwall import _core
 from distwall._core import DistFlag
 from tests.support.core_channel import CoreChannel, End
-from tests.support.dist import EMPTY, OTP_25, Message, Op, message
-from tests.support.etf import Atom
+from tests.support.dist import EMPTY, OTP_25, Message, Op, Style, message
+from tests.support.etf import Atom, Term, alias
 from tests.wire.expect import tell
 
 P, G = CoreChannel.peer, CoreChannel.guard
@@ -283,3 +283,17 @@ def test_atoms_written_out_are_limited() -> None:
     assert channel.inbound(tell(fine), style="inline").forward == [tell(fine)]
     assert channel.inbound(tell(many), style="inline").reasons == ["limit:inline_atoms"]
     assert channel.inbound(tell(many), style="otp").forward == [tell(many)]
+
+
+@pytest.mark.parametrize("tag", [P.ref(), alias(P.ref())], ids=["reference", "alias"])
+def test_atoms_written_out_in_who_asks_are_limited(tag: Term) -> None:
+    """The node's name in From, in Tag, and before both in the control message."""
+
+    def styled(atom: Atom) -> Style:
+        return "inline" if atom == P.name else "otp"
+
+    asked = tell((Atom("$gen_call"), (P.pid(), tag), Atom("get")))
+    for most, reasons in ((3, []), (2, ["limit:inline_atoms"])):
+        channel = CoreChannel("accept *", flags=OTP_25, limits={"inline_atoms": most})
+        assert channel.inbound(asked, style=styled).reasons == reasons
+        assert channel.inbound(asked, style="otp").forward == [asked]
