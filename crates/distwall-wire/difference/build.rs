@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const BEFORE: &str = "../../../.cache/compare-cores/before/crates/distwall-wire/src";
-const NOW: &str = "../src";
+const NOW: &str = "../../../.cache/compare-cores/now/crates/distwall-wire/src";
 
 fn main() {
     let mut words = Vec::new();
