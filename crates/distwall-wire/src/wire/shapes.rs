@@ -50,15 +50,17 @@ pub fn may_ask(reader: &Reader<'_>) -> bool {
 /// (io and file requests).
 #[inline(never)]
 pub fn asker<'a>(reader: Reader<'a>) -> Option<Asker<'a>> {
-    usual_question(reader).map(|question| question.asker).or_else(|| any_asker(reader))
+    let mut room = None;
+    match usual_question(reader, &mut room) {
+        Some(_) => room,
+        None => any_asker(reader),
+    }
 }
 
 /// A question as nearly all are: `{Label, {Pid, [alias | Ref]}, ...}` or `{Label, {Pid, Ref}, ...}`.
-pub struct UsualQuestion<'a> {
+pub struct UsualQuestion {
     /// The position of its label in the header.
     pub label: u8,
-    /// The asker.
-    pub asker: Asker<'a>,
     /// The position of its third element.
     pub end: usize,
     /// The number of elements from there on.
@@ -67,10 +69,13 @@ pub struct UsualQuestion<'a> {
     pub by_position: bool,
 }
 
-/// Reads the beginning of a message, if it is such a question.
+/// Reads the beginning of a message, if it is such a question. Who asks is written straight to its final place.
 #[inline(always)]
 #[must_use]
-pub fn usual_question<'a>(mut reader: Reader<'a>) -> Option<UsualQuestion<'a>> {
+pub fn usual_question<'r, 'a>(
+    mut reader: Reader<'a>,
+    room: &'r mut Option<Asker<'a>>,
+) -> Option<(&'r Asker<'a>, UsualQuestion)> {
     let Some([tag::SMALL_TUPLE, arity @ 3..=5, tag::ATOM_REF, label, tag::SMALL_TUPLE, 2, ..]) =
         reader.data.get(reader.pos..)
     else {
@@ -93,8 +98,8 @@ pub fn usual_question<'a>(mut reader: Reader<'a>) -> Option<UsualQuestion<'a>> {
     let (tag_node, reference) = reader.reference().ok()?;
     let (first, by_position) = ((tag_node.word, reference), !node.inline && !tag_node.inline && reference.length == 3);
     let (end, left) = (reader.pos, usize::from(*arity) - 2);
-    let asker = Asker { from: Process { node, pid }, first, monitor: None, pair: Some((end, listed)) };
-    Some(UsualQuestion { label: *label, asker, end, left, by_position })
+    let asker = room.insert(Asker { from: Process { node, pid }, first, monitor: None, pair: Some((end, listed)) });
+    Some((asker, UsualQuestion { label: *label, end, left, by_position }))
 }
 
 fn any_asker<'a>(mut reader: Reader<'a>) -> Option<Asker<'a>> {

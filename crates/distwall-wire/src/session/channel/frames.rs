@@ -307,16 +307,17 @@ fn question<'a>(
     scanner: &mut Scanner,
     watch: &Watch<'_>,
 ) -> Option<usize> {
-    let UsualQuestion { label, asker, end, left, by_position } = shapes::usual_question(payload)?;
+    let (asker, UsualQuestion { label, end, left, by_position }) = shapes::usual_question(payload, room)?;
+    let mut asked = None;
     // Atoms that are written out are counted by the full scan.
-    if !by_position {
-        return None;
+    if by_position && payload.terms.atom(label).is_ok() {
+        let from = (asker.from.node.word, &asker.from.pid);
+        asked = scanner.question(payload.data, (end, left), from, (asker.first.0, &asker.first.1), watch);
     }
-    payload.terms.atom(label).ok()?;
-    let from = (asker.from.node.word, asker.from.pid);
-    let asked = scanner.question(payload.data, (end, left), from, asker.first, watch)?;
-    *room = Some(asker);
-    Some(asked)
+    if asked.is_none() {
+        *room = None;
+    }
+    asked
 }
 
 /// Fails if a spawn request announces another number of arguments than it has.

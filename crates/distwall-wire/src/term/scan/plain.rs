@@ -36,8 +36,8 @@ impl Scanner {
         &mut self,
         data: &[u8],
         (pos, left): (usize, usize),
-        from: (Word, Pid),
-        tag: (Word, Reference),
+        from: (Word, &Pid),
+        tag: (Word, &Reference),
         watch: &Watch<'_>,
     ) -> Option<usize> {
         let ends = watch.is_end(from.0, from.1.creation) && watch.is_end(tag.0, tag.1.creation);
@@ -45,8 +45,8 @@ impl Scanner {
             return None;
         }
         let noted = self.found.noted();
-        self.found.disclosed_process(from.0, from.1, watch);
-        self.found.disclosed_reference(tag.0, tag.1, watch);
+        self.found.disclosed_process(from.0, *from.1, watch);
+        self.found.disclosed_reference(tag.0, *tag.1, watch);
         let end = self.count_down::<false>(data, pos, left, watch);
         if end.is_none() {
             self.found.keep(noted);
@@ -373,7 +373,7 @@ mod tests {
         let reference = Reader::new(tag, &terms).reference().map(|(node, reference)| (node.word, reference));
         let (Ok(pid), Ok(reference)) = (pid, reference) else { unreachable!() };
         let place = (message.len() - request.len(), 1);
-        let end = quick.question(&message, place, pid, reference, &watch);
+        let end = quick.question(&message, place, (pid.0, &pid.1), (reference.0, &reference.1), &watch);
         if let Some(end) = end {
             assert_eq!(full.thorough(&message, 0, &watch, false), Ok(end), "{message:?}");
         }
