@@ -27,8 +27,10 @@ use crate::term::tag;
 use crate::term::walk::{self, Fun};
 use crate::wire::control::{Control, Mfa, Process};
 
+pub use erpc::ErpcCall;
 use fields::{ancestors, begin, end, named, parent, reference};
 
+mod erpc;
 mod fields;
 pub mod rex;
 
@@ -110,7 +112,13 @@ enum Carrier {
 }
 
 impl Carrier {
+    #[inline(always)]
     fn of(module: &[u8], function: &[u8], arity: u8) -> Option<Self> {
+        // Most modules are none of these.
+        match module {
+            b"erpc" | b"erlang" | b"proc_lib" => {}
+            _ => return None,
+        }
         match (module, function, arity) {
             (b"erpc", b"execute_call", 4) => Some(Carrier::ErpcCall),
             (b"erpc", b"execute_cast", 3) => Some(Carrier::ErpcCast),

@@ -17,12 +17,13 @@ use super::{Action, Channel, Fixed, Parts, TICK};
 use crate::direction::Direction;
 use crate::error::Bad;
 use crate::limits::Limits;
+use crate::rules::calls::ErpcCall;
 use crate::session::judge::{self, Message, Room};
 use crate::session::output::{Output, KEPT};
 use crate::term::reader::Reader;
 use crate::term::scan::{Scanner, Watch};
 use crate::term::tag;
-use crate::wire::control::{self, Dialect};
+use crate::wire::control::{self, Control, Dialect, SpawnRequest};
 use crate::wire::frame::FrameTag;
 use crate::wire::shapes::{self, Asker, UsualQuestion};
 
@@ -269,13 +270,20 @@ pub(super) fn read<'r, 'a>(
             return ends(Message::told(control, Some(reader), room.asker.as_ref()), end, parts);
         }
     }
-    let mfa = control.mfa();
-    if let Some(mfa) = mfa {
+    let mut spawns = false;
+    if let Control::SpawnRequest(SpawnRequest { mfa, .. }) = control {
+        if !scanned {
+            room.erpc = ErpcCall::scanned(mfa, reader, scanner, watch);
+            if room.erpc.is_some() {
+                return Ok(Message { erpc: room.erpc.as_ref(), ..Message::told(control, Some(reader), None) });
+            }
+        }
         same_arity(mfa.arity, judge::arguments(reader)?.unwrap_or(u64::MAX))?;
+        spawns = true;
     }
     let end = if scanned {
         parts.body.len()
-    } else if mfa.is_some() {
+    } else if spawns {
         scanner.whole_proper(parts.body, reader.pos, watch)?
     } else {
         scanner.whole(parts.body, reader.pos, watch)?

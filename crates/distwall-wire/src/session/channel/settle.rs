@@ -4,8 +4,8 @@ use crate::direction::Direction;
 use crate::session::judge::{called, Ends, Message};
 use crate::session::track::{Asked, Pair, Spawn, Track};
 use crate::term::atoms::Word;
-use crate::term::reader::Pid;
-use crate::wire::control::{Control, Monitored, Process, SpawnRequest, Spawned, Watched};
+use crate::term::reader::{Pid, Reference};
+use crate::wire::control::{Control, Mfa, Monitored, Process, SpawnRequest, Spawned, Watched};
 use crate::wire::shapes::{self, Answer, Shows};
 
 /// Finds which processes of its sender's node a passing command shows. Asked before the command settles anything.
@@ -85,13 +85,11 @@ fn set_up(
         Control::SpawnRequest(SpawnRequest {
             from, reference: (_, reference), leader, mfa, linked, monitored, ..
         }) => {
-            let calls = mfa.module.text == b"erpc" && mfa.function.text == b"execute_call";
-            let result = message.payload.filter(|_| calls && monitored).and_then(shapes::result_of);
-            let erpc = result.filter(|(node, _)| *node == direction.word()).map(|(_, result)| result);
+            let erpc = if monitored { result_of(message, &mfa, direction) } else { None };
             track.spawn(direction, reference, Spawn { by: from.pid, linked, monitored, erpc });
-            leads(&leader, direction, ends, track);
-            // What is spawned is to write to its group leader.
             if ends.is_of(direction, &leader) {
+                track.lead(direction, leader.pid);
+                // What is spawned is to write to its group leader.
                 track.expose(direction, &[leader.pid], &[], None);
             }
         }
@@ -114,6 +112,19 @@ fn set_up(
         }
         _ => {}
     }
+}
+
+/// The reference behind which the result of a spawn request comes, if it is a call of `erpc`.
+#[inline(always)]
+fn result_of(message: &Message<'_, '_>, mfa: &Mfa<'_>, direction: Direction) -> Option<Reference> {
+    if let Some(call) = message.erpc {
+        return Some(call.result);
+    }
+    if mfa.module.text != b"erpc" || mfa.function.text != b"execute_call" {
+        return None;
+    }
+    let (node, result) = shapes::result_of(message.payload?)?;
+    (node == direction.word()).then_some(result)
 }
 
 /// Notes a process that the other node is to take for a group leader.

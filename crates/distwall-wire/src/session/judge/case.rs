@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::direction::Direction;
 use crate::limits::{Limit, Limits};
-use crate::rules::calls;
+use crate::rules::calls::{self, ErpcCall};
 use crate::rules::pattern::Work;
 use crate::rules::peer_rules::RankedRule;
 use crate::session::events::Reason;
@@ -77,6 +77,8 @@ pub struct Message<'a, 'b> {
     pub payload: Option<Reader<'a>>,
     /// The asker, if it is a message with a question.
     pub asker: Option<&'b Asker<'a>>,
+    /// The call of `erpc`, if it is one as nearly all are, and was read together with the scan.
+    pub erpc: Option<&'b ErpcCall<'a>>,
     /// The work of comparing it with patterns.
     pub work: Work,
 }
@@ -88,6 +90,8 @@ pub struct Room<'a> {
     pub control: Option<Control<'a>>,
     /// The asker.
     pub asker: Option<Asker<'a>>,
+    /// The call of `erpc`.
+    pub erpc: Option<ErpcCall<'a>>,
 }
 
 impl<'a, 'b> Message<'a, 'b> {
@@ -104,7 +108,7 @@ impl<'a, 'b> Message<'a, 'b> {
     #[inline(always)]
     #[must_use]
     pub fn told(control: &'b Control<'a>, payload: Option<Reader<'a>>, asker: Option<&'b Asker<'a>>) -> Self {
-        Message { control, payload, asker, work: Work::default() }
+        Message { control, payload, asker, erpc: None, work: Work::default() }
     }
 }
 

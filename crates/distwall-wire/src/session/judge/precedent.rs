@@ -20,7 +20,7 @@ use crate::rules::otp_internal::{otp_internal, Address};
 use crate::rules::peer_rules::{PeerRules, RankedRule, Scope};
 use crate::session::hooks::is_clerk;
 use crate::term::atoms::{AtomView, Word};
-use crate::term::reader::{Pid, Reader};
+use crate::term::reader::Pid;
 use crate::term::scan::ScanFindings;
 use crate::verdict::Verdict;
 use crate::wire::control::{Control, Process, SpawnRequest};
@@ -163,7 +163,7 @@ impl Court<'_> {
             return None;
         }
         match message.control {
-            Control::SpawnRequest(request) => self.spawn_precedent(request, message.payload?, precedents),
+            Control::SpawnRequest(request) => self.spawn_precedent(request, message, precedents),
             _ => self.message_precedent(message, precedents),
         }
     }
@@ -171,7 +171,7 @@ impl Court<'_> {
     fn spawn_precedent(
         &self,
         request: &SpawnRequest<'_>,
-        arguments: Reader<'_>,
+        message: &Message<'_, '_>,
         precedents: &mut Precedents,
     ) -> Option<u32> {
         let SpawnRequest { from, reference: (node, reference), leader, mfa, plain, .. } = request;
@@ -183,10 +183,14 @@ impl Court<'_> {
         if !fits || !plain || from.node.inline || !self.is_sender(from) {
             return None;
         }
-        let Call::Function { module, function, arity, .. } = calls::of_spawn(mfa, arguments, Word::Peer).call else {
-            return None;
+        let (name, function, arity) = match message.erpc {
+            Some(call) => (call.module, call.function, call.arity),
+            None => match calls::of_spawn(mfa, message.payload?, Word::Peer).call {
+                Call::Function { module, function, arity, .. } => (module, function, arity),
+                _ => return None,
+            },
         };
-        let key = PrecedentKey { command: Command::SpawnRequest, name: module, function, arity };
+        let key = PrecedentKey { command: Command::SpawnRequest, name, function, arity };
         precedents.about(self.policy, key).map(|decided| decided.rule)
     }
 

@@ -54,6 +54,30 @@ impl Scanner {
         end
     }
 
+    /// The same for the last of a spawn request's arguments, a list that has to be proper, and for the end of their list: with
+    /// it, the data has to end. `before`: a reference in the arguments before, which has not been noted.
+    #[inline(always)]
+    pub fn last_argument(
+        &mut self,
+        data: &[u8],
+        pos: usize,
+        before: (Word, &Reference),
+        watch: &Watch<'_>,
+    ) -> Option<()> {
+        let [.., tag::NIL] = data else { return None };
+        if !watch.is_end(before.0, before.1.creation) || watch.limits.term_depth() < TOKENS as u64 {
+            return None;
+        }
+        let noted = self.found.noted();
+        self.found.disclosed_reference(before.0, *before.1, watch);
+        let end = self.count_down::<true>(data, pos, 1, watch);
+        if end != Some(data.len() - 1) {
+            self.found.keep(noted);
+            return None;
+        }
+        Some(())
+    }
+
     /// Walks over `need` terms.
     #[inline(always)]
     fn count_down<const PROPER: bool>(

@@ -216,6 +216,31 @@ fn unlink<'a>(op: Op, reader: &mut Reader<'a>, dialect: Dialect) -> Result<Contr
 }
 
 #[inline(always)]
+fn mfa<'a>(reader: &mut Reader<'a>) -> Result<Mfa<'a>, Bad> {
+    // Nearly all are named by position: one look at the data is enough.
+    if let Some(&[tag::SMALL_TUPLE, 3, tag::ATOM_REF, module, tag::ATOM_REF, function, tag::SMALL_INTEGER, arity, ..]) =
+        reader.data.get(reader.pos..)
+    {
+        let mfa = Mfa { module: reader.terms.view(module)?, function: reader.terms.view(function)?, arity };
+        reader.pos = reader.pos.wrapping_add(8);
+        return Ok(mfa);
+    }
+    let Mfa { module, function, arity } = unusual_mfa(reader)?;
+    Ok(Mfa { module, function, arity })
+}
+
+#[inline(never)]
+fn unusual_mfa<'a>(reader: &mut Reader<'a>) -> Result<Mfa<'a>, Bad> {
+    if reader.tuple()? != 3 {
+        return Err(Bad::SpawnWithoutMfa);
+    }
+    let module = reader.atom()?;
+    let function = reader.atom()?;
+    let arity = u8::try_from(reader.unsigned()?).map_err(|_| Bad::SpawnArity)?;
+    Ok(Mfa { module, function, arity })
+}
+
+#[inline(always)]
 fn spawn_request<'a>(
     reader: &mut Reader<'a>,
     scanner: &mut Scanner,
@@ -224,12 +249,7 @@ fn spawn_request<'a>(
     let reference = reader.reference()?;
     let from = process(reader)?;
     let leader = process(reader)?;
-    if reader.tuple()? != 3 {
-        return Err(Bad::SpawnWithoutMfa);
-    }
-    let module = reader.atom()?;
-    let function = reader.atom()?;
-    let arity = u8::try_from(reader.unsigned()?).map_err(|_| Bad::SpawnArity)?;
+    let mfa = mfa(reader)?;
     let SpawnOptions { linked, monitored, plain, heap } = match SpawnOptions::usual(reader, watch.limits) {
         Some(usual) => usual,
         None => spawn_options(reader, scanner, watch)?,
@@ -237,7 +257,6 @@ fn spawn_request<'a>(
     if watch.guarded.is_some() && heap > watch.limits.spawn_heap() {
         scanner.found.over.get_or_insert(Limit::SpawnHeap);
     }
-    let mfa = Mfa { module, function, arity };
     Ok(SpawnRequest { from, reference, leader, mfa, linked, monitored, plain })
 }
 
