@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.attack_scene import AttackScene
-from tests.support.dist import Message, Op, message
+from distwall._core import DistFlag
+from tests.support.attack_scene import HIDDEN, AttackScene
+from tests.support.dist import EMPTY, Message, Op, message
 from tests.support.etf import Atom, Pid, Ref, Term, alias
 from tests.support.raw_peer import Connection
 
@@ -140,6 +141,39 @@ def test_an_alias_stays_its_processs(scene: AttackScene, victim: str) -> None:
             peer.send(message(Op.ALIAS_SEND, peer.pid(), shown, payload=Atom("reached")))
             assert peer.call("hub", (Atom("publish"), 1)) == "ok"
     assert scene.bar.eval("probe:got(victim)") == "[]"
+
+
+@pytest.mark.parametrize("kind", QUESTIONS)
+def test_an_alias_that_the_peer_was_shown_opens_no_answer_for_another(
+    scene: AttackScene, victim: str, kind: str
+) -> None:
+    """The question is the hub's own, but the alias in it is not."""
+    assert victim == "ok"
+    question, _ = QUESTIONS[kind]
+    with scene.connect(ONE) as peer:
+        scene.bar.eval(f"probe:do(victim, fun() -> {{nobody, '{ONE}'}} ! {{here, alias()}} end)")
+        payload: Any = peer.wait_for(Op.REG_SEND).payload
+        shown = payload[1]
+        publish(peer, question(pid(scene, peer, "hub"), shown))
+        for tag in (shown, alias(shown)):
+            peer.send(message(Op.ALIAS_SEND, peer.pid(), shown, payload=(tag, Atom("reached"))))
+        assert peer.call("hub", (Atom("publish"), 1)) == "ok"
+    assert scene.bar.eval("probe:got(victim)") == "[]"
+
+
+def test_a_peer_that_is_not_told_who_sends_may_answer(scene: AttackScene) -> None:
+    """C nodes are such peers."""
+    with scene.connect(ONE, flags=HIDDEN & ~DistFlag.SEND_SENDER) as peer:
+        publish(peer, Atom("first"))
+        name = f'binary_to_term(<<131, 88, 100, {len(ONE)}:16, "{ONE}", {peer.pid().id}:32, 0:32, {peer.creation}:32>>)'
+        asking = scene.bar.begin(f"gen_server:call({name}, hello, 5000)")
+        asked = peer.wait_for(Op.SEND)
+        while not isinstance(asked.payload, tuple):
+            asked = peer.wait_for(Op.SEND)
+        payload: Any = asked.payload
+        asker, tag = payload[1]
+        peer.send(message(Op.SEND, EMPTY, asker, payload=(tag, Atom("answer"))))
+        assert asking.result() == "answer"
 
 
 def test_a_server_still_gets_answers_to_its_own_questions(scene: AttackScene) -> None:

@@ -296,13 +296,13 @@ class Tracking:
 
         def asks(pid: Pid) -> bool:
             # A server of the guarded node may send on what a peer has written in the name of another process.
-            return self.own(side, pid) and (side == PEER or args.get("from") == pid)
+            return self.own(side, pid) and (side == PEER or args.get("from") in (pid, None))
 
         match payload:
             case (_, (Pid() as pid, tag), _) if asks(pid) and (ref := reference(tag)) and self.own(side, ref):
-                self._called(side, pid, ref)
+                self._called(side, pid, ref, args.get("from"))
             case (Atom("io_request"), Pid() as pid, Ref() as ref, _) if asks(pid) and self.own(side, ref):
-                self._called(side, pid, ref)
+                self._called(side, pid, ref, args.get("from"))
             case (Pid() as pid, Atom("features_request")) if name == REX and asks(pid):
                 mine.servers.append(Waiting(pid, "features_reply"))
             case (Pid() as pid, tuple()) if name == REX and asks(pid):
@@ -310,9 +310,13 @@ class Tracking:
             case _:
                 pass
 
-    def _called(self, side: str, pid: Pid, ref: Ref) -> None:
-        if side == PEER or ref not in self.sides[side].claimed:
-            self.sides[side].calls[ref] = OpenCall(pid, ref)
+    def _called(self, side: str, pid: Pid, ref: Ref, sender: Pid | None) -> None:
+        mine = self.sides[side]
+        # The peer may have had a reference sent back that it was shown before.
+        first = mine.owners.get(ref, (None, False))[0] if ref in mine.shown else pid
+        known_to_send = sender is not None or ref not in mine.shown
+        if side == PEER or (ref not in mine.claimed and first == pid and known_to_send):
+            mine.calls[ref] = OpenCall(pid, ref)
 
     def _written(self, message: Message) -> set[Term]:
         """The guarded node's processes and aliases in a command of the peer's. A creation of 0 is any."""
@@ -352,10 +356,12 @@ class Tracking:
         mine = self.sides[side]
         found: set[Term] = {one for one in identifiers(term) if self.own(side, one)}
         mine.claimed -= {sender} & found
+        for one in found - mine.claimed - mine.shown:
+            if isinstance(one, Ref):
+                mine.owners.pop(one, None)
+                if isinstance(sender, Pid):
+                    mine.owners[one] = (sender, False)
         mine.shown |= found - mine.claimed
-        for one in found - mine.claimed:
-            if isinstance(one, Ref) and isinstance(sender, Pid) and one not in mine.owners:
-                mine.owners[one] = (sender, False)
 
     def _own(self, side: str, sender: Term, payload: Term) -> None:
         """Notes the caller of a call beside its alias, if it sends the call itself and was the first to show it."""

@@ -197,3 +197,37 @@ def test_one_peers_claims_are_no_other_ones() -> None:
     passes(one, writes(GUESS))
     tells(other, shows(GUESS))
     passes(other, send(GUESS))
+
+
+def question(by: Pid | None, asker: Pid, tag: Ref) -> Message:
+    payload = (Atom("$gen_call"), (asker, alias(tag)), 1)
+    return (
+        message(Op.SEND_SENDER, by, P.pid(), payload=payload)
+        if by
+        else message(Op.SEND, EMPTY, P.pid(), payload=payload)
+    )
+
+
+@pytest.mark.parametrize("by", [SERVER, None])
+def test_a_question_with_the_alias_of_another_opens_no_answer(by: Pid | None) -> None:
+    """Whoever sends it: the peer was shown the alias before, and may have had it sent back."""
+    channel = CoreChannel("deny *")
+    answer = message(Op.ALIAS_SEND, P.pid(), G.alias(), payload=(alias(G.alias()), 1))
+    tells(channel, shows(G.alias(), by=GUESS), question(by, SERVER, G.alias()))
+    refused(channel, answer)
+    tells(channel, question(GUESS, GUESS, G.alias()))
+    passes(channel, answer)
+
+
+def test_a_question_that_names_no_sender_opens_an_answer_if_its_reference_is_new() -> None:
+    channel = CoreChannel("accept reg_send", "deny *")
+    passes(channel, writes(G.alias(2)))
+    for tag, judged in ((G.alias(), passes), (G.alias(2), refused)):
+        tells(channel, question(None, GUESS, tag))
+        judged(channel, message(Op.SEND, EMPTY, GUESS, payload=(alias(tag), 1)))
+
+
+def test_an_alias_whose_process_nobody_knows_is_not_the_next_ones() -> None:
+    channel = CoreChannel(*RULES)
+    tells(channel, message(Op.SEND, EMPTY, P.pid(), payload=G.alias()), shows(G.alias()))
+    refused(channel, to_alias(G.alias()))

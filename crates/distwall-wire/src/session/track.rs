@@ -21,7 +21,6 @@
 //! messages from processes that haven't heard of it.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -428,10 +427,27 @@ impl Track {
         }
     }
 
-    /// True if the peer has written that process or reference of the guarded node without having been shown it.
+    /// True if the peer has written that process of the guarded node, and was never shown it.
     #[must_use]
-    pub fn is_claimed(&self, what: impl Hash) -> bool {
-        self.by_guard.lock().claims(what)
+    pub fn is_made_up(&self, pid: Pid) -> bool {
+        let known = self.by_guard.lock();
+        known.claims(pid) && !known.shown.has_process(pid, self.bounds)
+    }
+
+    /// True if a question of the guarded node is the asker's own, and not the echo of what the peer has written. The peer
+    /// can write references that it was shown, and claims all others. So a reference is the asker's if the peer sees it
+    /// for the first time, or if the asker was the first to show it. `sender`: None if the command names none, as commands
+    /// to peers without SEND_SENDER do.
+    #[must_use]
+    pub fn is_own_question(&self, reference: Reference, asker: Pid, sender: Option<Pid>) -> bool {
+        let known = self.by_guard.lock();
+        if known.claims(reference) {
+            return false;
+        }
+        match known.shown.first_to_show(reference, self.bounds) {
+            None => sender.is_none_or(|sender| sender == asker),
+            Some(owner) => sender == Some(asker) && owner.is_some_and(|owner| owner.pid == asker),
+        }
     }
 
     /// Notes whose alias that is: the process stands beside it in a message of its own.

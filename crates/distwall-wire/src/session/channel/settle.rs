@@ -136,8 +136,8 @@ fn leads(leader: &Process<'_>, direction: Direction, ends: &Ends, track: &mut Tr
 
 /// Notes the question in a message that answers nothing, if it asks for an answer.
 ///
-/// A server may send on what a peer has written, also a question in the name of another process. So a process of the
-/// guarded node asks only in messages of its own, and with a reference that the peer has not made up.
+/// A server may send on what a peer has written, also a question in the name of another process, or with the alias of
+/// another process. Which questions are a process's own tells [`Track::is_own_question`].
 fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &mut Track) {
     let Some(payload) = message.payload else {
         return;
@@ -149,7 +149,7 @@ fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &m
     let name = message.control.name();
     if name.is_some_and(|name| name.word == Word::Rex) {
         if let Some(leader) = called(message, direction).leader {
-            if direction == Direction::Inbound || !track.is_claimed(leader.pid) {
+            if direction == Direction::Inbound || !track.is_made_up(leader.pid) {
                 leads(&leader, direction, ends, track);
             }
         }
@@ -160,10 +160,10 @@ fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &m
         if named || to.is_some_and(|to| track.people.of(to.pid).is_some_and(|person| person.otp)) {
             track.asks_service(direction, asker.first.1);
         }
-        let (node, reference) = asker.first;
-        let made_up = || direction == Direction::Outbound && track.is_claimed(reference);
-        if node == direction.word() && asks(&asker.from) && !made_up() {
-            track.call(direction, reference, asker.from.pid);
+        let ((node, reference), from) = (asker.first, asker.from);
+        let own = || direction == Direction::Inbound || track.is_own_question(reference, from.pid, sender);
+        if node == direction.word() && ends.is_of(direction, &from) && own() {
+            track.call(direction, reference, from.pid);
         }
     } else if name.is_some_and(|name| name.word == Word::Rex) {
         if let Some((asker, word)) = shapes::rex_request(payload).filter(|(asker, _)| asks(asker)) {

@@ -50,13 +50,18 @@ impl ExposedSet {
 
     pub(super) fn alias(&mut self, alias: Reference, by: Option<Pid>, bounds: Bounds) {
         let sent = by.map(|pid| Owner { pid, beside: false });
-        // The first one to show it: what comes later may be an echo.
-        let owner = |before: Option<&Option<Owner>>| before.copied().flatten().or(sent);
+        // The first one to show it, also if nobody knows who that was: what comes later may be an echo.
+        let owner = |before: Option<&Option<Owner>>| before.copied().unwrap_or(sent);
         self.aliases.insert_with(alias, owner, bounds);
     }
 
+    /// The first process to show that alias or reference, if it is known; None: it was not shown.
+    pub(super) fn first_to_show(&self, alias: Reference, bounds: Bounds) -> Option<Option<Owner>> {
+        self.aliases.get(&alias, bounds).copied()
+    }
+
     pub(super) fn owner(&self, alias: Reference, bounds: Bounds) -> Option<Owner> {
-        self.aliases.get(&alias, bounds).copied().flatten()
+        self.first_to_show(alias, bounds).flatten()
     }
 
     /// True if that process was shown. The question counts as a use: the entry gets young again.
