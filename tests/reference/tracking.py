@@ -240,7 +240,7 @@ class Tracking:
                 mine.spawns[args["ref"]] = (args["from"], options)
                 if "monitor" in options and (result := self._result_of(side, message)):
                     mine.results[args["ref"]] = result
-                if self.own(side, args["group_leader"]) and args["group_leader"] not in mine.claimed:
+                if self.own(side, args["group_leader"]) and args["group_leader"] not in mine.claimed - mine.shown:
                     mine.shown.add(args["group_leader"])
                     mine.led.add(args["group_leader"])
             case "spawn_reply":
@@ -266,7 +266,6 @@ class Tracking:
             return
         mine.spawned.add(result)
         mine.shown.add(result)
-        mine.claimed.discard(result)
         if flags & 1:
             self.links[frozenset((args["to"], result))] = Link()
         if flags & 2:
@@ -290,7 +289,7 @@ class Tracking:
         if (
             isinstance(call, Call)
             and self.own(side, call.leader)
-            and not (side == GUARD and call.leader in mine.claimed)
+            and not (side == GUARD and call.leader in mine.claimed - mine.shown)
         ):
             mine.led.add(call.leader)
 
@@ -355,13 +354,13 @@ class Tracking:
         """Notes the processes and aliases of ``side`` in a message of its own."""
         mine = self.sides[side]
         found: set[Term] = {one for one in identifiers(term) if self.own(side, one)}
-        mine.claimed -= {sender} & found
-        for one in found - mine.claimed - mine.shown:
+        found -= mine.claimed - {sender}
+        for one in found - mine.shown:
             if isinstance(one, Ref):
                 mine.owners.pop(one, None)
                 if isinstance(sender, Pid):
                     mine.owners[one] = (sender, False)
-        mine.shown |= found - mine.claimed
+        mine.shown |= found
 
     def _own(self, side: str, sender: Term, payload: Term) -> None:
         """Notes the caller of a call beside its alias, if it sends the call itself and was the first to show it."""

@@ -227,6 +227,16 @@ def test_a_question_that_names_no_sender_opens_an_answer_if_its_reference_is_new
         judged(channel, message(Op.SEND, EMPTY, GUESS, payload=(alias(tag), 1)))
 
 
+def test_what_a_process_shows_to_one_name_leaves_the_claims_of_others() -> None:
+    claims = _core.Claims()
+    one, other = (CoreChannel(*RULES, exposures=_core.Exposures(claims)) for _ in range(2))
+    passes(other, writes(GUESS))
+    tells(one, shows(GUESS, by=GUESS))
+    passes(one, send(GUESS))
+    tells(other, shows(GUESS))
+    refused(other, send(GUESS))
+
+
 def test_an_alias_whose_process_nobody_knows_is_not_the_next_ones() -> None:
     channel = CoreChannel(*RULES)
     tells(channel, message(Op.SEND, EMPTY, P.pid(), payload=G.alias()), shows(G.alias()))

@@ -293,12 +293,6 @@ impl Unforgotten {
         !self.hashes.is_empty() && self.hashes.contains(&self.hasher.hash_one(what))
     }
 
-    pub fn remove(&mut self, what: impl Hash) {
-        if !self.hashes.is_empty() {
-            self.hashes.remove(&self.hasher.hash_one(what));
-        }
-    }
-
     pub fn len(&self) -> usize {
         self.hashes.len()
     }

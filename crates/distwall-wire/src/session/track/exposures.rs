@@ -138,14 +138,12 @@ impl Exposures {
 }
 
 impl Known<'_> {
-    /// Notes what a message of `by` shows. What the peer has claimed is shown by itself alone.
+    /// Notes what a message of `by` shows. What the peer has claimed is shown by itself alone. The claim stays: it is also
+    /// that of other names of the entry, to which the process has shown nothing.
     pub(super) fn show(&mut self, pids: &[Pid], aliases: &[Reference], by: Option<Pid>, bounds: Bounds) {
-        let mut claimed = self.claims.lock();
+        let claimed = self.claims.lock();
         for pid in pids {
-            if by == Some(*pid) {
-                claimed.remove(*pid);
-            }
-            if !claimed.has(*pid) {
+            if by == Some(*pid) || !claimed.has(*pid) {
                 self.shown.process(*pid, bounds);
             }
         }
@@ -220,7 +218,8 @@ mod tests {
         assert_eq!(known.claims.count(), 1);
         known.show(&[pid(1)], &[], Some(pid(1)), BOUNDS);
         assert!(known.shown.has_process(pid(1), BOUNDS));
-        assert_eq!(known.claims.count(), 0);
+        // Another name of the entry may have claimed it, too.
+        assert_eq!(known.claims.count(), 1);
     }
 
     #[test]
