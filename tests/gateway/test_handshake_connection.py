@@ -445,6 +445,23 @@ def test_many_silent_strangers_do_not_keep_the_real_peer_out(wall: InProcessWall
         assert wall.wait_event("handshake_refused")["reason"] == "flood"
 
 
+def test_a_flood_of_failures_from_its_own_address_does_not_keep_a_known_peer_out(
+    wall: InProcessWall, guard: FakeGuard
+) -> None:
+    """Neighbours behind one address, or in one IPv6 network, that fail without ever reaching the guarded node."""
+    join(wall, guard)
+    for _ in range(2 * admission.FAILURES_PER_SOURCE):
+        with suppress(ConnectionError):
+            garbage = wall.dial()
+            garbage.send(b"\xff")
+            garbage.close()
+    other = wall.dial()
+    other.send_name("cli1@127.0.0.1", FLAGS, 5)
+    assert other.is_closed()
+    wall.wait_event("handshake_refused", reason="shut_out")
+    join(wall, guard)
+
+
 def test_names_under_a_glob_are_budgeted(
     wall: InProcessWall, guard: FakeGuard, monkeypatch: pytest.MonkeyPatch
 ) -> None:

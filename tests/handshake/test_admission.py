@@ -226,6 +226,31 @@ def test_a_source_that_fails_under_many_names_or_none_is_shut_out_altogether() -
         assert not admission.is_shut_out("stranger", 1.0)
 
 
+def test_whoever_has_proved_a_name_from_there_is_not_shut_out_with_its_neighbours() -> None:
+    """Any host of an IPv6 network of 64 bits is the same source, and can fail as fast as it likes."""
+    admission = Admission()
+    admission.proved(ask(admission, 0.0, "network"))
+    fail(admission, "network", 5 * FAILURES_PER_SOURCE)
+    assert not admission.is_shut_out("network", 0.0)
+    assert not admission.is_shut_out("network", 0.0, "foo@h")
+    assert admission.is_shut_out("network", 0.0, "other@h")
+    assert not admission.is_shut_out_of_tls("network", 0.0)
+    for _ in range(FAILURES_PER_NAME):
+        admission.failed("network", 1.0, "foo@h")
+    assert admission.is_shut_out("network", 1.0, "foo@h"), "its own name has its own budget"
+
+
+def test_tls_handshakes_that_fail_shut_out_of_tls_alone() -> None:
+    admission = Admission()
+    admission.proved(ask(admission, 0.0, "network"))
+    for _ in range(FAILURES_PER_SOURCE):
+        assert not admission.is_shut_out_of_tls("network", 0.0)
+        admission.failed("network", 0.0, tls=True)
+    assert admission.is_shut_out_of_tls("network", 0.0), "they take much CPU time, whoever has proved a name from there"
+    assert not admission.is_shut_out("network", 0.0)
+    assert not admission.is_shut_out("network", 0.0, "other@h")
+
+
 def test_a_health_check_shuts_nobody_out() -> None:
     admission = Admission()
     for second in range(3600):
@@ -245,6 +270,11 @@ def test_nobody_is_shut_out_for_longer_than_a_minute() -> None:
 
 def test_what_is_remembered_of_sources_is_bounded() -> None:
     admission = Admission()
+    for number in range(MAX_REMEMBERED + 100):
+        admission.proved(ask(admission, 0.0, f"peer{number // 2}", f"foo{number}@h"))
+    assert len(admission._proved) == MAX_REMEMBERED
+    assert admission._sources_proved.total() == MAX_REMEMBERED
+    assert "peer0" not in admission._sources_proved
     for number in range(MAX_REMEMBERED + 100):
         admission.failed(f"stranger{number}", 0.0, "foo@h")
     assert len(admission._failures) == MAX_REMEMBERED

@@ -23,7 +23,8 @@ MAX_TOTAL = 512
 
 
 REQUESTS = Allowance(per_second=50.0, burst=500.0)
-"""Requests of one source that are served. A node asks once for each connection that it opens."""
+"""Requests of one source that are served, unless a peer has proved its name from there. A node asks once for each
+connection that it opens."""
 
 
 class EpmdServer:
@@ -37,12 +38,13 @@ class EpmdServer:
         open_listener: Callable[[str], int],
         gone: Callable[[Registration], None],
         outgoing: Callable[[str, str], int | None],
+        is_known: Callable[[str], bool],
     ) -> None:
         """Serves the names of ``registry``.
 
         ``open_listener`` opens the listener for a name and returns its port, or raises OSError. ``gone`` is called when
         a registration has ended. ``outgoing`` returns the port at a loopback address that leads to a node, if the node
-        may be reached.
+        may be reached. ``is_known`` is true for a source from which a peer has proved its name.
         """
         self.firewall = firewall
         self._open_listener = open_listener
@@ -50,6 +52,7 @@ class EpmdServer:
         self._is_mate = LocalNodes(firewall.policy)
         self.registry = registry
         self.gone = gone
+        self.is_known = is_known
         self.waiting: HalfOpen[EpmdConnection] = HalfOpen(per_source=MAX_PER_SOURCE, total=MAX_TOTAL)
         self.open: set[EpmdConnection] = set()
         self.rate = Rates(REQUESTS)
@@ -119,11 +122,14 @@ class EpmdConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._timer = self._loop.call_later(REQUEST_TIMEOUT, self._expired)
         self._service.open.add(self)
-        # Who may register runs on this host, and may take as much of distwall's time in other ways.
-        if not rights.register and not self._service.rate.admits(source_of(self._source), self._loop.time()):
+        source = source_of(self._source)
+        # Who may register runs on this host, and may take as much of distwall's time in other ways. A stranger may have
+        # the address of a peer, or one in its IPv6 network: he must not use up what the peer needs to find its node.
+        is_rated = not rights.register and not self._service.is_known(source)
+        if is_rated and not self._service.rate.admits(source, self._loop.time()):
             self.refuse("flood", "too many requests")
             return
-        for evicted in self._service.waiting.add(self, source_of(self._source)):
+        for evicted in self._service.waiting.add(self, source):
             evicted.refuse("flood", "too many connections without a request")
 
     def data_received(self, data: bytes) -> None:

@@ -54,6 +54,7 @@ class Gateway:
             open_listener=self._open_listener,
             gone=self._unregistered,
             outgoing=self._port_for,
+            is_known=self._pending.is_known,
         )
         redirect = self._policy.guard.redirect
         self._redirect = (

@@ -179,7 +179,7 @@ class InboundConnection(HandshakeConnection):
         gave_way = refused.reason == "peer_closed" and self._pending.is_dialled(self.machine.peer)
         relayed = self.ticket is not None and self.ticket.relayed_at is not None
         if refused.peer_fault and not gave_way:
-            self._pending.failed(self.source_key, self._account if relayed else None)
+            self._pending.failed(self.source_key, self._account if relayed else None, tls=self._encrypted)
         if refused.peer_fault and self.ticket is not None and self._held_a_name:
             # Also if it seems to have given way: a stranger can do so at each dial of the guarded node.
             self._pending.contested(self.ticket.key)

@@ -133,13 +133,21 @@ class PendingConnections:
         held = ticket.key in self._contested or (ticket.key in self._wanted and not self.admission.has_proved(ticket))
         return self._challenges_to.get(ticket.key, self._challenges.get(ticket.key[0])) if held else None
 
-    def failed(self, source: str, account: str | None = None) -> None:
+    def failed(self, source: str, account: str | None = None, *, tls: bool) -> None:
         """Counts a failure by the fault of a peer at ``source``; for ``account``, if it was relayed."""
-        self.admission.failed(source, self._loop.time(), account)
+        self.admission.failed(source, self._loop.time(), account, tls=tls)
 
     def is_shut_out(self, source: str, account: str | None = None) -> bool:
         """True if too many of the source's handshakes have failed lately."""
         return self.admission.is_shut_out(source, self._loop.time(), account)
+
+    def is_known(self, source: str) -> bool:
+        """True if a peer has proved some name from ``source``."""
+        return self.admission.is_known(source)
+
+    def is_shut_out_of_tls(self, source: str) -> bool:
+        """True if too many of the source's handshakes over TLS have failed lately."""
+        return self.admission.is_shut_out_of_tls(source, self._loop.time())
 
     def finished(self, ticket: Ticket) -> None:
         """Notes that the guarded node holds nothing unproved for a handshake any more."""

@@ -28,6 +28,8 @@ TLS_HANDSHAKE_RECORD = 22
 OPENING_TIMEOUT = 5.0
 """Seconds from connecting to the first byte and the end of the TLS handshake: a real node sends at once."""
 
+SHUT_OUT = "too many failures before it"
+
 RETRY = 0.1
 """Seconds until the next attempt after the system could not accept."""
 
@@ -69,7 +71,7 @@ class TcpAcceptor:
         if self._guard is not None and self._pending.is_shut_out(source_of(source)):
             connection.close()
             self._pending.firewall.refused(
-                source=source, peer=None, guard=self._guard, reason="shut_out", detail="too many failures before it"
+                source=source, peer=None, guard=self._guard, reason="shut_out", detail=SHUT_OUT
             )
             return
         Opening(self._pending, connection, source, self._factory, context=self._context, guard=self._guard)
@@ -116,6 +118,8 @@ class Opening:
         self._loop = asyncio.get_running_loop()
         self._taken = False
         """True once a transport owns the connection, and closes it."""
+        self._encrypted = False
+        """True once a TLS handshake has begun."""
         self._task = self._loop.create_task(self._open())
         self._pending.unproved(self, self._key)
 
@@ -137,6 +141,10 @@ class Opening:
         try:
             async with asyncio.timeout(OPENING_TIMEOUT):
                 context = await self._tls_context()
+                if context is not None and self._guard is not None and self._pending.is_shut_out_of_tls(self._key):
+                    self._failed("shut_out", SHUT_OUT, peer_fault=False)
+                    return
+                self._encrypted = context is not None
                 self._taken = True
                 if context is None:
                     # Its protocol counts it from here on, and at once.
@@ -185,7 +193,7 @@ class Opening:
 
     def _report(self, reason: str, detail: str, *, peer_fault: bool) -> None:
         if peer_fault and self.opened_by == "peer":
-            self._pending.failed(self._key)
+            self._pending.failed(self._key, tls=self._encrypted)
         self._pending.firewall.refused(
             source=self._source, peer=None, guard=self._guard, reason=reason, detail=detail, opened_by=self.opened_by
         )

@@ -13,10 +13,13 @@ these rules for every (guarded node, name):
 * A source that keeps failing waits before it is relayed, longer each time up to `MAX_DELAY`.
 * A source has budgets of failures: `FAILURES_PER_NAME` a minute under each name, and `FAILURES_PER_SOURCE` in all. Once
   a budget is spent, the source is shut out, of that name or altogether (`Admission.is_shut_out`).
-* The real peer may have the same address. So a refusal while shut out costs nothing, and budgets refill steadily. A
-  source that goes on failing may try again every few seconds; a source that stops is let in within a minute. A node
-  that retries with a wrong cookie keeps out no other node of its host. Success forgives the failures under that name
-  only: a peer with one cookie gains no guesses at another cookie.
+* The real peer may have the same address, and an IPv6 network of 64 bits is one source. So the names proved from a
+  source are not shut out with its other names. TLS handshakes take much CPU time: failures over TLS have a budget of
+  their own, without exceptions.
+* For the same reason a refusal while shut out costs nothing, and budgets refill steadily. A source that goes on failing
+  may try again every few seconds; a source that stops is let in within a minute. A node that retries with a wrong
+  cookie keeps out no other node of its host. Success forgives the failures under that name only: a peer with one cookie
+  gains no guesses at another cookie.
 * If a glob lets any name in, new names have a budget: each is an atom, never collected. A name that gets a channel in
   the end costs nothing here: the channel's entry pays for it.
 
@@ -24,7 +27,7 @@ Sans-I/O: the caller passes the time, starts and aborts handshakes as `Admission
 """
 
 import itertools
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
@@ -174,6 +177,8 @@ class Admission:
         self._names: OrderedDict[GuardAndPeer, None] = OrderedDict()
         self._total_names: dict[str, _Bucket] = {}
         self._proved: OrderedDict[tuple[str, str], None] = OrderedDict()
+        # The number of accounts in `_proved` of each source.
+        self._sources_proved: Counter[str] = Counter()
         self._source_names: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
 
     def request(
@@ -236,10 +241,15 @@ class Admission:
         ticket.proved = True
         self._failures.pop(ticket.source, None)
         self._by_name.forgive((ticket.source, ticket.account))
-        self._proved[ticket.source, ticket.account] = None
+        if (ticket.source, ticket.account) not in self._proved:
+            self._proved[ticket.source, ticket.account] = None
+            self._sources_proved[ticket.source] += 1
         self._proved.move_to_end((ticket.source, ticket.account))
         if len(self._proved) > MAX_REMEMBERED:
-            self._proved.popitem(last=False)
+            (oldest, _), _ = self._proved.popitem(last=False)
+            self._sources_proved[oldest] -= 1
+            if not self._sources_proved[oldest]:
+                del self._sources_proved[oldest]
 
     def established(self, ticket: Ticket) -> None:
         """Notes that a channel was opened for the peer, which pays for its name: it costs nothing here."""
@@ -272,13 +282,28 @@ class Admission:
         Ask when a connection is accepted, and again, with ``account``, when it has sent its name. A refusal for this
         reason is not a failure: don't report it to `failed`.
         """
-        if account is not None and self._by_name.are_too_many((source, account), now):
+        if account is None:
+            is_known = self.is_known(source)
+        elif self._by_name.are_too_many((source, account), now):
             return True
-        return self._by_source.are_too_many(source, now)
+        else:
+            is_known = (source, account) in self._proved
+        return not is_known and self._by_source.are_too_many((source, False), now)
 
-    def failed(self, source: str, now: float, account: str | None = None) -> None:
-        """Counts a handshake of ``source`` that failed by the peer's fault; for ``account``, if it was relayed."""
-        self._by_source.count(source, now)
+    def is_known(self, source: str) -> bool:
+        """True if a peer has proved some name from ``source``."""
+        return source in self._sources_proved
+
+    def is_shut_out_of_tls(self, source: str, now: float) -> bool:
+        """True if a TLS handshake of ``source`` is to be refused at once. Ask before it begins."""
+        return self._by_source.are_too_many((source, True), now)
+
+    def failed(self, source: str, now: float, account: str | None = None, *, tls: bool = False) -> None:
+        """Counts a handshake of ``source`` that failed by the peer's fault.
+
+        For ``account``, if it was relayed. ``tls``: a TLS handshake had begun.
+        """
+        self._by_source.count((source, tls), now)
         if account is not None:
             self._by_name.count((source, account), now)
         self._failures[source] = (self.failures(source, now) + 1, now)
