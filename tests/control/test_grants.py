@@ -1,8 +1,16 @@
 """Grants: two clocks, renewals, and what a restart makes of them."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
 
+from distwall.audit import AuditLog
+from distwall.control import Firewall, StateFile
 from distwall.control.grants import Grant, Grants
+from distwall.policy import loads
 
 ENTRY = ("foo@*", 0)
 
@@ -20,6 +28,7 @@ def give(
         wall=wall,
         monotonic=monotonic,
         entries=(ENTRY,),
+        party="",
     )
 
 
@@ -66,10 +75,80 @@ def test_a_restart_leaves_what_is_left(wall: float, left: float | None) -> None:
 def test_it_is_about_one_node_at_one_guarded_node() -> None:
     grants = Grants()
     grants.give(
-        "foo@h", "ops", guard="bar@h", seconds=60, reason="", actor="root", wall=0, monotonic=0, entries=(ENTRY,)
+        "foo@h",
+        "ops",
+        guard="bar@h",
+        seconds=60,
+        reason="",
+        actor="root",
+        wall=0,
+        monotonic=0,
+        entries=(ENTRY,),
+        party="",
     )
     assert grants.tables_for("foo@h", "bar@h", ENTRY) == ["ops"]
     assert grants.tables_for("foo@h", "baz@h", ENTRY) == grants.tables_for("other@h", "bar@h", ENTRY) == []
     assert grants.tables_for("foo@h", "bar@h", ("foo@h", 0)) == []
     assert grants.take_back("foo@h", "ops", None) is None
     assert grants.take_back("foo@h", "ops", "bar@h") is not None
+
+
+POLICY = """[guard]
+nodes = ["bar@h"]
+cookie = "cluster"
+[audit]
+file = "audit.jsonl"
+[tables.ops]
+rules = ["accept reg_send secret"]
+[[peers]]
+node = "NODE"
+cookie = "COOKIE"
+rules = ["deny *"]
+"""
+
+
+@contextmanager
+def started(folder: Path, *, cookie: str = "anns", node: str = "foo@h", extra: str = "") -> Iterator[Firewall]:
+    """A process that runs with this policy for a while, on the state of the one before."""
+    text = POLICY.replace("NODE", node).replace("COOKIE", cookie) + extra
+    audit = AuditLog(folder / "audit.jsonl")
+    firewall = Firewall(loads(text, folder / "distwall.toml", {}), audit, StateFile(folder / "state.json"))
+    yield firewall
+    firewall.close()
+    audit._file.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        ({}, "accept"),
+        ({"node": "foo@*"}, "accept"),
+        ({"extra": "visible = true"}, "accept"),
+        ({"cookie": "bobs"}, "deny"),
+        ({"node": "other@h"}, "deny"),
+    ],
+)
+def test_a_grant_does_not_go_to_another_party_with_a_restart(
+    tmp_path: Path, change: dict[str, str], verdict: str
+) -> None:
+    """Its entry may have another cookie by then, and so belong to somebody else."""
+    with started(tmp_path) as firewall:
+        firewall.grant("foo@h", "ops", 60, "fix")
+        assert firewall.test_filter("foo@h", "reg_send", "secret") == "accept"
+    assert "anns" not in (tmp_path / "state.json").read_text()
+    assert b"anns".hex() not in (tmp_path / "state.json").read_text()
+    with started(tmp_path, **change) as firewall:
+        assert firewall.test_filter("foo@h", "reg_send", "secret") == verdict
+    with started(tmp_path) as firewall:
+        assert firewall.test_filter("foo@h", "reg_send", "secret") == verdict, "it does not come back, either"
+
+
+def test_a_grant_of_which_nobody_knows_the_party_ends(tmp_path: Path) -> None:
+    with started(tmp_path) as firewall:
+        firewall.grant("foo@h", "ops", 60, "fix")
+    path = tmp_path / "state.json"
+    state = json.loads(path.read_text())
+    del state["grants"][0]["party"]
+    path.write_text(json.dumps(state))
+    with started(tmp_path) as firewall:
+        assert firewall.grants() == []

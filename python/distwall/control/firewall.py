@@ -26,7 +26,7 @@ from distwall.control.channels import Channels, disturbs
 from distwall.control.diff import difference
 from distwall.control.errors import BadCallError, ControlError, NotFoundError, UnsafeStateError
 from distwall.control.evaluated_calls import CallVerdict, EvaluatedCalls, Extent
-from distwall.control.grants import MAX_SECONDS, Grant, Revoked, places
+from distwall.control.grants import MAX_SECONDS, Grant, Revoked, party_digest, places
 from distwall.control.handler_dispatch import HandlerDispatch
 from distwall.control.on_loop_thread import on_loop_thread
 from distwall.control.runtime_settings import GivenKey, Kind, RuntimeSetting
@@ -76,6 +76,7 @@ class Firewall(Channels):
         # Of channels that have ended; less what open ones had counted when the shadow policy was set.
         self._differences = 0
         self._tokens = AccessTokens()
+        self._parties: dict[tuple[object, ...], str] = {}
         self._evaluated = EvaluatedCalls(self, self.record_of)
         if state is not None:
             self._restore(state)
@@ -86,6 +87,8 @@ class Firewall(Channels):
         self.loop = asyncio.get_running_loop()
         self.thread = threading.get_ident()
         self._note_time()
+        if self._unsaved:
+            self._save_later()
         self._watch_clock()
 
     @property
@@ -306,6 +309,7 @@ class Firewall(Channels):
             wall=self.clock.seconds(),
             monotonic=time.monotonic(),
             entries=tuple(map(key_of, entries)),
+            party=self._party(entries[0]),
         )
         try:
             self._save()
@@ -498,9 +502,19 @@ class Firewall(Channels):
             if {entry.identity for entry in old} == {entry.identity for entry in new}:
                 grants.put_back(replace(grant, entries=tuple(map(key_of, new))))
             else:
-                grants.take_back(grant.node, grant.table, grant.guard)
-                self.record(GrantRevoked(by=f"{actor}: another entry or cookie", **grant.to_json()))
-                self._unsaved.add((grant.node, grant.table))
+                self._end_foreign(grant, actor)
+
+    def _end_foreign(self, grant: Grant, actor: str) -> None:
+        """Ends a grant to a name that belongs to another party now."""
+        self.rulebook.grants.take_back(grant.node, grant.table, grant.guard)
+        self.record(GrantRevoked(by=f"{actor}: another entry or cookie", **grant.to_json()))
+        self._unsaved.add((grant.node, grant.table))
+
+    def _party(self, entry: Entry) -> str:
+        """The digest of the proof that an entry asks for, as long as the state file lasts."""
+        if entry.identity not in self._parties:
+            self._parties[entry.identity] = party_digest(entry, "" if self._state is None else self._state.salt)
+        return self._parties[entry.identity]
 
     def _setting(self, kind: Kind, actor: str, persist: bool, **about: Any) -> RuntimeSetting:
         return RuntimeSetting(kind, actor, round(self.clock.seconds(), 3), persist, **about)
@@ -615,8 +629,11 @@ class Firewall(Channels):
             self.rulebook.run_time.put(setting)
         wall, monotonic = self.clock.seconds(), time.monotonic()
         for grant in grants:
-            if not self.rulebook.grants.restore(grant, wall, monotonic):
+            entries = self.policy.entries_for(grant.node, grant.guard)
+            if not self.rulebook.grants.restore(replace(grant, entries=tuple(map(key_of, entries))), wall, monotonic):
                 self.record(GrantExpired(**grant.to_json()))
+            elif {self._party(entry) for entry in entries} != {grant.party}:
+                self._end_foreign(grant, "start")
 
     def _expire(self) -> None:
         over = self.rulebook.grants.expire(self.clock.seconds(), time.monotonic())

@@ -6,15 +6,19 @@ clock may stand still then). Only the wall clock survives a restart. A later pro
 or with more time left than it was given: somebody has turned the clock, so the grant has expired.
 
 A grant is for the entries by which its node may come when it is given. It opens nothing for a peer that proves the same
-name by another entry. The caller makes sure that all these entries ask for the same proof.
+name by another entry. The caller makes sure that all these entries ask for the same proof. A later process knows the
+party by a digest of that proof: entries of the same names may ask for another one by then.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
 from distwall.clock import rfc3339
 from distwall.control.channel import EntryKey
+from distwall.policy import Entry
 
 MAX_SECONDS = 30 * 24 * 3600
 """Longer access is not temporary: it belongs in the policy."""
@@ -52,6 +56,8 @@ class Grant:
     """On the monotonic clock of this process, in seconds."""
     entries: tuple[EntryKey, ...] = ()
     """The entries that it is for."""
+    party: str = ""
+    """The digest of the proof that these entries ask for (`party_digest`)."""
 
     def has_expired(self, wall: float, monotonic: float) -> bool:
         """True if the grant is over, by either clock."""
@@ -113,6 +119,7 @@ class Grants:
         wall: float,
         monotonic: float,
         entries: tuple[EntryKey, ...],
+        party: str,
     ) -> Grant:
         """Gives a grant; a grant of the same table to the same node is renewed, and ends with the new one."""
         grant = Grant(
@@ -126,6 +133,7 @@ class Grants:
             until=wall + seconds,
             deadline=monotonic + seconds,
             entries=entries,
+            party=party,
         )
         self._grants[node, table, guard] = grant
         return grant
@@ -172,6 +180,15 @@ class Grants:
             for grant in self
             if grant.node == node and grant.guard in (None, guard) and entry in grant.entries
         ]
+
+
+def party_digest(entry: Entry, salt: str) -> str:
+    """Return a digest of the proof that an entry asks for.
+
+    It takes some milliseconds, so that nobody who reads it tries many cookies.
+    """
+    proof = json.dumps([entry.cookie.reveal().hex(), entry.tls, entry.certificate]).encode()
+    return hashlib.scrypt(proof, salt=salt.encode(), n=1 << 12, r=8, p=1, dklen=16).hex()
 
 
 def places(guards: Iterable[str | None]) -> str:

@@ -6,6 +6,7 @@ distwall does not start with a file that can't be read: otherwise it would forge
 import errno
 import json
 import os
+import secrets
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -33,6 +34,8 @@ class StateFile:
         self.path = path
         self.seen = 0.0
         """The last time that the process which wrote the file has seen, in seconds since 1970."""
+        self.salt = secrets.token_hex(16)
+        """The salt of digests in the file."""
         self._saved: dict[str, Any] | None = None
         self._must_save = False
 
@@ -56,6 +59,7 @@ class StateFile:
             grants = [_grant(each) for each in state["grants"]]
             tokens = [Access(**each) for each in state.get("tokens", ())]
             self.seen = float(state.get("seen", 0.0))
+            self.salt = str(state.get("salt", self.salt))
             if not all(isinstance(each.until, int | float) for each in tokens):
                 raise ValueError("a token without an end")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -79,6 +83,7 @@ class StateFile:
         """
         state: dict[str, Any] = {
             "version": VERSION,
+            "salt": self.salt,
             "settings": [setting.to_json() for setting in settings],
             "grants": [_saved(grant) for grant in grants],
             "tokens": [asdict(token) for token in tokens],
