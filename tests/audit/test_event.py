@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,3 +59,9 @@ def test_any_value_is_one_line_of_json(value: Any) -> None:
     data = text(event("x", {"value": value}, 1))
     assert b"\n" not in data
     json.loads(data)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_json_lacks_are_texts(number: float) -> None:
+    made = event("api_call", {"arguments": {"seconds": number, "all": [number]}}, 1)
+    assert json.loads(text(made))["arguments"] == {"seconds": str(number), "all": [str(number)]}

@@ -1,6 +1,7 @@
 """Events before they are written: safe whatever a peer put into a name. `schema` lists their kinds and fields."""
 
 import json
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -45,8 +46,11 @@ def _plain(value: Any) -> Any:
     match value:
         case str():
             return _text(value)
-        case None | int() | float():
+        case None | int():
             return value
+        case float():
+            # JSON has no infinity, and no NaN.
+            return value if math.isfinite(value) else str(value)
         case bytes() | bytearray() | memoryview():
             return _text(bytes(value[: 4 * MAX_TEXT]).decode("utf-8", "backslashreplace"))
         case Mapping():
