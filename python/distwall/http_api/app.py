@@ -227,7 +227,8 @@ def _changes(app: FastAPI, record: Recorder, target: object, call: OperationRequ
 
 
 def _error(status: int, what: str) -> JSONResponse:
-    return JSONResponse({"error": what}, status)
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    return JSONResponse({"error": what}, status, headers)
 
 
 def _with_status(status: int) -> ErrorHandler:

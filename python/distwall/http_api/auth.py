@@ -33,6 +33,9 @@ _HEADERS = (
 MAX_BODY = 1 << 20
 """Most bytes of a request's body: a policy fits."""
 
+_BODILESS = frozenset({"GET", "HEAD"})
+"""Methods whose requests the application answers without a look at their bodies."""
+
 Recorder = Callable[[EventBase], None]
 """Records an event."""
 
@@ -119,7 +122,10 @@ class TokenEntrance:
 
 
 class RequestScreen:
-    """Stands before the application, and refuses requests that are too large or come from a web page."""
+    """Stands before the application, and refuses requests that are too large or come from a web page.
+
+    A request with a body has to come from a known caller.
+    """
 
     def __init__(
         self, app: ASGIApp, entrance: Entrance, record: Recorder, answer: Callable[[int, str], ASGIApp]
@@ -151,6 +157,14 @@ class RequestScreen:
             refused(self._record, scope, None, reason)
             await self._answer(403, str(error))(scope, receive, hardened)
             return
+        if scope["method"] not in _BODILESS:
+            try:
+                # The application reads and parses a body before it asks who sends it.
+                self._entrance.admit(source_of(scope), headers.get("authorization"))
+            except RefusedError as error:
+                refused(self._record, scope, None, error.reason)
+                await self._answer(error.status, str(error))(scope, receive, hardened)
+                return
         size = 0
 
         async def bounded() -> Message:
