@@ -97,6 +97,30 @@ def play(tmp_path: Path) -> Callable[[Story], None]:
 Play = Callable[[Story], None]
 
 
+def test_a_file_that_changes_while_distwall_starts_is_taken_up(tmp_path: Path) -> None:
+    """After the policy was read, and before anything watches the file."""
+    path = tmp_path / "distwall.toml"
+    path.write_text(OPEN)
+    for name in ("cluster", "foo"):
+        (tmp_path / f"{name}.cookie").write_text(name)
+
+    async def story() -> None:
+        audit = AuditLog(tmp_path / "audit.jsonl")
+        firewall = Firewall(load(path), audit)
+        path.write_text(TEXT)
+        firewall.start()
+        reloader = Reloader(firewall)
+        assert reloader.text == OPEN, "it tells what is in force"
+        reloader.start()
+        await eventually(lambda: firewall.test_filter(FOO, "link") == "deny")
+        assert reloader.text == TEXT
+        await reloader.close()
+        firewall.close()
+        await audit.close()
+
+    asyncio.run(story())
+
+
 def test_a_changed_file_is_in_force_at_once(play: Play) -> None:
     async def story(scene: ReloadScene) -> None:
         assert scene.verdict() == "deny"

@@ -66,10 +66,10 @@ class Reloader:
     """Keeps a firewall's policy up to date with its file."""
 
     def __init__(self, firewall: Firewall) -> None:
-        """Begins with the firewall's policy, which must be fresh from its file."""
+        """Begins with the firewall's policy. If its file has another text by the start, that is taken up then."""
         self._firewall = firewall
         self._path = firewall.policy.path
-        self._text = regular_file.read(self._path).decode("utf-8") if self._path.exists() else ""
+        self._text = firewall.policy.text
         self._before: tuple[Policy, str] | None = None
         self._trial: asyncio.TimerHandle | None = None
         self._watching: asyncio.Task[None] | None = None

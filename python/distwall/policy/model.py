@@ -256,6 +256,8 @@ class Policy:
     """All rules of the file, by their ids."""
     revision: str = field(compare=False)
     """A short name for the text of the policy."""
+    text: str = field(repr=False, compare=False)
+    """The text that this policy was read from. It may contain cookies."""
     warnings: tuple[Problem, ...] = ()
     _kept: dict[tuple[object, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -76,5 +76,6 @@ def _read(source: Source, env: Mapping[str, str]) -> Policy:
         audit=audit,
         rules=tuple(lists.rules),
         revision=hashlib.sha256(source.text.encode()).hexdigest()[:12],
+        text=source.text,
     )
     return replace(policy, warnings=tuple(sorted([*problems.warnings, *warnings(policy)])))
