@@ -162,6 +162,18 @@ def test_a_guarded_node_is_kept_to_its_own(ask: Asked) -> None:
     assert ask("set_filter", FOO, LINK, ACCEPT, caller=OPS) == (OK, ACCEPT)
 
 
+@pytest.mark.parametrize(("name", "before"), [("set_handler", [FOO, REG_SEND]), ("filter", [FOO])])
+def test_a_guarded_node_has_no_code_run_in_distwall(ask: Asked, name: str, before: list[Term]) -> None:
+    """What distwall itself runs sees all channels, and Python has functions that remove files."""
+    match ask(name, *before, Atom("shutil:rmtree")):
+        case (Atom("error"), Atom("badarg"), index, _):
+            assert index == len(before) + 1
+        case answer:
+            pytest.fail(str(answer))
+    assert ask.scene.firewall.settings() == []
+    assert ask(name, *before, Atom("shutil:rmtree"), caller=OPS) == (OK, UNDEFINED)
+
+
 def test_tables_that_several_guarded_nodes_share_are_for_operators(tmp_path: Path) -> None:
     text = '[guard]\nnodes = ["bar@127.0.0.2", "baz@h"]\ncookie_env = "CLUSTER"\n'
     ask = Asked(tmp_path)

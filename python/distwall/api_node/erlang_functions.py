@@ -116,6 +116,9 @@ class _Arguments:
 
     def module(self) -> str | None:
         name = self.atom("a module")
+        if self.guard is not None and ":" in name:
+            # Code in distwall sees the channels of all guarded nodes, and any function could be named as a handler.
+            self._fail("a module in Python, which runs in distwall: let an operator set it")
         return None if name == _UNDEFINED else name
 
     def name(self, what: str) -> str:
