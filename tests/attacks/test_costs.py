@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from tests.attacks.costs import STREAMS, first
-from tests.attacks.worst_inputs import WORST, cost, ordinary
+from tests.attacks.worst_inputs import ORDINARY, WAITED, WORST, cost, ordinary, waited
 from tests.support.core_channel import CoreChannel
 from tests.support.dist import EMPTY, OTP_29, plain
 from tests.support.etf import Atom
@@ -83,3 +83,12 @@ def test_no_input_costs_much_more_than_ordinary_input(name: str) -> None:
 def test_no_slice_takes_long(name: str) -> None:
     """Four megabytes, most in one frame. CPU time, and the best of three rounds: others want the machine, too."""
     assert cost(WORST[name], 4 * MIB, rounds=3).longest < 0.01
+
+
+@pytest.mark.parametrize("changes", [False, True])
+@pytest.mark.parametrize("name", WAITED)
+def test_no_slice_for_a_message_that_waited_takes_long(name: str, changes: bool) -> None:
+    """Its scan waits with it. If the rules change meanwhile, it is scanned again in slices."""
+    found = waited(WAITED[name], 4 * MIB, changes=changes, rounds=3)
+    assert found.longest < 0.01
+    assert found.per_byte < 20 * ordinary(ORDINARY, 4 * MIB).per_byte

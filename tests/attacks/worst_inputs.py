@@ -18,9 +18,7 @@ from distwall.policy.language.patterns import parse_pattern
 from tests.support.core_channel import CoreChannel
 from tests.support.dist import EMPTY, OTP_29, Op, Sender, frame, message, plain
 from tests.support.etf import Atom, Raw, encode
-
-READ = 256 * 1024
-"""Bytes that one read from a socket gives."""
+from tests.support.sliced import READ, Sliced
 
 P, G = CoreChannel.peer, CoreChannel.guard
 
@@ -298,6 +296,17 @@ WORST: dict[str, Input] = {
 }  # fmt: skip
 
 
+WAITED: dict[str, Callable[[int], bytes]] = {
+    "small tuples, waiting": lambda size: listed(b"h\1j", size),
+    "native records, waiting": lambda size: listed(b"C\0\0\0\2\0" + b"w\1a" * 2 + b"w\1bw\1c" + b"jj", size),
+    "references of the peer, waiting": lambda size: listed_all(
+        [encode(P.ref(i)) for i in range(max(1, size // 40))]
+    ),
+    "nils, waiting": lambda size: listed(b"j", size),
+}  # fmt: skip
+"""Messages for a process of the guarded node that distwall does not know, so it asks who that is."""
+
+
 FROM_POLICY = [WORST["many patterns for small messages"], WORST["many patterns for small lists"]]
 """Each message is compared with fifty patterns, because the policy has them."""
 
@@ -324,6 +333,22 @@ def cost(given: Input, size: int, rounds: int = 2) -> Cost:
     stream = given.make(size)
     found = [_played(given, stream) for _ in range(rounds)]
     return Cost(min(one.seconds for one in found), min(one.longest for one in found), len(stream))
+
+
+def waited(make: Callable[[int], bytes], size: int, *, changes: bool, rounds: int = 2) -> Cost:
+    """The cost of a message that waits. ``changes``: other rules come before its turn. The best of some rounds."""
+    data = frame(b"\x83D\0" + encode((22, P.pid(), G.pid(52))) + make(size))
+    found = []
+    for _ in range(rounds):
+        line = Sliced(CoreChannel("accept send to any", "deny *", flags=OTP_29, release=29))
+        line.take(True, data)
+        if changes:
+            line.channel.set_rules("accept send to any", "deny *")
+        line.told()
+        line.catch_up()
+        assert line.forwarded.endswith(data)
+        found.append(Cost(line.seconds, line.longest, len(data)))
+    return Cost(min(one.seconds for one in found), min(one.longest for one in found), len(data))
 
 
 def ordinary(given: Input, size: int) -> Cost:
@@ -353,6 +378,11 @@ def main() -> None:
         found = cost(given, size)
         ratio = found.per_byte / ordinary(given, size).per_byte
         table.add_row(name, f"{found.per_byte:.2f}", f"{ratio:.1f}", f"{found.longest * 1000:.1f}")
+    for name, make in WAITED.items():
+        for note, changes in (("", False), (", under new rules", True)):
+            found = waited(make, size, changes=changes)
+            ratio = found.per_byte / ordinary(ORDINARY, size).per_byte
+            table.add_row(name + note, f"{found.per_byte:.2f}", f"{ratio:.1f}", f"{found.longest * 1000:.1f}")
     Console(width=118).print(table)
 
 

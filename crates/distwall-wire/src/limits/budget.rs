@@ -111,6 +111,38 @@ impl Claim {
         fits.then_some(()).ok_or(Limit::NewNodes)
     }
 
+    /// Compares what was noted some time ago with what was spent since, or returns the exceeded limit.
+    pub fn renew(&mut self, budget: &Budget, limits: &Limits) -> Result<(), Limit> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let spent = lock(&budget.spent);
+        let fits = |claimed: &mut Hashes, spent: &Hashes, limit: u64| {
+            claimed.retain(|hash| !spent.contains(hash));
+            claimed.is_empty() || (spent.len() + claimed.len()) as u64 <= limit
+        };
+        if !fits(&mut self.atoms, &spent.atoms, limits.new_atoms()) {
+            return Err(Limit::NewAtoms);
+        }
+        let guard = lock(&budget.guard);
+        let new = self.atoms.iter().filter(|hash| !guard.contains(hash)).count();
+        if new > 0 && (guard.len() + new) as u64 > limits.guard_atoms() {
+            return Err(Limit::GuardAtoms);
+        }
+        drop(guard);
+        if !fits(&mut self.funs, &spent.funs, limits.new_funs()) {
+            return Err(Limit::NewFuns);
+        }
+        fits(&mut self.nodes, &spent.nodes, limits.new_nodes()).then_some(()).ok_or(Limit::NewNodes)
+    }
+
+    /// Bytes of memory.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        // Each hash has a byte of control beside it.
+        (self.atoms.capacity() + self.funs.capacity() + self.nodes.capacity()) * (size_of::<u64>() + 1)
+    }
+
     /// Adds the noted atoms, funs and nodes to the budget.
     #[inline(always)]
     pub fn commit(&mut self, budget: &Budget) {

@@ -32,6 +32,7 @@ use ahead::AheadFrame;
 use frames::{numbers, read};
 use park::Opinions;
 use reporter::Reporter;
+use waited::Rescan;
 
 mod ahead;
 mod denial;
@@ -43,6 +44,7 @@ mod reporter;
 mod ruling;
 mod settle;
 mod shown;
+mod waited;
 mod who;
 
 /// The settings of a channel.
@@ -123,6 +125,10 @@ struct State {
     reporter: Reporter,
     shadow_differences: u64,
     lot: Lot,
+    /// The scan of a large message that has waited.
+    rescan: Option<Rescan>,
+    /// Counts the changes of rules, limits and budgets: a scan under others is no longer good.
+    scanned_under: u64,
     clerk: Clerk,
     opinions: Opinions,
     /// The last ticket under other rules and module filters: answers to earlier tickets are not kept.
@@ -163,6 +169,8 @@ impl Channel {
                 reporter: Reporter::default(),
                 shadow_differences: 0,
                 lot: Lot::default(),
+                rescan: None,
+                scanned_under: 0,
                 clerk: Clerk::default(),
                 opinions: Opinions::default(),
                 asked_before: 0,
@@ -223,6 +231,7 @@ impl Channel {
     /// Counts new atoms, funs and nodes in another budget from the next command on. What was spent stays where it was.
     pub fn set_budget(&mut self, budget: Arc<Budget>) {
         self.fixed.budget = budget;
+        self.state.forget_scans();
         self.state.precedents = Precedents::default();
     }
 
@@ -247,7 +256,8 @@ impl Channel {
         let [one, other] = &self.lanes;
         let scans = [one, other].map(|lane| lane.ahead.as_ref().map_or(0, |ahead| ahead.kept()));
         let carried = (one.carry.capacity() + other.carry.capacity() + scans[0] + scans[1]) as u64;
-        carried + one.sequences.held() + other.sequences.held() + self.state.lot.bytes()
+        let rescan = self.state.rescan.as_ref().map_or(0, |rescan| rescan.kept() as u64);
+        carried + rescan + one.sequences.held() + other.sequences.held() + self.state.lot.bytes()
     }
 
     /// Ends the channel, and gives back what is held.
@@ -255,6 +265,7 @@ impl Channel {
         self.closed = true;
         self.lanes = Default::default();
         self.state.lot = Lot::default();
+        self.state.rescan = None;
         self.state.clerk = Clerk::default();
         self.made = Vec::new();
     }
@@ -406,7 +417,8 @@ impl Channel {
             Direction::Inbound if over.is_none() && (fixed.hooked(control) || !state.lot.is_empty()) => {
                 let sender = sender(control);
                 if fixed.hooked(control) || state.lot.queue(sender).is_some() {
-                    let parked = Parked::new(sender, parts.body.to_vec(), refs.atoms.clone(), parts.versioned);
+                    let mut parked = Parked::new(sender, parts.body.to_vec(), refs.atoms.clone(), parts.versioned);
+                    parked.scan = jumps.map(|jumps| state.keep(jumps.spans.to_vec(), scanner));
                     return self.detour(parked, now, out);
                 }
             }
@@ -426,7 +438,8 @@ impl Channel {
             ruling = Ruling::deny(Reason::Limit(limit));
         }
         if ruling.asks.is_some() {
-            let parked = Parked::new(sender(control), parts.body.to_vec(), refs.atoms.clone(), parts.versioned);
+            let mut parked = Parked::new(sender(control), parts.body.to_vec(), refs.atoms.clone(), parts.versioned);
+            parked.scan = jumps.map(|jumps| state.keep(jumps.spans.to_vec(), scanner));
             return self.detour(parked, now, out);
         }
         if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {

@@ -28,6 +28,7 @@ use crate::command::Command;
 use crate::limits::{Limit, Limits};
 use crate::term::atoms::Atom;
 use crate::term::reader::{Named, Pid};
+use crate::term::scan::{Counts, ScanFindings};
 use crate::verdict::Verdict;
 
 /// The party to ask.
@@ -122,13 +123,53 @@ pub struct Parked {
     pub versioned: bool,
     /// Bytes of the question about it, which the outside keeps until it is answered.
     pub asked: usize,
+    /// The progress that it had made when it was put off to the next slice.
+    pub progress: ParkProgress,
+    /// The scan of a large message, which is not repeated when its turn comes.
+    pub scan: Option<Box<Scanned>>,
+}
+
+/// The progress of a command.
+#[derive(Clone, Copy)]
+pub struct ParkProgress {
+    /// The last question that was put.
+    pub passed: Waiting,
+    /// The answer to it; None: no answer yet.
+    pub verdict: Option<Verdict>,
+    /// True if a module filter answered, for all such commands.
+    pub keep: bool,
+    /// The process of the guarded node's handler.
+    pub deliver: Option<Pid>,
+    /// The limit that leaves no room for it to wait; None: it may wait.
+    pub full: Option<Limit>,
+}
+
+impl ParkProgress {
+    /// No question was put.
+    pub const FIRST: ParkProgress =
+        ParkProgress { passed: Waiting::Turn, verdict: None, keep: false, deliver: None, full: None };
+}
+
+/// The scan of a whole message.
+pub struct Scanned {
+    /// The findings.
+    pub found: ScanFindings,
+    /// The beginnings and ends of its large terms ([`Jumps`](crate::term::reader::Jumps)).
+    pub large: Vec<(u32, u32)>,
+    /// Bytes of memory.
+    pub size: usize,
+    /// The counts among the findings, before the message was judged.
+    pub counts: Counts,
+    /// The number of the rules, limits and budgets that held then.
+    pub under: u64,
 }
 
 impl Parked {
     /// A command that has not waited for anything yet.
     #[must_use]
     pub fn new(sender: Option<Pid>, body: Vec<u8>, atoms: Vec<(u16, Arc<Atom>)>, versioned: bool) -> Self {
-        Parked { sender, ticket: 0, waits_for: Waiting::Turn, body, atoms, versioned, asked: 0 }
+        let (waits_for, progress) = (Waiting::Turn, ParkProgress::FIRST);
+        Parked { sender, ticket: 0, waits_for, body, atoms, versioned, asked: 0, progress, scan: None }
     }
 
     /// The atoms that it names by position.
@@ -144,7 +185,8 @@ impl Parked {
     /// Number of bytes that it takes.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.body.len() + self.atoms.len() * size_of::<(u16, Arc<Atom>)>() + self.asked
+        let scan = self.scan.as_ref().map_or(0, |scan| scan.size);
+        self.body.len() + self.atoms.len() * size_of::<(u16, Arc<Atom>)>() + self.asked + scan
     }
 }
 
@@ -271,6 +313,17 @@ impl Lot {
     /// Lets a queue go on in the next slice, if a command is left in it.
     pub fn put_off(&mut self, queue: Queue) {
         if self.holds(queue) {
+            self.ready.push_back(queue);
+        }
+    }
+
+    /// Lets a command go on in a later slice, before all others of its queue. `first`: before other queues, too.
+    pub fn put_off_first(&mut self, queue: Queue, mut parked: Parked, progress: ParkProgress, first: bool) {
+        (parked.waits_for, parked.progress) = (Waiting::Turn, progress);
+        self.push_front(queue, parked);
+        if first {
+            self.ready.push_front(queue);
+        } else {
             self.ready.push_back(queue);
         }
     }

@@ -23,7 +23,7 @@ mod plain;
 mod watch;
 
 pub use ahead::Ahead;
-pub use findings::{Mentions, ScanFindings};
+pub use findings::{Counts, Mentions, ScanFindings};
 pub use watch::{Allowance, Guarded, Watch};
 
 /// One open container.

@@ -102,6 +102,7 @@ impl Channel {
             lane.ahead = None;
             lane.sequences.forget_ahead();
         }
+        self.state.forget_scans();
     }
 }
 

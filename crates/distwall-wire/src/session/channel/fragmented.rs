@@ -174,7 +174,8 @@ impl Channel {
                         return self.for_clerk(&body, &atoms, false, now, out);
                     }
                     if direction == Direction::Inbound && (fixed.hooked(control) || state.lot.queue(sender).is_some()) {
-                        let parked = Parked::new(sender, std::mem::take(body), atoms, false);
+                        let mut parked = Parked::new(sender, std::mem::take(body), atoms, false);
+                        parked.scan = ahead.take().map(|ahead| state.keep(ahead.into_large(), scanner));
                         return self.detour(parked, now, out);
                     }
                     message.work.charge(&scanner.found);
@@ -182,7 +183,8 @@ impl Channel {
                     let mut ruling = Ruling::pass(None);
                     fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival, &mut ruling)?;
                     if ruling.asks.is_some() {
-                        let parked = Parked::new(sender, std::mem::take(body), atoms, false);
+                        let mut parked = Parked::new(sender, std::mem::take(body), atoms, false);
+                        parked.scan = ahead.take().map(|ahead| state.keep(ahead.into_large(), scanner));
                         return self.detour(parked, now, out);
                     }
                     if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {

@@ -32,7 +32,7 @@ pub(super) const SLICE: u64 = 450_000;
 /// Steps for any frame.
 pub(super) const FRAME: u64 = 60;
 /// Most bytes of a slice, as many as a read brings.
-const READ: usize = 1 << 18;
+pub(super) const READ: usize = 1 << 18;
 /// Bytes to the end of a large frame, up to which it is judged in the slice in which they come.
 const FEW: usize = 4096;
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::emit::write_whole;
 use super::frames::{read, FRAME, SLICE};
 use super::shown::{self, Shown};
+use super::waited::Rescanned;
 use super::who::turned;
 use super::{Action, Channel, Fixed, Parts};
 use crate::command::Command;
@@ -15,7 +16,7 @@ use crate::rules::calls;
 use crate::session::clerk::{Clerk, Purpose};
 use crate::session::events::{self, Reason};
 use crate::session::hooks::{
-    clerk, Ask, Handler, HandlerAnswer, Lot, Parked, Queue, Waiting, GATE, OWN_NAME, OWN_SIZE,
+    clerk, Ask, Handler, HandlerAnswer, Lot, ParkProgress, Parked, Queue, Waiting, GATE, OWN_NAME, OWN_SIZE,
 };
 use crate::session::judge::{Arrival, Message, Newcomers, Refusal, Room, Ruling};
 use crate::session::output::Output;
@@ -40,25 +41,6 @@ enum Gate {
     Rewrite(Box<[u8]>),
     /// The command waits for an answer.
     Wait(Waiting),
-}
-
-/// The progress of a command.
-pub(super) struct ParkProgress {
-    /// The last question that was put.
-    passed: Waiting,
-    /// The answer to it; None: no answer yet.
-    verdict: Option<Verdict>,
-    /// True if a module filter answered, for all such commands.
-    keep: bool,
-    /// The process of the guarded node's handler.
-    deliver: Option<Pid>,
-    /// The limit that leaves no room for it to wait; None: it may wait.
-    full: Option<Limit>,
-}
-
-impl ParkProgress {
-    pub(super) const FIRST: ParkProgress =
-        ParkProgress { passed: Waiting::Turn, verdict: None, keep: false, deliver: None, full: None };
 }
 
 /// The kept answers of a module filter: by command and key.
@@ -302,7 +284,8 @@ impl Channel {
     #[cold]
     pub(super) fn catch_up(&mut self, now: f64, out: &mut Output) -> Result<bool, Bad> {
         while let Some((queue, parked)) = self.state.lot.due() {
-            self.run_on(queue, parked, ParkProgress::FIRST, now, out)?;
+            let step = parked.progress;
+            self.run_on(queue, parked, step, now, out)?;
             if self.state.is_over() {
                 break;
             }
@@ -317,7 +300,7 @@ impl Channel {
         match self.state.lot.queue(parked.sender) {
             Some(queue) if full.is_none() => {
                 if queue == Queue::Line {
-                    self.ask_ahead(&parked);
+                    self.ask_ahead(&mut parked);
                 }
                 self.state.lot.push(queue, parked);
             }
@@ -335,20 +318,25 @@ impl Channel {
 
     /// Has the guarded node asked about the target of a command in line, so that few questions tell about many. It is judged
     /// when its turn comes; what is wrong with it now may be right then.
-    fn ask_ahead(&mut self, parked: &Parked) {
+    fn ask_ahead(&mut self, parked: &mut Parked) {
         let Channel { fixed, state, scanner, .. } = self;
-        scanner.found.clear();
-        let terms = fixed.terms(parked.named());
+        parked.recall(fixed, scanner);
+        let jumps = parked.jumps();
+        let terms = Terms { jumps: jumps.as_ref(), ..fixed.terms(parked.named()) };
         let watch = fixed.watch(Direction::Inbound, &terms);
         let parts = Parts { body: &parked.body, sequence: None, versioned: parked.versioned };
         let mut room = Room::default();
-        let Ok(message) = read(&parts, fixed, &mut room, scanner, false, &watch) else { return };
+        let Ok(message) = read(&parts, fixed, &mut room, scanner, jumps.is_some(), &watch) else { return };
+        if jumps.is_some() {
+            message.work.charge(&scanner.found);
+        }
         let arrival = Arrival { over: None, atoms: Newcomers::Kept(&parked.atoms), watch: &watch };
         let mut ruling = Ruling::pass(None);
         let ruled = fixed.rule(Direction::Inbound, &message, &state.track, &mut scanner.found, arrival, &mut ruling);
         if let (Ok(()), Some(pid)) = (ruled, ruling.asks) {
             state.clerk.look_up(pid);
         }
+        parked.keep(scanner);
     }
 
     /// Handles a message of the guarded node to the clerk: the answer to a question of distwall.
@@ -427,14 +415,27 @@ impl Channel {
             let own = Queue::Sender(parked.sender);
             if queue == Queue::Line && self.state.lot.holds(own) {
                 self.state.lot.push(own, parked);
-            } else if !self.go_on(queue, parked, step, now, out)? {
-                break;
+            } else {
+                match self.rescan(parked)? {
+                    Rescanned::Whole(parked) => {
+                        if !self.go_on(queue, parked, step, now, out)? {
+                            break;
+                        }
+                    }
+                    Rescanned::Later(parked, first) => {
+                        self.state.lot.put_off_first(queue, parked, step, first);
+                        return Ok(());
+                    }
+                }
             }
             if self.state.is_over() {
                 self.state.lot.put_off(queue);
                 return Ok(());
             }
-            next = self.state.lot.pop(queue).map(|parked| (parked, ParkProgress::FIRST));
+            next = self.state.lot.pop(queue).map(|parked| {
+                let step = parked.progress;
+                (parked, step)
+            });
         }
         Ok(())
     }
@@ -481,7 +482,7 @@ impl Channel {
             Err(_) => false,
         };
         if fits {
-            parked.body = body;
+            (parked.body, parked.scan) = (body, None);
         }
         Ok(fits)
     }
@@ -499,16 +500,19 @@ impl Channel {
         let Channel { fixed, state, lanes, scanner, made, .. } = self;
         let caches = &mut lanes[Direction::Inbound as usize].caches;
         made.clear();
-        scanner.found.clear();
-        parked.asked = 0;
+        (parked.asked, parked.progress) = (0, ParkProgress::FIRST);
+        parked.recall(fixed, scanner);
         let body = &parked.body[..];
-        state.steps += FRAME + body.len() as u64;
-        let named = parked.named();
-        let terms = fixed.terms(named);
+        let jumps = parked.jumps();
+        state.steps += if jumps.is_some() { FRAME } else { FRAME + body.len() as u64 };
+        let terms = Terms { jumps: jumps.as_ref(), ..fixed.terms(parked.named()) };
         let watch = fixed.watch(Direction::Inbound, &terms);
         let parts = Parts { body, sequence: None, versioned: parked.versioned };
         let mut room = Room::default();
-        let message = read(&parts, fixed, &mut room, scanner, false, &watch)?;
+        let message = read(&parts, fixed, &mut room, scanner, jumps.is_some(), &watch)?;
+        if jumps.is_some() {
+            message.work.charge(&scanner.found);
+        }
         let control = message.control;
         let arrival = Arrival { over: None, atoms: Newcomers::Kept(&parked.atoms), watch: &watch };
         let mut ruling = Ruling::pass(None);
@@ -521,6 +525,7 @@ impl Channel {
             let full = step.full.or_else(|| state.lot.full(parked.size(), &fixed.ends.limits));
             let Some(limit) = full else {
                 parked.waits_for = Waiting::Who;
+                parked.keep(scanner);
                 state.clerk.wait(pid, parked.ticket);
                 state.lot.push_front(queue, parked);
                 fixed.ask_who(state, out);
@@ -544,6 +549,7 @@ impl Channel {
             Gate::Wait(waiting) => match fixed.ask(&message, &parked, waiting, (&state.lot, &mut state.clerk), out) {
                 Ok(asked) => {
                     (parked.waits_for, parked.asked) = (waiting, asked);
+                    parked.keep(scanner);
                     state.lot.push_front(Queue::Sender(parked.sender), parked);
                     return Ok(queue == Queue::Line);
                 }

@@ -1,11 +1,10 @@
 //! Commands that wait for the identity of their target: see [`clerk`](crate::session::clerk).
 
-use super::park::ParkProgress;
 use super::{Channel, Fixed, State};
 use crate::command::Command;
 use crate::error::Bad;
 use crate::session::clerk::{Desk, Fact, Purpose};
-use crate::session::hooks::{clerk, Ask};
+use crate::session::hooks::{clerk, Ask, ParkProgress};
 use crate::session::judge::Message;
 use crate::session::output::{Output, Segment};
 use crate::session::track::Person;

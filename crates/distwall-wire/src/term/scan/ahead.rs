@@ -71,6 +71,12 @@ impl Ahead {
         Jumps { data: message, spans: &self.large }
     }
 
+    /// The beginnings and ends of the large terms of a message that is whole.
+    #[must_use]
+    pub fn into_large(self) -> Vec<(u32, u32)> {
+        self.large
+    }
+
     /// Bytes of memory besides the message.
     #[must_use]
     pub fn kept(&self) -> usize {

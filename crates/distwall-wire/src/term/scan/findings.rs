@@ -1,13 +1,20 @@
 //! The findings of a scan.
 
 use super::{Guarded, Watch};
-use crate::limits::budget::Claim;
-use crate::limits::Limit;
+use crate::limits::budget::{Budget, Claim};
+use crate::limits::{Limit, Limits};
 use crate::term::atoms::{AtomView, Word};
 use crate::term::reader::{Pid, Reference};
 
 /// Most processes and references of the guarded node in one message of a peer: to note more would take too long.
 const MENTIONS: u64 = 1 << 16;
+
+/// The counts of a scan that go on while a message is judged.
+#[derive(Clone, Copy)]
+pub struct Counts {
+    inline: u32,
+    over: Option<Limit>,
+}
 
 /// Findings of a scan.
 #[derive(Default)]
@@ -82,12 +89,30 @@ impl ScanFindings {
         self.pids.len() + self.references.len() + self.mentions.pids.len() + self.mentions.references.len()
     }
 
-    /// Bytes of memory for processes and references.
+    /// The counts so far. The judge adds the atoms of the control message to them.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts { inline: self.inline, over: self.over }
+    }
+
+    /// Goes back to earlier counts, so that the message can be judged once more.
+    pub fn reset(&mut self, counts: Counts) {
+        (self.inline, self.over) = (counts.inline, counts.over);
+    }
+
+    /// Compares the atoms, funs and nodes with what was spent since they were found.
+    pub fn renew(&mut self, budget: &Budget, limits: &Limits) {
+        if self.over.is_none() {
+            self.over = self.claim.renew(budget, limits).err();
+        }
+    }
+
+    /// Bytes of memory for processes, references, atoms, funs and nodes.
     #[must_use]
     pub fn kept(&self) -> usize {
         let pids = self.pids.capacity() + self.mentions.pids.capacity();
         let references = self.references.capacity() + self.mentions.references.capacity();
-        pids * size_of::<Pid>() + references * size_of::<Reference>()
+        pids * size_of::<Pid>() + references * size_of::<Reference>() + self.claim.kept()
     }
 
     /// Removes all findings.
