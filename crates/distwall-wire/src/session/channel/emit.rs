@@ -93,14 +93,36 @@ pub fn release(
 /// Writes a message that had to wait, as a whole message.
 pub fn write_whole(made: &mut Vec<u8>, body: &[u8], atoms: &[(u16, Arc<Atom>)], versioned: bool, caches: &mut Caches) {
     write_frame(made, |made| {
-        if versioned {
-            made.extend_from_slice(&FrameTag::PassThrough.bytes());
-        } else {
-            made.extend_from_slice(&FrameTag::Header.bytes());
-            header::write(made, atoms, caches);
-        }
+        write_front(made, atoms, versioned, caches);
         made.extend_from_slice(body);
     });
+}
+
+/// The same for a large message, whose bytes are not copied.
+pub fn release_whole(
+    out: &mut Output,
+    body: Vec<u8>,
+    atoms: &[(u16, Arc<Atom>)],
+    versioned: bool,
+    caches: &mut Caches,
+) {
+    let mut head = vec![0; 4];
+    write_front(&mut head, atoms, versioned, caches);
+    let length = (head.len() - 4 + body.len()) as u32;
+    head[..4].copy_from_slice(&length.to_be_bytes());
+    out.made(&head);
+    let end = body.len();
+    out.keep(body);
+    out.slice(0..end);
+}
+
+fn write_front(made: &mut Vec<u8>, atoms: &[(u16, Arc<Atom>)], versioned: bool, caches: &mut Caches) {
+    if versioned {
+        made.extend_from_slice(&FrameTag::PassThrough.bytes());
+    } else {
+        made.extend_from_slice(&FrameTag::Header.bytes());
+        header::write(made, atoms, caches);
+    }
 }
 
 fn write_frame(made: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {

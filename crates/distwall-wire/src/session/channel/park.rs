@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::emit::write_whole;
-use super::frames::{read, FRAME, SLICE};
+use super::emit::{release_whole, write_whole};
+use super::frames::{read, FRAME, READ, SLICE};
 use super::shown::{self, Shown};
 use super::waited::Rescanned;
 use super::who::turned;
@@ -589,6 +589,10 @@ impl Channel {
                 write_whole(made, &body, &parked.atoms, parked.versioned, caches);
             }
             _ => match step.deliver {
+                None if body.len() > READ => {
+                    let body = std::mem::take(&mut parked.body);
+                    release_whole(out, body, &parked.atoms, parked.versioned, caches);
+                }
                 None => write_whole(made, body, &parked.atoms, parked.versioned, caches),
                 // Nothing but its arguments goes to this one.
                 Some(_) if control.command() == Command::GroupLeader => {}

@@ -7,8 +7,11 @@
 //! ([`Scanned`]). New atoms, funs and nodes are compared with the budget once more.
 //!
 //! If other rules, limits or budgets hold by then, the findings are of no use, and it is scanned again, in slices. It stays at
-//! the head of its queue meanwhile, and each slice goes on with it ([`Ahead`]). It is judged in a slice of its own. Only one
-//! message of a channel is scanned again at a time, so there is memory for one such scan. Others have their turn behind it.
+//! the head of its queue meanwhile, and each slice goes on with it ([`Ahead`]). Only one message of a channel is scanned again
+//! at a time, so there is memory for one such scan. Others have their turn behind it.
+//!
+//! A large message is judged in a slice of its own, and of the peer's side. So its bytes go on as they are: what an answer of
+//! the guarded node lets go on would have to be copied to its results.
 
 use super::ahead::begin;
 use super::frames::READ;
@@ -100,6 +103,10 @@ impl Channel {
     #[cold]
     fn rescan_large(&mut self, mut parked: Parked) -> Result<Rescanned, Bad> {
         let Channel { fixed, state, scanner, .. } = self;
+        if state.most < u64::MAX && state.steps > 0 {
+            state.steps = state.most.max(state.steps);
+            return Ok(Rescanned::Later(parked, true));
+        }
         if parked.scan.is_some() {
             return Ok(Rescanned::Whole(parked));
         }
