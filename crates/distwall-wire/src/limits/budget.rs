@@ -77,6 +77,8 @@ pub struct Claim {
     atoms: Hashes,
     funs: Hashes,
     nodes: Hashes,
+    /// True if one of them is not empty: for most messages, that is all there is to look at.
+    noted: bool,
 }
 
 impl Claim {
@@ -96,18 +98,21 @@ impl Claim {
             return Err(Limit::GuardAtoms);
         }
         self.atoms.insert(hash);
+        self.noted = true;
         Ok(())
     }
 
     /// Notes a fun or an export by its distinct parts, or returns the exceeded limit.
     pub fn fun(&mut self, budget: &Budget, parts: &[&[u8]], limits: &Limits) -> Result<(), Limit> {
         let fits = claim(&mut self.funs, &lock(&budget.spent).funs, budget.hash(parts), limits.new_funs());
+        self.noted |= !self.funs.is_empty();
         fits.then_some(()).ok_or(Limit::NewFuns)
     }
 
     /// Notes a node in one incarnation, or returns the exceeded limit.
     pub fn node(&mut self, budget: &Budget, node: (&[u8], u32), limits: &Limits) -> Result<(), Limit> {
         let fits = claim(&mut self.nodes, &lock(&budget.spent).nodes, budget.hash(node), limits.new_nodes());
+        self.noted |= !self.nodes.is_empty();
         fits.then_some(()).ok_or(Limit::NewNodes)
     }
 
@@ -157,6 +162,7 @@ impl Claim {
         spent.atoms.extend(self.atoms.drain());
         spent.funs.extend(self.funs.drain());
         spent.nodes.extend(self.nodes.drain());
+        self.noted = false;
     }
 
     /// Forgets the noted atoms, funs and nodes.
@@ -172,12 +178,13 @@ impl Claim {
         self.atoms.clear();
         self.funs.clear();
         self.nodes.clear();
+        self.noted = false;
     }
 
     /// True if nothing is noted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.atoms.is_empty() && self.funs.is_empty() && self.nodes.is_empty()
+        !self.noted
     }
 }
 

@@ -388,6 +388,15 @@ impl Track {
         }
     }
 
+    /// Notes that a process of `side` was sent to the other node by itself, and in no message.
+    pub fn expose_process(&mut self, side: Direction, pid: Pid) {
+        let bounds = self.bounds;
+        match side {
+            Direction::Outbound => self.by_guard.lock().show(&[pid], &[], None, bounds),
+            Direction::Inbound => self.by_peer.process(pid, bounds),
+        }
+    }
+
     /// Changes what the other node was shown of `side`.
     fn shown<R>(&mut self, side: Direction, change: impl FnOnce(&mut ExposedSet) -> R) -> R {
         match side {

@@ -6,7 +6,7 @@
 use std::num::NonZeroU64;
 
 use crate::command::Command;
-use crate::term::atoms::AtomView;
+use crate::term::atoms::{AtomView, Word};
 use crate::term::reader::{Pid, Reference};
 
 pub use decode::{decode, is_plain, Dialect};
@@ -122,6 +122,24 @@ pub struct SpawnRequest<'a> {
     pub monitored: bool,
     /// True if its options are a proper list of such as change nothing but the new process's queue and its order.
     pub plain: bool,
+}
+
+impl<'a> SpawnRequest<'a> {
+    /// The place for one that is read part by part. A constant would be copied to its place as a whole.
+    #[inline(always)]
+    fn unread() -> Self {
+        let node = AtomView { text: b"", word: Word::Other, inline: false };
+        let process = Process { node, pid: Pid { id: 0, serial: 0, creation: 0 } };
+        SpawnRequest {
+            from: process,
+            reference: (node, Reference { creation: 0, length: 0, words: [0; 5] }),
+            leader: process,
+            mfa: Mfa { module: node, function: node, arity: 0 },
+            linked: false,
+            monitored: false,
+            plain: false,
+        }
+    }
 }
 
 /// The outcome of a spawn request.

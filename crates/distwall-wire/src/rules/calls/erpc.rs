@@ -64,3 +64,94 @@ impl<'a> ErpcCall<'a> {
 fn is_call(mfa: &Mfa<'_>) -> bool {
     mfa.arity == 4 && mfa.module.text == b"erpc" && mfa.function.text == b"execute_call"
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::limits::Limits;
+    use crate::rules::calls::{of_spawn, Call};
+    use crate::term::atoms::{Atom, NodeNames, Word, Words};
+    use crate::term::reader::Terms;
+
+    const ATOMS: [&str; 7] = ["p@h", "g@h", "erpc", "execute_call", "erlang", "apply", "m"];
+    const NONE: &[u8] = &[tag::NIL];
+
+    fn atom(text: &str) -> Vec<u8> {
+        let at = ATOMS.iter().position(|atom| *atom == text);
+        vec![tag::ATOM_REF, at.unwrap_or_else(|| unreachable!()) as u8]
+    }
+
+    fn reference(node: &[u8]) -> Vec<u8> {
+        [&[tag::REFERENCE, 0, 3], node, &[7; 16]].concat()
+    }
+
+    fn list(items: &[&[u8]], tail: &[u8]) -> Vec<u8> {
+        [&[tag::LIST], &(items.len() as u32).to_be_bytes()[..], &items.concat(), tail].concat()
+    }
+
+    /// The function that is found in one walk. It has to be the one that is found otherwise.
+    fn found(function: [&str; 2], payload: &[u8]) -> Option<String> {
+        let names = NodeNames { peer: (*b"p@h").into(), guard: (*b"g@h").into(), words: Words::NONE };
+        let table =
+            ATOMS.map(|text| (0, Arc::new(Atom { text: text.as_bytes().into(), word: names.word(text.as_bytes()) })));
+        let terms = Terms { atoms: &table, ..Terms::plain(&names) };
+        let limits = Limits::default();
+        let watch = Watch { terms: &terms, records: true, limits: &limits, guarded: None, discloses: Some(Word::Peer) };
+        let bytes = function.map(atom);
+        let [module, function] = [0, 1].map(|at| Reader::new(&bytes[at], &terms).atom());
+        let (Ok(module), Ok(function)) = (module, function) else { unreachable!() };
+        let mfa = Mfa { module, function, arity: 4 };
+        let (mut scanner, payload) = (Scanner::default(), Reader::new(payload, &terms));
+        let Some(call) = ErpcCall::scanned(&mfa, payload, &mut scanner, &watch) else {
+            assert!(scanner.found.references.is_empty());
+            return None;
+        };
+        assert_eq!(scanner.found.references, [call.result]);
+        let Call::Function { module, function, arity, .. } = of_spawn(&mfa, payload, Word::Peer).call else {
+            unreachable!()
+        };
+        assert_eq!((call.module, call.function, call.arity), (module, function, arity));
+        Some(format!("{}:{}/{arity}", String::from_utf8_lossy(module), String::from_utf8_lossy(function)))
+    }
+
+    #[test]
+    fn a_usual_call_is_the_one_that_its_carrier_has() {
+        let (result, m) = (reference(&atom("p@h")), atom("m"));
+        let call = |arguments: &[u8]| found(["erpc", "execute_call"], &list(&[&result, &m, &m, arguments], NONE));
+        assert_eq!(call(NONE).as_deref(), Some("m:m/0"));
+        assert_eq!(call(&[tag::STRING, 0, 2, 1, 2]).as_deref(), Some("m:m/2"));
+        assert_eq!(call(&list(&[&m, NONE, &result[..0]], NONE)), None, "shorter than announced");
+        assert_eq!(call(&list(&[&m, &list(&[&m], &m)], NONE)).as_deref(), Some("m:m/2"));
+        assert_eq!(call(&list(&[&m[..]; 255], NONE)), None, "too long for the walk");
+        assert_eq!(call(&list(&[NONE; 60], NONE)).as_deref(), Some("m:m/60"));
+    }
+
+    #[test]
+    fn all_other_calls_are_read_otherwise() {
+        let (result, m) = (reference(&atom("p@h")), atom("m"));
+        let call = |fields: &[&[u8]]| found(["erpc", "execute_call"], &list(fields, NONE));
+        assert!(call(&[&result, &m, &m, NONE]).is_some());
+        assert_eq!(found(["erpc", "m"], &list(&[&result, &m, &m, NONE], NONE)), None);
+        assert_eq!(found(["m", "execute_call"], &list(&[&result, &m, &m, NONE], NONE)), None);
+        let written = [&[tag::SMALL_ATOM, 1], &b"m"[..]].concat();
+        let own = [&[tag::SMALL_ATOM, 3], &b"p@h"[..]].concat();
+        for arguments in [&m[..], &list(&[&m], &m), &[tag::STRING, 1, 0], &[tag::NIL, tag::NIL], &[]] {
+            assert_eq!(call(&[&result, &m, &m, arguments]), None, "{arguments:?}");
+        }
+        for result in [reference(&atom("g@h")), reference(&atom("m")), reference(&own), m.clone()] {
+            assert_eq!(call(&[&result, &m, &m, NONE]), None, "{result:?}");
+        }
+        assert_eq!(call(&[&result, &written, &m, NONE]), None);
+        assert_eq!(call(&[&result, &m, &written, NONE]), None);
+        assert_eq!(call(&[&result, &m, &m, &list(&[&written], NONE)]), None);
+        assert_eq!(call(&[&result, &m, NONE]), None);
+        // It carries a further call, or none of that arity.
+        let two = list(&[&m, NONE], NONE);
+        assert_eq!(call(&[&result, &atom("erlang"), &atom("apply"), &two]), None);
+        let four = list(&[&result, &m, &m, NONE], NONE);
+        assert_eq!(call(&[&result, &atom("erpc"), &atom("execute_call"), &four]), None);
+        assert!(call(&[&result, &atom("erpc"), &atom("execute_call"), &two]).is_some());
+    }
+}

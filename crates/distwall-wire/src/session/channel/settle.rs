@@ -4,7 +4,7 @@ use crate::direction::Direction;
 use crate::session::judge::{called, Ends, Message};
 use crate::session::track::{Asked, Pair, Spawn, Track};
 use crate::term::atoms::Word;
-use crate::term::reader::{Pid, Reference};
+use crate::term::reader::Reference;
 use crate::wire::control::{Control, Mfa, Monitored, Process, SpawnRequest, Spawned, Watched};
 use crate::wire::shapes::{self, Answer, Shows};
 
@@ -12,22 +12,22 @@ use crate::wire::shapes::{self, Answer, Shows};
 #[inline(always)]
 pub fn shows(message: &Message<'_, '_>, direction: Direction, track: &Track) -> Shows {
     let (control, asker) = (message.control, direction.other());
-    let content = Shows::Payload(control.from().map(|from| from.pid));
-    match *control {
+    let content = || Shows::Payload(control.from().map(|from| from.pid));
+    match control {
         Control::Send { .. } | Control::RegSend { .. } | Control::AliasSend { .. } => {
             match message.payload.and_then(shapes::answer) {
                 // What OTP's own servers answer is theirs.
                 Some(Answer::Rex | Answer::Features) => Shows::Nothing,
                 Some(Answer::Tag(_, tag)) if track.has_asked_service(asker, tag) => Shows::Nothing,
-                _ => content,
+                _ => content(),
             }
         }
-        Control::SpawnRequest(_) => content,
+        Control::SpawnRequest(request) => Shows::Payload(Some(request.from.pid)),
         Control::MonitorExit { reference: (_, monitor), .. } => {
-            let result = track.erpc(asker, monitor).zip(message.payload);
+            let result = track.erpc(asker, *monitor).zip(message.payload);
             let returned = result.is_some_and(|(result, reason)| shapes::result(reason, result).is_some());
             if returned {
-                content
+                content()
             } else {
                 Shows::Nothing
             }
@@ -47,40 +47,37 @@ pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, trac
         }
         return;
     }
-    let from = control.from().filter(|from| ends.is_of(direction, from)).map(|from| from.pid);
     // An unlink ends its link when it is acknowledged.
     if let Some(asked) = settles.filter(|_| !matches!(control, Control::Unlink { .. })) {
         track.settle(direction, asked);
     }
-    set_up(message, from, direction, ends, track, settles);
+    set_up(message, direction, ends, track, settles);
 }
 
 /// Notes monitors, links and spawns of a command that passes, or removes them; the command is not a message.
-fn set_up(
-    message: &Message<'_, '_>,
-    from: Option<Pid>,
-    direction: Direction,
-    ends: &Ends,
-    track: &mut Track,
-    settles: Option<Asked>,
-) {
+fn set_up(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &mut Track, settles: Option<Asked>) {
+    let ended = |process: Process<'_>, track: &mut Track| {
+        if ends.is_of(direction, &process) {
+            track.ended(direction, process.pid);
+        }
+    };
     match *message.control {
         Control::Monitor { from, to, reference: (_, reference) } => {
             track.monitor(direction, reference, from.pid, to.watched());
         }
         Control::MonitorExit { from: Monitored::Name(_), .. } => {}
-        Control::MonitorExit { .. } => from.into_iter().for_each(|pid| track.ended(direction, pid)),
+        Control::MonitorExit { from: Monitored::Process(from), .. } => ended(from, track),
         Control::GroupLeader { leader, .. } => leads(&leader, direction, ends, track),
         Control::Link { from, to } => track.link(Pair::new(direction, from.pid, to.pid)),
         Control::Unlink { from, to, id } => {
             track.unlink(direction, id, Pair::new(direction, from.pid, to.pid));
         }
-        Control::Exit { from: ended, to, .. } => {
+        Control::Exit { from, to, .. } => {
             // By a rule: nothing is known of the link, or its unlink is under way.
             if settles.is_none() {
-                track.settle(direction, Asked::Link(Pair::new(direction, ended.pid, to.pid)));
+                track.settle(direction, Asked::Link(Pair::new(direction, from.pid, to.pid)));
             }
-            from.into_iter().for_each(|pid| track.ended(direction, pid));
+            ended(from, track);
         }
         Control::SpawnRequest(SpawnRequest {
             from, reference: (_, reference), leader, mfa, linked, monitored, ..
@@ -90,7 +87,7 @@ fn set_up(
             if ends.is_of(direction, &leader) {
                 track.lead(direction, leader.pid);
                 // What is spawned is to write to its group leader.
-                track.expose(direction, &[leader.pid], &[], None);
+                track.expose_process(direction, leader.pid);
             }
         }
         Control::SpawnReply {
@@ -142,10 +139,8 @@ fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &m
     let Some(payload) = message.payload else {
         return;
     };
-    let sender = message.control.from().map(|from| from.pid);
-    let asks = |asker: &Process<'_>| {
-        ends.is_of(direction, asker) && (direction == Direction::Inbound || sender == Some(asker.pid))
-    };
+    let sends = |asker: &Process<'_>| message.control.from().is_some_and(|from| from.pid == asker.pid);
+    let asks = |asker: &Process<'_>| ends.is_of(direction, asker) && (direction == Direction::Inbound || sends(asker));
     let name = message.control.name();
     if name.is_some_and(|name| name.word == Word::Rex) {
         if let Some(leader) = called(message, direction).leader {
@@ -155,9 +150,15 @@ fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &m
         }
     }
     if let Some(asker) = message.asker {
-        let to = message.control.receiver().filter(|_| direction == Direction::Inbound);
-        let named = name.is_some_and(|name| matches!(name.word, Word::OtpName | Word::NetKernel | Word::Rex));
-        if named || to.is_some_and(|to| track.people.of(to.pid).is_some_and(|person| person.otp)) {
+        let is_service = match name {
+            Some(name) => matches!(name.word, Word::OtpName | Word::NetKernel | Word::Rex),
+            None if direction == Direction::Inbound => {
+                let to = message.control.receiver().and_then(|to| track.people.of(to.pid));
+                to.is_some_and(|person| person.otp)
+            }
+            None => false,
+        };
+        if is_service {
             track.asks_service(direction, asker.first.1);
         }
         let ((node, reference), from) = (asker.first, asker.from);

@@ -79,8 +79,8 @@ impl PrecedentKey<'_> {
     fn is_of(&self, known: &Precedent) -> bool {
         known.command == self.command
             && known.arity == self.arity
-            && *known.name == *self.name
-            && *known.function == *self.function
+            && is_same(&known.name, self.name)
+            && is_same(&known.function, self.function)
     }
 
     /// The rule that decides about all such commands.
@@ -92,6 +92,23 @@ impl PrecedentKey<'_> {
         }
         Decided::by(policy.foremost(self.command, Some(self.name)))
     }
+}
+
+/// True if two names are the same. Nearly all are short: to call `memcmp` costs more than to compare them.
+#[inline(always)]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    /// Compares the first and the last bytes, which are all of them together.
+    #[inline(always)]
+    fn ends<const N: usize>(one: &[u8], other: &[u8]) -> bool {
+        one.first_chunk::<N>() == other.first_chunk() && one.last_chunk::<N>() == other.last_chunk()
+    }
+    one.len() == other.len()
+        && match one.len() {
+            0 => true,
+            4..=8 => ends::<4>(one, other),
+            9..=16 => ends::<8>(one, other),
+            _ => one == other,
+        }
 }
 
 /// A rule that accepts all messages, or all of a scope.
@@ -168,6 +185,7 @@ impl Court<'_> {
         }
     }
 
+    #[inline(always)]
     fn spawn_precedent(
         &self,
         request: &SpawnRequest<'_>,
@@ -351,6 +369,20 @@ mod tests {
             let all = precedents.about_all(&policy, Command::Send);
             assert_eq!(all.map(|decided| (decided.rule, decided.scope)), Some((5, Some(Scope::Exposed))));
             assert!(precedents.about_all(&policy, Command::AliasSend).is_none());
+        }
+    }
+
+    #[test]
+    fn names_that_differ_in_one_byte_are_told_apart() {
+        for length in 0..40 {
+            let name = vec![b'a'; length];
+            assert!(is_same(&name, &name.clone()));
+            assert!(!is_same(&name, &vec![b'a'; length + 1]) && !is_same(&vec![b'a'; length + 1], &name));
+            for at in 0..length {
+                let mut other = name.clone();
+                other[at] = b'b';
+                assert!(!is_same(&name, &other), "{at} of {length}");
+            }
         }
     }
 

@@ -31,7 +31,7 @@ impl Scanner {
 
     /// The same for a question: a message whose beginning has been read up to `pos`, but not been noted. `left`: number of
     /// its further elements. `from` and `tag`: the process and the reference in its beginning.
-    #[inline]
+    #[inline(always)]
     pub fn question(
         &mut self,
         data: &[u8],
@@ -403,6 +403,40 @@ mod tests {
         }
         assert_eq!(findings(&quick.found), findings(&full.found), "{message:?}");
         end.is_some()
+    }
+
+    /// True if the walk over `[Reference, Arguments]` from its last element on says yes. Then both walks have to agree.
+    fn closes(before: &[u8], arguments: &[u8], tail: &[u8]) -> bool {
+        let (names, none, limits) = (names(), NoThird::default(), Limits::default());
+        let table = table(&names);
+        let terms = Terms { atoms: &table, ..Terms::plain(&names) };
+        let guarded = Some(Guarded { allowance: &none, creations: [NOW, NOW] });
+        let watch = Watch { terms: &terms, records: true, limits: &limits, guarded, discloses: Some(Word::Peer) };
+        let message = list(&[before, arguments], tail);
+        let (mut quick, mut full) = (Scanner::default(), Scanner::default());
+        let Ok((node, reference)) = Reader::new(before, &terms).reference() else { unreachable!() };
+        let closes = quick.last_argument(&message, 5 + before.len(), (node.word, &reference), &watch).is_some();
+        if closes {
+            assert_eq!(full.thorough(&message, 0, &watch, true), Ok(message.len()), "{message:?}");
+        }
+        assert_eq!(findings(&quick.found), findings(&full.found), "{message:?}");
+        closes
+    }
+
+    #[test]
+    fn the_last_argument_is_a_proper_list_and_the_end_of_the_data() {
+        let (mine, none) = (reference(PEER, 2, NOW), [tag::NIL]);
+        for element in plain() {
+            assert!(closes(&mine, &list(&[&element], &none), &none), "{element:?}");
+            assert!(!closes(&reference(PEER, 2, NOW + 1), &list(&[&element], &none), &none), "{element:?}");
+            assert!(!closes(&reference(THIRD, 2, NOW), &list(&[&element], &none), &none), "{element:?}");
+            assert!(!closes(&mine, &list(&[&none], &element), &none) || element == none, "{element:?}");
+            assert!(!closes(&mine, &list(&[&element], &none), &list(&[&none], &none)), "{element:?}");
+        }
+        for element in other() {
+            assert!(!closes(&mine, &list(&[&element], &none), &none), "{element:?}");
+        }
+        assert!(closes(&mine, &none, &none) && !closes(&mine, &none, &[tag::NIL, tag::NIL]));
     }
 
     #[test]

@@ -140,11 +140,14 @@ fn elements<'r, 'a>(
             if dialect.flags & flags::SPAWN == 0 {
                 return Err(Bad::SpawnNotNegotiated);
             }
-            let request = spawn_request(reader, scanner, watch)?;
-            if op == Op::SpawnRequest {
-                scanner.found.mention(request.leader.node.word, request.leader.pid, watch);
+            let control = room.insert(Control::SpawnRequest(SpawnRequest::unread()));
+            if let Control::SpawnRequest(request) = control {
+                spawn_request(reader, request, scanner, watch)?;
+                if op == Op::SpawnRequest {
+                    scanner.found.mention(request.leader.node.word, request.leader.pid, watch);
+                }
             }
-            room.insert(Control::SpawnRequest(request))
+            control
         }
         Op::SpawnReply | Op::SpawnReplyTt => room.insert(spawn_reply(reader)?),
         Op::AliasSend | Op::AliasSendTt => {
@@ -240,16 +243,18 @@ fn unusual_mfa<'a>(reader: &mut Reader<'a>) -> Result<Mfa<'a>, Bad> {
     Ok(Mfa { module, function, arity })
 }
 
+/// Reads a spawn request part by part: it is the largest of all commands.
 #[inline(always)]
 fn spawn_request<'a>(
     reader: &mut Reader<'a>,
+    request: &mut SpawnRequest<'a>,
     scanner: &mut Scanner,
     watch: &Watch<'_>,
-) -> Result<SpawnRequest<'a>, Bad> {
-    let reference = reader.reference()?;
-    let from = process(reader)?;
-    let leader = process(reader)?;
-    let mfa = mfa(reader)?;
+) -> Result<(), Bad> {
+    request.reference = reader.reference()?;
+    request.from = process(reader)?;
+    request.leader = process(reader)?;
+    request.mfa = mfa(reader)?;
     let SpawnOptions { linked, monitored, plain, heap } = match SpawnOptions::usual(reader, watch.limits) {
         Some(usual) => usual,
         None => spawn_options(reader, scanner, watch)?,
@@ -257,7 +262,8 @@ fn spawn_request<'a>(
     if watch.guarded.is_some() && heap > watch.limits.spawn_heap() {
         scanner.found.over.get_or_insert(Limit::SpawnHeap);
     }
-    Ok(SpawnRequest { from, reference, leader, mfa, linked, monitored, plain })
+    (request.linked, request.monitored, request.plain) = (linked, monitored, plain);
+    Ok(())
 }
 
 fn spawn_reply<'a>(reader: &mut Reader<'a>) -> Result<Control<'a>, Bad> {
