@@ -162,7 +162,8 @@ fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &m
             track.asks_service(direction, asker.first.1);
         }
         let ((node, reference), from) = (asker.first, asker.from);
-        let own = || direction == Direction::Inbound || track.is_own_question(reference, from.pid, sender);
+        let sender = || message.control.from().map(|from| from.pid);
+        let own = || direction == Direction::Inbound || track.is_own_question(reference, from.pid, sender());
         if node == direction.word() && ends.is_of(direction, &from) && own() {
             track.call(direction, reference, from.pid);
         }
