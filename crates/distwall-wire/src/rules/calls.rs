@@ -114,7 +114,7 @@ enum Carrier {
 impl Carrier {
     #[inline(always)]
     fn of(module: &[u8], function: &[u8], arity: u8) -> Option<Self> {
-        // Most modules are none of these.
+        // Most functions are of other modules.
         match module {
             b"erpc" | b"erlang" | b"proc_lib" => {}
             _ => return None,

@@ -125,7 +125,7 @@ pub struct SpawnRequest<'a> {
 }
 
 impl<'a> SpawnRequest<'a> {
-    /// The place for one that is read part by part. A constant would be copied to its place as a whole.
+    /// An empty request, to be read part by part. A constant would be copied to its place as a whole.
     #[inline(always)]
     fn unread() -> Self {
         let node = AtomView { text: b"", word: Word::Other, inline: false };

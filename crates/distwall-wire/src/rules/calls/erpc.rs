@@ -91,7 +91,7 @@ mod tests {
         [&[tag::LIST], &(items.len() as u32).to_be_bytes()[..], &items.concat(), tail].concat()
     }
 
-    /// The function that is found in one walk. It has to be the one that is found otherwise.
+    /// The function that is found in one walk. `of_spawn` has to find the same function.
     fn found(function: [&str; 2], payload: &[u8]) -> Option<String> {
         let names = NodeNames { peer: (*b"p@h").into(), guard: (*b"g@h").into(), words: Words::NONE };
         let table =

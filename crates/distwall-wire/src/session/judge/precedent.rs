@@ -97,7 +97,7 @@ impl PrecedentKey<'_> {
 /// True if two names are the same. Nearly all are short: to call `memcmp` costs more than to compare them.
 #[inline(always)]
 fn is_same(one: &[u8], other: &[u8]) -> bool {
-    /// Compares the first and the last bytes, which are all of them together.
+    /// True if the first and the last bytes are the same, which are all of them together.
     #[inline(always)]
     fn ends<const N: usize>(one: &[u8], other: &[u8]) -> bool {
         one.first_chunk::<N>() == other.first_chunk() && one.last_chunk::<N>() == other.last_chunk()
