@@ -133,8 +133,8 @@ fn leads(leader: &Process<'_>, direction: Direction, ends: &Ends, track: &mut Tr
 
 /// Notes the question in a message that answers nothing, if it asks for an answer.
 ///
-/// A server may send on what a peer has written, also a question in the name of another process, or with the alias of
-/// another process. Which questions are a process's own tells [`Track::is_own_question`].
+/// A server may send on what a peer has written, also a question in the name of another process, or with its alias.
+/// Which questions are a process's own tells [`Track::is_own_question`].
 fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &mut Track) {
     let Some(payload) = message.payload else {
         return;
