@@ -79,10 +79,19 @@ def test_no_input_costs_much_more_than_ordinary_input(name: str) -> None:
     assert worst.per_byte < 20 * ordinary(WORST[name], MIB).per_byte
 
 
+USUAL = 3.0
+"""Nanoseconds for a byte of ordinary calls on the machine of docs/performance.md."""
+
+
+def longest_allowed() -> float:
+    """Ten milliseconds on that machine; in proportion on a slower one."""
+    return 0.01 * max(1, cost(ORDINARY, 4 * MIB, rounds=3).per_byte / USUAL)
+
+
 @pytest.mark.parametrize("name", WORST)
 def test_no_slice_takes_long(name: str) -> None:
     """Four megabytes, most in one frame. CPU time, and the best of three rounds: others want the machine, too."""
-    assert cost(WORST[name], 4 * MIB, rounds=3).longest < 0.01
+    assert cost(WORST[name], 4 * MIB, rounds=3).longest < longest_allowed()
 
 
 @pytest.mark.parametrize("changes", [False, True])
@@ -90,5 +99,5 @@ def test_no_slice_takes_long(name: str) -> None:
 def test_no_slice_for_a_message_that_waited_takes_long(name: str, changes: bool) -> None:
     """Its scan waits with it. If the rules change meanwhile, it is scanned again in slices."""
     found = waited(WAITED[name], 4 * MIB, changes=changes, rounds=3)
-    assert found.longest < 0.01
+    assert found.longest < longest_allowed()
     assert found.per_byte < 20 * ordinary(ORDINARY, 4 * MIB).per_byte
