@@ -4,7 +4,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -169,14 +169,18 @@ def _lure(scene: TlsScene, name: str, context: ssl.SSLContext | None) -> Iterato
 
     def serve(server: socket.socket) -> None:
         raw, _ = server.accept()
-        with raw:
+        with raw, raw.dup() as below:
             raw.settimeout(10)
+            below.settimeout(10)
             try:
                 sock = context.wrap_socket(raw, server_side=True) if context else raw
                 with sock:
                     told.append(sock.recv(1000))
             except OSError:
-                return
+                # If bytes were left unread, the system would drop the alert on its way.
+                with suppress(OSError):
+                    while below.recv(1000):
+                        pass
 
     with (
         socket.create_server(("127.0.0.1", 0)) as server,

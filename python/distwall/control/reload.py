@@ -69,7 +69,7 @@ class Reloader:
         """Begins with the firewall's policy. If its file has another text by the start, that is taken up then."""
         self._firewall = firewall
         self._path = firewall.policy.path
-        self._text = firewall.policy.text
+        self._text = firewall.policy.text.reveal()
         self._before: tuple[Policy, str] | None = None
         self._trial: asyncio.TimerHandle | None = None
         self._watching: asyncio.Task[None] | None = None

@@ -232,6 +232,19 @@ class AuditSettings:
     """Number of full files to keep; None: all."""
 
 
+class PolicyText:
+    """The text of a policy. It may contain cookies, so only ``reveal`` gives it away."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself."""
+        return self._text
+
+
 @dataclass(frozen=True)
 class Policy:
     """A policy without errors. Immutable; compiled rules are kept for each entry."""
@@ -256,8 +269,8 @@ class Policy:
     """All rules of the file, by their ids."""
     revision: str = field(compare=False)
     """A short name for the text of the policy."""
-    text: str = field(repr=False, compare=False)
-    """The text that this policy was read from. It may contain cookies."""
+    text: PolicyText = field(compare=False)
+    """The text that this policy was read from."""
     warnings: tuple[Problem, ...] = ()
     _kept: dict[tuple[object, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

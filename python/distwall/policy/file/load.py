@@ -16,7 +16,7 @@ from distwall.policy.file.rule_lists import LIST_KEYS, RuleLists
 from distwall.policy.file.table import Problems, Table
 from distwall.policy.file.toml_source import Source
 from distwall.policy.lint import warnings
-from distwall.policy.model import ENFORCE, Policy
+from distwall.policy.model import ENFORCE, Policy, PolicyText
 from distwall.policy.problem import Origin, PolicyError, Problem
 
 _KEYS = {"guard", "defaults", "tables", "services", "peers", "audit", "control", *MODE_KEYS}
@@ -76,6 +76,6 @@ def _read(source: Source, env: Mapping[str, str]) -> Policy:
         audit=audit,
         rules=tuple(lists.rules),
         revision=hashlib.sha256(source.text.encode()).hexdigest()[:12],
-        text=source.text,
+        text=PolicyText(source.text),
     )
     return replace(policy, warnings=tuple(sorted([*problems.warnings, *warnings(policy)])))
