@@ -104,6 +104,26 @@ def test_rules_that_change_meanwhile_decide() -> None:
     assert (output.reasons, output.forwarded) == (["third_node"], bytes(4)), "a tick, and nothing else"
 
 
+@pytest.mark.parametrize("fragment", [0, 60_000])
+def test_what_another_channel_spent_meanwhile_is_spent(fragment: int) -> None:
+    """Two messages come in at the same time, each with 600 new atoms. There is room for one of them."""
+    first = CoreChannel("accept reg_send x", limits={"new_atoms": 1000})
+    second = CoreChannel("accept reg_send x", limits={"new_atoms": 1000}, budget=first.budget)
+    streams = []
+    for channel, start in ((first, 0), (second, 600)):
+        payload = [*(Atom(f"new{number:04}") for number in range(start, start + 600)), bytes(200_000)]
+        if fragment:
+            sent = message(Op.REG_SEND, P.pid(), EMPTY, Atom("x"), payload=payload)
+            data = channel.from_peer.bytes(sent, fragment=fragment)
+        else:
+            data = to_x(encode(payload))
+        assert channel.core.receive(True, data[:-1], channel.now)[3] is None
+        streams.append(data[-1:])
+    output, refused = (in_pieces(channel, rest, []) for channel, rest in zip((first, second), streams, strict=True))
+    assert (output.reasons, refused.reasons) == ([], ["limit:new_atoms"])
+    assert first.budget.used()[0] <= 1000
+
+
 def test_large_messages_in_fragments_are_scanned_as_they_come() -> None:
     """Those that wait to be judged: the last fragment costs no more than the others, and the outcome is as ever."""
     payload = ([list(range(256, 50_256))] * 4, Atom("m"), [1])

@@ -231,7 +231,7 @@ impl Channel {
     /// Counts new atoms, funs and nodes in another budget from the next command on. What was spent stays where it was.
     pub fn set_budget(&mut self, budget: Arc<Budget>) {
         self.fixed.budget = budget;
-        self.state.forget_scans();
+        self.forget_ahead();
         self.state.precedents = Precedents::default();
     }
 

@@ -5,6 +5,9 @@
 //! The bytes are in one piece, which grows, so nothing is copied, and positions in it stay good. The walk stops at the first
 //! token that is not all there ([`Scanner::resume`]), and goes on from there. A long token is looked at again only when twice
 //! as much of it has come: many small parts would cost their square.
+//!
+//! Other channels of the entry spend from the same budget meanwhile. So what is new is compared with the budget once more when
+//! the message is whole.
 
 use super::{ScanFindings, Scanner, Watch};
 use crate::error::Bad;
@@ -62,6 +65,9 @@ impl Ahead {
         }
         self.large = self.scanner.take_large();
         std::mem::swap(found, &mut self.scanner.found);
+        if let Some(guarded) = &watch.guarded {
+            found.renew(guarded.allowance.budget(), watch.limits);
+        }
         Ok(())
     }
 
