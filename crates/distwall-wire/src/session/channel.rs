@@ -424,9 +424,6 @@ impl Channel {
             }
             _ => {}
         }
-        if jumps.is_some() {
-            message.work.charge(&scanner.found);
-        }
         let arrival = Arrival { over, atoms: Newcomers::Header(caches, refs), watch: &watch };
         if direction == Direction::Inbound && fixed.has_precedent(&message, state, &mut scanner.found, arrival) {
             fixed.accept(state, direction, &message, None, scanner);

@@ -178,7 +178,6 @@ impl Channel {
                         parked.scan = ahead.take().map(|ahead| state.keep(ahead.into_large(), scanner));
                         return self.detour(parked, now, out);
                     }
-                    message.work.charge(&scanner.found);
                     let arrival = Arrival { over: None, atoms: Newcomers::Kept(&atoms), watch: &watch };
                     let mut ruling = Ruling::pass(None);
                     fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival, &mut ruling)?;

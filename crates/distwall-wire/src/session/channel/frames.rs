@@ -238,7 +238,7 @@ pub(super) fn numbers(frame: &[u8]) -> Result<(u64, u64), Bad> {
 }
 
 /// Decodes the control message and scans the payload of a whole message; no byte may follow. `scanned`: the message was
-/// scanned already ([`Ahead::finish`](crate::term::scan::Ahead::finish)), and what was found in it is known.
+/// scanned already ([`Ahead::finish`](crate::term::scan::Ahead::finish)), and what was found in it is known, and charged.
 #[inline(always)]
 pub(super) fn read<'r, 'a>(
     parts: &Parts<'a>,
@@ -289,6 +289,9 @@ pub(super) fn read<'r, 'a>(
         scanner.whole(parts.body, reader.pos, watch)?
     };
     let mut message = Message::told(control, Some(reader), None);
+    if scanned {
+        message.work.charge(&scanner.found);
+    }
     if asks {
         room.asker = shapes::asker(reader);
         message.asker = room.asker.as_ref();

@@ -327,9 +327,6 @@ impl Channel {
         let parts = Parts { body: &parked.body, sequence: None, versioned: parked.versioned };
         let mut room = Room::default();
         let Ok(message) = read(&parts, fixed, &mut room, scanner, jumps.is_some(), &watch) else { return };
-        if jumps.is_some() {
-            message.work.charge(&scanner.found);
-        }
         let arrival = Arrival { over: None, atoms: Newcomers::Kept(&parked.atoms), watch: &watch };
         let mut ruling = Ruling::pass(None);
         let ruled = fixed.rule(Direction::Inbound, &message, &state.track, &mut scanner.found, arrival, &mut ruling);
@@ -510,9 +507,6 @@ impl Channel {
         let parts = Parts { body, sequence: None, versioned: parked.versioned };
         let mut room = Room::default();
         let message = read(&parts, fixed, &mut room, scanner, jumps.is_some(), &watch)?;
-        if jumps.is_some() {
-            message.work.charge(&scanner.found);
-        }
         let control = message.control;
         let arrival = Arrival { over: None, atoms: Newcomers::Kept(&parked.atoms), watch: &watch };
         let mut ruling = Ruling::pass(None);
