@@ -5,7 +5,6 @@ import statistics
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -130,8 +129,9 @@ def test_both_end_up_with_one_channel_under_a_name_that_a_stranger_has_held(peer
     assert refused <= {"guard_refused", "guard_closed", "peer_refused", "peer_closed"}
 
 
-def test_an_attempt_that_the_peer_has_given_up_does_not_replace_the_connection() -> None:
-    """The guarded node asks if its connection is stale; the peer, which could say that it is not, was not asked."""
+@contextmanager
+def played_peer() -> Iterator[tuple[Scene, raw_peer.RawPeer, socket.socket, Node, int]]:
+    """A peer that the test plays, its listening socket, the guarded node, and the port that leads there."""
     peer = raw_peer.RawPeer(SMALLER, b"peer-cookie")
     with (
         Scene([Peer(["accept *"], node=peer.name)]) as scene,
@@ -140,9 +140,15 @@ def test_an_attempt_that_the_peer_has_given_up_does_not_replace_the_connection()
     ):
         server.settimeout(10)
         bar = scene.guard(launched=True)
-        contest(scene, peer.name)
         port = epmd_port("bar", ("127.0.0.2", scene.epmd_port))
         assert port is not None
+        yield scene, peer, server, bar, port
+
+
+def test_an_attempt_that_the_peer_has_given_up_does_not_replace_the_connection() -> None:
+    """The guarded node asks if its connection is stale; the peer, which could say that it is not, was not asked."""
+    with played_peer() as (scene, peer, server, bar, port):
+        contest(scene, peer.name)
         with socket.create_connection(("127.0.0.2", port), 10) as mine:
             attempt = raw_peer.Handshake(mine)
             attempt.send_name(peer.name, peer.flags, peer.creation)
@@ -177,32 +183,15 @@ def test_two_guarded_nodes_behind_two_distwalls_connect_as_soon(visible: bool) -
             assert refused <= {"guard_refused", "guard_closed", "peer_refused", "peer_closed"}
 
 
-def wait_stopped(pid: int) -> None:
-    """Waits until SIGSTOP has reached all threads."""
-    tasks = Path(f"/proc/{pid}/task")
-    while any(task.joinpath("stat").read_text().rpartition(")")[2].split()[0] != "T" for task in tasks.iterdir()):
-        time.sleep(0.001)
-
-
 def test_a_peer_that_gives_way_does_not_count_as_a_failing_one() -> None:
     """Else after a few times it would have to wait, and with it all that comes from its address."""
-    peer = raw_peer.RawPeer(SMALLER, b"peer-cookie")
-    with (
-        Scene([Peer(["accept *"], node=peer.name)]) as scene,
-        socket.create_server(("127.0.0.1", 0)) as server,
-        epmd_registered("aaa", server.getsockname()[1], ("127.0.0.1", scene.epmd_port)),
-    ):
-        server.settimeout(10)
-        bar = scene.guard(launched=True)
-        port = epmd_port("bar", ("127.0.0.2", scene.epmd_port))
-        assert port is not None
+    with played_peer() as (scene, peer, server, bar, port):
         for number in range(10):
             pending = bar.begin(f"net_kernel:connect_node('{peer.name}')")
             theirs, _ = server.accept()
             theirs.recv(1, socket.MSG_PEEK)
             # So that it gives way while the guarded node has its name, but has not answered yet.
             bar.pause()
-            wait_stopped(bar.pid)
             with socket.create_connection(("127.0.0.2", port)) as mine:
                 raw_peer.Handshake(mine).send_name(peer.name, peer.flags, peer.creation)
                 time.sleep(0.2)

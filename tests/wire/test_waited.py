@@ -106,26 +106,16 @@ def test_a_scan_of_many_seconds_ends_with_an_answer_of_that_moment() -> None:
     assert made.channel.core.pending() == 0
 
 
-def test_what_others_spent_meanwhile_is_spent() -> None:
-    """Each of two messages that wait brings 600 new atoms. There is room for one of them."""
+@pytest.mark.parametrize(("start", "reasons"), [(600, ["limit:new_atoms"]), (0, [])], ids=["others", "the same"])
+def test_what_is_spent_meanwhile_is_spent_once(start: int, reasons: list[str]) -> None:
+    """Each of two messages that wait brings 600 new atoms. There is room for 1000."""
     made = line(limits={"new_atoms": 1000})
-    made.take(True, send(atoms(0, 600)) + send(atoms(600, 600), OTHER))
+    made.take(True, send(atoms(0, 600)) + send(atoms(start, 600), OTHER))
     made.told()
     made.catch_up()
     made.told()
     made.catch_up()
-    assert made.reasons == ["limit:new_atoms"]
-    assert made.channel.budget.used()[0] == 602, "with the names of both nodes"
-
-
-def test_the_same_atoms_are_spent_once() -> None:
-    made = line(limits={"new_atoms": 1000})
-    made.take(True, send(atoms(0, 600)) + send(atoms(0, 600), OTHER))
-    made.told()
-    made.catch_up()
-    made.told()
-    made.catch_up()
-    assert made.reasons == []
+    assert made.reasons == reasons
     assert made.channel.budget.used()[0] == 602, "with the names of both nodes"
 
 
