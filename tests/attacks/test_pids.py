@@ -4,6 +4,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -103,7 +104,8 @@ def test_without_distwall_auth_ends_over_a_call_that_it_does_not_know() -> None:
     with AttackScene(None) as direct, direct.connect(ONE) as peer:
         auth = shown(direct, peer, "whereis(auth)")
         assert isinstance(auth, Pid)
-        tries(peer, auth)
+        with suppress(ConnectionError):  # It may end before the last try.
+            tries(peer, auth)
         assert peer.is_closed(10)
         assert direct.bar.dies()
 

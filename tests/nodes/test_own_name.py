@@ -89,18 +89,16 @@ class TestTokens:
         return here.bar.eval(f"lists:member({message}, probe:got(secret))") == "true"
 
     def test_it_raises_access_for_a_while(self, here: InProcessScene, foo: Node) -> None:
-        token = self.token(here, 1.5)
+        token = self.token(here, 5)
         assert not self.reach(here, foo, "before")
-        assert ask(foo, f'{{authenticate, "{token}"}}') == "{ok,ops,1}"
+        assert ask(foo, f'{{authenticate, "{token}"}}') == "{ok,ops,5}"
         assert self.reach(here, foo, "during")
-        time.sleep(1.8)
+        here.wall.wait_event("grant_expired")
         assert not self.reach(here, foo, "after_it")
-        kinds = [event["event"] for event in here.wall.seen]
-        assert "grant_expired" in kinds
 
     def test_it_counts_once(self, here: InProcessScene, foo: Node) -> None:
-        token = self.token(here)
-        assert ask(foo, f'{{authenticate, <<"{token}">>}}') == "{ok,ops,2}"
+        token = self.token(here, 60)
+        assert ask(foo, f'{{authenticate, <<"{token}">>}}') == "{ok,ops,60}"
         assert ask(foo, f'{{authenticate, "{token}"}}') == "{error,not_allowed}"
         here.wall.wait_event("token_refused", reason="it was used before")
         here.firewall.revoke(FOO, "ops", guard=GUARD)
