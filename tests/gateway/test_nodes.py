@@ -63,7 +63,7 @@ def test_nodes_that_ask_for_a_name_get_one(scene: Scene) -> None:
     assert shell.eval(f"net_kernel:connect_node('{GUARD}')") == "true"
     name = shell.eval("node()")
     assert name != "'undefined@127.0.0.1'"
-    assert bar.eval("nodes(hidden)") == f"[{name}]"
+    bar.wait_until(f"nodes(hidden) =:= [{name}]")
     assert shell.eval(f"rpc:call('{GUARD}', erlang, node, [])") == f"'{GUARD}'"
     assert scene.wall.wait_event("connect")["peer"] == name.strip("'")
 

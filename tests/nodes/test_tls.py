@@ -65,7 +65,7 @@ def test_a_peer_that_is_killed_is_gone_at_once(scene: TlsScene, bar: Node, versi
     identity = scene.pki.host(name, name.partition("@")[2])
     with scene.peer(name, cookie="gone-cookie", flags=scene.pki.flags(identity, version=version)) as node:
         assert node.eval(f"net_kernel:connect_node('{bar.name}')") == "true"
-        assert bar.eval(f"erlang:monitor_node('{name}', true), nodes(hidden)") != "[]"
+        bar.wait_until(f"lists:member('{name}', nodes(hidden))")
         waiting = bar.begin(
             f"erlang:monitor_node('{name}', true), receive {{nodedown, N}} -> N after 10000 -> late end"
         )
