@@ -215,8 +215,16 @@ class FakeGuard:
                 yield self
 
     def accept(self) -> RawSocket:
-        sock, _ = self.server.accept()
-        return self.wall.own(sock)
+        """A connection from distwall, which speaks first.
+
+        One that ends without a byte is somebody else's, who looked for the server that had this port before.
+        """
+        while True:
+            sock, _ = self.server.accept()
+            sock.settimeout(WAIT)
+            if sock.recv(1, socket.MSG_PEEK):
+                return self.wall.own(sock)
+            sock.close()
 
     def is_left_alone(self, seconds: float = 0.1) -> bool:
         """True if nobody dials."""
