@@ -476,12 +476,14 @@ class Channel:
         close_on_limit: bool = False,
         hooks: Hooks | None = None,
         held: Held | None = None,
+        follows_peer: bool = True,
     ) -> Self:
         """``flags`` are the negotiated flags (both sides ANDed). ``limits`` override ``DEFAULT_LIMITS`` by name.
 
         ``exposures`` of earlier channels hold on this one, too; None: this is the first one. ``policy_out``,
         ``shadow``, ``audit``: see :meth:`set_policy`. ``close_on_limit``: a limit that would refuse a command closes
-        the channel as well. ``held`` sums the bytes that channels hold.
+        the channel as well. ``held`` sums the bytes that channels hold. ``follows_peer``: what the peer asks and shows
+        is noted; False is for a channel that will have no ``policy_out``, which alone looks at that.
 
         Raises ValueError for a name that is not a node name or an unknown limit.
         """

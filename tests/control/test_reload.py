@@ -11,6 +11,7 @@ import pytest
 from distwall._core import KNOWN_FLAGS
 from distwall.audit import AuditLog, Event
 from distwall.control import ControlError, Firewall, reload
+from distwall.control.channel import ChannelHandle
 from distwall.control.reload import SETTLE, Reloader
 from distwall.files.settled_file import is_open_for_writing
 from distwall.policy import load
@@ -45,13 +46,16 @@ class ReloadScene:
         self.firewall = Firewall(policy, audit)
         self.firewall.start()
         self.reloader = Reloader(self.firewall)
-        self.handle = self.firewall.open_channel(
+        self.handle = self.open()
+
+    def open(self) -> ChannelHandle:
+        return self.firewall.open_channel(
             peer=FOO,
             peer_creation=3,
             guard="bar@127.0.0.2",
             guard_creation=7,
             flags=KNOWN_FLAGS,
-            entry=policy.entries[0],
+            entry=self.firewall.policy.entries[0],
             source="127.0.0.1",
             close=self.closed.append,
         )
@@ -333,6 +337,7 @@ def test_what_is_wrong_is_refused_whole(play: Play, text: str, problem: str) -> 
         ("foo@*", "qux@*", "no entry names this peer any more"),
         ('rules = ["deny *"]', 'visible = true\nrules = ["deny *"]', "`visible` is true now"),
         ('rules = ["deny *"]', 'from = ["10.0.0.0/8"]\nrules = ["deny *"]', "may not connect from this address"),
+        ('rules = ["deny *"]', 'rules_out = ["accept *"]\nrules = ["deny *"]', "it has `rules_out` now"),
     ],
 )
 def test_channels_that_could_not_be_opened_now_are_closed(play: Play, old: str, new: str, why: str) -> None:
@@ -340,6 +345,20 @@ def test_channels_that_could_not_be_opened_now_are_closed(play: Play, old: str, 
         scene.file.write_text(TEXT.replace(old, new))
         await scene.until(lambda: scene.closed)
         assert why in scene.closed[0]
+
+    play(story)
+
+
+def test_a_channel_that_followed_its_peer_goes_on_when_it_gets_outbound_rules(play: Play) -> None:
+    async def story(scene: ReloadScene) -> None:
+        unused = '[tables.quiet]\nrules = []\nrules_out = ["accept link"]\n'
+        scene.file.write_text(TEXT.replace("[[peers]]", unused + "[[peers]]"))
+        scene.reloader.reload()
+        scene.closed.clear()
+        later = scene.open()
+        scene.firewall.attach(FOO, "quiet")
+        assert len(scene.closed) == 1, "the one that was opened before there were any such rules"
+        assert later.core.receive(False, b"", 0.0)[3] is None
 
     play(story)
 

@@ -34,8 +34,8 @@ def told(person: Who) -> office.Person:
 class Comparison:
     """Both are shown the same commands, one after the other."""
 
-    def __init__(self, rules: Rules, slots: int = 0) -> None:
-        self.channel = CoreChannel(slot=few(slots) if slots else None)
+    def __init__(self, rules: Rules, slots: int = 0, *, follows_peer: bool = True) -> None:
+        self.channel = CoreChannel(slot=few(slots) if slots else None, follows_peer=follows_peer)
         peer, guard = ((ENDS[side].name, ENDS[side].creation) for side in (PEER, GUARD))
         self.judge = Judge(peer, guard, rules, PEOPLE)
         self.channel.office.people = {ENDS[GUARD].pid(number): told(person) for number, person in PEOPLE.items()}
@@ -153,7 +153,7 @@ def described(outcome: Outcome) -> str:
 
 def difference(session: Session) -> str | None:
     """The first thing that the core and the reference disagree about."""
-    comparison = Comparison(session.rules, session.slots)
+    comparison = Comparison(session.rules, session.slots, follows_peer=session.has_outbound_rules)
     try:
         return next((found for found in map(comparison.play, session.steps) if found), None)
     except AssertionError as error:

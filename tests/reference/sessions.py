@@ -63,6 +63,11 @@ class Session:
     slots: int = 0
     """0: as OTP does."""
 
+    @property
+    def has_outbound_rules(self) -> bool:
+        later = [step.rules for step in self.steps if isinstance(step, SetRules)]
+        return any(rules.outbound is not None for rules in [self.rules, *later])
+
     def __str__(self) -> str:
         slots = f" ({self.slots} slots for atoms)" if self.slots else ""
         return "\n".join([f"policy: {self.rules}{slots}", *map(str, self.steps)])

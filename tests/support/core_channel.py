@@ -149,6 +149,7 @@ class CoreChannel:
         audit: bool = False,
         close_on_limit: bool = False,
         hooks: _core.Hooks | None = None,
+        follows_peer: bool = True,
     ) -> None:
         self.flags = flags
         self.counters = _core.Counters()
@@ -171,6 +172,7 @@ class CoreChannel:
             audit=audit,
             close_on_limit=close_on_limit,
             hooks=hooks,
+            follows_peer=follows_peer,
         )
         options = {"slot": slot} if slot else {}
         self.from_peer = Sender(flags, **options)

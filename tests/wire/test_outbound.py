@@ -81,6 +81,16 @@ def test_answers_pass_to_what_was_asked_before_there_were_rules() -> None:
     once(one, message(Op.PAYLOAD_MONITOR_P_EXIT, SERVER, P.pid(), P.ref(3), payload=NOPROC))
 
 
+def test_a_channel_that_expects_no_such_rules_notes_nothing_for_them() -> None:
+    one = CoreChannel("accept *", follows_peer=False)
+    passes(one, call(alias(P.alias())))
+    passes(one, message(Op.REG_SEND, P.pid(), EMPTY, REX, payload=(P.pid(), Atom("features_request"))))
+    one.set_rules("accept *", out=["accept send to exposed", "accept alias_send to exposed", "deny *"])
+    stays(one, message(Op.SEND_SENDER, G.pid(), P.pid(), payload=(P.ref(), 7)))
+    stays(one, message(Op.ALIAS_SEND, G.pid(), P.alias(), payload=(alias(P.alias()), 7)))
+    stays(one, message(Op.SEND_SENDER, G.pid(), P.pid(), payload=(Atom("features_reply"), G.name, [])))
+
+
 def test_a_refused_question_needs_no_answer() -> None:
     one = CoreChannel("deny *", out=["deny *"])
     one.inbound(call(P.ref()))

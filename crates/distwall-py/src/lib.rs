@@ -291,7 +291,7 @@ impl Drop for Channel {
 #[pymethods]
 impl Channel {
     #[new]
-    #[pyo3(signature = (*, peer, peer_creation, guard, guard_creation, flags, policy, counters, budget, exposures=None, limits=None, deny_reason="not_allowed", policy_out=None, shadow=None, audit=false, close_on_limit=false, hooks=None, held=None))]
+    #[pyo3(signature = (*, peer, peer_creation, guard, guard_creation, flags, policy, counters, budget, exposures=None, limits=None, deny_reason="not_allowed", policy_out=None, shadow=None, audit=false, close_on_limit=false, hooks=None, held=None, follows_peer=true))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         peer: String,
@@ -311,6 +311,7 @@ impl Channel {
         close_on_limit: bool,
         hooks: Option<records::Hooks>,
         held: Option<Py<held::Held>>,
+        follows_peer: bool,
     ) -> PyResult<Self> {
         for name in [&peer, &guard] {
             if !is_node_name(name) {
@@ -331,7 +332,10 @@ impl Channel {
             deny_reason: deny_reason.to_owned(),
         };
         let exposures = exposures.map_or_else(Arc::default, |shared| Arc::clone(&shared.0));
-        let channel = wire::Channel::new(setup).sharing(exposures);
+        let mut channel = wire::Channel::new(setup).sharing(exposures);
+        if !follows_peer {
+            channel = channel.without_outbound_rules();
+        }
         Ok(Self { channel, output: Output::default(), held, counted: 0, unwritten: 0, taken: 0, left: false })
     }
 

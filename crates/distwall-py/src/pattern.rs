@@ -23,7 +23,7 @@ impl Pattern {
     fn matches(&self, etf: &[u8], peer: &str, guard: &str, outbound: bool) -> PyResult<bool> {
         let names = NodeNames { peer: peer.as_bytes().into(), guard: guard.as_bytes().into(), words: Words::NONE };
         let terms = Terms::plain(&names);
-        let watch = Watch { terms: &terms, records: true, limits: &Limits::default(), guarded: None, discloses: None };
+        let watch = Watch { terms: &terms, records: true, limits: &Limits::default(), guarded: None, discloses: false };
         let bad = |why: String| PyValueError::new_err(why);
         let end = Scanner::default().whole(etf, 0, &watch).map_err(|error| bad(error.to_string()))?;
         if end != etf.len() {

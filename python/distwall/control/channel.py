@@ -107,6 +107,7 @@ class ChannelHandle:
         opened_by: OpenedBy,
         tls: bool,
         certificate: str | None,
+        follows_peer: bool,
         close: Callable[[str], None],
     ) -> None:
         self.core = core
@@ -123,6 +124,7 @@ class ChannelHandle:
         self.carry_out: Callable[[Received], None] = lambda _: None
         """Carries out an outcome of the core, as if the peer had sent bytes; the gateway sets it."""
         self._judgement = judgement
+        self._follows_peer = follows_peer
         self._limited_by = entry
         self._account = key_of(entry)
         self._owner = owner
@@ -136,8 +138,14 @@ class ChannelHandle:
         return key_of(self.entry)
 
     def judge_by(self, judgement: Judgement) -> None:
-        """Changes the rules, from the next command on."""
-        if judgement is not self._judgement:
+        """Changes the rules, from the next command on.
+
+        Closes a channel that gets its first ``rules_out`` where none were to be expected: what the peer has asked and
+        shown was not noted, so its answers would be refused.
+        """
+        if judgement.outbound is not None and not self._follows_peer:
+            self.close("the policy has changed: it has `rules_out` now, for which the channel has to begin anew")
+        elif judgement is not self._judgement:
             self._judgement = judgement
             self.core.set_policy(judgement.core, **judgement.settings())
 

@@ -82,6 +82,7 @@ class Channels(abc.ABC):
             raise RefusedChannelError(fault)
         judgement = self.rulebook.judgement(entry, peer, guard)
         budget = self._budget(entry, guard, guard_creation)
+        follows_peer = self.policy.has_rules_out
         if is_glob(entry.node) and not budget.name(peer, entry.limits):
             # With a cookie for any name, each name is an atom of the guarded node.
             raise RefusedChannelError("limit:new_atoms")
@@ -99,6 +100,7 @@ class Channels(abc.ABC):
             limits=entry.limits,
             close_on_limit=entry.on_limit == "close",
             held=self._room.opened(peer, entry, begun),
+            follows_peer=follows_peer,
         )
         handle = ChannelHandle(
             self,
@@ -112,6 +114,7 @@ class Channels(abc.ABC):
             opened_by=opened_by,
             tls=tls,
             certificate=certificate,
+            follows_peer=follows_peer,
             close=close,
         )
         self._channels.add(handle)
@@ -211,7 +214,7 @@ class Channels(abc.ABC):
         for key in self._limiters.keys() - entries:
             self._limiters.pop(key).flush(None)
         self._room.keep(entries)
-        for handle in self._channels:
+        for handle in list(self._channels):
             handle.keep_limits()
             self._room.keep_limits(handle.entry)
             handle.judge_by(self.rulebook.judgement(handle.entry, handle.peer, handle.guard))

@@ -325,6 +325,12 @@ class Policy:
         lists = self.lists_out(entry, entry.tables)
         return None if lists is None else self._keep("out", entry, now, lambda: rank(*lists, now=now))
 
+    @property
+    def has_rules_out(self) -> bool:
+        """True if some list judges commands of guarded nodes. Without one, none can come at run time either."""
+        lists = (self.defaults_out, *self.tables_out.values(), *(entry.rules_out for entry in self.entries))
+        return any(rules is not None for rules in lists)
+
     def lists_out(
         self, entry: Entry, tables: Iterable[str]
     ) -> tuple[list[tuple[Rule, ...]], list[tuple[Rule, ...]]] | None:

@@ -218,6 +218,7 @@ fn channel() -> Channel {
         close_on_limit: false,
         deny_reason: "not_allowed".into(),
     })
+    .without_outbound_rules()
 }
 
 /// Seconds of CPU time of this thread: other load on the machine matters less.

@@ -21,7 +21,7 @@ fn names() -> NodeNames {
 fn whole_term<'a>(data: &'a [u8], names: &NodeNames) -> Option<&'a [u8]> {
     let limits = Limits::default();
     let terms = Terms::plain(names);
-    let watch = Watch { terms: &terms, records: true, limits: &limits, guarded: None, discloses: None };
+    let watch = Watch { terms: &terms, records: true, limits: &limits, guarded: None, discloses: false };
     Scanner::default().whole(data, 0, &watch).ok().map(|end| &data[..end])
 }
 

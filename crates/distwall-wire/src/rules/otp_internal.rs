@@ -71,16 +71,16 @@ pub fn is_otp_name(name: &[u8]) -> bool {
 
 /// True if a message has such a shape, or goes to such a name, and the pattern doesn't describe that.
 #[inline(always)]
-pub fn otp_internal(reader: Reader<'_>, to: &Address<'_>) -> bool {
+pub fn otp_internal(reader: &Reader<'_>, to: &Address<'_>) -> bool {
     let own = match to.name {
         Some(Word::OtpName | Word::Rex) => true,
-        Some(Word::NetKernel) => !AtAddress { to }.asks_who(reader),
+        Some(Word::NetKernel) => !AtAddress { to }.asks_who(*reader),
         _ => false,
     };
     if own && !to.pattern.is_some_and(Pattern::is_particular) {
         return true;
     }
-    !is_ordinary(&reader, to) && has_shape(reader, to)
+    !is_ordinary(reader, to) && has_shape(*reader, to)
 }
 
 /// True for most messages without such a shape, by a look at a few bytes. These are calls and casts of other requests, and

@@ -531,7 +531,7 @@ impl<'a> Match<'a, '_> {
         let asker = if may_ask(&message) { asker(message) } else { None };
         let receiver = if self.sender == Word::Guard { Word::Peer } else { Word::Guard };
         let address = Address { name: None, asker: asker.as_ref(), answer: false, receiver, pattern: None };
-        Ok(!otp_internal(message, &address))
+        Ok(!otp_internal(&message, &address))
     }
 
     /// `{Pid, Tag}`: an answer goes to the pid, or to the alias in the tag.

@@ -185,8 +185,10 @@ impl Channel {
                     peer_creation: setup.peer_creation,
                     guard_creation: setup.guard_creation,
                     flags: setup.flags,
+                    records: setup.flags & flags::NATIVE_RECORDS != 0,
                     form: Form::of(setup.flags),
                     limits,
+                    follows_peer: true,
                     deny_reason: setup.deny_reason.into_bytes().into(),
                 },
                 policies: setup.policies,
@@ -206,6 +208,14 @@ impl Channel {
     #[must_use]
     pub fn sharing(mut self, exposures: Arc<Exposures>) -> Self {
         self.state.track.share(exposures);
+        self
+    }
+
+    /// Spares the notes that only rules for outbound commands look at. Such rules would take the answers to what the peer
+    /// has asked before for commands of their own.
+    #[must_use]
+    pub fn without_outbound_rules(mut self) -> Self {
+        self.fixed.ends.follows_peer = false;
         self
     }
 
@@ -352,7 +362,7 @@ impl Channel {
         let names = self.fixed.ends.names.clone();
         let limits = self.fixed.ends.limits.clone();
         let terms = Terms { atoms: if versioned { &[] } else { atoms }, ..Terms::plain(&names) };
-        let watch = Watch { terms: &terms, records: true, limits: &limits, guarded: None, discloses: None };
+        let watch = Watch { terms: &terms, records: true, limits: &limits, guarded: None, discloses: false };
         let mut reader = Reader::new(body, &terms);
         let flags = self.fixed.ends.flags;
         let mut room = None;
@@ -472,11 +482,11 @@ impl Fixed {
     fn watch<'a>(&'a self, direction: Direction, terms: &'a Terms<'a>) -> Watch<'a> {
         Watch {
             terms,
-            records: self.ends.flags & flags::NATIVE_RECORDS != 0,
+            records: self.ends.records,
             limits: &self.ends.limits,
             guarded: (direction == Direction::Inbound)
                 .then_some(Guarded { allowance: self, creations: [self.ends.peer_creation, self.ends.guard_creation] }),
-            discloses: Some(direction.word()),
+            discloses: self.ends.follows(direction),
         }
     }
 

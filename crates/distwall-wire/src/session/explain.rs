@@ -207,7 +207,7 @@ pub fn explain(policy: &PeerRules, question: &Question<'_>) -> Result<Explanatio
             let allowance = PolicyAllowance { policy, budget: Budget::default() };
             let guarded = Guarded { allowance: &allowance, creations: [CREATION; 2] };
             let guarded = (direction == Direction::Inbound).then_some(guarded);
-            let watch = Watch { terms: &terms, records: true, limits: &ends.limits, guarded, discloses: None };
+            let watch = Watch { terms: &terms, records: true, limits: &ends.limits, guarded, discloses: false };
             scan(&control, reader, &mut scanner, &watch)?;
             Some(reader)
         }
@@ -247,9 +247,11 @@ fn ends(question: &Question<'_>) -> Ends {
         },
         peer_creation: CREATION,
         guard_creation: CREATION,
+        records: true,
         flags: flags::KNOWN,
         form: Form::of(flags::KNOWN),
         limits: Limits::default(),
+        follows_peer: true,
         deny_reason: Box::default(),
     }
 }

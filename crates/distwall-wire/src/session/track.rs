@@ -2,7 +2,9 @@
 //!
 //! # Theory of operation
 //!
-//! Both nodes are followed in the same way, each on a [`Side`] of its own.
+//! Both nodes are followed in the same way, each on a [`Side`] of its own. What only rules for outbound commands ask for is
+//! not noted where there will be none: the peer's calls, and what it disclosed
+//! ([`Ends::follows`](super::judge::Ends::follows)).
 //!
 //! * The *requests* of a node (its monitors, spawn requests, unlinks, calls) open the other's answers: one each.
 //! * It may end its own *monitors*, and links that either node made, without a rule.
@@ -109,8 +111,6 @@ struct Side {
     services: Seen,
     /// Processes made by the other node's spawn requests.
     spawned: Seen,
-    /// Processes that were sent to the other node as group leaders.
-    leaders: Seen,
     /// Ended processes that the other node had spawned.
     gone_spawned: Seen,
     /// Processes, with the number of links that the other node hasn't ended.
@@ -126,6 +126,8 @@ pub struct Track {
     by_peer: ExposedSet,
     /// The guarded node's that the peer was shown, over all its channels.
     by_guard: Arc<Exposures>,
+    /// Processes of the guarded node that the peer was sent as group leaders.
+    leaders: Seen,
     /// Processes of the guarded node that the peer has aimed at.
     pub people: People,
     /// Links, each with the id of each side's unlink that is under way.
@@ -405,16 +407,15 @@ impl Track {
         }
     }
 
-    /// Notes that a process of `side` was sent to the other node as a group leader.
-    pub fn lead(&mut self, side: Direction, pid: Pid) {
-        let bounds = self.bounds.ageless();
-        self.side_mut(side).leaders.insert(pid, bounds);
+    /// Notes that a process of the guarded node was sent to the peer as a group leader.
+    pub fn lead(&mut self, pid: Pid) {
+        self.leaders.insert(pid, self.bounds.ageless());
     }
 
-    /// True if a process of `side` was sent to the other node as a group leader.
+    /// True if a process of the guarded node was sent to the peer as a group leader.
     #[must_use]
-    pub fn leads(&self, side: Direction, pid: Pid) -> bool {
-        self.side(side).leaders.has(pid, self.bounds.ageless())
+    pub fn leads(&self, pid: Pid) -> bool {
+        self.leaders.has(pid, self.bounds.ageless())
     }
 
     /// True if a process of `side` was sent to the other node. The question counts as a use: the entry gets young

@@ -192,7 +192,8 @@ impl<'a> Reader<'a> {
     pub fn atom(&mut self) -> Result<AtomView<'a>, Bad> {
         match self.data.get(self.pos..) {
             Some(&[tag::ATOM_REF, index, ..]) => {
-                self.pos += 2;
+                // The bytes are there, so the sum is never too large.
+                self.pos = self.pos.wrapping_add(2);
                 self.terms.view(index)
             }
             _ => {

@@ -191,16 +191,16 @@ pub enum Control<'a> {
     RegSend {
         from: Process<'a>,
         to: AtomView<'a>,
-        /// An atom without a meaning.
-        unused: Option<AtomView<'a>>,
+        /// The text of an atom without a meaning, if it is written out.
+        unused: Option<&'a [u8]>,
     },
     /// A message to a pid.
     Send {
         /// None if the message doesn't name it.
         from: Option<Process<'a>>,
         to: Process<'a>,
-        /// An atom without a meaning.
-        unused: Option<AtomView<'a>>,
+        /// The text of an atom without a meaning, if it is written out.
+        unused: Option<&'a [u8]>,
     },
     /// The answer to a spawn request.
     SpawnReply {
@@ -452,12 +452,12 @@ impl<'a> Control<'a> {
             Control::RegSend { from, to, unused } => {
                 show(from.node);
                 show(to);
-                unused.into_iter().for_each(show);
+                unused.into_iter().for_each(|text| show(AtomView { text, word: Word::Other, inline: true }));
             }
             Control::Send { from, to, unused } => {
                 from.into_iter().for_each(|from| show(from.node));
                 show(to.node);
-                unused.into_iter().for_each(show);
+                unused.into_iter().for_each(|text| show(AtomView { text, word: Word::Other, inline: true }));
             }
             Control::SpawnReply { to, reference: (node, _), result, .. } => match result {
                 Spawned::Process(process) => {

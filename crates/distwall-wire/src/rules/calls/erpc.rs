@@ -39,7 +39,7 @@ impl<'a> ErpcCall<'a> {
         }
         let mut fields = Reader { pos: payload.pos.wrapping_add(5), ..payload };
         let (node, result) = fields.reference().ok()?;
-        if node.inline || result.length != 3 || watch.discloses != Some(node.word) {
+        if node.inline || result.length != 3 || watch.sender() != node.word {
             return None;
         }
         let [tag::ATOM_REF, module, tag::ATOM_REF, function, arguments @ ..] = data.get(fields.pos..)? else {
@@ -84,7 +84,7 @@ mod tests {
     }
 
     fn reference(node: &[u8]) -> Vec<u8> {
-        [&[tag::REFERENCE, 0, 3], node, &[7; 16]].concat()
+        [&[tag::REFERENCE, 0, 3], node, &[0, 0, 0, 7].repeat(4)].concat()
     }
 
     fn list(items: &[&[u8]], tail: &[u8]) -> Vec<u8> {
@@ -98,7 +98,7 @@ mod tests {
             ATOMS.map(|text| (0, Arc::new(Atom { text: text.as_bytes().into(), word: names.word(text.as_bytes()) })));
         let terms = Terms { atoms: &table, ..Terms::plain(&names) };
         let limits = Limits::default();
-        let watch = Watch { terms: &terms, records: true, limits: &limits, guarded: None, discloses: Some(Word::Peer) };
+        let watch = Watch { terms: &terms, records: true, limits: &limits, guarded: None, discloses: true };
         let bytes = function.map(atom);
         let [module, function] = [0, 1].map(|at| Reader::new(&bytes[at], &terms).atom());
         let (Ok(module), Ok(function)) = (module, function) else { unreachable!() };
@@ -109,7 +109,7 @@ mod tests {
             return None;
         };
         assert_eq!(scanner.found.references, [call.result]);
-        let Call::Function { module, function, arity, .. } = of_spawn(&mfa, payload, Word::Peer).call else {
+        let Call::Function { module, function, arity, .. } = of_spawn(&mfa, payload, Word::Guard).call else {
             unreachable!()
         };
         assert_eq!((call.module, call.function, call.arity), (module, function, arity));
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_usual_call_is_the_one_that_its_carrier_has() {
-        let (result, m) = (reference(&atom("p@h")), atom("m"));
+        let (result, m) = (reference(&atom("g@h")), atom("m"));
         let call = |arguments: &[u8]| found(["erpc", "execute_call"], &list(&[&result, &m, &m, arguments], NONE));
         assert_eq!(call(NONE).as_deref(), Some("m:m/0"));
         assert_eq!(call(&[tag::STRING, 0, 2, 1, 2]).as_deref(), Some("m:m/2"));
@@ -130,17 +130,17 @@ mod tests {
 
     #[test]
     fn all_other_calls_are_read_otherwise() {
-        let (result, m) = (reference(&atom("p@h")), atom("m"));
+        let (result, m) = (reference(&atom("g@h")), atom("m"));
         let call = |fields: &[&[u8]]| found(["erpc", "execute_call"], &list(fields, NONE));
         assert!(call(&[&result, &m, &m, NONE]).is_some());
         assert_eq!(found(["erpc", "m"], &list(&[&result, &m, &m, NONE], NONE)), None);
         assert_eq!(found(["m", "execute_call"], &list(&[&result, &m, &m, NONE], NONE)), None);
         let written = [&[tag::SMALL_ATOM, 1], &b"m"[..]].concat();
-        let own = [&[tag::SMALL_ATOM, 3], &b"p@h"[..]].concat();
+        let own = [&[tag::SMALL_ATOM, 3], &b"g@h"[..]].concat();
         for arguments in [&m[..], &list(&[&m], &m), &[tag::STRING, 1, 0], &[tag::NIL, tag::NIL], &[]] {
             assert_eq!(call(&[&result, &m, &m, arguments]), None, "{arguments:?}");
         }
-        for result in [reference(&atom("g@h")), reference(&atom("m")), reference(&own), m.clone()] {
+        for result in [reference(&atom("p@h")), reference(&atom("m")), reference(&own), m.clone()] {
             assert_eq!(call(&[&result, &m, &m, NONE]), None, "{result:?}");
         }
         assert_eq!(call(&[&result, &written, &m, NONE]), None);

@@ -132,7 +132,7 @@ impl Channel {
                 }
             }
             self.state.steps = steps;
-            *frames += 1;
+            *frames = frames.wrapping_add(1);
             match self.usual_frame(direction, frame, now, out)? {
                 Action::Forward => out.input(start..behind),
                 Action::Replace => out.made(&self.made),
@@ -258,55 +258,76 @@ pub(super) fn read<'r, 'a>(
     };
     let dialect = Dialect { flags: fixed.ends.flags };
     let control = control::decode(&mut reader, &mut room.control, dialect, scanner, watching)?;
-    if !control.payload() {
-        return ends(Message::told(control, None, None), reader.pos, parts);
-    }
-    if parts.versioned && reader.u8()? != tag::VERSION {
-        return Err(Bad::PayloadVersion);
-    }
-    let asks = control.is_message() && shapes::may_ask(&reader);
-    if asks && !scanned {
-        if let Some(end) = question(&mut room.asker, reader, scanner, watch) {
-            return ends(Message::told(control, Some(reader), room.asker.as_ref()), end, parts);
-        }
-    }
-    let mut spawns = false;
-    if let Control::SpawnRequest(SpawnRequest { mfa, .. }) = control {
-        if !scanned {
-            room.erpc = ErpcCall::scanned(mfa, reader, scanner, watch);
-            if room.erpc.is_some() {
-                return Ok(Message { erpc: room.erpc.as_ref(), ..Message::told(control, Some(reader), None) });
-            }
-        }
-        same_arity(mfa.arity, judge::arguments(reader)?.unwrap_or(u64::MAX))?;
-        spawns = true;
-    }
-    let end = if scanned {
-        parts.body.len()
-    } else if spawns {
-        scanner.whole_proper(parts.body, reader.pos, watch)?
-    } else {
-        scanner.whole(parts.body, reader.pos, watch)?
-    };
-    let mut message = Message::told(control, Some(reader), None);
+    behind(control, &mut reader, parts, (&mut room.asker, &mut room.erpc), scanner, scanned, watch)?;
+    let payload = control.payload().then_some(reader);
+    let message = Message { erpc: room.erpc.as_ref(), ..Message::told(control, payload, room.asker.as_ref()) };
     if scanned {
         message.work.charge(&scanner.found);
     }
-    if asks {
-        room.asker = shapes::asker(reader);
-        message.asker = room.asker.as_ref();
-    }
-    ends(message, end, parts)
+    Ok(message)
 }
 
-/// Fails if bytes follow the end of a message.
+/// Scans what comes behind the control message. If it is a payload, the reader then stands at its beginning.
 #[inline(always)]
-fn ends<'a, 'r>(message: Message<'a, 'r>, end: usize, parts: &Parts<'_>) -> Result<Message<'a, 'r>, Bad> {
+fn behind<'a>(
+    control: &Control<'a>,
+    reader: &mut Reader<'a>,
+    parts: &Parts<'_>,
+    places: (&mut Option<Asker<'a>>, &mut Option<ErpcCall<'a>>),
+    scanner: &mut Scanner,
+    scanned: bool,
+    watch: &Watch<'a>,
+) -> Result<(), Bad> {
+    if control.payload() && parts.versioned && reader.u8()? != tag::VERSION {
+        return Err(Bad::PayloadVersion);
+    }
+    let end = if !control.payload() {
+        reader.pos
+    } else if scanned {
+        if let Control::SpawnRequest(SpawnRequest { mfa, .. }) = control {
+            same_arity(mfa.arity, judge::arguments(*reader)?.unwrap_or(u64::MAX))?;
+        }
+        if control.is_message() && shapes::may_ask(reader) {
+            *places.0 = shapes::asker(*reader);
+        }
+        parts.body.len()
+    } else {
+        payload(control, reader, places, scanner, watch)?
+    };
     if end == parts.body.len() {
-        Ok(message)
+        Ok(())
     } else {
         Err(Bad::TrailingBytes)
     }
+}
+
+/// Scans the payload of a message; returns the position of its end. Who asks, and a call of `erpc`, go to their places.
+#[inline(always)]
+fn payload<'a>(
+    control: &Control<'a>,
+    payload: &Reader<'a>,
+    (asker, erpc): (&mut Option<Asker<'a>>, &mut Option<ErpcCall<'a>>),
+    scanner: &mut Scanner,
+    watch: &Watch<'a>,
+) -> Result<usize, Bad> {
+    let (data, pos) = (payload.data, payload.pos);
+    if let Control::SpawnRequest(SpawnRequest { mfa, .. }) = control {
+        *erpc = ErpcCall::scanned(mfa, *payload, scanner, watch);
+        if erpc.is_some() {
+            return Ok(data.len());
+        }
+        same_arity(mfa.arity, judge::arguments(*payload)?.unwrap_or(u64::MAX))?;
+        return scanner.whole_proper(data, pos, watch);
+    }
+    if !control.is_message() || !shapes::may_ask(payload) {
+        return scanner.whole(data, pos, watch);
+    }
+    if let Some(end) = question(asker, *payload, scanner, watch) {
+        return Ok(end);
+    }
+    let end = scanner.whole(data, pos, watch)?;
+    *asker = shapes::asker(*payload);
+    Ok(end)
 }
 
 /// Scans a message if it is a question as nearly all are, and notes who asks. Returns the position of its end. None, with

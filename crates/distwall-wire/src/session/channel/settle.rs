@@ -84,9 +84,9 @@ fn set_up(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &
         }) => {
             let erpc = if monitored { result_of(message, &mfa, direction) } else { None };
             track.spawn(direction, reference, Spawn { by: from.pid, linked, monitored, erpc });
-            if ends.is_of(direction, &leader) {
-                track.lead(direction, leader.pid);
-                // What is spawned is to write to its group leader.
+            leads(&leader, direction, ends, track);
+            // What is spawned is to write to its group leader.
+            if ends.follows(direction) && ends.is_of(direction, &leader) {
                 track.expose_process(direction, leader.pid);
             }
         }
@@ -124,10 +124,11 @@ fn result_of(message: &Message<'_, '_>, mfa: &Mfa<'_>, direction: Direction) -> 
     (node == direction.word()).then_some(result)
 }
 
-/// Notes a process that the other node is to take for a group leader.
+/// Notes a process of the guarded node that the peer is to take for a group leader.
+#[inline(always)]
 fn leads(leader: &Process<'_>, direction: Direction, ends: &Ends, track: &mut Track) {
-    if ends.is_of(direction, leader) {
-        track.lead(direction, leader.pid);
+    if direction == Direction::Outbound && ends.is_of(direction, leader) {
+        track.lead(leader.pid);
     }
 }
 
@@ -142,11 +143,10 @@ fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &m
     let sends = |asker: &Process<'_>| message.control.from().is_some_and(|from| from.pid == asker.pid);
     let asks = |asker: &Process<'_>| ends.is_of(direction, asker) && (direction == Direction::Inbound || sends(asker));
     let name = message.control.name();
-    if name.is_some_and(|name| name.word == Word::Rex) {
-        if let Some(leader) = called(message, direction).leader {
-            if direction == Direction::Inbound || !track.is_made_up(leader.pid) {
-                leads(&leader, direction, ends, track);
-            }
+    if direction == Direction::Outbound && name.is_some_and(|name| name.word == Word::Rex) {
+        let leader = called(message, direction).leader;
+        if let Some(leader) = leader.filter(|leader| !track.is_made_up(leader.pid)) {
+            leads(&leader, direction, ends, track);
         }
     }
     if let Some(asker) = message.asker {
@@ -161,13 +161,16 @@ fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &m
         if is_service {
             track.asks_service(direction, asker.first.1);
         }
+        if !ends.follows(direction) {
+            return;
+        }
         let ((node, reference), from) = (asker.first, asker.from);
         let sender = || message.control.from().map(|from| from.pid);
         let own = || direction == Direction::Inbound || track.is_own_question(reference, from.pid, sender());
         if node == direction.word() && ends.is_of(direction, &from) && own() {
             track.call(direction, reference, from.pid);
         }
-    } else if name.is_some_and(|name| name.word == Word::Rex) {
+    } else if ends.follows(direction) && name.is_some_and(|name| name.word == Word::Rex) {
         if let Some((asker, word)) = shapes::rex_request(payload).filter(|(asker, _)| asks(asker)) {
             track.rex(direction, asker.pid, word);
         }

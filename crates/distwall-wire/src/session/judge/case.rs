@@ -28,10 +28,14 @@ pub struct Ends {
     pub guard_creation: u32,
     /// Negotiated flags.
     pub flags: u64,
+    /// True if native records are among them.
+    pub records: bool,
     /// The form of frames made by distwall.
     pub form: Form,
     /// Caps.
     pub limits: Limits,
+    /// True if it is noted what the peer asks and shows. Only rules for outbound commands look at that.
+    pub follows_peer: bool,
     /// The atom that refused spawn requests and calls get.
     pub deny_reason: Box<[u8]>,
 }
@@ -45,6 +49,13 @@ impl Ends {
                 Direction::Inbound => self.peer_creation == 0 || process.pid.creation == self.peer_creation,
                 Direction::Outbound => process.pid.creation == self.guard_creation,
             }
+    }
+
+    /// True if it is noted what the sending node in that direction asks and shows.
+    #[must_use]
+    #[inline]
+    pub fn follows(&self, side: Direction) -> bool {
+        side == Direction::Outbound || self.follows_peer
     }
 
     /// The name of the sending node in that direction.

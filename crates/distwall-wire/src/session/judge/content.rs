@@ -115,8 +115,7 @@ impl Case<'_, '_, '_> {
     /// of the peer.
     fn may_lead(&self, leader: &Process<'_>) -> bool {
         let Court { ends, track, .. } = self.court;
-        ends.is_of(Direction::Inbound, leader)
-            || ends.is_of(Direction::Outbound, leader) && track.leads(Direction::Outbound, leader.pid)
+        ends.is_of(Direction::Inbound, leader) || ends.is_of(Direction::Outbound, leader) && track.leads(leader.pid)
     }
 
     /// Objects to a message that a process of OTP's obeys; None: nothing is against it. `name`: the registered name of who gets it, if it is known.
@@ -128,7 +127,7 @@ impl Case<'_, '_, '_> {
         let accepts = self.opener.or(self.decision.filter(|_| self.accepted));
         let pattern = accepts.and_then(|rule| rule.pattern.as_deref());
         let to = Address { name: word, asker, answer, receiver: direction.other().word(), pattern };
-        if !internal::otp_internal(payload, &to) {
+        if !internal::otp_internal(&payload, &to) {
             return None;
         }
         self.opened(payload, name)

@@ -217,14 +217,14 @@ impl Court<'_> {
         let control = message.control;
         let (command, name) = match control {
             Control::RegSend { from, to, unused } => {
-                let inline = from.node.inline || to.inline || unused.as_ref().is_some_and(|unused| unused.inline);
+                let inline = from.node.inline || to.inline || unused.is_some();
                 if inline || !self.is_sender(from) || matches!(to.word, Word::Rex | Word::NetKernel) {
                     return None;
                 }
                 (Command::RegSend, Some(to))
             }
             Control::Send { from, to, unused } => {
-                let inline = to.node.inline || unused.as_ref().is_some_and(|unused| unused.inline);
+                let inline = to.node.inline || unused.is_some();
                 let sends = from.as_ref().is_none_or(|from| !from.node.inline && self.is_sender(from));
                 if inline || !sends || !self.ends.is_of(Direction::Outbound, to) {
                     return None;
@@ -241,7 +241,7 @@ impl Court<'_> {
             }
             _ => return None,
         };
-        let payload = message.payload?;
+        let payload = message.payload.as_ref()?;
         let decided = match name {
             Some(name) => {
                 precedents.about(self.policy, PrecedentKey { command, name: name.text, function: &[], arity: 0 })?

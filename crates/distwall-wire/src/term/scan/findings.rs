@@ -169,7 +169,7 @@ impl ScanFindings {
 
     #[inline(always)]
     pub(super) fn disclosed_process(&mut self, node: Word, pid: Pid, watch: &Watch<'_>) {
-        if watch.discloses == Some(node) && (self.pids.len() as u64) < watch.limits.tracked() {
+        if watch.discloses && node == watch.sender() && (self.pids.len() as u64) < watch.limits.tracked() {
             self.pids.push(pid);
         }
         self.mention(node, pid, watch);
@@ -184,7 +184,7 @@ impl ScanFindings {
 
     #[inline(always)]
     pub(super) fn disclosed_reference(&mut self, node: Word, reference: Reference, watch: &Watch<'_>) {
-        if watch.discloses == Some(node) && (self.references.len() as u64) < watch.limits.tracked() {
+        if watch.discloses && node == watch.sender() && (self.references.len() as u64) < watch.limits.tracked() {
             self.references.push(reference);
         }
         let Some(Guarded { creations: [_, guard], .. }) = watch.guarded else { return };

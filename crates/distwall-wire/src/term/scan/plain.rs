@@ -334,14 +334,9 @@ mod tests {
             limits.set("tracked", tracked);
             limits.set("claims", claims);
             let guarded = Guarded { allowance: &none, creations: [NOW, NOW] };
-            let inbound = Watch {
-                terms: &terms,
-                records: true,
-                limits: &limits,
-                guarded: Some(guarded),
-                discloses: Some(Word::Peer),
-            };
-            let outbound = Watch { guarded: None, discloses: Some(Word::Guard), ..inbound };
+            let inbound =
+                Watch { terms: &terms, records: true, limits: &limits, guarded: Some(guarded), discloses: true };
+            let outbound = Watch { guarded: None, ..inbound };
             plain &= agree(data, &inbound);
             agree(data, &outbound);
             agree(data, &inbound.aside());
@@ -389,7 +384,7 @@ mod tests {
         let table = table(&names);
         let terms = Terms { atoms: &table, ..Terms::plain(&names) };
         let guarded = Some(Guarded { allowance: &none, creations: [NOW, NOW] });
-        let watch = Watch { terms: &terms, records: true, limits: &limits, guarded, discloses: Some(Word::Peer) };
+        let watch = Watch { terms: &terms, records: true, limits: &limits, guarded, discloses: true };
         let head = tuple(&[from, &list(&[&[tag::ATOM_REF, OTHER]], tag)]);
         let message = tuple(&[&[tag::ATOM_REF, OTHER], &head, request]);
         let (mut quick, mut full) = (Scanner::default(), Scanner::default());
@@ -411,7 +406,7 @@ mod tests {
         let table = table(&names);
         let terms = Terms { atoms: &table, ..Terms::plain(&names) };
         let guarded = Some(Guarded { allowance: &none, creations: [NOW, NOW] });
-        let watch = Watch { terms: &terms, records: true, limits: &limits, guarded, discloses: Some(Word::Peer) };
+        let watch = Watch { terms: &terms, records: true, limits: &limits, guarded, discloses: true };
         let message = list(&[before, arguments], tail);
         let (mut quick, mut full) = (Scanner::default(), Scanner::default());
         let Ok((node, reference)) = Reader::new(before, &terms).reference() else { unreachable!() };
@@ -481,7 +476,7 @@ mod tests {
         let (names, mut limits) = (names(), Limits::default());
         limits.set("term_depth", TOKENS as u64 - 1);
         let terms = Terms::plain(&names);
-        let watch = Watch { terms: &terms, records: true, limits: &limits, guarded: None, discloses: None };
+        let watch = Watch { terms: &terms, records: true, limits: &limits, guarded: None, discloses: false };
         assert_eq!(Scanner::default().plain::<false>(item, 0, &watch), None);
     }
 }

@@ -16,8 +16,8 @@ pub struct Watch<'a> {
     pub limits: &'a Limits,
     /// Checks of a message from the peer; None: the guarded node has sent it.
     pub guarded: Option<Guarded<'a>>,
-    /// The node whose pids and references are noted.
-    pub discloses: Option<Word>,
+    /// True if the sender's own pids and references are noted.
+    pub discloses: bool,
 }
 
 /// The nodes that a peer's message may name, and the budget of what it leaves in the guarded node.
@@ -55,15 +55,25 @@ impl Guarded<'_> {
 }
 
 impl Watch<'_> {
+    /// The node that has sent the terms.
+    #[inline(always)]
+    pub fn sender(&self) -> Word {
+        if self.guarded.is_some() {
+            Word::Peer
+        } else {
+            Word::Guard
+        }
+    }
+
     /// The settings for terms that have been scanned before: nothing is noted.
     #[must_use]
     pub fn quiet(&self) -> Self {
-        Watch { guarded: None, discloses: None, ..*self }
+        Watch { guarded: None, discloses: false, ..*self }
     }
 
     /// The settings for terms outside the message itself: nothing is disclosed.
     #[must_use]
     pub fn aside(&self) -> Self {
-        Watch { discloses: None, ..*self }
+        Watch { discloses: false, ..*self }
     }
 }

@@ -79,6 +79,13 @@ fn more(
     Ok(())
 }
 
+/// The text of an atom without a meaning, if it is written out.
+#[inline(always)]
+fn unused<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, Bad> {
+    let atom = reader.atom()?;
+    Ok(if atom.inline { Some(atom.text) } else { None })
+}
+
 /// Decodes the elements behind the opcode, up to a reason or trace token. Each kind is written straight to its final
 /// place: a copy would cost as much as the reading.
 #[inline(always)]
@@ -94,7 +101,7 @@ fn elements<'r, 'a>(
     Ok(match op {
         Op::Link => room.insert(Control::Link { from: process(reader)?, to: process(reader)? }),
         Op::Send | Op::SendTt => {
-            let unused = Some(reader.atom()?);
+            let unused = unused(reader)?;
             room.insert(Control::Send { from: None, to: process(reader)?, unused })
         }
         Op::SendSender | Op::SendSenderTt => {
@@ -112,7 +119,7 @@ fn elements<'r, 'a>(
         Op::Unlink | Op::UnlinkId | Op::UnlinkIdAck => room.insert(unlink(op, reader, dialect)?),
         Op::RegSend | Op::RegSendTt => {
             let from = process(reader)?;
-            let unused = Some(reader.atom()?);
+            let unused = unused(reader)?;
             room.insert(Control::RegSend { from, to: reader.atom()?, unused })
         }
         Op::GroupLeader => {
