@@ -6,11 +6,27 @@ from collections.abc import Iterable
 
 import pytest
 
+from distwall import _core
+from distwall.policy.language.patterns import parse_pattern
 from tests.attacks.costs import STREAMS, first
-from tests.attacks.worst_inputs import ORDINARY, WAITED, WORST, cost, ordinary, waited
+from tests.attacks.worst_inputs import (
+    FROM_POLICY,
+    ORDINARY,
+    WAITED,
+    WORST,
+    G,
+    Input,
+    P,
+    cost,
+    listed_all,
+    ordinary,
+    to_x,
+    waited,
+)
 from tests.support.core_channel import CoreChannel
-from tests.support.dist import EMPTY, OTP_29, plain
-from tests.support.etf import Atom
+from tests.support.dist import EMPTY, OTP_29, Op, frame, message, plain
+from tests.support.etf import Atom, encode
+from tests.support.sliced import Sliced
 
 READ = 256 * 1024
 """What one read from a socket gives."""
@@ -79,6 +95,53 @@ def test_no_input_costs_much_more_than_ordinary_input(name: str) -> None:
     assert worst.per_byte < 20 * ordinary(WORST[name], MIB).per_byte
 
 
+def spent(channel: CoreChannel, data: bytes) -> float:
+    """CPU seconds for reads as a socket would give them, in slices."""
+    seconds = 0.0
+    for at in range(0, len(data), READ):
+        read, start = data[at : at + READ], 0
+        while start < len(read):
+            begun = time.thread_time()
+            closed = channel.core.receive(True, read, 1000.0, start)[3]
+            seconds, start = seconds + time.thread_time() - begun, channel.core.taken
+            assert closed is None
+    return seconds
+
+
+def new_atom(number: int) -> bytes:
+    return b"w\6" + f"{number:06}".encode()
+
+
+def test_a_large_message_does_not_make_later_ones_dear() -> None:
+    """It has very many new atoms, each of the others has one. All of them are refused."""
+    channel = CoreChannel("deny *", flags=OTP_29, release=29)
+    small = b"".join(to_x(new_atom(number)) for number in range(20_000))
+    before = min(spent(channel, small) for _ in range(2))
+    spent(channel, to_x(listed_all([new_atom(number) for number in range(90_000)])))
+    assert min(spent(channel, small) for _ in range(2)) < 3 * before
+
+
+@pytest.mark.parametrize(
+    "rules", [("deny *",), ("accept reg_send x when " + parse_pattern("{a}").code.hex(), "deny *")]
+)
+def test_the_atoms_of_a_header_are_not_looked_at_for_each_fragment(rules: tuple[str, ...]) -> None:
+    """A thousand messages in turn, in fragments of one byte, without atoms in their headers and with 255 each."""
+    seconds = []
+    for atoms in (0, 255):
+        channel = CoreChannel(*rules, flags=OTP_29, release=29)
+        control = encode((6, P.pid(), EMPTY, Atom("x"))) + b"l\0\0\0\xff"
+        for number in range(1, 1001):
+            nibbles = bytes((0x88 | (slot >> 8) * 0x11) for slot in [number % 8 << 8] * (atoms // 2))
+            head = bytes([atoms]) + nibbles + bytes([8 | number % 8]) if atoms else b"\0"
+            head += b"".join(bytes([slot, 2, number >> 7, number & 127]) for slot in range(atoms))
+            spent(channel, frame(b"\x83E" + struct.pack(">QQ", number, 60) + head + control))
+        rest = [
+            b"\x83F" + struct.pack(">QQ", number, left) + b"j" for left in range(59, 1, -1) for number in range(1, 1001)
+        ]
+        seconds.append(spent(channel, b"".join(map(frame, rest))))
+    assert seconds[1] < 4 * seconds[0]
+
+
 USUAL = 3.0
 """Nanoseconds for a byte of ordinary calls on the machine of docs/performance.md."""
 
@@ -101,3 +164,39 @@ def test_no_slice_for_a_message_that_waited_takes_long(name: str, changes: bool)
     found = waited(WAITED[name], 4 * MIB, changes=changes, rounds=3)
     assert found.longest < longest_allowed()
     assert found.per_byte < 20 * ordinary(ORDINARY, 4 * MIB).per_byte
+
+
+HANDLED = _core.Hooks({"reg_send": ""}, None, False, False, False)
+
+
+@pytest.mark.parametrize("hooks", [None, HANDLED], ids=["line", "handler"])
+@pytest.mark.parametrize("given", FROM_POLICY)
+def test_what_waits_is_compared_with_patterns_in_slices(given: Input, hooks: _core.Hooks | None) -> None:
+    """Behind a command that waits for the identity of its target, or each for a handler."""
+    rules = ("accept send to any", *given.rules, "accept reg_send x")
+    line = Sliced(CoreChannel(*rules, flags=OTP_29, release=29, hooks=hooks))
+    if hooks is None:
+        line.take(True, frame(b"\x83D\0" + encode((22, P.pid(), G.pid(52))) + b"j"))
+    payload = given.make(1)[len(to_x(b"")) :]
+    senders = [encode((6, P.pid(number), EMPTY, Atom("x"))) for number in range(MIB // 4 // len(payload))]
+    line.take(True, b"".join(frame(b"\x83D\0" + one + payload) for one in senders))
+    assert line.longest < longest_allowed()
+    line.told()
+    line.catch_up()
+    assert line.longest < longest_allowed()
+    assert line.closed is None
+
+
+def test_a_question_about_a_message_is_not_much_longer_than_the_message() -> None:
+    """Two bytes name an atom of a thousand bytes. With all of them written out, a question was 500 times as long."""
+    channel = CoreChannel("accept reg_send x", hooks=HANDLED)
+
+    def refused(sender: int, payload: list[Atom]) -> list[str]:
+        return channel.inbound(message(Op.REG_SEND, P.pid(sender), EMPTY, Atom("x"), payload=payload)).reasons
+
+    long = Atom("\U0001d11e" * 255)
+    assert refused(1, [long] * 30_000) == ["limit:held_bytes"]
+    assert channel.core.asks() == []
+    for sender, payload in enumerate(([long] * 5, [Atom("a_usual_name")] * 20_000), 2):
+        assert refused(sender, payload) == []
+        assert len(channel.core.asks()) == 1

@@ -25,6 +25,10 @@ pub struct Budget {
     guard: Arc<Mutex<Hashes>>,
 }
 
+/// Most room of a table that is kept for the next message. To empty a table takes as long as it has room: so what one
+/// message needed must not be paid for by all later ones.
+const ROOM: usize = 1024;
+
 /// The distinct atoms, funs and nodes so far.
 #[derive(Default)]
 struct Spent {
@@ -159,10 +163,11 @@ impl Claim {
     fn spend(&mut self, budget: &Budget) {
         let mut spent = lock(&budget.spent);
         lock(&budget.guard).extend(&self.atoms);
-        spent.atoms.extend(self.atoms.drain());
-        spent.funs.extend(self.funs.drain());
-        spent.nodes.extend(self.nodes.drain());
-        self.noted = false;
+        spent.atoms.extend(&self.atoms);
+        spent.funs.extend(&self.funs);
+        spent.nodes.extend(&self.nodes);
+        drop(spent);
+        self.forget();
     }
 
     /// Forgets the noted atoms, funs and nodes.
@@ -175,9 +180,13 @@ impl Claim {
 
     #[cold]
     fn forget(&mut self) {
-        self.atoms.clear();
-        self.funs.clear();
-        self.nodes.clear();
+        for table in [&mut self.atoms, &mut self.funs, &mut self.nodes] {
+            if table.capacity() > ROOM {
+                *table = Hashes::default();
+            } else {
+                table.clear();
+            }
+        }
         self.noted = false;
     }
 

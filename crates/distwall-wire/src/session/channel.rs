@@ -267,7 +267,9 @@ impl Channel {
         let scans = [one, other].map(|lane| lane.ahead.as_ref().map_or(0, |ahead| ahead.kept()));
         let carried = (one.carry.capacity() + other.carry.capacity() + scans[0] + scans[1]) as u64;
         let rescan = self.state.rescan.as_ref().map_or(0, |rescan| rescan.kept() as u64);
-        carried + rescan + one.sequences.held() + other.sequences.held() + self.state.lot.bytes()
+        let sequences = one.sequences.held() + other.sequences.held();
+        let atoms = (one.caches.size() + other.caches.size() + self.state.track.names()) as u64;
+        carried + rescan + sequences + atoms + self.state.lot.bytes()
     }
 
     /// Ends the channel, and gives back what is held.
@@ -278,6 +280,12 @@ impl Channel {
         self.state.rescan = None;
         self.state.clerk = Clerk::default();
         self.made = Vec::new();
+    }
+
+    /// The steps of the last slice, or of the work after the last answer.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.state.steps
     }
 
     /// Takes the number of refusals left out of events since the last call.
@@ -445,6 +453,7 @@ impl Channel {
             ruling = Ruling::deny(Reason::Limit(limit));
         }
         if ruling.asks.is_some() {
+            state.steps += message.work.steps(&fixed.ends.limits);
             let mut parked = Parked::new(sender(control), parts.body.to_vec(), refs.atoms.clone(), parts.versioned);
             parked.scan = jumps.map(|jumps| state.keep(jumps.spans.to_vec(), scanner));
             return self.detour(parked, now, out);

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use crate::command::Command;
 use crate::limits::{Limit, Limits};
-use crate::term::atoms::Atom;
+use crate::term::atoms::{size_of_atoms, Atom};
 use crate::term::reader::{Named, Pid};
 use crate::term::scan::{Counts, ScanFindings};
 use crate::verdict::Verdict;
@@ -63,6 +63,9 @@ pub const OWN_SIZE: u64 = 8192;
 
 /// The module of the guarded node through which code of a peer starts: its `dist_spawn_init/4` is called as a handler's.
 pub const GATE: &[u8] = b"distwall_gate";
+
+/// Bytes for the place of a command in its queue and in the table of tickets.
+const PLACE: usize = 64;
 
 /// The questions that a ticket waits for, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,8 +120,11 @@ pub struct Parked {
     pub waits_for: Waiting,
     /// Control message and payload.
     pub body: Vec<u8>,
-    /// The atoms of its header.
+    /// The atoms of its header. The peer fills its cache with others meanwhile, so they
+    /// are in memory for this command alone.
     pub atoms: Vec<(u16, Arc<Atom>)>,
+    /// Bytes of memory for these atoms.
+    atoms_size: usize,
     /// True if terms begin with 131.
     pub versioned: bool,
     /// Bytes of the question about it, which the outside keeps until it is answered.
@@ -169,7 +175,8 @@ impl Parked {
     #[must_use]
     pub fn new(sender: Option<Pid>, body: Vec<u8>, atoms: Vec<(u16, Arc<Atom>)>, versioned: bool) -> Self {
         let (waits_for, progress) = (Waiting::Turn, ParkProgress::FIRST);
-        Parked { sender, ticket: 0, waits_for, body, atoms, versioned, asked: 0, progress, scan: None }
+        let atoms_size = size_of_atoms(&atoms);
+        Parked { sender, ticket: 0, waits_for, body, atoms, atoms_size, versioned, asked: 0, progress, scan: None }
     }
 
     /// The atoms that it names by position.
@@ -182,11 +189,11 @@ impl Parked {
         }
     }
 
-    /// Number of bytes that it takes.
+    /// Bytes of memory that it takes.
     #[must_use]
     pub fn size(&self) -> usize {
         let scan = self.scan.as_ref().map_or(0, |scan| scan.size);
-        self.body.len() + self.atoms.len() * size_of::<(u16, Arc<Atom>)>() + self.asked + scan
+        size_of::<Parked>() + PLACE + self.body.len() + self.atoms_size + self.asked + scan
     }
 }
 

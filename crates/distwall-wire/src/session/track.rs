@@ -33,7 +33,7 @@ use crate::term::atoms::Word;
 use crate::term::reader::{Pid, Reference};
 use crate::wire::control::Watched;
 
-use bounded::{Bounded, Bounds, Seen};
+use bounded::{Bounded, Bounds, Measured, Seen};
 use exposures::ExposedSet;
 
 pub use exposures::{Claims, Exposures, Owner};
@@ -94,6 +94,26 @@ pub struct Spawn {
 struct OpenCall {
     by: Pid,
 }
+
+impl Measured for Monitor {
+    fn kept(&self) -> usize {
+        match &self.1 {
+            Watched::Name(name) => name.len(),
+            Watched::Process(_) => 0,
+        }
+    }
+}
+
+impl Measured for (Monitor, Direction) {
+    fn kept(&self) -> usize {
+        self.0.kept()
+    }
+}
+
+impl Measured for Direction {}
+impl Measured for Reference {}
+impl Measured for Spawn {}
+impl Measured for OpenCall {}
 
 /// The requests of one node, and the processes that it disclosed.
 #[derive(Default)]
@@ -182,6 +202,12 @@ impl Track {
     pub fn tick(&mut self, now: f64) {
         self.bounds.now = now as u64;
         self.people.tick(now);
+    }
+
+    /// Bytes of the names in the tables, which are as long as a node likes.
+    #[must_use]
+    pub fn names(&self) -> usize {
+        self.sides.iter().map(|side| side.monitors.kept() + side.parted.kept()).sum()
     }
 
     fn side(&self, side: Direction) -> &Side {

@@ -175,6 +175,13 @@ pub struct Atom {
     pub word: Word,
 }
 
+impl Atom {
+    /// Bytes of memory, with the counts of an `Arc` and what the allocator adds.
+    fn size(&self) -> usize {
+        self.text.len() + size_of::<Atom>() + 32
+    }
+}
+
 /// An atom in a message, written out or named by position.
 #[derive(Clone, Copy, Debug)]
 pub struct AtomView<'a> {
@@ -204,6 +211,12 @@ pub fn check_text(text: &[u8]) -> Result<(), Bad> {
     } else {
         Err(Bad::AtomText)
     }
+}
+
+/// Bytes of memory for the atoms that a message names by position. An atom that other messages name as well counts for each.
+#[must_use]
+pub fn size_of_atoms(atoms: &[(u16, Arc<Atom>)]) -> usize {
+    atoms.iter().map(|(_, atom)| size_of::<(u16, Arc<Atom>)>() + atom.size()).sum()
 }
 
 /// One atom reference of a header.
@@ -279,6 +292,15 @@ struct Slot {
 }
 
 impl Slot {
+    /// Bytes of memory for its atoms.
+    fn size(&self) -> usize {
+        let sender = self.sender.as_ref().map_or(0, |atom| atom.size());
+        match (&self.sender, &self.receiver) {
+            (Some(one), Some(other)) if Arc::ptr_eq(one, other) => sender,
+            (_, other) => sender + other.as_ref().map_or(0, |atom| atom.size()),
+        }
+    }
+
     fn receiver_has(&self, text: &[u8]) -> bool {
         self.receiver.as_ref().is_some_and(|atom| *atom.text == *text)
     }
@@ -291,6 +313,8 @@ pub struct Caches {
     headers: u64,
     /// Number of changes of slots so far.
     changes: u64,
+    /// Bytes of memory for the atoms.
+    size: usize,
 }
 
 impl Default for Caches {
@@ -298,7 +322,7 @@ impl Default for Caches {
         let slots = vec![Slot::default(); SLOTS].into_boxed_slice();
         // A slice of SLOTS elements is an array of SLOTS elements.
         let slots = slots.try_into().unwrap_or_else(|_| unreachable!());
-        Self { slots, headers: 0, changes: 0 }
+        Self { slots, headers: 0, changes: 0, size: 0 }
     }
 }
 
@@ -309,6 +333,20 @@ impl Caches {
 
     fn at(&self, slot: u16) -> &Slot {
         &self.slots[usize::from(slot) % SLOTS]
+    }
+
+    /// Changes the atoms of a slot.
+    fn change(&mut self, slot: u16, change: impl FnOnce(&mut Slot)) {
+        let slot = &mut self.slots[usize::from(slot) % SLOTS];
+        let before = slot.size();
+        change(slot);
+        self.size = self.size - before + slot.size();
+    }
+
+    /// Bytes of memory for the atoms of both caches.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.size
     }
 
     /// The number of changes of slots so far.
@@ -338,18 +376,20 @@ impl Caches {
     }
 
     /// Takes a slot that the sender fills.
-    pub fn fill(&mut self, slot: u16, text: &[u8], names: &NodeNames) -> Result<(), Bad> {
+    pub fn fill(&mut self, number: u16, text: &[u8], names: &NodeNames) -> Result<(), Bad> {
         check_text(text)?;
         self.changes += 1;
         let header = self.headers;
-        let slot = self.slot(slot);
+        let slot = self.slot(number);
         if slot.stamp == header {
             return Err(Bad::SlotTwice);
         }
         slot.stamp = header;
         if slot.sender.as_ref().is_none_or(|atom| *atom.text != *text) {
-            slot.synced = slot.receiver_has(text);
-            slot.sender = Some(Arc::new(Atom { text: text.into(), word: names.word(text) }));
+            self.change(number, |slot| {
+                slot.synced = slot.receiver_has(text);
+                slot.sender = Some(Arc::new(Atom { text: text.into(), word: names.word(text) }));
+            });
         }
         Ok(())
     }
@@ -381,10 +421,11 @@ impl Caches {
     fn learn(&mut self, refs: &AtomRefs) {
         self.changes += 1;
         for entry in refs.list.iter().filter(|entry| entry.fresh) {
-            let slot = self.slot(entry.slot);
-            if !slot.synced {
-                slot.receiver.clone_from(&slot.sender);
-                slot.synced = true;
+            if !self.at(entry.slot).synced {
+                self.change(entry.slot, |slot| {
+                    slot.receiver.clone_from(&slot.sender);
+                    slot.synced = true;
+                });
             }
         }
     }
@@ -392,12 +433,13 @@ impl Caches {
     /// Rebuilds a header; true if the receiver has to be told this atom (from now on it knows it).
     pub fn tell(&mut self, slot: u16, atom: &Arc<Atom>) -> bool {
         self.changes += 1;
-        let slot = self.slot(slot);
-        if slot.receiver_has(&atom.text) {
+        if self.at(slot).receiver_has(&atom.text) {
             return false;
         }
-        slot.receiver = Some(Arc::clone(atom));
-        slot.synced = slot.sender.as_ref().is_some_and(|held| held.text == atom.text);
+        self.change(slot, |slot| {
+            slot.receiver = Some(Arc::clone(atom));
+            slot.synced = slot.sender.as_ref().is_some_and(|held| held.text == atom.text);
+        });
         true
     }
 }

@@ -28,6 +28,8 @@ pub struct Sequence {
     pub begun: f64,
     /// The atoms of its header.
     pub atoms: Vec<(u16, Arc<Atom>)>,
+    /// Bytes of memory for these atoms ([`size_of_atoms`](crate::term::atoms::size_of_atoms)): they are not looked at again for each fragment.
+    pub atoms_size: usize,
     /// The mode of its fragments.
     pub mode: Mode,
 }
@@ -82,13 +84,12 @@ impl Sequence {
     }
 
     fn kept(&self) -> u64 {
-        let atoms: usize = self.atoms.iter().map(|(_, atom)| atom.text.len() + 64).sum();
         let kept = match &self.mode {
             Mode::Streamed { scanner, control, .. } => scanner.kept() + control.len(),
             Mode::Held { ahead: Some(ahead), .. } => ahead.kept(),
             Mode::Held { .. } | Mode::Refused => 0,
         };
-        (atoms + kept) as u64
+        (self.atoms_size + kept) as u64
     }
 }
 

@@ -12,6 +12,7 @@ use crate::session::events::Reason;
 use crate::session::hooks::Parked;
 use crate::session::judge::{self, Arrival, Message, Newcomers, Refusal, Room, Ruling};
 use crate::session::output::Output;
+use crate::term::atoms::size_of_atoms;
 use crate::term::reader::{Reader, Terms};
 use crate::term::scan::Scanner;
 use crate::wire::control::{self, Dialect};
@@ -102,9 +103,11 @@ impl Channel {
             mode = Mode::Refused;
         }
         let bytes = body.len() as u64;
+        let atoms = if matches!(mode, Mode::Refused) { Vec::new() } else { atoms };
+        let atoms_size = size_of_atoms(&atoms);
         lane.sequences.open(
             id,
-            Sequence { next: fragments - 1, bytes, begun: now, atoms, mode },
+            Sequence { next: fragments - 1, bytes, begun: now, atoms, atoms_size, mode },
             &fixed.ends.limits,
         )?;
         Ok(action)
@@ -122,7 +125,7 @@ impl Channel {
         let part = &frame[FRAGMENT_AT..];
         let Channel { fixed, state, lanes, scanner, made, .. } = self;
         let lane = &mut lanes[direction as usize];
-        let Sequence { next, bytes, begun, atoms, mut mode } =
+        let Sequence { next, bytes, begun, atoms, atoms_size, mut mode } =
             lane.sequences.advance(id, number, part.len(), &fixed.ends.limits)?;
         let terms = fixed.terms(&atoms);
         let watch = fixed.watch(direction, &terms);
@@ -182,6 +185,7 @@ impl Channel {
                     let mut ruling = Ruling::pass(None);
                     fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival, &mut ruling)?;
                     if ruling.asks.is_some() {
+                        state.steps += message.work.steps(&fixed.ends.limits);
                         let mut parked = Parked::new(sender, std::mem::take(body), atoms, false);
                         parked.scan = ahead.take().map(|ahead| state.keep(ahead.into_large(), scanner));
                         return self.detour(parked, now, out);
@@ -208,7 +212,8 @@ impl Channel {
             }
         }
         if !last {
-            lane.sequences.open(id, Sequence { next, bytes, begun, atoms, mode }, &fixed.ends.limits)?;
+            let sequence = Sequence { next, bytes, begun, atoms, atoms_size, mode };
+            lane.sequences.open(id, sequence, &fixed.ends.limits)?;
         }
         Ok(action)
     }

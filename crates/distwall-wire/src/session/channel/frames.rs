@@ -21,7 +21,7 @@ use crate::rules::calls::ErpcCall;
 use crate::session::judge::{self, Message, Room};
 use crate::session::output::{Output, KEPT};
 use crate::term::reader::Reader;
-use crate::term::scan::{Scanner, Watch};
+use crate::term::scan::{ScanFindings, Scanner, Watch};
 use crate::term::tag;
 use crate::wire::control::{self, Control, Dialect, SpawnRequest};
 use crate::wire::frame::FrameTag;
@@ -83,6 +83,9 @@ impl Channel {
         }
         if self.made.capacity() > KEPT {
             self.made = Vec::new();
+        }
+        if self.scanner.found.kept() > KEPT {
+            self.scanner.found = ScanFindings::default();
         }
         let lane = &mut self.lanes[direction as usize];
         if !out.forward.is_empty() {

@@ -1,6 +1,7 @@
 //! Commands that need an answer first: see [`hooks`](crate::session::hooks) for the questions and their order.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
 use super::emit::{release_whole, write_whole};
 use super::frames::{read, FRAME, READ, SLICE};
@@ -11,7 +12,7 @@ use super::{Action, Channel, Fixed, Parts};
 use crate::command::Command;
 use crate::direction::Direction;
 use crate::error::Bad;
-use crate::limits::Limit;
+use crate::limits::{Limit, Limits};
 use crate::rules::calls;
 use crate::session::clerk::{Clerk, Purpose};
 use crate::session::events::{self, Reason};
@@ -29,6 +30,13 @@ use crate::wire::control::{Control, Target};
 use crate::wire::op::Op;
 use crate::wire::reply::{self, End};
 
+/// Bytes of a question that take as long to write as a step of other work.
+const WRITTEN: u64 = 8;
+/// Times by which a question may be longer than the message that it is about, with all atoms written out.
+const GROWTH: u64 = 32;
+/// Bytes that any question may have.
+const SHORT_QUESTION: u64 = 1 << 13;
+
 /// The fate of an accepted command.
 enum Gate {
     /// No question is left.
@@ -43,8 +51,32 @@ enum Gate {
     Wait(Waiting),
 }
 
-/// The kept answers of a module filter: by command and key.
-pub type Opinions = HashMap<(u8, Box<[u8]>), Verdict>;
+/// The kept answers of a module filter: by a keyed hash of command and key. Keys may be long, and nobody can make up two that
+/// collide.
+#[derive(Default)]
+pub struct Opinions {
+    hasher: RandomState,
+    known: HashMap<u64, Verdict>,
+}
+
+impl Opinions {
+    fn of(&self, what: &(u8, Box<[u8]>)) -> Option<Verdict> {
+        self.known.get(&self.hasher.hash_one(what)).copied()
+    }
+
+    /// Keeps an answer; `most`: the number of answers from which on all others are forgotten for it.
+    fn keep(&mut self, what: &(u8, Box<[u8]>), verdict: Verdict, most: u64) {
+        if self.known.len() as u64 >= most {
+            self.known.clear();
+        }
+        self.known.insert(self.hasher.hash_one(what), verdict);
+    }
+
+    /// Forgets all answers.
+    pub fn clear(&mut self) {
+        self.known.clear();
+    }
+}
 
 impl Fixed {
     /// True if there may be a question about such a command of the peer.
@@ -73,10 +105,10 @@ impl Fixed {
                 if shown::may_carry(control) && Shown::of(message).is_untold(control) {
                     return Gate::Refused(Verdict::Deny, Reason::Handler);
                 }
-                match opinions.get(&Shown::of(message).opinion(control)) {
+                match opinions.of(&Shown::of(message).opinion(control)) {
                     None => return Gate::Wait(Waiting::Filter),
                     Some(Verdict::Accept) => {}
-                    Some(verdict) => return Gate::Refused(*verdict, Reason::Handler),
+                    Some(verdict) => return Gate::Refused(verdict, Reason::Handler),
                 }
             }
         }
@@ -138,7 +170,7 @@ impl Fixed {
         let mut ask = self.question(message, parked, ticket, waiting.name()).ok_or(Limit::HeldBytes)?;
         let shown = Shown::of(message);
         if waiting != Waiting::Handler || control.mfa().is_some() || matches!(shown, Shown::Relayed(_)) {
-            shown.put(control, &mut ask, self.ends.limits.held_bytes()).ok_or(Limit::HeldBytes)?;
+            shown.put(control, &mut ask, longest_question(parked, &self.ends.limits)).ok_or(Limit::HeldBytes)?;
         }
         if matches!(who, Some(Handler::Guard(_))) {
             (ask.kind, ask.payload) = ("guard", None);
@@ -159,7 +191,7 @@ impl Fixed {
 
     /// A question to the outside; None: it would be too long.
     fn question(&self, message: &Message<'_, '_>, parked: &Parked, ticket: u64, kind: &'static str) -> Option<Ask> {
-        let most = if kind == "own" { OWN_SIZE } else { self.ends.limits.held_bytes() };
+        let most = if kind == "own" { OWN_SIZE } else { longest_question(parked, &self.ends.limits) };
         // All of it was scanned before, so it is whole.
         let written = |mut reader: Reader<'_>| {
             let mut out = Vec::new();
@@ -330,6 +362,8 @@ impl Channel {
         let arrival = Arrival { over: None, atoms: Newcomers::Kept(&parked.atoms), watch: &watch };
         let mut ruling = Ruling::pass(None);
         let ruled = fixed.rule(Direction::Inbound, &message, &state.track, &mut scanner.found, arrival, &mut ruling);
+        state.steps += if jumps.is_some() { 0 } else { parked.body.len() as u64 };
+        state.steps += message.work.steps(&fixed.ends.limits);
         if let (Ok(()), Some(pid)) = (ruled, ruling.asks) {
             state.clerk.look_up(pid);
         }
@@ -518,6 +552,7 @@ impl Channel {
         if let Some(pid) = ruling.asks {
             let full = step.full.or_else(|| state.lot.full(parked.size(), &fixed.ends.limits));
             let Some(limit) = full else {
+                state.steps += message.work.steps(&fixed.ends.limits);
                 parked.waits_for = Waiting::Who;
                 parked.keep(scanner);
                 state.clerk.wait(pid, parked.ticket);
@@ -528,10 +563,7 @@ impl Channel {
             ruling = Ruling::refused(Refusal::deny(Reason::Limit(limit)), None);
         }
         if let (true, Some(verdict)) = (step.keep, step.verdict) {
-            if state.opinions.len() as u64 >= fixed.ends.limits.tracked() {
-                state.opinions.clear();
-            }
-            state.opinions.insert(Shown::of(&message).opinion(control), verdict);
+            state.opinions.keep(&Shown::of(&message).opinion(control), verdict, fixed.ends.limits.tracked());
         }
         let gate = match (step.full, step.verdict) {
             _ if ruling.verdict != Verdict::Accept => Gate::Pass,
@@ -542,12 +574,14 @@ impl Channel {
         match gate {
             Gate::Wait(waiting) => match fixed.ask(&message, &parked, waiting, (&state.lot, &mut state.clerk), out) {
                 Ok(asked) => {
+                    state.steps += message.work.steps(&fixed.ends.limits) + asked as u64 / WRITTEN;
                     (parked.waits_for, parked.asked) = (waiting, asked);
                     parked.keep(scanner);
                     state.lot.push_front(Queue::Sender(parked.sender), parked);
                     return Ok(queue == Queue::Line);
                 }
                 Err(limit) => {
+                    state.steps += longest_question(&parked, &fixed.ends.limits) / WRITTEN;
                     let reason = Reason::Limit(limit);
                     let refusal = Refusal { verdict: Verdict::Deny, rule: ruling.rule, reason };
                     ruling = Ruling::refused(refusal, None);
@@ -603,6 +637,11 @@ impl Channel {
         out.made(made);
         Ok(true)
     }
+}
+
+/// Most bytes of a question about a command. A message can name an atom of a thousand bytes with two.
+fn longest_question(parked: &Parked, limits: &Limits) -> u64 {
+    (GROWTH * parked.body.len() as u64 + SHORT_QUESTION).min(limits.held_bytes())
 }
 
 fn is_own(control: &Control<'_>) -> bool {

@@ -34,6 +34,17 @@ impl Bounds {
     }
 }
 
+/// A value of a table.
+pub trait Measured {
+    /// Bytes of memory besides the value itself.
+    fn kept(&self) -> usize {
+        0
+    }
+}
+
+impl Measured for () {}
+impl Measured for u32 {}
+
 struct Entry<K, V> {
     key: K,
     /// None: the entry is gone, and its room is free.
@@ -70,6 +81,8 @@ pub struct Bounded<K, V, S = RandomState> {
     newest: usize,
     free: usize,
     overflowed: bool,
+    /// Bytes that the values keep besides themselves.
+    kept: usize,
 }
 
 impl<K, V, S: Default> Default for Bounded<K, V, S> {
@@ -82,11 +95,12 @@ impl<K, V, S: Default> Default for Bounded<K, V, S> {
             newest: NONE,
             free: NONE,
             overflowed: false,
+            kept: 0,
         }
     }
 }
 
-impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
+impl<K: Hash + Eq + Copy, V: Measured, S: BuildHasher> Bounded<K, V, S> {
     #[inline]
     pub fn insert(&mut self, key: K, value: V, bounds: Bounds) {
         self.insert_with(key, |_| value, bounds);
@@ -99,7 +113,9 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
         match self.find(hash, &key) {
             Some(at) => {
                 let entry = &mut self.entries[at];
-                entry.value = Some(value(entry.value.as_ref()));
+                let new = value(entry.value.as_ref());
+                self.kept += new.kept();
+                self.kept -= entry.value.replace(new).map_or(0, |old| old.kept());
                 entry.placed = bounds.now;
                 *entry.since.get_mut() = bounds.now;
                 if at != self.newest {
@@ -119,6 +135,7 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
 
     /// Adds an entry that is not known.
     fn add(&mut self, hash: u64, key: K, value: V, now: u64) {
+        self.kept += value.kept();
         let entry = Entry { key, value: Some(value), placed: now, since: now.into(), older: NONE, newer: NONE };
         let at = match self.entries.get_mut(self.free) {
             Some(room) => {
@@ -213,7 +230,9 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
         let (at, _) = found.ok()?.remove();
         self.unlink(at);
         self.entries[at].newer = std::mem::replace(&mut self.free, at);
-        self.entries[at].value.take()
+        let value = self.entries[at].value.take();
+        self.kept -= value.as_ref().map_or(0, Measured::kept);
+        value
     }
 
     /// True if a key that is not known here may have been forgotten for lack of room.
@@ -223,6 +242,11 @@ impl<K: Hash + Eq + Copy, V, S: BuildHasher> Bounded<K, V, S> {
 
     pub fn len(&self) -> usize {
         self.known.len()
+    }
+
+    /// Bytes that the values keep besides themselves.
+    pub fn kept(&self) -> usize {
+        self.kept
     }
 
     pub fn is_empty(&self) -> bool {

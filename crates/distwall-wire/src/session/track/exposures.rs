@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::term::reader::{Pid, Reference};
 
-use super::bounded::{Bounded, Bounds, Seen, Unforgotten};
+use super::bounded::{Bounded, Bounds, Measured, Seen, Unforgotten};
 use super::CROSSING;
 
 /// The process by which an alias is judged.
@@ -29,6 +29,8 @@ pub struct Owner {
     /// True if the process stood beside the alias; false if it only sent the alias.
     pub beside: bool,
 }
+
+impl Measured for Option<Owner> {}
 
 /// The processes and aliases of one node that the other was shown.
 #[derive(Default)]
