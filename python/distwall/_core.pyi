@@ -388,6 +388,12 @@ class Counters:
     """Commands counted per direction, command and verdict; shared by the channels of one peer."""
 
     def __new__(cls) -> Self: ...
+    def add(self, other: Counters) -> None:
+        """Adds the counts of another peer, as they are now."""
+
+    def inbound(self) -> tuple[int, int, int]:
+        """The commands of the peer that were accepted, denied and dropped."""
+
     def snapshot(self) -> dict[Direction, dict[str, dict[Verdict, int]]]:
         """All counts now, all 14 commands in both directions."""
 

@@ -143,6 +143,15 @@ impl Counters {
         Self(Arc::default())
     }
 
+    fn add(&self, other: &Counters) {
+        self.0.add(&other.0);
+    }
+
+    fn inbound(&self) -> (u64, u64, u64) {
+        let sum = |verdict| Command::ALL.iter().map(|command| self.0.get(Direction::Inbound, *command, verdict)).sum();
+        (sum(Verdict::Accept), sum(Verdict::Deny), sum(Verdict::Drop))
+    }
+
     fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let all = PyDict::new(py);
         for direction in Direction::ALL {

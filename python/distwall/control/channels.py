@@ -252,7 +252,7 @@ class Channels(abc.ABC):
         return known.of(peer, lambda name: self._connected[name] > 0)
 
     def _info(self, handle: ChannelHandle) -> PeerInfo:
-        inbound = self._counters.statistics(handle.peer)["inbound"].values()
+        accept, deny, drop = self._counters.inbound(handle.peer)
         return PeerInfo(
             peer=handle.peer,
             guard=handle.guard,
@@ -263,9 +263,9 @@ class Channels(abc.ABC):
             tls=handle.tls,
             certificate=handle.certificate,
             since=rfc3339(handle.since, "seconds"),
-            accept=sum(verdicts["accept"] for verdicts in inbound),
-            deny=sum(verdicts["deny"] for verdicts in inbound),
-            drop=sum(verdicts["drop"] for verdicts in inbound),
+            accept=accept,
+            deny=deny,
+            drop=drop,
         )
 
     def _fold(self, event: Flooding) -> None:

@@ -1,12 +1,15 @@
 """Counters per peer, kept across reconnects, for a bounded number of names."""
 
 from collections import OrderedDict
-from collections.abc import Container, Mapping
-from typing import Any
+from collections.abc import Container
+from typing import TYPE_CHECKING
 
-from distwall._core import COMMANDS, Counters
+from distwall._core import Counters
 
-Counts = dict[str, dict[str, int]]
+if TYPE_CHECKING:
+    from distwall._core import Verdict
+
+Counts = dict[str, dict["Verdict", int]]
 """By command, by verdict: all 14 commands, in the order of ``erlang:statistics(dist)``."""
 Statistics = dict[str, Counts]
 """By direction."""
@@ -19,7 +22,7 @@ class PeerCounters:
 
     def __init__(self) -> None:
         self._counters: OrderedDict[str, Counters] = OrderedDict()
-        self._forgotten = nothing()
+        self._forgotten = Counters()
 
     def of(self, peer: str, connected: Container[str]) -> Counters:
         """The counters of a peer that connects now. Peers in ``connected`` are never forgotten."""
@@ -37,34 +40,27 @@ class PeerCounters:
     def statistics(self, peer: str | None = None) -> Statistics:
         """The counters of one peer, zeros if it is unknown; None: the sum of all, with forgotten peers."""
         if peer is not None:
-            total = nothing()
-            if counters := self._counters.get(peer):
-                _add(total, counters.snapshot())
-            return total
-        total = nothing()
-        _add(total, self._forgotten)
+            return _told(self._of(peer))
+        total = Counters()
+        total.add(self._forgotten)
         for counters in self._counters.values():
-            _add(total, counters.snapshot())
-        return total
+            total.add(counters)
+        return _told(total)
+
+    def inbound(self, peer: str) -> tuple[int, int, int]:
+        """The commands of a peer that were accepted, denied and dropped."""
+        return self._of(peer).inbound()
+
+    def _of(self, peer: str) -> Counters:
+        return self._counters.get(peer) or Counters()
 
     def _forget(self, connected: Container[str], keep: str) -> None:
         for peer, counters in self._counters.items():
             if peer != keep and peer not in connected:
-                _add(self._forgotten, counters.snapshot())
+                self._forgotten.add(counters)
                 del self._counters[peer]
                 return
 
 
-def nothing() -> Statistics:
-    """Statistics with zeros."""
-    return {
-        direction: {command: {"accept": 0, "deny": 0, "drop": 0} for command in COMMANDS}
-        for direction in ("inbound", "outbound")
-    }
-
-
-def _add(total: Statistics, more: Mapping[Any, Mapping[str, Mapping[Any, int]]]) -> None:
-    for direction, commands in more.items():
-        for command, verdicts in commands.items():
-            for verdict, count in verdicts.items():
-                total[direction][command][verdict] += count
+def _told(counters: Counters) -> Statistics:
+    return {str(direction): counts for direction, counts in counters.snapshot().items()}

@@ -18,6 +18,15 @@ impl Counters {
         self.cells[direction as usize][command as usize][verdict as usize].fetch_add(1, Relaxed);
     }
 
+    /// Adds the counts of others, as they are now.
+    pub fn add(&self, other: &Counters) {
+        for (cell, more) in
+            self.cells.as_flattened().as_flattened().iter().zip(other.cells.as_flattened().as_flattened())
+        {
+            cell.fetch_add(more.load(Relaxed), Relaxed);
+        }
+    }
+
     /// The number of commands counted so far.
     #[must_use]
     pub fn get(&self, direction: Direction, command: Command, verdict: Verdict) -> u64 {
