@@ -513,6 +513,10 @@ class Channel:
         """True if the last slice did not end at the end of its data, or if commands are `due`."""
 
     @property
+    def steps(self) -> int:
+        """The work of the last slice, or after the last answer: about five nanoseconds each."""
+
+    @property
     def due(self) -> bool:
         """True if commands of the peer that have waited go on in the next slice of its bytes, even of none."""
 

@@ -13,6 +13,7 @@ from typing import Any, Self, cast
 import pytest
 import uvloop
 
+from distwall.control.turns import Turns
 from distwall.gateway.arrears import MAX_OWED, Arrears
 from distwall.gateway.pump import HIGH_WATER, Pump
 
@@ -27,6 +28,7 @@ class PassingCore:
     """Bytes of the last read that were taken: all."""
     unfinished = False
     due = False
+    steps = 0
 
     def receive(self, _inbound: bool, data: bytes, _now: float, _start: int) -> tuple[list[bytes], None, None, None]:
         self.taken = len(data)
@@ -55,7 +57,7 @@ class Row:
             far, near = _pair()
             pump = Pump(loop, lambda _: None)
             pumps.append(pump)
-            handle = SimpleNamespace(core=PassingCore(), take_asks=lambda: None, closed=lambda _: None)
+            handle = SimpleNamespace(core=PassingCore(), take_asks=lambda: None, closed=lambda _: None, turns=Turns())
             pump.handle = cast("Any", handle)
             transports = []
             for end in (ends.pop(), far):

@@ -359,6 +359,11 @@ impl Channel {
     }
 
     #[getter]
+    fn steps(&self) -> u64 {
+        self.channel.steps()
+    }
+
+    #[getter]
     fn due(&self) -> bool {
         self.channel.is_due()
     }

@@ -1,8 +1,10 @@
 """One open channel, as the firewall sees it."""
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from distwall._core import DEFAULT_LIMITS, Ask, Budget, Channel, Held, Hooks
@@ -10,6 +12,7 @@ from distwall._core import Event as CoreEvent
 from distwall.audit.event import OpenedBy
 from distwall.audit.schema import Disconnect, PeerCaused, Refused, RuleRef
 from distwall.clock import utc
+from distwall.control.turns import Turns
 from distwall.policy import Entry, Rule
 
 if TYPE_CHECKING:
@@ -108,6 +111,7 @@ class ChannelHandle:
         tls: bool,
         certificate: str | None,
         follows_peer: bool,
+        turns: Turns,
         close: Callable[[str], None],
     ) -> None:
         self.core = core
@@ -119,6 +123,8 @@ class ChannelHandle:
         self.opened_by = opened_by
         self.tls = tls
         self.certificate = certificate
+        self.turns = turns
+        """The turns of the channels of its entry."""
         self.since = utc()
         """True if the core may have questions."""
         self.carry_out: Callable[[Received], None] = lambda _: None
@@ -155,11 +161,11 @@ class ChannelHandle:
         if (old.limits, old.on_limit) != (self.entry.limits, self.entry.on_limit):
             self.core.set_limits(self.entry.limits, close_on_limit=self.entry.on_limit == "close")
 
-    def keep_account(self, account: Callable[[], tuple[Budget, Held]]) -> None:
+    def keep_account(self, account: Callable[[], tuple[Budget, Held, Turns]]) -> None:
         """Moves what the channel holds, and what it adds from now on, to the account of its entry as it is now."""
         if self._account != self.entry_key:
             self._account = self.entry_key
-            budget, held = account()
+            budget, held, self.turns = account()
             self.core.set_account(budget, held)
 
     @property
@@ -177,9 +183,20 @@ class ChannelHandle:
             self._owner.asked(self, found)
 
     def answer(self, ticket: int, verdict: "Verdict", payload: bytes | None = None) -> None:
-        """Answers a question, or gives up on it; the outcome is carried out at once."""
+        """Answers a question, or gives up on it; the outcome is carried out in the next turn of the entry."""
+        now = asyncio.get_running_loop().time()
+        answer = partial(self._answer, ticket, verdict, payload)
+        if self.turns.is_over(now):
+            self.turns.wait(answer)
+        else:
+            answer()
+
+    def _answer(self, ticket: int, verdict: "Verdict", payload: bytes | None) -> None:
         if self._open:
-            self.carry_out(self.core.answer(ticket, verdict, payload, time.monotonic()))
+            now = asyncio.get_running_loop().time()
+            outcome = self.core.answer(ticket, verdict, payload, now)
+            self.turns.spend(self.core.steps, now)
+            self.carry_out(outcome)
             self.take_asks()
 
     def tell_peer(self, control: bytes, payload: bytes | None = None) -> None:

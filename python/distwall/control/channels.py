@@ -3,7 +3,7 @@
 import abc
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import partial
 
@@ -17,6 +17,7 @@ from distwall.control.channel_room import ChannelRoom
 from distwall.control.entry_exposures import EntryExposures
 from distwall.control.rulebook import Rulebook
 from distwall.control.statistics import PeerCounters
+from distwall.control.turns import Turns
 from distwall.policy import Entry, Policy
 from distwall.policy.language.names import is_glob
 
@@ -42,6 +43,7 @@ class Channels(abc.ABC):
         self._fold_timer: asyncio.TimerHandle | None = None
         self._room = ChannelRoom(self._channels, policy.guard.held_bytes)
         self._limiters: dict[EntryKey, EntryLimiter] = {}
+        self._turns: defaultdict[EntryKey, Turns] = defaultdict(Turns)
         audit.on_trouble = self._audit_trouble
 
     @property
@@ -115,6 +117,7 @@ class Channels(abc.ABC):
             tls=tls,
             certificate=certificate,
             follows_peer=follows_peer,
+            turns=self._turns[key_of(entry)],
             close=close,
         )
         self._channels.add(handle)
@@ -213,19 +216,21 @@ class Channels(abc.ABC):
         entries = {key_of(entry) for entry in self.policy.entries} | {handle.entry_key for handle in self._channels}
         for key in self._limiters.keys() - entries:
             self._limiters.pop(key).flush(None)
+        for key in self._turns.keys() - entries:
+            del self._turns[key]
         self._room.keep(entries)
         for handle in list(self._channels):
             handle.keep_limits()
             self._room.keep_limits(handle.entry)
             handle.judge_by(self.rulebook.judgement(handle.entry, handle.peer, handle.guard))
 
-    def _account(self, handle: ChannelHandle) -> tuple[Budget, Held]:
+    def _account(self, handle: ChannelHandle) -> tuple[Budget, Held, Turns]:
         """The sums of a channel's entry, as the policy has it now."""
         budget = self._budget(handle.entry, handle.guard, handle.guard_creation)
         if is_glob(handle.entry.node):
             # The guarded node has its atom already, so there is nothing to refuse.
             budget.name(handle.peer, handle.entry.limits)
-        return budget, self._room.held(handle.entry)
+        return budget, self._room.held(handle.entry), self._turns[handle.entry_key]
 
     def _budget(self, entry: Entry, guard: str, creation: int) -> Budget:
         key = (key_of(entry), guard)

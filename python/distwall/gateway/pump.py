@@ -11,6 +11,8 @@ bytes wait in the transports' write buffers, and those bound the reading:
 * The core works in slices. If a read costs more than some milliseconds, the core stops in the midst of it. The
   rest of the read waits in its leg until all other connections had a turn (`_go_on`). The leg is not read meanwhile,
   and an end of its stream waits behind the rest. The other direction goes on.
+* All channels of an entry together have one share of the loop (`distwall.control.turns`). A read beyond it waits in the
+  same way.
 * Answers made by the core are the exception: they go back to the leg that caused them. A leg that doesn't read them is
   not read once its write buffer is full, with `MAX_UNREAD` bytes of answers on top.
 
@@ -115,16 +117,20 @@ class Leg(asyncio.Protocol):
         """The hot path: one call into the core for each read, and as few Python steps as may be."""
         if self._arrears is not None and self._arrears.read(len(data)):
             self.hold(Hold.OWING)
+        now = self._now()
         if self._rest:
             # TLS had read it before it was told to stop.
             self._rest.append((data, 0))
+        elif self._pump.handle.turns.is_over(now):
+            self.put_off(data, 0)
         else:
-            self._take(data, 0)
+            self._take(data, 0, now)
 
-    def _take(self, data: bytes, start: int) -> None:
+    def _take(self, data: bytes, start: int, now: float) -> None:
         """Has the core take a slice of the data, and keeps the rest for the next turn."""
         try:
-            forward, back, events, closed = self._receive(self._inbound, data, self._now(), start)
+            forward, back, events, closed = self._receive(self._inbound, data, now, start)
+            self._pump.handle.turns.spend(self._core.steps, now)
             if forward and not self.other.lost:
                 self.other.transport.writelines(forward)
             if back is not None:
@@ -149,16 +155,17 @@ class Leg(asyncio.Protocol):
         self._rest.insert(0, (data, start))
         if not self._hold & Hold.WORK:
             self.hold(Hold.WORK)
-            self._pump.soon(self._go_on)
+            self._pump.handle.turns.wait(self._go_on)
 
     def _go_on(self) -> None:
         """Has the core take the next slice, now that the other connections had a turn."""
         if self._pump.is_closing:
             self._rest.clear()
         else:
-            self._take(*self._rest.pop(0))
+            data, start = self._rest.pop(0)
+            self._take(data, start, self._now())
         if self._rest:
-            self._pump.soon(self._go_on)
+            self._pump.handle.turns.wait(self._go_on)
             return
         self.release(Hold.WORK)
         if self._deferred is not None:
@@ -317,7 +324,6 @@ class Pump:
         """``gone`` is called once both connections are gone."""
         self.now = loop.time
         self.later = loop.call_later
-        self.soon = loop.call_soon
         self.postponed: Callable[[], None] | None = None
         """The end of the peer's connection, while commands of the peer wait for answers."""
         self._loop = loop
