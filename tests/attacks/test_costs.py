@@ -187,6 +187,21 @@ def test_what_waits_is_compared_with_patterns_in_slices(given: Input, hooks: _co
     assert line.closed is None
 
 
+@pytest.mark.parametrize(("name", "most"), [("x", 40), ("distwall", 200)])
+def test_a_slice_asks_few_questions(name: str, most: int) -> None:
+    """Python has to put each of them, before others have their turn. A slice had four thousand."""
+    hooks = _core.Hooks({"reg_send": ""}, None, False, False, True)
+    channel = CoreChannel("accept reg_send", flags=OTP_29, release=29, hooks=hooks)
+    data = b"".join(plain((6, P.pid(sender), EMPTY, Atom(name)), 1) for sender in range(2000))
+    start = asked = 0
+    while start < len(data):
+        channel.core.receive(True, data, 1000.0, start)
+        start, questions = channel.core.taken, len(channel.core.asks())
+        asked += questions
+        assert questions <= most
+    assert asked == 2000
+
+
 def test_a_question_about_a_message_is_not_much_longer_than_the_message() -> None:
     """Two bytes name an atom of a thousand bytes. With all of them written out, a question was 500 times as long."""
     channel = CoreChannel("accept reg_send x", hooks=HANDLED)

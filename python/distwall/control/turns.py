@@ -19,6 +19,9 @@ SHARE = 450_000
 CALL = 4_000
 """Steps for any piece of work, however small: its calls, and what it writes."""
 
+EVENT = 2_000
+"""Steps for an event, most of which are only counted."""
+
 
 class Turns:
     """The turns of one entry. Belongs to the event loop's thread."""

@@ -39,6 +39,7 @@ from typing import Protocol, cast
 
 from distwall.control import ChannelHandle
 from distwall.control.channel import Received
+from distwall.control.turns import EVENT
 from distwall.gateway.arrears import LOOK, MAX_OWED, Arrears, unread
 from distwall.net.sockets import is_encrypted
 
@@ -137,6 +138,7 @@ class Leg(asyncio.Protocol):
                 self._answer(back)
             if events is not None:
                 self._pump.handle.record(events)
+                self._pump.handle.turns.spend(EVENT * len(events), now)
             if closed is not None:
                 self._pump.end(closed)
             self._pump.handle.take_asks()

@@ -102,12 +102,12 @@ impl Batch {
 pub struct Clerk {
     secret: RandomState,
     asked: u64,
-    purposes: HashMap<Reference, Purpose>,
+    purposes: HashMap<Reference, Purpose, foldhash::quality::RandomState>,
     batch: Option<Batch>,
     /// Processes for the next batch.
     next: Vec<Pid>,
     /// The processes to be asked about, each with the tickets of the commands that can't go on before.
-    waiting: HashMap<Pid, Vec<u64>>,
+    waiting: HashMap<Pid, Vec<u64>, foldhash::quality::RandomState>,
 }
 
 impl Clerk {

@@ -24,6 +24,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
+
 use crate::command::Command;
 use crate::limits::{Limit, Limits};
 use crate::term::atoms::{size_of_atoms, Atom};
@@ -209,8 +211,8 @@ pub enum Queue {
 /// The parked commands of one channel.
 #[derive(Default)]
 pub struct Lot {
-    queues: HashMap<Queue, VecDeque<Parked>>,
-    places: HashMap<u64, Queue>,
+    queues: HashMap<Queue, VecDeque<Parked>, RandomState>,
+    places: HashMap<u64, Queue, RandomState>,
     bytes: u64,
     count: u64,
     next: u64,

@@ -30,6 +30,10 @@ use crate::wire::control::{Control, Target};
 use crate::wire::op::Op;
 use crate::wire::reply::{self, End};
 
+/// Steps for a question to a handler or filter: the outside needs about a tenth of a millisecond to put it.
+const QUESTION: u64 = 20_000;
+/// Steps for a message to distwall's own name. Most of these the outside only counts.
+const OWN_QUESTION: u64 = 3_000;
 /// Bytes of a question that take as long to write as a step of other work.
 const WRITTEN: u64 = 8;
 /// Times by which a question may be longer than the message that it is about, with all atoms written out.
@@ -574,7 +578,7 @@ impl Channel {
         match gate {
             Gate::Wait(waiting) => match fixed.ask(&message, &parked, waiting, (&state.lot, &mut state.clerk), out) {
                 Ok(asked) => {
-                    state.steps += message.work.steps(&fixed.ends.limits) + asked as u64 / WRITTEN;
+                    state.steps += message.work.steps(&fixed.ends.limits) + QUESTION + asked as u64 / WRITTEN;
                     (parked.waits_for, parked.asked) = (waiting, asked);
                     parked.keep(scanner);
                     state.lot.push_front(Queue::Sender(parked.sender), parked);
@@ -599,7 +603,10 @@ impl Channel {
         let end = message.payload.map_or(body.len(), |payload| payload.pos);
         let evaluated = fixed.evaluated(&message).then_some(GATE);
         match gate {
-            Gate::Own => out.asks.extend(fixed.own_question(&message, &parked)),
+            Gate::Own => {
+                state.steps += OWN_QUESTION;
+                out.asks.extend(fixed.own_question(&message, &parked));
+            }
             Gate::Rewrite(module) if evaluated.is_none() && calls::carries_named(control) => {
                 let body = shown::rewritten_within(&message, body, &module, &fixed.ends.names.peer)?;
                 write_whole(made, &body, &parked.atoms, parked.versioned, caches);
