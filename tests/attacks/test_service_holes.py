@@ -308,6 +308,25 @@ def test_an_attack_is_refused(name: str) -> None:
     assert not success(WAYS[name], direct=False)
 
 
+def reads_the_table_of_cookies(entries: dict[str, list[str]] | None) -> bool:
+    """By its reference. An attacker finds it among those next to the reference of a table that observer lists."""
+    with AttackScene(entries) as scene, scene.connect() as peer:
+        scene.bar.eval("erlang:set_cookie('other@127.0.0.1', 'secret-of-other')")
+        table = "hd([Table || Table <- ets:all(), ets:info(Table, name) =:= cookies])"
+        scene.bar.eval(f"{{nobody, '{OPEN}'}} ! {{see, {table}}}")
+        seen = peer.wait_for(Op.REG_SEND).payload
+        assert isinstance(seen, tuple)
+        answer = peer.erpc("observer_backend", "get_table", [peer.pid(), seen[1], A("ets")])
+        assert entries is None or answer == A("not_allowed")
+        peer.receive(0.5)
+        return any("secret-of-other" in str(one.payload) for one in peer.log)
+
+
+def test_observer_reads_no_table_by_its_reference() -> None:
+    assert reads_the_table_of_cookies(None)
+    assert not reads_the_table_of_cookies({OPEN: ["deny *", *OBSERVER]})
+
+
 def test_observer_still_shows_a_process() -> None:
     with AttackScene({OPEN: ["deny *", *OBSERVER]}) as scene, scene.connect() as peer:
         scene.bar.eval(f"{{nobody, '{OPEN}'}} ! {{see, whereis(auth)}}")
