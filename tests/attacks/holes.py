@@ -113,6 +113,8 @@ class Values:
                 return dice.choice([b"", b"text", bytes([255, 254]), b"x" * 2000])
             case "string":
                 return dice.choice([[], [97, 98], [0x10FFFF, 0xD800, 0], [ord(c) for c in "~p~n" * 20]])
+            case "text":
+                return self.typed(dice.choice(["string", "binary"]))
             case "format":
                 return [ord(c) for c in dice.choice([text for text in FORMATS if text != "~"])]
             case "list":

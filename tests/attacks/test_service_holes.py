@@ -116,6 +116,15 @@ def reported(report: Term, **metadata: Term) -> Callable[[Connection, Pid], obje
     return send
 
 
+def branched(levels: int) -> Term:
+    """A few bytes for each level, and when it is printed a line."""
+    term: Term = 7
+    for _ in range(levels):
+        term = [term, 1]
+    return term
+
+
+WIDE: Term = [branched(28)] * 200
 LARGE_LOG = 'filelib:file_size(os:getenv("LOG")) > 1000000'
 OBSERVER, OUTPUT, SHELL = ("accept observer",), ("accept remote_output",), ("accept remsh",)
 PG, LOGGER = ("accept pg patients",), ("accept logger",)
@@ -206,6 +215,9 @@ WAYS: dict[str, Way] = {
         effect=PROXY,
     ),
     "a deep argument": Way(OUTPUT, formatted(chars("~p"), nested(2000)), at="patient_io", effect=FLOODED),
+    "many deep arguments": Way(OUTPUT, formatted(chars("~p" * 32), *[WIDE] * 32), at="patient_io", effect=FLOODED),
+    "logger: many deep arguments": Way(LOGGER, logged(chars("~p" * 32), [WIDE] * 32), effect=LARGE_LOG),
+    "logger: a large binary": Way(LOGGER, reported(b"x" * 2_000_000), effect=LARGE_LOG),
     "a deep term to write": Way(
         OUTPUT, printed(A("io_lib"), A("write"), [[nested(100)] * 3000]), at="patient_io", effect=FLOODED
     ),

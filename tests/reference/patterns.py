@@ -157,6 +157,8 @@ def _is(name: str, term: Term, sender: Atom | None) -> bool:
             return isinstance(term, Export | Fun)
         case "string":
             return isinstance(term, list) and all(type(item) is int and 0 <= item < 0x110000 for item in term)
+        case "text":
+            return isinstance(term, bytes) or _is("string", term, sender)
         case "brief":
             # The terms of sessions are small.
             return True

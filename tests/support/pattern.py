@@ -19,7 +19,7 @@ Normal = tuple[object, ...]
 GUARDS = (
     *("integer", "float", "number", "atom", "boolean", "pid", "reference", "port", "binary", "bitstring", "list"),
     *("tuple", "map", "function", "string", "from", "node", "peer_pid", "record", "format"),
-    *("brief", "message"),
+    *("brief", "message", "text"),
 )
 
 
@@ -277,6 +277,8 @@ class PatternMatch:
                 return kind in ("fun", "export")
             case "string":
                 return kind == "list" and value[2] is None and all(map(character, value[1]))  # type: ignore[call-overload]
+            case "text":
+                return self.holds("binary", value) or self.holds("string", value)
             case "format":
                 return is_format(value)
             case "brief":

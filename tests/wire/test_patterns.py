@@ -125,7 +125,7 @@ TERMS = terms(leaves())
 WRITABLE = terms(scalars())
 
 
-NOT_ERLANG = ("string", "from", "node", "peer_pid", "record", "format", "brief")
+NOT_ERLANG = ("string", "from", "node", "peer_pid", "record", "format", "brief", "text")
 # `message()` is judged by what OTP obeys: see test_messages_to_users_are_no_requests.
 MODELLED = [guard for guard in model.GUARDS if guard != "message"]
 
@@ -277,8 +277,33 @@ def test_the_tail_of_a_list_is_no_level() -> None:
 def test_brief_terms_have_64_kib() -> None:
     assert core(Is("brief"), encode(b"x" * (65536 - 5)))
     assert not core(Is("brief"), encode(b"x" * (65536 - 4)))
-    assert core(Each(Is("brief")), encode([b"x" * (65536 - 5)] * 2))
     assert not core(Is("brief"), encode([b"x" * (65536 - 15)] * 2))
+
+
+HALF = b"x" * (32768 - 5)
+
+
+@pytest.mark.parametrize("kind", ["brief", "text", "format"])
+def test_all_that_is_cheap_to_print_has_64_kib_together(kind: str) -> None:
+    each = Each(Is(kind))
+    assert core(each, encode([HALF] * 2))
+    assert not core(each, encode([HALF, HALF + b"x"]))
+    assert not core((Is(kind), Is("brief")), encode((HALF, HALF + b"x")))
+    assert core(Each(Is("binary")), encode([HALF + b"x"] * 2))
+    # What is tried in vain costs nothing.
+    assert core((OneOf(((Is(kind), Is("atom")), (Is(kind), Is("integer")))), Is(kind)), encode(((HALF, 1), HALF)))
+    assert core(Pairs((((Is(kind), Is("atom")), Any()), (Any(), Is(kind)))), encode(Map((((HALF, 1), HALF), (A, HALF)))))
+
+
+def test_text_is_a_binary_or_a_list_of_characters() -> None:
+    assert core(Is("text"), encode(b"\xff"))
+    assert core(Is("text"), encode([]))
+    assert core(Is("text"), encode([104, 0x10FFFF]))
+    assert core(Is("text"), encode([1] * (65536 - 3)))
+    assert not core(Is("text"), encode([1] * 65536))
+    assert not core(Is("text"), encode([A]))
+    assert not core(Is("text"), encode(Improper((104,), b"i")))
+    assert not core(Is("text"), encode(A))
 
 
 @pytest.mark.parametrize(

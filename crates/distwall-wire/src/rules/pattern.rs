@@ -40,7 +40,7 @@ pub const MAX_SIZE: usize = 64 << 10;
 pub const MAX_VARIABLES: u8 = 64;
 /// Keys that a pattern may name in one map.
 pub const MAX_KEYS: u32 = 64;
-/// Most bytes of a `brief()` term.
+/// Most bytes of all parts of a message together that are to be cheap to print.
 const MAX_BRIEF: usize = 64 << 10;
 /// Most levels of a `brief()` term. Printed, it takes some bytes more for each level, and they add up.
 const MAX_LEVELS: usize = 32;
@@ -158,10 +158,12 @@ guards! {
     Record "record",
     /// A format of `io:format/2` with bounded widths ([`format`]).
     Format "format",
-    /// A term of at most [`MAX_BRIEF`] bytes and [`MAX_LEVELS`] levels: cheap to print.
+    /// A term of at most [`MAX_LEVELS`] levels: with all others of its kind in the message, of at most [`MAX_BRIEF`] bytes.
     Brief "brief",
     /// A term that any process of a user's may get: not a request to OTP's own code.
     Message "message",
+    /// A string or a binary that is as short as a [`TypeGuard::Brief`] term.
+    Chars "text",
 }
 
 /// The value of a variable.
@@ -194,6 +196,8 @@ struct Match<'a, 'p> {
     bound: &'p mut [Option<Bound<'a>>],
     /// Steps that are left.
     steps: u64,
+    /// Bytes that are left for parts that are cheap to print.
+    brief: usize,
 }
 
 /// Recurring variables that have a place on the stack.
@@ -278,7 +282,7 @@ impl Pattern {
         };
         let mut value = Value::new(term);
         let left = work.left(term.data.len() - term.pos, limits);
-        let mut compared = Match { pattern: self, sender, bound, steps: left };
+        let mut compared = Match { pattern: self, sender, bound, steps: left, brief: MAX_BRIEF };
         let matches = compared.node(&self.root, &mut value);
         let steps = left.wrapping_sub(compared.steps);
         match matches {
@@ -315,12 +319,25 @@ impl<'a> Match<'a, '_> {
             Node::Nil => return Ok(value.open()? == Shape::Nil && value.text()?.is_some()),
             Node::Type(TypeGuard::List) => return list(value, &mut self.steps),
             Node::Type(TypeGuard::Text) => return text(value, &mut self.steps),
-            Node::Type(TypeGuard::Format) => return format::is_format(value, &mut self.steps),
+            Node::Type(TypeGuard::Format) => {
+                let start = value.reader.pos;
+                return Ok(format::is_format(value, &mut self.steps)? && self.is_brief(start, value));
+            }
+            Node::Type(TypeGuard::Chars) => {
+                let start = value.reader.pos;
+                let chars = if value.is_term() && value.reader.peek()? == tag::BINARY {
+                    walk::skip_one_within(&mut value.reader, &mut self.steps)?;
+                    true
+                } else {
+                    text(value, &mut self.steps)?
+                };
+                return Ok(chars && self.is_brief(start, value));
+            }
             Node::Each(element, most) => return self.each(element, *most, value),
             Node::OneOf(nodes) => {
-                let start = *value;
+                let (start, brief) = (*value, self.brief);
                 for node in nodes {
-                    *value = start;
+                    (*value, self.brief) = (start, brief);
                     if self.node(node, value)? {
                         return Ok(true);
                     }
@@ -474,10 +491,10 @@ impl<'a> Match<'a, '_> {
             return Ok(false);
         }
         for _ in 0..value.reader.u32()? {
-            let start = *value;
+            let (start, brief) = (*value, self.brief);
             let mut known = None;
             for (key, wanted) in pairs {
-                *value = start;
+                (*value, self.brief) = (start, brief);
                 if self.node(key, value)? {
                     known = Some(wanted);
                     break;
@@ -513,14 +530,26 @@ impl<'a> Match<'a, '_> {
             TypeGuard::Node => return Ok(walk::is_atom(reader) && reader.atom()?.word == self.sender),
             TypeGuard::PeerPid => return Ok(kind == tag::PID && reader.pid()?.0.word == self.sender),
             TypeGuard::Record => kind == tag::RECORD,
-            TypeGuard::Brief => return walk::is_within(reader, MAX_BRIEF, MAX_LEVELS, &mut self.steps),
+            TypeGuard::Brief => {
+                let start = reader.pos;
+                let within = walk::is_within(reader, self.brief, MAX_LEVELS, &mut self.steps)?;
+                self.brief = self.brief.saturating_sub(reader.pos - start);
+                return Ok(within);
+            }
             TypeGuard::Message => return self.message(reader),
-            TypeGuard::List | TypeGuard::Text | TypeGuard::Format => false,
+            TypeGuard::List | TypeGuard::Text | TypeGuard::Chars | TypeGuard::Format => false,
         };
         if holds {
             walk::skip_one_within(reader, &mut self.steps)?;
         }
         Ok(holds)
+    }
+
+    /// True if there was room for what was read since `start` among the parts that are cheap to print.
+    fn is_brief(&mut self, start: usize, value: &Value<'a>) -> bool {
+        let left = self.brief.checked_sub(value.reader.pos - start);
+        self.brief = left.unwrap_or(0);
+        left.is_some()
     }
 
     /// A term without the shape of a request to OTP's own code, for any process of the receiving node.
