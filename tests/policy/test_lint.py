@@ -154,6 +154,7 @@ def test_otp_internal_rules_that_are_asked_are_no_warning() -> None:
         ),
         (["accept call erlang:apply/3"], "accepts erlang:apply/3, which runs any function"),
         (["accept *", "deny call os:cmd/1"], "`deny call os:cmd/1` can't hold: `accept *` lets any code run"),
+        (["accept mnesia", "deny call os:_/_"], "`deny call os:_/_` can't hold: `accept mnesia` lets any code run"),
         (["accept erpc", "deny call os:_/_"], "`deny call os:_/_` can't hold: `accept erpc` lets any code run"),
         (
             ["accept call erlang:_/_", "deny call erlang:halt/0"],
@@ -188,6 +189,21 @@ def test_rules_that_surprise_are_a_warning(rules: list[str], words: str | None) 
 def test_a_trial_that_has_ended_is_a_warning() -> None:
     text = peer(more='mode = "audit"\nuntil = 2020-01-01T00:00:00Z')
     assert _warnings(policy(text)) == ["9:9 the audit mode ended at 2020-01-01T00:00:00Z: the rules are enforced"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("call os:cmd/1", "`accept api` accepts os:cmd/1, which runs any function"),
+        ("exit2 to any", "`accept api` reaches every process"),
+        ("reg_send when {a, _}", "`accept api` holds for every target"),
+        ("spawn_request", "`deny call lists:seq/2` can't hold: `accept api` lets any code run"),
+    ],
+)
+def test_a_service_of_the_policy_is_looked_into(rule: str, words: str) -> None:
+    rules = peer(rules='["deny *", "accept api", "deny call lists:seq/2"]')
+    text = f'[services.api]\nrules = ["{rule}"]\n{rules}'
+    assert any(words in warning for warning in _warnings(policy(text)))
 
 
 def test_a_part_of_a_service_that_is_refused_is_a_warning() -> None:

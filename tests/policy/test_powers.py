@@ -1,7 +1,13 @@
 """The powers of an entry: one sentence says what its peers can do."""
 
+import json
+import tomllib
+from importlib.resources import files
+
 import pytest
 
+from distwall.policy.language.services import built_in
+from distwall.policy.model import Policy
 from distwall.policy.powers import powers
 from tests.support.policies import GUARD, peer, policy, with_rules
 
@@ -61,6 +67,39 @@ def test_a_restricted_shell_is_not_any_code() -> None:
     made = policy(control + peer(rules='["accept remsh"]'), guard=GUARD + "restricted_shell = true\n")
     assert powers(made, made.entries[0]).any_code == ()
     assert powers(made := policy(peer(rules='["accept remsh"]')), made.entries[0]).any_code == ("accept remsh",)
+
+
+def _own_service(rules: list[str]) -> Policy:
+    """A policy whose service `api` has these rules."""
+    return policy(f"[services.api]\nrules = {json.dumps(rules)}\n" + peer(rules='["deny *", "accept api"]'))
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        (["call _:_/_"], "run any code, by `accept api`"),
+        (["spawn_request"], "run any code, by `accept api`"),
+        (["otp_internal a"], "run any code, by `accept api`"),
+        (["call os:cmd/1", "reg_send a"], "call 1 function (os:cmd/1); message 1 registered name (a)"),
+        (["exit2"], "end any process"),
+    ],
+)
+def test_a_service_of_the_policy_is_what_its_rules_are(rules: list[str], words: str) -> None:
+    made = _own_service(rules)
+    assert powers(made, made.entries[0]).sentence("foo") == f"foo can: {words}"
+
+
+def test_global_is_any_code_where_functions_come_along() -> None:
+    made = policy(peer(rules='["accept global"]', more="funs = true"))
+    assert powers(made, made.entries[0]).any_code == ("accept global",)
+    made = policy(peer(rules='["accept global"]'))
+    assert powers(made, made.entries[0]).any_code == ()
+
+
+def test_what_opens_everything_says_so_on_its_page() -> None:
+    texts = files("distwall.policy.language").joinpath("services.toml").read_text(encoding="utf-8")
+    for name, table in tomllib.loads(texts).items():
+        assert built_in()[name].any_code == table["danger"].lstrip().startswith("Everything"), name
 
 
 def test_functions_that_may_be_sent_are_told() -> None:

@@ -12,7 +12,7 @@ from distwall.clock import rfc3339, utc
 from distwall.policy.language.grammar import FUNCTION_COMMANDS, Key
 from distwall.policy.language.names import Part, glob_matches, is_glob
 from distwall.policy.language.ranking import Ranking, rank
-from distwall.policy.language.rules import Rule, is_service
+from distwall.policy.language.rules import Rule, is_known_service, is_service
 from distwall.policy.language.term_patterns import (
     AtomPattern,
     ListPattern,
@@ -23,6 +23,7 @@ from distwall.policy.language.term_patterns import (
     WildcardPattern,
 )
 from distwall.policy.model import Entry, Policy, strength
+from distwall.policy.powers import runs_any_code
 from distwall.policy.problem import Origin, Problem
 from distwall.policy.wide_rules import wide_rules
 
@@ -80,7 +81,7 @@ def _all(policy: Policy) -> Iterator[Problem]:
         yield from _closed_names(entry, ranked)
         yield from _runners(entry, ranked)
         yield from wide_rules(policy, entry, ranked)
-        yield from _idle_denials(entry, ranked)
+        yield from _idle_denials(policy, entry, ranked)
     for rule in policy.rules:
         yield from _of_one_rule(rule)
 
@@ -200,7 +201,9 @@ def _runners(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
     warned: set[Rule] = set()
     for function in _RUNNERS:
         winner = ranked.decides("call", function)
-        if winner is None or winner.rule.verdict != "accept" or winner.rule in warned or is_service(winner.rule):
+        if winner is None or winner.rule.verdict != "accept" or winner.rule in warned:
+            continue
+        if is_known_service(winner.rule):
             continue
         warned.add(winner.rule)
         module, name, arity = function
@@ -208,27 +211,31 @@ def _runners(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
         yield Problem(winner.rule.origin, what, "accept single functions by their names")
 
 
-def _idle_denials(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
+def _idle_denials(policy: Policy, entry: Entry, ranked: Ranking) -> Iterator[Problem]:
     """Refused functions, where another rule lets any code run: that code can call them."""
-    widest = _any_code(ranked)
+    widest = _any_code(policy, entry, ranked)
     if widest is None:
         return
     for candidate in ranked:
         rule = candidate.rule
         if candidate.command in FUNCTION_COMMANDS and candidate.key is not None and rule.verdict != "accept":
-            what = f"for {entry.node}, `{rule.text}` can't hold: `{widest.text}` lets any code run"
+            what = f"for {entry.node}, `{rule.text}` can't hold: `{widest}` lets any code run"
             yield Problem(rule.origin, what, "accept single functions by their names instead")
 
 
-def _any_code(ranked: Ranking) -> Rule | None:
+def _any_code(policy: Policy, entry: Entry, ranked: Ranking) -> str | None:
     """The rule that lets the peer run any code, if there is one."""
     sent = ranked.decides("send", None)
     if sent is not None and sent.command == "*" and sent.rule.verdict == "accept":
-        return sent.rule
+        return sent.rule.text
+    for candidate in ranked:
+        accepts = candidate.rule.verdict == "accept" and is_known_service(candidate.rule)
+        if accepts and runs_any_code(policy, entry, candidate):
+            return candidate.rule.text
     for function in _RUNNERS:
         winner = ranked.decides("call", function) or ranked.decides("spawn_request", function)
         if winner is not None and winner.rule.verdict == "accept":
-            return winner.rule
+            return winner.rule.text
     return None
 
 

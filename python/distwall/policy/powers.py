@@ -12,7 +12,7 @@ from distwall.clock import utc
 from distwall.policy.language.grammar import FUNCTION_COMMANDS, Key
 from distwall.policy.language.names import key_text
 from distwall.policy.language.ranking import Ranking
-from distwall.policy.language.rules import Filter, is_service
+from distwall.policy.language.rules import Filter, is_known_service
 from distwall.policy.model import Entry, Policy
 
 _SHOWN = 3
@@ -62,7 +62,7 @@ def powers(policy: Policy, entry: Entry) -> Powers:
     """The powers of an entry's peers, by the rules in force now."""
     ranked = policy.ranked(entry)
     opened = [each for each in ranked if each.rule.verdict == "accept" and _decides(ranked, each)]
-    any_code = list(dict.fromkeys(each.rule.text for each in opened if _runs_any_code(policy, each)))
+    any_code = list(dict.fromkeys(each.rule.text for each in opened if runs_any_code(policy, entry, each)))
     others = tuple(_kinds(ranked, opened))
     if entry.funs is True and not any_code:
         others += ("send functions, which the guarded node may call",)
@@ -75,12 +75,13 @@ def _decides(ranked: Ranking, candidate: Filter) -> bool:
     return winner is None or winner is candidate or winner.rule.verdict == "accept"
 
 
-def _runs_any_code(policy: Policy, candidate: Filter) -> bool:
+def runs_any_code(policy: Policy, entry: Entry, candidate: Filter) -> bool:
+    """True if a peer can run any code with what a filter accepts."""
     rule = candidate.rule
-    if is_service(rule):
-        # The lines of a restricted shell are judged, each call by itself.
-        tame = rule.command == "remsh" and policy.guard.restricted_shell
-        return policy.services[rule.command].any_code and not tame
+    if is_known_service(rule):
+        # The lines of a restricted shell are judged, each call by itself; `global` runs functions that come along.
+        tame = {"remsh": policy.guard.restricted_shell, "global": entry.funs is not True}
+        return policy.services[rule.command].any_code and not tame.get(rule.command, False)
     if candidate.command == "otp_internal" or (candidate.command == "*" and candidate.pattern is None):
         return True
     return candidate.command in FUNCTION_COMMANDS and candidate.pattern is None and _names_no_module(candidate.key)
@@ -91,10 +92,11 @@ def _names_no_module(key: Key | None) -> bool:
 
 
 def _kinds(ranked: Ranking, opened: Sequence[Filter]) -> Iterator[str]:
-    services = dict.fromkeys(each.rule.text.removeprefix("accept ") for each in opened if is_service(each.rule))
+    known = [each.rule.text for each in opened if is_known_service(each.rule)]
+    services = dict.fromkeys(text.removeprefix("accept ") for text in known)
     if services:
         yield f"use {_counted(list(services), 'service')}"
-    plain = [each for each in opened if not is_service(each.rule)]
+    plain = [each for each in opened if not is_known_service(each.rule)]
     functions = [_key(each) for each in plain if each.command in FUNCTION_COMMANDS]
     if functions:
         yield f"call {_counted(functions, 'function', _cut_out(ranked, FUNCTION_COMMANDS))}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from distwall.clock import utc
 from distwall.policy.language.grammar import AIMED_COMMANDS, takes_key
 from distwall.policy.language.ranking import Ranking
-from distwall.policy.language.rules import Filter, is_service
+from distwall.policy.language.rules import Filter, is_known_service
 from distwall.policy.model import Entry, Policy
 from distwall.policy.problem import Problem
 
@@ -16,7 +16,7 @@ def wide_rules(policy: Policy, entry: Entry, ranked: Ranking) -> Iterator[Proble
         what = f"for {entry.node}, audit mode refuses nothing: what the rules refuse passes, and is recorded"
         yield Problem(entry.origin, what, 'write `mode = "enforce"` once the log shows nothing that you would miss')
     for candidate in ranked:
-        if candidate.rule.verdict != "accept" or is_service(candidate.rule):
+        if candidate.rule.verdict != "accept" or is_known_service(candidate.rule):
             continue
         yield from _beats_an_exact_refusal(entry, ranked, candidate)
         yield from _reaches_any_process(entry, candidate)

@@ -99,6 +99,14 @@ def is_service(rule: Rule) -> bool:
     return rule.parts != (rule.statement,)
 
 
+def is_known_service(rule: Rule) -> bool:
+    """True if a rule names a service of distwall's own, whose page says what it opens.
+
+    What the services of a policy open, nobody says: their rules are looked at like all others.
+    """
+    return is_service(rule) and rule.command in built_in()
+
+
 def next_expiry(rules: Iterable[Rule], now: datetime) -> datetime | None:
     """The next end of one of ``rules``, or of its audit mode; None: never."""
     return min((r.statement.until for r in rules if r.statement.until and r.statement.until > now), default=None)
