@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -30,6 +30,8 @@ class Line:
     effect: str
     """An Erlang expression for the guarded node, which is true in the end."""
     setup: str = "ok"
+    more: Sequence[str] = ()
+    """Rules beside the service."""
     visible: bool = False
     """True if the peer is a node of the mesh, whose messages may carry funs."""
 
@@ -52,6 +54,24 @@ def leaves_a_group(peer: Connection, bar: Node) -> None:
     assert isinstance(seen[1], Pid)
     payload = (A("leave"), peer.pid(), peer.pid(), [A("group")])
     peer.send(message(Op.SEND_SENDER, peer.pid(), seen[1], payload=payload))
+
+
+def reaches_what_is_listed(peer: Connection, _: Node) -> None:
+    """Finds a process that nobody has told it of."""
+    peer.spawn("observer_backend", "procs_info", [peer.pid()])
+    peer.receive(0.5)
+    for one in peer.log:
+        if isinstance(one.payload, tuple) and one.payload[0] == A("procs_info"):
+            assert isinstance(one.payload[2], list)
+            (found,) = [row for row in one.payload[2] if isinstance(row, tuple) and A("patient_collector") in row]
+            peer.send(message(Op.SEND_SENDER, peer.pid(), found[1], payload=A("surprise")))
+
+
+def answers_a_supervisor(peer: Connection, bar: Node) -> None:
+    bar.eval(f"{{nobody, '{OPEN}'}} ! {{see, whereis(patient_sup)}}")
+    seen = peer.wait_for(Op.REG_SEND).payload
+    assert isinstance(seen, tuple)
+    peer.send(message(Op.SEND_SENDER, peer.pid(), seen[1], payload=(A("io_reply"), peer.ref(), A("forged"))))
 
 
 def registers(peer: Connection, _: Node) -> None:
@@ -94,6 +114,18 @@ LINES = {
         "gen_event patient_event",
         sends(A("notify"), A("fail"), to="patient_event"),
         "gen_event:which_handlers(patient_event) =:= []",
+    ),
+    "observer: what it lists is shown to the peer": Line(
+        "observer",
+        reaches_what_is_listed,
+        "probe:got(patient_collector) =:= [surprise]",
+        more=("accept send to exposed",),
+    ),
+    "group_leader_io: a supervisor logs what it doesn't know": Line(
+        "group_leader_io",
+        answers_a_supervisor,
+        "binary:match(element(2, file:read_file(os:getenv(\"LOG\"))), <<\"forged\">>) =/= nomatch",
+        setup="{ok, Sup} = supervisor:start_link({local, patient_sup}, probe, supervisor), unlink(Sup)",
     ),
     "pg: a peer leaves a group that it isn't in": Line(
         "pg patients",
@@ -144,7 +176,7 @@ def test_a_line_of_a_page_is_true(name: str) -> None:
     line = LINES[name]
     extra = "funs = true" if line.visible else ""
     flags = OTP_25 if line.visible else HIDDEN
-    rules = {OPEN: ["deny *", f"accept {line.service}"]}
+    rules = {OPEN: ["deny *", f"accept {line.service}", *line.more]}
     with AttackScene(rules, extra=extra, visible=line.visible) as scene:
         bar = scene.bar
         bar.load("patient")
@@ -179,6 +211,29 @@ def test_a_flood_of_log_events_leaves_room_for_those_of_the_node() -> None:
         assert "limit:log_events_per_second " in scene.reasons()
     with AttackScene(None) as scene, scene.connect() as peer:
         assert int(flood_of_events(scene, peer)) < 20
+
+
+def test_gen_event_an_event_of_otps_own_manager_stops_the_node() -> None:
+    with AttackScene({OPEN: ["deny *", "accept gen_event erl_signal_server"]}) as scene, scene.connect() as peer:
+        peer.reg_send("erl_signal_server", (A("notify"), A("sigterm")))
+        end = time.monotonic() + 20
+        while scene.alive():
+            assert time.monotonic() < end
+            time.sleep(0.1)
+
+
+def test_pg_a_process_stays_in_a_group_when_its_peer_has_gone() -> None:
+    """Its scope says twice who is in the group, in one message."""
+    with AttackScene({OPEN: ["deny *", "accept pg patients"]}) as scene:
+        scene.bar.eval("pg:start(patients)")
+        with scene.connect() as peer:
+            twice: list[Term] = [(A("group"), [peer.pid(1)]), (A("group"), [peer.pid(2)])]
+            peer.reg_send("patients", (A("discover"), peer.pid()))
+            peer.reg_send("patients", (A("$gen_cast"), (A("sync"), peer.pid(), twice)))
+            scene.bar.wait_until("pg:get_members(patients, group) =/= []")
+        scene.bar.wait_until("nodes(connected) =:= []")
+        if scene.bar.number("list_to_integer(erlang:system_info(otp_release))") < 29:
+            assert scene.bar.number("length(pg:get_members(patients, group))") == 1
 
 
 def test_global_disconnects_the_node_from_another_one() -> None:

@@ -306,11 +306,16 @@ def _closed_names(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
     """Sends accepted to a process of OTP's own, without a description of the messages: these open nothing."""
     for candidate in ranked:
         rule, key = candidate.rule, candidate.key
-        if candidate.command != "reg_send" or candidate.pattern is not None or key is None or key[0].kind != "exact":
+        if candidate.command != "reg_send" or key is None or key[0].kind != "exact" or rule.verdict != "accept":
             continue
         name = key[0].text
-        own = name in OTP_NAMES or name.startswith(OTP_NAME_PREFIXES)
-        if rule.verdict != "accept" or is_service(rule) or not own:
+        if not (name in OTP_NAMES or name.startswith(OTP_NAME_PREFIXES)):
+            continue
+        if rule.command == "gen_event":
+            what = f"for {entry.node}, `{rule.text}` opens the events of a process of OTP's own, which obeys some of them"
+            yield Problem(rule.origin, what, "describe the events with `accept reg_send NAME when {notify, ...}`")
+            continue
+        if rule.command not in ("gen_server", "gen_statem") and (candidate.pattern is not None or is_service(rule)):
             continue
         opens = ranked.decides("otp_internal", (name,), fits=lambda _: True)
         if opens is None or opens.rule.verdict != "accept":
