@@ -339,6 +339,28 @@ def test_observer_reads_no_table_by_its_reference() -> None:
     assert not reads_the_table_of_cookies({OPEN: ["deny *", *OBSERVER]})
 
 
+def answers_for_another(rules: list[str] | None) -> bool:
+    """A process reads from a device, and the peer answers. References are numbered, so it could guess the one that counts."""
+    read = "persistent_term:put(read, io:get_line(whereis(patient_collector), []))"
+    with AttackScene(rules and {OPEN: ["deny *", *rules]}, extra="funs = true") as scene, scene.connect() as peer:
+        bar = scene.bar
+        bar.eval("probe:collector(patient_collector)")
+        bar.eval(f"spawn(fun() -> register(reader, self()), {read} end)")
+        bar.wait_until("probe:got(patient_collector) =/= []")
+        asked = "[{io_request, Reader, Ref, _}] = probe:got(patient_collector)"
+        bar.eval(f"{asked}, {{nobody, '{OPEN}'}} ! {{see, Reader, Ref}}")
+        seen = peer.wait_for(Op.REG_SEND).payload
+        assert isinstance(seen, tuple)
+        peer.send(message(Op.SEND_SENDER, peer.pid(), seen[1], payload=(A("io_reply"), seen[2], A("forged"))))
+        assert rules is None or scene.told("")
+        return bar.eval("probe:until(fun() -> persistent_term:get(read, none) =:= forged end, 1000)") == "true"
+
+
+def test_no_answer_is_given_for_another_io_server() -> None:
+    assert answers_for_another(None)
+    assert not answers_for_another(["accept remsh"])
+
+
 def test_observer_still_shows_a_process() -> None:
     with AttackScene({OPEN: ["deny *", *OBSERVER]}) as scene, scene.connect() as peer:
         scene.bar.eval(f"{{nobody, '{OPEN}'}} ! {{see, whereis(auth)}}")
