@@ -57,7 +57,6 @@ SERVICES = [
     ServiceHoles("gen_statem", "patient_statem"),
     ServiceHoles("gen_event", "patient_event"),
     ServiceHoles("phoenix_pubsub", "patient_collector"),
-    ServiceHoles("group_leader_io"),
     ServiceHoles("remote_output", prints=ANYTHING),
     ServiceHoles("logger", prints=ANYTHING),
     ServiceHoles(

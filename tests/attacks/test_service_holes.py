@@ -276,19 +276,19 @@ WAYS: dict[str, Way] = {
         shows=echoed,
     ),
     "an answer that installs a handler": Way(
-        ("accept group_leader_io",),
+        ("accept send to exposed when {io_reply, reference(), _}",),
         handler(A("add_handler"), (A("patient"), A("two")), A("mark")),
         at="patient_event",
         effect="persistent_term:get(patient_ran, false)",
     ),
     "an answer that deletes a handler": Way(
-        ("accept group_leader_io",),
+        ("accept send to exposed when {io_reply, reference(), _}",),
         handler(A("delete_handler"), A("patient"), A("x")),
         at="patient_event",
         effect="whereis(patient_event) =:= undefined",
     ),
     "an answer that stops an event manager": Way(
-        ("accept group_leader_io",),
+        ("accept send to exposed when {io_reply, reference(), _}",),
         handler(A("stop")),
         at="patient_event",
         effect="whereis(patient_event) =:= undefined",
@@ -359,6 +359,7 @@ def answers_for_another(rules: list[str] | None) -> bool:
 def test_no_answer_is_given_for_another_io_server() -> None:
     assert answers_for_another(None)
     assert not answers_for_another(["accept remsh"])
+    assert not answers_for_another(["accept remote_output", "accept node_spawn"])
 
 
 def test_observer_still_shows_a_process() -> None:

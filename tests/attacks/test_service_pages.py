@@ -67,13 +67,6 @@ def reaches_what_is_listed(peer: Connection, _: Node) -> None:
             peer.send(message(Op.SEND_SENDER, peer.pid(), found[1], payload=A("surprise")))
 
 
-def answers_a_supervisor(peer: Connection, bar: Node) -> None:
-    bar.eval(f"{{nobody, '{OPEN}'}} ! {{see, whereis(patient_sup)}}")
-    seen = peer.wait_for(Op.REG_SEND).payload
-    assert isinstance(seen, tuple)
-    peer.send(message(Op.SEND_SENDER, peer.pid(), seen[1], payload=(A("io_reply"), peer.ref(), A("forged"))))
-
-
 def registers(peer: Connection, _: Node) -> None:
     peer.call(
         "global_name_server", (A("register"), A("free"), peer.pid(), Export(A("global"), A("random_exit_name"), 3))
@@ -120,12 +113,6 @@ LINES = {
         reaches_what_is_listed,
         "probe:got(patient_collector) =:= [surprise]",
         more=("accept send to exposed",),
-    ),
-    "group_leader_io: a supervisor logs what it doesn't know": Line(
-        "group_leader_io",
-        answers_a_supervisor,
-        "binary:match(element(2, file:read_file(os:getenv(\"LOG\"))), <<\"forged\">>) =/= nomatch",
-        setup="{ok, Sup} = supervisor:start_link({local, patient_sup}, probe, supervisor), unlink(Sup)",
     ),
     "pg: a peer leaves a group that it isn't in": Line(
         "pg patients",

@@ -25,7 +25,7 @@ PROGRAMS = [
     OrdinaryProgram("workers", ["accept node_spawn"], None, label="node_spawn"),
     OrdinaryProgram(
         "output",
-        ["accept call output:prints/0", "accept call io:format/2", "accept group_leader_io"],
+        ["accept call output:prints/0", "accept call io:format/2"],
         ["accept remote_output"],
     ),
     OrdinaryProgram("logging", ["accept call logging:logs/0"], ["accept logger"]),

@@ -28,7 +28,6 @@ ASKS = [
     "accept reg_send 'Elixir.Store' when {'$gen_cast', {cast, {'Elixir.Map', put, [atom(), _]}}}",
     # Node.spawn with a function: no narrower rule opens a function without a name.
     "accept node_spawn",
-    "accept group_leader_io",
     "accept call 'Elixir.IO':inspect/1",
 ]
 ASKED = [

@@ -49,7 +49,6 @@ SERVICES: dict[str, list[Line]] = {
         ("spawn_request", "", "", None),
         *((one, "", "spawned", None) for one in ("send", "link", "monitor", "exit2", "group_leader")),
     ],
-    "group_leader_io": [("send", "", "exposed", tup(lit("io_reply"), Kind("reference"), ANY))],
     "remote_output": [
         ("monitor", "", "exposed", None),
         ("send", "", "exposed", printed(lit("unicode"), ANY)),

@@ -93,14 +93,4 @@ ATTACKS = [
         knows=shown("whereis(user)"),
         erlang="Known ! {io_request, self(), make_ref(), {put_chars, unicode, erlang, send, [victim, Mark]}}, ok",
     ),
-    Attack(
-        name="group_leader_io: another message",
-        does="sends a process that it was told of something else than an answer",
-        policy=["accept group_leader_io"],
-        reason="default",
-        setup=COLLECTOR,
-        knows=shown("whereis(target)"),
-        erlang="Known ! Mark, ok",
-        effect="lists:member(Mark, probe:got(target))",
-    ),
 ]
