@@ -340,9 +340,10 @@ def test_observer_reads_no_table_by_its_reference() -> None:
 
 
 def answers_for_another(rules: list[str] | None) -> bool:
-    """A process reads from a device, and the peer answers. References are numbered, so it could guess the one that counts."""
+    """A process reads from a device, and the peer answers. References are numbered: the right one can be guessed."""
     read = "persistent_term:put(read, io:get_line(whereis(patient_collector), []))"
-    with AttackScene(rules and {OPEN: ["deny *", *rules]}, extra="funs = true") as scene, scene.connect() as peer:
+    entries = None if rules is None else {OPEN: ["deny *", *rules]}
+    with AttackScene(entries, extra="funs = true") as scene, scene.connect() as peer:
         bar = scene.bar
         bar.eval("probe:collector(patient_collector)")
         bar.eval(f"spawn(fun() -> register(reader, self()), {read} end)")

@@ -312,7 +312,7 @@ def _closed_names(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
         if not (name in OTP_NAMES or name.startswith(OTP_NAME_PREFIXES)):
             continue
         if rule.command == "gen_event":
-            what = f"for {entry.node}, `{rule.text}` opens the events of a process of OTP's own, which obeys some of them"
+            what = f"for {entry.node}, `{rule.text}` opens all events of a process of OTP's own, which obeys some"
             yield Problem(rule.origin, what, "describe the events with `accept reg_send NAME when {notify, ...}`")
             continue
         if rule.command not in ("gen_server", "gen_statem") and (candidate.pattern is not None or is_service(rule)):

@@ -196,7 +196,7 @@ struct Match<'a, 'p> {
     bound: &'p mut [Option<Bound<'a>>],
     /// Steps that are left.
     steps: u64,
-    /// Bytes that are left for parts that are cheap to print.
+    /// Bytes that are left for what is cheap to print.
     brief: usize,
 }
 
