@@ -357,6 +357,31 @@ def answers_for_another(rules: list[str] | None) -> bool:
         return bar.eval("probe:until(fun() -> persistent_term:get(read, none) =:= forged end, 1000)") == "true"
 
 
+QUESTIONS = 300
+"""For a list of all processes. Each list has those that make the other lists, too."""
+
+
+def processes_of_questions(rules: list[str] | None) -> int:
+    """Most processes that there were at once, while all questions came."""
+    entries = None if rules is None else {OPEN: ["deny *", *rules]}
+    limit = "limits = { spawn_request_per_second = 20 }"
+    with AttackScene(entries, extra=limit) as scene, scene.connect() as peer:
+        count = "erlang:system_info(process_count)"
+        more = f"after 1 -> Look(max(Most, {count}))"
+        look = f"(fun Look(Most) -> receive {{get, P}} -> P ! {{most, Most}} {more} end end)(0)"
+        scene.bar.eval(f"register(look, spawn_opt(fun() -> {look} end, [{{priority, max}}])), ok")
+        before = scene.bar.number(count)
+        for _ in range(QUESTIONS):
+            peer.spawn("observer_backend", "procs_info", [peer.pid()], wait=False)
+        peer.receive(1.0)
+        return scene.bar.number("begin look ! {get, self()}, receive {most, Most} -> Most end end") - before
+
+
+def test_a_low_rate_keeps_the_questions_of_observer_apart() -> None:
+    assert processes_of_questions(None) > QUESTIONS / 2
+    assert processes_of_questions(list(OBSERVER)) < QUESTIONS / 4
+
+
 def test_no_answer_is_given_for_another_io_server() -> None:
     assert answers_for_another(None)
     assert not answers_for_another(["accept remsh"])

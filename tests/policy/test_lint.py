@@ -168,7 +168,7 @@ def test_otp_internal_rules_that_are_asked_are_no_warning() -> None:
         (["accept gen_server code_server"], "`accept gen_server code_server` opens nothing"),
         (["accept gen_statem auth"], "`accept gen_statem auth` opens nothing"),
         (["accept gen_event erl_signal_server"], "opens all events of a process of OTP's own"),
-        (["accept gen_server orders", "accept gen_event alarms", "accept pg", "accept observer"], None),
+        (["accept gen_server orders", "accept gen_event alarms", "accept pg"], None),
         (["accept reg_send a when {'$gen_call', _, x}"], "calls to it fail with noproc"),
         (["accept reg_send a when _"], "calls to it fail with noproc"),
         (["deny send when _", "accept send when {a}"], "`accept send when {a}` can never decide"),
@@ -208,6 +208,14 @@ def test_a_service_of_the_policy_is_looked_into(rule: str, words: str) -> None:
     rules = peer(rules='["deny *", "accept api", "deny call lists:seq/2"]')
     text = f'[services.api]\nrules = ["{rule}"]\n{rules}'
     assert any(words in warning for warning in _warnings(policy(text)))
+
+
+def test_observer_without_a_low_rate_is_a_warning() -> None:
+    words = "`accept observer` without a low rate of questions"
+    rules = '["deny *", "accept observer"]'
+    assert any(words in warning for warning in _warnings(policy(peer(rules=rules))))
+    assert not _warnings(policy(peer(rules=rules, more="limits = { spawn_request_per_second = 20 }")))
+    assert not any(words in w for w in _warnings(policy(peer(rules='["accept observer", "accept erpc"]'))))
 
 
 def test_a_part_of_a_service_that_is_refused_is_a_warning() -> None:
