@@ -217,6 +217,13 @@ WAYS: dict[str, Way] = {
     "a deep argument": Way(OUTPUT, formatted(chars("~p"), nested(2000)), at="patient_io", effect=FLOODED),
     "many deep arguments": Way(OUTPUT, formatted(chars("~p" * 32), *[WIDE] * 32), at="patient_io", effect=FLOODED),
     "logger: many deep arguments": Way(LOGGER, logged(chars("~p" * 32), [WIDE] * 32), effect=LARGE_LOG),
+    "much text for a supervisor, which logs what it doesn't know": Way(
+        OUTPUT,
+        printed(b"x" * 2_000_000),
+        at="patient_sup",
+        setup="{ok, Sup} = supervisor:start_link({local, patient_sup}, probe, supervisor), unlink(Sup)",
+        effect=LARGE_LOG,
+    ),
     "logger: a large binary": Way(LOGGER, reported(b"x" * 2_000_000), effect=LARGE_LOG),
     "a deep term to write": Way(
         OUTPUT, printed(A("io_lib"), A("write"), [[nested(100)] * 3000]), at="patient_io", effect=FLOODED

@@ -51,8 +51,8 @@ SERVICES: dict[str, list[Line]] = {
     ],
     "remote_output": [
         ("monitor", "", "exposed", None),
-        ("send", "", "exposed", printed(lit("unicode"), ANY)),
-        ("send", "", "exposed", printed(lit("latin1"), ANY)),
+        ("send", "", "exposed", printed(lit("unicode"), BRIEF)),
+        ("send", "", "exposed", printed(lit("latin1"), BRIEF)),
         ("send", "", "exposed", printed(lit("unicode"), lit("io_lib"), lit("write"), List((BRIEF,)))),
         ("send", "", "exposed", printed(lit("unicode"), lit("io_lib"), lit("format"), List((ANY, Kind("list"))))),
     ],
