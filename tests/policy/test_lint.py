@@ -148,6 +148,8 @@ def test_otp_internal_rules_that_are_asked_are_no_warning() -> None:
         (["accept reg_send log*", "accept monitor log*"], None),
         (["accept call _:_/_"], "accepts timer:apply_after/2, which runs any function"),
         (["accept call rpc:call/4"], "accepts rpc:call/4, which runs any function"),
+        (["accept call gen_server:call/2"], "accepts gen_server:call/2, which sends any message"),
+        (["accept call gen_server:call/2 when [orders, _]"], None),
         (
             ["accept call", "deny call timer:_/_"],
             "`accept call` accepts rpc:call/3, which runs any function",
@@ -180,7 +182,7 @@ def test_otp_internal_rules_that_are_asked_are_no_warning() -> None:
         (
             ["accept call _:_/_"]
             + [f"deny call {m}:_/_" for m in ("timer", "rpc", "erpc", "proc_lib", "erlang", "erl_eval", "os")],
-            None,
+            "accepts gen_server:start/3, which runs any function",
         ),
         (["deny link until=2099-01-01T00:00:00Z", "deny send mode=audit"], None),
     ],

@@ -22,6 +22,9 @@ def _sentence(rules: list[str], defaults: list[str] | None = None) -> str:
     [
         (["deny *"], "foo can: connect, and nothing else"),
         (["accept *"], "foo can: run any code, by `accept *`"),
+        (["accept call rpc:call/4", "accept ping"], "foo can: run any code, by `accept call rpc:call/4`"),
+        (["accept call erlang:send/2"], "foo can: run any code, by `accept call erlang:send/2`"),
+        (["accept call erlang:send/2 when [orders, _]"], "foo can: call 1 function (erlang:send/2 with some contents)"),
         (["accept *", "deny call os:cmd/1"], "foo can: run any code, by `accept *`"),
         (["accept call _:_/_", "accept ping"], "foo can: run any code, by `accept call _:_/_`"),
         (["accept spawn_request"], "foo can: run any code, by `accept spawn_request`"),
@@ -80,7 +83,8 @@ def _own_service(rules: list[str]) -> Policy:
         (["call _:_/_"], "run any code, by `accept api`"),
         (["spawn_request"], "run any code, by `accept api`"),
         (["otp_internal a"], "run any code, by `accept api`"),
-        (["call os:cmd/1", "reg_send a"], "call 1 function (os:cmd/1); message 1 registered name (a)"),
+        (["call os:cmd/1", "reg_send a"], "run any code, by `accept api`"),
+        (["call ets:lookup/2", "reg_send a"], "call 1 function (ets:lookup/2); message 1 registered name (a)"),
         (["exit2"], "end any process"),
     ],
 )

@@ -217,7 +217,7 @@ class FakeGuard:
     def accept(self) -> RawSocket:
         """A connection from distwall, which speaks first.
 
-        One that ends without a byte is somebody else's, who looked for the server that had this port before.
+        A connection that ends without a byte is somebody else's, who looked for the server that had this port before.
         """
         while True:
             sock, _ = self.server.accept()

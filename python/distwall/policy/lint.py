@@ -25,6 +25,7 @@ from distwall.policy.language.term_patterns import (
 from distwall.policy.model import Entry, Policy, strength
 from distwall.policy.powers import runs_any_code
 from distwall.policy.problem import Origin, Problem
+from distwall.policy.runners import RUNNERS, SENDERS
 from distwall.policy.wide_rules import wide_rules
 
 _CALL_ELEMENTS = 3
@@ -41,21 +42,6 @@ _CARRIERS = (
     ("erpc", "execute_cast", "3"),
 )
 """Functions that carry a call in their arguments: rules see the called function."""
-
-_RUNNERS = (
-    *(("timer", name, arity) for name in ("apply_after", "apply_interval", "apply_repeatedly") for arity in "234"),
-    *(("rpc", name, arity) for name in ("call", "cast", "async_call", "block_call", "multicall") for arity in "345"),
-    *(("erpc", name, arity) for name in ("call", "cast", "multicall", "send_request") for arity in "2345"),
-    *(("proc_lib", name, arity) for name in ("spawn", "spawn_link", "start", "start_link") for arity in "1234"),
-    *(("erlang", name, arity) for name in ("spawn", "spawn_link", "spawn_monitor") for arity in "1234"),
-    *(("erl_eval", "exprs", arity) for arity in "2345"),
-    *(("timer", "tc", arity) for arity in "1234"),
-    ("erlang", "apply", "3"),
-    ("erlang", "hibernate", "3"),
-    ("os", "cmd", "1"),
-    ("os", "cmd", "2"),
-)
-"""Functions that run any function given to them."""
 
 
 def warnings(policy: Policy) -> Iterator[Problem]:
@@ -203,7 +189,7 @@ def _names(key: Key, function: tuple[str, str, str]) -> bool:
 def _runners(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
     """Accepted calls of functions that run any function given to them: even functions that are refused by name."""
     warned: set[Rule] = set()
-    for function in _RUNNERS:
+    for function in (*RUNNERS, *SENDERS):
         winner = ranked.decides("call", function)
         if winner is None or winner.rule.verdict != "accept" or winner.rule in warned:
             continue
@@ -211,7 +197,8 @@ def _runners(entry: Entry, ranked: Ranking) -> Iterator[Problem]:
             continue
         warned.add(winner.rule)
         module, name, arity = function
-        what = f"for {entry.node}, `{winner.rule.text}` accepts {module}:{name}/{arity}, which runs any function"
+        does = "runs any function" if function in RUNNERS else "sends any message: `rex` runs any function"
+        what = f"for {entry.node}, `{winner.rule.text}` accepts {module}:{name}/{arity}, which {does}"
         yield Problem(winner.rule.origin, what, "accept single functions by their names")
 
 
@@ -236,7 +223,7 @@ def _any_code(policy: Policy, entry: Entry, ranked: Ranking) -> str | None:
         accepts = candidate.rule.verdict == "accept" and is_known_service(candidate.rule)
         if accepts and runs_any_code(policy, entry, candidate):
             return candidate.rule.text
-    for function in _RUNNERS:
+    for function in (*RUNNERS, *SENDERS):
         winner = ranked.decides("call", function) or ranked.decides("spawn_request", function)
         if winner is not None and winner.rule.verdict == "accept":
             return winner.rule.text

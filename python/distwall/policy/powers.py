@@ -14,6 +14,9 @@ from distwall.policy.language.names import key_text
 from distwall.policy.language.ranking import Ranking
 from distwall.policy.language.rules import Filter, is_known_service
 from distwall.policy.model import Entry, Policy
+from distwall.policy.runners import RUNNERS, SENDERS
+
+_RUN_ANYTHING = frozenset((*RUNNERS, *SENDERS))
 
 _SHOWN = 3
 """Names shown of each kind; the others are counted."""
@@ -84,11 +87,16 @@ def runs_any_code(policy: Policy, entry: Entry, candidate: Filter) -> bool:
         return policy.services[rule.command].any_code and not tame.get(rule.command, False)
     if candidate.command == "otp_internal" or (candidate.command == "*" and candidate.pattern is None):
         return True
-    return candidate.command in FUNCTION_COMMANDS and candidate.pattern is None and _names_no_module(candidate.key)
+    calls = candidate.command in FUNCTION_COMMANDS and candidate.pattern is None
+    return calls and (_names_no_module(candidate.key) or _names_a_runner(candidate.key))
 
 
 def _names_no_module(key: Key | None) -> bool:
     return key is None or key[0].kind != "exact"
+
+
+def _names_a_runner(key: Key | None) -> bool:
+    return key is not None and tuple(part.text for part in key) in _RUN_ANYTHING
 
 
 def _kinds(ranked: Ranking, opened: Sequence[Filter]) -> Iterator[str]:
