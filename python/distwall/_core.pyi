@@ -505,20 +505,26 @@ class Channel:
         is a monotonic clock in seconds.
 
         With ``start``, the work is bounded: a slice of ``data`` from there on, up to ``taken``. The rest has to be
-        given before any more bytes of that side.
+        given before any more bytes of that side. If more was accepted than can be handed out at once, the next slices
+        take nothing, and hand it out.
         """
 
     @property
     def unfinished(self) -> bool:
-        """True if the last slice did not end at the end of its data, or if commands are `due`."""
+        """True if the last slice did not end at the end of its data, or if a side is `due`."""
 
     @property
     def steps(self) -> int:
         """The work of the last slice, or after the last answer: about five nanoseconds each."""
 
-    @property
-    def due(self) -> bool:
-        """True if commands of the peer that have waited go on in the next slice of its bytes, even of none."""
+    def due(self, inbound: bool) -> bool:
+        """True if something of that side goes on in the next slice of its bytes, even of none.
+
+        These are commands of the peer that have waited, or accepted bytes that are not all handed out.
+        """
+
+    def outgoing(self, inbound: bool) -> int:
+        """Accepted bytes of that side, as far as they are not handed out."""
 
     @property
     def taken(self) -> int:
@@ -569,11 +575,14 @@ class Channel:
     def asks(self) -> list[Ask]:
         """The questions of the last `receive` or `answer`; take them after each of these."""
 
-    def made_up(self, control: bytes, payload: bytes | None = None) -> bytes:
-        """A frame around a control message and a payload (without 131, atoms written out), for either side."""
+    def made_up(self, control: bytes, payload: bytes | None = None) -> bytes | None:
+        """A frame for the peer, around a control message and a payload (without 131, atoms written out).
+
+        None: it goes out behind the bytes that are being handed out.
+        """
 
     def pending(self) -> int:
-        """Bytes held in the core now (incomplete frames and sequences), both directions."""
+        """Bytes held in the core now, both directions: incomplete frames, sequences, what is not handed out so far."""
 
     def held(self) -> int:
         """Bytes of memory that the channel holds now, unwritten bytes included."""

@@ -11,12 +11,15 @@ from distwall.policy.language.patterns import parse_pattern
 from tests.attacks.costs import STREAMS, first
 from tests.attacks.worst_inputs import (
     FROM_POLICY,
+    LONG,
+    LONGEST,
     ORDINARY,
     WAITED,
     WORST,
     G,
     Input,
     P,
+    binary,
     cost,
     listed_all,
     ordinary,
@@ -155,6 +158,16 @@ def longest_allowed() -> float:
 def test_no_slice_takes_long(name: str) -> None:
     """Four megabytes, most in one frame. CPU time, and the best of three rounds: others want the machine, too."""
     assert cost(WORST[name], 4 * MIB, rounds=3).longest < longest_allowed()
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_no_slice_for_a_very_long_message_takes_long(name: str) -> None:
+    """Its bytes are not moved or given back at once, whatever becomes of it."""
+    assert cost(LONG[name], LONGEST).longest < longest_allowed()
+
+
+def test_no_slice_for_a_very_long_message_that_waited_takes_long() -> None:
+    assert waited(binary, LONGEST, changes=False).longest < longest_allowed()
 
 
 @pytest.mark.parametrize("changes", [False, True])

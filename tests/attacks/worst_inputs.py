@@ -186,6 +186,23 @@ def fragments(size: int) -> bytes:
     return first + b"".join(rest)
 
 
+def binary(size: int) -> bytes:
+    return b"m" + struct.pack(">I", size) + bytes(size)
+
+
+def headed(size: int) -> bytes:
+    """A long message with an atom that the guarded node lacks: only a refused message had it before."""
+    sender = Sender(OTP_29)
+    refused = sender.bytes(message(Op.REG_SEND, P.pid(), EMPTY, Atom("y"), payload=Atom("rare")))
+    small = sender.bytes(message(Op.REG_SEND, P.pid(), EMPTY, Atom("x"), payload=(Atom("rare"), Raw(b"j"))))
+    return refused + frame(small[4:-1] + binary(size))
+
+
+def fragmented(size: int) -> bytes:
+    sent = message(Op.REG_SEND, P.pid(), EMPTY, Atom("x"), payload=Raw(binary(size)))
+    return Sender(OTP_29).bytes(sent, fragment=65_000)
+
+
 def calls(size: int) -> bytes:
     """Calls of a server, as a node writes them: with its atoms in the frame's header, most of them by their number."""
     sender = Sender(OTP_29)
@@ -296,6 +313,20 @@ WORST: dict[str, Input] = {
 }  # fmt: skip
 
 
+LONG: dict[str, Input] = {
+    "a long binary": Input(lambda size: to_x(binary(size)), ("accept reg_send x",)),
+    "a long binary, refused": Input(lambda size: to_x(binary(size))),
+    "a long binary behind a new header": Input(headed, ("accept reg_send x", "deny *")),
+    "a long binary in fragments": Input(
+        fragmented, (f"deny reg_send x when {parse_pattern('k').code.hex()}", "accept reg_send x")
+    ),
+}  # fmt: skip
+"""Messages as long as they may be."""
+
+LONGEST = 126 << 20
+"""Nearly as many bytes as a frame may have, or as may wait."""
+
+
 WAITED: dict[str, Callable[[int], bytes]] = {
     "small tuples, waiting": lambda size: listed(b"h\1j", size),
     "native records, waiting": lambda size: listed(b"C\0\0\0\2\0" + b"w\1a" * 2 + b"w\1bw\1c" + b"jj", size),
@@ -363,7 +394,7 @@ def _played(given: Input, stream: bytes) -> Cost:
     longest = total = 0.0
     for number, read in enumerate(reads):
         start = 0
-        while start < len(read):
+        while start < len(read) or core.outgoing(inbound=True):
             begun = time.thread_time()
             core.receive(True, read, 1000.0 + number, start)
             took = time.thread_time() - begun
@@ -378,6 +409,11 @@ def main() -> None:
         found = cost(given, size)
         ratio = found.per_byte / ordinary(given, size).per_byte
         table.add_row(name, f"{found.per_byte:.2f}", f"{ratio:.1f}", f"{found.longest * 1000:.1f}")
+    for name, given in LONG.items():
+        found = cost(given, LONGEST)
+        table.add_row(name, f"{found.per_byte:.2f}", "", f"{found.longest * 1000:.1f}")
+    found = waited(binary, LONGEST, changes=False)
+    table.add_row("a long binary, waiting", f"{found.per_byte:.2f}", "", f"{found.longest * 1000:.1f}")
     for name, make in WAITED.items():
         for note, changes in (("", False), (", under new rules", True)):
             found = waited(make, size, changes=changes)

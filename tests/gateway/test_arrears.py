@@ -27,7 +27,6 @@ class PassingCore:
     taken = 0
     """Bytes of the last read that were taken: all."""
     unfinished = False
-    due = False
     steps = 0
 
     def receive(self, _inbound: bool, data: bytes, _now: float, _start: int) -> tuple[list[bytes], None, None, None]:
@@ -36,6 +35,12 @@ class PassingCore:
 
     def parks(self) -> bool:
         return False
+
+    def due(self, *, inbound: bool) -> bool:  # noqa: ARG002  # the core's
+        return False
+
+    def outgoing(self, *, inbound: bool) -> int:  # noqa: ARG002
+        return 0
 
     def set_unwritten(self, size: int) -> None:
         """Nothing is counted."""

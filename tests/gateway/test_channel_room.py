@@ -39,9 +39,9 @@ def test_of_all_entries_the_fullest_loses_its_fullest_channel(tmp_path: Path) ->
         small, _ = join(wall, guard, "crowd1@127.0.0.1")
         unfinished(small, 4 * MIB)
         large, _ = join(wall, guard, ONE)
-        unfinished(large, 20 * MIB)
+        unfinished(large, 30 * MIB)
         last, inner = join(wall, guard, OTHER)
-        unfinished(last, 18 * MIB)
+        unfinished(last, 28 * MIB)
         assert wall.wait_event("disconnect")["peer"] == ONE
         assert wall.seen[-1]["reason"] == "limit:held_bytes of [guard]"
         last.sock.sendall(bytes(100))
@@ -109,13 +109,13 @@ def test_what_an_open_channel_holds_stays_in_its_entrys_sum_when_the_entry_chang
     crowd = Peer(["accept *"], node=CROWD, extra="limits = { entry_held_bytes = 30000000 }")
     with wall_in_process(tmp_path, [crowd]) as wall, FakeGuard(wall).registered() as guard:
         first, _ = join(wall, guard, "crowd1@127.0.0.1")
-        unfinished(first, 12 * MIB)
-        wait_until(lambda: wall.firewall._room._all.used() >= 12 * MIB)
+        unfinished(first, 16 * MIB)
+        wait_until(lambda: wall.firewall._room._all.used() >= 16 * MIB)
         reload(wall, tmp_path, CROWD, new)
         (held,) = wall.firewall._room._held.values()
-        assert held.used() >= 12 * MIB
+        assert held.used() >= 16 * MIB
         second, _ = join(wall, guard, "crowd1@127.0.0.1")
-        unfinished(second, 12 * MIB)
+        unfinished(second, 16 * MIB)
         assert wall.wait_event("disconnect")["reason"] == "limit:entry_held_bytes"
         assert held.used() <= 30_000_000
 

@@ -27,6 +27,7 @@ from tests.support.in_process_wall import (
     wall_in_process,
     write_until_stuck,
 )
+from tests.support.waiting import wait_until
 from tests.support.wall import Peer
 
 TICK = bytes(4)
@@ -42,10 +43,11 @@ class Sides:
         self.at_guard = Receiver(self.flags)
         self.at_peer = Receiver(self.flags)
 
-    def send(self, name: str, payload: Any) -> bytes:
+    def send(self, name: str, payload: Any, fragment: int = 65536) -> bytes:
         """A registered send of the peer, as bytes."""
         sender = Pid(Atom(PEER), 100, 0, 5)
-        return self.from_peer.bytes(message(Op.REG_SEND, sender, EMPTY, Atom(name), payload=payload))
+        sent = message(Op.REG_SEND, sender, EMPTY, Atom(name), payload=payload)
+        return self.from_peer.bytes(sent, fragment=fragment)
 
     def monitor(self, number: int) -> bytes:
         ref = Ref(Atom(PEER), 5, (number, 1, 2))
@@ -267,3 +269,77 @@ def test_costly_reads_are_taken_in_slices(
     assert read(sides.peer, 4) == TICK, "the other way stays open"
     sides.inner.close()
     assert wall.wait_event("disconnect")["reason"] == "peer closed"
+
+
+# === long messages ===
+
+
+def handing_out(wall: InProcessWall) -> int:
+    """Bytes of the peer that were accepted and are not handed out."""
+    return sum(each.handle.core.outgoing(inbound=True) for each in wall.gateway._pending.pumps)
+
+
+def send_and_end(raw: RawSocket, data: bytes) -> threading.Thread:
+    """Writes data and the end of the stream, in a thread."""
+
+    def write() -> None:
+        raw.sock.sendall(data)
+        raw.sock.shutdown(socket.SHUT_WR)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    return writer
+
+
+def test_a_long_message_goes_out_in_turns(denying_out: Sides, wall_out: InProcessWall) -> None:
+    """A receiver that does not read ends the turns. Its answers wait behind the message, and so does the end."""
+    data = denying_out.send("victim", b"x" * BIG, fragment=2 * BIG)
+    writer = send_and_end(denying_out.peer, data)
+    wait_until(lambda: handing_out(wall_out) > 0)
+    time.sleep(0.3)
+    left = handing_out(wall_out)
+    assert BIG // 2 < left < len(data)
+    guard = Pid(Atom("bar@127.0.0.2"), 9, 0, 0x0A0B0C0D)
+    ref = Ref(Atom("bar@127.0.0.2"), 0x0A0B0C0D, (1, 2, 3))
+    denying_out.inner.sock.sendall(
+        Sender(denying_out.flags).bytes(message(Op.MONITOR_P, guard, Atom("victim"), ref)) + TICK
+    )
+    assert read(denying_out.peer, 4) == TICK, "the other direction goes on"
+    assert handing_out(wall_out) >= left
+    got = read(denying_out.inner, len(data) + 1000)
+    writer.join()
+    assert got.startswith(data)
+    answers = denying_out.at_guard.feed(got[len(data) :])
+    assert [one.op for one in answers] == [Op.PAYLOAD_MONITOR_P_EXIT]
+    denying_out.inner.close()
+    assert wall_out.wait_event("disconnect")["reason"] == "peer closed"
+
+
+@pytest.mark.parametrize("who", ["peer", "inner"])
+def test_a_side_that_goes_in_the_middle_of_a_long_message_ends_the_channel(
+    denying_out: Sides, wall_out: InProcessWall, who: str
+) -> None:
+    sides = denying_out
+    sides.peer.sock.sendall(sides.send("victim", b"x" * BIG, fragment=2 * BIG))
+    wait_until(lambda: handing_out(wall_out) > 0)
+    one = sides.peer if who == "peer" else sides.inner
+    one.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    one.close()
+    if who == "peer":
+        assert len(read(sides.inner, 2 * BIG)) > BIG, "what was accepted is delivered first"
+        sides.inner.close()
+    wall_out.wait_event("disconnect")
+    wait_until(lambda: not wall_out.gateway._pending.pumps)
+
+
+@pytest.fixture
+def wall_out(tmp_path: Path) -> Iterator[InProcessWall]:
+    """A gateway that refuses the guarded node's monitors."""
+    with wall_in_process(tmp_path, [Peer(["accept *"], extra='rules_out = ["deny monitor", "accept *"]')]) as wall:
+        yield wall
+
+
+@pytest.fixture
+def denying_out(wall_out: InProcessWall) -> Iterator[Sides]:
+    with FakeGuard(wall_out).registered() as guard:
+        yield Sides(wall_out, guard)

@@ -153,7 +153,7 @@ class _Channel:
         self._write("set_limits", limits=_limits(limits), close_on_limit=close_on_limit)
         self._channel.set_limits(limits, close_on_limit=close_on_limit)
 
-    def made_up(self, control: bytes, payload: bytes | None = None) -> bytes:
+    def made_up(self, control: bytes, payload: bytes | None = None) -> bytes | None:
         self._write("made_up", control=control.hex(), payload=None if payload is None else payload.hex())
         return self._channel.made_up(control, payload)
 

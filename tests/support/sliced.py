@@ -25,7 +25,7 @@ class Sliced:
     """A channel, and the results of its slices."""
 
     channel: CoreChannel
-    forwarded: bytes = b""
+    forwarded: bytearray = field(default_factory=bytearray)
     """Bytes for the guarded node."""
     reasons: list[str] = field(default_factory=list)
     """Reasons of refusals."""
@@ -38,6 +38,10 @@ class Sliced:
     """Questions about commands, not answered so far."""
     questions: list[Message] = field(default_factory=list)
     """Questions of the clerk, not answered so far."""
+    _begun: bytes = b""
+    """The beginning of a frame for the guarded node."""
+    _long: int = 0
+    """Bytes of a long frame for the guarded node that have not come so far."""
 
     def take(self, inbound: bool, data: bytes) -> None:
         """Has the channel take bytes of one side. What is due then is not taken."""
@@ -49,7 +53,7 @@ class Sliced:
                 outcome = core.receive(inbound, read, self.channel.now, start)
                 self._took(inbound, outcome, time.thread_time() - begun)
                 start = core.taken
-                goes_on = start < len(read)
+                goes_on = start < len(read) or core.outgoing(inbound) > 0
 
     def told(self) -> None:
         """Has the guarded node answer the questions of the clerk."""
@@ -68,7 +72,7 @@ class Sliced:
     def catch_up(self, seconds: float = 0.0) -> int:
         """Lets commands go on that are due; returns the number of slices. ``seconds`` pass before each."""
         count = 0
-        while self.channel.core.due:
+        while self.channel.core.due(inbound=True):
             self.channel.now += seconds
             self.take(True, b"")
             count += 1
@@ -88,10 +92,21 @@ class Sliced:
         self.reasons += [event[5] for event in events or []]
         self.closed = self.closed or closed
         self.tickets += [ask[0] for ask in self.channel.core.asks() if ask[1] == "handler"]
-        at = 0
-        while at < len(towards_guard):
-            end = at + 4 + int.from_bytes(towards_guard[at : at + 4], "big")
-            if end - at < QUESTION:
-                told = self.channel.at_guard.feed(towards_guard[at:end])
+        self._look(towards_guard)
+
+    def _look(self, data: bytes) -> None:
+        """Looks for questions of the clerk. A long frame comes in pieces."""
+        passed = min(self._long, len(data))
+        self._long -= passed
+        data, at = self._begun + data[passed:], 0
+        while at + 4 <= len(data):
+            end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+            if end - at >= QUESTION:
+                self._long = max(0, end - len(data))
+            elif end > len(data):
+                break
+            else:
+                told = self.channel.at_guard.feed(data[at:end])
                 self.questions += [one for one in told if self.channel.office.is_asked(one)]
             at = end
+        self._begun = data[at:]

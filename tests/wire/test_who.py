@@ -49,16 +49,17 @@ def test_commands_that_have_waited_go_on_in_slices() -> None:
     sent = b"".join(made.from_peer.bytes(send(TARGET, number)) for number in range(40_000))
     made.core.receive(True, sent, made.now)
     assert made.core.parks()
-    assert not made.core.due
+    assert not made.core.due(inbound=True)
     made.office.silent = False
-    forwarded, slices = [], 0
+    forwarded: list[bytes | memoryview] = []
+    slices = 0
     for answer in made.office.answers(made.office.asked[:]):
         back = made.core.receive(False, plain(answer.control, answer.payload), made.now, 0)[1]
         forwarded.append(back or b"")
-    assert made.core.due
+    assert made.core.due(inbound=True)
     assert made.core.unfinished
     last = made.from_peer.bytes(send(TARGET, 40_000))
-    while made.core.due:
+    while made.core.due(inbound=True):
         forwarded += made.core.receive(True, last, made.now, 0)[0]
         last = last[made.core.taken :]
         slices += 1

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use disposal::dispose;
 use distwall_wire as wire;
+use outgoing::{is_too_long, Outgoing};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyList, PyMemoryView, PyTuple};
@@ -19,12 +21,22 @@ use wire::wire::flags;
 use wire::wire::op::Op;
 use wire::{ChannelRules, Command, Direction, Output, Pattern, Rule, Scope, Segment, Subject, Verdict};
 
+mod disposal;
 mod explain;
 mod held;
+mod outgoing;
 mod pattern;
 mod print;
 mod records;
 mod toml;
+
+fn direction(inbound: bool) -> Direction {
+    if inbound {
+        Direction::Inbound
+    } else {
+        Direction::Outbound
+    }
+}
 
 /// The thing of that name, or an error that says which kind of thing it is not.
 fn known<T>(kind: &str, name: &str, named: impl Fn(&str) -> Option<T>) -> PyResult<T> {
@@ -287,6 +299,8 @@ struct Channel {
     taken: usize,
     /// True if it did not end at the end of the data.
     left: bool,
+    /// Bytes of the peer and of the guarded node that are being handed out.
+    outgoing: [Outgoing; 2],
 }
 
 impl Drop for Channel {
@@ -345,7 +359,8 @@ impl Channel {
         if !follows_peer {
             channel = channel.without_outbound_rules();
         }
-        Ok(Self { channel, output: Output::default(), held, counted: 0, unwritten: 0, taken: 0, left: false })
+        let outgoing = Default::default();
+        Ok(Self { channel, output: Output::default(), held, counted: 0, unwritten: 0, taken: 0, left: false, outgoing })
     }
 
     #[getter]
@@ -355,7 +370,7 @@ impl Channel {
 
     #[getter]
     fn unfinished(&self) -> bool {
-        self.left || self.channel.is_due()
+        self.left || Direction::ALL.into_iter().any(|direction| self.is_due(direction))
     }
 
     #[getter]
@@ -363,9 +378,8 @@ impl Channel {
         self.channel.steps()
     }
 
-    #[getter]
-    fn due(&self) -> bool {
-        self.channel.is_due()
+    fn due(&self, inbound: bool) -> bool {
+        self.is_due(direction(inbound))
     }
 
     #[pyo3(signature = (inbound, data, now, start=None))]
@@ -377,15 +391,19 @@ impl Channel {
         now: f64,
         start: Option<usize>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let direction = if inbound { Direction::Inbound } else { Direction::Outbound };
+        let direction = direction(inbound);
         match start {
+            Some(start) if !self.outgoing[direction as usize].is_empty() => {
+                (self.taken, self.left) = (start, start < data.as_bytes().len());
+                self.output.clear();
+            }
             Some(start) => {
                 self.taken = self.channel.receive_slice(direction, data.as_bytes(), start, now, &mut self.output);
                 self.left = self.taken < data.as_bytes().len();
             }
             None => self.channel.receive(direction, data.as_bytes(), now, &mut self.output),
         }
-        self.outcome(py, Some(data))
+        self.outcome(py, direction, Some(data), start.is_none())
     }
 
     fn answer<'py>(
@@ -398,7 +416,7 @@ impl Channel {
     ) -> PyResult<Bound<'py, PyTuple>> {
         let answer = HandlerAnswer { verdict: verdict_named(verdict)?, payload };
         self.channel.answer(ticket, answer, now, &mut self.output);
-        self.outcome(py, None)
+        self.outcome(py, Direction::Inbound, None, false)
     }
 
     fn waits(&self, ticket: u64) -> bool {
@@ -406,7 +424,7 @@ impl Channel {
     }
 
     fn parks(&self) -> bool {
-        self.channel.parks()
+        self.channel.parks() || !self.outgoing[Direction::Inbound as usize].is_empty()
     }
 
     fn asks<'py>(&mut self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
@@ -418,8 +436,20 @@ impl Channel {
     }
 
     #[pyo3(signature = (control, payload=None))]
-    fn made_up<'py>(&self, py: Python<'py>, control: &[u8], payload: Option<&[u8]>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.channel.made_up(control, payload))
+    fn made_up<'py>(
+        &mut self,
+        py: Python<'py>,
+        control: &[u8],
+        payload: Option<&[u8]>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let frame = self.channel.made_up(control, payload);
+        let before = &mut self.outgoing[Direction::Outbound as usize];
+        if before.is_empty() {
+            return Ok(Some(PyBytes::new(py, &frame)));
+        }
+        before.add_bytes(&frame);
+        self.count(py)?;
+        Ok(None)
     }
 
     #[pyo3(signature = (policy, *, policy_out=None, shadow=None, audit=false, hooks=None))]
@@ -451,11 +481,15 @@ impl Channel {
     }
 
     fn pending(&self) -> u64 {
-        self.channel.pending()
+        self.channel.pending() + self.outgoing.iter().map(Outgoing::left).sum::<u64>()
+    }
+
+    fn outgoing(&self, inbound: bool) -> u64 {
+        self.outgoing[direction(inbound) as usize].left()
     }
 
     fn held(&self) -> u64 {
-        self.channel.held() + self.unwritten
+        self.channel.held() + self.unwritten + self.outgoing.iter().map(Outgoing::kept).sum::<u64>()
     }
 
     fn set_unwritten(&mut self, py: Python<'_>, size: u64) -> PyResult<()> {
@@ -464,8 +498,10 @@ impl Channel {
     }
 
     fn shut(&mut self, py: Python<'_>) -> PyResult<()> {
-        self.channel.shut();
+        dispose(self.channel.shut());
+        dispose(self.output.kept.drain(..));
         self.output = Output::default();
+        self.outgoing = Default::default();
         self.unwritten = 0;
         self.count(py)
     }
@@ -482,7 +518,7 @@ impl Channel {
 impl Channel {
     /// Counts the held bytes, if they have changed.
     fn count(&mut self, py: Python<'_>) -> PyResult<()> {
-        let now = self.channel.held() + self.unwritten;
+        let now = self.held();
         if now != self.counted {
             let before = std::mem::replace(&mut self.counted, now);
             if let Some(held) = &self.held {
@@ -492,20 +528,44 @@ impl Channel {
         Ok(())
     }
 
-    /// The results in `self.out`, as Python gets them.
-    fn outcome<'py>(&mut self, py: Python<'py>, input: Option<&Bound<'py, PyBytes>>) -> PyResult<Bound<'py, PyTuple>> {
-        self.count(py)?;
-        let output = &mut self.output;
-        let forward = match (&output.forward[..], input) {
-            ([Segment::Input(range)], Some(data)) if range.len() == data.as_bytes().len() => PyList::new(py, [data])?,
-            _ => buffers(py, output, input)?,
+    fn is_due(&self, direction: Direction) -> bool {
+        !self.outgoing[direction as usize].is_empty() || direction == Direction::Inbound && self.channel.is_due()
+    }
+
+    /// The results in `self.output`, as Python gets them: `all` at once, or the next piece of them.
+    fn outcome<'py>(
+        &mut self,
+        py: Python<'py>,
+        direction: Direction,
+        input: Option<&Bound<'py, PyBytes>>,
+        all: bool,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        let Channel { output, outgoing, .. } = self;
+        let [onward, backward] = outgoing;
+        let (onward, backward) = if direction == Direction::Inbound { (onward, backward) } else { (backward, onward) };
+        let forward = if onward.is_empty() && !is_too_long(output) {
+            match (&output.forward[..], input) {
+                ([Segment::Input(range)], Some(data)) if range.len() == data.as_bytes().len() => {
+                    PyList::new(py, [data])?
+                }
+                _ => buffers(py, output, input)?,
+            }
+        } else {
+            onward.add(output, input.map_or(&[][..], |data| data.as_bytes()));
+            onward.hand_out(py, all)?
         };
+        if !output.back.is_empty() && !backward.is_empty() {
+            backward.add_bytes(&output.back);
+            output.back.clear();
+        }
         let back = (!output.back.is_empty()).then(|| PyBytes::new(py, &output.back));
         let told = |event| records::event(py, event);
         let events =
             (!output.events.is_empty()).then(|| output.events.drain(..).map(told).collect::<PyResult<Vec<_>>>());
         let told = (forward, back, events.transpose()?, output.closed.take()).into_pyobject(py);
+        dispose(output.kept.drain(..));
         output.let_go();
+        self.count(py)?;
         told
     }
 }

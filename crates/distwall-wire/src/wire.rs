@@ -1,5 +1,6 @@
 //! The distribution protocol: headers, control messages, fragments, and the shapes of messages that distwall knows.
 
+pub mod byte_buffer;
 pub mod control;
 pub mod flags;
 pub mod fragments;

@@ -13,6 +13,9 @@ bytes wait in the transports' write buffers, and those bound the reading:
   and an end of its stream waits behind the rest. The other direction goes on.
 * All channels of an entry together have one share of the loop (`distwall.control.turns`). A read beyond it waits in the
   same way.
+* The core hands out a long message in pieces, one in each turn of the leg that it came from. A full write buffer of the
+  other leg ends these turns until there is room. Until all of it is out, the core keeps back everything else for
+  the other leg.
 * Answers made by the core are the exception: they go back to the leg that caused them. A leg that doesn't read them is
   not read once its write buffer is full, with `MAX_UNREAD` bytes of answers on top.
 
@@ -106,6 +109,8 @@ class Leg(asyncio.Protocol):
         self._unread = 0
         self._rest: list[tuple[bytes, int]] = []
         """Bytes that the core has not taken yet, each from a position on."""
+        self._stalled = False
+        """True if the core has more to hand out, and the other leg has no room."""
         self._deferred: Callable[[Leg], None] | None = None
         """Tells of the leg's end, once the core has taken these."""
         self._arrears: Arrears | None = None
@@ -163,6 +168,9 @@ class Leg(asyncio.Protocol):
         """Has the core take the next slice, now that the other connections had a turn."""
         if self._pump.is_closing:
             self._rest.clear()
+        elif self.other.is_full and self._core.outgoing(self._inbound):
+            self._stalled = True
+            return
         else:
             data, start = self._rest.pop(0)
             self._take(data, start, self._now())
@@ -173,6 +181,17 @@ class Leg(asyncio.Protocol):
         if self._deferred is not None:
             end, self._deferred = self._deferred, None
             end(self)
+
+    def wake(self) -> None:
+        """Goes on, if it waited for room in the other leg."""
+        if self._stalled:
+            self._stalled = False
+            self._pump.handle.turns.wait(self._go_on)
+
+    @property
+    def is_full(self) -> bool:
+        """True if the write buffer is full, and may become empty again."""
+        return self._full and not self.lost
 
     @property
     def is_busy(self) -> bool:
@@ -203,6 +222,7 @@ class Leg(asyncio.Protocol):
     def connection_lost(self, _: Exception | None) -> None:
         """Ends the leg."""
         self.lost = True
+        self.other.wake()
         self._defer(self._pump.leg_lost)
 
     def _defer(self, end: "Callable[[Leg], None]") -> None:
@@ -225,6 +245,7 @@ class Leg(asyncio.Protocol):
         """Goes on reading the other leg: the write buffer has room again."""
         self._full = False
         self._unread = 0
+        self.other.wake()
         self.other.release(Hold.FULL)
         self.release(Hold.UNREAD)
 
@@ -259,6 +280,7 @@ class Leg(asyncio.Protocol):
 
     def close(self) -> None:
         """Closes the connection, behind its pending bytes."""
+        self.wake()
         self.transport.close()
         if self._tls is not None and not self.lost:
             self._hang_up(None)
@@ -427,10 +449,10 @@ class Pump:
             self._gone(self)
 
     def put_off_due(self) -> None:
-        """Lets commands of the peer that have waited go on in its leg's next turn, if any are due."""
-        peer = self._legs[0]
-        if self.handle.core.due and not peer.is_busy and not self._closing:
-            peer.put_off(b"", 0)
+        """Has what is due go on in the next turn of its leg."""
+        for leg, inbound in zip(self._legs, (True, False), strict=True):
+            if self.handle.core.due(inbound) and not leg.is_busy and not self._closing:
+                leg.put_off(b"", 0)
 
     def end_later(self) -> None:
         """Ends the peer's connection at last, if no command of the peer waits any more."""
@@ -463,7 +485,12 @@ class Pump:
             self.abort()
 
     def _unwritten(self) -> int:
-        return sum([leg.unwritten() for leg in self._legs if not leg.lost])
+        outgoing = self.handle.core.outgoing
+        return (
+            outgoing(inbound=True)
+            + outgoing(inbound=False)
+            + sum(leg.unwritten() for leg in self._legs if not leg.lost)
+        )
 
 
 def _acknowledged(transport: asyncio.Transport) -> int:

@@ -19,8 +19,9 @@ use crate::session::output::Output;
 use crate::session::track::{Asked, Exposures, Track};
 use crate::term::atoms::{AtomRefs, Caches, NodeNames, Word};
 use crate::term::reader::{Jumps, Named, Pid, Reader, Terms};
-use crate::term::scan::{Guarded, Scanner, Watch};
+use crate::term::scan::{Ahead, Guarded, Scanner, Watch};
 use crate::verdict::Verdict;
+use crate::wire::byte_buffer::ByteBuffer;
 use crate::wire::control::{self, Control, Dialect};
 use crate::wire::fragments::Sequences;
 use crate::wire::frame::{FrameTag, FRAGMENT_AT, HEADER_AT};
@@ -77,7 +78,7 @@ pub struct Setup {
 #[derive(Default)]
 struct Lane {
     /// The beginning of an incomplete frame.
-    carry: Vec<u8>,
+    carry: ByteBuffer,
     /// The scan of its bytes so far, if it is large.
     ahead: Option<Box<AheadFrame>>,
     /// Length of it at which the scan may begin.
@@ -125,6 +126,8 @@ struct State {
     reporter: Reporter,
     shadow_differences: u64,
     lot: Lot,
+    /// The fate of a large message.
+    aside: Option<Aside>,
     /// The scan of a large message that has waited.
     rescan: Option<Rescan>,
     /// Counts the changes of rules, limits and budgets: a scan under others is no longer good.
@@ -141,6 +144,14 @@ enum Action {
     Forward,
     /// The bytes in `Channel::made` (if any) replace it.
     Replace,
+}
+
+/// The fate of a large message whose body is still needed. The owner of the body carries it out.
+enum Aside {
+    /// The body goes on behind the head in `Channel::made`.
+    Rebuilt,
+    /// The message may have to wait. With its sender.
+    Detour(Option<Pid>),
 }
 
 /// The parts of a frame.
@@ -169,6 +180,7 @@ impl Channel {
                 reporter: Reporter::default(),
                 shadow_differences: 0,
                 lot: Lot::default(),
+                aside: None,
                 rescan: None,
                 scanned_under: 0,
                 clerk: Clerk::default(),
@@ -265,21 +277,22 @@ impl Channel {
     pub fn held(&self) -> u64 {
         let [one, other] = &self.lanes;
         let scans = [one, other].map(|lane| lane.ahead.as_ref().map_or(0, |ahead| ahead.kept()));
-        let carried = (one.carry.capacity() + other.carry.capacity() + scans[0] + scans[1]) as u64;
+        let carried = (one.carry.kept() + other.carry.kept() + scans[0] + scans[1]) as u64;
         let rescan = self.state.rescan.as_ref().map_or(0, |rescan| rescan.kept() as u64);
         let sequences = one.sequences.held() + other.sequences.held();
         let atoms = (one.caches.size() + other.caches.size() + self.state.track.names()) as u64;
         carried + rescan + sequences + atoms + self.state.lot.bytes()
     }
 
-    /// Ends the channel, and gives back what is held.
-    pub fn shut(&mut self) {
+    /// Ends the channel, and gives back what is held. Returns the bytes that were held: there may be very many.
+    pub fn shut(&mut self) -> Vec<ByteBuffer> {
         self.closed = true;
-        self.lanes = Default::default();
-        self.state.lot = Lot::default();
+        let (lanes, lot) = (std::mem::take(&mut self.lanes), std::mem::take(&mut self.state.lot));
         self.state.rescan = None;
         self.state.clerk = Clerk::default();
         self.made = Vec::new();
+        let lanes = lanes.into_iter().flat_map(|lane| lane.sequences.into_bodies().chain([lane.carry]));
+        lanes.chain(lot.into_bodies()).collect()
     }
 
     /// The steps of the last slice, or of the work after the last answer.
@@ -300,7 +313,7 @@ impl Channel {
     }
 
     fn close(&mut self, bad: Bad, out: &mut Output) {
-        self.shut();
+        out.kept.append(&mut self.shut());
         out.closed = Some(bad.to_string());
     }
 
@@ -388,30 +401,59 @@ impl Channel {
     /// Handles a whole message in one frame.
     #[inline(always)]
     fn message(&mut self, direction: Direction, parts: &Parts<'_>, now: f64, out: &mut Output) -> Result<Action, Bad> {
-        if self.lanes[direction as usize].ahead.is_some() {
-            return self.large(direction, parts, now, out);
-        }
-        self.scanned(direction, parts, None, now, out)
+        self.judged(direction, parts, None, now, out)
     }
 
-    /// Handles a whole message that was scanned while it came in.
+    /// Handles a large frame that was scanned while it came in. Its bytes are not copied, whatever the verdict.
     #[cold]
-    #[inline(never)]
-    fn large(&mut self, direction: Direction, parts: &Parts<'_>, now: f64, out: &mut Output) -> Result<Action, Bad> {
-        let Channel { fixed, lanes, scanner, .. } = self;
-        let Lane { refs, ahead, .. } = &mut lanes[direction as usize];
-        let Some(mut ahead) = ahead.take().map(|ahead| ahead.into_message()) else {
-            return self.scanned(direction, parts, None, now, out);
+    fn large(
+        &mut self,
+        direction: Direction,
+        mut ahead: Ahead,
+        carry: ByteBuffer,
+        now: f64,
+        out: &mut Output,
+    ) -> Result<(), Bad> {
+        self.made.clear();
+        self.scanner.found.clear();
+        let (frame, versioned) = (&carry[4..], !self.fixed.ends.form.headers);
+        let start = if versioned {
+            self.lanes[direction as usize].refs.none();
+            HEADER_AT
+        } else {
+            self.header(direction, frame, HEADER_AT)?
         };
+        let parts = Parts { body: &frame[start..], sequence: None, versioned };
+        let Channel { fixed, lanes, scanner, .. } = self;
+        let refs = &lanes[direction as usize].refs;
         let terms = fixed.terms(&refs.atoms);
         ahead.finish(parts.body, &mut scanner.found, &fixed.watch(direction, &terms))?;
         let jumps = ahead.jumps(parts.body);
-        self.scanned(direction, parts, Some(&jumps), now, out)
+        let action = self.judged(direction, &parts, Some(&jumps), now, out)?;
+        match (action, self.state.aside.take()) {
+            (Action::Forward, _) => out.whole(carry),
+            (Action::Replace, None) => {
+                out.made(&self.made);
+                out.keep(carry);
+            }
+            (Action::Replace, Some(Aside::Rebuilt)) => {
+                out.made(&self.made);
+                out.whole(carry.from(4 + start));
+            }
+            (Action::Replace, Some(Aside::Detour(sender))) => {
+                let atoms = self.lanes[direction as usize].refs.atoms.clone();
+                let mut parked = Parked::new(sender, carry.from(4 + start), atoms, versioned);
+                parked.scan = Some(self.state.keep(ahead.into_large(), &mut self.scanner));
+                self.detour(parked, now, out)?;
+            }
+        }
+        Ok(())
     }
 
-    /// The same; `jumps`: the ends of its large terms, if it was scanned while it came in.
+    /// Judges a whole message, and carries the verdict out. `jumps`: the ends of its large terms, if it was scanned while it
+    /// came in. Of such a message no byte is copied ([`Aside`]).
     #[inline(always)]
-    fn scanned(
+    fn judged(
         &mut self,
         direction: Direction,
         parts: &Parts<'_>,
@@ -435,9 +477,7 @@ impl Channel {
             Direction::Inbound if over.is_none() && (fixed.hooked(control) || !state.lot.is_empty()) => {
                 let sender = sender(control);
                 if fixed.hooked(control) || state.lot.queue(sender).is_some() {
-                    let mut parked = Parked::new(sender, parts.body.to_vec(), refs.atoms.clone(), parts.versioned);
-                    parked.scan = jumps.map(|jumps| state.keep(jumps.spans.to_vec(), scanner));
-                    return self.detour(parked, now, out);
+                    return self.set_aside(sender, parts, jumps.is_some(), now, out);
                 }
             }
             _ => {}
@@ -445,7 +485,7 @@ impl Channel {
         let arrival = Arrival { over, atoms: Newcomers::Header(caches, refs), watch: &watch };
         if direction == Direction::Inbound && fixed.has_precedent(&message, state, &mut scanner.found, arrival) {
             fixed.accept(state, direction, &message, None, scanner);
-            return Ok(emit::pass(caches, refs, parts, made));
+            return Ok(emit::pass(caches, refs, parts, made, jumps.map(|_| &mut state.aside)));
         }
         let mut ruling = Ruling::pass(None);
         fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival, &mut ruling)?;
@@ -454,15 +494,32 @@ impl Channel {
         }
         if ruling.asks.is_some() {
             state.steps += message.work.steps(&fixed.ends.limits);
-            let mut parked = Parked::new(sender(control), parts.body.to_vec(), refs.atoms.clone(), parts.versioned);
-            parked.scan = jumps.map(|jumps| state.keep(jumps.spans.to_vec(), scanner));
-            return self.detour(parked, now, out);
+            let sender = sender(control);
+            return self.set_aside(sender, parts, jumps.is_some(), now, out);
         }
         if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
-            Ok(emit::pass(caches, refs, parts, made))
+            Ok(emit::pass(caches, refs, parts, made, jumps.map(|_| &mut state.aside)))
         } else {
             Ok(Action::Replace)
         }
+    }
+
+    /// Handles a message of the peer that may have to wait.
+    #[cold]
+    fn set_aside(
+        &mut self,
+        sender: Option<Pid>,
+        parts: &Parts<'_>,
+        large: bool,
+        now: f64,
+        out: &mut Output,
+    ) -> Result<Action, Bad> {
+        if large {
+            self.state.aside = Some(Aside::Detour(sender));
+            return Ok(Action::Replace);
+        }
+        let atoms = self.lanes[Direction::Inbound as usize].refs.atoms.clone();
+        self.detour(Parked::new(sender, parts.body.to_vec().into(), atoms, parts.versioned), now, out)
     }
 }
 
@@ -571,6 +628,13 @@ impl Fixed {
 const LOGGER: &[u8] = b"logger_proxy";
 
 impl State {
+    /// Ends the slice: there is much to hand out.
+    fn end_slice(&mut self) {
+        if self.most < u64::MAX {
+            self.steps = self.most.max(self.steps);
+        }
+    }
+
     /// True if the slice is over.
     fn is_over(&self) -> bool {
         self.steps >= self.most

@@ -32,6 +32,7 @@ use crate::term::atoms::{size_of_atoms, Atom};
 use crate::term::reader::{Named, Pid};
 use crate::term::scan::{Counts, ScanFindings};
 use crate::verdict::Verdict;
+use crate::wire::byte_buffer::ByteBuffer;
 
 /// The party to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +122,7 @@ pub struct Parked {
     /// The answer that it waits for.
     pub waits_for: Waiting,
     /// Control message and payload.
-    pub body: Vec<u8>,
+    pub body: ByteBuffer,
     /// The atoms of its header. The peer fills its cache with others meanwhile, so they
     /// are in memory for this command alone.
     pub atoms: Vec<(u16, Arc<Atom>)>,
@@ -175,7 +176,7 @@ pub struct Scanned {
 impl Parked {
     /// A command that has not waited for anything yet.
     #[must_use]
-    pub fn new(sender: Option<Pid>, body: Vec<u8>, atoms: Vec<(u16, Arc<Atom>)>, versioned: bool) -> Self {
+    pub fn new(sender: Option<Pid>, body: ByteBuffer, atoms: Vec<(u16, Arc<Atom>)>, versioned: bool) -> Self {
         let (waits_for, progress) = (Waiting::Turn, ParkProgress::FIRST);
         let atoms_size = size_of_atoms(&atoms);
         Parked { sender, ticket: 0, waits_for, body, atoms, atoms_size, versioned, asked: 0, progress, scan: None }
@@ -317,6 +318,11 @@ impl Lot {
             self.places.remove(&parked.ticket);
         }
         parked
+    }
+
+    /// The bytes of all parked commands.
+    pub fn into_bodies(self) -> impl Iterator<Item = ByteBuffer> {
+        self.queues.into_values().flatten().map(|parked| parked.body)
     }
 
     /// Lets a queue go on in the next slice, if a command is left in it.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::session::events::Event;
 use crate::session::hooks::Ask;
+use crate::wire::byte_buffer::ByteBuffer;
 
 /// A run of bytes for the other side, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +27,9 @@ pub struct Output {
     pub forward: Vec<Segment>,
     /// Bytes that are not in the input, but rebuilt or made by distwall.
     pub made: Vec<u8>,
-    /// Frames or held messages that earlier input began and this input completed.
-    pub kept: Vec<Vec<u8>>,
+    /// Frames or held messages that earlier input began and this input completed, also such as do not pass: to give back
+    /// so much memory takes its time.
+    pub kept: Vec<ByteBuffer>,
     /// Bytes for the side that sent the input.
     pub back: Vec<u8>,
     /// Refusals.
@@ -49,7 +51,8 @@ impl Output {
         }
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Makes room for the next results.
+    pub fn clear(&mut self) {
         self.forward.clear();
         self.kept.clear();
         for bytes in [&mut self.made, &mut self.back] {
@@ -76,13 +79,20 @@ impl Output {
     }
 
     /// Takes bytes over, without copying them, so that slices of them can be forwarded: [`Output::slice`].
-    pub(crate) fn keep(&mut self, bytes: Vec<u8>) {
+    pub(crate) fn keep(&mut self, bytes: ByteBuffer) {
         self.kept.push(bytes);
     }
 
     /// Forwards a slice of the bytes taken over last.
     pub(crate) fn slice(&mut self, range: Range<usize>) {
         self.forward.push(Segment::Kept(self.kept.len() - 1, range));
+    }
+
+    /// Forwards all bytes of a buffer, without copying them.
+    pub(crate) fn whole(&mut self, bytes: ByteBuffer) {
+        let length = bytes.len();
+        self.keep(bytes);
+        self.slice(0..length);
     }
 
     pub(crate) fn made(&mut self, bytes: &[u8]) {

@@ -16,6 +16,7 @@ use crate::error::Bad;
 use crate::limits::Limits;
 use crate::term::atoms::Atom;
 use crate::term::scan::{Ahead, Scanner};
+use crate::wire::byte_buffer::ByteBuffer;
 use crate::wire::shapes::Shows;
 
 /// A message with more fragments to come.
@@ -50,7 +51,7 @@ pub enum Mode {
     /// Fragments wait: control message and payload so far, and the start of each fragment.
     Held {
         /// The bytes so far.
-        body: Vec<u8>,
+        body: ByteBuffer,
         /// Offsets of the fragments in these bytes.
         cuts: Vec<usize>,
         /// The scan of the bytes so far; None: it has not begun.
@@ -153,6 +154,14 @@ impl Sequences {
             }
             self.kept += sequence.kept();
         }
+    }
+
+    /// The bytes of messages that wait.
+    pub fn into_bodies(self) -> impl Iterator<Item = ByteBuffer> {
+        self.open.into_values().filter_map(|sequence| match sequence.mode {
+            Mode::Held { body, .. } => Some(body),
+            Mode::Streamed { .. } | Mode::Refused => None,
+        })
     }
 
     /// Fails if a sequence has been open for too long.

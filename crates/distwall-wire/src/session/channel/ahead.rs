@@ -29,7 +29,7 @@ use crate::wire::header;
 /// Bytes of an incomplete message from which on it is scanned ahead.
 pub(super) const LARGE: usize = 1 << 16;
 /// Most bytes of a fragment. Nodes make fragments of 64 KiB.
-const MAX_FRAGMENT: usize = 1 << 18;
+pub(super) const MAX_FRAGMENT: usize = 1 << 18;
 /// Most bytes up to the end of the control message of a large frame: an exit's reason may stand in there.
 const MAX_CONTROL: usize = 1 << 18;
 

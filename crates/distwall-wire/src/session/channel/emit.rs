@@ -7,36 +7,47 @@
 
 use std::sync::Arc;
 
-use super::{Action, Parts};
+use super::{Action, Aside, Parts};
 use crate::session::output::Output;
 use crate::term::atoms::{Atom, AtomRefs, Caches};
 use crate::term::reader::Pid;
 use crate::term::tag;
 use crate::term::write::{put_atom, put_pid};
+use crate::wire::byte_buffer::ByteBuffer;
 use crate::wire::frame::FrameTag;
 use crate::wire::header;
 use crate::wire::op::Op;
 
-/// Lets a frame pass, with its header rebuilt if the receiver lacks an atom of it.
+/// Lets a frame pass, with its header rebuilt if the receiver lacks an atom of it. `aside`: where that is noted of a large
+/// frame, whose body is not copied.
 #[inline(always)]
-pub fn pass(caches: &mut Caches, refs: &AtomRefs, parts: &Parts<'_>, made: &mut Vec<u8>) -> Action {
+pub fn pass(
+    caches: &mut Caches,
+    refs: &AtomRefs,
+    parts: &Parts<'_>,
+    made: &mut Vec<u8>,
+    aside: Option<&mut Option<Aside>>,
+) -> Action {
     if refs.in_step && !matches!(parts.sequence, Some((_, 1))) {
         caches.pass(refs);
         return Action::Forward;
     }
-    rebuild(caches, refs, parts, made)
+    rebuild_head(caches, refs, parts, made);
+    match aside {
+        None => made.extend_from_slice(parts.body),
+        Some(aside) => *aside = Some(Aside::Rebuilt),
+    }
+    Action::Replace
 }
 
-fn rebuild(caches: &mut Caches, refs: &AtomRefs, parts: &Parts<'_>, made: &mut Vec<u8>) -> Action {
-    write_frame(made, |made| {
+fn rebuild_head(caches: &mut Caches, refs: &AtomRefs, parts: &Parts<'_>, made: &mut Vec<u8>) {
+    write_head(made, parts.body.len(), |made| {
         match parts.sequence {
             None | Some((_, 1)) => made.extend_from_slice(&FrameTag::Header.bytes()),
             Some(numbers) => write_numbers(made, FrameTag::FirstFragment, numbers),
         }
         header::write(made, &refs.atoms, caches);
-        made.extend_from_slice(parts.body);
     });
-    Action::Replace
 }
 
 /// Writes a whole message that carries a control message as a term, to a name that no process can have. If the receiver
@@ -63,7 +74,7 @@ pub fn rehearsal(
 pub fn release(
     out: &mut Output,
     id: u64,
-    body: Vec<u8>,
+    body: ByteBuffer,
     cuts: &[usize],
     atoms: &[(u16, Arc<Atom>)],
     caches: &mut Caches,
@@ -75,15 +86,14 @@ pub fn release(
     let mut head = Vec::new();
     for (left, end) in (1..=fragments).rev().zip(ends) {
         head.clear();
-        head.extend_from_slice(&[0; 4]);
-        if left == fragments {
-            write_numbers(&mut head, FrameTag::FirstFragment, (id, left));
-            header::write(&mut head, atoms, caches);
-        } else {
-            write_numbers(&mut head, FrameTag::NextFragment, (id, left));
-        }
-        let length = (head.len() - 4 + end - start) as u32;
-        head[..4].copy_from_slice(&length.to_be_bytes());
+        write_head(&mut head, end - start, |head| {
+            if left == fragments {
+                write_numbers(head, FrameTag::FirstFragment, (id, left));
+                header::write(head, atoms, caches);
+            } else {
+                write_numbers(head, FrameTag::NextFragment, (id, left));
+            }
+        });
         out.made(&head);
         out.slice(start..end);
         start = end;
@@ -92,28 +102,22 @@ pub fn release(
 
 /// Writes a message that had to wait, as a whole message.
 pub fn write_whole(made: &mut Vec<u8>, body: &[u8], atoms: &[(u16, Arc<Atom>)], versioned: bool, caches: &mut Caches) {
-    write_frame(made, |made| {
-        write_front(made, atoms, versioned, caches);
-        made.extend_from_slice(body);
-    });
+    write_head(made, body.len(), |made| write_front(made, atoms, versioned, caches));
+    made.extend_from_slice(body);
 }
 
 /// The same for a large message, whose bytes are not copied.
 pub fn release_whole(
     out: &mut Output,
-    body: Vec<u8>,
+    body: ByteBuffer,
     atoms: &[(u16, Arc<Atom>)],
     versioned: bool,
     caches: &mut Caches,
 ) {
-    let mut head = vec![0; 4];
-    write_front(&mut head, atoms, versioned, caches);
-    let length = (head.len() - 4 + body.len()) as u32;
-    head[..4].copy_from_slice(&length.to_be_bytes());
+    let mut head = Vec::new();
+    write_head(&mut head, body.len(), |head| write_front(head, atoms, versioned, caches));
     out.made(&head);
-    let end = body.len();
-    out.keep(body);
-    out.slice(0..end);
+    out.whole(body);
 }
 
 fn write_front(made: &mut Vec<u8>, atoms: &[(u16, Arc<Atom>)], versioned: bool, caches: &mut Caches) {
@@ -126,10 +130,15 @@ fn write_front(made: &mut Vec<u8>, atoms: &[(u16, Arc<Atom>)], versioned: bool, 
 }
 
 fn write_frame(made: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
+    write_head(made, 0, content);
+}
+
+/// Writes the beginning of a frame; `rest` bytes follow.
+fn write_head(made: &mut Vec<u8>, rest: usize, content: impl FnOnce(&mut Vec<u8>)) {
     let start = made.len();
     made.extend_from_slice(&[0; 4]);
     content(made);
-    let length = (made.len() - start - 4) as u32;
+    let length = (made.len() - start - 4 + rest) as u32;
     made[start..start + 4].copy_from_slice(&length.to_be_bytes());
 }
 

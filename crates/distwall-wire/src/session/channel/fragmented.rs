@@ -1,8 +1,8 @@
 //! Fragmented messages: see [`fragments`](crate::wire::fragments) for their three modes.
 
-use super::ahead::{begin, LARGE};
+use super::ahead::{begin, LARGE, MAX_FRAGMENT};
 use super::emit::{pass, rehearsal, release};
-use super::frames::{numbers, read, same_arity};
+use super::frames::{numbers, read, same_arity, READ};
 use super::{is_for_clerk, sender, settle, Action, Channel, Fixed, Parts, State};
 use crate::command::Command;
 use crate::direction::Direction;
@@ -89,14 +89,14 @@ impl Channel {
                 rehearsal(&mut first, &body[..reader.pos], fixed.ends.peer(), &atoms, &mut lane.caches);
                 out.made(&first);
             }
-            action = pass(&mut lane.caches, &lane.refs, parts, made);
+            action = pass(&mut lane.caches, &lane.refs, parts, made, None);
             mode = Mode::Streamed { scanner: streaming, shows, control: body[..reader.pos].into(), rules: state.rules };
         } else if lane.sequences.room(body.len(), &fixed.ends.limits) {
             action = Action::Replace;
             // Room for as much as has come once more: most fragmented messages have few fragments.
             let mut held = Vec::with_capacity(2 * body.len());
             held.extend_from_slice(body);
-            mode = Mode::Held { body: held, cuts: Vec::new(), ahead: None };
+            mode = Mode::Held { body: held.into(), cuts: Vec::new(), ahead: None };
         } else {
             fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made)?;
             action = Action::Replace;
@@ -152,7 +152,12 @@ impl Channel {
             }
             Mode::Held { body, cuts, ahead } => {
                 cuts.push(body.len());
-                body.extend_from_slice(part);
+                let most =
+                    (body.len() as u64).saturating_add(next.saturating_add(1).saturating_mul(MAX_FRAGMENT as u64));
+                body.extend(
+                    part,
+                    most.min(fixed.ends.limits.held_bytes().saturating_add(MAX_FRAGMENT as u64)) as usize,
+                );
                 if ahead.is_none() && body.len() >= LARGE {
                     *ahead = begin(fixed, body, false, &watch)?.map(Box::new);
                 }
@@ -190,6 +195,9 @@ impl Channel {
                         parked.scan = ahead.take().map(|ahead| state.keep(ahead.into_large(), scanner));
                         return self.detour(parked, now, out);
                     }
+                    if body.len() > READ {
+                        state.end_slice();
+                    }
                     if fixed.conclude(state, direction, &message, &ruling, scanner, now, out, made)? {
                         let end = message.payload.map_or(0, |payload| payload.pos);
                         let start = Reader::new(body, watch.terms);
@@ -199,6 +207,8 @@ impl Channel {
                             made.clear();
                         }
                         release(out, id, std::mem::take(body), cuts, &atoms, &mut lane.caches);
+                    } else {
+                        out.keep(std::mem::take(body));
                     }
                 } else if !lane.sequences.room(body.len(), &fixed.ends.limits) {
                     let mut reader = Reader::new(body, watch.terms);
@@ -207,6 +217,7 @@ impl Channel {
                         control::decode(&mut reader, &mut room, Dialect { flags: fixed.ends.flags }, scanner, &watch)?;
                     let message = Message::new(control, Some(reader), &mut asker);
                     fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made)?;
+                    out.keep(std::mem::take(body));
                     mode = Mode::Refused;
                 }
             }

@@ -23,6 +23,7 @@ use crate::session::output::{Output, KEPT};
 use crate::term::reader::Reader;
 use crate::term::scan::{ScanFindings, Scanner, Watch};
 use crate::term::tag;
+use crate::wire::byte_buffer::ByteBuffer;
 use crate::wire::control::{self, Control, Dialect, SpawnRequest};
 use crate::wire::frame::FrameTag;
 use crate::wire::shapes::{self, Asker, UsualQuestion};
@@ -108,7 +109,7 @@ impl Channel {
         out: &mut Output,
         frames: &mut usize,
     ) -> Result<(), Bad> {
-        if direction == Direction::Inbound && self.is_due() && !self.catch_up(now, out)? {
+        if direction == Direction::Inbound && self.is_due() && (!self.catch_up(now, out)? || self.state.is_over()) {
             return Ok(());
         }
         if !self.lanes[direction as usize].carry.is_empty()
@@ -130,7 +131,7 @@ impl Channel {
                 if length >= LARGE && is_whole(frame) {
                     *pos = behind - 1;
                     self.state.steps = steps;
-                    self.lanes[direction as usize].carry.extend_from_slice(&data[start..behind - 1]);
+                    self.lanes[direction as usize].carry.extend(&data[start..behind - 1], behind - start);
                     return self.look_ahead_of(direction, most);
                 }
             }
@@ -142,7 +143,7 @@ impl Channel {
             }
             start = behind;
         }
-        self.lanes[direction as usize].carry.extend_from_slice(&data[start..]);
+        self.lanes[direction as usize].carry.extend(&data[start..], 0);
         *pos = data.len();
         self.look_ahead_of(direction, most)
     }
@@ -181,12 +182,12 @@ impl Channel {
         *frames += 1;
         self.state.steps += FRAME;
         self.lanes[direction as usize].look_at = 0;
+        if let Some(ahead) = self.lanes[direction as usize].ahead.take() {
+            self.large(direction, ahead.into_message(), carry, now, out)?;
+            return Ok(most == u64::MAX);
+        }
         match self.frame(direction, &carry[4..], now, out)? {
-            Action::Forward => {
-                let length = carry.len();
-                out.keep(carry);
-                out.slice(0..length);
-            }
+            Action::Forward => out.whole(carry),
             Action::Replace => out.made(&self.made),
         }
         Ok(true)
@@ -208,10 +209,10 @@ pub(super) fn is_whole(frame: &[u8]) -> bool {
 }
 
 /// Adds to the beginning of a frame until it is whole; false if the data doesn't suffice.
-pub(super) fn fill(carry: &mut Vec<u8>, data: &[u8], pos: &mut usize, limits: &Limits) -> Result<bool, Bad> {
-    let mut take = |carry: &mut Vec<u8>, until: usize| {
+pub(super) fn fill(carry: &mut ByteBuffer, data: &[u8], pos: &mut usize, limits: &Limits) -> Result<bool, Bad> {
+    let mut take = |carry: &mut ByteBuffer, until: usize| {
         let count = until.saturating_sub(carry.len()).min(data.len() - *pos);
-        carry.extend_from_slice(&data[*pos..*pos + count]);
+        carry.extend(&data[*pos..*pos + count], until);
         *pos += count;
         carry.len() >= until
     };

@@ -517,7 +517,7 @@ impl Channel {
             Err(_) => false,
         };
         if fits {
-            (parked.body, parked.scan) = (body, None);
+            (parked.body, parked.scan) = (body.into(), None);
         }
         Ok(fits)
     }
@@ -598,6 +598,9 @@ impl Channel {
         }
         if !fixed.conclude(state, Direction::Inbound, &message, &ruling, scanner, now, out, made)? {
             out.made(made);
+            if parked.body.len() > READ {
+                out.keep(parked.body);
+            }
             return Ok(true);
         }
         let end = message.payload.map_or(body.len(), |payload| payload.pos);
@@ -627,6 +630,7 @@ impl Channel {
                 None if body.len() > READ => {
                     let body = std::mem::take(&mut parked.body);
                     release_whole(out, body, &parked.atoms, parked.versioned, caches);
+                    state.end_slice();
                 }
                 None => write_whole(made, body, &parked.atoms, parked.versioned, caches),
                 // Nothing but its arguments goes to this one.
