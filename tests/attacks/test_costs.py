@@ -20,6 +20,7 @@ from tests.attacks.worst_inputs import (
     Input,
     P,
     binary,
+    changed,
     cost,
     listed_all,
     ordinary,
@@ -168,6 +169,14 @@ def test_no_slice_for_a_very_long_message_takes_long(name: str) -> None:
 
 def test_no_slice_for_a_very_long_message_that_waited_takes_long() -> None:
     assert waited(binary, LONGEST, changes=False).longest < longest_allowed()
+
+
+@pytest.mark.parametrize("inbound", [True, False])
+@pytest.mark.parametrize("behind", [1000, 8 * MIB], ids=["last", "half"])
+def test_no_slice_for_fragments_under_new_rules_takes_long(inbound: bool, behind: int) -> None:
+    found = changed(16 * MIB, inbound=inbound, behind=behind)
+    assert found.longest < longest_allowed()
+    assert found.per_byte < 20 * ordinary(ORDINARY, 4 * MIB).per_byte
 
 
 @pytest.mark.parametrize("changes", [False, True])

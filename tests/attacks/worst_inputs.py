@@ -382,6 +382,23 @@ def waited(make: Callable[[int], bytes], size: int, *, changes: bool, rounds: in
     return Cost(min(one.seconds for one in found), min(one.longest for one in found), len(data))
 
 
+def changed(size: int, *, inbound: bool, behind: int, rounds: int = 2) -> Cost:
+    """The cost of a message in fragments that is held, if other rules come ``behind`` bytes before its end."""
+    rules = (f"deny reg_send x when {parse_pattern('k').code.hex()}", "accept reg_send x")
+    of_peer, of_guard = (rules, None) if inbound else (("accept *",), rules)
+    sent = message(Op.REG_SEND, (P if inbound else G).pid(), EMPTY, Atom("x"), payload=Raw(listed(b"h\1j", size)))
+    data = Sender(OTP_29).bytes(sent, fragment=65_000)
+    found = []
+    for _ in range(rounds):
+        made = Sliced(CoreChannel(*of_peer, flags=OTP_29, release=29, out=of_guard))
+        made.take(inbound, data[:-behind])
+        made.channel.set_rules(*of_peer, out=of_guard)
+        made.take(inbound, data[-behind:])
+        assert made.channel.counts() == {("inbound" if inbound else "outbound", "reg_send", "accept"): 1}
+        found.append(Cost(made.seconds, made.longest, len(data)))
+    return Cost(min(one.seconds for one in found), min(one.longest for one in found), len(data))
+
+
 def ordinary(given: Input, size: int) -> Cost:
     """What ordinary calls cost. Where the policy makes small messages dear, they come under that policy, too."""
     dear = Input(ORDINARY.make, (*given.rules, *ORDINARY.rules))
@@ -414,6 +431,11 @@ def main() -> None:
         table.add_row(name, f"{found.per_byte:.2f}", "", f"{found.longest * 1000:.1f}")
     found = waited(binary, LONGEST, changes=False)
     table.add_row("a long binary, waiting", f"{found.per_byte:.2f}", "", f"{found.longest * 1000:.1f}")
+    for name, inbound in (("peer", True), ("guarded node", False)):
+        found = changed(LONGEST // 2, inbound=inbound, behind=1000)
+        ratio = found.per_byte / ordinary(ORDINARY, size).per_byte
+        title = f"fragments of the {name}, under new rules"
+        table.add_row(title, f"{found.per_byte:.2f}", f"{ratio:.1f}", f"{found.longest * 1000:.1f}")
     for name, make in WAITED.items():
         for note, changes in (("", False), (", under new rules", True)):
             found = waited(make, size, changes=changes)

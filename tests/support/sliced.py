@@ -95,7 +95,7 @@ class Sliced:
         self._look(towards_guard)
 
     def _look(self, data: bytes) -> None:
-        """Looks for questions of the clerk. A long frame comes in pieces."""
+        """Looks for questions of the clerk, which have no fragments. A long frame comes in pieces."""
         passed = min(self._long, len(data))
         self._long -= passed
         data, at = self._begun + data[passed:], 0
@@ -105,7 +105,7 @@ class Sliced:
                 self._long = max(0, end - len(data))
             elif end > len(data):
                 break
-            else:
+            elif data[at + 5 : at + 6] not in (b"E", b"F"):
                 told = self.channel.at_guard.feed(data[at:end])
                 self.questions += [one for one in told if self.channel.office.is_asked(one)]
             at = end

@@ -13,6 +13,7 @@ from tests.attacks.worst_inputs import spawn, to_x
 from tests.support.core_channel import CoreChannel, Output
 from tests.support.dist import EMPTY, Op, frame, message, plain
 from tests.support.etf import Atom, encode
+from tests.support.sliced import Sliced
 
 P, G, T = CoreChannel.peer, CoreChannel.guard, CoreChannel.third
 LISTS = f"accept reg_send x when {parse_pattern('{list(), _, [_|_]}').code.hex()}"
@@ -137,6 +138,36 @@ def test_large_messages_in_fragments_are_scanned_as_they_come() -> None:
     data = changed.from_peer.bytes(sent, fragment=60_000)
     in_pieces(changed, data, [300_000, 400_000], lambda: changed.core.set_limits(None))
     assert changed.counts() == {("inbound", "reg_send", "accept"): 1}
+
+
+@pytest.mark.parametrize("inbound", [True, False])
+@pytest.mark.parametrize("behind", [10, 3000, 400_000])
+@pytest.mark.parametrize("verdict", ["accept", "deny"])
+def test_fragments_that_wait_are_scanned_again_in_slices(inbound: bool, behind: int, verdict: str) -> None:
+    """Under other rules. The last one is taken when all before it was scanned, and what comes behind it after that."""
+    rules, others = (LISTS, "deny *"), ("deny reg_send y", LISTS.replace("accept", verdict), "accept *")
+    of_peer, of_guard = (rules, None) if inbound else (("accept *",), rules)
+    made = Sliced(CoreChannel(*of_peer, out=of_guard))
+    payload = ([list(range(256, 150_256))] * 4, Atom("m"), [1])
+    node, sender = (P, made.channel.from_peer) if inbound else (G, made.channel.from_guard)
+    one = message(Op.REG_SEND, node.pid(), EMPTY, Atom("x"), payload=payload)
+    data = sender.bytes(one, fragment=60_000)
+    last = sender.bytes(message(Op.REG_SEND, node.pid(), EMPTY, Atom("z"), payload=1))
+    made.take(inbound, data[:-behind])
+    made.channel.set_rules(*(others if inbound else of_peer), out=None if inbound else others)
+    core, rest, slices, forwarded = made.channel.core, data[-behind:] + last, 0, b""
+    while rest:
+        forwarded += b"".join(core.receive(inbound, rest, 1000.0, 0)[0])
+        rest = rest[core.taken :]
+        slices += 1
+    while core.outgoing(inbound):
+        forwarded += b"".join(core.receive(inbound, b"", 1000.0, 0)[0])
+    if behind < 400_000:
+        assert slices > len(data) // (1 << 18) - 2
+    end = made.channel.at_guard if inbound else made.channel.at_peer
+    passed = [got.payload for got in end.feed(forwarded)]
+    assert passed == ([payload, 1] if verdict == "accept" else [1])
+    assert core.pending() == core.held() == 0
 
 
 def test_the_tail_of_arguments_is_looked_at_in_each_fragment() -> None:

@@ -144,6 +144,8 @@ enum Action {
     Forward,
     /// The bytes in `Channel::made` (if any) replace it.
     Replace,
+    /// The frame has to be given again in the next slice.
+    Again,
 }
 
 /// The fate of a large message whose body is still needed. The owner of the body carries it out.
@@ -432,15 +434,15 @@ impl Channel {
         let action = self.judged(direction, &parts, Some(&jumps), now, out)?;
         match (action, self.state.aside.take()) {
             (Action::Forward, _) => out.whole(carry),
-            (Action::Replace, None) => {
+            (_, None) => {
                 out.made(&self.made);
                 out.keep(carry);
             }
-            (Action::Replace, Some(Aside::Rebuilt)) => {
+            (_, Some(Aside::Rebuilt)) => {
                 out.made(&self.made);
                 out.whole(carry.from(4 + start));
             }
-            (Action::Replace, Some(Aside::Detour(sender))) => {
+            (_, Some(Aside::Detour(sender))) => {
                 let atoms = self.lanes[direction as usize].refs.atoms.clone();
                 let mut parked = Parked::new(sender, carry.from(4 + start), atoms, versioned);
                 parked.scan = Some(self.state.keep(ahead.into_large(), &mut self.scanner));

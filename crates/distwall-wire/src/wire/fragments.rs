@@ -145,6 +145,15 @@ impl Sequences {
         Ok(sequence)
     }
 
+    /// Goes on with an open sequence between its fragments. None: there is no such sequence.
+    pub fn revisit<T>(&mut self, id: u64, go_on: impl FnOnce(&mut Sequence) -> T) -> Option<T> {
+        let sequence = self.open.get_mut(&id)?;
+        self.kept -= sequence.kept();
+        let done = go_on(sequence);
+        self.kept += sequence.kept();
+        Some(done)
+    }
+
     /// Forgets what was scanned of messages that wait.
     pub fn forget_ahead(&mut self) {
         for sequence in self.open.values_mut() {

@@ -10,7 +10,8 @@
 //! ([`Work`](crate::rules::pattern::Work)).
 //!
 //! Nothing is decided here: the message is judged when it is whole, by the rules and limits of that moment. When these change,
-//! what was scanned is scanned again.
+//! what was scanned is scanned again, in slices. The last byte of a frame, or the last fragment, is not taken before
+//! that is done. So it holds for both sides: nothing has to be parked.
 
 use std::sync::Arc;
 
@@ -38,8 +39,6 @@ pub(super) struct AheadFrame {
     message: Ahead,
     /// Offset of the control message, behind the frame's length.
     start: usize,
-    /// Bytes from there on that were scanned, or are part of a long token that is not whole.
-    seen: usize,
     atoms: Vec<(u16, Arc<Atom>)>,
 }
 
@@ -81,17 +80,14 @@ impl Channel {
         }
         let Lane { carry, ahead: Some(ahead), .. } = lane else { return Ok(()) };
         let terms = fixed.terms(&ahead.atoms);
-        let body = &carry[4 + ahead.start..];
-        // A token that is longer is looked at as a whole.
-        ahead.seen = ahead.seen.saturating_add(most).max(ahead.message.again()).min(body.len());
-        ahead.message.look(&body[..ahead.seen], &fixed.watch(direction, &terms))
+        ahead.message.look_on(&carry[4 + ahead.start..], most, &fixed.watch(direction, &terms))
     }
 
     /// True if bytes of a large frame came that were not scanned yet.
     pub(super) fn lags(&self, direction: Direction) -> bool {
         let Lane { carry, ahead, look_at, .. } = &self.lanes[direction as usize];
         match ahead {
-            Some(ahead) => 4 + ahead.start + ahead.seen < carry.len(),
+            Some(ahead) => ahead.message.lags(carry.len() - 4 - ahead.start),
             None => carry.len() >= LARGE && carry.len() >= *look_at && is_whole(&carry[4..]),
         }
     }
@@ -125,7 +121,7 @@ fn begin_frame(fixed: &Fixed, direction: Direction, lane: &mut Lane) -> Result<O
     let watch = fixed.watch(direction, &terms);
     let begun = start.and_then(|start| Ok((start, begin(fixed, &frame[start..], versioned, &watch)?)));
     match begun {
-        Ok((start, Some(message))) => Ok(Some(Box::new(AheadFrame { message, start, seen: 0, atoms: refs.atoms }))),
+        Ok((start, Some(message))) => Ok(Some(Box::new(AheadFrame { message, start, atoms: refs.atoms }))),
         Ok((_, None)) => Err(Bad::TrailingBytes),
         Err(_) if frame.len() > MAX_CONTROL => Err(Bad::ControlSize),
         Err(_) => {

@@ -122,6 +122,9 @@ impl Channel {
         out: &mut Output,
     ) -> Result<Action, Bad> {
         let (id, number) = numbers(frame)?;
+        if number == 1 && self.scans_held(direction, id)? {
+            return Ok(Action::Again);
+        }
         let part = &frame[FRAGMENT_AT..];
         let Channel { fixed, state, lanes, scanner, made, .. } = self;
         let lane = &mut lanes[direction as usize];
@@ -165,7 +168,10 @@ impl Channel {
                     if last {
                         ahead.finish(body, &mut scanner.found, &watch)?;
                     } else {
-                        ahead.look(body, &watch)?;
+                        // After a change of rules this catches up.
+                        let most = part.len().max(READ.min(2 * part.len()));
+                        state.steps += (most - part.len()) as u64;
+                        ahead.look_on(body, most, &watch)?;
                     }
                 }
                 if last {
@@ -227,6 +233,37 @@ impl Channel {
             lane.sequences.open(id, sequence, &fixed.ends.limits)?;
         }
         Ok(action)
+    }
+}
+
+impl Channel {
+    /// Scans some of a message in fragments before its last fragment is taken. False if all of it was scanned: only after
+    /// a change of rules it was not.
+    fn scans_held(&mut self, direction: Direction, id: u64) -> Result<bool, Bad> {
+        let Channel { fixed, state, lanes, .. } = self;
+        if state.most == u64::MAX {
+            return Ok(false);
+        }
+        let scanned = lanes[direction as usize].sequences.revisit(id, |Sequence { atoms, mode, .. }| {
+            let Mode::Held { body, ahead, .. } = mode else { return Ok(false) };
+            if body.len() < LARGE {
+                return Ok(false);
+            }
+            let terms = fixed.terms(atoms);
+            let watch = fixed.watch(direction, &terms);
+            if ahead.is_none() {
+                *ahead = begin(fixed, body, false, &watch)?.map(Box::new);
+            }
+            match ahead {
+                Some(ahead) if ahead.lags(body.len()) => ahead.look_on(body, READ, &watch).map(|()| true),
+                _ => Ok(false),
+            }
+        });
+        let scanned = scanned.unwrap_or(Ok(false))?;
+        if scanned {
+            state.end_slice();
+        }
+        Ok(scanned)
     }
 }
 

@@ -140,6 +140,10 @@ impl Channel {
             match self.usual_frame(direction, frame, now, out)? {
                 Action::Forward => out.input(start..behind),
                 Action::Replace => out.made(&self.made),
+                Action::Again => {
+                    *pos = start;
+                    return Ok(());
+                }
             }
             start = behind;
         }
@@ -189,6 +193,13 @@ impl Channel {
         match self.frame(direction, &carry[4..], now, out)? {
             Action::Forward => out.whole(carry),
             Action::Replace => out.made(&self.made),
+            Action::Again => {
+                // All but its last byte, which came now.
+                carry.pop();
+                *pos = pos.saturating_sub(1);
+                self.lanes[direction as usize].carry = carry;
+                return Ok(false);
+            }
         }
         Ok(true)
     }

@@ -27,8 +27,6 @@ pub(super) struct Rescan {
     /// The message's ticket.
     ticket: u64,
     message: Ahead,
-    /// Bytes of it that were scanned, or are part of a long token.
-    seen: usize,
 }
 
 /// The progress of such a scan.
@@ -104,7 +102,7 @@ impl Channel {
     fn rescan_large(&mut self, mut parked: Parked) -> Result<Rescanned, Bad> {
         let Channel { fixed, state, scanner, .. } = self;
         if state.most < u64::MAX && state.steps > 0 {
-            state.steps = state.most.max(state.steps);
+            state.end_slice();
             return Ok(Rescanned::Later(parked, true));
         }
         if parked.scan.is_some() {
@@ -113,23 +111,21 @@ impl Channel {
         let (length, sliced) = (parked.body.len(), state.most < u64::MAX);
         let terms = fixed.terms(parked.named());
         let watch = fixed.watch(Direction::Inbound, &terms);
-        let (mut message, seen) = match state.rescan.take() {
-            Some(Rescan { ticket, message, seen }) if ticket == parked.ticket => (message, seen),
+        let mut message = match state.rescan.take() {
+            Some(Rescan { ticket, message }) if ticket == parked.ticket => message,
             Some(other) if sliced && state.lot.waits_for(other.ticket) == Some(Waiting::Turn) => {
                 state.rescan = Some(other);
                 return Ok(Rescanned::Later(parked, false));
             }
             _ => match begin(fixed, &parked.body, parked.versioned, &watch)? {
-                Some(message) => (message, 0),
+                Some(message) => message,
                 None => return Ok(Rescanned::Whole(parked)),
             },
         };
-        if sliced && seen < length {
-            // A token that is longer is looked at as a whole.
-            let seen = (seen + READ).max(message.again()).min(length);
-            message.look(&parked.body[..seen], &watch)?;
-            state.rescan = Some(Rescan { ticket: parked.ticket, message, seen });
-            state.steps = state.most.max(state.steps);
+        if sliced && message.lags(length) {
+            message.look_on(&parked.body, READ, &watch)?;
+            state.rescan = Some(Rescan { ticket: parked.ticket, message });
+            state.end_slice();
             return Ok(Rescanned::Later(parked, true));
         }
         message.finish(&parked.body, &mut scanner.found, &watch)?;

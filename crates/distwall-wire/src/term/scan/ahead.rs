@@ -23,6 +23,8 @@ pub struct Ahead {
     pos: usize,
     /// Length of the message at which another look is useful.
     again: usize,
+    /// Bytes of the message that were scanned, or are part of a long token that is not whole.
+    seen: usize,
     /// Beginnings and ends of large terms, sorted by the beginnings, once the message is whole.
     large: Vec<(u32, u32)>,
 }
@@ -33,11 +35,22 @@ impl Ahead {
     #[must_use]
     pub fn new(mut scanner: Scanner, pos: usize, proper: bool) -> Self {
         scanner.begin(proper);
-        Ahead { scanner, pos, again: 0, large: Vec::new() }
+        Ahead { scanner, pos, again: 0, seen: 0, large: Vec::new() }
     }
 
-    /// Scans what has come.
-    pub fn look(&mut self, message: &[u8], watch: &Watch<'_>) -> Result<(), Bad> {
+    /// Scans what has come, up to `most` bytes more than before. A token that is longer is looked at as a whole.
+    pub fn look_on(&mut self, message: &[u8], most: usize, watch: &Watch<'_>) -> Result<(), Bad> {
+        self.seen = self.seen.saturating_add(most).max(self.again).min(message.len());
+        self.look(&message[..self.seen], watch)
+    }
+
+    /// True if bytes of a message of that length were not scanned so far.
+    #[must_use]
+    pub fn lags(&self, length: usize) -> bool {
+        self.seen < length
+    }
+
+    fn look(&mut self, message: &[u8], watch: &Watch<'_>) -> Result<(), Bad> {
         if message.len() < self.again {
             return Ok(());
         }
@@ -48,12 +61,6 @@ impl Ahead {
         }
         self.again = if rest > LONG { message.len() + rest } else { 0 };
         Ok(())
-    }
-
-    /// Length of the message at which another look is useful.
-    #[must_use]
-    pub fn again(&self) -> usize {
-        self.again
     }
 
     /// Scans the end of a message that is whole, and moves all findings to `found`.
