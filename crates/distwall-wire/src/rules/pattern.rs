@@ -310,7 +310,7 @@ impl<'a> Match<'a, '_> {
             Node::Variable(number) => return self.variable(*number, value),
             Node::List(elements, tail) => {
                 for element in elements {
-                    if value.open()? != Shape::Cons || !value.element(|value| self.node(element, value))? {
+                    if value.open()? != Shape::Cons || !value.element(|value| self.part(element, value))? {
                         return Ok(false);
                     }
                 }
@@ -362,7 +362,7 @@ impl<'a> Match<'a, '_> {
                     return Ok(false);
                 }
                 for element in elements {
-                    if !self.node(element, value)? {
+                    if !self.part(element, value)? {
                         return Ok(false);
                     }
                 }
@@ -414,6 +414,43 @@ impl<'a> Match<'a, '_> {
             }),
             Node::Type(guard) => self.guard(*guard, reader),
             Node::Any | Node::Variable(_) | Node::List(..) | Node::Nil | Node::Each(..) | Node::OneOf(_) => Ok(false),
+        }
+    }
+
+    /// The same for a part of a term. Atoms and small numbers, which are most common, are compared in line.
+    #[inline(always)]
+    fn part(&mut self, node: &Node, value: &mut Value<'a>) -> Result<bool, Bad> {
+        let number = |value: &Value<'a>| match value.reader.two() {
+            Some([tag::SMALL_INTEGER, byte]) if value.is_term() => Some(i64::from(byte)),
+            _ => None,
+        };
+        match node {
+            Node::Atom(text) if value.is_term() => {
+                take(&mut self.steps, 1)?;
+                Ok(walk::is_atom(&value.reader) && walk::atom(&mut value.reader)? == &**text)
+            }
+            Node::Any if number(value).is_some() => {
+                take(&mut self.steps, 2)?;
+                value.reader.pos += 2;
+                Ok(true)
+            }
+            Node::Small(wanted) => match number(value) {
+                Some(found) => {
+                    take(&mut self.steps, 1)?;
+                    value.reader.pos += 2;
+                    Ok(found == *wanted)
+                }
+                None => self.node(node, value),
+            },
+            Node::Range(low, high) => match number(value) {
+                Some(found) => {
+                    take(&mut self.steps, 1)?;
+                    value.reader.pos += 2;
+                    Ok((*low..=*high).contains(&found))
+                }
+                None => self.node(node, value),
+            },
+            _ => self.node(node, value),
         }
     }
 

@@ -151,6 +151,13 @@ impl<'a> Reader<'a> {
         self.data.get(self.pos).copied().ok_or(SHORT)
     }
 
+    /// The next two bytes, without consuming them.
+    #[inline]
+    #[must_use]
+    pub fn two(&self) -> Option<[u8; 2]> {
+        self.data.get(self.pos..)?.first_chunk().copied()
+    }
+
     /// Consumes bytes.
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], Bad> {
         let end = self.pos.checked_add(count).ok_or(SHORT)?;
