@@ -220,7 +220,7 @@ def test_answers_and_forwarded_bytes_share_the_way_back(denying: Sides) -> None:
 
 # === slices ===
 
-COSTLY = [f"accept reg_send victim when {{[X, _, X|_], {i}, _}}" for i in range(60)]
+COSTLY = [f"accept reg_send victim when {{[X, _, X|_], _, _, {i}}}" for i in range(60)]
 
 
 @pytest.fixture
@@ -249,7 +249,7 @@ def test_costly_reads_are_taken_in_slices(
         go_on(leg)
 
     monkeypatch.setattr(pump.Leg, "_go_on", noted)
-    sent = [([7] * 40, 1000, number) for number in range(4000)]
+    sent = [([7] * 40, number, 0, 1000) for number in range(4000)]
     data = b"".join(sides.send("victim", payload) for payload in sent)
 
     def write() -> None:

@@ -202,9 +202,9 @@ def test_a_control_message_has_a_size() -> None:
 
 
 def test_slices_are_the_same_as_all_at_once() -> None:
-    pattern = parse_pattern("{[X, _, X|_], k, _}").code.hex()
+    pattern = parse_pattern("{[X, _, X|_], _, _, k}").code.hex()
     rules = [*[f"accept reg_send x when {pattern}"] * 60, "accept reg_send x", "deny *"]
-    one = plain((6, P.pid(), EMPTY, Atom("x")), ([300] * 60, 5, 6))
+    one = plain((6, P.pid(), EMPTY, Atom("x")), ([300] * 60, 5, 6, 7))
     refused = plain((6, P.pid(), EMPTY, Atom("y")), 1)
     data = (one * 50 + refused) * 20 + one[:20]
     whole, sliced = CoreChannel(*rules), CoreChannel(*rules)

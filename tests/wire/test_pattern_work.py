@@ -5,7 +5,7 @@ import pytest
 from distwall.policy.language.patterns import parse_pattern
 from tests.support.core_channel import CoreChannel
 from tests.support.dist import EMPTY, Message, Op, message
-from tests.support.etf import Atom, Improper
+from tests.support.etf import Atom, Improper, Raw
 
 P = CoreChannel.peer
 
@@ -74,3 +74,54 @@ def test_the_guarded_nodes_messages_too() -> None:
     )
     assert output.reasons == ["limit:pattern_steps"]
     assert not output.forward
+
+
+FORMS = [
+    "{'$gen_call', _, {put, X, #}}",
+    "{'$gen_call', from(), {one_of(get, put), #}}",
+    "{#, 'x'}",
+    "{list(), []}",
+    "{{#, _}, _, k}",
+    "{\"ab\", #}",
+    "{[1, 2|_], _, _, #}",
+    "[{a, #}]",
+    "#",
+]  # fmt: skip
+MESSAGES: list[object] = [
+    (Atom("$gen_call"), (P.pid(), P.ref()), (Atom("put"), 1, 60)),
+    (Atom("$gen_call"), (P.pid(), P.ref()), (Atom("get"), 60)),
+    (60, Atom("x")),
+    ([], []),
+    ([1] * 300, []),
+    ([1] * 300, 60),
+    ((60, 1), b"x" * 300, Atom("k")),
+    (Raw(b"k\0\2ab"), 60),
+    ([97, 98], 60),
+    (Raw(b"t\0\0\0\1w\1aa\1"), 60, ()),
+    ([1, 2, 3], 1, 2, 60),
+    [(Atom("a"), 60)],
+    60,
+    (),
+    (b"x" * 70_000, 60),
+    ((60, 1), b"x" * 70_000, Atom("k")),
+]
+
+
+@pytest.mark.parametrize("payload", MESSAGES, ids=lambda payload: repr(payload)[:40])
+def test_a_pattern_behind_many_others_decides_as_if_it_were_alone(payload: object) -> None:
+    """From some patterns on, the message's first elements are looked at first. That changes no verdict."""
+    numbers = range(50, 61)
+    patterns = [parse_pattern(form.replace("#", str(number))) for form in FORMS for number in numbers]
+    patterns += [parse_pattern(f"{{#{{a := _}}, {number}, {{}}}}") for number in numbers]
+    alone = []
+    for pattern in patterns:
+        one = CoreChannel(f"accept reg_send x when {pattern.code.hex()}", "deny *")
+        alone.append(len(one.inbound(sent(payload)).forward))
+    many = CoreChannel(*(f"accept reg_send x when {pattern.code.hex()}" for pattern in patterns), "deny *")
+    assert len(many.inbound(sent(payload)).forward) == min(1, sum(alone))
+    for number, pattern in enumerate(patterns):
+        others = [
+            f"deny reg_send x when {other.code.hex()}" for other, fits in zip(patterns, alone, strict=True) if not fits
+        ]
+        rule = f"accept reg_send x when {pattern.code.hex()}"
+        assert len(CoreChannel(*others, rule, "deny *").inbound(sent(payload)).forward) == alone[number]

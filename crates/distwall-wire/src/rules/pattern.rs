@@ -28,6 +28,7 @@ use super::otp_internal::{otp_internal, Address};
 use parse::Parsed;
 pub use work::{Work, NOTED};
 
+mod first_look;
 mod format;
 mod parse;
 mod work;
@@ -271,6 +272,10 @@ impl Pattern {
 
     /// The end of a term that matches.
     fn end(&self, term: Reader<'_>, sender: Word, work: &Work, limits: &Limits) -> Result<Option<usize>, Bad> {
+        if work.outline(term).is_some_and(|outline| !self.root.may_fit(term, outline)) {
+            work.spend(1);
+            return Ok(None);
+        }
         // Most patterns have few variables.
         let mut few = [const { None }; FEW];
         let mut many = Vec::new();

@@ -13,13 +13,18 @@
 
 use std::cell::Cell;
 
+use super::first_look::Outline;
 use crate::limits::Limits;
+use crate::term::reader::Reader;
 use crate::term::scan::ScanFindings;
 
 /// Steps for any message, however small.
 const FOR_ANY: u64 = 10_000;
 /// Steps for each of its bytes.
 const FOR_BYTE: u64 = 10;
+
+/// Number of patterns that are compared with a message without a first look.
+const MANY: u8 = 4;
 
 /// Steps for noting one process or reference that a message shows or claims.
 pub const NOTED: u64 = 20;
@@ -28,6 +33,7 @@ pub const NOTED: u64 = 20;
 #[derive(Debug, Default)]
 pub struct Work {
     done: Cell<u64>,
+    outline: Cell<Outline>,
 }
 
 impl Work {
@@ -42,6 +48,21 @@ impl Work {
     /// Takes the work of noting what a large message shows and claims, so that there is one bound for both.
     pub fn charge(&self, found: &ScanFindings) {
         self.spend(NOTED / 2 * found.listed() as u64);
+    }
+
+    /// Counts a pattern. From some patterns on, the beginnings of the message's parts are worth knowing.
+    #[inline]
+    pub(super) fn outline(&self, term: Reader<'_>) -> Option<Outline> {
+        let mut outline = self.outline.get();
+        let known = outline.compared == MANY;
+        if !known {
+            outline.compared += 1;
+            if outline.compared == MANY {
+                outline.find(term);
+            }
+            self.outline.set(outline);
+        }
+        known.then_some(outline)
     }
 
     pub(super) fn spend(&self, steps: u64) {
