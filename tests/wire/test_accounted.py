@@ -137,3 +137,35 @@ def test_what_was_found_in_large_messages_is_given_back() -> None:
         for each in messages:
             feed(one, each)
     assert resident() - before < 20 * 2 * MIB
+
+
+def spawns(first: int, count: int) -> bytes:
+    """Requests of the peer, each with a reference of its own."""
+    mfa, sent = (Atom("m"), Atom("f"), 0), (range(first, first + count))
+    return b"".join(frame(b"\x83D\0" + encode((29, P.ref(n), P.pid(), P.pid(), mfa, [])) + b"j") for n in sent)
+
+
+def monitors(first: int, count: int) -> bytes:
+    """Monitors of the peer."""
+    sent = range(first, first + count)
+    return b"".join(frame(b"\x83D\0" + encode((19, P.pid(), Atom("x"), P.ref(n)))) for n in sent)
+
+
+def test_tables_of_an_entry_have_one_bound() -> None:
+    """Beyond it, they forget their oldest entries for new ones; nothing is closed."""
+    most = MIB
+    held = _core.Held(1 << 40, lambda: None, most_tables=most)
+    made = [CoreChannel("accept *", flags=OTP_29, release=29, held=held) for _ in range(8)]
+    for one in made:
+        for first in range(0, 8000, 500):
+            assert feed(one, spawns(first, 500)) is None
+    # A table that grows doubles.
+    assert most < held.tables() < 3 * most
+    refused = made[-1].core.receive(True, monitors(0, 1000), made[-1].now)[2]
+    assert {event.reason for event in refused or []} == {"limit:tracked"}
+    assert made[-1].core.receive(True, spawns(9000, 500), made[-1].now)[0]
+    # What a channel had is there for others when it is gone.
+    del made[:-1], one
+    assert held.tables() < most
+    assert feed(made[0], b"") is None
+    assert not made[0].core.receive(True, monitors(2000, 1000), made[0].now)[2]

@@ -11,22 +11,32 @@ pub struct Held {
     most: AtomicU64,
     within: Option<Py<Held>>,
     crowded: Py<PyAny>,
+    /// Bytes of memory for tables of tracking.
+    tables: AtomicU64,
+    most_tables: AtomicU64,
 }
 
 #[pymethods]
 impl Held {
     #[new]
-    #[pyo3(signature = (most, crowded, within=None))]
-    fn new(most: u64, crowded: Py<PyAny>, within: Option<Py<Held>>) -> Self {
-        Self { used: AtomicU64::new(0), most: AtomicU64::new(most), within, crowded }
+    #[pyo3(signature = (most, crowded, within=None, *, most_tables=u64::MAX))]
+    fn new(most: u64, crowded: Py<PyAny>, within: Option<Py<Held>>, most_tables: u64) -> Self {
+        let [most, most_tables] = [most, most_tables].map(AtomicU64::new);
+        Self { used: AtomicU64::new(0), most, within, crowded, tables: AtomicU64::new(0), most_tables }
+    }
+
+    fn tables(&self) -> u64 {
+        self.tables.load(Relaxed)
     }
 
     fn used(&self) -> u64 {
         self.used.load(Relaxed)
     }
 
-    fn set_most(&self, most: u64) {
+    #[pyo3(signature = (most, *, most_tables=u64::MAX))]
+    fn set_most(&self, most: u64, most_tables: u64) {
         self.most.store(most, Relaxed);
+        self.most_tables.store(most_tables, Relaxed);
     }
 
     fn is_crowded(&self) -> bool {
@@ -45,9 +55,17 @@ impl Held {
         Ok(())
     }
 
+    /// Counts a channel whose tables took `before` bytes and take `now` bytes. Returns true if tables get no more.
+    pub fn change_tables(&self, before: u64, now: u64) -> bool {
+        self.tables.fetch_add(now, Relaxed);
+        self.tables.fetch_sub(before, Relaxed);
+        self.tables() > self.most_tables.load(Relaxed)
+    }
+
     /// The same for a channel that is gone.
-    pub fn forget(&self, before: u64) {
+    pub fn forget(&self, before: u64, tables: u64) {
         self.count(before, 0);
+        self.change_tables(tables, 0);
     }
 
     fn count(&self, before: u64, now: u64) {

@@ -293,6 +293,8 @@ struct Channel {
     held: Option<Py<held::Held>>,
     /// Bytes that `held` counts for this channel.
     counted: u64,
+    /// Bytes of tables that `held` counts for this channel.
+    tables: u64,
     /// Bytes that wait to be written to the channel's connections.
     unwritten: u64,
     /// The position where the last slice of data ended.
@@ -306,7 +308,7 @@ struct Channel {
 impl Drop for Channel {
     fn drop(&mut self) {
         if let Some(held) = &self.held {
-            held.get().forget(self.counted);
+            held.get().forget(self.counted, self.tables);
         }
     }
 }
@@ -360,7 +362,17 @@ impl Channel {
             channel = channel.without_outbound_rules();
         }
         let outgoing = Default::default();
-        Ok(Self { channel, output: Output::default(), held, counted: 0, unwritten: 0, taken: 0, left: false, outgoing })
+        Ok(Self {
+            channel,
+            output: Output::default(),
+            held,
+            counted: 0,
+            tables: 0,
+            unwritten: 0,
+            taken: 0,
+            left: false,
+            outgoing,
+        })
     }
 
     #[getter]
@@ -474,9 +486,9 @@ impl Channel {
     fn set_account(&mut self, py: Python<'_>, budget: &Budget, held: Py<held::Held>) -> PyResult<()> {
         self.channel.set_budget(Arc::clone(&budget.0));
         if let Some(before) = self.held.replace(held) {
-            before.get().forget(self.counted);
+            before.get().forget(self.counted, self.tables);
         }
-        self.counted = 0;
+        (self.counted, self.tables) = (0, 0);
         self.count(py)
     }
 
@@ -516,8 +528,12 @@ impl Channel {
 }
 
 impl Channel {
-    /// Counts the held bytes, if they have changed.
+    /// Counts the held bytes, if they have changed, and the tables.
     fn count(&mut self, py: Python<'_>) -> PyResult<()> {
+        if let Some(held) = &self.held {
+            let before = std::mem::replace(&mut self.tables, self.channel.tables());
+            self.channel.crowd(held.get().change_tables(before, self.tables));
+        }
         let now = self.held();
         if now != self.counted {
             let before = std::mem::replace(&mut self.counted, now);

@@ -111,6 +111,8 @@ limits! {
     /// Bytes that all channels of an entry may hold: incomplete frames, messages that wait, and bytes that their
     /// receiver does not read.
     EntryHeldBytes = entry_held_bytes: 512 << 20,
+    /// Bytes that the tables of tracking of all channels of an entry may take. Each channel has some in any case.
+    EntryTrackedBytes = entry_tracked_bytes: 512 << 20,
 }
 
 impl Limit {

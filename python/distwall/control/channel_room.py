@@ -4,6 +4,9 @@ Theory of operation. The core sums the bytes that channels hold, for each entry 
 messages that wait, and bytes that their receiver does not read. Beyond a limit it tells this module, which makes room
 in the next turn of the loop. The channel that holds most is closed: of the entry that is beyond its limit, or else of
 the entry that holds most. So a peer that needs room finds it, and a peer that fills it loses it.
+
+The tables of tracking are summed for each entry as well. Beyond their limit they get no more memory, and forget their
+oldest entries for new ones. Nothing is closed for that, as a channel that lives long has full tables.
 """
 
 import asyncio
@@ -65,7 +68,7 @@ class ChannelRoom:
     def keep_limits(self, entry: Entry) -> None:
         """Applies the limits of an entry, as the policy has it now."""
         if held := self._held.get(key_of(entry)):
-            held.set_most(_limit(entry, "entry_held_bytes"))
+            held.set_most(_limit(entry, "entry_held_bytes"), most_tables=_limit(entry, "entry_tracked_bytes"))
 
     def _crowded(self) -> None:
         # A channel is in the middle of its work now.

@@ -297,6 +297,18 @@ impl Channel {
         lanes.chain(lot.into_bodies()).collect()
     }
 
+    /// Bytes of memory for the tables of tracking, without names.
+    #[must_use]
+    pub fn tables(&self) -> u64 {
+        self.state.track.size() as u64
+    }
+
+    /// Says whether the tables of tracking may get more memory. If not, they forget their oldest entries for new ones, and the
+    /// peer makes no new links and monitors.
+    pub fn crowd(&mut self, crowded: bool) {
+        self.state.track.crowd(crowded);
+    }
+
     /// The steps of the last slice, or of the work after the last answer.
     #[must_use]
     pub fn steps(&self) -> u64 {

@@ -33,7 +33,7 @@ use crate::term::atoms::Word;
 use crate::term::reader::{Pid, Reference};
 use crate::wire::control::Watched;
 
-use bounded::{Bounded, Bounds, Measured, Seen};
+use bounded::{Bounded, Bounds, Measured, Seen, FEW};
 use exposures::ExposedSet;
 
 pub use exposures::{Claims, Exposures, Owner};
@@ -137,6 +137,16 @@ struct Side {
     linked: HashMap<Pid, u32, RandomState>,
 }
 
+impl Side {
+    /// Bytes of memory for the tables.
+    fn size(&self) -> usize {
+        let requests = self.monitors.size() + self.parted.size() + self.spawns.size() + self.unlinks.size();
+        let calls = self.calls.size() + self.rex.size() + self.erpc.size() + self.services.size();
+        let linked = self.linked.capacity() * (size_of::<(Pid, u32)>() + 1);
+        requests + calls + linked + self.spawned.size() + self.gone_spawned.size()
+    }
+}
+
 /// The tracking tables of one channel.
 #[derive(Default)]
 pub struct Track {
@@ -185,7 +195,7 @@ impl Track {
     /// Empty tables; each keeps at most `limit` entries, and requests for `age` seconds at most (0: for ever).
     #[must_use]
     pub fn new(limit: u64, age: u64) -> Self {
-        Self { bounds: Bounds { limit, age, now: 0 }, ..Self::default() }
+        Self { bounds: Bounds { limit, age, now: 0, crowded: false }, ..Self::default() }
     }
 
     /// Takes over what the peer was shown on earlier channels, and notes there what it will be shown.
@@ -202,6 +212,19 @@ impl Track {
     pub fn tick(&mut self, now: f64) {
         self.bounds.now = now as u64;
         self.people.tick(now);
+    }
+
+    /// Changes whether the tables may get more memory.
+    pub fn crowd(&mut self, crowded: bool) {
+        self.bounds.crowded = crowded;
+    }
+
+    /// Bytes of memory for the tables, without names.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let links = self.links.capacity() * (size_of::<(Pair, [Option<NonZeroU64>; 2])>() + 1) + self.parted.size();
+        let shown = self.by_peer.size() + self.by_guard.lock().shown.size() + self.leaders.size();
+        links + shown + self.sides.iter().map(Side::size).sum::<usize>()
     }
 
     /// Bytes of the names in the tables, which are as long as a node likes.
@@ -587,8 +610,12 @@ impl Track {
     /// True if the peer may make one more link, or else one more monitor.
     #[must_use]
     pub fn room(&self, link: bool) -> bool {
-        let used = if link { self.links.len() } else { self.side(Direction::Inbound).monitors.len() };
-        (used as u64) < self.bounds.limit
+        let monitors = &self.side(Direction::Inbound).monitors;
+        let (used, capacity) = match link {
+            true => (self.links.len(), self.links.capacity().max(FEW)),
+            false => (monitors.len(), monitors.capacity()),
+        };
+        (used as u64) < self.bounds.limit && !(self.bounds.crowded && used >= capacity)
     }
 
     /// Notes a question of a process of `side`, whose answer carries this reference.

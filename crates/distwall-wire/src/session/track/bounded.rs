@@ -16,6 +16,8 @@ pub struct Bounds {
     pub age: u64,
     /// The time, in seconds from any start.
     pub now: u64,
+    /// True if the table gets no more memory: then a new entry takes the place of the oldest one.
+    pub crowded: bool,
 }
 
 impl Bounds {
@@ -65,10 +67,13 @@ impl<K, V> Entry<K, V> {
     }
 }
 
+/// Entries for which a table has memory in any case.
+pub const FEW: usize = 256;
+
 /// No entry: no table is so long.
 const NONE: usize = usize::MAX;
 
-/// A table that forgets its oldest entry when it is full.
+/// A table that forgets its oldest entry when it is full. The memory that it has it keeps, for other entries.
 ///
 /// The entries are linked in the order in which they were set. An entry that was used since it came to its place takes a
 /// place at the end, once it is the oldest.
@@ -180,8 +185,9 @@ impl<K: Hash + Eq + Copy, V: Measured, S: BuildHasher> Bounded<K, V, S> {
     /// Forgets what is too old, and the oldest entries of a table that is too full.
     #[inline]
     fn forget(&mut self, bounds: Bounds) {
-        while let Some(entry) = self.entries.get_mut(self.oldest) {
-            let full = self.known.len() as u64 > bounds.limit;
+        loop {
+            let full = self.known.len() as u64 > bounds.limit || (bounds.crowded && self.has_grown());
+            let Some(entry) = self.entries.get_mut(self.oldest) else { break };
             if !full && bounds.fresh(entry.placed) {
                 break;
             }
@@ -196,6 +202,16 @@ impl<K: Hash + Eq + Copy, V: Measured, S: BuildHasher> Bounded<K, V, S> {
                 self.remove(&key);
             }
         }
+    }
+
+    /// True if all memory of the entries is in use, and is more than each table has in any case.
+    fn has_grown(&self) -> bool {
+        self.free == NONE && self.entries.len() > FEW
+    }
+
+    /// Entries for which there is memory.
+    pub fn capacity(&self) -> usize {
+        self.entries.len().max(FEW)
     }
 
     pub fn get(&self, key: &K, bounds: Bounds) -> Option<&V> {
@@ -244,6 +260,11 @@ impl<K: Hash + Eq + Copy, V: Measured, S: BuildHasher> Bounded<K, V, S> {
         self.known.len()
     }
 
+    /// Bytes of memory for the entries.
+    pub fn size(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry<K, V>>() + self.known.allocation_size()
+    }
+
     /// Bytes that the values keep besides themselves.
     pub fn kept(&self) -> usize {
         self.kept
@@ -272,6 +293,10 @@ pub struct Seen {
 }
 
 impl Seen {
+    pub fn size(&self) -> usize {
+        self.table.size()
+    }
+
     pub fn len(&self) -> usize {
         self.table.len()
     }
@@ -326,7 +351,7 @@ impl Unforgotten {
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { limit: 3, age: 0, now: 0 };
+    const BOUNDS: Bounds = Bounds { limit: 3, age: 0, now: 0, crowded: false };
 
     #[test]
     fn a_full_table_forgets_its_oldest_entry() {
@@ -341,7 +366,7 @@ mod tests {
 
     #[test]
     fn what_is_too_old_is_gone() {
-        let at = |now| Bounds { limit: 10, age: 5, now };
+        let at = |now| Bounds { limit: 10, age: 5, now, crowded: false };
         let mut table: Bounded<u32, ()> = Bounded::default();
         table.insert(1, (), at(100));
         table.insert(2, (), at(103));
@@ -355,7 +380,7 @@ mod tests {
     #[test]
     fn what_is_used_is_young_again() {
         let mut seen = Seen::default();
-        let at = |now| Bounds { limit: 3, age: 10, now };
+        let at = |now| Bounds { limit: 3, age: 10, now, crowded: false };
         seen.insert(1, at(0));
         seen.insert(2, at(0));
         assert!(seen.is_used(1, at(9)) && !seen.is_used(3, at(9)));
@@ -386,9 +411,29 @@ mod tests {
     }
 
     #[test]
+    fn a_crowded_table_gets_no_more_memory() {
+        let mut table: Bounded<u32, ()> = Bounded::default();
+        let room = Bounds { limit: 100_000, ..BOUNDS };
+        let crowded = Bounds { crowded: true, ..room };
+        (0..1000).for_each(|i| table.insert(i, (), room));
+        let before = table.size();
+        (1000..5000).for_each(|i| table.insert(i, (), crowded));
+        assert_eq!((table.len(), table.size()), (1000, before));
+        assert!(table.get(&3999, crowded).is_none() && table.get(&4000, crowded).is_some());
+        // What is gone leaves room.
+        table.remove(&4500);
+        table.insert(5000, (), crowded);
+        assert!(table.len() == 1000 && table.get(&4000, crowded).is_some());
+        // Some memory is for each table.
+        let mut few: Bounded<u32, ()> = Bounded::default();
+        (0..5000).for_each(|i| few.insert(i, (), crowded));
+        assert_eq!(few.len(), FEW);
+    }
+
+    #[test]
     fn what_is_seen_again_is_young_again() {
         let mut seen = Seen::default();
-        let at = |now| Bounds { limit: 2, age: 0, now };
+        let at = |now| Bounds { limit: 2, age: 0, now, crowded: false };
         for (what, now) in [(1, 1), (2, 1), (1, 2), (3, 3)] {
             seen.insert(what, at(now));
         }

@@ -46,6 +46,11 @@ impl ExposedSet {
         self.pids.len() + self.aliases.len() + self.gone.len()
     }
 
+    /// Bytes of memory.
+    pub(super) fn size(&self) -> usize {
+        self.pids.size() + self.aliases.size() + self.gone.size()
+    }
+
     pub(super) fn process(&mut self, pid: Pid, bounds: Bounds) {
         self.pids.insert(pid, bounds);
     }
@@ -203,7 +208,7 @@ impl Known<'_> {
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { limit: 10, age: 0, now: 0 };
+    const BOUNDS: Bounds = Bounds { limit: 10, age: 0, now: 0, crowded: false };
 
     fn pid(id: u32) -> Pid {
         Pid { id, serial: 0, creation: 1 }
