@@ -64,6 +64,17 @@ def test_bytes_that_a_guarded_node_does_not_read_count(tmp_path: Path) -> None:
         assert wall.firewall._room._all.used() > MIB
 
 
+def test_bytes_that_a_guarded_node_has_read_do_not_count_any_more(tmp_path: Path) -> None:
+    peers = [Peer(["accept *"], node=ONE)]
+    with wall_in_process(tmp_path, peers) as wall, FakeGuard(wall).registered() as guard:
+        raw, inner = join(wall, guard, ONE)
+        left = write_until_stuck(raw, bytes(4 * MIB))
+        assert wall.firewall._room._all.used() > MIB
+        while left:
+            left -= len(inner.sock.recv(MIB))
+        wait_until(lambda: wall.firewall._room._all.used() == 0)
+
+
 def test_a_peer_that_connects_without_end_is_refused_before_the_guarded_node_hears_of_it(tmp_path: Path) -> None:
     with wall_in_process(tmp_path, PEERS) as wall, FakeGuard(wall).registered() as guard:
         for _ in range(int(PEER_CONNECTS.burst) + 20):

@@ -115,7 +115,6 @@ class Leg(asyncio.Protocol):
         """Tells of the leg's end, once the core has taken these."""
         self._arrears: Arrears | None = None
         """The peer's arrears, while bytes wait for it."""
-        self._pump.count_unwritten()
         self._eof_written = False
         self._tls = cast("TlsTransport", transport) if is_encrypted(transport) else None
 
@@ -245,6 +244,7 @@ class Leg(asyncio.Protocol):
         """Goes on reading the other leg: the write buffer has room again."""
         self._full = False
         self._unread = 0
+        self._pump.count_unwritten()
         self.other.wake()
         self.other.release(Hold.FULL)
         self.release(Hold.UNREAD)
