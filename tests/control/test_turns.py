@@ -1,37 +1,78 @@
 """Turns of the channels of one entry."""
 
 import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
+import uvloop
 
-from distwall.control.turns import CALL, SHARE, Turns
+from distwall.control.turns import CALL, LITTLE, SHARE, Turns
+
+
+async def another_round() -> None:
+    """Waits until all that was due is done."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
 
 
 def test_the_channels_of_an_entry_have_one_share_of_a_round() -> None:
-    turns = Turns()
-    assert not turns.is_over(1.0)
-    turns.spend(SHARE - 2 * CALL, 1.0)
-    assert not turns.is_over(1.0)
-    turns.spend(1, 1.0)
-    assert turns.is_over(1.0), "also small pieces of work count"
-    assert not turns.is_over(1.001), "the next round begins anew"
-    turns.spend(1, 1.001)
-    assert not turns.is_over(1.001)
+    async def main() -> None:
+        turns = Turns()
+        assert not turns.is_over()
+        turns.spend(SHARE - 2 * CALL)
+        assert not turns.is_over()
+        turns.spend(1)
+        assert turns.is_over(), "also small pieces of work count"
+        await another_round()
+        assert not turns.is_over(), "the next round begins anew"
+        turns.spend(1)
+        assert not turns.is_over()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_new_timer_does_not_end_a_round(run: Callable[[Coroutine[Any, Any, None]], None]) -> None:
+    """A timer sets the clock of uvloop. Peers can cause timers: each question who a process is has one."""
+
+    async def main() -> None:
+        loop, turns = asyncio.get_running_loop(), Turns()
+        for _ in range(10):
+            turns.spend(SHARE // 4)
+            time.sleep(0.002)
+            loop.call_later(1, turns.is_over)
+        assert turns.is_over()
+
+    run(main())
+
+
+def test_little_work_has_no_callback() -> None:
+    async def main() -> int:
+        loop, turns, called = asyncio.get_running_loop(), Turns(), 0
+        for _ in range(100):
+            turns.spend(0)
+            called += bool(loop._ready)  # type: ignore[attr-defined]
+            await another_round()
+        return called
+
+    assert 0 < asyncio.run(main()) <= 100 * CALL // LITTLE
 
 
 def test_who_waits_goes_on_in_order_and_in_as_many_rounds_as_it_takes() -> None:
     async def main() -> list[tuple[int, int]]:
-        loop, turns, told = asyncio.get_running_loop(), Turns(), list[tuple[int, int]]()
+        turns, told = Turns(), list[tuple[int, int]]()
         rounds = 0
 
         def go_on(number: int, steps: int) -> None:
             told.append((number, rounds))
-            turns.spend(steps, loop.time())
+            turns.spend(steps)
 
         for number, steps in enumerate([SHARE, SHARE // 2, SHARE // 2, 1, 1]):
             turns.wait(lambda number=number, steps=steps: go_on(number, steps))  # type: ignore[misc]
-            assert turns.is_over(loop.time()), "who comes later is behind them"
-        while turns.is_over(0.0):
+            assert turns.is_over(), "who comes later is behind them"
+        while turns.is_over():
             await asyncio.sleep(0)
             rounds += 1
         return told
@@ -45,11 +86,11 @@ def test_who_waits_goes_on_in_order_and_in_as_many_rounds_as_it_takes() -> None:
 @pytest.mark.parametrize("channels", [1, 5])
 def test_who_has_more_to_do_waits_again_for_another_round(channels: int) -> None:
     async def main() -> list[int]:
-        loop, turns, done = asyncio.get_running_loop(), Turns(), [0]
+        turns, done = Turns(), [0]
 
         def go_on() -> None:
             done[-1] += 1
-            turns.spend(SHARE, loop.time())
+            turns.spend(SHARE)
             if sum(done) < 100:
                 turns.wait(go_on)
 
@@ -78,11 +119,3 @@ def test_others_in_line_have_their_turn_if_one_fails() -> None:
         return told
 
     assert asyncio.run(main()) == ["the next one"]
-
-
-@pytest.mark.parametrize("steps", [0, SHARE])
-def test_a_share_is_counted_in_the_round_of_the_clock(steps: int) -> None:
-    turns = Turns()
-    turns.spend(steps, 5.0)
-    assert turns.is_over(5.0) == (steps == SHARE)
-    assert not turns.is_over(5.001)

@@ -184,18 +184,12 @@ class ChannelHandle:
 
     def answer(self, ticket: int, verdict: "Verdict", payload: bytes | None = None) -> None:
         """Answers a question, or gives up on it; the outcome is carried out in the next turn of the entry."""
-        now = asyncio.get_running_loop().time()
-        answer = partial(self._answer, ticket, verdict, payload)
-        if self.turns.is_over(now):
-            self.turns.wait(answer)
-        else:
-            answer()
+        self.turns.take(partial(self._answer, ticket, verdict, payload))
 
     def _answer(self, ticket: int, verdict: "Verdict", payload: bytes | None) -> None:
         if self._open:
-            now = asyncio.get_running_loop().time()
-            outcome = self.core.answer(ticket, verdict, payload, now)
-            self.turns.spend(self.core.steps, now)
+            outcome = self.core.answer(ticket, verdict, payload, asyncio.get_running_loop().time())
+            self.turns.spend(self.core.steps)
             self.carry_out(outcome)
             self.take_asks()
 

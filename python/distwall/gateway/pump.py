@@ -122,27 +122,26 @@ class Leg(asyncio.Protocol):
         """The hot path: one call into the core for each read, and as few Python steps as may be."""
         if self._arrears is not None and self._arrears.read(len(data)):
             self.hold(Hold.OWING)
-        now = self._now()
         if self._rest:
             # TLS had read it before it was told to stop.
             self._rest.append((data, 0))
-        elif self._pump.handle.turns.is_over(now):
+        elif self._pump.handle.turns.is_over():
             self.put_off(data, 0)
         else:
-            self._take(data, 0, now)
+            self._take(data, 0)
 
-    def _take(self, data: bytes, start: int, now: float) -> None:
+    def _take(self, data: bytes, start: int) -> None:
         """Has the core take a slice of the data, and keeps the rest for the next turn."""
         try:
-            forward, back, events, closed = self._receive(self._inbound, data, now, start)
-            self._pump.handle.turns.spend(self._core.steps, now)
+            forward, back, events, closed = self._receive(self._inbound, data, self._now(), start)
+            self._pump.handle.turns.spend(self._core.steps)
             if forward and not self.other.lost:
                 self.other.transport.writelines(forward)
             if back is not None:
                 self._answer(back)
             if events is not None:
                 self._pump.handle.record(events)
-                self._pump.handle.turns.spend(EVENT * len(events), now)
+                self._pump.handle.turns.spend(EVENT * len(events))
             if closed is not None:
                 self._pump.end(closed)
             self._pump.handle.take_asks()
@@ -171,8 +170,7 @@ class Leg(asyncio.Protocol):
             self._stalled = True
             return
         else:
-            data, start = self._rest.pop(0)
-            self._take(data, start, self._now())
+            self._take(*self._rest.pop(0))
         if self._rest:
             self._pump.handle.turns.wait(self._go_on)
             return
