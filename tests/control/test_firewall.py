@@ -243,3 +243,16 @@ class TestFullDisk:
         asyncio.run(scenario())
         assert reasons == []
         assert len(scene.firewall.peers()) == 2
+
+
+@pytest.mark.parametrize("shadowed", [True, False])
+def test_names_under_a_glob_share_what_is_compiled(tmp_path: Path, shadowed: bool) -> None:
+    """Also beside a shadow policy: the peers of an entry have as many names as they like."""
+    text = peer() + peer("foot*@*")
+    scene = FirewallScene(tmp_path, policy(text))
+    if shadowed:
+        scene.firewall.set_shadow(policy(text))
+    judged = {id(scene.open(f"foo@h{number}")._judgement) for number in range(20)}
+    assert len(judged) == 1
+    assert id(scene.open("foot@h")._judgement) not in judged
+    assert len(scene.firewall.rulebook._judgements) == 2

@@ -210,9 +210,10 @@ class Rulebook:
         return tuple(self.parse(f"{setting.verdict} {setting.rule}", where) for setting in settings)
 
     def _key(self, entry: Entry, node: str, guard: str | None) -> tuple[object, ...]:
-        """Equal for peers that are judged alike."""
+        """Equal for peers that are judged alike: names under a glob are without number, and share what is compiled."""
         mine = any(s.node == node for s in self.run_time) or any(grant.node == node for grant in self.grants)
-        return entry.index, guard, node if mine or self.shadow is not None else None
+        shadow = None if self.shadow is None else self.shadow.entry_for(node, guard)
+        return entry.index, guard, node if mine else None, None if shadow is None else shadow.index
 
 
 def guards_module(name: str) -> str:
