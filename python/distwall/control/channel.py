@@ -143,6 +143,11 @@ class ChannelHandle:
         """The key under which the costs of the entry's peers are summed."""
         return key_of(self.entry)
 
+    @property
+    def is_open(self) -> bool:
+        """True until the channel has ended."""
+        return self._open
+
     def judge_by(self, judgement: Judgement) -> None:
         """Changes the rules, from the next command on.
 

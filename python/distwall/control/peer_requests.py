@@ -10,6 +10,7 @@ it. Requests beyond the rates get none, either.
 """
 
 import time
+from functools import partial
 from typing import Literal, Protocol
 
 from distwall._core import CLERK, Op, print_atom
@@ -26,10 +27,13 @@ MAX_TERMS = 64
 """Parts of a request: a call of ``test_filter`` has about twenty."""
 
 PEER_REQUESTS = Allowance(per_second=20.0, burst=100.0)
-"""Requests of one peer that are answered; each takes about half a millisecond."""
+"""Requests of one peer that are answered."""
 
 ENTRY_REQUESTS = Allowance(per_second=100.0, burst=200.0)
 """Requests of all peers of an entry that are answered."""
+
+STEPS = 150_000
+"""Steps of an answer, in the turns of the entry: up to a millisecond, which `test_filter` takes with many rules."""
 
 
 class Answering(Protocol):
@@ -51,7 +55,7 @@ class PeerRequests:
         self._entries = Rates(ENTRY_REQUESTS)
 
     def got(self, handle: ChannelHandle, payload: bytes | None) -> None:
-        """Answers a message to the name. Monitors and the like need no answer.
+        """Answers a message to the name, now or in a later turn of the entry. Monitors and the like need no answer.
 
         Messages beyond the rates are only counted, and so are messages that were too long for the core (empty here).
         """
@@ -68,6 +72,12 @@ class PeerRequests:
         if not payload:
             self._refused(handle, "size")
             return
+        handle.turns.take(partial(self._take, handle, payload))
+
+    def _take(self, handle: ChannelHandle, payload: bytes) -> None:
+        if not handle.is_open:
+            return
+        handle.turns.spend(STEPS)
         try:
             message, _ = decode(payload, most=MAX_TERMS)
         except DecodeError:
