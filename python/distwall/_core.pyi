@@ -519,10 +519,6 @@ class Channel:
     def unfinished(self) -> bool:
         """True if the last slice did not end at the end of its data, or if a side is `due`."""
 
-    @property
-    def steps(self) -> int:
-        """The work of the last slice, or after the last answer: about five nanoseconds each."""
-
     def due(self, inbound: bool) -> bool:
         """True if something of that side goes on in the next slice of its bytes, even of none.
 

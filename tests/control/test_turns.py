@@ -1,6 +1,7 @@
 """Turns of the channels of one entry."""
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,6 +12,11 @@ import uvloop
 from distwall.control.turns import CALL, LITTLE, SHARE, Turns
 
 
+def turns_of_work() -> Turns:
+    """Turns for which all time is work."""
+    return Turns(itertools.count(step=1.0).__next__)
+
+
 async def another_round() -> None:
     """Waits until all that was due is done."""
     await asyncio.sleep(0)
@@ -19,15 +25,15 @@ async def another_round() -> None:
 
 def test_the_channels_of_an_entry_have_one_share_of_a_round() -> None:
     async def main() -> None:
-        turns = Turns()
+        turns = turns_of_work()
         assert not turns.is_over()
         turns.spend(SHARE - 2 * CALL)
         assert not turns.is_over()
-        turns.spend(1)
+        turns.spend(0)
         assert turns.is_over(), "also small pieces of work count"
         await another_round()
         assert not turns.is_over(), "the next round begins anew"
-        turns.spend(1)
+        turns.spend(0)
         assert not turns.is_over()
 
     asyncio.run(main())
@@ -38,39 +44,49 @@ def test_a_new_timer_does_not_end_a_round(run: Callable[[Coroutine[Any, Any, Non
     """A timer sets the clock of uvloop. Peers can cause timers: each question who a process is has one."""
 
     async def main() -> None:
-        loop, turns = asyncio.get_running_loop(), Turns()
+        loop, turns = asyncio.get_running_loop(), turns_of_work()
         for _ in range(10):
-            turns.spend(SHARE // 4)
-            time.sleep(0.002)
+            turns.spend(SHARE / 4)
+            time.sleep(0.002)  # noqa: ASYNC251  # the clock of the loop counts milliseconds
             loop.call_later(1, turns.is_over)
         assert turns.is_over()
 
     run(main())
 
 
+def test_the_time_of_other_programs_does_not_count() -> None:
+    async def main() -> None:
+        turns = Turns()
+        for _ in range(100):
+            turns.spend(SHARE)
+        assert not turns.is_over()
+
+    asyncio.run(main())
+
+
 def test_little_work_has_no_callback() -> None:
     async def main() -> int:
-        loop, turns, called = asyncio.get_running_loop(), Turns(), 0
+        loop, turns, called = asyncio.get_running_loop(), turns_of_work(), 0
         for _ in range(100):
             turns.spend(0)
             called += bool(loop._ready)  # type: ignore[attr-defined]
             await another_round()
         return called
 
-    assert 0 < asyncio.run(main()) <= 100 * CALL // LITTLE
+    assert 0 < asyncio.run(main()) <= 100 * CALL / LITTLE
 
 
 def test_who_waits_goes_on_in_order_and_in_as_many_rounds_as_it_takes() -> None:
     async def main() -> list[tuple[int, int]]:
-        turns, told = Turns(), list[tuple[int, int]]()
+        turns, told = turns_of_work(), list[tuple[int, int]]()
         rounds = 0
 
-        def go_on(number: int, steps: int) -> None:
+        def go_on(number: int, seconds: float) -> None:
             told.append((number, rounds))
-            turns.spend(steps)
+            turns.spend(seconds)
 
-        for number, steps in enumerate([SHARE, SHARE // 2, SHARE // 2, 1, 1]):
-            turns.wait(lambda number=number, steps=steps: go_on(number, steps))  # type: ignore[misc]
+        for number, seconds in enumerate([SHARE, SHARE / 2, SHARE / 2, 0, 0]):
+            turns.wait(lambda number=number, seconds=seconds: go_on(number, seconds))  # type: ignore[misc]
             assert turns.is_over(), "who comes later is behind them"
         while turns.is_over():
             await asyncio.sleep(0)
@@ -86,7 +102,7 @@ def test_who_waits_goes_on_in_order_and_in_as_many_rounds_as_it_takes() -> None:
 @pytest.mark.parametrize("channels", [1, 5])
 def test_who_has_more_to_do_waits_again_for_another_round(channels: int) -> None:
     async def main() -> list[int]:
-        turns, done = Turns(), [0]
+        turns, done = turns_of_work(), [0]
 
         def go_on() -> None:
             done[-1] += 1
@@ -106,7 +122,7 @@ def test_who_has_more_to_do_waits_again_for_another_round(channels: int) -> None
 
 def test_others_in_line_have_their_turn_if_one_fails() -> None:
     async def main() -> list[str]:
-        turns, told, failed = Turns(), list[str](), list[object]()
+        turns, told, failed = turns_of_work(), list[str](), list[object]()
         asyncio.get_running_loop().set_exception_handler(lambda _, context: failed.append(context["exception"]))
 
         def fail() -> None:

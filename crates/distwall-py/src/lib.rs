@@ -385,11 +385,6 @@ impl Channel {
         self.left || Direction::ALL.into_iter().any(|direction| self.is_due(direction))
     }
 
-    #[getter]
-    fn steps(&self) -> u64 {
-        self.channel.steps()
-    }
-
     fn due(&self, inbound: bool) -> bool {
         self.is_due(direction(inbound))
     }

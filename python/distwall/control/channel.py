@@ -193,9 +193,7 @@ class ChannelHandle:
 
     def _answer(self, ticket: int, verdict: "Verdict", payload: bytes | None) -> None:
         if self._open:
-            outcome = self.core.answer(ticket, verdict, payload, asyncio.get_running_loop().time())
-            self.turns.spend(self.core.steps)
-            self.carry_out(outcome)
+            self.carry_out(self.core.answer(ticket, verdict, payload, asyncio.get_running_loop().time()))
             self.take_asks()
 
     def tell_peer(self, control: bytes, payload: bytes | None = None) -> None:

@@ -1,64 +1,83 @@
-"""Turns of the channels of one entry: together they have about one slice of work in each round of the event loop.
+"""Turns of the channels of one entry: together they have some milliseconds in each round of the event loop.
 
 Theory of operation. One thread serves all channels, and each channel with bytes to be judged has the loop once a round.
-So a round would take as long as an entry has channels, and all other channels wait for a round. Here the work of an
-entry's channels is summed. Once they have done the entry's share of a round, its other channels wait in line, and are
-not read meanwhile. In each of the next rounds, the first in line go on, until the share is done again. So all entries
+So a round would take as long as an entry has channels, and all other channels wait for a round. Here the time of an
+entry's channels is summed. Once they have had the entry's share of a round, its other channels wait in line, and are
+not read meanwhile. In each of the next rounds, the first in line go on, until the share is spent again. So all entries
 have the same share of the loop, however many channels they have.
 
-A callback begins each round: the loop calls it once all connections had a turn. The loop's clock can't tell rounds
-apart: each new timer sets it, and a peer can cause timers. Little work has no callback of its own, and is counted in
-the round of the work that follows.
+Time is measured, and not told from the work: to judge a byte may take a tenth of a nanosecond, or fifty. Honest
+channels with much to send would wait for shares that they have not spent. The time of other programs on the same
+processor does not count. To ask for it takes as long as a small message, so that is asked only when the share seems to
+be spent.
+
+A callback begins each round: the loop calls it once all connections had a turn. The loop's own clock can't tell rounds
+apart: each new timer sets it, and a peer can cause timers. Little time has no callback of its own, and is counted in
+the round that follows.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 
-SHARE = 450_000
-"""Steps of the core for each round: a slice, two to three milliseconds."""
+SHARE = 0.006
+"""Seconds of each round: two slices of the core."""
 
-LITTLE = SHARE // 8
-"""Steps that don't need a round of their own."""
+LITTLE = SHARE / 8
+"""Seconds that don't need a round of their own."""
 
-CALL = 4_000
-"""Steps for any piece of work, however small: its calls, and what it writes."""
+CALL = 20e-6
+"""Seconds for any piece of work, besides its own: the loop reads and writes for it."""
 
-EVENT = 2_000
-"""Steps for an event, most of which are only counted."""
+clock = time.perf_counter
+"""The clock that measures work: monotonic seconds."""
 
 
 class Turns:
     """The turns of one entry. Belongs to the event loop's thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, cpu_clock: Callable[[], float] = time.thread_time) -> None:
+        """``cpu_clock``: the seconds that this thread has had a processor."""
         self._line: deque[Callable[[], None]] = deque()
-        self._done = 0
+        self._spent = 0.0
+        self._cpu_clock = cpu_clock
+        self._begun = cpu_clock()
+        """The time of that clock when a round began."""
         self._is_due = False
         """True if the loop will begin a round."""
 
     def is_over(self) -> bool:
         """True if a channel that comes now has to wait in line."""
-        return bool(self._line) or self._done >= SHARE
+        return bool(self._line) or self._spent >= SHARE
 
-    def spend(self, steps: int) -> None:
-        """Counts a piece of work."""
-        self._done += steps + CALL
-        if self._done >= LITTLE and not self._is_due:
+    def spend(self, seconds: float) -> None:
+        """Counts the time of a piece of work."""
+        self._spent += seconds + CALL
+        if self._spent >= SHARE:
+            self._spent = min(self._spent, self._cpu_clock() - self._begun)
+        if self._spent >= LITTLE and not self._is_due:
             self._begin_later()
 
     def wait(self, go_on: Callable[[], None]) -> None:
-        """Calls ``go_on`` in a later round, behind all others in line."""
+        """Calls ``go_on`` in a later round, behind all others in line, and counts its time."""
         self._line.append(go_on)
         if not self._is_due:
             self._begin_later()
 
     def take(self, work: Callable[[], None]) -> None:
-        """Calls ``work`` now, or in its turn."""
+        """Calls ``work`` now, or in its turn, and counts its time."""
         if self.is_over():
             self.wait(work)
         else:
+            self._run(work)
+
+    def _run(self, work: Callable[[], None]) -> None:
+        begun = clock()
+        try:
             work()
+        finally:
+            self.spend(clock() - begun)
 
     def _begin_later(self) -> None:
         self._is_due = True
@@ -67,10 +86,11 @@ class Turns:
     def _begin(self) -> None:
         """Begins a round with the first in line."""
         self._is_due = False
-        self._done = 0
+        self._spent = 0.0
+        self._begun = self._cpu_clock()
         try:
-            while self._line and self._done < SHARE:
-                self._line.popleft()()
+            while self._line and self._spent < SHARE:
+                self._run(self._line.popleft())
         finally:
             if self._line and not self._is_due:
                 self._begin_later()

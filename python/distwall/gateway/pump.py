@@ -42,7 +42,7 @@ from typing import Protocol, cast
 
 from distwall.control import ChannelHandle
 from distwall.control.channel import Received
-from distwall.control.turns import EVENT
+from distwall.control.turns import clock
 from distwall.gateway.arrears import LOOK, MAX_OWED, Arrears, unread
 from distwall.net.sockets import is_encrypted
 
@@ -128,20 +128,20 @@ class Leg(asyncio.Protocol):
         elif self._pump.handle.turns.is_over():
             self.put_off(data, 0)
         else:
+            begun = clock()
             self._take(data, 0)
+            self._pump.handle.turns.spend(clock() - begun)
 
     def _take(self, data: bytes, start: int) -> None:
         """Has the core take a slice of the data, and keeps the rest for the next turn."""
         try:
             forward, back, events, closed = self._receive(self._inbound, data, self._now(), start)
-            self._pump.handle.turns.spend(self._core.steps)
             if forward and not self.other.lost:
                 self.other.transport.writelines(forward)
             if back is not None:
                 self._answer(back)
             if events is not None:
                 self._pump.handle.record(events)
-                self._pump.handle.turns.spend(EVENT * len(events))
             if closed is not None:
                 self._pump.end(closed)
             self._pump.handle.take_asks()

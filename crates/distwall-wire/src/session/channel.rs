@@ -309,12 +309,6 @@ impl Channel {
         self.state.track.crowd(crowded);
     }
 
-    /// The steps of the last slice, or of the work after the last answer.
-    #[must_use]
-    pub fn steps(&self) -> u64 {
-        self.state.steps
-    }
-
     /// Takes the number of refusals left out of events since the last call.
     pub fn folded(&mut self) -> u64 {
         std::mem::take(&mut self.state.reporter.folded)
