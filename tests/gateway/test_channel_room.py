@@ -8,13 +8,23 @@ import pytest
 from distwall.control import RefusedChannelError
 from distwall.control.channel import key_of
 from distwall.control.channel_room import PEER_CONNECTS
+from distwall.handshake import admission
 from distwall.policy import loads
 from tests.support.dist import EMPTY, Op, message, plain
 from tests.support.etf import Atom, Pid
 from tests.support.firewall_scene import FirewallScene
-from tests.support.in_process_wall import FakeGuard, InProcessWall, RawSocket, join, wall_in_process, write_until_stuck
+from tests.support.in_process_wall import (
+    FLAGS,
+    FakeGuard,
+    InProcessWall,
+    RawSocket,
+    join,
+    wall_in_process,
+    write_until_stuck,
+)
 from tests.support.policies import peer, policy, with_rules
 from tests.support.raw_peer import HandshakeFailed, RawPeer
+from tests.support.tls import TlsWall, tls_wall
 from tests.support.waiting import wait_until
 from tests.support.wall import Peer
 
@@ -146,3 +156,37 @@ def test_atoms_that_an_entry_has_added_count_when_its_guarded_nodes_change(tmp_p
 def test_entries_for_the_same_names_at_other_guarded_nodes_have_sums_of_their_own() -> None:
     twins = policy(peer(more='guards = ["bar@*"]') + peer(more='guards = ["baz@*"]') + peer("other@h"))
     assert len({key_of(entry) for entry in twins.entries}) == 3
+
+
+def knock(tls: TlsWall, detail: str) -> bool:
+    """Has a peer say its name over TLS, in vain. Returns false if there is no TLS any more."""
+    try:
+        tls.dial().send_name(ONE, FLAGS, 5)
+    except OSError:
+        return False
+    tls.wall.wait_event("handshake_refused", detail=detail)
+    time.sleep(0.05)
+    return True
+
+
+def test_tls_handshakes_of_a_peer_without_room_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes two milliseconds, before the peer has said its name."""
+    monkeypatch.setattr(admission, "FAILURES_PER_SOURCE", 5)
+    with tls_wall(tmp_path, PEERS) as tls, FakeGuard(tls.wall).registered() as guard:
+        for _ in range(int(PEER_CONNECTS.burst) + 20):
+            tls.wall.firewall._room._peers.spend(((ONE, 0), ONE), time.monotonic() + 60)
+        assert [knock(tls, "limit:connects") for _ in range(5)] == [True] * 5
+        assert not all(knock(tls, "limit:connects") for _ in range(5))
+        assert guard.is_left_alone()
+
+
+def test_tls_handshakes_under_a_name_that_is_shut_out_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "FAILURES_PER_SOURCE", 5)
+    with tls_wall(tmp_path, PEERS) as tls, FakeGuard(tls.wall).registered() as guard:
+        shut_out = tls.wall.gateway._pending.admission._by_name
+        monkeypatch.setattr(shut_out, "are_too_many", lambda *_: True)
+        assert [knock(tls, "too many failures before it") for _ in range(5)] == [True] * 5
+        assert not all(knock(tls, "too many failures before it") for _ in range(5))
+        assert guard.is_left_alone()

@@ -280,7 +280,7 @@ class Admission:
         """True if a handshake of ``source`` is to be refused at once, because too many have failed.
 
         Ask when a connection is accepted, and again, with ``account``, when it has sent its name. A refusal for this
-        reason is not a failure: don't report it to `failed`.
+        reason is not a failure, except over TLS, which has cost its time: don't report it to `failed`.
         """
         if account is None:
             is_known = self.is_known(source)
