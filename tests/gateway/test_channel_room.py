@@ -85,6 +85,45 @@ def test_bytes_that_a_guarded_node_has_read_do_not_count_any_more(tmp_path: Path
         wait_until(lambda: wall.firewall._room._all.used() == 0)
 
 
+def ended_unread(wall: InProcessWall, guard: FakeGuard) -> RawSocket:
+    """The peer's socket of a channel that has ended, while much is left that the peer does not read."""
+    raw, inner = join(wall, guard, ONE)
+    write_until_stuck(inner, bytes(4 * MIB))
+    raw.sock.sendall(b"\0\0\0\1\xff")
+    wall.wait_event("disconnect")
+    return raw
+
+
+def test_a_channel_that_has_ended_keeps_its_place_until_its_peer_has_read_the_rest(tmp_path: Path) -> None:
+    """Else a peer that reads a little now and then had any number of connections, with a megabyte each."""
+    peers = [Peer(["accept *"], node=ONE, extra="limits = { entry_channels = 1 }")]
+    with wall_in_process(tmp_path, peers) as wall, FakeGuard(wall).registered() as guard:
+        raw = ended_unread(wall, guard)
+        wait_until(lambda: wall.firewall._room._all.used() > MIB)
+        with pytest.raises(HandshakeFailed, match="not_allowed"):
+            RawPeer(ONE, b"peer-cookie").connect(("127.0.0.2", wall.port()))
+        assert wall.wait_event("handshake_refused")["detail"] == "limit:entry_channels"
+        raw.sock.close()
+        wait_until(lambda: not wall.firewall._room._leaving)
+        assert wall.firewall._room._all.used() == 0
+        join(wall, guard, ONE)
+
+
+def test_a_channel_that_has_ended_is_cut_where_its_entry_has_no_room(tmp_path: Path) -> None:
+    peers = [Peer(["accept *"], node=ONE), Peer(["accept *"], node=OTHER)]
+    with (
+        wall_in_process(tmp_path, peers, extra='held_bytes = "2MB"') as wall,
+        FakeGuard(wall).registered() as guard,
+    ):
+        raw = ended_unread(wall, guard)
+        wait_until(lambda: wall.firewall._room._all.used() > MIB)
+        last, _ = join(wall, guard, OTHER)
+        unfinished(last, MIB)
+        wait_until(lambda: not wall.firewall._room._leaving)
+        assert raw.is_closed()
+        assert wall.firewall._room._all.used() < 2 * MIB
+
+
 def test_a_peer_that_connects_without_end_is_refused_before_the_guarded_node_hears_of_it(tmp_path: Path) -> None:
     with wall_in_process(tmp_path, PEERS) as wall, FakeGuard(wall).registered() as guard:
         for _ in range(int(PEER_CONNECTS.burst) + 20):

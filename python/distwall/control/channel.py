@@ -89,6 +89,9 @@ class Owner(Protocol):
     def forget(self, handle: "ChannelHandle") -> None:
         """Drops a channel that has ended."""
 
+    def left(self, handle: "ChannelHandle") -> None:
+        """Gives back the place of a channel whose connections are gone."""
+
     def asked(self, handle: "ChannelHandle", asks: list[Ask]) -> None:
         """Takes questions of commands that wait for answers."""
 
@@ -129,6 +132,8 @@ class ChannelHandle:
         """True if the core may have questions."""
         self.carry_out: Callable[[Received], None] = lambda _: None
         """Carries out an outcome of the core, as if the peer had sent bytes; the gateway sets it."""
+        self.cut: Callable[[], None] = lambda: None
+        """Cuts the connections, with all that waits to be written; the gateway sets it."""
         self._judgement = judgement
         self._follows_peer = follows_peer
         self._limited_by = entry
@@ -251,6 +256,11 @@ class ChannelHandle:
                 others=0,
             )
         )
+
+    def left(self) -> None:
+        """Notes that the connections are gone, and with them all that waited to be written."""
+        self.core.shut()
+        self._owner.left(self)
 
 
 def key_of(entry: Entry) -> EntryKey:

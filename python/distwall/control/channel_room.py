@@ -7,6 +7,9 @@ the entry that holds most. So a peer that needs room finds it, and a peer that f
 
 The tables of tracking are summed for each entry as well. Beyond their limit they get no more memory, and forget their
 oldest entries for new ones. Nothing is closed for that, as a channel that lives long has full tables.
+
+A channel that has ended keeps its place until its connections are gone. What waits to be written is written first, and
+a peer may take its time to read it.
 """
 
 import asyncio
@@ -30,6 +33,8 @@ class ChannelRoom:
     def __init__(self, channels: Collection[ChannelHandle], most: int) -> None:
         """``channels`` are the open channels, now and later. All of them may hold ``most`` bytes."""
         self._channels = channels
+        self._leaving: set[ChannelHandle] = set()
+        """Channels that have ended, but have connections left."""
         self._all = Held(most, self._crowded)
         self._held: dict[EntryKey, Held] = {}
         self._peers = Rates(PEER_CONNECTS)
@@ -41,7 +46,9 @@ class ChannelRoom:
         key = key_of(entry)
         if not (self._peers.has_room((key, peer), now) and self._entries.has_room(key, now)):
             return "limit:connects"
-        if sum(handle.entry_key == key for handle in self._channels) >= _limit(entry, "entry_channels"):
+        if sum(handle.entry_key == key for handle in (*self._channels, *self._leaving)) >= _limit(
+            entry, "entry_channels"
+        ):
             return "limit:entry_channels"
         return None
 
@@ -52,6 +59,14 @@ class ChannelRoom:
         self._entries.spend(key, now)
         return self.held(entry)
 
+    def ended(self, handle: ChannelHandle) -> None:
+        """Notes the end of a channel, which keeps its place for now."""
+        self._leaving.add(handle)
+
+    def left(self, handle: ChannelHandle) -> None:
+        """Gives back the place of a channel whose connections are gone."""
+        self._leaving.discard(handle)
+
     def held(self, entry: Entry) -> Held:
         """The sum of an entry, by its limits as the policy has them now."""
         key = key_of(entry)
@@ -61,8 +76,8 @@ class ChannelRoom:
         return self._held[key]
 
     def keep(self, entries: Collection[EntryKey]) -> None:
-        """Forgets all entries but these."""
-        for key in self._held.keys() - set(entries):
+        """Forgets all entries but these, and those of channels that are leaving."""
+        for key in self._held.keys() - set(entries) - {handle.entry_key for handle in self._leaving}:
             del self._held[key]
 
     def keep_limits(self, entry: Entry) -> None:
@@ -87,12 +102,14 @@ class ChannelRoom:
 
     def _close_largest(self, key: EntryKey, crowded: Callable[[], bool], reason: str, most: int | None = None) -> int:
         """Closes channels of an entry, the fullest first, as long as there is no room; returns their number."""
-        mine = sorted((h for h in self._channels if h.entry_key == key), key=lambda h: h.core.held(), reverse=True)
+        mine = [handle for handle in (*self._channels, *self._leaving) if handle.entry_key == key]
+        mine.sort(key=lambda handle: handle.core.held(), reverse=True)
         closed = 0
         for handle in mine[:most]:
             if not crowded():
                 break
             handle.close(reason)
+            handle.cut()
             handle.core.shut()
             closed += 1
         return closed

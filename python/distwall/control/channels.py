@@ -170,9 +170,14 @@ class Channels(abc.ABC):
     def forget(self, handle: ChannelHandle) -> None:
         """Drops a channel that has ended (the handle calls this)."""
         self._channels.discard(handle)
+        self._room.ended(handle)
         self._connected[handle.peer] -= 1
         if not self._connected[handle.peer]:
             del self._connected[handle.peer]
+
+    def left(self, handle: ChannelHandle) -> None:
+        """Gives back the place of a channel whose connections are gone (the handle calls this)."""
+        self._room.left(handle)
 
     def refused(
         self,

@@ -323,8 +323,8 @@ class Leg(asyncio.Protocol):
 
     @property
     def waiting(self) -> int:
-        """Bytes in the write buffer, if it is full."""
-        return self.transport.get_write_buffer_size() if self._full else 0
+        """Bytes in the write buffer, if it is full or was when the channel ended."""
+        return self.transport.get_write_buffer_size() if self._full and not self.lost else 0
 
     def _answer(self, data: bytes) -> None:
         if self._eof_written or self.lost:
@@ -352,6 +352,7 @@ class Pump:
         self._gone = gone
         self._legs: tuple[Leg, ...] = ()
         self._closing = False
+        self._left = False
         self._end_reason = ""
         self._timer: asyncio.TimerHandle | None = None
         self._pending = 0
@@ -368,13 +369,14 @@ class Pump:
             peer.close()
             guard.close()
             self.handle.closed(self._end_reason)
-            self._gone(self)
+            self._leave()
             return
         peer_leg = Leg(self, peer, inbound=True)
         guard_leg = Leg(self, guard, inbound=False)
         peer_leg.other, guard_leg.other = guard_leg, peer_leg
         self._legs = (peer_leg, guard_leg)
         self.handle.carry_out = peer_leg.carry_out
+        self.handle.cut = self.abort
         try:
             for leg in self._legs:
                 leg.transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
@@ -386,7 +388,7 @@ class Pump:
         if gone:
             # One of them was closed in the meantime.
             self.end("closed before it began")
-            self._gone(self)
+            self._leave()
             return
         for leg, data in ((peer_leg, peer_data), (guard_leg, guard_data)):
             if data:
@@ -402,8 +404,8 @@ class Pump:
             return
         for leg in self._legs:
             leg.close()
-        self._watch()
         self.handle.closed(reason)
+        self._watch()
 
     def abort(self) -> None:
         """Cuts both connections."""
@@ -417,13 +419,19 @@ class Pump:
 
     def count_unwritten(self) -> None:
         """Counts the bytes in full write buffers as held by the channel."""
-        if not self._closing:
-            # Not now: the core may be in the middle of its work.
-            self._loop.call_soon(self._count_unwritten)
+        # Not now: the core may be in the middle of its work.
+        self._loop.call_soon(self._count_unwritten)
 
     def _count_unwritten(self) -> None:
-        if not self._closing:
+        if not self._left:
             self.handle.core.set_unwritten(sum(leg.waiting for leg in self._legs))
+
+    def _leave(self) -> None:
+        """Gives the place of the channel back: both of its connections are gone."""
+        if not self._left:
+            self._left = True
+            self.handle.left()
+            self._gone(self)
 
     def leg_ended(self, leg: Leg) -> None:
         """Takes the end of stream of a leg."""
@@ -444,7 +452,7 @@ class Pump:
         if leg.other.lost and not leg.other.is_busy:
             if self._timer is not None:
                 self._timer.cancel()
-            self._gone(self)
+            self._leave()
 
     def put_off_due(self) -> None:
         """Has what is due go on in the next turn of its leg."""
@@ -472,6 +480,7 @@ class Pump:
         if self._timer is not None:
             self._timer.cancel()
         self._pending = self._unwritten()
+        self.count_unwritten()
         self._timer = self._loop.call_later(LINGER, self._check)
 
     def _check(self) -> None:
