@@ -133,7 +133,7 @@ class ChannelHandle:
         self.carry_out: Callable[[Received], None] = lambda _: None
         """Carries out an outcome of the core, as if the peer had sent bytes; the gateway sets it."""
         self.cut: Callable[[], None] = lambda: None
-        """Cuts the connections, with all that waits to be written; the gateway sets it."""
+        """Cuts the connections, and drops the bytes that wait to be written; the gateway sets it."""
         self._judgement = judgement
         self._follows_peer = follows_peer
         self._limited_by = entry
@@ -150,7 +150,7 @@ class ChannelHandle:
 
     @property
     def is_open(self) -> bool:
-        """True until the channel has ended."""
+        """True if the channel has not ended."""
         return self._open
 
     def judge_by(self, judgement: Judgement) -> None:
@@ -258,7 +258,7 @@ class ChannelHandle:
         )
 
     def left(self) -> None:
-        """Notes that the connections are gone, and with them all that waited to be written."""
+        """Notes that the connections are gone, with the bytes that waited to be written."""
         self.core.shut()
         self._owner.left(self)
 

@@ -76,7 +76,7 @@ class ChannelRoom:
         return self._held[key]
 
     def keep(self, entries: Collection[EntryKey]) -> None:
-        """Forgets all entries but these, and those of channels that are leaving."""
+        """Forgets all entries but these, and the entries of channels that are leaving."""
         for key in self._held.keys() - set(entries) - {handle.entry_key for handle in self._leaving}:
             del self._held[key]
 
