@@ -392,10 +392,10 @@ def test_questions_come_in_batches() -> None:
 
 
 def test_without_room_to_wait_it_is_refused() -> None:
-    made = CoreChannel("accept send", "deny *", limits={"held_bytes": 1000})
+    made = CoreChannel("accept send", "deny *", limits={"held_bytes": 2000})
     made.office.silent = True
-    assert not made.inbound(send(TARGET, b"x" * 600)).events
-    assert made.inbound(send(TARGET, b"x" * 600)).reasons == ["limit:held_bytes"]
+    assert not made.inbound(send(TARGET, b"x" * 900)).events
+    assert made.inbound(send(TARGET, b"x" * 900)).reasons == ["limit:held_bytes"]
 
 
 def test_without_an_answer_the_channel_ends() -> None:

@@ -319,7 +319,13 @@ class Leg(asyncio.Protocol):
             if not self._hold and not self.transport.is_closing():
                 self.transport.resume_reading()
                 if self._tls is not None:
-                    self._tls.set_read_buffer_limits()
+                    # First it hands over what it holds back: for that, reading may end again.
+                    self._pump.soon(self._read_ahead)
+
+    def _read_ahead(self) -> None:
+        """Lets TLS read again, if it has nothing left from before."""
+        if self._tls is not None and not self._hold and not self.transport.is_closing():
+            self._tls.set_read_buffer_limits()
 
     @property
     def waiting(self) -> int:
@@ -346,6 +352,7 @@ class Pump:
         """``gone`` is called once both connections are gone."""
         self.now = loop.time
         self.later = loop.call_later
+        self.soon = loop.call_soon
         self.postponed: Callable[[], None] | None = None
         """The end of the peer's connection, while commands of the peer wait for answers."""
         self._loop = loop
