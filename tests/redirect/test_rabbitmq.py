@@ -17,7 +17,7 @@ DIST, AMQP = 25672, 5672
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.usefixtures("tools")
 def test_rabbitmq_runs_redirected() -> None:
     need("rabbitmq-server")
@@ -54,7 +54,7 @@ def test_rabbitmq_runs_redirected() -> None:
             def start() -> "subprocess.CompletedProcess[str]":
                 command = [*AS_USER, str(RABBITMQ / program), *arguments]
                 return subprocess.run(
-                    command, env=environment, cwd=scene.home, capture_output=True, text=True, check=False, timeout=90
+                    command, env=environment, cwd=scene.home, capture_output=True, text=True, check=False, timeout=180
                 )
 
             done = pair.a.run(start)
