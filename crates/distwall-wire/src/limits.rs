@@ -111,7 +111,8 @@ limits! {
     /// Bytes that all channels of an entry may hold: incomplete frames, messages that wait, and bytes that their
     /// receiver does not read.
     EntryHeldBytes = entry_held_bytes: 512 << 20,
-    /// Bytes that the tables of tracking of all channels of an entry may take. Each channel has some in any case.
+    /// Bytes that the tables of tracking which the peers of an entry fill may take, of all its channels. Each channel has
+    /// some in any case.
     EntryTrackedBytes = entry_tracked_bytes: 512 << 20,
 }
 

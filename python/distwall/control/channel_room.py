@@ -5,8 +5,8 @@ messages that wait, and bytes that their receiver does not read. Beyond a limit 
 in the next turn of the loop. The channel that holds most is closed: of the entry that is beyond its limit, or else of
 the entry that holds most. So a peer that needs room finds it, and a peer that fills it loses it.
 
-The tables of tracking are summed for each entry as well. Beyond their limit they get no more memory, and forget their
-oldest entries for new ones. Nothing is closed for that, as a channel that lives long has full tables.
+The tables of tracking that peers fill are summed for each entry as well. Beyond their limit they get no more memory,
+and forget their oldest entries for new ones. Nothing is closed for that, as a channel that lives long has full tables.
 
 A channel that has ended keeps its place until its connections are gone. What waits to be written is written first, and
 a peer may take its time to read it.
@@ -46,9 +46,8 @@ class ChannelRoom:
         key = key_of(entry)
         if not (self._peers.has_room((key, peer), now) and self._entries.has_room(key, now)):
             return "limit:connects"
-        if sum(handle.entry_key == key for handle in (*self._channels, *self._leaving)) >= _limit(
-            entry, "entry_channels"
-        ):
+        mine = sum(handle.entry_key == key for handle in (*self._channels, *self._leaving))
+        if mine >= _limit(entry, "entry_channels"):
             return "limit:entry_channels"
         return None
 

@@ -31,7 +31,7 @@ use crate::wire::{flags, header};
 
 use ahead::AheadFrame;
 use frames::{numbers, read};
-use park::Opinions;
+use question::Opinions;
 use reporter::Reporter;
 use waited::Rescan;
 
@@ -41,6 +41,7 @@ mod emit;
 mod fragmented;
 mod frames;
 mod park;
+mod question;
 mod reporter;
 mod ruling;
 mod settle;
@@ -297,14 +298,14 @@ impl Channel {
         lanes.chain(lot.into_bodies()).collect()
     }
 
-    /// Bytes of memory for the tables of tracking, without names.
+    /// Bytes of memory for the tables of tracking that the peer fills, without names.
     #[must_use]
     pub fn tables(&self) -> u64 {
         self.state.track.size() as u64
     }
 
-    /// Says whether the tables of tracking may get more memory. If not, they forget their oldest entries for new ones, and the
-    /// peer makes no new links and monitors.
+    /// Says whether these tables may get more memory. If not, they forget their oldest entries for new ones, and the peer
+    /// makes no new links and monitors.
     pub fn crowd(&mut self, crowded: bool) {
         self.state.track.crowd(crowded);
     }

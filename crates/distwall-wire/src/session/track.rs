@@ -42,6 +42,7 @@ pub use people::{Facts, People, Person};
 mod bounded;
 mod exposures;
 mod people;
+mod shown;
 
 /// Seconds until a node has surely heard of an ending.
 const CROSSING: u64 = 60;
@@ -151,6 +152,8 @@ impl Side {
 #[derive(Default)]
 pub struct Track {
     bounds: Bounds,
+    /// True if the tables that the peer fills get no more memory.
+    crowded: bool,
     sides: [Side; 2],
     /// The peer's processes and aliases that the guarded node was shown.
     by_peer: ExposedSet,
@@ -214,23 +217,28 @@ impl Track {
         self.people.tick(now);
     }
 
-    /// Changes whether the tables may get more memory.
+    /// Changes whether the tables that the peer fills may get more memory.
     pub fn crowd(&mut self, crowded: bool) {
-        self.bounds.crowded = crowded;
+        self.crowded = crowded;
     }
 
-    /// Bytes of memory for the tables, without names.
+    /// Bytes of memory for the tables that the peer fills, without names.
     #[must_use]
     pub fn size(&self) -> usize {
         let links = self.links.capacity() * (size_of::<(Pair, [Option<NonZeroU64>; 2])>() + 1) + self.parted.size();
-        let shown = self.by_peer.size() + self.by_guard.lock().shown.size() + self.leaders.size();
-        links + shown + self.sides.iter().map(Side::size).sum::<usize>()
+        links + self.by_peer.size() + self.side(Direction::Inbound).size()
     }
 
     /// Bytes of the names in the tables, which are as long as a node likes.
     #[must_use]
     pub fn names(&self) -> usize {
         self.sides.iter().map(|side| side.monitors.kept() + side.parted.kept()).sum()
+    }
+
+    /// The bounds of tables of that side. What the guarded node has asked and shown is not forgotten for want of memory that
+    /// peers have taken.
+    fn bounds_of(&self, side: Direction) -> Bounds {
+        Bounds { crowded: self.crowded && side == Direction::Inbound, ..self.bounds }
     }
 
     fn side(&self, side: Direction) -> &Side {
@@ -311,9 +319,10 @@ impl Track {
         match asked {
             Asked::Monitor(reference) => self.part(asker, reference, direction),
             Asked::Spawn(reference, _) => {
+                let bounds = self.bounds_of(asker).ageless();
                 let side = self.side_mut(asker);
                 if let Some(result) = side.spawns.remove(&reference).and_then(|spawn| spawn.erpc) {
-                    side.erpc.insert(reference, result, bounds.ageless());
+                    side.erpc.insert(reference, result, bounds);
                 }
             }
             Asked::Unlink(id, pair) => {
@@ -351,7 +360,8 @@ impl Track {
 
     /// Notes the end of a monitor of `side`, as told in direction `by`; or an ending that crosses the other's.
     fn part(&mut self, side: Direction, reference: Reference, by: Direction) {
-        let (side, bounds) = (&mut self.sides[side as usize], self.bounds.for_seconds(CROSSING));
+        let bounds = self.bounds_of(side).for_seconds(CROSSING);
+        let side = self.side_mut(side);
         side.erpc.remove(&reference);
         match side.monitors.remove(&reference) {
             Some(monitor) => {
@@ -381,7 +391,7 @@ impl Track {
     /// Notes a spawn request of a process of `side`.
     #[inline]
     pub fn spawn(&mut self, side: Direction, reference: Reference, spawn: Spawn) {
-        let bounds = self.bounds;
+        let bounds = self.bounds_of(side);
         self.side_mut(side).spawns.insert(reference, spawn, bounds);
     }
 
@@ -393,6 +403,7 @@ impl Track {
 
     /// Notes that `side` has asked one of OTP's own servers, whose answer comes behind that reference.
     pub fn asks_service(&mut self, side: Direction, reference: Reference) {
+        // Not forgotten for want of memory: then the answer would show processes of OTP's.
         let bounds = self.bounds;
         self.side_mut(side).services.insert(reference, bounds);
     }
@@ -418,120 +429,9 @@ impl Track {
 
     /// Notes a process of `side` that a spawn request of the other node made.
     pub fn spawned(&mut self, side: Direction, pid: Pid) {
-        let bounds = self.bounds;
+        let bounds = self.bounds_of(side);
         self.side_mut(side).spawned.insert(pid, bounds);
         self.expose(side, &[pid], &[], Some(pid));
-    }
-
-    /// Notes that a message of `side`, sent by that process, carries these of its own processes and references.
-    #[inline]
-    pub fn expose(&mut self, side: Direction, pids: &[Pid], references: &[Reference], by: Option<Pid>) {
-        if pids.is_empty() && references.is_empty() {
-            return;
-        }
-        let bounds = self.bounds;
-        match side {
-            Direction::Outbound => self.by_guard.lock().show(pids, references, by, bounds),
-            Direction::Inbound => {
-                pids.iter().for_each(|pid| self.by_peer.process(*pid, bounds));
-                references.iter().for_each(|reference| self.by_peer.alias(*reference, by, bounds));
-            }
-        }
-    }
-
-    /// Notes that a process of `side` was sent to the other node by itself, and in no message.
-    pub fn expose_process(&mut self, side: Direction, pid: Pid) {
-        let bounds = self.bounds;
-        match side {
-            Direction::Outbound => self.by_guard.lock().show(&[pid], &[], None, bounds),
-            Direction::Inbound => self.by_peer.process(pid, bounds),
-        }
-    }
-
-    /// Changes what the other node was shown of `side`.
-    fn shown<R>(&mut self, side: Direction, change: impl FnOnce(&mut ExposedSet) -> R) -> R {
-        match side {
-            Direction::Inbound => change(&mut self.by_peer),
-            Direction::Outbound => change(&mut self.by_guard.lock().shown),
-        }
-    }
-
-    /// Notes that a process of the guarded node was sent to the peer as a group leader.
-    pub fn lead(&mut self, pid: Pid) {
-        self.leaders.insert(pid, self.bounds.ageless());
-    }
-
-    /// True if a process of the guarded node was sent to the peer as a group leader.
-    #[must_use]
-    pub fn leads(&self, pid: Pid) -> bool {
-        self.leaders.has(pid, self.bounds.ageless())
-    }
-
-    /// True if a process of `side` was sent to the other node. The question counts as a use: the entry gets young
-    /// again.
-    #[must_use]
-    pub fn is_exposed(&self, side: Direction, pid: Pid) -> bool {
-        match side {
-            Direction::Inbound => self.by_peer.has_process(pid, self.bounds),
-            Direction::Outbound => self.by_guard.lock().shown.has_process(pid, self.bounds),
-        }
-    }
-
-    /// True if a reference of `side` was sent to the other node; the question counts as a use.
-    #[must_use]
-    pub fn is_exposed_alias(&self, side: Direction, alias: Reference) -> bool {
-        match side {
-            Direction::Inbound => self.by_peer.has_alias(alias, self.bounds),
-            Direction::Outbound => self.by_guard.lock().shown.has_alias(alias, self.bounds),
-        }
-    }
-
-    /// True if the peer has written that process of the guarded node, and was never shown it.
-    #[must_use]
-    pub fn is_made_up(&self, pid: Pid) -> bool {
-        let known = self.by_guard.lock();
-        known.claims(pid) && !known.shown.has_process(pid, self.bounds)
-    }
-
-    /// True if a question of the guarded node is the asker's own, and not the echo of what the peer has written. The peer
-    /// can write references that it was shown, and claims all others. So a reference is the asker's if the peer sees it
-    /// for the first time, or if the asker was the first to show it. `sender`: None if the command names none, as commands
-    /// to peers without SEND_SENDER do.
-    #[must_use]
-    pub fn is_own_question(&self, reference: Reference, asker: Pid, sender: Option<Pid>) -> bool {
-        let known = self.by_guard.lock();
-        if known.claims(reference) {
-            return false;
-        }
-        match known.shown.first_to_show(reference, self.bounds) {
-            None => sender.is_none_or(|sender| sender == asker),
-            Some(owner) => sender == Some(asker) && owner.is_some_and(|owner| owner.pid == asker),
-        }
-    }
-
-    /// Notes whose alias that is: the process stands beside it in a message of its own.
-    pub fn own_alias(&mut self, alias: Reference, owner: Pid) {
-        self.by_guard.lock().own_alias(alias, owner, self.bounds);
-    }
-
-    /// The process of the guarded node by which an alias that the peer was shown is judged.
-    #[must_use]
-    pub fn owner(&self, alias: Reference) -> Option<Owner> {
-        self.by_guard.lock().shown.owner(alias, self.bounds)
-    }
-
-    /// Notes processes and aliases of the guarded node that the peer has written; `limit`: most claims.
-    #[inline(never)]
-    pub fn claim(&mut self, pids: &[Pid], aliases: &[Reference], limit: u64) {
-        if !pids.is_empty() || !aliases.is_empty() {
-            self.by_guard.lock().claim(pids, aliases, limit, self.bounds);
-        }
-    }
-
-    /// True if there is room for what the peer would claim by writing these.
-    #[must_use]
-    pub fn has_room_for_claims(&self, pids: &[Pid], aliases: &[Reference], limit: u64) -> bool {
-        self.by_guard.lock().has_room(pids, aliases, limit, self.bounds)
     }
 
     /// True if the other node made a process of `side`; the question counts as a use.
@@ -562,7 +462,7 @@ impl Track {
         let Some(id) = id else {
             return self.unlinked(pair);
         };
-        let bounds = self.bounds;
+        let bounds = self.bounds_of(side);
         self.side_mut(side).unlinks.insert((id, pair), (), bounds);
         if let Some(ending) = self.links.get_mut(&pair) {
             if ending[side as usize].replace(id).is_none() {
@@ -615,18 +515,18 @@ impl Track {
             true => (self.links.len(), self.links.capacity().max(FEW)),
             false => (monitors.len(), monitors.capacity()),
         };
-        (used as u64) < self.bounds.limit && !(self.bounds.crowded && used >= capacity)
+        (used as u64) < self.bounds.limit && !(self.crowded && used >= capacity)
     }
 
     /// Notes a question of a process of `side`, whose answer carries this reference.
     pub fn call(&mut self, side: Direction, reference: Reference, by: Pid) {
-        let bounds = self.bounds;
+        let bounds = self.bounds_of(side);
         self.side_mut(side).calls.insert(reference, OpenCall { by }, bounds);
     }
 
     /// Notes a question of a process of `side` to rex.
     pub fn rex(&mut self, side: Direction, by: Pid, word: Word) {
-        let (key, bounds) = ((by, word), self.bounds);
+        let (key, bounds) = ((by, word), self.bounds_of(side));
         let rex = &mut self.side_mut(side).rex;
         let open = rex.get(&key, bounds).copied().unwrap_or(0);
         rex.insert(key, open.saturating_add(1), bounds);
@@ -662,6 +562,22 @@ mod tests {
         assert!(track.knows(Inbound, Asked::Rex(pid(1))));
         track.settle(Inbound, Asked::Rex(pid(1)));
         assert!(!track.knows(Inbound, Asked::Rex(pid(1))));
+    }
+
+    #[test]
+    fn only_what_the_peer_asks_is_forgotten_for_want_of_memory() {
+        let mut track = Track::new(10_000, 0);
+        track.crowd(true);
+        for side in [Inbound, Outbound] {
+            (0..1000).for_each(|word| track.call(side, reference(word), pid(1)));
+            (0..1000).for_each(|id| track.expose(side, &[pid(id)], &[], None));
+            (0..1000).for_each(|word| track.asks_service(side, reference(word)));
+            let is_of_peer = side == Inbound;
+            assert_eq!(track.knows(side.other(), Asked::Call(reference(0), pid(1))), !is_of_peer);
+            assert_eq!(track.is_exposed(side, pid(0)), !is_of_peer);
+            assert!(track.knows(side.other(), Asked::Call(reference(999), pid(1))) && track.is_exposed(side, pid(999)));
+            assert!(track.has_asked_service(side, reference(0)));
+        }
     }
 
     #[test]
