@@ -41,7 +41,8 @@ RUNNERS: tuple[Function, ...] = (
 """Functions that run any function given to them."""
 
 SENDERS: tuple[Function, ...] = (
-    *_all("erlang", "! send send_nosuspend", "23"),
+    *_all("erlang", "!", "2"),
+    *_all("erlang", "send send_nosuspend", "23"),
     *_all("erlang", "send_after start_timer", "34"),
     *_all("timer", "send_after send_interval", "23"),
     *_all("gen", "call", "34"),

@@ -452,12 +452,12 @@ impl<'a> Control<'a> {
             Control::RegSend { from, to, unused } => {
                 show(from.node);
                 show(to);
-                unused.into_iter().for_each(|text| show(AtomView { text, word: Word::Other, inline: true }));
+                unused.into_iter().for_each(|text| show(meaningless(text)));
             }
             Control::Send { from, to, unused } => {
                 from.into_iter().for_each(|from| show(from.node));
                 show(to.node);
-                unused.into_iter().for_each(|text| show(AtomView { text, word: Word::Other, inline: true }));
+                unused.into_iter().for_each(|text| show(meaningless(text)));
             }
             Control::SpawnReply { to, reference: (node, _), result, .. } => match result {
                 Spawned::Process(process) => {
@@ -476,4 +476,9 @@ impl<'a> Control<'a> {
             }
         }
     }
+}
+
+/// An atom without a meaning that is written out.
+fn meaningless(text: &[u8]) -> AtomView<'_> {
+    AtomView { text, word: Word::Other, inline: true }
 }

@@ -29,7 +29,7 @@ pub struct Sequence {
     pub begun: f64,
     /// The atoms of its header.
     pub atoms: Vec<(u16, Arc<Atom>)>,
-    /// Bytes of memory for these atoms ([`size_of_atoms`](crate::term::atoms::size_of_atoms)): they are not looked at again for each fragment.
+    /// Bytes of memory for these atoms, so that they are not looked at again for each fragment.
     pub atoms_size: usize,
     /// The mode of its fragments.
     pub mode: Mode,
