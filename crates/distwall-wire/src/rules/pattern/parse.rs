@@ -1,6 +1,7 @@
 //! Reads compiled patterns.
 
-use super::{bits, Node, TypeGuard, GUARDS, MAX_DEPTH, MAX_KEYS, MAX_VARIABLES};
+use super::matching::bits;
+use super::{Node, TypeGuard, GUARDS, MAX_DEPTH, MAX_KEYS, MAX_VARIABLES};
 use crate::term::reader::{Reader, Terms};
 use crate::term::tag;
 use crate::term::walk::{self, Integer};
