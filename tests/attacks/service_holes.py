@@ -24,7 +24,7 @@ from tests.support.etf import Atom, Pid, Term
 from tests.support.raw_peer import Connection
 from tests.support.wall import CLUSTER_COOKIE
 
-UNLIMITED = "limits = { log_events_per_second = 1000000 }"
+UNLIMITED = "limits = { log_events_per_second = 1000000, observer_per_second = 1000000 }"
 """All messages shall reach the node."""
 BATCH = 100
 """Messages between two looks at what came back."""

@@ -371,8 +371,7 @@ QUESTIONS = 300
 def processes_of_questions(rules: list[str] | None) -> int:
     """Most processes that there were at once, while all questions came."""
     entries = None if rules is None else {OPEN: ["deny *", *rules]}
-    limit = "limits = { spawn_request_per_second = 20 }"
-    with AttackScene(entries, extra=limit) as scene, scene.connect() as peer:
+    with AttackScene(entries) as scene, scene.connect() as peer:
         count = "erlang:system_info(process_count)"
         more = f"after 1 -> Look(max(Most, {count}))"
         look = f"(fun Look(Most) -> receive {{get, P}} -> P ! {{most, Most}} {more} end end)(0)"

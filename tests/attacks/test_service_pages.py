@@ -90,9 +90,12 @@ def reads_a_dictionary(peer: Connection, bar: Node) -> None:
     assert "secret" in str(peer.erpc("erlang", "process_info", [seen[1], A("dictionary")]))
 
 
-def leaves_processes(peer: Connection, _: Node) -> None:
-    for _question in range(20):
-        peer.spawn("observer_backend", "fetch_stats", [peer.pid(), 10000])
+def asks_for_statistics(peer: Connection, _: Node) -> None:
+    """As often as it can, and its processes have no use for their links any more."""
+    for word in range(QUESTIONS):
+        answer = peer.spawn("observer_backend", "fetch_stats", [peer.pid(word), 10000], options=[A("link")])
+        if isinstance(answer, Pid):
+            peer.send(message(Op.UNLINK_ID, word + 1, peer.pid(), answer))
 
 
 OWN_FILTER = (
@@ -101,6 +104,12 @@ OWN_FILTER = (
 )
 LOCKED = "not global:set_lock({bank, self()}, [node()], 0)"
 SCOPE = "{ok, Scope} = pg:start(patients), persistent_term:put(patients, Scope)"
+
+QUESTIONS = 20
+STREAMS = (
+    "length([P || P <- processes(), process_info(P, current_function) =:= "
+    "{current_function, {observer_backend, fetch_stats_loop, 2}}])"
+)
 
 LINES = {
     "gen_event: an event at which a handler fails removes it": Line(
@@ -134,11 +143,10 @@ LINES = {
         reads_a_dictionary,
         "true",
     ),
-    "observer: each question about statistics leaves a process": Line(
+    "observer: questions about statistics leave 16 processes, as long as the peer is there": Line(
         "observer",
-        leaves_processes,
-        "20 =< length([P || P <- processes(), process_info(P, current_function) =:= "
-        "{current_function, {observer_backend, fetch_stats_loop, 2}}])",
+        asks_for_statistics,
+        f"{STREAMS} =:= 16",
     ),
     "observer: it loads runtime_tools": Line(
         "observer",
@@ -198,6 +206,42 @@ def test_a_flood_of_log_events_leaves_room_for_those_of_the_node() -> None:
         assert "limit:log_events_per_second " in scene.reasons()
     with AttackScene(None) as scene, scene.connect() as peer:
         assert int(flood_of_events(scene, peer)) < 20
+
+
+def streams_after(rules: list[str] | None, ends: Callable[[Connection, Pid], object]) -> str:
+    """Processes that go on answering `observer` when their peer has gone; it has ended its links in that way."""
+    with AttackScene(None if rules is None else {OPEN: ["deny *", *rules]}) as scene:
+        with scene.connect() as peer:
+            for _ in range(10):
+                made = peer.spawn("observer_backend", "fetch_stats", [peer.pid(), 10000], options=[A("link")])
+                assert isinstance(made, Pid)
+                ends(peer, made)
+            peer.receive(0.5)
+        scene.bar.wait_until("nodes(connected) =:= []")
+        if rules is not None:
+            scene.bar.wait_until(f"{STREAMS} =:= 0")
+        return scene.bar.eval(STREAMS)
+
+
+def unlinks(peer: Connection, made: Pid) -> None:
+    peer.send(message(Op.UNLINK_ID, 1, peer.pid(), made))
+
+
+def goes_on(_: Connection, __: Pid) -> None:
+    pass
+
+
+def ends_normally(peer: Connection, made: Pid) -> None:
+    peer.send(message(Op.PAYLOAD_EXIT, peer.pid(), made, payload=A("normal")))
+
+
+@pytest.mark.parametrize("ends", [unlinks, goes_on, ends_normally])
+def test_observer_nothing_goes_on_when_the_peer_has_gone(ends: Callable[[Connection, Pid], object]) -> None:
+    assert streams_after(["accept observer"], ends) == "0"
+
+
+def test_without_distwall_it_would_go_on() -> None:
+    assert streams_after(None, unlinks) == "10"
 
 
 def test_gen_event_an_event_of_otps_own_manager_stops_the_node() -> None:

@@ -212,14 +212,6 @@ def test_a_service_of_the_policy_is_looked_into(rule: str, words: str) -> None:
     assert any(words in warning for warning in _warnings(policy(text)))
 
 
-def test_observer_without_a_low_rate_is_a_warning() -> None:
-    words = "`accept observer` without a low rate of questions"
-    rules = '["deny *", "accept observer"]'
-    assert any(words in warning for warning in _warnings(policy(peer(rules=rules))))
-    assert not _warnings(policy(peer(rules=rules, more="limits = { spawn_request_per_second = 20 }")))
-    assert not any(words in w for w in _warnings(policy(peer(rules='["accept observer", "accept erpc"]'))))
-
-
 def test_a_part_of_a_service_that_is_refused_is_a_warning() -> None:
     text = '[services.api]\nrules = ["link", "reg_send api"]\n' + peer(rules='["accept api", "deny reg_send api"]')
     # Written later and equally specific, it doesn't decide.

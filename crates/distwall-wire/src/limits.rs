@@ -89,6 +89,10 @@ limits! {
     /// Log events of a peer in a second, that is, messages to `logger_proxy`. By default, `logger` drops events of all
     /// sources beyond 500 in a second: so some of these are left to the node itself.
     LogEventsPerSecond = log_events_per_second: 200,
+    /// Calls of `observer_backend` in a second: each may list all processes, the makers of other lists among them.
+    ObserverPerSecond = observer_per_second: 20,
+    /// Processes of `observer_backend:fetch_stats/2` that run at once for a peer.
+    ObserverStreams = observer_streams: 16,
     /// Nesting of one term.
     TermDepth = term_depth: 65_536,
     /// Bytes of one big integer (printing and arithmetic are quadratic).

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from operator import eq
 
-from distwall._core import DEFAULT_LIMITS, OTP_NAME_PREFIXES, OTP_NAMES, print_atom
+from distwall._core import OTP_NAME_PREFIXES, OTP_NAMES, print_atom
 from distwall.clock import rfc3339, utc
 from distwall.policy.language.grammar import FUNCTION_COMMANDS, Key
 from distwall.policy.language.names import Part, glob_matches, is_glob
@@ -30,9 +30,6 @@ from distwall.policy.wide_rules import wide_rules
 
 _CALL_ELEMENTS = 3
 """Elements of the message of a gen call: label, caller, request."""
-
-_MANY_QUESTIONS = 100
-"""Questions of `observer` in a second. A node with hundreds of processes answers as many while the next ones come."""
 
 _CARRIERS = (
     ("erlang", "apply", "2"),
@@ -71,7 +68,6 @@ def _all(policy: Policy) -> Iterator[Problem]:
         yield from _runners(entry, ranked)
         yield from wide_rules(policy, entry, ranked)
         yield from _idle_denials(policy, entry, ranked)
-        yield from _questions_without_bound(policy, entry, ranked)
     for rule in policy.rules:
         yield from _of_one_rule(rule)
 
@@ -228,18 +224,6 @@ def _any_code(policy: Policy, entry: Entry, ranked: Ranking) -> str | None:
         if winner is not None and winner.rule.verdict == "accept":
             return winner.rule.text
     return None
-
-
-def _questions_without_bound(policy: Policy, entry: Entry, ranked: Ranking) -> Iterator[Problem]:
-    """`observer` where many questions can be under way: for each process, each of them makes a part of its answer."""
-    rate = entry.limits.get("spawn_request_per_second", DEFAULT_LIMITS["spawn_request_per_second"])
-    if rate <= _MANY_QUESTIONS or _any_code(policy, entry, ranked) is not None:
-        return
-    for candidate in ranked:
-        rule = candidate.rule
-        if rule.command == "observer" and rule.verdict == "accept":
-            what = f"for {entry.node}, `{rule.text}` without a low rate of questions: many at once fill memory"
-            yield Problem(rule.origin, what, "add `limits = { spawn_request_per_second = 20 }` to the entry")
 
 
 def _broken_services(entry: Entry, ranked: Ranking) -> Iterator[Problem]:

@@ -12,6 +12,7 @@
 //!   of rules `to exposed` and `to spawned`. What the guarded node disclosed outlasts the channel: see
 //!   [`exposures`](Exposures).
 //! * The *people* are processes of the guarded node, with the identities that it told ([`People`]).
+//! * What the peer *observes* is counted ([`Observed`]).
 //!
 //! Every table is bounded. A full table forgets its oldest entry, whose answer will then need a rule. The tables of the
 //! peer's own links and monitors are the exception: when full, they take no new entry. A peer fills no table of the
@@ -37,10 +38,12 @@ use bounded::{Bounded, Bounds, Measured, Seen, FEW};
 use exposures::ExposedSet;
 
 pub use exposures::{Claims, Exposures, Owner};
+pub use observed::Observed;
 pub use people::{Facts, People, Person};
 
 mod bounded;
 mod exposures;
+pub mod observed;
 mod people;
 mod shown;
 
@@ -163,6 +166,8 @@ pub struct Track {
     leaders: Seen,
     /// Processes of the guarded node that the peer has aimed at.
     pub people: People,
+    /// The peer's questions to `observer_backend`.
+    pub observed: Observed,
     /// Links, each with the id of each side's unlink that is under way.
     links: HashMap<Pair, [Option<NonZeroU64>; 2], RandomState>,
     /// True if there was a link for which there was no room.
@@ -215,6 +220,7 @@ impl Track {
     pub fn tick(&mut self, now: f64) {
         self.bounds.now = now as u64;
         self.people.tick(now);
+        self.observed.tick(now);
     }
 
     /// Changes whether the tables that the peer fills may get more memory.
@@ -451,9 +457,12 @@ impl Track {
     pub fn ended(&mut self, side: Direction, pid: Pid) {
         let bounds = self.bounds;
         self.shown(side, |shown| shown.ended(pid, bounds));
-        let (side, bounds) = (&mut self.sides[side as usize], bounds.for_seconds(CROSSING));
-        if side.spawned.remove(pid) {
-            side.gone_spawned.insert(pid, bounds);
+        let (own, bounds) = (&mut self.sides[side as usize], bounds.for_seconds(CROSSING));
+        if own.spawned.remove(pid) {
+            own.gone_spawned.insert(pid, bounds);
+        }
+        if side == Direction::Outbound {
+            self.observed.ended(pid);
         }
     }
 
@@ -488,6 +497,7 @@ impl Track {
     }
 
     fn unlinked(&mut self, pair: Pair) {
+        self.observed.unlinked(pair);
         let Some(ending) = self.links.remove(&pair) else { return };
         for side in [Direction::Inbound, Direction::Outbound] {
             if ending[side as usize].is_none() {

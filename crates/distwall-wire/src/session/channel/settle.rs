@@ -1,8 +1,9 @@
 //! The effects of an accepted command on tracking.
 
 use crate::direction::Direction;
+use crate::rules::calls::{self, Call};
 use crate::session::judge::{called, Ends, Message};
-use crate::session::track::{Asked, Pair, Spawn, Track};
+use crate::session::track::{observed, Asked, Pair, Spawn, Track};
 use crate::term::atoms::Word;
 use crate::term::reader::Reference;
 use crate::wire::control::{Control, Mfa, Monitored, Process, SpawnRequest, Spawned, Watched};
@@ -42,6 +43,11 @@ pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, trac
     let control = message.control;
     // Most commands are messages, and most of those ask nothing.
     if control.is_message() && settles.is_none() {
+        if let (Direction::Inbound, true, Control::Send { to, .. }) =
+            (direction, track.observed.is_any_running(), control)
+        {
+            track.observed.ended(to.pid);
+        }
         if message.asker.is_some() || control.name().is_some_and(|name| name.word == Word::Rex) {
             asked(message, direction, ends, track);
         }
@@ -84,11 +90,20 @@ fn set_up(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &
         }) => {
             let erpc = if monitored { result_of(message, &mfa, direction) } else { None };
             track.spawn(direction, reference, Spawn { by: from.pid, linked, monitored, erpc });
+            if direction == Direction::Inbound && observes(message, &mfa) {
+                track.observed.ask(ends.limits.observer_per_second());
+                if observed::is_stream(mfa.module.text, mfa.function.text) {
+                    track.observed.begin(reference, from.pid, ends.limits.observer_streams());
+                }
+            }
             leads(&leader, direction, ends, track);
             // What is spawned is to write to its group leader.
             if ends.follows(direction) && ends.is_of(direction, &leader) {
                 track.expose_process(direction, leader.pid);
             }
+        }
+        Control::SpawnReply { to: by, reference: (_, reference), result: Spawned::Failed(_), .. } => {
+            track.observed.begun(reference, by.pid, None);
         }
         Control::SpawnReply {
             to: by,
@@ -97,6 +112,9 @@ fn set_up(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &
             linked,
             monitored,
         } => {
+            if direction == Direction::Outbound {
+                track.observed.begun(reference, by.pid, Some(spawned.pid));
+            }
             if matches!(settles, Some(Asked::Spawn(..))) && ends.is_of(direction, &spawned) {
                 track.spawned(direction, spawned.pid);
             }
@@ -109,6 +127,20 @@ fn set_up(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &
         }
         _ => {}
     }
+}
+
+/// True if a spawn request of the peer calls `observer_backend`.
+#[inline(always)]
+fn observes(message: &Message<'_, '_>, mfa: &Mfa<'_>) -> bool {
+    match message.erpc {
+        Some(call) => call.module == observed::MODULE,
+        None => mfa.module.text == observed::MODULE || calls::carries(mfa) && calls_observer(message),
+    }
+}
+
+/// True if a command of the peer calls `observer_backend`.
+fn calls_observer(message: &Message<'_, '_>) -> bool {
+    matches!(called(message, Direction::Inbound).call, Call::Function { module: observed::MODULE, .. })
 }
 
 /// The reference behind which the result of a spawn request comes, if it is a call of `erpc`.
@@ -143,7 +175,11 @@ fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &m
     let sends = |asker: &Process<'_>| message.control.from().is_some_and(|from| from.pid == asker.pid);
     let asks = |asker: &Process<'_>| ends.is_of(direction, asker) && (direction == Direction::Inbound || sends(asker));
     let name = message.control.name();
-    if direction == Direction::Outbound && name.is_some_and(|name| name.word == Word::Rex) {
+    let to_rex = name.is_some_and(|name| name.word == Word::Rex);
+    if direction == Direction::Inbound && to_rex && calls_observer(message) {
+        track.observed.ask(ends.limits.observer_per_second());
+    }
+    if direction == Direction::Outbound && to_rex {
         let leader = called(message, direction).leader;
         if let Some(leader) = leader.filter(|leader| !track.is_made_up(leader.pid)) {
             leads(&leader, direction, ends, track);
@@ -170,7 +206,7 @@ fn asked(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &m
         if node == direction.word() && ends.is_of(direction, &from) && own() {
             track.call(direction, reference, from.pid);
         }
-    } else if ends.follows(direction) && name.is_some_and(|name| name.word == Word::Rex) {
+    } else if ends.follows(direction) && to_rex {
         if let Some((asker, word)) = shapes::rex_request(payload).filter(|(asker, _)| asks(asker)) {
             track.rex(direction, asker.pid, word);
         }

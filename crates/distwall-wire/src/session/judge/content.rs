@@ -7,6 +7,7 @@ use crate::rules::otp_internal::{self as internal, Address};
 use crate::rules::pattern::is_brief;
 use crate::rules::peer_rules::{Look, RankedRule, Strongest};
 use crate::session::events::Reason;
+use crate::session::track::{observed, Pair};
 use crate::term::atoms::{AtomView, Word};
 use crate::term::reader::Reader;
 use crate::wire::control::{Control, Process};
@@ -16,17 +17,23 @@ use super::{Case, Court, Force, Next, Objection, Refusal};
 
 /// Refuses a call with spawn options that are not opened by the rule which accepts the function. Refuses a process of the
 /// guarded node as a group leader, unless the guarded node has made it one. What the guarded node itself would print about an
-/// error has to be cheap to print.
+/// error has to be cheap to print. A process that goes on answering `observer` has to be linked, and to stay so.
 #[inline(always)]
 pub(super) fn options(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     if case.star || case.court.direction == Direction::Outbound {
         return Ok(Next::On);
     }
     let fits = match case.control() {
-        Control::SpawnRequest(request) => request.plain && case.may_lead(&request.leader),
+        Control::SpawnRequest(request) => {
+            let alone = case.starts_stream() && !(request.linked && request.mfa.module.text == observed::MODULE);
+            request.plain && !alone && case.may_lead(&request.leader)
+        }
+        Control::Unlink { from, to, .. } if case.is_stream(from, to) => return Ok(case.by(None, Reason::Options)),
+        // The process gets another reason instead, which it can't ignore.
+        Control::Exit { from, to, .. } if case.is_stream(from, to) => !case.may_be_ignored(),
         // What it writes would be requests of the guarded node's own to a process that no rule opens.
         Control::GroupLeader { leader, .. } => leader.node.word != Word::Guard || case.may_lead(leader),
-        _ => case.call.leader.is_none_or(|leader| case.may_lead(&leader)),
+        _ => !case.starts_stream() && case.call.leader.is_none_or(|leader| case.may_lead(&leader)),
     };
     Ok(if fits && !case.prints_much() { Next::On } else { case.unfit(Reason::Options) })
 }
@@ -109,6 +116,22 @@ impl Case<'_, '_, '_> {
         };
         let elsewhere = leader.is_some_and(|leader| self.court.ends.is_of(Direction::Inbound, &leader));
         !elsewhere && calls::prints_errors(self.control(), payload) && !is_brief(payload)
+    }
+
+    /// True if the called function starts a process that goes on answering `observer`.
+    fn starts_stream(&self) -> bool {
+        matches!(self.call.call, Call::Function { module, function, .. } if observed::is_stream(module, function))
+    }
+
+    /// True if the two processes have the link of a stream.
+    fn is_stream(&self, from: &Process<'_>, to: &Process<'_>) -> bool {
+        self.court.track.observed.is_running(Pair { peer: from.pid, guard: to.pid })
+    }
+
+    /// True if a process may go on after this exit: it does not trap exits yet, and the reason may be `normal`.
+    fn may_be_ignored(&self) -> bool {
+        let Some(mut reason) = self.message.payload else { return true };
+        reason.atom().is_ok_and(|atom| atom.text == b"normal")
     }
 
     /// True if a process may lead what the peer calls: it is the peer's, or the guarded node has made it lead processes

@@ -2,8 +2,9 @@
 
 use crate::error::Bad;
 use crate::limits::Limit;
+use crate::rules::calls::Call;
 use crate::session::events::Reason;
-use crate::session::track::Track;
+use crate::session::track::{observed, Track};
 use crate::term::scan::{Mentions, ScanFindings, Watch};
 use crate::wire::control::Control;
 
@@ -21,6 +22,10 @@ pub(super) fn limit(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
         || control.reference().is_some()
         || control.has_inline_atoms()
         || case.court.ends.peer_creation == 0;
+    if let Some(limit) = case.over_observer() {
+        let refusal = Refusal::deny(Reason::Limit(limit));
+        return Ok(case.object(Objection { refusal, force: Force::Always, answers: true }));
+    }
     let brings = names || arrival.atoms.may_be_new();
     let holds = matches!(control, Control::Link { .. } | Control::Monitor { .. });
     // `accept *` is for peers that are trusted whatever they write.
@@ -46,6 +51,21 @@ fn count(case: &mut Case<'_, '_, '_>) -> Result<Next, Bad> {
     let Some(limit) = over.or(found.over).or_else(full).or_else(claims) else { return Ok(Next::On) };
     let refusal = Refusal::deny(Reason::Limit(limit));
     Ok(case.object(Objection { refusal, force: Force::Always, answers: true }))
+}
+
+impl Case<'_, '_, '_> {
+    /// The limit on questions to `observer_backend` that a call exceeds, if any.
+    fn over_observer(&self) -> Option<Limit> {
+        let (Call::Function { module: observed::MODULE, function, .. }, false) = (&self.call.call, self.star) else {
+            return None;
+        };
+        let (asked, limits) = (&self.court.track.observed, &self.court.ends.limits);
+        if !asked.may_ask(limits.observer_per_second()) {
+            return Some(Limit::ObserverPerSecond);
+        }
+        let full = observed::is_stream(observed::MODULE, function) && !asked.has_room(limits.observer_streams());
+        full.then_some(Limit::ObserverStreams)
+    }
 }
 
 /// True if tracking has room for what the peer claims by writing it.

@@ -19,6 +19,7 @@ use crate::rules::calls::{self, Call};
 use crate::rules::otp_internal::{otp_internal, Address};
 use crate::rules::peer_rules::{PeerRules, RankedRule, Scope};
 use crate::session::hooks::is_clerk;
+use crate::session::track::observed;
 use crate::term::atoms::{AtomView, Word};
 use crate::term::reader::Pid;
 use crate::term::scan::ScanFindings;
@@ -86,6 +87,10 @@ impl PrecedentKey<'_> {
     /// The rule that decides about all such commands.
     fn decide(&self, policy: &PeerRules) -> Option<Decided> {
         if self.command == Command::SpawnRequest {
+            if self.name == observed::MODULE {
+                // These are counted.
+                return None;
+            }
             let mut digits = [0; 3];
             let function = [self.name, self.function, decimal(self.arity, &mut digits)];
             return Decided::by(policy.foremost_call(&function));
