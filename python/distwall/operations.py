@@ -317,6 +317,7 @@ STATISTICS = Operation(
     Role.READ,
     "Count commands of all peers since the start, by direction, command and verdict.",
     COUNTS,
+    (GUARD,),
     path="statistics",
 )
 PEER_STATISTICS = Operation(
@@ -324,7 +325,7 @@ PEER_STATISTICS = Operation(
     Role.READ,
     "Count commands of one peer; zeros for a peer that was never connected.",
     COUNTS,
-    (NODE,),
+    (NODE, GUARD),
     path="statistics/{peer:path}",
 )
 GRANTS = Operation(

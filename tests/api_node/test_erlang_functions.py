@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 
 from distwall.api_node import Caller, ErlangFunctions
 from distwall.control import ControlError
+from distwall.control.statistics import Statistics
 from distwall.etf import Atom, Improper, Map, Pid, Ref, Term, encode
 from tests.support.firewall_scene import FirewallScene
 from tests.support.policies import peer, policy
@@ -157,9 +158,27 @@ def test_a_guarded_node_is_kept_to_its_own(ask: Asked) -> None:
     assert ask("test_filter", FOO, LINK, ALL, caller=other) == (OK, ACCEPT)
     assert ask("grants", caller=other) == (OK, [])
     answer = ask("revoke", FOO, Atom("ops"), caller=other)
-    assert isinstance(answer, tuple)
-    assert answer[:2] == (Atom("error"), Atom("badarg"))
+    assert answer == (Atom("error"), Atom("badarg"), 0, "no grant of `ops` to foo@h; see distwall grants")
+    assert ask("grant", FOO, Atom("ops"), 60, Atom("why"), caller=OPS) == (OK, OK)
+    answer = ask("revoke", FOO, Atom("ops"), caller=other)
+    text = "no grant of `ops` to foo@h; it is granted for all guarded nodes; see distwall grants"
+    assert answer == (Atom("error"), Atom("badarg"), 0, text)
     assert ask("set_filter", FOO, LINK, ACCEPT, caller=OPS) == (OK, ACCEPT)
+
+
+def test_a_guarded_node_gets_the_counts_of_its_own_channels(ask: Asked) -> None:
+    asked: list[tuple[str | None, str | None]] = []
+    statistics = ask.scene.firewall.statistics
+
+    def noted(node: str | None = None, *, guard: str | None = None) -> Statistics:
+        asked.append((node, guard))
+        return statistics(node, guard=guard)
+
+    ask.scene.firewall.statistics = noted  # type: ignore[method-assign]
+    for caller in (BAR, OPS):
+        ask("statistics", caller=caller)
+        ask("statistics", FOO, caller=caller)
+    assert asked == [(None, BAR.guard), ("foo@h", BAR.guard), (None, None), ("foo@h", None)]
 
 
 @pytest.mark.parametrize(("name", "before"), [("set_handler", [FOO, REG_SEND]), ("filter", [FOO])])

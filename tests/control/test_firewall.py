@@ -96,11 +96,11 @@ def test_the_counts_of_very_many_names_are_summed_at_once() -> None:
     """Who has a cookie for a glob has any number of names. Nobody waits while all of them are counted."""
     counters = PeerCounters()
     for number in range(PeerCounters.MAX_NAMES):
-        counters.of(f"n{number}@host", ())
+        counters.of(f"n{number}@host", "bar@h", ())
     begun = time.thread_time()
     assert counters.statistics()["outbound"]["link"] == {"accept": 0, "deny": 0, "drop": 0}
     for number in range(1000):
-        assert counters.inbound(f"n{number}@host") == (0, 0, 0)
+        assert counters.inbound(f"n{number}@host", "bar@h") == (0, 0, 0)
     # It was ninety milliseconds.
     assert time.thread_time() - begun < 0.03
 
@@ -123,16 +123,35 @@ def test_the_oldest_names_are_forgotten_but_not_their_counts(monkeypatch: pytest
     monkeypatch.setattr(PeerCounters, "MAX_NAMES", 2)
     peer_counters = PeerCounters()
     for number, name in enumerate("abc"):
-        counters: Any = peer_counters.of(name, {"a"})
+        counters: Any = peer_counters.of(name, "bar@h", {"a"})
         counters.links = 10**number
     assert [name for name in "abc" if name in peer_counters] == ["a", "c"]
     assert peer_counters.statistics()["inbound"]["link"]["accept"] == 111
     assert peer_counters.statistics("b")["inbound"]["link"]["accept"] == 0
     assert peer_counters.statistics("c")["inbound"]["link"]["accept"] == 100
-    kept: Any = peer_counters.of("c", {})
+    kept: Any = peer_counters.of("c", "bar@h", {})
     assert kept.links == 100
-    peer_counters.of("d", {"a", "c"})
+    peer_counters.of("d", "bar@h", {"a", "c"})
     assert [name for name in "acd" if name in peer_counters] == ["a", "c", "d"]  # those in use stay, whatever the bound
+
+
+def test_what_is_counted_is_told_for_one_guarded_node_or_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distwall.control.statistics.Counters", FakeCounters)
+    monkeypatch.setattr(PeerCounters, "MAX_NAMES", 4)
+    peer_counters = PeerCounters()
+
+    def links(name: str | None, guard: str | None) -> int:
+        return peer_counters.statistics(name, guard)["inbound"]["link"]["accept"]
+
+    for number, (name, guard) in enumerate((name, guard) for name in "ab" for guard in ("x", "y")):
+        counters: Any = peer_counters.of(name, guard, ())
+        counters.links = 10**number
+    assert [links(name, guard) for name in "ab" for guard in ("x", "y", None)] == [1, 10, 11, 100, 1000, 1100]
+    assert [links(None, guard) for guard in ("x", "y", "z", None)] == [101, 1010, 0, 1111]
+    # The oldest pair goes, and stays in the sum of its guarded node.
+    peer_counters.of("c", "y", ())
+    assert [links(None, guard) for guard in ("x", "y", None)] == [101, 1010, 1111]
+    assert (links("a", "x"), links("a", None)) == (0, 10)
 
 
 def test_budgets_belong_to_an_entry_and_an_incarnation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -396,6 +396,13 @@ def test_a_guarded_node_touches_its_own_channels_only() -> None:
         )
         assert bar.eval("length(distwall:peers())") == "1"
         assert ops.eval("length(distwall:peers())") == "2"
+        for arguments in ("", f"'{FOO}'"):
+            counts = f"element(2, lists:keyfind(link, 1, distwall:statistics({arguments})))"
+            assert [node.eval(counts) for node in (bar, baz, ops)] == [
+                "[{accept,0},{deny,1},{drop,0}]",
+                "[{accept,1},{deny,0},{drop,0}]",
+                "[{accept,1},{deny,1},{drop,0}]",
+            ]
 
         assert bar.eval("distwall:set_default_filter(exit2, '_', drop)") == "deny"
         assert baz.eval("distwall:set_default_filter(exit2, '_', drop)") == "deny"
@@ -403,6 +410,8 @@ def test_a_guarded_node_touches_its_own_channels_only() -> None:
         assert ops.eval('distwall:set_table(t, ["accept exit2"])') == "ok"
         assert bar.eval(f"distwall:grant('{FOO}', t, 60, why)") == "ok"
         assert [node.eval("length(distwall:grants())") for node in (bar, baz, ops)] == ["1", "0", "1"]
+        said = failure(baz, f"distwall:revoke('{FOO}', t)")
+        assert f"no grant of `t` to {FOO}; see distwall grants" in said, said
 
         assert ops.eval(f"distwall:set_filter('{FOO}', monitor, deny)") == "accept"
         monitor = f"distwall:test_filter('{FOO}', monitor, '_')"

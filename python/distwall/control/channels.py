@@ -96,7 +96,7 @@ class Channels(abc.ABC):
             flags=flags,
             policy=judgement.core,
             **judgement.settings(),
-            counters=self._counters.of(peer, self._connected),
+            counters=self._counters.of(peer, guard, self._connected),
             budget=budget,
             exposures=self._exposures_of(entry, peer, guard, guard_creation),
             limits=entry.limits,
@@ -262,7 +262,7 @@ class Channels(abc.ABC):
         return known.of(peer, lambda name: self._connected[name] > 0)
 
     def _info(self, handle: ChannelHandle) -> PeerInfo:
-        accept, deny, drop = self._counters.inbound(handle.peer)
+        accept, deny, drop = self._counters.inbound(handle.peer, handle.guard)
         return PeerInfo(
             peer=handle.peer,
             guard=handle.guard,

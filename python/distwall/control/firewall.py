@@ -120,9 +120,9 @@ class Firewall(Channels):
         return [self._info(handle) for handle in sorted(channels, key=lambda h: (h.peer, h.guard, h.since))]
 
     @on_loop_thread
-    def statistics(self, node: str | None = None) -> Statistics:
+    def statistics(self, node: str | None = None, *, guard: str | None = None) -> Statistics:
         """Commands counted by direction, command and verdict since the start: all 14, of one peer or of all."""
-        return self._counters.statistics(node)
+        return self._counters.statistics(node, guard)
 
     @on_loop_thread
     def explain(self, node: str, command: str, key: GivenKey = None, *, guard: str | None = None) -> Explanation:
@@ -371,7 +371,9 @@ class Firewall(Channels):
             grants.take_back(node, table, grant.guard)
         left = grants.of(node, table)
         if not ended and (node, table) not in self._unsaved:
-            elsewhere = f"; it is granted for {places([grant.guard for grant in left])}" if left else ""
+            # Who asks about one guarded node hears of that one alone.
+            told = [grant.guard for grant in left if guard is None or grant.guard is None]
+            elsewhere = f"; it is granted for {places(told)}" if told else ""
             raise NotFoundError(f"no grant of `{table}` to {node}{elsewhere}; see distwall grants")
         self._refresh()
         for grant in ended:

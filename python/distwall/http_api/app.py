@@ -121,12 +121,12 @@ def _reads(app: FastAPI, firewall: Firewall, reloader: Reloader) -> None:
         return [info.to_json() for info in firewall.peers(guard)]
 
     @get(operations.STATISTICS)
-    async def statistics() -> dict[str, Any]:
-        return {"peer": None, **firewall.statistics()}
+    async def statistics(guard: str | None = None) -> dict[str, Any]:
+        return {"peer": None, **firewall.statistics(guard=guard)}
 
     @get(operations.PEER_STATISTICS)
-    async def peer_statistics(peer: str) -> dict[str, Any]:
-        return {"peer": peer, "known": firewall.knows(peer), **firewall.statistics(peer)}
+    async def peer_statistics(peer: str, guard: str | None = None) -> dict[str, Any]:
+        return {"peer": peer, "known": firewall.knows(peer), **firewall.statistics(peer, guard=guard)}
 
     @get(operations.GRANTS)
     async def grants() -> list[dict[str, object]]:
