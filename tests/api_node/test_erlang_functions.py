@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from distwall.api_node import Caller, ErlangFunctions
 from distwall.control import ControlError
 from distwall.control.statistics import Statistics
-from distwall.etf import Atom, Improper, Map, Pid, Ref, Term, encode
+from distwall.etf import Atom, DecodeError, Improper, Map, Pid, Ref, Term, encode
 from tests.support.firewall_scene import FirewallScene
 from tests.support.policies import peer, policy
 from tests.support.terms import terms
@@ -217,6 +217,12 @@ def test_a_failure_of_distwall_itself_is_an_answer(ask: Asked, monkeypatch: pyte
 
     monkeypatch.setattr(ask.scene.firewall, "peers", refuses)
     assert ask("peers") == (Atom("error"), Atom("refused"), 0, "can't be saved")
+
+
+def test_a_request_that_can_not_be_read_is_an_error(ask: Asked) -> None:
+    answer = ask.calls.answer(BAR, DecodeError("an integer that is too big"))
+    text = "distwall does not read this: an integer that is too big"
+    assert answer == (Atom("error"), Atom("badarg"), 0, text)
 
 
 def test_peers_are_told_with_names_as_atoms(ask: Asked) -> None:

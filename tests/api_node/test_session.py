@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from distwall.api_node import MAX_FRAME, CallerSession
 from distwall.api_node.handshake import FLAGS
-from distwall.etf import Atom, Term
+from distwall.etf import Atom, DecodeError, Term
 from distwall.handshake import Identity
 from tests.support import etf
 from tests.support.dist import EMPTY, TICK, Message, Op, Receiver, frame, message, pass_through
@@ -26,10 +26,10 @@ class Played:
     """A conversation, and the requests that it has passed on."""
 
     def __init__(self) -> None:
-        self.requests: list[Term] = []
+        self.requests: list[Term | DecodeError] = []
         self.conversation = CallerSession(OWN, BAR, self._answer)
 
-    def _answer(self, request: Term) -> Term:
+    def _answer(self, request: Term | DecodeError) -> Term:
         self.requests.append(request)
         return Atom("ok"), len(self.requests)
 
@@ -117,6 +117,43 @@ def test_messages_that_ask_nothing_are_ignored(played: Played, sent: Message) ->
     assert len(played.say(call("distwall", 1))) == 1, "it goes on"
 
 
+REFUSED: dict[str, etf.Term] = {
+    "a big integer": 1 << 4000,
+    "a negative one": -(1 << 4000),
+    "many terms": [etf.Atom("a")] * 30_000,
+    "a deep term": etf.Raw(b"\x68\x01" * 300 + b"\x6a"),
+    "a float that is none": etf.Raw(b"F" + b"\xff" * 8),
+    "a term of a later release": etf.Raw(b"\x49\0\1"),
+    "an atom of a header": etf.Raw(b"R\0"),
+}
+
+
+@pytest.mark.parametrize("term", REFUSED.values(), ids=REFUSED.keys())
+def test_a_request_that_is_not_read_is_answered(played: Played, term: etf.Term) -> None:
+    (answer,) = played.say(call("distwall", (etf.Atom("set_table"), [etf.Atom("t"), term], [])))
+    assert (answer.op, answer.args["to"]) == (Op.ALIAS_SEND, REF)
+    (refused,) = played.requests
+    assert isinstance(refused, DecodeError)
+    (answer,) = played.say(call("distwall", 1))
+    assert (answer.payload, played.conversation.fault) == ((ALIAS, (etf.Atom("ok"), 2)), None)
+
+
+@pytest.mark.parametrize("term", REFUSED.values(), ids=REFUSED.keys())
+def test_other_messages_that_are_not_read_are_ignored(played: Played, term: etf.Term) -> None:
+    for sent in (
+        message(Op.REG_SEND, PID, EMPTY, DISTWALL, payload=term),
+        message(Op.REG_SEND, PID, EMPTY, DISTWALL, payload=(etf.Atom("$gen_cast"), term)),
+        call("distwall", 1, tag=term),
+        call("net_kernel", term),
+        message(Op.SEND, EMPTY, PROCESS, payload=term),
+        message(Op.EXIT2, PID, PROCESS, term),
+        message(Op.EXIT, PID, PROCESS, term),
+    ):
+        assert played.say(sent) == []
+        assert (played.requests, played.conversation.fault) == ([], None)
+    assert len(played.say(call("distwall", 1))) == 1, "it goes on"
+
+
 def test_links_and_monitors_end_at_once(played: Played) -> None:
     assert played.say(
         message(Op.LINK, PID, PROCESS),
@@ -156,8 +193,8 @@ FOREIGN = etf.Pid(etf.Atom("foo@127.0.0.1"), 100, 0, 5)
         (pass_through((99, 1)), "no node sends"),
         (pass_through((6, PID, EMPTY)), "no node sends"),
         (pass_through((6, PID, EMPTY, DISTWALL)), "without content"),
-        (pass_through((6, PID, EMPTY, DISTWALL), etf.Raw(b"\x61\x01\x61\x01")), "bytes behind"),
-        (pass_through((6, PID, EMPTY, DISTWALL), etf.Raw(b"\x49\0\1")), "an unknown tag"),
+        (call("distwall", etf.Raw(b"\x61\x01\x61\x01")), "bytes behind"),
+        (pass_through((6, PID, EMPTY, DISTWALL, etf.Raw(b"\x49\0\1"))), "an unknown tag"),
         (pass_through(()), "malformed"),
         (frame(b"\x83D\0" + etf.encode((6, 1))), "not agreed on"),
         (frame(b"p"), "not agreed on"),

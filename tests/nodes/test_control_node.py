@@ -288,6 +288,20 @@ def test_what_is_wrong_is_said_as_otp_says_it(scene: Scene, bar: Node) -> None:
     assert bar.eval(f"distwall:test_filter('{FOO}', link, '_')") == "accept"
 
 
+@pytest.mark.parametrize(
+    "term", ["1 bsl 4000", "lists:seq(1, 30000)", "lists:foldl(fun(_, T) -> {T} end, a, lists:seq(1, 300))"]
+)
+def test_what_distwall_does_not_read_is_an_error_and_the_connection_goes_on(scene: Scene, bar: Node, term: str) -> None:
+    assert bar.eval("distwall:peers()") == "[]"
+    said = failure(bar, f"distwall:grant('{FOO}', {term}, 1, why)")
+    assert "exception error: bad argument in function distwall:" in said, said
+    assert "*** distwall does not read this: " in said, said
+    # Other messages with such a term are lost, as everywhere.
+    bar.eval(f"{{distwall, '{CONTROL}'}} ! {term}")
+    assert bar.eval("distwall:peers()") == "[]"
+    assert len([event for event in scene.wall.events() if event["event"] == "caller_connect"]) == 1
+
+
 def test_where_no_node_of_distwall_is_known_the_failure_says_so() -> None:
     with Scene([OPEN]) as scene, guarded.node(scene) as bar:
         assert "which node is distwall's is not known" in failure(bar, "distwall:peers()")

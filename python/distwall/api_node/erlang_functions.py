@@ -14,7 +14,7 @@ from distwall.api_node.session import Caller
 from distwall.audit.schema import CallFailed
 from distwall.control import BadCallError, ControlError, Firewall, GivenKey, NotFoundError
 from distwall.control.evaluated_calls import Extent
-from distwall.etf import Atom, Pid, Ref, Term, text_of
+from distwall.etf import Atom, DecodeError, Pid, Ref, Term, text_of
 from distwall.operations import ParameterType, Result
 from distwall.policy.language.names import is_glob
 
@@ -40,14 +40,16 @@ class ErlangFunctions:
     def __init__(self, firewall: Firewall) -> None:
         self._firewall = firewall
 
-    def answer(self, caller: Caller, request: Term) -> Term:
-        """The answer to a request of ``caller``. Never raises."""
+    def answer(self, caller: Caller, request: Term | DecodeError) -> Term:
+        """The answer to a request of ``caller``; to the reason, if it can't be read. Never raises."""
         name = "unknown"
         try:
             match request:
                 case (Atom() as function, list() as arguments, list() as options):
                     name = str(function)
                     return Atom("ok"), self._call(caller, name, arguments, options)
+                case DecodeError():
+                    raise BadCallError(f"distwall does not read this: {request}")
                 case _:
                     raise BadCallError("not a request; use the functions of the module distwall")
         except _ArgumentError as error:

@@ -11,6 +11,9 @@ three kinds of messages:
 
 Any other message of a node is for a process that doesn't exist here, and is dropped, as everywhere. A frame that no
 node would send ends the conversation.
+
+Programs of the caller choose the terms in requests and in exit reasons. The decoder refuses some: very big integers,
+very deep or long terms. Such a request is answered with an error, and other messages with such terms are dropped.
 """
 
 from collections.abc import Callable
@@ -27,6 +30,7 @@ PROCESS = "distwall"
 """The registered name of the process that answers requests."""
 
 _PASS_THROUGH, _VERSION = 112, 131
+_SMALL_TUPLE, _SMALL_INTEGER = 104, 97
 _LENGTH = 4
 """Bytes of the length in front of a frame."""
 _TICK = bytes(_LENGTH)
@@ -67,8 +71,8 @@ class _FaultError(Exception):
 class CallerSession:
     """One connection. Feed it with `receive`, call `step` while it `is_waiting`, send what `due` returns."""
 
-    def __init__(self, own: Identity, caller: Identity, answer: Callable[[Term], Term]) -> None:
-        """``answer`` turns a request into its answer; it never raises."""
+    def __init__(self, own: Identity, caller: Identity, answer: Callable[[Term | DecodeError], Term]) -> None:
+        """``answer`` turns a request, or the reason why it can't be read, into its answer; it never raises."""
         self.fault: str | None = None
         """The reason why the connection has to be closed; None: it may stay open."""
         self._caller = caller.name
@@ -125,7 +129,12 @@ class CallerSession:
     def _frame(self, body: bytes) -> None:
         if body[:2] != bytes((_PASS_THROUGH, _VERSION)):
             raise _FaultError("a frame of a kind that was not agreed on")
-        control, end = decode(body, 2)
+        try:
+            control, end = decode(body, 2)
+        except DecodeError:
+            if _operation(body) in _NOTHING_TO_DO:
+                return
+            raise
         if not isinstance(control, tuple) or not control:
             raise _FaultError("a malformed control message")
         match control:
@@ -141,7 +150,7 @@ class CallerSession:
             ):
                 self._check(source)
                 if name in (PROCESS, _KERNEL):
-                    self._message(source, name, _payload(body, end))
+                    self._message(source, name, body, end)
             case (Op.MONITOR_P, Pid() as source, target, Ref() as reference):
                 self._check(source)
                 if target not in (PROCESS, _KERNEL, self._process):
@@ -158,9 +167,9 @@ class CallerSession:
         if source.node != self._caller:
             raise _FaultError("a message in the name of another node")
 
-    def _message(self, source: Pid, name: Atom, message: Term) -> None:
-        match message:
-            case ("$gen_call", (Pid() as asking, tag), request) if asking == source:
+    def _message(self, source: Pid, name: Atom, body: bytes, start: int) -> None:
+        match _question(body, start):
+            case (Pid() as asking, tag), request if asking == source:
                 if name == PROCESS:
                     self._reply(asking, tag, self._answer(request))
                 elif isinstance(request, tuple) and request and request[0] == "is_auth":
@@ -181,13 +190,38 @@ class CallerSession:
         self._outgoing += (1 + len(terms)).to_bytes(4) + bytes((_PASS_THROUGH,)) + terms
 
 
-def _payload(body: bytes, start: int) -> Term:
+def _operation(body: bytes) -> int | None:
+    """The operation of a control message that can't be read as a whole; None: nor can the operation."""
+    match list(body[2:6]):
+        case [tag, _, first, operation] if (tag, first) == (_SMALL_TUPLE, _SMALL_INTEGER):
+            return operation
+        case _:
+            return None
+
+
+def _question(body: bytes, start: int) -> tuple[Term, Term | DecodeError] | None:
+    """The sender of a gen call with its tag, and the request, or the reason why it can't be read.
+
+    None: the message is not a gen call.
+    """
     if body[start : start + 1] != bytes((_VERSION,)):
         raise _FaultError("a message without content")
-    term, end = decode(body, start + 1)
+    if body[start + 1 : start + 3] != bytes((_SMALL_TUPLE, 3)):
+        return None
+    try:
+        label, position = decode(body, start + 3)
+        asking, position = decode(body, position)
+    except DecodeError:
+        return None
+    if label != "$gen_call":
+        return None
+    try:
+        request, end = decode(body, position)
+    except DecodeError as error:
+        return asking, error
     if end != len(body):
         raise _FaultError("bytes behind a message")
-    return term
+    return asking, request
 
 
 def _alias(tag: Term) -> Ref | None:
