@@ -2,12 +2,16 @@
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
+from typing import BinaryIO
 
 import pytest
 
 from distwall.files import permissions as perms
+from distwall.files import regular_file
 from distwall.policy import Policy, PolicyError, loads
 from tests.support.policies import ENV, GUARD
 
@@ -60,6 +64,33 @@ class TestFiles:
 
     def test_a_file_that_says_it_is_empty_and_is_not_is_an_error(self, tmp_path: Path) -> None:
         assert "/proc/kallsyms contains more than a cookie" in _error(tmp_path, 'cookie_file = "/proc/kallsyms"')
+
+    def test_a_file_that_somebody_still_writes_is_an_error(self, tmp_path: Path) -> None:
+        with (tmp_path / "c.cookie").open("wb") as file:
+            file.write(SECRET.encode()[:10])
+            file.flush()
+            error = _error(tmp_path)
+            assert "somebody is still writing the cookie file" in error
+            assert SECRET[:10] not in error
+            file.write(SECRET.encode()[10:])
+        (entry,) = _load(tmp_path).entries
+        assert entry.cookie.reveal() == SECRET.encode()
+
+    def test_a_file_that_changes_while_it_is_read_is_an_error(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "c.cookie"
+        path.write_text(SECRET[:10])
+        opened = regular_file.opened
+
+        @contextmanager
+        def meanwhile(name: Path) -> Iterator[tuple[BinaryIO, os.stat_result]]:
+            with opened(name) as found:
+                yield found
+            path.write_text(SECRET)
+
+        monkeypatch.setattr("distwall.policy.file.cookie_keys.opened", meanwhile)
+        assert "somebody is still writing the cookie file" in _error(tmp_path)
 
     def test_a_link_to_nowhere_is_an_error(self, tmp_path: Path) -> None:
         (tmp_path / "c.cookie").symlink_to("nowhere")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from distwall.files.permissions import readers, user_name
 from distwall.files.regular_file import NotRegularError, opened
+from distwall.files.settled_file import is_open_for_writing, look
 from distwall.policy.cookie import Cookie, cookie_fault
 from distwall.policy.file.table import Table
 from distwall.policy.problem import Origin
@@ -69,8 +70,10 @@ def expand(text: str, policy: Path, env: Mapping[str, str]) -> Path:
 
 def _read_file(path: Path, table: Table, key: str) -> str | None:
     try:
+        before = look(path)
         with opened(path) as (file, status):
             content = file.read(_MAX_FILE + 1) if status.st_size <= _MAX_FILE else b""
+        under_way = is_open_for_writing(path) or look(path) != before
     except NotRegularError as error:
         table.error(
             key, f"can't read the cookie file {path}: {error.strerror}", "name a file that contains only a cookie"
@@ -83,6 +86,10 @@ def _read_file(path: Path, table: Table, key: str) -> str | None:
         else:
             where, remedy = str(path), "correct the path or its permissions"
         table.error(key, f"can't read the cookie file {where}: {error.strerror}", remedy)
+        return None
+    if under_way:
+        # The first half of a cookie is a cookie, too.
+        table.error(key, f"somebody is still writing the cookie file {path}", "read the policy again when that is over")
         return None
     if status.st_size > _MAX_FILE:
         what = f"can't read the cookie file {path}: it has {status.st_size} bytes, more than a cookie"
