@@ -5,7 +5,8 @@ import pytest
 from distwall.control import entry_exposures
 from distwall.control.entry_exposures import MOST_NAMES, EntryExposures
 from tests.support.core_channel import CoreChannel
-from tests.support.dist import Op, message
+from tests.support.dist import EMPTY, Op, message
+from tests.support.etf import Atom, Term
 
 
 def nobody(_: str) -> bool:
@@ -54,3 +55,21 @@ def test_all_names_of_an_entry_share_their_claims() -> None:
     for number in range(2 * MOST_NAMES):
         entry.of(f"name{number}", nobody)
     assert entry.of("three", nobody).claims() == 1
+
+
+def test_one_name_can_use_up_the_claims_of_all_but_what_is_known_still_passes() -> None:
+    entry = EntryExposures(1)
+    limits = {"claims": 2}
+    one = CoreChannel("accept reg_send", exposures=entry.of("one", nobody), limits=limits)
+    two = CoreChannel("accept reg_send", exposures=entry.of("two", nobody), limits=limits)
+    star = CoreChannel("accept *", exposures=entry.of("three", nobody), limits=limits)
+    claimed, known, new = (one.guard.pid(number) for number in (71, 72, 73))
+    two.outbound(message(Op.SEND_SENDER, known, two.peer.pid(), payload=known))
+
+    def passes(channel: CoreChannel, written: Term) -> bool:
+        sent = message(Op.REG_SEND, channel.peer.pid(), EMPTY, Atom("server"), payload=written)
+        return channel.inbound(sent).reasons == []
+
+    assert passes(one, [claimed, one.guard.pid(74)])
+    assert [passes(two, written) for written in (new, known, claimed, Atom("nothing"))] == [False, True, True, True]
+    assert passes(star, new)
