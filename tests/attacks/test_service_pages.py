@@ -253,6 +253,67 @@ def test_gen_event_an_event_of_otps_own_manager_stops_the_node() -> None:
             time.sleep(0.1)
 
 
+CHANNELS = A("Elixir.Phoenix.Channel.Server")
+
+
+def broadcast(payload: Term, topic: Term = b"topic", event: Term = b"event") -> Term:
+    struct = (A("__struct__"), A("Elixir.Phoenix.Socket.Broadcast"))
+    return Map((struct, (A("topic"), topic), (A("event"), event), (A("payload"), payload)))
+
+
+def adapter_after(sent: list[Term], *, open_to_all: bool = False, wait: int = 5000) -> str:
+    """What broadcasts of an endpoint do to the adapter: `passed_on`, `ended`, `nothing`, or `all_ended`.
+
+    ``wait``: milliseconds until nothing has happened.
+    """
+    rules = None if open_to_all else {OPEN: ["deny *", "accept phoenix_pubsub adapter"]}
+    other = "begin P = whereis(adapter), is_pid(P) andalso P =/= persistent_term:get(adapter) end"
+    all_ended = "whereis(pubsub_supervisor) =:= undefined"
+    with AttackScene(rules) as scene, scene.connect() as peer:
+        bar = scene.bar
+        bar.load("adapter")
+        bar.eval("adapter:start()")
+        happened = "nothing"
+        for one in sent:
+            peer.reg_send("adapter", (A("forward_to_local"), b"topic", one, CHANNELS))
+            bar.eval(f"probe:until(fun() -> {all_ended} orelse {other} orelse probe:got(client) =/= [] end, {wait})")
+            happened = bar.eval(
+                f"case {{{all_ended}, {other}, probe:got(client)}} of {{true, _, _}} -> all_ended;"
+                " {_, true, _} -> ended; {_, _, []} -> nothing; _ -> passed_on end"
+            )
+            bar.eval("persistent_term:put(adapter, whereis(adapter))")
+        return happened
+
+
+@pytest.mark.parametrize("payload", [Map(((b"id", 1),)), (A("binary"), b"\xff"), Map(())])
+def test_phoenix_pubsub_broadcasts_of_an_endpoint_pass(payload: Term) -> None:
+    assert adapter_after([broadcast(payload)]) == "passed_on"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        broadcast([b"a", b"list"]),
+        broadcast((A("binary"), 1)),
+        broadcast((A("binary"), b"x"), topic=A("topic")),
+        broadcast((A("binary"), b"x"), event=1),
+        Map(((A("__struct__"), A("Elixir.Phoenix.Socket.Broadcast")),)),
+    ],
+)
+def test_phoenix_pubsub_no_broadcast_of_a_wrong_type_ends_the_adapter(sent: Term) -> None:
+    assert adapter_after([sent], open_to_all=True) == "ended"
+    assert adapter_after([sent], wait=300) == "nothing"
+
+
+@pytest.mark.parametrize("value", [Pid(A(OPEN), 1, 0, 1), (1, 2), b"\xff"])
+def test_phoenix_pubsub_a_value_that_json_lacks_ends_the_adapter(value: Term) -> None:
+    assert adapter_after([broadcast(Map(((b"id", value),)))]) == "ended"
+
+
+def test_phoenix_pubsub_four_of_them_end_all_adapters() -> None:
+    assert adapter_after([broadcast(Map(((b"id", (1, 2)),)))] * 4) == "all_ended"
+
+
 def test_pg_a_process_stays_in_a_group_when_its_peer_has_gone() -> None:
     """Its scope says twice who is in the group, in one message."""
     with AttackScene({OPEN: ["deny *", "accept pg patients"]}) as scene:

@@ -76,7 +76,7 @@ STORIES = {
         ("pubsub",),
         ("accept pg 'Elixir.Phoenix.PubSub'", "accept phoenix_pubsub 'Elixir.Shop.PubSub.Adapter'"),
         groups=True,
-        seen=("probe:await(subscriber, 3, 5000)",),
+        seen=("probe:await(subscriber, 4, 5000)",),
     ),
     "code": Story(
         ("reload",),

@@ -36,7 +36,9 @@ run(Peer) ->
         {found, fun() -> probe:until(fun() -> length(pg:get_members(?SCOPE, ?ADAPTER)) =:= 2 end) end},
         {broadcast, fun() -> broadcast(<<"orders">>, {order, node() =/= Peer, #{id => 1}}, 'Elixir.Phoenix.PubSub') end},
         {channel, fun() ->
-            broadcast(<<"orders">>, #{'__struct__' => 'Elixir.Phoenix.Socket.Broadcast', event => <<"new">>}, 'Elixir.Phoenix.Channel.Server')
+            New = #{'__struct__' => 'Elixir.Phoenix.Socket.Broadcast', topic => <<"orders">>, event => <<"new">>, payload => #{id => 1}},
+            broadcast(<<"orders">>, New, 'Elixir.Phoenix.Channel.Server'),
+            broadcast(<<"orders">>, New#{payload := {binary, <<1, 2>>}}, 'Elixir.Phoenix.Channel.Server')
         end},
         {other_topic, fun() -> broadcast(<<"nobody">>, unheard, 'Elixir.Phoenix.PubSub') end},
         {direct, fun() ->
