@@ -44,16 +44,36 @@ def sends(*payload: Term, to: str) -> Callable[[Connection, Node], object]:
     return lambda peer, _: peer.reg_send(to, payload)
 
 
-def leaves_a_group(peer: Connection, bar: Node) -> None:
-    """`leave` of a group that the peer isn't in, to a scope that knows the peer's."""
-    peer.reg_send("patients", (A("discover"), peer.pid()))
-    peer.receive(0.3)
-    bar.eval(f"{{nobody, '{OPEN}'}} ! {{see, whereis(patients)}}")
-    seen = peer.wait_for(Op.REG_SEND).payload
-    assert isinstance(seen, tuple)
-    assert isinstance(seen[1], Pid)
-    payload = (A("leave"), peer.pid(), peer.pid(), [A("group")])
-    peer.send(message(Op.SEND_SENDER, peer.pid(), seen[1], payload=payload))
+def tells_a_scope(*said: Callable[[Pid], Term]) -> Callable[[Connection, Node], None]:
+    """Messages to a scope that knows the peer's, which is also the only process in the peer's groups."""
+
+    def tell(peer: Connection, _: Node) -> None:
+        peer.reg_send("patients", (A("discover"), peer.pid()))
+        for one in said:
+            peer.reg_send("patients", one(peer.pid()))
+
+    return tell
+
+
+def has_a_group_without_members(peer: Connection, bar: Node) -> None:
+    tells_a_scope(has())(peer, bar)
+    bar.wait_until("lists:member(empty, pg:which_groups(patients))")
+    own = "spawn(fun() -> timer:sleep(infinity) end)"
+    bar.eval(f"(fun(Own) -> pg:join(patients, empty, Own), pg:leave(patients, empty, Own) end)({own})")
+    tells_a_scope(has(1))(peer, bar)
+
+
+def joins(pid: Pid) -> Term:
+    return A("join"), pid, A("group"), pid
+
+
+def leaves(*groups: str, times: int = 1) -> Callable[[Pid], Term]:
+    return lambda pid: (A("leave"), pid, [pid] * times, [A(group) for group in groups])
+
+
+def has(*members: int) -> Callable[[Pid], Term]:
+    """Says who is in the group `empty`."""
+    return lambda pid: (A("$gen_cast"), (A("sync"), pid, [(A("empty"), [pid for _ in members])]))
 
 
 def reaches_what_is_listed(peer: Connection, _: Node) -> None:
@@ -104,6 +124,7 @@ OWN_FILTER = (
 )
 LOCKED = "not global:set_lock({bank, self()}, [node()], 0)"
 SCOPE = "{ok, Scope} = pg:start(patients), persistent_term:put(patients, Scope)"
+GONE = 'whereis(patients) =/= persistent_term:get(patients) orelse erlang:system_info(otp_release) >= "29"'
 
 QUESTIONS = 20
 STREAMS = (
@@ -124,9 +145,19 @@ LINES = {
         more=("accept send to exposed",),
     ),
     "pg: a peer leaves a group that it isn't in": Line(
+        "pg patients", tells_a_scope(leaves("group")), GONE, setup=SCOPE
+    ),
+    "pg: it leaves a group twice": Line(
+        "pg patients", tells_a_scope(joins, leaves("group"), leaves("group")), GONE, setup=SCOPE
+    ),
+    "pg: it names a group twice": Line(
+        "pg patients", tells_a_scope(joins, leaves("group", "group")), GONE, setup=SCOPE
+    ),
+    "pg: it has a group without members": Line("pg patients", has_a_group_without_members, GONE, setup=SCOPE),
+    "pg: to leave with a process twice does no harm": Line(
         "pg patients",
-        leaves_a_group,
-        "whereis(patients) =/= persistent_term:get(patients) orelse erlang:system_info(otp_release) >= \"29\"",
+        tells_a_scope(joins, leaves("group", times=3), joins),
+        "length(pg:get_members(patients, group)) =:= 1 andalso whereis(patients) =:= persistent_term:get(patients)",
         setup=SCOPE,
     ),
     "global: it registers a free name": Line("global", registers, "is_pid(global:whereis_name(free))", visible=True),
