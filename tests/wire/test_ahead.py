@@ -140,6 +140,17 @@ def test_large_messages_in_fragments_are_scanned_as_they_come() -> None:
     assert changed.counts() == {("inbound", "reg_send", "accept"): 1}
 
 
+@pytest.mark.parametrize("size", [1000, 65_536, 100_000, 190_000])
+def test_messages_in_few_fragments_are_taken_in_the_slice_in_which_they_come(size: int) -> None:
+    """Nothing of them is left to be scanned when the last fragment comes: for that, the slice would end."""
+    channel = CoreChannel("accept reg_send x")
+    sent = message(Op.REG_SEND, P.pid(), EMPTY, Atom("x"), payload=bytes(size))
+    data = b"".join(channel.from_peer.bytes(sent, fragment=65_536) for _ in range(200_000 // size))
+    forward, _, _, closed = channel.core.receive(True, data, 1000.0, 0)
+    assert (channel.core.taken, closed) == (len(data), None)
+    assert [got.payload for got in channel.at_guard.feed(b"".join(forward))] == [bytes(size)] * (200_000 // size)
+
+
 @pytest.mark.parametrize("inbound", [True, False])
 @pytest.mark.parametrize("behind", [10, 3000, 400_000])
 @pytest.mark.parametrize("verdict", ["accept", "deny"])

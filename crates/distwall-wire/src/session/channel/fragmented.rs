@@ -96,7 +96,13 @@ impl Channel {
             // Room for as much as has come once more: most fragmented messages have few fragments.
             let mut held = Vec::with_capacity(2 * body.len());
             held.extend_from_slice(body);
-            mode = Mode::Held { body: held.into(), cuts: Vec::new(), ahead: None };
+            // Now, so that nothing of it is left for the slice in which the last fragment comes.
+            let ahead = if body.len() >= LARGE { begin(fixed, body, false, &watch)? } else { None };
+            let mut ahead = ahead.map(Box::new);
+            if let Some(ahead) = &mut ahead {
+                ahead.look_on(body, body.len(), &watch)?;
+            }
+            mode = Mode::Held { body: held.into(), cuts: Vec::new(), ahead };
         } else {
             fixed.conclude(state, direction, &message, &Ruling::deny(NO_ROOM), scanner, now, out, made)?;
             action = Action::Replace;
@@ -154,9 +160,9 @@ impl Channel {
                 action = Action::Forward;
             }
             Mode::Held { body, cuts, ahead } => {
-                cuts.push(body.len());
-                let most =
-                    (body.len() as u64).saturating_add(next.saturating_add(1).saturating_mul(MAX_FRAGMENT as u64));
+                let before = body.len();
+                cuts.push(before);
+                let most = (before as u64).saturating_add(next.saturating_add(1).saturating_mul(MAX_FRAGMENT as u64));
                 body.extend(
                     part,
                     most.min(fixed.ends.limits.held_bytes().saturating_add(MAX_FRAGMENT as u64)) as usize,
@@ -168,9 +174,12 @@ impl Channel {
                     if last {
                         ahead.finish(body, &mut scanner.found, &watch)?;
                     } else {
-                        // After a change of rules this catches up.
-                        let most = part.len().max(READ.min(2 * part.len()));
-                        state.steps += (most - part.len()) as u64;
+                        let mut most = part.len();
+                        if ahead.lags(before) {
+                            // After a change of rules this catches up.
+                            most = most.max(READ.min(2 * most));
+                            state.steps += (most - part.len()) as u64;
+                        }
                         ahead.look_on(body, most, &watch)?;
                     }
                 }
