@@ -517,7 +517,7 @@ class Channel:
 
     @property
     def unfinished(self) -> bool:
-        """True if the last slice did not end at the end of its data, or if a side is `due`."""
+        """True if the last slice did not end at the end of its data, if there are `asks`, or if a side is `due`."""
 
     def due(self, inbound: bool) -> bool:
         """True if something of that side goes on in the next slice of its bytes, even of none.

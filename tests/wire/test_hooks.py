@@ -59,6 +59,16 @@ class TestOutside:
         assert not channel.core.waits(ticket)
         assert channel.counts() == {("inbound", "reg_send", "accept"): 1}
 
+    def test_what_has_questions_is_not_finished(self) -> None:
+        """The gateway asks for questions only then."""
+        channel = CoreChannel("accept *", hooks=OUTSIDE)
+        channel.inbound(message(Op.SEND_SENDER, P.pid(), G.pid(), payload=1))
+        assert not channel.core.unfinished
+        channel.inbound(reg("target", 1))
+        assert channel.core.unfinished
+        assert tickets(channel)
+        assert not channel.core.unfinished
+
     def test_others_overtake_and_its_own_wait_in_line(self) -> None:
         channel = CoreChannel("accept *", hooks=OUTSIDE)
         channel.inbound(reg("target", 1), message(Op.SEND_SENDER, P.pid(), G.pid(), payload=2), reg("target", 3))

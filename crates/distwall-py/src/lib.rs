@@ -382,7 +382,7 @@ impl Channel {
 
     #[getter]
     fn unfinished(&self) -> bool {
-        self.left || Direction::ALL.into_iter().any(|direction| self.is_due(direction))
+        self.left || !self.output.asks.is_empty() || Direction::ALL.into_iter().any(|direction| self.is_due(direction))
     }
 
     fn due(&self, inbound: bool) -> bool {

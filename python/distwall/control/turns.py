@@ -24,7 +24,7 @@ from collections.abc import Callable
 SHARE = 0.006
 """Seconds of each round: two slices of the core."""
 
-LITTLE = SHARE / 8
+LITTLE = SHARE / 4
 """Seconds that don't need a round of their own."""
 
 CALL = 20e-6

@@ -144,8 +144,8 @@ class Leg(asyncio.Protocol):
                 self._pump.handle.record(events)
             if closed is not None:
                 self._pump.end(closed)
-            self._pump.handle.take_asks()
             if self._core.unfinished:
+                self._pump.handle.take_asks()
                 taken = self._core.taken
                 if taken < len(data):
                     self.put_off(data, taken)
