@@ -99,6 +99,32 @@ def test_who_waits_goes_on_in_order_and_in_as_many_rounds_as_it_takes() -> None:
     assert told[4][1] - told[1][1] <= 2, "small pieces of work share a round"
 
 
+@pytest.mark.parametrize(("part", "most"), [(1, 1), (4, 4), (100, 40)])
+def test_as_many_channels_are_invited_in_a_round_as_have_room_in_the_share(part: int, most: int) -> None:
+    """By the time of the reads of others lately. Those that do not come hold nobody up."""
+
+    async def main() -> list[int]:
+        turns, invited = turns_of_work(), [0]
+
+        def go_on() -> None:
+            invited[-1] += 1
+            turns.invite()
+
+        for _ in range(100):
+            turns.came(SHARE / part - CALL)
+        for _ in range(40):
+            turns.wait(go_on)
+        while sum(invited) < 40:
+            await asyncio.sleep(0)
+            assert not turns.is_spent(), "who was invited has a turn, although others are in line"
+            invited.append(0)
+        return invited
+
+    found = asyncio.run(main())
+    assert most // 2 <= max(found) <= most
+    assert len([count for count in found if count]) <= 40 // max(1, most // 2) + 1
+
+
 @pytest.mark.parametrize("channels", [1, 5])
 def test_who_has_more_to_do_waits_again_for_another_round(channels: int) -> None:
     async def main() -> list[int]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from distwall import _core
+from distwall.control import turns
 from distwall.gateway import pump
 from tests.support.dist import EMPTY, Op, Receiver, Sender, message
 from tests.support.etf import Atom, Pid, Ref
@@ -269,6 +270,41 @@ def test_costly_reads_are_taken_in_slices(
     assert read(sides.peer, 4) == TICK, "the other way stays open"
     sides.inner.close()
     assert wall.wait_event("disconnect")["reason"] == "peer closed"
+
+
+def test_busy_channels_of_one_entry_are_read_in_their_turn(
+    costly: tuple[InProcessWall, FakeGuard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it arrives, and the ends behind it, also if one is cut, and another's node does not read for long."""
+    # As if others stood in line at all times.
+    monkeypatch.setattr(turns.Turns, "is_over", lambda _: True)
+    invited: list[float] = []
+    monkeypatch.setattr(turns.Turns, "came", lambda _, seconds: invited.append(seconds))
+    wall, guard = costly
+    names = [f"cli{number}@127.0.0.1" for number in range(6)]
+    sides = [join(wall, guard, name, cookie=b"cli-cookie") for name in names]
+    flags = hidden(FLAGS) & _core.KNOWN_FLAGS
+
+    def write(name: str, peer: RawSocket) -> int:
+        sent = message(Op.REG_SEND, Pid(Atom(name), 100, 0, 5), EMPTY, Atom("victim"), payload=b"x" * 1000)
+        sender = Sender(flags)
+        data = sender.bytes(sent) + sender.bytes(sent) * 6000
+        peer.sock.sendall(data)
+        peer.sock.shutdown(socket.SHUT_WR)
+        return len(data)
+
+    with ThreadPoolExecutor(2 * len(sides)) as threads:
+        (cut, _), (last, slow), *others = sides
+        cut.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        written = [threads.submit(write, *each) for each in zip(names[2:], [peer for peer, _ in others], strict=True)]
+        late = threads.submit(write, names[1], last)
+        cut.sock.sendall(TICK * 100_000)
+        cut.close()
+        arrived = [threads.submit(read, inner, BIG) for _, inner in others]
+        for sent, got in zip(written, arrived, strict=True):
+            assert len(got.result()) == sent.result()
+        assert len(read(slow, BIG)) == late.result()
+    assert invited
 
 
 # === long messages ===

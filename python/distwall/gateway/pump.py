@@ -12,7 +12,7 @@ bytes wait in the transports' write buffers, and those bound the reading:
   rest of the read waits in its leg until all other connections had a turn (`_go_on`). The leg is not read meanwhile,
   and an end of its stream waits behind the rest. The other direction goes on.
 * All channels of an entry together have one share of the loop (`distwall.control.turns`). A read beyond it waits in the
-  same way.
+  same way. A leg that had its turn while others wait is not read before the next one.
 * The core hands out a long message in pieces, one in each turn of the leg that it came from. A full write buffer of the
   other leg ends these turns until there is room. Until all of it is out, the core keeps back everything else for
   the other leg.
@@ -82,7 +82,7 @@ class Hold(enum.IntFlag):
     UNREAD = 2
     """The leg does not read the answers that it causes."""
     WORK = 4
-    """The core has not taken all bytes that were read."""
+    """The leg waits for its turn: the core has not taken all bytes that were read, or others come first."""
     OWING = 8
     """The peer does not take what waits for it."""
 
@@ -109,6 +109,8 @@ class Leg(asyncio.Protocol):
         self._unread = 0
         self._rest: list[tuple[bytes, int]] = []
         """Bytes that the core has not taken yet, each from a position on."""
+        self._invited = False
+        """True if the leg had to wait for its turn, and is read in it."""
         self._stalled = False
         """True if the core has more to hand out, and the other leg has no room."""
         self._deferred: Callable[[Leg], None] | None = None
@@ -125,12 +127,19 @@ class Leg(asyncio.Protocol):
         if self._rest:
             # TLS had read it before it was told to stop.
             self._rest.append((data, 0))
-        elif self._pump.handle.turns.is_over():
+            return
+        turns = self._pump.handle.turns
+        if turns.is_over() and (turns.is_spent() or not self._invited):
             self.put_off(data, 0)
         else:
             begun = clock()
             self._take(data, 0)
-            self._pump.handle.turns.spend(clock() - begun)
+            seconds = clock() - begun
+            if self._invited:
+                turns.came(seconds)
+            if turns.spend(seconds):
+                self._stand_in_line()
+        self._invited = False
 
     def _take(self, data: bytes, start: int) -> None:
         """Has the core take a slice of the data, and keeps the rest for the next turn."""
@@ -158,14 +167,20 @@ class Leg(asyncio.Protocol):
     def put_off(self, data: bytes, start: int) -> None:
         """Keeps bytes, maybe none, for the leg's next turn. Until then it is not read."""
         self._rest.insert(0, (data, start))
+        self._stand_in_line()
+
+    def _stand_in_line(self) -> None:
+        """Waits for the leg's next turn, with bytes that wait for the core or without."""
         if not self._hold & Hold.WORK:
             self.hold(Hold.WORK)
             self._pump.handle.turns.wait(self._go_on)
 
     def _go_on(self) -> None:
-        """Has the core take the next slice, now that the other connections had a turn."""
+        """Has the core take the next slice, now that the others had a turn. After the last one, reads again."""
         if self._pump.is_closing:
             self._rest.clear()
+        elif not self._rest:
+            pass
         elif self.other.is_full and self._core.outgoing(self._inbound):
             self._stalled = True
             return
@@ -175,6 +190,9 @@ class Leg(asyncio.Protocol):
             self._pump.handle.turns.wait(self._go_on)
             return
         self.release(Hold.WORK)
+        self._invited = True
+        if not self._hold:
+            self._pump.handle.turns.invite()
         if self._deferred is not None:
             end, self._deferred = self._deferred, None
             end(self)
