@@ -96,7 +96,7 @@ def test_a_flood_of_refusals_is_told_in_few_events() -> None:
 def test_no_input_costs_much_more_than_ordinary_input(name: str) -> None:
     """CPU for each byte, compared with calls of a server in the same run: twenty times as much at the very most."""
     worst = cost(WORST[name], MIB)
-    assert worst.per_byte < 20 * ordinary(WORST[name], MIB).per_byte
+    assert worst.per_byte < 20 * ordinary(MIB).per_byte
 
 
 def spent(channel: CoreChannel, data: bytes) -> float:
@@ -176,7 +176,7 @@ def test_no_slice_for_a_very_long_message_that_waited_takes_long() -> None:
 def test_no_slice_for_fragments_under_new_rules_takes_long(inbound: bool, behind: int) -> None:
     found = changed(16 * MIB, inbound=inbound, behind=behind)
     assert found.longest < longest_allowed()
-    assert found.per_byte < 20 * ordinary(ORDINARY, 4 * MIB).per_byte
+    assert found.per_byte < 20 * ordinary(4 * MIB).per_byte
 
 
 @pytest.mark.parametrize("changes", [False, True])
@@ -185,7 +185,7 @@ def test_no_slice_for_a_message_that_waited_takes_long(name: str, changes: bool)
     """Its scan waits with it. If the rules change meanwhile, it is scanned again in slices."""
     found = waited(WAITED[name], 4 * MIB, changes=changes, rounds=3)
     assert found.longest < longest_allowed()
-    assert found.per_byte < 20 * ordinary(ORDINARY, 4 * MIB).per_byte
+    assert found.per_byte < 20 * ordinary(4 * MIB).per_byte
 
 
 HANDLED = _core.Hooks({"reg_send": ""}, None, False, False, False)

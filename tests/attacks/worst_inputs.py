@@ -399,10 +399,9 @@ def changed(size: int, *, inbound: bool, behind: int, rounds: int = 2) -> Cost:
     return Cost(min(one.seconds for one in found), min(one.longest for one in found), len(data))
 
 
-def ordinary(given: Input, size: int) -> Cost:
-    """What ordinary calls cost. Where the policy makes small messages dear, they come under that policy, too."""
-    dear = Input(ORDINARY.make, (*given.rules, *ORDINARY.rules))
-    return cost(dear if given in FROM_POLICY else ORDINARY, size)
+def ordinary(size: int) -> Cost:
+    """What ordinary calls cost."""
+    return cost(ORDINARY, size)
 
 
 def _played(given: Input, stream: bytes) -> Cost:
@@ -424,7 +423,7 @@ def main() -> None:
     table = Table("input", "ns a byte", "ratio", "longest slice, ms", box=box.SIMPLE_HEAD)
     for name, given in {"ordinary calls": ORDINARY, **WORST}.items():
         found = cost(given, size)
-        ratio = found.per_byte / ordinary(given, size).per_byte
+        ratio = found.per_byte / ordinary(size).per_byte
         table.add_row(name, f"{found.per_byte:.2f}", f"{ratio:.1f}", f"{found.longest * 1000:.1f}")
     for name, given in LONG.items():
         found = cost(given, LONGEST)
@@ -433,13 +432,13 @@ def main() -> None:
     table.add_row("a long binary, waiting", f"{found.per_byte:.2f}", "", f"{found.longest * 1000:.1f}")
     for name, inbound in (("peer", True), ("guarded node", False)):
         found = changed(LONGEST // 2, inbound=inbound, behind=1000)
-        ratio = found.per_byte / ordinary(ORDINARY, size).per_byte
+        ratio = found.per_byte / ordinary(size).per_byte
         title = f"fragments of the {name}, under new rules"
         table.add_row(title, f"{found.per_byte:.2f}", f"{ratio:.1f}", f"{found.longest * 1000:.1f}")
     for name, make in WAITED.items():
         for note, changes in (("", False), (", under new rules", True)):
             found = waited(make, size, changes=changes)
-            ratio = found.per_byte / ordinary(ORDINARY, size).per_byte
+            ratio = found.per_byte / ordinary(size).per_byte
             table.add_row(name + note, f"{found.per_byte:.2f}", f"{ratio:.1f}", f"{found.longest * 1000:.1f}")
     Console(width=118).print(table)
 

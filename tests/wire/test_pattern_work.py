@@ -85,6 +85,10 @@ FORMS = [
     "{\"ab\", #}",
     "{[1, 2|_], _, _, #}",
     "[{a, #}]",
+    "{[1, 2 | #], _}",
+    "{k, [a, {[1, #]}]}",
+    "{[1 | [2, #]], k}",
+    "{<<\"k#\">>, _}",
     "#",
 ]  # fmt: skip
 MESSAGES: list[object] = [
@@ -100,6 +104,15 @@ MESSAGES: list[object] = [
     (Raw(b"t\0\0\0\1w\1aa\1"), 60, ()),
     ([1, 2, 3], 1, 2, 60),
     [(Atom("a"), 60)],
+    (Improper((1, 2), 60), 1),
+    (Improper((1,), Improper((2,), 60)), 1),
+    ([1, 2, 60], Atom("k")),
+    (Raw(b"k\0\3\1\2\x3c"), Atom("k")),
+    (Raw(b"l\0\0\0\1a\1k\0\2\2\x3c"), Atom("k")),
+    (Atom("k"), [Atom("a"), ([1, 60],)]),
+    (Atom("k"), [Atom("a"), (Raw(b"k\0\2\1\x3c"),)]),
+    (Atom("k"), [Atom("a"), ([1] * 1000 + [60],)]),
+    (b"k60", 1),
     60,
     (),
     (b"x" * 70_000, 60),
@@ -125,3 +138,24 @@ def test_a_pattern_behind_many_others_decides_as_if_it_were_alone(payload: objec
         ]
         rule = f"accept reg_send x when {pattern.code.hex()}"
         assert len(CoreChannel(*others, rule, "deny *").inbound(sent(payload)).forward) == alone[number]
+
+
+TAILS = [f"accept reg_send x when {when(f'{{[1, 1, 1, 1, X | _], [1, 1, X | {number}]}}')}" for number in range(2, 52)]
+"""They differ only in a tail."""
+
+
+def test_patterns_that_begin_alike_are_not_compared_one_by_one() -> None:
+    """From some patterns on, the part in which they differ is looked at. All steps of all patterns would be 2000."""
+    ones = [1] * 20
+    channel = CoreChannel(*TAILS, "accept reg_send x", limits={"pattern_steps": 600})
+    assert len(channel.inbound(sent((ones, ones))).forward) == 1
+    channel = CoreChannel(*TAILS, "deny *", limits={"pattern_steps": 600})
+    assert len(channel.inbound(sent((ones, Improper((1, 1, 1), 51)))).forward) == 1
+    assert channel.inbound(sent((ones, Improper((1, 1, 1), 52)))).reasons == ["rule"]
+
+
+def test_a_part_behind_a_large_one_is_not_looked_for() -> None:
+    """The look has few steps, so all patterns are compared, and the work is spent."""
+    deep = [f"accept reg_send x when {when(f'{{_, [1, {number}]}}')}" for number in range(50)]
+    channel = CoreChannel(*deep, "deny *")
+    assert channel.inbound(sent(([[]] * 50_000, [1, 60])), fragment=1 << 30).reasons == ["limit:pattern_steps"]

@@ -21,10 +21,12 @@ use crate::term::atoms::{NodeNames, Word, Words};
 use crate::term::reader::{Reader, Terms};
 use crate::term::walk::{self, Value};
 
+pub use discriminator::Discriminator;
 use matching::Match;
 use parse::Parsed;
 pub use work::{Work, NOTED};
 
+mod discriminator;
 mod first_look;
 mod format;
 mod matching;
@@ -63,7 +65,7 @@ pub struct Pattern {
     key: RandomState,
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 enum Node {
     Any,
     Variable(u8),
@@ -121,7 +123,7 @@ pub enum Place {
 
 macro_rules! guards {
     ($($(#[$doc:meta])* $name:ident $written:literal,)*) => {
-        #[derive(Clone, Copy, Debug)]
+        #[derive(Clone, Copy, Debug, PartialEq)]
         enum TypeGuard { $($(#[$doc])* $name,)* }
         /// The guards by their numbers in compiled patterns.
         const GUARDS: [TypeGuard; [$(TypeGuard::$name),*].len()] = [$(TypeGuard::$name),*];

@@ -16,8 +16,10 @@ use hashbrown::HashTable;
 use rustc_hash::FxHasher;
 
 use crate::command::Command;
+use crate::limits::Limits;
 use crate::rules::globs::Globs;
-use crate::rules::pattern::Pattern;
+use crate::rules::pattern::{Discriminator, Pattern, Work};
+use crate::term::reader::Reader;
 use crate::verdict::Verdict;
 
 pub use look::{Each, Look, Strongest};
@@ -136,6 +138,8 @@ pub struct RankedRule {
     pub process: bool,
     /// The form of payloads that it is limited to.
     pub pattern: Option<Arc<Pattern>>,
+    /// The way to the first part in which this differs from the form that the rule before it asks for.
+    discriminator: Option<Arc<Discriminator>>,
     /// True if it is a rule for `*`.
     pub star: bool,
     /// True if it names targets.
@@ -151,6 +155,14 @@ impl RankedRule {
     #[must_use]
     pub fn accepts(&self) -> bool {
         self.verdict == Verdict::Accept
+    }
+
+    /// True if a payload is known not to have the form that the rule asks for, by a look at one part of it.
+    #[inline]
+    #[must_use]
+    pub fn rules_out(&self, payload: Reader<'_>, work: &Work, limits: &Limits) -> bool {
+        let (Some(discriminator), Some(pattern)) = (&self.discriminator, &self.pattern) else { return false };
+        work.is_compared_with_many() && discriminator.rules_out(pattern, payload, work, limits)
     }
 
     /// True if it is `accept *`.
@@ -228,6 +240,7 @@ impl PeerRules {
                 of: rule.of.clone(),
                 process: rule.key.len() == PROCESS.len() + 1,
                 pattern: rule.pattern.clone(),
+                discriminator: None,
                 star: rule.subject == Subject::All,
                 keyed: !rule.key.is_empty(),
                 layer: rule.layer,
@@ -398,6 +411,9 @@ impl Index {
 
     fn finish(&mut self) {
         self.shapes.sort_by_key(|shape| shape.best);
+        let keyed = self.shapes.iter_mut().flat_map(|shape| shape.rules.iter_mut());
+        keyed.for_each(|entry| tell_apart(&mut entry.rules));
+        tell_apart(&mut self.coarse);
     }
 
     /// The strongest rule that matches, of those ranked `from` and weaker.
@@ -421,6 +437,19 @@ impl Index {
             }
         }
         strongest(&self.coarse, from..rank, star, &mut fits).or(best)
+    }
+}
+
+/// Gives each pattern of a list the way to its difference from the previous pattern. Equal ways in a row are one.
+fn tell_apart(rules: &mut [RankedRule]) {
+    let mut before: Option<(Arc<Pattern>, Option<Arc<Discriminator>>)> = None;
+    for rule in rules {
+        let Some(pattern) = &rule.pattern else { continue };
+        if let Some((other, known)) = &before {
+            let new = Discriminator::between(other, pattern).filter(|new| known.as_deref() != Some(new));
+            rule.discriminator = new.map(Arc::new).or_else(|| known.clone());
+        }
+        before = Some((pattern.clone(), rule.discriminator.clone()));
     }
 }
 

@@ -8,6 +8,7 @@
 //! pattern is compared with the beginnings first. A pattern that passes this look is compared as ever, so the look changes
 //! nothing but the cost.
 
+use super::matching::bits;
 use super::Node;
 use crate::error::Bad;
 use crate::term::reader::Reader;
@@ -46,7 +47,7 @@ impl Outline {
 }
 
 /// Enters a tuple; returns the number of its elements.
-fn arity(term: &mut Reader<'_>) -> Result<Option<u32>, Bad> {
+pub(super) fn arity(term: &mut Reader<'_>) -> Result<Option<u32>, Bad> {
     Ok(match term.u8()? {
         tag::SMALL_TUPLE => Some(u32::from(term.u8()?)),
         tag::LARGE_TUPLE => Some(term.u32()?),
@@ -69,9 +70,15 @@ impl Node {
     }
 
     /// False if no term with the same beginning as the reader's matches.
-    fn may_begin(&self, term: Reader<'_>) -> bool {
+    pub(super) fn may_begin(&self, term: Reader<'_>) -> bool {
         // What can't be read is left to the comparison.
         self.begins(term).unwrap_or(true)
+    }
+
+    /// False if no list with elements matches, nor the rest of one.
+    pub(super) fn may_be_list(&self) -> bool {
+        use Node::{Any, Each, List, Nil, OneOf, Type, Variable};
+        matches!(self, Any | Variable(_) | Type(_) | List(..) | Each(..) | OneOf(_) | Nil)
     }
 
     fn begins(&self, mut term: Reader<'_>) -> Result<bool, Bad> {
@@ -79,6 +86,10 @@ impl Node {
         Ok(match self {
             Node::Atom(text) => walk::is_atom(&term) && walk::atom(&mut term)? == &**text,
             Node::Small(number) => walk::integer(&mut term)? == Some(Integer::Small(*number)),
+            Node::Bits(bytes, count) => {
+                bits(&mut term)?.is_some_and(|(found, bits)| bits == *count && (bits < 8 || *found == **bytes))
+            }
+            Node::Prefix(prefix) => bits(&mut term)?.is_some_and(|(found, _)| found.starts_with(prefix)),
             Node::Tuple(nodes) => {
                 let first = nodes.first();
                 arity(&mut term)?.is_some_and(|arity| arity as usize == nodes.len())

@@ -13,6 +13,7 @@
 
 use std::cell::Cell;
 
+use super::discriminator::FoundPart;
 use super::first_look::Outline;
 use crate::limits::Limits;
 use crate::term::reader::Reader;
@@ -34,6 +35,7 @@ pub const NOTED: u64 = 20;
 pub struct Work {
     done: Cell<u64>,
     outline: Cell<Outline>,
+    part: Cell<FoundPart>,
 }
 
 impl Work {
@@ -63,6 +65,23 @@ impl Work {
             self.outline.set(outline);
         }
         known.then_some(outline)
+    }
+
+    /// True if the message was compared with [`MANY`] patterns, so that a look is worth its cost.
+    #[inline]
+    #[must_use]
+    pub fn is_compared_with_many(&self) -> bool {
+        self.outline.get().compared == MANY
+    }
+
+    /// The part that a discriminator found last.
+    pub(super) fn part(&self) -> FoundPart {
+        self.part.get()
+    }
+
+    /// Keeps the part that a discriminator has found.
+    pub(super) fn keep_part(&self, part: FoundPart) {
+        self.part.set(part);
     }
 
     pub(super) fn spend(&self, steps: u64) {

@@ -325,18 +325,15 @@ impl<'c> Case<'c, '_, '_> {
     /// True if the payload has the form that a rule asks for; of a payload that has not come yet: if it could.
     fn fits_rule(&self, rule: &RankedRule) -> bool {
         let Some(pattern) = &rule.pattern else { return true };
-        let sender = self.court.direction.word();
-        !self.whole
-            || self
-                .message
-                .payload
-                .is_some_and(|payload| pattern.matches(payload, sender, &self.message.work, &self.court.ends.limits))
+        let (sender, work, limits) = (self.court.direction.word(), &self.message.work, &self.court.ends.limits);
+        let fits = |payload| !rule.rules_out(payload, work, limits) && pattern.matches(payload, sender, work, limits);
+        !self.whole || self.message.payload.is_some_and(fits)
     }
 
     pub(super) fn fits_arguments(&self, rule: &RankedRule, arguments: Reader<'_>) -> bool {
-        let sender = self.court.direction.word();
+        let (sender, work, limits) = (self.court.direction.word(), &self.message.work, &self.court.ends.limits);
         rule.pattern.as_ref().is_none_or(|pattern| {
-            pattern.matches_within(arguments, sender, &self.message.work, &self.court.ends.limits)
+            !rule.rules_out(arguments, work, limits) && pattern.matches_within(arguments, sender, work, limits)
         })
     }
 
