@@ -14,6 +14,7 @@ from tests.attacks.worst_inputs import (
     LONG,
     LONGEST,
     ORDINARY,
+    STRANGERS,
     WAITED,
     WORST,
     G,
@@ -24,6 +25,7 @@ from tests.attacks.worst_inputs import (
     cost,
     listed_all,
     ordinary,
+    played_to,
     to_x,
     waited,
 )
@@ -186,6 +188,12 @@ def test_no_slice_for_a_message_that_waited_takes_long(name: str, changes: bool)
     found = waited(WAITED[name], 4 * MIB, changes=changes, rounds=3)
     assert found.longest < longest_allowed()
     assert found.per_byte < 20 * ordinary(4 * MIB).per_byte
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_no_slice_for_commands_to_processes_that_nobody_knows_takes_long(name: str) -> None:
+    """The guarded node is asked about each."""
+    assert played_to(STRANGERS[name], MIB // 2).longest < longest_allowed()
 
 
 HANDLED = _core.Hooks({"reg_send": ""}, None, False, False, False)

@@ -16,8 +16,9 @@ from rich.table import Table
 
 from distwall.policy.language.patterns import parse_pattern
 from tests.support.core_channel import CoreChannel
-from tests.support.dist import EMPTY, OTP_29, Op, Sender, frame, message, plain
+from tests.support.dist import EMPTY, OTP_29, Message, Op, Sender, frame, message, plain
 from tests.support.etf import Atom, Raw, encode
+from tests.support.office import Person
 from tests.support.sliced import READ, Sliced
 
 P, G = CoreChannel.peer, CoreChannel.guard
@@ -338,6 +339,33 @@ WAITED: dict[str, Callable[[int], bytes]] = {
 """Messages for a process of the guarded node that distwall does not know, so it asks who that is."""
 
 
+@dataclass(frozen=True)
+class Strangers:
+    """Commands that aim at ever-new processes of the guarded node, which is asked who each of them is."""
+
+    command: Callable[[int], Message]
+    """The command to the process with that number."""
+    dead: bool = False
+    """True if there is no such process."""
+
+
+def message_to(number: int) -> Message:
+    return message(Op.SEND_SENDER, P.pid(), G.pid(number), payload=1)
+
+
+def link_to(number: int) -> Message:
+    return message(Op.LINK, P.pid(), G.pid(number))
+
+
+STRANGERS: dict[str, Strangers] = {
+    "messages to ever-new processes": Strangers(message_to),
+    "messages to processes that are not there": Strangers(message_to, dead=True),
+    "links to ever-new processes": Strangers(link_to),
+    "links to processes that are not there": Strangers(link_to, dead=True),
+}
+"""Each command causes a question."""
+
+
 FROM_POLICY = [WORST["many patterns for small messages"], WORST["many patterns for small lists"]]
 """Each message is compared with fifty patterns, because the policy has them."""
 
@@ -378,6 +406,32 @@ def waited(make: Callable[[int], bytes], size: int, *, changes: bool, rounds: in
         line.told()
         line.catch_up()
         assert line.forwarded.endswith(data)
+        found.append(Cost(line.seconds, line.longest, len(data)))
+    return Cost(min(one.seconds for one in found), min(one.longest for one in found), len(data))
+
+
+def played_to(strangers: Strangers, size: int, rounds: int = 2) -> Cost:
+    """The cost of such commands, and of the questions and answers that they cause. The best of some rounds."""
+    sender, commands = Sender(OTP_29), list[bytes]()
+    while not commands or len(commands) * len(commands[-1]) < size:
+        commands.append(sender.bytes(strangers.command(1 + len(commands))))
+    data = b"".join(commands)
+    found = []
+    for _ in range(rounds):
+        line = Sliced(CoreChannel("accept send to any", "accept link", "deny *", flags=OTP_29, release=29))
+        if strangers.dead:
+            dead = Person(dead=True)
+            line.channel.office.people = {G.pid(number): dead for number in range(1, 1 + len(commands))}
+        for at in range(0, len(data), READ):
+            line.take(True, data[at : at + READ])
+            while line.questions or line.channel.core.due(inbound=True):
+                asked, line.questions = line.questions, []
+                answers = line.channel.office.answers(asked)
+                line.take(False, b"".join(map(line.channel.from_guard.bytes, answers)))
+                line.catch_up()
+        assert line.closed is None
+        assert line.reasons == []
+        assert sum(line.channel.counts().values()) == len(commands)
         found.append(Cost(line.seconds, line.longest, len(data)))
     return Cost(min(one.seconds for one in found), min(one.longest for one in found), len(data))
 
@@ -430,6 +484,10 @@ def main() -> None:
         table.add_row(name, f"{found.per_byte:.2f}", "", f"{found.longest * 1000:.1f}")
     found = waited(binary, LONGEST, changes=False)
     table.add_row("a long binary, waiting", f"{found.per_byte:.2f}", "", f"{found.longest * 1000:.1f}")
+    for name, strangers in STRANGERS.items():
+        found = played_to(strangers, size)
+        ratio = found.per_byte / ordinary(size).per_byte
+        table.add_row(name, f"{found.per_byte:.2f}", f"{ratio:.1f}", f"{found.longest * 1000:.1f}")
     for name, inbound in (("peer", True), ("guarded node", False)):
         found = changed(LONGEST // 2, inbound=inbound, behind=1000)
         ratio = found.per_byte / ordinary(size).per_byte

@@ -4,6 +4,11 @@
 //! processes that terminals and shells start. Modules that run what a user gives them (`supervisor`, `gen_event`,
 //! `erpc`) tell nothing.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use rustc_hash::FxBuildHasher;
+
 /// Applications. Source: OTP 25 to 29 and Elixir 1.14 to 1.18.
 const APPLICATIONS: &str = "
     asn1 common_test compiler crypto debugger dialyzer diameter edoc eex elixir eldap erl_docgen erl_interface erts et
@@ -46,20 +51,27 @@ const PREFIXES: [(&str, &str); 6] = [
 /// True for an application of OTP's or Elixir's.
 #[must_use]
 pub fn is_application(name: &[u8]) -> bool {
-    has(APPLICATIONS, name)
+    static KNOWN: LazyLock<HashSet<&[u8], FxBuildHasher>> = LazyLock::new(|| words(APPLICATIONS).collect());
+    KNOWN.contains(name)
 }
 
 /// The application to which a module belongs, if its processes are OTP's or Elixir's own.
 #[must_use]
 pub fn application_of(module: &[u8]) -> Option<&'static str> {
-    let listed = [("kernel", KERNEL), ("stdlib", STDLIB), ("erts", ERTS)];
-    let known = listed.into_iter().find(|(_, modules)| has(modules, module)).map(|(application, _)| application);
+    static KNOWN: LazyLock<HashMap<&[u8], &str, FxBuildHasher>> = LazyLock::new(|| {
+        let listed = [("kernel", KERNEL), ("stdlib", STDLIB), ("erts", ERTS)];
+        listed
+            .into_iter()
+            .flat_map(|(application, modules)| words(modules).map(move |one| (one, application)))
+            .collect()
+    });
     let begins = |(prefix, _): &(&str, &str)| module.starts_with(prefix.as_bytes());
-    known.or_else(|| PREFIXES.into_iter().find(begins).map(|(_, application)| application))
+    let begun = || PREFIXES.into_iter().find(begins).map(|(_, application)| application);
+    KNOWN.get(module).copied().or_else(begun)
 }
 
-fn has(words: &str, word: &[u8]) -> bool {
-    words.split_ascii_whitespace().any(|known| known.as_bytes() == word)
+fn words(text: &'static str) -> impl Iterator<Item = &'static [u8]> {
+    text.split_ascii_whitespace().map(str::as_bytes)
 }
 
 #[cfg(test)]

@@ -29,6 +29,9 @@ use crate::wire::reply::{self, End, Form};
 /// Most processes in one batch.
 const BATCH: usize = 64;
 
+/// Bytes for a process in a question, so that it is written in one go; with long names of nodes it takes more.
+const ROOM: usize = 128;
+
 /// The functions whose results tell who processes are, in the order of the questions.
 const QUESTIONS: [Fact; 3] = [Fact::Info, Fact::Application, Fact::Call];
 
@@ -172,7 +175,7 @@ impl Clerk {
         for pid in pids {
             let (monitor, module) = watched(pid).unwrap_or_else(|| {
                 let monitor = self.reference(desk.clerk.pid.creation, Purpose::Monitor(pid));
-                desk.monitor(pid, monitor, out);
+                reply::monitor(out, desk.form, desk.clerk, desk.receiver.node, pid, monitor);
                 (monitor, &[])
             });
             let facts = Facts { module: module.into(), ..Facts::default() };
@@ -239,14 +242,6 @@ impl Clerk {
 }
 
 impl Desk<'_> {
-    fn monitor(&self, pid: Pid, reference: Reference, out: &mut Vec<u8>) {
-        let mut control = vec![tag::SMALL_TUPLE, Op::MonitorP.arity(), tag::SMALL_INTEGER, Op::MonitorP as u8];
-        put_pid(&mut control, self.clerk.node, self.clerk.pid);
-        put_pid(&mut control, self.receiver.node, pid);
-        put_reference(&mut control, self.clerk.node, reference);
-        reply::frame(out, self.form, &control, None);
-    }
-
     /// Asks for a fact about processes.
     fn ask(&self, fact: Fact, pids: &[Pid], reference: Reference, spawns: bool, out: &mut Vec<u8>) {
         let (module, function, asked, arity): (_, _, (&[u8], &[u8]), u8) = match fact {
@@ -254,7 +249,8 @@ impl Desk<'_> {
             Fact::Application => (b"lists", b"map", (b"application", b"get_application"), 1),
             Fact::Call => (b"lists", b"map", (b"proc_lib", b"translate_initial_call"), 1),
         };
-        let mut arguments = vec![tag::LIST, 0, 0, 0, if fact == Fact::Info { 3 } else { 2 }, tag::EXPORT];
+        let mut arguments = Vec::with_capacity(pids.len() * ROOM);
+        arguments.extend_from_slice(&[tag::LIST, 0, 0, 0, if fact == Fact::Info { 3 } else { 2 }, tag::EXPORT]);
         put_atom(&mut arguments, asked.0);
         put_atom(&mut arguments, asked.1);
         arguments.extend_from_slice(&[tag::SMALL_INTEGER, arity]);
@@ -267,7 +263,7 @@ impl Desk<'_> {
         }
         arguments.push(tag::NIL);
         if spawns {
-            let mut call = Vec::new();
+            let mut call = Vec::with_capacity(arguments.len() + ROOM);
             put_reference(&mut call, self.clerk.node, reference);
             put_atom(&mut call, module);
             put_atom(&mut call, function);

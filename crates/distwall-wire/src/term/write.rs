@@ -18,9 +18,8 @@ pub fn put_atom(out: &mut Vec<u8>, text: &[u8]) {
 pub fn put_pid(out: &mut Vec<u8>, node: &[u8], pid: Pid) {
     out.push(tag::PID);
     put_atom(out, node);
-    for word in [pid.id, pid.serial, pid.creation] {
-        out.extend_from_slice(&word.to_be_bytes());
-    }
+    let words = [pid.id, pid.serial, pid.creation].map(u32::to_be_bytes);
+    out.extend_from_slice(words.as_flattened());
 }
 
 /// Writes a reference with its node's name.
@@ -28,7 +27,6 @@ pub fn put_reference(out: &mut Vec<u8>, node: &[u8], reference: Reference) {
     out.extend_from_slice(&[tag::REFERENCE, 0, reference.length]);
     put_atom(out, node);
     out.extend_from_slice(&reference.creation.to_be_bytes());
-    for word in &reference.words[..usize::from(reference.length)] {
-        out.extend_from_slice(&word.to_be_bytes());
-    }
+    let words = reference.words.map(u32::to_be_bytes);
+    out.extend_from_slice(words[..usize::from(reference.length)].as_flattened());
 }

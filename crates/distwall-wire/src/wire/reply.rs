@@ -188,6 +188,15 @@ pub fn down(
     frame.end();
 }
 
+/// A monitor that `from` sets on a process of `node`.
+pub fn monitor(out: &mut Vec<u8>, form: Form, from: End<'_>, node: &[u8], pid: Pid, reference: Reference) {
+    let mut frame = Frame::new(out, form, Op::MonitorP);
+    frame.pid(from.node, from.pid);
+    frame.pid(node, pid);
+    frame.reference(from.node, reference);
+    frame.end();
+}
+
 /// The end of a monitor that `from` had set on a process or name of `node`.
 pub fn demonitor(out: &mut Vec<u8>, form: Form, from: End<'_>, node: &[u8], watched: &Watched, reference: Reference) {
     let mut frame = Frame::new(out, form, Op::DemonitorP);
