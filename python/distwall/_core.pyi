@@ -444,22 +444,35 @@ class Held:
     """The sum of the bytes that the channels of an entry hold; or of all entries together."""
 
     def __new__(
-        cls, most: int, crowded: Callable[[], object], within: Held | None = None, *, most_tables: int = ...
+        cls,
+        most: int,
+        crowded: Callable[[], object],
+        within: Held | None = None,
+        *,
+        most_tables: int = ...,
+        most_lasting: int = ...,
     ) -> Self:
         """``crowded`` is called when a channel holds more, and a sum is above its limit: this one, or ``within``.
 
-        It is called in the middle of a call of the channel, and must not touch it. Tables of tracking get no more
-        memory while they take more than ``most_tables`` bytes together.
+        It is called in the middle of a call of the channel, and must not touch it. Tables of tracking that peers fill
+        get no more memory while they take more than ``most_tables`` bytes together. ``crowded`` is also called when the
+        other tables take more than ``most_lasting`` bytes together.
         """
 
     def used(self) -> int:
         """The sum now."""
 
     def tables(self) -> int:
-        """Bytes of the tables of tracking, which are not in the sum."""
+        """Bytes of the tables of tracking that peers fill, which are not in the sum."""
 
-    def set_most(self, most: int, *, most_tables: int = ...) -> None:
+    def lasting(self) -> int:
+        """Bytes of the other tables of tracking, which are not in the sum either."""
+
+    def set_most(self, most: int, *, most_tables: int = ..., most_lasting: int = ...) -> None:
         """Changes the limits."""
+
+    def is_overfull(self) -> bool:
+        """True if these other tables take more than their limit."""
 
     def is_crowded(self) -> bool:
         """True if the sum is above the limit."""
@@ -588,6 +601,9 @@ class Channel:
 
     def held(self) -> int:
         """Bytes of memory that the channel holds now, unwritten bytes included."""
+
+    def lasting(self) -> int:
+        """Bytes of the tables of tracking that are not forgotten for want of memory."""
 
     def set_unwritten(self, size: int) -> None:
         """Notes the number of bytes that wait to be written to the channel's connections."""

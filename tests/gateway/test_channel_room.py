@@ -11,10 +11,11 @@ from distwall.control.channel_room import PEER_CONNECTS
 from distwall.handshake import admission
 from distwall.policy import loads
 from tests.support.dist import EMPTY, Op, message, plain
-from tests.support.etf import Atom, Pid
+from tests.support.etf import Atom, Pid, Ref
 from tests.support.firewall_scene import FirewallScene
 from tests.support.in_process_wall import (
     FLAGS,
+    GUARD,
     FakeGuard,
     InProcessWall,
     RawSocket,
@@ -84,6 +85,29 @@ def test_bytes_that_a_guarded_node_has_read_do_not_count_any_more(tmp_path: Path
             left -= len(inner.sock.recv(MIB))
         # The last frame may be incomplete.
         wait_until(lambda: wall.firewall._room._all.used() < 100)
+
+
+def test_the_channel_whose_guarded_node_asks_most_is_closed_where_its_entry_has_no_room(tmp_path: Path) -> None:
+    """Nothing that the guarded node has asked through other channels is forgotten for it."""
+    peers = [Peer(["accept *"], node="crowd*@127.0.0.1", extra="limits = { entry_lasting_bytes = 1000000 }")]
+    asker = Pid(Atom(GUARD), 100, 0, 2)
+
+    def monitors(peer: str, count: int) -> bytes:
+        asked = [
+            message(Op.MONITOR_P, asker, Pid(Atom(peer), n, 0, 1), Ref(asker.node, 2, (n, 0, 0))) for n in range(count)
+        ]
+        return b"".join(plain(one.control) for one in asked)
+
+    with wall_in_process(tmp_path, peers) as wall, FakeGuard(wall).registered() as guard:
+        few, many = (f"crowd{number}@127.0.0.1" for number in (1, 2))
+        _, inner = join(wall, guard, few)
+        inner.sock.sendall(monitors(few, 1000))
+        _, other = join(wall, guard, many)
+        other.sock.sendall(monitors(many, 20_000))
+        ended = wall.wait_event("disconnect")
+        assert (ended["peer"], ended["reason"]) == (many, "limit:entry_lasting_bytes")
+        inner.sock.sendall(monitors(few, 2000))
+        assert [event["peer"] for event in wall.seen if event["event"] == "disconnect"] == [many]
 
 
 def ended_unread(wall: InProcessWall, guard: FakeGuard) -> RawSocket:

@@ -169,3 +169,50 @@ def test_tables_of_an_entry_have_one_bound() -> None:
     assert held.tables() < most
     assert feed(made[0], b"") is None
     assert not made[0].core.receive(True, monitors(2000, 1000), made[0].now)[2]
+
+
+def of_guard(first: int, count: int) -> bytes:
+    """Monitors of the guarded node."""
+    sent = range(first, first + count)
+    return b"".join(frame(b"\x83D\0" + encode((19, G.pid(), P.pid(n), G.ref(n)))) for n in sent)
+
+
+def test_what_the_guarded_node_asks_has_one_bound_for_an_entry_and_is_not_forgotten() -> None:
+    """A peer can have the guarded node ask. Beyond the bound, room has to be made by closing a channel."""
+    calls: list[None] = []
+    held = _core.Held(1 << 40, lambda: calls.append(None), most_lasting=MIB)
+    made = [CoreChannel("accept *", flags=OTP_29, release=29, held=held) for _ in range(4)]
+    for one in made:
+        one.core.receive(False, of_guard(0, 2500), one.now)
+    assert sum(one.core.lasting() for one in made) == held.lasting() > MIB
+    assert held.is_overfull()
+    assert calls
+    assert held.tables() < MIB, "the peers have filled none"
+    ended = b"".join(frame(b"\x83D\0" + encode((21, P.pid(n), G.pid(), G.ref(n), Atom("x")))) for n in range(2500))
+    assert not made[0].core.receive(True, ended, made[0].now)[2], "an end of a monitor that is not known is refused"
+    made[0].core.shut()
+    made[1].core.shut()
+    assert held.lasting() < MIB
+    assert not held.is_overfull()
+
+
+def test_a_full_table_takes_no_more_than_its_entries_need() -> None:
+    """It had twice as much, for the one entry that comes before the oldest one goes."""
+    held = _core.Held(1 << 40, lambda: None)
+    made = CoreChannel("accept *", flags=OTP_29, release=29, held=held, limits={"tracked": 16_384})
+    made.core.receive(False, of_guard(0, 16_384), made.now)
+    full = held.lasting()
+    made.core.receive(False, of_guard(20_000, 20_000), made.now)
+    assert held.lasting() < 1.2 * full
+    assert full < 16_384 * 150
+
+
+def test_questions_of_peers_to_otps_own_servers_count_with_it() -> None:
+    """Their references are not forgotten for want of memory, so that no answer shows a process of OTP's."""
+    held = _core.Held(1 << 40, lambda: None)
+    made = CoreChannel("accept *", flags=OTP_29, release=29, held=held)
+    before = held.lasting()
+    asked = [(Atom("$gen_call"), (P.pid(), P.ref(n)), (Atom("is_auth"), Atom("x"))) for n in range(5000)]
+    to = encode((6, P.pid(), EMPTY, Atom("net_kernel")))
+    assert feed(made, b"".join(frame(b"\x83D\0" + to + encode(one)) for one in asked)) is None
+    assert held.lasting() > before + 5000 * 40

@@ -295,6 +295,8 @@ struct Channel {
     counted: u64,
     /// Bytes of tables that `held` counts for this channel.
     tables: u64,
+    /// Bytes of lasting tables that it counts.
+    lasting: u64,
     /// Bytes that wait to be written to the channel's connections.
     unwritten: u64,
     /// The position where the last slice of data ended.
@@ -308,7 +310,7 @@ struct Channel {
 impl Drop for Channel {
     fn drop(&mut self) {
         if let Some(held) = &self.held {
-            held.get().forget(self.counted, self.tables);
+            held.get().forget(self.counted, self.tables, self.lasting);
         }
     }
 }
@@ -368,6 +370,7 @@ impl Channel {
             held,
             counted: 0,
             tables: 0,
+            lasting: 0,
             unwritten: 0,
             taken: 0,
             left: false,
@@ -481,9 +484,9 @@ impl Channel {
     fn set_account(&mut self, py: Python<'_>, budget: &Budget, held: Py<held::Held>) -> PyResult<()> {
         self.channel.set_budget(Arc::clone(&budget.0));
         if let Some(before) = self.held.replace(held) {
-            before.get().forget(self.counted, self.tables);
+            before.get().forget(self.counted, self.tables, self.lasting);
         }
-        (self.counted, self.tables) = (0, 0);
+        (self.counted, self.tables, self.lasting) = (0, 0, 0);
         self.count(py)
     }
 
@@ -497,6 +500,10 @@ impl Channel {
 
     fn held(&self) -> u64 {
         self.channel.held() + self.unwritten + self.outgoing.iter().map(Outgoing::kept).sum::<u64>()
+    }
+
+    fn lasting(&self) -> u64 {
+        self.channel.lasting_tables()
     }
 
     fn set_unwritten(&mut self, py: Python<'_>, size: u64) -> PyResult<()> {
@@ -528,6 +535,8 @@ impl Channel {
         if let Some(held) = &self.held {
             let before = std::mem::replace(&mut self.tables, self.channel.tables());
             self.channel.crowd(held.get().change_tables(before, self.tables));
+            let before = std::mem::replace(&mut self.lasting, self.channel.lasting_tables());
+            held.get().change_lasting(py, before, self.lasting)?;
         }
         let now = self.held();
         if now != self.counted {

@@ -118,6 +118,9 @@ limits! {
     /// Bytes that the tables of tracking which the peers of an entry fill may take, of all its channels. Each channel has
     /// some in any case.
     EntryTrackedBytes = entry_tracked_bytes: 512 << 20,
+    /// Bytes that the other tables of tracking may take, of all channels of an entry: what guarded nodes ask and show, and
+    /// what peers have asked OTP's own servers. A channel of many years has some ten megabytes.
+    EntryLastingBytes = entry_lasting_bytes: 4 << 30,
 }
 
 impl Limit {

@@ -7,6 +7,8 @@ the entry that holds most. So a peer that needs room finds it, and a peer that f
 
 The tables of tracking that peers fill are summed for each entry as well. Beyond their limit they get no more memory,
 and forget their oldest entries for new ones. Nothing is closed for that, as a channel that lives long has full tables.
+What guarded nodes ask and show has a sum of its own, as a peer must not have distwall forget it. Beyond the limit of
+that sum, the channel with the most of it is closed.
 
 A channel that has ended keeps its place until its connections are gone. What waits to be written is written first, and
 a peer may take its time to read it.
@@ -15,7 +17,7 @@ a peer may take its time to read it.
 import asyncio
 from collections.abc import Callable, Collection
 
-from distwall._core import DEFAULT_LIMITS, Held
+from distwall._core import DEFAULT_LIMITS, Channel, Held
 from distwall.control.channel import ChannelHandle, EntryKey, key_of
 from distwall.policy import Entry
 from distwall.rate import Allowance, Rates
@@ -82,7 +84,11 @@ class ChannelRoom:
     def keep_limits(self, entry: Entry) -> None:
         """Applies the limits of an entry, as the policy has it now."""
         if held := self._held.get(key_of(entry)):
-            held.set_most(_limit(entry, "entry_held_bytes"), most_tables=_limit(entry, "entry_tracked_bytes"))
+            held.set_most(
+                _limit(entry, "entry_held_bytes"),
+                most_tables=_limit(entry, "entry_tracked_bytes"),
+                most_lasting=_limit(entry, "entry_lasting_bytes"),
+            )
 
     def _crowded(self) -> None:
         # A channel is in the middle of its work now.
@@ -94,15 +100,27 @@ class ChannelRoom:
         self._making = False
         for key, held in self._held.items():
             self._close_largest(key, held.is_crowded, "limit:entry_held_bytes")
+            self._close_largest(key, held.is_overfull, "limit:entry_lasting_bytes", Channel.lasting)
         while self._all.is_crowded():
             fullest = max(self._held, key=lambda key: self._held[key].used())
             if not self._close_largest(fullest, self._all.is_crowded, "limit:held_bytes of [guard]", most=1):
                 return
 
-    def _close_largest(self, key: EntryKey, crowded: Callable[[], bool], reason: str, most: int | None = None) -> int:
-        """Closes channels of an entry, the fullest first, as long as there is no room; returns their number."""
+    def _close_largest(
+        self,
+        key: EntryKey,
+        crowded: Callable[[], bool],
+        reason: str,
+        size: Callable[[Channel], int] = Channel.held,
+        *,
+        most: int | None = None,
+    ) -> int:
+        """Closes channels of an entry as long as there is no room; returns their number.
+
+        The largest channels by ``size`` come first.
+        """
         mine = [handle for handle in (*self._channels, *self._leaving) if handle.entry_key == key]
-        mine.sort(key=lambda handle: handle.core.held(), reverse=True)
+        mine.sort(key=lambda handle: size(handle.core), reverse=True)
         closed = 0
         for handle in mine[:most]:
             if not crowded():

@@ -292,7 +292,7 @@ impl Channel {
         self.closed = true;
         let (lanes, lot) = (std::mem::take(&mut self.lanes), std::mem::take(&mut self.state.lot));
         self.state.rescan = None;
-        self.state.clerk = Clerk::default();
+        (self.state.clerk, self.state.track) = (Clerk::default(), Track::default());
         self.made = Vec::new();
         let lanes = lanes.into_iter().flat_map(|lane| lane.sequences.into_bodies().chain([lane.carry]));
         lanes.chain(lot.into_bodies()).collect()
@@ -304,7 +304,13 @@ impl Channel {
         self.state.track.size() as u64
     }
 
-    /// Says whether these tables may get more memory. If not, they forget their oldest entries for new ones, and the peer
+    /// Bytes of memory for the other tables of tracking, which are not forgotten for want of it.
+    #[must_use]
+    pub fn lasting_tables(&self) -> u64 {
+        self.state.track.lasting_size() as u64
+    }
+
+    /// Says whether the tables that the peer fills may get more memory. If not, they forget their oldest entries for new ones, and the peer
     /// makes no new links and monitors.
     pub fn crowd(&mut self, crowded: bool) {
         self.state.track.crowd(crowded);

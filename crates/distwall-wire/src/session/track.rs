@@ -19,6 +19,10 @@
 //! guarded node's side, so it can't make distwall forget requests or disclosed processes of the guarded node. A request
 //! without an answer is forgotten after an age, and so is a disclosed process that is not used; monitors and links stay.
 //!
+//! The tables of all channels of an entry have bounds, too. Beyond them, tables that a peer fills forget more
+//! ([`Track::crowd`]). The other tables are *lasting*: their entries are not forgotten for want of memory, so a channel ends
+//! ([`Track::lasting_size`]).
+//!
 //! Both nodes can end the same link or monitor at the same time, and each says so. So an ended link or monitor stays
 //! known for a minute, for the other node's ending that crosses on the way. An ended process still gets
 //! messages from processes that haven't heard of it.
@@ -142,10 +146,10 @@ struct Side {
 }
 
 impl Side {
-    /// Bytes of memory for the tables.
+    /// Bytes of memory for the tables, without the services.
     fn size(&self) -> usize {
         let requests = self.monitors.size() + self.parted.size() + self.spawns.size() + self.unlinks.size();
-        let calls = self.calls.size() + self.rex.size() + self.erpc.size() + self.services.size();
+        let calls = self.calls.size() + self.rex.size() + self.erpc.size();
         let linked = self.linked.capacity() * (size_of::<(Pid, u32)>() + 1);
         requests + calls + linked + self.spawned.size() + self.gone_spawned.size()
     }
@@ -233,6 +237,14 @@ impl Track {
     pub fn size(&self) -> usize {
         let links = self.links.capacity() * (size_of::<(Pair, [Option<NonZeroU64>; 2])>() + 1) + self.parted.size();
         links + self.by_peer.size() + self.side(Direction::Inbound).size()
+    }
+
+    /// Bytes of memory for all other tables: what the guarded node asks and shows, and what the peer has asked OTP's own
+    /// servers. A peer that has the guarded node ask and show can fill them, too.
+    #[must_use]
+    pub fn lasting_size(&self) -> usize {
+        let services: usize = self.sides.iter().map(|side| side.services.size()).sum();
+        self.side(Direction::Outbound).size() + services + self.leaders.size() + self.by_guard.lock().shown.size()
     }
 
     /// Bytes of the names in the tables, which are as long as a node likes.

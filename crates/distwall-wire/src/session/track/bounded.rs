@@ -70,6 +70,9 @@ impl<K, V> Entry<K, V> {
 /// Entries for which a table has memory in any case.
 pub const FEW: usize = 256;
 
+/// Entries for which a table gets memory at first.
+const FIRST: usize = 4;
+
 /// No entry: no table is so long.
 const NONE: usize = usize::MAX;
 
@@ -128,7 +131,7 @@ impl<K: Hash + Eq + Copy, V: Measured, S: BuildHasher> Bounded<K, V, S> {
                     self.link(at);
                 }
             }
-            None => self.add(hash, key, value(None), bounds.now),
+            None => self.add(hash, key, value(None), bounds),
         }
         self.forget(bounds);
     }
@@ -139,8 +142,9 @@ impl<K: Hash + Eq + Copy, V: Measured, S: BuildHasher> Bounded<K, V, S> {
     }
 
     /// Adds an entry that is not known.
-    fn add(&mut self, hash: u64, key: K, value: V, now: u64) {
+    fn add(&mut self, hash: u64, key: K, value: V, bounds: Bounds) {
         self.kept += value.kept();
+        let now = bounds.now;
         let entry = Entry { key, value: Some(value), placed: now, since: now.into(), older: NONE, newer: NONE };
         let at = match self.entries.get_mut(self.free) {
             Some(room) => {
@@ -149,8 +153,14 @@ impl<K: Hash + Eq + Copy, V: Measured, S: BuildHasher> Bounded<K, V, S> {
                 at
             }
             None => {
+                let count = self.entries.len();
+                if count == self.entries.capacity() {
+                    // Twice as much, but no more than the limit needs: a new entry comes before the oldest one goes.
+                    let most = usize::try_from(bounds.limit).map_or(usize::MAX, |limit| limit.saturating_add(1));
+                    self.entries.reserve_exact(most.saturating_sub(count).clamp(1, count.max(FIRST)));
+                }
                 self.entries.push(entry);
-                self.entries.len() - 1
+                count
             }
         };
         self.known.insert_unique(hash, at, |at| self.hasher.hash_one(self.entries[*at].key));
