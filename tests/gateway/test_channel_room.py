@@ -1,6 +1,8 @@
 """Room for channels: the memory of all entries together, unread bytes, and how often a peer connects."""
 
+import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -253,4 +255,25 @@ def test_tls_handshakes_under_a_name_that_is_shut_out_are_bounded(
         monkeypatch.setattr(shut_out, "are_too_many", lambda *_: True)
         assert [knock(tls, "too many failures before it") for _ in range(5)] == [True] * 5
         assert not all(knock(tls, "too many failures before it") for _ in range(5))
+        assert guard.is_left_alone()
+
+
+def test_connections_of_a_peer_without_room_are_closed_at_once_in_the_end(tmp_path: Path) -> None:
+    """On plain TCP, too: each that is looked at takes a fifth of a millisecond."""
+    with wall_in_process(tmp_path, PEERS) as wall, FakeGuard(wall).registered() as guard:
+        for _ in range(int(PEER_CONNECTS.burst) + 20):
+            wall.firewall._room._peers.spend(((ONE, 0), ONE), time.monotonic() + 60)
+        wall.dial().send_name(ONE, FLAGS, 5)
+        wall.wait_event("handshake_refused", detail="limit:connects")
+        port = wall.port()
+
+        def knock() -> None:
+            with socket.create_connection(("127.0.0.2", port), 10) as sock, suppress(OSError):
+                RawSocket(sock).send_name(ONE, FLAGS, 5)
+                sock.recv(10)
+
+        end = time.monotonic() + 20
+        while not any(event.get("reason") == "shut_out" for event in wall.seen):
+            assert time.monotonic() < end
+            knock()
         assert guard.is_left_alone()

@@ -15,6 +15,9 @@ from distwall.handshake.admission import (
     NAME_REFILL,
     NAMES_PER_SOURCE,
     NAMES_TOTAL,
+    TURNED_AWAY,
+    TURNED_AWAY_FOR,
+    TURNED_AWAY_REFILL,
 )
 
 KEY = ("bar", "foo@h")
@@ -268,15 +271,55 @@ def test_nobody_is_shut_out_for_longer_than_a_minute() -> None:
         assert not admission.is_shut_out("stranger", MAX_SHUT_OUT, name)
 
 
+def turn_away(admission: Admission, name: str, times: int, now: float = 0.0) -> None:
+    for _ in range(times):
+        admission.turned_away("host", now, name)
+
+
+def test_a_source_whose_peers_are_turned_away_is_shut_out_until_it_pauses() -> None:
+    admission = Admission()
+    admission.proved(ask(admission, 0.0, "host"))
+    turn_away(admission, "foo@h", TURNED_AWAY - 1)
+    assert not admission.is_shut_out("host", 0.0)
+    turn_away(admission, "foo@h", 5 * TURNED_AWAY)
+    assert admission.is_shut_out("host", 0.0)
+    assert not admission.is_shut_out("peer", 0.0)
+    assert not admission.is_shut_out("host", 1.01 * TURNED_AWAY_REFILL), "a moment, however many they were"
+
+
+def test_a_stranger_under_the_name_of_a_peer_that_is_turned_away_is_shut_out() -> None:
+    admission = Admission()
+    admission.proved(ask(admission, 0.0, "peer"))
+    turn_away(admission, "foo@h", TURNED_AWAY)
+    assert admission.is_shut_out("host", 0.0)
+    assert not admission.is_shut_out("peer", 0.0)
+
+
+def test_a_peer_that_was_not_turned_away_is_not_shut_out_with_its_neighbours() -> None:
+    admission = Admission()
+    for name in ("foo@h", "other@h"):
+        admission.proved(ask(admission, 0.0, "host", name))
+    turn_away(admission, "foo@h", 5 * TURNED_AWAY)
+    assert not admission.is_shut_out("host", 0.0)
+    turn_away(admission, "other@h", 1)
+    assert admission.is_shut_out("host", 0.0), "none of them may come now"
+    turn_away(admission, "foo@h", TURNED_AWAY, TURNED_AWAY_FOR)
+    assert not admission.is_shut_out("host", TURNED_AWAY_FOR), "it may have room again"
+
+
 def test_what_is_remembered_of_sources_is_bounded() -> None:
     admission = Admission()
     for number in range(MAX_REMEMBERED + 100):
         admission.proved(ask(admission, 0.0, f"peer{number // 2}", f"foo{number}@h"))
     assert len(admission._proved) == MAX_REMEMBERED
-    assert admission._sources_proved.total() == MAX_REMEMBERED
+    assert sum(map(len, admission._sources_proved.values())) == MAX_REMEMBERED
     assert "peer0" not in admission._sources_proved
     for number in range(MAX_REMEMBERED + 100):
         admission.failed(f"stranger{number}", 0.0, "foo@h")
+        admission.turned_away(f"peer{number}", 0.0, f"foo{number}@h")
+        admission.turned_away(f"peer{number // 2}", 0.0, f"foo{number}@h")
+    assert len(admission._turned_away) == MAX_REMEMBERED
+    assert len(admission._names_turned_away) <= MAX_REMEMBERED
     assert len(admission._failures) == MAX_REMEMBERED
     assert len(admission._by_source._buckets) == len(admission._by_name._buckets) == MAX_REMEMBERED
 

@@ -178,8 +178,11 @@ class InboundConnection(HandshakeConnection):
         # Of two nodes that connect to each other at once, one gives up its own attempt.
         gave_way = refused.reason == "peer_closed" and self._pending.is_dialled(self.machine.peer)
         relayed = self.ticket is not None and self.ticket.relayed_at is not None
+        turned_away = self.ticket is None and refused.reason in ("no_channel", "shut_out")
+        if turned_away and self._account is not None:
+            self._pending.turned_away(self.source_key, self._account)
         # TLS has cost its time, although the handshake was not looked at.
-        in_vain = self._encrypted and self.ticket is None and refused.reason in ("no_channel", "shut_out")
+        in_vain = self._encrypted and turned_away
         if (refused.peer_fault and not gave_way) or in_vain:
             self._pending.failed(self.source_key, self._account if relayed else None, tls=self._encrypted)
         if refused.peer_fault and self.ticket is not None and self._held_a_name:

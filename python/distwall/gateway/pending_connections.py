@@ -137,8 +137,12 @@ class PendingConnections:
         """Counts a failure by the fault of a peer at ``source``; for ``account``, if it was relayed."""
         self.admission.failed(source, self._loop.time(), account, tls=tls)
 
+    def turned_away(self, source: str, account: str) -> None:
+        """Notes that a handshake of ``source`` was refused because of its name, which does not count as a failure."""
+        self.admission.turned_away(source, self._loop.time(), account)
+
     def is_shut_out(self, source: str, account: str | None = None) -> bool:
-        """True if too many of the source's handshakes have failed lately."""
+        """True if too many of the source's handshakes have failed lately, or were turned away."""
         return self.admission.is_shut_out(source, self._loop.time(), account)
 
     def is_known(self, source: str) -> bool:

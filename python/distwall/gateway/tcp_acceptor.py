@@ -28,7 +28,7 @@ TLS_HANDSHAKE_RECORD = 22
 OPENING_TIMEOUT = 5.0
 """Seconds from connecting to the first byte and the end of the TLS handshake: a real node sends at once."""
 
-SHUT_OUT = "too many failures before it"
+SHUT_OUT = "too many failures or refusals before it"
 
 RETRY = 0.1
 """Seconds until the next attempt after the system could not accept."""

@@ -20,6 +20,10 @@ these rules for every (guarded node, name):
   may try again every few seconds; a source that stops is let in within a minute. A node that retries with a wrong
   cookie keeps out no other node of its host. Success forgives the failures under that name only: a peer with one cookie
   gains no guesses at another cookie.
+* A handshake is turned away if the peer of its name has had too many channels lately, or too many failures. That is not
+  a failure, but costs a quarter of a millisecond. A source with `TURNED_AWAY` of these at once, and then more than one
+  each `TURNED_AWAY_REFILL` seconds, is shut out as well. Not so if another name was proved from there, and was not
+  turned away in the last `TURNED_AWAY_FOR` seconds.
 * If a glob lets any name in, new names have a budget: each is an atom, never collected. A name that gets a channel in
   the end costs nothing here: the channel's entry pays for it.
 
@@ -27,7 +31,8 @@ Sans-I/O: the caller passes the time, starts and aborts handshakes as `Admission
 """
 
 import itertools
-from collections import Counter, OrderedDict
+import math
+from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
@@ -62,6 +67,15 @@ NAMES_TOTAL = 200
 
 NAME_REFILL = 30.0
 """Seconds after which one more unproved name is allowed, to each source and in total."""
+
+TURNED_AWAY = 20
+"""Handshakes of one source that are refused by their names at once, before the source is shut out."""
+
+TURNED_AWAY_REFILL = 0.1
+"""Seconds after which it may send one more."""
+
+TURNED_AWAY_FOR = 2.0
+"""Seconds for which a name counts as turned away."""
 
 MAX_REMEMBERED = 4096
 """Sources and names remembered; the oldest are forgotten."""
@@ -177,8 +191,11 @@ class Admission:
         self._names: OrderedDict[GuardAndPeer, None] = OrderedDict()
         self._total_names: dict[str, _Bucket] = {}
         self._proved: OrderedDict[tuple[str, str], None] = OrderedDict()
-        # The number of accounts in `_proved` of each source.
-        self._sources_proved: Counter[str] = Counter()
+        # The accounts in `_proved` of each source.
+        self._sources_proved: dict[str, set[str]] = {}
+        self._turned_away: OrderedDict[str, _Bucket] = OrderedDict()
+        # Accounts that were proved from a source, and when they were last turned away.
+        self._names_turned_away: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._source_names: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
 
     def request(
@@ -241,13 +258,12 @@ class Admission:
         ticket.proved = True
         self._failures.pop(ticket.source, None)
         self._by_name.forgive((ticket.source, ticket.account))
-        if (ticket.source, ticket.account) not in self._proved:
-            self._proved[ticket.source, ticket.account] = None
-            self._sources_proved[ticket.source] += 1
+        self._proved[ticket.source, ticket.account] = None
+        self._sources_proved.setdefault(ticket.source, set()).add(ticket.account)
         self._proved.move_to_end((ticket.source, ticket.account))
         if len(self._proved) > MAX_REMEMBERED:
-            (oldest, _), _ = self._proved.popitem(last=False)
-            self._sources_proved[oldest] -= 1
+            (oldest, account), _ = self._proved.popitem(last=False)
+            self._sources_proved[oldest].discard(account)
             if not self._sources_proved[oldest]:
                 del self._sources_proved[oldest]
 
@@ -283,6 +299,8 @@ class Admission:
         reason is not a failure, except over TLS, which has cost its time: don't report it to `failed`.
         """
         if account is None:
+            if self._is_turned_away(source, now):
+                return True
             is_known = self.is_known(source)
         elif self._by_name.are_too_many((source, account), now):
             return True
@@ -297,6 +315,19 @@ class Admission:
     def is_shut_out_of_tls(self, source: str, now: float) -> bool:
         """True if a TLS handshake of ``source`` is to be refused at once. Ask before it begins."""
         return self._by_source.are_too_many((source, True), now)
+
+    def turned_away(self, source: str, now: float, account: str) -> None:
+        """Notes that a handshake of ``source`` was refused because of its name, which does not count as a failure."""
+        bucket = self._turned_away.setdefault(source, _Bucket(TURNED_AWAY, TURNED_AWAY_REFILL, at=now))
+        bucket.charge(now, debt=0)
+        self._turned_away.move_to_end(source)
+        if len(self._turned_away) > MAX_REMEMBERED:
+            self._turned_away.popitem(last=False)
+        if (source, account) in self._proved:
+            self._names_turned_away[source, account] = now
+            self._names_turned_away.move_to_end((source, account))
+            if len(self._names_turned_away) > MAX_REMEMBERED:
+                self._names_turned_away.popitem(last=False)
 
     def failed(self, source: str, now: float, account: str | None = None, *, tls: bool = False) -> None:
         """Counts a handshake of ``source`` that failed by the peer's fault.
@@ -319,6 +350,16 @@ class Admission:
     def has_proved(self, ticket: Ticket) -> bool:
         """True if the ticket's source has proved its account before (and was not forgotten among very many)."""
         return (ticket.source, ticket.account) in self._proved
+
+    def _is_turned_away(self, source: str, now: float) -> bool:
+        """True if too many of its handshakes were turned away, and of all the names that were proved from there."""
+        bucket = self._turned_away.get(source)
+        if bucket is None or not bucket.is_spent(now):
+            return False
+        return all(
+            now - self._names_turned_away.get((source, account), -math.inf) < TURNED_AWAY_FOR
+            for account in self._sources_proved.get(source, ())
+        )
 
     def _suspicion(self, ticket: Ticket, now: float) -> tuple[bool, int]:
         """Sorts sources: first by whether they have proved the name before, then by failures."""
