@@ -24,6 +24,7 @@ from tests.attacks.worst_inputs import (
     changed,
     cost,
     listed_all,
+    longest_allowed,
     ordinary,
     played_to,
     to_x,
@@ -146,15 +147,6 @@ def test_the_atoms_of_a_header_are_not_looked_at_for_each_fragment(rules: tuple[
         ]
         seconds.append(spent(channel, b"".join(map(frame, rest))))
     assert seconds[1] < 4 * seconds[0]
-
-
-USUAL = 3.0
-"""Nanoseconds for a byte of ordinary calls on the machine of docs/performance.md."""
-
-
-def longest_allowed() -> float:
-    """Ten milliseconds on that machine; in proportion on a slower one."""
-    return 0.01 * max(1, cost(ORDINARY, 4 * MIB, rounds=3).per_byte / USUAL)
 
 
 @pytest.mark.parametrize("name", WORST)

@@ -458,6 +458,15 @@ def ordinary(size: int) -> Cost:
     return cost(ORDINARY, size)
 
 
+USUAL = 3.0
+"""Nanoseconds for a byte of ordinary calls on the machine of docs/performance.md."""
+
+
+def longest_allowed() -> float:
+    """Ten milliseconds on that machine; in proportion on a slower one."""
+    return 0.01 * max(1, cost(ORDINARY, 4 << 20, rounds=3).per_byte / USUAL)
+
+
 def _played(given: Input, stream: bytes) -> Cost:
     core = CoreChannel(*given.rules, flags=OTP_29, release=29, third_nodes=given.third_nodes).core
     reads = [stream[start : start + READ] for start in range(0, len(stream), READ)]

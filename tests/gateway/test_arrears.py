@@ -60,7 +60,7 @@ class Row:
         pumps = []
         for number in range(self.walls):
             far, near = _pair()
-            pump = Pump(loop, lambda _: None)
+            pump = Pump(loop, lambda _: None, lambda: None)
             pumps.append(pump)
             handle = SimpleNamespace(core=PassingCore(), take_asks=lambda: None, closed=lambda _: None, turns=Turns())
             pump.handle = cast("Any", handle)

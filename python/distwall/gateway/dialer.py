@@ -12,6 +12,7 @@ from distwall.gateway.dial_target import DialTarget
 from distwall.net.addresses import printed
 from distwall.net.sockets import ProtocolFactory, keep_alive, peer_certificate, resolve
 from distwall.policy import Entry, Policy
+from distwall.tls.bounded_reads import BoundedReads
 from distwall.tls.certificate_names import describe, matches
 from distwall.tls.contexts import explain
 
@@ -130,17 +131,14 @@ class Dialer:
         *,
         own: tuple[str, int] | None = None,
     ) -> asyncio.Transport:
-        transport, _ = await self._loop.create_connection(
-            factory,
-            address,
-            port,
-            ssl=context,
-            server_hostname=host if context else None,
-            local_addr=own,
-            ssl_shutdown_timeout=CLOSE_TIMEOUT if context else None,
-        )
-        keep_alive(transport.get_extra_info("socket"))
-        return transport
+        if context is None:
+            transport: asyncio.Transport
+            transport, _ = await self._loop.create_connection(factory, address, port, local_addr=own)
+            keep_alive(transport.get_extra_info("socket"))
+            return transport
+        below, reads = await self._loop.create_connection(BoundedReads, address, port, local_addr=own)
+        keep_alive(below.get_extra_info("socket"))
+        return await reads.secure(factory, context, server_side=False, host=host, close_timeout=CLOSE_TIMEOUT)
 
     async def ask_epmd(self, address: str, alive: str) -> int | None:
         """The port of a peer by its name, the part before ``@``; None if its EPMD doesn't know it.

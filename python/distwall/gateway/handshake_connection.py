@@ -9,6 +9,7 @@ import abc
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import cast
 
 from cryptography import x509
@@ -179,7 +180,7 @@ class HandshakeConnection(abc.ABC):
 
     def _open_channel(self, event: Established[Entry], peer: asyncio.Transport) -> Pump | None:
         """Opens the channel; the initiator gets its acknowledgement only if that works."""
-        pump = Pump(self._loop, self._pending.pump_gone)
+        pump = Pump(self._loop, self._pending.pump_gone, partial(self._pending.failed, self.source_key, tls=True))
         try:
             handle = self._pending.firewall.open_channel(
                 peer=event.peer.name,
@@ -294,6 +295,10 @@ class Initiator(asyncio.Protocol, abc.ABC):
         """Takes bytes of the handshake."""
         self._handshake.initiator_received(data)
 
+    def flooded(self, detail: str) -> None:
+        """Ends the handshake: see `distwall.tls.bounded_reads`."""
+        self._handshake.refuse("tls", detail, peer_fault=True)
+
     def connection_lost(self, _: Exception | None) -> None:
         """Ends the handshake, also at an end of stream: asyncio closes the transport for it."""
         self._pending.connections.discard(self._transport)
@@ -318,6 +323,10 @@ class Dialled(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Takes bytes of the handshake."""
         self._handshake.acceptor_received(data)
+
+    def flooded(self, detail: str) -> None:
+        """Ends the handshake: see `distwall.tls.bounded_reads`."""
+        self._handshake.refuse("tls", detail, peer_fault=True)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Ends the handshake, also at an end of stream: asyncio closes the transport for it."""

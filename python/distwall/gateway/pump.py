@@ -118,7 +118,13 @@ class Leg(asyncio.Protocol):
         self._arrears: Arrears | None = None
         """The peer's arrears, while bytes wait for it."""
         self._eof_written = False
+        self._read_on: Callable[[], None] | None = None
+        """Tells TLS that the leg is read again."""
         self._tls = cast("TlsTransport", transport) if is_encrypted(transport) else None
+
+    def call_when_read(self, read_on: Callable[[], None]) -> None:
+        """Calls ``read_on`` each time when the leg is read again: see `distwall.tls.bounded_reads`."""
+        self._read_on = read_on
 
     def data_received(self, data: bytes) -> None:
         """The hot path: one call into the core for each read, and as few Python steps as may be."""
@@ -234,6 +240,10 @@ class Leg(asyncio.Protocol):
         self._defer(self._pump.leg_ended)
         return self._tls is None
 
+    def flooded(self, detail: str) -> None:
+        """Ends the channel: see `distwall.tls.bounded_reads`."""
+        self._pump.flooded(detail, by_peer=self._inbound)
+
     def connection_lost(self, _: Exception | None) -> None:
         """Ends the leg."""
         self.lost = True
@@ -344,6 +354,8 @@ class Leg(asyncio.Protocol):
         """Lets TLS read again, if it has nothing left from before."""
         if self._tls is not None and not self._hold and not self.transport.is_closing():
             self._tls.set_read_buffer_limits()
+            if self._read_on is not None:
+                self._read_on()
 
     @property
     def waiting(self) -> int:
@@ -366,8 +378,10 @@ class Pump:
     handle: ChannelHandle
     """The channel's handle. Set it before `start`."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, gone: Callable[["Pump"], None]) -> None:
-        """``gone`` is called once both connections are gone."""
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, gone: Callable[["Pump"], None], failed: Callable[[], None]
+    ) -> None:
+        """``gone`` is called once both connections are gone; ``failed`` counts a failure of the peer in TLS."""
         self.now = loop.time
         self.later = loop.call_later
         self.soon = loop.call_soon
@@ -375,6 +389,7 @@ class Pump:
         """The end of the peer's connection, while commands of the peer wait for answers."""
         self._loop = loop
         self._gone = gone
+        self._failed = failed
         self._legs: tuple[Leg, ...] = ()
         self._closing = False
         self._left = False
@@ -436,6 +451,13 @@ class Pump:
         """Cuts both connections."""
         for leg in self._legs:
             leg.transport.abort()
+
+    def flooded(self, detail: str, *, by_peer: bool) -> None:
+        """Ends the channel because one side floods it with TLS records. That is a failure, or a peer could go on so."""
+        if by_peer:
+            self._failed()
+        self.end(detail)
+        self.abort()
 
     def fail(self, error: Exception) -> None:
         """Ends the channel because of a defect in distwall."""

@@ -21,6 +21,7 @@ from distwall.gateway.pending_connections import PendingConnections
 from distwall.handshake.halfopen import source_of
 from distwall.net.addresses import plain
 from distwall.net.sockets import ProtocolFactory
+from distwall.tls.bounded_reads import BoundedReads
 from distwall.tls.contexts import explain
 
 TLS_HANDSHAKE_RECORD = 22
@@ -149,12 +150,10 @@ class Opening:
                 if context is None:
                     # Its protocol counts it from here on, and at once.
                     self._pending.settled(self, self._key)
-                await self._loop.connect_accepted_socket(
-                    self._factory,
-                    self._connection,
-                    ssl=context,
-                    ssl_shutdown_timeout=CLOSE_TIMEOUT if context else None,
-                )
+                    await self._loop.connect_accepted_socket(self._factory, self._connection)
+                    return
+                _, reads = await self._loop.connect_accepted_socket(BoundedReads, self._connection)
+                await reads.secure(self._factory, context, server_side=True, close_timeout=CLOSE_TIMEOUT)
         except TimeoutError:
             self._failed("timeout", "no first byte of a handshake in time")
         except ssl.SSLError as error:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from distwall.policy import InsideTls, Tls
 from distwall.policy.file.certificate_files import context, faults
+from distwall.tls.bounded_reads import CountingTls
 
 # The ciphers of OTP 25 and newer with TLS 1.2; TLS 1.3 has its own. All of them have forward secrecy.
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -63,10 +64,11 @@ class Contexts:
         server.sslobject_class = _Unresumed
         client, checking = (_made(self.settings, ssl.PROTOCOL_TLS_CLIENT) for _ in range(2))
         client.check_hostname = False
+        client.sslobject_class = checking.sslobject_class = CountingTls
         self._server, self._client, self._checking = server, client, checking
 
 
-class _Unresumed(ssl.SSLObject):
+class _Unresumed(CountingTls):
     """The server's end of a connection that begins with a proof of the client's certificate."""
 
     def do_handshake(self) -> None:

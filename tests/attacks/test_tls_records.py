@@ -1,0 +1,126 @@
+"""TLS records that carry nothing: how long they hold the event loop, and who is cut for them."""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from distwall.handshake import admission
+from distwall.tls.bounded_reads import ALLOWANCE, FLOOD, RECORDS, UNPROVED, BoundedReads, LoopsTls
+from tests.attacks.worst_inputs import longest_allowed
+from tests.support.in_process_wall import PEER, FakeGuard
+from tests.support.key_updates import key_updates, log_secrets, send_below
+from tests.support.tls import RawTlsSocket, TlsWall, tls_wall
+from tests.support.wall import Peer
+
+KEY_UPDATE = 27
+MANY = 4000
+"""Changes of keys: 108 kB. Each takes the test a tenth of a millisecond, and strangers have five seconds."""
+TICK = bytes(4)
+
+
+class Rounds:
+    """The CPU time of the reads of TLS in each round of the loop."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.longest = 0.0
+        self.bytes = 0
+        self._spent = 0.0
+        take = BoundedReads._take
+
+        def taken(reads: BoundedReads, tls: LoopsTls, size: int) -> None:
+            if not self._spent:
+                asyncio.get_running_loop().call_soon(self._over)
+            begun = time.thread_time()
+            take(reads, tls, size)
+            self._spent += time.thread_time() - begun
+            self.bytes += size
+
+        monkeypatch.setattr(BoundedReads, "_take", taken)
+
+    def _over(self) -> None:
+        self.longest, self._spent = max(self.longest, self._spent), 0.0
+
+
+@pytest.fixture
+def rounds(monkeypatch: pytest.MonkeyPatch) -> Rounds:
+    return Rounds(monkeypatch)
+
+
+@pytest.fixture
+def wall(tmp_path: Path) -> Iterator[TlsWall]:
+    with tls_wall(tmp_path, [Peer(["accept *"])]) as wall:
+        yield wall
+
+
+@pytest.fixture
+def guard(wall: TlsWall) -> Iterator[FakeGuard]:
+    with FakeGuard(wall.wall).registered() as guard:
+        yield guard
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "secrets"
+
+
+def flood(peer: RawTlsSocket, log: Path, written: int) -> None:
+    """Sends very many changes of keys, as far as they are taken."""
+    assert isinstance(peer.sock, ssl.SSLSocket)
+    records = key_updates(peer.sock, log, written, MANY)
+    with suppress(OSError):
+        send_below(peer.sock, records)
+
+
+def test_a_peer_that_only_changes_its_keys_is_cut(wall: TlsWall, guard: FakeGuard, log: Path, rounds: Rounds) -> None:
+    peer, inner = wall.join(guard, log_secrets(wall.peer.context(), log))
+    before = rounds.bytes
+    flood(peer, log, written=2)
+    assert wall.wall.wait_event("disconnect", peer=PEER)["reason"] == FLOOD
+    assert inner.is_closed()
+    assert rounds.bytes - before <= ALLOWANCE + RECORDS * KEY_UPDATE + 2 * 4096
+    assert rounds.longest < longest_allowed()
+
+
+def test_a_stranger_that_only_changes_its_keys_is_cut(
+    wall: TlsWall, guard: FakeGuard, log: Path, rounds: Rounds
+) -> None:
+    """It has a certificate, and no cookie."""
+    peer = wall.dial(log_secrets(wall.peer.context(), log))
+    before = rounds.bytes
+    flood(peer, log, written=0)
+    event = wall.wall.wait_event("handshake_refused", opened_by="peer")
+    assert (event["reason"], event["detail"]) == ("tls", FLOOD)
+    assert rounds.bytes - before <= UNPROVED + RECORDS * KEY_UPDATE + 2 * 4096
+    assert rounds.longest < longest_allowed()
+    assert guard.is_left_alone()
+
+
+def test_floods_of_tls_records_are_failures(
+    wall: TlsWall, guard: FakeGuard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peer with a channel can't go on so, with one connection after the other."""
+    monkeypatch.setattr(admission, "FAILURES_PER_SOURCE", 2)
+    monkeypatch.setattr(wall.wall.gateway._pending.admission, "_by_source", admission._Failures(2))
+    for number in range(2):
+        log = tmp_path / f"secrets{number}"
+        peer, inner = wall.join(guard, log_secrets(wall.peer.context(), log))
+        flood(peer, log, written=2)
+        assert inner.is_closed()
+    with suppress(OSError):
+        wall.dial()
+    assert wall.wall.wait_event("handshake_refused", reason="shut_out")["opened_by"] == "peer"
+
+
+def test_a_peer_may_change_its_keys(wall: TlsWall, guard: FakeGuard, log: Path) -> None:
+    """As often as nobody needs to."""
+    peer, inner = wall.join(guard, log_secrets(wall.peer.context(), log))
+    assert isinstance(peer.sock, ssl.SSLSocket)
+    peer.sock.sendall(TICK)
+    assert inner.sock.recv(10) == TICK
+    send_below(peer.sock, key_updates(peer.sock, log, 3, UNPROVED // KEY_UPDATE // 2))
+    assert wall.wall.wait_event("disconnect", peer=PEER)["reason"] == "peer closed"
