@@ -1,7 +1,7 @@
 //! The effects of an accepted command on tracking.
 
 use crate::direction::Direction;
-use crate::rules::calls::{self, Call};
+use crate::rules::calls::Call;
 use crate::session::judge::{called, Ends, Message};
 use crate::session::track::{observed, Asked, Pair, Spawn, Track};
 use crate::term::atoms::Word;
@@ -90,11 +90,8 @@ fn set_up(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &
         }) => {
             let erpc = if monitored { result_of(message, &mfa, direction) } else { None };
             track.spawn(direction, reference, Spawn { by: from.pid, linked, monitored, erpc });
-            if direction == Direction::Inbound && observes(message, &mfa) {
-                track.observed.ask(ends.limits.observer_per_second());
-                if observed::is_stream(mfa.module.text, mfa.function.text) {
-                    track.observed.begin(reference, from.pid, ends.limits.observer_streams());
-                }
+            if direction == Direction::Inbound && may_observe(message, &mfa) {
+                observe(message, &mfa, ends, track);
             }
             leads(&leader, direction, ends, track);
             // What is spawned is to write to its group leader.
@@ -129,12 +126,28 @@ fn set_up(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &
     }
 }
 
-/// True if a spawn request of the peer calls `observer_backend`.
+/// False if a spawn request surely calls something else than `observer_backend`. The length of the module's name and the
+/// number of arguments tell nearly all. What is left: that module, and `erpc`, `erlang:apply/2` and `proc_lib`, which carry
+/// calls.
 #[inline(always)]
-fn observes(message: &Message<'_, '_>, mfa: &Mfa<'_>) -> bool {
+fn may_observe(message: &Message<'_, '_>, mfa: &Mfa<'_>) -> bool {
+    const DIRECT: usize = observed::MODULE.len();
     match message.erpc {
-        Some(call) => call.module == observed::MODULE,
-        None => mfa.module.text == observed::MODULE || calls::carries(mfa) && calls_observer(message),
+        Some(call) => call.module.len() == DIRECT,
+        None => matches!((mfa.module.text.len(), mfa.arity), (DIRECT, _) | (4, 3 | 4) | (6, 2) | (8, 3 | 5)),
+    }
+}
+
+/// Notes a spawn request of the peer, if it calls `observer_backend`.
+#[cold]
+fn observe(message: &Message<'_, '_>, mfa: &Mfa<'_>, ends: &Ends, track: &mut Track) {
+    if !calls_observer(message) {
+        return;
+    }
+    track.observed.ask(ends.limits.observer_per_second());
+    let Control::SpawnRequest(request) = message.control else { return };
+    if observed::is_stream(mfa.module.text, mfa.function.text) {
+        track.observed.begin(request.reference.1, request.from.pid, ends.limits.observer_streams());
     }
 }
 
