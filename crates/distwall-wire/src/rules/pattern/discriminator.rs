@@ -47,7 +47,7 @@ enum MessagePart {
 }
 
 /// The part that was found last in a message.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct FoundPart {
     /// The addresses of the discriminator and of the term: another term of the same message has another one.
     by: [usize; 2],
@@ -67,16 +67,15 @@ impl Discriminator {
     pub fn rules_out(&self, pattern: &Pattern, term: Reader<'_>, work: &Work, limits: &Limits) -> bool {
         let Some(node) = self.node(&pattern.root) else { return false };
         let by = [std::ptr::from_ref(self).addr(), term.data.as_ptr().addr() + term.pos];
-        let mut found = work.part();
-        if found.by != by {
+        let part = work.part().filter(|found| found.by == by).map(|found| found.part).unwrap_or_else(|| {
             let left = work.left(term.data.len() - term.pos, limits).min(MOST);
             let mut steps = left;
             let part = self.find(term, &mut steps).unwrap_or_default();
             work.spend(left - steps);
-            found = FoundPart { by, part };
-            work.keep_part(found);
-        }
-        let fits = match found.part {
+            work.keep_part(FoundPart { by, part });
+            part
+        });
+        let fits = match part {
             MessagePart::Unknown => true,
             MessagePart::Missing => false,
             MessagePart::At(pos, Rest::Term) => node.may_begin(Reader { pos, ..term }),

@@ -35,7 +35,8 @@ pub const NOTED: u64 = 20;
 pub struct Work {
     done: Cell<u64>,
     outline: Cell<Outline>,
-    part: Cell<FoundPart>,
+    /// Not there for most messages: it is larger than all else.
+    part: Cell<Option<FoundPart>>,
 }
 
 impl Work {
@@ -74,14 +75,14 @@ impl Work {
         self.outline.get().compared == MANY
     }
 
-    /// The part that a discriminator found last.
-    pub(super) fn part(&self) -> FoundPart {
+    /// The part that a discriminator found last, if any.
+    pub(super) fn part(&self) -> Option<FoundPart> {
         self.part.get()
     }
 
     /// Keeps the part that a discriminator has found.
     pub(super) fn keep_part(&self, part: FoundPart) {
-        self.part.set(part);
+        self.part.set(Some(part));
     }
 
     pub(super) fn spend(&self, steps: u64) {
