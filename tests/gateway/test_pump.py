@@ -221,7 +221,10 @@ def test_answers_and_forwarded_bytes_share_the_way_back(denying: Sides) -> None:
 
 # === slices ===
 
-COSTLY = [f"accept reg_send victim when {{[X, _, X|_], _, _, {i}}}" for i in range(60)]
+ENDS = ("_, {}", "{}, _")
+"""Two ends of a pattern in turn: no one part of a message tells all of the patterns apart."""
+
+COSTLY = [f"accept reg_send victim when {{[X, _, X|_], _, {ENDS[i % 2].format(i)}}}" for i in range(60)]
 
 
 @pytest.fixture
