@@ -207,7 +207,7 @@ def test_a_release_is_controlled_under_exec_only(release: Path) -> None:
             return done.returncode, done.stdout
 
         with Child([*under, release, "start"], scene.folder / "shop.log", env=base, cwd=scene.folder):
-            scene.wall.wait_event("register", timeout=20)
+            scene.wall.wait_event("register", timeout=60)
             start = time.monotonic()
             assert rpc(under, base) == (0, f':"{GUARD}"\n')
             accepted = time.monotonic() - start

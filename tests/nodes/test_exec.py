@@ -188,7 +188,7 @@ def test_distribution_that_starts_later_is_guarded(scene: Scene) -> None:
     """As rabbitmqctl and `Node.start/2` do it."""
     start = f"{{ok, _}} = net_kernel:start(['{GUARD}', longnames]), erlang:set_cookie('cluster-cookie')."
     with guarded.program(scene, ["erl", "-noinput", "-eval", start]):
-        scene.wall.wait_event("register", timeout=20)
+        scene.wall.wait_event("register", timeout=60)
         assert scene.peer().eval(f"net_adm:ping('{GUARD}')") == "pong"
 
 
@@ -257,4 +257,4 @@ def test_a_wrapper_may_set_one_of_the_variables(scene: Scene, variable: str) -> 
     wrapper.write_text(f"#!/bin/sh\nexport {variable}='-kernel logger_level error'\nexec erl -noinput -name {GUARD}\n")
     wrapper.chmod(0o755)
     with guarded.program(scene, [wrapper]):
-        scene.wall.wait_event("register", timeout=20)
+        scene.wall.wait_event("register", timeout=60)

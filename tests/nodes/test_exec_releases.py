@@ -147,7 +147,7 @@ def test_an_elixir_release_runs_guarded_and_is_controlled(scene: Scene, elixir_r
         return log.read_text()
 
     with guarded.program(scene, [elixir_release, "start"], environment) as release:
-        scene.wall.wait_event("register", timeout=20)
+        scene.wall.wait_event("register", timeout=60)
         foo = scene.peer()
         foo.wait_until(f"net_adm:ping('{GUARD}') =:= pong")
         assert foo.eval(f"erpc:call('{GUARD}', code, get_mode, [])") == "embedded"
