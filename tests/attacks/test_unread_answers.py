@@ -97,7 +97,7 @@ class Flood:
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_what_waits_for_a_peer_that_does_not_read_is_bounded(name: str) -> None:
     question = QUESTIONS[name]
-    settings = "limits = { ask_timeout = 60 }"  # The answers of the node wait behind those that nobody reads.
+    settings = "limits = { ask_timeout = 240 }"  # The answers of the node wait behind those that nobody reads.
     with AttackScene({OPEN: ["deny *", f"accept {question.rule}"]}, extra=settings) as scene, scene.connect() as peer:
         bar = scene.bar
         bar.eval(question.setup)

@@ -59,7 +59,7 @@ class Child:
         """The output so far, on standard output and error."""
         return self.log.read_text(errors="replace")
 
-    def wait_logged(self, text: str, timeout: float = 20) -> None:
+    def wait_logged(self, text: str, timeout: float = 60) -> None:
         """Waits until it has written ``text``."""
         end = time.monotonic() + timeout
         while text not in self.logged():

@@ -11,7 +11,7 @@ async def eventually(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
-def wait_until(condition: Callable[[], object], timeout: float = 20) -> None:
+def wait_until(condition: Callable[[], object], timeout: float = 60) -> None:
     """Waits until a condition holds."""
     end = time.monotonic() + timeout
     while not condition():

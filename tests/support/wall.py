@@ -140,7 +140,7 @@ class Wall:
         text = b"".join(file.read_bytes() for file in log_files(path)).decode("ascii")
         assert [secret for secret in (CLUSTER_COOKIE, *secrets) if secret in text] == []
 
-    def wait_event(self, kind: str, timeout: float = 20, *, behind: int = 0, **fields: str) -> dict[str, Any]:
+    def wait_event(self, kind: str, timeout: float = 60, *, behind: int = 0, **fields: str) -> dict[str, Any]:
         """The first audit event of a kind that has these fields, once it is there: the log is written in batches.
 
         ``behind`` is how many events of that kind are left out, from the start.
