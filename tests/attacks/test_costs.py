@@ -13,7 +13,6 @@ from tests.attacks.worst_inputs import (
     FROM_POLICY,
     LONG,
     LONGEST,
-    ORDINARY,
     STRANGERS,
     WAITED,
     WORST,
