@@ -99,7 +99,7 @@ class Values:
                 return Atom(dice.choice(["true", "false"]))
             case "pid":
                 return dice.choice([*self.known, self.typed("peer_pid")])
-            case "peer_pid":
+            case "peer_pid" | "pg_scope":
                 return connection.pid(dice.randint(100, 110))
             case "port":
                 return Port(connection.peer, dice.randint(0, 20), connection.peer_creation)

@@ -43,6 +43,8 @@ class ServiceHoles:
     setup: str = "ok"
     few: Sequence[str] = ()
     """Functions that are called only now and then: their answers are large."""
+    refused: int = 20
+    """Percent of the messages that may be refused; of more, the rest shows little."""
 
     @property
     def rule(self) -> str:
@@ -73,7 +75,7 @@ SERVICES = [
             "sys_info",
         ),
     ),
-    ServiceHoles("pg", "patients", prints=ANYTHING, ends=("patients",), setup="pg:start(patients)"),
+    ServiceHoles("pg", "patients", prints=ANYTHING, ends=("patients",), setup="pg:start(patients)", refused=80),
 ]
 
 
@@ -206,7 +208,7 @@ def play(of: ServiceHoles, messages: int, seed: int) -> Damage:
         counted = scene.wall.statistics(OPEN)["inbound"]
         verdicts = [counted.get(command, {}) for command in ("reg_send", "send", "spawn_request")]
         refused = sum(each.get("deny", 0) for each in verdicts)
-        if refused * 5 > outcome.sent:
+        if refused * 100 > of.refused * outcome.sent:
             reasons = Counter(f"{event['command']} {event['reason']}" for event in scene.wall.events("refused"))
             outcome.faults.append(f"{refused} of {outcome.sent} messages were refused, this shows little: {reasons}")
     return outcome

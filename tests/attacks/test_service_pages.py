@@ -44,38 +44,6 @@ def sends(*payload: Term, to: str) -> Callable[[Connection, Node], object]:
     return lambda peer, _: peer.reg_send(to, payload)
 
 
-def tells_a_scope(*said: Callable[[Pid], Term]) -> Callable[[Connection, Node], None]:
-    """Messages to a scope that knows the peer's, which is also the only process in the peer's groups."""
-
-    def tell(peer: Connection, _: Node) -> None:
-        peer.reg_send("patients", (A("discover"), peer.pid()))
-        for one in said:
-            peer.reg_send("patients", one(peer.pid()))
-
-    return tell
-
-
-def has_a_group_without_members(peer: Connection, bar: Node) -> None:
-    tells_a_scope(has())(peer, bar)
-    bar.wait_until("lists:member(empty, pg:which_groups(patients))")
-    own = "spawn(fun() -> timer:sleep(infinity) end)"
-    bar.eval(f"(fun(Own) -> pg:join(patients, empty, Own), pg:leave(patients, empty, Own) end)({own})")
-    tells_a_scope(has(1))(peer, bar)
-
-
-def joins(pid: Pid) -> Term:
-    return A("join"), pid, A("group"), pid
-
-
-def leaves(*groups: str, times: int = 1) -> Callable[[Pid], Term]:
-    return lambda pid: (A("leave"), pid, [pid] * times, [A(group) for group in groups])
-
-
-def has(*members: int) -> Callable[[Pid], Term]:
-    """Says who is in the group `empty`."""
-    return lambda pid: (A("$gen_cast"), (A("sync"), pid, [(A("empty"), [pid for _ in members])]))
-
-
 def reaches_what_is_listed(peer: Connection, _: Node) -> None:
     """Finds a process that nobody has told it of."""
     peer.spawn("observer_backend", "procs_info", [peer.pid()])
@@ -123,8 +91,6 @@ OWN_FILTER = (
     "logger:add_handler_filter(default, own, {Own, 0})"
 )
 LOCKED = "not global:set_lock({bank, self()}, [node()], 0)"
-SCOPE = "{ok, Scope} = pg:start(patients), persistent_term:put(patients, Scope)"
-GONE = 'whereis(patients) =/= persistent_term:get(patients) orelse erlang:system_info(otp_release) >= "29"'
 
 QUESTIONS = 20
 STREAMS = (
@@ -143,22 +109,6 @@ LINES = {
         reaches_what_is_listed,
         "probe:got(patient_collector) =:= [surprise]",
         more=("accept send to exposed",),
-    ),
-    "pg: a peer leaves a group that it isn't in": Line(
-        "pg patients", tells_a_scope(leaves("group")), GONE, setup=SCOPE
-    ),
-    "pg: it leaves a group twice": Line(
-        "pg patients", tells_a_scope(joins, leaves("group"), leaves("group")), GONE, setup=SCOPE
-    ),
-    "pg: it names a group twice": Line(
-        "pg patients", tells_a_scope(joins, leaves("group", "group")), GONE, setup=SCOPE
-    ),
-    "pg: it has a group without members": Line("pg patients", has_a_group_without_members, GONE, setup=SCOPE),
-    "pg: to leave with a process twice does no harm": Line(
-        "pg patients",
-        tells_a_scope(joins, leaves("group", times=3), joins),
-        "length(pg:get_members(patients, group)) =:= 1 andalso whereis(patients) =:= persistent_term:get(patients)",
-        setup=SCOPE,
     ),
     "global: it registers a free name": Line("global", registers, "is_pid(global:whereis_name(free))", visible=True),
     "global: it unregisters a name": Line(
@@ -343,20 +293,6 @@ def test_phoenix_pubsub_a_value_that_json_lacks_ends_the_adapter(value: Term) ->
 
 def test_phoenix_pubsub_four_of_them_end_all_adapters() -> None:
     assert adapter_after([broadcast(Map(((b"id", (1, 2)),)))] * 4) == "all_ended"
-
-
-def test_pg_a_process_stays_in_a_group_when_its_peer_has_gone() -> None:
-    """Its scope says twice who is in the group, in one message."""
-    with AttackScene({OPEN: ["deny *", "accept pg patients"]}) as scene:
-        scene.bar.eval("pg:start(patients)")
-        with scene.connect() as peer:
-            twice: list[Term] = [(A("group"), [peer.pid(1)]), (A("group"), [peer.pid(2)])]
-            peer.reg_send("patients", (A("discover"), peer.pid()))
-            peer.reg_send("patients", (A("$gen_cast"), (A("sync"), peer.pid(), twice)))
-            scene.bar.wait_until("pg:get_members(patients, group) =/= []")
-        scene.bar.wait_until("nodes(connected) =:= []")
-        if scene.bar.number("list_to_integer(erlang:system_info(otp_release))") < 29:
-            assert scene.bar.number("length(pg:get_members(patients, group))") == 1
 
 
 def test_global_disconnects_the_node_from_another_one() -> None:

@@ -164,6 +164,9 @@ def _is(name: str, term: Term, sender: Atom | None) -> bool:
             return True
         case "node":
             return isinstance(term, Atom) and term == sender
+        case "pg_scope":
+            # The sessions have no scopes that know anything.
+            return False
         case "peer_pid":
             return isinstance(term, Pid) and term.node == sender
         case "from":

@@ -61,6 +61,8 @@ pub struct Pattern {
     kept: usize,
     /// A bit for each recurring variable.
     recurring: u64,
+    /// True if it is for messages to a scope of `pg`.
+    tells_scope: bool,
     /// The key of digests, by which recurring variables are compared.
     key: RandomState,
 }
@@ -101,6 +103,19 @@ enum Node {
 }
 
 impl Node {
+    /// True if a part of it is a scope of `pg`, wherever it stands.
+    fn has_scope(&self) -> bool {
+        let in_pairs = |pairs: &[(Node, Node)]| pairs.iter().any(|(key, value)| key.has_scope() || value.has_scope());
+        match self {
+            Node::Type(guard) => *guard == TypeGuard::PgScope,
+            Node::Tuple(nodes) | Node::OneOf(nodes) => nodes.iter().any(Node::has_scope),
+            Node::List(nodes, tail) => nodes.iter().any(Node::has_scope) || tail.has_scope(),
+            Node::Map(pairs, _) | Node::Pairs(pairs) => in_pairs(pairs),
+            Node::Each(node, _) => node.has_scope(),
+            _ => false,
+        }
+    }
+
     fn is_label(&self) -> bool {
         match self {
             Node::Atom(_) => true,
@@ -165,6 +180,8 @@ guards! {
     Message "message",
     /// A string or a binary that is as short as a [`TypeGuard::Brief`] term.
     Chars "text",
+    /// A process of the sending node that is a scope of `pg`; the message must not end the scope to which it goes.
+    PgScope "pg_scope",
 }
 
 /// Recurring variables that have a place on the stack.
@@ -212,6 +229,13 @@ impl Pattern {
         }
     }
 
+    /// True if the pattern is for messages to a scope of `pg`, and for those only that do not end it.
+    #[inline]
+    #[must_use]
+    pub fn tells_scope(&self) -> bool {
+        self.tells_scope
+    }
+
     /// Reads a compiled pattern.
     pub fn parse(code: &[u8]) -> Result<Self, &'static str> {
         if code.len() > MAX_SIZE {
@@ -220,7 +244,8 @@ impl Pattern {
         let names = NodeNames { peer: Box::default(), guard: Box::default(), words: Words::NONE };
         let terms = Terms::plain(&names);
         let Parsed { root, recurring } = parse::parse(code, &terms)?;
-        Ok(Pattern { root, kept: (u64::BITS - recurring.leading_zeros()) as usize, recurring, key: RandomState::new() })
+        let (kept, tells_scope) = ((u64::BITS - recurring.leading_zeros()) as usize, root.has_scope());
+        Ok(Pattern { root, kept, recurring, tells_scope, key: RandomState::new() })
     }
 
     /// True if the term at the reader, at the end of its data, matches. `sender` is the node that sent it

@@ -607,6 +607,9 @@ impl Fixed {
             };
         }
         self.accept(state, direction, message, ruling.settles, scanner);
+        if message.work.tells_scope() {
+            settle::tell_scope(message, direction, &self.ends, &mut state.track);
+        }
         Ok(true)
     }
 

@@ -373,6 +373,7 @@ impl<'s> Scene<'s> {
     /// A channel on which nothing has happened but what made the target known to the sender.
     fn track(&self, control: &Control<'_>, known_by: Option<Scope>) -> Track {
         let mut track = Track::new(self.ends.limits.tracked(), self.ends.limits.tracked_age());
+        track.assume_scopes();
         // Who the target is, the guarded node would be asked: a process of the user's, without a name.
         if let Some(Aimed::Process(pid)) = aimed(control) {
             track.people.learn(pid, Person::default(), None);

@@ -13,9 +13,10 @@
 //!   [`exposures`](Exposures).
 //! * The *people* are processes of the guarded node, with the identities that it told ([`People`]).
 //! * What the peer *observes* is counted ([`Observed`]).
+//! * The *scopes* of `pg` on the guarded node are followed, so that the peer ends none ([`Scopes`]).
 //!
 //! Every table is bounded. A full table forgets its oldest entry, whose answer will then need a rule. The tables of the
-//! peer's own links and monitors are the exception: when full, they take no new entry. A peer fills no table of the
+//! peer's own links and monitors are the exception, and so are the scopes: when full, they take no new entry. A peer fills no table of the
 //! guarded node's side, so it can't make distwall forget requests or disclosed processes of the guarded node. A request
 //! without an answer is forgotten after an age, and so is a disclosed process that is not used; monitors and links stay.
 //!
@@ -40,15 +41,18 @@ use crate::wire::control::Watched;
 
 use bounded::{Bounded, Bounds, Measured, Seen, FEW};
 use exposures::ExposedSet;
+use pg::Scopes;
 
 pub use exposures::{Claims, Exposures, Owner};
 pub use observed::Observed;
 pub use people::{Facts, People, Person};
+pub use pg::Telling;
 
 mod bounded;
 mod exposures;
 pub mod observed;
 mod people;
+mod pg;
 mod shown;
 
 /// Seconds until a node has surely heard of an ending.
@@ -172,6 +176,8 @@ pub struct Track {
     pub people: People,
     /// The peer's questions to `observer_backend`.
     pub observed: Observed,
+    /// Scopes of `pg` on the guarded node, and what they know of the peer's.
+    scopes: Scopes,
     /// Links, each with the id of each side's unlink that is under way.
     links: HashMap<Pair, [Option<NonZeroU64>; 2], RandomState>,
     /// True if there was a link for which there was no room.
@@ -236,7 +242,7 @@ impl Track {
     #[must_use]
     pub fn size(&self) -> usize {
         let links = self.links.capacity() * (size_of::<(Pair, [Option<NonZeroU64>; 2])>() + 1) + self.parted.size();
-        links + self.by_peer.size() + self.side(Direction::Inbound).size()
+        links + self.by_peer.size() + self.side(Direction::Inbound).size() + self.scopes.size()
     }
 
     /// Bytes of memory for all other tables: what the guarded node asks and shows, and what the peer has asked OTP's own

@@ -186,7 +186,7 @@ pub fn expand(reader: &mut Reader<'_>, count: u64, out: &mut Vec<u8>, limit: u64
 
 /// Passes over a leaf or the head of a container; returns the number of terms that belong to it.
 #[inline]
-fn children(reader: &mut Reader<'_>) -> Result<u64, Bad> {
+pub fn children(reader: &mut Reader<'_>) -> Result<u64, Bad> {
     match reader.u8()? {
         tag::SMALL_INTEGER | tag::ATOM_REF => reader.take(1)?,
         tag::INTEGER => reader.take(4)?,

@@ -313,7 +313,9 @@ impl<'a> Match<'a, '_> {
             TypeGuard::Function => matches!(kind, tag::FUN | tag::EXPORT),
             TypeGuard::From => return self.from(reader),
             TypeGuard::Node => return Ok(walk::is_atom(reader) && reader.atom()?.word == self.sender),
-            TypeGuard::PeerPid => return Ok(kind == tag::PID && reader.pid()?.0.word == self.sender),
+            TypeGuard::PeerPid | TypeGuard::PgScope => {
+                return Ok(kind == tag::PID && reader.pid()?.0.word == self.sender)
+            }
             TypeGuard::Record => kind == tag::RECORD,
             TypeGuard::Brief => {
                 let start = reader.pos;

@@ -37,12 +37,13 @@ pub struct Work {
     outline: Cell<Outline>,
     /// Not there for most messages: it is larger than all else.
     part: Cell<Option<FoundPart>>,
+    tells_scope: Cell<bool>,
 }
 
 impl Work {
     /// The steps left for a message of that size.
     #[must_use]
-    pub(super) fn left(&self, bytes: usize, limits: &Limits) -> u64 {
+    pub fn left(&self, bytes: usize, limits: &Limits) -> u64 {
         // A message is much shorter than what could overflow.
         let most = FOR_ANY.wrapping_add(FOR_BYTE.wrapping_mul(bytes as u64)).min(limits.pattern_steps());
         most.saturating_sub(self.done.get())
@@ -85,8 +86,21 @@ impl Work {
         self.part.set(Some(part));
     }
 
-    pub(super) fn spend(&self, steps: u64) {
+    /// Counts steps; `u64::MAX`: the work is spent.
+    pub fn spend(&self, steps: u64) {
         self.done.set(self.done.get().saturating_add(steps));
+    }
+
+    /// Notes that the message is one to a scope of `pg`, and does not end it.
+    pub fn tell_scope(&self) {
+        self.tells_scope.set(true);
+    }
+
+    /// True if that was noted.
+    #[inline]
+    #[must_use]
+    pub fn tells_scope(&self) -> bool {
+        self.tells_scope.get()
     }
 
     /// Steps so far.

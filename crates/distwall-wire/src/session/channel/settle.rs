@@ -3,7 +3,7 @@
 use crate::direction::Direction;
 use crate::rules::calls::Call;
 use crate::session::judge::{called, Ends, Message};
-use crate::session::track::{observed, Asked, Pair, Spawn, Track};
+use crate::session::track::{observed, Asked, Pair, Spawn, Telling, Track};
 use crate::term::atoms::Word;
 use crate::term::reader::Reference;
 use crate::wire::control::{Control, Mfa, Monitored, Process, SpawnRequest, Spawned, Watched};
@@ -43,10 +43,14 @@ pub fn passed(message: &Message<'_, '_>, direction: Direction, ends: &Ends, trac
     let control = message.control;
     // Most commands are messages, and most of those ask nothing.
     if control.is_message() && settles.is_none() {
-        if let (Direction::Inbound, true, Control::Send { to, .. }) =
-            (direction, track.observed.is_any_running(), control)
-        {
-            track.observed.ended(to.pid);
+        if let Control::Send { from, to, .. } = control {
+            match direction {
+                Direction::Inbound if track.observed.is_any_running() => track.observed.ended(to.pid),
+                Direction::Outbound if track.awaits_scope() => {
+                    message.payload.into_iter().for_each(|payload| track.scope_said(*from, to.pid, payload));
+                }
+                _ => {}
+            }
         }
         if message.asker.is_some() || control.name().is_some_and(|name| name.word == Word::Rex) {
             asked(message, direction, ends, track);
@@ -72,7 +76,12 @@ fn set_up(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &
             track.monitor(direction, reference, from.pid, to.watched());
         }
         Control::MonitorExit { from: Monitored::Name(_), .. } => {}
-        Control::MonitorExit { from: Monitored::Process(from), .. } => ended(from, track),
+        Control::MonitorExit { from: Monitored::Process(from), to, .. } => {
+            ended(from, track);
+            if direction == Direction::Inbound {
+                track.scope_ended(to.pid, from.pid, settles.is_some());
+            }
+        }
         Control::GroupLeader { leader, .. } => leads(&leader, direction, ends, track),
         Control::Link { from, to } => track.link(Pair::new(direction, from.pid, to.pid)),
         Control::Unlink { from, to, id } => {
@@ -123,6 +132,14 @@ fn set_up(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &
             }
         }
         _ => {}
+    }
+}
+
+/// Notes a message of the peer to a scope of `pg`.
+#[cold]
+pub fn tell_scope(message: &Message<'_, '_>, direction: Direction, ends: &Ends, track: &mut Track) {
+    if let (Direction::Inbound, Some(payload)) = (direction, message.payload) {
+        track.scope_told(Telling { control: message.control, payload, records: ends.records });
     }
 }
 

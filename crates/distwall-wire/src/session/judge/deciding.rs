@@ -9,7 +9,7 @@ use crate::error::Bad;
 use crate::rules::calls::{self, Call};
 use crate::rules::peer_rules::{Look, RankedRule, Scope, Strongest, PROCESS};
 use crate::session::events::{self, Reason};
-use crate::session::track::Person;
+use crate::session::track::{Person, Telling};
 use crate::term::atoms::Word;
 use crate::term::reader::{Pid, Reader};
 use crate::wire::control::{Control, Process, Target};
@@ -326,14 +326,46 @@ impl<'c> Case<'c, '_, '_> {
     fn fits_rule(&self, rule: &RankedRule) -> bool {
         let Some(pattern) = &rule.pattern else { return true };
         let (sender, work, limits) = (self.court.direction.word(), &self.message.work, &self.court.ends.limits);
-        let fits = |payload| !rule.rules_out(payload, work, limits) && pattern.matches(payload, sender, work, limits);
+        let fits = |payload| {
+            !rule.rules_out(payload, work, limits)
+                && pattern.matches(payload, sender, work, limits)
+                && (!pattern.tells_scope() || self.scope_takes(payload))
+        };
         !self.whole || self.message.payload.is_some_and(fits)
+    }
+
+    /// True if a message of the peer does not end the scope of `pg` to which it goes.
+    fn scope_takes(&self, payload: Reader<'_>) -> bool {
+        let Court { direction, track, ends, shadow, .. } = *self.court;
+        if direction == Direction::Outbound || shadow {
+            return true;
+        }
+        let work = &self.message.work;
+        let left = work.left(payload.data.len() - payload.pos, &ends.limits);
+        let mut steps = left;
+        let telling = Telling { control: self.control(), payload, records: ends.records };
+        match track.scope_takes(telling, &mut steps) {
+            Ok(takes) => {
+                work.spend(left - steps);
+                if takes {
+                    work.tell_scope();
+                }
+                takes
+            }
+            Err(Bad::Exceeded(_)) => {
+                work.spend(u64::MAX);
+                false
+            }
+            Err(_) => false,
+        }
     }
 
     pub(super) fn fits_arguments(&self, rule: &RankedRule, arguments: Reader<'_>) -> bool {
         let (sender, work, limits) = (self.court.direction.word(), &self.message.work, &self.court.ends.limits);
         rule.pattern.as_ref().is_none_or(|pattern| {
-            !rule.rules_out(arguments, work, limits) && pattern.matches_within(arguments, sender, work, limits)
+            !pattern.tells_scope()
+                && !rule.rules_out(arguments, work, limits)
+                && pattern.matches_within(arguments, sender, work, limits)
         })
     }
 
