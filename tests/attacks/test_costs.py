@@ -22,10 +22,12 @@ from tests.attacks.worst_inputs import (
     binary,
     changed,
     cost,
+    listed,
     listed_all,
     longest_allowed,
     ordinary,
     played_to,
+    spawn,
     to_x,
     waited,
 )
@@ -208,6 +210,35 @@ def test_what_waits_is_compared_with_patterns_in_slices(given: Input, hooks: _co
     assert line.closed is None
 
 
+SEEN = {
+    "small tuples": listed(b"h\1j", MIB // 2 - 100),
+    "funs": listed(b"qw\1aw\1fa\1", MIB // 2 - 100),
+    "native records": listed(b"C\0\0\0\2\0" + b"w\1a" * 2 + b"w\1bw\1c" + b"jj", MIB // 2 - 100),
+}
+"""Messages as long as a handler may see them."""
+
+
+@pytest.mark.parametrize(
+    "hooks", [HANDLED, _core.Hooks({"reg_send": "m", "spawn_request": "m"}, None, False, False, False)]
+)
+@pytest.mark.parametrize("payload", SEEN.values(), ids=SEEN)
+def test_no_slice_for_what_a_handler_sees_takes_long(payload: bytes, hooks: _core.Hooks) -> None:
+    """The question to it, the message that it puts in place of another one, and a request that starts it."""
+    best = []
+    for _ in range(3):
+        longest = 0.0
+        for data in (to_x(payload), spawn("m", "f", 1, listed_all([payload]))):
+            line = Sliced(CoreChannel("accept *", flags=OTP_29, release=29, hooks=hooks))
+            line.take(True, data)
+            assert line.tickets or line.forwarded
+            line.answer("accept", payload)
+            line.catch_up()
+            assert (line.closed, line.reasons) == (None, [])
+            longest = max(longest, line.longest)
+        best.append(longest)
+    assert min(best) < longest_allowed()
+
+
 @pytest.mark.parametrize(("name", "most"), [("x", 40), ("distwall", 200)])
 def test_a_slice_asks_few_questions(name: str, most: int) -> None:
     """Python has to put each of them, before others have their turn. A slice had four thousand."""
@@ -231,7 +262,7 @@ def test_a_question_about_a_message_is_not_much_longer_than_the_message() -> Non
         return channel.inbound(message(Op.REG_SEND, P.pid(sender), EMPTY, Atom("x"), payload=payload)).reasons
 
     long = Atom("\U0001d11e" * 255)
-    assert refused(1, [long] * 30_000) == ["limit:held_bytes"]
+    assert refused(1, [long] * 30_000) == ["limit:handled_size"]
     assert channel.core.asks() == []
     for sender, payload in enumerate(([long] * 5, [Atom("a_usual_name")] * 20_000), 2):
         assert refused(sender, payload) == []

@@ -105,6 +105,27 @@ def test_large_messages_go_through_in_order(here: InProcessScene, foo: Node) -> 
     got(here, "[{order,10}, {big, binary:copy(<<7>>, 300000)}, {order,12}]")
 
 
+def test_a_message_that_is_too_long_for_it_is_refused(here: InProcessScene, foo: Node) -> None:
+    """A call fails at once. Where no handler sees it, a message may be as long as it likes."""
+    long = "binary:copy(<<7>>, 2000000)"
+    called = f"gen_server:call({{server, '{GUARD}'}}, {{echo, {long}}})"
+    before = len(here.wall.seen)
+    assert foo.eval(f"try {called} catch exit:{{Reason, _}} -> Reason end") == "not_allowed"
+    wait_until(lambda: "limit:handled_size" in [event.get("reason") for event in here.wall.seen[before:]])
+    target = here.bar.term("whereis(target)")
+    foo.eval(f"{target} ! {long}")
+    got(here, f"[{long}]")
+    here.firewall.set_handler(FOO, "reg_send", None)
+    assert foo.eval(f"byte_size({called})") == "2000000"
+
+
+def test_a_replacement_that_is_too_long_is_a_denial(here: InProcessScene, foo: Node) -> None:
+    before = len(failures(here))
+    send(foo, "{swell, 2000000}", "{swell, 3}", "last")
+    got(here, "[<<0,0,0>>, last]")
+    assert "more than the limit handled_size" in failures(here)[before]
+
+
 @pytest.mark.parametrize(
     ("message", "why"),
     [

@@ -46,6 +46,9 @@ limits! {
     FrameSize = frame_size: 128 << 20,
     /// Bytes of one message over all its fragments.
     MessageSize = message_size: 256 << 20,
+    /// Bytes of a message that a handler or distwall's evaluator is to see, and of the question about it: both are written
+    /// at once.
+    HandledSize = handled_size: 512 << 10,
     /// Bytes of one channel and direction that wait for the rest of their message before they can be judged.
     HeldBytes = held_bytes: 128 << 20,
     /// Fragmented messages that one direction may have open at once.

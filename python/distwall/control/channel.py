@@ -183,6 +183,11 @@ class ChannelHandle:
         """Seconds within which the guarded node has to say who a process is."""
         return self.entry.limits.get("ask_timeout", DEFAULT_LIMITS["ask_timeout"])
 
+    @property
+    def handled_size(self) -> int:
+        """Most bytes of a message that a handler sees, and of the message that it returns."""
+        return self.entry.limits.get("handled_size", DEFAULT_LIMITS["handled_size"])
+
     def waits(self, ticket: int) -> bool:
         """True if a command waits for the answer to that question."""
         return self._open and self.core.waits(ticket)

@@ -148,8 +148,8 @@ class HandlerDispatch:
         function = getattr(made, "filter", made)
         told = self._told(handle, ask)
         shown = (told.name, told.to) if isinstance(told.to, str | tuple) else told.name
-        answer = await self._run(function, handle.peer, shown)
-        return _verdict(answer)[0]
+        verdict, _ = await self._run(handle, function, handle.peer, shown)
+        return verdict
 
     async def _handled(self, handle: ChannelHandle, ask: Ask) -> Decision:
         told = self._told(handle, ask)
@@ -158,7 +158,7 @@ class HandlerDispatch:
         method = getattr(made, told.name, None)
         if method is None:
             raise HandlerError(f"{module} has no method {told.name}")
-        return _verdict(await self._run(method, told))
+        return await self._run(handle, method, told)
 
     def _told(self, handle: ChannelHandle, ask: Ask) -> Command:
         return command(handle.peer, handle.guard, ask.command, ask.target, control=ask.control, payload=ask.payload)
@@ -170,19 +170,23 @@ class HandlerDispatch:
             raise HandlerError("it was removed meanwhile")
         return names[-1]
 
-    async def _run(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        async def call() -> Any:
+    async def _run(self, handle: ChannelHandle, function: Callable[..., Any], *arguments: Any) -> Decision:
+        async def call() -> Decision:
             result = function(*arguments)
-            return await result if inspect.isawaitable(result) else result
+            # A changed message is written here as well, and not on the loop of the channels.
+            return _verdict(await result if inspect.isawaitable(result) else result, handle.handled_size)
 
         return await asyncio.wrap_future(self._worker.run(call()))
 
 
-def _verdict(answer: Any) -> Decision:
-    """The meaning of a handler's answer. Raises HandlerError."""
+def _verdict(answer: Any, most: int) -> Decision:
+    """The meaning of a handler's answer; a changed message has at most that many bytes. Raises HandlerError."""
     match answer:
         case Changed(message):
-            return "accept", encode(message)
+            changed = encode(message)
+            if len(changed) > most:
+                raise HandlerError(f"its message has {len(changed)} bytes, more than the limit handled_size")
+            return "accept", changed
         case bool():
             return ("accept" if answer else "deny"), None
         case str() if answer in VERDICTS:

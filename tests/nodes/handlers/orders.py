@@ -28,6 +28,8 @@ class Orders:
             case (Atom("block"), int(milliseconds)):
                 time.sleep(milliseconds / 1000)  # noqa: ASYNC251  # what it shows
                 return True
+            case (Atom("swell"), int(size)):
+                return Changed(bytes(size))
             case Atom("raise"):
                 raise RuntimeError("a handler\nfails")
             case Atom("odd"):

@@ -221,17 +221,14 @@ impl Channel {
         Ok(())
     }
 
-    /// Replaces the message of a parked command; false if the new message could not pass.
+    /// Replaces the message of a parked command; false if the new message could not pass, or is too long.
     fn exchange(&mut self, parked: &mut Parked, payload: &[u8]) -> Result<bool, Bad> {
-        let Channel { fixed, scanner, .. } = self;
-        scanner.found.clear();
-        let plain = Terms::plain(&fixed.ends.names);
-        let watch = fixed.watch(Direction::Inbound, &plain);
-        if !matches!(scanner.whole(payload, 0, &watch), Ok(end) if end == payload.len()) {
+        let Channel { fixed, state, scanner, .. } = self;
+        state.steps += payload.len() as u64;
+        if payload.len() as u64 > fixed.ends.limits.handled_size() {
             return Ok(false);
         }
-        let named = parked.named();
-        let terms = fixed.terms(named);
+        let terms = fixed.terms(parked.named());
         let mut reader = Reader::new(&parked.body, &terms);
         walk::skip(&mut reader, 1)?;
         let end = reader.pos;
@@ -241,11 +238,25 @@ impl Channel {
         let watch = fixed.watch(Direction::Inbound, &terms);
         let whole = |body| Parts { body, sequence: None, versioned: parked.versioned };
         let mut room = Room::default();
-        let old = read(&whole(&parked.body), fixed, &mut room, scanner, false, &watch)?;
+        // It was scanned before it waited.
+        let old = read(&whole(&parked.body), fixed, &mut room, scanner, true, &watch)?;
         let control = old.control;
         let shown = Shown::of(&old);
         let relayed = matches!(shown, Shown::Relayed(_));
         let asked_of_handler = parked.waits_for == Waiting::Call || control.mfa().is_some();
+        let takes_arguments = asked_of_handler && !relayed;
+        // An atom by position would name one of the header.
+        let plain = Terms::plain(&fixed.ends.names);
+        let watch_new = fixed.watch(Direction::Inbound, &plain);
+        scanner.found.clear();
+        let scanned = if takes_arguments {
+            scanner.whole_proper(payload, 0, &watch_new)
+        } else {
+            scanner.whole(payload, 0, &watch_new)
+        };
+        if scanned != Ok(payload.len()) {
+            return Ok(false);
+        }
         let content = if asked_of_handler || relayed { shown.content(&parked.body) } else { None };
         let body = match content {
             Some((start, end)) => [&parked.body[..start], payload, &parked.body[end..]].concat(),
@@ -256,9 +267,9 @@ impl Channel {
                 [&parked.body[..end], version, payload].concat()
             }
         };
-        // Of a call it has to be as many arguments as there were.
+        // Of a call it has to be as many arguments as there were. Both parts of the new body were scanned.
         let mut room = Room::default();
-        let fits = match read(&whole(&body), fixed, &mut room, scanner, false, &watch) {
+        let fits = match read(&whole(&body), fixed, &mut room, scanner, true, &watch) {
             Ok(new) => Shown::of(&new).arity() == shown.arity() || !asked_of_handler,
             Err(_) => false,
         };
@@ -315,11 +326,12 @@ impl Channel {
         if let (true, Some(verdict)) = (step.keep, step.verdict) {
             state.opinions.keep(&Shown::of(&message).opinion(control), verdict, fixed.ends.limits.tracked());
         }
+        let evaluated = (ruling.verdict == Verdict::Accept && fixed.evaluated(&message)).then_some(GATE);
         let gate = match (step.full, step.verdict) {
             _ if ruling.verdict != Verdict::Accept => Gate::Pass,
             (Some(limit), _) => Gate::Refused(Verdict::Deny, Reason::Limit(limit)),
             (None, Some(verdict @ (Verdict::Deny | Verdict::Drop))) => Gate::Refused(verdict, Reason::Handler),
-            (None, _) => fixed.gate(&message, step.passed, &state.opinions),
+            (None, _) => fixed.gate(&message, step.passed, &state.opinions, evaluated.is_some()),
         };
         match gate {
             Gate::Wait(waiting) => match fixed.ask(&message, &parked, waiting, (&state.lot, &mut state.clerk), out) {
@@ -350,7 +362,6 @@ impl Channel {
             return Ok(true);
         }
         let end = message.payload.map_or(body.len(), |payload| payload.pos);
-        let evaluated = fixed.evaluated(&message).then_some(GATE);
         match gate {
             Gate::Own => {
                 state.steps += OWN_QUESTION;

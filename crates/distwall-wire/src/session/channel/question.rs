@@ -85,8 +85,29 @@ impl Fixed {
         })
     }
 
-    /// The next question about an accepted command.
-    pub(super) fn gate(&self, message: &Message<'_, '_>, passed: Waiting, opinions: &Opinions) -> Gate {
+    /// The next question about an accepted command, or its refusal: its message may be too long for code to see it.
+    /// `evaluated`: distwall's own module on the guarded node evaluates the code of the command.
+    pub(super) fn gate(
+        &self,
+        message: &Message<'_, '_>,
+        passed: Waiting,
+        opinions: &Opinions,
+        evaluated: bool,
+    ) -> Gate {
+        let gate = self.next(message, passed, opinions);
+        let seen = match gate {
+            // A filter sees no message.
+            Gate::Wait(Waiting::Call | Waiting::Handler) | Gate::Rewrite(_) => true,
+            Gate::Pass => evaluated,
+            _ => false,
+        };
+        if seen && message.payload_size() > self.ends.limits.handled_size() {
+            return Gate::Refused(Verdict::Deny, Reason::Limit(Limit::HandledSize));
+        }
+        gate
+    }
+
+    fn next(&self, message: &Message<'_, '_>, passed: Waiting, opinions: &Opinions) -> Gate {
         let control = message.control;
         let Some(hooks) = self.policies.hooks.as_deref() else {
             return Gate::Pass;
@@ -161,13 +182,13 @@ impl Fixed {
             Waiting::Handler => hooks.and_then(|hooks| hooks.handlers[control.command() as usize].as_ref()),
             Waiting::Call | Waiting::Who | Waiting::Turn => None,
         };
-        let mut ask = self.question(message, parked, ticket, waiting.name()).ok_or(Limit::HeldBytes)?;
+        let guard = matches!(who, Some(Handler::Guard(_)));
+        let payload = message.payload.filter(|_| waiting != Waiting::Filter && !guard);
+        let kind = if guard { "guard" } else { waiting.name() };
+        let mut ask = self.question(message, payload, parked, ticket, kind).ok_or(Limit::HandledSize)?;
         let shown = Shown::of(message);
         if waiting != Waiting::Handler || control.mfa().is_some() || matches!(shown, Shown::Relayed(_)) {
-            shown.put(control, &mut ask, longest_question(parked, &self.ends.limits)).ok_or(Limit::HeldBytes)?;
-        }
-        if matches!(who, Some(Handler::Guard(_))) {
-            (ask.kind, ask.payload) = ("guard", None);
+            shown.put(control, &mut ask, longest_question(parked, &self.ends.limits)).ok_or(Limit::HandledSize)?;
         }
         let size = ask.control.len() + ask.payload.as_ref().map_or(0, Vec::len);
         if let Some(limit) = lot.full(parked.size() + size, &self.ends.limits) {
@@ -183,8 +204,15 @@ impl Fixed {
         Ok(size)
     }
 
-    /// A question to the outside; None: it would be too long.
-    fn question(&self, message: &Message<'_, '_>, parked: &Parked, ticket: u64, kind: &'static str) -> Option<Ask> {
+    /// A question to the outside, with that message; None: it would be too long.
+    fn question(
+        &self,
+        message: &Message<'_, '_>,
+        payload: Option<Reader<'_>>,
+        parked: &Parked,
+        ticket: u64,
+        kind: &'static str,
+    ) -> Option<Ask> {
         let most = if kind == "own" { OWN_SIZE } else { longest_question(parked, &self.ends.limits) };
         // All of it was scanned before, so it is whole.
         let written = |mut reader: Reader<'_>| {
@@ -200,7 +228,7 @@ impl Fixed {
             command: message.control.command(),
             target: events::target(message.control, None),
             control: written(control)?,
-            payload: match message.payload {
+            payload: match payload {
                 Some(payload) => Some(written(payload)?),
                 None => None,
             },
@@ -209,8 +237,8 @@ impl Fixed {
 
     /// A message to distwall's own name. A message that is too long goes without its text, so that it is counted.
     pub(super) fn own_question(&self, message: &Message<'_, '_>, parked: &Parked) -> Option<Ask> {
-        let long = message.payload.is_some_and(|payload| (parked.body.len() - payload.pos) as u64 > OWN_SIZE);
-        let asked = if long { None } else { self.question(message, parked, 0, "own") };
+        let long = message.payload_size() > OWN_SIZE;
+        let asked = if long { None } else { self.question(message, message.payload, parked, 0, "own") };
         let fits = |ask: &Ask| ask.payload.as_ref().is_none_or(|payload| payload.len() as u64 <= OWN_SIZE);
         asked.filter(fits).or_else(|| {
             Some(Ask {
@@ -270,7 +298,7 @@ impl Fixed {
 
 /// Most bytes of a question about a command. A message can name an atom of a thousand bytes with two.
 pub(super) fn longest_question(parked: &Parked, limits: &Limits) -> u64 {
-    (GROWTH * parked.body.len() as u64 + SHORT_QUESTION).min(limits.held_bytes())
+    (GROWTH * parked.body.len() as u64 + SHORT_QUESTION).min(limits.handled_size())
 }
 
 fn is_own(control: &Control<'_>) -> bool {

@@ -133,7 +133,8 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// Puts it into a question to the outside, in place of the command itself; None: it would be too long.
+    /// Puts it into a question to the outside, in place of the command itself; None: it would be too long. A question without
+    /// a message stays so.
     pub fn put(&self, control: &Control<'_>, ask: &mut Ask, limit: u64) -> Option<()> {
         match (self, control.from()) {
             (&Shown::Function(module, function, arity, mut arguments), Some(from)) if self.is_carried(control) => {
@@ -157,9 +158,10 @@ impl<'a> Shown<'a> {
                 made.extend_from_slice(&[tag::SMALL_INTEGER, arity, tag::NIL]);
                 ask.command = Command::SpawnRequest;
                 ask.target = events::function(module, function, arity);
-                let mut payload = Vec::new();
-                walk::expand(&mut arguments, 1, &mut payload, limit).ok()?;
-                ask.payload = Some(payload);
+                if let Some(payload) = &mut ask.payload {
+                    payload.clear();
+                    walk::expand(&mut arguments, 1, payload, limit).ok()?;
+                }
             }
             (&Shown::Relayed(Relayed { name, mut message, by }), Some(from)) => {
                 ask.control.clear();
@@ -169,13 +171,14 @@ impl<'a> Shown<'a> {
                 put_atom(&mut ask.control, b"");
                 put_atom(&mut ask.control, name.text);
                 ask.target = printed(name.text);
-                let mut payload = Vec::new();
-                if let Some(mut by) = by {
-                    payload.extend_from_slice(&[tag::SMALL_TUPLE, 2]);
-                    walk::expand(&mut by, 1, &mut payload, limit).ok()?;
+                if let Some(payload) = &mut ask.payload {
+                    payload.clear();
+                    if let Some(mut by) = by {
+                        payload.extend_from_slice(&[tag::SMALL_TUPLE, 2]);
+                        walk::expand(&mut by, 1, payload, limit).ok()?;
+                    }
+                    walk::expand(&mut message, 1, payload, limit).ok()?;
                 }
-                walk::expand(&mut message, 1, &mut payload, limit).ok()?;
-                ask.payload = Some(payload);
             }
             _ => {}
         }

@@ -121,6 +121,12 @@ impl<'a, 'b> Message<'a, 'b> {
     pub fn told(control: &'b Control<'a>, payload: Option<Reader<'a>>, asker: Option<&'b Asker<'a>>) -> Self {
         Message { control, payload, asker, erpc: None, work: Work::default() }
     }
+
+    /// Bytes of a whole payload; 0 without one.
+    #[must_use]
+    pub fn payload_size(&self) -> u64 {
+        self.payload.map_or(0, |payload| (payload.data.len() - payload.pos) as u64)
+    }
 }
 
 /// The cost of the arrival of a peer's command.
