@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,23 @@ class TestFilter:
     def test_nonsense_is_an_error_that_names_the_fields(self, text: str) -> None:
         with pytest.raises(SelectionError, match="is not FIELD=VALUE with a known field; the fields are event, peer"):
             EventSelection({}, [text])
+
+    @pytest.mark.parametrize(
+        ("wanted", "unwanted", "remedy"),
+        [
+            ({"event": ["refusd"]}, [], "did you mean `refused`?"),
+            ({"event": ["refused", "Refused"]}, [], "no event has the event `Refused`"),
+            ({"verdict": ["maybe"]}, [], "write one of accept, deny, drop, reject"),
+            ({"command": ["reg-send"]}, [], "did you mean `reg_send`?"),
+            ({"direction": ["in"]}, [], "no event has the direction `in`"),
+            ({}, ["verdict=denied"], "did you mean `deny`?"),
+        ],
+    )
+    def test_a_value_that_no_event_has_is_an_error(
+        self, wanted: dict[str, list[str]], unwanted: list[str], remedy: str
+    ) -> None:
+        with pytest.raises(SelectionError, match=re.escape(remedy)):
+            EventSelection(wanted, unwanted)
 
 
 async def _read(subscriber: Subscriber, count: int) -> list[Event]:

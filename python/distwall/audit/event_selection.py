@@ -1,9 +1,13 @@
 """Selects events: several values for one field mean "or", different fields mean "and"."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, get_args
 
+from distwall._core import COMMANDS
 from distwall.audit.event import Event
+from distwall.audit.schema import KINDS, Direction
+from distwall.policy.language.grammar import VERDICTS
 from distwall.policy.language.names import glob_matches
 
 FIELDS = {
@@ -12,10 +16,18 @@ FIELDS = {
     "guard": "Only about this guarded node; a name or a glob.",
     "verdict": "Only commands with this verdict.",
     "command": "Only this command.",
-    "direction": "inbound or outbound.",
+    "direction": "Only of this direction: inbound or outbound.",
     "reason": "Only with this reason.",
 }
 """Fields that events can be selected by, each with its meaning."""
+
+_VALUES: dict[str, Collection[str]] = {
+    "event": KINDS,
+    "verdict": VERDICTS,
+    "command": COMMANDS,
+    "direction": get_args(Direction),
+}
+"""All values of the fields that have few: another value would select nothing, without a word."""
 
 _GLOBS = frozenset({"peer", "guard"})
 
@@ -38,6 +50,14 @@ class EventSelection:
                     f"`{text}` is not FIELD=VALUE with a known field; the fields are {', '.join(FIELDS)}"
                 )
             self._unwanted.append((name, value))
+        for name, value in [
+            *((name, each) for name, values in self._wanted.items() for each in values),
+            *self._unwanted,
+        ]:
+            if name in _VALUES and value not in _VALUES[name]:
+                close = get_close_matches(value, _VALUES[name], n=1)
+                remedy = f"did you mean `{close[0]}`?" if close else f"write one of {', '.join(_VALUES[name])}"
+                raise SelectionError(f"no event has the {name} `{value}`; {remedy}")
 
     def matches(self, event: Event) -> bool:
         """True if the event is wanted."""
