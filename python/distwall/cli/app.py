@@ -61,7 +61,9 @@ offered: tuple[Callable[..., None], ...] = (
     erlang_path,
 )
 for command in offered:
-    app.command(command.__name__.strip("_").replace("_", "-"))(command)
+    # Words behind the program of exec are the program's own, even if they look like options.
+    own_words = {"allow_interspersed_args": False} if command is exec_ else {}
+    app.command(command.__name__.strip("_").replace("_", "-"), context_settings=own_words)(command)
 for group in (shadow, audit, token, redirect):
     app.add_typer(group)
 

@@ -10,7 +10,7 @@ from distwall.launch import NotGuardedError, prepare, read_settings
 
 
 def exec_(
-    command: Annotated[list[str], typer.Argument(help="The program and its arguments, after --.", show_default=False)],
+    command: Annotated[list[str], typer.Argument(help="The program and its arguments.", show_default=False)],
     config: ConfigOption = None,
 ) -> None:
     """Start a program (erl, iex, a release, rabbitmq-server) whose node is guarded."""
