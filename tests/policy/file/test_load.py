@@ -441,3 +441,16 @@ class TestControlAndAudit:
     )
     def test_what_is_unwise_is_a_warning(self, text: str, what: str) -> None:
         assert any(what in problem.what for problem in policy(f"{text}\n" + peer()).warnings)
+
+
+def test_a_byte_order_mark_is_not_a_part_of_the_text(tmp_path: Path) -> None:
+    """Editors of Windows write it; what comes behind it keeps its place."""
+    path = tmp_path / "distwall.toml"
+    (tmp_path / "cluster.cookie").write_text("cluster")
+    text = '[guard]\r\nnodes = ["bar@127.0.0.2"]\r\ncookie_file = "cluster.cookie"\r\n'
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert load(path).guard.nodes == ("bar@127.0.0.2",)
+    path.write_bytes(b"\xef\xbb\xbf" + text.replace("[guard]", "[gard]").encode())
+    with pytest.raises(PolicyError) as caught:
+        load(path)
+    assert f"{path}:1:2: unknown key `gard`; did you mean `guard`?" in str(caught.value)

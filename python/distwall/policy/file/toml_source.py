@@ -29,7 +29,8 @@ class Source:
 
     def __init__(self, text: str, path: Path) -> None:
         self.path = path
-        self.text = text.replace("\r\n", "\n")
+        # Editors of Windows begin files with a byte order mark, which is not a part of the text.
+        self.text = text.removeprefix("\ufeff").replace("\r\n", "\n")
         self._lines = [0, *(match.end() for match in re.finditer("\n", self.text))]
         try:
             self._spans = toml_spans(self.text)
