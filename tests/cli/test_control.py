@@ -4,6 +4,8 @@ import getpass
 import json
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,9 @@ def test_every_command_works_over_the_socket(tmp_path: Path, capsys: pytest.Capt
         assert told.out.splitlines()[1].split()[:3] == ["foo@h", "admin", "all"]
         assert told.out.splitlines()[1].endswith(f'{ME}  "to look"')
         assert json.loads(distwall("grants", "-o", "json").out)[0]["reason"] == "to look"
+        for span, seconds in (("15m", 900), ("2h", 7200), ("90", 90)):
+            told = distwall("grant", "foo@h", "admin", span, "--reason", "to look", "-o", "json")
+            assert json.loads(told.out)["seconds"] == seconds
         assert distwall("revoke", "foo@h", "admin").out == "foo@h: table admin is revoked for all guarded nodes\n"
         told = distwall("test-filter", "foo@h", "link", "-o", "json")
         assert json.loads(told.out) == {"verdict": "drop"}
@@ -65,6 +70,9 @@ def test_every_command_works_over_the_socket(tmp_path: Path, capsys: pytest.Capt
             (["set-table", "new", "accept"], 2, "`accept`"),
             (["set-table", "new", "deny *", "--from-file"], 2, "either rules or --from-file"),
             (["observe", "--not", "colour=red"], 2, "`colour=red` is not FIELD=VALUE"),
+            (["observe", "--event", "refusd"], 2, "no event has the event `refusd`; did you mean `refused`?"),
+            (["audit", "tail", "--verdict", "maybe"], 2, "write one of accept, deny, drop, reject"),
+            (["grant", "foo@h", "admin", "soon", "--reason", "x"], 2, "`soon` is not a span of time; write it as 90s"),
         ):
             told = distwall(*args)
             assert (told.code, told.out) == (code, ""), args
@@ -168,7 +176,7 @@ def test_tokens_for_peers_are_made_and_revoked(tmp_path: Path, capsys: pytest.Ca
         assert told.error == "foo@h can use it once, within 1h, to have table admin for 15m\n"
         for more, said in (
             (["--valid", "8d"], "691200 seconds to use it; give more than 0 and at most 604800"),
-            (["--valid", "long"], "`long` is not a span of time; write it as 15m, 12h or 30d"),
+            (["--valid", "long"], "`long` is not a span of time; write it as 90s, 15m, 12h or 30d"),
             (["--for", "400d"], "grant more than 0 and at most"),
         ):
             told = distwall(*ask, *more)
@@ -182,7 +190,7 @@ def test_tokens_for_peers_are_made_and_revoked(tmp_path: Path, capsys: pytest.Ca
     ("args", "said"),
     [
         (["--role", "god"], "`god` is not a role; write read, operate or admin"),
-        (["--role", "read", "--for", "long"], "`long` is not a span of time; write it as 15m, 12h or 30d"),
+        (["--role", "read", "--for", "long"], "`long` is not a span of time; write it as 90s, 15m, 12h or 30d"),
     ],
 )
 def test_tokens_that_make_no_sense_are_refused(
@@ -228,3 +236,16 @@ def test_another_policy_on_trial_is_confirmed_or_taken_back(tmp_path: Path, caps
         assert distwall("apply", str(tmp_path / "none")).code == 2
         assert distwall("apply", str(other), "--confirm-within", "soon").code == 2
         assert distwall("test-filter", "foo@h", "link").out == "accept\n"
+
+
+@pytest.mark.parametrize("dashes", [[], ["--"]], ids=["without dashes", "with dashes"])
+def test_words_behind_the_program_of_exec_are_its_own(tmp_path: Path, dashes: list[str]) -> None:
+    """Even those that are options of exec, or dashes."""
+    config = write_policy(tmp_path, top=f'register = "127.0.0.1:{free_port()}"')
+    script = "import pathlib, sys; pathlib.Path('words').write_text(' '.join(sys.argv[1:]))"
+    own = ["-name", "bar@127.0.0.1", "--config", "other", "--", "--help"]
+    program = [*dashes, sys.executable, "-c", script, *own]
+    with running_distwall(config):
+        command = [sys.executable, "-m", "distwall", "exec", "--config", str(config), *program]
+        subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+    assert (tmp_path / "words").read_text().split() == own

@@ -6,9 +6,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, print_json, say
+from distwall.cli.output import ConfigOption, Output, OutputOption, console, given_seconds, print_json, say
 from distwall.cli.remote import TokenOption, UrlOption, ask, policy_text
-from distwall.policy.language.units import span
 
 _STYLES = {"+": "green", "-": "red", "~": "yellow"}
 
@@ -30,11 +29,8 @@ def apply(
     output: OutputOption = Output.HUMAN,
 ) -> None:
     """Check a policy, put it in force at once, and write it to the policy file of the running firewall."""
-    trial = None if confirm_within is None else span(confirm_within)
-    if confirm_within is not None and trial is None:
-        raise CommandError(f"`{confirm_within}` is not a span of time; write it as 60s or 5m", exit_code=2)
+    seconds = None if confirm_within is None else given_seconds(confirm_within)
     text = policy_text(file)
-    seconds = None if trial is None else trial.total_seconds()
     result = ask(lambda client: client.call("apply", text=text, confirm_within=seconds), config, url, token)
     if output is Output.JSON:
         print_json(result)

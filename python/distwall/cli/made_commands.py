@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from distwall.cli.made_parameters import option, with_parameters
-from distwall.cli.output import ConfigOption, Output, OutputOption
+from distwall.cli.output import ConfigOption, Output, OutputOption, given_seconds
 from distwall.cli.remote import TokenOption, UrlOption, ask, tell
 from distwall.control.grants import places
 from distwall.operations import Operation, Parameter, ParameterType
@@ -98,7 +98,9 @@ def _arguments(parameter: Parameter) -> list[Argument]:
         ]
     if parameter.type is ParameterType.FLAG:
         return [option(name, Annotated[bool, typer.Option(f"--{name}", help=meaning)], default)]
-    kind: Any = float if parameter.type is ParameterType.SECONDS else str
+    kind: Any = str
+    if parameter.type is ParameterType.SECONDS:
+        meaning = f"{meaning.removesuffix('.')}; or a span of time, as in 15m or 12h."
     if not parameter.required:
         kind = kind | None
     if parameter.by_name or parameter.type is ParameterType.TEXT:
@@ -115,6 +117,8 @@ def _value(parameter: Parameter, values: Values) -> Any:
         if values["from_file"] and value:
             raise typer.BadParameter("either rules or --from-file")
         return None if values["from_file"] else value or []
+    if parameter.type is ParameterType.SECONDS and value is not None:
+        return given_seconds(value)
     return value
 
 

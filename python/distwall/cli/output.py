@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distwall.policy import Policy, PolicyError, load
+from distwall.policy.language.units import seconds
 
 CONFIG_VARIABLE = "DISTWALL_CONFIG"
 CONFIG_PLACES = (Path("distwall.toml"), Path("/etc/distwall/distwall.toml"))
@@ -128,6 +129,14 @@ def load_policy(config: Path | None) -> Policy:
         raise BadPolicyError(error) from None
     except OSError as error:
         raise CommandError(unreadable(path, error), exit_code=2) from None
+
+
+def given_seconds(text: str) -> float:
+    """The seconds of a span of time that a command was given. Raises CommandError."""
+    found = seconds(text)
+    if found is None:
+        raise CommandError(f"`{text}` is not a span of time; write it as 90s, 15m, 12h or 30d", exit_code=2)
+    return found
 
 
 def unreadable(path: Path, error: OSError) -> str:

@@ -12,6 +12,7 @@ from distwall.cli.output import (
     OutputOption,
     console,
     empty_table,
+    given_seconds,
     load_policy,
     print_json,
     say,
@@ -20,7 +21,6 @@ from distwall.cli.remote import TokenOption, UrlOption, ask, tell
 from distwall.clock import utc
 from distwall.http_api.bearer_tokens import Token, TokenFile, TokenFileError
 from distwall.operations import NODE, REASON, ROLES, TABLE
-from distwall.policy.language.units import span
 
 app = typer.Typer(name="token", help="Tokens for the HTTP API over TCP, and for peers.", no_args_is_help=True)
 
@@ -38,7 +38,7 @@ def create(
     """Make a token and print it, once: only its hash is kept."""
     if role not in ROLES:
         raise CommandError(f"`{role}` is not a role; write read, operate or admin", exit_code=2)
-    time = _span(lifetime)
+    time = timedelta(seconds=given_seconds(lifetime))
     try:
         token, text = _file(config).create(ROLES[role], time, name, utc())
     except TokenFileError as error:
@@ -101,7 +101,7 @@ def access(
     output: OutputOption = Output.HUMAN,
 ) -> None:
     """Make a token with which a peer grants itself a table, once, and print it."""
-    seconds, wait = (_span(text).total_seconds() for text in (lifetime, valid))
+    seconds, wait = (given_seconds(text) for text in (lifetime, valid))
     result = ask(
         lambda client: client.call("issue_token", node=node, table=table, seconds=seconds, reason=reason, valid=wait),
         config,
@@ -111,13 +111,6 @@ def access(
     tell(result, output, result["token"])
     if output is not Output.JSON:
         say(f"{node} can use it once, within {valid}, to have table {table} for {lifetime}")
-
-
-def _span(text: str) -> timedelta:
-    found = span(text)
-    if found is None:
-        raise CommandError(f"`{text}` is not a span of time; write it as 15m, 12h or 30d", exit_code=2)
-    return found
 
 
 def _file(config: ConfigOption) -> TokenFile:

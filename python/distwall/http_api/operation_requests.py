@@ -4,14 +4,22 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
 from distwall.operations import Operation, Parameter, ParameterType
+from distwall.policy.language.units import seconds
+
+
+def _seconds(value: Any) -> Any:
+    """Return the seconds of a span of time such as ``15m``; leave all other values to pydantic."""
+    found = seconds(value) if isinstance(value, str) else None
+    return value if found is None else found
+
 
 _TYPES: dict[ParameterType, Any] = {
     ParameterType.KEY: str | Annotated[tuple[str, str, int | str], Field(strict=False)],
     ParameterType.RULES: list[str],
-    ParameterType.SECONDS: Annotated[float, Field(strict=False)],
+    ParameterType.SECONDS: Annotated[float, BeforeValidator(_seconds), Field(strict=False)],
     ParameterType.FLAG: bool,
 }
 """Types of JSON; all others are texts."""

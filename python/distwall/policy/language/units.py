@@ -13,6 +13,14 @@ def span(text: str) -> timedelta | None:
     return timedelta(seconds=int(match[1]) * _SECONDS[match[2]]) if match else None
 
 
+def seconds(text: str) -> float | None:
+    """A span of time in seconds, as in ``15m``; a number without a unit means seconds. None: it is zero, or not a span."""
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        return float(text) or None
+    time = span(text)
+    return None if time is None else time.total_seconds()
+
+
 def size(text: str) -> int | None:
     """A number of bytes, as in ``65536``, ``500kB``, ``100MB``, ``1GiB``; None if it is zero, or not a size."""
     match = re.fullmatch(r"([1-9][0-9]{0,12})([kMGKi]*B|)", text)
