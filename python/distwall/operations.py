@@ -342,7 +342,7 @@ SETTINGS = Operation(
 POLICY_IN_FORCE = Operation(
     "policy",
     Role.READ,
-    "Show the policy in force, without cookies; with its revision, and the trial under way.",
+    "Show the policy in force, without cookies; with its revision, the trial under way, and the errors of a refused file.",
     FOUND,
     erlang=False,
     path="policy",

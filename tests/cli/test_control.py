@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.command_line import ENV, Commands, running_distwall, write_policy
 from tests.support.ports import free_port
+from tests.support.waiting import wait_until
 
 ME = f"unix:{getpass.getuser()}"
 
@@ -249,3 +250,41 @@ def test_words_behind_the_program_of_exec_are_its_own(tmp_path: Path, dashes: li
         command = [sys.executable, "-m", "distwall", "exec", "--config", str(config), *program]
         subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
     assert (tmp_path / "words").read_text().split() == own
+
+
+@pytest.mark.parametrize(
+    ("broken", "problem"),
+    [
+        ("visible = 1", "`visible` is an integer; write true or false"),
+        ("visible = ", "not TOML"),
+        ('rules = ["accept links"]', "unknown command `links`"),
+        ('[control]\nsocket = "wall.sock"\nhttp = "127.0.0.1:9"\n[[peers', "not TOML"),
+    ],
+)
+def test_a_file_that_does_not_check_is_told_of_and_bars_nobody_from_the_running_firewall(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], broken: str, problem: str
+) -> None:
+    own = '[control]\nsocket = "wall.sock"\n'
+    config = write_policy(tmp_path, more=own)
+    distwall = Commands(config, capsys)
+    good = config.read_text()
+    with running_distwall(config) as process:
+        assert (distwall("policy").code, distwall("peers").code) == (0, 0)
+        bad = good.replace(own, broken if own.splitlines()[1] in broken else f"{broken}\n{own}")
+        config.write_text(bad)
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        assert "policy refused" in line
+        assert problem in line
+        for command in ("policy", "peers"):
+            told = distwall(command)
+            assert told.code == 1
+            assert told.out
+            assert "the policy file is refused since" in told.error
+            assert re.search(rf"distwall: {re.escape(str(config))}:[0-9]+:[0-9]+: .*{re.escape(problem)}", told.error)
+        told = distwall("policy", "-o", "json")
+        assert problem in json.loads(told.out)["refused"]["problems"][0]
+        assert distwall("add-filter", "foo@h", "reg_send", "counter", "accept").code == 0
+        assert "policy refused" in distwall("audit", "tail").out
+        config.write_text(good)
+        wait_until(lambda: distwall("policy").code == 0)

@@ -313,8 +313,14 @@ class TestHalfOfAFile:
     [
         (OPEN + "\n[peers", "not TOML"),
         (OPEN.replace("accept link", "accept links"), "unknown command `links`"),
-        (OPEN.replace("127.0.0.2", "127.0.0.3"), "[guard] has changed; restart distwall"),
-        (OPEN + '[audit]\nfile = "other.jsonl"\n', "[audit] has changed; restart distwall"),
+        (
+            OPEN.replace("127.0.0.2", "127.0.0.3"),
+            "distwall.toml:3:1: [guard] has changed; restart distwall to apply the change of `nodes`",
+        ),
+        (
+            OPEN + '[audit]\nfile = "other.jsonl"\n',
+            "distwall.toml:13:1: [audit] has changed; restart distwall to apply the change of `file`",
+        ),
         (OPEN.replace("foo.cookie", "none.cookie"), "none.cookie"),
         ("nonsense", "not TOML"),
     ],
@@ -325,8 +331,11 @@ def test_what_is_wrong_is_refused_whole(play: Play, text: str, problem: str) -> 
         await scene.until(lambda: scene.told("policy_refused"))
         assert any(problem in line for line in scene.told("policy_refused")[0]["problems"])
         assert scene.verdict() == "deny"
+        assert scene.reloader.refusal is not None
+        assert scene.reloader.refusal.problems == scene.told("policy_refused")[0]["problems"]
         scene.file.write_text(OPEN)
         await scene.until(lambda: scene.verdict() == "accept")
+        assert scene.reloader.refusal is None
 
     play(story)
 

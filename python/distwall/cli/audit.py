@@ -17,7 +17,16 @@ from distwall.audit.tail import last as latest
 from distwall.audit.verify import Report, UnreadableError, log_files
 from distwall.audit.verify import verify as check
 from distwall.cli.event_options import FollowOption, LastOption, selecting, show
-from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json
+from distwall.cli.output import (
+    CommandError,
+    ConfigOption,
+    Output,
+    OutputOption,
+    console,
+    load_policy,
+    own_path,
+    print_json,
+)
 from distwall.files import regular_file
 
 app = typer.Typer(name="audit", help="Check and read the audit log.", no_args_is_help=True)
@@ -72,7 +81,7 @@ def tail(
     output: OutputOption = Output.HUMAN,
 ) -> None:
     """Show the end of the log. Several values of one option mean "or"; different options mean "and"."""
-    path = load_policy(config).audit.file
+    path = own_path(config, "audit", "file")
     try:
         chosen = EventSelection(wanted, unwanted)
         events, seq = latest(path, last, chosen)

@@ -15,7 +15,9 @@ class EventPrinter:
 
     MAX_WAITING = 1000
 
-    def __init__(self) -> None:
+    def __init__(self, kinds: frozenset[str] | None = None) -> None:
+        """``kinds``: the kinds of events to show; None: all."""
+        self._kinds = kinds
         self._events: queue.Queue[Event | None] = queue.Queue(self.MAX_WAITING)
         self._skipped = 0
         self._console = console(stderr=True)
@@ -24,6 +26,8 @@ class EventPrinter:
 
     def show(self, event: Event) -> None:
         """Shows an event soon, or never. Does not block."""
+        if self._kinds is not None and event["event"] not in self._kinds:
+            return
         try:
             self._events.put_nowait(event)
         except queue.Full:

@@ -18,22 +18,25 @@ from distwall.run import StartError, running
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
+_ALWAYS_SHOWN = frozenset({"policy_refused"})
+"""Kinds of events on stderr in any case: the author of the file believes that the change is in force."""
+
+
 def serve(policy: Policy, *, shadow: Policy | None, show_events: bool) -> None:
     """Runs the firewall until SIGTERM or SIGINT. Raises CommandError if it can't start.
 
     ``shadow`` is a shadow policy.
     """
-    printer = EventPrinter() if show_events else None
+    printer = EventPrinter(None if show_events else _ALWAYS_SHOWN)
     try:
         uvloop.run(_serve(policy, shadow, printer))
     except StartError as error:
         raise CommandError(str(error), exit_code=2 if error.policy else 1) from None
     finally:
-        if printer:
-            printer.close()
+        printer.close()
 
 
-async def _serve(policy: Policy, shadow: Policy | None, printer: EventPrinter | None) -> None:
+async def _serve(policy: Policy, shadow: Policy | None, printer: EventPrinter) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -45,7 +48,7 @@ async def _serve(policy: Policy, shadow: Policy | None, printer: EventPrinter | 
         keep_memory_of_reads()
         say(_ready(policy))
 
-    async with running(policy, shadow=shadow, on_event=printer.show if printer else None, on_ready=ready):
+    async with running(policy, shadow=shadow, on_event=printer.show, on_ready=ready):
         await stop.wait()
 
 

@@ -5,7 +5,7 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distwall.policy import Policy, PolicyError, load
+from distwall.policy.file.own_paths import find_path
 from distwall.policy.language.units import seconds
 
 CONFIG_VARIABLE = "DISTWALL_CONFIG"
@@ -125,6 +126,19 @@ def load_policy(config: Path | None) -> Policy:
     path = find_config(config)
     try:
         return load(path)
+    except PolicyError as error:
+        raise BadPolicyError(error) from None
+    except OSError as error:
+        raise CommandError(unreadable(path, error), exit_code=2) from None
+
+
+def own_path(
+    config: Path | None, section: Literal["control", "audit"], key: Literal["socket", "tokens", "file"]
+) -> Path:
+    """A path of distwall's own, even if the policy file has errors elsewhere. Raises CommandError."""
+    path = find_config(config)
+    try:
+        return find_path(path, section, key)
     except PolicyError as error:
         raise BadPolicyError(error) from None
     except OSError as error:

@@ -1,6 +1,7 @@
 """``distwall peers``: the open channels of the running firewall."""
 
 from datetime import datetime
+from typing import Any
 
 from rich.text import Text
 
@@ -15,7 +16,7 @@ from distwall.cli.output import (
     empty_table,
     print_json,
 )
-from distwall.cli.remote import TokenOption, UrlOption, ask
+from distwall.cli.remote import TokenOption, UrlOption, ask, warn_of_refusal
 from distwall.clock import utc
 
 
@@ -26,11 +27,19 @@ def peers(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """List the open channels of the running firewall."""
-    found = ask(lambda client: client.peers(), config, url, token)
+    """List the open channels of the running firewall.
+
+    Exit code 1: the policy file has errors, and another policy than the file's is in force.
+    """
+    found, refused = ask(lambda client: (client.peers(), client.get("policy")["refused"]), config, url, token)
     if output is Output.JSON:
         print_json(found)
-        return
+    else:
+        _show(found)
+    warn_of_refusal(refused)
+
+
+def _show(found: list[dict[str, Any]]) -> None:
     if not found:
         console().print("no peer is connected")
         return

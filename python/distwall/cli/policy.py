@@ -5,7 +5,7 @@ from typing import Any
 from rich.text import Text
 
 from distwall.cli.output import ConfigOption, Output, OutputOption, console, print_json
-from distwall.cli.remote import TokenOption, UrlOption, ask
+from distwall.cli.remote import TokenOption, UrlOption, ask, warn_of_refusal
 from distwall.clock import rfc3339
 from distwall.http_api.client import Client
 
@@ -17,13 +17,17 @@ def policy(
     token: TokenOption = None,
     output: OutputOption = Output.HUMAN,
 ) -> None:
-    """Show the policy in force, a policy on trial, and the settings made at run time."""
+    """Show the policy in force, a policy on trial, and the settings made at run time.
+
+    Exit code 1: the policy file has errors, and another policy than the file's is in force.
+    """
     found = ask(_found, config, url, token)
     if output is Output.JSON:
         print_json(found)
-        return
-    for name, value in _rows(found):
-        console().print(Text.assemble((f"{name:<8}", "dim"), f"  {value}"), soft_wrap=True)
+    else:
+        for name, value in _rows(found):
+            console().print(Text.assemble((f"{name:<8}", "dim"), f"  {value}"), soft_wrap=True)
+    warn_of_refusal(found["refused"])
 
 
 def _found(client: Client) -> dict[str, Any]:

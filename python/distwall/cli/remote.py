@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.text import Text
 
-from distwall.cli.output import CommandError, ConfigOption, Output, console, load_policy, print_json, unreadable
+from distwall.cli.output import CommandError, ConfigOption, Output, complain, console, own_path, print_json, unreadable
 from distwall.files import regular_file
 from distwall.http_api.client import CallError, Client, NotRunningError
 
@@ -37,13 +37,23 @@ TokenOption = Annotated[
 
 def ask(question: Callable[[Client], T], config: ConfigOption, url: str | None, token: str | None) -> T:
     """Asks the running firewall. Raises CommandError."""
-    where: Path | str = url or load_policy(config).control.socket
+    where: Path | str = url or own_path(config, "control", "socket")
     try:
         return question(Client(where, token))
     except NotRunningError as error:
         raise CommandError(str(error)) from None
     except CallError as error:
         raise CommandError(str(error), exit_code=2 if error.status == HTTPStatus.BAD_REQUEST else 1) from None
+
+
+def warn_of_refusal(refused: dict[str, Any] | None) -> None:
+    """Says on stderr that the policy file is not in force, and ends the command with exit code 1, if it is refused."""
+    if refused is None:
+        return
+    complain(f"the policy file is refused since {refused['at']}; the policy from before stays in force:")
+    for problem in refused["problems"]:
+        complain(problem)
+    raise typer.Exit(1)
 
 
 def policy_text(file: Path) -> str:

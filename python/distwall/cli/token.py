@@ -13,7 +13,7 @@ from distwall.cli.output import (
     console,
     empty_table,
     given_seconds,
-    load_policy,
+    own_path,
     print_json,
     say,
 )
@@ -114,7 +114,7 @@ def access(
 
 
 def _file(config: ConfigOption) -> TokenFile:
-    return TokenFile(load_policy(config).control.tokens)
+    return TokenFile(own_path(config, "control", "tokens"))
 
 
 def _shown(token: Token) -> dict[str, str]:

@@ -5,6 +5,7 @@ from difflib import unified_diff
 
 from distwall.clock import rfc3339
 from distwall.policy import Policy, Rule
+from distwall.policy.file.toml_source import Source
 from distwall.policy.model import Mode
 
 MAX_LINES = 200
@@ -24,6 +25,16 @@ def difference(old: Policy, new: Policy) -> list[str]:
     if len(lines) > MAX_LINES:
         lines[MAX_LINES:] = [f"... {len(lines) - MAX_LINES} more lines"]
     return lines
+
+
+def needs_restart(old: Policy, new: Policy, section: str) -> str:
+    """The refusal of a change of a section that only a restart applies, with the place of the first changed key."""
+    before, after = (Source(policy.text.reveal(), policy.path) for policy in (old, new))
+    was, now = (source.values.get(section, {}) for source in (before, after))
+    changed = [key for key in {**now, **was} if was.get(key) != now.get(key)]
+    place = after.key((section, *changed[:1]))
+    what = ", ".join(f"`{key}`" for key in changed) or "a cookie or another file that it names"
+    return f"{place}: [{section}] has changed; restart distwall to apply the change of {what}"
 
 
 def _lines(policy: Policy) -> Iterator[str]:

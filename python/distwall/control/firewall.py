@@ -23,7 +23,7 @@ from distwall.audit.schema import (
 from distwall.control.access_tokens import AccessTokens
 from distwall.control.channel import ChannelHandle, PeerInfo, key_of
 from distwall.control.channels import Channels, disturbs
-from distwall.control.diff import difference
+from distwall.control.diff import difference, needs_restart
 from distwall.control.errors import BadCallError, ControlError, NotFoundError, UnsafeStateError
 from distwall.control.evaluated_calls import CallVerdict, EvaluatedCalls, Extent
 from distwall.control.grants import MAX_SECONDS, Grant, Revoked, party_digest, places
@@ -457,7 +457,7 @@ class Firewall(Channels):
         """
         for name in ("guard", "control", "audit"):
             if getattr(policy, name) != getattr(self.policy, name):
-                raise ControlError(f"{policy.path}: [{name}] has changed; restart distwall to apply the change")
+                raise ControlError(needs_restart(self.policy, policy, name))
         changes = difference(self.policy, policy)
         rulebook = self.rulebook
         before, rulebook.policy = rulebook.policy, policy

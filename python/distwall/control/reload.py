@@ -21,6 +21,7 @@ from typing import Any
 from watchfiles import awatch
 
 from distwall.audit.schema import PolicyConfirmed, PolicyOnTrial, PolicyRefused, PolicyRolledBack
+from distwall.clock import rfc3339, utc
 from distwall.control.errors import BadCallError, ControlError
 from distwall.control.firewall import Firewall
 from distwall.files import regular_file
@@ -62,6 +63,16 @@ class Trial:
     seconds_left: float
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A policy that the file has, and that is not in force."""
+
+    at: str
+    """The time, as events have it."""
+    problems: list[str]
+    """Errors of the policy, at most 20."""
+
+
 class Reloader:
     """Keeps a firewall's policy up to date with its file."""
 
@@ -72,6 +83,7 @@ class Reloader:
         self._text = firewall.policy.text.reveal()
         self._before: tuple[Policy, str] | None = None
         self._trial: asyncio.TimerHandle | None = None
+        self._refusal: Refusal | None = None
         self._watching: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
 
@@ -97,6 +109,11 @@ class Reloader:
             return None
         left = self._trial.when() - asyncio.get_running_loop().time()
         return Trial(self._before[0].revision, round(max(left, 0.0), 3))
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """The reason why the file on the disk is not in force; None: it is, or a text of the API is."""
+        return self._refusal
 
     def start(self) -> None:
         """Watches the file from now on, and takes up changes since it was read."""
@@ -174,6 +191,7 @@ class Reloader:
             self._refused(str(error).splitlines(), actor)
         else:
             self._text = text
+            self._refusal = None
 
     def apply(self, text: str, *, actor: str = "", confirm_within: float | None = None) -> Applied:
         """Puts a policy text in force. Raises ControlError if it has errors, or can't be written."""
@@ -188,6 +206,7 @@ class Reloader:
             self._text = text
             if new is not None:
                 new.put_in_place()
+                self._refusal = None
         if confirm_within is not None:
             self._before = before
             self._trial = asyncio.get_running_loop().call_later(confirm_within, self._expired)
@@ -203,6 +222,7 @@ class Reloader:
             raise ControlError("no policy is on trial; it was confirmed already, or rolled back")
         with self._replacement(self._text) as new:
             new.put_in_place()
+        self._refusal = None
         self._end_trial()
         self._firewall.record(PolicyConfirmed(actor=actor, revision=self.revision))
         return self.revision
@@ -242,6 +262,7 @@ class Reloader:
             raise BadCallError(str(error)) from None
 
     def _refused(self, problems: list[str], actor: str) -> None:
+        self._refusal = Refusal(rfc3339(utc(), "seconds"), problems[:20])
         self._firewall.record(PolicyRefused(actor=actor, policy=str(self._path), problems=problems[:20]))
 
     def _replacement(self, text: str) -> Replacement:

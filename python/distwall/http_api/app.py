@@ -138,8 +138,12 @@ def _reads(app: FastAPI, firewall: Firewall, reloader: Reloader) -> None:
 
     @get(operations.POLICY_IN_FORCE)
     async def policy() -> dict[str, Any]:
-        trial = reloader.trial
-        about = {"revision": reloader.revision, "trial": None if trial is None else asdict(trial)}
+        trial, refusal = reloader.trial, reloader.refusal
+        about = {
+            "revision": reloader.revision,
+            "trial": None if trial is None else asdict(trial),
+            "refused": None if refusal is None else asdict(refusal),
+        }
         return {**about, **policy_to_json(firewall.policy)}
 
     @get(operations.SHADOW)

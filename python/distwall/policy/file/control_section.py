@@ -4,6 +4,7 @@ import grp
 import os
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
+from pathlib import Path
 
 from distwall.policy.cookie import Cookie
 from distwall.policy.file.audit_key import read_key
@@ -23,26 +24,39 @@ _MAX_KEEP = 100_000
 _ON_FULL: dict[str, OnFull] = {"deny": "deny", "continue": "continue"}
 
 
+_PATHS = {
+    "socket": "distwall.sock",
+    "tokens": "tokens.json",
+    "state": "distwall-state.json",
+    "file": "distwall-audit.jsonl",
+}
+"""Paths of distwall's own, as they are by default."""
+
+
+def read_path(table: Table, key: str, env: Mapping[str, str]) -> Path:
+    """The path of distwall's own at ``key`` of ``[control]`` or ``[audit]``."""
+    return expand(table.string(key, _PATHS[key], fault=path_fault), table.source.path, env)
+
+
 def read_control(top: Table, guard: GuardSettings, entries: Sequence[Entry], env: Mapping[str, str]) -> ControlSettings:
     """The settings of ``[control]``."""
     table = top.table(
         "control",
         known={"socket", "socket_mode", "socket_group", "http", "hosts", "tokens", "state", "node", *COOKIE_KEYS},
     )
-    socket = expand(table.string("socket", "distwall.sock", fault=path_fault), table.source.path, env)
+    socket = read_path(table, "socket", env)
     if len(os.fsencode(socket)) >= _MAX_SOCKET_PATH:
         table.error(
             "socket", f"the path of the socket is too long: {socket}", "use a shorter one, as in /run/distwall.sock"
         )
-    state = expand(table.string("state", "distwall-state.json", fault=path_fault), table.source.path, env)
     return ControlSettings(
         socket=socket,
         socket_mode=_mode(table),
         socket_group=_group(table),
         http=_http(table),
         hosts=tuple(text for _, text in table.strings("hosts")),
-        tokens=expand(table.string("tokens", "tokens.json", fault=path_fault), table.source.path, env),
-        state=state,
+        tokens=read_path(table, "tokens", env),
+        state=read_path(table, "state", env),
         node=_node(table, guard, entries),
         cookie=_operators_cookie(table, guard, entries, env),
     )
@@ -127,9 +141,8 @@ def read_audit(top: Table, env: Mapping[str, str]) -> AuditSettings:
     on_full = table.string("on_full", "deny")
     if on_full not in _ON_FULL:
         table.error("on_full", f"`{on_full}` is not a valid choice", 'write on_full = "deny" or on_full = "continue"')
-    file = expand(table.string("file", "distwall-audit.jsonl", fault=path_fault), table.source.path, env)
     return AuditSettings(
-        file=file,
+        file=read_path(table, "file", env),
         on_full=_ON_FULL.get(on_full, "deny"),
         key=read_key(table, env),
         rotate_size=unit(table, "rotate_size", size, "a size", "100MB") or ROTATE_SIZE,

@@ -14,7 +14,10 @@ def span(text: str) -> timedelta | None:
 
 
 def seconds(text: str) -> float | None:
-    """A span of time in seconds, as in ``15m``; a number without a unit means seconds. None: it is zero, or not a span."""
+    """A span of time in seconds, as in ``15m``; a number without a unit means seconds.
+
+    None: it is zero, or not a span.
+    """
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
         return float(text) or None
     time = span(text)
