@@ -28,6 +28,7 @@ from distwall.control.errors import BadCallError, ControlError, NotFoundError, U
 from distwall.control.evaluated_calls import CallVerdict, EvaluatedCalls, Extent
 from distwall.control.grants import MAX_SECONDS, Grant, Revoked, party_digest, places
 from distwall.control.handler_dispatch import HandlerDispatch
+from distwall.control.named_entries import named_entries, party_of
 from distwall.control.on_loop_thread import on_loop_thread
 from distwall.control.runtime_settings import GivenKey, Kind, RuntimeSetting
 from distwall.control.state_file import StateFile
@@ -190,6 +191,7 @@ class Firewall(Channels):
         """Sets the verdict on a command of a peer with that key; returns the previous verdict."""
         before = self.test_filter(node, command, key, guard=guard)
         setting = self._filter("filter", command, key, verdict, node=node, guard=guard, actor=actor, persist=persist)
+        named_entries(self.policy, node, guard)
         self._set(setting)
         return before
 
@@ -262,6 +264,7 @@ class Firewall(Channels):
     ) -> None:
         """Attaches a table to a peer, behind its other tables. A change of the table reaches all its peers."""
         self.rulebook.table(table)
+        named_entries(self.policy, _node(node), guard)
         self._set(self._setting("attach", actor, persist, node=_node(node), guard=guard, name=table))
 
     @on_loop_thread
@@ -270,6 +273,7 @@ class Firewall(Channels):
     ) -> None:
         """Detaches a table from a peer, also a table attached by the policy file."""
         self.rulebook.table(table)
+        named_entries(self.policy, _node(node), guard)
         self._set(self._setting("detach", actor, persist, node=_node(node), guard=guard, name=table))
 
     @on_loop_thread
@@ -296,7 +300,7 @@ class Firewall(Channels):
         nodes.
         """
         self._grantable(table, seconds, reason)
-        entries = self._bearers(_node(node), guard)
+        entries = party_of(self.policy, _node(node), guard)
         grants = self.rulebook.grants
         before = grants.get(_node(node), table, guard)
         given = grants.give(
@@ -329,6 +333,7 @@ class Firewall(Channels):
     ) -> str:
         """Makes a token for a peer, good for one grant within ``valid`` seconds (see `peer_requests`)."""
         self._grantable(table, seconds, reason)
+        named_entries(self.policy, _node(node), None)
         access, token = self._tokens.issue(
             _node(node), table, seconds, reason, actor=actor, valid=valid, now=self.clock.seconds()
         )
@@ -483,19 +488,6 @@ class Firewall(Channels):
             self.record(PolicyChanged(actor=actor, policy=str(policy.path), changes=changes))
         return changes
 
-    def _bearers(self, node: str, guard: str | None) -> tuple[Entry, ...]:
-        """The entries of the party that a grant is for. Raises NotFoundError or BadCallError if it is not one party."""
-        entries = self.policy.entries_for(node, guard)
-        if not entries:
-            raise NotFoundError(f"no [[peers]] entry names {node}; add one, or correct the name")
-        if len({entry.identity for entry in entries}) > 1:
-            lines = " and ".join(str(entry.origin.line) for entry in entries)
-            raise BadCallError(
-                f"{node} may be one of several parties, by the entries in lines {lines};"
-                " name a guarded node with the grant"
-            )
-        return entries
-
     def _end_foreign_grants(self, before: Policy, actor: str) -> None:
         """Ends grants to names that belong to another party by the policy as it is now; keeps all others."""
         grants = self.rulebook.grants
@@ -561,6 +553,7 @@ class Firewall(Channels):
         if module is None:
             self._unset(setting, actor)
         else:
+            named_entries(self.policy, node, setting.guard)
             self._set(setting)
         return None if known is None else known.name
 
