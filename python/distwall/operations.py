@@ -122,7 +122,7 @@ class Operation:
         return getattr(target, self.name)(**arguments, **({"actor": actor} if self.acts else {}))
 
 
-NODE = Parameter("node", ParameterType.NODE, "A peer that an entry names, as in foo@10.0.0.1; it need not be connected.")
+NODE = Parameter("node", ParameterType.NODE, "A peer of an entry, as in foo@10.0.0.1; it need not be connected.")
 COMMAND = Parameter("command", ParameterType.COMMAND, "One of the 14 commands; _ for all.")
 KEY = Parameter(
     "key",
@@ -342,7 +342,7 @@ SETTINGS = Operation(
 POLICY_IN_FORCE = Operation(
     "policy",
     Role.READ,
-    "Show the policy in force, without cookies; with its revision, a trial under way, and the errors of a refused file.",
+    "Show the policy in force, without cookies; its revision, a trial under way, and the errors of a refused file.",
     FOUND,
     erlang=False,
     path="policy",

@@ -124,6 +124,7 @@ def test_an_address_in_use_is_one_line_with_advice(tmp_path: Path) -> None:
         code, _, error = _ask("run", "--config", config)
     assert code == 1
     assert error.startswith("distwall: EPMD")
+    assert f", by {Path('/proc/self/comm').read_text().strip()} (process {os.getpid()}, user {os.getuid()});" in error
     assert f"; stop the program that uses it, or change the address in {config}\n" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "distwall.sock").exists()

@@ -6,7 +6,7 @@ import pytest
 
 from distwall.doctor.checks import guarded_nodes
 from distwall.doctor.erlang import Node
-from distwall.doctor.processes import Process
+from distwall.net.processes import Process
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from functools import cached_property
 
-from distwall.doctor.processes import Process
 from distwall.net.addresses import is_loopback
+from distwall.net.processes import Process
 
 EPMD_MODULE = "distwall_epmd"
 """The module that keeps a guarded node on loopback, and leads its connections to distwall."""

@@ -9,10 +9,10 @@ from typing import Literal
 
 from distwall.doctor.erlang import Node, nodes
 from distwall.doctor.probes import epmd_names, resolve
-from distwall.doctor.processes import Process, processes
 from distwall.net.addresses import is_loopback
 from distwall.net.listening import ListeningSocket, listeners
 from distwall.net.local_addresses import local_addresses
+from distwall.net.processes import Process, processes
 from distwall.policy import Address, Policy
 
 _CREDENTIALS = struct.Struct("3i")

@@ -18,7 +18,8 @@ from distwall.gateway.peer_listener import PeerListener
 from distwall.gateway.pending_connections import PendingConnections
 from distwall.gateway.redirect_listener import RedirectListener
 from distwall.gateway.target_listeners import TargetListeners
-from distwall.net.sockets import listen, listen_at_first, raise_descriptor_limit, resolve
+from distwall.net.port_holder import listen_or_tell
+from distwall.net.sockets import listen_at_first, raise_descriptor_limit, resolve
 from distwall.node_name import NodeName
 from distwall.policy import Address
 from distwall.policy.language.names import glob_matches, is_glob
@@ -129,7 +130,7 @@ class Gateway:
         self, address: Address, rights: Callable[[bool], Rights], what: str
     ) -> list[tuple[socket.socket, Callable[[bool], Rights]]]:
         try:
-            return [(each, rights) for each in listen(await resolve(address.host), address.port)]
+            return [(each, rights) for each in listen_or_tell(await resolve(address.host), address.port)]
         except OSError as error:
             raise OSError(error.errno, f"{what}: {error.strerror}") from error
 

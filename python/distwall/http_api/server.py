@@ -18,7 +18,8 @@ from distwall.http_api.auth import Entrance, SocketEntrance, TokenEntrance, sock
 from distwall.http_api.bearer_tokens import TokenFile
 from distwall.http_api.bounded_protocol import MAX_HEAD, BoundedProtocol, ConnectionRoom, bounded
 from distwall.http_api.event_stream import EventStream
-from distwall.net.sockets import listen, resolve
+from distwall.net.port_holder import listen_or_tell
+from distwall.net.sockets import resolve
 from distwall.policy import ControlSettings
 
 BACKLOG = 64
@@ -118,7 +119,7 @@ class HttpServer:
 
 async def _bind_tcp(host: str, port: int) -> list[socket.socket]:
     try:
-        return listen(await resolve(host), port)
+        return listen_or_tell(await resolve(host), port)
     except OSError as error:
         raise OSError(error.errno, f"[control] http: {error.strerror}; set it to another address") from None
 

@@ -34,6 +34,13 @@ class Process:
         return ""
 
     @cached_property
+    def name(self) -> str:
+        """The short name of its program. The process itself can change it: it is printable."""
+        with suppress(OSError):
+            return "".join(c if c.isprintable() else "?" for c in self._text("comm").rstrip("\n"))
+        return ""
+
+    @cached_property
     def uid(self) -> int | None:
         """The user of the process."""
         with suppress(OSError):
