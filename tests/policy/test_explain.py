@@ -120,7 +120,7 @@ def test_there_are_no_needless_notes(rules: list[str], command: str, key: str | 
         ("reg_send", "'a b'", "'a b'"),
         ("reg_send", "a b", "'a b'"),
         ("reg_send", "Elixir.Foo", "'Elixir.Foo'"),
-        ("spawn_request", "Elixir.Foo:bar/01", "'Elixir.Foo':bar/01"),
+        ("spawn_request", "Elixir.Foo:bar/01", "'Elixir.Foo':bar/1"),
         ("spawn_request", "erlang:'/'/2", "erlang:'/'/2"),
         ("otp_internal", "gate", "gate"),
     ],

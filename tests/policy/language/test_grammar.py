@@ -1,5 +1,6 @@
 """The grammar of rules: what is read, and where an error points."""
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -30,6 +31,9 @@ EXACT, PREFIX, ANY = "exact", "prefix", "any"
         ("accept reg_send my_*", ("accept", "reg_send", [(PREFIX, "my_")])),
         ("accept reg_send *", ("accept", "reg_send", [(PREFIX, "")])),
         ("accept reg_send 'Elixir.My App'", ("accept", "reg_send", [(EXACT, "Elixir.My App")])),
+        ("accept reg_send Orders.Desk", ("accept", "reg_send", [(EXACT, "Elixir.Orders.Desk")])),
+        ("accept reg_send Elixir.Orders", ("accept", "reg_send", [(EXACT, "Elixir.Orders")])),
+        ("accept reg_send Orders.De*", ("accept", "reg_send", [(PREFIX, "Elixir.Orders.De")])),
         ("accept reg_send 'Elixir.'*", ("accept", "reg_send", [(PREFIX, "Elixir.")])),
         ("accept reg_send 'star*'", ("accept", "reg_send", [(EXACT, "star*")])),
         ("accept reg_send ''", ("accept", "reg_send", [(EXACT, "")])),
@@ -193,3 +197,36 @@ def test_what_is_no_rule_is_pointed_at(text: str, index: int, words: str) -> Non
         parse_rule(text, built_in())
     assert words in str(caught.value)
     assert caught.value.index == index
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("Orders.price/1", "'Elixir.Orders':price/1"),
+        ("Orders.Desk.price/_", "'Elixir.Orders.Desk':price/_"),
+        ("Orders.Desk:price/1", "'Elixir.Orders.Desk':price/1"),
+        ("Elixir.Orders.valid?/1", "'Elixir.Orders':'valid?'/1"),
+        ("Orders.fetch!/2", "'Elixir.Orders':'fetch!'/2"),
+        ("Orders._/_", "'Elixir.Orders':_/_"),
+        ("Orders.price*/1", "'Elixir.Orders':price*/1"),
+    ],
+)
+def test_functions_may_be_written_as_in_elixir(text: str, key: str) -> None:
+    assert key_text(parse_rule(f"accept call {text}").key or ()) == key
+
+
+@pytest.mark.parametrize(
+    ("rule", "remedy"),
+    [
+        ("accept reg_send Orders", "quote it if the atom is meant: 'Orders'; write Elixir.Orders for the module"),
+        ("accept call Orders:price/1", "is a variable in Erlang"),
+        ("accept call Orders/1", "is a variable in Erlang"),
+        ("accept reg_send :counter", "write counter for :counter"),
+        ("accept call :lists.map/2", "lists:map/2 for :lists.map/2"),
+        ("accept reg_send Orders.desk", "`.` is not possible here"),
+        (f"accept reg_send Orders.{'D' * 255}", "atoms have at most 255"),
+    ],
+)
+def test_what_could_be_erlang_is_no_module_of_elixirs(rule: str, remedy: str) -> None:
+    with pytest.raises(RuleSyntaxError, match=re.escape(remedy)):
+        parse_rule(rule)

@@ -12,6 +12,11 @@ from distwall.policy.language.names import MAX_ATOM_CHARACTERS
 DIGITS = re.compile(r"[0-9]+")
 _WORD = re.compile(r"\S+")
 _ATOM = re.compile(r"[a-zß-öø-ÿ][A-Za-zÀ-ÖØ-öø-ÿ0-9_@]*")
+_ALIAS = re.compile(
+    r"(?:Elixir\.(?=[A-Z])([A-Z][A-Za-z0-9_]*(?:\.[A-Z][A-Za-z0-9_]*)*)"
+    r"|([A-Z][A-Za-z0-9_]*(?:(?:\.[A-Z][A-Za-z0-9_]*)+|(?=\.[a-z_*']))))"
+)
+"""A module as Elixir writes it. A word without a dot may be a variable of Erlang's, or a forgotten placeholder."""
 _SURROGATES = range(0xD800, 0xE000)
 _SIMPLE_ESCAPES = {
     "b": "\b", "d": "\x7f", "e": "\x1b", "f": "\f", "n": "\n", "r": "\r", "s": " ", "t": "\t", "v": "\v",
@@ -97,6 +102,20 @@ class Cursor:
             if text in RESERVED_WORDS:
                 self.fail(f"`{text}` is a reserved word of Erlang", f"quote it: '{text}'")
             self.at = match.end()
+        if len(text) > MAX_ATOM_CHARACTERS:
+            self.fail(f"an atom of {len(text)} characters", f"atoms have at most {MAX_ATOM_CHARACTERS}", start)
+        return text
+
+    def elixir_module(self) -> str | None:
+        """Moves past a module as Elixir writes it, ``Orders.Desk``; returns its atom, ``Elixir.Orders.Desk``.
+
+        None: the next text is not such a module.
+        """
+        start = self.at
+        match = self.match(_ALIAS)
+        if match is None:
+            return None
+        text = f"Elixir.{match[1] or match[2]}"
         if len(text) > MAX_ATOM_CHARACTERS:
             self.fail(f"an atom of {len(text)} characters", f"atoms have at most {MAX_ATOM_CHARACTERS}", start)
         return text

@@ -34,6 +34,8 @@ PAYLOAD_COMMANDS = frozenset({"reg_send", "send", "alias_send", "exit2", "otp_in
 """Commands with a message, a reason or arguments, which patterns can match."""
 
 _MAX_DIGITS = 9
+_ELIXIR_FUNCTION = re.compile(r"[a-z_][A-Za-z0-9_]*[?!]")
+_ELIXIR_NAME = re.compile(r"[A-Z][A-Za-z0-9_]*")
 _TO = re.compile(r"to\s+(?=\S)")
 _OPTION = re.compile(r"([a-z_]+)\s*=\s*(\S*)")
 _OF = re.compile(r"of\s+(?=\S)")
@@ -121,11 +123,20 @@ class _RuleCursor(Cursor):
     def key(self, command: str) -> Key:
         if command not in FUNCTION_COMMANDS:
             return (self._part(),)
+        elixir = self.peek().isupper()
         module = self._part()
-        self._separator(":")
-        function = self._part()
+        if elixir and self.take("."):
+            function = self._elixir_function() or self._part()
+        else:
+            self._separator(":")
+            function = self._part()
         self._separator("/")
         return module, function, self._arity()
+
+    def _elixir_function(self) -> Part | None:
+        """Reads a function whose name is an atom in Elixir only: ``valid?``, ``fetch!``."""
+        match = self.match(_ELIXIR_FUNCTION)
+        return Part("exact", match[0]) if match else None
 
     def end(self, what: str) -> None:
         """Refuses further text."""
@@ -313,7 +324,7 @@ class _RuleCursor(Cursor):
         if c == "_" and not self.peek(1).isalnum() and self.peek(1) not in ("_", "@"):
             self.at += 1
             return Part("any")
-        text = "" if c == "*" else self.atom()
+        text = "" if c == "*" else self.elixir_module() or self.atom()
         if text is None:
             self._no_atom()
         return Part("prefix", text) if self.take("*") else Part("exact", text)
@@ -342,7 +353,13 @@ class _RuleCursor(Cursor):
         if word[0] == '"':
             self.fail("a string in the place of an atom", "quote atoms with ', not \"")
         if word[0].isupper() or word[0] == "_":
-            self.fail(f"`{word}` is a variable in Erlang", f"quote it if the atom is meant: '{word}'")
+            remedy = f"quote it if the atom is meant: '{word}'"
+            if _ELIXIR_NAME.fullmatch(word):
+                remedy += f"; write Elixir.{word} for the module of Elixir's"
+            self.fail(f"`{word}` is a variable in Erlang", remedy)
+        if word[0] == ":" and len(word) > 1:
+            remedy = "write counter for :counter, lists:map/2 for :lists.map/2"
+            self.fail(f"`{word}` is not an atom", remedy)
         if word[0] in "<#":
             self._no_process()
         self.fail(f"`{word}` is not an atom", f"quote it if the atom is meant: '{word}'")
