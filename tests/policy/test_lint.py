@@ -2,6 +2,7 @@
 
 import pytest
 
+from distwall._core import OWN_NAME
 from distwall.policy import Policy
 from tests.support.policies import GUARD, peer, policy, with_rules
 
@@ -87,7 +88,9 @@ def test_a_rule_of_a_table_that_decides_somewhere_is_alive() -> None:
 
 
 def test_a_table_that_no_entry_attaches_is_a_warning() -> None:
-    assert _warnings(policy("[tables.t]\n" + peer())) == ["4:9 no entry attaches the table `t`"]
+    assert _warnings(policy("[tables.t]\n" + peer())) == [
+        "4:9 no entry attaches the table `t`: its rules hold only while it is granted or attached"
+    ]
 
 
 def test_an_entry_that_never_applies_is_a_warning() -> None:
@@ -263,3 +266,28 @@ def test_two_parties_of_one_name_are_told() -> None:
 def test_a_stronger_entry_for_all_guarded_nodes_leaves_no_second_party() -> None:
     made = policy(TWINS.replace('guards = ["baz@*"]\n', ""))
     assert not [each for each in _warnings(made) if "another party" in each]
+
+
+@pytest.mark.parametrize(
+    ("more", "guard", "warned"),
+    [
+        ("", "", True),
+        ("funs = false", "", True),
+        ("funs = true", "", False),
+        ("", 'restricted_shell = true\n[control]\nnode = "wall@127.0.0.2"\n', False),
+    ],
+)
+def test_a_shell_without_what_it_needs_is_a_warning(more: str, guard: str, warned: bool) -> None:
+    made = policy(peer(rules='["accept ping", "accept remsh"]', more=more), guard=GUARD + guard)
+    assert any("`accept remsh` is not enough for a shell" in each for each in _warnings(made)) is warned
+
+
+@pytest.mark.parametrize(
+    ("rules", "opens"),
+    [(["accept gen_server distwall"], False), (["accept reg_send distwall", "accept monitor distwall"], True)],
+)
+def test_a_service_on_distwalls_own_name_is_a_warning(rules: list[str], opens: bool) -> None:
+    made = with_rules(rules)
+    found = made.rule_set(made.entries[0]).decider("reg_send", (OWN_NAME,), peer="foo@h", guard="bar@127.0.0.2")
+    assert (found is not None and found.rule.verdict == "accept") is opens
+    assert any("opens no questions to distwall" in each for each in _warnings(made)) is not opens

@@ -9,6 +9,7 @@ from operator import eq
 
 from distwall._core import OTP_NAME_PREFIXES, OTP_NAMES, print_atom
 from distwall.clock import rfc3339, utc
+from distwall.policy.idle_services import idle_services
 from distwall.policy.language.grammar import FUNCTION_COMMANDS, Key
 from distwall.policy.language.names import Part, glob_matches, is_glob
 from distwall.policy.language.ranking import Ranking, rank
@@ -62,6 +63,7 @@ def _all(policy: Policy) -> Iterator[Problem]:
         ranked = policy.ranked(entry)
         yield from _hidden_defaults(policy, entry, ranked)
         yield from _broken_services(entry, ranked)
+        yield from idle_services(policy, entry, ranked)
         yield from _calls_without_monitor(ranked)
         yield from _idle_otp_internal(entry, ranked)
         yield from _closed_names(entry, ranked)

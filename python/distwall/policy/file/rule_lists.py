@@ -104,8 +104,8 @@ class RuleLists:
         for name in self.tables.keys() - self.attached:
             top.problems.warn(
                 top.source.key(("tables", name)),
-                f"no entry attaches the table `{name}`",
-                "name it in the `tables` of an entry",
+                f"no entry attaches the table `{name}`: its rules hold only while it is granted or attached",
+                "name it in the `tables` of an entry, unless it is meant for grants",
             )
 
 
