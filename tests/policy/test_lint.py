@@ -4,6 +4,7 @@ import pytest
 
 from distwall._core import OWN_NAME
 from distwall.policy import Policy
+from distwall.policy.lint import MAX_ENTRIES
 from tests.support.policies import GUARD, peer, policy, with_rules
 
 
@@ -291,3 +292,17 @@ def test_a_service_on_distwalls_own_name_is_a_warning(rules: list[str], opens: b
     found = made.rule_set(made.entries[0]).decider("reg_send", (OWN_NAME,), peer="foo@h", guard="bar@127.0.0.2")
     assert (found is not None and found.rule.verdict == "accept") is opens
     assert any("opens no questions to distwall" in each for each in _warnings(made)) is not opens
+
+
+def test_the_warnings_of_very_many_entries_are_about_the_first_of_them() -> None:
+    """Each entry is compared with all before it. No rule is called idle because of entries that nobody looked at."""
+    tables = '[tables.t]\nrules = ["accept unlink"]\n'
+    idle = [
+        peer(f"foo{index}@h", rules='["deny unlink", "accept reg_send a"]', more='tables = ["t"]')
+        for index in range(MAX_ENTRIES)
+    ]
+    assert any("can never decide" in each for each in _warnings(policy(tables + "".join(idle))))
+    found = _warnings(policy(tables + "".join(idle) + peer("foo0@h", more='tables = ["t"]') * 2))
+    assert sum("without `accept monitor a`" in each for each in found) == MAX_ENTRIES
+    (other,) = [each for each in found if "accept monitor a" not in each]
+    assert other.endswith(f"the warnings are about the first {MAX_ENTRIES} of {MAX_ENTRIES + 2} entries")

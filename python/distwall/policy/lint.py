@@ -3,7 +3,7 @@
 The policy is safe and in force, but it surprises.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from operator import eq
 
@@ -42,6 +42,10 @@ _CARRIERS = (
 """Functions that carry a call in their arguments: rules see the called function."""
 
 
+MAX_ENTRIES = 500
+"""Entries that are looked at: entries are compared with each other, so thousands of them would take minutes."""
+
+
 def warnings(policy: Policy) -> Iterator[Problem]:
     """The warnings about rules and entries of a policy without errors. No warning is given twice."""
     seen: set[Problem] = set()
@@ -55,11 +59,18 @@ def _all(policy: Policy) -> Iterator[Problem]:
     if not policy.entries:
         origin = Origin(policy.path, 1, 1)
         yield Problem(origin, "no peer can connect", "add a [[peers]] entry, or a cookie to [defaults]")
-    yield from _unreachable_entries(policy)
-    yield from _shadowed(policy)
-    yield from _two_parties(policy)
+    entries = policy.entries[:MAX_ENTRIES]
+    if len(policy.entries) > MAX_ENTRIES:
+        what = f"the warnings are about the first {MAX_ENTRIES} of {len(policy.entries)} entries"
+        remedy = "put peers with the same rules under one glob, or check parts of the policy"
+        yield Problem(policy.entries[MAX_ENTRIES].origin, what, remedy)
+    else:
+        # A rule of a table may decide in an entry that is not looked at.
+        yield from _shadowed(policy)
+    yield from _unreachable_entries(entries)
+    yield from _two_parties(entries)
     yield from _unbound_names(policy)
-    for entry in policy.entries:
+    for entry in entries:
         ranked = policy.ranked(entry)
         yield from _hidden_defaults(policy, entry, ranked)
         yield from _broken_services(entry, ranked)
@@ -74,19 +85,19 @@ def _all(policy: Policy) -> Iterator[Problem]:
         yield from _of_one_rule(rule)
 
 
-def _unreachable_entries(policy: Policy) -> Iterator[Problem]:
-    for entry in policy.entries:
-        for earlier in policy.entries[: entry.index]:
+def _unreachable_entries(entries: Sequence[Entry]) -> Iterator[Problem]:
+    for index, entry in enumerate(entries):
+        for earlier in entries[:index]:
             if earlier.node == entry.node and (earlier.guards is None or earlier.guards == entry.guards):
                 what = f"this entry never applies: the entry in line {earlier.origin.line} is for {entry.node}, too"
                 yield Problem(entry.origin, what, "merge the two, or give them different `guards`")
                 break
 
 
-def _two_parties(policy: Policy) -> Iterator[Problem]:
+def _two_parties(entries: Sequence[Entry]) -> Iterator[Problem]:
     """Entries by which another party comes under the same names, to other guarded nodes."""
-    for entry in policy.entries:
-        for other in policy.entries[: entry.index]:
+    for index, entry in enumerate(entries):
+        for other in entries[:index]:
             # An entry for all guarded nodes leaves no name of its own to weaker entries.
             stronger = max(other, entry, key=strength)
             overlap = glob_matches(entry.node, other.node) or glob_matches(other.node, entry.node)
