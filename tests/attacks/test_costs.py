@@ -13,6 +13,7 @@ from tests.attacks.worst_inputs import (
     FROM_POLICY,
     LONG,
     LONGEST,
+    ORDINARY,
     STRANGERS,
     WAITED,
     WORST,
@@ -187,6 +188,13 @@ def test_no_slice_for_a_message_that_waited_takes_long(name: str, changes: bool)
 def test_no_slice_for_commands_to_processes_that_nobody_knows_takes_long(name: str) -> None:
     """The guarded node is asked about each."""
     assert played_to(STRANGERS[name], MIB // 2).longest < longest_allowed()
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_no_question_about_who_a_process_is_costs_much_more_than_ordinary_input(name: str) -> None:
+    """With its answer. The best of several rounds: each of them may find the machine busy."""
+    size = MIB // 8
+    assert played_to(STRANGERS[name], size, rounds=6).per_byte < 20 * cost(ORDINARY, size, rounds=6).per_byte
 
 
 HANDLED = _core.Hooks({"reg_send": ""}, None, False, False, False)

@@ -19,6 +19,7 @@ from tests.support.core_channel import CoreChannel
 from tests.support.dist import EMPTY, OTP_29, Message, Op, Sender, frame, message, plain
 from tests.support.etf import Atom, Raw, encode
 from tests.support.office import Person
+from tests.support.recorded import record
 from tests.support.sliced import READ, Sliced
 
 P, G = CoreChannel.peer, CoreChannel.guard
@@ -415,25 +416,19 @@ def played_to(strangers: Strangers, size: int, rounds: int = 2) -> Cost:
     sender, commands = Sender(OTP_29), list[bytes]()
     while not commands or len(commands) * len(commands[-1]) < size:
         commands.append(sender.bytes(strangers.command(1 + len(commands))))
-    data = b"".join(commands)
-    found = []
-    for _ in range(rounds):
-        line = Sliced(CoreChannel("accept send to any", "accept link", "deny *", flags=OTP_29, release=29))
+
+    def channel() -> CoreChannel:
+        made = CoreChannel("accept send to any", "accept link", "deny *", flags=OTP_29, release=29)
         if strangers.dead:
             dead = Person(dead=True)
-            line.channel.office.people = {G.pid(number): dead for number in range(1, 1 + len(commands))}
-        for at in range(0, len(data), READ):
-            line.take(True, data[at : at + READ])
-            while line.questions or line.channel.core.due(inbound=True):
-                asked, line.questions = line.questions, []
-                answers = line.channel.office.answers(asked)
-                line.take(False, b"".join(map(line.channel.from_guard.bytes, answers)))
-                line.catch_up()
-        assert line.closed is None
-        assert line.reasons == []
-        assert sum(line.channel.counts().values()) == len(commands)
-        found.append(Cost(line.seconds, line.longest, len(data)))
-    return Cost(min(one.seconds for one in found), min(one.longest for one in found), len(data))
+            made.office.people = {G.pid(number): dead for number in range(1, 1 + len(commands))}
+        return made
+
+    recorded = record(channel, b"".join(commands))
+    found = [recorded.play() for _ in range(rounds)]
+    for played in found:
+        assert sum(played.channel.counts().values()) == len(commands)
+    return Cost(min(one.seconds for one in found), min(one.longest for one in found), len(recorded.data))
 
 
 def changed(size: int, *, inbound: bool, behind: int, rounds: int = 2) -> Cost:
