@@ -19,7 +19,7 @@ Normal = tuple[object, ...]
 GUARDS = (
     *("integer", "float", "number", "atom", "boolean", "pid", "reference", "port", "binary", "bitstring", "list"),
     *("tuple", "map", "function", "string", "from", "node", "peer_pid", "record", "format"),
-    *("brief", "message", "text"),
+    *("brief", "message", "text", "pg_scope"),
 )
 
 

@@ -20,6 +20,9 @@ RULES = ("accept send", "accept reg_send x", "deny *")
 HANDLED = _core.Hooks({"reg_send": ""}, None, False, False, False)
 FILLING = listed(b"h\1j", 100_000)
 
+# Slices are for long messages, and by default handlers see short ones only.
+LONG_FOR_HANDLERS = {"handled_size": 4 * MIB}
+
 
 def line(*rules: str, limits: dict[str, int] | None = None, hooks: _core.Hooks | None = None) -> Sliced:
     made = Sliced(CoreChannel(*rules or RULES, limits=limits, hooks=hooks))
@@ -143,7 +146,7 @@ def test_pids_of_third_nodes_are_remembered(rules: tuple[str, ...]) -> None:
 
 
 def test_a_changed_message_is_scanned_by_itself() -> None:
-    made = line(hooks=HANDLED)
+    made = line(limits=LONG_FOR_HANDLERS, hooks=HANDLED)
     made.take(True, to_x(FILLING))
     new = listed(b"h\2jj", MIB)
     made.answer("accept", new)
@@ -168,7 +171,7 @@ def test_messages_in_fragments_wait_as_well() -> None:
 
 def test_two_messages_are_scanned_again_one_after_the_other() -> None:
     """Of two senders, whose handlers answer at once: memory for one scan, and both pass."""
-    made = line(hooks=HANDLED)
+    made = line(limits=LONG_FOR_HANDLERS, hooks=HANDLED)
     one = [
         frame(b"\x83D\0" + encode((6, P.pid(sender), Atom(""), Atom("x"))) + listed(b"h\1j", MIB)) for sender in (1, 2)
     ]
