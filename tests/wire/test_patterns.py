@@ -126,8 +126,8 @@ WRITABLE = terms(scalars())
 
 
 NOT_ERLANG = ("string", "from", "node", "peer_pid", "record", "format", "brief", "text")
-# `message()` is judged by what OTP obeys: see test_messages_to_users_are_no_requests. `pg_scope()` is judged by what a scope
-# knows: see test_pg_scopes.py.
+# `message()` is judged by what OTP obeys: see test_messages_to_users_are_no_requests. `pg_scope()` is judged by what
+# a scope knows: see test_pg_scopes.py.
 MODELLED = [guard for guard in model.GUARDS if guard not in ("message", "pg_scope")]
 
 
