@@ -299,6 +299,9 @@ def test_what_distwall_does_not_read_is_an_error_and_the_connection_goes_on(scen
     # Other messages with such a term are lost, as everywhere.
     bar.eval(f"{{distwall, '{CONTROL}'}} ! {term}")
     assert bar.eval("distwall:peers()") == "[]"
+    assert bar.eval(f"distwall:set_filter('{FOO}', link, deny)") == "accept"
+    # The log is written in order, so all connects are in it when this is.
+    scene.wall.wait_event("setting")
     assert len([event for event in scene.wall.events() if event["event"] == "caller_connect"]) == 1
 
 
