@@ -137,7 +137,8 @@ def test_an_account_is_not_opened_anew_for_more_steps(ground: tuple[Scene, Node,
 def test_binaries_count_whoever_made_them() -> None:
     """They come with a fun, or in messages."""
     rules = [*RULES, "accept call erlang:'!'/2", "accept call erlang:spawn/1"]
-    with evaluating(Peer(rules, extra='funs = "checked"')) as (_, bar, foo):
+    extra = 'funs = "checked"\nlimits = { handled_size = 50_000_000 }'
+    with evaluating(Peer(rules, extra=extra)) as (_, bar, foo):
         most = 0
         for _ in range(12):
             foo.eval(
