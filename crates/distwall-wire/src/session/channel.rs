@@ -310,8 +310,8 @@ impl Channel {
         self.state.track.lasting_size() as u64
     }
 
-    /// Says whether the tables that the peer fills may get more memory. If not, they forget their oldest entries for new ones, and the peer
-    /// makes no new links and monitors.
+    /// Says whether the tables that the peer fills may get more memory. If not, they forget their oldest entries for new
+    /// ones, and the peer makes no new links and monitors.
     pub fn crowd(&mut self, crowded: bool) {
         self.state.track.crowd(crowded);
     }

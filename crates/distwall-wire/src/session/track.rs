@@ -16,9 +16,10 @@
 //! * The *scopes* of `pg` on the guarded node are followed, so that the peer ends none ([`Scopes`]).
 //!
 //! Every table is bounded. A full table forgets its oldest entry, whose answer will then need a rule. The tables of the
-//! peer's own links and monitors are the exception, and so are the scopes: when full, they take no new entry. A peer fills no table of the
-//! guarded node's side, so it can't make distwall forget requests or disclosed processes of the guarded node. A request
-//! without an answer is forgotten after an age, and so is a disclosed process that is not used; monitors and links stay.
+//! peer's own links and monitors are the exception, and so are the scopes: when full, they take no new entry. A peer
+//! fills no table of the guarded node's side, so it can't make distwall forget requests or disclosed processes of the
+//! guarded node. A request without an answer is forgotten after an age, and so is a disclosed process that is not used;
+//! monitors and links stay.
 //!
 //! The tables of all channels of an entry have bounds, too. Beyond them, tables that a peer fills forget more
 //! ([`Track::crowd`]). The other tables are *lasting*: their entries are not forgotten for want of memory, so a channel ends
