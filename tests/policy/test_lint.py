@@ -3,13 +3,13 @@
 import pytest
 
 from distwall._core import OWN_NAME
-from distwall.policy import Policy
+from distwall.policy import Policy, warnings
 from distwall.policy.lint import MAX_ENTRIES
 from tests.support.policies import GUARD, peer, policy, with_rules
 
 
 def _warnings(made: Policy) -> list[str]:
-    return [f"{w.origin.line}:{w.origin.column} {w.what}" for w in made.warnings]
+    return [f"{w.origin.line}:{w.origin.column} {w.what}" for w in warnings(made)]
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from distwall.cli.output import (
     unreadable,
     warn,
 )
-from distwall.policy import Policy, PolicyError, Problem, load
+from distwall.policy import Policy, PolicyError, Problem, load, warnings
 from distwall.policy.attacks import Success, offline_attacks, successes
 from distwall.policy.explanation import rule_to_json
 from distwall.policy.model import Entry
@@ -51,13 +51,16 @@ def check(
             if problem.rule is not None:
                 _point(*problem.rule)
         raise typer.Exit(2) from None
-    for warning in policy.warnings:
+    found = warnings(policy)
+    for warning in found:
         warn(warning)
     for entry in policy.entries:
         console().print(Text(powers(policy, entry).sentence(entry.node)))
         if attack:
             _print_successes(policy, entry)
-    console().print(Text.assemble((str(policy.path), "bold"), ": ", ("fine", "green"), f", {_summary(policy)}"))
+    console().print(
+        Text.assemble((str(policy.path), "bold"), ": ", ("fine", "green"), f", {_summary(policy, len(found))}")
+    )
 
 
 def _print_successes(policy: Policy, entry: Entry) -> None:
@@ -83,12 +86,12 @@ def _point(text: str, at: int) -> None:
     say(Text(f"    {' ' * cell_len(shown[: at - start])}^", style="bold red"))
 
 
-def _summary(policy: Policy) -> str:
+def _summary(policy: Policy, warned: int) -> str:
     parts = [
         f"guards {', '.join(policy.guard.nodes)}",
         _count(len(policy.entries), "entry", "entries"),
         _count(len(policy.rules), "rule", "rules"),
-        _count(len(policy.warnings), "warning", "warnings"),
+        _count(warned, "warning", "warnings"),
     ]
     return ", ".join(parts)
 
@@ -99,12 +102,12 @@ def _count(number: int, one: str, many: str) -> str:
 
 def _check_json(path: Path, *, attack: bool) -> None:
     errors: tuple[Problem, ...] = ()
-    warnings: tuple[Problem, ...] = ()
+    found: list[Problem] = []
     unread: str | None = None
     policy: Policy | None = None
     try:
         policy = load(path)
-        warnings = policy.warnings
+        found = warnings(policy)
     except PolicyError as error:
         errors = error.problems
     except OSError as error:
@@ -114,7 +117,7 @@ def _check_json(path: Path, *, attack: bool) -> None:
             "file": str(path),
             "ok": not errors and unread is None,
             "errors": [_problem(error) for error in errors] or ([{"what": unread}] if unread else []),
-            "warnings": [_problem(warning) for warning in warnings],
+            "warnings": [_problem(warning) for warning in found],
             "entries": [] if policy is None else [_entry(policy, entry, attack=attack) for entry in policy.entries],
         }
     )

@@ -8,6 +8,7 @@ import typer
 
 from distwall.cli.output import CommandError, ConfigOption, load_policy, warn
 from distwall.files.settled_file import is_open_for_writing
+from distwall.policy import warnings
 
 _MAX_WARNINGS = 10
 
@@ -30,9 +31,10 @@ def run(
     policy = load_policy(config)
     if is_open_for_writing(policy.path):
         raise CommandError(f"{policy.path}: somebody is still writing it; start distwall when that is over")
-    for warning in policy.warnings[:_MAX_WARNINGS]:
+    found = warnings(policy)
+    for warning in found[:_MAX_WARNINGS]:
         warn(warning)
-    if (more := len(policy.warnings) - _MAX_WARNINGS) > 0:
+    if (more := len(found) - _MAX_WARNINGS) > 0:
         warn(f"and {more} more; distwall check {policy.path} shows all")
     shadow_policy = None if shadow is None else load_policy(shadow)
     serve(policy, shadow=shadow_policy, show_events=sys.stderr.isatty() if events is None else events)

@@ -15,6 +15,7 @@ from distwall.policy.explanation import (
 )
 from distwall.policy.file.load import load, loads
 from distwall.policy.language.rules import Filter, Rule
+from distwall.policy.lint import warnings
 from distwall.policy.model import (
     Address,
     AuditSettings,
@@ -54,4 +55,5 @@ __all__ = [
     "load",
     "loads",
     "rule_to_json",
+    "warnings",
 ]

@@ -271,7 +271,8 @@ class Policy:
     """A short name for the text of the policy."""
     text: PolicyText = field(compare=False)
     """The text that this policy was read from."""
-    warnings: tuple[Problem, ...] = ()
+    noticed: tuple[Problem, ...] = ()
+    """What the reader of the file warns of; `distwall.policy.warnings` has all warnings."""
     _kept: dict[tuple[object, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def guards(self, node: str) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from distwall.files import permissions as perms
 from distwall.files import regular_file
-from distwall.policy import Policy, PolicyError, loads
+from distwall.policy import Policy, PolicyError, loads, warnings
 from tests.support.policies import ENV, GUARD
 
 SECRET = "XKCDQWVZJYHGXKCDQWVZ"
@@ -29,7 +29,7 @@ def _error(folder: Path, cookie: str = 'cookie_file = "c.cookie"') -> str:
 
 
 def _warnings(folder: Path) -> list[str]:
-    return [warning.what for warning in _load(folder).warnings]
+    return [warning.what for warning in warnings(_load(folder))]
 
 
 def _status(mode: int, uid: int = 0, gid: int = 0) -> os.stat_result:

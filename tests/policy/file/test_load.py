@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from distwall._core import DEFAULT_LIMITS
-from distwall.policy import Address, Cookie, PolicyError, load, loads
+from distwall.policy import Address, Cookie, PolicyError, load, loads, warnings
 from distwall.policy.model import ControlSettings
 from tests.support.policies import ENV, GUARD, PATH, peer, policy
 
@@ -208,25 +208,25 @@ class TestCookies:
         file.write_text("abc")
         text = GUARD + '[[peers]]\nnode = "a@h"\ncookie_file = "c"\n'
         file.chmod(0o644)
-        (warning,) = loads(text, tmp_path / "distwall.toml", ENV).warnings
+        (warning,) = warnings(loads(text, tmp_path / "distwall.toml", ENV))
         assert "every user can read the cookie file" in str(warning)
         file.chmod(0o640)
-        assert loads(text, tmp_path / "distwall.toml", ENV).warnings == ()
+        assert warnings(loads(text, tmp_path / "distwall.toml", ENV)) == []
 
     def test_a_policy_file_with_a_cookie_that_everyone_can_read_is_warned_of(self, tmp_path: Path) -> None:
         path = tmp_path / "distwall.toml"
         path.write_text(GUARD + '[[peers]]\nnode = "a@h"\ncookie = "abc"\n')
         path.chmod(0o644)
-        (warning,) = load(path, ENV).warnings
+        (warning,) = warnings(load(path, ENV))
         assert "every user can read this cookie" in str(warning)
         path.chmod(0o600)
-        assert load(path, ENV).warnings == ()
+        assert warnings(load(path, ENV)) == []
 
     def test_the_clusters_own_given_to_peers_is_warned_of(self) -> None:
         text = '[[peers]]\nnode = "a@h"\ncookie_env = "CLUSTER"\n'
-        (warning,) = policy(text).warnings
+        (warning,) = warnings(policy(text))
         assert "know the cookie of the cluster" in str(warning)
-        (warning,) = policy(text + "visible = true\n").warnings
+        (warning,) = warnings(policy(text + "visible = true\n"))
         assert "guarded nodes can't dial them without TLS" in str(warning)
 
     def test_they_compare_by_value_with_their_like_only(self) -> None:
@@ -401,9 +401,9 @@ class TestControlAndAudit:
             10,
         )
         assert "kkk" not in repr(audit)
-        assert made.warnings == policy(peer()).warnings
+        assert warnings(made) == warnings(policy(peer()))
         key.chmod(0o644)
-        warned = policy(f"[audit]\n{settings}" + peer()).warnings
+        warned = warnings(policy(f"[audit]\n{settings}" + peer()))
         assert any(f"every user can read the key {key}" in problem.what for problem in warned)
 
     @pytest.mark.parametrize(
@@ -440,7 +440,7 @@ class TestControlAndAudit:
         ],
     )
     def test_what_is_unwise_is_a_warning(self, text: str, what: str) -> None:
-        assert any(what in problem.what for problem in policy(f"{text}\n" + peer()).warnings)
+        assert any(what in problem.what for problem in warnings(policy(f"{text}\n" + peer())))
 
 
 def test_a_byte_order_mark_is_not_a_part_of_the_text(tmp_path: Path) -> None:

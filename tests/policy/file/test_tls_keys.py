@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from distwall.policy import InsideTls, Policy, PolicyError, Redirect, Tls, loads
+from distwall.policy import InsideTls, Policy, PolicyError, Redirect, Tls, loads, warnings
 from tests.support.certificates import make_ca
 from tests.support.policies import ENV, GUARD, peer
 
@@ -34,7 +34,7 @@ def _errors(folder: Path, text: str) -> list[tuple[int, int, str]]:
 
 
 def _warnings(folder: Path, text: str) -> list[str]:
-    return [f"{w.origin.line - LINES}:{w.origin.column} {w.what}; {w.remedy}" for w in _load(folder, text).warnings]
+    return [f"{w.origin.line - LINES}:{w.origin.column} {w.what}; {w.remedy}" for w in warnings(_load(folder, text))]
 
 
 def test_everything_that_can_be_said_is_read(folder: Path) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from distwall.files import regular_file
@@ -15,7 +14,6 @@ from distwall.policy.file.peers_section import read_entries
 from distwall.policy.file.rule_lists import LIST_KEYS, RuleLists
 from distwall.policy.file.table import Problems, Table
 from distwall.policy.file.toml_source import Source
-from distwall.policy.lint import warnings
 from distwall.policy.model import ENFORCE, Policy, PolicyText
 from distwall.policy.problem import Origin, PolicyError, Problem
 
@@ -62,7 +60,7 @@ def _read(source: Source, env: Mapping[str, str]) -> Policy:
     lists.warn_of_idle_tables(top)
     if problems.errors:
         raise PolicyError(tuple(problems.errors))
-    policy = Policy(
+    return Policy(
         path=source.path,
         guard=guard,
         entries=entries,
@@ -77,5 +75,5 @@ def _read(source: Source, env: Mapping[str, str]) -> Policy:
         rules=tuple(lists.rules),
         revision=hashlib.sha256(source.text.encode()).hexdigest()[:12],
         text=PolicyText(source.text),
+        noticed=tuple(problems.warnings),
     )
-    return replace(policy, warnings=tuple(sorted([*problems.warnings, *warnings(policy)])))
