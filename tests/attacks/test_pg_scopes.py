@@ -175,6 +175,25 @@ def test_a_scope_does_not_end(attack: Callable[[Scopes], None]) -> None:
     assert not is_ended(attack, direct=False)
 
 
+def test_a_scope_does_not_end_on_the_greeting_of_otp_29() -> None:
+    """By itself it does, before OTP 26."""
+
+    def greet(peer: Connection, bar: Node) -> None:
+        bar.eval(SCOPE)
+        peer.reg_send("patients", (A("discover"), peer.pid(), 1))
+
+    with AttackScene(None) as scene, scene.connect() as peer:
+        greet(peer, scene.bar)
+        if scene.bar.number("list_to_integer(erlang:system_info(otp_release))") < 26:
+            scene.bar.wait_until(ENDED)
+    with AttackScene({OPEN: ["deny *", "accept pg patients"]}) as scene, scene.connect() as peer:
+        greet(peer, scene.bar)
+        of = Scopes(peer, scene.bar)
+        of.tell((A("discover"), peer.pid(), 1), of.join(G, 1))
+        scene.bar.wait_until("pg:get_members(patients, group) =/= []")
+        assert scene.bar.eval(ENDED) == "false"
+
+
 def test_the_peer_still_joins_and_leaves_after_all_attacks() -> None:
     with AttackScene({OPEN: ["deny *", "accept pg patients"]}) as scene, scene.connect() as peer:
         scene.bar.eval(SCOPE)

@@ -9,9 +9,11 @@ from typing import cast
 
 import pytest
 
+from distwall import _core
+from distwall._core import DistFlag
 from distwall.policy.language.services import service
 from tests.support.core_channel import CoreChannel
-from tests.support.dist import EMPTY, OTP_29, Message, Op, message
+from tests.support.dist import EMPTY, OTP_25, OTP_29, Message, Op, message
 from tests.support.etf import Atom, Map, Pid, Ref, Term
 
 P, G = CoreChannel.peer, CoreChannel.guard
@@ -154,7 +156,7 @@ class RandomTalk:
         groups = dice.choices(GROUPS, weights=[6, 2, 1, 2], k=dice.choice([0, 1, 1, 1, 2]))
         match dice.choice(["discover", "join", "join", "leave", "leave", "leave", "sync"]):
             case "discover":
-                return A("discover"), peer
+                return dice.choice([(A("discover"), peer), (A("discover"), peer, 1)])
             case "join":
                 return A("join"), peer, dice.choice(GROUPS), dice.choice([self.members(), P.pid(1)])
             case "leave":
@@ -262,6 +264,34 @@ def test_a_group_that_a_vm_may_take_for_another_is_refused() -> None:
 def test_what_otp_29_says_passes_between_nodes_of_otp_29(payload: Term) -> None:
     assert not Known().passes(payload)
     assert Known(flags=OTP_29, release=29).passes(payload)
+
+
+@pytest.mark.parametrize("to", [NAME, G.pid(500)])
+@pytest.mark.parametrize("fragment", [65536, 200, 20])
+@pytest.mark.parametrize("flags", [OTP_25, OTP_25 & ~(DistFlag.FRAGMENTS | DistFlag.DIST_HDR_ATOM_CACHE)])
+@pytest.mark.parametrize("hooks", [None, _core.Hooks({"send": "", "reg_send": ""}, None, False, False, False)])
+def test_a_greeting_of_otp_29_is_passed_on_as_every_release_takes_it(
+    to: Term, fragment: int, flags: int, hooks: _core.Hooks | None
+) -> None:
+    channel = CoreChannel(*RULES, flags=flags, hooks=hooks)
+    target = (P.pid(), EMPTY, NAME) if to == NAME else (P.pid(), to)
+    long = message(Op.REG_SEND if to == NAME else Op.SEND_SENDER, *target, payload=(A("discover"), P.pid(), 1))
+    output = channel.inbound(long, fragment=fragment)
+    for ask in channel.core.asks():
+        output = channel.answer(ask[0], "accept")
+    assert [one.payload for one in output.forward if one.args["to"] == to] == [(A("discover"), P.pid())]
+    assert channel.counts() == {("inbound", "reg_send" if to == NAME else "send", "accept"): 1}
+
+
+def test_between_nodes_of_otp_29_it_is_passed_on_as_it_is() -> None:
+    greeting = message(Op.REG_SEND, P.pid(), EMPTY, NAME, payload=(A("discover"), P.pid(), 1))
+    assert CoreChannel(*RULES, flags=OTP_29, release=29).inbound(greeting).forward == [greeting]
+
+
+def test_a_greeting_over_a_limit_stays_refused() -> None:
+    channel = CoreChannel(*RULES, limits={"reg_send_per_second": 1})
+    greeting = message(Op.REG_SEND, P.pid(), EMPTY, NAME, payload=(A("discover"), P.pid(), 1))
+    assert [len(channel.inbound(greeting).forward) for _ in range(3)] == [1, 0, 0]
 
 
 def test_a_long_list_of_processes_and_groups_is_bounded_work() -> None:

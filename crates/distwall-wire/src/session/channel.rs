@@ -40,6 +40,7 @@ mod denial;
 mod emit;
 mod fragmented;
 mod frames;
+mod greeting;
 mod park;
 mod question;
 mod reporter;
@@ -507,7 +508,7 @@ impl Channel {
         if let (Some(_), Some(limit)) = (ruling.asks, over) {
             ruling = Ruling::deny(Reason::Limit(limit));
         }
-        if ruling.asks.is_some() {
+        if ruling.asks.is_some() || greeting::shortened(&message, &ruling, &fixed.ends, parts.body).is_some() {
             state.steps += message.work.steps(&fixed.ends.limits);
             let sender = sender(control);
             return self.set_aside(sender, parts, jumps.is_some(), now, out);

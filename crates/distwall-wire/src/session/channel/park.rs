@@ -2,6 +2,7 @@
 
 use super::emit::{release_whole, write_whole};
 use super::frames::{read, FRAME, READ, SLICE};
+use super::greeting::shortened;
 use super::question::{longest_question, Gate, OWN_QUESTION, QUESTION, WRITTEN};
 use super::shown::{self, Shown};
 use super::waited::Rescanned;
@@ -362,6 +363,7 @@ impl Channel {
             return Ok(true);
         }
         let end = message.payload.map_or(body.len(), |payload| payload.pos);
+        let short = shortened(&message, &ruling, &fixed.ends, body);
         match gate {
             Gate::Own => {
                 state.steps += OWN_QUESTION;
@@ -384,12 +386,15 @@ impl Channel {
                 write_whole(made, &body, &parked.atoms, parked.versioned, caches);
             }
             _ => match step.deliver {
-                None if body.len() > READ => {
+                None if body.len() > READ && short.is_none() => {
                     let body = std::mem::take(&mut parked.body);
                     release_whole(out, body, &parked.atoms, parked.versioned, caches);
                     state.end_slice();
                 }
-                None => write_whole(made, body, &parked.atoms, parked.versioned, caches),
+                None => {
+                    let body = short.as_deref().unwrap_or(body);
+                    write_whole(made, body, &parked.atoms, parked.versioned, caches);
+                }
                 // Nothing but its arguments goes to this one.
                 Some(_) if control.command() == Command::GroupLeader => {}
                 Some(to) => {
