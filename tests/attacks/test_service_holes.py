@@ -318,7 +318,7 @@ def success(way: Way, *, direct: bool) -> bool:
             assert scene.told("")
         if way.shows:
             return way.shows(result)
-        return bar.eval(f"probe:until(fun() -> {way.effect} end, {5000 if direct else 300})") == "true"
+        return bar.eval(f"probe:until(fun() -> {way.effect} end, {60000 if direct else 300})", 90) == "true"
 
 
 @pytest.mark.parametrize("name", WAYS)

@@ -21,6 +21,7 @@ KEY_UPDATE = 27
 MANY = 4000
 """Changes of keys: 108 kB. Each takes the test a tenth of a millisecond, and strangers have five seconds."""
 TICK = bytes(4)
+CROWD = 20
 
 
 class Rounds:
@@ -32,13 +33,14 @@ class Rounds:
         self._spent = 0.0
         take = BoundedReads._take
 
-        def taken(reads: BoundedReads, tls: LoopsTls, size: int) -> None:
+        def taken(reads: BoundedReads, tls: LoopsTls, size: int) -> float:
             if not self._spent:
                 asyncio.get_running_loop().call_soon(self._over)
             begun = time.thread_time()
-            take(reads, tls, size)
+            seconds = take(reads, tls, size)
             self._spent += time.thread_time() - begun
             self.bytes += size
+            return seconds
 
         monkeypatch.setattr(BoundedReads, "_take", taken)
 
@@ -53,7 +55,7 @@ def rounds(monkeypatch: pytest.MonkeyPatch) -> Rounds:
 
 @pytest.fixture
 def wall(tmp_path: Path) -> Iterator[TlsWall]:
-    with tls_wall(tmp_path, [Peer(["accept *"])]) as wall:
+    with tls_wall(tmp_path, [Peer(["accept *"]), Peer(["accept *"], node="crowd*@127.0.0.1")]) as wall:
         yield wall
 
 
@@ -124,3 +126,22 @@ def test_a_peer_may_change_its_keys(wall: TlsWall, guard: FakeGuard, log: Path) 
     assert inner.sock.recv(10) == TICK
     send_below(peer.sock, key_updates(peer.sock, log, 3, UNPROVED // KEY_UPDATE // 2))
     assert wall.wall.wait_event("disconnect", peer=PEER)["reason"] == "peer closed"
+
+
+def test_the_channels_of_one_entry_have_one_turn_together_for_tls(
+    wall: TlsWall, guard: FakeGuard, tmp_path: Path, rounds: Rounds
+) -> None:
+    """Each sends enough data to change its keys as often as it likes. What that costs counts in the entry's turns."""
+    floods = []
+    for number in range(CROWD):
+        log = tmp_path / f"secrets{number}"
+        peer, _ = wall.join(guard, log_secrets(wall.peer.context(), log), name=f"crowd{number}@127.0.0.1")
+        assert isinstance(peer.sock, ssl.SSLSocket)
+        floods.append((peer.sock, key_updates(peer.sock, log, 2, 500, data=TICK * 16)))
+    rounds.longest = 0.0
+    for sock, records in floods:
+        send_below(sock, records)
+    for number in range(CROWD):
+        event = wall.wall.wait_event("disconnect", peer=f"crowd{number}@127.0.0.1")
+        assert event["reason"] == "peer closed"
+    assert 0 < rounds.longest < longest_allowed()

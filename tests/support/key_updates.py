@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 KEY_UPDATE = b"\x18\0\0\1\0"
 HANDSHAKE = b"\x16"
+APPLICATION_DATA = b"\x17"
 
 
 def log_secrets(context: ssl.SSLContext, file: Path) -> ssl.SSLContext:
@@ -23,8 +24,8 @@ def log_secrets(context: ssl.SSLContext, file: Path) -> ssl.SSLContext:
     return context
 
 
-def key_updates(sock: ssl.SSLSocket, log: Path, written: int, count: int) -> bytes:
-    """Return records of a client that change its keys again and again.
+def key_updates(sock: ssl.SSLSocket, log: Path, written: int, count: int, data: bytes = b"") -> bytes:
+    """Return records of a client that change its keys again and again, with ``data`` behind each change.
 
     ``log`` has the secrets of this connection alone. ``written``: number of records with data that it has sent.
     """
@@ -41,14 +42,22 @@ def key_updates(sock: ssl.SSLSocket, log: Path, written: int, count: int) -> byt
         info = struct.pack(">HB", size, len(label)) + label + b"\0"
         return HKDFExpand(algorithm, size, info).derive(secret)
 
-    records = []
     number = written
-    for _ in range(count):
+
+    def sealed(content: bytes) -> bytes:
+        nonlocal number
         key, iv = expand(secret, b"key", length), expand(secret, b"iv", 12)
         nonce = (int.from_bytes(iv) ^ number).to_bytes(12)
-        head = b"\x17\3\3" + struct.pack(">H", len(KEY_UPDATE) + 1 + 16)
-        records.append(head + AESGCM(key).encrypt(nonce, KEY_UPDATE + HANDSHAKE, head))
+        head = b"\x17\3\3" + struct.pack(">H", len(content) + 16)
+        number += 1
+        return head + AESGCM(key).encrypt(nonce, content, head)
+
+    records = []
+    for _ in range(count):
+        records.append(sealed(KEY_UPDATE + HANDSHAKE))
         secret, number = expand(secret, b"traffic upd", algorithm.digest_size), 0
+        if data:
+            records.append(sealed(data + APPLICATION_DATA))
     return b"".join(records)
 
 

@@ -231,11 +231,11 @@ class TlsWall:
         return RawTlsSocket(sock)
 
     def join(
-        self, guard: FakeGuard, context: ssl.SSLContext | None = None, **how: Any
+        self, guard: FakeGuard, context: ssl.SSLContext | None = None, name: str = PEER, **how: Any
     ) -> tuple[RawTlsSocket, RawSocket]:
         """A whole handshake. Returns the peer's and the guarded node's socket, to be used for frames."""
         peer = self.dial(context, **how)
-        peer.send_name(PEER, FLAGS, 5)
+        peer.send_name(name, FLAGS, 5)
         inner = guard.accept()
         inner.receive_name()
         inner.send_status("ok")

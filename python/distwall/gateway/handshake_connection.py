@@ -23,6 +23,7 @@ from distwall.handshake.halfopen import source_of
 from distwall.net.sockets import is_encrypted, source_address
 from distwall.node_name import NodeName
 from distwall.policy import Entry, Policy
+from distwall.tls.bounded_reads import DataReader
 from distwall.tls.certificate_names import describe
 from distwall.tls.contexts import explain
 
@@ -271,7 +272,7 @@ class HandshakeConnection(abc.ABC):
         """The peer's turn: as the initiator or as the acceptor."""
 
 
-class Initiator(asyncio.Protocol, abc.ABC):
+class Initiator(asyncio.Protocol, DataReader):
     """The connection of the side that dialled distwall, until a pump takes it over."""
 
     _transport: asyncio.Transport
@@ -305,7 +306,7 @@ class Initiator(asyncio.Protocol, abc.ABC):
         self._handshake.initiator_closed()
 
 
-class Dialled(asyncio.Protocol):
+class Dialled(asyncio.Protocol, DataReader):
     """A connection that distwall has dialled, until a pump takes it over."""
 
     _transport: asyncio.Transport

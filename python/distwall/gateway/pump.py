@@ -45,6 +45,7 @@ from distwall.control.channel import Received
 from distwall.control.turns import clock
 from distwall.gateway.arrears import LOOK, MAX_OWED, Arrears, unread
 from distwall.net.sockets import is_encrypted
+from distwall.tls.bounded_reads import Pausing
 
 HIGH_WATER = 1 << 20
 """Bytes in a leg's write buffer above which the other leg is not read. Well above one read (256 KiB in uvloop)."""
@@ -87,7 +88,7 @@ class Hold(enum.IntFlag):
     """The peer does not take what waits for it."""
 
 
-class Leg(asyncio.Protocol):
+class Leg(asyncio.Protocol, Pausing):
     """One connection of a channel, from the moment the handshake is over."""
 
     other: "Leg"
@@ -111,6 +112,8 @@ class Leg(asyncio.Protocol):
         """Bytes that the core has not taken yet, each from a position on."""
         self._invited = False
         """True if the leg had to wait for its turn, and is read in it."""
+        self._counted = 0.0
+        """Seconds that were counted in the entry's turns, of the bytes that TLS takes now."""
         self._stalled = False
         """True if the core has more to hand out, and the other leg has no room."""
         self._deferred: Callable[[Leg], None] | None = None
@@ -141,11 +144,27 @@ class Leg(asyncio.Protocol):
             begun = clock()
             self._take(data, 0)
             seconds = clock() - begun
+            self._counted += seconds
             if self._invited:
                 turns.came(seconds)
             if turns.spend(seconds):
                 self._stand_in_line()
         self._invited = False
+
+    def is_due(self) -> bool:
+        """True if TLS may take bytes now. If not, the leg is read again when its turn has come."""
+        turns = self._pump.handle.turns
+        self._counted = 0.0
+        if turns.is_over() and (turns.is_spent() or not self._invited):
+            self._invited = False
+            self._stand_in_line()
+            return False
+        return True
+
+    def took(self, seconds: float) -> None:
+        """Counts the time that TLS took for bytes; some of it may be the core's, and is counted already."""
+        if self._pump.handle.turns.spend(seconds - self._counted):
+            self._stand_in_line()
 
     def _take(self, data: bytes, start: int) -> None:
         """Has the core take a slice of the data, and keeps the rest for the next turn."""

@@ -13,6 +13,7 @@ During the TLS handshake there is no data, so its bytes have a limit. In that ti
 the loop: bytes directly behind the handshake wait in TLS, and are taken at once.
 """
 
+import abc
 import asyncio
 import ssl
 import time
@@ -60,16 +61,25 @@ class CountingTls(ssl.SSLObject):
         return data
 
 
-class DataReader(Protocol):
+class DataReader(abc.ABC):
     """The protocol that reads the data."""
 
+    @abc.abstractmethod
     def flooded(self, detail: str) -> None:
         """Take note that the other side sends TLS records without data. The connection is cut after that."""
 
+    def is_due(self) -> bool:
+        """Return true if TLS may take bytes now. If not, the reader stops reading, and reads again later."""
+        return True
 
-class Pausing(DataReader, Protocol):
+    def took(self, seconds: float) -> None:  # noqa: B027  # handshakes have no turns
+        """Take note of the seconds that TLS and the reader took for bytes."""
+
+
+class Pausing(DataReader):
     """A protocol that stops reading at times."""
 
+    @abc.abstractmethod
     def call_when_read(self, read_on: Callable[[], None]) -> None:
         """Call ``read_on`` each time when you read again."""
 
@@ -193,12 +203,11 @@ class BoundedReads(asyncio.BufferedProtocol):
             self._transport.pause_reading()
             return
         read = self._tls.get_buffer(nbytes)
-        taken = self._stretch(read, nbytes)
+        taken = 0 if self._is_held() else self._stretch(read, nbytes)
         if taken < nbytes:
             self._rest = bytearray(read[taken:nbytes])
-        begun = time.perf_counter()
-        self._take(self._tls, taken)
-        if self._rest or self._secure is None or time.perf_counter() - begun > ROUND:
+        seconds = self._take(self._tls, taken) if taken else 0.0
+        if self._rest or self._secure is None or seconds > ROUND:
             self._transport.pause_reading()
             self._loop.call_soon(self._read_on)
 
@@ -262,14 +271,21 @@ class BoundedReads(asyncio.BufferedProtocol):
             self._left = at - size
         return size
 
-    def _take(self, tls: LoopsTls, size: int) -> None:
-        """Hand on the first bytes in TLS's own buffer, and look at what came out."""
+    def _is_held(self) -> bool:
+        """Return true if the data is not wanted now."""
+        secure = self._secure
+        return secure is not None and not (secure.is_reading() and cast("DataReader", secure.get_protocol()).is_due())
+
+    def _take(self, tls: LoopsTls, size: int) -> float:
+        """Hand on the first bytes in TLS's own buffer, and look at what came out. Return the seconds that this took."""
+        begun = time.perf_counter()
         tls.buffer_updated(size)
+        seconds = time.perf_counter() - begun
         if self._secure is None:
             self._handshake += size
             if self._handshake > HANDSHAKE:
                 self._cut()
-            return
+            return seconds
         waiting = cast("SecureTransport", self._secure).get_read_buffer_size()
         data = self._object.data_read
         self._ahead += size + self._waiting - waiting - 2 * (data - self._data)
@@ -278,13 +294,16 @@ class BoundedReads(asyncio.BufferedProtocol):
             self._ahead = 0
         elif self._ahead > ALLOWANCE:
             self._forgive()
+        if not self._flooded:
+            cast("DataReader", self._secure.get_protocol()).took(seconds)
+        return seconds
 
     def _read_on(self) -> None:
         """Hand on what waits; then read. While nobody wants the data, this waits as well."""
         if self._tls is None or self._transport.is_closing():
             return
-        if self._secure is not None and not self._secure.is_reading():
-            cast("Pausing", self._secure.get_protocol()).call_when_read(self._read_on)
+        if self._is_held():
+            cast("Pausing", cast("asyncio.Transport", self._secure).get_protocol()).call_when_read(self._read_on)
             return
         if self._rest:
             buffer = self._tls.get_buffer(READ)
