@@ -272,7 +272,7 @@ class Policy:
     text: PolicyText = field(compare=False)
     """The text that this policy was read from."""
     noticed: tuple[Problem, ...] = ()
-    """What the reader of the file warns of; `distwall.policy.warnings` has all warnings."""
+    """Warnings of the reader of the file; `distwall.policy.warnings` has all warnings."""
     _kept: dict[tuple[object, ...], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def guards(self, node: str) -> bool:
