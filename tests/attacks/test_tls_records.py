@@ -1,20 +1,32 @@
 """TLS records that carry nothing: how long they hold the event loop, and who is cut for them."""
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from distwall.handshake import admission
-from distwall.tls.bounded_reads import ALLOWANCE, FLOOD, RECORDS, UNPROVED, BoundedReads, LoopsTls
+from distwall.tls.bounded_reads import (
+    ALLOWANCE,
+    FLOOD,
+    RECORDS,
+    UNPROVED,
+    BoundedReads,
+    CountingTls,
+    DataReader,
+    LoopsTls,
+)
 from tests.attacks.worst_inputs import longest_allowed
 from tests.support.in_process_wall import PEER, FakeGuard
-from tests.support.key_updates import key_updates, log_secrets, send_below
-from tests.support.tls import RawTlsSocket, TlsWall, tls_wall
+from tests.support.tls import Pki, RawTlsSocket, TlsWall, bare_context, tls_wall
+from tests.support.tls_records import Records, key_updates, log_secrets, send_below
 from tests.support.wall import Peer
 
 KEY_UPDATE = 27
@@ -144,4 +156,48 @@ def test_the_channels_of_one_entry_have_one_turn_together_for_tls(
     for number in range(CROWD):
         event = wall.wall.wait_event("disconnect", peer=f"crowd{number}@127.0.0.1")
         assert event["reason"] == "peer closed"
+    assert 0 < rounds.longest < longest_allowed()
+
+
+class Reader(asyncio.Protocol, DataReader):
+    """Takes what a node says that distwall has dialled."""
+
+    def __init__(self) -> None:
+        self.flood = ""
+        self.lost = asyncio.Event()
+
+    def flooded(self, detail: str) -> None:
+        self.flood = detail
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self.lost.set()
+
+
+async def dialled(address: tuple[str, int], context: ssl.SSLContext) -> str:
+    """Dials as distwall does; returns why the connection was cut."""
+    loop, reader = asyncio.get_running_loop(), Reader()
+    _, reads = await loop.create_connection(BoundedReads, *address)
+    async with asyncio.timeout(30):
+        await reads.secure(lambda: reader, context, server_side=False, close_timeout=1)
+        await reader.lost.wait()
+    return reader.flood
+
+
+def test_session_tickets_of_a_node_that_is_dialled_are_taken_a_few_at_a_time(tmp_path: Path, rounds: Rounds) -> None:
+    """A record of 16 KiB carries 900, and a read brings 16 of them."""
+    log = tmp_path / "secrets"
+    context = log_secrets(Pki(tmp_path).host("peer", "127.0.0.1").context(server=True), log)
+    context.num_tickets = 0
+    client = bare_context()
+    client.sslobject_class = CountingTls
+
+    def serve(server: socket.socket) -> None:
+        with suppress(OSError):
+            sock = context.wrap_socket(server.accept()[0], server_side=True)
+            of = Records(sock, log, 0)
+            send_below(sock, b"".join(of.tickets() for _ in range(64)))
+
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as pool:
+        pool.submit(serve, server)
+        assert uvloop.run(dialled(server.getsockname(), client)) == FLOOD
     assert 0 < rounds.longest < longest_allowed()
