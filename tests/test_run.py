@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import distwall
-from distwall.audit import Event
+from distwall.audit.event import Event
 from tests.support import ports
 
 TEXT = """

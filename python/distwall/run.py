@@ -21,7 +21,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from errno import EADDRINUSE
 
-from distwall.audit import AuditLog, Event, InUseError, Rotation
+from distwall.audit.event import Event
+from distwall.audit.log import AuditLog
+from distwall.audit.log_file import InUseError, Rotation
 from distwall.audit.schema import Start, Stop
 from distwall.control import Firewall, StateFile, UnsafeStateError
 from distwall.control.reload import Reloader

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from distwall.audit import AuditLog, Event
+from distwall.audit.event import Event
+from distwall.audit.log import AuditLog
 from tests.support.audit_logs import MadeUpEvent
 from tests.support.waiting import eventually
 

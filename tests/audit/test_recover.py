@@ -117,7 +117,7 @@ def test_a_log_of_something_else_stays_and_is_noted(tmp_path: Path) -> None:
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from distwall.audit import AuditLog
+from distwall.audit.log import AuditLog
 from distwall.audit.schema import StateTrouble
 
 async def main():

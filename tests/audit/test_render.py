@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from distwall.audit import describe
 from distwall.audit.event import Event
 from distwall.audit.plain_words import word
+from distwall.audit.render import describe
 
 REFUSED: Event = {
     "time": "2026-11-23T07:05:09.120Z",

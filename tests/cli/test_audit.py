@@ -60,7 +60,7 @@ def test_the_log_of_a_distwall_that_ran_twice_is_whole(tmp_path: Path, distwall:
 
 
 def test_tail_follows_through_rotations(tmp_path: Path, distwall: Commands) -> None:
-    from distwall.audit import Rotation
+    from distwall.audit.log_file import Rotation
 
     log = tmp_path / "log"
     write_log(log, ["one"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from distwall.audit import AuditLog
+from distwall.audit.log import AuditLog
 from distwall.control import Firewall, StateFile
 from distwall.control.grants import Grant, Grants
 from distwall.policy import loads

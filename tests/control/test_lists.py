@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from distwall._core import KNOWN_FLAGS
-from distwall.audit import AuditLog
+from distwall.audit.log import AuditLog
 from distwall.clock import rfc3339, utc
 from distwall.control import BadCallError, Firewall
 from distwall.control.channel import ChannelHandle

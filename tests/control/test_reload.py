@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from distwall._core import KNOWN_FLAGS
-from distwall.audit import AuditLog, Event
+from distwall.audit.event import Event
+from distwall.audit.log import AuditLog
 from distwall.control import ControlError, Firewall, reload
 from distwall.control.channel import ChannelHandle
 from distwall.control.reload import SETTLE, Reloader

@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 
 from distwall._core import KNOWN_FLAGS
-from distwall.audit import AuditLog, Event
+from distwall.audit.event import Event
+from distwall.audit.log import AuditLog
 from distwall.control import Firewall
 from distwall.control.reload import Reloader
 from distwall.http_api.server import HttpServer

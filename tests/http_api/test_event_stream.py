@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distwall.audit import Event
+from distwall.audit.event import Event
 from distwall.audit.event_selection import EventSelection, SelectionError
 from distwall.http_api.event_stream import EventStream, Subscriber, TooManyError
 from tests.http_api.serving import Served, run, serving

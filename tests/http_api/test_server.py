@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from distwall._core import COMMANDS, KNOWN_FLAGS
-from distwall.audit import AuditLog
+from distwall.audit.log import AuditLog
 from distwall.control import Firewall
 from distwall.control.reload import Reloader
 from distwall.http_api.client import Client, NotRunningError

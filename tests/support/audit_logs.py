@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from distwall.audit import AuditLog
+from distwall.audit.log import AuditLog
 from distwall.audit.log_file import Rotation
 from distwall.audit.schema import EventBase
 

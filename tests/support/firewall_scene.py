@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from distwall._core import KNOWN_FLAGS
-from distwall.audit import AuditLog, Event
+from distwall.audit.event import Event
+from distwall.audit.log import AuditLog
 from distwall.control import ChannelHandle, Firewall, StateFile
 from distwall.policy import Policy
 

@@ -12,7 +12,7 @@ from typing import Any
 import uvloop
 
 from distwall._core import DistFlag
-from distwall.audit import AuditLog
+from distwall.audit.log import AuditLog
 from distwall.control import Firewall, StateFile
 from distwall.gateway import Gateway
 from distwall.policy import loads

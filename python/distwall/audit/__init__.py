@@ -10,12 +10,3 @@
 * ``recover`` finds where a log goes on after a crash, and ``verify`` checks a whole log.
 * ``render`` shows an event to a human.
 """
-
-from distwall.audit.entry_limiter import EntryLimiter
-from distwall.audit.event import Event
-from distwall.audit.flood_limiter import FloodLimiter
-from distwall.audit.log import AuditLog
-from distwall.audit.log_file import InUseError, Rotation
-from distwall.audit.render import describe
-
-__all__ = ["AuditLog", "EntryLimiter", "Event", "FloodLimiter", "InUseError", "Rotation", "describe"]

@@ -7,6 +7,7 @@ value has one spelling, and each spelling one value.
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Any
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.@:/+*#%~<>\[\]-]+")
@@ -41,3 +42,8 @@ def _escaped(character: str) -> str:
 
 def _escape(character: str) -> str:
     return f"\\x{{{ord(character):X}}}"
+
+
+def places(guards: Iterable[str | None]) -> str:
+    """Return the guarded nodes of grants in words; None: all."""
+    return ", ".join("all guarded nodes" if guard is None else guard for guard in guards)

@@ -2,70 +2,49 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import Abort, TyperException
 
 from distwall import __version__
-from distwall.cli.apply import apply
-from distwall.cli.audit import app as audit
-from distwall.cli.check import check
-from distwall.cli.doctor import doctor
-from distwall.cli.erlang_path import erlang_path
-from distwall.cli.exec import exec_
-from distwall.cli.explain import explain
-from distwall.cli.fmt import fmt
-from distwall.cli.grants import grants
-from distwall.cli.init import init
-from distwall.cli.made_commands import commands
-from distwall.cli.observe import observe
+from distwall.cli.lazy_commands import SETTINGS, group_of
 from distwall.cli.output import CommandError, console
-from distwall.cli.peers import peers
-from distwall.cli.policy import policy
-from distwall.cli.redirect import app as redirect
-from distwall.cli.run import run
-from distwall.cli.shadow import app as shadow
-from distwall.cli.stats import stats
-from distwall.cli.test import test_
-from distwall.cli.token import app as token
-from distwall.operations import FIREWALL, RELOADER
+from distwall.operations import FIREWALL, RELOADER, Operation
+
+_OWN_MODULES = {"apply", "issue_token", "set_shadow"}
+"""Operations of the API whose commands take files and spans of time."""
+
+
+def _api(operations: Iterable[Operation]) -> dict[str, str]:
+    """The commands that are made from operations of the API, each with its module."""
+    names = (operation.name for operation in operations if operation.name not in _OWN_MODULES)
+    return {name.replace("_", "-"): "made_commands" for name in names}
+
+
+def _own(*names: str) -> dict[str, str]:
+    """Commands with modules of their own."""
+    return {name: name.replace("-", "_") for name in names}
+
+
+MODULES = {
+    **_own("init", "check", "fmt", "explain", "test", "run", "exec", "apply"),
+    **_api(RELOADER),
+    **_own("policy", "peers", "stats", "observe"),
+    **_api(FIREWALL),
+    **_own("grants", "doctor", "erlang-path", "shadow", "audit", "token", "redirect"),
+}
+"""All commands, in the order of the help, each with its module."""
 
 app = typer.Typer(
     name="distwall",
+    cls=group_of({name: f"distwall.cli.{module}" for name, module in MODULES.items()}),
     help="A firewall for Erlang distribution.",
     no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    **SETTINGS,
 )
-offered: tuple[Callable[..., None], ...] = (
-    init,
-    check,
-    fmt,
-    explain,
-    test_,
-    run,
-    exec_,
-    apply,
-    *commands(RELOADER),
-    policy,
-    peers,
-    stats,
-    observe,
-    *commands(FIREWALL),
-    grants,
-    doctor,
-    erlang_path,
-)
-for command in offered:
-    # Words behind the program of exec are the program's own, even if they look like options.
-    own_words = {"allow_interspersed_args": False} if command is exec_ else {}
-    app.command(command.__name__.strip("_").replace("_", "-"), context_settings=own_words)(command)
-for group in (shadow, audit, token, redirect):
-    app.add_typer(group)
 
 
 def _version(wanted: bool) -> None:

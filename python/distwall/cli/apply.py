@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from distwall.cli.output import ConfigOption, Output, OutputOption, console, given_seconds, print_json, say
+from distwall.cli.output import ConfigOption, Output, OutputOption, console, print_json, say
+from distwall.cli.policy_file import given_seconds
 from distwall.cli.remote import TokenOption, UrlOption, ask, policy_text
 
 _STYLES = {"+": "green", "-": "red", "~": "yellow"}

@@ -17,16 +17,8 @@ from distwall.audit.tail import last as latest
 from distwall.audit.verify import Report, UnreadableError, log_files
 from distwall.audit.verify import verify as check
 from distwall.cli.event_options import FollowOption, LastOption, selecting, show
-from distwall.cli.output import (
-    CommandError,
-    ConfigOption,
-    Output,
-    OutputOption,
-    console,
-    load_policy,
-    own_path,
-    print_json,
-)
+from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, print_json
+from distwall.cli.policy_file import load_policy, own_path
 from distwall.files import regular_file
 
 app = typer.Typer(name="audit", help="Check and read the audit log.", no_args_is_help=True)

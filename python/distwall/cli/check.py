@@ -8,19 +8,8 @@ import typer
 from rich.cells import cell_len
 from rich.text import Text
 
-from distwall.cli.output import (
-    BadPolicyError,
-    Output,
-    OutputOption,
-    complain,
-    console,
-    find_config,
-    load_policy,
-    print_json,
-    say,
-    unreadable,
-    warn,
-)
+from distwall.cli.output import Output, OutputOption, complain, console, print_json, say, warn
+from distwall.cli.policy_file import BadPolicyError, find_config, load_policy, unreadable
 from distwall.policy import Policy, PolicyError, Problem, load, warnings
 from distwall.policy.attacks import Success, offline_attacks, successes
 from distwall.policy.explanation import rule_to_json

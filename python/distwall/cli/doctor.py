@@ -5,16 +5,8 @@ from pathlib import Path
 import typer
 from rich.text import Text
 
-from distwall.cli.output import (
-    CommandError,
-    ConfigOption,
-    Output,
-    OutputOption,
-    console,
-    find_config,
-    print_json,
-    unreadable,
-)
+from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, print_json
+from distwall.cli.policy_file import find_config, unreadable
 from distwall.doctor import Finding, examine, examine_without_policy
 from distwall.policy import Policy, PolicyError, load
 

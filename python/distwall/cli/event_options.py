@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from distwall.audit import Event, describe
+from distwall.audit.event import Event
 from distwall.audit.event_selection import FIELDS
+from distwall.audit.render import describe
 from distwall.cli.made_parameters import option, with_parameters
 from distwall.cli.output import Output, console
 

@@ -6,7 +6,8 @@ import threading
 
 from rich.text import Text
 
-from distwall.audit import Event, describe
+from distwall.audit.event import Event
+from distwall.audit.render import describe
 from distwall.cli.output import console
 
 

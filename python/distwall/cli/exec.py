@@ -5,8 +5,12 @@ from typing import Annotated
 
 import typer
 
-from distwall.cli.output import CommandError, ConfigOption, find_config, unreadable
+from distwall.cli.output import CommandError, ConfigOption
+from distwall.cli.policy_file import find_config, unreadable
 from distwall.launch import NotGuardedError, prepare, read_settings
+
+CONTEXT_SETTINGS = {"allow_interspersed_args": False}
+"""Words behind the program are the program's own, even if they look like options."""
 
 
 def exec_(

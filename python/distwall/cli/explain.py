@@ -5,7 +5,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, load_policy, print_json
+from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, print_json
+from distwall.cli.policy_file import load_policy
 from distwall.policy import Explanation, Question, QuestionError, Rule, StageAnswer
 from distwall.policy import explain as ask
 

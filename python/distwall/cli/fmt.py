@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from distwall.cli.output import CommandError, console, find_config, unreadable
+from distwall.cli.output import CommandError, console
+from distwall.cli.policy_file import find_config, unreadable
 from distwall.files import regular_file
 from distwall.files.replacement import replace_file
 from distwall.policy import PolicyError

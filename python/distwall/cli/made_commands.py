@@ -1,16 +1,17 @@
 """Commands about rules, tables and grants of the running firewall, made from the declared operations."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from inspect import Parameter as Argument
 from typing import Annotated, Any
 
 import typer
 
+from distwall.audit.plain_words import places
 from distwall.cli.made_parameters import option, with_parameters
-from distwall.cli.output import ConfigOption, Output, OutputOption, given_seconds
+from distwall.cli.output import ConfigOption, Output, OutputOption
+from distwall.cli.policy_file import given_seconds
 from distwall.cli.remote import TokenOption, UrlOption, ask, tell
-from distwall.control.grants import places
-from distwall.operations import Operation, Parameter, ParameterType
+from distwall.operations import FIREWALL, RELOADER, Parameter, ParameterType
 
 _UNDEFINED = "undefined"
 """The word for no module, as in Erlang."""
@@ -21,9 +22,6 @@ _COMMON = (
     ("token", TokenOption, None),
     ("output", OutputOption, Output.HUMAN),
 )
-
-_WITH_MODULES_OF_THEIR_OWN = {"apply", "issue_token", "set_shadow"}
-"""Operations whose commands take files and spans of time."""
 
 Values = dict[str, Any]
 
@@ -63,13 +61,9 @@ _SAID: dict[str, Callable[[Values, Values], str]] = {
 """The line for humans of each command, from the arguments and the result."""
 
 
-def commands(operations: Iterable[Operation]) -> list[Callable[..., None]]:
-    """Make the commands of operations, each named after its operation."""
-    return [_command(each) for each in operations if each.name not in _WITH_MODULES_OF_THEIR_OWN]
-
-
-def _command(operation: Operation) -> Callable[..., None]:
+def named(name: str) -> Callable[..., None]:
     """Make the command of an operation, as typer wants it: a function with annotated parameters."""
+    (operation,) = [each for each in (*FIREWALL, *RELOADER) if each.name == name]
 
     def run(**values: Any) -> None:
         given = {parameter.name: _value(parameter, values) for parameter in operation.parameters}

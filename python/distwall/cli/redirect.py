@@ -2,7 +2,8 @@
 
 import typer
 
-from distwall.cli.output import CommandError, ConfigOption, find_config, load_policy, say
+from distwall.cli.output import CommandError, ConfigOption, say
+from distwall.cli.policy_file import find_config, load_policy
 from distwall.redirect.nft import NftError, install, remove
 from distwall.redirect.ruleset import TABLE, UnknownUserError, ruleset
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.text import Text
 
-from distwall.cli.output import CommandError, ConfigOption, Output, complain, console, own_path, print_json, unreadable
+from distwall.cli.output import CommandError, ConfigOption, Output, complain, console, print_json
+from distwall.cli.policy_file import own_path, unreadable
 from distwall.files import regular_file
 from distwall.http_api.client import CallError, Client, NotRunningError
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from distwall.cli.output import CommandError, ConfigOption, load_policy, warn
+from distwall.cli.output import CommandError, ConfigOption, warn
+from distwall.cli.policy_file import load_policy
 from distwall.files.settled_file import is_open_for_writing
 from distwall.policy import warnings
 
@@ -25,7 +26,7 @@ def run(
     ] = None,
 ) -> None:
     """Run the firewall until SIGTERM or SIGINT."""
-    # The other commands need neither sockets nor the HTTP server, and start faster without.
+    # The help of all commands needs neither sockets nor the HTTP server.
     from distwall.cli.foreground_run import serve  # noqa: PLC0415
 
     policy = load_policy(config)

@@ -6,16 +6,8 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from distwall.cli.output import (
-    CommandError,
-    ConfigOption,
-    Output,
-    OutputOption,
-    console,
-    find_config,
-    load_policy,
-    print_json,
-)
+from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, print_json
+from distwall.cli.policy_file import find_config, load_policy
 from distwall.policy import Policy, PolicyError, rule_to_json
 from distwall.policy.file.policy_tests import ExpectationFile, Outcome, files_in, outcome_to_json, read, run, untested
 

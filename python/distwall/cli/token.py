@@ -5,18 +5,8 @@ from typing import Annotated
 
 import typer
 
-from distwall.cli.output import (
-    CommandError,
-    ConfigOption,
-    Output,
-    OutputOption,
-    console,
-    empty_table,
-    given_seconds,
-    own_path,
-    print_json,
-    say,
-)
+from distwall.cli.output import CommandError, ConfigOption, Output, OutputOption, console, empty_table, print_json, say
+from distwall.cli.policy_file import given_seconds, own_path
 from distwall.cli.remote import TokenOption, UrlOption, ask, tell
 from distwall.clock import utc
 from distwall.http_api.bearer_tokens import Token, TokenFile, TokenFileError

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from functools import partial
 
 from distwall._core import Ask, Budget, Channel, Exposures, Held
-from distwall.audit import AuditLog, EntryLimiter, FloodLimiter
+from distwall.audit.entry_limiter import EntryLimiter
 from distwall.audit.event import OpenedBy
+from distwall.audit.flood_limiter import FloodLimiter
+from distwall.audit.log import AuditLog
 from distwall.audit.schema import Connect, EventBase, Flooding, HandshakeRefused, PeerCaused
 from distwall.clock import rfc3339
 from distwall.control.channel import ChannelHandle, EntryKey, PeerInfo, RefusedChannelError, key_of

@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from distwall._core import COMMANDS, Ask, print_atom
-from distwall.audit import AuditLog
+from distwall.audit.log import AuditLog
+from distwall.audit.plain_words import places
 from distwall.audit.schema import (
     GrantExpired,
     GrantGiven,
@@ -26,7 +27,7 @@ from distwall.control.channels import Channels, disturbs
 from distwall.control.diff import difference, needs_restart
 from distwall.control.errors import BadCallError, ControlError, NotFoundError, UnsafeStateError
 from distwall.control.evaluated_calls import CallVerdict, EvaluatedCalls, Extent
-from distwall.control.grants import MAX_SECONDS, Grant, Revoked, party_digest, places
+from distwall.control.grants import MAX_SECONDS, Grant, Revoked, party_digest
 from distwall.control.handler_dispatch import HandlerDispatch
 from distwall.control.named_entries import named_entries, party_of
 from distwall.control.on_loop_thread import on_loop_thread

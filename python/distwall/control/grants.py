@@ -12,7 +12,7 @@ party by a digest of that proof: entries of the same names may ask for another o
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 
@@ -189,8 +189,3 @@ def party_digest(entry: Entry, salt: str) -> str:
     """
     proof = json.dumps([entry.cookie.reveal().hex(), entry.tls, entry.certificate]).encode()
     return hashlib.scrypt(proof, salt=salt.encode(), n=1 << 12, r=8, p=1, dklen=16).hex()
-
-
-def places(guards: Iterable[str | None]) -> str:
-    """The guarded nodes of grants in words."""
-    return ", ".join("all guarded nodes" if guard is None else guard for guard in guards)

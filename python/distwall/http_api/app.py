@@ -17,8 +17,7 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from distwall import __version__, operations
-from distwall.audit import Event
-from distwall.audit.event import text
+from distwall.audit.event import Event, text
 from distwall.audit.event_selection import FIELDS, EventSelection, SelectionError
 from distwall.audit.schema import ApiCall
 from distwall.control.errors import BadCallError, ControlError, NotFoundError

@@ -4,9 +4,9 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 
-from distwall.audit import AuditLog, Event
-from distwall.audit.event import event
+from distwall.audit.event import Event, event
 from distwall.audit.event_selection import EventSelection
+from distwall.audit.log import AuditLog
 
 
 class TooManyError(Exception):
