@@ -159,7 +159,7 @@ def test_the_channels_of_one_entry_have_one_turn_together_for_tls(
     assert 0 < rounds.longest < longest_allowed()
 
 
-class Reader(asyncio.Protocol, DataReader):
+class DialledNode(asyncio.Protocol, DataReader):
     """Takes what a node says that distwall has dialled."""
 
     def __init__(self) -> None:
@@ -175,7 +175,7 @@ class Reader(asyncio.Protocol, DataReader):
 
 async def dialled(address: tuple[str, int], context: ssl.SSLContext) -> str:
     """Dials as distwall does; returns why the connection was cut."""
-    loop, reader = asyncio.get_running_loop(), Reader()
+    loop, reader = asyncio.get_running_loop(), DialledNode()
     _, reads = await loop.create_connection(BoundedReads, *address)
     async with asyncio.timeout(30):
         await reads.secure(lambda: reader, context, server_side=False, close_timeout=1)

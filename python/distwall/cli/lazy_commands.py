@@ -7,14 +7,14 @@ from typing import Any, cast
 import typer
 from typer.core import TyperGroup
 
-Command = Any
+ClickCommand = Any
 """A command as Typer makes it. Typer brings its own copy of Click, whose classes it does not export."""
 
 SETTINGS: dict[str, Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False, "add_completion": False}
 """Settings of all commands."""
 
 
-class LazyCommands(Mapping[str, Command]):
+class LazyCommands(Mapping[str, ClickCommand]):
     """The commands of a group by their names, in the order of the help.
 
     A module has the function of its command, the group ``app``, or a function ``named`` that makes the function of a
@@ -24,9 +24,9 @@ class LazyCommands(Mapping[str, Command]):
     def __init__(self, modules: dict[str, str]) -> None:
         """``modules``: by name of each command its module."""
         self._modules = modules
-        self._made: dict[str, Command] = {}
+        self._made: dict[str, ClickCommand] = {}
 
-    def __getitem__(self, name: str) -> Command:
+    def __getitem__(self, name: str) -> ClickCommand:
         if name not in self._made:
             self._made[name] = _made(name, import_module(self._modules[name]))
         return self._made[name]
@@ -38,7 +38,7 @@ class LazyCommands(Mapping[str, Command]):
         return len(self._modules)
 
 
-def _made(name: str, module: Any) -> Command:
+def _made(name: str, module: Any) -> ClickCommand:
     if hasattr(module, "app"):
         return typer.main.get_command(module.app)
     word = name.replace("-", "_")
@@ -57,6 +57,6 @@ def group_of(modules: dict[str, str]) -> type[TyperGroup]:
 
         def __init__(self, **settings: Any) -> None:
             super().__init__(**settings | {"commands": {}})
-            self.commands = cast("MutableMapping[str, Command]", LazyCommands(modules))
+            self.commands = cast("MutableMapping[str, ClickCommand]", LazyCommands(modules))
 
     return LazyGroup
