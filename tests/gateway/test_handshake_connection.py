@@ -29,6 +29,7 @@ from tests.support.in_process_wall import (
     wall_in_process,
 )
 from tests.support.raw_peer import HandshakeFailed, RawPeer, digest
+from tests.support.tls import bare_context
 from tests.support.wall import CLUSTER_COOKIE, Peer
 
 STRANGER = "127.0.0.66"
@@ -163,6 +164,14 @@ def test_garbage_is_refused_and_harms_nobody(wall: InProcessWall, guard: FakeGua
     assert wall.wait_event("handshake_refused")["reason"] in ("malformed", "bad_name", "out_of_order")
     assert guard.is_left_alone()
     join(wall, guard)
+
+
+def test_a_node_that_speaks_tls_to_a_plain_port_is_told_so(wall: InProcessWall, guard: FakeGuard) -> None:
+    with suppress(OSError):
+        bare_context().wrap_socket(wall.dial().sock)
+    event = wall.wait_event("handshake_refused", reason="malformed")
+    assert event["detail"] == "TLS, where plain TCP is expected, in state name"
+    assert guard.is_left_alone()
 
 
 def test_a_peer_that_speaks_out_of_turn_is_hung_up_on(wall: InProcessWall, guard: FakeGuard) -> None:

@@ -2,12 +2,18 @@
 
 from distwall.handshake.messages import MAX_MESSAGE, MessageError
 
+PLAIN = 2
+"""Bytes of the length before each message outside TLS."""
+
+TLS = 0x1603
+"""The first two bytes of a TLS connection. As a length, they are more than any message has."""
+
 
 class LegBuffer:
     """Bytes received on one connection and not yet read, and bytes due to it."""
 
     def __init__(self, framing: int) -> None:
-        """``framing``: bytes of the length before each message: 4 inside TLS, else 2."""
+        """``framing``: bytes of the length before each message: 4 inside TLS, else `PLAIN`."""
         self.framing = framing
         self._incoming = bytearray()
         self._outgoing = bytearray()
@@ -27,6 +33,8 @@ class LegBuffer:
         if len(self._incoming) < start:
             return None
         length = int.from_bytes(self._incoming[:start])
+        if length == TLS and start == PLAIN:
+            raise MessageError("TLS, where plain TCP is expected,")
         if not 0 < length <= MAX_MESSAGE:
             raise MessageError(f"message of {length} bytes")
         if len(self._incoming) < start + length:
