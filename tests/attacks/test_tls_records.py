@@ -159,7 +159,7 @@ def test_the_channels_of_one_entry_have_one_turn_together_for_tls(
     assert 0 < rounds.longest < longest_allowed()
 
 
-class DialledNode(asyncio.Protocol, DataReader):
+class DialledNode(DataReader):
     """Takes what a node says that distwall has dialled."""
 
     def __init__(self) -> None:

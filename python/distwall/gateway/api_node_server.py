@@ -8,6 +8,7 @@ that no caller holds up the channels.
 import asyncio
 import secrets
 import socket
+from collections.abc import Callable
 from typing import cast
 
 from distwall.api_node import Accepted, Caller, CallerHandshake, CallerRejected, CallerSession, ErlangFunctions
@@ -21,6 +22,7 @@ from distwall.handshake.events import Identity, Secret
 from distwall.handshake.halfopen import source_of
 from distwall.net.sockets import framing, is_encrypted, listen, source_address
 from distwall.node_name import NodeName
+from distwall.tls.bounded_reads import Pausing
 
 HANDSHAKE_TIMEOUT = 7.0
 """Seconds from connecting to the proof: a real node gives up then."""
@@ -105,7 +107,7 @@ class ApiNodeServer:
             del self._callers[name]
 
 
-class ApiNodeConnection(asyncio.Protocol):
+class ApiNodeConnection(Pausing):
     """One connection to the node."""
 
     _transport: asyncio.Transport
@@ -123,6 +125,8 @@ class ApiNodeConnection(asyncio.Protocol):
         self._allowance = BURST
         self._counted_at = self._loop.time()
         self._next: asyncio.Handle | None = None
+        self._read_on: Callable[[], None] | None = None
+        """Tells TLS that the connection is read again."""
 
     @property
     def opened_by(self) -> OpenedBy:
@@ -157,6 +161,17 @@ class ApiNodeConnection(asyncio.Protocol):
         self._write(self._handshake.due())
         if isinstance(outcome, CallerRejected):
             self._refused(outcome)
+
+    def flooded(self, detail: str) -> None:
+        """Ends the connection: see `distwall.tls.bounded_reads`."""
+        if self._caller is None:
+            self.refuse("flood", detail, peer_fault=True)
+        else:
+            self.hang_up(detail)
+
+    def call_when_read(self, read_on: Callable[[], None]) -> None:
+        """Calls ``read_on`` each time when the connection is read again: see `distwall.tls.bounded_reads`."""
+        self._read_on = read_on
 
     def pause_writing(self) -> None:
         """Stops reading: the caller doesn't read its answers."""
@@ -232,6 +247,9 @@ class ApiNodeConnection(asyncio.Protocol):
             return
         if not session.is_waiting:
             self._transport.resume_reading()
+            if self._read_on is not None:
+                # First TLS hands over what it holds back.
+                self._loop.call_soon(self._read_on)
             return
         self._transport.pause_reading()
         if self._paused:

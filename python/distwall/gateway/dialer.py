@@ -10,9 +10,9 @@ from distwall.epmd_client import ask_port
 from distwall.gateway.certificates import CLOSE_TIMEOUT, Certificates
 from distwall.gateway.dial_target import DialTarget
 from distwall.net.addresses import printed
-from distwall.net.sockets import ProtocolFactory, keep_alive, peer_certificate, resolve
+from distwall.net.sockets import keep_alive, peer_certificate, resolve
 from distwall.policy import Entry, Policy
-from distwall.tls.bounded_reads import BoundedReads
+from distwall.tls.bounded_reads import BoundedReads, ReaderFactory
 from distwall.tls.certificate_names import describe, matches
 from distwall.tls.contexts import explain
 
@@ -59,7 +59,7 @@ class Dialer:
             return "no certificate, and the policy has a verify_peer"
         return await self.certificates.verifier.fault(certificate, node)
 
-    async def dial_guard(self, address: tuple[str, int], factory: ProtocolFactory) -> asyncio.Transport:
+    async def dial_guard(self, address: tuple[str, int], factory: ReaderFactory) -> asyncio.Transport:
         """Connects to a guarded node. Raises DialError."""
         context = self.certificates.guard_client()
         try:
@@ -69,7 +69,7 @@ class Dialer:
             detail = f"cannot reach the guarded node at {printed(*address)}: {_text(error, tls=context is not None)}"
             raise DialError("guard_closed", detail) from None
 
-    async def dial_peer(self, target: DialTarget, entry: Entry, factory: ProtocolFactory) -> asyncio.Transport:
+    async def dial_peer(self, target: DialTarget, entry: Entry, factory: ReaderFactory) -> asyncio.Transport:
         """Connects to a peer, at the first of its addresses that answers. Raises DialError."""
         if target.address is None:
             try:
@@ -94,7 +94,7 @@ class Dialer:
         raise failure
 
     async def _dial_peer_at(
-        self, address: str, target: DialTarget, entry: Entry, factory: ProtocolFactory
+        self, address: str, target: DialTarget, entry: Entry, factory: ReaderFactory
     ) -> asyncio.Transport:
         port = target.port
         if port is None:
@@ -125,7 +125,7 @@ class Dialer:
         self,
         address: str,
         port: int,
-        factory: ProtocolFactory,
+        factory: ReaderFactory,
         context: ssl.SSLContext | None,
         host: str,
         *,

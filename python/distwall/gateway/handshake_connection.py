@@ -272,7 +272,7 @@ class HandshakeConnection(abc.ABC):
         """The peer's turn: as the initiator or as the acceptor."""
 
 
-class Initiator(asyncio.Protocol, DataReader):
+class Initiator(DataReader):
     """The connection of the side that dialled distwall, until a pump takes it over."""
 
     _transport: asyncio.Transport
@@ -306,7 +306,7 @@ class Initiator(asyncio.Protocol, DataReader):
         self._handshake.initiator_closed()
 
 
-class Dialled(asyncio.Protocol, DataReader):
+class Dialled(DataReader):
     """A connection that distwall has dialled, until a pump takes it over."""
 
     _transport: asyncio.Transport

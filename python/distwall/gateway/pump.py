@@ -88,7 +88,7 @@ class Hold(enum.IntFlag):
     """The peer does not take what waits for it."""
 
 
-class Leg(asyncio.Protocol, Pausing):
+class Leg(Pausing):
     """One connection of a channel, from the moment the handshake is over."""
 
     other: "Leg"

@@ -20,8 +20,7 @@ from distwall.gateway.certificates import CLOSE_TIMEOUT
 from distwall.gateway.pending_connections import PendingConnections
 from distwall.handshake.halfopen import source_of
 from distwall.net.addresses import plain
-from distwall.net.sockets import ProtocolFactory
-from distwall.tls.bounded_reads import BoundedReads
+from distwall.tls.bounded_reads import BoundedReads, ReaderFactory
 from distwall.tls.contexts import explain
 
 TLS_HANDSHAKE_RECORD = 22
@@ -42,7 +41,7 @@ class TcpAcceptor:
         self,
         pending: PendingConnections,
         sockets: list[socket.socket],
-        factory: ProtocolFactory,
+        factory: ReaderFactory,
         *,
         context: Callable[[], ssl.SSLContext] | None,
         guard: str | None,
@@ -103,7 +102,7 @@ class Opening:
         pending: PendingConnections,
         connection: socket.socket,
         source: str,
-        factory: ProtocolFactory,
+        factory: ReaderFactory,
         *,
         context: Callable[[], ssl.SSLContext] | None,
         guard: str | None,

@@ -6,16 +6,12 @@ import errno
 import ipaddress
 import resource
 import socket
-from collections.abc import Callable
 from functools import partial
 
 from cryptography import x509
 
 from distwall.net.addresses import plain, printed
 from distwall.net.name_lookup import looked_up
-
-ProtocolFactory = Callable[[], asyncio.Protocol]
-"""Makes the protocol of a connection."""
 
 BACKLOG = 1024
 """Connections that the kernel keeps until they are accepted."""

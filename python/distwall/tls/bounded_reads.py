@@ -62,8 +62,8 @@ class CountingTls(ssl.SSLObject):
         return data
 
 
-class DataReader(abc.ABC):
-    """The protocol that reads the data."""
+class DataReader(asyncio.Protocol, abc.ABC):
+    """A protocol that reads the data of a connection, which may use TLS."""
 
     @abc.abstractmethod
     def flooded(self, detail: str) -> None:
@@ -73,7 +73,7 @@ class DataReader(abc.ABC):
         """Return true if TLS may take bytes now. If not, the reader stops reading, and reads again later."""
         return True
 
-    def took(self, seconds: float) -> None:  # noqa: B027  # handshakes have no turns
+    def took(self, seconds: float) -> None:  # handshakes have no turns
         """Take note of the seconds that TLS and the reader took for bytes."""
 
 
@@ -83,6 +83,10 @@ class Pausing(DataReader):
     @abc.abstractmethod
     def call_when_read(self, read_on: Callable[[], None]) -> None:
         """Call ``read_on`` each time when you read again."""
+
+
+ReaderFactory = Callable[[], DataReader]
+"""Makes the protocol of a connection."""
 
 
 class LoopsTls(Protocol):
@@ -141,7 +145,7 @@ class BoundedReads(asyncio.BufferedProtocol):
 
     async def secure(
         self,
-        factory: Callable[[], asyncio.Protocol],
+        factory: ReaderFactory,
         context: ssl.SSLContext,
         *,
         server_side: bool,
