@@ -584,6 +584,7 @@ def test_a_flood_of_calls_holds_up_nobody(scene: Scene, bar: Node) -> None:
 
 
 def test_big_tables_can_be_set_and_too_big_ones_end_the_connection(scene: Scene, bar: Node) -> None:
+    bar.wait_until(f"net_adm:ping('{CONTROL}') =:= pong")
     rules = '["accept reg_send gate" ++ integer_to_list(N) || N <- lists:seq(1, 3000)]'
     assert bar.eval(f"distwall:set_table(big, {rules})", timeout=60) == "ok"
     assert bar.eval(f"distwall:attach('{FOO}', big)", timeout=60) == "ok"
