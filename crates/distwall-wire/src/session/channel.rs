@@ -508,7 +508,7 @@ impl Channel {
         if let (Some(_), Some(limit)) = (ruling.asks, over) {
             ruling = Ruling::deny(Reason::Limit(limit));
         }
-        if ruling.asks.is_some() || greeting::shortened(&message, &ruling, &fixed.ends, parts.body).is_some() {
+        if ruling.asks.is_some() || greeting::is_long(&message, &ruling, &fixed.ends) {
             state.steps += message.work.steps(&fixed.ends.limits);
             let sender = sender(control);
             return self.set_aside(sender, parts, jumps.is_some(), now, out);

@@ -3,7 +3,7 @@
 use super::ahead::{begin, LARGE, MAX_FRAGMENT};
 use super::emit::{pass, rehearsal, release};
 use super::frames::{numbers, read, same_arity, READ};
-use super::greeting::shortened;
+use super::greeting::is_long;
 use super::{is_for_clerk, sender, settle, Action, Channel, Fixed, Parts, State};
 use crate::command::Command;
 use crate::direction::Direction;
@@ -205,7 +205,7 @@ impl Channel {
                     let arrival = Arrival { over: None, atoms: Newcomers::Kept(&atoms), watch: &watch };
                     let mut ruling = Ruling::pass(None);
                     fixed.rule(direction, &message, &state.track, &mut scanner.found, arrival, &mut ruling)?;
-                    if ruling.asks.is_some() || shortened(&message, &ruling, &fixed.ends, body).is_some() {
+                    if ruling.asks.is_some() || is_long(&message, &ruling, &fixed.ends) {
                         state.steps += message.work.steps(&fixed.ends.limits);
                         let mut parked = Parked::new(sender, std::mem::take(body), atoms, false);
                         parked.scan = ahead.take().map(|ahead| state.keep(ahead.into_large(), scanner));

@@ -7,9 +7,22 @@ use crate::session::judge::{Ends, Message, Ruling};
 use crate::term::tag;
 use crate::verdict::Verdict;
 
-/// The body of such a message that passes, with the short form instead; None for all other messages.
-#[inline]
+/// True for such a message, if it passes.
+#[inline(always)]
+pub fn is_long(message: &Message<'_, '_>, ruling: &Ruling, ends: &Ends) -> bool {
+    message.work.tells_scope() && places(message, ruling, ends).is_some()
+}
+
+/// The body of such a message with the short form; None for all other messages.
+#[cold]
 pub fn shortened(message: &Message<'_, '_>, ruling: &Ruling, ends: &Ends, body: &[u8]) -> Option<Vec<u8>> {
+    let (start, elements, end) = places(message, ruling, ends)?;
+    Some([&body[..start], &[tag::SMALL_TUPLE, 2], &body[elements..end]].concat())
+}
+
+/// The beginning of such a message, of its elements, and the end of the second one.
+#[cold]
+fn places(message: &Message<'_, '_>, ruling: &Ruling, ends: &Ends) -> Option<(usize, usize, usize)> {
     if ends.records || !message.work.tells_scope() || ruling.verdict != Verdict::Accept {
         return None;
     }
@@ -23,5 +36,5 @@ pub fn shortened(message: &Message<'_, '_>, ruling: &Ruling, ends: &Ends, body: 
         return None;
     }
     reader.pid().ok()?;
-    Some([&body[..start], &[tag::SMALL_TUPLE, 2], &body[elements..reader.pos]].concat())
+    Some((start, elements, reader.pos))
 }
